@@ -1,0 +1,227 @@
+"""What an event is: the row of `mail_events`, its closed sets, and what a request carries on its way to the table.
+
+Every type here is frozen data. Times are epoch milliseconds (UTC) wherever a name ends in nothing else; `None` is "not known".
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+
+class Action(StrEnum):
+    """What happened (design: "Events"; docs/events.md has ZoneMTA's word for each)."""
+
+    QUEUED = "queued"
+    DELIVERED = "delivered"
+    DEFERRED = "deferred"
+    BOUNCED = "bounced"
+    DROPPED = "dropped"
+    REFUSED = "refused"
+    DELETED = "deleted"
+    DSN_QUEUED = "dsn_queued"
+    SPAM_CHECKED = "spam_checked"
+    VIRUS_CHECKED = "virus_checked"
+    RELEASED = "released"
+    STORED = "stored"
+    MARKED_SPAM = "marked_spam"
+    MARKED_HAM = "marked_ham"
+    COMPLAINED = "complained"
+    OTHER = "other"
+
+
+class Source(StrEnum):
+    """The road on which an event came."""
+
+    PLUGIN = "plugin"
+    BOUNCE = "bounce"
+    WILDDUCK = "wildduck"
+    ARF = "arf"
+    CHANGE_STREAM = "change_stream"
+    GELF = "gelf"
+
+
+class Direction(StrEnum):
+    """Whose mail it is. `outbound` also for entries that name no sender; `dsn` for the null sender (RFC 5321, 4.5.5)."""
+
+    OUTBOUND = "outbound"
+    DSN = "dsn"
+    INBOUND = "inbound"
+
+
+class Provider(StrEnum):
+    """Who runs the mailbox, told by the MX host (`provider.py`)."""
+
+    GOOGLE = "google"
+    MICROSOFT = "microsoft"
+    YAHOO = "yahoo"
+    APPLE = "apple"
+    GMX = "gmx"
+    PROTON = "proton"
+    ZOHO = "zoho"
+    FASTMAIL = "fastmail"
+    YANDEX = "yandex"
+    MAILRU = "mailru"
+    NETEASE = "netease"
+    TENCENT = "tencent"
+    ORANGE = "orange"
+    MIMECAST = "mimecast"
+    PROOFPOINT = "proofpoint"
+    OTHER = "other"
+
+
+class Reason(StrEnum):
+    """Why a delivery was deferred or bounced (`reason.py`; docs/events.md)."""
+
+    UNKNOWN_USER = "unknown_user"
+    MAILBOX_FULL = "mailbox_full"
+    POLICY = "policy"
+    REPUTATION = "reputation"
+    RATE_LIMITED = "rate_limited"
+    GREYLISTED = "greylisted"
+    CONTENT = "content"
+    AUTHENTICATION = "authentication"
+    TLS = "tls"
+    DNS = "dns"
+    CONNECTION = "connection"
+    SIZE = "size"
+    EXPIRED = "expired"
+    OTHER = "other"
+
+
+class BounceKind(StrEnum):
+    """What a bounce says about the address: hard (no such mailbox or domain), soft, or retries used up."""
+
+    HARD = "hard"
+    SOFT = "soft"
+    EXPIRED = "expired"
+
+
+class RejectReason(StrEnum):
+    """Why an event cannot be stored: the bounded label of rejections and dead letters."""
+
+    NOT_AN_EVENT = "not_an_event"
+    NO_ACTION = "no_action"
+    NO_TIME = "no_time"
+    TIME_AHEAD = "time_ahead"
+    TIME_TOO_OLD = "time_too_old"
+    BAD_ROW = "bad_row"
+
+
+class MailEvent(msgspec.Struct, frozen=True, gc=False):
+    """One row of `mail_events`; the fields are its columns, in the table's order. Strings hold no NUL and no lone surrogate,
+    and at most `COLUMN_BYTES` bytes of UTF-8; an empty string is `None`. `raw` is JSON text of what no column holds whole.
+    """
+
+    time: int
+    cluster: str
+    host: str | None
+    event_id: str
+    action: Action
+    source: Source
+    direction: Direction
+    queue_id: str | None = None
+    seq: str | None = None
+    recipients: int | None = None
+    message_id: str | None = None
+    zone: str | None = None
+    interface: str | None = None
+    auth_user: str | None = None
+    sender: str | None = None
+    sender_domain: str | None = None
+    return_path: str | None = None
+    recipient: str | None = None
+    recipient_domain: str | None = None
+    mx_host: str | None = None
+    mx_ip: str | None = None
+    provider: Provider | None = None
+    local_ip: str | None = None
+    smtp_code: int | None = None
+    enhanced_code: str | None = None
+    category: str | None = None
+    reason: Reason | None = None
+    bounce_kind: BounceKind | None = None
+    provider_code: str | None = None
+    response: str | None = None
+    response_pattern: str | None = None
+    attempt: int | None = None
+    next_attempt: int | None = None
+    size_bytes: int | None = None
+    smtp_ms: int | None = None
+    queue_ms: int | None = None
+    tls_version: str | None = None
+    tls_authorized: bool | None = None
+    spam_score: float | None = None
+    fbl_id: str | None = None
+    drop_reason: str | None = None
+    subject_hmac: str | None = None
+    raw: str | None = None
+    received_at: int = 0
+
+
+COLUMNS: tuple[str, ...] = MailEvent.__struct_fields__
+"""The columns of `mail_events`, in order."""
+
+COLUMN_BYTES = 1000
+"""A text column holds at most this much; a longer value is cut on a character border and stays whole in `raw`."""
+
+
+class Entry(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One event as its sender wrote it, past the border: it has a time within bounds, an action, a cluster, and clean strings.
+
+    `index` is its place in the request; `fields` is the log entry without its subject.
+    """
+
+    index: int
+    time: int
+    cluster: str
+    host: str | None
+    context: str | None
+    fields: dict[str, Any]
+    subject_hmac: str | None = None
+
+
+class Rejection(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One event that cannot be stored: its place in the request, why (`error` is for the sender and quotes nothing of the
+    event), and the event as JSON text without its subject, cut at 64 KiB.
+    """
+
+    index: int
+    reason: RejectReason
+    error: str
+    cluster: str
+    raw: str
+
+
+class PluginReport(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What a plugin process says of itself (design: "HTTP of the collector"). `process` is its spool's random id, `oldest_unsent`
+    epoch ms or None, `dropped` a count since that process began.
+    """
+
+    cluster: str
+    host: str
+    process: str
+    version: str
+    spool_bytes: int
+    oldest_unsent: int | None
+    dropped: int
+
+
+class Request(msgspec.Struct, frozen=True, array_like=True):
+    """One accepted request: what the journal keeps (as msgpack) and the writer stores. `request_id` is random hex, so that what
+    is derived from a request (dead letters) has the same identity each time it is replayed.
+    """
+
+    request_id: str
+    received_at: int
+    source: Source
+    entries: list[Entry]
+    rejections: list[Rejection]
+    report: PluginReport | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        """True when nothing of it has to reach the database."""
+        return not self.entries and not self.rejections and self.report is None
