@@ -1,0 +1,147 @@
+"""The catalogue: each metric of the collector with its labels, once (design: "Metrics").
+
+Labels are bounded by construction: closed sets, configured names, or `BoundedLabel`; never an address, an id, or a reply.
+Counters of mail count committed, new rows; a row's `direction` decides which: `mail_events` counts every row, the bounce,
+deferral, delivery and address metrics count `outbound` only, so that a ratio of them never mixes delivery reports in.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
+from prometheus_client.metrics import MetricWrapperBase
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+MINUTE, HOUR, DAY = 60, 3600, 86400
+
+DELIVERY_BUCKETS = (1, 5, 15, 30, MINUTE, 5 * MINUTE, 15 * MINUTE, HOUR, 4 * HOUR, 12 * HOUR, DAY, 2 * DAY)
+"""Seconds from queued to delivered; past an hour the steps follow ZoneMTA's retry ladder (lib/sender.js: 48 h)."""
+
+SESSION_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
+COMMIT_DELAY_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, MINUTE, 5 * MINUTE, HOUR, 4 * HOUR, DAY)
+REQUEST_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5)
+WRITE_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60)
+BATCH_BUCKETS = (1, 10, 50, 100, 500, 1000, 2500, 5000, 10000, 20000)
+
+
+class Metrics:
+    """Every metric of one collector, in one registry of its own (so that tests can have many)."""
+
+    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # prometheus_client leaves it bare
+        self.registry = registry if registry is not None else CollectorRegistry()
+        self._mail()
+        self._ingest()
+        self._plugin()
+        self._inside()
+
+    def _counter(self, name: str, about: str, *labels: str) -> Counter:
+        return Counter(f"duckwatch_{name}", about, labels, registry=self.registry)
+
+    def _gauge(self, name: str, about: str, *labels: str) -> Gauge:
+        return Gauge(f"duckwatch_{name}", about, labels, registry=self.registry)
+
+    def _histogram(self, name: str, about: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
+        return Histogram(f"duckwatch_{name}", about, labels, buckets=buckets, registry=self.registry)
+
+    def _mail(self) -> None:
+        self.mail_events = self._counter(
+            "mail_events_total", "Events committed to mail_events", "cluster", "zone", "provider", "action"
+        )
+        self.mail_recipients_queued = self._counter(
+            "mail_recipients_queued_total", "Recipients of outbound messages queued", "cluster"
+        )
+        self.mail_bounces = self._counter(
+            "mail_bounces_total", "Outbound recipients bounced", "cluster", "zone", "provider", "reason", "kind"
+        )
+        self.mail_deferrals = self._counter(
+            "mail_deferrals_total", "Outbound attempts deferred", "cluster", "zone", "provider", "reason"
+        )
+        self.mail_provider_signals = self._counter(
+            "mail_provider_signals_total", "Replies that carry a provider's own code", "provider", "code"
+        )
+        self.mail_delivery_seconds = self._histogram(
+            "mail_delivery_seconds",
+            "Outbound: from queued to delivered, per recipient",
+            DELIVERY_BUCKETS,
+            "cluster",
+            "zone",
+            "provider",
+        )
+        self.smtp_session_seconds = self._histogram(
+            "smtp_session_seconds",
+            "Length of the SMTP session of a delivery attempt",
+            SESSION_BUCKETS,
+            "cluster",
+            "provider",
+        )
+        self.sending_ip_events = self._counter(
+            "sending_ip_events_total", "Outbound attempts by sending address", "local_ip", "provider", "outcome"
+        )
+
+    def _ingest(self) -> None:
+        self.http_requests = self._counter("http_requests_total", "HTTP requests answered", "route", "code")
+        self.ingest_events = self._counter("ingest_events_total", "Events acknowledged", "source")
+        self.ingest_rejected = self._counter(
+            "ingest_rejected_total", "Events that cannot be stored", "source", "reason"
+        )
+        self.ingest_duplicates = self._counter(
+            "ingest_duplicates_total", "Acknowledged events that were in the table already", "source"
+        )
+        self.ingest_seconds = self._histogram(
+            "ingest_seconds", "From a request's first byte to its acknowledgement", REQUEST_BUCKETS
+        )
+        self.event_commit_delay = self._histogram(
+            "event_commit_delay_seconds", "From an event's stamp to its commit", COMMIT_DELAY_BUCKETS, "source"
+        )
+        self.last_event_timestamp = self._gauge(
+            "last_event_timestamp_seconds", "Stamp of the newest committed event", "cluster", "source"
+        )
+
+    def _plugin(self) -> None:
+        self.plugin_info = self._gauge(
+            "plugin_info", "1 for each mail host whose plugin reports", "cluster", "host", "version"
+        )
+        self.plugin_last_seen = self._gauge(
+            "plugin_last_seen_timestamp_seconds", "When a host's plugin last reported", "cluster", "host"
+        )
+        self.plugin_spool_bytes = self._gauge(
+            "plugin_spool_bytes", "Bytes that a host's plugin has still to send", "cluster", "host"
+        )
+        self.plugin_dropped = self._counter(
+            "plugin_dropped_events_total", "Events that a host's plugin lost to its quota", "cluster", "host"
+        )
+
+    def _inside(self) -> None:
+        self.journal_requests = self._gauge("journal_requests", "Requests in the journal")
+        self.journal_bytes = self._gauge("journal_bytes", "Bytes used in the journal")
+        self.journal_limit_bytes = self._gauge("journal_limit_bytes", "The journal's quota")
+        self.journal_oldest_age = self._gauge(
+            "journal_oldest_age_seconds", "Age of the oldest request that waits for the database"
+        )
+        self.store_batch_events = self._histogram("store_batch_events", "Events a batch", BATCH_BUCKETS)
+        self.store_write_seconds = self._histogram("store_write_seconds", "Time to commit a batch", WRITE_BUCKETS)
+        self.store_errors = self._counter("store_errors_total", "Writes that the database did not take", "kind")
+        self.dead_letters = self._counter("dead_letters_total", "Events set aside in dead_letters", "reason")
+        self.job_last_success = self._gauge(
+            "job_last_success_timestamp_seconds", "When a scheduled job last succeeded", "job"
+        )
+        self.job_runs = self._counter("job_runs_total", "Runs of a scheduled job", "job", "result")
+        self.build_info = self._gauge("build_info", "The collector's version", "version")
+
+
+def catalogue_of(metrics: Metrics) -> dict[str, tuple[str, ...]]:
+    """Returns each metric's exposed name (counters with `_total`, histograms without suffix) and its labels."""
+    found: dict[str, tuple[str, ...]] = {}
+    for metric in vars(metrics).values():
+        if isinstance(metric, MetricWrapperBase):
+            name = f"{metric._name}_total" if isinstance(metric, Counter) else metric._name  # noqa: SLF001  # no public accessor
+            found[name] = tuple(metric._labelnames)  # noqa: SLF001  # no public accessor
+    return found
+
+
+CATALOGUE: Mapping[str, tuple[str, ...]] = catalogue_of(Metrics())
+"""Name -> label names of every metric of the collector. Rules, panels and docs are held to it by tests/contract."""

@@ -1,0 +1,31 @@
+"""Label values that senders choose, held to a bounded set."""
+
+from __future__ import annotations
+
+NONE = "none"
+OTHER = "other"
+
+MAX_CLUSTERS = 50
+MAX_ZONES = 50
+MAX_ADDRESSES = 256
+MAX_HOSTS = 256
+MAX_VERSIONS = 20
+MAX_LABEL_CHARACTERS = 100
+
+
+class BoundedLabel:
+    """Lets the first `limit` distinct values through; later ones, and overlong ones, are `other`; a missing one is `none`."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._known: set[str] = set()
+
+    def __call__(self, value: str | None) -> str:
+        if value is None:
+            return NONE
+        if value in self._known:
+            return value
+        if len(self._known) >= self._limit or len(value) > MAX_LABEL_CHARACTERS or "@" in value:
+            return OTHER
+        self._known.add(value)
+        return value
