@@ -1,0 +1,184 @@
+"""*Overview*: is mail getting out, how quickly, and if not why; and can these numbers be trusted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from grafana.fields import (
+    Card,
+    Colour,
+    DatasourceVariable,
+    Override,
+    Page,
+    Place,
+    PromQL,
+    QueryVariable,
+    Scale,
+    Sql,
+    Step,
+    Unit,
+)
+from grafana.panels import dashboard, stat, table, timeseries
+
+PAGE = Page(
+    uid="duckwatch-overview",
+    title="Mail overview",
+    description="Deliveries, delays and failures of all clusters, and the health of the pipeline that counts them.",
+    variables=(
+        DatasourceVariable("timescale", "Database", "postgres"),
+        DatasourceVariable("prometheus", "Prometheus", "prometheus"),
+        QueryVariable("cluster", "Cluster", "clusters"),
+    ),
+)
+
+BOUNCE_RATIO_LIMIT = 0.1
+"""Where MailBounceRatioHigh begins; a test holds it to alert-rules/thresholds.yml."""
+
+OUTCOME_CELL: tuple[tuple[str, Any], ...] = (
+    ("custom.cellOptions", {"type": "color-text"}),
+    (
+        "mappings",
+        [
+            {
+                "type": "value",
+                "options": {
+                    "bounced": {"color": Colour.BAD.value, "index": 0},
+                    "deferred": {"color": Colour.WATCH.value, "index": 1},
+                },
+            }
+        ],
+    ),
+)
+
+WIDE_PATTERN = ("custom.width", 520)
+
+
+def build() -> dict[str, Any]:
+    """Return the dashboard, normalised."""
+    return dashboard(PAGE, [_outcomes(), _bounce_ratio(), _latency(), _ingest(), _reasons(), _newest_failures()])
+
+
+def _outcomes() -> dict[str, Any]:
+    return timeseries(
+        Card(
+            id=1,
+            title="Delivery attempts by outcome",
+            description="Recipients per bin, from the event table. Deferred counts each attempt. Mail without a sender (bounce messages) is left out.",
+            place=Place(0, 0, 12, 9),
+        ),
+        [Sql("outcomes")],
+        Scale(Unit.COUNT),
+        bars=True,
+        overrides=[
+            _coloured("delivered", Colour.GOOD),
+            _coloured("deferred", Colour.WATCH),
+            _coloured("bounced", Colour.BAD),
+        ],
+    )
+
+
+def _bounce_ratio() -> dict[str, Any]:
+    return timeseries(
+        Card(
+            id=2,
+            title="Bounce ratio",
+            description="Bounced recipients among those finished (delivered or bounced) in the last 30 minutes. The line is where MailBounceRatioHigh begins.",
+            place=Place(12, 0, 12, 9),
+        ),
+        [PromQL('cluster_zone:duckwatch_mail_bounce_ratio:rate30m{cluster=~"$cluster"}', "{{cluster}} / {{zone}}")],
+        Scale(Unit.RATIO, (Step(Colour.GOOD), Step(Colour.BAD, BOUNCE_RATIO_LIMIT))),
+    )
+
+
+def _latency() -> dict[str, Any]:
+    return timeseries(
+        Card(
+            id=3,
+            title="Time from queue to delivery",
+            description="How long delivered mail had been queued: half of it less than p50, all but a twentieth less than p95.",
+            place=Place(0, 9, 12, 8),
+        ),
+        [PromQL(_delivery_quantile(0.5), "p50"), PromQL(_delivery_quantile(0.95), "p95", ref="B")],
+        Scale(Unit.SECONDS),
+    )
+
+
+def _ingest() -> dict[str, Any]:
+    return stat(
+        Card(
+            id=4,
+            title="Ingest health",
+            description="From an event's stamp to its commit (p95), the age of the oldest request that waits in a journal, and how long the most silent plugin has said nothing.",
+            place=Place(12, 9, 12, 8),
+        ),
+        [
+            PromQL(
+                "histogram_quantile(0.95, sum by (le) (rate(duckwatch_event_commit_delay_seconds_bucket[$__rate_interval])))",
+                "Stamp to commit, p95",
+            ),
+            PromQL("max(duckwatch_journal_oldest_age_seconds)", "Oldest in the journal", ref="B"),
+            PromQL(
+                'time() - min(duckwatch_plugin_last_seen_timestamp_seconds{cluster=~"$cluster"})',
+                "Most silent plugin",
+                ref="C",
+            ),
+        ],
+        # A plugin reports every 30 s at the least.
+        Scale(Unit.SECONDS, (Step(Colour.GOOD), Step(Colour.WATCH, 60), Step(Colour.BAD, 300))),
+    )
+
+
+def _reasons() -> dict[str, Any]:
+    return table(
+        Card(
+            id=5,
+            title="Reasons of bounces and deferrals",
+            description="The most frequent first, with the newest reply of each kind (its ids, addresses and numbers replaced).",
+            place=Place(0, 17, 24, 9),
+        ),
+        [Sql("failure_reasons", table=True)],
+        overrides=[
+            _renamed("newest", "Newest", ("unit", "dateTimeFromNow")),
+            _renamed("recipients", "Recipients", ("unit", Unit.COUNT.value)),
+            _renamed("action", "Outcome", *OUTCOME_CELL),
+            _renamed("reason", "Reason"),
+            _renamed("provider", "Provider"),
+            _renamed("pattern", "Newest reply", WIDE_PATTERN),
+        ],
+    )
+
+
+def _newest_failures() -> dict[str, Any]:
+    return table(
+        Card(
+            id=6,
+            title="Newest failures",
+            description="The newest 50 deferrals and bounces in the range.",
+            place=Place(0, 26, 24, 10),
+        ),
+        [Sql("newest_failures", table=True)],
+        overrides=[
+            _renamed("time", "Time", ("unit", "dateTimeAsIso"), ("custom.width", 180)),
+            _renamed("action", "Outcome", *OUTCOME_CELL),
+            _renamed("cluster", "Cluster"),
+            _renamed("zone", "Zone"),
+            _renamed("recipient_domain", "Domain"),
+            _renamed("provider", "Provider"),
+            _renamed("smtp_code", "Code", ("unit", Unit.NONE.value)),
+            _renamed("reason", "Reason"),
+            _renamed("response_pattern", "Reply", WIDE_PATTERN),
+        ],
+    )
+
+
+def _delivery_quantile(quantile: float) -> str:
+    rate = 'rate(duckwatch_mail_delivery_seconds_bucket{cluster=~"$cluster"}[$__rate_interval])'
+    return f"histogram_quantile({quantile}, sum by (le) ({rate}))"
+
+
+def _coloured(series: str, colour: Colour) -> Override:
+    return Override(series, (("color", {"mode": "fixed", "fixedColor": colour.value}),))
+
+
+def _renamed(column: str, name: str, *properties: tuple[str, Any]) -> Override:
+    return Override(column, (("displayName", name), *properties))

@@ -1,0 +1,33 @@
+"""Dashboards to files: every dashboard rendered, and written so that a Grafana that watches the folder never reads half a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from grafana.dashboards import DASHBOARDS
+from grafana.normalise import dumps
+
+GENERATED = Path(__file__).parent / "generated"
+"""Where the committed dashboards are; Grafana's provisioning serves a copy of this folder."""
+
+
+def render() -> dict[str, str]:
+    """Return each dashboard's file name and text. The same bytes each time."""
+    return {f"{name}.json": dumps(build()) for name, build in sorted(DASHBOARDS.items())}
+
+
+def write(directory: Path) -> list[Path]:
+    """Write every dashboard into `directory`, which is made if need be, and return the paths. Other files there stay.
+
+    Raises OSError when the folder cannot be written.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    return [_replace(directory / name, text) for name, text in render().items()]
+
+
+def _replace(path: Path, text: str) -> Path:
+    # Grafana reads *.json only, so the unfinished file is invisible to it.
+    unfinished = path.with_suffix(".unfinished")
+    unfinished.write_text(text, encoding="utf-8", newline="\n")
+    unfinished.replace(path)
+    return path

@@ -1,0 +1,154 @@
+"""From grafanalib's JSON to what Grafana 10.1 to 13 read alike, and to the same bytes each time.
+
+grafanalib 0.7.1 writes the classic schema of Grafana 6 (`schemaVersion` 12): keys that are gone, nulls where newer schemas want
+the key absent, and no `overrides` in some panels. Each list below says what of it goes, and why it can.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+Json = dict[str, Any]
+
+SCHEMA_VERSION = 39
+"""Read without migrations by 10.1 (own value 38) and migrated by 11 to 13; 12 was refused by some of them."""
+
+DASHBOARD_NOISE = frozenset({"__inputs", "rows", "hideControls", "sharedCrosshair", "style", "gnetId", "id"})
+"""Gone since Grafana 7, or the server's own (`id`)."""
+
+PANEL_NOISE = frozenset(
+    {"editable", "error", "span", "minSpan", "height", "color", "columns", "fontSize", "mappings", "hideTimeOverride"}
+)
+"""The grid replaced spans; the table's look moved into `fieldConfig`."""
+
+SQL_TARGET_NOISE = frozenset(
+    {"expr", "query", "target", "metric", "step", "interval", "intervalFactor", "legendFormat", "instant", "hide"}
+)
+PROMETHEUS_TARGET_NOISE = frozenset({"query", "target", "metric", "step", "interval", "intervalFactor", "hide"})
+"""Other data sources' keys, and `step`, which would fix the resolution."""
+
+VARIABLE_NOISE = frozenset({"useTags", "tagsQuery", "tagValuesQuery", "auto", "auto_min", "auto_count"})
+"""Tags left in Grafana 8; `auto*` belongs to interval variables, which are not in use."""
+
+BUILT_IN_ANNOTATION: Json = {
+    "builtIn": 1,
+    "datasource": {"type": "grafana", "uid": "-- Grafana --"},
+    "enable": True,
+    "hide": True,
+    "iconColor": "rgba(0, 211, 255, 1)",
+    "name": "Annotations & Alerts",
+    "type": "dashboard",
+}
+"""Grafana adds it to a dashboard that lacks it, which would then differ from its file."""
+
+ALL = "$__all"
+
+
+def normalise(dashboard: Json) -> Json:
+    """Return the dashboard in the form that is committed. It does not change a dashboard that is already in that form."""
+    out = _without(dashboard, DASHBOARD_NOISE)
+    out["schemaVersion"] = SCHEMA_VERSION
+    out["annotations"] = _annotations(out.get("annotations") or {})
+    out["templating"] = {"list": [_variable(variable) for variable in (out.get("templating") or {}).get("list", [])]}
+    out["panels"] = [_panel(panel) for panel in out.get("panels", [])]
+    out["timepicker"] = {}
+    out["version"] = 0
+    out.setdefault("fiscalYearStartMonth", 0)
+    out.setdefault("weekStart", "")
+    return _keep_first_step(_strip_nulls(out))
+
+
+def dumps(dashboard: Json) -> str:
+    """Return the bytes that are committed: sorted keys, two spaces, one line feed at the end."""
+    return json.dumps(dashboard, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _annotations(annotations: Json) -> Json:
+    others = [entry for entry in annotations.get("list", []) if not entry.get("builtIn")]
+    return {"list": [BUILT_IN_ANNOTATION, *others]}
+
+
+def _panel(panel: Json) -> Json:
+    out = _without(panel, PANEL_NOISE)
+    config = dict(out.get("fieldConfig") or {})
+    out["fieldConfig"] = {
+        "defaults": _defaults(config.get("defaults") or {}),
+        "overrides": config.get("overrides") or [],
+    }
+    if out.get("type") == "row":
+        for key in ("targets", "datasource", "fieldConfig", "options"):
+            out.pop(key, None)
+        out["panels"] = [_panel(child) for child in out.get("panels") or []]
+        return out
+    out["targets"] = [_target(target) for target in out.get("targets") or []]
+    return out
+
+
+def _defaults(defaults: Json) -> Json:
+    out = dict(defaults)
+    thresholds = out.get("thresholds") or {}
+    steps = thresholds.get("steps") or [{"color": "green", "value": None}]
+    out["thresholds"] = {"mode": thresholds.get("mode", "absolute"), "steps": [_step(step) for step in steps]}
+    custom = dict(out.get("custom") or {})
+    # A table cell's look before 9.4; its successor is `cellOptions`.
+    if "displayMode" in custom:
+        custom["cellOptions"] = {"type": custom.pop("displayMode")}
+    if custom.get("stacking") == {}:
+        custom["stacking"] = {"group": "A", "mode": "none"}
+    if custom.get("scaleDistribution", {}).get("type") == "linear":
+        custom["scaleDistribution"] = {"type": "linear"}
+    out["custom"] = custom
+    return out
+
+
+def _step(step: Json) -> Json:
+    value = step.get("value")
+    # grafanalib's Threshold writes the text "null" for the first step.
+    return {"color": step["color"], "value": None if value == "null" else value}
+
+
+def _target(target: Json) -> Json:
+    if "rawSql" in target:
+        return {**_without(target, SQL_TARGET_NOISE), "editorMode": "code"}
+    if "channel" in target:
+        return dict(target)
+    out = _without(target, PROMETHEUS_TARGET_NOISE)
+    return {**out, "editorMode": "code", "range": not out.get("instant", False)}
+
+
+def _variable(variable: Json) -> Json:
+    out = _without(variable, VARIABLE_NOISE)
+    current = out.get("current") or {}
+    if current.get("value") in (None, ""):
+        # Without a current value Grafana takes the first by name.
+        out.pop("current", None)
+    elif current.get("value") in (ALL, [ALL]):
+        out["current"] = {"selected": True, "text": ["All"], "value": [ALL]}
+    else:
+        out["current"] = {key: value for key, value in current.items() if key != "tags"}
+    return out
+
+
+def _without(data: Json, noise: frozenset[str]) -> Json:
+    return {key: value for key, value in data.items() if key not in noise}
+
+
+def _strip_nulls(value: Any) -> Any:  # noqa: ANN401 - JSON
+    if isinstance(value, dict):
+        return {key: _strip_nulls(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list):
+        return [_strip_nulls(item) for item in value]
+    return value
+
+
+def _keep_first_step(dashboard: Json) -> Json:
+    """Give the first step its null back: there the null is the value (minus infinity), and Grafana's own JSON has it."""
+    for panel in _all_panels(dashboard["panels"]):
+        for step in panel.get("fieldConfig", {}).get("defaults", {}).get("thresholds", {}).get("steps", []):
+            step.setdefault("value", None)
+    return dashboard
+
+
+def _all_panels(panels: list[Json]) -> list[Json]:
+    return [inner for panel in panels for inner in (panel, *_all_panels(panel.get("panels", [])))]

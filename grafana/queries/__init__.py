@@ -1,0 +1,19 @@
+"""The SQL of panels and variables, one file a query, loaded by name.
+
+The rules of these files (tests hold them): bins are `date_bin('$__interval', …)`, which runs on every storage tier; a variable
+stands as `IN ($name)` only; a time series has one row per time and label, in order of time.
+"""
+
+from __future__ import annotations
+
+from importlib.resources import files
+
+
+def load(name: str) -> str:
+    """Return the query of that name without its comment lines: Grafana expands macros in comments too, and fails on some.
+
+    Raises FileNotFoundError when there is no such query.
+    """
+    text = files(__name__).joinpath(f"{name}.sql").read_text(encoding="utf-8")
+    lines = [line.rstrip() for line in text.splitlines() if not line.lstrip().startswith("--")]
+    return "\n".join(lines).strip()

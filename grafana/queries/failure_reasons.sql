@@ -1,0 +1,16 @@
+-- Why mail was deferred or bounced, the most frequent first, each with the newest reply of its kind.
+SELECT
+  action,
+  reason,
+  coalesce(provider, 'none') AS provider,
+  count(*) AS recipients,
+  max(time) AS newest,
+  (array_agg(response_pattern ORDER BY time DESC) FILTER (WHERE response_pattern IS NOT NULL))[1] AS pattern
+FROM mail_events
+WHERE $__timeFilter(time)
+  AND cluster IN ($cluster)
+  AND direction = 'outbound'
+  AND action IN ('deferred', 'bounced')
+GROUP BY 1, 2, 3
+ORDER BY recipients DESC, action, reason, provider
+LIMIT 100

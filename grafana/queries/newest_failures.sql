@@ -1,0 +1,18 @@
+-- The newest deferrals and bounces. The reply as a pattern: it holds no address and no id.
+SELECT
+  time,
+  action,
+  cluster,
+  zone,
+  recipient_domain,
+  provider,
+  smtp_code,
+  reason,
+  response_pattern
+FROM mail_events
+WHERE $__timeFilter(time)
+  AND cluster IN ($cluster)
+  AND direction = 'outbound'
+  AND action IN ('deferred', 'bounced')
+ORDER BY time DESC
+LIMIT 50
