@@ -1,0 +1,104 @@
+"""Reading settings: every fault of file, environment and secrets at once, each with its key and what would be right."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from typing import TYPE_CHECKING, Any, Final, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from collector.config.document import FILE_SUFFIX, is_secret, lay_environment, read_file, read_secret_files
+from collector.config.model import OTHER_SECTIONS, Settings
+from collector.errors import ConfigError, Fault
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from pydantic_core import ErrorDetails
+
+_PLAIN_KEY: Final = re.compile(r"[A-Za-z0-9_.:-]{1,64}", re.ASCII)
+
+_PROBLEMS: Final = {
+    "missing": "must be set",
+    "string_type": "must be text (put it in quotes)",
+    "path_type": "must be a path",
+    "int_type": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "model_type": "must be a mapping of keys",
+    "model_attributes_type": "must be a mapping of keys",
+    "dict_type": "must be a mapping",
+    "tuple_type": "must be a list",
+    "list_type": "must be a list",
+}
+"""pydantic's error types in this program's words."""
+
+
+def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
+    """Returns the settings of `path` (None: defaults) with `environ` over them. Raises ConfigError with every fault found."""
+    faults: list[Fault] = []
+    document = read_file(path, faults) if path is not None else {}
+    for key in [key for key in document if not isinstance(key, str) or key in OTHER_SECTIONS]:
+        del document[key]
+        if key not in OTHER_SECTIONS:
+            faults.append(Fault(_dotted((key,)), "is not a section"))
+    lay_environment(document, Settings, environ, faults)
+    read_secret_files(document, Settings, faults)
+    settings = None
+    try:
+        settings = Settings(**document)
+    except ValidationError as error:
+        told = {fault.key.removesuffix(FILE_SUFFIX) for fault in faults}
+        found = (
+            _fault(detail) for detail in error.errors(include_url=False, include_context=True, include_input=False)
+        )
+        faults.extend(fault for fault in found if fault.key not in told)
+    if settings is None or faults:
+        raise ConfigError(faults)
+    return settings
+
+
+def _fault(detail: ErrorDetails) -> Fault:
+    location = detail["loc"]
+    kind = detail["type"]
+    # pydantic puts this after the key of a mapping whose key is at fault.
+    if location and location[-1] == "[key]":
+        location = location[:-1]
+    if kind == "extra_forbidden":
+        return Fault(_dotted(location), _unknown(location))
+    if kind == "value_error":
+        return Fault(_dotted(location), str(detail.get("ctx", {}).get("error", "is not valid")))
+    if kind == "enum":
+        return Fault(_dotted(location), f"must be {detail.get('ctx', {}).get('expected', 'one of the known words')}")
+    if kind == "greater_than":
+        return Fault(_dotted(location), f"must be more than {detail.get('ctx', {}).get('gt', 0)}")
+    return Fault(_dotted(location), _PROBLEMS.get(kind, "is not valid: docs/configuration.md says what is"))
+
+
+def _unknown(location: tuple[int | str, ...]) -> str:
+    known = sorted(_keys_beside(location))
+    close = difflib.get_close_matches(str(location[-1]), known, n=1)
+    return "is not a known key: " + (f"did you mean {close[0]}?" if close else f"known here are {', '.join(known)}")
+
+
+def _keys_beside(location: tuple[int | str, ...]) -> set[str]:
+    model: type[BaseModel] = Settings
+    for part in location[:-1]:
+        if isinstance(part, int):
+            continue
+        annotation = model.model_fields[part].annotation
+        model = next(
+            one for one in (annotation, *get_args(annotation)) if isinstance(one, type) and issubclass(one, BaseModel)
+        )
+    keys = {
+        *model.model_fields,
+        *(name + FILE_SUFFIX for name, field in model.model_fields.items() if is_secret(field)),
+    }
+    return keys | OTHER_SECTIONS if model is Settings else keys
+
+
+def _dotted(location: tuple[Any, ...]) -> str:
+    """The key's path; a part that does not look like a key could be a misplaced secret, and is not repeated."""
+    return ".".join(str(part) if _PLAIN_KEY.fullmatch(str(part)) else "(not a key)" for part in location)

@@ -1,0 +1,236 @@
+"""The collector's settings: every key, its type, its default, and the rules that join keys (docs/configuration.md)."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Final, Self
+
+from psycopg import ProgrammingError
+from psycopg.conninfo import conninfo_to_dict
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+)
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from collector.config.units import (
+    Listen,
+    format_duration,
+    format_size,
+    parse_duration,
+    parse_ip,
+    parse_listen,
+    parse_size,
+)
+
+OTHER_SECTIONS: Final = frozenset({"dnsbl", "grafana"})
+"""Sections of the same file that other programs validate: known by name only."""
+
+_TOKEN: Final = re.compile(r"[!-~]{1,1024}", re.ASCII)
+_CLUSTER: Final = re.compile(r"[^\x00-\x1f\x7f]{1,255}")
+
+
+def _at_least(minimum: timedelta) -> AfterValidator:
+    def check(value: timedelta) -> timedelta:
+        if value < minimum:
+            raise ValueError(f"must be at least {format_duration(minimum)}")
+        return value
+
+    return AfterValidator(check)
+
+
+def _from_bytes(minimum: int) -> AfterValidator:
+    def check(value: int) -> int:
+        if value < minimum:
+            raise ValueError(f"must be at least {format_size(minimum)}")
+        return value
+
+    return AfterValidator(check)
+
+
+def _check_dsn(value: SecretStr) -> SecretStr:
+    try:
+        known = conninfo_to_dict(value.get_secret_value())
+    except ProgrammingError:
+        known = {}
+    if not known:
+        # libpq's own message quotes the string, password and all.
+        raise ValueError("must be a PostgreSQL connection string like postgresql://user@host/database")
+    return value
+
+
+def _check_token(value: SecretStr) -> SecretStr:
+    if not _TOKEN.fullmatch(value.get_secret_value()):
+        raise ValueError("must be 1 to 1024 printable ASCII characters without spaces")
+    return value
+
+
+def _check_cluster(value: str) -> str:
+    if not _CLUSTER.fullmatch(value):
+        raise ValueError("must be a name of 1 to 255 characters without control characters")
+    return value
+
+
+def _check_secret(value: SecretStr) -> SecretStr:
+    if not value.get_secret_value():
+        raise ValueError("must not be empty")
+    return value
+
+
+def _check_path(value: Path) -> Path:
+    if not value.name or "\0" in str(value):
+        raise ValueError("must be a path like /var/lib/duckwatch/journal")
+    return value
+
+
+Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
+Size = Annotated[int, BeforeValidator(parse_size)]
+Address = Annotated[str, BeforeValidator(parse_ip)]
+Dsn = Annotated[SecretStr, AfterValidator(_check_dsn)]
+
+
+class Section(BaseModel):
+    """A group of keys. Unknown keys are errors; what was written never appears in an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, validate_default=False)
+
+
+class SubjectPolicy(StrEnum):
+    """What becomes of a message's subject."""
+
+    DROP = "drop"
+    HMAC = "hmac"
+
+
+class Database(Section):
+    """Where the events go."""
+
+    dsn: Dsn = SecretStr("postgresql://duckwatch@localhost/duckwatch")
+    session_dsn: Dsn | None = None
+
+    @property
+    def direct_dsn(self) -> SecretStr:
+        """The way past a transaction pooler, for session locks."""
+        return self.session_dsn or self.dsn
+
+
+class Journal(Section):
+    """The durable buffer between the acknowledgement and the database."""
+
+    path: Annotated[Path, AfterValidator(_check_path)] = Path("/var/lib/duckwatch/journal")
+    max_bytes: Annotated[Size, _from_bytes(64 << 10)] = 8 << 30
+
+
+class Token(Section):
+    """One credential of a sender, and the cluster that it speaks for."""
+
+    token: Annotated[SecretStr, AfterValidator(_check_token)]
+    cluster: Annotated[str, AfterValidator(_check_cluster)] | None = None
+
+
+class Auth(Section):
+    """Who may send. Without tokens: only this machine."""
+
+    tokens: tuple[Token, ...] = ()
+
+    @field_validator("tokens")
+    @classmethod
+    def _differ(cls, tokens: tuple[Token, ...]) -> tuple[Token, ...]:
+        if len({token.token.get_secret_value() for token in tokens}) < len(tokens):
+            raise ValueError("must not hold the same token twice")
+        return tokens
+
+
+class Limits(Section):
+    """What one request, one token and all requests together may use."""
+
+    body_bytes: Annotated[Size, _from_bytes(1 << 10)] = 8 << 20
+    inflight_bytes: Annotated[Size, _from_bytes(1 << 10)] = 32 << 20
+    events_per_second: Annotated[int, Field(gt=0)] | None = None
+    read_timeout: Annotated[Duration, _at_least(timedelta(milliseconds=100))] = timedelta(seconds=30)
+    connections: Annotated[int, Field(gt=0)] = 1000
+
+    @field_validator("inflight_bytes")
+    @classmethod
+    def _hold_one_body(cls, inflight_bytes: int, info: ValidationInfo) -> int:
+        if inflight_bytes < info.data.get("body_bytes", 0):
+            raise ValueError("must be at least body_bytes, or a large body could never be taken")
+        return inflight_bytes
+
+
+class Retention(Section):
+    """How long rows are kept."""
+
+    # docs/events.md: older than raw less two chunks of a day is not stored.
+    raw: Annotated[Duration, _at_least(timedelta(days=3))] = timedelta(days=30)
+    dead_letters: Annotated[Duration, _at_least(timedelta(hours=1))] = timedelta(days=14)
+
+
+class Privacy(Section):
+    """What is kept of a message's content."""
+
+    subject: SubjectPolicy = SubjectPolicy.DROP
+    secret: Annotated[SecretStr, AfterValidator(_check_secret)] | None = Field(default=None, validate_default=True)
+
+    @field_validator("secret")
+    @classmethod
+    def _go_with_hmac(cls, secret: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        if secret is None and info.data.get("subject") is SubjectPolicy.HMAC:
+            raise ValueError("must be set (or secret_file) when subject is hmac")
+        return secret
+
+
+class Collector(Section):
+    """The section `collector`."""
+
+    listen: Annotated[Listen, BeforeValidator(parse_listen)] = Listen("127.0.0.1", 9626)
+    database: Database = Database()
+    journal: Journal = Journal()
+    auth: Auth = Field(default=Auth(), validate_default=True)
+    limits: Limits = Limits()
+    retention: Retention = Retention()
+    privacy: Privacy = Privacy()
+    public_ips: dict[Address, Address] = Field(default_factory=dict)
+
+    @field_validator("auth")
+    @classmethod
+    def _guard_the_network(cls, auth: Auth, info: ValidationInfo) -> Auth:
+        listen = info.data.get("listen")
+        if not auth.tokens and listen is not None and not listen.is_loopback:
+            raise ValueError("must hold a token: without one, listen must be a loopback address like 127.0.0.1:9626")
+        return auth
+
+
+class Settings(BaseSettings):
+    """Everything that the collector was told."""
+
+    model_config = SettingsConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    collector: Collector = Collector()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only what `load` hands over: nothing here reads the process's own environment."""
+        del settings_cls, env_settings, dotenv_settings, file_secret_settings
+        return (init_settings,)
+
+    @classmethod
+    def defaults(cls) -> Self:
+        """The settings when nothing is set."""
+        return cls()
