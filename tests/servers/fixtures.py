@@ -1,0 +1,114 @@
+"""The servers as pytest fixtures: started once a run, a fresh database for each test.
+
+A server that is missing skips the test and says so; in CI (the variable `CI` is set) that is a failure.
+`DUCKWATCH_TEST_DSN` names a server to use in place of both (its user may create databases).
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, TypeVar
+
+import psycopg
+import pytest
+from psycopg import conninfo
+
+from tests.servers.missing import MissingServerError
+from tests.servers.postgres import EmbeddedPostgres, PostgresCluster
+from tests.servers.timescale import Timescale
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+T = TypeVar("T")
+
+
+def need(make: Callable[[], T]) -> T:
+    """What `make` makes; where its server is missing the test is skipped, in CI it fails."""
+    try:
+        return make()
+    except MissingServerError as missing:
+        if os.environ.get("CI"):
+            pytest.fail(str(missing))
+        pytest.skip(str(missing))
+
+
+class GivenServer(PostgresCluster):
+    """The server of `DUCKWATCH_TEST_DSN`: not ours to start or stop."""
+
+    name = "given"
+
+    def __init__(self, logs: Path, dsn: str) -> None:
+        super().__init__(logs)
+        self._dsn = dsn
+
+    def dsn(self, database: str = "") -> str:
+        return conninfo.make_conninfo(self._dsn, **({"dbname": database} if database else {}))
+
+    def drop_database(self, dsn: str) -> None:
+        name = conninfo.conninfo_to_dict(dsn)["dbname"]
+        with psycopg.connect(self.dsn(), autocommit=True) as connection:
+            connection.execute(
+                psycopg.sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(psycopg.sql.Identifier(str(name)))
+            )
+
+
+@pytest.fixture(scope="session")
+def server_logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the servers' logs go; pytest keeps those of the last three runs."""
+    return tmp_path_factory.mktemp("logs", numbered=False)
+
+
+def _running(cluster: PostgresCluster) -> Iterator[PostgresCluster]:
+    try:
+        cluster.initialise()
+        cluster.start()
+        yield cluster
+    finally:
+        cluster.remove()
+
+
+@pytest.fixture(scope="session")
+def postgres(server_logs: Path) -> Iterator[PostgresCluster]:
+    """Plain PostgreSQL (embedded), started once. Not for tests that stop or kill it: those make their own."""
+    given = os.environ.get("DUCKWATCH_TEST_DSN")
+    if given:
+        yield GivenServer(server_logs, given)
+    else:
+        yield from _running(need(lambda: EmbeddedPostgres(server_logs)))
+
+
+@pytest.fixture(scope="session")
+def timescale(server_logs: Path) -> Iterator[PostgresCluster]:
+    """TimescaleDB (Debian's, Apache edition), started once. Not for tests that stop or kill it."""
+    given = os.environ.get("DUCKWATCH_TEST_DSN")
+    if given:
+        yield GivenServer(server_logs, given)
+    else:
+        yield from _running(need(lambda: Timescale(server_logs)))
+
+
+def _database(cluster: PostgresCluster) -> Iterator[str]:
+    dsn = cluster.create_database()
+    yield dsn
+    cluster.drop_database(dsn)
+
+
+@pytest.fixture
+def postgres_dsn(postgres: PostgresCluster) -> Iterator[str]:
+    """A fresh database on plain PostgreSQL."""
+    yield from _database(postgres)
+
+
+@pytest.fixture
+def timescale_dsn(timescale: PostgresCluster) -> Iterator[str]:
+    """A fresh database with the extension timescaledb."""
+    yield from _database(timescale)
+
+
+@pytest.fixture(params=["postgres", "timescale"])
+def any_dsn(request: pytest.FixtureRequest) -> Iterator[str]:
+    """A fresh database: the test runs once on plain PostgreSQL and once on TimescaleDB."""
+    cluster: PostgresCluster = request.getfixturevalue(request.param)
+    yield from _database(cluster)

@@ -1,0 +1,143 @@
+#!/bin/bash
+# Installs the real servers that the full test suite talks to: `make servers`, as root, on Debian 12 or 13.
+#
+# Everything goes to one folder outside the work tree, so that a fresh clone finds it again and the host stays as it is:
+#   $DUCKWATCH_SERVERS (default /var/lib/duckwatch-servers)
+#     trixie/    a Debian 13 tree: PostgreSQL 17 with TimescaleDB, Prometheus, Alertmanager, Redis
+#     bin/       those programs as commands of the host (they run with the tree's own C library)
+#     zonemta/   the npm project in which ZoneMTA is installed
+# On the host itself only debootstrap, OpenSSL and (where they are missing) Node and npm are installed; no service is started.
+# Mirrors, proxies and certificates are the host's: what its apt and npm use, this uses.
+set -Eeuo pipefail
+
+here=$(cd "$(dirname "$0")" && pwd)
+servers=${DUCKWATCH_SERVERS:-/var/lib/duckwatch-servers}
+packages="postgresql-17 postgresql-17-timescaledb prometheus prometheus-alertmanager redis-server"
+commands="prometheus promtool prometheus-alertmanager amtool redis-server"
+export DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8
+
+stop() {
+    echo "make servers: $*" >&2
+    exit 1
+}
+
+trap 'echo "make servers: line $LINENO failed: $BASH_COMMAND" >&2' ERR
+
+# The stamp of what is installed: what the tree is made of, and the npm project. Raise the number to have trees built anew.
+tree_revision="1: $packages: $commands"
+
+is_current() { # STAMP WANTED
+    [ -f "$1" ] && [ "$(cat "$1")" = "$2" ]
+}
+
+install_on_host() {
+    local missing=()
+    command -v debootstrap >/dev/null || missing+=(debootstrap)
+    command -v openssl >/dev/null || missing+=(openssl)
+    [ -f /usr/share/keyrings/debian-archive-keyring.gpg ] || missing+=(debian-archive-keyring)
+    command -v node >/dev/null || missing+=(nodejs)
+    command -v npm >/dev/null || missing+=(npm)
+    if [ ${#missing[@]} -gt 0 ]; then
+        apt-get update -q
+        apt-get install -q -y --no-install-recommends "${missing[@]}"
+    fi
+}
+
+# The mirror that this host's own apt takes Debian from.
+mirror() {
+    # shellcheck disable=SC2016 # apt's own format, not the shell's
+    apt-get indextargets --format '$(CREATED_BY) $(ORIGIN) $(CODENAME) $(REPO_URI)' |
+        awk '$1 == "Packages" && $2 == "Debian" && $3 !~ /-/ { print $4; exit }'
+}
+
+# What apt on this host is told about fetching (proxies, certificates, dates), for apt in the tree.
+carry_apt_settings() { # TREE
+    apt-config dump Acquire | grep -vE '^Acquire::(IndexTargets|Changelogs|CompressionTypes|cdrom)|^Acquire ' >"$1/etc/apt/apt.conf.d/90host"
+    cp -rL /etc/apt/auth.conf.d "$1/etc/apt/" 2>/dev/null || true
+    cp -L /etc/apt/auth.conf "$1/etc/apt/" 2>/dev/null || true
+    cp -L /etc/resolv.conf /etc/hosts "$1/etc/"
+    if [ -f /etc/ssl/certs/ca-certificates.crt ]; then
+        mkdir -p "$1/etc/ssl/certs"
+        cp -L /etc/ssl/certs/ca-certificates.crt "$1/etc/ssl/certs/"
+    fi
+}
+
+proxy_of() { # SCHEME
+    apt-config dump "Acquire::$1::Proxy" | sed -n "s/^Acquire::$1::Proxy \"\(..*\)\";/\1/p"
+}
+
+build_tree() { # TREE
+    local tree=$1 from
+    # apt-get update, so that the mirror is known on a machine that never asked.
+    from=$(mirror)
+    if [ -z "$from" ]; then
+        apt-get update -q
+        from=$(mirror)
+    fi
+    [ -n "$from" ] || stop "apt on this host knows no Debian mirror (apt-get indextargets)"
+    export http_proxy=${http_proxy:-$(proxy_of http)} https_proxy=${https_proxy:-$(proxy_of https)}
+    [ -n "$http_proxy" ] || unset http_proxy
+    [ -n "$https_proxy" ] || unset https_proxy
+    debootstrap --variant=minbase trixie "$tree" "$from"
+    carry_apt_settings "$tree"
+    printf '#!/bin/sh\nexit 101\n' >"$tree/usr/sbin/policy-rc.d" # no service of a package starts in here
+    chmod 755 "$tree/usr/sbin/policy-rc.d"
+    # The tests make clusters of their own; Debian's would only lie there.
+    mkdir -p "$tree/etc/postgresql-common"
+    echo 'create_main_cluster = false' >"$tree/etc/postgresql-common/createcluster.conf"
+    chroot "$tree" apt-get update -q
+    # shellcheck disable=SC2086 # a list of words
+    chroot "$tree" apt-get install -q -y --no-install-recommends $packages
+    rm -rf "$tree"/var/cache/apt/archives/*.deb
+    chmod 755 "$tree"
+}
+
+# A tree's program as a command of the host, whatever C library the host has, for any user.
+write_command() { # TREE NAME
+    local tree=$1 name=$2 loader
+    for loader in "$tree"/lib64/ld-linux-x86-64.so.2 "$tree"/lib/ld-linux-aarch64.so.1 ""; do
+        [ ! -e "$loader" ] || break
+    done
+    [ -n "$loader" ] || stop "this machine's architecture is not known (amd64 and arm64 are)"
+    printf '#!/bin/sh\nexec %s --library-path %s %s "$@"\n' "$loader" \
+        "$(echo "$tree"/usr/lib/*-linux-gnu)" "$tree/usr/bin/$name" >"$servers/bin/$name"
+    chmod 755 "$servers/bin/$name"
+}
+
+install_tree() {
+    local stamp=$servers/trixie.installed
+    ! is_current "$stamp" "$tree_revision" || return 0
+    # A killed build may have left /proc of the tree mounted: rm must never reach into it.
+    ! grep -q " $servers/trixie" /proc/mounts || stop "something is mounted below $servers/trixie: unmount it first"
+    rm -rf "$stamp" "$servers/trixie.new"
+    build_tree "$servers/trixie.new"
+    rm -rf "$servers/trixie"
+    mv "$servers/trixie.new" "$servers/trixie"
+    mkdir -p "$servers/bin"
+    for name in $commands; do
+        write_command "$servers/trixie" "$name"
+    done
+    echo "$tree_revision" >"$stamp"
+}
+
+install_zonemta() {
+    local stamp=$servers/zonemta.installed hash
+    hash=$(cat "$here/zonemta/package.json" "$here/zonemta/package-lock.json" | sha256sum | cut -d' ' -f1)
+    ! is_current "$stamp" "$hash" || return 0
+    rm -rf "$stamp" "$servers/zonemta"
+    mkdir -p "$servers/zonemta"
+    cp "$here/zonemta/package.json" "$here/zonemta/package-lock.json" "$servers/zonemta/"
+    (cd "$servers/zonemta" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error)
+    echo "$hash" >"$stamp"
+}
+
+[ "$(id -u)" = 0 ] || stop "needs root: it installs Debian packages (sudo make servers)"
+grep -qsE '^ID="?debian"?$' /etc/os-release || stop "knows Debian only (12 or 13); without it, the tests that need real servers skip"
+mkdir -p "$servers"
+chmod 755 "$servers"
+exec 9>"$servers/.lock"
+flock 9 # two clones, one folder
+install_on_host
+install_tree
+install_zonemta
+echo "make servers: ready in $servers"

@@ -1,0 +1,37 @@
+"""Where `make servers` put things: the Debian 13 tree, its commands, the npm project (tests/servers/install.sh)."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from tests.servers.missing import MissingServerError
+
+SERVERS = Path(os.environ.get("DUCKWATCH_SERVERS") or "/var/lib/duckwatch-servers")
+TREE = SERVERS / "trixie"
+ZONEMTA = SERVERS / "zonemta"
+
+
+def command(name: str) -> Path:
+    """The host's command for a program of the tree. Raises `MissingServerError`."""
+    path = SERVERS / "bin" / name
+    if not path.exists():
+        raise MissingServerError(f"{name} is not installed: run `make servers` (as root, on Debian)")
+    return path
+
+
+def tree() -> Path:
+    """The Debian 13 tree. Raises `MissingServerError`."""
+    if not (SERVERS / "trixie.installed").exists():
+        raise MissingServerError("TimescaleDB is not installed: run `make servers` (as root, on Debian)")
+    return TREE
+
+
+def zonemta() -> Path:
+    """The npm project that ZoneMTA is installed in. Raises `MissingServerError`."""
+    if not (SERVERS / "zonemta.installed").exists():
+        raise MissingServerError("ZoneMTA is not installed: run `make servers` (as root, on Debian)")
+    if shutil.which("node") is None:
+        raise MissingServerError("node is not installed: run `make servers` (as root, on Debian)")
+    return ZONEMTA

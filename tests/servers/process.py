@@ -1,0 +1,134 @@
+"""One server as a child process: its log, its health, its end; and what goes with that (free ports, waiting with a deadline)."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import socket
+import subprocess
+import time
+from signal import SIGKILL, SIGTERM, Signals
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+_handed_out: set[int] = set()
+
+
+def free_port() -> int:
+    """A TCP port of 127.0.0.1 that nobody listens on, never the same twice in one run."""
+    while True:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port: int = probe.getsockname()[1]
+        if port not in _handed_out:
+            _handed_out.add(port)
+            return port
+
+
+def listens(port: int) -> bool:
+    """True when something accepts connections on that port of 127.0.0.1."""
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+        return True
+    return False
+
+
+def wait_until(condition: Callable[[], object], what: str, seconds: float = 30, every: float = 0.05) -> None:
+    """Polls until the condition is truthy; an AssertionError that says `what` did not happen after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {seconds} s: {what}")
+        time.sleep(every)
+
+
+def dies_with_us(argv: Sequence[str | Path]) -> list[str]:
+    """The command, ended by the kernel when the test run is: no server outlives a killed run (Linux; elsewhere as it is)."""
+    prefix = ["setpriv", "--pdeathsig", "KILL", "--"] if shutil.which("setpriv") else []
+    return [*prefix, *(str(word) for word in argv)]
+
+
+def children(pid: int) -> dict[int, str]:
+    """The direct children of a process: pid and command line."""
+    found = {}
+    listing = subprocess.run(["ps", "-A", "-o", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
+    for line in listing.splitlines():
+        child, parent, args = line.split(None, 2)
+        if int(parent) == pid:
+            found[int(child)] = args
+    return found
+
+
+class Process:
+    """A running child. Its output is appended to `log`, which outlives it."""
+
+    def __init__(
+        self,
+        name: str,
+        argv: Sequence[str | Path],
+        log: Path,
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+    ) -> None:
+        self.name = name
+        self.log = log
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("ab") as output:
+            self._child = subprocess.Popen(
+                dies_with_us(argv),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env=env,
+                cwd=cwd,
+                start_new_session=True,
+            )
+
+    @property
+    def pid(self) -> int:
+        return self._child.pid
+
+    @property
+    def returncode(self) -> int | None:
+        """The exit code; None while it runs."""
+        return self._child.poll()
+
+    def log_tail(self, lines: int = 40) -> str:
+        """The end of its log, for messages."""
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+
+    def wait_ready(self, ready: Callable[[], object], seconds: float = 30) -> None:
+        """Polls until `ready` is truthy; an AssertionError with the log's end when the process exits or the time is up."""
+        deadline = time.monotonic() + seconds
+        while not ready():
+            if self.returncode is not None:
+                raise AssertionError(f"{self.name} exited with {self.returncode}:\n{self.log_tail()}")
+            if time.monotonic() > deadline:
+                raise AssertionError(f"{self.name} was not ready after {seconds} s:\n{self.log_tail()}")
+            time.sleep(0.05)
+
+    def send(self, number: Signals) -> None:
+        """Sends a signal; nothing happens when it is gone already."""
+        self._child.send_signal(number)
+
+    def wait(self, seconds: float = 30) -> int:
+        """Waits for its end and gives the exit code (negative: the signal); an AssertionError when it does not end."""
+        try:
+            return self._child.wait(seconds)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"{self.name} did not end within {seconds} s:\n{self.log_tail()}") from None
+
+    def stop(self, number: Signals = SIGTERM, seconds: float = 30) -> int:
+        """Asks it to end, waits, kills it when it does not. Gives the exit code."""
+        self.send(number)
+        try:
+            return self._child.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return self.kill()
+
+    def kill(self) -> int:
+        """SIGKILL to this process alone, not to its children."""
+        self.send(SIGKILL)
+        return self._child.wait(10)

@@ -1,0 +1,84 @@
+"""TimescaleDB for tests: PostgreSQL 17 with the Apache edition, from the Debian 13 tree.
+
+As root it runs through chroot as Debian's user `postgres`; as a user, in a user namespace with the tree as its root.
+Its data lies inside the tree, under /var/tmp, so that nothing has to be mounted.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+import psycopg
+
+from tests.servers import installed
+from tests.servers.missing import MissingServerError
+from tests.servers.postgres import PostgresCluster
+
+_AS_POSTGRES = ["setpriv", "--reuid", "postgres", "--regid", "postgres", "--clear-groups", "--pdeathsig", "KILL", "--"]
+
+
+class Timescale(PostgresCluster):
+    """The cluster; `template` is a database with the extension in it."""
+
+    name = "timescale"
+
+    def __init__(self, logs: Path, settings: dict[str, str] | None = None) -> None:
+        # Workers would hold the template open while it is cloned; the Apache edition has no jobs for them. POSIX shared
+        # memory would need the host's /dev in the tree.
+        preset = {
+            "shared_preload_libraries": "timescaledb",
+            "timescaledb.telemetry_level": "off",
+            "timescaledb.max_background_workers": "0",
+            "dynamic_shared_memory_type": "mmap",
+        }
+        super().__init__(logs, preset | (settings or {}))
+        self._tree = installed.tree()
+        self._enter = _entrance(self._tree)
+        self._home = Path(tempfile.mkdtemp(prefix="duckwatch-timescale-", dir=self._tree / "var/tmp"))
+        if os.geteuid() == 0:
+            owner = (self._tree / "var/lib/postgresql").stat()
+            os.chown(self._home, owner.st_uid, owner.st_gid)
+
+    @property
+    def data(self) -> str:
+        return f"/{self._home.relative_to(self._tree)}/data"
+
+    def program(self, name: str, *arguments: str) -> list[str]:
+        return [*self._enter, f"/usr/lib/postgresql/17/bin/{name}", *arguments]
+
+    def start(self) -> None:
+        super().start()
+        if self.template is None:
+            self._make_template()
+
+    def _make_template(self) -> None:
+        with psycopg.connect(self.dsn(), autocommit=True) as connection:
+            connection.execute("CREATE DATABASE with_timescale")
+        with psycopg.connect(self.dsn("with_timescale"), autocommit=True) as connection:
+            connection.execute("CREATE EXTENSION timescaledb")
+        with psycopg.connect(self.dsn(), autocommit=True) as connection:
+            connection.execute("ALTER DATABASE with_timescale ALLOW_CONNECTIONS false")
+        self.template = "with_timescale"
+
+    def remove(self) -> None:
+        super().remove()
+        shutil.rmtree(self._home, ignore_errors=True)
+
+
+def _entrance(tree: Path) -> list[str]:
+    """The words before a command that make the tree its root. Raises `MissingServerError` where a user may not do that."""
+    if os.geteuid() == 0:
+        return ["chroot", str(tree), *_AS_POSTGRES]
+    enter = ["unshare", "--user", "--map-current-user", f"--root={tree}", "--wd=/"]
+    if (
+        shutil.which("unshare") is None
+        or subprocess.run([*enter, "true"], capture_output=True, check=False).returncode != 0
+    ):
+        raise MissingServerError(
+            "TimescaleDB's tree cannot be entered as this user (no user namespaces): run the tests as root"
+        )
+    return enter
