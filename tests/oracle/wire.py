@@ -1,0 +1,89 @@
+"""The recording as a sender puts it on the wire: the plugin's body, and every other form that the ingest route takes."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.oracle.stamps import Record
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """What is posted."""
+
+    content: bytes
+    headers: dict[str, str] = field(default_factory=lambda: {"Content-Type": "application/json"})
+
+
+def event(record: Record) -> dict[str, Any]:
+    """One event as the plugin spools it."""
+    return {"time": record["time_ms"], "context": record["context"], "entry": record["entry"]}
+
+
+def hosted_event(record: Record) -> dict[str, Any]:
+    """One event that names its host itself."""
+    return event(record) | {"host": "mta1"}
+
+
+def bare_entry(record: Record) -> dict[str, Any]:
+    """The entry alone, with its own time as zonemta-wildduck adds it."""
+    return record["entry"] | {"created": record["time_ms"]}
+
+
+def bare_entry_iso(record: Record) -> dict[str, Any]:
+    """The entry alone, its time as JavaScript writes a Date."""
+    seconds, milliseconds = divmod(record["time_ms"], 1000)
+    stamp = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    return record["entry"] | {"created": f"{stamp}.{milliseconds:03d}Z"}
+
+
+def plugin_body(records: list[Record], *, cluster: str = "default", host: str = "mta1") -> Body:
+    """What the plugin posts (design: "HTTP of the collector")."""
+    report = {"version": "0.1.0", "process": "4f1c0c2e9d", "spool_bytes": 0, "oldest_unsent": None, "dropped": 0}
+    events = [event(record) for record in records]
+    return Body(compact({"cluster": cluster, "host": host, "plugin": report, "events": events}))
+
+
+def array_body(records: list[Record]) -> Body:
+    return Body(compact([hosted_event(record) for record in records]))
+
+
+def ndjson_body(records: list[Record]) -> Body:
+    lines = b"\n".join(compact(hosted_event(record)) for record in records)
+    return Body(lines + b"\n", {"Content-Type": "application/x-ndjson"})
+
+
+def gzip_body(records: list[Record]) -> Body:
+    plain = plugin_body(records)
+    return Body(gzip.compress(plain.content, 1), plain.headers | {"Content-Encoding": "gzip"})
+
+
+def bare_array_body(records: list[Record]) -> Body:
+    return Body(compact([bare_entry(record) for record in records]))
+
+
+def bare_iso_ndjson_gzip_body(records: list[Record]) -> Body:
+    lines = b"\n".join(compact(bare_entry_iso(record)) for record in records)
+    return Body(gzip.compress(lines, 1), {"Content-Type": "application/x-ndjson", "Content-Encoding": "gzip"})
+
+
+FORMS: dict[str, tuple[Callable[[list[Record]], Body], str | None]] = {
+    "plugin": (plugin_body, "mta1"),
+    "array": (array_body, "mta1"),
+    "ndjson": (ndjson_body, "mta1"),
+    "gzip": (gzip_body, "mta1"),
+    "bare": (bare_array_body, None),
+    "bare-iso": (bare_iso_ndjson_gzip_body, None),
+}
+"""Each form by name, and the host that its rows must have."""
+
+
+def compact(value: object) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()
