@@ -73,7 +73,15 @@ def _entrance(tree: Path) -> list[str]:
     """The words before a command that make the tree its root. Raises `MissingServerError` where a user may not do that."""
     if os.geteuid() == 0:
         return ["chroot", str(tree), *_AS_POSTGRES]
-    enter = ["unshare", "--user", "--map-current-user", f"--root={tree}", "--wd=/"]
+    owner = (tree / "var/lib/postgresql").stat()  # in there, this user is Debian's `postgres`
+    enter = [
+        "unshare",
+        "--user",
+        f"--map-user={owner.st_uid}",
+        f"--map-group={owner.st_gid}",
+        f"--root={tree}",
+        "--wd=/",
+    ]
     if (
         shutil.which("unshare") is None
         or subprocess.run([*enter, "true"], capture_output=True, check=False).returncode != 0
