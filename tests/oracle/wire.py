@@ -34,14 +34,14 @@ def hosted_event(record: Record) -> dict[str, Any]:
 
 def bare_entry(record: Record) -> dict[str, Any]:
     """The entry alone, with its own time as zonemta-wildduck adds it."""
-    return record["entry"] | {"created": record["time_ms"]}
+    return {**record["entry"], "created": record["time_ms"]}
 
 
 def bare_entry_iso(record: Record) -> dict[str, Any]:
     """The entry alone, its time as JavaScript writes a Date."""
     seconds, milliseconds = divmod(record["time_ms"], 1000)
     stamp = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-    return record["entry"] | {"created": f"{stamp}.{milliseconds:03d}Z"}
+    return {**record["entry"], "created": f"{stamp}.{milliseconds:03d}Z"}
 
 
 def plugin_body(records: list[Record], *, cluster: str = "default", host: str = "mta1") -> Body:
