@@ -1,0 +1,5 @@
+"""Scheduled work."""
+
+from collector.jobs.housekeeping import Housekeeping
+
+__all__ = ["Housekeeping"]

@@ -1,0 +1,223 @@
+"""Group commit and hand-over: many requests become durable with one fsync, and reach the writer in their order.
+
+Threads: the event loop calls `append`; a thread of its own commits; the writer's thread calls `take` and `done`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import sqlite3
+import threading
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from collector.errors import OverloadedError
+from collector.journal.rows import JournalRows, decode, encode
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from collector.events.model import Request
+
+log = logging.getLogger(__name__)
+
+MEMORY_BYTES = 8 * 1024 * 1024
+"""Committed requests up to this size wait for the writer in memory; past it the writer reads them back from the file."""
+
+READ_BYTES = 2 * 1024 * 1024
+TIDY_SECONDS = 0.2
+FULL_RETRY_SECONDS = 10
+
+
+class _Waiting(NamedTuple):
+    body: bytes
+    request: Request
+    acknowledged: asyncio.Future[None]
+
+
+@dataclass(frozen=True, slots=True)
+class JournalState:
+    """What health and metrics show: requests and bytes held, the quota, when the oldest came (epoch ms), whether writes fail."""
+
+    requests: int
+    used_bytes: int
+    limit_bytes: int
+    oldest_received_at: int | None
+    is_failing: bool
+
+    @property
+    def has_room(self) -> bool:
+        """True when the next request would be taken."""
+        return not self.is_failing and self.used_bytes < self.limit_bytes
+
+
+class Journal:
+    """The durable buffer. Nothing is acknowledged before its fsync; nothing is removed before `done`.
+
+    Raises `sqlite3.Error` when the file cannot be opened, also when another process holds it.
+    """
+
+    def __init__(self, path: Path, limit_bytes: int) -> None:
+        self._rows = JournalRows(path)
+        self._file_lock = threading.Lock()  # one user of the SQLite connection at a time
+        self._wake = threading.Condition()  # guards everything below
+        self._waiting: list[_Waiting] = []
+        self._waiting_bytes = 0
+        self._ready: deque[tuple[int, int, Request]] = deque()  # (id, bytes, request): committed, newer than `_taken`
+        self._ready_bytes = 0
+        self._last_id = self._rows.last_id()
+        self._requests = self._rows.count()
+        self._is_spilled = self._requests > 0  # committed rows wait in the file only: `_ready` must not overtake them
+        self._done = self._deleted = self._last_id - self._requests  # ids have no holes
+        self._taken = self._done
+        self._closing = False
+        self._is_failing = False
+        self._limit_bytes = limit_bytes
+        self._used_bytes = self._rows.used_bytes()
+        self._oldest = self._rows.oldest_received_at()
+        self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
+        self._thread.start()
+
+    @property
+    def state(self) -> JournalState:
+        """A snapshot; cheap."""
+        return JournalState(self._requests, self._used_bytes, self._limit_bytes, self._oldest, self._is_failing)
+
+    async def append(self, request: Request) -> None:
+        """Returns once the request is on disk.
+
+        Raises `OverloadedError` when the quota is reached or the disk does not take it: then it is not in the journal.
+        """
+        body = encode(request)
+        if self._used_bytes + self._waiting_bytes + len(body) > self._limit_bytes:
+            raise OverloadedError("the journal is full", retry_after=FULL_RETRY_SECONDS)
+        acknowledged = asyncio.get_running_loop().create_future()
+        with self._wake:
+            if self._closing:
+                raise OverloadedError("shutting down", retry_after=1)
+            self._waiting.append(_Waiting(body, request, acknowledged))
+            self._waiting_bytes += len(body)
+            self._wake.notify_all()
+        await acknowledged
+
+    def take(self, *, max_events: int, wait_seconds: float) -> list[tuple[int, Request]]:
+        """Returns the next requests in order with their ids, about `max_events` events, or [] after `wait_seconds` without any.
+
+        A request is never split. Each is handed out once a process; after a restart all that are not `done` come again.
+        """
+        with self._wake:
+            if not self._ready and not self._is_spilled:
+                self._wake.wait_for(lambda: self._ready or self._is_spilled or self._closing, wait_seconds)
+            if self._ready:
+                return self._take_ready(max_events)
+            if not self._is_spilled:
+                return []
+        with self._file_lock:
+            rows = self._rows.after(self._taken, limit_bytes=READ_BYTES)
+        with self._wake:
+            if rows:
+                self._taken = rows[-1][0]
+            if self._taken >= self._last_id or not rows:
+                self._is_spilled = False
+        return [(row_id, decode(body, received_at)) for row_id, received_at, body in rows]
+
+    def _take_ready(self, max_events: int) -> list[tuple[int, Request]]:
+        taken: list[tuple[int, Request]] = []
+        events = 0
+        while self._ready and events < max_events:
+            row_id, size, request = self._ready.popleft()
+            self._ready_bytes -= size
+            self._taken = row_id
+            events += len(request.entries) + 1
+            taken.append((row_id, request))
+        return taken
+
+    def done(self, upto: int) -> None:
+        """Every request up to this id is committed in the database: it may be forgotten."""
+        with self._wake:
+            self._done = upto
+
+    def close(self) -> None:
+        """Commits what waits, ends the thread, closes the file."""
+        with self._wake:
+            self._closing = True
+            self._wake.notify_all()
+        self._thread.join()
+        with self._file_lock:
+            self._rows.close()
+
+    def _run(self) -> None:
+        while True:
+            with self._wake:
+                if not self._waiting and not self._closing:
+                    # A time-out now and then removes what is done, without an fsync of its own for each batch.
+                    self._wake.wait(TIDY_SECONDS if self._done > self._deleted else None)
+                waiting, self._waiting = self._waiting, []
+                self._waiting_bytes = 0
+                done, closing = self._done, self._closing
+            if waiting or done > self._deleted:
+                self._commit(waiting, done)
+            elif closing:
+                return
+
+    def _commit(self, waiting: list[_Waiting], done: int) -> None:
+        first = self._last_id + 1
+        rows = [(first + n, item.request.received_at, item.body) for n, item in enumerate(waiting)]
+        try:
+            with self._file_lock:
+                self._rows.commit(rows, done_upto=done)
+                self._requests += len(rows) - (done - self._deleted)
+                self._used_bytes = self._rows.used_bytes()
+                self._oldest = self._rows.oldest_received_at()
+                if not self._requests:
+                    self._rows.shrink()
+        except sqlite3.Error as error:
+            self._refuse(waiting, error)
+            return
+        if self._is_failing:
+            log.warning("the journal writes again")
+        self._is_failing = False
+        self._hand_over(first, waiting, done)
+        _acknowledge(waiting, None)
+
+    def _hand_over(self, first: int, waiting: list[_Waiting], done: int) -> None:
+        with self._wake:
+            self._deleted = done
+            self._last_id += len(waiting)
+            for row_id, item in enumerate(waiting, first):
+                if not self._is_spilled and self._ready_bytes + len(item.body) <= MEMORY_BYTES:
+                    self._ready.append((row_id, len(item.body), item.request))
+                    self._ready_bytes += len(item.body)
+                else:
+                    self._is_spilled = True
+            self._wake.notify_all()
+
+    def _refuse(self, waiting: list[_Waiting], error: sqlite3.Error) -> None:
+        if not self._is_failing:
+            log.error(
+                "the journal cannot write",
+                extra={"fields": {"error": getattr(error, "sqlite_errorname", type(error).__name__)}},
+            )
+        self._is_failing = True
+        _acknowledge(waiting, OverloadedError("the journal cannot write", retry_after=FULL_RETRY_SECONDS))
+
+
+def _acknowledge(waiting: list[_Waiting], error: OverloadedError | None) -> None:
+    """Resolves the futures on their loop: one hop between threads a commit, not one a request."""
+    if not waiting:
+        return
+
+    def resolve() -> None:
+        for item in waiting:
+            if item.acknowledged.done():  # the client went away
+                continue
+            if error is None:
+                item.acknowledged.set_result(None)
+            else:
+                item.acknowledged.set_exception(error)
+
+    with contextlib.suppress(RuntimeError):  # the loop is gone: nobody waits
+        waiting[0].acknowledged.get_loop().call_soon_threadsafe(resolve)

@@ -1,0 +1,115 @@
+"""The journal's file: one SQLite table, one row an accepted request."""
+
+from __future__ import annotations
+
+import secrets
+import sqlite3
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from collector.events.model import Rejection, RejectReason, Request, Source
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+SCHEMA = (
+    "CREATE TABLE IF NOT EXISTS requests (id INTEGER PRIMARY KEY, received_at INTEGER NOT NULL, body BLOB NOT NULL)"
+)
+
+SHRINK_BYTES = 64 * 1024 * 1024
+"""An empty file larger than this gives its pages back to the disk."""
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(Request)
+
+
+def encode(request: Request) -> bytes:
+    """Returns the row's body."""
+    return _encoder.encode(request)
+
+
+def decode(body: bytes, received_at: int) -> Request:
+    """Returns the request of a row. A row that cannot be read (a damaged file) becomes a rejection that says so: it reaches the
+    dead letters instead of stopping the queue.
+    """
+    try:
+        return _decoder.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        unreadable = Rejection(0, RejectReason.NOT_AN_EVENT, "the journal's row cannot be read", "default", "")
+        return Request(secrets.token_hex(16), received_at, Source.PLUGIN, [], [unreadable])
+
+
+class JournalRows:
+    """The table `requests`. Not safe for use by two threads at once: its owner holds a lock. Raises `sqlite3.Error`."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=2)
+        path.chmod(0o600)
+        execute = self._connection.execute
+        # EXCLUSIVE: a second collector on the same file fails at its start instead of taking half of the requests.
+        execute("PRAGMA locking_mode = EXCLUSIVE")
+        execute("PRAGMA page_size = 8192")
+        execute("PRAGMA journal_mode = WAL")
+        execute("PRAGMA synchronous = FULL")
+        execute("PRAGMA journal_size_limit = 67108864")
+        execute("PRAGMA wal_autocheckpoint = 2000")
+        execute(SCHEMA)
+        self._page_bytes = int(self._scalar("PRAGMA page_size"))
+
+    def _scalar(self, sql: str) -> int:
+        row = self._connection.execute(sql).fetchone()
+        return 0 if row is None or row[0] is None else int(row[0])
+
+    def commit(self, rows: Iterable[tuple[int, int, bytes]], *, done_upto: int) -> None:
+        """Adds `rows` (id, received_at, body) and removes those up to `done_upto`, in one transaction; on disk when it returns."""
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            self._connection.executemany("INSERT INTO requests VALUES (?, ?, ?)", rows)
+            self._connection.execute("DELETE FROM requests WHERE id <= ?", (done_upto,))
+            self._connection.execute("COMMIT")
+        except BaseException:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            raise
+
+    def after(self, row_id: int, *, limit_bytes: int) -> list[tuple[int, int, bytes]]:
+        """Returns rows (id, received_at, body) past `row_id` in order, at least one if there is one, about `limit_bytes` in all."""
+        found: list[tuple[int, int, bytes]] = []
+        size = 0
+        for row in self._connection.execute(
+            "SELECT id, received_at, body FROM requests WHERE id > ? ORDER BY id", (row_id,)
+        ):
+            found.append(row)
+            size += len(row[2])
+            if size >= limit_bytes:
+                break
+        return found
+
+    def count(self) -> int:
+        """Returns the number of rows."""
+        return self._scalar("SELECT count(*) FROM requests")
+
+    def last_id(self) -> int:
+        """Returns the highest id, 0 when there is none."""
+        return self._scalar("SELECT max(id) FROM requests")
+
+    def oldest_received_at(self) -> int | None:
+        """Returns when the oldest request came (epoch ms)."""
+        row = self._connection.execute("SELECT received_at FROM requests ORDER BY id LIMIT 1").fetchone()
+        return None if row is None else int(row[0])
+
+    def used_bytes(self) -> int:
+        """Returns the bytes of pages in use: what the quota counts. The file itself shrinks only when it is empty."""
+        return (self._scalar("PRAGMA page_count") - self._scalar("PRAGMA freelist_count")) * self._page_bytes
+
+    def shrink(self) -> None:
+        """Gives a large empty file's pages back to the disk."""
+        if self._scalar("PRAGMA page_count") * self._page_bytes > SHRINK_BYTES:
+            self._connection.execute("VACUUM")
+
+    def close(self) -> None:
+        """Folds the write-ahead log into the file and closes it."""
+        self._connection.close()

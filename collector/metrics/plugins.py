@@ -1,0 +1,90 @@
+"""The gauges of each mail host's plugin, from the reports of its processes (design: "HTTP of the collector")."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from collector.metrics.labels import MAX_CLUSTERS, MAX_HOSTS, MAX_VERSIONS, BoundedLabel
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from collector.events.batch import SeenReport, Written
+    from collector.metrics.catalogue import Metrics
+
+FORGET_MS = 24 * 3600 * 1000
+"""A host silent for this long is forgotten."""
+
+PROCESS_MS = 2 * 60 * 1000
+"""A process this much behind the newest report of its host has ended (they report every 30 s): its spool is another's now."""
+
+MAX_PROCESSES = 64
+
+_Host = tuple[str, str]
+
+
+class PluginMetrics:
+    """A listener: keeps the newest report of each process, and sums over a host's living ones. Runs in the writer's thread."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self._cluster, self._version = BoundedLabel(MAX_CLUSTERS), BoundedLabel(MAX_VERSIONS)
+        self._hosts: dict[_Host, dict[str, SeenReport]] = {}
+
+    def restore(self, reports: Iterable[SeenReport]) -> None:
+        """Takes the gauges up from the reports of before; what was dropped then is not counted again."""
+        for seen in reports:
+            self._keep(seen)
+        for host in list(self._hosts):
+            self._show(host)
+
+    def __call__(self, written: Written) -> None:
+        """Takes the reports of a commit."""
+        for seen in written.batch.reports:
+            self._count_dropped(seen)
+            host = self._keep(seen)
+            if host is not None:
+                self._show(host)
+        if written.batch.reports:
+            self._forget(written.batch.reports[-1].received_at)
+
+    def _keep(self, seen: SeenReport) -> _Host | None:
+        host = self._cluster(seen.report.cluster), seen.report.host
+        if host not in self._hosts and len(self._hosts) >= MAX_HOSTS:
+            return None
+        processes = self._hosts.setdefault(host, {})
+        before = processes.pop(seen.report.process, None)
+        newest = seen if before is None or before.received_at <= seen.received_at else before
+        processes[seen.report.process] = newest
+        while len(processes) > MAX_PROCESSES:
+            processes.pop(next(iter(processes)))
+        return host
+
+    def _count_dropped(self, seen: SeenReport) -> None:
+        host = self._cluster(seen.report.cluster), seen.report.host
+        before = self._hosts.get(host, {}).get(seen.report.process)
+        grown = seen.report.dropped - (before.report.dropped if before is not None else 0)
+        if host in self._hosts or len(self._hosts) < MAX_HOSTS:
+            self._metrics.plugin_dropped.labels(*host).inc(max(0, grown))
+
+    def _show(self, host: _Host) -> None:
+        processes = self._hosts[host].values()
+        newest = max(processes, key=lambda seen: seen.received_at)
+        alive = [seen for seen in processes if seen.received_at > newest.received_at - PROCESS_MS]
+        self._metrics.plugin_last_seen.labels(*host).set(newest.received_at / 1000)
+        self._metrics.plugin_spool_bytes.labels(*host).set(sum(seen.report.spool_bytes for seen in alive))
+        self._metrics.plugin_info.remove_by_labels({"cluster": host[0], "host": host[1]})
+        for seen in alive:
+            self._metrics.plugin_info.labels(*host, self._version(seen.report.version)).set(1)
+
+    def _forget(self, now: int) -> None:
+        for host, processes in list(self._hosts.items()):
+            if max(seen.received_at for seen in processes.values()) < now - FORGET_MS:
+                del self._hosts[host]
+                self._metrics.plugin_info.remove_by_labels({"cluster": host[0], "host": host[1]})
+                for metric in (
+                    self._metrics.plugin_last_seen,
+                    self._metrics.plugin_spool_bytes,
+                    self._metrics.plugin_dropped,
+                ):
+                    metric.remove(*host)

@@ -1,0 +1,46 @@
+"""Requests become a batch: entries become rows, rejections become letters."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from collector.events.batch import Batch, DeadLetter, SeenReport, identity
+from collector.events.sources import zonemta
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from collector.events.batch import Identity
+    from collector.events.model import MailEvent, Rejection, Request, Source
+
+
+def assemble(requests: Iterable[Request], public_ips: Mapping[str, str]) -> tuple[Batch, Counter[Source]]:
+    """Returns the batch of some requests, each identity once, and how many events by source repeated one of it. Never raises."""
+    rows: dict[Identity, MailEvent] = {}
+    repeated: Counter[Source] = Counter()
+    batch = Batch()
+    for request in requests:
+        received_at, source = request.received_at, request.source
+        for entry in request.entries:
+            event = zonemta.mail_event(entry, source=source, received_at=received_at, public_ips=public_ips)
+            if rows.setdefault(identity(event), event) is not event:
+                repeated[source] += 1
+        batch.letters.extend(letter(request, rejection) for rejection in request.rejections)
+        if request.report is not None:
+            batch.reports.append(SeenReport(request.report, received_at))
+    batch.events.extend(rows.values())
+    return batch, repeated
+
+
+def letter(request: Request, rejection: Rejection) -> DeadLetter:
+    """Returns the letter of a rejection. Its id holds the place in the request, so one request's rejections differ."""
+    return DeadLetter(
+        letter_id=f"{request.request_id}:{rejection.index}",
+        received_at=request.received_at,
+        cluster=rejection.cluster,
+        source=request.source,
+        reason=rejection.reason,
+        error=rejection.error,
+        raw=rejection.raw,
+    )

@@ -1,0 +1,198 @@
+"""The writer: takes requests from the journal, has the store commit them, tells the listeners, and only then lets the journal forget."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import random
+import threading
+import time
+from enum import StrEnum
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+import msgspec
+
+from collector.errors import BadRowError, StoreUnavailableError
+from collector.events.batch import Batch, DeadLetter
+from collector.events.model import RejectReason
+from collector.pipeline.batch import assemble
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from collector.events.batch import Written
+    from collector.events.model import MailEvent, Request
+    from collector.metrics import Metrics
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+BATCH_EVENTS = 5000
+IDLE_SECONDS = 0.25
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.1, 10.0
+LETTER_CHARACTERS = 65536
+
+
+class Backlog(Protocol):
+    """Where requests wait (the journal)."""
+
+    def take(self, *, max_events: int, wait_seconds: float) -> list[tuple[int, Request]]:
+        """Returns the next requests in order, each once; [] when none came in time. May block."""
+
+    def done(self, upto: int) -> None:
+        """Forgets the requests up to this id."""
+
+
+class Store(Protocol):
+    """Where events go (the database)."""
+
+    def prepare(self) -> None:
+        """Makes the schema what this version needs. Raises `StoreUnavailableError`; may be called again."""
+
+    def write(self, batch: Batch) -> Written:
+        """Commits the batch whole, or raises: `StoreUnavailableError` (call again with the same batch: what was committed without
+        our knowing is found out then, and not written twice), or `BadRowError` (nothing was written, some row is at fault).
+        """
+
+    def abandon(self) -> None:
+        """Breaks off a write under way in another thread, which then raises `StoreUnavailableError`."""
+
+
+class Listener(Protocol):
+    """Who is told what was committed. Must not raise; runs in the writer's thread, so must be quick."""
+
+    def __call__(self, written: Written) -> None: ...
+
+
+class WriterState(StrEnum):
+    """What /readyz says of the way to the database."""
+
+    STARTING = "starting"
+    WRITING = "writing"
+    WAITING = "waiting"
+    STOPPED = "stopped"
+
+
+class _StoppingError(Exception):
+    """The writer is asked to stop while the database is away: what is unwritten stays in the journal."""
+
+
+class Writer:
+    """One thread that writes. Nothing leaves the journal before its commit is known; a bad row never holds the others back."""
+
+    def __init__(
+        self,
+        backlog: Backlog,
+        store: Store,
+        *,
+        listeners: Sequence[Listener],
+        public_ips: Mapping[str, str],
+        metrics: Metrics,
+    ) -> None:
+        self._backlog, self._store, self._listeners = backlog, store, listeners
+        self._public_ips = public_ips
+        self._metrics = metrics
+        self._stop = threading.Event()
+        self.state = WriterState.STARTING
+        self.trouble: str | None = None
+        self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
+
+    def start(self) -> None:
+        """Begins to write."""
+        self._thread.start()
+
+    def stop(self, timeout_seconds: float) -> None:
+        """Writes what the journal holds as long as the database takes it and the time allows, then ends the thread."""
+        self._stop.set()
+        self._thread.join(timeout_seconds)
+        if self._thread.is_alive():
+            self._store.abandon()
+            self._thread.join(timeout_seconds)
+
+    def _run(self) -> None:
+        try:
+            self._insist_on(self._store.prepare)
+            while True:
+                taken = self._backlog.take(max_events=BATCH_EVENTS, wait_seconds=IDLE_SECONDS)
+                if taken:
+                    self._write(taken)
+                elif self._stop.is_set():
+                    break
+        except _StoppingError:
+            log.info("stopped with requests in the journal")
+        finally:
+            self.state = WriterState.STOPPED
+
+    def _write(self, taken: list[tuple[int, Request]]) -> None:
+        batch, repeated = assemble((request for _, request in taken), self._public_ips)
+        if len(batch):
+            self._settle(batch)
+        for source, count in repeated.items():
+            self._metrics.ingest_duplicates.labels(source).inc(count)
+        self._backlog.done(taken[-1][0])
+
+    def _settle(self, batch: Batch) -> None:
+        """Writes the batch; splits it down to the row that the database refuses, and sets that one aside."""
+        try:
+            written = self._insist_on(lambda: self._timed_write(batch))
+        except BadRowError as error:
+            self._metrics.store_errors.labels("bad_row").inc()
+            if len(batch) > 1:
+                for half in batch.halves():
+                    self._settle(half)
+            else:
+                self._quarantine(batch, error)
+            return
+        for listener in self._listeners:
+            listener(written)
+
+    def _timed_write(self, batch: Batch) -> Written:
+        began = time.monotonic()
+        written = self._store.write(batch)
+        self._metrics.store_write_seconds.observe(time.monotonic() - began)
+        self._metrics.store_batch_events.observe(len(batch.events))
+        return written
+
+    def _quarantine(self, batch: Batch, error: BadRowError) -> None:
+        """Sets one row aside. A letter or a report that the database refuses cannot be: it is logged, by kind only, and dropped."""
+        if not batch.events:
+            log.error(
+                "the database refuses a dead letter or a plugin report", extra={"fields": {"sqlstate": error.sqlstate}}
+            )
+            return
+        self._settle(Batch(letters=[letter_of_row(batch.events[0], error.sqlstate)]))
+
+    def _insist_on(self, attempt: Callable[[], T]) -> T:
+        """Repeats the attempt until the database takes it, with full jitter (so that collectors do not come back in step)."""
+        pause = FIRST_PAUSE_SECONDS
+        while True:
+            try:
+                result = attempt()
+            except StoreUnavailableError as error:
+                self._metrics.store_errors.labels(error.kind).inc()
+                if self.trouble != error.kind:
+                    log.warning("the database does not take writes", extra={"fields": {"kind": error.kind}})
+                self.state, self.trouble = WriterState.WAITING, error.kind
+                if self._stop.wait(random.uniform(0, pause)):  # noqa: S311  # jitter, not a secret
+                    raise _StoppingError from error
+                pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+            else:
+                if self.trouble is not None:
+                    log.warning("the database takes writes again")
+                self.state, self.trouble = WriterState.WRITING, None
+                return result
+
+
+def letter_of_row(event: MailEvent, sqlstate: str) -> DeadLetter:
+    """Returns the letter of a row that the database refuses; its id comes from the row's identity."""
+    identity = f"{event.cluster}\n{event.event_id}\n{event.time}".encode()
+    return DeadLetter(
+        letter_id=f"row:{hashlib.sha256(identity).hexdigest()[:32]}",
+        received_at=event.received_at,
+        cluster=event.cluster,
+        source=event.source,
+        reason=RejectReason.BAD_ROW,
+        error=f"the database refuses the row: SQLSTATE {sqlstate}",
+        raw=msgspec.json.encode(event).decode()[:LETTER_CHARACTERS],
+    )

@@ -1,0 +1,37 @@
+"""The dead letters: what an operator can list, read, and drop."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from collector.events.batch import DeadLetter
+from collector.events.model import RejectReason, Source
+from collector.store.connection import session
+from collector.store.sql import query
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class LetterBox:
+    """`dead_letters` of one database. Every method raises `StoreUnavailableError`."""
+
+    def __init__(self, dsn: str) -> None:
+        self._dsn = dsn
+
+    def letters(
+        self, *, limit: int, reason: RejectReason | None = None, ids: Sequence[str] | None = None
+    ) -> list[DeadLetter]:
+        """Returns letters, oldest first, at most `limit`; of one reason, or those with these ids."""
+        wanted = {"limit": limit, "reason": reason, "ids": None if ids is None else list(ids)}
+        with session(self._dsn) as connection:
+            rows = connection.execute(query("letters"), wanted).fetchall()
+        return [
+            DeadLetter(letter_id, received_at, cluster, Source(source), RejectReason(why), error, raw)
+            for letter_id, received_at, cluster, source, why, error, raw in rows
+        ]
+
+    def drop(self, ids: Sequence[str]) -> int:
+        """Deletes letters and returns how many there were."""
+        with session(self._dsn) as connection:
+            return connection.execute(query("letters_drop"), (list(ids),)).rowcount

@@ -1,0 +1,65 @@
+"""The schema: plain-SQL files, each applied once, in order, under a lock that all collectors of a database share."""
+
+from __future__ import annotations
+
+from importlib import resources
+from typing import TYPE_CHECKING, LiteralString, NamedTuple
+
+from collector.store.connection import scalar
+
+if TYPE_CHECKING:
+    import psycopg
+
+LOCK_KEY = 0x6475636B  # "duck"
+
+TABLE: LiteralString = """
+CREATE TABLE schema_migrations (
+    version integer PRIMARY KEY, name text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now()
+)
+"""
+
+
+class Migration(NamedTuple):
+    """One file: `0001_mail_events.sql` is version 1."""
+
+    version: int
+    name: str
+    sql: LiteralString
+
+
+def shipped() -> list[Migration]:
+    """Returns the migrations of this version of the program, in order."""
+    files = [file for file in resources.files(__package__).iterdir() if file.name.endswith(".sql")]
+    return [
+        # The files are part of the package, not input.
+        Migration(int(file.name[:4]), file.name.removesuffix(".sql"), file.read_text("utf-8"))
+        for file in sorted(files, key=lambda file: file.name)
+    ]
+
+
+def pending(connection: psycopg.Connection) -> list[Migration]:
+    """Returns what this database lacks. Versions that only a newer program knows are left alone. Raises `psycopg.Error`."""
+    if scalar(connection, "SELECT to_regclass('schema_migrations')") is None:
+        return shipped()
+    applied = {row[0] for row in connection.execute("SELECT version FROM schema_migrations")}
+    return [migration for migration in shipped() if migration.version not in applied]
+
+
+def migrate(connection: psycopg.Connection) -> list[Migration]:
+    """Applies what the database lacks, all or nothing, and returns it. Needs no rights where there is nothing to do.
+
+    Raises `psycopg.Error`; a second collector waits for the first. The caller commits.
+    """
+    if not pending(connection):
+        return []
+    connection.execute("SELECT pg_advisory_xact_lock(%s)", (LOCK_KEY,))
+    missing = pending(connection)
+    if scalar(connection, "SELECT to_regclass('schema_migrations')") is None:
+        connection.execute(TABLE)
+    for migration in missing:
+        connection.execute(migration.sql)
+        connection.execute(
+            "INSERT INTO schema_migrations (version, name) VALUES (%s, %s)", (migration.version, migration.name)
+        )
+    connection.commit()
+    return missing

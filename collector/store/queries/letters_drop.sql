@@ -1,0 +1,1 @@
+DELETE FROM dead_letters WHERE letter_id = ANY (%s)

@@ -1,0 +1,1 @@
+DELETE FROM plugin_reports WHERE received_at < now() - interval '1 day'

@@ -1,0 +1,157 @@
+"""The batch write: exactly once in the table, and which events were new.
+
+A batch without duplicates is the rule, so it goes straight into the table by COPY. A conflict rolls that back, and this batch
+and the next ones take the merging way (a temporary table and INSERT … ON CONFLICT DO NOTHING), which says which rows were new.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import psycopg
+from psycopg import errors as pg
+
+from collector.errors import StoreUnavailableError
+from collector.events.batch import SeenReport, Written, identity
+from collector.events.model import PluginReport
+from collector.store.connection import connect, cut, deadline, scalar, session, translate
+from collector.store.copy import COPY_EVENTS, encode
+from collector.store.migrations import migrate
+from collector.store.sql import query
+
+if TYPE_CHECKING:
+    from collector.events.batch import Batch
+
+MERGE_AFTER_CONFLICT = 20
+"""Batches that take the merging way after a conflict: duplicates come in runs (a retry, a replayed journal)."""
+
+COPY_CHUNK_EVENTS = 500
+
+
+class _Doubt(NamedTuple):
+    """A COMMIT whose answer did not come: its transaction, and what it will have written."""
+
+    transaction: str
+    written: Written
+
+
+class PostgresStore:
+    """Writes batches over one connection of its own. For one thread, but `abandon` may come from another."""
+
+    def __init__(self, dsn: str, session_dsn: str) -> None:
+        self._dsn, self._session_dsn = dsn, session_dsn
+        self._connection: psycopg.Connection | None = None
+        self._merges_left = 0
+        self._doubt: _Doubt | None = None
+
+    def prepare(self) -> None:
+        """Applies the migrations. Raises `StoreUnavailableError`."""
+        with session(self._session_dsn) as connection:
+            migrate(connection)
+
+    def reports(self) -> list[SeenReport]:
+        """Returns the last report of each plugin process of the last day. Raises `StoreUnavailableError`."""
+        with session(self._dsn) as connection:
+            rows = connection.execute(query("reports")).fetchall()
+        return [SeenReport(PluginReport(*row[:7]), row[7]) for row in rows]
+
+    def write(self, batch: Batch) -> Written:
+        """Commits the batch whole (the obligations stand in `pipeline.writer.Store`)."""
+        try:
+            return self._settled() or self._write(batch)
+        except psycopg.Error as error:
+            self._disconnect()
+            raise translate(error) from None
+
+    def abandon(self) -> None:
+        """Breaks off a write under way in another thread."""
+        if self._connection is not None:
+            cut(self._connection)
+
+    def close(self) -> None:
+        """Closes the connection."""
+        self._disconnect()
+
+    def _settled(self) -> Written | None:
+        """Finds out what became of a COMMIT without an answer. The writer repeats the same batch until then."""
+        if self._doubt is None:
+            return None
+        connection = self._connected()
+        with deadline(connection):
+            try:
+                status = scalar(connection, "SELECT pg_xact_status(%s::xid8)", self._doubt.transaction)
+            except pg.DataError:  # "in the future": after a failover, a server that never had it
+                status = "aborted"
+            connection.rollback()
+        if status == "in progress":
+            raise StoreUnavailableError("in_doubt", "the transaction is still open")
+        doubt, self._doubt = self._doubt, None
+        return doubt.written if status == "committed" else None
+
+    def _write(self, batch: Batch) -> Written:
+        connection = self._connected()
+        with deadline(connection):
+            if batch.events and not self._merges_left:
+                try:
+                    return self._transaction(connection, batch, direct=True)
+                except pg.UniqueViolation:
+                    connection.rollback()
+                    self._merges_left = MERGE_AFTER_CONFLICT
+            self._merges_left = max(0, self._merges_left - 1)
+            return self._transaction(connection, batch, direct=False)
+
+    def _transaction(self, connection: psycopg.Connection, batch: Batch, *, direct: bool) -> Written:
+        with connection.cursor() as cursor:
+            transaction = str(scalar(connection, "SELECT pg_current_xact_id()::text"))
+            if direct:
+                _copy(cursor, batch)
+                written = Written(batch, batch.events)
+            else:
+                written = _merge(cursor, batch)
+            _write_rest(cursor, batch)
+        self._doubt = _Doubt(transaction, written)
+        connection.commit()
+        self._doubt = None
+        return written
+
+    def _connected(self) -> psycopg.Connection:
+        if self._connection is None or self._connection.closed:
+            self._connection = connect(self._dsn)
+        return self._connection
+
+    def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+
+def _copy(cursor: psycopg.Cursor, batch: Batch) -> None:
+    with cursor.copy(COPY_EVENTS) as copy:
+        # In chunks, so that the server works on one while the next is made.
+        for start in range(0, len(batch.events), COPY_CHUNK_EVENTS):
+            copy.write(encode(batch.events[start : start + COPY_CHUNK_EVENTS]))
+
+
+def _merge(cursor: psycopg.Cursor, batch: Batch) -> Written:
+    if not batch.events:
+        return Written(batch, [])
+    cursor.execute(query("incoming"))
+    with cursor.copy(COPY_EVENTS.replace("mail_events", "incoming", 1)) as copy:
+        copy.write(encode(batch.events))
+    cursor.execute(query("merge"))
+    new = set(cursor.fetchall())
+    return Written(batch, [event for event in batch.events if identity(event) in new])
+
+
+def _write_rest(cursor: psycopg.Cursor, batch: Batch) -> None:
+    if batch.letters:
+        cursor.executemany(
+            query("set_aside"),
+            [(x.letter_id, x.received_at, x.cluster, x.source, x.reason, x.error, x.raw) for x in batch.letters],
+        )
+    if batch.reports:
+        cursor.executemany(query("report"), [(*_report_row(seen.report), seen.received_at) for seen in batch.reports])
+
+
+def _report_row(r: PluginReport) -> tuple[object, ...]:
+    return r.cluster, r.host, r.process, r.version, r.spool_bytes, r.oldest_unsent, r.dropped
