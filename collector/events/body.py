@@ -1,0 +1,105 @@
+"""What a request's body is: the plugin's object, an array, or NDJSON, read into items that need no promise yet."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from collector.errors import TooLargeError, UnreadableError
+
+_ENVELOPE_KEYS = ("events", "plugin")
+_EVENT_KEYS = ("entry", "action")
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadLine:
+    """A line of NDJSON that is no JSON."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """The items, and the object around them (empty for an array or NDJSON). `is_clean`: no string can hold NUL or a lone surrogate."""
+
+    items: list[Any]
+    envelope: dict[str, Any] = field(default_factory=dict)
+    is_clean: bool = True
+
+
+def read_body(body: bytes, *, max_parts: int, max_items: int) -> Body:
+    """Reads the body. Raises `TooLargeError` past the limits, before parsing where it can, and `UnreadableError` when nothing
+    in it is a JSON object.
+    """
+    if body.count(b",") + body.count(b"[") + body.count(b"{") > max_parts:
+        raise TooLargeError(f"more than {max_parts} parts")
+    try:
+        value, is_clean = _read_value(body)
+    except ValueError:
+        read = _read_lines(body, max_items)
+    else:
+        read = _arranged(value, is_clean=is_clean)
+    if len(read.items) > max_items:
+        raise TooLargeError(f"more than {max_items} events")
+    if not any(type(item) is dict for item in read.items) and not _is_heartbeat(read):
+        raise UnreadableError("no event in the body can be read")
+    return read
+
+
+def _arranged(value: object, *, is_clean: bool) -> Body:
+    if type(value) is list:
+        return Body(value, {}, is_clean)
+    if type(value) is not dict:
+        raise UnreadableError("the body is neither an object nor an array")
+    if any(key in value for key in _EVENT_KEYS) or not any(key in value for key in _ENVELOPE_KEYS):
+        return Body([value], {}, is_clean)
+    events = value.get("events")
+    if events is None:
+        events = []
+    if type(events) is not list:
+        raise UnreadableError("`events` is not an array")
+    return Body(events, value, is_clean)
+
+
+def _is_heartbeat(body: Body) -> bool:
+    return not body.items and type(body.envelope.get("plugin")) is dict
+
+
+def _read_lines(body: bytes, max_items: int) -> Body:
+    if body.count(b"\n") > max_items:
+        raise TooLargeError(f"more than {max_items} lines")
+    lines = [line for line in body.split(b"\n") if line.strip()]
+    if len(lines) < 2:
+        raise UnreadableError("the body is not JSON")
+    items: list[Any] = []
+    all_clean = True
+    for line in lines:
+        try:
+            value, is_clean = _read_value(line)
+        except ValueError:
+            items.append(UnreadLine(line.decode("utf-8", "replace")))
+        else:
+            items.append(value)
+            all_clean = all_clean and is_clean
+    return Body(items, {}, all_clean)
+
+
+def _read_value(text: bytes) -> tuple[Any, bool]:
+    """The JSON value, and whether its strings are surely clean. Raises ValueError for what is no JSON to either reader."""
+    try:
+        # An escape is the only way to a NUL that msgspec takes; it refuses lone surrogates and raw control characters.
+        return msgspec.json.decode(text), b"\\u0000" not in text
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        pass
+    try:
+        return json.loads(text.decode("utf-8-sig", "replace"), strict=False, parse_int=_integer), False
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def _integer(digits: str) -> int | float:
+    # Python refuses to read integers of more than 4,300 digits; past 64 bits they end as floats anyway (`plain`).
+    return int(digits) if len(digits) <= 20 else float(digits)

@@ -1,0 +1,167 @@
+"""The border: from a request's bytes to entries that hold what `Entry` promises, and rejections that say why not."""
+
+from __future__ import annotations
+
+import hmac
+import math
+import re
+import secrets
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from collector.events.body import Body, UnreadLine, read_body
+from collector.events.model import Entry, Rejection, RejectReason, Request, Source
+from collector.events.plain import TooDeepError, is_plain, plain, plain_fields, plain_text, take_subject
+from collector.events.report import plugin_report
+
+DEFAULT_CLUSTER = "default"
+LABEL_CHARACTERS = 255
+KEPT_BYTES = 64 * 1024
+HOUR_MS = 3_600_000
+DAY_MS = 24 * HOUR_MS
+
+_EPOCH = datetime.fromtimestamp(0, UTC)
+_MAY_HOLD_SUBJECT = re.compile(r"subject|\\u00[4-7]", re.IGNORECASE)
+"""Where a line that is no JSON may begin to show a subject: the key, also spelt with escapes."""
+
+
+class Border(msgspec.Struct, frozen=True):
+    """What a request is held to. `bound_cluster` is the token's cluster; `subject_key` is set when subjects become HMACs."""
+
+    bound_cluster: str | None = None
+    raw_retention_ms: int = 30 * DAY_MS
+    subject_key: bytes | None = None
+    max_parts: int = 1_000_000
+    max_items: int = 20_000
+
+
+def decode(body: bytes, *, received_at: int, source: Source, border: Border, request_id: str | None = None) -> Request:
+    """Reads a body of docs/events.md, section 1 (`received_at` in epoch ms). Raises only `UnreadableError` and `TooLargeError`."""
+    read = read_body(body, max_parts=border.max_parts, max_items=border.max_items)
+    sorter = _Sorter(read, received_at, border)
+    for index, item in enumerate(read.items):
+        sorter.sort(index, item)
+    return Request(
+        request_id=request_id or secrets.token_hex(16),
+        received_at=received_at,
+        source=source,
+        entries=sorter.entries,
+        rejections=sorter.rejections,
+        report=plugin_report(read.envelope.get("plugin"), cluster=sorter.cluster, host=sorter.host),
+    )
+
+
+class _Sorter:
+    """Sorts a body's items into entries and rejections."""
+
+    __slots__ = ("border", "cluster", "entries", "host", "is_clean", "latest", "oldest", "rejections")
+
+    def __init__(self, read: Body, received_at: int, border: Border) -> None:
+        self.border = border
+        self.cluster = border.bound_cluster or _label(read.envelope.get("cluster")) or DEFAULT_CLUSTER
+        self.host = _label(read.envelope.get("host"))
+        self.is_clean = read.is_clean
+        self.latest = received_at + HOUR_MS
+        # Two chunks of a day each: what is older could be written into a chunk that retention is about to drop.
+        self.oldest = received_at - (border.raw_retention_ms - 2 * DAY_MS)
+        self.entries: list[Entry] = []
+        self.rejections: list[Rejection] = []
+
+    def sort(self, index: int, item: object) -> None:
+        """Takes one item: an entry, a rejection, or nothing (QUEUE_POLL)."""
+        if type(item) is not dict:
+            self._reject(index, item, RejectReason.NOT_AN_EVENT, "not an object")
+            return
+        is_bare = "entry" not in item
+        fields = item if is_bare else item["entry"]
+        if type(fields) is not dict:
+            self._reject(index, item, RejectReason.NOT_AN_EVENT, "`entry` is not an object")
+            return
+        subject = take_subject(fields)
+        if not self.is_clean or not is_plain(fields):
+            try:
+                fields = plain_fields(fields)
+            except TooDeepError as error:
+                self._reject(index, item, RejectReason.NOT_AN_EVENT, str(error))
+                return
+        action = fields.get("action")
+        if type(action) is not str or not action:
+            self._reject(index, item, RejectReason.NO_ACTION, "no `action`")
+        elif action != "QUEUE_POLL":
+            time = _time(item, fields, is_bare=is_bare)
+            if time is None or not self.oldest <= time <= self.latest:
+                self._reject_time(index, item, time)
+            else:
+                self._accept(index, time, {} if is_bare else item, fields, subject)
+
+    def _accept(
+        self, index: int, time: int, event: dict[str, Any], fields: dict[str, Any], subject: str | None
+    ) -> None:
+        cluster = self.border.bound_cluster or _label(event.get("cluster")) or self.cluster
+        host = _label(event.get("host")) or self.host
+        context = _label(event.get("context"))
+        digest = _subject_hmac(subject, self.border.subject_key)
+        self.entries.append(Entry(index, time, cluster, host, context, fields, digest))
+
+    def _reject_time(self, index: int, item: dict[str, Any], time: int | None) -> None:
+        if time is None:
+            self._reject(index, item, RejectReason.NO_TIME, "no time: a number of epoch milliseconds")
+        elif time > self.latest:
+            self._reject(index, item, RejectReason.TIME_AHEAD, "the time is more than an hour ahead")
+        else:
+            self._reject(index, item, RejectReason.TIME_TOO_OLD, "the time is older than what is kept")
+
+    def _reject(self, index: int, item: object, reason: RejectReason, error: str) -> None:
+        event: dict[str, Any] = item if type(item) is dict and "entry" in item else {}
+        cluster = self.border.bound_cluster or _label(event.get("cluster")) or self.cluster
+        self.rejections.append(Rejection(index, reason, error, cluster, _kept(item)))
+
+
+def _label(value: object) -> str | None:
+    if type(value) is not str or not value:
+        return None
+    return plain_text(value[:LABEL_CHARACTERS])
+
+
+def _time(item: dict[str, Any], fields: dict[str, Any], *, is_bare: bool) -> int | None:
+    """The stamp in epoch ms: the event's `time`, else the entry's own `created`."""
+    stamp = None if is_bare else item.get("time")
+    if stamp is not None:
+        return _epoch_ms(stamp)
+    created = fields.get("created")
+    return _iso_ms(created) if type(created) is str else _epoch_ms(created)
+
+
+def _epoch_ms(value: object) -> int | None:
+    if type(value) is int:
+        return value
+    if type(value) is float and math.isfinite(value):
+        return math.floor(value)
+    return None
+
+
+def _iso_ms(text: str) -> int | None:
+    """Epoch ms of an ISO 8601 time with a zone (JSON's spelling of a JavaScript Date), rounded down."""
+    try:
+        moment = datetime.fromisoformat(text[:64])
+        return (moment - _EPOCH) // timedelta(milliseconds=1) if moment.tzinfo else None
+    except (ValueError, OverflowError):
+        return None
+
+
+def _subject_hmac(subject: str | None, key: bytes | None) -> str | None:
+    if key is None or subject is None:
+        return None
+    text = plain_text(subject).strip()
+    return hmac.digest(key, text.encode(), "sha256").hex() if text else None
+
+
+def _kept(item: object) -> str:
+    """What a rejection keeps of its event: JSON text without a subject, cut at 64 KiB."""
+    if isinstance(item, UnreadLine):
+        shown = _MAY_HOLD_SUBJECT.search(item.text)
+        item = item.text[: shown.start()] if shown else item.text
+    text = msgspec.json.encode(plain(item, prune=True))
+    return text[:KEPT_BYTES].decode("utf-8", "ignore")

@@ -1,0 +1,93 @@
+"""JSON values made plain: strings that PostgreSQL takes, numbers that fit 64 bits, bounded depth, and no subject anywhere."""
+
+from __future__ import annotations
+
+import math
+import re
+from itertools import product
+from typing import Any
+
+MAX_DEPTH = 32
+"""Levels of nesting in one event. A log entry has two; what is deeper is an attack on every recursive reader behind this one."""
+
+INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
+
+SUBJECT_KEYS = frozenset("".join(letters) for letters in product(*((low, low.upper()) for low in "subject")))
+"""`subject` in every case."""
+
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+"""PostgreSQL's text holds no NUL, UTF-8 no surrogate (facts/models.md, trap 8)."""
+
+
+class TooDeepError(ValueError):
+    """The value is nested more than `MAX_DEPTH` levels."""
+
+
+def plain_text(text: str) -> str:
+    """The text with each NUL and lone surrogate as U+FFFD."""
+    return _UNSTORABLE.sub("\ufffd", text)
+
+
+def plain_fields(fields: dict[str, Any], *, prune: bool = False, levels: int = MAX_DEPTH) -> dict[str, Any]:
+    """The object with plain strings, keys too, and without a `subject` at any depth.
+
+    Integers over 64 bits become floats, and what no JSON number can be (NaN, infinities) null. Deeper than `levels`:
+    `TooDeepError`, or null in that place when `prune`.
+    """
+    return {
+        plain_text(key): plain(value, prune=prune, levels=levels)
+        for key, value in fields.items()
+        if key not in SUBJECT_KEYS
+    }
+
+
+def plain(value: object, *, prune: bool = False, levels: int = MAX_DEPTH) -> object:
+    """Any JSON value, made plain as in `plain_fields`."""
+    if not isinstance(value, (dict, list)):
+        return _plain_scalar(value)
+    if levels == 0:
+        if prune:
+            return None
+        raise TooDeepError(f"nested more than {MAX_DEPTH} levels")
+    if isinstance(value, list):
+        return [plain(item, prune=prune, levels=levels - 1) for item in value]
+    return plain_fields(value, prune=prune, levels=levels - 1)
+
+
+def _plain_scalar(value: object) -> object:
+    if type(value) is str:
+        return plain_text(value)
+    if type(value) is int and not INT64_MIN <= value <= INT64_MAX:
+        return _nearest_float(value)
+    if type(value) is float and not math.isfinite(value):
+        return None
+    return value if value is None or type(value) in (int, float, bool) else str(value)
+
+
+def is_plain(fields: dict[str, Any]) -> bool:
+    """True when the values are surely plain: strings (taken as clean), 64-bit integers, other scalars. False asks for `plain`."""
+    for value in fields.values():
+        kind = type(value)
+        if kind is str:
+            continue
+        if kind is int:
+            if not INT64_MIN <= value <= INT64_MAX:
+                return False
+        elif kind is dict or kind is list:
+            return False
+    return True
+
+
+def take_subject(fields: dict[str, Any]) -> str | None:
+    """Takes the subject, in any case, out of the entry; the first that is text."""
+    if SUBJECT_KEYS.isdisjoint(fields):
+        return None
+    taken = [fields.pop(key) for key in list(fields) if key in SUBJECT_KEYS]
+    return next((subject for subject in taken if type(subject) is str), None)
+
+
+def _nearest_float(number: int) -> float | None:
+    try:
+        return float(number)
+    except OverflowError:
+        return None

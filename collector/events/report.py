@@ -1,0 +1,42 @@
+"""What a plugin says of itself, read so that nothing in it can be refused: a bad field becomes its default."""
+
+from __future__ import annotations
+
+import math
+
+from collector.events.model import PluginReport
+from collector.events.plain import INT64_MAX, plain_text
+
+PROCESS_CHARACTERS = 64
+VERSION_CHARACTERS = 32
+UNKNOWN = "none"
+"""What stands for a name that the report lacks: it becomes the value of a label (design: "Metrics")."""
+
+
+def plugin_report(plugin: object, *, cluster: str, host: str | None) -> PluginReport | None:
+    """The report, or None when the body's `plugin` is no object. Never raises."""
+    if type(plugin) is not dict:
+        return None
+    oldest = _whole(plugin.get("oldest_unsent"))
+    return PluginReport(
+        cluster=cluster,
+        host=host or UNKNOWN,
+        process=_name(plugin.get("process"), PROCESS_CHARACTERS),
+        version=_name(plugin.get("version"), VERSION_CHARACTERS),
+        spool_bytes=_whole(plugin.get("spool_bytes")) or 0,
+        oldest_unsent=oldest,
+        dropped=_whole(plugin.get("dropped")) or 0,
+    )
+
+
+def _name(value: object, characters: int) -> str:
+    if type(value) is not str:
+        return UNKNOWN
+    return "".join(character for character in plain_text(value[:characters]) if character.isprintable()) or UNKNOWN
+
+
+def _whole(value: object) -> int | None:
+    """A count or a time: a finite number, rounded down, kept within 0 and 64 bits; else None."""
+    if type(value) is int or (type(value) is float and math.isfinite(value)):
+        return min(max(math.floor(value), 0), INT64_MAX)
+    return None
