@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
-REFRESH_ON_LOAD = 1
+REFRESH_ON_TIME_CHANGE = 2
 
 
 def timeseries(
@@ -138,7 +138,7 @@ def _variable(variable: DatasourceVariable | QueryVariable) -> Any:  # noqa: ANN
                 multi=True,
                 includeAll=True,
                 default="$__all",
-                refresh=REFRESH_ON_LOAD,
+                refresh=REFRESH_ON_TIME_CHANGE,
             )
         case _:
             assert_never(variable)

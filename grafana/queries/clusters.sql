@@ -1,13 +1,11 @@
--- The clusters that have ever sent an event, found by hopping over the index on cluster: the table is never read.
--- `default` is always among them: with no value at all, `IN ($cluster)` would be a syntax error on an empty database.
-WITH RECURSIVE found AS (
-  (SELECT cluster FROM mail_events ORDER BY cluster LIMIT 1)
-  UNION ALL
-  SELECT (SELECT e.cluster FROM mail_events e WHERE e.cluster > found.cluster ORDER BY e.cluster LIMIT 1)
-  FROM found
-  WHERE found.cluster IS NOT NULL
-)
-SELECT cluster AS __text, cluster AS __value FROM found WHERE cluster IS NOT NULL
-UNION
-SELECT 'default', 'default'
+-- The clusters to choose from: those whose plugin has reported, and those of the newest events in the range (bounded: no index
+-- leads with cluster). `default` is always there: with no value at all, `IN ($cluster)` would be a syntax error on an empty database.
+SELECT cluster AS __text, cluster AS __value
+FROM (
+  SELECT cluster FROM plugin_reports
+  UNION
+  SELECT cluster FROM (SELECT cluster FROM mail_events WHERE $__timeFilter(time) ORDER BY time DESC LIMIT 10000) AS newest
+  UNION
+  SELECT 'default'
+) AS known
 ORDER BY 1

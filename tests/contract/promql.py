@@ -1,0 +1,27 @@
+"""What a PromQL expression names: metrics without their histogram suffix, and labels."""
+
+from __future__ import annotations
+
+import re
+
+from collector.metrics import CATALOGUE
+
+SUFFIX = re.compile(r"_(bucket|count|sum)$")
+
+
+def series_of(name: str) -> str:
+    """The catalogue's name of a series: a histogram's without `_bucket`, `_count` or `_sum`."""
+    return name if name in CATALOGUE else SUFFIX.sub("", name)
+
+
+def labels_used(expr: str) -> set[str]:
+    """The labels in matchers and groupings."""
+    matchers = [
+        part for braces in re.findall(r"\{([^}]*)\}", expr) for part in re.findall(r"(\w+)\s*(?:=~|!~|!=|=)", braces)
+    ]
+    groupings = [
+        label
+        for names in re.findall(r"\b(?:by|without|on|ignoring)\s*\(([^)]*)\)", expr)
+        for label in re.findall(r"\w+", names)
+    ]
+    return {*matchers, *groupings}
