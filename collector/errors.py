@@ -30,6 +30,10 @@ class ConfigError(DuckwatchError):
         super().__init__("\n".join(f"{fault.key}: {fault.problem}" for fault in faults))
 
 
+class StartError(DuckwatchError):
+    """The collector cannot start (a port, the journal's file): the message says what to change. Exit code 1."""
+
+
 class RequestError(DuckwatchError):
     """A request that is answered with `status`; `retry_after` in whole seconds where the sender should come back."""
 
@@ -50,6 +54,12 @@ class UnauthorizedError(RequestError):
     """No credentials, or wrong ones."""
 
     status = 401
+
+
+class TooSlowError(RequestError):
+    """The body did not come within its time."""
+
+    status = 408
 
 
 class TooLargeError(RequestError):

@@ -1,0 +1,126 @@
+"""Reading a request's body: within its size, within the bytes in flight, within its time, and never larger when inflated."""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from typing import TYPE_CHECKING, Final
+
+from collector.errors import OverloadedError, TooLargeError, TooSlowError, UnreadableError, UnsupportedError
+from collector.web.limits import RETRY_SECONDS
+
+if TYPE_CHECKING:
+    from aiohttp import web
+
+    from collector.web.limits import Lease
+
+_GZIP: Final = frozenset({"gzip", "x-gzip"})
+_GZIP_WINDOW: Final = 16 + zlib.MAX_WBITS
+_INFLATE_STEP: Final = 256 << 10
+
+MAX_GZIP_MEMBERS: Final = 64
+"""RFC 1952 allows any number; each empty one costs a copy of all that follows it."""
+
+
+class BodyReader:
+    """Reads bodies of at most `body_bytes`, within `read_seconds` each."""
+
+    def __init__(self, body_bytes: int, read_seconds: float) -> None:
+        self._limit = body_bytes
+        self._seconds = read_seconds
+        self._reading: set[asyncio.Timeout] = set()
+        self._stopping = False
+
+    async def read(self, request: web.BaseRequest, lease: Lease) -> bytes:
+        """Returns the body, inflated.
+
+        Raises TooLargeError, UnsupportedError, OverloadedError, TooSlowError, UnreadableError; and ConnectionError or aiohttp's
+        payload errors when the client goes away.
+        """
+        is_gzip = _is_gzip(request.headers.get("Content-Encoding"))
+        length = request.content_length
+        if length is not None:
+            self._check(length)
+            lease.grow(length)
+        if request.content.is_eof():
+            body = request.content.read_nowait()
+            if length is None:
+                self._check(len(body))
+                lease.grow(len(body))
+        else:
+            body = await self._wait_for(request, lease, is_announced=length is not None)
+        return inflate(body, self._limit, lease) if is_gzip else body
+
+    def stop(self) -> None:
+        """Sends the slow ones away: what is not whole now is answered 503."""
+        self._stopping = True
+        now = asyncio.get_running_loop().time()
+        for deadline in self._reading:
+            deadline.reschedule(now)
+
+    async def _wait_for(self, request: web.BaseRequest, lease: Lease, *, is_announced: bool) -> bytes:
+        await _say_continue(request)
+        body = bytearray()
+        try:
+            async with asyncio.timeout(0 if self._stopping else self._seconds) as deadline:
+                self._reading.add(deadline)
+                try:
+                    while chunk := await request.content.readany():
+                        self._check(len(body) + len(chunk))
+                        if not is_announced:
+                            lease.grow(len(chunk))
+                        body += chunk
+                finally:
+                    self._reading.discard(deadline)
+        except TimeoutError:
+            if self._stopping:
+                raise OverloadedError("shutting down", retry_after=RETRY_SECONDS) from None
+            raise TooSlowError("the body took too long") from None
+        return bytes(body)
+
+    def _check(self, size_bytes: int) -> None:
+        if size_bytes > self._limit:
+            raise TooLargeError(f"the body is over {self._limit} bytes")
+
+
+def _is_gzip(encoding: str | None) -> bool:
+    if encoding is None:
+        return False
+    coding = encoding.strip().lower()
+    if coding in _GZIP:
+        return True
+    if coding not in {"", "identity"}:
+        raise UnsupportedError("the content encoding must be gzip or none")
+    return False
+
+
+async def _say_continue(request: web.BaseRequest) -> None:
+    """RFC 9110, 10.1.1: curl waits a second for this before it sends a large body."""
+    if request.headers.get("Expect", "").lower() == "100-continue":
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        # Or aiohttp would take the answer for one that has begun.
+        request.writer.output_size = 0
+
+
+def inflate(body: bytes, limit_bytes: int, lease: Lease) -> bytes:
+    """Returns what gzip holds, never holding more than `limit_bytes` of it. Raises TooLargeError, OverloadedError, UnreadableError."""
+    inflated = bytearray()
+    rest = body
+    for _ in range(MAX_GZIP_MEMBERS):
+        member = zlib.decompressobj(wbits=_GZIP_WINDOW)
+        while not member.eof:
+            try:
+                part = member.decompress(rest, _INFLATE_STEP)
+            except zlib.error:
+                raise UnreadableError("the body is not gzip") from None
+            if len(inflated) + len(part) > limit_bytes:
+                raise TooLargeError(f"the body is over {limit_bytes} bytes when inflated")
+            lease.grow(len(part))
+            inflated += part
+            rest = member.unconsumed_tail
+            if not part and not rest and not member.eof:
+                raise UnreadableError("the gzip body ends early")
+        rest = member.unused_data
+        if not rest:
+            return bytes(inflated)
+    raise UnreadableError("the gzip body has too many members")

@@ -1,0 +1,101 @@
+"""Taking events in: who sends, the body, the events, and the acknowledgement once they are durable."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from time import perf_counter
+from typing import TYPE_CHECKING, Final, Protocol
+
+from collector.errors import OverloadedError
+from collector.web.answers import accepted
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from concurrent.futures import Executor
+
+    from aiohttp import web
+    from prometheus_client import Counter
+
+    from collector.events.model import Request, Source
+    from collector.metrics import Metrics
+    from collector.web.auth import Authenticator
+    from collector.web.body import BodyReader
+    from collector.web.limits import Inflight, Lease
+
+LARGE_BODY_BYTES: Final = 128 << 10
+"""A larger body is decoded in a thread, so that small requests need not wait for it."""
+
+
+class Decoder(Protocol):
+    """Turns a body into events. Pure; may run in any thread; raises nothing but RequestError."""
+
+    def __call__(self, body: bytes, *, received_at: int, cluster: str | None) -> Request:
+        """`received_at` is epoch ms; `cluster` is the credential's, None where the sender's word counts."""
+
+
+class Ingest:
+    """One route's handler. `submit` returns once the request is on disk, and raises OverloadedError when it cannot be."""
+
+    def __init__(  # noqa: PLR0913 - collaborators, by name
+        self,
+        *,
+        authenticator: Authenticator,
+        bodies: BodyReader,
+        inflight: Inflight,
+        decode: Decoder,
+        submit: Callable[[Request], Awaitable[None]],
+        clock_ms: Callable[[], int],
+        executor: Executor,
+        metrics: Metrics,
+    ) -> None:
+        self._authenticator = authenticator
+        self._bodies = bodies
+        self._inflight = inflight
+        self._decode = decode
+        self._submit = submit
+        self._clock_ms = clock_ms
+        self._executor = executor
+        self._metrics = metrics
+        self._events: dict[Source, Counter] = {}
+
+    async def handle(self, request: web.BaseRequest) -> web.Response:
+        """Answers 202, or raises RequestError. A client that goes away leaves all of its request behind, or nothing."""
+        started = perf_counter()
+        lease = self._inflight.lease()
+        try:
+            return await self._take(request, lease)
+        finally:
+            lease.release()
+            self._metrics.ingest_seconds.observe(perf_counter() - started)
+
+    async def _take(self, request: web.BaseRequest, lease: Lease) -> web.Response:
+        sender = self._authenticator.identify(request)
+        sender.rate.admit()
+        body = await self._bodies.read(request, lease)
+        batch = await self._decoded(body, sender.cluster)
+        events = len(batch.entries) + len(batch.rejections)
+        sender.rate.charge(events)
+        if not batch.is_empty:
+            try:
+                await self._submit(batch)
+            except OverloadedError:
+                sender.rate.charge(-events)
+                raise
+        self._count(batch)
+        return accepted(len(batch.entries), batch.rejections)
+
+    async def _decoded(self, body: bytes, cluster: str | None) -> Request:
+        if len(body) <= LARGE_BODY_BYTES:
+            return self._decode(body, received_at=self._clock_ms(), cluster=cluster)
+        decode = partial(self._decode, body, received_at=self._clock_ms(), cluster=cluster)
+        return await asyncio.get_running_loop().run_in_executor(self._executor, decode)
+
+    def _count(self, batch: Request) -> None:
+        if batch.entries:
+            counter = self._events.get(batch.source)
+            if counter is None:
+                counter = self._events[batch.source] = self._metrics.ingest_events.labels(batch.source)
+            counter.inc(len(batch.entries))
+        for rejection in batch.rejections:
+            self._metrics.ingest_rejected.labels(batch.source, rejection.reason).inc()

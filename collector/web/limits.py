@@ -1,0 +1,88 @@
+"""How much may come in: events per second of a token, and bytes in flight of all requests."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Final
+
+from collector.errors import OverloadedError, RateLimitedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+RETRY_SECONDS: Final = 1
+"""Bytes in flight fall within a commit of the journal: come back soon."""
+
+MAX_RETRY_SECONDS: Final = 60
+
+
+class EventRate:
+    """A token bucket that lends: a batch larger than the rate passes once, and the next waits until the debt is paid.
+
+    `rate` is events per second, None for no limit; `clock` gives monotonic seconds.
+    """
+
+    __slots__ = ("_clock", "_level", "_rate", "_seen")
+
+    def __init__(self, rate: int | None, clock: Callable[[], float]) -> None:
+        self._rate = rate
+        self._clock = clock
+        self._level = float(rate or 0)
+        self._seen = clock()
+
+    def admit(self) -> None:
+        """Returns when a request may be read. Raises RateLimitedError with the seconds until the debt is paid."""
+        if self._rate is None:
+            return
+        now = self._clock()
+        self._level = min(self._level + (now - self._seen) * self._rate, float(self._rate))
+        self._seen = now
+        if self._level <= 0:
+            # Strictly positive again a moment after the debt is paid, hence the floor of one second.
+            wait = min(max(math.ceil(-self._level / self._rate), 1), MAX_RETRY_SECONDS)
+            raise RateLimitedError("this token's events per second are used up", retry_after=wait)
+
+    def charge(self, events: int) -> None:
+        """Takes `events` from the bucket; call with a negative number to give them back."""
+        if self._rate is not None:
+            self._level -= events
+
+
+class Inflight:
+    """The bytes of request bodies that are held in memory, counted before they are read."""
+
+    __slots__ = ("_limit", "used")
+
+    def __init__(self, limit_bytes: int) -> None:
+        self._limit = limit_bytes
+        self.used = 0
+
+    def lease(self) -> Lease:
+        """A share of nothing yet; `release` it whatever happens."""
+        return Lease(self)
+
+    def take(self, size_bytes: int) -> None:
+        """Counts bytes in. Raises OverloadedError, and counts nothing, when they are too many."""
+        if self.used + size_bytes > self._limit:
+            raise OverloadedError("too many bytes in flight", retry_after=RETRY_SECONDS)
+        self.used += size_bytes
+
+
+class Lease:
+    """One request's share of the bytes in flight."""
+
+    __slots__ = ("_held", "_inflight")
+
+    def __init__(self, inflight: Inflight) -> None:
+        self._inflight = inflight
+        self._held = 0
+
+    def grow(self, size_bytes: int) -> None:
+        """Raises OverloadedError when the share cannot grow by so much."""
+        self._inflight.take(size_bytes)
+        self._held += size_bytes
+
+    def release(self) -> None:
+        """Gives everything back; a second call does nothing."""
+        self._inflight.used -= self._held
+        self._held = 0
