@@ -47,9 +47,6 @@ class Backlog(Protocol):
 class Store(Protocol):
     """Where events go (the database)."""
 
-    def prepare(self) -> None:
-        """Makes the schema what this version needs. Raises `StoreUnavailableError`; may be called again."""
-
     def write(self, batch: Batch) -> Written:
         """Commits the batch whole, or raises: `StoreUnavailableError` (call again with the same batch: what was committed without
         our knowing is found out then, and not written twice), or `BadRowError` (nothing was written, some row is at fault).
@@ -79,18 +76,22 @@ class _StoppingError(Exception):
 
 
 class Writer:
-    """One thread that writes. Nothing leaves the journal before its commit is known; a bad row never holds the others back."""
+    """One thread that writes. Nothing leaves the journal before its commit is known; a bad row never holds the others back.
+
+    `prepare` is repeated until the database is there (it raises `StoreUnavailableError`); only then is anything written.
+    """
 
     def __init__(
         self,
         backlog: Backlog,
         store: Store,
         *,
+        prepare: Callable[[], None],
         listeners: Sequence[Listener],
         public_ips: Mapping[str, str],
         metrics: Metrics,
     ) -> None:
-        self._backlog, self._store, self._listeners = backlog, store, listeners
+        self._backlog, self._store, self._prepare, self._listeners = backlog, store, prepare, listeners
         self._public_ips = public_ips
         self._metrics = metrics
         self._stop = threading.Event()
@@ -112,7 +113,7 @@ class Writer:
 
     def _run(self) -> None:
         try:
-            self._insist_on(self._store.prepare)
+            self._insist_on(self._prepare)
             while True:
                 taken = self._backlog.take(max_events=BATCH_EVENTS, wait_seconds=IDLE_SECONDS)
                 if taken:

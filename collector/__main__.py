@@ -1,0 +1,101 @@
+"""`duckwatch-collector`: the command line. Nothing else reads arguments or the environment."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from collector import app, logs
+from collector.commands import migrate
+from collector.config import load
+from collector.errors import ConfigError, StartError, StoreError
+from collector.events.model import RejectReason
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from collector.config import Settings
+
+EXIT_FAILED = 1
+EXIT_CONFIG = 2
+
+
+def parser() -> argparse.ArgumentParser:
+    """Returns the command line's grammar."""
+    top = argparse.ArgumentParser(prog="duckwatch-collector", description=__doc__)
+    top.add_argument(
+        "--config", type=Path, metavar="FILE", help="duckwatch.yml; without it, the environment and defaults"
+    )
+    commands = top.add_subparsers(dest="command", metavar="COMMAND")
+    commands.add_parser("serve", help="run the collector (the default)")
+    commands.add_parser("migrate", help="bring the database's schema up to date")
+    commands.add_parser("check-config", help="read the configuration, name every fault, and exit 2 if there is one")
+    letters = commands.add_parser("dead-letters", help="events that could not be stored")
+    verbs = letters.add_subparsers(dest="verb", metavar="VERB", required=True)
+    show = verbs.add_parser("list", help="a line for each, without content")
+    show.add_argument("--limit", type=int, default=100)
+    show.add_argument("--reason", type=RejectReason, choices=list(RejectReason))
+    verbs.add_parser("show", help="one, whole").add_argument("id")
+    for verb, what in (("retry", "store them after all"), ("drop", "delete them")):
+        one = verbs.add_parser(verb, help=what)
+        which = one.add_mutually_exclusive_group(required=True)
+        which.add_argument("id", nargs="*", default=[])
+        which.add_argument("--reason", type=RejectReason, choices=list(RejectReason), help="all of this reason")
+    return top
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs a command; returns its exit code: 1 it failed, 2 the configuration or the command line is wrong."""
+    options = parser().parse_args(arguments)
+    try:
+        settings = load(options.config, os.environ)
+        return run(options, settings)
+    except ConfigError as error:
+        for fault in error.faults:
+            print(f"{fault.key}: {fault.problem}", file=sys.stderr)
+        return EXIT_CONFIG
+    except StoreError as error:
+        print(f"the database does not answer as it should: {error}", file=sys.stderr)
+        return EXIT_FAILED
+    except StartError as error:
+        print(error, file=sys.stderr)
+        return EXIT_FAILED
+    except BrokenPipeError:
+        return EXIT_FAILED
+
+
+def run(options: argparse.Namespace, settings: Settings) -> int:
+    """Runs the command that the options name."""
+    match options.command:
+        case "check-config":
+            print("the configuration is good")
+            return 0
+        case "migrate":
+            return migrate.run(settings)
+        case "dead-letters":
+            return letters(options, settings)
+        case _:
+            logs.configure()
+            app.serve(settings)
+            return 0
+
+
+def letters(options: argparse.Namespace, settings: Settings) -> int:
+    """Runs a verb of `dead-letters`."""
+    desk = app.letter_desk(settings)
+    match options.verb:
+        case "list":
+            return desk.list(reason=options.reason, limit=options.limit)
+        case "show":
+            return desk.show(options.id)
+        case "retry":
+            return desk.retry(options.id, options.reason)
+        case _:
+            return desk.drop(options.id, options.reason)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,194 @@
+"""The composition root: builds every part of the collector, joins them, runs them, and takes them down in order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import sqlite3
+import sys
+import time
+from functools import partial
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Final
+
+from collector.commands.dead_letters import LetterDesk
+from collector.errors import StartError
+from collector.events.decode import Border, decode
+from collector.events.model import Source
+from collector.jobs import Housekeeping
+from collector.journal import Journal
+from collector.metrics import Metrics
+from collector.metrics.mail import MailMetrics
+from collector.metrics.plugins import PluginMetrics
+from collector.pipeline import Writer, WriterState
+from collector.store import PostgresStore
+from collector.store.letters import LetterBox
+from collector.web import build_server
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from collector.config import Settings
+    from collector.config.model import Collector
+    from collector.events.batch import DeadLetter
+    from collector.events.model import Request
+
+log = logging.getLogger(__name__)
+
+GRACE_SECONDS: Final = 10.0
+"""After SIGTERM: how long requests in flight, and then the writer, may take. What is unwritten stays in the journal."""
+
+SWITCH_SECONDS: Final = 0.001
+"""The writer computes while the loop answers: with Python's own 5 ms an acknowledgement waits that long for its turn."""
+
+
+def border_of(settings: Collector, cluster: str | None) -> Border:
+    """Returns what a request is held to, `cluster` being that of its credential."""
+    secret = settings.privacy.secret
+    return Border(
+        bound_cluster=cluster,
+        raw_retention_ms=int(settings.retention.raw.total_seconds() * 1000),
+        subject_key=None if secret is None else secret.get_secret_value().encode(),
+    )
+
+
+class IngestDecoder:
+    """The border of `POST /api/events/ingest`, one a cluster that a token decides."""
+
+    def __init__(self, settings: Collector) -> None:
+        clusters = {token.cluster for token in settings.auth.tokens} | {None}
+        self._borders = {cluster: border_of(settings, cluster) for cluster in clusters}
+
+    def __call__(self, body: bytes, *, received_at: int, cluster: str | None) -> Request:
+        """Reads a body; raises `RequestError`."""
+        return decode(body, received_at=received_at, source=Source.PLUGIN, border=self._borders[cluster])
+
+
+class App:
+    """The running collector."""
+
+    def __init__(self, settings: Collector) -> None:
+        self._settings = settings
+        self._metrics = Metrics()
+        self._metrics.build_info.labels(version("duckwatch")).set(1)
+        self._plugins = PluginMetrics(self._metrics)
+        self._journal = self._open_journal()
+        self._show_journal()
+        self._store = PostgresStore(
+            settings.database.dsn.get_secret_value(), settings.database.direct_dsn.get_secret_value()
+        )
+        self._writer = Writer(
+            self._journal,
+            self._store,
+            prepare=self._prepare,
+            listeners=[MailMetrics(self._metrics, now=time.time), self._plugins],
+            public_ips=settings.public_ips,
+            metrics=self._metrics,
+        )
+        self._jobs = Housekeeping(
+            settings.database.direct_dsn.get_secret_value(),
+            letters=settings.retention.dead_letters,
+            metrics=self._metrics,
+            now=time.time,
+        )
+        self._web = build_server(
+            settings,
+            decode=IngestDecoder(settings),
+            submit=self._journal.append,
+            checks=self._checks,
+            metrics=self._metrics,
+            clock_ms=_now_ms,
+        )
+
+    def _open_journal(self) -> Journal:
+        journal = self._settings.journal
+        try:
+            return Journal(journal.path, journal.max_bytes)
+        except (sqlite3.Error, OSError) as error:
+            raise StartError(
+                f"collector.journal.path: {journal.path} cannot be opened ({error}): "
+                "it must be a file in a directory of this user, and no other collector may use it"
+            ) from None
+
+    def _prepare(self) -> None:
+        """Makes the schema ready and takes up the plugins' gauges; repeated until the database is there."""
+        self._store.prepare()
+        self._plugins.restore(self._store.reports())
+
+    def _checks(self) -> Mapping[str, bool]:
+        return {
+            "database": self._writer.state is WriterState.WRITING,
+            "journal": self._journal.state.has_room,
+        }
+
+    def _show_journal(self) -> None:
+        """Lets a scrape read the journal's state of that moment."""
+        m, journal = self._metrics, self._journal
+        m.journal_limit_bytes.set(self._settings.journal.max_bytes)
+        m.journal_requests.set_function(lambda: journal.state.requests)
+        m.journal_bytes.set_function(lambda: journal.state.used_bytes)
+        m.journal_oldest_age.set_function(lambda: _age(journal.state.oldest_received_at))
+
+    async def run(self) -> None:
+        """Serves until SIGTERM or SIGINT. Raises `StartError`."""
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        listen = self._settings.listen
+        try:
+            port = await self._web.start(listen.host, listen.port)
+        except OSError as error:
+            self._journal.close()
+            raise StartError(f"collector.listen: cannot listen on {listen}: {error.strerror}") from None
+        self._writer.start()
+        self._jobs.start()
+        log.info("serving", extra={"fields": {"port": port}})
+        await stop.wait()
+        log.info("stopping")
+        await self._web.stop(GRACE_SECONDS)
+        await asyncio.to_thread(self._stop_threads)
+        log.info("stopped", extra={"fields": {"requests_in_journal": self._journal.state.requests}})
+
+    def _stop_threads(self) -> None:
+        self._jobs.stop()
+        self._writer.stop(GRACE_SECONDS)
+        self._journal.close()
+        self._store.close()
+
+
+def _age(epoch_ms: int | None) -> float:
+    return 0.0 if epoch_ms is None else max(0.0, time.time() - epoch_ms / 1000)
+
+
+def serve(settings: Settings) -> None:
+    """Runs the collector until it is told to stop. Raises `StartError`."""
+    sys.setswitchinterval(SWITCH_SECONDS)
+    app = App(settings.collector)
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(app.run())
+
+
+def _loop_factory() -> type[asyncio.AbstractEventLoop] | None:
+    with contextlib.suppress(ImportError):
+        import uvloop  # noqa: PLC0415  # not on every platform
+
+        return uvloop.Loop
+    return None
+
+
+def letter_desk(settings: Settings) -> LetterDesk:
+    """Builds what the `dead-letters` commands work with."""
+    collector = settings.collector
+    dsn = collector.database.dsn.get_secret_value()
+    return LetterDesk(LetterBox(dsn), PostgresStore(dsn, dsn), partial(_decode_again, collector), collector.public_ips)
+
+
+def _decode_again(settings: Collector, body: bytes, letter: DeadLetter) -> Request:
+    """Reads a letter's event as its request was read, but by today's clock: what was ahead of it may be in time now."""
+    return decode(body, received_at=_now_ms(), source=letter.source, border=border_of(settings, letter.cluster))
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,97 @@
+"""`dead-letters list|show|retry|drop`: what could not be stored, and a second try once its cause is mended."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from collector.errors import BadRowError, UnreadableError
+from collector.events.batch import Batch
+from collector.events.model import MailEvent, RejectReason
+from collector.pipeline.batch import assemble
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from collector.events.batch import DeadLetter
+    from collector.events.model import Request
+    from collector.store import PostgresStore
+    from collector.store.letters import LetterBox
+
+MOST: Final = 10_000
+"""Letters that one call takes, oldest first."""
+
+_row = msgspec.json.Decoder(MailEvent)
+
+
+class LetterDesk:
+    """The four verbs over one database. Methods raise `StoreUnavailableError`."""
+
+    def __init__(
+        self,
+        box: LetterBox,
+        store: PostgresStore,
+        decode: Callable[[bytes, DeadLetter], Request],
+        public_ips: Mapping[str, str],
+    ) -> None:
+        self._box, self._store, self._decode, self._public_ips = box, store, decode, public_ips
+
+    def list(self, *, reason: RejectReason | None, limit: int) -> int:
+        """Prints a line a letter, without its content."""
+        for letter in self._box.letters(limit=limit, reason=reason):
+            received = datetime.fromtimestamp(letter.received_at / 1000, UTC).isoformat(timespec="seconds")
+            print(f"{letter.letter_id}  {received}  {letter.cluster}  {letter.source}  {letter.reason}  {letter.error}")
+        return 0
+
+    def show(self, letter_id: str) -> int:
+        """Prints one letter whole, as JSON; exit code 1 when there is none."""
+        for letter in self._box.letters(limit=1, ids=[letter_id]):
+            print(json.dumps(msgspec.to_builtins(letter), indent=2))
+            return 0
+        print("no such letter")
+        return 1
+
+    def drop(self, ids: Sequence[str] | None, reason: RejectReason | None) -> int:
+        """Deletes letters: those named, or all of a reason."""
+        wanted = ids or [letter.letter_id for letter in self._box.letters(limit=MOST, reason=reason)]
+        dropped = self._box.drop(wanted)
+        print(f"dropped {dropped}")
+        return 0 if dropped else 1
+
+    def retry(self, ids: Sequence[str] | None, reason: RejectReason | None) -> int:
+        """Stores letters after all: those named, or all of a reason. What still fails stays, and exit code 1 says so."""
+        stored = failed = 0
+        for letter in self._box.letters(limit=MOST, reason=reason, ids=ids or None):
+            problem = self._retry(letter)
+            if problem is None:
+                self._box.drop([letter.letter_id])
+                stored += 1
+            else:
+                print(f"{letter.letter_id}: {problem}")
+                failed += 1
+        print(f"stored {stored}, left {failed}")
+        return 1 if failed or not stored else 0
+
+    def _retry(self, letter: DeadLetter) -> str | None:
+        """Returns what stands against it, None when it is stored. The same row twice is one row: a retry cut short does no harm."""
+        try:
+            batch = self._batch(letter)
+            if isinstance(batch, str):
+                return batch
+            self._store.write(batch)
+        except BadRowError as error:
+            return f"the database still refuses it: SQLSTATE {error.sqlstate}"
+        except (UnreadableError, msgspec.MsgspecError):
+            return "it cannot be read (a letter is cut at 64 KiB)"
+        return None
+
+    def _batch(self, letter: DeadLetter) -> Batch | str:
+        if letter.reason is RejectReason.BAD_ROW:
+            return Batch([_row.decode(letter.raw)])
+        request = self._decode(b"[" + letter.raw.encode() + b"]", letter)
+        if request.rejections:
+            return request.rejections[0].error
+        return assemble([request], self._public_ips)[0]
