@@ -33,7 +33,7 @@ def expected_row(
     entry: dict[str, Any] = moved["entry"]
     shape = SHAPES[shape_name(entry)]
     for key in entry:
-        if key not in ("action", "subject", *shape.copied.values(), *shape.computed, *shape.rest):
+        if key not in ("action", "subject", "created", *shape.copied.values(), *shape.computed, *shape.rest):
             raise UnknownShapeError(f"{entry['action']} with {key!r}")
 
     row: dict[str, Any] = dict.fromkeys(COLUMNS)

@@ -22,6 +22,8 @@ def shift_record(record: Record, shift_ms: int) -> Record:
             entry[key] = shifted_id(entry[key], shift_ms)
     if "nextattempt" in entry:
         entry["nextattempt"] += shift_ms
+    if shift_ms and "created" in entry:
+        entry["created"] += shift_ms
     return record | {"time_ms": record["time_ms"] + shift_ms, "entry": entry}
 
 

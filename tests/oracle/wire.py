@@ -32,16 +32,16 @@ def hosted_event(record: Record) -> dict[str, Any]:
     return event(record) | {"host": "mta1"}
 
 
-def bare_entry(record: Record) -> dict[str, Any]:
-    """The entry alone, with its own time as zonemta-wildduck adds it."""
-    return {**record["entry"], "created": record["time_ms"]}
+def with_created(record: Record) -> Record:
+    """The record, its entry carrying its own time, as zonemta-wildduck adds it."""
+    return record | {"entry": record["entry"] | {"created": record["time_ms"]}}
 
 
-def bare_entry_iso(record: Record) -> dict[str, Any]:
-    """The entry alone, its time as JavaScript writes a Date."""
+def with_created_iso(record: Record) -> Record:
+    """The record, its entry carrying its own time as JavaScript writes a Date."""
     seconds, milliseconds = divmod(record["time_ms"], 1000)
     stamp = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-    return {**record["entry"], "created": f"{stamp}.{milliseconds:03d}Z"}
+    return record | {"entry": record["entry"] | {"created": f"{stamp}.{milliseconds:03d}Z"}}
 
 
 def plugin_body(records: list[Record], *, cluster: str = "default", host: str = "mta1") -> Body:
@@ -66,23 +66,33 @@ def gzip_body(records: list[Record]) -> Body:
 
 
 def bare_array_body(records: list[Record]) -> Body:
-    return Body(compact([bare_entry(record) for record in records]))
+    return Body(compact([record["entry"] for record in records]))
 
 
-def bare_iso_ndjson_gzip_body(records: list[Record]) -> Body:
-    lines = b"\n".join(compact(bare_entry_iso(record)) for record in records)
+def bare_ndjson_gzip_body(records: list[Record]) -> Body:
+    lines = b"\n".join(compact(record["entry"]) for record in records)
     return Body(gzip.compress(lines, 1), {"Content-Type": "application/x-ndjson", "Content-Encoding": "gzip"})
 
 
-FORMS: dict[str, tuple[Callable[[list[Record]], Body], str | None]] = {
-    "plugin": (plugin_body, "mta1"),
-    "array": (array_body, "mta1"),
-    "ndjson": (ndjson_body, "mta1"),
-    "gzip": (gzip_body, "mta1"),
-    "bare": (bare_array_body, None),
-    "bare-iso": (bare_iso_ndjson_gzip_body, None),
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A way to send: `prepare` is what the sender adds to a record, `make_body` makes a body of prepared records, and `host` is
+    what it says of itself.
+    """
+
+    make_body: Callable[[list[Record]], Body]
+    host: str | None = "mta1"
+    prepare: Callable[[Record], Record] = dict
+
+
+FORMS: dict[str, Form] = {
+    "plugin": Form(plugin_body),
+    "array": Form(array_body),
+    "ndjson": Form(ndjson_body),
+    "gzip": Form(gzip_body),
+    "bare": Form(bare_array_body, None, with_created),
+    "bare-iso": Form(bare_ndjson_gzip_body, None, with_created_iso),
 }
-"""Each form by name, and the host that its rows must have."""
 
 
 def compact(value: object) -> bytes:
