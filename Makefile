@@ -1,0 +1,70 @@
+# What a user types. `make demo` and `make test` each work as the first command in a fresh clone.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+ROUNDS ?= 20
+
+.PHONY: help setup demo test unit servers crash check fix generate bench lock clean
+
+help:
+	@sed -n 's/^## //p' Makefile
+
+## setup      a virtual environment in .venv with everything from requirements.lock (the other targets call it)
+setup: $(STAMP)
+
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "duckwatch needs Python 3.11 or newer: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "this Python cannot make virtual environments: apt-get install python3-venv"; exit 1; }
+	@echo "installing into $(VENV) (once)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $(STAMP)
+
+## demo       try it: PostgreSQL, the collector and a day of mail on this machine; Ctrl-C ends it
+demo: setup
+	@$(BIN)/duckwatch-demo $(DEMO)
+
+## test       the whole test suite; tests whose server is missing skip and say so (make servers installs them)
+test: setup
+	@$(BIN)/python -m pytest $(PYTEST)
+
+## unit       the tests that need no server: seconds
+unit: setup
+	@$(BIN)/python -m pytest tests/unit -q
+
+## servers    as root, on Debian: the real servers that the full test suite talks to
+servers:
+	@bash tests/servers/install.sh
+
+## crash      the long kill and fault campaigns (ROUNDS=20); seeds are printed
+crash: setup
+	@DUCKWATCH_CRASH_ROUNDS=$(ROUNDS) $(BIN)/python -m pytest tests/acceptance/test_kills.py tests/integration/test_crash.py -s --timeout 7200
+
+## check      formatters, linters, types, import contracts, generated files up to date
+check: setup
+	@$(BIN)/ruff format --check --quiet . || { echo "make fix formats"; exit 1; }
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/duckwatch-dashboards check
+
+## fix        format, and mend what the linter can
+fix: setup
+	@$(BIN)/ruff format --quiet . && $(BIN)/ruff check --fix .
+
+## generate   dashboards regenerated into grafana/generated/
+generate: setup
+	@$(BIN)/duckwatch-dashboards build
+
+## bench      benchmarks; figures as JSON
+bench: setup
+	@$(BIN)/python -m bench $(BENCH)
+
+## lock       requirements.lock anew from pyproject.toml (newest versions, with hashes)
+lock: setup
+	@$(BIN)/python -m pip install --quiet uv && $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --upgrade --all-extras --group dev pyproject.toml -o requirements.lock
+
+clean:
+	@rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
