@@ -68,11 +68,9 @@ def expected(recording: list[Record]) -> list[dict[str, Any]]:
 def collector(any_dsn: str, tmp_path: Path) -> Iterator[ServedCollector]:
     """A collector on an empty database, with a sender for each form of a body."""
     served = ServedCollector(tmp_path, any_dsn, clusters=tuple(FORMS))
-    try:
-        served.wait_ready()
-        yield served
-    finally:
-        assert served.process.stop() == 0, served.process.log_tail()
+    served.wait_ready()
+    yield served
+    assert served.process.stop() == 0, served.process.log_tail()
 
 
 def send(collector: ServedCollector, bodies: list[Body], counts: list[int], cluster: str | None = None) -> None:

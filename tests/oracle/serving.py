@@ -43,7 +43,12 @@ class ServedCollector:
         self.process = Process("collector", command, folder / "collector.log", env=environment)
 
     def wait_ready(self) -> None:
-        self.process.wait_ready(lambda: self.answers("/readyz"))
+        """Waits for /readyz; a collector that does not get there is killed."""
+        try:
+            self.process.wait_ready(lambda: self.answers("/readyz"))
+        except AssertionError:
+            self.process.kill()
+            raise
 
     def answers(self, path: str) -> bool:
         try:
