@@ -1,0 +1,125 @@
+"""The typed wrapper: what a panel says is what reaches the JSON."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import grafana
+from grafana.fields import (
+    Card,
+    Colour,
+    Datasource,
+    DatasourceVariable,
+    Override,
+    Page,
+    Place,
+    PromQL,
+    QueryVariable,
+    Scale,
+    Sql,
+    Step,
+    Unit,
+)
+from grafana.panels import dashboard, stat, table, timeseries
+from grafana.queries import load
+
+CARD = Card(7, "Title", "What it shows.", Place(0, 1, 12, 8))
+PAGE = Page(
+    "uid",
+    "Title",
+    "About.",
+    (DatasourceVariable("timescale", "Database", "postgres"), QueryVariable("cluster", "Cluster", "clusters")),
+)
+UP = PromQL("up", "{{job}}", ref="B")
+
+
+def test_only_the_wrapper_imports_grafanalib() -> None:
+    """Grafanalib's classes have no types: one module turns them into data."""
+    importers = {
+        path.name
+        for path in Path(grafana.__file__).parent.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if (isinstance(node, ast.Import) and any(name.name.startswith("grafanalib") for name in node.names))
+        or (isinstance(node, ast.ImportFrom) and (node.module or "").startswith("grafanalib"))
+    }
+    assert importers == {"panels.py"}
+
+
+def test_a_card_is_what_every_panel_has() -> None:
+    """Id, title, description and place are as written, on each kind of panel."""
+    panels = [timeseries(CARD, [UP], Scale(Unit.COUNT)), stat(CARD, [UP], Scale(Unit.COUNT)), table(CARD, [UP])]
+    for panel in dashboard(PAGE, panels)["panels"]:
+        assert (panel["id"], panel["title"], panel["description"]) == (7, "Title", "What it shows.")
+        assert panel["gridPos"] == {"x": 0, "y": 1, "w": 12, "h": 8}
+        assert "maxDataPoints" not in panel
+
+
+def test_the_kinds_are_grafanas() -> None:
+    """No panel is of a kind that needs Angular, which is gone since Grafana 12."""
+    panels = [timeseries(CARD, [UP], Scale(Unit.COUNT)), stat(CARD, [UP], Scale(Unit.COUNT)), table(CARD, [UP])]
+    assert [panel["type"] for panel in panels] == ["timeseries", "stat", "table"]
+
+
+def test_one_data_source_is_named_by_panel_and_target() -> None:
+    """Panel and target refer to the same data source, by variable unless another is given."""
+    panel = timeseries(CARD, [Sql("outcomes")], Scale(Unit.COUNT))
+    assert panel["datasource"] == panel["targets"][0]["datasource"] == {"type": "postgres", "uid": "${timescale}"}
+    fixed = timeseries(CARD, [PromQL("up", "", datasource=Datasource("prometheus", "abc"))], Scale(Unit.COUNT))
+    assert fixed["datasource"] == fixed["targets"][0]["datasource"] == {"type": "prometheus", "uid": "abc"}
+
+
+def test_two_data_sources_make_a_mixed_panel() -> None:
+    """A panel whose targets differ in their data source refers to Grafana's mixed one."""
+    panel = timeseries(CARD, [Sql("outcomes"), UP], Scale(Unit.COUNT))
+    assert panel["datasource"] == {"type": "datasource", "uid": "-- Mixed --"}
+    assert [target["datasource"]["type"] for target in panel["targets"]] == ["postgres", "prometheus"]
+
+
+def test_units_thresholds_and_overrides_arrive() -> None:
+    """A threshold draws its line; an override sets its properties on the series of that name."""
+    scale = Scale(Unit.RATIO, (Step(Colour.GOOD), Step(Colour.BAD, 0.1)))
+    panel = timeseries(CARD, [UP], scale, overrides=[Override("a", (("unit", "s"),))])
+    defaults = panel["fieldConfig"]["defaults"]
+    assert defaults["unit"] == "percentunit"
+    assert [step["value"] for step in defaults["thresholds"]["steps"]] == [None, 0.1]
+    assert defaults["custom"]["thresholdsStyle"]["mode"] == "dashed"
+    assert panel["fieldConfig"]["overrides"] == [
+        {"matcher": {"id": "byName", "options": "a"}, "properties": [{"id": "unit", "value": "s"}]}
+    ]
+
+
+def test_bars_are_stacked_and_lines_are_not() -> None:
+    """Counts per bin add up to the whole; lines would hide one another."""
+    bars = timeseries(CARD, [UP], Scale(Unit.COUNT), bars=True)["fieldConfig"]["defaults"]["custom"]
+    lines = timeseries(CARD, [UP], Scale(Unit.COUNT))["fieldConfig"]["defaults"]["custom"]
+    assert (bars["drawStyle"], bars["stacking"]["mode"]) == ("bars", "normal")
+    assert (lines["drawStyle"], lines["stacking"]) == ("line", {})
+
+
+def test_a_query_is_loaded_by_name_without_its_comments() -> None:
+    """Grafana expands macros in comments too, so none is sent."""
+    target = table(CARD, [Sql("newest_failures", table=True)])["targets"][0]
+    assert target["format"] == "table"
+    assert target["rawSql"] == load("newest_failures")
+    assert target["rawSql"].startswith("SELECT")
+    assert "--" not in target["rawSql"]
+
+
+def test_a_query_that_does_not_exist_is_an_error() -> None:
+    """A misspelt name fails when the dashboard is built."""
+    with pytest.raises(FileNotFoundError):
+        load("no_such_query")
+
+
+def test_variables_take_the_form_that_grafana_expects() -> None:
+    """A data source variable has no current value (Grafana takes the first); a query variable begins with all."""
+    source, cluster = dashboard(PAGE, [])["templating"]["list"]
+    assert (source["type"], source["query"]) == ("datasource", "postgres")
+    assert "current" not in source
+    assert (cluster["multi"], cluster["includeAll"], cluster["refresh"]) == (True, True, 2)
+    assert cluster["current"]["value"] == ["$__all"]
+    assert cluster["query"] == load("clusters")
+    assert "allValue" not in cluster

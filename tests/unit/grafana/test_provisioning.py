@@ -1,0 +1,46 @@
+"""The provisioning files: what Grafana 10.1 to 13 need in them, and no secret."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import yaml
+
+from grafana.generate import GENERATED
+
+FOLDER = GENERATED.parent / "provisioning"
+DATASOURCES: list[dict[str, Any]] = yaml.safe_load((FOLDER / "datasources" / "duckwatch.yaml").read_text())[
+    "datasources"
+]
+PROVIDERS: list[dict[str, Any]] = yaml.safe_load((FOLDER / "dashboards" / "duckwatch.yaml").read_text())["providers"]
+
+
+def test_there_is_one_data_source_of_each_kind() -> None:
+    """The dashboards' variables offer `postgres` and `prometheus`; 10.1 makes a dead data source of any newer id."""
+    assert sorted(source["type"] for source in DATASOURCES) == ["postgres", "prometheus"]
+    assert len({source["uid"] for source in DATASOURCES}) == len(DATASOURCES)
+
+
+def test_the_database_is_where_every_version_looks() -> None:
+    """`jsonData.database`, never the top level; pooled connections are closed soon."""
+    postgres = next(source for source in DATASOURCES if source["type"] == "postgres")
+    assert postgres["jsonData"]["database"]
+    assert "database" not in postgres
+    assert postgres["jsonData"]["connMaxLifetime"] <= 300
+
+
+@pytest.mark.parametrize("source", DATASOURCES, ids=lambda source: source["uid"])
+def test_secrets_come_from_files(source: dict[str, Any]) -> None:
+    """Every secret is read from a file; nothing that is named like one stands elsewhere."""
+    assert all(value.startswith("$__file{/") for value in source.get("secureJsonData", {}).values())
+    assert not {"password", "basicAuthPassword"} & set(source)
+    assert source["editable"] is False
+
+
+def test_the_provider_serves_a_folder_of_its_own() -> None:
+    """One provider, one folder, watched; what is served from files is not edited in the browser."""
+    (provider,) = PROVIDERS
+    assert (provider["type"], provider["folder"], provider["folderUid"]) == ("file", "Mail", "duckwatch-mail")
+    assert provider["allowUiUpdates"] is False
+    assert provider["options"]["path"].startswith("/var/lib/grafana/dashboards/")
