@@ -1,0 +1,96 @@
+"""The collector as a user runs it: `duckwatch-collector --config FILE serve` as a process of its own, that can be stopped, killed
+and started again on the same journal and port.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import yaml
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.servers.process import Process, free_port
+
+Labels = tuple[tuple[str, str], ...]
+
+
+class Collector:
+    """One collector; `settings` are more keys of its section of the YAML file."""
+
+    token = "acceptance-token"
+
+    def __init__(self, folder: Path, logs: Path, dsn: str, settings: dict[str, Any] | None = None) -> None:
+        self.port = free_port()
+        self._folder = folder
+        self._log = logs / f"collector-{self.port}.log"
+        self._process: Process | None = None
+        folder.mkdir(parents=True, exist_ok=True)
+        token_file = folder / "token"
+        token_file.write_text(f"{self.token}\n", encoding="utf-8")
+        section: dict[str, Any] = {
+            "listen": f"127.0.0.1:{self.port}",
+            "database": {"dsn": dsn},
+            "journal": {"path": str(folder / "journal"), "max_bytes": "256MiB"},
+            "auth": {"tokens": [{"token_file": str(token_file), "cluster": "eu1"}]},
+        }
+        self._config = folder / "duckwatch.yml"
+        self._config.write_text(yaml.safe_dump({"collector": section | (settings or {})}), encoding="utf-8")
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    def start(self, *, wait: bool = True) -> None:
+        """Starts it; with `wait`, until /readyz says yes."""
+        assert self._process is None, "it runs already"
+        program = Path(sys.executable).parent / "duckwatch-collector"
+        # The settings of whoever runs the tests must not reach it.
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("DUCKWATCH_")}
+        self._process = Process("collector", [program, "--config", self._config, "serve"], self._log, env=environment)
+        if wait:
+            self._process.wait_ready(self.is_ready)
+
+    def is_ready(self) -> bool:
+        """True when /readyz answers 200."""
+        try:
+            with urllib.request.urlopen(f"{self.url}/readyz", timeout=2) as answer:
+                return bool(answer.status == 200)
+        except OSError:
+            return False
+
+    def metrics(self) -> dict[str, dict[Labels, float]]:
+        """/metrics, read by Prometheus's own parser: sample name -> sorted labels -> value."""
+        with urllib.request.urlopen(f"{self.url}/metrics", timeout=10) as answer:
+            page = answer.read().decode()
+        found: dict[str, dict[Labels, float]] = {}
+        for family in text_string_to_metric_families(page):
+            for sample in family.samples:
+                found.setdefault(sample.name, {})[tuple(sorted(sample.labels.items()))] = sample.value
+        return found
+
+    def total(self, name: str) -> float:
+        """The sum of a metric's samples; 0 without any."""
+        return sum(self.metrics().get(name, {}).values())
+
+    def stop(self) -> int:
+        """SIGTERM, and waits. Gives the exit code; 0 when it does not run."""
+        if self._process is None:
+            return 0
+        code = self._process.stop(seconds=60)
+        self._process = None
+        return code
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        assert self._process is not None
+        self._process.kill()
+        self._process = None

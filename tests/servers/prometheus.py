@@ -1,0 +1,89 @@
+"""Prometheus for tests: scrapes once a second, answers queries; and promtool's place."""
+
+from __future__ import annotations
+
+import json
+import urllib.parse
+import urllib.request
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from tests.servers.installed import command
+from tests.servers.process import Process, free_port
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def promtool() -> Path:
+    """The checker of rules and metrics that comes with Prometheus. Raises `MissingServerError`."""
+    return command("promtool")
+
+
+class Prometheus:
+    """One server; `targets` are `host:port` by job, `rules` are rule files. Raises `MissingServerError` where it is not installed."""
+
+    def __init__(
+        self, folder: Path, logs: Path, targets: dict[str, list[str]], rules: list[Path] | None = None
+    ) -> None:
+        self.port = free_port()
+        self._program = command("prometheus")
+        self._folder = folder
+        self._log = logs / f"prometheus-{self.port}.log"
+        self._process: Process | None = None
+        self._settings = {
+            "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
+            "rule_files": [str(path) for path in rules or []],
+            "scrape_configs": [
+                {"job_name": job, "static_configs": [{"targets": hosts}]} for job, hosts in targets.items()
+            ],
+        }
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        """Starts it and waits until it is ready."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        config = self._folder / "prometheus.yml"
+        config.write_text(yaml.safe_dump(self._settings), encoding="utf-8")
+        words = [
+            f"--config.file={config}",
+            f"--storage.tsdb.path={self._folder / 'data'}",
+            f"--web.listen-address=127.0.0.1:{self.port}",
+        ]
+        self._process = Process("prometheus", [self._program, *words], self._log, cwd=self._folder)
+        self._process.wait_ready(self.is_ready)
+
+    def is_ready(self) -> bool:
+        """True when it answers queries."""
+        try:
+            with urllib.request.urlopen(f"{self.url}/-/ready", timeout=2) as answer:
+                return bool(answer.status == 200)
+        except OSError:
+            return False
+
+    def api(self, path: str, **parameters: str) -> Any:
+        """The `data` of an answer of `/api/v1/…`."""
+        with urllib.request.urlopen(
+            f"{self.url}/api/v1/{path}?{urllib.parse.urlencode(parameters)}", timeout=10
+        ) as answer:
+            return json.load(answer)["data"]
+
+    def query(self, promql: str) -> dict[tuple[tuple[str, str], ...], float]:
+        """An instant query's vector: sorted labels (less `__name__`, `job`, `instance`) -> value."""
+        found = {}
+        for sample in self.api("query", query=promql)["result"]:
+            labels = {
+                name: value for name, value in sample["metric"].items() if name not in ("__name__", "job", "instance")
+            }
+            found[tuple(sorted(labels.items()))] = float(sample["value"][1])
+        return found
+
+    def stop(self) -> None:
+        """Ends it. Nothing happens when it does not run."""
+        if self._process is not None:
+            self._process.stop()
+            self._process = None

@@ -1,0 +1,59 @@
+"""MongoDB for tests: SecantusDB, which speaks MongoDB's protocol, as a process of its own."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from tests.servers.missing import MissingServerError
+from tests.servers.process import Process, free_port, listens
+
+
+class Secantus:
+    """One server on a free port, its data in `folder`; start again after `stop` or `kill` finds the same data.
+
+    `sync`: an acknowledged write survives `kill` (slower). Raises `MissingServerError` where it is not installed.
+    """
+
+    def __init__(self, folder: Path, logs: Path, *, sync: bool = False) -> None:
+        self.port = free_port()
+        self._program = Path(sys.executable).parent / "secantusd-py"
+        if not self._program.exists():
+            raise MissingServerError("SecantusDB is not installed: run `make setup`")
+        self._words = [
+            "--host",
+            "127.0.0.1",
+            "--port",
+            str(self.port),
+            "--storage-path",
+            str(folder),
+            "--cache-size",
+            "256M",
+        ]
+        self._words += ["--sync-on-commit"] if sync else []
+        self._folder = folder
+        self._log = logs / f"secantus-{self.port}.log"
+        self._process: Process | None = None
+
+    def uri(self, database: str) -> str:
+        """Where a database of this server is."""
+        return f"mongodb://127.0.0.1:{self.port}/{database}"
+
+    def start(self) -> None:
+        """Starts it and waits until it accepts connections."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        # Run in its own folder: it reads a secantusd.toml of the folder that it is started in.
+        self._process = Process("secantus", [self._program, *self._words], self._log, cwd=self._folder)
+        self._process.wait_ready(lambda: listens(self.port))
+
+    def stop(self) -> None:
+        """Ends it. Nothing happens when it does not run."""
+        if self._process is not None:
+            self._process.stop()
+            self._process = None
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        assert self._process is not None
+        self._process.kill()
+        self._process = None

@@ -1,0 +1,200 @@
+"""A real ZoneMTA from npm, with our plugin first, a recorder behind it and a plugin that throws behind both."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import smtplib
+import urllib.request
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.servers import installed
+from tests.servers.process import Process, children, free_port, wait_until
+from tests.servers.sinks import Sinks, read_lines
+
+HERE = Path(__file__).parent / "zonemta"
+PLUGIN = Path(__file__).parents[2] / "collector" / "zonemta-plugin"
+EVERYWHERE = ["receiver", "sender", "main"]
+
+
+@dataclass(slots=True)
+class Options:
+    """What a test may change of a ZoneMTA. `plugin`: the settings of our plugin, None: without it; `thrower`: the broken neighbour."""
+
+    plugin: dict[str, Any] | None = None
+    thrower: bool = True
+    checks: bool = True  # rspamd and clamd look at each message
+    defer_times: list[int] = field(default_factory=lambda: [1000, 1000, 1000, 1000])  # ms between attempts
+    delay_dsn_after: int = 2500  # ms in the queue until the sender is told of the delay
+
+
+class ZoneMTA:
+    """One installation: its folder holds configuration, plugins and records; it can be stopped, killed and started again."""
+
+    def __init__(self, folder: Path, logs: Path, sinks: Sinks, mongo: str, redis_port: int, options: Options) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.submission_port = free_port()
+        self.api_port = free_port()
+        self._queue_port = free_port()
+        self._project = installed.zonemta()
+        self._log = logs / f"zonemta-{self.port}.log"
+        self._process: Process | None = None
+        self.records = folder / "records"
+        self.records.mkdir(parents=True)
+        self._lay_plugins()
+        self._config = folder / "zonemta.json"
+        settings = {
+            **self._servers(mongo, redis_port, sinks),
+            **_zones(),
+            "queue": {"deferTimes": options.defer_times},
+            "plugins": self._plugins(sinks, options),
+        }
+        self._config.write_text(json.dumps(settings, indent=1), encoding="utf-8")
+
+    def _lay_plugins(self) -> None:
+        plugins = self.folder / "plugins"
+        plugins.mkdir()
+        for source in (HERE / "plugins").iterdir():
+            shutil.copy(source, plugins)
+        shutil.copytree(PLUGIN, plugins / "duckwatch", ignore=shutil.ignore_patterns("node_modules", "test*"))
+
+    def _servers(self, mongo: str, redis_port: int, sinks: Sinks) -> dict[str, Any]:
+        here = {"host": "127.0.0.1", "processes": 1, "enabled": True}
+        tls = {"starttls": True, "key": str(sinks.key), "cert": str(sinks.certificate)}
+        return {
+            "name": "mail.example",
+            "dbs": {"mongo": mongo, "sender": "zone-mta", "redis": {"host": "127.0.0.1", "port": redis_port, "db": 3}},
+            "pluginsPath": str(self.folder / "plugins"),
+            # The package's own default is relative to the folder that it is started in.
+            "corePluginsPath": str(self._project / "node_modules/@zone-eu/zone-mta/plugins"),
+            "smtpInterfaces": {
+                "feeder": here | {"port": self.port, "authentication": False},
+                "submission": here | {"port": self.submission_port, "authentication": True, "maxRecipients": 100} | tls,
+            },
+            "dns": {"caching": False, "blockLocalAddresses": False},
+            "mtaSts": {"enabled": False},
+            "api": {"port": self.api_port, "host": "127.0.0.1", "maildrop": True},
+            "queueServer": {"port": self._queue_port, "host": "127.0.0.1", "hostname": "127.0.0.1"},
+            "log": {"level": "info", "remote": False},
+            "dkim": {"enabled": False},
+        }
+
+    def _plugins(self, sinks: Sinks, options: Options) -> dict[str, Any]:
+        anywhere = {"interfaces": ["*"], "ignoreOrigins": []}
+        dsn = {
+            "enabled": "main",
+            "sendingZone": "bounces",
+            "delayEmail": {"enabled": True, "after": options.delay_dsn_after},
+            "mailerDaemon": {"name": "Mail Delivery Subsystem", "address": "mailer-daemon@[HOSTNAME]"},
+        }
+        plugins: dict[str, Any] = {
+            "record": {"enabled": EVERYWHERE, "ordering": 2, "folder": str(self.records)},
+            "route": {"enabled": ["receiver", "sender"], "ordering": 4, "routes": sinks.routes()},
+            "core/email-bounce": dsn,
+        }
+        if options.plugin is not None:
+            plugins["duckwatch"] = {"enabled": EVERYWHERE, "ordering": 1} | options.plugin
+        if options.thrower:
+            plugins["throw"] = {"enabled": EVERYWHERE, "ordering": 3}
+        if options.checks:
+            spam = {
+                "enabled": ["receiver", "sender"],
+                "url": f"http://127.0.0.1:{sinks.ports['rspamd']}/check",
+                "maxSize": 5242880,
+            }
+            virus = {"enabled": "receiver", "port": sinks.ports["clamd"], "host": "127.0.0.1"}
+            plugins["core/rspamd"] = spam | anywhere | {"dropSpam": False}
+            plugins["core/clamav"] = virus | anywhere
+        return plugins
+
+    def start(self) -> None:
+        """Starts it and waits until it takes mail."""
+        assert self._process is None, "it runs already"
+        program = self._project / "node_modules/@zone-eu/zone-mta/app.js"
+        environment = os.environ | {"NODE_ENV": "production"}
+        self._process = Process(
+            "zonemta", ["node", program, f"--config={self._config}"], self._log, env=environment, cwd=self.folder
+        )
+        self._process.wait_ready(self.takes_mail, seconds=60)
+
+    def takes_mail(self) -> bool:
+        """True when a receiver greets on both ports (the master accepts connections before it has one)."""
+        try:
+            for port in (self.port, self.submission_port):
+                smtplib.SMTP("127.0.0.1", port, timeout=5).quit()
+        except (OSError, smtplib.SMTPException):
+            return False
+        return True
+
+    @property
+    def pid(self) -> int:
+        """The master."""
+        assert self._process is not None
+        return self._process.pid
+
+    def processes(self, title: str) -> list[int]:
+        """The children whose title holds a word: `sender/`, `sender/default`, `receiver/`."""
+        return [pid for pid, name in children(self.pid).items() if title in name]
+
+    def stop(self) -> None:
+        """SIGTERM to the master, and waits for it and its children. Nothing happens when it does not run."""
+        if self._process is not None:
+            self._process.stop(signal.SIGTERM)
+            self._sweep()
+
+    def kill(self) -> None:
+        """SIGKILL to the master; its children notice and end by themselves. Waits for that."""
+        assert self._process is not None
+        self._process.kill()
+        self._sweep()
+
+    def _sweep(self) -> None:
+        assert self._process is not None
+        group = self._process.pid
+        wait_until(lambda: not _alive(group), "ZoneMTA's children end with their master", seconds=20)
+        self._process = None
+
+    def recorded(self) -> list[dict[str, Any]]:
+        """Every entry that the recorder saw, in order of time: {time_ms, pid, context, entry}."""
+        return sorted(read_lines(*self.records.iterdir()), key=lambda record: int(record["time_ms"]))
+
+    def queued(self) -> int:
+        """How many recipients are in its queue now: ready, in delivery and deferred, in all zones."""
+        found = [self.api("GET", f"/counter/zone/{zone}") for zone in _zones()["zones"]]
+        return sum(counts[state]["rows"] for counts in found for state in ("active", "deferred"))
+
+    def api(self, method: str, path: str, **fields: str) -> Any:
+        """One call of its HTTP API."""
+        body = json.dumps(fields).encode() if fields else None
+        url = f"http://127.0.0.1:{self.api_port}{path}"
+        request = urllib.request.Request(url, body, {"Content-Type": "application/json"}, method=method)
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return json.load(answer)
+
+
+def _zones() -> dict[str, Any]:
+    pool = [{"address": f"127.0.0.{n}", "name": f"mta{n}.mail.example"} for n in (2, 3, 4)]
+    zone = {"processes": 1, "ignoreIPv6": True, "pool": "default"}
+    return {
+        "pools": {"default": pool},
+        "zones": {
+            "default": zone | {"connections": 5, "connectionCache": {"ttl": 5, "reuseCount": 20}},
+            "bounces": zone | {"connections": 3},
+            "gmail": zone | {"connections": 3, "recipientDomains": ["gmail.example"]},
+            "bulk": zone | {"connections": 2, "senderDomains": ["news.example"]},
+        },
+        "domainConfig": {"default": {"maxConnections": 5, "disabledAddresses": []}},
+    }
+
+
+def _alive(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
