@@ -28,7 +28,7 @@ MEMORY_BYTES = 8 * 1024 * 1024
 """Committed requests up to this size wait for the writer in memory; past it the writer reads them back from the file."""
 
 READ_BYTES = 2 * 1024 * 1024
-TIDY_SECONDS = 0.2
+RETRY_SECONDS = 0.2
 FULL_RETRY_SECONDS = 10
 
 
@@ -139,6 +139,7 @@ class Journal:
         """Every request up to this id is committed in the database: it may be forgotten."""
         with self._wake:
             self._done = upto
+            self._wake.notify_all()
 
     def close(self) -> None:
         """Commits what waits, ends the thread, closes the file."""
@@ -152,9 +153,9 @@ class Journal:
     def _run(self) -> None:
         while True:
             with self._wake:
-                if not self._waiting and not self._closing:
-                    # A time-out now and then removes what is done, without an fsync of its own for each batch.
-                    self._wake.wait(TIDY_SECONDS if self._done > self._deleted else None)
+                is_tidy = self._done == self._deleted
+                if not self._waiting and not self._closing and (is_tidy or self._is_failing):
+                    self._wake.wait(None if is_tidy else RETRY_SECONDS)
                 waiting, self._waiting = self._waiting, []
                 self._waiting_bytes = 0
                 done, closing = self._done, self._closing
