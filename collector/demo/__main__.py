@@ -1,0 +1,78 @@
+"""`duckwatch-demo`: the command line of the demo."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import random
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from collector.demo.errors import DemoError, StoppedError
+from collector.demo.run import Options, play
+from collector.demo.show import Screen
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+EXIT_FAILED = 1
+EXIT_INTERRUPTED = 130
+
+
+def parser() -> argparse.ArgumentParser:
+    """Returns the command line's grammar."""
+    top = argparse.ArgumentParser(
+        prog="duckwatch-demo",
+        description="duckwatch on this machine, to try out: a database, the collector, and made-up mail traffic.",
+    )
+    top.add_argument("--seconds", type=_not_negative, metavar="N", help="stop by itself after N seconds")
+    top.add_argument(
+        "--rate", type=_not_negative, default=10.0, metavar="EVENTS_PER_S", help="how much traffic (10; 0: none)"
+    )
+    top.add_argument(
+        "--history", type=_not_negative, default=24.0, metavar="HOURS", help="how much past it begins with (24)"
+    )
+    top.add_argument(
+        "--port", type=_port, default=9626, metavar="P", help="where the collector listens (9626; 0: a free one)"
+    )
+    top.add_argument("--data", type=Path, metavar="DIR", help="keep the data there")
+    top.add_argument("--json", action="store_true", help="print one line of JSON when ready and one at the end")
+    return top
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the demo; returns its exit code."""
+    given = parser().parse_args(arguments)
+    options = Options(given.rate, given.seconds, given.port, given.data, given.history)
+    try:
+        asyncio.run(play(options, random.Random(), Screen(sys.stdout, as_json=given.json)))  # noqa: S311 - made-up mail
+    except DemoError as error:
+        print(f"duckwatch-demo: {error}", file=sys.stderr)
+        return EXIT_FAILED
+    except (StoppedError, KeyboardInterrupt):
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # Nobody reads any more; Python would complain once more when it flushes at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_FAILED
+    return 0
+
+
+def _not_negative(text: str) -> float:
+    number = float(text)
+    if not 0 <= number < 1e6:
+        raise argparse.ArgumentTypeError("must be a number from 0 up")
+    return number
+
+
+def _port(text: str) -> int:
+    number = int(text)
+    if not 0 <= number <= 65_535:
+        raise argparse.ArgumentTypeError("must be a port, 0 to 65535")
+    return number
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,13 @@
+"""What can stop the demo, in one line for its user."""
+
+from __future__ import annotations
+
+from collector.errors import DuckwatchError
+
+
+class DemoError(DuckwatchError):
+    """The demo cannot go on: the message says what is wrong and what helps."""
+
+
+class StoppedError(DuckwatchError):
+    """The user stopped the demo before it was ready, or wanted it ended at once."""

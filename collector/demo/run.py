@@ -1,0 +1,179 @@
+"""A run of the demo: database, collector and traffic are started, watched, and taken down in order, whatever happens."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import tempfile
+import time
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import aiohttp
+
+from collector.demo.day import Day
+from collector.demo.errors import DemoError, StoppedError
+from collector.demo.feed import Feed, wait
+from collector.demo.figures import Figures, count_rows, scrape
+from collector.demo.postgres import Postgres, free_port, wheel
+from collector.demo.service import Service
+from collector.demo.show import Place, Screen, Sum
+from collector.demo.traffic import Traffic
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from random import Random
+
+SETTLE_SECONDS = 60.0
+"""How long the end waits for what was acknowledged to be stored."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the user asked for: events a second (0: none), the length in seconds (None: until stopped), hours of history."""
+
+    rate: float
+    seconds: float | None
+    port: int
+    data: Path | None
+    history_hours: float
+
+
+class Interrupts:
+    """SIGINT, SIGTERM and SIGHUP: the first one asks for an end (`stop`), the next one for an end at once (`hurry`)."""
+
+    def __init__(self) -> None:
+        self.stop, self.hurry = asyncio.Event(), asyncio.Event()
+
+    def listen(self) -> None:
+        """From now on signals come here."""
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            asyncio.get_running_loop().add_signal_handler(number, self._take)
+
+    def _take(self) -> None:
+        (self.hurry if self.stop.is_set() else self.stop).set()
+
+
+async def play(options: Options, random: Random, screen: Screen) -> None:
+    """Runs the demo to its end. Raises DemoError, StoppedError; no server outlives it."""
+    interrupts = Interrupts()
+    interrupts.listen()
+    port = options.port or free_port()
+    check_port(port)
+    wheel()
+    async with AsyncExitStack() as stack:
+        home = stack.enter_context(_home(options.data))
+        screen.starting("PostgreSQL")
+        postgres = Postgres(home / "postgres", home / "postgres.log")
+        stack.push_async_callback(postgres.stop, interrupts.hurry)
+        await postgres.start(interrupts.stop)
+        screen.starting("the collector")
+        service = Service(home, port, postgres.dsn)
+        stack.push_async_callback(service.stop, interrupts.hurry)
+        await service.start(interrupts.stop)
+        screen.ready(_place(service, postgres, home, kept=options.data is not None))
+        traffic = Traffic(random, plan(options, now_ms()))
+        total = await _Show(service, postgres, traffic, screen).go_on(options.seconds, interrupts)
+    screen.done(total)
+
+
+class _Show:
+    """The time between ready and the end."""
+
+    def __init__(self, service: Service, postgres: Postgres, traffic: Traffic, screen: Screen) -> None:
+        self._service, self._postgres, self._screen = service, postgres, screen
+        self._feed = Feed(service.url, service.token, traffic, now_ms)
+        self._figures = Figures()
+
+    async def go_on(self, seconds: float | None, interrupts: Interrupts) -> Sum:
+        """Sends and shows until the time is over or the user stops it; then waits until all is stored."""
+        began, before = time.monotonic(), await count_rows(self._postgres.dsn)
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(5)) as session:
+            feeding = asyncio.ensure_future(self._feed.run(interrupts.stop))
+            try:
+                while not interrupts.stop.is_set() and not feeding.done():
+                    await self._look(session)
+                    left = 1.0 if seconds is None else min(1.0, began + seconds - time.monotonic())
+                    if left <= 0:
+                        interrupts.stop.set()
+                    await wait(interrupts.stop, left)
+                self._screen.stopping()
+                await self._settle(session, feeding, interrupts.hurry)
+            finally:
+                feeding.cancel()
+        return await self._sum(before, time.monotonic() - began)
+
+    async def _look(self, session: aiohttp.ClientSession) -> None:
+        self._service.check()
+        self._postgres.check()
+        with contextlib.suppress(aiohttp.ClientError, TimeoutError):
+            self._figures = await scrape(session, self._service.url)
+            self._screen.counts(self._feed.tally, self._figures)
+
+    async def _settle(
+        self, session: aiohttp.ClientSession, feeding: asyncio.Future[None], hurry: asyncio.Event
+    ) -> None:
+        """Returns once all answers are there and the journal is empty: what it held is committed then. Raises StoppedError."""
+        deadline = time.monotonic() + SETTLE_SECONDS
+        while time.monotonic() < deadline:
+            await self._look(session)
+            if feeding.done():
+                feeding.result()
+                if not self._figures.waiting:
+                    return
+            if hurry.is_set():
+                raise StoppedError
+            await wait(hurry, 0.1)
+
+    async def _sum(self, before: int, seconds: float) -> Sum:
+        stored = await count_rows(self._postgres.dsn) - before
+        tally = self._feed.tally
+        return Sum(tally.sent, tally.acknowledged, stored, self._figures.duplicates, round(seconds, 1))
+
+
+def plan(options: Options, now: int) -> Day:
+    """Returns what is to happen, `now` (epoch ms) being the beginning of the live part."""
+    return Day(options.rate, now, history_seconds=round(options.history_hours * 3_600))
+
+
+def now_ms() -> int:
+    """Epoch ms."""
+    return time.time_ns() // 1_000_000
+
+
+def check_port(port: int) -> None:
+    """Raises DemoError when somebody listens on that port of loopback."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise DemoError(f"127.0.0.1:{port} cannot be used ({error.strerror}): choose another with --port") from None
+
+
+@contextlib.contextmanager
+def _home(data: Path | None) -> Iterator[Path]:
+    """The folder of a run: the user's, which stays, or one that is removed at the end."""
+    home = Path(tempfile.mkdtemp(prefix="duckwatch-demo-")) if data is None else data.absolute()
+    try:
+        if data is None or not home.exists():
+            home.mkdir(parents=True, exist_ok=True)
+            # Root's PostgreSQL runs as somebody else, who has to pass here; the files within are closed to others.
+            home.chmod(0o711 if os.geteuid() == 0 else 0o700)
+    except OSError as error:
+        raise DemoError(f"{home}: {error.strerror}") from None
+    try:
+        yield home
+    finally:
+        if data is None:
+            shutil.rmtree(home, ignore_errors=True)
+
+
+def _place(service: Service, postgres: Postgres, home: Path, *, kept: bool) -> Place:
+    return Place(service.url, postgres.dsn, service.token, str(service.token_file), str(home), kept)

@@ -1,0 +1,109 @@
+"""What the demo prints: where to look, a line of counts that moves, and the sum at the end; or two lines of JSON."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    from collector.demo.feed import Tally
+    from collector.demo.figures import Figures
+
+QUIET_SECONDS = 5
+"""Without a terminal a line is printed that often; on one, the same line is redrawn each second."""
+
+SHOWN = ("queued", "delivered", "deferred", "bounced", "dropped")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where everything is; `kept` says that the data stays."""
+
+    url: str
+    dsn: str
+    token: str
+    token_file: str
+    data: str
+    kept: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Sum:
+    """The end of a run: events sent, acknowledged, new rows in the table, repeated ones, and for how long."""
+
+    sent: int
+    acknowledged: int
+    stored: int
+    duplicates: int
+    seconds: float
+
+
+class Screen:
+    """Writes to `out`. With `as_json` only the first and the last line, for programs."""
+
+    def __init__(self, out: TextIO, *, as_json: bool) -> None:
+        self._out, self._as_json = out, as_json
+        self._redraws = out.isatty()
+        self._ticks = 0
+        self._width = 0
+
+    def starting(self, what: str) -> None:
+        """Says what is being started."""
+        if not self._as_json:
+            self._line(f"starting {what} …")
+
+    def ready(self, place: Place) -> None:
+        """Says where to look."""
+        if self._as_json:
+            self._line(json.dumps({"url": place.url, "dsn": place.dsn, "token": place.token, "data": place.data}))
+            return
+        query = "SELECT action, count(*) FROM mail_events GROUP BY 1 ORDER BY 2 DESC"
+        self._line(
+            f"""
+duckwatch is running.
+
+  collector   {place.url}   (/metrics, /readyz)
+  database    {place.dsn}
+  token       {place.token_file}
+  data        {place.data}   ({"kept" if place.kept else "removed at the end"})
+
+  psql '{place.dsn}' -c '{query}'
+  curl {place.url}/metrics
+
+Ctrl-C stops it.
+"""
+        )
+
+    def counts(self, tally: Tally, figures: Figures) -> None:
+        """Shows the counts of this second."""
+        self._ticks += 1
+        if self._as_json or (not self._redraws and self._ticks % QUIET_SECONDS != 1):
+            return
+        by_action = " · ".join(f"{action} {figures.actions.get(action, 0):,}" for action in SHOWN)
+        line = f"sent {tally.sent:,} · stored {figures.stored:,} · {by_action}"
+        if self._redraws:
+            self._out.write(f"\r{line:<{self._width}}")
+            self._out.flush()
+            self._width = len(line)
+        else:
+            self._line(line)
+
+    def stopping(self) -> None:
+        """Says that the end has begun."""
+        if not self._as_json:
+            self._line(("\n" if self._redraws else "") + "stopping (Ctrl-C once more: at once) …")
+
+    def done(self, total: Sum) -> None:
+        """Says what became of it."""
+        if self._as_json:
+            self._line(json.dumps(asdict(total)))
+        else:
+            self._line(
+                f"{total.sent:,} events sent, {total.acknowledged:,} acknowledged, {total.stored:,} stored, "
+                f"{total.duplicates:,} repeated, in {total.seconds:.0f} s."
+            )
+
+    def _line(self, text: str) -> None:
+        self._out.write(text + "\n")
+        self._out.flush()
