@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import time
+from email.utils import formatdate
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +22,6 @@ MAX_REJECTED: Final = 1000
 """So many rejections are told one by one; past it the answer adds `rejected_total`."""
 
 _encode: Final = msgspec.json.Encoder().encode
-_ONE_ACCEPTED: Final = _encode({"accepted": 1, "rejected": []})
 
 
 def answer(status: int, content: object, headers: dict[str, str] | None = None) -> web.Response:
@@ -27,10 +29,55 @@ def answer(status: int, content: object, headers: dict[str, str] | None = None) 
     return web.Response(status=status, body=_encode(content), content_type=JSON, headers=headers)
 
 
-def accepted(count: int, rejections: Sequence[Rejection]) -> web.Response:
+class Acknowledgement:
+    """202 for events that are all good, written in one piece: what nearly every request gets.
+
+    Has what aiohttp asks of a response (`prepare`, `write_eof`, `keep_alive`) and costs a fifth of its own. For HTTP/1.1
+    connections that stay open, since it says nothing of either.
+    """
+
+    __slots__ = ("_body",)
+
+    status: Final = 202
+    keep_alive: Final = True
+
+    def __init__(self, count: int) -> None:
+        self._body = b'%d\r\n\r\n{"accepted":%d,"rejected":[]}' % (len(str(count)) + 27, count)
+
+    async def prepare(self, request: web.BaseRequest) -> None:
+        """Writes the answer. Raises ConnectionError when the client is gone."""
+        transport = request.transport
+        if transport is None or transport.is_closing():
+            raise ConnectionResetError
+        transport.write(_ACKNOWLEDGED_HEAD % _date() + self._body)
+        if request.protocol.writing_paused:
+            # A client that sends without reading waits here, or its answers would pile up.
+            await request.writer.drain()
+
+    async def write_eof(self) -> None:
+        """Nothing is left to write."""
+
+
+Answer = web.Response | Acknowledgement
+
+_ACKNOWLEDGED_HEAD: Final = b"HTTP/1.1 202 Accepted\r\nContent-Type: application/json\r\nDate: %s\r\nContent-Length: "
+_ONE_ACCEPTED: Final = Acknowledgement(1)
+
+
+def _date() -> bytes:
+    """The Date header of RFC 9110, 6.6.1, formatted once a second."""
+    return _date_of(int(time.time()))
+
+
+@lru_cache(maxsize=2)
+def _date_of(seconds: int) -> bytes:
+    return formatdate(seconds, usegmt=True).encode()
+
+
+def accepted(request: web.BaseRequest, count: int, rejections: Sequence[Rejection]) -> Answer:
     """202: `count` events are durable, the rejected ones are named by their place in the request."""
-    if count == 1 and not rejections:
-        return web.Response(status=202, body=_ONE_ACCEPTED, content_type=JSON)
+    if not rejections and request.keep_alive and request.version == HttpVersion11:
+        return _ONE_ACCEPTED if count == 1 else Acknowledgement(count)
     content: dict[str, Any] = {
         "accepted": count,
         "rejected": [{"index": one.index, "error": one.error} for one in rejections[:MAX_REJECTED]],

@@ -9,6 +9,8 @@ import hmac
 import ipaddress
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from aiohttp import hdrs
+
 from collector.errors import UnauthorizedError
 from collector.web.limits import EventRate
 
@@ -47,7 +49,7 @@ class Authenticator:
         """Returns the sender. Raises UnauthorizedError."""
         if not self._known:
             return self._identify_local(request)
-        token = _presented(request.headers.get("Authorization"))
+        token = _presented(request.headers.get(hdrs.AUTHORIZATION))
         if token is None:
             raise UnauthorizedError("a token is needed: as a bearer token, or as the password of HTTP Basic")
         digest = _digest(token)

@@ -6,6 +6,8 @@ import asyncio
 import zlib
 from typing import TYPE_CHECKING, Final
 
+from aiohttp import hdrs
+
 from collector.errors import OverloadedError, TooLargeError, TooSlowError, UnreadableError, UnsupportedError
 from collector.web.limits import RETRY_SECONDS
 
@@ -37,7 +39,7 @@ class BodyReader:
         Raises TooLargeError, UnsupportedError, OverloadedError, TooSlowError, UnreadableError; and ConnectionError or aiohttp's
         payload errors when the client goes away.
         """
-        is_gzip = _is_gzip(request.headers.get("Content-Encoding"))
+        is_gzip = _is_gzip(request.headers.get(hdrs.CONTENT_ENCODING))
         length = request.content_length
         if length is not None:
             self._check(length)
@@ -96,7 +98,7 @@ def _is_gzip(encoding: str | None) -> bool:
 
 async def _say_continue(request: web.BaseRequest) -> None:
     """RFC 9110, 10.1.1: curl waits a second for this before it sends a large body."""
-    if request.headers.get("Expect", "").lower() == "100-continue":
+    if request.headers.get(hdrs.EXPECT, "").lower() == "100-continue":
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         # Or aiohttp would take the answer for one that has begun.
         request.writer.output_size = 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from aiohttp import web
+from aiohttp import hdrs, web
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, choose_encoder, generate_latest
 
 from collector.web.answers import answer
@@ -44,7 +44,7 @@ class Health:
 
     async def metrics(self, request: web.BaseRequest) -> web.Response:
         """The registry as OpenMetrics (with exemplars) or Prometheus text, as Accept says. Rendered off the loop."""
-        encode, content_type = _encoder(request.headers.get("Accept", ""))
+        encode, content_type = _encoder(request.headers.get(hdrs.ACCEPT, ""))
         body = await asyncio.get_running_loop().run_in_executor(self._executor, encode, self._registry)
         return web.Response(body=body, headers={"Content-Type": content_type})
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from collector.events.model import Request, Source
     from collector.metrics import Metrics
+    from collector.web.answers import Answer
     from collector.web.auth import Authenticator
     from collector.web.body import BodyReader
     from collector.web.limits import Inflight, Lease
@@ -37,7 +38,7 @@ class Decoder(Protocol):
 class Ingest:
     """One route's handler. `submit` returns once the request is on disk, and raises OverloadedError when it cannot be."""
 
-    def __init__(  # noqa: PLR0913 - collaborators, by name
+    def __init__(
         self,
         *,
         authenticator: Authenticator,
@@ -59,7 +60,7 @@ class Ingest:
         self._metrics = metrics
         self._events: dict[Source, Counter] = {}
 
-    async def handle(self, request: web.BaseRequest) -> web.Response:
+    async def handle(self, request: web.BaseRequest) -> Answer:
         """Answers 202, or raises RequestError. A client that goes away leaves all of its request behind, or nothing."""
         started = perf_counter()
         lease = self._inflight.lease()
@@ -69,7 +70,7 @@ class Ingest:
             lease.release()
             self._metrics.ingest_seconds.observe(perf_counter() - started)
 
-    async def _take(self, request: web.BaseRequest, lease: Lease) -> web.Response:
+    async def _take(self, request: web.BaseRequest, lease: Lease) -> Answer:
         sender = self._authenticator.identify(request)
         sender.rate.admit()
         body = await self._bodies.read(request, lease)
@@ -83,7 +84,7 @@ class Ingest:
                 sender.rate.charge(-events)
                 raise
         self._count(batch)
-        return accepted(len(batch.entries), batch.rejections)
+        return accepted(request, len(batch.entries), batch.rejections)
 
     async def _decoded(self, body: bytes, cluster: str | None) -> Request:
         if len(body) <= LARGE_BODY_BYTES:

@@ -13,6 +13,8 @@ from collector.web.answers import answer
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from collector.web.answers import Answer
+
 MAX_HEADERS: Final = 64
 MAX_HEADER_BYTES: Final = 4096
 READ_BUFFER_BYTES: Final = 64 << 10
@@ -92,13 +94,13 @@ class Listener(web.Server):
 
     def __init__(
         self,
-        handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]],
+        handler: Callable[[web.BaseRequest], Awaitable[Answer]],
         *,
         max_connections: int,
         idle_seconds: float,
         write_seconds: float,
     ) -> None:
-        super().__init__(handler)
+        super().__init__(handler)  # type: ignore[arg-type]  # an Acknowledgement has what aiohttp uses
         self._max_connections = max_connections
         self._idle_seconds = idle_seconds
         self._write_seconds = write_seconds

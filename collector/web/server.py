@@ -31,8 +31,9 @@ if TYPE_CHECKING:
     from collector.config import Collector
     from collector.events.model import Request
     from collector.metrics import Metrics
+    from collector.web.answers import Answer
 
-    Handler = Callable[[web.BaseRequest], Awaitable[web.Response]]
+    Handler = Callable[[web.BaseRequest], Awaitable[Answer]]
 
 INGEST_PATH: Final = "/api/events/ingest"
 OTHER_ROUTE: Final = "other"
@@ -50,7 +51,7 @@ _log = logging.getLogger(__name__)
 class HttpServer:
     """Listens once started; `stop` finishes what has come in whole and sends the rest away."""
 
-    def __init__(  # noqa: PLR0913 - collaborators, by name
+    def __init__(
         self,
         routes: Mapping[str, Mapping[str, Handler]],
         *,
@@ -96,12 +97,13 @@ class HttpServer:
             await self._listener.shutdown(timeout_seconds)
         self._executor.shutdown(wait=False)
 
-    async def _answer(self, request: web.BaseRequest) -> web.Response:
+    async def _answer(self, request: web.BaseRequest) -> Answer:
         path = request.raw_path
         methods = self._routes.get(path)
         if methods is None:
             path = path.partition("?")[0]
             methods = self._routes.get(path)
+        response: Answer
         if methods is None:
             path, response = OTHER_ROUTE, answer(404, {"error": "no such route"})
         elif (handler := methods.get(request.method)) is None:
@@ -111,7 +113,7 @@ class HttpServer:
         self._count(path, response.status)
         return response
 
-    async def _guarded(self, handler: Handler, request: web.BaseRequest) -> web.Response:
+    async def _guarded(self, handler: Handler, request: web.BaseRequest) -> Answer:
         try:
             return await handler(request)
         except RequestError as error:
@@ -131,7 +133,7 @@ class HttpServer:
         counter.inc()
 
 
-def build_server(  # noqa: PLR0913 - collaborators, by name
+def build_server(
     settings: Collector,
     *,
     decode: Decoder,
@@ -157,7 +159,7 @@ def build_server(  # noqa: PLR0913 - collaborators, by name
         metrics=metrics,
     )
     health = Health(metrics.registry, checks, executor)
-    routes = {
+    routes: dict[str, dict[str, Handler]] = {
         INGEST_PATH: {"POST": ingest.handle},
         "/healthz": {"GET": health.alive, "HEAD": health.alive},
         "/readyz": {"GET": health.ready, "HEAD": health.ready},
