@@ -93,10 +93,10 @@ def test_units_thresholds_and_overrides_arrive() -> None:
 
 def test_bars_are_stacked_and_lines_are_not() -> None:
     """Counts per bin add up to the whole; lines would hide one another."""
-    bars = timeseries(CARD, [UP], Scale(Unit.COUNT), bars=True)["fieldConfig"]["defaults"]["custom"]
-    lines = timeseries(CARD, [UP], Scale(Unit.COUNT))["fieldConfig"]["defaults"]["custom"]
+    panels = [timeseries(CARD, [UP], Scale(Unit.COUNT), bars=bars) for bars in (True, False)]
+    bars, lines = (panel["fieldConfig"]["defaults"]["custom"] for panel in dashboard(PAGE, panels)["panels"])
     assert (bars["drawStyle"], bars["stacking"]["mode"]) == ("bars", "normal")
-    assert (lines["drawStyle"], lines["stacking"]) == ("line", {})
+    assert (lines["drawStyle"], lines["stacking"]["mode"]) == ("line", "none")
 
 
 def test_a_query_is_loaded_by_name_without_its_comments() -> None:

@@ -1,0 +1,311 @@
+"""Dashboards held to the collector: their SQL runs on its tables and counts right, their PromQL names its metrics."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import psycopg
+import pytest
+import yaml
+
+from collector.events.model import Action, BounceKind, Direction, Provider, Reason, Source
+from collector.metrics import CATALOGUE
+from collector.store.migrations import migrate
+from grafana.dashboards import DASHBOARDS
+from grafana.queries import load
+from tests.alert_rules.rules import METRIC, RECORDED, ROOT, RULE_FILES, all_rules, run, tool
+from tests.contract.promql import labels_used, series_of
+from tests.servers.fixtures import need
+from tests.unit.grafana.macros import expand
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+END = START + timedelta(hours=1)
+CLUSTERS = ("default", "it's")
+
+PAGES = {name: build() for name, build in DASHBOARDS.items()}
+TARGETS = [
+    (f"{name}/{panel['id']}{target['refId']}", target)
+    for name, page in PAGES.items()
+    for panel in page["panels"]
+    for target in panel["targets"]
+]
+SQL = {name: target["rawSql"] for name, target in TARGETS if "rawSql" in target} | {
+    f"{name}/${variable['name']}": variable["query"]
+    for name, page in PAGES.items()
+    for variable in page["templating"]["list"]
+    if variable["type"] == "query"
+}
+PROMQL = {name: target["expr"] for name, target in TARGETS if "expr" in target}
+
+each_sql = pytest.mark.parametrize("sql", SQL.values(), ids=SQL)
+each_promql = pytest.mark.parametrize("expr", PROMQL.values(), ids=PROMQL)
+
+
+class Row(NamedTuple):
+    """The columns of `mail_events` that the panels read."""
+
+    time: datetime
+    cluster: str
+    event_id: str
+    action: Action
+    direction: Direction
+    provider: Provider | None = None
+    zone: str | None = None
+    recipient_domain: str | None = None
+    smtp_code: int | None = None
+    reason: Reason | None = None
+    bounce_kind: BounceKind | None = None
+    response_pattern: str | None = None
+    source: Source = Source.PLUGIN
+    received_at: datetime = START
+
+
+def traffic() -> list[Row]:
+    """Two hours of mail, from half an hour before the range to half an hour after it: one row every 10 s, of every sort."""
+    rows = []
+    for index in range(720):
+        action = (Action.QUEUED, Action.DELIVERED, Action.DELIVERED, Action.DEFERRED, Action.BOUNCED)[index % 5]
+        failed = action in {Action.DEFERRED, Action.BOUNCED}
+        rows.append(
+            Row(
+                time=START - timedelta(minutes=30) + timedelta(seconds=10 * index),
+                cluster=(*CLUSTERS, "elsewhere")[index % 3],
+                event_id=f"{index:018x}.001:{action.value}",
+                action=action,
+                direction=Direction.DSN if index % 7 == 0 else Direction.OUTBOUND,
+                provider=(Provider.GOOGLE, Provider.YAHOO, None)[index % 4 % 3],
+                zone="bulk" if failed else None,
+                recipient_domain="mail.example",
+                smtp_code=(450 if action is Action.DEFERRED else 550) if failed else None,
+                reason=(Reason.GREYLISTED if action is Action.DEFERRED else Reason.UNKNOWN_USER) if failed else None,
+                bounce_kind=BounceKind.HARD if action is Action.BOUNCED else None,
+                response_pattern=f"55# {index} <b>'quoted'</b>" if failed and index % 2 else None,
+            )
+        )
+    return rows
+
+
+ROWS = traffic()
+
+
+def shown(*actions: Action) -> list[Row]:
+    """What a panel that lists these actions is to count: in the range, in the chosen clusters, outbound."""
+    return [
+        row
+        for row in ROWS
+        if row.action in actions
+        and START <= row.time <= END
+        and row.cluster in CLUSTERS
+        and row.direction is Direction.OUTBOUND
+    ]
+
+
+@pytest.fixture
+def migrated(any_dsn: str) -> Iterator[psycopg.Connection]:
+    """An empty database as the collector makes it."""
+    with psycopg.connect(any_dsn, autocommit=False) as connection:
+        migrate(connection)
+        yield connection
+
+
+@pytest.fixture
+def filled(migrated: psycopg.Connection) -> psycopg.Connection:
+    """A database with that traffic in it."""
+    columns = ", ".join(Row._fields)
+    values = ", ".join(["%s"] * len(Row._fields))
+    statement = f"INSERT INTO mail_events ({columns}) VALUES ({values})"
+    with migrated.cursor() as cursor:
+        cursor.executemany(statement, ROWS)
+    return migrated
+
+
+def ask(
+    connection: psycopg.Connection, sql: str, *, interval: str = "1m", values: Sequence[str] = CLUSTERS
+) -> list[dict[str, Any]]:
+    """The rows that Grafana would get."""
+    text = expand(sql, start=START, end=END, interval=interval, values=values)
+    with connection.cursor(row_factory=psycopg.rows.dict_row) as cursor:
+        return cursor.execute(text).fetchall()
+
+
+@pytest.mark.servers
+@each_sql
+def test_every_query_returns_rows(filled: psycopg.Connection, sql: str) -> None:
+    """Each panel and variable has something to show on a database with mail in it."""
+    assert ask(filled, sql)
+
+
+@pytest.mark.servers
+@each_sql
+def test_every_query_runs_on_an_empty_database(migrated: psycopg.Connection, sql: str) -> None:
+    """Before the first event no panel shows an error."""
+    known = [row["__value"] for row in ask(migrated, load("clusters"))]
+    assert known == ["default"]
+    ask(migrated, sql, values=known)
+
+
+@pytest.mark.servers
+@pytest.mark.parametrize("interval", ["500ms", "5s", "1m", "2h", "1d", "7d"])
+def test_every_interval_of_grafana_is_one_of_postgresql(filled: psycopg.Connection, interval: str) -> None:
+    """However far the viewer zooms, the bins hold every event once."""
+    rows = ask(filled, load("outcomes"), interval=interval)
+    assert sum(row["recipients"] for row in rows) == len(shown(Action.DELIVERED, Action.DEFERRED, Action.BOUNCED))
+
+
+@pytest.mark.servers
+@pytest.mark.parametrize(
+    "sql", [target["rawSql"] for _, target in TARGETS if target.get("rawSql") and target["format"] == "time_series"]
+)
+def test_a_time_series_has_one_row_per_time_and_label(filled: psycopg.Connection, sql: str) -> None:
+    """Grafana refuses rows out of order, and of two rows with one time and label it silently shows the last."""
+    rows = ask(filled, sql)
+    times = [row["time"] for row in rows]
+    assert times == sorted(times)
+    keys = [(row["time"], *(value for value in row.values() if isinstance(value, str))) for row in rows]
+    assert len(set(keys)) == len(keys)
+    assert all(value is not None for row in rows for value in row.values())
+
+
+@pytest.mark.servers
+def test_outcomes_are_counted_right(filled: psycopg.Connection) -> None:
+    """The panel's numbers equal an independent count: outbound only, in the range, in the chosen clusters."""
+    counted: Counter[str] = Counter()
+    for row in ask(filled, load("outcomes")):
+        counted[row["metric"]] += row["recipients"]
+    assert counted == Counter(row.action.value for row in shown(Action.DELIVERED, Action.DEFERRED, Action.BOUNCED))
+
+
+@pytest.mark.servers
+def test_reasons_are_counted_right(filled: psycopg.Connection) -> None:
+    """Each outcome, reason and provider once, with its count, its newest time and the newest reply that has a pattern."""
+    rows = ask(filled, load("failure_reasons"))
+    expected: dict[tuple[str, str, str], list[Row]] = {}
+    for row in shown(Action.DEFERRED, Action.BOUNCED):
+        assert row.reason is not None
+        expected.setdefault(
+            (row.action.value, row.reason.value, row.provider.value if row.provider else "none"), []
+        ).append(row)
+    assert {(row["action"], row["reason"], row["provider"]): row["recipients"] for row in rows} == {
+        key: len(group) for key, group in expected.items()
+    }
+    for found in rows:
+        group = expected[found["action"], found["reason"], found["provider"]]
+        assert found["newest"] == max(event.time for event in group)
+        patterns = [event.response_pattern for event in group if event.response_pattern]
+        assert found["pattern"] == (patterns[-1] if patterns else None)
+    assert [row["recipients"] for row in rows] == sorted((row["recipients"] for row in rows), reverse=True)
+
+
+@pytest.mark.servers
+def test_the_newest_failures_come_first(filled: psycopg.Connection) -> None:
+    """The newest fifty of the range, newest first, each with what explains it."""
+    rows = ask(filled, load("newest_failures"))
+    expected = sorted(shown(Action.DEFERRED, Action.BOUNCED), key=lambda row: row.time, reverse=True)[:50]
+    assert [(row["time"], row["action"], row["response_pattern"]) for row in rows] == [
+        (row.time, row.action.value, row.response_pattern) for row in expected
+    ]
+
+
+@pytest.mark.servers
+def test_clusters_are_those_with_events_or_a_plugin(filled: psycopg.Connection) -> None:
+    """A cluster that has only its plugin's heartbeat can be chosen too; a value with a quote stays a value."""
+    filled.execute(
+        "INSERT INTO plugin_reports (cluster, host, process, version, spool_bytes, dropped, received_at)"
+        " VALUES ('idle', 'mta1', 'p', '1', 0, 0, now())"
+    )
+    assert [row["__value"] for row in ask(filled, load("clusters"))] == sorted({*CLUSTERS, "elsewhere", "idle"})
+
+
+@pytest.mark.servers
+@each_sql
+def test_a_value_from_the_url_stays_a_value(filled: psycopg.Connection, sql: str) -> None:
+    """A cluster that is called like SQL selects nothing."""
+    if "$cluster" in sql:
+        assert ask(filled, sql, values=["x') OR 1=1 --"]) == []
+
+
+@pytest.mark.servers
+def test_the_documented_role_can_read_every_panel_and_nothing_else(filled: psycopg.Connection) -> None:
+    """The SQL in docs/dashboards.md makes a role that runs every query, and may neither change a row nor see dead letters."""
+    (block,) = re.findall(r"```sql\n(.*?)```", (ROOT / "docs" / "dashboards.md").read_text(), re.DOTALL)
+    database = psycopg.sql.Identifier(filled.info.dbname).as_string(filled)
+    filled.execute(block.replace("DATABASE duckwatch", f"DATABASE {database}"))
+    filled.execute("SET LOCAL ROLE duckwatch_reader")
+    for sql in SQL.values():
+        assert ask(filled, sql)
+    for refused in ("DELETE FROM mail_events", "SELECT * FROM dead_letters", "CREATE TEMPORARY TABLE t (a int)"):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege), filled.transaction():
+            filled.execute(refused)
+    filled.rollback()  # a role belongs to the whole server
+
+
+def test_the_documentation_lists_every_dashboard() -> None:
+    """docs/dashboards.md has a row with each dashboard's title and file."""
+    text = (ROOT / "docs" / "dashboards.md").read_text()
+    for name, page in PAGES.items():
+        assert f"| *{page['title']}* (`{name}.json`) |" in text
+
+
+@each_promql
+def test_every_expression_reads_what_the_collector_exposes(expr: str) -> None:
+    """Metrics and labels are the catalogue's; recorded series are recorded by a rule."""
+    metrics = METRIC.findall(expr)
+    recorded = RECORDED.findall(expr)
+    assert metrics or recorded
+    assert {series_of(metric) for metric in metrics} <= set(CATALOGUE)
+    rules = {rule.name: rule for rule in all_rules()}
+    assert set(recorded) <= set(rules)
+    levels = {label for name in recorded for label in name.split(":")[0].split("_")}
+    known = {"job", "instance", "le"} | levels | {label for metric in metrics for label in CATALOGUE[series_of(metric)]}
+    assert labels_used(expr) <= known
+
+
+@pytest.mark.servers
+@each_promql
+def test_every_expression_returns_something(expr: str, tmp_path: Path) -> None:
+    """Prometheus' own evaluator, over series of every metric in it and in the rules, gives the panel something to show."""
+    case = {
+        "rule_files": [str(path) for path in RULE_FILES],
+        "evaluation_interval": "1m",
+        "tests": [
+            {
+                "interval": "1m",
+                "input_series": [{"series": series, "values": "0+10x60"} for series in _series(expr)],
+                "promql_expr_test": [
+                    {
+                        "expr": f"count({_filled_in(expr)}) > bool 0",
+                        "eval_time": "60m",
+                        "exp_samples": [{"labels": "{}", "value": 1}],
+                    }
+                ],
+            }
+        ],
+    }
+    path = tmp_path / "case.yml"
+    path.write_text(yaml.safe_dump(case))
+    done = run(need(lambda: tool("promtool")), "test", "rules", path)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def _filled_in(expr: str) -> str:
+    """The expression as Prometheus gets it, every cluster chosen (Grafana writes the values as one regular expression)."""
+    return expr.replace("$__rate_interval", "5m").replace("$cluster", "(default|eu1)")
+
+
+def _series(expr: str) -> list[str]:
+    names = {name for text in (expr, *(rule.expr for rule in all_rules())) for name in METRIC.findall(text)}
+    found = []
+    for name in sorted(names):
+        labels = dict.fromkeys(CATALOGUE[series_of(name)], "default")
+        for bound in ("0.5", "5", "+Inf") if name.endswith("_bucket") else (None,):
+            pairs = labels | ({"le": bound} if bound else {})
+            found.append(name + "{" + ", ".join(f"{key}={json.dumps(value)}" for key, value in pairs.items()) + "}")
+    return found
