@@ -1,0 +1,48 @@
+'use strict';
+
+// What each answer of the collector means for the batch that it answers.
+
+// taken: free it. refused: never again. tooLarge: in smaller parts. again: at once, once more. later: keep it, and wait.
+const VERDICTS = Object.freeze({ TAKEN: 'taken', REFUSED: 'refused', TOO_LARGE: 'tooLarge', AGAIN: 'again', LATER: 'later' });
+const MOST_WAIT_MS = 300000;
+
+/** A Retry-After header (RFC 9110, section 10.2.3: seconds or an HTTP date) as milliseconds, at most five minutes; null without a sensible one. */
+function readRetryAfter(value, now) {
+    const text = typeof value === 'string' ? value.trim() : '';
+    const wait = /^\d{1,10}$/.test(text) ? Number(text) * 1000 : /^[A-Z][a-z]{2}/.test(text) ? Date.parse(text) - now : NaN;
+    return Number.isNaN(wait) ? null : Math.min(Math.max(wait, 0), MOST_WAIT_MS);
+}
+
+function readError(outcome) {
+    // A server may close a kept connection just as a request goes out on it: that says nothing of the server's health.
+    if (outcome.isReused && ['ECONNRESET', 'EPIPE'].includes(outcome.error)) {
+        return { verdict: VERDICTS.AGAIN, kind: outcome.error, wait: 0 };
+    }
+    return { verdict: VERDICTS.LATER, kind: outcome.error, wait: null };
+}
+
+/**
+ * `outcome` is `{status, headers}` or `{error, isReused}`; the answer is `{verdict, kind, wait}`: `kind` for the log, `wait` in
+ * milliseconds where the collector named it, else null.
+ */
+function readAnswer(outcome, now) {
+    const { status, headers } = outcome;
+    if (!status) {
+        return readError(outcome);
+    }
+    const kind = `status ${status}`;
+    if (status === 202) {
+        return { verdict: VERDICTS.TAKEN, kind, wait: null };
+    }
+    // A web server before the collector answers 400 with a page, for instance to plain HTTP on its TLS port.
+    if (status === 400 && !/html/i.test(headers['content-type'] || '')) {
+        return { verdict: VERDICTS.REFUSED, kind, wait: null };
+    }
+    if (status === 413) {
+        return { verdict: VERDICTS.TOO_LARGE, kind, wait: null };
+    }
+    const isNamed = status === 429 || status === 503;
+    return { verdict: VERDICTS.LATER, kind, wait: isNamed ? readRetryAfter(headers['retry-after'], now) : null };
+}
+
+module.exports = { readAnswer, readRetryAfter, VERDICTS };

@@ -1,0 +1,44 @@
+'use strict';
+
+// Events that the collector will never take: kept in a file beside the spools, one a line, for a person to look at.
+
+const fs = require('fs');
+const path = require('path');
+
+const FILE = 'duckwatch.rejected.jsonl';
+const MOST_BYTES = 64 * 1024 * 1024;
+
+class Aside {
+    constructor(spool) {
+        this.spool = spool;
+    }
+
+    /**
+     * Appends the lines of `batch`, each with the cluster and host of `source`, so that the file can be posted as it stands.
+     * Returns the file, or null when it is full or cannot be written; throws nothing.
+     */
+    put(source, batch) {
+        if (!this.spool.root) {
+            return null;
+        }
+        const file = path.join(this.spool.root, FILE);
+        const origin = `{"cluster":${JSON.stringify(source.cluster)},"host":${JSON.stringify(source.host)},`;
+        const text = batch.lines.map(line => `${origin}${line.slice(1)}\n`).join('');
+        try {
+            const fd = fs.openSync(file, 'a', 0o600);
+            try {
+                if (fs.fstatSync(fd).size + text.length > MOST_BYTES) {
+                    return null;
+                }
+                fs.writeFileSync(fd, text);
+            } finally {
+                fs.closeSync(fd);
+            }
+            return file;
+        } catch (err) {
+            return null;
+        }
+    }
+}
+
+module.exports = { Aside };

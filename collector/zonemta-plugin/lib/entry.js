@@ -1,0 +1,164 @@
+'use strict';
+
+// A log entry as a line of the spool: a plain copy that survives whatever a plugin put into the entry.
+
+// A usual entry has some 20 values and 330 characters. The second limits are for an entry whose line came out too long.
+const LIMITS = [
+    { values: 5000, characters: 512 * 1024 },
+    { values: 500, characters: 32 * 1024 }
+];
+const LINE_BYTES = 1024 * 1024;
+const DEPTH = 8;
+const IDENTITY = ['id', 'seq', 'action', 'defcount', 'bounceType'];
+
+/** Queue polls are not events of mail (and come by the second where they are logged). */
+function isIgnored(entry) {
+    try {
+        return entry.action === 'QUEUE_POLL';
+    } catch (err) {
+        return false;
+    }
+}
+
+class Copy {
+    constructor(limits) {
+        this.values = limits.values;
+        this.characters = limits.characters;
+        this.parents = [];
+    }
+
+    text(value) {
+        const kept = value.length > this.characters ? value.slice(0, this.characters) : value;
+        this.characters -= kept.length;
+        return kept;
+    }
+
+    of(value) {
+        this.values -= 1;
+        switch (typeof value) {
+            case 'string':
+                return this.text(value);
+            case 'number':
+            case 'boolean':
+                return value;
+            case 'bigint':
+                return Number.isSafeInteger(Number(value)) ? Number(value) : this.text(value.toString());
+            case 'object':
+                return value === null ? null : this.ofObject(value);
+            default:
+                return undefined;
+        }
+    }
+
+    ofObject(value) {
+        if (value instanceof Date) {
+            return Number.isNaN(value.getTime()) ? null : value.toISOString();
+        }
+        if (value instanceof Uint8Array) {
+            return this.text(Buffer.from(value.buffer, value.byteOffset, Math.min(value.byteLength, this.characters)).toString());
+        }
+        if (value instanceof Error) {
+            return this.text(String(value.message));
+        }
+        if (this.parents.includes(value)) {
+            return '[circular]';
+        }
+        if (this.parents.length >= DEPTH) {
+            return '[too deep]';
+        }
+        // An ObjectId, for one, is text by its toJSON.
+        if (this.parents.length && typeof value.toJSON === 'function') {
+            return this.of(value.toJSON());
+        }
+        this.parents.push(value);
+        const copy = this.members(value);
+        this.parents.pop();
+        return copy;
+    }
+
+    members(value) {
+        if (value instanceof Map || value instanceof Set) {
+            value = Array.from(value);
+        }
+        const isList = Array.isArray(value);
+        // Without a prototype, a member named `__proto__` is a member like any other.
+        const copy = isList ? [] : Object.create(null);
+        for (const key of Object.keys(value)) {
+            if (this.values <= 0) {
+                break;
+            }
+            const member = this.member(value, key);
+            if (isList) {
+                copy.push(member);
+            } else {
+                copy[this.text(key)] = member;
+            }
+        }
+        return copy;
+    }
+
+    member(value, key) {
+        const depth = this.parents.length;
+        try {
+            return this.of(value[key]);
+        } catch (err) {
+            this.parents.length = depth;
+            return '[unreadable]';
+        }
+    }
+}
+
+/** The few fields that name an event, of an entry that cannot be copied; null when not even those can be read. */
+function reduce(entry) {
+    const reduced = Object.create(null);
+    for (const key of IDENTITY) {
+        try {
+            const value = entry[key];
+            if (value !== undefined && value !== null) {
+                reduced[key] = typeof value === 'number' ? value : String(value).slice(0, 1000);
+            }
+        } catch (err) {
+            // This one field is lost.
+        }
+    }
+    return reduced.action ? Object.assign(reduced, { reduced: true }) : null;
+}
+
+function copyWithin(entry, limits) {
+    try {
+        return entry && typeof entry === 'object' ? new Copy(limits).of(entry) : null;
+    } catch (err) {
+        return null;
+    }
+}
+
+function nameOf(copy) {
+    return JSON.stringify(IDENTITY.map(key => copy[key]));
+}
+
+function write(copy, context, time) {
+    return `{"time":${time},"context":${JSON.stringify(context)},"entry":${JSON.stringify(copy)}}\n`;
+}
+
+/**
+ * The spool's line for `entry`, stamped by `clock`; the entry itself is left as it is. Null when nothing of the entry can be
+ * kept. Throws nothing that an entry could cause.
+ */
+function keep(entry, context, clock) {
+    let time = null;
+    for (const limits of LIMITS) {
+        const copy = copyWithin(entry, limits);
+        if (copy === null) {
+            break;
+        }
+        time = time === null ? clock.stamp(nameOf(copy)) : time;
+        const line = write(copy, context, time);
+        if (line.length * 3 <= LINE_BYTES || Buffer.byteLength(line) <= LINE_BYTES) {
+            return line;
+        }
+    }
+    const reduced = reduce(entry);
+    return reduced && write(reduced, context, time === null ? clock.stamp(nameOf(reduced)) : time);
+}
+
+module.exports = { isIgnored, keep };

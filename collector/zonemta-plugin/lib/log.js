@@ -1,0 +1,70 @@
+'use strict';
+
+// What the plugin says in ZoneMTA's log, and how seldom; and the guard around everything that runs later.
+
+const PREFIX = `Duckwatch/${process.pid}`;
+
+const KEYS_KEPT = 1000;
+
+class Log {
+    constructor(logger) {
+        this.logger = logger;
+        this.said = new Map();
+    }
+
+    say(level, format, args) {
+        try {
+            const write = this.logger && (this.logger[level] || this.logger.info);
+            if (typeof write === 'function') {
+                write.call(this.logger, PREFIX, format, ...args);
+            }
+        } catch (err) {
+            // A log that cannot be written must not stop what it speaks of.
+        }
+    }
+
+    info(format, ...args) {
+        this.say('info', format, args);
+    }
+
+    error(format, ...args) {
+        this.say('error', format, args);
+    }
+
+    /** Says a thing once, until `forget(key)`. Returns whether it was said. */
+    once(key, level, format, ...args) {
+        return this.seldom(key, Infinity, level, format, ...args);
+    }
+
+    /** Says a thing at most once in `everyMs`. Returns whether it was said. */
+    seldom(key, everyMs, level, format, ...args) {
+        const last = this.said.get(key);
+        if (last !== undefined && Math.abs(Date.now() - last) < everyMs) {
+            return false;
+        }
+        if (this.said.size >= KEYS_KEPT) {
+            this.said.clear();
+        }
+        this.said.set(key, Date.now());
+        this.say(level, format, args);
+        return true;
+    }
+
+    forget(key) {
+        this.said.delete(key);
+    }
+}
+
+/** `action`, unable to throw. For timers, events and callbacks: an exception there ends a process that delivers mail. */
+function guard(log, action) {
+    return (...args) => {
+        try {
+            return action(...args);
+        } catch (err) {
+            log.once(`guard ${err && err.message}`, 'error', 'Unexpected: %s', (err && err.stack) || err);
+            return undefined;
+        }
+    };
+}
+
+module.exports = { Log, guard };

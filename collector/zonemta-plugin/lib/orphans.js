@@ -1,0 +1,140 @@
+'use strict';
+
+// The spools of dead processes: the master finds them, claims each by one rename, and hands them to the sender.
+
+const crypto = require('crypto');
+const fs = require('fs');
+const path = require('path');
+const { Orphan } = require('./orphan');
+const { elapsed } = require('./clock');
+const { readNote } = require('./owner');
+
+// A living process's spool is `<id>`; a claimed one `<id>.<claimer>`. Only its holder uses that name, so one rename decides
+// between two masters, and whoever lost a spool (or was stopped for too long) finds nothing under the name that it knows.
+const SPOOL = /^([0-9a-f]{16})(?:\.([0-9a-f]{16}))?$/;
+
+class Orphans {
+    constructor({ settings, owner, log, active }) {
+        this.settings = settings;
+        this.owner = owner;
+        this.log = log;
+        this.active = active;
+        this.claimer = crypto.randomBytes(8).toString('hex');
+        this.list = [];
+        this.seen = new Map();
+    }
+
+    /** To be called every few seconds: keeps what is claimed alive, lets go of what is done, claims what is abandoned. */
+    sweep(ownId) {
+        if (!this.active) {
+            return;
+        }
+        this.list = this.list.filter(orphan => this.attend(orphan));
+        this.keepQuota();
+        const names = new Set();
+        for (const root of this.settings.roots) {
+            for (const name of this.spoolsIn(root)) {
+                names.add(path.join(root, name));
+                this.consider(root, name, ownId);
+            }
+        }
+        this.seen.forEach((_, folder) => names.has(folder) || this.seen.delete(folder));
+    }
+
+    /** Returns whether `orphan` is still ours to send. */
+    attend(orphan) {
+        try {
+            orphan.keepAlive();
+            if (!orphan.isDone) {
+                return true;
+            }
+            orphan.remove();
+            this.log.info('The spool of process %s is sent', orphan.id);
+        } catch (err) {
+            this.log.info('The claimed spool of process %s is gone (%s)', orphan.id, err.code || err.message);
+        }
+        return false;
+    }
+
+    /** All claimed spools together may have as much as one process: past it the oldest goes. */
+    keepQuota() {
+        let bytes = this.list.reduce((sum, orphan) => sum + orphan.backlog.bytesOnDisk, 0);
+        for (const { backlog } of this.list) {
+            while (bytes > this.settings.maxSpoolBytes && backlog.segments.length > 1) {
+                bytes -= backlog.segments[0].size;
+                const lost = backlog.dropOldest();
+                this.log.seldom('orphans', 60000, 'error', 'The claimed spools are too large: the oldest %s events are given up', lost);
+            }
+        }
+    }
+
+    spoolsIn(root) {
+        try {
+            return fs.readdirSync(root).filter(name => SPOOL.test(name));
+        } catch (err) {
+            if (err.code !== 'ENOENT') {
+                this.log.once(`sweep ${root}`, 'error', 'The spools of dead processes cannot be looked for in %s (%s)', root, err.code);
+            }
+            return [];
+        }
+    }
+
+    consider(root, name, ownId) {
+        const [, id, claimer] = SPOOL.exec(name);
+        if (id === ownId || claimer === this.claimer) {
+            return;
+        }
+        const folder = path.join(root, name);
+        try {
+            const { note, beat } = readNote(folder);
+            const isDead = note.holder === (claimer || id) && this.owner.isDead(note);
+            if (isDead || this.isSilent(folder, beat)) {
+                this.claim(folder, path.join(root, `${id}.${this.claimer}`), id, note, isDead && !claimer);
+            }
+        } catch (err) {
+            // Another master was quicker (ENOENT), or the folder is not ours to move.
+            if (err.code !== 'ENOENT') {
+                this.log.once(`claim ${folder}`, 'error', 'The spool %s could not be claimed (%s)', folder, err.code || err.message);
+            }
+        }
+    }
+
+    /**
+     * True when nothing has given a sign of life for `deadAfter`: by the heartbeat's time and the folder's own (a spool just
+     * made or claimed has no note yet), or, the clock having been set back, by having watched it that long.
+     */
+    isSilent(folder, beat) {
+        const sign = Math.max(beat, fs.statSync(folder).ctimeMs);
+        const seen = this.seen.get(folder);
+        if (!seen || seen.sign !== sign) {
+            this.seen.set(folder, { sign, since: elapsed() });
+        }
+        const watched = seen && seen.sign === sign ? elapsed() - seen.since : 0;
+        return Math.max(watched, Date.now() - sign) > this.settings.deadAfter;
+    }
+
+    claim(folder, target, id, note, isWriterDead) {
+        fs.renameSync(folder, target);
+        const origin = {
+            cluster: typeof note.cluster === 'string' && note.cluster ? note.cluster : this.settings.cluster,
+            host: typeof note.host === 'string' && note.host ? note.host : this.settings.host
+        };
+        this.sign(target, origin);
+        const orphan = new Orphan({ folder: target, id, isWriterDead, grace: this.settings.deadAfter / 2, ...origin });
+        this.list.push(orphan);
+        this.log.info('Claimed the spool of process %s (%s bytes)', id, orphan.backlog.bytesUnsent);
+    }
+
+    sign(target, origin) {
+        try {
+            this.owner.sign(target, this.claimer, origin);
+        } catch (err) {
+            // On a full disk the old note stays; the folder's name says who holds it, and the heartbeat that it is held.
+            if (err.code === 'ENOENT') {
+                throw err;
+            }
+        }
+    }
+}
+
+module.exports = { Orphans };

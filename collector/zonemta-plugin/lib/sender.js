@@ -1,0 +1,288 @@
+'use strict';
+
+// Sends the spools, one request at a time: own and claimed ones by turns, each in its own order, at the collector's pace.
+
+const { readAnswer, VERDICTS } = require('./answer');
+const { elapsed } = require('./clock');
+const { guard } = require('./log');
+const { writeBody } = require('./report');
+
+const HEARTBEAT_MS = 30000;
+// Housekeeping comes every few seconds; a heartbeat that would be late at the next is sent now.
+const HEARTBEAT_SLACK_MS = 2500;
+// Others judge by these reports whether something older is still to come, so tries are at most 30 s apart.
+const FIRST_WAIT_MS = 500;
+const MOST_WAIT_MS = 30000;
+const LEAST_WAIT_MS = 1000;
+const RELAPSE_MS = 60000;
+
+class Sender {
+    constructor({ settings, spool, orphans, exchange, aside, log, version }) {
+        Object.assign(this, { settings, spool, orphans, exchange, aside, log, version });
+        this.isBusy = false;
+        this.ripeAt = null;
+        this.notBefore = 0;
+        this.failures = 0;
+        this.heardAt = -Infinity;
+        this.turn = 0;
+        this.limits = new Map();
+        this.troubles = new Set();
+        this.timer = null;
+        this.run = guard(log, () => this.next());
+    }
+
+    /** The hook has appended an event. */
+    appended() {
+        if (this.ripeAt === null) {
+            this.ripeAt = elapsed() + this.settings.batchAge;
+            this.wakeAt(this.ripeAt);
+        }
+        if (this.spool.events >= this.settings.batchEvents && this.ripeAt > 0) {
+            this.ripeAt = 0;
+            this.wakeAt(0);
+        }
+    }
+
+    /** To be called every few seconds: what no append has announced (a claimed spool, a spool begun anew) is looked for. */
+    wake() {
+        const left = this.reading(() => this.spool.remaining(null));
+        if (left && left.bytes === 0) {
+            this.spool.events = 0;
+        } else if (this.ripeAt === null) {
+            this.ripeAt = 0;
+        }
+        this.wakeAt(0);
+    }
+
+    wakeAt(time) {
+        const due = Math.max(time, this.notBefore, elapsed());
+        if (this.isBusy || !this.settings.url || (this.timer && this.timer.due <= due)) {
+            return;
+        }
+        this.clearTimer();
+        // Through a timer even when due now: the hook must return first.
+        const handle = setTimeout(this.run, Math.ceil(due - elapsed()));
+        handle.unref();
+        this.timer = { due, handle };
+    }
+
+    clearTimer() {
+        if (this.timer) {
+            clearTimeout(this.timer.handle);
+            this.timer = null;
+        }
+    }
+
+    next() {
+        this.clearTimer();
+        if (this.isBusy) {
+            return;
+        }
+        if (elapsed() < this.notBefore) {
+            this.wakeAt(this.notBefore);
+            return;
+        }
+        const parcel = this.pick();
+        if (parcel) {
+            this.send(parcel);
+        } else if (this.ripeAt !== null) {
+            this.wakeAt(this.ripeAt);
+        }
+    }
+
+    /** What to send next: a batch, a farewell of a claimed spool, a heartbeat that is due; null: nothing. */
+    pick() {
+        const sources = [this.spool, ...this.orphans.list];
+        for (let i = 1; i <= sources.length; i += 1) {
+            const at = (this.turn + i) % sources.length;
+            const batch = this.batchOf(sources[at]);
+            if (batch) {
+                this.turn = at;
+                return { source: sources[at], batch };
+            }
+        }
+        const leaving = this.orphans.list.find(orphan => this.reading(() => orphan.isFarewellDue));
+        if (leaving) {
+            return { source: leaving, batch: null };
+        }
+        const isDue = elapsed() - this.heardAt > HEARTBEAT_MS - HEARTBEAT_SLACK_MS;
+        return isDue ? { source: this.spool, batch: null } : null;
+    }
+
+    batchOf(source) {
+        const isOwn = source === this.spool;
+        if (isOwn && (this.ripeAt === null || elapsed() < this.ripeAt)) {
+            return null;
+        }
+        const batch = this.reading(() => source.take(this.limitOf(source), this.settings.batchBytes));
+        if (isOwn) {
+            this.ripen(batch);
+        }
+        return batch;
+    }
+
+    /** When the own spool's next batch is due, `batch` having been taken from it. */
+    ripen(batch) {
+        const rest = batch ? this.spool.events - batch.lines.length : 0;
+        const isFull = rest >= this.settings.batchEvents || (rest > 0 && this.limits.has(this.spool.id));
+        this.ripeAt = rest <= 0 ? null : isFull ? 0 : elapsed() + this.settings.batchAge;
+    }
+
+    reading(action) {
+        try {
+            return action();
+        } catch (err) {
+            this.log.seldom('read', 60000, 'error', 'A spool could not be read (%s)', err.code || err.message);
+            return null;
+        }
+    }
+
+    limitOf(source) {
+        return this.limits.get(source.id) || this.settings.batchEvents;
+    }
+
+    send(parcel) {
+        const body = this.reading(() => writeBody(parcel.source, parcel.batch, this.version));
+        if (body === null) {
+            this.release(parcel);
+            return;
+        }
+        this.isBusy = true;
+        this.exchange.post(
+            body,
+            guard(this.log, outcome => this.settle(parcel, outcome))
+        );
+    }
+
+    settle(parcel, outcome) {
+        this.isBusy = false;
+        const answer = readAnswer(outcome, Date.now());
+        switch (answer.verdict) {
+            case VERDICTS.TAKEN:
+                this.taken(parcel);
+                break;
+            case VERDICTS.REFUSED:
+                this.refused(parcel, answer);
+                break;
+            case VERDICTS.TOO_LARGE:
+                this.tooLarge(parcel, answer);
+                break;
+            case VERDICTS.AGAIN:
+                this.again(parcel, answer);
+                break;
+            default:
+                this.later(parcel, answer);
+        }
+        this.wakeAt(0);
+    }
+
+    taken({ source, batch }) {
+        if (batch) {
+            source.free(batch);
+            this.grow(source);
+        }
+        if (source === this.spool) {
+            this.heardAt = elapsed();
+        } else {
+            source.isReported = this.reading(() => source.isSent) === true;
+        }
+        this.failures = 0;
+        this.notBefore = 0;
+        if (this.troubles.size) {
+            this.troubles.clear();
+            this.log.info('The collector takes events again');
+        }
+    }
+
+    /** After a batch that had to be smaller, the next may be twice as large. */
+    grow(source) {
+        const limit = this.limitOf(source) * 2;
+        if (limit >= this.settings.batchEvents) {
+            this.limits.delete(source.id);
+        } else {
+            this.limits.set(source.id, limit);
+        }
+    }
+
+    refused(parcel, answer) {
+        if (parcel.batch) {
+            this.setAside(parcel, answer);
+        } else {
+            this.later(parcel, answer);
+        }
+    }
+
+    setAside({ source, batch }, answer) {
+        const file = this.aside.put(source, batch);
+        source.free(batch);
+        source.lose(batch.lines.length);
+        this.log.once(
+            `aside ${answer.kind}`,
+            'error',
+            'The collector refuses events (%s); they are set aside in %s and count as dropped',
+            answer.kind,
+            file || 'no file: it is full, or cannot be written'
+        );
+        this.ripeNow(source);
+    }
+
+    tooLarge(parcel, answer) {
+        const { source, batch } = parcel;
+        if (!batch) {
+            this.later(parcel, answer);
+        } else if (batch.lines.length === 1) {
+            this.setAside(parcel, answer);
+        } else {
+            source.keep(batch);
+            this.limits.set(source.id, Math.floor(batch.lines.length / 2));
+            this.ripeNow(source);
+        }
+    }
+
+    again(parcel, answer) {
+        if (parcel.isRepeated) {
+            this.later(parcel, answer);
+        } else {
+            this.send({ ...parcel, isRepeated: true });
+        }
+    }
+
+    later(parcel, answer) {
+        this.release(parcel);
+        const most = Math.min(MOST_WAIT_MS, FIRST_WAIT_MS * 2 ** Math.min(this.failures, 10));
+        this.failures += 1;
+        const wait =
+            answer.wait === null
+                ? most * (0.5 + Math.random() / 2)
+                : Math.max(answer.wait, LEAST_WAIT_MS) + Math.random() * LEAST_WAIT_MS;
+        this.notBefore = elapsed() + wait;
+        this.complain(answer);
+        // A server that does not read what it finds too large cuts the connection instead of answering 413.
+        if (parcel.batch && parcel.batch.lines.length > 1 && ['ECONNRESET', 'EPIPE'].includes(answer.kind)) {
+            this.limits.set(parcel.source.id, Math.floor(parcel.batch.lines.length / 2));
+        }
+    }
+
+    release({ source, batch }) {
+        if (batch) {
+            source.keep(batch);
+            this.ripeNow(source);
+        }
+    }
+
+    ripeNow(source) {
+        if (source === this.spool) {
+            this.ripeAt = 0;
+        }
+    }
+
+    /** Each kind of trouble once in an outage, and not again at once when it comes back. */
+    complain(answer) {
+        if (!this.troubles.has(answer.kind)) {
+            this.troubles.add(answer.kind);
+            this.log.seldom(`trouble ${answer.kind}`, RELAPSE_MS, 'error', 'The collector does not take events (%s); they wait in the spool', answer.kind);
+        }
+    }
+}
+
+module.exports = { Sender };

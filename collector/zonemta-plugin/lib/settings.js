@@ -1,0 +1,106 @@
+'use strict';
+
+// The plugin's settings as they stand in ZoneMTA's configuration, checked; a wrong one is named and its default taken.
+
+const fs = require('fs');
+const os = require('os');
+const path = require('path');
+
+const DEFAULT_URL = 'http://127.0.0.1:9626/api/events/ingest';
+const DEFAULT_SPOOL = '/var/spool/duckwatch';
+
+// Name, default, least, most.
+const NUMBERS = [
+    ['maxSpoolBytes', 1024 * 1024 * 1024, 64 * 1024, Number.MAX_SAFE_INTEGER],
+    ['batchEvents', 500, 1, 10000],
+    ['batchBytes', 1024 * 1024, 1024, 8 * 1024 * 1024],
+    ['batchAge', 200, 0, 60000],
+    ['timeout', 15000, 100, 300000],
+    ['deadAfter', 60000, 600, 3600000]
+];
+const TEXTS = ['url', 'token', 'tokenFile', 'cluster', 'host', 'spool'];
+// ZoneMTA's own keys of a plugin.
+const FOREIGN = ['enabled', 'ordering'];
+
+function readNumber(config, [name, byDefault, least, most], faults) {
+    const value = config[name];
+    if (value === undefined || value === null) {
+        return byDefault;
+    }
+    const number = typeof value === 'string' && value.trim() ? Number(value) : value;
+    if (typeof number !== 'number' || !(number >= least && number <= most)) {
+        faults.push(`Setting ${name} must be a number from ${least} to ${most}; ${byDefault} is taken`);
+        return byDefault;
+    }
+    return Math.floor(number);
+}
+
+function readText(config, name, faults) {
+    const value = config[name];
+    if (value === undefined || value === null || value === '') {
+        return null;
+    }
+    if (typeof value !== 'string') {
+        faults.push(`Setting ${name} must be text; it is ignored`);
+        return null;
+    }
+    return value;
+}
+
+function readUrl(text, faults) {
+    try {
+        const url = new URL(text || DEFAULT_URL);
+        if (url.protocol === 'http:' || url.protocol === 'https:') {
+            return url;
+        }
+    } catch (err) {
+        // Said below: the error's own text would quote the URL, which may hold a token.
+    }
+    faults.push('Setting url must be an http or https URL; events are spooled and not sent');
+    return null;
+}
+
+/** Where a spool may be, best first. The place below the system's folder for temporary files is for a try-out only. */
+function spoolRoots(spool) {
+    if (spool) {
+        return [path.resolve(spool)];
+    }
+    const user = typeof process.getuid === 'function' ? process.getuid() : 'user';
+    return [DEFAULT_SPOOL, path.join(os.tmpdir(), `duckwatch-spool-${user}`)];
+}
+
+/** The bearer token, read anew each time: a file's may have been renewed. Null: none, or it cannot be read now. */
+function readToken(settings, log) {
+    if (settings.token || !settings.tokenFile) {
+        return settings.token;
+    }
+    try {
+        return fs.readFileSync(settings.tokenFile, 'utf8').trim() || null;
+    } catch (err) {
+        log.once('token', 'error', 'The token file cannot be read (%s)', err.code);
+        return null;
+    }
+}
+
+/** `config` as `{settings, faults}`; faults are sentences for the log and quote no value. */
+function readSettings(config) {
+    const faults = [];
+    const settings = {};
+    for (const name of TEXTS) {
+        settings[name] = readText(config, name, faults);
+    }
+    for (const rule of NUMBERS) {
+        settings[rule[0]] = readNumber(config, rule, faults);
+    }
+    const known = [...TEXTS, ...NUMBERS.map(([name]) => name), ...FOREIGN];
+    for (const name of Object.keys(config).filter(key => !known.includes(key))) {
+        faults.push(`Setting ${name} is unknown; it is ignored`);
+    }
+    settings.url = readUrl(settings.url, faults);
+    settings.cluster = settings.cluster || 'default';
+    settings.host = settings.host || os.hostname();
+    settings.roots = spoolRoots(settings.spool);
+    return { settings: Object.freeze(settings), faults };
+}
+
+module.exports = { readSettings, readToken, DEFAULT_URL, DEFAULT_SPOOL };

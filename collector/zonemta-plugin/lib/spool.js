@@ -1,0 +1,317 @@
+'use strict';
+
+// This process's own spool: a folder of its own, appended to synchronously, begun anew when it is found taken away.
+
+const crypto = require('crypto');
+const fs = require('fs');
+const path = require('path');
+const { makeFolder } = require('./root');
+const { Backlog } = require('./backlog');
+const { elapsed } = require('./clock');
+const { Memory } = require('./memory');
+const { touch } = require('./owner');
+
+const SEGMENT_BYTES = 1024 * 1024;
+// A segment that is sent whole is left behind from this size on, so that a crash resends little; a smaller one by housekeeping.
+const LEAVE_BYTES = 64 * 1024;
+const RETRY_DISK_MS = 1000;
+const SEGMENTS_IN_QUOTA = 8;
+
+/**
+ * Holds what the hook saw until the collector has it. Every line is written by one `write` to an open file before `append`
+ * returns. Nothing here throws into the hook: what the disk does not take waits in memory.
+ */
+class Spool {
+    constructor({ settings, owner, log }) {
+        this.settings = settings;
+        this.owner = owner;
+        this.log = log;
+        this.cluster = settings.cluster;
+        this.host = settings.host;
+        this.segmentBytes = Math.min(SEGMENT_BYTES, Math.floor(settings.maxSpoolBytes / SEGMENTS_IN_QUOTA));
+        this.verifyMs = settings.deadAfter / 6;
+        this.memory = new Memory(() => this.lose(1));
+        this.lost = 0;
+        this.events = 0;
+        this.forget();
+        this.open();
+    }
+
+    get dropped() {
+        return this.backlog ? this.backlog.dropped : this.lost;
+    }
+
+    forget() {
+        this.id = crypto.randomBytes(8).toString('hex');
+        this.root = null;
+        this.folder = null;
+        this.backlog = null;
+        this.fd = null;
+        this.retryDiskAt = 0;
+        this.confirm();
+    }
+
+    /** Makes the folder and its first segment in the first root that takes them. Returns whether one did. */
+    open() {
+        for (const root of this.settings.roots) {
+            try {
+                this.begin(root);
+                return true;
+            } catch (err) {
+                this.log.once(`root ${root}`, 'error', 'No spool can be in %s (%s)', root, err.code || err.message);
+            }
+        }
+        this.diskFailed();
+        return false;
+    }
+
+    begin(root) {
+        const folder = makeFolder(root, this.id, root !== this.settings.roots[0]);
+        try {
+            this.owner.sign(folder, this.id);
+            const backlog = new Backlog(folder);
+            this.fd = fs.openSync(backlog.add(1).file, 'ax+', 0o600);
+            Object.assign(this, { root, folder, backlog });
+        } catch (err) {
+            fs.rmSync(folder, { recursive: true, force: true });
+            throw err;
+        }
+        this.confirm();
+        this.opened();
+    }
+
+    opened() {
+        this.backlog.dropped = this.lost;
+        this.lost = 0;
+        this.log[this.root === this.settings.roots[0] ? 'info' : 'error']('Events are spooled in %s', this.folder);
+    }
+
+    diskFailed() {
+        this.retryDiskAt = elapsed() + RETRY_DISK_MS;
+        this.log.once('memory', 'error', 'The disk takes no events; the latest wait in memory');
+    }
+
+    /** Keeps `line` (with its end). Throws nothing that a disk could cause. */
+    append(line) {
+        this.events += 1;
+        this.emptyMemory();
+        if (!this.memory.isEmpty || !this.write(line)) {
+            this.memory.push(line);
+            // At once, if the write failed because the spool was taken away and has been begun anew.
+            this.emptyMemory();
+            return;
+        }
+        // Only now: a process that was stopped between a look and the write would have written into a spool taken from it.
+        if (this.isUnconfirmed()) {
+            this.verify();
+        }
+    }
+
+    emptyMemory() {
+        while (!this.memory.isEmpty && this.write(this.memory.first)) {
+            this.memory.shift();
+        }
+    }
+
+    write(line) {
+        if (elapsed() < this.retryDiskAt || (!this.backlog && !this.open())) {
+            return false;
+        }
+        const bytes = Buffer.from(line);
+        try {
+            const { last } = this.backlog;
+            if (this.fd === null || (last.size > 0 && last.size + bytes.length > this.segmentBytes)) {
+                this.rotate();
+            }
+            this.writeWhole(bytes);
+            this.log.forget('memory');
+            return true;
+        } catch (err) {
+            if (err.code !== 'ENOENT' || !this.verify()) {
+                this.log.seldom('write', 60000, 'error', 'The spool could not be written (%s)', err.code || err.message);
+                this.diskFailed();
+            }
+            return false;
+        }
+    }
+
+    writeWhole(bytes) {
+        const segment = this.backlog.last;
+        try {
+            for (let done = 0; done < bytes.length; ) {
+                done += fs.writeSync(this.fd, bytes, done);
+            }
+            segment.size += bytes.length;
+        } catch (err) {
+            this.cutOff(segment);
+            throw err;
+        }
+    }
+
+    /** Takes back a line that a full disk took only the half of, or else leaves the segment: the next line must not join it. */
+    cutOff(segment) {
+        try {
+            fs.ftruncateSync(this.fd, segment.size);
+        } catch (err) {
+            this.closeFile();
+        }
+    }
+
+    /** Goes on in a new segment. Throws what the disk throws, the old one then still being in use. */
+    rotate() {
+        const number = this.backlog.last.number + 1;
+        const fd = fs.openSync(path.join(this.folder, `${number}.jsonl`), 'ax+', 0o600);
+        this.closeFile();
+        this.fd = fd;
+        this.backlog.add(number);
+        this.backlog.head();
+        while (this.backlog.segments.length > 1 && this.backlog.bytesOnDisk > this.settings.maxSpoolBytes - this.segmentBytes) {
+            const lost = this.backlog.dropOldest();
+            this.events -= lost;
+            this.log.seldom('quota', 60000, 'error', 'The spool is full: the oldest %s events are given up, %s so far', lost, this.dropped);
+        }
+    }
+
+    closeFile() {
+        if (this.fd !== null) {
+            try {
+                fs.closeSync(this.fd);
+            } catch (err) {
+                // The file is not used any more either way.
+            }
+            this.fd = null;
+        }
+    }
+
+    confirm() {
+        this.confirmed = { wall: Date.now(), elapsed: elapsed() };
+    }
+
+    isUnconfirmed() {
+        const wall = Math.abs(Date.now() - this.confirmed.wall);
+        return Math.max(wall, elapsed() - this.confirmed.elapsed) > this.verifyMs;
+    }
+
+    /**
+     * The heartbeat. A folder no longer there under its name was claimed while this process was stopped: a new spool is
+     * begun. Returns whether that was so.
+     */
+    verify() {
+        this.confirm();
+        try {
+            touch(this.folder);
+        } catch (err) {
+            if (err.code === 'ENOENT') {
+                this.beginAnew();
+                return true;
+            }
+            this.log.once('touch', 'error', 'The heartbeat of the spool could not be written (%s)', err.code);
+        }
+        return false;
+    }
+
+    beginAnew() {
+        this.log.error('The spool %s was claimed by another process, or removed; a new one is begun', this.id);
+        const unsent = this.readUnsent();
+        this.lost = this.backlog.dropped - this.backlog.droppedKept;
+        this.closeFile();
+        this.forget();
+        this.events = 0;
+        for (const line of unsent) {
+            this.append(line);
+        }
+    }
+
+    /** The unsent lines of the open segment, through its open file: who claimed it may have read it before the last were written. */
+    readUnsent() {
+        const { last } = this.backlog;
+        try {
+            const bytes = Buffer.alloc(last.size - last.acked);
+            const read = this.fd === null ? 0 : fs.readSync(this.fd, bytes, 0, bytes.length, last.acked);
+            return bytes.toString('utf8', 0, read).match(/[^\n]*\n/g) || [];
+        } catch (err) {
+            return [];
+        }
+    }
+
+    take(maxEvents, maxBytes) {
+        return (this.backlog && this.backlog.take(maxEvents, maxBytes)) || this.memory.take(maxEvents, maxBytes);
+    }
+
+    free(batch) {
+        if (!batch.backlog) {
+            this.memory.free(batch);
+        } else if (batch.backlog !== this.backlog) {
+            return;
+        } else {
+            batch.backlog.free(batch);
+            this.leaveSent(LEAVE_BYTES);
+        }
+        this.events = Math.max(0, this.events - batch.lines.length - (batch.unreadable || 0));
+    }
+
+    keep(batch) {
+        (batch.backlog || this.memory).keep(batch);
+    }
+
+    /** Counts events that will never be sent. */
+    lose(events) {
+        if (this.backlog) {
+            this.backlog.dropped += events;
+        } else {
+            this.lost += events;
+        }
+    }
+
+    /** Leaves the open segment behind when all of it is sent and it has at least `least` bytes. */
+    leaveSent(least) {
+        const { last } = this.backlog;
+        if (this.fd === null || last.size < least || last.acked < last.size) {
+            return;
+        }
+        try {
+            this.rotate();
+        } catch (err) {
+            if (err.code === 'ENOENT') {
+                this.verify();
+            }
+        }
+    }
+
+    /** What is left once `batch` (if any) is acknowledged: `{bytes, oldest}`, oldest being a stamp or null. */
+    remaining(batch) {
+        const inMemory = this.memory.remaining(batch && !batch.backlog ? batch : null);
+        if (!this.backlog) {
+            return inMemory;
+        }
+        const own = batch && batch.backlog === this.backlog && !batch.segment.isGone ? batch : null;
+        const bytes = this.backlog.bytesUnsent - (own ? own.end - own.segment.acked : 0);
+        const oldest = bytes > 0 ? this.backlog.oldestUnsent(own) : null;
+        return { bytes: bytes + inMemory.bytes, oldest: oldest === null ? inMemory.oldest : oldest };
+    }
+
+    /** To be called every few seconds: heartbeat, another try at the disk, no sent events left lying about. */
+    keepAlive() {
+        if (this.backlog) {
+            this.verify();
+        }
+        this.emptyMemory();
+        if (this.backlog) {
+            this.leaveSent(1);
+            this.backlog.noteDropped();
+        } else if (elapsed() >= this.retryDiskAt) {
+            this.open();
+        }
+    }
+
+    /** At exit: what is in memory gets its last chance, and a spool that holds nothing is not left for the master. */
+    close() {
+        this.retryDiskAt = 0;
+        this.emptyMemory();
+        if (this.backlog && this.memory.isEmpty && this.backlog.bytesUnsent === 0) {
+            fs.rmSync(this.folder, { recursive: true, force: true });
+        }
+    }
+}
+
+module.exports = { Spool };
