@@ -7,6 +7,7 @@ import math
 import re
 import secrets
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -120,9 +121,12 @@ class _Sorter:
 
 
 def _label(value: object) -> str | None:
-    if type(value) is not str or not value:
-        return None
-    return plain_text(value[:LABEL_CHARACTERS])
+    return _label_text(value[:LABEL_CHARACTERS]) if type(value) is str and value else None
+
+
+@lru_cache(maxsize=256)
+def _label_text(text: str) -> str:
+    return plain_text(text)
 
 
 def _time(item: dict[str, Any], fields: dict[str, Any], *, is_bare: bool) -> int | None:

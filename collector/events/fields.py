@@ -1,15 +1,18 @@
-"""The fields of one log entry, taken out column by column: what is taken whole is gone, what is left becomes `raw`."""
+"""The fields of one log entry on their way into columns: what a column holds whole is taken, what is left becomes `raw`."""
 
 from __future__ import annotations
 
 import math
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from collector.events.model import COLUMN_BYTES
 from collector.events.plain import INT64_MAX
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 INT32_MAX = 2**31 - 1
 
@@ -17,6 +20,7 @@ _SURELY_SHORT = COLUMN_BYTES // 4
 """Characters that fit a column however they are encoded (UTF-8: at most four bytes each)."""
 
 _NUMBER = re.compile(r"\s*[+-]?[0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]{1,3})?\s*", re.ASCII)
+_NUMBER_CHARACTERS = 64
 
 
 def cut(text: str) -> str:
@@ -28,75 +32,76 @@ def cut(text: str) -> str:
 
 
 class Fields:
-    """Takes typed values out of an entry. Each method returns None, and leaves the field, when it holds another type.
+    """Takes typed values out of an entry. A field of another type than its column's yields None and is left."""
 
-    A null says nothing and is taken by the first column that asks for it.
-    """
+    __slots__ = ("rest", "texts")
 
-    __slots__ = ("rest",)
-
-    def __init__(self, entry: dict[str, Any]) -> None:
-        self.rest = entry.copy()
+    def __init__(self, entry: dict[str, Any], text_columns: Mapping[str, str]) -> None:
+        """Takes every text that `text_columns` (field to column) names into `texts` (by column)."""
+        self.texts: dict[str, str] = {}
+        self.rest: dict[str, Any] = {}
+        texts, rest = self.texts, self.rest
+        for key, value in entry.items():
+            if key in text_columns and type(value) is str:
+                if len(value) <= _SURELY_SHORT:
+                    if value:
+                        texts[text_columns[key]] = value
+                    continue
+                held = texts[text_columns[key]] = cut(value)
+                if len(held) == len(value):
+                    continue
+            rest[key] = value
 
     def whole_text(self, key: str) -> str | None:
-        """The text, uncut; it is taken unless its column has to cut it. An empty one is taken and None."""
+        """The text, uncut. It is taken unless its column has to cut it; an empty one is taken and None."""
         value = self.rest.get(key)
-        if type(value) is str:
-            if len(value) <= _SURELY_SHORT or len(value.encode()) <= COLUMN_BYTES:
-                del self.rest[key]
-            return value or None
-        if value is None:
-            self.rest.pop(key, None)
+        if type(value) is not str:
+            return None
+        if len(value) <= _SURELY_SHORT or len(value.encode()) <= COLUMN_BYTES:
+            del self.rest[key]
+        return value or None
+
+    def text(self, *keys: str) -> str | None:
+        """The first text that is not empty, as its column holds it."""
+        for key in keys:
+            value = self.whole_text(key)
+            if value is not None:
+                return cut(value)
         return None
 
-    def text(self, key: str) -> str | None:
-        """The text, as its column holds it."""
-        value = self.rest.get(key)
-        if type(value) is str:
-            if len(value) <= _SURELY_SHORT:
-                del self.rest[key]
-                return value or None
-            held = cut(value)
-            if held is value:
-                del self.rest[key]
-            return held
-        if value is None:
-            self.rest.pop(key, None)
-        return None
-
-    def integer(self, key: str, largest: int = INT64_MAX, smallest: int = 0) -> int | None:
-        """A whole number from `smallest` to `largest`; a float with a whole value counts."""
+    def integer(self, key: str, largest: int = INT64_MAX) -> int | None:
+        """A whole number from 0 to `largest`; a float with a whole value counts."""
         value = self.rest.get(key)
         if type(value) is float and value.is_integer():
             value = int(value)
-        if type(value) is int and smallest <= value <= largest:
-            del self.rest[key]
-            return value
-        if value is None:
-            self.rest.pop(key, None)
-        return None
+        if type(value) is not int or not 0 <= value <= largest:
+            return None
+        del self.rest[key]
+        return value
 
     def boolean(self, key: str) -> bool | None:
         """True or False."""
         value = self.rest.get(key)
-        if type(value) is bool:
-            del self.rest[key]
-            return value
-        if value is None:
-            self.rest.pop(key, None)
-        return None
+        if type(value) is not bool:
+            return None
+        del self.rest[key]
+        return value
 
     def number(self, key: str) -> float | None:
-        """A finite number, or text that is one (ZoneMTA writes scores as text)."""
+        """A finite number, or text that is one (ZoneMTA writes scores as text). An empty text is taken and None."""
         value: object = self.rest.get(key)
-        if type(value) is str and _NUMBER.fullmatch(value[:64]):
-            value = float(value[:64])
-        if type(value) is int or (type(value) is float and math.isfinite(value)):
-            del self.rest[key]
-            return float(value)
-        if value is None or value == "":
-            self.rest.pop(key, None)
-        return None
+        if type(value) is str:
+            if value and (len(value) > _NUMBER_CHARACTERS or not _NUMBER.fullmatch(value)):
+                return None
+            number = float(value) if value else math.nan
+        elif type(value) is int or type(value) is float:
+            number = float(value)
+        else:
+            return None
+        if math.isinf(number):
+            return None
+        del self.rest[key]
+        return None if math.isnan(number) else number
 
     def json(self) -> str | None:
         """What is left, as compact JSON in the entry's order; None when nothing is."""

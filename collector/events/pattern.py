@@ -3,29 +3,33 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from collector.events.reply import HEAD
 
 PATTERN_CHARACTERS = 200
 READ_CHARACTERS = 2000
-"""Work is bounded: no more of a reply is looked at."""
+"""No more of a reply is looked at: work is bounded however long it is."""
 
+_CACHED_CHARACTERS = 64
 _HEX = "[0-9A-Fa-f]{1,4}"
+_LOCAL = r"[\w.!\#$%&'*+/=?^`{|}~-]"
 
-# One pass, each part tried in this order at each place. Every alternative starts at the border of a run (the look-behinds)
-# and gives nothing back (`++`), so that the time is linear in the reply.
+# One pass over a word, each part tried in this order at each place. Every alternative starts at the border of a run (the
+# look-behinds) and gives nothing back (`++`), so that the time is linear in the word.
 _PARTS = re.compile(
     rf"""
-    (?P<url>  (?<![A-Za-z0-9]) (?:https?|ftp)://[^\s<>"]*[^\s<>".,;:!?)\]}}'] )
-  | (?P<addr> (?<![\w.!\#$%&'*+/=?^`{{|}}~-]) [\w.!\#$%&'*+/=?^`{{|}}~-]++ @ (?:\[[^\s\]]*\] | [\w-]+(?:\.[\w-]+)*+ ) )
-  | (?P<ip>   (?<![\w.]) (?:[0-9]{{1,3}}\.){{3}}[0-9]{{1,3}} (?![\w]|\.[\w])
-            | (?<![\w:.]) (?: (?:{_HEX}:){{7}}{_HEX}
-                            | {_HEX}(?::{_HEX}){{0,6}}::(?:{_HEX}(?::{_HEX}){{0,6}})?
-                            | ::{_HEX}(?::{_HEX}){{0,6}} ) (?:\.[0-9]{{1,3}}){{0,3}} (?![\w:]) )
-  | (?P<host> (?<![\w.-]) (?=[0-9._-]*+[^\W0-9_]) [\w-]++(?:\.[\w-]++)++ )
-  | (?P<id>   (?:(?<=\bqueued\ as\ )|(?<=\bid=)) [^\s<>;,()\[\]]++
-            | (?<![A-Za-z0-9]) (?: (?=[A-Za-z]*+[0-9])(?=[0-9]*+[A-Za-z])[A-Za-z0-9]{{5,}}+
-                                 | [0-9A-Fa-f]{{8,}}+(?![A-Za-z0-9]) ) )
+    (?P<url>  (?<![A-Za-z0-9]) (?:https?|ftp):// [^\s<>"]* [^\s<>".,;:!?)\]}}'] )
+  | (?P<addr> (?<!{_LOCAL}) {_LOCAL}++ @ (?: \[ [^\s\]]* \] | [\w-]++ (?:\.[\w-]++)*+ ) )
+  | (?P<ip>   (?<![\w.]) (?:[0-9]{{1,3}}\.){{3}} [0-9]{{1,3}} (?!\w|\.\w)
+            | (?<![\w:.]) (?: (?:{_HEX}:){{7}} {_HEX}
+                            | {_HEX} (?::{_HEX}){{0,6}} :: (?: {_HEX} (?::{_HEX}){{0,6}} )?
+                            | :: {_HEX} (?::{_HEX}){{0,6}} ) (?:\.[0-9]{{1,3}}){{0,3}} (?![\w:]) )
+  | (?P<host> (?<![\w.-]) (?=[0-9._-]*+[^\W0-9_]) [\w-]++ (?:\.[\w-]++)++ )
+  | (?P<id>   (?<=\bid=) [^\s<>;,()\[\]]++
+            | (?<![A-Za-z0-9-]) [0-9A-Fa-f]{{8}} (?:-[0-9A-Fa-f]{{4}}){{3}} - [0-9A-Fa-f]{{12}} (?![A-Za-z0-9-])
+            | (?<![A-Za-z0-9]) (?: (?=[A-Za-z]*+[0-9]) (?=[0-9]*+[A-Za-z]) [A-Za-z0-9]{{5,}}+
+                                 | [0-9A-Fa-f]{{8,}}+ (?![A-Za-z0-9]) ) )
   | (?P<digits> [0-9]++ )
     """,
     re.VERBOSE | re.IGNORECASE,
@@ -33,15 +37,32 @@ _PARTS = re.compile(
 
 _NAMES = {"url": "<url>", "addr": "<addr>", "ip": "<ip>", "host": "<host>", "id": "<id>", "digits": "#"}
 
+_QUEUED_AS = re.compile(r"\bqueued as (?!<(?:url|addr|ip|host)>)[^\s;,()\[\]]*[^\s;,()\[\].]", re.IGNORECASE)
+
 
 def response_pattern(reply: str) -> str:
-    """The pattern of a reply (docs/events.md, section 4), at most 200 characters."""
+    """The pattern of a reply (docs/events.md, section 4), as long as the reply needs: its column takes 200 characters."""
     text = " ".join(reply[:READ_CHARACTERS].split())
     head = HEAD.match(text)
     end = head.end() if head else 0
-    return (text[:end] + _PARTS.sub(_name, text[end:]))[:PATTERN_CHARACTERS]
+    words = [
+        word
+        if len(word) < 8 and word.isalpha()
+        else (_word(word) if len(word) <= _CACHED_CHARACTERS else _replaced(word))
+        for word in text[end:].split(" ")
+    ]
+    pattern = text[:end] + " ".join(words)
+    # The one part that needs more than its own word.
+    return _QUEUED_AS.sub("queued as <id>", pattern) if "ueued as " in pattern else pattern
+
+
+def _replaced(word: str) -> str:
+    return _PARTS.sub(_name, word)
+
+
+# Replies share most of their words. Bounded, and closed to long words: no sender can fill it.
+_word = lru_cache(maxsize=4096)(_replaced)
 
 
 def _name(part: re.Match[str]) -> str:
-    assert part.lastgroup is not None
-    return _NAMES[part.lastgroup]
+    return _NAMES[part.lastgroup or ""]

@@ -15,9 +15,9 @@ _BY_CATEGORY = {
 }
 
 
-def reason_of(reply: str, enhanced_code: str | None, category: str | None) -> Reason:
+def reason_of(reply: str, pattern: str, enhanced_code: str | None, category: str | None) -> Reason:
     """The reason of a reply that carries no provider's own code."""
-    del reply, enhanced_code
+    del reply, pattern, enhanced_code
     return _BY_CATEGORY.get(category or "", Reason.OTHER)
 
 
