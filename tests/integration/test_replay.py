@@ -15,7 +15,7 @@ import pytest
 from tests.oracle.comparison import differences, read_rows
 from tests.oracle.recording import read_recording
 from tests.oracle.rows import expected_row
-from tests.oracle.serving import ServedCollector
+from tests.oracle.serving import ReplayCollector
 from tests.oracle.stamps import Record, shift
 from tests.oracle.wire import FORMS, Body, plugin_body
 
@@ -65,21 +65,21 @@ def expected(recording: list[Record]) -> list[dict[str, Any]]:
 
 
 @pytest.fixture
-def collector(any_dsn: str, tmp_path: Path) -> Iterator[ServedCollector]:
+def collector(any_dsn: str, tmp_path: Path) -> Iterator[ReplayCollector]:
     """A collector on an empty database, with a sender for each form of a body."""
-    served = ServedCollector(tmp_path, any_dsn, clusters=tuple(FORMS))
-    served.wait_ready()
+    served = ReplayCollector(tmp_path, any_dsn, clusters=tuple(FORMS))
+    served.start()
     yield served
-    assert served.process.stop() == 0, served.process.log_tail()
+    assert served.stop() == 0
 
 
-def send(collector: ServedCollector, bodies: list[Body], counts: list[int], cluster: str | None = None) -> None:
+def send(collector: ReplayCollector, bodies: list[Body], counts: list[int], cluster: str | None = None) -> None:
     """Posts all, and insists that every event of each was taken."""
     for body, count in zip(bodies, counts, strict=True):
         assert collector.post(body, cluster) == {"accepted": count, "rejected": []}
 
 
-def send_as_the_plugin(collector: ServedCollector, parts: list[list[Record]]) -> None:
+def send_as_the_plugin(collector: ReplayCollector, parts: list[list[Record]]) -> None:
     send(collector, [plugin_body(part) for part in parts], [len(part) for part in parts])
 
 
@@ -88,7 +88,7 @@ def assert_no_differences(expected: list[dict[str, Any]], found: list[dict[str, 
     assert not lines, f"{len(lines)} differences, the first:\n" + "\n".join(lines[:20])
 
 
-def assert_counters_equal_rows(collector: ServedCollector, rows: list[dict[str, Any]]) -> None:
+def assert_counters_equal_rows(collector: ReplayCollector, rows: list[dict[str, Any]]) -> None:
     """The counters of mail are the sums of the rows, label for label (design: "Metrics")."""
 
     def sums(*columns: str, action: str, direction: str = "outbound") -> Counter[tuple[str, ...]]:
@@ -110,7 +110,7 @@ def assert_counters_equal_rows(collector: ServedCollector, rows: list[dict[str, 
 
 
 def test_recording_becomes_exactly_the_expected_rows(
-    any_dsn: str, collector: ServedCollector, recording: list[Record], expected: list[dict[str, Any]]
+    any_dsn: str, collector: ReplayCollector, recording: list[Record], expected: list[dict[str, Any]]
 ) -> None:
     """All 2,424 entries, sent as the plugin sends them, are 2,424 rows, equal to the oracle's in every column."""
     began = now_ms()
@@ -128,7 +128,7 @@ def test_recording_becomes_exactly_the_expected_rows(
 
 
 def test_table_adds_up_to_what_the_recording_holds(
-    any_dsn: str, collector: ServedCollector, recording: list[Record]
+    any_dsn: str, collector: ReplayCollector, recording: list[Record]
 ) -> None:
     """Sums over the table are those that were counted in the raw recording, by its own words."""
     send_as_the_plugin(collector, batches(recording))
@@ -159,7 +159,7 @@ def longest(records: list[Record]) -> int:
 
 
 def test_replay_in_shuffled_batches_changes_nothing(
-    any_dsn: str, collector: ServedCollector, recording: list[Record], expected: list[dict[str, Any]]
+    any_dsn: str, collector: ReplayCollector, recording: list[Record], expected: list[dict[str, Any]]
 ) -> None:
     """Sent twice, in any order and batches of any size, the recording is the same rows and the same counters."""
     seed = random.SystemRandom().randrange(2**32)
@@ -181,7 +181,7 @@ def test_replay_in_shuffled_batches_changes_nothing(
 
 
 def test_both_halves_of_a_batch_twice_are_stored_once(
-    any_dsn: str, collector: ServedCollector, recording: list[Record], expected: list[dict[str, Any]]
+    any_dsn: str, collector: ReplayCollector, recording: list[Record], expected: list[dict[str, Any]]
 ) -> None:
     """Batches that overlap, and hold an entry twice themselves, store each entry once and count the rest as sent again."""
     parts = [recording[start : start + BATCH] for start in range(0, ENTRIES, BATCH // 2)]
@@ -196,7 +196,7 @@ def test_both_halves_of_a_batch_twice_are_stored_once(
 
 
 def test_every_form_of_a_body_gives_the_same_rows(
-    any_dsn: str, collector: ServedCollector, recording: list[Record]
+    any_dsn: str, collector: ReplayCollector, recording: list[Record]
 ) -> None:
     """The plugin's object, arrays, NDJSON, gzip and bare entries with their own `created` (kept in `raw`) become the same rows."""
     wanted = []
