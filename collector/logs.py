@@ -2,7 +2,8 @@
 
 What a line may hold is decided here and not where it is written: a fixed message, bounded fields, and for an exception its
 type and the places it passed. Never an exception's own text (PostgreSQL's quotes the row, libpq's the connection string), and
-never a library's text with values put in.
+never a library's text with values put in. A caller says more with `extra={"fields": {"requests": 3}}`: numbers, booleans and
+short words of its own, never what came from a sender.
 """
 
 from __future__ import annotations
@@ -29,14 +30,6 @@ MAX_CAUSES: Final = 5
 
 _TOLD_OF_ERRORS: Final = ("sqlstate", "kind", "errno", "status")
 """Attributes of an exception that come from closed sets (PostgreSQL's codes, our kinds, the system's numbers)."""
-
-
-def fields(**values: object) -> dict[str, dict[str, object]]:
-    """The `extra` of a log call: `log.info("journal opened", extra=fields(requests=3))`.
-
-    Numbers, booleans and short words only; the caller never puts in what came from a sender.
-    """
-    return {"fields": values}
 
 
 def configure(level: str = "INFO", stream: Any = None) -> None:  # noqa: ANN401 - any text stream; None: standard error

@@ -5,8 +5,8 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-import hmac
 import ipaddress
+from hmac import compare_digest
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from aiohttp import hdrs
@@ -55,14 +55,14 @@ class Authenticator:
         digest = _digest(token)
         found = None
         for known, sender in self._known:
-            if hmac.compare_digest(known, digest):
+            if compare_digest(known, digest):
                 found = sender
         if found is None:
             raise UnauthorizedError("this token is not known")
         return found
 
     def _identify_local(self, request: web.BaseRequest) -> Sender:
-        if not _is_loopback(request.remote):
+        if not is_loopback(request.remote):
             raise UnauthorizedError("no token is configured, so only this machine may send")
         if any(name.lower().startswith(_FORWARDED) for name in request.headers):
             raise UnauthorizedError("no token is configured, so no proxy and no browser may send")
@@ -92,7 +92,8 @@ def _presented(header: str | None) -> bytes | None:
             return None
 
 
-def _is_loopback(peer: str | None) -> bool:
+def is_loopback(peer: str | None) -> bool:
+    """True for an address of this machine alone, also IPv4 written in IPv6."""
     if peer == "127.0.0.1":
         return True
     try:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from aiohttp import hdrs, web
-from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, choose_encoder, generate_latest
+from prometheus_client.exposition import choose_encoder
 
 from collector.web.answers import answer
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from prometheus_client import CollectorRegistry
+
+OPENMETRICS: Final = "application/openmetrics-text"
 
 
 class Health:
@@ -50,10 +52,9 @@ class Health:
 
 
 def _encoder(accept: str) -> tuple[Callable[[CollectorRegistry], bytes], str]:
-    try:
-        encode, content_type = choose_encoder(accept)
-    except ValueError:
-        # A version that is no number.
-        return generate_latest, CONTENT_TYPE_PLAIN_0_0_4
-    # The client's words come back in the content type.
-    return encode, content_type if content_type.isprintable() and content_type.isascii() else CONTENT_TYPE_PLAIN_0_0_4
+    """OpenMetrics for whoever names it, in its only released version; text for everybody else.
+
+    prometheus_client is not shown the header itself: it fails on odd versions, and repeats them in the content type.
+    """
+    media = {one.partition(";")[0].strip().lower() for one in accept.split(",")}
+    return choose_encoder(f"{OPENMETRICS}; version=1.0.0" if OPENMETRICS in media else "")

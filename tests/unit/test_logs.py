@@ -1,0 +1,167 @@
+"""The log: JSON lines in which nothing of a sender, a library's text or an exception's text can appear."""
+
+from __future__ import annotations
+
+import json
+import logging
+import subprocess
+import sys
+import textwrap
+from typing import Any
+
+import psycopg
+import pytest
+
+from collector.errors import StoreUnavailableError
+from collector.logs import MAX_TEXT, JsonFormatter
+
+CANARY = "canary@example.com"
+
+
+def line_of(record: logging.LogRecord) -> dict[str, Any]:
+    text = JsonFormatter().format(record)
+    assert "\n" not in text
+    found: dict[str, Any] = json.loads(text)
+    return found
+
+
+def record(
+    name: str, message: object, *args: object, error: BaseException | None = None, **extra: object
+) -> logging.LogRecord:
+    made = logging.LogRecord(name, logging.WARNING, "/x/y/place.py", 7, message, args, None)
+    made.exc_info = (type(error), error, error.__traceback__) if error is not None else None
+    made.__dict__.update(extra)
+    return made
+
+
+def raised(error: BaseException, cause: BaseException | None = None) -> BaseException:
+    try:
+        raise error from cause  # noqa: TRY301 - to give it a place
+    except BaseException as caught:  # noqa: BLE001 - it was just raised
+        return caught
+
+
+def test_a_line_says_when_how_bad_where_and_what() -> None:
+    """The fields that a log shipper looks for."""
+    line = line_of(record("collector.journal", "journal opened", fields={"requests": 3, "path": "/x", "late": None}))
+    assert line.pop("ts").endswith("Z")
+    assert line == {
+        "level": "warning",
+        "logger": "collector.journal",
+        "message": "journal opened",
+        "fields": {"requests": 3, "path": "/x", "late": None},
+    }
+
+
+def test_values_put_into_our_own_messages_do_not_show() -> None:
+    """Messages are fixed strings: who forgets it sees a bare %s."""
+    assert line_of(record("collector.web", "refused %s", CANARY))["message"] == "refused %s"
+
+
+def test_fields_are_bounded_and_plain() -> None:
+    """Long text is cut; what is no plain value shows its type only; NaN does not break the line."""
+    fields = {
+        "long": "x" * 1000,
+        "bytes": b"canary",
+        "list": [CANARY],
+        "error": ValueError(CANARY),
+        "nan": float("nan"),
+    }
+    shown = line_of(record("collector", "m", fields=fields))["fields"]
+    assert len(shown["long"]) == MAX_TEXT + 1
+    assert shown["bytes"] == "(bytes)"
+    assert shown["list"] == "(list)"
+    assert shown["error"] == "ValueError"
+    assert shown["nan"] == "nan"
+
+
+@pytest.mark.parametrize(
+    "name", ["asyncio", "aiohttp.server", "aiohttp.access", "psycopg.pool", "py.warnings", "collectors"]
+)
+def test_a_library_shows_its_format_but_no_value(name: str) -> None:
+    """And text without arguments not at all: it may have been put together before."""
+    assert line_of(record(name, "error from %s", CANARY))["message"] == "error from %s"
+    line = line_of(record(name, f"Task exception: {CANARY}", fields={"x": CANARY}))
+    assert CANARY not in json.dumps(line)
+    assert line["at"] == "place.py:7"
+
+
+def test_an_exception_shows_its_type_place_and_causes_but_no_text() -> None:
+    """PostgreSQL's text quotes the row; the code beside it comes from a closed set."""
+    inner = raised(psycopg.errors.UniqueViolation(f"DETAIL: Key (recipient)=({CANARY}) already exists."))
+    error = raised(StoreUnavailableError("connection", f"password of {CANARY}"), inner)
+    line = line_of(record("collector.store", "write failed", error=error))
+    assert CANARY not in json.dumps(line)
+    assert line["error"]["type"] == "StoreUnavailableError"
+    assert line["error"]["kind"] == "connection"
+    assert line["error"]["causes"] == ["UniqueViolation"]
+    assert line["error"]["stack"][0].startswith("test_logs.py:")
+    assert line_of(record("collector", "m", error=inner))["error"]["sqlstate"] == "23505"
+
+
+def test_causes_that_go_round_in_a_circle_end() -> None:
+    """Python allows it."""
+    one, two = ValueError(), KeyError()
+    one.__context__, two.__context__ = two, one
+    assert line_of(record("collector", "m", error=one))["error"]["causes"] == ["KeyError"]
+
+
+SCRIPT = """
+    import asyncio, logging, sys, threading, warnings
+    from collector import logs
+    logs.configure()
+    secret = "canary" + "@example.com"
+    own = logging.getLogger("collector.x")
+    own.info("own message", extra={"fields": {"count": 1}})
+    own.debug("too quiet")
+    logging.getLogger("aiohttp.access").info("GET /%s", secret)
+    logging.getLogger("aiohttp.server").error("Error handling request from %s", secret, exc_info=ValueError(secret))
+    logging.getLogger("other").info("quiet library")
+    logging.getLogger("bad").warning("%d items", secret)
+    warnings.warn(secret)
+    async def fail():
+        raise ValueError(secret)
+    async def main():
+        task = asyncio.create_task(fail(), name=secret)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        del task
+        asyncio.get_running_loop().call_soon(lambda: 1 / int(secret))
+        asyncio.get_running_loop().call_exception_handler({"message": secret, "exception": ValueError(secret)})
+        await asyncio.sleep(0.01)
+    asyncio.run(main())
+    def run():
+        raise KeyError(secret)
+    thread = threading.Thread(target=run, name=secret)
+    thread.start()
+    thread.join()
+    class Dying:
+        def __del__(self):
+            raise ValueError(secret)
+    Dying()
+    raise RuntimeError(secret)
+"""
+
+
+def test_nothing_of_a_canary_leaves_a_real_process() -> None:
+    """Through libraries, warnings, tasks, threads, destructors and the end of the program: every line is JSON without it."""
+    ended = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(SCRIPT)], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert ended.returncode == 1
+    assert ended.stdout == ""
+    assert "canary" not in ended.stderr
+    lines = [json.loads(line) for line in ended.stderr.splitlines()]
+    said = [(line["logger"], line["message"]) for line in lines]
+    assert said[0] == ("collector.x", "own message")
+    assert ("collector.x", "too quiet") not in said
+    assert ("aiohttp.access", "GET /%s") not in said
+    assert ("bad", "%d items") in said
+    assert "py.warnings" in {name for name, _ in said}
+    assert sum(name == "asyncio" for name, _ in said) == 3
+    assert said[-3:] == [
+        ("collector", "uncaught exception in a thread"),
+        ("collector", "exception that could not be raised"),
+        ("collector", "uncaught exception"),
+    ]
+    assert [line["error"]["type"] for line in lines[-3:]] == ["KeyError", "ValueError", "RuntimeError"]

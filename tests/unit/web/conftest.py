@@ -1,0 +1,107 @@
+"""A real server on loopback, with the real decoder and a journal that is a list."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, Protocol
+
+import pytest
+
+from collector.config import load
+from collector.events.decode import Border, decode
+from collector.events.model import Request, Source
+from collector.metrics import Metrics
+from collector.web import HttpServer, build_server
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from contextlib import AbstractAsyncContextManager
+
+TOKEN = "a-token-of-the-tests"
+BEARER = f"Authorization: Bearer {TOKEN}"
+
+
+class Served:
+    """The server, what it handed on, and what the journal does next."""
+
+    def __init__(self, section: dict[str, Any]) -> None:
+        self.metrics = Metrics()
+        self.submitted: list[Request] = []
+        self.checks = {"store": True, "journal": True}
+        self.failure: Exception | None = None
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.waiting = 0
+        self.port = 0
+        environ = {f"DUCKWATCH_COLLECTOR__{key.upper()}": json.dumps(value) for key, value in section.items()}
+        settings = load(None, environ)
+        self.server: HttpServer = build_server(
+            settings.collector,
+            decode=self._decode,
+            submit=self._submit,
+            checks=lambda: self.checks,
+            metrics=self.metrics,
+            clock_ms=lambda: time.time_ns() // 1_000_000,
+        )
+
+    def _decode(self, body: bytes, *, received_at: int, cluster: str | None) -> Request:
+        return decode(body, received_at=received_at, source=Source.PLUGIN, border=Border(bound_cluster=cluster))
+
+    async def _submit(self, request: Request) -> None:
+        self.waiting += 1
+        await self.gate.wait()
+        self.waiting -= 1
+        if self.failure is not None:
+            raise self.failure
+        self.submitted.append(request)
+
+    def count(self, name: str, **labels: str) -> float:
+        """A sample of the registry; 0 when it is not there."""
+        return self.metrics.registry.get_sample_value(name, labels) or 0.0
+
+
+class Serve(Protocol):
+    """Starts a server with keys of the section `collector`; `idle_seconds` and `write_seconds` are not configurable otherwise."""
+
+    def __call__(
+        self, *, idle_seconds: float = 75, write_seconds: float = 30, **section: Any
+    ) -> AbstractAsyncContextManager[Served]: ...
+
+
+@pytest.fixture
+def serve() -> Serve:
+    """Servers that stop with their `async with`."""
+
+    @asynccontextmanager
+    async def start(*, idle_seconds: float = 75, write_seconds: float = 30, **section: Any) -> AsyncIterator[Served]:
+        served = Served({"auth": {"tokens": [{"token": TOKEN}]}} | section)
+        served.server._idle_seconds = idle_seconds
+        served.server._write_seconds = write_seconds
+        served.port = await served.server.start("127.0.0.1", 0)
+        try:
+            yield served
+        finally:
+            served.gate.set()
+            await served.server.stop(5)
+
+    return start
+
+
+def event(**entry: Any) -> dict[str, Any]:
+    """One good event of now."""
+    return {"time": time.time_ns() // 1_000_000, "context": "sender", "entry": {"action": "QUEUED", "id": "1", **entry}}
+
+
+def events(count: int = 1, **entry: Any) -> bytes:
+    """A body of good events."""
+    return json.dumps([event(**entry) for _ in range(count)]).encode()
+
+
+async def until(condition: Any, seconds: float = 20) -> None:
+    """Waits until the condition holds, or fails."""
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110 - polls what no event tells of
+            await asyncio.sleep(0.005)

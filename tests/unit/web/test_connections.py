@@ -1,0 +1,158 @@
+"""Connections: slow, silent, too many, not HTTP at all, and those that are open when the server stops."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.unit.web.conftest import BEARER, events, until
+from tests.unit.web.wire import Line, ask, connect, head, post
+
+if TYPE_CHECKING:
+    from tests.unit.web.conftest import Serve
+
+PATH = "POST /api/events/ingest"
+
+
+async def drip(line: Line, seconds: float = 0.05) -> None:
+    """Sends a byte now and then until the server hangs up."""
+    try:
+        while True:
+            await line.send(b" ")
+            await asyncio.sleep(seconds)
+    except ConnectionError:
+        pass
+
+
+async def test_a_body_that_drips_is_408_and_the_connection_closes(serve: Serve) -> None:
+    """Each byte in time, the whole not: the deadline is for the body, not for the next byte."""
+    async with serve(limits={"read_timeout": "300ms"}) as served, connect(served.port) as line:
+        await line.send(head(PATH, BEARER, "Content-Length: 5000") + b"[")
+        dripping = asyncio.create_task(drip(line))
+        reply = await line.receive()
+        assert (reply.status, reply.headers["connection"]) == (408, "close")
+        assert await line.is_closed()
+        dripping.cancel()
+    assert not served.submitted
+
+
+async def test_a_head_that_drips_is_hung_up_on(serve: Serve) -> None:
+    """The classic slow client: it never ends its headers."""
+    async with serve(idle_seconds=0.3) as served, connect(served.port) as line:
+        await line.send(b"POST /api/events/ingest HTTP/1.1\r\nX: ")
+        dripping = asyncio.create_task(drip(line))
+        assert await line.is_closed()
+        dripping.cancel()
+
+
+async def test_a_silent_connection_is_hung_up_on(serve: Serve) -> None:
+    """From its start, and after an answer."""
+    async with serve(idle_seconds=0.3) as served:
+        async with connect(served.port) as line:
+            assert await line.is_closed()
+        async with connect(served.port) as line:
+            assert (await line.ask(post(events(), BEARER))).status == 202
+            assert await line.is_closed()
+
+
+async def test_slow_clients_do_not_hold_up_the_others(serve: Serve) -> None:
+    """A hundred that drip, and one that is answered."""
+    async with serve() as served:
+        slow = [await asyncio.open_connection("127.0.0.1", served.port) for _ in range(100)]
+        for index, (_, writer) in enumerate(slow):
+            writer.write(head(PATH, BEARER, "Content-Length: 5000") + b"[" if index % 2 else b"POST /api")
+        assert (await ask(served.port, post(events(), BEARER))).status == 202
+        for _, writer in slow:
+            writer.close()
+
+
+async def test_a_client_that_sends_but_does_not_read_is_dropped(serve: Serve) -> None:
+    """Its answers do not pile up: it waits, and then it is cut off."""
+    async with serve(write_seconds=0.3) as served:
+        reader, writer = await asyncio.open_connection("127.0.0.1", served.port, limit=1024)
+        async with asyncio.timeout(20):
+            with contextlib.suppress(ConnectionError):
+                while True:
+                    writer.write(head("GET /metrics") * 20)
+                    await writer.drain()
+        writer.close()
+        del reader
+
+
+async def test_connections_over_the_limit_are_closed_at_once(serve: Serve) -> None:
+    """And there is room again when others leave."""
+    async with serve(limits={"connections": 2}) as served:
+        async with connect(served.port) as one, connect(served.port) as two:
+            for line in (one, two):
+                assert (await line.ask(head("GET /healthz"))).status == 200
+            async with connect(served.port) as three:
+                assert await three.is_closed()
+        await until(lambda: not served.server._listener or not served.server._listener.connections)
+        assert (await ask(served.port, head("GET /healthz"))).status == 200
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"CANARY\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03CANARY" * 20 + b"\r\n\r\n",
+        b"POST /api/events/ingest HTTP/9.9\r\nCANARY: x\r\n\r\n",
+        b"POST /api/events/ingest HTTP/1.1\r\nHost: x\r\nCANARY\r\n\r\n",
+        b"POST /api/events/ingest HTTP/1.1\r\nHost: x\r\nContent-Length: CANARY\r\n\r\n",
+        b"POST /api/events/ingest HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
+        b"POST /api/events/ingest HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n",
+        b"POST /api/events/ingest HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"GET /" + b"x" * 10_000 + b" HTTP/1.1\r\n\r\n",
+        b"GET / HTTP/1.1\r\nX: " + b"CANARY" * 2_000 + b"\r\n\r\n",
+        b"GET / HTTP/1.1\r\n" + b"".join(b"X-%d: y\r\n" % n for n in range(200)) + b"\r\n",
+    ],
+)
+async def test_what_is_not_http_is_400_in_json_that_quotes_nothing(
+    serve: Serve, data: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where aiohttp's own answer would repeat the line, and its log name the client."""
+    async with serve() as served, connect(served.port) as line:
+        reply = await line.ask(data)
+        assert (reply.status, reply.json) == (400, {"error": "this is not a valid HTTP request"})
+        assert await line.is_closed()
+    assert not caplog.records
+
+
+async def test_stopping_finishes_what_came_in_whole(serve: Serve) -> None:
+    """A request that waits for the disk gets its 202; nobody new gets in; idle connections close."""
+    async with serve() as served:
+        served.gate.clear()
+        async with connect(served.port) as busy, connect(served.port) as idle:
+            await busy.send(post(events(), BEARER))
+            await until(lambda: served.waiting == 1)
+            stopping = asyncio.create_task(served.server.stop(20))
+            assert await idle.is_closed()
+            with pytest.raises(ConnectionError):
+                await ask(served.port, head("GET /healthz"))
+            served.gate.set()
+            assert (await busy.receive()).status == 202
+            assert await busy.is_closed()
+            await stopping
+        assert len(served.submitted) == 1
+
+
+async def test_stopping_sends_away_what_has_not_come_in_whole(serve: Serve) -> None:
+    """At once, not after the read timeout: 503, so that the sender keeps it."""
+    async with serve() as served, connect(served.port) as line:
+        await line.send(head(PATH, BEARER, "Content-Length: 5000") + b"[")
+        await until(lambda: served.server._bodies._reading)
+        await served.server.stop(20)
+        reply = await line.receive()
+        assert (reply.status, reply.headers["retry-after"]) == (503, "1")
+        assert await line.is_closed()
+    assert not served.submitted
+
+
+async def test_a_port_that_is_taken_is_an_oserror(serve: Serve) -> None:
+    """The program says so and ends."""
+    async with serve() as served, serve() as other:
+        with pytest.raises(OSError, match=r"address already in use"):
+            await other.server.start("127.0.0.1", served.port)

@@ -1,0 +1,83 @@
+"""What tells others how the collector is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_openmetrics
+from prometheus_client.parser import text_string_to_metric_families as read_text
+
+from tests.unit.web.conftest import BEARER, events
+from tests.unit.web.wire import ask, connect, head, post
+
+if TYPE_CHECKING:
+    from tests.unit.web.conftest import Serve
+
+
+async def test_it_is_alive_without_credentials(serve: Serve) -> None:
+    """Even when nothing else works."""
+    async with serve() as served:
+        served.checks = {"store": False, "journal": False}
+        reply = await ask(served.port, head("GET /healthz"))
+    assert (reply.status, reply.json) == (200, {"status": "ok"})
+
+
+@pytest.mark.parametrize(
+    ("store", "journal", "status"), [(True, True, 200), (False, True, 200), (True, False, 200), (False, False, 503)]
+)
+async def test_it_is_ready_while_events_have_a_place_to_go(
+    serve: Serve, store: bool, journal: bool, status: int
+) -> None:
+    """Store reachable, or journal has room; the answer says which."""
+    async with serve() as served:
+        served.checks = {"store": store, "journal": journal}
+        reply = await ask(served.port, head("GET /readyz"))
+    assert reply.status == status
+    assert reply.json == {"ready": status == 200, "store": store, "journal": journal}
+
+
+async def test_metrics_are_prometheus_text_or_openmetrics_as_asked(serve: Serve) -> None:
+    """Both are read by their own parsers."""
+    async with serve() as served:
+        await ask(served.port, post(events(3), BEARER))
+        text = await ask(served.port, head("GET /metrics"))
+        accept = "Accept: application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
+        openmetrics = await ask(served.port, head("GET /metrics", accept))
+    assert text.headers["content-type"].startswith("text/plain; version=0.0.4")
+    assert openmetrics.headers["content-type"].startswith("application/openmetrics-text; version=1.0.0")
+    for families in (read_text(text.body.decode()), read_openmetrics(openmetrics.body.decode())):  # type: ignore[no-untyped-call]  # prometheus_client leaves it bare
+        values = {(s.name, s.labels.get("source")): s.value for family in families for s in family.samples}
+        assert values["duckwatch_ingest_events_total", "plugin"] == 3
+
+
+@pytest.mark.parametrize(
+    "accept",
+    [
+        "application/openmetrics-text;version=x",
+        "application/openmetrics-text;version=",
+        "application/openmetrics-text;version=1.0.0;escaping=\xff\xfe",
+        "application/openmetrics-text;version=99999999999999999999.1",
+        "text/plain;version=1.0.0;escaping=<script>",
+        "text/plain;version=-1",
+        ";;;,,,==",
+        "\xe9",
+    ],
+)
+async def test_any_accept_gets_a_page(serve: Serve, accept: str) -> None:
+    """A scraper's header never makes an error."""
+    async with serve() as served:
+        reply = await ask(served.port, head("GET /metrics", f"Accept: {accept}"))
+    assert reply.status == 200
+    assert b"duckwatch_" in reply.body
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics"])
+async def test_head_answers_without_a_body(serve: Serve, path: str) -> None:
+    """Some load balancers ask so."""
+    async with serve() as served, connect(served.port) as line:
+        await line.send(head(f"HEAD {path}"))
+        reply = await line.receive(has_body=False)
+        assert reply.status == 200
+        # A body would be taken for the next answer.
+        assert (await line.ask(head("GET /healthz"))).json == {"status": "ok"}
