@@ -1,0 +1,116 @@
+"""A viewer's first minute: the demo runs, a real Prometheus scrapes it, and every panel has something to show."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import psycopg
+import pytest
+import yaml
+
+from grafana.queries import load
+from tests.alert_rules.rules import ROOT, RULE_FILES
+from tests.contract.test_dashboards import PROMQL, SQL
+from tests.servers.fixtures import need
+from tests.servers.prometheus import Prometheus
+from tests.unit.grafana.macros import expand
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+DEADLINE_SECONDS = 90
+
+each_sql = pytest.mark.parametrize("sql", SQL.values(), ids=SQL)
+each_promql = pytest.mark.parametrize("expr", PROMQL.values(), ids=PROMQL)
+
+pytestmark = pytest.mark.servers
+
+
+@pytest.fixture(scope="module")
+def demo() -> Iterator[dict[str, str]]:
+    """A running demo: what its first line says."""
+    words = ("--json", "--port", "0", "--rate", "50", "--history", "1", "--seconds", "240")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "collector.demo", *words], stdout=subprocess.PIPE, text=True, cwd=ROOT
+    )
+    try:
+        assert process.stdout is not None
+        first = process.stdout.readline()
+        assert first, "the demo did not start"
+        yield json.loads(first)
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+
+
+@pytest.fixture(scope="module")
+def prometheus(
+    demo: dict[str, str], tmp_path_factory: pytest.TempPathFactory, server_logs: Path
+) -> Iterator[Prometheus]:
+    """A Prometheus that scrapes the demo and evaluates our rules, each second (a test does not wait half a minute for a group)."""
+    folder = tmp_path_factory.mktemp("prometheus")
+    rules = [_quick(path, folder) for path in RULE_FILES]
+    targets = {"duckwatch-collector": [demo["url"].removeprefix("http://")]}
+    server = need(lambda: Prometheus(folder, server_logs, targets, rules))
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+@each_sql
+def test_every_query_has_rows(demo: dict[str, str], sql: str) -> None:
+    """Over the last hours of the demo no table and no chart of the event table is empty."""
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    with psycopg.connect(demo["dsn"], autocommit=True) as connection:
+        while not _rows(connection, sql, [row[1] for row in _rows(connection, load("clusters"), [])]):
+            assert time.monotonic() < deadline, "no rows"
+            time.sleep(0.2)
+
+
+@each_promql
+def test_every_expression_has_samples(prometheus: Prometheus, expr: str) -> None:
+    """A real Prometheus has a number for every chart that asks it, as soon as it has scraped twice."""
+    sent = expr.replace("$__rate_interval", "30s").replace("$cluster", ".*")
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    found: dict[tuple[tuple[str, str], ...], float] = {}
+    while not any(value == value for value in found.values()):  # noqa: PLR0124  # NaN: a quantile of nothing
+        assert time.monotonic() < deadline, f"no sample for {sent}"
+        time.sleep(0.5)
+        found = prometheus.query(sent)
+
+
+def test_only_the_watchdog_fires(prometheus: Prometheus) -> None:
+    """On a healthy system the one alert that fires is the one that always does."""
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while not (firing := {alert["labels"]["alertname"] for alert in _firing(prometheus)}):
+        assert time.monotonic() < deadline, "the watchdog does not fire"
+        time.sleep(0.5)
+    assert firing == {"Watchdog"}
+
+
+def _rows(connection: psycopg.Connection, sql: str, clusters: list[str]) -> list[tuple[str, ...]]:
+    end = datetime.now(tz=UTC)
+    sent = expand(sql, start=end - timedelta(hours=6), end=end, interval="1m", values=clusters)
+    return connection.execute(sent).fetchall()
+
+
+def _firing(prometheus: Prometheus) -> list[dict[str, dict[str, str]]]:
+    return [alert for alert in prometheus.api("alerts")["alerts"] if alert["state"] == "firing"]
+
+
+def _quick(path: Path, folder: Path) -> Path:
+    rules = yaml.safe_load(path.read_text())
+    for group in rules["groups"]:
+        group["interval"] = "1s"
+    copy = folder / f"{path.parent.name}-{path.name}"
+    copy.write_text(yaml.safe_dump(rules))
+    return copy
