@@ -1,0 +1,446 @@
+"""Settings: defaults, file, environment, secret files, and every fault at once."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import timedelta
+from enum import Enum
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import BaseModel, SecretStr
+from pydantic_core import PydanticUndefined
+
+from collector.config import Listen, Settings, SubjectPolicy, format_duration, format_size, load
+from collector.config.units import parse_duration, parse_listen, parse_size
+from collector.errors import ConfigError
+
+DOCS = Path(__file__).parents[2] / "docs" / "configuration.md"
+SECRET = "s3cr3t-canary"
+
+
+def written(folder: Path, document: object) -> Path:
+    path = folder / "duckwatch.yml"
+    path.write_text(document if isinstance(document, str) else yaml.safe_dump(document), encoding="utf-8")
+    return path
+
+
+def faults(path: Path | None, environ: dict[str, str] | None = None) -> dict[str, str]:
+    """The faults of a configuration that must have some; a key has one fault."""
+    with pytest.raises(ConfigError) as refusal:
+        load(path, environ or {})
+    found = {fault.key: fault.problem for fault in refusal.value.faults}
+    assert len(found) == len(refusal.value.faults)
+    assert SECRET not in str(refusal.value) + repr(refusal.value)
+    return found
+
+
+def test_nothing_has_to_be_set() -> None:
+    """No file, no environment: the defaults, all valid."""
+    collector = load(None, {}).collector
+    assert collector.listen == Listen("127.0.0.1", 9626)
+    assert collector.limits.body_bytes == 8 << 20
+    assert collector.retention.raw == timedelta(days=30)
+    assert collector.privacy.subject is SubjectPolicy.DROP
+    assert collector.database.direct_dsn is collector.database.dsn
+
+
+@pytest.mark.parametrize("document", ["", "# nothing\n", "collector:\n", "{collector: {auth: null, limits: null}}"])
+def test_an_empty_file_or_section_is_the_defaults(tmp_path: Path, document: str) -> None:
+    """Someone who comments everything out gets the defaults."""
+    assert load(written(tmp_path, document), {}) == load(None, {})
+
+
+def test_the_file_of_the_design_is_read(tmp_path: Path) -> None:
+    """Each key arrives where the program looks for it."""
+    token = tmp_path / "token"
+    token.write_text("abc\n", encoding="utf-8")
+    section = {
+        "listen": "[2001:db8::1]:80",
+        "database": {"dsn": f"postgresql://u:{SECRET}@h/d", "session_dsn": "host=h dbname=d"},
+        "journal": {"path": "/x/journal", "max_bytes": "1GiB"},
+        "auth": {"tokens": [{"token_file": str(token), "cluster": "eu1"}, {"token": "def"}]},
+        "limits": {"body_bytes": "1MiB", "inflight_bytes": 2_000_000, "events_per_second": 5, "read_timeout": "250ms"},
+        "retention": {"raw": "2y", "dead_letters": "36h"},
+        "privacy": {"subject": "hmac", "secret": SECRET},
+        "public_ips": {"10.0.0.5": "192.0.2.5", "FD00::5": "2001:DB8:0::5"},
+    }
+    settings = load(written(tmp_path, {"collector": section, "dnsbl": {"x": [1]}, "grafana": None}), {})
+    collector = settings.collector
+    assert collector.listen == Listen("2001:db8::1", 80)
+    assert not collector.listen.is_loopback
+    assert [(one.token.get_secret_value(), one.cluster) for one in collector.auth.tokens] == [
+        ("abc", "eu1"),
+        ("def", None),
+    ]
+    assert collector.database.direct_dsn.get_secret_value() == "host=h dbname=d"
+    assert collector.limits.read_timeout == timedelta(milliseconds=250)
+    assert collector.retention.raw == timedelta(days=730)
+    assert collector.public_ips == {"10.0.0.5": "192.0.2.5", "fd00::5": "2001:db8::5"}
+    assert SECRET not in repr(settings) + str(settings)
+
+
+def test_every_fault_is_named_at_once(tmp_path: Path) -> None:
+    """With its key and what would be right; none hides another, and no secret is repeated."""
+    section = {
+        "listen": "0.0.0.0:99999",
+        "databse": {"dsn": SECRET},
+        "database": {"dsn": f"postgresql://u:{SECRET}@h:%%%/", "session_dsn_file": "/nowhere"},
+        "journal": {"path": "", "max_bytes": "8MB"},
+        "auth": {"tokens": [{"token": f"{SECRET} x"}, {"cluster": 5}, {"token": "t", "cluster": ""}]},
+        "limits": {"inflight_bytes": "1MiB", "events_per_second": 0, "read_timeout": 30, "connections": "many"},
+        "retention": {"raw": "1d", "dead_letters": "2 weeks", "stats": "1d"},
+        "privacy": {"subject": "hmac"},
+        "public_ips": {"host": "192.0.2.1", "10.0.0.1": "nat"},
+    }
+    found = faults(written(tmp_path, {"collector": section, "colector": {}}), {"DUCKWATCH_COLECTOR__X": "1"})
+    assert found == {
+        "collector.listen": "must be HOST:PORT like 127.0.0.1:9626 or [::1]:9626, with a port from 0 to 65535",
+        "collector.databse": "is not a known key: did you mean database?",
+        "collector.database.dsn": "must be a PostgreSQL connection string like postgresql://user@host/database",
+        "collector.database.session_dsn_file": "cannot be read (FileNotFoundError): name a file that this user can read",
+        "collector.journal.path": "must be a path like /var/lib/duckwatch/journal",
+        "collector.journal.max_bytes": "must be a size like 512KiB, 8MiB, 8GiB, or a whole number of bytes",
+        "collector.auth.tokens.0.token": "must be 1 to 1024 printable ASCII characters without spaces",
+        "collector.auth.tokens.1.token": "must be set",
+        "collector.auth.tokens.1.cluster": "must be text (put it in quotes)",
+        "collector.auth.tokens.2.cluster": "must be a name of 1 to 255 characters without control characters",
+        "collector.limits.inflight_bytes": "must be at least body_bytes, or a large body could never be taken",
+        "collector.limits.events_per_second": "must be more than 0",
+        "collector.limits.read_timeout": "must be a duration like 250ms, 30s, 5m, 12h, 30d or 2y",
+        "collector.limits.connections": "must be a whole number",
+        "collector.retention.raw": "must be at least 3d",
+        "collector.retention.dead_letters": "must be a duration like 250ms, 30s, 5m, 12h, 30d or 2y",
+        "collector.retention.stats": "is not a known key: known here are dead_letters, raw",
+        "collector.privacy.secret": "must be set (or secret_file) when subject is hmac",
+        "collector.public_ips.host": "must be an IP address like 192.0.2.5 or 2001:db8::5",
+        "collector.public_ips.10.0.0.1": "must be an IP address like 192.0.2.5 or 2001:db8::5",
+        "colector": "is not a known key: did you mean collector?",
+    }
+
+
+@pytest.mark.parametrize("listen", ["0.0.0.0:1", "[::]:1", "192.0.2.1:1", "mail.example.com:1"])
+def test_without_tokens_only_loopback_may_listen(tmp_path: Path, listen: str) -> None:
+    """The world must not be able to write into the table."""
+    assert list(faults(written(tmp_path, {"collector": {"listen": listen}}))) == ["collector.auth"]
+    environ = {"DUCKWATCH_COLLECTOR__AUTH__TOKENS": '[{"token": "x"}]'}
+    assert not load(written(tmp_path, {"collector": {"listen": listen}}), environ).collector.listen.is_loopback
+
+
+@pytest.mark.parametrize("listen", ["127.0.0.1:1", "127.1.2.3:1", "localhost:0", "[::1]:65535"])
+def test_loopback_may_listen_without_tokens(tmp_path: Path, listen: str) -> None:
+    """So that a first try needs no set-up."""
+    assert load(written(tmp_path, {"collector": {"listen": listen}}), {}).collector.listen.is_loopback
+
+
+def test_one_token_twice_is_a_fault(tmp_path: Path) -> None:
+    """Which cluster would it decide?"""
+    tokens = [{"token": SECRET, "cluster": "a"}, {"token": SECRET, "cluster": "b"}]
+    assert faults(written(tmp_path, {"collector": {"auth": {"tokens": tokens}}})) == {
+        "collector.auth.tokens": "must not hold the same token twice"
+    }
+
+
+def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
+    """Key by key; what it does not name stays as the file has it; null unsets."""
+    section = {"journal": {"path": "/a", "max_bytes": "1MiB"}, "limits": {"events_per_second": 5}}
+    environ = {
+        "DUCKWATCH_COLLECTOR__JOURNAL__PATH": "/b",
+        "DUCKWATCH_COLLECTOR__LIMITS__EVENTS_PER_SECOND": "null",
+        "DUCKWATCH_COLLECTOR__LIMITS__CONNECTIONS": "7",
+        "DUCKWATCH_COLLECTOR__PUBLIC_IPS": '{"10.0.0.1": "192.0.2.1"}',
+        "DUCKWATCH_DNSBL__LISTEN": "not ours",
+        "DUCKWATCH_HOME": "not a setting",
+        "OTHER__COLLECTOR__X": "not ours",
+    }
+    collector = load(written(tmp_path, {"collector": section}), environ).collector
+    assert (collector.journal.path, collector.journal.max_bytes) == (Path("/b"), 1 << 20)
+    assert collector.limits.events_per_second is None
+    assert collector.limits.connections == 7
+    assert collector.public_ips == {"10.0.0.1": "192.0.2.1"}
+
+
+@pytest.mark.parametrize("value", ["", "x", "{", "[{]", "["])
+def test_lists_and_maps_in_the_environment_must_be_json(value: str) -> None:
+    """And the fault names the variable."""
+    found = faults(None, {"DUCKWATCH_COLLECTOR__AUTH__TOKENS": value})
+    assert found == {"collector.auth.tokens": "must be JSON (a list or a map) in DUCKWATCH_COLLECTOR__AUTH__TOKENS"}
+
+
+def test_unknown_keys_of_the_environment_are_faults() -> None:
+    """A typing error must not pass for a setting."""
+    environ = {"DUCKWATCH_COLLECTOR__JOURNAL__PAHT": "/x", "DUCKWATCH_COLECTOR__LISTEN": "x"}
+    assert list(faults(None, environ)) == ["collector.journal.paht", "colector"]
+
+
+@pytest.mark.parametrize(
+    ("in_file", "in_environment"),
+    [("dsn", "dsn"), ("dsn", "dsn_file"), ("dsn_file", "dsn"), ("dsn_file", "dsn_file")],
+)
+def test_a_secret_of_the_environment_takes_the_files_place(tmp_path: Path, in_file: str, in_environment: str) -> None:
+    """Whichever way either is given."""
+    values = {}
+    for where, key, host in (("file", in_file, "a"), ("environment", in_environment, "b")):
+        values[where] = f"postgresql://{host}/d"
+        if key.endswith("_file"):
+            path = tmp_path / where
+            path.write_text(values[where] + "\r\n", encoding="utf-8")
+            values[where] = str(path)
+    path = written(tmp_path, {"collector": {"database": {in_file: values["file"]}}})
+    settings = load(path, {f"DUCKWATCH_COLLECTOR__DATABASE__{in_environment.upper()}": values["environment"]})
+    assert settings.collector.database.dsn.get_secret_value() == "postgresql://b/d"
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (None, "cannot be read (FileNotFoundError): name a file that this user can read"),
+        (b"", "must name a file that holds the secret, at most 64 KiB"),
+        (b"\n", "must name a file that holds the secret, at most 64 KiB"),
+        (b"x" * 70_000, "must name a file that holds the secret, at most 64 KiB"),
+        (b"\xff\xfe", "must name a file of UTF-8 text"),
+    ],
+)
+def test_a_secret_file_that_holds_none_is_one_fault(tmp_path: Path, content: bytes | None, problem: str) -> None:
+    """Its key is named once, as it was written."""
+    path = tmp_path / "secret"
+    if content is not None:
+        path.write_bytes(content)
+    section = {
+        "privacy": {"subject": "hmac", "secret_file": str(path)},
+        "auth": {"tokens": [{"token_file": str(path)}]},
+    }
+    assert faults(written(tmp_path, {"collector": section})) == {
+        "collector.privacy.secret_file": problem,
+        "collector.auth.tokens.0.token_file": problem,
+    }
+
+
+@pytest.mark.parametrize("path", [5, "", "a\0b", ["x"], {}])
+def test_a_secret_file_must_be_a_path(tmp_path: Path, path: object) -> None:
+    """Anything else is named."""
+    found = faults(None, {"DUCKWATCH_COLLECTOR__DATABASE": json.dumps({"dsn_file": path})})
+    assert found == {"collector.database.dsn_file": "must be the path of a file"}
+
+
+def test_a_secret_and_its_file_together_are_a_fault(tmp_path: Path) -> None:
+    """Which of them counts?"""
+    section = {"database": {"dsn": "host=x", "dsn_file": "/x"}}
+    found = faults(written(tmp_path, {"collector": section}))
+    assert found == {"collector.database.dsn_file": "must not be set beside dsn"}
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (f"collector: {{a: {SECRET}", "must be valid YAML"),
+        (f"collector: *{SECRET}", "must be valid YAML"),
+        (f"collector: !{SECRET} x", "must be valid YAML"),
+        (f"collector: {SECRET}: y", "must be valid YAML"),
+        ("collector: {listen: '127.0.0.1:1', listen: '127.0.0.1:2'}", "gives a key twice"),
+        ("collector: {}\ncollector: {}", "gives a key twice"),
+        ("[" * 100_000, "must be valid YAML"),
+        ("{? {a: 1} : 2}", "must be valid YAML"),
+        ("collector: 2024-13-45", "must be valid YAML"),
+        ("- a\n- b", "must be a mapping of sections, like collector: {…}"),
+        (SECRET, "must be a mapping of sections, like collector: {…}"),
+    ],
+)
+def test_a_file_that_cannot_be_read_as_yaml_is_a_fault_that_quotes_nothing(
+    tmp_path: Path, text: str, problem: str
+) -> None:
+    """PyYAML's own message repeats the line, and the line may hold a password."""
+    path = written(tmp_path, text)
+    ((key, said),) = faults(path).items()
+    assert said == problem
+    assert key.startswith(str(path))
+
+
+def test_a_file_that_is_not_there_or_not_text_is_a_fault(tmp_path: Path) -> None:
+    """Beside the faults of the environment."""
+    found = faults(tmp_path / "none.yml", {"DUCKWATCH_COLLECTOR__LISTEN": "x"})
+    assert set(found) == {str(tmp_path / "none.yml"), "collector.listen"}
+    (tmp_path / "binary").write_bytes(b"\xff\xfe\0")
+    assert faults(tmp_path / "binary") == {str(tmp_path / "binary"): "must be UTF-8 text"}
+    assert str(tmp_path) in faults(tmp_path)
+
+
+@pytest.mark.parametrize("document", [{5: {}}, {"collector": {5: 1}}, {"collector": {"a b": 1}}, {"": 1}])
+def test_keys_that_are_no_words_are_faults_too(tmp_path: Path, document: dict[Any, Any]) -> None:
+    """What does not look like a key may be a misplaced secret."""
+    assert len(faults(written(tmp_path, document))) == 1
+
+
+@pytest.mark.parametrize("section", ["text", 5, [], [1], True])
+def test_a_section_must_be_a_mapping(tmp_path: Path, section: object) -> None:
+    """At the top and below."""
+    assert faults(written(tmp_path, {"collector": section})) == {"collector": "must be a mapping of keys"}
+    found = faults(written(tmp_path, {"collector": {"limits": section}}))
+    assert found == {"collector.limits": "must be a mapping of keys"}
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(
+                st.sampled_from(
+                    [
+                        "collector",
+                        "auth",
+                        "tokens",
+                        "token",
+                        "token_file",
+                        "limits",
+                        "journal",
+                        "path",
+                        "listen",
+                        "public_ips",
+                    ]
+                )
+                | st.text(max_size=3),
+                inner,
+                max_size=4,
+            )
+        ),
+        max_leaves=12,
+    )
+)
+def test_any_section_is_settings_or_faults(value: object) -> None:
+    """Whatever someone writes: no traceback."""
+    environ = {
+        f"DUCKWATCH_{name}": json.dumps(value) for name in ("COLLECTOR__AUTH", "COLLECTOR__LIMITS", "COLLECTOR__X")
+    }
+    for one in (environ, {"DUCKWATCH_COLLECTOR__AUTH": json.dumps(value)}):
+        try:
+            load(None, one)
+        except ConfigError as error:
+            assert error.faults  # noqa: PT017 - either end is right
+
+
+@pytest.mark.parametrize(
+    ("text", "milliseconds"),
+    [
+        ("250ms", 250),
+        ("30s", 30_000),
+        ("5m", 300_000),
+        ("12h", 43_200_000),
+        ("30d", 2_592_000_000),
+        ("2y", 63_072_000_000),
+        ("0s", 0),
+    ],
+)
+def test_durations(text: str, milliseconds: int) -> None:
+    """Each unit, and back."""
+    assert parse_duration(text) == timedelta(milliseconds=milliseconds)
+    assert parse_duration(format_duration(parse_duration(text))) == parse_duration(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "5", "s", "5 m", "1.5h", "-1s", "5M", "1d12h", "٣s", "1" * 30 + "s", "999999y", 5, None, True]
+)
+def test_what_is_no_duration(text: object) -> None:
+    """A number without its unit, above all."""
+    with pytest.raises(ValueError, match="must be a duration"):
+        parse_duration(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("0", 0), ("1000", 1000), (1000, 1000), ("8MiB", 8 << 20), ("8GiB", 8 << 30), ("1TiB", 1 << 40)]
+)
+def test_sizes(text: object, size: int) -> None:
+    """Each unit, and back."""
+    assert parse_size(text) == size
+    assert parse_size(format_size(size)) == size
+
+
+@pytest.mark.parametrize("text", ["", "8MB", "8M", "8 MiB", "1.5GiB", "-1", -1, 1.5, None, True, "٣"])
+def test_what_is_no_size(text: object) -> None:
+    """Units of a thousand would be guessed at."""
+    with pytest.raises(ValueError, match="must be a size"):
+        parse_size(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "9626",
+        ":9626",
+        "127.0.0.1",
+        "::1:80",
+        "[127.0.0.1]:80",
+        "[::1]",
+        "h:-1",
+        "h:٣",
+        "h h:1",
+        "http://h:1",
+        9626,
+        None,
+    ],
+)
+def test_what_is_no_address_to_listen_on(text: object) -> None:
+    """Host and port, both."""
+    with pytest.raises(ValueError, match="must be HOST:PORT"):
+        parse_listen(text)
+
+
+def keys_of(model: type[BaseModel], prefix: str = "") -> dict[str, str]:
+    """Every key with its default, as docs/configuration.md writes them."""
+    found = {}
+    for name, field in model.model_fields.items():
+        key = f"{prefix}{name}"
+        parts = [field.annotation, *get_args(field.annotation)]
+        inner = [part for part in parts if isinstance(part, type) and issubclass(part, BaseModel)]
+        is_list = inner and field.annotation is not inner[0]
+        if not inner or is_list:
+            found[key] = shown(field.get_default(call_default_factory=True))
+        for one in inner:
+            found |= keys_of(one, f"{key}[]." if is_list else f"{key}.")
+    return found
+
+
+def shown(value: object) -> str:  # noqa: PLR0911 - a table
+    match value:
+        case _ if value is PydanticUndefined:
+            return "required"
+        case Listen():
+            return f"`{value.host}:{value.port}`"
+        case SecretStr():
+            return f"`{value.get_secret_value()}`"
+        case timedelta():
+            return f"`{format_duration(value)}`"
+        case int() if value >= 1024:
+            return f"`{format_size(value)}`"
+        case Enum():
+            return f"`{value.value}`"
+        case tuple():
+            return f"`{list(value)}`"
+        case None:
+            return "`null`"
+        case _:
+            return f"`{value}`"
+
+
+def test_the_documentation_has_every_key_with_its_default() -> None:
+    """And no other, in the settings' order."""
+    rows = re.findall(
+        r"^\| `(collector\.[^`]+)` \| ([^|]+) \| (.*) \|$", DOCS.read_text(encoding="utf-8"), re.MULTILINE
+    )
+    assert [(key, default) for key, default, _ in rows] == list(keys_of(Settings).items())
+    secrets = {key for key, _, what in rows if what.startswith("Secret.")}
+    assert {key.rpartition(".")[2] for key in secrets} == {"dsn", "session_dsn", "token", "secret"}
+
+
+def test_the_documentations_example_is_valid(tmp_path: Path) -> None:
+    """Once its secret files exist."""
+    (example,) = re.findall(r"```yaml\n(.*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL)
+    for name, content in (("dsn", "host=x"), ("eu1", "token")):
+        (tmp_path / name).write_text(content, encoding="utf-8")
+    assert load(written(tmp_path, example.replace("/run/secrets", str(tmp_path))), {}).collector.auth.tokens
