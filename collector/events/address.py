@@ -32,6 +32,8 @@ def domain(address: str) -> str | None:
 
 def count(addresses: str) -> int:
     """The number of addresses in a comma-joined list; a comma inside double quotes separates nothing."""
+    if "," not in addresses:
+        return 0 if not addresses or addresses.isspace() else 1
     if '"' in addresses:
         addresses = _QUOTED.sub("q", addresses)
     return sum(1 for part in addresses.split(",") if part.strip())

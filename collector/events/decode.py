@@ -95,16 +95,26 @@ class _Sorter:
             if time is None or not self.oldest <= time <= self.latest:
                 self._reject_time(index, item, time)
             else:
-                self._accept(index, time, {} if is_bare else item, fields, subject)
+                self.entries.append(self._entry(index, time, {} if is_bare else item, fields, subject))
 
-    def _accept(
+    def _entry(
         self, index: int, time: int, event: dict[str, Any], fields: dict[str, Any], subject: str | None
-    ) -> None:
-        cluster = self.border.bound_cluster or _label(event.get("cluster")) or self.cluster
-        host = _label(event.get("host")) or self.host
-        context = _label(event.get("context"))
-        digest = _subject_hmac(subject, self.border.subject_key)
-        self.entries.append(Entry(index, time, cluster, host, context, fields, digest))
+    ) -> Entry:
+        host, context = event.get("host"), event.get("context")
+        return Entry(
+            index,
+            time,
+            self._cluster(event),
+            self.host if host is None else _label(host) or self.host,
+            None if context is None else _label(context),
+            fields,
+            None if subject is None else _subject_hmac(subject, self.border.subject_key),
+        )
+
+    def _cluster(self, event: dict[str, Any]) -> str:
+        if "cluster" in event and self.border.bound_cluster is None:
+            return _label(event["cluster"]) or self.cluster
+        return self.cluster
 
     def _reject_time(self, index: int, item: dict[str, Any], time: int | None) -> None:
         if time is None:
@@ -116,8 +126,7 @@ class _Sorter:
 
     def _reject(self, index: int, item: object, reason: RejectReason, error: str) -> None:
         event: dict[str, Any] = item if type(item) is dict and "entry" in item else {}
-        cluster = self.border.bound_cluster or _label(event.get("cluster")) or self.cluster
-        self.rejections.append(Rejection(index, reason, error, cluster, _kept(item)))
+        self.rejections.append(Rejection(index, reason, error, self._cluster(event), _kept(item)))
 
 
 def _label(value: object) -> str | None:
@@ -155,8 +164,8 @@ def _iso_ms(text: str) -> int | None:
         return None
 
 
-def _subject_hmac(subject: str | None, key: bytes | None) -> str | None:
-    if key is None or subject is None:
+def _subject_hmac(subject: str, key: bytes | None) -> str | None:
+    if key is None:
         return None
     text = plain_text(subject).strip()
     return hmac.digest(key, text.encode(), "sha256").hex() if text else None

@@ -34,23 +34,25 @@ def cut(text: str) -> str:
 class Fields:
     """Takes typed values out of an entry. A field of another type than its column's yields None and is left."""
 
-    __slots__ = ("rest", "texts")
+    __slots__ = ("rest",)
 
-    def __init__(self, entry: dict[str, Any], text_columns: Mapping[str, str]) -> None:
-        """Takes every text that `text_columns` (field to column) names into `texts` (by column)."""
-        self.texts: dict[str, str] = {}
-        self.rest: dict[str, Any] = {}
-        texts, rest = self.texts, self.rest
-        for key, value in entry.items():
-            if key in text_columns and type(value) is str:
-                if len(value) <= _SURELY_SHORT:
-                    if value:
-                        texts[text_columns[key]] = value
+    def __init__(self, entry: dict[str, Any]) -> None:
+        self.rest = entry.copy()
+
+    def texts(self, columns: Mapping[str, str]) -> dict[str, str]:
+        """The texts of many fields by column, as the columns hold them; `columns` is field to column."""
+        rest = self.rest
+        texts: dict[str, str] = {}
+        for key, column in columns.items():
+            value = rest.get(key)
+            if type(value) is not str:
+                continue
+            if value:
+                texts[column] = held = value if len(value) <= _SURELY_SHORT else cut(value)
+                if len(held) != len(value):
                     continue
-                held = texts[text_columns[key]] = cut(value)
-                if len(held) == len(value):
-                    continue
-            rest[key] = value
+            del rest[key]
+        return texts
 
     def whole_text(self, key: str) -> str | None:
         """The text, uncut. It is taken unless its column has to cut it; an empty one is taken and None."""
@@ -61,13 +63,10 @@ class Fields:
             del self.rest[key]
         return value or None
 
-    def text(self, *keys: str) -> str | None:
-        """The first text that is not empty, as its column holds it."""
-        for key in keys:
-            value = self.whole_text(key)
-            if value is not None:
-                return cut(value)
-        return None
+    def text(self, key: str) -> str | None:
+        """The text, as its column holds it."""
+        value = self.whole_text(key)
+        return value if value is None or len(value) <= _SURELY_SHORT else cut(value)
 
     def integer(self, key: str, largest: int = INT64_MAX) -> int | None:
         """A whole number from 0 to `largest`; a float with a whole value counts."""

@@ -88,6 +88,9 @@ BLOCKLISTS = (
 """Names of lists that replies point at, often in nothing but a link (which the pattern does not show). Source: ZoneMTA
 config/bounces.txt and the lists' own sites."""
 
+_WEAK = frozenset({Reason.POLICY, Reason.CONTENT})
+"""What a text rule may say beside a link to a list that is the real reason."""
+
 BY_ENHANCED_CODE: dict[str, tuple[Reason, str]] = {
     "1.1": (Reason.UNKNOWN_USER, "RFC 3463: bad destination mailbox address"),
     "1.2": (Reason.DNS, "RFC 3463: bad destination system address"),
@@ -165,11 +168,12 @@ BY_CATEGORY_5: dict[str, Reason] = {
 
 def reason_of(reply: str, pattern: str, enhanced_code: str | None, category: str | None) -> Reason:
     """The reason of a reply that carries no provider's own code; `pattern` is its `response_pattern`."""
-    is_permanent = reply[:1] == "5"
     known = category if category in BY_CATEGORY or category in BY_CATEGORY_5 else None
-    # A list's name tells only in a server's reply: an error of ZoneMTA's own names the domain it could not reach.
-    names_list = reply[:1] in ("4", "5") and _names_blocklist(reply)
-    return _reason(pattern[:PATTERN_CHARACTERS], enhanced_code, known, is_permanent=is_permanent, names_list=names_list)
+    reason, is_weak = _reason(pattern[:PATTERN_CHARACTERS], enhanced_code, known, is_permanent=reply[:1] == "5")
+    # A list's name tells only in a server's reply: an error of ZoneMTA's own names the domain that it could not reach.
+    if is_weak and reply[:1] in ("4", "5") and _names_blocklist(reply):
+        return Reason.REPUTATION
+    return reason
 
 
 def bounce_kind(smtp_code: int | None, reason: Reason) -> BounceKind:
@@ -191,18 +195,18 @@ def _names_blocklist(reply: str) -> bool:
 # Patterns repeat where replies do not: that is what they are for. Bounded in entries and in length.
 @lru_cache(maxsize=4096)
 def _reason(
-    pattern: str, enhanced_code: str | None, category: str | None, *, is_permanent: bool, names_list: bool
-) -> Reason:
+    pattern: str, enhanced_code: str | None, category: str | None, *, is_permanent: bool
+) -> tuple[Reason, bool]:
+    """The reason, and whether the name of a blocklist in the reply would outweigh it."""
     for rule in TEXT_RULES:
-        if names_list and rule.reason is Reason.REPUTATION:
-            return Reason.REPUTATION
         if rule.pattern.search(pattern):
-            return rule.reason
+            return rule.reason, rule.reason in _WEAK
     if enhanced_code is not None:
         detail = enhanced_code.partition(".")[2]
         row = BY_ENHANCED_CODE.get(detail) or (BY_ENHANCED_CODE_5.get(detail) if enhanced_code[0] == "5" else None)
         if row is not None:
-            return row[0]
+            return row[0], True
     if category is None:
-        return Reason.OTHER
-    return BY_CATEGORY.get(category) or (BY_CATEGORY_5.get(category, Reason.OTHER) if is_permanent else Reason.OTHER)
+        return Reason.OTHER, True
+    reason = BY_CATEGORY.get(category) or (BY_CATEGORY_5.get(category) if is_permanent else None)
+    return reason or Reason.OTHER, True
