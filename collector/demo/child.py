@@ -86,7 +86,7 @@ class Child:
             if interrupted.is_set():
                 raise StoppedError
             if asyncio.get_running_loop().time() > deadline:
-                raise DemoError(f"{self._name} was not ready within {seconds:.0f} s{self._tail()}")
+                raise self.failure(f"was not ready within {seconds:.0f} s")
             await asyncio.sleep(POLL_SECONDS)
 
     @property
@@ -98,7 +98,7 @@ class Child:
     def check(self) -> None:
         """Raises DemoError with the log's last lines when it no longer runs."""
         if self._process is not None and self._process.returncode is not None:
-            raise DemoError(f"{self._name} ended with code {self._process.returncode}{self._tail()}")
+            raise self.failure(f"ended with code {self._process.returncode}")
 
     async def stop(self, gently: Signals, seconds: float, hurry: asyncio.Event, *, firmly: Signals = SIGKILL) -> None:
         """Ends it: `gently`, then (after `seconds`, or at once when `hurry` is set) `firmly`, and at last by SIGKILL."""
@@ -118,9 +118,11 @@ class Child:
         finally:
             hurried.cancel()
 
-    def _tail(self) -> str:
+    def failure(self, what: str) -> DemoError:
+        """Returns the error that says what it did, with its log's last lines."""
         lines = self._log.read_text(errors="replace").splitlines()[-TAIL_LINES:]
-        return f"; its log ends so:\n" + "\n".join(f"  {line}" for line in lines) if lines else ""
+        tail = "; its log ends so:\n" + "\n".join(f"  {line}" for line in lines) if lines else ""
+        return DemoError(f"{self._name} {what}{tail}")
 
 
 def _end_with_parent() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import os
 import shutil
 import signal
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from random import Random
 
+SCRAPE_SECONDS = 2.0
 SETTLE_SECONDS = 60.0
 """How long the end waits for what was acknowledged to be stored."""
 
@@ -77,64 +79,72 @@ async def play(options: Options, random: Random, screen: Screen) -> None:
         service = Service(home, port, postgres.dsn)
         stack.push_async_callback(service.stop, interrupts.hurry)
         await service.start(interrupts.stop)
+        rows_before = await count_rows(postgres.dsn)
         screen.ready(_place(service, postgres, home, kept=options.data is not None))
-        traffic = Traffic(random, plan(options, now_ms()))
-        total = await _Show(service, postgres, traffic, screen).go_on(options.seconds, interrupts)
+        feed = Feed(service.url, service.token, Traffic(random, plan(options, now_ms())), now_ms)
+        show = _Show(service, postgres, feed, screen)
+        await show.go_on(options.seconds, interrupts)
+        total = await show.total(rows_before)
     screen.done(total)
 
 
 class _Show:
     """The time between ready and the end."""
 
-    def __init__(self, service: Service, postgres: Postgres, traffic: Traffic, screen: Screen) -> None:
-        self._service, self._postgres, self._screen = service, postgres, screen
-        self._feed = Feed(service.url, service.token, traffic, now_ms)
+    def __init__(self, service: Service, postgres: Postgres, feed: Feed, screen: Screen) -> None:
+        self._service, self._postgres, self._feed, self._screen = service, postgres, feed, screen
         self._figures = Figures()
+        self._began = time.monotonic()
 
-    async def go_on(self, seconds: float | None, interrupts: Interrupts) -> Sum:
+    async def go_on(self, seconds: float | None, interrupts: Interrupts) -> None:
         """Sends and shows until the time is over or the user stops it; then waits until all is stored."""
-        began, before = time.monotonic(), await count_rows(self._postgres.dsn)
-        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(5)) as session:
+        end = math.inf if seconds is None else self._began + seconds
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(SCRAPE_SECONDS)) as session:
             feeding = asyncio.ensure_future(self._feed.run(interrupts.stop))
             try:
                 while not interrupts.stop.is_set() and not feeding.done():
                     await self._look(session)
-                    left = 1.0 if seconds is None else min(1.0, began + seconds - time.monotonic())
-                    if left <= 0:
+                    await wait(interrupts.stop, min(1.0, end - time.monotonic()))
+                    if time.monotonic() >= end:
                         interrupts.stop.set()
-                    await wait(interrupts.stop, left)
                 self._screen.stopping()
                 await self._settle(session, feeding, interrupts.hurry)
             finally:
                 feeding.cancel()
-        return await self._sum(before, time.monotonic() - began)
 
-    async def _look(self, session: aiohttp.ClientSession) -> None:
+    async def _look(self, session: aiohttp.ClientSession) -> bool:
+        """Shows the present counts; False when the collector does not answer in time. Raises DemoError when a server has ended."""
         self._service.check()
         self._postgres.check()
-        with contextlib.suppress(aiohttp.ClientError, TimeoutError):
+        try:
             self._figures = await scrape(session, self._service.url)
-            self._screen.counts(self._feed.tally, self._figures)
+        except (aiohttp.ClientError, TimeoutError):
+            return False
+        self._screen.counts(self._feed.tally, self._figures)
+        return True
 
     async def _settle(
         self, session: aiohttp.ClientSession, feeding: asyncio.Future[None], hurry: asyncio.Event
     ) -> None:
-        """Returns once all answers are there and the journal is empty: what it held is committed then. Raises StoppedError."""
+        """Returns once all answers are there and the journal is empty: what it held is committed then. Raises DemoError, StoppedError."""
         deadline = time.monotonic() + SETTLE_SECONDS
         while time.monotonic() < deadline:
-            await self._look(session)
-            if feeding.done():
+            was_done = feeding.done()
+            if was_done:
                 feeding.result()
-                if not self._figures.waiting:
-                    return
+            if await self._look(session) and was_done and not self._figures.waiting:
+                return
             if hurry.is_set():
                 raise StoppedError
             await wait(hurry, 0.1)
+        raise self._service.failure(f"did not store what it acknowledged within {SETTLE_SECONDS:.0f} s")
 
-    async def _sum(self, before: int, seconds: float) -> Sum:
-        stored = await count_rows(self._postgres.dsn) - before
+    async def total(self, rows_before: int) -> Sum:
+        """Counts what became of the run, `rows_before` being what the table held when it began."""
+        stored = await count_rows(self._postgres.dsn) - rows_before
+        seconds = round(time.monotonic() - self._began, 1)
         tally = self._feed.tally
-        return Sum(tally.sent, tally.acknowledged, stored, self._figures.duplicates, round(seconds, 1))
+        return Sum(tally.sent, tally.acknowledged, stored, self._figures.duplicates, seconds)
 
 
 def plan(options: Options, now: int) -> Day:

@@ -19,6 +19,8 @@ from collector.demo.child import Child
 if TYPE_CHECKING:
     import asyncio
 
+    from collector.demo.errors import DemoError
+
 READY_SECONDS = 60.0
 STOP_SECONDS = 30.0
 
@@ -68,6 +70,11 @@ class Service:
         """Raises DemoError when it no longer runs."""
         if self._child is not None:
             self._child.check()
+
+    def failure(self, what: str) -> DemoError:
+        """Returns the error that says what it did, with its log's last lines."""
+        assert self._child is not None
+        return self._child.failure(what)
 
     async def stop(self, hurry: asyncio.Event) -> None:
         """SIGTERM: it finishes what it has taken; hurried, it is killed."""
