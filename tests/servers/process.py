@@ -35,12 +35,14 @@ def listens(port: int) -> bool:
     return False
 
 
-def wait_until(condition: Callable[[], object], what: str, seconds: float = 30, every: float = 0.05) -> None:
-    """Polls until the condition is truthy; an AssertionError that says `what` did not happen after `seconds`."""
+def wait_until(
+    condition: Callable[[], object], what: str | Callable[[], str], seconds: float = 30, every: float = 0.05
+) -> None:
+    """Polls until the condition is truthy; an AssertionError that says `what` did not happen (asked then) after `seconds`."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
-            raise AssertionError(f"not within {seconds} s: {what}")
+            raise AssertionError(f"not within {seconds} s: {what if isinstance(what, str) else what()}")
         time.sleep(every)
 
 

@@ -19,6 +19,7 @@ from tests.servers.sinks import Sinks, read_lines
 HERE = Path(__file__).parent / "zonemta"
 PLUGIN = Path(__file__).parents[2] / "collector" / "zonemta-plugin"
 EVERYWHERE = ["receiver", "sender", "main"]
+INTERFACES = ("feeder", "submission")
 
 
 @dataclass(slots=True)
@@ -120,7 +121,13 @@ class ZoneMTA:
         self._process = Process(
             "zonemta", ["node", program, f"--config={self._config}"], self._log, env=environment, cwd=self.folder
         )
-        self._process.wait_ready(self.takes_mail, seconds=60)
+        self._process.wait_ready(lambda: self.has_plugins() and self.takes_mail(), seconds=60)
+
+    def has_plugins(self) -> bool:
+        """True when every process has its plugins: the recorder has begun its file. (The master loads them last, and serves before.)"""
+        processes = {self.pid, *self.processes("sender/"), *self.processes("receiver/")}
+        recording = {int(file.name.split("-")[1]) for file in self.records.iterdir()}
+        return len(processes) == 1 + len(_zones()["zones"]) + len(INTERFACES) and processes <= recording
 
     def takes_mail(self) -> bool:
         """True when a receiver greets on both ports (the master accepts connections before it has one)."""

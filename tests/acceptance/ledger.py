@@ -1,0 +1,89 @@
+"""The table against the recorder: each entry that was seen is there once, and each row is one that was seen.
+
+The recorder stands behind our plugin and has a clock reading of its own, some microseconds later; which row is whose is told by
+the event's id and the nearest stamp. What a row must hold then comes from tests/oracle, with the row's own stamp.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tests.acceptance.world import CLUSTER, HOST
+from tests.oracle.comparison import read_rows, row_differences
+from tests.oracle.rows import event_id, expected_row
+from tests.oracle.shapes import SHAPES, shape_name
+from tests.servers.process import wait_until
+
+if TYPE_CHECKING:
+    from tests.acceptance.world import World
+
+Row = dict[str, Any]
+Record = dict[str, Any]
+
+NEAR = 2000  # ms between the plugin's stamp and the recorder's: one microtask, on a machine that may be busy
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """What matches, what the table lacks, and what nobody saw."""
+
+    pairs: list[tuple[Record, Row]]
+    missing: list[Record]
+    unseen: list[Row]
+
+    def differences(self) -> list[str]:
+        """Columns that differ from what they must hold; `received_at`, which only the collector knows, lies behind the stamp."""
+        lines = []
+        for record, row in self.pairs:
+            stamped = record | {"time_ms": row["time"]}
+            wanted = expected_row(stamped, cluster=CLUSTER, host=HOST, received_at=row["received_at"])
+            lines += row_differences(wanted, row, ())
+            if row["received_at"] < row["time"]:
+                lines.append(f"{row['event_id']} received_at lies before its stamp")
+        return lines
+
+
+def draw_up(records: list[Record], rows: list[Row]) -> Ledger:
+    """Matches the recorder's entries and the table's rows one to one."""
+    free: dict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        free[row["event_id"]].append(row)
+    pairs, missing = [], []
+    for record in records:
+        entry = record["entry"]
+        candidates = free[event_id(entry, SHAPES[shape_name(entry)])]
+        nearest = min(candidates, key=lambda row: _distance(record, row), default=None)
+        if nearest is None or _distance(record, nearest) > NEAR:
+            missing.append(record)
+            continue
+        candidates.remove(nearest)
+        pairs.append((record, nearest))
+    return Ledger(pairs, missing, [row for left in free.values() for row in left])
+
+
+def _distance(record: Record, row: Row) -> int:
+    return abs(int(record["time_ms"]) - int(row["time"]))
+
+
+def wait_for_every_entry(world: World, seconds: float) -> None:
+    """Waits until the table has every entry that the recorder has seen by now."""
+    seen = world.zonemta.recorded()
+
+    def missing() -> list[Record]:
+        return draw_up(seen, read_rows(world.dsn)).missing
+
+    def what() -> str:
+        left = missing()
+        return (
+            f"{len(left)} of {len(seen)} recorded entries are missing, the first: {left[:3]}; unsent: {world.unsent()}"
+        )
+
+    wait_until(lambda: not missing(), what, seconds, every=0.5)
+
+
+def read_ledger(world: World) -> Ledger:
+    """The ledger of now: first what was recorded, then the table."""
+    records = world.zonemta.recorded()
+    return draw_up(records, read_rows(world.dsn))

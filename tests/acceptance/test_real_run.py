@@ -1,0 +1,173 @@
+"""A real run: some hundred messages through a real ZoneMTA; the table, the metrics, the sinks and the recorder tell one story."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.acceptance.ledger import Ledger, read_ledger, wait_for_every_entry
+from tests.acceptance.mail import Letter, Load, Submitter, every_fate, everyday
+from tests.acceptance.numbers import counters, shown
+from tests.acceptance.world import CLUSTER, HOST
+from tests.oracle.comparison import key_of, read_rows
+from tests.servers.process import wait_until
+
+if TYPE_CHECKING:
+    from tests.acceptance.world import World
+
+pytestmark = [pytest.mark.servers, pytest.mark.timeout(420)]
+
+LETTERS = 250
+QUIET = 120  # s that ZoneMTA may take for its last retry and the last report of it
+ACTIONS = {
+    "queued",
+    "delivered",
+    "deferred",
+    "bounced",
+    "dropped",
+    "refused",
+    "deleted",
+    "dsn_queued",
+    "spam_checked",
+    "virus_checked",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """The run when all was quiet again."""
+
+    world: World
+    ledger: Ledger
+    rows: list[dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def run(world: World) -> Run:
+    """Sends every kind of letter, waits until ZoneMTA has nothing left to do and the collector nothing left to store."""
+    world.zonemta.api("POST", "/suppressionlist", address="suppressed@gmail.example")
+    submitter = Submitter(world.zonemta)
+    kept = submitter.send(Letter("ops@app.example", ("slow.deleted@icloud.example",), "to be deleted"))
+    queue_id = kept.rsplit(" ", 1)[1]
+    world.zonemta.api("DELETE", f"/message/{queue_id}/001")
+    submitter.send(Letter("ops@app.example", ("suppressed@gmail.example", "ok.s@gmail.example"), "to be suppressed"))
+    for letter in itertools.chain(every_fate(), itertools.islice(everyday(seed=1), LETTERS)):
+        submitter.send(letter)
+    submitter.close()
+    settle(world)
+    return Run(world, read_ledger(world), read_rows(world.dsn))
+
+
+def settle(world: World) -> None:
+    """Waits until ZoneMTA's queue, the plugin's spools and the collector's journal are empty and the table has every entry."""
+    wait_until(lambda: world.zonemta.queued() == 0, "ZoneMTA's queue is empty", QUIET, every=0.5)
+    wait_for_every_entry(world, QUIET)
+    wait_until(
+        lambda: world.collector.total("duckwatch_journal_requests") == 0, "the journal is empty", QUIET, every=0.5
+    )
+
+
+def test_every_kind_of_event_happened(run: Run) -> None:
+    """The run has every action that ZoneMTA writes, and hundreds of deliveries: what the others compare is not nothing."""
+    actions = Counter(row["action"] for row in run.rows)
+    assert set(actions) == ACTIONS
+    assert actions["delivered"] > LETTERS
+    assert {row["context"] for row, _ in run.ledger.pairs} == {"receiver", "sender", "main"}
+
+
+def test_the_table_is_what_the_recorder_saw(run: Run) -> None:
+    """Event for event and column for column: nothing missing, nothing twice, nothing made up, every column right."""
+    assert run.ledger.missing == []
+    assert run.ledger.unseen == []
+    assert "\n".join(run.ledger.differences()) == ""
+    assert len(run.rows) == len(run.ledger.pairs)
+
+
+def test_deliveries_are_what_the_sinks_accepted(run: Run) -> None:
+    """Each recipient that a sink accepted has one delivered row, with the sink's own words; and no other row is delivered."""
+    accepted: Counter[tuple[str, ...]] = Counter()
+    for answer in run.world.sinks.seen():
+        if answer["verdict"] == "accepted" and answer["to"]:
+            accepted[answer["id"], answer["seq"], answer["to"][0], f"{answer['code']} {answer['text']}"] += 1
+    delivered = Counter(
+        (row["queue_id"], row["seq"], row["recipient"], row["response"])
+        for row in run.rows
+        if row["action"] == "delivered" and row["smtp_code"] is not None
+    )
+    assert delivered == accepted
+    uploads = [answer for answer in run.world.sinks.seen() if answer["verdict"] == "accepted" and not answer["to"]]
+    uploaded = [row for row in run.rows if row["action"] == "delivered" and row["smtp_code"] is None]
+    assert {(row["queue_id"], row["seq"]) for row in uploaded} == {(a["id"], a["seq"]) for a in uploads}
+
+
+def test_failures_are_what_the_sinks_refused(run: Run) -> None:
+    """Each refusal of a sink is one deferred or bounced row of that sender, recipient and SMTP code."""
+    refused = Counter(
+        (answer["from"] or None, answer["to"][0], answer["code"])
+        for answer in run.world.sinks.seen()
+        if answer["verdict"] == "refused" and answer["to"]
+    )
+    failed = Counter(
+        (row["sender"], row["recipient"], row["smtp_code"])
+        for row in run.rows
+        if row["action"] in ("deferred", "bounced") and row["smtp_code"] is not None
+    )
+    assert failed == refused
+
+
+def test_the_counters_are_the_table(run: Run) -> None:
+    """What /metrics shows equals the rows of the table, for each metric of mail and each set of labels."""
+    page = run.world.collector.metrics()
+    assert shown(page) == counters(run.rows)
+    assert page.get("duckwatch_dead_letters_total", {}) in (
+        {},
+        dict.fromkeys(page.get("duckwatch_dead_letters_total", {}), 0),
+    )
+
+
+def test_prometheus_has_the_same_numbers(run: Run) -> None:
+    """A real Prometheus that scrapes the collector has the table's counts of each action."""
+    wanted = {(("action", action),): float(n) for action, n in Counter(row["action"] for row in run.rows).items()}
+    promql = "sum by (action) (duckwatch_mail_events_total) > 0"
+    wait_until(lambda: run.world.prometheus.query(promql) == wanted, "Prometheus has scraped the last numbers", 15)
+
+
+def test_the_plugin_has_nothing_left(run: Run) -> None:
+    """Afterwards the spools are empty, and the plugin says so itself: no bytes unsent, nothing dropped, its version known."""
+    wait_until(lambda: run.world.unsent() == [], "the plugin's spools are empty", 30)
+    where = (("cluster", CLUSTER), ("host", HOST))
+
+    def is_reported() -> bool:
+        page = run.world.collector.metrics()
+        return page["duckwatch_plugin_spool_bytes"].get(where) == 0
+
+    wait_until(is_reported, "a heartbeat reports an empty spool", 60, every=0.5)
+    page = run.world.collector.metrics()
+    assert page["duckwatch_plugin_dropped_events_total"].get(where, 0) == 0
+    assert [dict(labels)["host"] for labels in page["duckwatch_plugin_info"]] == [HOST]
+
+
+def test_sigterm_of_the_collector_loses_nothing(run: Run) -> None:
+    """The collector is stopped in the middle of mail and started again: it ends well, every entry is in the table once, and the
+    new process has counted exactly the rows that it added.
+    """
+    world = run.world
+    with Load(world.zonemta, seed=2) as load:
+        wait_until(lambda: load.sent > 20, "mail flows")
+        assert world.collector.stop() == 0
+        before = {key_of(row) for row in read_rows(world.dsn)}
+        wait_until(lambda: load.sent > 60, "mail flows while the collector is away")
+        world.collector.start()
+        wait_until(lambda: load.sent > 100, "mail flows after it came back", 60)
+    settle(world)
+    ledger = read_ledger(world)
+    assert ledger.missing == []
+    assert ledger.unseen == []
+    assert "\n".join(ledger.differences()) == ""
+    rows = read_rows(world.dsn)
+    assert len(before) < len(rows)
+    assert shown(world.collector.metrics()) == counters([row for row in rows if key_of(row) not in before])

@@ -1,0 +1,78 @@
+"""The whole way in one place: ZoneMTA with our plugin, its MongoDB, Redis and sinks; the collector; TimescaleDB; Prometheus."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tests.servers.collector import Collector
+from tests.servers.prometheus import Prometheus
+from tests.servers.redis import Redis
+from tests.servers.secantus import Secantus
+from tests.servers.sinks import Sinks
+from tests.servers.timescale import Timescale
+from tests.servers.zonemta import Options, ZoneMTA
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CLUSTER = "eu1"
+HOST = "mta1.mail.example"
+
+
+class World:
+    """Every server of a mail system that is watched. Raises `MissingServerError` where one is not installed."""
+
+    def __init__(self, folder: Path, logs: Path) -> None:
+        self.sinks = Sinks(folder, logs)
+        self.redis = Redis(logs)
+        # ZoneMTA is killed in these tests, its MongoDB is not.
+        self.mongo = Secantus(folder / "mongo", logs)
+        self.postgres = Timescale(logs)
+        self._folder, self._logs = folder, logs
+        self.spool = folder / "spool"
+        self.dsn = ""
+
+    def start(self) -> None:
+        """Starts all of it, the database first; returns when ZoneMTA takes mail."""
+        self.postgres.initialise()
+        self.postgres.start()
+        self.dsn = self.postgres.create_database()
+        self.collector = Collector(self._folder / "collector", self._logs, self.dsn)
+        self.collector.start()
+        targets = {"duckwatch": [f"127.0.0.1:{self.collector.port}"]}
+        self.prometheus = Prometheus(self._folder / "prometheus", self._logs, targets)
+        self.prometheus.start()
+        self.sinks.start()
+        self.redis.start()
+        self.mongo.start()
+        plugin = {
+            "url": f"{self.collector.url}/api/events/ingest",
+            "token": Collector.token,
+            "host": HOST,
+            "spool": str(self.spool),
+            "batchAge": 100,
+            "deadAfter": 3000,
+        }
+        options = Options(plugin=plugin)
+        mongo = self.mongo.uri("zone-mta")
+        self.zonemta = ZoneMTA(self._folder / "zonemta", self._logs, self.sinks, mongo, self.redis.port, options)
+        self.zonemta.start()
+
+    def stop(self) -> None:
+        """Ends all of it; what did not start is left out."""
+        for name in ("zonemta", "mongo", "redis", "sinks", "prometheus", "collector"):
+            server = getattr(self, name, None)
+            if server is not None:
+                server.stop()
+        self.postgres.remove()
+
+    def unsent(self) -> list[str]:
+        """The spools that still hold something to send (their processes' ids), by the plugin's own files."""
+        return [folder.name for folder in self.spool.iterdir() if _holds_events(folder)]
+
+
+def _holds_events(folder: Path) -> bool:
+    try:
+        return any(file.stat().st_size for file in folder.iterdir() if file.suffix not in (".json", ".new"))
+    except FileNotFoundError:  # claimed or removed meanwhile
+        return False
