@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from datetime import timedelta
 from enum import Enum
 from pathlib import Path
@@ -444,3 +446,23 @@ def test_the_documentations_example_is_valid(tmp_path: Path) -> None:
     for name, content in (("dsn", "host=x"), ("eu1", "token")):
         (tmp_path / name).write_text(content, encoding="utf-8")
     assert load(written(tmp_path, example.replace("/run/secrets", str(tmp_path))), {}).collector.auth.tokens
+
+
+def test_the_program_says_every_fault_and_exits_2(tmp_path: Path) -> None:
+    """As someone sees it who starts it with a wrong file: a line a fault, no traceback."""
+    path = written(
+        tmp_path, {"collector": {"listen": "x", "journal": {"max_bytes": "8MB"}, "privacy": {"secret": [SECRET]}}}
+    )
+    for command in ("serve", "check-config"):
+        ended = subprocess.run(
+            [sys.executable, "-m", "collector", "--config", path, command],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert ended.returncode == 2
+        assert ended.stdout == ""
+        keys = [line.partition(": must be ")[0] for line in ended.stderr.splitlines()]
+        assert keys == ["collector.listen", "collector.journal.max_bytes", "collector.privacy.secret"]
+        assert SECRET not in ended.stderr
