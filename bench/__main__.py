@@ -1,0 +1,72 @@
+"""`python -m bench [--quick]`: starts PostgreSQL and the collector as a user would, runs all rounds, prints one JSON object."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import platform
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from bench.database import Table
+from bench.rounds import FULL, QUICK, Bench, Size
+from collector.demo.errors import DemoError
+from collector.demo.postgres import Postgres, free_port
+from collector.demo.service import Service
+
+
+async def measure(folder: Path, size: Size) -> dict[str, Any]:
+    """Runs everything in `folder`. Raises DemoError when a server does not start."""
+    never = asyncio.Event()
+    postgres = Postgres(folder / "postgres", folder / "postgres.log")
+    service: Service | None = None
+    try:
+        await postgres.start(never)
+        service = Service(folder, free_port(), postgres.dsn)
+        await service.start(never)
+        table = Table(postgres.dsn)
+        settings = table.assert_whole()
+        figures = await Bench(service, table, folder, size).run()
+        table.close()
+        return {
+            "machine": {"cpus": os.cpu_count(), "python": platform.python_version(), "postgresql": settings},
+            "events_of_a_round": {"copy": size.hundreds, "batches_of_100": size.hundreds, "singles": size.singles},
+            **figures,
+            "collector_peak_rss_mb": round(peak_rss_bytes(service.pid) / 1e6, 1),
+        }
+    finally:
+        if service is not None:
+            await service.stop(never)
+        await postgres.stop(never)
+
+
+def peak_rss_bytes(pid: int) -> int:
+    """Returns the most memory that the process ever had resident (Linux: VmHWM)."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024
+    raise DemoError("this system does not tell a process's peak memory")
+
+
+def main() -> int:
+    """Runs from the command line."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="small rounds: to see that it runs, not for figures")
+    quick = parser.parse_args().quick
+    with tempfile.TemporaryDirectory(prefix="duckwatch-bench-") as folder:
+        Path(folder).chmod(0o711)  # root's PostgreSQL runs as another account, which has to pass here
+        try:
+            figures = asyncio.run(measure(Path(folder), QUICK if quick else FULL))
+        except DemoError as error:
+            print(f"bench: {error}", file=sys.stderr)
+            return 1
+    print(json.dumps(figures, indent=2))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

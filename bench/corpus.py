@@ -1,0 +1,69 @@
+"""What is sent: the recorded traffic of a real ZoneMTA, over and over, each time with ids and stamps of its own."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from collector.events.decode import Border, decode
+from collector.events.model import Source
+from collector.pipeline.batch import assemble
+from collector.store.copy import encode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+RECORDING = Path(__file__).parents[1] / "tests" / "fixtures" / "zonemta-log-entries.jsonl"
+ID_KEYS = ("id", "bounceId")
+
+
+def events(count: int, until_ms: int) -> list[dict[str, Any]]:
+    """Returns `count` events as the plugin writes them, the last one stamped at most `until_ms`; no identity comes twice."""
+    recorded = [json.loads(line) for line in RECORDING.read_text().splitlines()]
+    first = min(int(one["entry"]["id"][:11], 16) for one in recorded)
+    span = max(one["time_ms"] for one in recorded) - first + 1
+    cycles = -(-count // len(recorded))
+    made: list[dict[str, Any]] = []
+    for cycle in range(cycles):
+        shift = until_ms - span * (cycles - cycle) - first
+        made.extend(_shifted(one, shift) for one in recorded[: count - len(made)])
+    return made
+
+
+def _shifted(one: dict[str, Any], shift: int) -> dict[str, Any]:
+    entry = dict(one["entry"])
+    for key in ID_KEYS:
+        if key in entry:
+            entry[key] = f"{int(entry[key][:11], 16) + shift:011x}{entry[key][11:]}"
+    if "nextattempt" in entry:
+        entry["nextattempt"] += shift
+    return {"time": one["time_ms"] + shift, "context": one["context"], "entry": entry}
+
+
+def bodies(made: Sequence[dict[str, Any]], size: int) -> Iterator[bytes]:
+    """Yields the plugin's bodies of `size` events each, its report included."""
+    report = {"version": "0.1.0", "process": "5f0c9bb1d2e34a67", "spool_bytes": 0, "oldest_unsent": None, "dropped": 0}
+    for start in range(0, len(made), size):
+        body = {"cluster": "default", "host": "mta1", "plugin": report, "events": made[start : start + size]}
+        yield json.dumps(body, separators=(",", ":")).encode()
+
+
+class Rows(NamedTuple):
+    """What a set of bodies becomes: COPY text, a piece for each body, and the identity of each body's last event."""
+
+    pieces: list[bytes]
+    last_ids: list[str]
+
+
+def rows(sent: Iterable[bytes], received_at: int) -> Rows:
+    """Returns the rows of these bodies, made by the collector's own code as the store writes them."""
+    made = Rows([], [])
+    for body in sent:
+        request = decode(body, received_at=received_at, source=Source.PLUGIN, border=Border())
+        batch, repeated = assemble([request], {})
+        assert not request.rejections
+        assert not repeated
+        made.pieces.append(encode(batch.events))
+        made.last_ids.append(batch.events[-1].event_id)
+    return made

@@ -1,0 +1,171 @@
+"""The rounds of the benchmark: bare COPY, requests of a hundred events, single events, and acknowledgements at a steady rate."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+import urllib.request
+from contextlib import contextmanager
+from dataclasses import dataclass
+from statistics import median, quantiles
+from threading import Event, Thread
+from typing import TYPE_CHECKING, Any
+
+from bench import corpus, load
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from bench.database import Table
+    from collector.demo.service import Service
+
+HUNDREDS_CONNECTIONS = 8
+SINGLES_CONNECTIONS = 64
+STEADY_CONNECTIONS = 16
+STEADY_EVENTS_PER_SECOND = 1_000
+COPY_PIECE_EVENTS = 500
+"""The store's own piece."""
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How long everything is: events of a round, rounds, and seconds of each steady run."""
+
+    hundreds: int
+    singles: int
+    rounds: int
+    steady_seconds: int
+
+
+FULL = Size(hundreds=120_000, singles=40_000, rounds=5, steady_seconds=20)
+QUICK = Size(hundreds=20_000, singles=5_000, rounds=2, steady_seconds=4)
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """Prepared requests in a file, and what they become."""
+
+    file: Path
+    events: int
+    rows: corpus.Rows
+    connections: int
+
+
+class Bench:
+    """All rounds against one running collector and its table."""
+
+    def __init__(self, service: Service, table: Table, folder: Path, size: Size) -> None:
+        self._service, self._table, self._folder, self._size = service, table, folder, size
+
+    async def run(self) -> dict[str, Any]:
+        """Runs the rounds, interleaved, so that a machine that grows slower or faster does so for all of them; returns the figures."""
+        size = self._size
+        hundreds = self._prepare("hundreds", size.hundreds, 100, HUNDREDS_CONNECTIONS)
+        singles = self._prepare("singles", size.singles, 1, SINGLES_CONNECTIONS)
+        pieces = self._copy_pieces(hundreds)
+        copied, by_hundreds, by_singles, ratios = [], [], [], []
+        for _ in range(size.rounds):
+            self._table.clear()
+            copied.append(self._table.copy(pieces, hundreds.events))
+            by_hundreds.append(await self._stored_per_second(hundreds))
+            ratios.append(by_hundreds[-1] / copied[-1])
+            by_singles.append(await self._stored_per_second(singles))
+        return {
+            "copy_rows_per_second": _spread(copied),
+            "batches_of_100_events_per_second": _spread(by_hundreds),
+            "batches_of_100_to_copy": round(median(ratios), 3),
+            "singles_events_per_second": _spread(by_singles),
+            "acknowledgement_ms_at_1000_events_per_second": {
+                "singles": await self._acknowledgements(1),
+                "batches_of_10": await self._acknowledgements(10),
+            },
+        }
+
+    def _prepare(self, name: str, events: int, size: int, connections: int) -> Sending:
+        now = time.time_ns() // 1_000_000
+        bodies = list(corpus.bodies(corpus.events(events, now), size))
+        file = self._folder / name
+        file.write_bytes(load.pack([self._request(body) for body in bodies]))
+        return Sending(file, events, corpus.rows(bodies, now), connections)
+
+    def _copy_pieces(self, sending: Sending) -> list[bytes]:
+        step = COPY_PIECE_EVENTS // 100
+        pieces = sending.rows.pieces
+        return [b"".join(pieces[at : at + step]) for at in range(0, len(pieces), step)]
+
+    def _request(self, body: bytes) -> bytes:
+        head = (
+            "POST /api/events/ingest HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+            f"Authorization: Bearer {self._service.token}\r\nContent-Length: {len(body)}\r\n\r\n"
+        )
+        return head.encode() + body
+
+    async def _stored_per_second(self, sending: Sending) -> float:
+        """From the first byte sent until every row is committed."""
+        self._table.clear()
+        result = await self._send(sending)
+        ended = self._table.wait_for(sending.rows.last_ids[-sending.connections :], sending.events)
+        return float(sending.events / (ended - result["began"]))
+
+    async def _send(self, sending: Sending, *rate: str) -> dict[str, Any]:
+        port = self._service.url.rpartition(":")[2]
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "bench.load", str(sending.file), port, str(sending.connections), *rate),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            limit=1 << 26,
+        )
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert await process.stdout.readline() == b"ready\n"
+        process.stdin.write(b"go\n")
+        line = await process.stdout.readline()
+        assert await process.wait() == 0, "the load failed"
+        result: dict[str, Any] = json.loads(line)
+        assert set(result["statuses"]) == {"202"}, result["statuses"]
+        return result
+
+    async def _acknowledgements(self, size: int) -> dict[str, Any]:
+        """The times from when a request was due to its answer, while somebody scrapes the metrics each second."""
+        events = STEADY_EVENTS_PER_SECOND * self._size.steady_seconds
+        sending = self._prepare(f"steady-{size}", events, size, STEADY_CONNECTIONS)
+        self._table.clear()
+        with _scraping(self._service.url) as scrapes:
+            result = await self._send(sending, str(STEADY_EVENTS_PER_SECOND / size))
+        self._table.wait_for(sending.rows.last_ids[-sending.connections :], events)
+        milliseconds = [seconds * 1_000 for seconds in result["seconds"]]
+        cuts = quantiles(milliseconds, n=1_000, method="inclusive")
+        return {
+            "requests": len(milliseconds),
+            "p50": round(cuts[499], 2),
+            "p99": round(cuts[989], 2),
+            "p999": round(cuts[998], 2),
+            "max": round(max(milliseconds), 2),
+            "scrapes": len(scrapes),
+        }
+
+
+@contextmanager
+def _scraping(url: str) -> Iterator[list[int]]:
+    """Scrapes /metrics each second, as Prometheus would; hands out the sizes of the pages."""
+    over, pages = Event(), list[int]()
+
+    def scrape() -> None:
+        while not over.wait(1):
+            with urllib.request.urlopen(f"{url}/metrics", timeout=10) as answer:  # noqa: S310 - our own URL
+                pages.append(len(answer.read()))
+
+    thread = Thread(target=scrape)
+    thread.start()
+    try:
+        yield pages
+    finally:
+        over.set()
+        thread.join()
+
+
+def _spread(figures: Sequence[float]) -> dict[str, Any]:
+    return {"median": round(median(figures)), "rounds": [round(figure) for figure in figures]}
