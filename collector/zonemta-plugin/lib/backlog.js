@@ -34,6 +34,11 @@ function isEvent(line) {
     }
 }
 
+/** How far `segment` can be sent: to its end, or only as far as it was, when all that follows is a line without an end. */
+function endOf(segment) {
+    return segment.tornAt === segment.size ? segment.acked : segment.size;
+}
+
 function countLines(bytes) {
     let lines = 0;
     for (let at = bytes.indexOf(NEWLINE); at >= 0; at = bytes.indexOf(NEWLINE, at + 1)) {
@@ -72,7 +77,7 @@ class Backlog {
     }
 
     add(number) {
-        const segment = { number, file: path.join(this.folder, `${number}.jsonl`), size: 0, acked: 0, taken: 0, isGone: false };
+        const segment = { number, file: path.join(this.folder, `${number}.jsonl`), size: 0, acked: 0, taken: 0, tornAt: -1, isGone: false };
         this.segments.push(segment);
         return segment;
     }
@@ -86,7 +91,7 @@ class Backlog {
     }
 
     get bytesUnsent() {
-        return this.segments.reduce((sum, segment) => sum + segment.size - segment.acked, 0);
+        return this.segments.reduce((sum, segment) => sum + endOf(segment) - segment.acked, 0);
     }
 
     /** Looks at the open segment's size anew, where another process may still write it. Returns whether it has grown. */
@@ -114,6 +119,7 @@ class Backlog {
             if (batch.end === segment.acked) {
                 // A line without an end: its writer died in it, and the hook that wrote it never returned.
                 if (segment === this.last) {
+                    segment.tornAt = segment.size;
                     return null;
                 }
                 batch.end = segment.size;
@@ -128,7 +134,7 @@ class Backlog {
             this.remove(this.segments[0]);
         }
         const segment = this.segments[0];
-        return segment && segment.acked < segment.size ? segment : null;
+        return segment && segment.acked < endOf(segment) ? segment : null;
     }
 
     cut(segment, maxEvents, maxBytes, window) {
@@ -203,7 +209,7 @@ class Backlog {
     oldestUnsent(batch) {
         for (const segment of this.segments) {
             const from = batch && batch.segment === segment ? batch.end : segment.acked;
-            if (from < segment.size) {
+            if (from < endOf(segment)) {
                 const found = TIME.exec(readAt(segment.file, from, Math.min(64, segment.size - from)).toString('latin1'));
                 return found ? Number(found[1]) : null;
             }

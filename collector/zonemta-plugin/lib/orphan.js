@@ -52,15 +52,14 @@ class Orphan {
         this.backlog.dropped += events;
     }
 
+    /** What is left once `batch` (if any) is acknowledged: `{bytes, oldest}`, oldest being a stamp or null. */
     remaining(batch) {
-        const bytes = this.backlog.bytesUnsent - (batch && !batch.segment.isGone ? batch.end - batch.segment.acked : 0);
-        const oldest = this.backlog.oldestUnsent(batch);
-        // What has no stamp is a line that its writer died in.
-        return oldest === null ? { bytes: 0, oldest } : { bytes, oldest };
+        const taken = batch && !batch.segment.isGone ? batch.end - batch.segment.acked : 0;
+        return { bytes: this.backlog.bytesUnsent - taken, oldest: this.backlog.oldestUnsent(batch) };
     }
 
     get isSent() {
-        return this.backlog.oldestUnsent(null) === null;
+        return this.backlog.bytesUnsent === 0;
     }
 
     /** The collector is to be told once more of a spool when it is sent: its last word may speak of events that waited. */

@@ -101,7 +101,7 @@ class Sender {
                 return { source: sources[at], batch };
             }
         }
-        const leaving = this.orphans.list.find(orphan => this.reading(() => orphan.isFarewellDue));
+        const leaving = this.orphans.list.find(orphan => orphan.isFarewellDue);
         if (leaving) {
             return { source: leaving, batch: null };
         }
@@ -184,7 +184,7 @@ class Sender {
         if (source === this.spool) {
             this.heardAt = elapsed();
         } else {
-            source.isReported = this.reading(() => source.isSent) === true;
+            source.isReported = source.isSent;
         }
         this.failures = 0;
         this.notBefore = 0;

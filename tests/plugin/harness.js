@@ -1,0 +1,173 @@
+'use strict';
+
+// What the plugin's tests stand on: a collector whose answers are scripted, and ZoneMTA's processes as real processes.
+
+const { fork } = require('node:child_process');
+const fs = require('node:fs');
+const http = require('node:http');
+const os = require('node:os');
+const path = require('node:path');
+
+const DEADLINE_MS = 30000;
+
+const cleanups = new WeakMap();
+
+/** Runs `action` after the test, the last registered first: processes end before the folder goes that they write to. */
+function afterwards(t, action) {
+    if (!cleanups.has(t)) {
+        const actions = [];
+        cleanups.set(t, actions);
+        t.after(async () => {
+            while (actions.length) {
+                await actions.pop()();
+            }
+        });
+    }
+    cleanups.get(t).push(action);
+}
+
+function temporaryFolder(t) {
+    const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'duckwatch-plugin-'));
+    afterwards(t, () => fs.rmSync(folder, { recursive: true, force: true }));
+    return folder;
+}
+
+/** Waits until `condition()` is true; fails naming `what` after the deadline. */
+async function until(what, condition) {
+    const deadline = Date.now() + DEADLINE_MS;
+    for (;;) {
+        const found = condition();
+        if (found) {
+            return found;
+        }
+        if (Date.now() > deadline) {
+            throw new Error(`never came: ${what}`);
+        }
+        await new Promise(resolve => setTimeout(resolve, 10));
+    }
+}
+
+const accept = (request, response) => {
+    response.writeHead(202, { 'content-type': 'application/json' });
+    response.end('{"accepted":1,"rejected":[]}');
+};
+const answer = (status, headers = {}, body = '{}') => (request, response) => {
+    response.writeHead(status, { 'content-type': 'application/json', ...headers });
+    response.end(body);
+};
+
+/** A collector that answers the next requests by `script`, and every later one by `usual`. A request is taken when answered 202. */
+class Collector {
+    static async start(t, usual = accept) {
+        const collector = new Collector();
+        Object.assign(collector, { usual, script: [], requests: [], connections: 0 });
+        collector.server = http.createServer((request, response) => collector.receive(request, response));
+        collector.server.on('connection', () => (collector.connections += 1));
+        await new Promise(resolve => collector.server.listen(0, '127.0.0.1', resolve));
+        afterwards(t, () => {
+            collector.server.closeAllConnections();
+            collector.server.close();
+        });
+        return collector;
+    }
+
+    receive(request, response) {
+        const chunks = [];
+        request.on('error', () => {});
+        request.on('data', chunk => chunks.push(chunk));
+        request.on('end', () => {
+            const body = JSON.parse(Buffer.concat(chunks).toString());
+            const seen = { at: Date.now(), headers: request.headers, url: request.url, body, response };
+            this.requests.push(seen);
+            // A heartbeat's time of coming is not the script's business.
+            const act = body.events.length && this.script.length ? this.script.shift() : this.usual;
+            act(request, response, seen);
+        });
+    }
+
+    get url() {
+        return `http://127.0.0.1:${this.server.address().port}/api/events/ingest`;
+    }
+
+    get withEvents() {
+        return this.requests.filter(request => request.body.events.length);
+    }
+
+    get taken() {
+        return this.requests.filter(request => request.response.statusCode === 202 && request.response.headersSent);
+    }
+
+    get events() {
+        return this.taken.flatMap(request => request.body.events);
+    }
+
+    get ids() {
+        return this.events.map(event => event.entry.id);
+    }
+
+    has(ids) {
+        const found = new Set(this.ids);
+        return ids.every(id => found.has(id));
+    }
+}
+
+/** A process of ZoneMTA with the plugin in it. */
+class Mta {
+    static async start(t, settings, context = 'sender') {
+        const mta = new Mta();
+        Object.assign(mta, { logs: [], errors: '', waiting: new Map(), number: 0, exit: null });
+        const config = JSON.stringify({ batchAge: 20, deadAfter: 600, token: 'secret-token', ...settings });
+        mta.child = fork(path.join(__dirname, 'mta.js'), [config, context], {
+            execPath: process.env.PLUGIN_NODE || process.execPath,
+            execArgv: [],
+            stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+            env: { ...process.env, http_proxy: 'http://127.0.0.1:9', HTTP_PROXY: 'http://127.0.0.1:9' }
+        });
+        mta.child.stderr.on('data', chunk => (mta.errors += chunk));
+        mta.child.stdout.on('data', chunk => (mta.errors += chunk));
+        mta.ended = new Promise(resolve => mta.child.on('exit', (code, signal) => resolve((mta.exit = { code, signal }))));
+        afterwards(t, () => mta.exit || mta.kill());
+        await new Promise((resolve, reject) => {
+            mta.child.on('error', reject);
+            mta.child.on('message', message => mta.hear(message, resolve));
+            mta.child.on('exit', () => reject(new Error(`ended: ${mta.errors}`)));
+        });
+        return mta;
+    }
+
+    hear(message, resolve) {
+        if (message.log) {
+            this.logs.push(message.log);
+        } else if (message.ready) {
+            this.ready = message;
+            resolve();
+        } else if (this.waiting.has(message.done)) {
+            this.waiting.get(message.done)();
+        }
+    }
+
+    tell(order, rest = {}) {
+        const number = ++this.number;
+        const done = new Promise(resolve => this.waiting.set(number, resolve));
+        this.child.send({ order, number, ...rest });
+        return done;
+    }
+
+    /** Shows the hook one entry per id; resolves when every hook has returned. */
+    emit(ids, more = {}) {
+        return this.tell('emit', { entries: ids.map(id => ({ id, seq: '001', action: 'ACCEPTED', ...more })) });
+    }
+
+    async kill(signal = 'SIGKILL') {
+        this.child.kill(signal);
+        return this.ended;
+    }
+
+    said(text) {
+        return this.logs.filter(line => line.includes(text));
+    }
+}
+
+const range = (prefix, count, from = 0) => Array.from({ length: count }, (_, i) => `${prefix}${String(from + i).padStart(5, '0')}`);
+
+module.exports = { Collector, Mta, accept, afterwards, answer, range, temporaryFolder, until };

@@ -1,0 +1,54 @@
+'use strict';
+
+// Stands for a process of ZoneMTA in the tests: loads the plugin as ZoneMTA does and calls its hook when told to.
+// node mta.js SETTINGS CONTEXT; told by messages, tells by messages.
+
+const fs = require('fs');
+const path = require('path');
+const { format } = require('util');
+
+const plugin = require(path.join(__dirname, '../../collector/zonemta-plugin'));
+
+const hooks = [];
+const tell = message => process.connected && process.send(message);
+const say = level => (prefix, text, ...args) => tell({ log: `${level} ${format(text, ...args)}` });
+const app = {
+    config: JSON.parse(process.argv[2]),
+    manager: { context: process.argv[3] },
+    logger: { info: say('info'), error: say('error') },
+    addHook: (name, action) => hooks.push({ name, action })
+};
+
+function see(entry) {
+    let nexts = 0;
+    hooks[0].action(entry, () => (nexts += 1));
+    if (nexts !== 1) {
+        throw new Error(`next was called ${nexts} times`);
+    }
+}
+
+// Entries as fast as they come, each written down once the hook has returned.
+function storm(file) {
+    const recorder = fs.openSync(file, 'a');
+    let n = 0;
+    setInterval(() => {
+        for (let i = 0; i < 20; i += 1) {
+            const id = `${process.pid}-${n++}`;
+            see({ id, seq: '001', action: 'ACCEPTED', response: '250 ok '.repeat(1 + (n % 40)) });
+            fs.writeSync(recorder, `${id}\n`);
+        }
+    }, 1);
+}
+
+const orders = {
+    emit: ({ entries }) => entries.forEach(see),
+    storm: ({ file }) => storm(file),
+    leave: () => process.disconnect(),
+    exit: () => process.exit(0)
+};
+
+process.on('message', message => {
+    orders[message.order](message);
+    tell({ done: message.number });
+});
+plugin.init(app, () => tell({ ready: true, title: plugin.title, hooks: hooks.map(hook => hook.name) }));
