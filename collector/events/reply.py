@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-HEAD = re.compile(r"([2-5][0-9]{2})(?:\Z|(?=[ -]))(?:[ -]+([245]\.[0-9]{1,3}\.[0-9]{1,3})(?![0-9]|\.[0-9]))?")
-"""A code followed by a space, `-` or the end, and the enhanced code behind it. Only at the start (`match`)."""
+HEAD = re.compile(r"([2-5][0-9]{2})(?:\Z|(?=[ -]))(?:[ -]+#?([245]\.[0-9]{1,3}\.[0-9]{1,3})(?![0-9]|\.[0-9]))?")
+"""A code followed by a space, `-` or the end, and the enhanced code behind it (Cisco writes `#` before it). For `match`."""
 
 
 def codes(reply: str) -> tuple[int | None, str | None]:

@@ -1,0 +1,169 @@
+"""What holds for any input whatsoever: the border answers or refuses, and every entry is a row."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from collector.errors import RequestError
+from collector.events.address import count, domain
+from collector.events.model import Entry, MailEvent, Request, Source
+from collector.events.pattern import response_pattern
+from collector.events.reply import HEAD
+from tests.unit.events.entries import ACCEPTED, NOW, QUEUED, read, row
+from tests.unit.events.test_zonemta_rows import FIELDS, check
+
+if TYPE_CHECKING:
+    import random
+
+ANY = settings(deadline=None, max_examples=60)
+"""No time is asserted: a busy machine is no fault."""
+
+SCALARS = (
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.text(alphabet='\0\ud800\udfff\\"a\u00e9')
+)
+JSON = st.recursive(SCALARS, lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.sampled_from(["subject", "Subject"]), inner), max_leaves=10)  # fmt: skip
+WORDS = ["QUEUED", "ACCEPTED", "DEFERRED", "REJECTED", "DROP", "NOQUEUE", "DELETED", "QUEUE_BOUNCE", "SPAMCHECK", "X"]
+REPLY = st.from_regex(r"[2-5][0-9][0-9][ -][245]\.[0-9]\.[0-9]{1,3} [a-z0-9.:@<>\[\]/#=()-]*( [a-z0-9.:@<>]+)*", fullmatch=True)  # fmt: skip
+MX = st.sampled_from(
+    ["aspmx.l.google.com", "x.mail.protection.outlook.com", "mta5.am0.yahoodns.net", "smtp-in.orange.fr"]
+)
+FIELD_VALUES = {"action": st.sampled_from(WORDS), "response": REPLY | SCALARS, "mx": MX | SCALARS}
+ENTRIES = st.fixed_dictionaries(
+    {"action": st.sampled_from(WORDS)},
+    optional={key: FIELD_VALUES.get(key, JSON) for key in [*FIELDS, "subject", "other", "created"] if key != "action"},
+)
+PLAIN_SCALARS = st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False, allow_infinity=False) | st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))  # fmt: skip
+PLAIN = st.recursive(PLAIN_SCALARS, lambda inner: st.lists(inner) | st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), inner), max_leaves=10)  # fmt: skip
+
+
+def keys_of(value: Any) -> set[str]:
+    """Every key of a JSON value, at every depth, in lower case."""
+    if isinstance(value, dict):
+        return {key.lower() for key in value} | {key for item in value.values() for key in keys_of(item)}
+    if isinstance(value, list):
+        return {key for item in value for key in keys_of(item)}
+    return set()
+
+
+def texts_of(value: Any) -> list[str]:
+    """Every text of a JSON value, keys too."""
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, dict):
+        value = [*value, *value.values()]
+    return [text for item in value for text in texts_of(item)] if isinstance(value, list | tuple) else []
+
+
+def promises(request: Request) -> None:
+    """What the journal and the store rely on."""
+    packed = msgspec.msgpack.encode(request)
+    assert msgspec.msgpack.decode(packed, type=Request) == request
+    assert not [text for text in texts_of(msgspec.to_builtins(request)) if "\0" in text]
+    for entry in request.entries:
+        assert "subject" not in keys_of(entry.fields)
+        event = row(entry.fields, time=entry.time, cluster=entry.cluster, host=entry.host)
+        check(event)
+        assert "subject" not in keys_of(json.loads(event.raw or "{}"))
+    for rejection in request.rejections:
+        assert len(rejection.raw.encode()) <= 65536
+
+
+@ANY
+@given(st.binary())
+def test_any_bytes_are_read_or_refused(body: bytes) -> None:
+    """Nothing but the two answers of the error tree."""
+    with contextlib.suppress(RequestError):
+        promises(read(body))
+
+
+@ANY
+@given(JSON)
+def test_any_json_is_read_or_refused(value: Any) -> None:
+    """Also JSON as Python alone spells it: NaN, surrogates, endless integers."""
+    with contextlib.suppress(RequestError):
+        promises(read(json.dumps(value).encode()))
+
+
+@ANY
+@given(st.lists(st.one_of(ENTRIES, st.fixed_dictionaries({"entry": ENTRIES}, optional={"time": st.just(NOW) | SCALARS, "cluster": SCALARS, "host": JSON, "context": JSON}))), st.dictionaries(st.sampled_from(["cluster", "host", "plugin"]), JSON))  # fmt: skip
+def test_any_events_are_entries_or_rejections(items: list[Any], envelope: dict[str, Any]) -> None:
+    """Each item is answered for, in its place, once."""
+    try:
+        request = read({**envelope, "events": items})
+    except RequestError:
+        return
+    promises(request)
+    places = [entry.index for entry in request.entries] + [rejection.index for rejection in request.rejections]
+    assert sorted(places) == list(range(len(items)))
+
+
+@ANY
+@given(st.lists(st.binary() | st.just(json.dumps({"time": NOW, "entry": ACCEPTED}).encode())))
+def test_any_lines_are_read_or_refused(lines: list[bytes]) -> None:
+    """NDJSON whose lines are anything."""
+    with contextlib.suppress(RequestError):
+        promises(read(b"\n".join(lines)))
+
+
+@ANY
+@given(st.dictionaries(st.sampled_from([*FIELDS, "other"]), PLAIN), st.sampled_from(WORDS))
+def test_any_entry_is_a_row(fields: dict[str, Any], word: str) -> None:
+    """Arbitrary JSON in every field: a row of the right types that keeps its promises."""
+    event = row({**fields, "action": word})
+    check(event)
+    assert event == row({**fields, "action": word})
+
+
+@ANY
+@given(ENTRIES, st.randoms())
+def test_the_same_entry_is_the_same_row_whatever_the_order_of_its_keys(
+    fields: dict[str, Any], shuffle: random.Random
+) -> None:
+    """A retried request, by another encoder, is no second event."""
+    body = {"time": NOW, "entry": fields}
+    keys = list(fields)
+    shuffle.shuffle(keys)
+    first = read([body]).entries
+    second = read([{"time": NOW, "entry": {key: fields[key] for key in keys}}]).entries
+    assert [identity(entry) for entry in first] == [identity(entry) for entry in second]
+
+
+def identity(entry: Entry) -> tuple[str, str, int]:
+    event: MailEvent = row(entry.fields, time=entry.time, cluster=entry.cluster)
+    return event.cluster, event.event_id, event.time
+
+
+@ANY
+@given(st.text() | REPLY)
+def test_a_pattern_is_bounded_and_shows_no_long_number(reply: str) -> None:
+    """Behind the head no run of digits is left, and white space is single."""
+    pattern = response_pattern(reply)
+    head = HEAD.match(pattern)
+    rest = pattern[head.end() if head else 0 :]
+    assert not any(character in "0123456789" for character in rest)
+    assert len(pattern) <= 2 * len(reply) + 10
+    assert "  " not in pattern
+    assert "\n" not in pattern
+
+
+@ANY
+@given(st.text(alphabet='a,"\\ @<>.\u00e9'))
+def test_addresses_are_counted_and_domains_found_in_anything(text: str) -> None:
+    """No text raises; a list has no more addresses than commas allow."""
+    assert 0 <= count(text) <= text.count(",") + 1
+    found = domain(text)
+    assert found is None or (found == found.lower() and found != "" and "@" not in found)
+
+
+def test_the_journals_encoding_gives_the_same_row() -> None:
+    """A row made at once and one made after a restart are equal."""
+    request = read([{"time": NOW, "entry": entry} for entry in (ACCEPTED, QUEUED)])
+    again = msgspec.msgpack.decode(msgspec.msgpack.encode(request), type=Request)
+    assert again.source is Source.PLUGIN
+    assert [row(entry.fields) for entry in again.entries] == [row(entry.fields) for entry in request.entries]
