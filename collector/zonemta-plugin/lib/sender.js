@@ -2,7 +2,7 @@
 
 // Sends the spools, one request at a time: own and claimed ones by turns, each in its own order, at the collector's pace.
 
-const { readAnswer, VERDICTS } = require('./answer');
+const { readAnswer, waitAfter, VERDICTS } = require('./answer');
 const { elapsed } = require('./clock');
 const { guard } = require('./log');
 const { writeBody } = require('./report');
@@ -10,10 +10,6 @@ const { writeBody } = require('./report');
 const HEARTBEAT_MS = 30000;
 // Housekeeping comes every few seconds; a heartbeat that would be late at the next is sent now.
 const HEARTBEAT_SLACK_MS = 2500;
-// Others judge by these reports whether something older is still to come, so tries are at most 30 s apart.
-const FIRST_WAIT_MS = 500;
-const MOST_WAIT_MS = 30000;
-const LEAST_WAIT_MS = 1000;
 const RELAPSE_MS = 60000;
 
 class Sender {
@@ -249,13 +245,8 @@ class Sender {
 
     later(parcel, answer) {
         this.release(parcel);
-        const most = Math.min(MOST_WAIT_MS, FIRST_WAIT_MS * 2 ** Math.min(this.failures, 10));
+        this.notBefore = elapsed() + waitAfter(answer, this.failures, Math.random());
         this.failures += 1;
-        const wait =
-            answer.wait === null
-                ? most * (0.5 + Math.random() / 2)
-                : Math.max(answer.wait, LEAST_WAIT_MS) + Math.random() * LEAST_WAIT_MS;
-        this.notBefore = elapsed() + wait;
         this.complain(answer);
         // A server that does not read what it finds too large cuts the connection instead of answering 413.
         if (parcel.batch && parcel.batch.lines.length > 1 && ['ECONNRESET', 'EPIPE'].includes(answer.kind)) {
