@@ -108,6 +108,7 @@ class RejectReason(StrEnum):
     TIME_AHEAD = "time_ahead"
     TIME_TOO_OLD = "time_too_old"
     BAD_ROW = "bad_row"
+    UNREAD = "unread"
 
 
 class MailEvent(msgspec.Struct, frozen=True, gc=False):

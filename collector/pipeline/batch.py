@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from collector.events.batch import Batch, DeadLetter, SeenReport, identity
+from collector.events.model import Rejection, RejectReason
 from collector.events.sources import zonemta
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from collector.events.batch import Identity
-    from collector.events.model import MailEvent, Rejection, Request, Source
+    from collector.events.model import Entry, MailEvent, Request, Source
+
+log = logging.getLogger(__name__)
+
+KEPT_CHARACTERS = 65536
+"""A dead letter keeps this much of its event."""
 
 
 def assemble(requests: Iterable[Request], public_ips: Mapping[str, str]) -> tuple[Batch, Counter[Source]]:
@@ -23,7 +32,13 @@ def assemble(requests: Iterable[Request], public_ips: Mapping[str, str]) -> tupl
     for request in requests:
         received_at, source = request.received_at, request.source
         for entry in request.entries:
-            event = zonemta.mail_event(entry, source=source, received_at=received_at, public_ips=public_ips)
+            try:
+                event = zonemta.mail_event(entry, source=source, received_at=received_at, public_ips=public_ips)
+            except Exception:
+                # It promises not to raise. If it breaks that, one event must not hold the others back.
+                log.exception("an event could not be read")
+                batch.letters.append(letter(request, rejection_of(entry)))
+                continue
             if rows.setdefault(identity(event), event) is not event:
                 repeated[source] += 1
         batch.letters.extend(letter(request, rejection) for rejection in request.rejections)
@@ -31,6 +46,13 @@ def assemble(requests: Iterable[Request], public_ips: Mapping[str, str]) -> tupl
             batch.reports.append(SeenReport(request.report, received_at))
     batch.events.extend(rows.values())
     return batch, repeated
+
+
+def rejection_of(entry: Entry) -> Rejection:
+    """Returns what sets an entry aside that our own reading failed on."""
+    event = {"time": entry.time, "context": entry.context, "host": entry.host, "entry": entry.fields}
+    raw = msgspec.json.encode(event).decode()[:KEPT_CHARACTERS]
+    return Rejection(entry.index, RejectReason.UNREAD, "the collector failed on it", entry.cluster, raw)
 
 
 def letter(request: Request, rejection: Rejection) -> DeadLetter:

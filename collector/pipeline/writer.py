@@ -7,21 +7,24 @@ import logging
 import random
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias, TypeVar
 
 import msgspec
 
 from collector.errors import BadRowError, StoreUnavailableError
 from collector.events.batch import Batch, DeadLetter
 from collector.events.model import RejectReason
-from collector.pipeline.batch import assemble
+from collector.pipeline.batch import KEPT_CHARACTERS, assemble
 
 if TYPE_CHECKING:
+    from collections import Counter
     from collections.abc import Callable, Mapping, Sequence
+    from concurrent.futures import Executor
 
     from collector.events.batch import Written
-    from collector.events.model import MailEvent, Request
+    from collector.events.model import MailEvent, Request, Source
     from collector.metrics import Metrics
 
 log = logging.getLogger(__name__)
@@ -31,7 +34,6 @@ T = TypeVar("T")
 BATCH_EVENTS = 5000
 IDLE_SECONDS = 0.25
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.1, 10.0
-LETTER_CHARACTERS = 65536
 
 
 class Backlog(Protocol):
@@ -56,10 +58,8 @@ class Store(Protocol):
         """Breaks off a write under way in another thread, which then raises `StoreUnavailableError`."""
 
 
-class Listener(Protocol):
-    """Who is told what was committed. Must not raise; runs in the writer's thread, so must be quick."""
-
-    def __call__(self, written: Written) -> None: ...
+Listener: TypeAlias = "Callable[[Written], None]"
+"""Who is told what was committed. Runs in the writer's thread, so must be quick; what it raises is logged and forgotten."""
 
 
 class WriterState(StrEnum):
@@ -75,8 +75,14 @@ class _StoppingError(Exception):
     """The writer is asked to stop while the database is away: what is unwritten stays in the journal."""
 
 
+class _Assembled(NamedTuple):
+    batch: Batch
+    repeated: Counter[Source]
+    last_id: int
+
+
 class Writer:
-    """One thread that writes. Nothing leaves the journal before its commit is known; a bad row never holds the others back.
+    """Two threads: one assembles, one writes. Nothing leaves the journal before its commit is known; a bad row never holds the others back.
 
     `prepare` is repeated until the database is there (it raises `StoreUnavailableError`); only then is anything written.
     """
@@ -114,24 +120,33 @@ class Writer:
     def _run(self) -> None:
         try:
             self._insist_on(self._prepare)
-            while True:
-                taken = self._backlog.take(max_events=BATCH_EVENTS, wait_seconds=IDLE_SECONDS)
-                if taken:
-                    self._write(taken)
-                elif self._stop.is_set():
-                    break
+            with ThreadPoolExecutor(1, "assembler") as assembler:
+                self._write_all(assembler)
         except _StoppingError:
             log.info("stopped with requests in the journal")
         finally:
             self.state = WriterState.STOPPED
 
-    def _write(self, taken: list[tuple[int, Request]]) -> None:
+    def _write_all(self, assembler: Executor) -> None:
+        """Writes until told to stop and nothing is left. The next batch is assembled while the database takes this one."""
+        coming = assembler.submit(self._next)
+        while (batch := coming.result()) is not None:
+            coming = assembler.submit(self._next)
+            self._write(batch)
+
+    def _next(self) -> _Assembled | None:
+        while not (taken := self._backlog.take(max_events=BATCH_EVENTS, wait_seconds=IDLE_SECONDS)):
+            if self._stop.is_set():
+                return None
         batch, repeated = assemble((request for _, request in taken), self._public_ips)
-        if len(batch):
-            self._settle(batch)
-        for source, count in repeated.items():
+        return _Assembled(batch, repeated, taken[-1][0])
+
+    def _write(self, assembled: _Assembled) -> None:
+        if len(assembled.batch):
+            self._settle(assembled.batch)
+        for source, count in assembled.repeated.items():
             self._metrics.ingest_duplicates.labels(source).inc(count)
-        self._backlog.done(taken[-1][0])
+        self._backlog.done(assembled.last_id)
 
     def _settle(self, batch: Batch) -> None:
         """Writes the batch; splits it down to the row that the database refuses, and sets that one aside."""
@@ -146,7 +161,10 @@ class Writer:
                 self._quarantine(batch, error)
             return
         for listener in self._listeners:
-            listener(written)
+            try:
+                listener(written)
+            except Exception:
+                log.exception("a listener failed: the metrics miss a commit")
 
     def _timed_write(self, batch: Batch) -> Written:
         began = time.monotonic()
@@ -170,11 +188,13 @@ class Writer:
         while True:
             try:
                 result = attempt()
-            except StoreUnavailableError as error:
-                self._metrics.store_errors.labels(error.kind).inc()
-                if self.trouble != error.kind:
-                    log.warning("the database does not take writes", extra={"fields": {"kind": error.kind}})
-                self.state, self.trouble = WriterState.WAITING, error.kind
+            except BadRowError:
+                raise
+            except Exception as error:
+                # A fault of ours must not end the thread: the journal would fill unseen. It is repeated and shows as trouble.
+                if not isinstance(error, StoreUnavailableError):
+                    log.exception("a write failed within the collector")
+                self._trouble(error.kind if isinstance(error, StoreUnavailableError) else "internal")
                 if self._stop.wait(random.uniform(0, pause)):  # noqa: S311  # jitter, not a secret
                     raise _StoppingError from error
                 pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
@@ -183,6 +203,12 @@ class Writer:
                     log.warning("the database takes writes again")
                 self.state, self.trouble = WriterState.WRITING, None
                 return result
+
+    def _trouble(self, kind: str) -> None:
+        self._metrics.store_errors.labels(kind).inc()
+        if self.trouble != kind:
+            log.warning("the database does not take writes", extra={"fields": {"kind": kind}})
+        self.state, self.trouble = WriterState.WAITING, kind
 
 
 def letter_of_row(event: MailEvent, sqlstate: str) -> DeadLetter:
@@ -195,5 +221,5 @@ def letter_of_row(event: MailEvent, sqlstate: str) -> DeadLetter:
         source=event.source,
         reason=RejectReason.BAD_ROW,
         error=f"the database refuses the row: SQLSTATE {sqlstate}",
-        raw=msgspec.json.encode(event).decode()[:LETTER_CHARACTERS],
+        raw=msgspec.json.encode(event).decode()[:KEPT_CHARACTERS],
     )

@@ -1,0 +1,203 @@
+"""The writer between a real journal and a real database: order, quarantine, outages, and what is counted."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+import pytest
+
+from collector.errors import StoreUnavailableError
+from collector.events.model import Entry, MailEvent, PluginReport, Rejection, RejectReason, Request, Source
+from collector.events.sources import zonemta
+from collector.journal import Journal
+from collector.metrics import Metrics
+from collector.metrics.mail import MailMetrics
+from collector.pipeline import Writer, WriterState
+from collector.store import PostgresStore
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from collector.events.batch import Batch, Written
+
+NOW = int(time.time() * 1000)
+POISON = "poison"
+
+
+def request(n: int, *, to: str = "a@b.example", events: int = 5) -> Request:
+    """A request of some events that name it."""
+    entries = [
+        Entry(
+            k,
+            NOW + n,
+            "eu1",
+            "mta1",
+            "receiver",
+            {"id": f"q{n}x{k}", "action": "QUEUED", "from": "s@x.example", "to": to},
+        )
+        for k in range(events)
+    ]
+    return Request(f"r{n}", NOW, Source.PLUGIN, entries, [])
+
+
+class House:
+    """A journal, a store and a writer as `app` joins them, on one database."""
+
+    def __init__(self, dsn: str, path: Path, store: PostgresStore | None = None) -> None:
+        self.dsn = dsn
+        self.metrics = Metrics()
+        self.journal = Journal(path / "journal", 1 << 30)
+        self.store = store or PostgresStore(dsn, dsn)
+        self.writer = Writer(
+            self.journal,
+            self.store,
+            prepare=self.store.prepare,
+            listeners=[MailMetrics(self.metrics, now=time.time)],
+            public_ips={},
+            metrics=self.metrics,
+        )
+
+    def finish(self) -> None:
+        """Stops as SIGTERM does."""
+        self.writer.stop(30)
+        self.journal.close()
+        self.store.close()
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        """Reads past the store."""
+        with psycopg.connect(self.dsn) as connection:
+            return connection.execute(sql.encode()).fetchall()
+
+    def total(self, name: str, **labels: str) -> float:
+        """A counter's value over all labels that match."""
+        return sum(
+            sample.value
+            for metric in self.metrics.registry.collect()
+            for sample in metric.samples
+            if sample.name == name and labels.items() <= sample.labels.items()
+        )
+
+
+@pytest.fixture
+def house(any_dsn: str, tmp_path: Path) -> Iterator[House]:
+    """Not yet started."""
+    made = House(any_dsn, tmp_path)
+    yield made
+    if made.writer.state is not WriterState.STOPPED:
+        made.finish()
+
+
+async def test_all_that_is_acknowledged_is_stored_and_counted_once(house: House) -> None:
+    """A stop writes what the journal holds; counters equal rows; a repeated request is a duplicate."""
+    house.writer.start()
+    await asyncio.gather(*(house.journal.append(request(n)) for n in range(200)), house.journal.append(request(7)))
+    house.finish()
+    assert house.rows("SELECT count(*), count(DISTINCT event_id) FROM mail_events") == [(1000, 1000)]
+    assert house.total("duckwatch_mail_events_total", action="queued") == 1000
+    assert house.total("duckwatch_ingest_duplicates_total") == 5
+    assert house.total("duckwatch_event_commit_delay_seconds_count") == 1000
+
+
+async def test_a_poison_row_goes_to_the_dead_letters_and_nothing_else_does(house: House) -> None:
+    """The database refuses one row of hundreds: that one is set aside with its SQLSTATE, once, also when it comes again."""
+    house.writer.start()
+    await house.journal.append(request(0))
+    while house.writer.state is not WriterState.WRITING:  # noqa: ASYNC110  # the schema must be there
+        await asyncio.sleep(0.01)
+    with psycopg.connect(house.dsn) as connection:
+        connection.execute("ALTER TABLE mail_events ADD CHECK (recipient <> 'poison@b.example')")
+    await asyncio.gather(*(house.journal.append(request(n)) for n in range(1, 100)))
+    await house.journal.append(request(100, to="poison@b.example", events=1))
+    await asyncio.gather(*(house.journal.append(request(n)) for n in range(101, 200)))
+    await house.journal.append(request(100, to="poison@b.example", events=1))
+    house.finish()
+    assert house.rows("SELECT count(*) FROM mail_events") == [(199 * 5,)]
+    ((reason, error, raw),) = house.rows("SELECT reason, error, raw FROM dead_letters")
+    assert reason == RejectReason.BAD_ROW
+    assert "23514" in error
+    assert "q100x0" in raw
+    assert house.total("duckwatch_mail_events_total") == 199 * 5
+    assert house.total("duckwatch_store_errors_total", kind="bad_row") > 0
+
+
+async def test_rejections_and_reports_go_the_same_way(house: House) -> None:
+    """A request of nothing but a rejection and a report reaches its tables."""
+    rejection = Rejection(3, RejectReason.NO_TIME, "no time", "eu1", "{}")
+    house.writer.start()
+    report = PluginReport("eu1", "mta1", "p1", "0.1.0", 10, None, 0)
+    await house.journal.append(Request("r", NOW, Source.PLUGIN, [], [rejection], report))
+    house.finish()
+    assert house.rows("SELECT letter_id FROM dead_letters") == [("r:3",)]
+    assert house.rows("SELECT host, process, spool_bytes FROM plugin_reports") == [("mta1", "p1", 10)]
+    assert house.total("duckwatch_dead_letters_total", reason="no_time") == 1
+
+
+class Flaky(PostgresStore):
+    """Fails before, during (the reply to COMMIT is lost) and not at all, in turn."""
+
+    calls = 0
+
+    def write(self, batch: Batch) -> Written:
+        self.calls += 1
+        if self.calls % 3 == 1:
+            raise StoreUnavailableError("connection", "before")
+        if self.calls % 3 == 2:
+            super().write(batch)
+            raise StoreUnavailableError("connection", "after")
+        return super().write(batch)
+
+
+async def test_a_store_that_comes_and_goes_loses_and_doubles_nothing(any_dsn: str, tmp_path: Path) -> None:
+    """Each batch is repeated until it is known to be in: all rows once, in spite of writes whose success nobody heard of."""
+    house = House(any_dsn, tmp_path, Flaky(any_dsn, any_dsn))
+    house.writer.start()
+    for n in range(30):
+        await house.journal.append(request(n))
+    while house.journal.state.requests:  # noqa: ASYNC110  # nothing else tells
+        await asyncio.sleep(0.01)
+    house.finish()
+    assert house.rows("SELECT count(*), count(DISTINCT event_id) FROM mail_events") == [(150, 150)]
+    assert house.total("duckwatch_store_errors_total", kind="connection") > 0
+    assert house.total("duckwatch_store_errors_total", kind="internal") == 0
+
+
+async def test_an_event_that_our_own_reading_fails_on_is_set_aside(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fault of ours costs that event its row, not its content, and holds nothing back."""
+    reading = zonemta.mail_event
+
+    def fail_on_one(entry: Entry, **rest: Any) -> MailEvent:
+        if entry.fields["id"] == "q3x1":
+            raise ZeroDivisionError
+        return reading(entry, **rest)
+
+    monkeypatch.setattr(zonemta, "mail_event", fail_on_one)
+    house.writer.start()
+    for n in range(6):
+        await house.journal.append(request(n))
+    house.finish()
+    assert house.rows("SELECT count(*) FROM mail_events") == [(29,)]
+    ((reason, raw),) = house.rows("SELECT reason, raw FROM dead_letters")
+    assert reason == RejectReason.UNREAD
+    assert "q3x1" in raw
+
+
+async def test_a_stop_while_the_database_is_away_leaves_all_in_the_journal(
+    tmp_path: Path, any_dsn: str, unused_tcp_port: int
+) -> None:
+    """The writer ends at once; the next start writes it."""
+    away = House(f"postgresql://nobody@127.0.0.1:{unused_tcp_port}/none", tmp_path)
+    away.writer.start()
+    await away.journal.append(request(1))
+    away.finish()
+    house = House(any_dsn, tmp_path)
+    house.writer.start()
+    while house.journal.state.requests:  # noqa: ASYNC110  # nothing else tells
+        await asyncio.sleep(0.01)
+    house.finish()
+    assert house.rows("SELECT count(*) FROM mail_events") == [(5,)]
