@@ -85,14 +85,14 @@ Ctrl-C stops it.
         if self._redraws:
             self._out.write(f"\r{line:<{self._width}}")
             self._out.flush()
-            self._width = len(line)
+            self._width = max(self._width, len(line))
         else:
             self._line(line)
 
     def stopping(self) -> None:
         """Says that the end has begun."""
         if not self._as_json:
-            self._line(("\n" if self._redraws else "") + "stopping (Ctrl-C once more: at once) …")
+            self._line("stopping (Ctrl-C once more: at once) …")
 
     def done(self, total: Sum) -> None:
         """Says what became of it."""
@@ -105,5 +105,7 @@ Ctrl-C stops it.
             )
 
     def _line(self, text: str) -> None:
-        self._out.write(text + "\n")
+        # The line that is redrawn stays as it is at last, and the next one begins below it.
+        self._out.write(("\n" if self._width else "") + text + "\n")
+        self._width = 0
         self._out.flush()
