@@ -7,8 +7,12 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 HERE = Path(__file__).parent
 FILES = sorted(path.name for path in HERE.glob("*.test.js"))
@@ -29,14 +33,30 @@ def _node() -> str:
     return node
 
 
+@pytest.fixture(scope="module")
+def runs() -> Iterator[dict[str, subprocess.Popen[str]]]:
+    """Every file's run, all started at once: they mostly wait for processes and retries."""
+    node = _node()
+    started = {
+        file: subprocess.Popen(
+            [node, "--test", file], cwd=HERE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        for file in FILES
+    }
+    try:
+        yield started
+    finally:
+        for run in started.values():
+            run.terminate()
+            run.communicate()
+
+
 @pytest.mark.parametrize("file", FILES)
-def test_the_plugin_behaves(file: str) -> None:
+def test_the_plugin_behaves(runs: dict[str, subprocess.Popen[str]], file: str) -> None:
     """Every test of the file passes under Node; a failure shows Node's own report of it."""
-    run = subprocess.run([_node(), "--test", file], cwd=HERE, capture_output=True, text=True, check=False, timeout=280)
-    assert run.returncode == 0, (
-        re.sub(r"(?m)^ *(ok \d+.*|---|\.\.\.|duration_ms.*|type: .*)\n", "", run.stdout) + run.stderr
-    )
-    assert "# pass 0" not in run.stdout
+    output, _ = runs[file].communicate(timeout=280)
+    assert runs[file].returncode == 0, re.sub(r"(?m)^ *(ok \d+.*|---|\.\.\.|duration_ms.*|type: .*)\n", "", output)
+    assert "# pass 0" not in output
 
 
 def test_every_file_is_run() -> None:
