@@ -82,7 +82,7 @@ def cut(connection: psycopg.Connection) -> None:
 
 
 @contextlib.contextmanager
-def deadline(connection: psycopg.Connection, seconds: float = HANG_SECONDS) -> Iterator[None]:
+def deadline(connection: psycopg.Connection, seconds: float) -> Iterator[None]:
     """Cuts the connection when the block takes longer: libpq itself waits for ever on a peer that is silent but alive."""
     timer = threading.Timer(seconds, cut, [connection])
     timer.daemon = True

@@ -14,7 +14,7 @@ from psycopg import errors as pg
 from collector.errors import StoreUnavailableError
 from collector.events.batch import SeenReport, Written, identity
 from collector.events.model import PluginReport
-from collector.store.connection import connect, cut, deadline, scalar, session, translate
+from collector.store.connection import HANG_SECONDS, connect, cut, deadline, scalar, session, translate
 from collector.store.copy import COPY_EVENTS, encode
 from collector.store.migrations import migrate
 from collector.store.sql import query
@@ -38,8 +38,9 @@ class _Doubt(NamedTuple):
 class PostgresStore:
     """Writes batches over one connection of its own. For one thread, but `abandon` may come from another."""
 
-    def __init__(self, dsn: str, session_dsn: str) -> None:
+    def __init__(self, dsn: str, session_dsn: str, *, hang_seconds: float = HANG_SECONDS) -> None:
         self._dsn, self._session_dsn = dsn, session_dsn
+        self._hang_seconds = hang_seconds
         self._connection: psycopg.Connection | None = None
         self._merges_left = 0
         self._doubt: _Doubt | None = None
@@ -77,7 +78,7 @@ class PostgresStore:
         if self._doubt is None:
             return None
         connection = self._connected()
-        with deadline(connection):
+        with deadline(connection, self._hang_seconds):
             try:
                 status = scalar(connection, "SELECT pg_xact_status(%s::xid8)", self._doubt.transaction)
             except pg.DataError:  # "in the future": after a failover, a server that never had it
@@ -90,7 +91,7 @@ class PostgresStore:
 
     def _write(self, batch: Batch) -> Written:
         connection = self._connected()
-        with deadline(connection):
+        with deadline(connection, self._hang_seconds):
             if batch.events and not self._merges_left:
                 try:
                     return self._transaction(connection, batch, direct=True)

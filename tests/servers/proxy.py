@@ -1,0 +1,89 @@
+"""A TCP proxy between a client and a server on loopback that can cut, go deaf, and swallow the reply to a COMMIT."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+CHUNK = 65536
+
+
+class Proxy:
+    """Forwards 127.0.0.1:`port` to 127.0.0.1:`target`. Thread-based; one thread a direction."""
+
+    def __init__(self, target: int) -> None:
+        self._target = target
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        self._pairs: list[tuple[socket.socket, socket.socket]] = []
+        self._hears = threading.Event()
+        self._hears.set()
+        self._swallow = threading.Event()
+        self.swallowed = 0
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def go_deaf(self) -> None:
+        """Nothing passes any more, in either direction; connections stay open."""
+        self._hears.clear()
+
+    def hear_again(self) -> None:
+        """Everything passes again."""
+        self._hears.set()
+
+    def swallow_next_commit_reply(self) -> None:
+        """The next COMMIT reaches the server; its connection is cut before the answer comes back."""
+        self._swallow.set()
+
+    def cut(self) -> None:
+        """Ends every connection."""
+        for pair in self._pairs:
+            _end(*pair)
+        self._pairs.clear()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                server = socket.create_connection(("127.0.0.1", self._target))
+                self._pairs.append((client, server))
+                is_committing = threading.Event()
+                for source, drain, outward in ((client, server, True), (server, client, False)):
+                    threading.Thread(
+                        target=self._pump, args=(source, drain, outward, is_committing), daemon=True
+                    ).start()
+
+    def _pump(self, source: socket.socket, drain: socket.socket, outward: bool, is_committing: threading.Event) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(CHUNK):
+                self._hears.wait()
+                if outward and self._swallow.is_set() and b"COMMIT" in data:
+                    is_committing.set()
+                elif not outward and is_committing.is_set():
+                    # The server has answered, so it has committed.
+                    self._swallow.clear()
+                    self.swallowed += 1
+                    break
+                drain.sendall(data)
+        _end(source, drain)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._listener.close()
+        self._hears.set()
+        self.cut()
+
+
+def _end(*sockets: socket.socket) -> None:
+    for one in sockets:
+        with contextlib.suppress(OSError):
+            one.shutdown(socket.SHUT_RDWR)
+        one.close()
