@@ -1,0 +1,60 @@
+"""docs/events.md says what the tables say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from collector.events.model import COLUMNS, Action, BounceKind, Provider, Reason, RejectReason
+from collector.events.provider import SUFFIXES
+from collector.events.reason import BY_CATEGORY, BY_CATEGORY_5
+from collector.events.signals import SIGNALS
+from collector.events.sources.zonemta import ACTIONS
+
+PAGE = (Path(__file__).parents[3] / "docs" / "events.md").read_text()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [f"`{column}`" for column in COLUMNS if column != "raw"],
+        ACTIONS,
+        [f"`{action}`" for action in ACTIONS.values()],
+        set(Reason),
+        [f"`{kind}`" for kind in BounceKind],
+        set(Provider),
+        [f"`{reason}`" for reason in RejectReason],
+        [f"`{domain}`" for domain in SUFFIXES],
+        [*BY_CATEGORY, *BY_CATEGORY_5],
+        [f"`{signal.code}`" for signal in SIGNALS],
+    ],
+    ids=[
+        "columns",
+        "words",
+        "actions",
+        "reasons",
+        "kinds",
+        "providers",
+        "rejections",
+        "domains",
+        "categories",
+        "codes",
+    ],
+)
+def test_the_page_names_every_member(words: list[str]) -> None:
+    """A member that the page lacks is undocumented."""
+    assert Action.OTHER in PAGE
+    assert [word for word in words if word not in PAGE] == []
+
+
+def test_each_signal_has_its_row() -> None:
+    """Provider, code, meaning and reason stand in one line."""
+    lines = [line for line in PAGE.splitlines() if line.startswith("| ")]
+    for signal in SIGNALS:
+        assert any(
+            line.startswith(f"| {signal.provider} |")
+            and f"`{signal.code}`" in line
+            and line.endswith(f"| {signal.meaning} | {signal.reason} |")
+            for line in lines
+        ), signal
