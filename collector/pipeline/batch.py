@@ -28,6 +28,7 @@ def assemble(requests: Iterable[Request], public_ips: Mapping[str, str]) -> tupl
     """Returns the batch of some requests, each identity once, and how many events by source repeated one of it. Never raises."""
     rows: dict[Identity, MailEvent] = {}
     repeated: Counter[Source] = Counter()
+    reports: dict[tuple[str, str, str], SeenReport] = {}
     batch = Batch()
     for request in requests:
         received_at, source = request.received_at, request.source
@@ -42,9 +43,11 @@ def assemble(requests: Iterable[Request], public_ips: Mapping[str, str]) -> tupl
             if rows.setdefault(identity(event), event) is not event:
                 repeated[source] += 1
         batch.letters.extend(letter(request, rejection) for rejection in request.rejections)
-        if request.report is not None:
-            batch.reports.append(SeenReport(request.report, received_at))
+        if (report := request.report) is not None:
+            # Only the newest of each process: a plugin that sends single events reports with each of them.
+            reports[report.cluster, report.host, report.process] = SeenReport(report, received_at)
     batch.events.extend(rows.values())
+    batch.reports.extend(reports.values())
     return batch, repeated
 
 
