@@ -16,9 +16,12 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory, server_logs: Path) -> Iterator[World]:
+def world(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, server_logs: Path
+) -> Iterator[World]:
     """ZoneMTA, collector, TimescaleDB and Prometheus, running; the servers' logs stay in pytest's folder."""
-    world = need(lambda: World(tmp_path_factory.mktemp("world"), server_logs))
+    small = getattr(request.module, "SMALL_WORLD", False)
+    world = need(lambda: World(tmp_path_factory.mktemp("world"), server_logs, small=small))
     with contextlib.ExitStack() as stack:
         stack.callback(world.stop)
         world.start()

@@ -130,7 +130,7 @@ class Submitter:
 class Load:
     """Everyday mail, sent without pause by a thread of its own, whoever dies meanwhile; a context manager."""
 
-    PAUSE = 0.02  # s between letters: what two cores carry along with the rest
+    PAUSE = 0.05  # s between letters: what two cores carry along with the rest
 
     def __init__(self, zonemta: ZoneMTA, seed: int) -> None:
         self._submitter = Submitter(zonemta)

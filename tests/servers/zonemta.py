@@ -22,6 +22,16 @@ EVERYWHERE = ["receiver", "sender", "main"]
 INTERFACES = ("feeder", "submission")
 
 
+POOL = [{"address": f"127.0.0.{n}", "name": f"mta{n}.mail.example"} for n in (2, 3, 4)]
+ZONE = {"processes": 1, "ignoreIPv6": True, "pool": "default"}
+ZONES: dict[str, dict[str, Any]] = {
+    "default": ZONE | {"connections": 5, "connectionCache": {"ttl": 5, "reuseCount": 20}},
+    "bounces": ZONE | {"connections": 3},
+    "gmail": ZONE | {"connections": 3, "recipientDomains": ["gmail.example"]},
+    "bulk": ZONE | {"connections": 2, "senderDomains": ["news.example"]},
+}
+
+
 @dataclass(slots=True)
 class Options:
     """What a test may change of a ZoneMTA. `plugin`: the settings of our plugin, None: without it; `thrower`: the broken neighbour."""
@@ -30,6 +40,7 @@ class Options:
     thrower: bool = True
     checks: bool = True  # rspamd and clamd look at each message
     defer_times: list[int] = field(default_factory=lambda: [1000, 1000, 1000, 1000])  # ms between attempts
+    zones: tuple[str, ...] = tuple(ZONES)  # one process each
     delay_dsn_after: int = 2500  # ms in the queue until the sender is told of the delay
 
 
@@ -49,9 +60,10 @@ class ZoneMTA:
         self.records.mkdir(parents=True)
         self._lay_plugins()
         self._config = folder / "zonemta.json"
+        self._zones = {name: settings for name, settings in ZONES.items() if name in options.zones}
         settings = {
             **self._servers(mongo, redis_port, sinks),
-            **_zones(),
+            "zones": self._zones,
             "queue": {"deferTimes": options.defer_times},
             "plugins": self._plugins(sinks, options),
         }
@@ -83,6 +95,8 @@ class ZoneMTA:
             "queueServer": {"port": self._queue_port, "host": "127.0.0.1", "hostname": "127.0.0.1"},
             "log": {"level": "info", "remote": False},
             "dkim": {"enabled": False},
+            "pools": {"default": POOL},
+            "domainConfig": {"default": {"maxConnections": 5, "disabledAddresses": []}},
         }
 
     def _plugins(self, sinks: Sinks, options: Options) -> dict[str, Any]:
@@ -125,9 +139,9 @@ class ZoneMTA:
 
     def has_plugins(self) -> bool:
         """True when every process has its plugins: the recorder has begun its file. (The master loads them last, and serves before.)"""
-        processes = {self.pid, *self.processes("sender/"), *self.processes("receiver/")}
+        processes = self.everyone()
         recording = {int(file.name.split("-")[1]) for file in self.records.iterdir()}
-        return len(processes) == 1 + len(_zones()["zones"]) + len(INTERFACES) and processes <= recording
+        return len(processes) == 1 + len(self._zones) + len(INTERFACES) and processes <= recording
 
     def takes_mail(self) -> bool:
         """True when a receiver greets on both ports (the master accepts connections before it has one)."""
@@ -143,6 +157,10 @@ class ZoneMTA:
         """The master."""
         assert self._process is not None
         return self._process.pid
+
+    def everyone(self) -> set[int]:
+        """The master and its children."""
+        return {self.pid, *self.processes("sender/"), *self.processes("receiver/")}
 
     def processes(self, title: str) -> list[int]:
         """The children whose title holds a word: `sender/`, `sender/default`, `receiver/`."""
@@ -160,6 +178,11 @@ class ZoneMTA:
         self._process.kill()
         self._sweep()
 
+    def kill_all(self) -> None:
+        """SIGKILL to every process of it at once."""
+        os.killpg(self.pid, signal.SIGKILL)
+        self.kill()
+
     def _sweep(self) -> None:
         assert self._process is not None
         group = self._process.pid
@@ -172,7 +195,7 @@ class ZoneMTA:
 
     def queued(self) -> int:
         """How many recipients are in its queue now: ready, in delivery and deferred, in all zones."""
-        found = [self.api("GET", f"/counter/zone/{zone}") for zone in _zones()["zones"]]
+        found = [self.api("GET", f"/counter/zone/{zone}") for zone in self._zones]
         return sum(counts[state]["rows"] for counts in found for state in ("active", "deferred"))
 
     def api(self, method: str, path: str, **fields: str) -> Any:
@@ -182,21 +205,6 @@ class ZoneMTA:
         request = urllib.request.Request(url, body, {"Content-Type": "application/json"}, method=method)
         with urllib.request.urlopen(request, timeout=10) as answer:
             return json.load(answer)
-
-
-def _zones() -> dict[str, Any]:
-    pool = [{"address": f"127.0.0.{n}", "name": f"mta{n}.mail.example"} for n in (2, 3, 4)]
-    zone = {"processes": 1, "ignoreIPv6": True, "pool": "default"}
-    return {
-        "pools": {"default": pool},
-        "zones": {
-            "default": zone | {"connections": 5, "connectionCache": {"ttl": 5, "reuseCount": 20}},
-            "bounces": zone | {"connections": 3},
-            "gmail": zone | {"connections": 3, "recipientDomains": ["gmail.example"]},
-            "bulk": zone | {"connections": 2, "senderDomains": ["news.example"]},
-        },
-        "domainConfig": {"default": {"maxConnections": 5, "disabledAddresses": []}},
-    }
 
 
 def _alive(group: int) -> bool:
