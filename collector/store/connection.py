@@ -21,7 +21,7 @@ HANG_SECONDS = 60.0
 BAD_ROW_CLASSES = frozenset({"22", "23", "54"})
 """SQLSTATE classes that blame a row (design: "HTTP of the collector"): data exception, integrity, program limit."""
 
-_KINDS: tuple[tuple[type[psycopg.Error], str], ...] = (
+KINDS: tuple[tuple[type[psycopg.Error], str], ...] = (
     (pg.DiskFull, "disk_full"),
     (pg.InsufficientResources, "resources"),
     (pg.ReadOnlySqlTransaction, "read_only"),
@@ -39,6 +39,7 @@ _KINDS: tuple[tuple[type[psycopg.Error], str], ...] = (
     (pg.AdminShutdown, "connection"),
     (pg.CrashShutdown, "connection"),
 )
+"""What blames no row, by the bounded label of `duckwatch_store_errors_total`; the first that fits."""
 
 
 def connect(dsn: str) -> psycopg.Connection:
@@ -64,7 +65,7 @@ def translate(error: psycopg.Error) -> StoreUnavailableError | BadRowError:
     sqlstate = error.sqlstate
     if sqlstate is not None and sqlstate[:2] in BAD_ROW_CLASSES:
         return BadRowError(sqlstate, f"SQLSTATE {sqlstate}")
-    for kind_of_error, kind in _KINDS:
+    for kind_of_error, kind in KINDS:
         if isinstance(error, kind_of_error):
             return StoreUnavailableError(kind, f"SQLSTATE {sqlstate}")
     if sqlstate is None or sqlstate.startswith("08"):

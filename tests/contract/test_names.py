@@ -1,0 +1,108 @@
+"""Names agree: metrics with their page and with what is served, columns with the table, the docs with the tree."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psycopg
+import pytest
+
+from collector.events.model import COLUMNS, MailEvent, RejectReason
+from collector.metrics import CATALOGUE
+from collector.store.connection import KINDS
+from collector.store.migrations import migrate
+from tests.servers.collector import Collector
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parents[2]
+SUFFIXES = ("_bucket", "_count", "_sum")
+
+
+def page(name: str) -> str:
+    """A page of the docs."""
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def collector(postgres_dsn: str, tmp_path: Path, server_logs: Path) -> Iterator[Collector]:
+    """Running."""
+    made = Collector(tmp_path / "collector", server_logs, postgres_dsn)
+    made.start()
+    yield made
+    made.stop()
+
+
+def test_the_metrics_page_lists_the_catalogue() -> None:
+    """docs/metrics.md has a row with the name and the labels of every metric, and no other row."""
+    rows = re.findall(r"^\| `(duckwatch_\w+)` \| (.*?) \|", page("docs/metrics.md"), re.MULTILINE)
+    assert {name: tuple(re.findall(r"`(\w+)`", labels)) for name, labels in rows} == dict(CATALOGUE)
+
+
+def test_the_metrics_page_lists_every_kind_and_reason() -> None:
+    """The values of `kind` and `reason` that an operator may meet are explained."""
+    told = set(re.findall(r"`(\w+)`", page("docs/metrics.md")))
+    assert {kind for _, kind in KINDS} <= told
+    assert set(RejectReason) <= told
+
+
+def test_what_is_served_is_the_catalogue(collector: Collector) -> None:
+    """Every sample on /metrics belongs to a metric of the catalogue and has its labels."""
+    for name, samples in collector.metrics().items():
+        known = next((n for n in (name, *(name.removesuffix(suffix) for suffix in SUFFIXES)) if n in CATALOGUE), None)
+        assert known is not None, name
+        for labels in samples:
+            assert {label for label, _ in labels} - {"le"} == set(CATALOGUE[known]), name
+
+
+def test_counters_have_no_created_series(collector: Collector) -> None:
+    """They would double the number of series."""
+    assert [name for name in collector.metrics() if name.endswith("_created")] == []
+
+
+def test_the_table_has_the_columns_of_the_model_in_order(any_dsn: str) -> None:
+    """A column that only one of the two knows would be written into another."""
+    with psycopg.connect(any_dsn) as connection:
+        migrate(connection)
+        found = connection.execute(
+            "SELECT attname FROM pg_attribute WHERE attrelid = 'mail_events'::regclass AND attnum > 0 ORDER BY attnum"
+        ).fetchall()
+    assert tuple(name for (name,) in found) == COLUMNS == MailEvent.__struct_fields__
+
+
+def test_the_events_page_has_every_column() -> None:
+    """docs/events.md says where each column comes from."""
+    told = set(re.findall(r"`(\w+)`", page("docs/events.md")))
+    assert set(COLUMNS) - {"raw", "received_at"} <= told
+
+
+@pytest.mark.parametrize(
+    "name", ["README.md", "docs/architecture.md", "docs/decisions.md", "docs/dashboards.md", "docs/alerting.md"]
+)
+def test_the_docs_name_files_that_exist(name: str) -> None:
+    """A path in a page is a path in the tree."""
+    paths = re.findall(r"[`(]((?:collector|grafana|alert-rules|docs|tests|bench)/[\w./-]+\w)[`)]", page(name))
+    placeholders = ("NNNN", "SUBJECT", "SENDER", "NAME")
+    named = [path for path in paths if not any(word in path for word in placeholders)]
+    assert [path for path in named if not (ROOT / path).exists() and not (ROOT / f"{path}.py").exists()] == []
+
+
+def test_every_dependency_is_decided() -> None:
+    """docs/decisions.md says of each library why it was chosen."""
+    project = tomllib.loads(page("pyproject.toml"))["project"]
+    wanted = project["dependencies"] + project["optional-dependencies"]["demo"]
+    names = [re.split(r"[\[<>=; ]", requirement)[0] for requirement in wanted]
+    told = page("docs/decisions.md").lower()
+    shortened = {"opentelemetry-exporter-otlp": "-exporter-otlp"}
+    assert [name for name in names if shortened.get(name, name) not in told] == []
+
+
+def test_the_first_screen_of_the_readme_has_the_two_commands() -> None:
+    """A newcomer finds what to type without scrolling."""
+    first = page("README.md").splitlines()[:20]
+    assert any(line.startswith("make demo") for line in first)
+    assert any(line.startswith("make test") for line in first)

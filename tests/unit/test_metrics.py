@@ -1,0 +1,209 @@
+"""Metrics of mail and plugins: bounded labels, and counts that say what the rows say."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from collector.events.batch import Batch, DeadLetter, SeenReport, Written
+from collector.events.model import (
+    Action,
+    BounceKind,
+    Direction,
+    MailEvent,
+    PluginReport,
+    Provider,
+    Reason,
+    RejectReason,
+    Source,
+)
+from collector.metrics import Metrics
+from collector.metrics.labels import MAX_HOSTS, OTHER, BoundedLabel
+from collector.metrics.mail import MailMetrics
+from collector.metrics.plugins import PluginMetrics
+
+NOW = int(time.time() * 1000)
+MINUTE, DAY = 60_000, 86_400_000
+
+
+def samples(metrics: Metrics, name: str) -> dict[tuple[str, ...], float]:
+    """Label values (in the order of label names) -> value."""
+    return {
+        tuple(value for _, value in sorted(sample.labels.items())): sample.value
+        for family in metrics.registry.collect()
+        for sample in family.samples
+        if sample.name == name
+    }
+
+
+def event(**columns: Any) -> MailEvent:
+    """A delivered event, but for what is said."""
+    plain: dict[str, Any] = {
+        "time": NOW,
+        "cluster": "eu1",
+        "host": "mta1",
+        "event_id": "e",
+        "action": Action.DELIVERED,
+        "source": Source.PLUGIN,
+        "direction": Direction.OUTBOUND,
+    }
+    return MailEvent(**(plain | columns))
+
+
+def counted(
+    *events: MailEvent, batch: list[MailEvent] | None = None, letters: list[DeadLetter] | None = None
+) -> Metrics:
+    """Metrics after one commit."""
+    metrics = Metrics()
+    MailMetrics(metrics, now=lambda: NOW / 1000 + 2)(Written(Batch(batch or list(events), letters or []), list(events)))
+    return metrics
+
+
+def test_an_event_counts_once_under_its_labels() -> None:
+    """A missing zone or provider is `none`."""
+    metrics = counted(event(zone="gmail", provider=Provider.GOOGLE), event(), event())
+    assert samples(metrics, "duckwatch_mail_events_total") == {
+        ("delivered", "eu1", "google", "gmail"): 1,
+        ("delivered", "eu1", "none", "none"): 2,
+    }
+
+
+def test_reports_stay_out_of_what_rates_are_made_of() -> None:
+    """A bounce, a deferral and a delivery of a DSN are rows and nothing else."""
+    dsn: dict[str, Any] = {"direction": Direction.DSN, "queue_ms": 1, "local_ip": "192.0.2.1", "provider_code": "S3150"}
+    metrics = counted(
+        event(action=Action.BOUNCED, reason=Reason.OTHER, bounce_kind=BounceKind.SOFT, **dsn),
+        event(action=Action.DEFERRED, reason=Reason.OTHER, **dsn),
+        event(action=Action.QUEUED, recipients=3, **dsn),
+        event(**dsn),
+    )
+    assert sum(samples(metrics, "duckwatch_mail_events_total").values()) == 4
+    for name in ("bounces", "deferrals", "recipients_queued", "provider_signals"):
+        assert samples(metrics, f"duckwatch_mail_{name}_total") == {}
+    assert samples(metrics, "duckwatch_mail_delivery_seconds_count") == {}
+    assert samples(metrics, "duckwatch_sending_ip_events_total") == {}
+
+
+def test_a_bounce_counts_by_reason_and_kind_and_against_its_address() -> None:
+    """Listed and rate-limited attempts of an address are told from the others."""
+    bounce = event(
+        action=Action.BOUNCED,
+        reason=Reason.REPUTATION,
+        bounce_kind=BounceKind.SOFT,
+        local_ip="192.0.2.1",
+        provider=Provider.MICROSOFT,
+        provider_code="S3150",
+    )
+    deferral = event(action=Action.DEFERRED, reason=Reason.RATE_LIMITED, local_ip="192.0.2.1")
+    metrics = counted(bounce, deferral, event(local_ip="192.0.2.1"))
+    assert samples(metrics, "duckwatch_mail_bounces_total") == {("eu1", "soft", "microsoft", "reputation", "none"): 1}
+    assert samples(metrics, "duckwatch_mail_deferrals_total") == {("eu1", "none", "rate_limited", "none"): 1}
+    assert samples(metrics, "duckwatch_mail_provider_signals_total") == {("S3150", "microsoft"): 1}
+    assert samples(metrics, "duckwatch_sending_ip_events_total") == {
+        ("192.0.2.1", "blocklisted", "microsoft"): 1,
+        ("192.0.2.1", "rate_limited", "none"): 1,
+        ("192.0.2.1", "delivered", "none"): 1,
+    }
+
+
+def test_queued_recipients_are_counted_by_message() -> None:
+    """One message to three addresses is three recipients."""
+    metrics = counted(event(action=Action.QUEUED, recipients=3), event(action=Action.QUEUED, recipients=None))
+    assert samples(metrics, "duckwatch_mail_recipients_queued_total") == {("eu1",): 3}
+
+
+def test_times_are_observed_in_seconds() -> None:
+    """Queue, session and commit delay; the newest stamp is a gauge that does not go back."""
+    metrics = counted(event(queue_ms=1500, smtp_ms=250), event(time=NOW - 5000))
+    assert samples(metrics, "duckwatch_mail_delivery_seconds_sum") == {("eu1", "none", "none"): 1.5}
+    assert samples(metrics, "duckwatch_smtp_session_seconds_sum") == {("eu1", "none"): 0.25}
+    assert samples(metrics, "duckwatch_event_commit_delay_seconds_sum") == {("plugin",): 2.0 + 7.0}
+    assert samples(metrics, "duckwatch_last_event_timestamp_seconds") == {("eu1", "plugin"): NOW / 1000}
+
+
+def test_what_was_in_the_table_already_is_a_duplicate() -> None:
+    """Only new events count as mail."""
+    old, new = event(event_id="old"), event(event_id="new")
+    metrics = counted(new, batch=[old, new])
+    assert sum(samples(metrics, "duckwatch_mail_events_total").values()) == 1
+    assert samples(metrics, "duckwatch_ingest_duplicates_total") == {("plugin",): 1}
+
+
+def test_letters_count_by_reason() -> None:
+    """A rejected event shows once it is set aside."""
+    letter = DeadLetter("x", NOW, "eu1", Source.PLUGIN, RejectReason.NO_TIME, "", "")
+    assert samples(counted(letters=[letter]), "duckwatch_dead_letters_total") == {("no_time",): 1}
+
+
+@settings(max_examples=20)
+@given(st.lists(st.text(max_size=150), min_size=100, max_size=400))
+def test_no_sender_makes_more_labels_than_there_is_room_for(values: list[str]) -> None:
+    """Whatever fields hold: labels stay bounded, short, and without addresses."""
+    label = BoundedLabel(20)
+    shown = {label(value) for value in values}
+    assert len(shown - {OTHER}) <= 20
+    assert all(len(value) <= 100 and "@" not in value for value in shown)
+
+
+def report(process: str, received_at: int, **fields: Any) -> SeenReport:
+    """A process's report."""
+    plain: dict[str, Any] = {
+        "cluster": "eu1",
+        "host": "mta1",
+        "process": process,
+        "version": "0.1.0",
+        "spool_bytes": 0,
+        "oldest_unsent": None,
+        "dropped": 0,
+    }
+    return SeenReport(PluginReport(**(plain | fields)), received_at)
+
+
+def heard(plugins: PluginMetrics, *reports: SeenReport) -> None:
+    """One commit of reports."""
+    plugins(Written(Batch([], [], list(reports)), []))
+
+
+def test_a_hosts_gauges_sum_over_its_living_processes() -> None:
+    """A process that is two minutes behind its host has ended: its spool is another's now."""
+    metrics = Metrics()
+    plugins = PluginMetrics(metrics)
+    heard(plugins, report("a", NOW, spool_bytes=100), report("b", NOW + 1000, spool_bytes=50))
+    assert samples(metrics, "duckwatch_plugin_spool_bytes") == {("eu1", "mta1"): 150}
+    heard(plugins, report("b", NOW + 3 * MINUTE, spool_bytes=60, version="0.2.0"))
+    assert samples(metrics, "duckwatch_plugin_spool_bytes") == {("eu1", "mta1"): 60}
+    assert samples(metrics, "duckwatch_plugin_last_seen_timestamp_seconds") == {
+        ("eu1", "mta1"): (NOW + 3 * MINUTE) / 1000
+    }
+    assert samples(metrics, "duckwatch_plugin_info") == {("eu1", "mta1", "0.2.0"): 1}
+
+
+def test_dropped_events_count_by_growth_and_not_again_after_a_restart() -> None:
+    """Each process counts since it began; reports read back at the start are known already."""
+    metrics = Metrics()
+    plugins = PluginMetrics(metrics)
+    plugins.restore([report("a", NOW, dropped=5)])
+    heard(plugins, report("a", NOW + 1, dropped=7), report("b", NOW + 1, dropped=1))
+    assert samples(metrics, "duckwatch_plugin_dropped_events_total") == {("eu1", "mta1"): 3}
+
+
+def test_a_host_that_is_silent_for_a_day_is_forgotten() -> None:
+    """All its series go."""
+    metrics = Metrics()
+    plugins = PluginMetrics(metrics)
+    heard(plugins, report("a", NOW, dropped=1))
+    heard(plugins, report("a", NOW + DAY + MINUTE, host="mta2"))
+    for name in ("info", "last_seen_timestamp_seconds", "spool_bytes", "dropped_events_total"):
+        assert not [labels for labels in samples(metrics, f"duckwatch_plugin_{name}") if "mta1" in labels], name
+
+
+def test_hosts_are_bounded() -> None:
+    """A sender that makes hosts up fills no memory."""
+    metrics = Metrics()
+    plugins = PluginMetrics(metrics)
+    heard(plugins, *(report("a", NOW, host=f"mta{n}", dropped=1) for n in range(MAX_HOSTS + 50)))
+    for name in ("info", "last_seen_timestamp_seconds", "spool_bytes", "dropped_events_total"):
+        assert len(samples(metrics, f"duckwatch_plugin_{name}")) == MAX_HOSTS
