@@ -40,6 +40,10 @@ _NAMES = {"url": "<url>", "addr": "<addr>", "ip": "<ip>", "host": "<host>", "id"
 _QUEUED_AS = re.compile(r"\bqueued as (?!<(?:url|addr|ip|host)>)[^\s;,()\[\]]*[^\s;,()\[\].]", re.IGNORECASE)
 
 
+_DIGITS = re.compile(r"[0-9]+")
+_HEX_DIGITS = frozenset("0123456789abcdefABCDEF")
+
+
 def response_pattern(reply: str) -> str:
     """The pattern of a reply (docs/events.md, section 4), as long as the reply needs: its column takes 200 characters."""
     text = " ".join(reply[:READ_CHARACTERS].split())
@@ -52,12 +56,24 @@ def response_pattern(reply: str) -> str:
         for word in text[end:].split(" ")
     ]
     pattern = text[:end] + " ".join(words)
-    # The one part that needs more than its own word.
-    return _QUEUED_AS.sub("queued as <id>", pattern) if "ueued as " in pattern else pattern
+    # The one part that needs more than its own word; most replies have it at their end, and done.
+    if "ueued as " in pattern and not pattern.endswith("queued as <id>"):
+        return _QUEUED_AS.sub("queued as <id>", pattern)
+    return pattern
 
 
 def _replaced(word: str) -> str:
+    if word.isalnum() and word.isascii():
+        return _replaced_run(word)
     return _PARTS.sub(_name, word)
+
+
+def _replaced_run(run: str) -> str:
+    """What `_PARTS` makes of letters and digits alone, at a third of the cost: ids are most of the words that are new."""
+    is_mixed = not run.isalpha() and not run.isdigit()
+    if (is_mixed and len(run) >= 5) or (len(run) >= 8 and _HEX_DIGITS.issuperset(run)):
+        return "<id>"
+    return _DIGITS.sub("#", run)
 
 
 # Replies share most of their words. Bounded, and closed to long words: no sender can fill it.

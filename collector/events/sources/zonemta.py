@@ -102,7 +102,7 @@ def _row(entry: Entry, source: Source, received_at: int, public_ips: Mapping[str
         size_bytes = fields.integer("body")
     tls_authorized = fields.boolean("tlsAuthorized") if written.get("tls") is True else None
     return MailEvent(
-        # In the order of the columns; by place, since names for 44 values cost more than any rule here (docs/decisions.md).
+        # In the order of the columns; by place, since names for 44 values cost more than any rule here.
         entry.time, entry.cluster, entry.host, event_id, action, source, direction,
         texts.get("queue_id"), seq, recipients,
         fields.text("message-id") or fields.text("messageId"),

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from collector.errors import RequestError
 from collector.events.address import count, domain
 from collector.events.model import Entry, MailEvent, Request, Source
-from collector.events.pattern import response_pattern
+from collector.events.pattern import _PARTS, _name, _replaced_run, response_pattern
 from collector.events.reply import HEAD
 from tests.unit.events.entries import ACCEPTED, NOW, QUEUED, read, row
 from tests.unit.events.test_zonemta_rows import FIELDS, check
@@ -150,6 +150,13 @@ def test_a_pattern_is_bounded_and_shows_no_long_number(reply: str) -> None:
     assert len(pattern) <= 2 * len(reply) + 10
     assert "  " not in pattern
     assert "\n" not in pattern
+
+
+@ANY
+@given(st.text(alphabet="019afgAFZ", min_size=1))
+def test_the_short_way_for_runs_is_the_long_way(run: str) -> None:
+    """Letters and digits alone are judged without the regular expression, by its rules."""
+    assert _replaced_run(run) == _PARTS.sub(_name, run)
 
 
 @ANY
