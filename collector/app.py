@@ -13,6 +13,7 @@ from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
 
+from collector.assembly import Assembler
 from collector.commands.dead_letters import LetterDesk
 from collector.errors import StartError
 from collector.events.decode import Border, decode
@@ -79,12 +80,13 @@ class App:
         self._store = PostgresStore(
             settings.database.dsn.get_secret_value(), settings.database.direct_dsn.get_secret_value()
         )
+        self._assembler = Assembler(settings.public_ips)
         self._writer = Writer(
             self._journal,
             self._store,
             prepare=self._prepare,
             listeners=[MailMetrics(self._metrics, now=time.time), self._plugins],
-            public_ips=settings.public_ips,
+            assemble=self._assembler,
             metrics=self._metrics,
         )
         self._jobs = Housekeeping(
@@ -156,6 +158,7 @@ class App:
         self._writer.stop(GRACE_SECONDS)
         self._journal.close()
         self._store.close()
+        self._assembler.close()
 
 
 def _age(epoch_ms: int | None) -> float:

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from collector.errors import OverloadedError
-from collector.journal.rows import JournalRows, decode, encode
+from collector.events.batch import Row
+from collector.journal.rows import JournalRows, encode
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,14 +28,13 @@ log = logging.getLogger(__name__)
 MEMORY_BYTES = 8 * 1024 * 1024
 """Committed requests up to this size wait for the writer in memory; past it the writer reads them back from the file."""
 
-READ_BYTES = 2 * 1024 * 1024
 RETRY_SECONDS = 0.2
 FULL_RETRY_SECONDS = 10
 
 
 class _Waiting(NamedTuple):
     body: bytes
-    request: Request
+    received_at: int
     acknowledged: asyncio.Future[None]
 
 
@@ -66,7 +66,7 @@ class Journal:
         self._wake = threading.Condition()  # guards everything below
         self._waiting: list[_Waiting] = []
         self._waiting_bytes = 0
-        self._ready: deque[tuple[int, int, Request]] = deque()  # (id, bytes, request): committed, newer than `_taken`
+        self._ready: deque[Row] = deque()  # committed, newer than `_taken`
         self._ready_bytes = 0
         self._last_id = self._rows.last_id()
         self._requests = self._rows.count()
@@ -98,13 +98,13 @@ class Journal:
         with self._wake:
             if self._closing:
                 raise OverloadedError("shutting down", retry_after=1)
-            self._waiting.append(_Waiting(body, request, acknowledged))
+            self._waiting.append(_Waiting(body, request.received_at, acknowledged))
             self._waiting_bytes += len(body)
             self._wake.notify_all()
         await acknowledged
 
-    def take(self, *, max_events: int, wait_seconds: float) -> list[tuple[int, Request]]:
-        """Returns the next requests in order with their ids, about `max_events` events, or [] after `wait_seconds` without any.
+    def take(self, *, max_bytes: int, wait_seconds: float) -> list[Row]:
+        """Returns the next requests in order, about `max_bytes` in all, or [] after `wait_seconds` without any.
 
         A request is never split. Each is handed out once a process; after a restart all that are not `done` come again.
         """
@@ -112,27 +112,27 @@ class Journal:
             if not self._ready and not self._is_spilled:
                 self._wake.wait_for(lambda: self._ready or self._is_spilled or self._closing, wait_seconds)
             if self._ready:
-                return self._take_ready(max_events)
+                return self._take_ready(max_bytes)
             if not self._is_spilled:
                 return []
         with self._file_lock:
-            rows = self._rows.after(self._taken, limit_bytes=READ_BYTES)
+            rows = self._rows.after(self._taken, limit_bytes=max_bytes)
         with self._wake:
             if rows:
-                self._taken = rows[-1][0]
+                self._taken = rows[-1].id
             if self._taken >= self._last_id or not rows:
                 self._is_spilled = False
-        return [(row_id, decode(body, received_at)) for row_id, received_at, body in rows]
+        return rows
 
-    def _take_ready(self, max_events: int) -> list[tuple[int, Request]]:
-        taken: list[tuple[int, Request]] = []
-        events = 0
-        while self._ready and events < max_events:
-            row_id, size, request = self._ready.popleft()
-            self._ready_bytes -= size
-            self._taken = row_id
-            events += len(request.entries) + 1
-            taken.append((row_id, request))
+    def _take_ready(self, max_bytes: int) -> list[Row]:
+        taken: list[Row] = []
+        size = 0
+        while self._ready and size < max_bytes:
+            row = self._ready.popleft()
+            taken.append(row)
+            size += len(row.body)
+        self._ready_bytes -= size
+        self._taken = taken[-1].id
         return taken
 
     def done(self, upto: int) -> None:
@@ -166,7 +166,7 @@ class Journal:
 
     def _commit(self, waiting: list[_Waiting], done: int) -> None:
         first = self._last_id + 1
-        rows = [(first + n, item.request.received_at, item.body) for n, item in enumerate(waiting)]
+        rows = [Row(first + n, item.received_at, item.body) for n, item in enumerate(waiting)]
         try:
             with self._file_lock:
                 self._rows.commit(rows, done_upto=done)
@@ -181,17 +181,17 @@ class Journal:
         if self._is_failing:
             log.warning("the journal writes again")
         self._is_failing = False
-        self._hand_over(first, waiting, done)
+        self._hand_over(rows, done)
         _acknowledge(waiting, None)
 
-    def _hand_over(self, first: int, waiting: list[_Waiting], done: int) -> None:
+    def _hand_over(self, rows: list[Row], done: int) -> None:
         with self._wake:
             self._deleted = done
-            self._last_id += len(waiting)
-            for row_id, item in enumerate(waiting, first):
-                if not self._is_spilled and self._ready_bytes + len(item.body) <= MEMORY_BYTES:
-                    self._ready.append((row_id, len(item.body), item.request))
-                    self._ready_bytes += len(item.body)
+            self._last_id += len(rows)
+            for row in rows:
+                if not self._is_spilled and self._ready_bytes + len(row.body) <= MEMORY_BYTES:
+                    self._ready.append(row)
+                    self._ready_bytes += len(row.body)
                 else:
                     self._is_spilled = True
             self._wake.notify_all()

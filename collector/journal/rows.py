@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from collector.events.batch import Row
 from collector.events.model import Rejection, RejectReason, Request, Source
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
+
 
 SCHEMA = (
     "CREATE TABLE IF NOT EXISTS requests (id INTEGER PRIMARY KEY, received_at INTEGER NOT NULL, body BLOB NOT NULL)"
@@ -30,15 +32,15 @@ def encode(request: Request) -> bytes:
     return _encoder.encode(request)
 
 
-def decode(body: bytes, received_at: int) -> Request:
+def decode(row: Row) -> Request:
     """Returns the request of a row. A row that cannot be read (a damaged file) becomes a rejection that says so: it reaches the
     dead letters instead of stopping the queue.
     """
     try:
-        return _decoder.decode(body)
+        return _decoder.decode(row.body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         unreadable = Rejection(0, RejectReason.NOT_AN_EVENT, "the journal's row cannot be read", "default", "")
-        return Request(secrets.token_hex(16), received_at, Source.PLUGIN, [], [unreadable])
+        return Request(secrets.token_hex(16), row.received_at, Source.PLUGIN, [], [unreadable])
 
 
 class JournalRows:
@@ -63,8 +65,8 @@ class JournalRows:
         row = self._connection.execute(sql).fetchone()
         return 0 if row is None or row[0] is None else int(row[0])
 
-    def commit(self, rows: Iterable[tuple[int, int, bytes]], *, done_upto: int) -> None:
-        """Adds `rows` (id, received_at, body) and removes those up to `done_upto`, in one transaction; on disk when it returns."""
+    def commit(self, rows: Iterable[Row], *, done_upto: int) -> None:
+        """Adds `rows` and removes those up to `done_upto`, in one transaction; on disk when it returns."""
         self._connection.execute("BEGIN IMMEDIATE")
         try:
             self._connection.executemany("INSERT INTO requests VALUES (?, ?, ?)", rows)
@@ -75,15 +77,15 @@ class JournalRows:
                 self._connection.execute("ROLLBACK")
             raise
 
-    def after(self, row_id: int, *, limit_bytes: int) -> list[tuple[int, int, bytes]]:
-        """Returns rows (id, received_at, body) past `row_id` in order, at least one if there is one, about `limit_bytes` in all."""
-        found: list[tuple[int, int, bytes]] = []
+    def after(self, row_id: int, *, limit_bytes: int) -> list[Row]:
+        """Returns rows past `row_id` in order, at least one if there is one, about `limit_bytes` in all."""
+        found: list[Row] = []
         size = 0
         for row in self._connection.execute(
             "SELECT id, received_at, body FROM requests WHERE id > ? ORDER BY id", (row_id,)
         ):
-            found.append(row)
-            size += len(row[2])
+            found.append(Row(*row))
+            size += len(found[-1].body)
             if size >= limit_bytes:
                 break
         return found

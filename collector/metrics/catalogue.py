@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
+from prometheus_client import CollectorRegistry, Counter, Gauge, disable_created_metrics
 from prometheus_client.metrics import MetricWrapperBase
+
+from collector.metrics.histogram import Histogram
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

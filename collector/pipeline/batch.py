@@ -29,7 +29,7 @@ def assemble(requests: Iterable[Request], public_ips: Mapping[str, str]) -> tupl
     rows: dict[Identity, MailEvent] = {}
     repeated: Counter[Source] = Counter()
     reports: dict[tuple[str, str, str], SeenReport] = {}
-    batch = Batch()
+    letters: list[DeadLetter] = []
     for request in requests:
         received_at, source = request.received_at, request.source
         for entry in request.entries:
@@ -38,17 +38,15 @@ def assemble(requests: Iterable[Request], public_ips: Mapping[str, str]) -> tupl
             except Exception:
                 # It promises not to raise. If it breaks that, one event must not hold the others back.
                 log.exception("an event could not be read")
-                batch.letters.append(letter(request, rejection_of(entry)))
+                letters.append(letter(request, rejection_of(entry)))
                 continue
             if rows.setdefault(identity(event), event) is not event:
                 repeated[source] += 1
-        batch.letters.extend(letter(request, rejection) for rejection in request.rejections)
+        letters.extend(letter(request, rejection) for rejection in request.rejections)
         if (report := request.report) is not None:
             # Only the newest of each process: a plugin that sends single events reports with each of them.
             reports[report.cluster, report.host, report.process] = SeenReport(report, received_at)
-    batch.events.extend(rows.values())
-    batch.reports.extend(reports.values())
-    return batch, repeated
+    return Batch(list(rows.values()), letters, list(reports.values())), repeated
 
 
 def rejection_of(entry: Entry) -> Rejection:

@@ -16,22 +16,24 @@ import msgspec
 from collector.errors import BadRowError, StoreUnavailableError
 from collector.events.batch import Batch, DeadLetter
 from collector.events.model import RejectReason
-from collector.pipeline.batch import KEPT_CHARACTERS, assemble
+from collector.pipeline.batch import KEPT_CHARACTERS
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
     from concurrent.futures import Executor
 
-    from collector.events.batch import Written
-    from collector.events.model import MailEvent, Request, Source
+    from collector.events.batch import Row, Written
+    from collector.events.model import MailEvent, Source
     from collector.metrics import Metrics
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-BATCH_EVENTS = 5000
+BATCH_BYTES = 2 * 1024 * 1024
+"""About 5,000 events: larger batches are no quicker, and hold more back when a row is refused."""
+
 IDLE_SECONDS = 0.25
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.1, 10.0
 
@@ -39,7 +41,7 @@ FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.1, 10.0
 class Backlog(Protocol):
     """Where requests wait (the journal)."""
 
-    def take(self, *, max_events: int, wait_seconds: float) -> list[tuple[int, Request]]:
+    def take(self, *, max_bytes: int, wait_seconds: float) -> Sequence[Row]:
         """Returns the next requests in order, each once; [] when none came in time. May block."""
 
     def done(self, upto: int) -> None:
@@ -56,6 +58,12 @@ class Store(Protocol):
 
     def abandon(self) -> None:
         """Breaks off a write under way in another thread, which then raises `StoreUnavailableError`."""
+
+
+class Assemble(Protocol):
+    """Builds the batch of some requests, and says how many events by source repeated one of it. Raises nothing."""
+
+    def __call__(self, waiting: Sequence[Row], /) -> tuple[Batch, Counter[Source]]: ...
 
 
 Listener: TypeAlias = "Callable[[Written], None]"
@@ -93,12 +101,12 @@ class Writer:
         store: Store,
         *,
         prepare: Callable[[], None],
+        assemble: Assemble,
         listeners: Sequence[Listener],
-        public_ips: Mapping[str, str],
         metrics: Metrics,
     ) -> None:
         self._backlog, self._store, self._prepare, self._listeners = backlog, store, prepare, listeners
-        self._public_ips = public_ips
+        self._assemble = assemble
         self._metrics = metrics
         self._stop = threading.Event()
         self.state = WriterState.STARTING
@@ -120,26 +128,25 @@ class Writer:
     def _run(self) -> None:
         try:
             self._insist_on(self._prepare)
-            with ThreadPoolExecutor(1, "assembler") as assembler:
-                self._write_all(assembler)
+            with ThreadPoolExecutor(1, "next-batch") as ahead:
+                self._write_all(ahead)
         except _StoppingError:
             log.info("stopped with requests in the journal")
         finally:
             self.state = WriterState.STOPPED
 
-    def _write_all(self, assembler: Executor) -> None:
+    def _write_all(self, ahead: Executor) -> None:
         """Writes until told to stop and nothing is left. The next batch is assembled while the database takes this one."""
-        coming = assembler.submit(self._next)
+        coming = ahead.submit(self._next)
         while (batch := coming.result()) is not None:
-            coming = assembler.submit(self._next)
+            coming = ahead.submit(self._next)
             self._write(batch)
 
     def _next(self) -> _Assembled | None:
-        while not (taken := self._backlog.take(max_events=BATCH_EVENTS, wait_seconds=IDLE_SECONDS)):
+        while not (taken := self._backlog.take(max_bytes=BATCH_BYTES, wait_seconds=IDLE_SECONDS)):
             if self._stop.is_set():
                 return None
-        batch, repeated = assemble((request for _, request in taken), self._public_ips)
-        return _Assembled(batch, repeated, taken[-1][0])
+        return _Assembled(*self._assemble(taken), taken[-1].id)
 
     def _write(self, assembled: _Assembled) -> None:
         if len(assembled.batch):

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 MERGE_AFTER_CONFLICT = 20
 """Batches that take the merging way after a conflict: duplicates come in runs (a retry, a replayed journal)."""
 
-COPY_CHUNK_EVENTS = 500
+COPY_CHUNK_BYTES = 256 * 1024
 
 
 class _Doubt(NamedTuple):
@@ -128,9 +128,14 @@ class PostgresStore:
 
 def _copy(cursor: psycopg.Cursor, batch: Batch) -> None:
     with cursor.copy(COPY_EVENTS) as copy:
-        # In chunks, so that the server works on one while the next is made.
-        for start in range(0, len(batch.events), COPY_CHUNK_EVENTS):
-            copy.write(encode(batch.events[start : start + COPY_CHUNK_EVENTS]))
+        # In chunks, so that the server works on one while the next is on its way.
+        text = memoryview(_text(batch))
+        for start in range(0, len(text), COPY_CHUNK_BYTES):
+            copy.write(text[start : start + COPY_CHUNK_BYTES])
+
+
+def _text(batch: Batch) -> bytes:
+    return encode(batch.events) if batch.copy_text is None else batch.copy_text
 
 
 def _merge(cursor: psycopg.Cursor, batch: Batch) -> Written:
@@ -138,7 +143,7 @@ def _merge(cursor: psycopg.Cursor, batch: Batch) -> Written:
         return Written(batch, [])
     cursor.execute(query("incoming"))
     with cursor.copy(COPY_EVENTS.replace("mail_events", "incoming", 1)) as copy:
-        copy.write(encode(batch.events))
+        copy.write(_text(batch))
     cursor.execute(query("merge"))
     new = set(cursor.fetchall())
     return Written(batch, [event for event in batch.events if identity(event) in new])

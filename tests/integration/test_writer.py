@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 
+from collector.assembly import Assembler
 from collector.errors import StoreUnavailableError
-from collector.events.model import Entry, MailEvent, PluginReport, Rejection, RejectReason, Request, Source
-from collector.events.sources import zonemta
+from collector.events.model import Entry, PluginReport, Rejection, RejectReason, Request, Source
 from collector.journal import Journal
 from collector.metrics import Metrics
 from collector.metrics.mail import MailMetrics
@@ -50,6 +50,7 @@ class House:
     def __init__(self, dsn: str, path: Path, store: PostgresStore | None = None) -> None:
         self.dsn = dsn
         self.metrics = Metrics()
+        self.assembler = Assembler({})
         self.journal = Journal(path / "journal", 1 << 30)
         self.store = store or PostgresStore(dsn, dsn)
         self.writer = Writer(
@@ -57,7 +58,7 @@ class House:
             self.store,
             prepare=self.store.prepare,
             listeners=[MailMetrics(self.metrics, now=time.time)],
-            public_ips={},
+            assemble=self.assembler,
             metrics=self.metrics,
         )
 
@@ -66,6 +67,7 @@ class House:
         self.writer.stop(30)
         self.journal.close()
         self.store.close()
+        self.assembler.close()
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         """Reads past the store."""
@@ -163,28 +165,6 @@ async def test_a_store_that_comes_and_goes_loses_and_doubles_nothing(any_dsn: st
     assert house.rows("SELECT count(*), count(DISTINCT event_id) FROM mail_events") == [(150, 150)]
     assert house.total("duckwatch_store_errors_total", kind="connection") > 0
     assert house.total("duckwatch_store_errors_total", kind="internal") == 0
-
-
-async def test_an_event_that_our_own_reading_fails_on_is_set_aside(
-    house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A fault of ours costs that event its row, not its content, and holds nothing back."""
-    reading = zonemta.mail_event
-
-    def fail_on_one(entry: Entry, **rest: Any) -> MailEvent:
-        if entry.fields["id"] == "q3x1":
-            raise ZeroDivisionError
-        return reading(entry, **rest)
-
-    monkeypatch.setattr(zonemta, "mail_event", fail_on_one)
-    house.writer.start()
-    for n in range(6):
-        await house.journal.append(request(n))
-    house.finish()
-    assert house.rows("SELECT count(*) FROM mail_events") == [(29,)]
-    ((reason, raw),) = house.rows("SELECT reason, raw FROM dead_letters")
-    assert reason == RejectReason.UNREAD
-    assert "q3x1" in raw
 
 
 async def test_a_stop_while_the_database_is_away_leaves_all_in_the_journal(

@@ -17,7 +17,7 @@ from collector.errors import OverloadedError
 from collector.events.model import Entry, RejectReason, Request, Source
 from collector.journal import Journal
 from collector.journal.journal import MEMORY_BYTES
-from collector.journal.rows import JournalRows
+from collector.journal.rows import JournalRows, decode
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,9 +34,9 @@ def taken_ids(journal: Journal, *, until: int) -> list[str]:
     """Takes until so many came."""
     found: list[str] = []
     while len(found) < until:
-        got = journal.take(max_events=100, wait_seconds=5)
+        got = journal.take(max_bytes=1 << 20, wait_seconds=5)
         assert got, f"only {len(found)} of {until} came"
-        found += [one.request_id for _, one in got]
+        found += [decode(row).request_id for row in got]
     return found
 
 
@@ -57,7 +57,7 @@ async def test_requests_come_out_in_the_order_in_which_they_went_in(tmp_path: Pa
     journal = Journal(tmp_path / "journal", LIMIT)
     await asyncio.gather(*(journal.append(request(n)) for n in range(500)))
     assert taken_ids(journal, until=500) == [f"r{n}" for n in range(500)]
-    assert journal.take(max_events=1, wait_seconds=0) == []
+    assert journal.take(max_bytes=1, wait_seconds=0) == []
     journal.close()
 
 
@@ -66,8 +66,8 @@ async def test_what_is_not_done_comes_again_after_a_restart(tmp_path: Path) -> N
     journal = Journal(tmp_path / "journal", LIMIT)
     for n in range(10):
         await journal.append(request(n))
-    first = journal.take(max_events=6, wait_seconds=1)
-    journal.done(first[-1][0])
+    first = journal.take(max_bytes=100, wait_seconds=1)
+    journal.done(first[-1].id)
     journal.close()
     again = Journal(tmp_path / "journal", LIMIT)
     await again.append(request(10))
@@ -101,8 +101,8 @@ async def test_the_quota_counts_used_pages_and_frees_with_done(tmp_path: Path) -
     assert 9 <= len(refused) <= 15
     assert journal.state.requests == 30 - len(refused)
     last = 0
-    while got := journal.take(max_events=100, wait_seconds=0):
-        last = got[-1][0]
+    while got := journal.take(max_bytes=1 << 20, wait_seconds=0):
+        last = got[-1].id
     journal.done(last)
     await emptied(journal)
     assert journal.state.oldest_received_at is None
@@ -116,8 +116,8 @@ async def test_a_large_file_gives_its_pages_back_once_it_is_empty(tmp_path: Path
     for n in range(30):
         await journal.append(request(n, 3 << 20))
     last = 0
-    while got := journal.take(max_events=100, wait_seconds=0):
-        last = got[-1][0]
+    while got := journal.take(max_bytes=1 << 20, wait_seconds=0):
+        last = got[-1].id
     journal.done(last)
     await emptied(journal)
     journal.close()
@@ -142,7 +142,7 @@ async def test_a_damaged_row_becomes_a_rejection(tmp_path: Path) -> None:
         file.execute("UPDATE requests SET body = x'c1ff' WHERE id = 1")
     file.close()
     again = Journal(tmp_path / "journal", LIMIT)
-    (_, damaged), (_, good) = again.take(max_events=10, wait_seconds=1)
+    damaged, good = (decode(row) for row in again.take(max_bytes=1 << 20, wait_seconds=1))
     assert damaged.rejections[0].reason is RejectReason.NOT_AN_EVENT
     assert good == request(1)
     again.close()
@@ -210,5 +210,5 @@ def test_kill_9_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
         process.wait()
         process.stdout.close()
         rows = JournalRows(path)
-        assert set(acknowledged) <= {received_at for _, received_at, _ in rows.after(0, limit_bytes=LIMIT)}
+        assert set(acknowledged) <= {row.received_at for row in rows.after(0, limit_bytes=LIMIT)}
         rows.close()

@@ -1,0 +1,89 @@
+"""The assembler: a process of its own that turns journal rows into a batch ready to be written.
+
+Building rows is most of the collector's work, and Python computes in one thread at a time: in a process of its own it uses a second core, and
+never makes an acknowledgement wait. It holds no state: when it dies, the rows are assembled again, by a new one or in this process.
+"""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import multiprocessing.connection
+import os
+import signal
+import threading
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from functools import partial
+from typing import TYPE_CHECKING
+
+from collector.events.batch import Batch, LazyEvents, Row
+from collector.events.tally import tally
+from collector.journal.rows import decode
+from collector.pipeline.batch import assemble
+from collector.store.copy import encode
+
+if TYPE_CHECKING:
+    from collections import Counter
+    from collections.abc import Mapping, Sequence
+
+    from collector.events.model import MailEvent, Source
+
+log = logging.getLogger(__name__)
+
+ATTEMPTS = 2
+
+
+class Assembler:
+    """Assembles rows in its own process. For one thread."""
+
+    def __init__(self, public_ips: Mapping[str, str]) -> None:
+        self._public_ips = dict(public_ips)
+        self._pool = self._start()
+
+    def __call__(self, rows: Sequence[Row]) -> tuple[Batch, Counter[Source]]:
+        """Returns the batch, its COPY text and tally made, and how many events by source repeated one of it. Raises nothing."""
+        for _ in range(ATTEMPTS):
+            try:
+                batch, count, repeated = self._pool.submit(assembled, rows, self._public_ips).result()
+            except BrokenProcessPool:
+                log.warning("the assembler's process has died")
+                self._pool = self._start()
+                continue
+            events = LazyEvents(count, partial(self._events, rows))
+            return Batch(events, batch.letters, batch.reports, batch.copy_text, batch.tally), repeated
+        # Something about these rows, or this machine, kills it: slower, but sure.
+        return assemble([decode(row) for row in rows], self._public_ips)
+
+    def close(self) -> None:
+        """Ends the process."""
+        self._pool.shutdown(cancel_futures=True)
+
+    def _events(self, rows: Sequence[Row]) -> Sequence[MailEvent]:
+        return assemble([decode(row) for row in rows], self._public_ips)[0].events
+
+    @staticmethod
+    def _start() -> ProcessPoolExecutor:
+        # spawn: a fork would copy the threads' locks and the journal's descriptors.
+        return ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), initializer=live_with_the_parent)
+
+
+def assembled(rows: Sequence[Row], public_ips: Mapping[str, str]) -> tuple[Batch, int, Counter[Source]]:
+    """What the process does: returns the batch without its events, their number, and the repeated ones by source."""
+    batch, repeated = assemble([decode(row) for row in rows], public_ips)
+    ready = Batch((), batch.letters, batch.reports, encode(batch.events), tally(batch.events))
+    return ready, len(batch.events), repeated
+
+
+def live_with_the_parent() -> None:
+    """Signals to the whole group (Ctrl-C, a service manager) are the parent's to answer; when it is gone, so is this process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
+
+
+def _end_with(sentinel: int) -> None:
+    multiprocessing.connection.wait([sentinel])
+    os._exit(0)

@@ -1,0 +1,154 @@
+"""Assembling batches: each identity once, nothing lost when our own reading or the assembler's process fails."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from collector.assembly import Assembler
+from collector.events.batch import Row
+from collector.events.model import Entry, MailEvent, PluginReport, RejectReason, Request, Source
+from collector.events.sources import zonemta
+from collector.events.tally import tally
+from collector.journal.rows import encode
+from collector.pipeline.batch import assemble
+from collector.store.copy import encode as copy_text
+from tests.servers.process import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+NOW = 1_795_495_017_000
+
+
+def request(n: int, events: int = 3, report: PluginReport | None = None) -> Request:
+    """A request of some events that name it."""
+    entries = [
+        Entry(k, NOW + n, "eu1", "mta1", "receiver", {"id": f"q{n}x{k}", "action": "QUEUED", "to": "a@b.example"})
+        for k in range(events)
+    ]
+    return Request(f"r{n}", NOW, Source.PLUGIN, entries, [], report)
+
+
+def rows(*requests: Request) -> list[Row]:
+    """As the journal holds them."""
+    return [Row(n, one.received_at, encode(one)) for n, one in enumerate(requests, 1)]
+
+
+@pytest.fixture
+def assembler() -> Iterator[Assembler]:
+    """With its process."""
+    made = Assembler({})
+    yield made
+    made.close()
+
+
+def test_an_identity_stands_once_in_a_batch() -> None:
+    """A request that came twice is one set of rows, and its second time is counted."""
+    batch, repeated = assemble([request(1), request(2), request(1)], {})
+    assert [event.event_id for event in batch.events] == [f"q{n}x{k}:queued" for n in (1, 2) for k in range(3)]
+    assert repeated == {Source.PLUGIN: 3}
+
+
+def test_only_the_newest_report_of_a_process_is_kept() -> None:
+    """A plugin that sends single events reports with each of them."""
+    reports = [PluginReport("eu1", "mta1", "p", "0.1.0", n, None, 0) for n in range(3)]
+    batch, _ = assemble([request(n, 1, report) for n, report in enumerate(reports)], {})
+    assert [seen.report for seen in batch.reports] == reports[-1:]
+
+
+def test_an_event_that_our_own_reading_fails_on_is_set_aside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fault of ours costs that event its row, not its content, and holds nothing back."""
+    reading = zonemta.mail_event
+
+    def fail_on_one(entry: Entry, **rest: Any) -> MailEvent:
+        if entry.fields["id"] == "q3x1":
+            raise ZeroDivisionError
+        return reading(entry, **rest)
+
+    monkeypatch.setattr(zonemta, "mail_event", fail_on_one)
+    batch, _ = assemble([request(n) for n in range(6)], {})
+    assert len(batch.events) == 17
+    (letter,) = batch.letters
+    assert letter.reason is RejectReason.UNREAD
+    assert letter.letter_id == "r3:1"
+    assert "q3x1" in letter.raw
+
+
+def test_the_process_makes_what_this_process_would(assembler: Assembler) -> None:
+    """Text, sums, numbers and, when somebody looks, the events."""
+    waiting = rows(request(1), request(2), request(1))
+    here, repeated = assemble([request(1), request(2), request(1)], {})
+    batch, repeated_there = assembler(waiting)
+    assert batch.copy_text == copy_text(here.events)
+    assert batch.tally == tally(here.events)
+    assert len(batch.events) == 6
+    assert list(batch.events) == list(here.events)
+    assert repeated_there == repeated
+
+
+def test_a_process_that_dies_is_replaced(assembler: Assembler) -> None:
+    """The out-of-memory killer may take it at any time: the same rows are assembled by the next."""
+    waiting = rows(request(1))
+    for _ in range(3):
+        assert len(assembler(waiting)[0].events) == 3
+        (pid,) = assembler._pool._processes
+        os.kill(pid, signal.SIGKILL)
+    assert len(assembler(waiting)[0].events) == 3
+
+
+def test_rows_that_kill_the_process_are_assembled_here(assembler: Assembler, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Slower, but the queue does not stop."""
+    monkeypatch.setattr("collector.assembly.assembled", os.abort)
+    monkeypatch.setattr("collector.assembly.ATTEMPTS", 0)
+    batch, _ = assembler(rows(request(1), request(2)))
+    assert [event.event_id for event in batch.events] == [f"q{n}x{k}:queued" for n in (1, 2) for k in range(3)]
+
+
+def test_signals_to_the_group_are_the_parents_to_answer(assembler: Assembler) -> None:
+    """Ctrl-C and a service manager's SIGTERM reach the process too: it goes on until the journal is written."""
+    assembler(rows(request(1)))
+    (pid,) = assembler._pool._processes
+    for number in (signal.SIGINT, signal.SIGTERM):
+        os.kill(pid, number)
+    assert len(assembler(rows(request(2)))[0].events) == 3
+    assert list(assembler._pool._processes) == [pid]
+
+
+ORPHANED = """
+    import sys, time
+    from collector.assembly import Assembler
+    from collector.events.batch import Row
+
+    if __name__ == "__main__":
+        assembler = Assembler({})
+        assembler([Row(1, 1, b"")])
+        print(*assembler._pool._processes, flush=True)
+        time.sleep(60)
+"""
+
+
+def test_the_process_does_not_outlive_its_parent(tmp_path: Any) -> None:
+    """Kill -9 of the collector leaves nothing behind."""
+    script = tmp_path / "parent.py"
+    script.write_text(textwrap.dedent(ORPHANED), encoding="utf-8")
+    with subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        child = int(parent.stdout.readline())
+        parent.kill()
+    wait_until(lambda: not is_alive(child), "the process has ended")
+
+
+def is_alive(pid: int) -> bool:
+    """False for a zombie that nobody reaps, too."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii") as file:  # noqa: PTH123  # a file of the kernel
+            return file.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
