@@ -50,8 +50,6 @@ OUTCOME_CELL: tuple[tuple[str, Any], ...] = (
     ),
 )
 
-WIDE_PATTERN = ("custom.width", 520)
-
 
 def build() -> dict[str, Any]:
     """Return the dashboard, normalised."""
@@ -133,17 +131,17 @@ def _reasons() -> dict[str, Any]:
         Card(
             id=5,
             title="Reasons of bounces and deferrals",
-            description="The most frequent first, with the newest reply of each kind (its ids, addresses and numbers replaced).",
+            description="The most frequent first, with the newest reply of each kind (its ids, addresses and numbers replaced). Deferred counts each attempt.",
             place=Place(0, 17, 24, 9),
         ),
         [Sql("failure_reasons", table=True)],
         overrides=[
-            _renamed("newest", "Newest", ("unit", "dateTimeFromNow")),
-            _renamed("recipients", "Recipients", ("unit", Unit.COUNT.value)),
-            _renamed("action", "Outcome", *OUTCOME_CELL),
-            _renamed("reason", "Reason"),
-            _renamed("provider", "Provider"),
-            _renamed("pattern", "Newest reply", WIDE_PATTERN),
+            _column("action", "Outcome", 100, *OUTCOME_CELL),
+            _column("reason", "Reason", 140),
+            _column("provider", "Provider", 120),
+            _column("recipients", "Count", 90, ("unit", Unit.COUNT.value)),
+            _column("newest", "Newest", 160, ("unit", "dateTimeFromNow")),
+            _column("pattern", "Newest reply", None),
         ],
     )
 
@@ -158,15 +156,15 @@ def _newest_failures() -> dict[str, Any]:
         ),
         [Sql("newest_failures", table=True)],
         overrides=[
-            _renamed("time", "Time", ("unit", "dateTimeAsIso"), ("custom.width", 180)),
-            _renamed("action", "Outcome", *OUTCOME_CELL),
-            _renamed("cluster", "Cluster"),
-            _renamed("zone", "Zone"),
-            _renamed("recipient_domain", "Domain"),
-            _renamed("provider", "Provider"),
-            _renamed("smtp_code", "Code", ("unit", Unit.NONE.value)),
-            _renamed("reason", "Reason"),
-            _renamed("response_pattern", "Reply", WIDE_PATTERN),
+            _column("time", "Time", 170, ("unit", "dateTimeAsIso")),
+            _column("action", "Outcome", 100, *OUTCOME_CELL),
+            _column("cluster", "Cluster", 90),
+            _column("zone", "Zone", 120),
+            _column("recipient_domain", "Domain", 170),
+            _column("provider", "Provider", 110),
+            _column("smtp_code", "Code", 80, ("unit", Unit.NONE.value)),
+            _column("reason", "Reason", 140),
+            _column("response_pattern", "Reply", None),
         ],
     )
 
@@ -180,5 +178,7 @@ def _coloured(series: str, colour: Colour) -> Override:
     return Override(series, (("color", {"mode": "fixed", "fixedColor": colour.value}),))
 
 
-def _renamed(column: str, name: str, *properties: tuple[str, Any]) -> Override:
-    return Override(column, (("displayName", name), *properties))
+def _column(name: str, header: str, width: int | None, *properties: tuple[str, Any]) -> Override:
+    # The one column without a width, the reply, takes what the others leave.
+    fixed = (("custom.width", width),) if width else ()
+    return Override(name, (("displayName", header), *fixed, *properties))
