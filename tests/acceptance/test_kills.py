@@ -80,6 +80,11 @@ class Deaths:
         self._world.collector.kill()
         self._world.collector.start()
 
+    def collector_sigterm(self) -> None:
+        """SIGTERM to the collector, as at every restart and upgrade; it ends by itself and well."""
+        assert self._world.collector.stop() == 0
+        self._world.collector.start()
+
     def postgres(self) -> None:
         """SIGKILL to every process of PostgreSQL."""
         self._world.postgres.kill()
@@ -119,6 +124,7 @@ def dice_of(what: str) -> tuple[int, random.Random]:
         Deaths.zonemta_sigterm,
         Deaths.zonemta_everything,
         Deaths.collector,
+        Deaths.collector_sigterm,
         Deaths.postgres,
     ],
 )

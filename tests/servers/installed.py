@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from pathlib import Path
 
 from tests.servers.missing import MissingServerError
@@ -32,6 +31,9 @@ def zonemta() -> Path:
     """The npm project that ZoneMTA is installed in. Raises `MissingServerError`."""
     if not (SERVERS / "zonemta.installed").exists():
         raise MissingServerError("ZoneMTA is not installed: run `make servers` (as root, on Debian)")
-    if shutil.which("node") is None:
-        raise MissingServerError("node is not installed: run `make servers` (as root, on Debian)")
     return ZONEMTA
+
+
+def node() -> Path:
+    """The Node that ZoneMTA runs with. Raises `MissingServerError`."""
+    return command("node")

@@ -70,7 +70,7 @@ class Sinks:
             "log": str(self.seen_file),
             "ports": self.ports,
         }
-        self._process = Process("sinks", ["node", PROGRAM, json.dumps(settings)], self._log)
+        self._process = Process("sinks", [installed.node(), PROGRAM, json.dumps(settings)], self._log)
         self._process.wait_ready(lambda: all(listens(port) for port in self.ports.values()))
 
     def stop(self) -> None:

@@ -19,6 +19,7 @@ from tests.servers.missing import MissingServerError
 from tests.servers.postgres import PostgresCluster
 
 _AS_POSTGRES = ["setpriv", "--reuid", "postgres", "--regid", "postgres", "--clear-groups", "--pdeathsig", "KILL", "--"]
+PREFIX = "duckwatch-timescale-"
 
 
 class Timescale(PostgresCluster):
@@ -38,7 +39,8 @@ class Timescale(PostgresCluster):
         super().__init__(logs, preset | (settings or {}))
         self._tree = installed.tree()
         self._enter = _entrance(self._tree)
-        self._home = Path(tempfile.mkdtemp(prefix="duckwatch-timescale-", dir=self._tree / "var/tmp"))
+        _sweep(self._tree / "var/tmp")
+        self._home = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=self._tree / "var/tmp"))
         if os.geteuid() == 0:
             owner = (self._tree / "var/lib/postgresql").stat()
             os.chown(self._home, owner.st_uid, owner.st_gid)
@@ -67,6 +69,14 @@ class Timescale(PostgresCluster):
     def remove(self) -> None:
         super().remove()
         shutil.rmtree(self._home, ignore_errors=True)
+
+
+def _sweep(folder: Path) -> None:
+    """Deletes what test runs that were killed left behind: the tree stays, nobody else would."""
+    for left in folder.glob(f"{PREFIX}*"):
+        pid = left.name.removeprefix(PREFIX).split("-")[0]
+        if not Path("/proc", pid).exists():
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def _entrance(tree: Path) -> list[str]:

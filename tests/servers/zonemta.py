@@ -133,7 +133,11 @@ class ZoneMTA:
         program = self._project / "node_modules/@zone-eu/zone-mta/app.js"
         environment = os.environ | {"NODE_ENV": "production"}
         self._process = Process(
-            "zonemta", ["node", program, f"--config={self._config}"], self._log, env=environment, cwd=self.folder
+            "zonemta",
+            [installed.node(), program, f"--config={self._config}"],
+            self._log,
+            env=environment,
+            cwd=self.folder,
         )
         self._process.wait_ready(lambda: self.has_plugins() and self.takes_mail(), seconds=60)
 
