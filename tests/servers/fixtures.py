@@ -39,9 +39,24 @@ class GivenServer(PostgresCluster):
 
     name = "given"
 
-    def __init__(self, logs: Path, dsn: str) -> None:
+    def __init__(self, logs: Path, dsn: str, *, extension: str | None = None) -> None:
         super().__init__(logs)
         self._dsn = dsn
+        self._extension = extension
+
+    def create_database(self) -> str:
+        dsn = super().create_database()
+        if self._extension:
+            with psycopg.connect(dsn, autocommit=True) as connection:
+                name = psycopg.sql.Identifier(self._extension)
+                connection.execute(psycopg.sql.SQL("CREATE EXTENSION IF NOT EXISTS {}").format(name))
+        return dsn
+
+    def has(self, extension: str) -> bool:
+        """True when the server could install it."""
+        with psycopg.connect(self.dsn()) as connection:
+            found = connection.execute("SELECT 1 FROM pg_available_extensions WHERE name = %s", [extension])
+            return found.fetchone() is not None
 
     def dsn(self, database: str = "") -> str:
         return conninfo.make_conninfo(self._dsn, **({"dbname": database} if database else {}))
@@ -84,7 +99,10 @@ def timescale(server_logs: Path) -> Iterator[PostgresCluster]:
     """TimescaleDB (Debian's, Apache edition), started once. Not for tests that stop or kill it."""
     given = os.environ.get("DUCKWATCH_TEST_DSN")
     if given:
-        yield GivenServer(server_logs, given)
+        server = GivenServer(server_logs, given, extension="timescaledb")
+        if not server.has("timescaledb"):
+            pytest.skip("the server of DUCKWATCH_TEST_DSN has no TimescaleDB")
+        yield server
     else:
         yield from _running(need(lambda: Timescale(server_logs)))
 
