@@ -18,17 +18,20 @@ from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from typing import TYPE_CHECKING
 
-from collector.events.batch import Batch, LazyEvents, Row
-from collector.events.tally import tally
+import msgspec
+
+from collector.events.batch import Batch, LazyEvents, Row, identity
+from collector.events.sources.zonemta_columns import columns_of
+from collector.events.tally import tally, tally_columns
 from collector.journal.rows import decode
 from collector.pipeline.batch import assemble
-from collector.store.copy import encode
+from collector.store.copy import encode, encode_columns
 
 if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Mapping, Sequence
 
-    from collector.events.model import MailEvent, Source
+    from collector.events.model import Entry, MailEvent, Request, Source
 
 log = logging.getLogger(__name__)
 
@@ -71,9 +74,30 @@ class Assembler:
 
 def assembled(rows: Sequence[Row], public_ips: Mapping[str, str]) -> tuple[Batch, int, Counter[Source]]:
     """What the process does: returns the batch without its events, their number, and the repeated ones by source."""
-    batch, repeated = assemble([decode(row) for row in rows], public_ips)
-    ready = Batch((), batch.letters, batch.reports, encode(batch.events), tally(batch.events))
-    return ready, len(batch.events), repeated
+    requests = [decode(row) for row in rows]
+    columns, others = columns_of(requests, public_ips)
+    batch, repeated = assemble(with_entries(requests, others), public_ips)
+    count = sum(one.count for one in columns) + len(batch.events)
+    identities = {key for one in columns for key in one.identities()}
+    identities.update(map(identity, batch.events))
+    if len(identities) < count or repeated:
+        # Something stands in it twice: the way that sorts that out.
+        columns = []
+        batch, repeated = assemble(requests, public_ips)
+        count = len(batch.events)
+    sums = tally(batch.events)
+    for one in columns:
+        sums.add(tally_columns(one))
+    text = b"".join([*map(encode_columns, columns), encode(batch.events)])
+    return Batch((), batch.letters, batch.reports, text, sums), count, repeated
+
+
+def with_entries(requests: Sequence[Request], members: Sequence[tuple[Request, Entry]]) -> list[Request]:
+    """Returns the requests with no other entries than these."""
+    entries: dict[int, list[Entry]] = {}
+    for request, entry in members:
+        entries.setdefault(id(request), []).append(entry)
+    return [msgspec.structs.replace(request, entries=entries.get(id(request), [])) for request in requests]
 
 
 def live_with_the_parent() -> None:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
 from collector.errors import TooLargeError, UnreadableError
 
-_ENVELOPE_KEYS = ("events", "plugin")
-_EVENT_KEYS = ("entry", "action")
+_ENVELOPE_KEYS = frozenset({"events", "plugin"})
+_EVENT_KEYS = frozenset({"entry", "action"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,12 +21,11 @@ class UnreadLine:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Body:
+class Body(msgspec.Struct, frozen=True):
     """The items, and the object around them (empty for an array or NDJSON). `is_clean`: no string can hold NUL or a lone surrogate."""
 
     items: list[Any]
-    envelope: dict[str, Any] = field(default_factory=dict)
+    envelope: dict[str, Any] = {}
     is_clean: bool = True
 
 
@@ -45,7 +44,7 @@ def read_body(body: bytes, *, max_parts: int, max_items: int) -> Body:
         read = _arranged(value, is_clean=is_clean)
     if len(read.items) > max_items:
         raise TooLargeError(f"more than {max_items} events")
-    if not any(type(item) is dict for item in read.items) and not _is_heartbeat(read):
+    if not _has_object(read.items) and not _is_heartbeat(read):
         raise UnreadableError("no event in the body can be read")
     return read
 
@@ -55,7 +54,7 @@ def _arranged(value: object, *, is_clean: bool) -> Body:
         return Body(value, {}, is_clean)
     if type(value) is not dict:
         raise UnreadableError("the body is neither an object nor an array")
-    if any(key in value for key in _EVENT_KEYS) or not any(key in value for key in _ENVELOPE_KEYS):
+    if not _EVENT_KEYS.isdisjoint(value) or _ENVELOPE_KEYS.isdisjoint(value):
         return Body([value], {}, is_clean)
     events = value.get("events")
     if events is None:
@@ -63,6 +62,11 @@ def _arranged(value: object, *, is_clean: bool) -> Body:
     if type(events) is not list:
         raise UnreadableError("`events` is not an array")
     return Body(events, value, is_clean)
+
+
+def _has_object(items: list[Any]) -> bool:
+    # Nearly always the first is one; a generator would cost as much as reading the JSON.
+    return bool(items) and (type(items[0]) is dict or any(type(item) is dict for item in items))
 
 
 def _is_heartbeat(body: Body) -> bool:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 INT32_MAX = 2**31 - 1
 
-_SURELY_SHORT = COLUMN_BYTES // 4
+SURELY_SHORT = COLUMN_BYTES // 4
 """Characters that fit a column however they are encoded (UTF-8: at most four bytes each)."""
 
 _NUMBER = re.compile(r"\s*[+-]?[0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]{1,3})?\s*", re.ASCII)
@@ -25,10 +25,23 @@ _NUMBER_CHARACTERS = 64
 
 def cut(text: str) -> str:
     """The text as a column holds it: at most `COLUMN_BYTES` bytes of UTF-8, cut on a character border."""
-    if len(text) <= _SURELY_SHORT:
+    if len(text) <= SURELY_SHORT:
         return text
     encoded = text.encode()
     return text if len(encoded) <= COLUMN_BYTES else encoded[:COLUMN_BYTES].decode("utf-8", "ignore")
+
+
+def number_of(value: object) -> float | None:
+    """A finite number, or the number that a text writes; None for anything else."""
+    if type(value) is str:
+        if len(value) > _NUMBER_CHARACTERS or not _NUMBER.fullmatch(value):
+            return None
+        number = float(value)
+    elif type(value) is int or type(value) is float:
+        number = float(value)
+    else:
+        return None
+    return number if math.isfinite(number) else None
 
 
 class Fields:
@@ -48,7 +61,7 @@ class Fields:
             if type(value) is not str:
                 continue
             if value:
-                texts[column] = held = value if len(value) <= _SURELY_SHORT else cut(value)
+                texts[column] = held = value if len(value) <= SURELY_SHORT else cut(value)
                 if len(held) != len(value):
                     continue
             del rest[key]
@@ -59,14 +72,14 @@ class Fields:
         value = self.rest.get(key)
         if type(value) is not str:
             return None
-        if len(value) <= _SURELY_SHORT or len(value.encode()) <= COLUMN_BYTES:
+        if len(value) <= SURELY_SHORT or len(value.encode()) <= COLUMN_BYTES:
             del self.rest[key]
         return value or None
 
     def text(self, key: str) -> str | None:
         """The text, as its column holds it."""
         value = self.whole_text(key)
-        return value if value is None or len(value) <= _SURELY_SHORT else cut(value)
+        return value if value is None or len(value) <= SURELY_SHORT else cut(value)
 
     def integer(self, key: str, largest: int = INT64_MAX) -> int | None:
         """A whole number from 0 to `largest`; a float with a whole value counts."""
@@ -88,19 +101,11 @@ class Fields:
 
     def number(self, key: str) -> float | None:
         """A finite number, or text that is one (ZoneMTA writes scores as text). An empty text is taken and None."""
-        value: object = self.rest.get(key)
-        if type(value) is str:
-            if value and (len(value) > _NUMBER_CHARACTERS or not _NUMBER.fullmatch(value)):
-                return None
-            number = float(value) if value else math.nan
-        elif type(value) is int or type(value) is float:
-            number = float(value)
-        else:
-            return None
-        if math.isinf(number):
-            return None
-        del self.rest[key]
-        return None if math.isnan(number) else number
+        value = self.rest.get(key)
+        number = number_of(value)
+        if number is not None or value == "":
+            del self.rest[key]
+        return number
 
     def json(self) -> str | None:
         """What is left, as compact JSON in the entry's order; None when nothing is."""

@@ -32,7 +32,10 @@ def plugin_report(plugin: object, *, cluster: str, host: str | None) -> PluginRe
 def _name(value: object, characters: int) -> str:
     if type(value) is not str:
         return UNKNOWN
-    return "".join(character for character in plain_text(value[:characters]) if character.isprintable()) or UNKNOWN
+    text = value[:characters]
+    if text.isprintable():
+        return text or UNKNOWN
+    return "".join(character for character in plain_text(text) if character.isprintable()) or UNKNOWN
 
 
 def _whole(value: object) -> int | None:

@@ -5,11 +5,12 @@ It is counted where the events are built, so that who commits them need not look
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 
+from collector.events.columns import Columns
 from collector.events.model import Action, Direction, Reason
 
 if TYPE_CHECKING:
@@ -27,57 +28,80 @@ _QUEUED, _DELIVERED, _BOUNCED = Action.QUEUED, Action.DELIVERED, Action.BOUNCED
 _OUTBOUND = Direction.OUTBOUND
 
 
+_OUTBOUND_READ = (
+    "direction", "action", "cluster", "zone", "provider", "recipients", "reason", "bounce_kind", "provider_code", "local_ip",
+    "queue_ms",
+)  # fmt: skip
+_READ = (*_OUTBOUND_READ, "source", "time", "smtp_ms")
+
+
 class Tally(msgspec.Struct):
     """Counts and times by their labels, `None` where an event lacks one. Times are milliseconds; stamps epoch ms.
 
     Every event is in `events` and `stamps`, and its session in `sessions`; the others hold outbound mail only.
     """
 
-    events: Counter[Key]  # cluster, zone, provider, action
-    queued: Counter[Key]  # cluster -> recipients
-    bounces: Counter[Key]  # cluster, zone, provider, reason, kind
-    deferrals: Counter[Key]  # cluster, zone, provider, reason
-    signals: Counter[Key]  # provider, code
-    addresses: Counter[Key]  # local_ip, provider, outcome
-    stamps: dict[Key, list[int]]  # cluster, source
-    sessions: dict[Key, list[int]]  # cluster, provider
-    deliveries: dict[Key, list[int]]  # cluster, zone, provider
+    events: Counter[Key] = msgspec.field(default_factory=Counter)  # cluster, zone, provider, action
+    queued: Counter[Key] = msgspec.field(default_factory=Counter)  # cluster -> recipients
+    bounces: Counter[Key] = msgspec.field(default_factory=Counter)  # cluster, zone, provider, reason, kind
+    deferrals: Counter[Key] = msgspec.field(default_factory=Counter)  # cluster, zone, provider, reason
+    signals: Counter[Key] = msgspec.field(default_factory=Counter)  # provider, code
+    addresses: Counter[Key] = msgspec.field(default_factory=Counter)  # local_ip, provider, outcome
+    stamps: dict[Key, list[int]] = {}  # cluster, source
+    sessions: dict[Key, list[int]] = {}  # cluster, provider
+    deliveries: dict[Key, list[int]] = {}  # cluster, zone, provider
+
+    def add(self, other: Tally) -> None:
+        """Adds another's sums to these."""
+        for name in ("events", "queued", "bounces", "deferrals", "signals", "addresses"):
+            getattr(self, name).update(getattr(other, name))
+        for name in ("stamps", "sessions", "deliveries"):
+            mine: dict[Key, list[int]] = getattr(self, name)
+            for key, times in getattr(other, name).items():
+                mine.setdefault(key, []).extend(times)
 
 
 def tally(events: Iterable[MailEvent]) -> Tally:
     """Adds events up."""
-    events = list(events)
-    stamps: dict[Key, list[int]] = defaultdict(list)
-    sessions: dict[Key, list[int]] = defaultdict(list)
-    for e in events:
-        stamps[e.cluster, e.source].append(e.time)
-        if e.smtp_ms is not None:
-            sessions[e.cluster, e.provider].append(e.smtp_ms)
-    sums = Tally(
-        Counter([(e.cluster, e.zone, e.provider, e.action) for e in events]),
-        Counter(), Counter(), Counter(), Counter(), Counter(), dict(stamps), dict(sessions), {},
-    )  # fmt: skip
-    _add_outbound(sums, [e for e in events if e.direction is _OUTBOUND])
+    rows = list(events)
+    return tally_columns(Columns(len(rows), {name: [getattr(row, name) for row in rows] for name in _READ}))
+
+
+def tally_columns(columns: Columns) -> Tally:
+    """Adds up rows that come column by column."""
+    sums = Tally()
+    sums.events.update(columns.rows("cluster", "zone", "provider", "action"))
+    _append(sums.stamps, columns.rows("cluster", "source", "time"))
+    _append(sums.sessions, columns.rows("cluster", "provider", "smtp_ms"))
+    if columns.count:
+        _add_outbound(sums, columns)
     return sums
 
 
-def _add_outbound(sums: Tally, events: list[MailEvent]) -> None:
-    deliveries: dict[Key, list[int]] = defaultdict(list)
-    for e in events:
-        outcome = _OUTCOMES.get(e.action)
-        if outcome is None:
-            if e.action is _QUEUED and e.recipients:
-                sums.queued[e.cluster,] += e.recipients
+def _append(times: dict[Key, list[int]], rows: Iterable[tuple[Any, ...]]) -> None:
+    for *labels, value in rows:
+        if value is not None:
+            times.setdefault(tuple(labels), []).append(value)
+
+
+def _add_outbound(sums: Tally, columns: Columns) -> None:
+    for row in columns.rows(*_OUTBOUND_READ):
+        direction, action, cluster, zone, provider, recipients, reason, kind, code, local_ip, queue_ms = row
+        if direction is not _OUTBOUND:
             continue
-        if e.action is _DELIVERED:
-            if e.queue_ms is not None:
-                deliveries[e.cluster, e.zone, e.provider].append(e.queue_ms)
-        elif e.action is _BOUNCED:
-            sums.bounces[e.cluster, e.zone, e.provider, e.reason, e.bounce_kind] += 1
+        outcome = _OUTCOMES.get(action)
+        if outcome is None:
+            if action is _QUEUED and recipients:
+                sums.queued[cluster,] += recipients
+            continue
+        if action is _DELIVERED:
+            if queue_ms is not None:
+                sums.deliveries.setdefault((cluster, zone, provider), []).append(queue_ms)
+        elif action is _BOUNCED:
+            sums.bounces[cluster, zone, provider, reason, kind] += 1
         else:
-            sums.deferrals[e.cluster, e.zone, e.provider, e.reason] += 1
-        if e.provider_code is not None:
-            sums.signals[e.provider, e.provider_code] += 1
-        if e.local_ip is not None:
-            sums.addresses[e.local_ip, e.provider, _OUTCOME_OF_REASON.get(e.reason, outcome)] += 1
-    sums.deliveries = dict(deliveries)
+            sums.deferrals[cluster, zone, provider, reason] += 1
+        if code is not None:
+            sums.signals[provider, code] += 1
+        if local_ip is not None:
+            sums.addresses[local_ip, provider, _OUTCOME_OF_REASON.get(reason, outcome)] += 1

@@ -53,13 +53,18 @@ DETAILS: dict[Action, str] = {
 }
 """The field that tells two events of one message (or recipient) and action apart."""
 
+DROP_REASONS = ("description", "reason", "error")
+"""Where the reason of an end without a delivery stands; the first that says something counts."""
+
+NULL_SENDERS = frozenset({"", "<>"})
+
 # Sets and names of their own, because reading a member off its enum costs as much as a rule (0.1 µs on Python 3.11).
-_FAILURES = frozenset({Action.DEFERRED, Action.BOUNCED})
-_ENDS_UNSENT = frozenset({Action.DROPPED, Action.REFUSED, Action.DELETED})
+FAILURES = frozenset({Action.DEFERRED, Action.BOUNCED})
+ENDS_UNSENT = frozenset({Action.DROPPED, Action.REFUSED, Action.DELETED})
 _BOUNCED, _OTHER = Action.BOUNCED, Action.OTHER
 _OUTBOUND, _DSN = Direction.OUTBOUND, Direction.DSN
 
-_Reply: TypeAlias = tuple[
+Reply: TypeAlias = tuple[
     int | None, str | None, str | None, Reason | None, BounceKind | None, str | None, str | None, str | None
 ]
 """The columns `smtp_code` to `response_pattern`, in the table's order."""
@@ -111,19 +116,30 @@ def _row(entry: Entry, source: Source, received_at: int, public_ips: Mapping[str
         mx_host, mx_ip, provider, local_ip,
         *_reply(fields, action, provider, texts.get("category")),
         attempt, fields.integer("nextattempt", YEAR_2200_MS), size_bytes,
-        fields.integer("timer", INT32_MAX), _queue_ms(entry.time, written.get("id")),
+        fields.integer("timer", INT32_MAX), queue_ms(entry.time, written.get("id")),
         texts.get("tls_version"), tls_authorized, fields.number("score"), texts.get("fbl_id"),
-        _drop_reason(fields) if action in _ENDS_UNSENT else None,
+        _drop_reason(fields) if action in ENDS_UNSENT else None,
         entry.subject_hmac, fields.json(), received_at,
     )  # fmt: skip
 
 
-def _reply(fields: Fields, action: Action, provider: Provider | None, category: str | None) -> _Reply:
+def _reply(fields: Fields, action: Action, provider: Provider | None, category: str | None) -> Reply:
     response = fields.whole_text("response") or fields.whole_text("responseText") or ""
-    is_failure = action in _FAILURES
+    return reply_of(action, response, provider, category, fields.rest.get("protocol") == "http")
+
+
+def reply_of(
+    action: Action,
+    response: str,
+    provider: Provider | None,
+    category: str | None,
+    is_http: bool,  # noqa: FBT001  # mapped over rows, by place
+) -> Reply:
+    """What a reply says (docs/events.md, sections 3 and 4)."""
+    is_failure = action in FAILURES
     if not response and not is_failure:
         return None, None, category, None, None, None, None, None
-    smtp_code, enhanced_code = (None, None) if fields.rest.get("protocol") == "http" else codes(response)
+    smtp_code, enhanced_code = (None, None) if is_http else codes(response)
     pattern = response_pattern(response)
     reason, kind, provider_code = None, None, None
     if is_failure:
@@ -157,7 +173,11 @@ def _event_id(entry: dict[str, Any], occurrence: str) -> str:
     # With a seq of another type the id would not tell two recipients apart.
     if type(queue_id) is not str or not queue_id or (seq is not None and type(seq) is not str):
         return _hashed(msgspec.json.encode(entry, order="sorted"))
-    event_id = queue_id + "." + seq + ":" + occurrence if seq else queue_id + ":" + occurrence
+    return bounded_id(queue_id + "." + seq + ":" + occurrence if seq else queue_id + ":" + occurrence)
+
+
+def bounded_id(event_id: str) -> str:
+    """The id, or the hash of one that is too long for an index."""
     if len(event_id) * 4 > EVENT_ID_BYTES and len(encoded := event_id.encode()) > EVENT_ID_BYTES:
         return _hashed(encoded)
     return event_id
@@ -171,16 +191,15 @@ def _sender(fields: Fields) -> tuple[Direction, str | None, str | None]:
     written = fields.rest.get("from")
     if type(written) is not str:
         return _OUTBOUND, None, None
-    if written in ("", "<>"):
+    if written in NULL_SENDERS:
         del fields.rest["from"]
         return _DSN, None, None
-    sender, domain = _address(fields.whole_text("from") or "")
+    sender, domain = address_of(fields.whole_text("from") or "")
     return _OUTBOUND, sender, domain
 
 
 def _return_path(fields: Fields) -> str | None:
-    written = fields.whole_text("returnPath")
-    return cut(address.bare(written)) or None if written else None
+    return address_of(fields.whole_text("returnPath") or "")[0]
 
 
 def _recipient(fields: Fields, seq: str | None) -> tuple[int | None, str | None, str | None]:
@@ -195,14 +214,16 @@ def _recipient(fields: Fields, seq: str | None) -> tuple[int | None, str | None,
         count = address.count(other) if type(other) is str else None
     if count != 1:
         return recipients, None, None
-    return recipients, *_address(fields.whole_text(key) or "")
+    return recipients, *address_of(fields.whole_text(key) or "")
 
 
-def _address(written: str) -> tuple[str | None, str | None]:
-    """An address as its column holds it, and its domain."""
+def address_of(written: str) -> tuple[str | None, str | None]:
+    """An address as its column holds it, and its domain; neither for the null sender."""
     whole = address.bare(written)
+    if not whole:
+        return None, None
     domain = address.domain(whole)
-    return cut(whole) or None, domain and cut(domain)
+    return cut(whole), domain and cut(domain)
 
 
 def _mx(fields: Fields) -> tuple[str | None, Provider | None]:
@@ -236,10 +257,11 @@ def _local_ip(fields: Fields, public_ips: Mapping[str, str]) -> str | None:
 
 
 def _drop_reason(fields: Fields) -> str | None:
-    return fields.text("description") or fields.text("reason") or fields.text("error")
+    return next(filter(None, map(fields.text, DROP_REASONS)), None)
 
 
-def _queue_ms(time: int, queue_id: object) -> int | None:
+def queue_ms(time: int, queue_id: object) -> int | None:
+    """Milliseconds from a queue id's own time to `time`; None when it holds no time of the last 60 days."""
     if type(queue_id) is not str:
         return None
     digits = queue_id[:QUEUED_AT_DIGITS]

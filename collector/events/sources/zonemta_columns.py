@@ -1,0 +1,307 @@
+"""ZoneMTA's entries as columns: those of a shape that ZoneMTA writes, many at once.
+
+A *shape* is the keys of an entry, in order, with the types of their values. A real day has some twenty. What is out of the
+ordinary in any way (another key or type, several recipients, a long text, an address in another spelling, …) is left to
+`zonemta.mail_event`, which reads anything; the rules are the same functions, and a property test holds the results to each other.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+import msgspec
+
+from collector.events import address
+from collector.events.columns import Columns
+from collector.events.fields import INT32_MAX, SURELY_SHORT, number_of
+from collector.events.model import Action, Direction
+from collector.events.plain import INT64_MAX
+from collector.events.provider import provider_of
+from collector.events.sources import zonemta
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from collector.events.model import Entry, Request, Source
+
+Shape: TypeAlias = "tuple[Source, str, bool, bool, tuple[str, ...], tuple[type, ...]]"
+"""Source, action, whether `tls` is true, whether `ip` has a public address, keys, types of their values."""
+
+Member: TypeAlias = "tuple[Request, Entry]"
+_Table: TypeAlias = "Mapping[str, Sequence[Any]]"
+
+_TEXTS: dict[str, str] = zonemta.TEXT_COLUMNS | {"message-id": "message_id", "messageId": "message_id"}
+_INTEGERS: dict[str, tuple[str, int]] = {
+    "defcount": ("attempt", INT32_MAX),
+    "nextattempt": ("next_attempt", zonemta.YEAR_2200_MS),
+    "size": ("size_bytes", INT64_MAX),
+    "body": ("size_bytes", INT64_MAX),
+    "timer": ("smtp_ms", INT32_MAX),
+}
+_ALTERNATIVES = (
+    ("message-id", "messageId"), ("size", "body"), ("to", "recipient"), ("response", "responseText"), zonemta.DROP_REASONS,
+)  # fmt: skip
+"""Names of which a shape has one at most: which one counts is a question for `mail_event`."""
+
+_OTHER_TEXTS = frozenset(
+    {"from", "returnPath", "to", "recipient", "mx", "host", "ip", "response", "responseText", "score"}
+)
+_MAY_BE_FALSE = frozenset({"timer", "tlsVersion"})
+_LEFT = frozenset({
+    "action", "src", "md5", "tests", "originhost", "transhost", "transtype", "headerFrom", "start", "secure", "tls", "tlsCipher",
+    "tlsAuthorized", "tlsAuthorizationError", "protocol", "httpUrl", "httpResponse", "result", "queued", "bounceType", "bounceId",
+    "suppressed address", "suppressed domain", "description", "reason", "error",
+})  # fmt: skip
+_KNOWN = _LEFT | _OTHER_TEXTS | _TEXTS.keys() | _INTEGERS.keys()
+"""Every key that ZoneMTA 3.11 writes. Only shapes of these are kept in the cache, so no sender can fill it."""
+
+
+class _Plan(NamedTuple):
+    """How a shape is read: its texts and whole numbers, and the keys that stay in `raw`."""
+
+    action: Action
+    keys: tuple[str, ...]
+    texts: tuple[str, ...]
+    integers: tuple[str, ...]
+    columns: frozenset[str]
+    rest: tuple[str, ...]
+    is_mapped: bool
+
+
+def columns_of(requests: Iterable[Request], public_ips: Mapping[str, str]) -> tuple[list[Columns], list[Member]]:
+    """Returns the rows of the entries in known shapes, and the other entries, each with its request. Never raises."""
+    groups: dict[Shape, list[Member]] = {}
+    others: list[Member] = []
+    for request in requests:
+        source = request.source
+        for entry in request.entries:
+            fields = entry.fields
+            word = fields.get("action")
+            if type(word) is not str:
+                others.append((request, entry))
+                continue
+            kinds = tuple(map(type, fields.values()))
+            is_mapped = bool(public_ips) and type(ip := fields.get("ip")) is str and ip in public_ips
+            shape = (source, word, fields.get("tls") is True, is_mapped, tuple(fields), kinds)
+            members = groups.get(shape)
+            if members is None:
+                groups[shape] = [(request, entry)]
+            else:
+                members.append((request, entry))
+    found = []
+    for shape, members in groups.items():
+        plan = _plan(*shape[1:]) if _KNOWN.issuperset(shape[4]) else None
+        if plan is None:
+            others.extend(members)
+            continue
+        usual, table = _usual(plan, members, others)
+        if usual:
+            found.append(_read(plan, usual, table, public_ips))
+    return found, others
+
+
+@lru_cache(maxsize=256)
+def _plan(word: str, is_tls: bool, is_mapped: bool, keys: tuple[str, ...], types: tuple[type, ...]) -> _Plan | None:  # noqa: FBT001  # a cache's key
+    """Returns how a shape is read; None when it is none that ZoneMTA writes."""
+    action = zonemta.ACTIONS.get(word)
+    kinds = dict(zip(keys, types, strict=True))
+    drop_reasons = kinds.keys() & set(zonemta.DROP_REASONS) if action in zonemta.ENDS_UNSENT else set()
+    if action is None or "id" not in kinds or any(len(kinds.keys() & set(names)) > 1 for names in _ALTERNATIVES):
+        return None
+    columns = set(drop_reasons)
+    for key, kind in kinds.items():
+        if key in _MAY_BE_FALSE and kind is bool:
+            continue
+        if key in _INTEGERS or key in _TEXTS or key in _OTHER_TEXTS:
+            if kind is not (int if key in _INTEGERS else str):
+                return None
+            columns.add(key)
+    if is_mapped:
+        columns.discard("ip")  # `raw` keeps the other address
+    if is_tls and kinds.get("tlsAuthorized") is bool:
+        columns.add("tlsAuthorized")
+    if any(kinds[key] is not str for key in drop_reasons) or kinds.get("bounceType", str) is not str:
+        return None
+    return _Plan(
+        action,
+        keys,
+        tuple(key for key in columns if kinds[key] is str),
+        tuple(key for key in columns if key in _INTEGERS),
+        frozenset(columns),
+        tuple(key for key in keys if key not in columns and key != "action"),
+        is_mapped,
+    )
+
+
+def _usual(plan: _Plan, members: list[Member], others: list[Member]) -> tuple[list[Member], _Table]:
+    """Returns the members whose values are usual too, and their fields by key; the rest goes to `others`."""
+    table = _transposed(plan, members)
+    odd = _odd_rows(plan, table)
+    if not odd:
+        return members, table
+    others.extend(members[place] for place in odd)
+    members = [member for place, member in enumerate(members) if place not in odd]
+    return members, _transposed(plan, members) if members else {}
+
+
+def _transposed(plan: _Plan, members: list[Member]) -> _Table:
+    return dict(zip(plan.keys, zip(*[entry.fields.values() for _, entry in members], strict=True), strict=True))
+
+
+_IS_ODD: dict[str, Callable[[Any], bool]] = {
+    "id": lambda text: not text,
+    "seq": lambda text: not text,
+    "to": lambda text: address.count(text) != 1,
+    "recipient": lambda text: address.count(text) != 1,
+    "mx": lambda host: host != host.lower() or host[-1:] in ("", "."),
+    "host": lambda ip: address.canonical_ip(ip) != ip,
+    "ip": lambda ip: address.canonical_ip(ip) != ip,
+    "score": lambda score: number_of(score) is None,
+}
+"""Which values a rule of `mail_event` has to look at; beside them texts that a column cuts and numbers that do not fit."""
+
+
+def _odd_rows(plan: _Plan, table: _Table) -> set[int]:
+    """Returns the places of rows that are left to `mail_event`."""
+    odd: set[int] = set()
+    for key in plan.texts:
+        if max(map(len, table[key])) > SURELY_SHORT:
+            odd |= {place for place, text in enumerate(table[key]) if len(text) > SURELY_SHORT}
+    for key in plan.integers:
+        numbers, largest = table[key], _INTEGERS[key][1]
+        if min(numbers) < 0 or max(numbers) > largest:
+            odd |= {place for place, number in enumerate(numbers) if not 0 <= number <= largest}
+    for key in plan.columns & _IS_ODD.keys():
+        values = table[key]
+        strange = set(filter(_IS_ODD[key], set(values)))
+        if strange:
+            odd |= {place for place, value in enumerate(values) if value in strange}
+    return odd
+
+
+def _read(plan: _Plan, members: list[Member], table: _Table, public_ips: Mapping[str, str]) -> Columns:
+    count = len(members)
+    entries = [entry for _, entry in members]
+    values: dict[str, Sequence[Any]] = {
+        "time": [entry.time for entry in entries],
+        "cluster": [entry.cluster for entry in entries],
+        "host": [entry.host for entry in entries],
+        "event_id": _event_ids(plan, table),
+        "action": [plan.action] * count,
+        "source": [members[0][0].source] * count,
+        "subject_hmac": [entry.subject_hmac for entry in entries],
+        "received_at": [request.received_at for request, _ in members],
+    }
+    values["queue_ms"] = list(map(zonemta.queue_ms, values["time"], table["id"]))
+    for key in plan.columns & _TEXTS.keys():
+        values[_TEXTS[key]] = _or_none(table[key])
+    for key in plan.integers:
+        values[_INTEGERS[key][0]] = table[key]
+    for key in plan.columns & set(zonemta.DROP_REASONS):
+        values["drop_reason"] = _or_none(table[key])
+    if "tlsAuthorized" in plan.columns:
+        values["tls_authorized"] = table["tlsAuthorized"]
+    if "score" in plan.columns:
+        values["spam_score"] = list(map(number_of, table["score"]))
+    if plan.is_mapped:
+        values["local_ip"] = [public_ips[ip] for ip in table["ip"]]
+    values |= _addresses(plan, table, count) | _hosts(plan, table) | _replies(plan, table, count)
+    if plan.rest:
+        values["raw"] = _raw(plan, table)
+    return Columns(count, values)
+
+
+def _or_none(texts: Sequence[str]) -> Sequence[str | None]:
+    return texts if "" not in texts else [text or None for text in texts]
+
+
+def _event_ids(plan: _Plan, table: _Table) -> list[str]:
+    names = table["id"]
+    if "seq" in plan.columns:
+        names = [f"{queue_id}.{seq}" for queue_id, seq in zip(names, table["seq"], strict=True)]
+    field = zonemta.DETAILS.get(plan.action)
+    details = table.get(field) if field is not None else None
+    if details is None:
+        end = f":{plan.action.value}"
+        event_ids = [name + end for name in names]
+    else:
+        event_ids = [f"{name}:{plan.action.value}:{detail}" for name, detail in zip(names, details, strict=True)]
+    return list(map(zonemta.bounded_id, event_ids))
+
+
+def _addresses(plan: _Plan, table: _Table, count: int) -> dict[str, Sequence[Any]]:
+    values: dict[str, Sequence[Any]] = {"direction": [Direction.OUTBOUND] * count}
+    if (senders := table.get("from")) is not None:
+        known = {sender: zonemta.address_of(sender) for sender in set(senders)}
+        values["sender"], values["sender_domain"] = zip(*[known[sender] for sender in senders], strict=True)
+        if not zonemta.NULL_SENDERS.isdisjoint(known):
+            null, dsn, outbound = zonemta.NULL_SENDERS, Direction.DSN, Direction.OUTBOUND
+            values["direction"] = [dsn if sender in null else outbound for sender in senders]
+    if (paths := table.get("returnPath")) is not None:
+        if paths == senders:
+            values["return_path"] = values["sender"]
+        else:
+            values["return_path"] = [zonemta.address_of(path)[0] for path in paths]
+    recipients = table.get("to") or table.get("recipient")
+    if recipients is not None:
+        values["recipient"], values["recipient_domain"] = zip(*map(zonemta.address_of, recipients), strict=True)
+    if "seq" in plan.columns or "to" in plan.columns:
+        values["recipients"] = [1] * count
+    return values
+
+
+def _hosts(plan: _Plan, table: _Table) -> dict[str, Sequence[Any]]:
+    values: dict[str, Sequence[Any]] = {}
+    if "mx" in plan.columns:
+        known = {host: provider_of(host) for host in set(table["mx"])}
+        values["mx_host"] = table["mx"]
+        values["provider"] = [known[host] for host in table["mx"]]
+    if "host" in plan.columns:
+        values["mx_ip"] = table["host"]
+    if "ip" in plan.columns:
+        values["local_ip"] = table["ip"]
+    return values
+
+
+_REPLY = (
+    "smtp_code",
+    "enhanced_code",
+    "category",
+    "reason",
+    "bounce_kind",
+    "provider_code",
+    "response",
+    "response_pattern",
+)
+
+
+def _replies(plan: _Plan, table: _Table, count: int) -> dict[str, Sequence[Any]]:
+    responses = table.get("response") or table.get("responseText")
+    if responses is None and plan.action not in zonemta.FAILURES:
+        return {}
+    nothing = [None] * count
+    rows = zip(
+        responses or [""] * count,
+        _hosts(plan, table).get("provider", nothing),
+        _or_none(table["category"]) if "category" in plan.columns else nothing,
+        [protocol == "http" for protocol in table.get("protocol", nothing)],
+        strict=True,
+    )
+    # Failures repeat each other; the replies of deliveries hold an id each.
+    known: dict[tuple[Any, ...], Any] = {}
+    replies = []
+    for row in rows:
+        reply = known.get(row)
+        if reply is None:
+            reply = zonemta.reply_of(plan.action, *row)
+            if plan.action in zonemta.FAILURES:
+                known[row] = reply
+        replies.append(reply)
+    return dict(zip(_REPLY, zip(*replies, strict=True), strict=True))
+
+
+def _raw(plan: _Plan, table: _Table) -> list[str]:
+    keys, encode = plan.rest, msgspec.json.encode
+    rows = zip(*[table[key] for key in keys], strict=True)
+    return [encode(dict(zip(keys, row, strict=True))).decode() for row in rows]
