@@ -1,4 +1,6 @@
-"""`python -m bench [--quick]`: starts PostgreSQL and the collector as a user would, runs all rounds, prints one JSON object."""
+"""`python -m bench [--quick]`: starts PostgreSQL and the collector as a user would, runs all rounds, then
+ZoneMTA's; prints one JSON object.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +14,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from bench import mailserver
 from bench.database import Table
 from bench.rounds import FULL, QUICK, Bench, Size
 from collector.demo.errors import DemoError
@@ -61,6 +64,8 @@ def main() -> int:
         Path(folder).chmod(0o711)  # root's PostgreSQL runs as another account, which has to pass here
         try:
             figures = asyncio.run(measure(Path(folder), QUICK if quick else FULL))
+            size = mailserver.QUICK if quick else mailserver.FULL
+            figures["zonemta"] = mailserver.measure(Path(folder) / "zonemta", size)
         except DemoError as error:
             print(f"bench: {error}", file=sys.stderr)
             return 1

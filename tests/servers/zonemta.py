@@ -25,7 +25,7 @@ INTERFACES = ("feeder", "submission")
 POOL = [{"address": f"127.0.0.{n}", "name": f"mta{n}.mail.example"} for n in (2, 3, 4)]
 ZONE = {"processes": 1, "ignoreIPv6": True, "pool": "default"}
 ZONES: dict[str, dict[str, Any]] = {
-    "default": ZONE | {"connections": 5, "connectionCache": {"ttl": 5, "reuseCount": 20}},
+    "default": ZONE | {"connectionCache": {"ttl": 5, "reuseCount": 20}},
     "bounces": ZONE | {"connections": 3},
     "gmail": ZONE | {"connections": 3, "recipientDomains": ["gmail.example"]},
     "bulk": ZONE | {"connections": 2, "senderDomains": ["news.example"]},
@@ -42,6 +42,7 @@ class Options:
     defer_times: list[int] = field(default_factory=lambda: [1000, 1000, 1000, 1000])  # ms between attempts
     zones: tuple[str, ...] = tuple(ZONES)  # one process each
     delay_dsn_after: int = 2500  # ms in the queue until the sender is told of the delay
+    connections: int = 5  # of the zone `default`
 
 
 class ZoneMTA:
@@ -61,6 +62,7 @@ class ZoneMTA:
         self._lay_plugins()
         self._config = folder / "zonemta.json"
         self._zones = {name: settings for name, settings in ZONES.items() if name in options.zones}
+        self._zones["default"] = ZONES["default"] | {"connections": options.connections}
         settings = {
             **self._servers(mongo, redis_port, sinks),
             "zones": self._zones,
@@ -151,7 +153,8 @@ class ZoneMTA:
         """True when a receiver greets on both ports (the master accepts connections before it has one)."""
         try:
             for port in (self.port, self.submission_port):
-                smtplib.SMTP("127.0.0.1", port, timeout=5).quit()
+                with smtplib.SMTP("127.0.0.1", port, timeout=5):
+                    pass
         except (OSError, smtplib.SMTPException):
             return False
         return True
