@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -106,3 +107,13 @@ def test_the_first_screen_of_the_readme_has_the_two_commands() -> None:
     first = page("README.md").splitlines()[:20]
     assert any(line.startswith("make demo") for line in first)
     assert any(line.startswith("make test") for line in first)
+
+
+def test_no_dependency_brings_a_package_of_our_names() -> None:
+    """`collector` and `grafana` are ours: an installed package of that name would shadow them, or be shadowed."""
+    ours = {
+        name: owners
+        for name, owners in packages_distributions().items()
+        if name in {"collector", "exporters", "grafana"}
+    }
+    assert {owner for owners in ours.values() for owner in owners} <= {"duckwatch"}
