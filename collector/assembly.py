@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from collector.events.batch import Batch, LazyEvents, Row, identity
+from collector.events.batch import Batch, LazyEvents, Row
+from collector.events.model import identity
 from collector.events.sources.zonemta_columns import columns_of
 from collector.events.tally import tally, tally_columns
 from collector.journal.rows import decode

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias, overload
+from typing import TYPE_CHECKING, NamedTuple, overload
 
 from collector.events.tally import tally
 
@@ -15,9 +15,6 @@ if TYPE_CHECKING:
 
     from collector.events.model import MailEvent, PluginReport, RejectReason, Source
     from collector.events.tally import Tally
-
-Identity: TypeAlias = tuple[str, str, int]
-"""(event_id, cluster, time): what makes a row of mail_events the same row."""
 
 
 class Row(NamedTuple):
@@ -119,8 +116,3 @@ class Written:
         if len(self.new_events) == len(self.batch.events):
             return Counter()
         return Counter([e.source for e in self.batch.events]) - Counter([e.source for e in self.new_events])
-
-
-def identity(event: MailEvent) -> Identity:
-    """Returns what tells this row from all others."""
-    return event.event_id, event.cluster, event.time

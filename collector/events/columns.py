@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from collector.events.batch import Identity
+    from collector.events.model import Identity
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ Every type here is frozen data. Times are epoch milliseconds (UTC) wherever a na
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 
@@ -167,6 +167,15 @@ COLUMNS: tuple[str, ...] = MailEvent.__struct_fields__
 
 COLUMN_BYTES = 1000
 """A text column holds at most this much; a longer value is cut on a character border and stays whole in `raw`."""
+
+
+Identity: TypeAlias = tuple[str, str, int]
+"""(event_id, cluster, time): what makes a row of mail_events the same row."""
+
+
+def identity(event: MailEvent) -> Identity:
+    """Returns what tells this row from all others."""
+    return event.event_id, event.cluster, event.time
 
 
 class Entry(msgspec.Struct, frozen=True, array_like=True, gc=False):

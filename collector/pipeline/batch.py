@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from collector.events.batch import Batch, DeadLetter, SeenReport, identity
-from collector.events.model import Rejection, RejectReason
+from collector.events.batch import Batch, DeadLetter, SeenReport
+from collector.events.model import Rejection, RejectReason, identity
 from collector.events.sources import zonemta
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from collector.events.batch import Identity
-    from collector.events.model import Entry, MailEvent, Request, Source
+    from collector.events.model import Entry, Identity, MailEvent, Request, Source
 
 log = logging.getLogger(__name__)
 

@@ -12,8 +12,8 @@ import psycopg
 from psycopg import errors as pg
 
 from collector.errors import StoreUnavailableError
-from collector.events.batch import SeenReport, Written, identity
-from collector.events.model import PluginReport
+from collector.events.batch import SeenReport, Written
+from collector.events.model import PluginReport, identity
 from collector.store.connection import HANG_SECONDS, connect, cut, deadline, scalar, session, translate
 from collector.store.copy import COPY_EVENTS, encode
 from collector.store.migrations import migrate
