@@ -110,20 +110,29 @@ class Submitter:
     def _connect(self, user: str | None) -> smtplib.SMTP:
         port = self._zonemta.submission_port if user else self._zonemta.port
         session = smtplib.SMTP("127.0.0.1", port, local_hostname="app01.internal.example", timeout=20)
+        try:
+            self._introduce(session, user)
+        except BaseException:
+            session.close()
+            raise
+        self._sessions[user] = session
+        return session
+
+    @staticmethod
+    def _introduce(session: smtplib.SMTP, user: str | None) -> None:
         if user:
             context = ssl.create_default_context()
             context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # the certificate is the test's own
             session.starttls(context=context)
             session.login(user, "secret")
         session.ehlo()
-        self._sessions[user] = session
-        return session
 
     def close(self) -> None:
         """Ends its sessions."""
         for session in self._sessions.values():
             with contextlib.suppress(OSError, smtplib.SMTPException):
                 session.quit()
+            session.close()
         self._sessions.clear()
 
 

@@ -57,6 +57,9 @@ def expected_row(
     held |= fill_reply(row, entry, shape)
     held |= fill_session(row, entry)
     held |= fill_score(row, entry)
+    if "error" in shape.computed and "error" in entry:
+        row["drop_reason"] = entry["error"]
+        held.add("error")
     rest = {key: value for key, value in entry.items() if key not in held}
     row["raw"] = json.dumps(rest, separators=(",", ":"), ensure_ascii=False) if rest else None
     return row

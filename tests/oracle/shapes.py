@@ -55,7 +55,8 @@ SHAPES: dict[str, Shape] = {
     "NOQUEUE": Shape(
         "refused",
         MESSAGE | {"auth_user": "user", "drop_reason": "description"},
-        ("from", "to", "score", "responseText"),
+        # `error` in place of a description: ZoneMTA itself could not queue it (seen: "Server shutdown in progress").
+        ("from", "to", "score", "responseText", "error"),
         MESSAGE_REST,
     ),
     # DROP has two shapes: a plugin's (like NOQUEUE) and the suppression list's.
