@@ -63,7 +63,9 @@ class Journal:
     def __init__(self, path: Path, limit_bytes: int) -> None:
         self._rows = JournalRows(path)
         self._file_lock = threading.Lock()  # one user of the SQLite connection at a time
-        self._wake = threading.Condition()  # guards everything below
+        lock = threading.Lock()  # guards everything below
+        self._to_commit = threading.Condition(lock)  # wakes the journal's thread
+        self._to_take = threading.Condition(lock)  # wakes the writer's
         self._waiting: list[_Waiting] = []
         self._waiting_bytes = 0
         self._ready: deque[Row] = deque()  # committed, newer than `_taken`
@@ -94,30 +96,38 @@ class Journal:
         body = encode(request)
         if self._used_bytes + self._waiting_bytes + len(body) > self._limit_bytes:
             raise OverloadedError("the journal is full", retry_after=FULL_RETRY_SECONDS)
-        acknowledged = asyncio.get_running_loop().create_future()
-        with self._wake:
+        loop = asyncio.get_running_loop()
+        acknowledged = loop.create_future()
+        with self._to_commit:
             if self._closing:
                 raise OverloadedError("shutting down", retry_after=1)
             self._waiting.append(_Waiting(body, request.received_at, acknowledged))
             self._waiting_bytes += len(body)
-            self._wake.notify_all()
+            is_first = len(self._waiting) == 1
+        if is_first:
+            # After the requests that came in the same turn of the loop: one wake-up, and one commit, for all of them.
+            loop.call_soon(self._rouse)
         await acknowledged
+
+    def _rouse(self) -> None:
+        with self._to_commit:
+            self._to_commit.notify()
 
     def take(self, *, max_bytes: int, wait_seconds: float) -> list[Row]:
         """Returns the next requests in order, about `max_bytes` in all, or [] after `wait_seconds` without any.
 
         A request is never split. Each is handed out once a process; after a restart all that are not `done` come again.
         """
-        with self._wake:
+        with self._to_take:
             if not self._ready and not self._is_spilled:
-                self._wake.wait_for(lambda: self._ready or self._is_spilled or self._closing, wait_seconds)
+                self._to_take.wait_for(lambda: self._ready or self._is_spilled or self._closing, wait_seconds)
             if self._ready:
                 return self._take_ready(max_bytes)
             if not self._is_spilled:
                 return []
         with self._file_lock:
             rows = self._rows.after(self._taken, limit_bytes=max_bytes)
-        with self._wake:
+        with self._to_take:
             if rows:
                 self._taken = rows[-1].id
             if self._taken >= self._last_id or not rows:
@@ -137,25 +147,26 @@ class Journal:
 
     def done(self, upto: int) -> None:
         """Every request up to this id is committed in the database: it may be forgotten."""
-        with self._wake:
+        with self._to_commit:
             self._done = upto
-            self._wake.notify_all()
+            self._to_commit.notify()
 
     def close(self) -> None:
         """Commits what waits, ends the thread, closes the file."""
-        with self._wake:
+        with self._to_commit:
             self._closing = True
-            self._wake.notify_all()
+            self._to_commit.notify()
+            self._to_take.notify()
         self._thread.join()
         with self._file_lock:
             self._rows.close()
 
     def _run(self) -> None:
         while True:
-            with self._wake:
+            with self._to_commit:
                 is_tidy = self._done == self._deleted
                 if not self._waiting and not self._closing and (is_tidy or self._is_failing):
-                    self._wake.wait(None if is_tidy else RETRY_SECONDS)
+                    self._to_commit.wait(None if is_tidy else RETRY_SECONDS)
                 waiting, self._waiting = self._waiting, []
                 self._waiting_bytes = 0
                 done, closing = self._done, self._closing
@@ -169,7 +180,7 @@ class Journal:
         rows = [Row(first + n, item.received_at, item.body) for n, item in enumerate(waiting)]
         try:
             with self._file_lock:
-                self._rows.commit(rows, done_upto=done)
+                self._rows.commit(rows, done_upto=done if done > self._deleted else None)
                 self._requests += len(rows) - (done - self._deleted)
                 self._used_bytes = self._rows.used_bytes()
                 self._oldest = self._rows.oldest_received_at()
@@ -185,16 +196,16 @@ class Journal:
         _acknowledge(waiting, None)
 
     def _hand_over(self, rows: list[Row], done: int) -> None:
-        with self._wake:
+        size = sum(len(row.body) for row in rows)
+        with self._to_take:
             self._deleted = done
             self._last_id += len(rows)
-            for row in rows:
-                if not self._is_spilled and self._ready_bytes + len(row.body) <= MEMORY_BYTES:
-                    self._ready.append(row)
-                    self._ready_bytes += len(row.body)
-                else:
-                    self._is_spilled = True
-            self._wake.notify_all()
+            if self._is_spilled or self._ready_bytes + size > MEMORY_BYTES:
+                self._is_spilled = self._is_spilled or bool(rows)
+            else:
+                self._ready.extend(rows)
+                self._ready_bytes += size
+            self._to_take.notify()
 
     def _refuse(self, waiting: list[_Waiting], error: sqlite3.Error) -> None:
         if not self._is_failing:

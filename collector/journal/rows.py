@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import secrets
 import sqlite3
+from functools import cache
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -12,13 +14,16 @@ from collector.events.batch import Row
 from collector.events.model import Rejection, RejectReason, Request, Source
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 
 SCHEMA = (
     "CREATE TABLE IF NOT EXISTS requests (id INTEGER PRIMARY KEY, received_at INTEGER NOT NULL, body BLOB NOT NULL)"
 )
+
+MAX_INSERTED = 256
+"""Rows of one INSERT: three parameters each, and SQLite may have been built to take 999."""
 
 SHRINK_BYTES = 64 * 1024 * 1024
 """An empty file larger than this gives its pages back to the disk."""
@@ -65,12 +70,17 @@ class JournalRows:
         row = self._connection.execute(sql).fetchone()
         return 0 if row is None or row[0] is None else int(row[0])
 
-    def commit(self, rows: Iterable[Row], *, done_upto: int) -> None:
-        """Adds `rows` and removes those up to `done_upto`, in one transaction; on disk when it returns."""
+    def commit(self, rows: Sequence[Row], *, done_upto: int | None) -> None:
+        """Adds `rows` and removes those up to `done_upto`, in one transaction; on disk when it returns.
+
+        Each step of SQLite hands the interpreter to another thread and has to win it back, so there are few steps.
+        """
         self._connection.execute("BEGIN IMMEDIATE")
         try:
-            self._connection.executemany("INSERT INTO requests VALUES (?, ?, ?)", rows)
-            self._connection.execute("DELETE FROM requests WHERE id <= ?", (done_upto,))
+            for some in _pieces(rows):
+                self._connection.execute(_insertion(len(some)), list(chain.from_iterable(some)))
+            if done_upto is not None:
+                self._connection.execute("DELETE FROM requests WHERE id <= ?", (done_upto,))
             self._connection.execute("COMMIT")
         except BaseException:
             if self._connection.in_transaction:
@@ -115,3 +125,18 @@ class JournalRows:
     def close(self) -> None:
         """Folds the write-ahead log into the file and closes it."""
         self._connection.close()
+
+
+def _pieces(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
+    """Cuts the rows into powers of two: few pieces, of few sizes, so that SQLite knows each statement already."""
+    at = 0
+    while left := len(rows) - at:
+        size = min(MAX_INSERTED, 1 << (left.bit_length() - 1))
+        yield rows[at : at + size]
+        at += size
+
+
+@cache
+def _insertion(count: int) -> str:
+    """The statement that adds so many rows."""
+    return "INSERT INTO requests VALUES " + ", ".join(["(?, ?, ?)"] * count)
