@@ -10,6 +10,7 @@ import contextlib
 import logging
 import sqlite3
 import threading
+import time
 from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
@@ -27,6 +28,9 @@ log = logging.getLogger(__name__)
 
 MEMORY_BYTES = 8 * 1024 * 1024
 """Committed requests up to this size wait for the writer in memory; past it the writer reads them back from the file."""
+
+GATHER_SECONDS, GATHERED_BYTES = 0.05, 128 * 1024
+"""The writer waits so long for so much: a transaction costs as much for one event as for hundreds."""
 
 RETRY_SECONDS = 0.2
 FULL_RETRY_SECONDS = 10
@@ -114,13 +118,18 @@ class Journal:
             self._to_commit.notify()
 
     def take(self, *, max_bytes: int, wait_seconds: float) -> list[Row]:
-        """Returns the next requests in order, about `max_bytes` in all, or [] after `wait_seconds` without any.
+        """Returns the next requests in order, about `max_bytes` in all, or [] after `wait_seconds` without any. Where there are
+        few, it lets more of them gather (not with `wait_seconds` of 0).
 
         A request is never split. Each is handed out once a process; after a restart all that are not `done` come again.
         """
         with self._to_take:
             if not self._ready and not self._is_spilled:
                 self._to_take.wait_for(lambda: self._ready or self._is_spilled or self._closing, wait_seconds)
+            is_little = not self._is_spilled and 0 < self._ready_bytes < min(GATHERED_BYTES, max_bytes)
+        if is_little and wait_seconds and not self._closing:
+            time.sleep(GATHER_SECONDS)
+        with self._to_take:
             if self._ready:
                 return self._take_ready(max_bytes)
             if not self._is_spilled:
