@@ -36,7 +36,7 @@ DOMAINS = 10
 """ZoneMTA's limit is five connections a domain."""
 DEADLINE_SECONDS = 120.0
 WARM_UP_MESSAGES = 60
-BUDGET_SECONDS = 75.0
+BUDGET_SECONDS = 65.0
 """From then on no further pair of rounds is begun, but two are run in any case."""
 LEAST_ROUNDS = 2
 NOT_SPOOLED = "QUEUE_POLL"
