@@ -16,7 +16,7 @@ import threading
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 
@@ -30,9 +30,12 @@ from collector.store.copy import encode, encode_columns
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+    from concurrent.futures import Future
 
     from collector.events.model import Entry, MailEvent, Request, Source
+
+_Made: TypeAlias = "tuple[Batch, int, Counter[Source]]"
 
 log = logging.getLogger(__name__)
 
@@ -46,19 +49,31 @@ class Assembler:
         self._public_ips = dict(public_ips)
         self._pool = self._start()
 
-    def __call__(self, rows: Sequence[Row]) -> tuple[Batch, Counter[Source]]:
-        """Returns the batch, its COPY text and tally made, and how many events by source repeated one of it. Raises nothing."""
+    def __call__(self, rows: Sequence[Row]) -> Callable[[], tuple[Batch, Counter[Source]]]:
+        """Begins to assemble; what it returns waits for the batch, its COPY text and tally made, and the number of repeated events
+        by source. Raises nothing, nor does that.
+        """
+        return partial(self._finish, rows, self._submit(rows))
+
+    def _finish(self, rows: Sequence[Row], made: Future[_Made]) -> tuple[Batch, Counter[Source]]:
         for _ in range(ATTEMPTS):
             try:
-                batch, count, repeated = self._pool.submit(assembled, rows, self._public_ips).result()
+                batch, count, repeated = made.result()
             except BrokenProcessPool:
-                log.warning("the assembler's process has died")
-                self._pool = self._start()
+                made = self._submit(rows)
                 continue
             events = LazyEvents(count, partial(self._events, rows))
             return Batch(events, batch.letters, batch.reports, batch.copy_text, batch.tally), repeated
         # Something about these rows, or this machine, kills it: slower, but sure.
         return assemble([decode(row) for row in rows], self._public_ips)
+
+    def _submit(self, rows: Sequence[Row]) -> Future[_Made]:
+        try:
+            return self._pool.submit(assembled, rows, self._public_ips)
+        except BrokenProcessPool:
+            log.warning("the assembler's process has died")
+            self._pool = self._start()
+            return self._pool.submit(assembled, rows, self._public_ips)
 
     def close(self) -> None:
         """Ends the process."""
@@ -73,7 +88,7 @@ class Assembler:
         return ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), initializer=live_with_the_parent)
 
 
-def assembled(rows: Sequence[Row], public_ips: Mapping[str, str]) -> tuple[Batch, int, Counter[Source]]:
+def assembled(rows: Sequence[Row], public_ips: Mapping[str, str]) -> _Made:
     """What the process does: returns the batch without its events, their number, and the repeated ones by source."""
     requests = [decode(row) for row in rows]
     columns, others = columns_of(requests, public_ips)

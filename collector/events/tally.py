@@ -6,6 +6,7 @@ It is counted where the events are built, so that who commits them need not look
 from __future__ import annotations
 
 from collections import Counter
+from itertools import compress
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
@@ -27,6 +28,8 @@ _OUTCOME_OF_REASON: dict[Reason | None, str] = {Reason.REPUTATION: "blocklisted"
 _QUEUED, _DELIVERED, _BOUNCED = Action.QUEUED, Action.DELIVERED, Action.BOUNCED
 _OUTBOUND = Direction.OUTBOUND
 
+
+_COUNTED = frozenset({_QUEUED, *_OUTCOMES})
 
 _OUTBOUND_READ = (
     "direction", "action", "cluster", "zone", "provider", "recipients", "reason", "bounce_kind", "provider_code", "local_ip",
@@ -71,17 +74,25 @@ def tally_columns(columns: Columns) -> Tally:
     """Adds up rows that come column by column."""
     sums = Tally()
     sums.events.update(columns.rows("cluster", "zone", "provider", "action"))
-    _append(sums.stamps, columns.rows("cluster", "source", "time"))
-    _append(sums.sessions, columns.rows("cluster", "provider", "smtp_ms"))
-    if columns.count:
+    _append(sums.stamps, columns, ("cluster", "source"), "time")
+    _append(sums.sessions, columns, ("cluster", "provider"), "smtp_ms")
+    if not _COUNTED.isdisjoint(columns.column("action")):
         _add_outbound(sums, columns)
     return sums
 
 
-def _append(times: dict[Key, list[int]], rows: Iterable[tuple[Any, ...]]) -> None:
-    for *labels, value in rows:
-        if value is not None:
-            times.setdefault(tuple(labels), []).append(value)
+def _append(times: dict[Key, list[int]], columns: Columns, labels: tuple[str, ...], name: str) -> None:
+    """Adds a column of times under the labels of their rows."""
+    if name not in columns.values:
+        return
+    values, keys = columns.values[name], list(columns.rows(*labels))
+    kinds = set(keys)
+    for key in kinds:
+        # Nearly always there is one: a batch of one cluster.
+        mine = values if len(kinds) == 1 else compress(values, map(key.__eq__, keys))
+        known = [value for value in mine if value is not None]
+        if known:
+            times.setdefault(key, []).extend(known)
 
 
 def _add_outbound(sums: Tally, columns: Columns) -> None:

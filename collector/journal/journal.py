@@ -117,9 +117,9 @@ class Journal:
         with self._to_commit:
             self._to_commit.notify()
 
-    def take(self, *, max_bytes: int, wait_seconds: float) -> list[Row]:
+    def take(self, *, max_bytes: int, wait_seconds: float, is_ahead: bool = False) -> list[Row]:
         """Returns the next requests in order, about `max_bytes` in all, or [] after `wait_seconds` without any. Where there are
-        few, it lets more of them gather (not with `wait_seconds` of 0).
+        few, it lets more of them gather (not with `wait_seconds` of 0); [] when the batch `is_ahead`: that can wait.
 
         A request is never split. Each is handed out once a process; after a restart all that are not `done` come again.
         """
@@ -127,6 +127,8 @@ class Journal:
             if not self._ready and not self._is_spilled:
                 self._to_take.wait_for(lambda: self._ready or self._is_spilled or self._closing, wait_seconds)
             is_little = not self._is_spilled and 0 < self._ready_bytes < min(GATHERED_BYTES, max_bytes)
+        if is_little and is_ahead:
+            return []
         if is_little and wait_seconds and not self._closing:
             time.sleep(GATHER_SECONDS)
         with self._to_take:

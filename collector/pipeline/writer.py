@@ -7,7 +7,7 @@ import logging
 import random
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias, TypeVar
 
@@ -21,7 +21,6 @@ from collector.pipeline.batch import KEPT_CHARACTERS
 if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Callable, Sequence
-    from concurrent.futures import Executor
 
     from collector.events.batch import Row, Written
     from collector.events.model import MailEvent, Source
@@ -31,8 +30,11 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-BATCH_BYTES = 2 * 1024 * 1024
-"""About 5,000 events: larger batches are no quicker, and hold more back when a row is refused."""
+BATCH_BYTES = 1 * 1024 * 1024
+"""Some 3,000 events: larger batches are no quicker, and hold more back when a row is refused."""
+
+AHEAD = 3
+"""Batches under way: one that the database takes, one that is assembled, one that waits for the assembler."""
 
 IDLE_SECONDS = 0.25
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.1, 10.0
@@ -41,8 +43,8 @@ FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.1, 10.0
 class Backlog(Protocol):
     """Where requests wait (the journal)."""
 
-    def take(self, *, max_bytes: int, wait_seconds: float) -> Sequence[Row]:
-        """Returns the next requests in order, each once; [] when none came in time. May block."""
+    def take(self, *, max_bytes: int, wait_seconds: float, is_ahead: bool = False) -> Sequence[Row]:
+        """Returns the next requests in order, each once; [] when none came in time, or too few for a batch that `is_ahead`."""
 
     def done(self, upto: int) -> None:
         """Forgets the requests up to this id."""
@@ -61,9 +63,11 @@ class Store(Protocol):
 
 
 class Assemble(Protocol):
-    """Builds the batch of some requests, and says how many events by source repeated one of it. Raises nothing."""
+    """Begins to build the batch of some requests. What it returns waits for the batch, and says how many events by source repeated
+    one of it; it raises nothing.
+    """
 
-    def __call__(self, waiting: Sequence[Row], /) -> tuple[Batch, Counter[Source]]: ...
+    def __call__(self, waiting: Sequence[Row], /) -> Callable[[], tuple[Batch, Counter[Source]]]: ...
 
 
 Listener: TypeAlias = "Callable[[Written], None]"
@@ -83,14 +87,13 @@ class _StoppingError(Exception):
     """The writer is asked to stop while the database is away: what is unwritten stays in the journal."""
 
 
-class _Assembled(NamedTuple):
-    batch: Batch
-    repeated: Counter[Source]
+class _Coming(NamedTuple):
+    batch: Callable[[], tuple[Batch, Counter[Source]]]
     last_id: int
 
 
 class Writer:
-    """Two threads: one assembles, one writes. Nothing leaves the journal before its commit is known; a bad row never holds the others back.
+    """One thread that writes. Nothing leaves the journal before its commit is known; a bad row never holds the others back.
 
     `prepare` is repeated until the database is there (it raises `StoreUnavailableError`); only then is anything written.
     """
@@ -128,32 +131,37 @@ class Writer:
     def _run(self) -> None:
         try:
             self._insist_on(self._prepare)
-            with ThreadPoolExecutor(1, "next-batch") as ahead:
-                self._write_all(ahead)
+            self._write_all()
         except _StoppingError:
             log.info("stopped with requests in the journal")
         finally:
             self.state = WriterState.STOPPED
 
-    def _write_all(self, ahead: Executor) -> None:
-        """Writes until told to stop and nothing is left. The next batch is assembled while the database takes this one."""
-        coming = ahead.submit(self._next)
-        while (batch := coming.result()) is not None:
-            coming = ahead.submit(self._next)
-            self._write(batch)
+    def _write_all(self) -> None:
+        """Writes until told to stop and nothing is left. While the database takes a batch, the next ones are assembled."""
+        coming: deque[_Coming] = deque()
+        while True:
+            self._look_ahead(coming)
+            if coming:
+                self._write(coming.popleft())
+            elif self._stop.is_set():
+                return
 
-    def _next(self) -> _Assembled | None:
-        while not (taken := self._backlog.take(max_bytes=BATCH_BYTES, wait_seconds=IDLE_SECONDS)):
-            if self._stop.is_set():
-                return None
-        return _Assembled(*self._assemble(taken), taken[-1].id)
+    def _look_ahead(self, coming: deque[_Coming]) -> None:
+        while len(coming) < AHEAD:
+            wait_seconds = 0 if coming else IDLE_SECONDS
+            taken = self._backlog.take(max_bytes=BATCH_BYTES, wait_seconds=wait_seconds, is_ahead=bool(coming))
+            if not taken:
+                return
+            coming.append(_Coming(self._assemble(taken), taken[-1].id))
 
-    def _write(self, assembled: _Assembled) -> None:
-        if len(assembled.batch):
-            self._settle(assembled.batch)
-        for source, count in assembled.repeated.items():
+    def _write(self, coming: _Coming) -> None:
+        batch, repeated = coming.batch()
+        if len(batch):
+            self._settle(batch)
+        for source, count in repeated.items():
             self._metrics.ingest_duplicates.labels(source).inc(count)
-        self._backlog.done(assembled.last_id)
+        self._backlog.done(coming.last_id)
 
     def _settle(self, batch: Batch) -> None:
         """Writes the batch; splits it down to the row that the database refuses, and sets that one aside."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from functools import lru_cache
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, LiteralString
 
 from collector.events.model import COLUMNS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from collector.events.columns import Columns
     from collector.events.model import MailEvent
@@ -18,13 +19,6 @@ COLUMN_LIST: LiteralString = ", ".join(COLUMNS)
 
 COPY_EVENTS: LiteralString = f"COPY mail_events ({COLUMN_LIST}) FROM STDIN (NULL '')"
 """An empty field is NULL: parsing leaves no empty strings, so nothing is lost, and a row needs no marker per column."""
-
-_TIMES = frozenset({"time", "next_attempt", "received_at"})
-_FLAGS = frozenset({"tls_authorized"})
-_NUMBERS = frozenset({
-    "recipients", "smtp_code", "attempt", "size_bytes", "smtp_ms", "queue_ms", "spam_score",
-})  # fmt: skip
-_FLAG = {None: "", True: "t", False: "f"}
 
 _TABS = len(COLUMNS) - 1
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
@@ -35,39 +29,60 @@ def _second(epoch_seconds: int) -> str:
     return datetime.fromtimestamp(epoch_seconds, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
-# The time of receipt is one for a whole request, and stamps of a batch repeat.
-@lru_cache(maxsize=4096)
+_MILLISECONDS = [f".{ms:03d}+00" for ms in range(1000)]
+
+
 def timestamp(epoch_ms: int) -> str:
     """Returns a timestamptz literal."""
-    seconds, ms = divmod(epoch_ms, 1000)
-    return f"{_second(seconds)}.{ms:03d}+00"
+    return _second(epoch_ms // 1000) + _MILLISECONDS[epoch_ms % 1000]
+
+
+def flag(value: bool) -> str:  # noqa: FBT001  # mapped over a column
+    """Returns a boolean literal."""
+    return "t" if value else "f"
+
+
+_WRITE: dict[str, Callable[[Any], str]] = {
+    "time": timestamp,
+    "next_attempt": timestamp,
+    "received_at": timestamp,
+    "tls_authorized": flag,
+    "recipients": str,
+    "smtp_code": str,
+    "attempt": str,
+    "size_bytes": str,
+    "smtp_ms": str,
+    "queue_ms": str,
+    "spam_score": str,
+}
+"""How a column that is no text becomes one."""
 
 
 def encode_columns(columns: Columns) -> bytes:
     """Returns the same as `encode`, for rows that come column by column."""
-    count = columns.count
-    fields = [_column(name, columns.values.get(name), count) for name in COLUMNS]
+    fields: list[Sequence[str]] = []
+    for is_there, names in groupby(COLUMNS, columns.values.__contains__):
+        if is_there:
+            fields += [_column(name, columns.values[name]) for name in names]
+        else:
+            # A run of null columns is one field that holds the tabs between them.
+            fields.append(["\t" * (len(list(names)) - 1)] * columns.count)
     text = "\n".join(map("\t".join, zip(*fields, strict=True))) + "\n"
     if "\\" in text:
         text = text.replace("\\", "\\\\")
-    if text.count("\t") != _TABS * count or text.count("\n") != count or "\r" in text:
-        rows = ["\t".join([field.translate(_ESCAPES) for field in row]) for row in zip(*fields, strict=True)]
-        text = "\n".join(rows) + "\n"
+    if text.count("\t") != _TABS * columns.count or text.count("\n") != columns.count or "\r" in text:
+        whole = [_column(name, columns.column(name)) for name in COLUMNS]
+        rows = zip(*whole, strict=True)
+        text = "".join(["\t".join([field.translate(_ESCAPES) for field in row]) + "\n" for row in rows])
     return text.encode()
 
 
-def _column(name: str, values: Sequence[Any] | None, count: int) -> Sequence[str]:
-    if values is None:
-        return [""] * count
-    if name in _TIMES:
-        return (
-            list(map(timestamp, values)) if None not in values else ["" if v is None else timestamp(v) for v in values]
-        )
-    if name in _FLAGS:
-        return [_FLAG[value] for value in values]
-    if name in _NUMBERS:
-        return list(map(str, values)) if None not in values else ["" if v is None else str(v) for v in values]
-    return values if None not in values else [value or "" for value in values]
+def _column(name: str, values: Sequence[Any]) -> Sequence[str]:
+    """Returns the column as text, null as the empty one."""
+    write = _WRITE.get(name)
+    if None in values:
+        return ["" if value is None else write(value) if write else value for value in values]
+    return list(map(write, values)) if write else values
 
 
 def encode(events: Sequence[MailEvent]) -> bytes:

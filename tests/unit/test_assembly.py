@@ -85,7 +85,7 @@ def test_the_process_makes_what_this_process_would(assembler: Assembler) -> None
     """Text, sums, numbers and, when somebody looks, the events."""
     waiting = rows(request(1), request(2), request(1))
     here, repeated = assemble([request(1), request(2), request(1)], {})
-    batch, repeated_there = assembler(waiting)
+    batch, repeated_there = assembler(waiting)()
     assert batch.copy_text == copy_text(here.events)
     assert batch.tally == tally(here.events)
     assert len(batch.events) == 6
@@ -97,27 +97,37 @@ def test_a_process_that_dies_is_replaced(assembler: Assembler) -> None:
     """The out-of-memory killer may take it at any time: the same rows are assembled by the next."""
     waiting = rows(request(1))
     for _ in range(3):
-        assert len(assembler(waiting)[0].events) == 3
+        assert len(assembler(waiting)()[0].events) == 3
         (pid,) = assembler._pool._processes
         os.kill(pid, signal.SIGKILL)
-    assert len(assembler(waiting)[0].events) == 3
+    assert len(assembler(waiting)()[0].events) == 3
+
+
+def test_batches_under_way_when_it_dies_are_assembled_again(assembler: Assembler) -> None:
+    """In their order, each whole."""
+    assembler(rows(request(0)))()
+    (pid,) = assembler._pool._processes
+    os.kill(pid, signal.SIGSTOP)
+    coming = [assembler(rows(request(n))) for n in (1, 2, 3)]
+    os.kill(pid, signal.SIGKILL)
+    assert [batch()[0].events[0].event_id for batch in coming] == [f"q{n}x0:queued" for n in (1, 2, 3)]
 
 
 def test_rows_that_kill_the_process_are_assembled_here(assembler: Assembler, monkeypatch: pytest.MonkeyPatch) -> None:
     """Slower, but the queue does not stop."""
     monkeypatch.setattr("collector.assembly.assembled", os.abort)
     monkeypatch.setattr("collector.assembly.ATTEMPTS", 0)
-    batch, _ = assembler(rows(request(1), request(2)))
+    batch, _ = assembler(rows(request(1), request(2)))()
     assert [event.event_id for event in batch.events] == [f"q{n}x{k}:queued" for n in (1, 2) for k in range(3)]
 
 
 def test_signals_to_the_group_are_the_parents_to_answer(assembler: Assembler) -> None:
     """Ctrl-C and a service manager's SIGTERM reach the process too: it goes on until the journal is written."""
-    assembler(rows(request(1)))
+    assembler(rows(request(1)))()
     (pid,) = assembler._pool._processes
     for number in (signal.SIGINT, signal.SIGTERM):
         os.kill(pid, number)
-    assert len(assembler(rows(request(2)))[0].events) == 3
+    assert len(assembler(rows(request(2)))()[0].events) == 3
     assert list(assembler._pool._processes) == [pid]
 
 
@@ -128,7 +138,7 @@ ORPHANED = """
 
     if __name__ == "__main__":
         assembler = Assembler({})
-        assembler([Row(1, 1, b"")])
+        assembler([Row(1, 1, b"")])()
         print(*assembler._pool._processes, flush=True)
         time.sleep(60)
 """

@@ -1,12 +1,13 @@
 """ZoneMTA's entries as columns: those of a shape that ZoneMTA writes, many at once.
 
 A *shape* is the keys of an entry, in order, with the types of their values. A real day has some twenty. What is out of the
-ordinary in any way (another key or type, several recipients, a long text, an address in another spelling, …) is left to
+ordinary in any way (another key or type, a long text, an address in another spelling, …) is left to
 `zonemta.mail_event`, which reads anything; the rules are the same functions, and a property test holds the results to each other.
 """
 
 from __future__ import annotations
 
+import contextlib
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
@@ -25,8 +26,10 @@ if TYPE_CHECKING:
 
     from collector.events.model import Entry, Request, Source
 
-Shape: TypeAlias = "tuple[Source, str, bool, bool, tuple[str, ...], tuple[type, ...]]"
-"""Source, action, whether `tls` is true, whether `ip` has a public address, keys, types of their values."""
+_json = msgspec.json.Encoder()
+
+Shape: TypeAlias = "tuple[Source, str, bool, bool, bool, tuple[str, ...], tuple[type, ...]]"
+"""Source, action, whether `tls` is true, `ip` has a public address, `to` may be many addresses; keys, types of their values."""
 
 Member: TypeAlias = "tuple[Request, Entry]"
 _Table: TypeAlias = "Mapping[str, Sequence[Any]]"
@@ -57,6 +60,9 @@ _KNOWN = _LEFT | _OTHER_TEXTS | _TEXTS.keys() | _INTEGERS.keys()
 """Every key that ZoneMTA 3.11 writes. Only shapes of these are kept in the cache, so no sender can fill it."""
 
 
+MANY = 2
+
+
 class _Plan(NamedTuple):
     """How a shape is read: its texts and whole numbers, and the keys that stay in `raw`."""
 
@@ -67,12 +73,14 @@ class _Plan(NamedTuple):
     columns: frozenset[str]
     rest: tuple[str, ...]
     is_mapped: bool
+    is_many: bool
 
 
 def columns_of(requests: Iterable[Request], public_ips: Mapping[str, str]) -> tuple[list[Columns], list[Member]]:
     """Returns the rows of the entries in known shapes, and the other entries, each with its request. Never raises."""
     groups: dict[Shape, list[Member]] = {}
     others: list[Member] = []
+    has_public = len(public_ips) > 0
     for request in requests:
         source = request.source
         for entry in request.entries:
@@ -82,8 +90,9 @@ def columns_of(requests: Iterable[Request], public_ips: Mapping[str, str]) -> tu
                 others.append((request, entry))
                 continue
             kinds = tuple(map(type, fields.values()))
-            is_mapped = bool(public_ips) and type(ip := fields.get("ip")) is str and ip in public_ips
-            shape = (source, word, fields.get("tls") is True, is_mapped, tuple(fields), kinds)
+            is_mapped = has_public and type(ip := fields.get("ip")) is str and ip in public_ips
+            is_many = type(to := fields.get("to")) is str and "," in to
+            shape = (source, word, fields.get("tls") is True, is_mapped, is_many, tuple(fields), kinds)
             members = groups.get(shape)
             if members is None:
                 groups[shape] = [(request, entry)]
@@ -91,7 +100,7 @@ def columns_of(requests: Iterable[Request], public_ips: Mapping[str, str]) -> tu
                 members.append((request, entry))
     found = []
     for shape, members in groups.items():
-        plan = _plan(*shape[1:]) if _KNOWN.issuperset(shape[4]) else None
+        plan = _plan(*shape[1:]) if _KNOWN.issuperset(shape[5]) else None
         if plan is None:
             others.extend(members)
             continue
@@ -102,7 +111,14 @@ def columns_of(requests: Iterable[Request], public_ips: Mapping[str, str]) -> tu
 
 
 @lru_cache(maxsize=256)
-def _plan(word: str, is_tls: bool, is_mapped: bool, keys: tuple[str, ...], types: tuple[type, ...]) -> _Plan | None:  # noqa: FBT001  # a cache's key
+def _plan(
+    word: str,
+    is_tls: bool,  # noqa: FBT001  # parts of a cache's key
+    is_mapped: bool,  # noqa: FBT001
+    is_many: bool,  # noqa: FBT001
+    keys: tuple[str, ...],
+    types: tuple[type, ...],
+) -> _Plan | None:
     """Returns how a shape is read; None when it is none that ZoneMTA writes."""
     action = zonemta.ACTIONS.get(word)
     kinds = dict(zip(keys, types, strict=True))
@@ -119,6 +135,8 @@ def _plan(word: str, is_tls: bool, is_mapped: bool, keys: tuple[str, ...], types
             columns.add(key)
     if is_mapped:
         columns.discard("ip")  # `raw` keeps the other address
+    if is_many:
+        columns.discard("to")  # and `raw` all of several
     if is_tls and kinds.get("tlsAuthorized") is bool:
         columns.add("tlsAuthorized")
     if any(kinds[key] is not str for key in drop_reasons) or kinds.get("bounceType", str) is not str:
@@ -131,6 +149,7 @@ def _plan(word: str, is_tls: bool, is_mapped: bool, keys: tuple[str, ...], types
         frozenset(columns),
         tuple(key for key in keys if key not in columns and key != "action"),
         is_mapped,
+        is_many,
     )
 
 
@@ -177,6 +196,8 @@ def _odd_rows(plan: _Plan, table: _Table) -> set[int]:
         strange = set(filter(_IS_ODD[key], set(values)))
         if strange:
             odd |= {place for place, value in enumerate(values) if value in strange}
+    if plan.is_many:
+        odd |= {place for place, text in enumerate(table["to"]) if address.count(text) < MANY}
     return odd
 
 
@@ -193,7 +214,7 @@ def _read(plan: _Plan, members: list[Member], table: _Table, public_ips: Mapping
         "subject_hmac": [entry.subject_hmac for entry in entries],
         "received_at": [request.received_at for request, _ in members],
     }
-    values["queue_ms"] = list(map(zonemta.queue_ms, values["time"], table["id"]))
+    values["queue_ms"] = _queue_ms(values["time"], table["id"])
     for key in plan.columns & _TEXTS.keys():
         values[_TEXTS[key]] = _or_none(table[key])
     for key in plan.integers:
@@ -230,6 +251,16 @@ def _event_ids(plan: _Plan, table: _Table) -> list[str]:
     return list(map(zonemta.bounded_id, event_ids))
 
 
+def _queue_ms(times: Sequence[int], queue_ids: Sequence[str]) -> Sequence[int | None]:
+    heads = [queue_id[: zonemta.QUEUED_AT_DIGITS] for queue_id in queue_ids]
+    if min(map(len, heads)) == zonemta.QUEUED_AT_DIGITS and all(map(str.isalnum, heads)):
+        with contextlib.suppress(ValueError):
+            waits = [time - int(head, 16) for time, head in zip(times, heads, strict=True)]
+            if min(waits) >= 0 and max(waits) <= zonemta.LONGEST_IN_QUEUE_MS:
+                return waits
+    return list(map(zonemta.queue_ms, times, queue_ids))
+
+
 def _addresses(plan: _Plan, table: _Table, count: int) -> dict[str, Sequence[Any]]:
     values: dict[str, Sequence[Any]] = {"direction": [Direction.OUTBOUND] * count}
     if (senders := table.get("from")) is not None:
@@ -243,11 +274,13 @@ def _addresses(plan: _Plan, table: _Table, count: int) -> dict[str, Sequence[Any
             values["return_path"] = values["sender"]
         else:
             values["return_path"] = [zonemta.address_of(path)[0] for path in paths]
-    recipients = table.get("to") or table.get("recipient")
+    recipients = None if plan.is_many else table.get("to") or table.get("recipient")
     if recipients is not None:
         values["recipient"], values["recipient_domain"] = zip(*map(zonemta.address_of, recipients), strict=True)
     if "seq" in plan.columns or "to" in plan.columns:
         values["recipients"] = [1] * count
+    elif plan.is_many:
+        values["recipients"] = list(map(address.count, table["to"]))
     return values
 
 
@@ -302,6 +335,6 @@ def _replies(plan: _Plan, table: _Table, count: int) -> dict[str, Sequence[Any]]
 
 
 def _raw(plan: _Plan, table: _Table) -> list[str]:
-    keys, encode = plan.rest, msgspec.json.encode
-    rows = zip(*[table[key] for key in keys], strict=True)
-    return [encode(dict(zip(keys, row, strict=True))).decode() for row in rows]
+    rows = zip(*[table[key] for key in plan.rest], strict=True)
+    lines = _json.encode_lines([dict(zip(plan.rest, row, strict=True)) for row in rows])
+    return lines.decode().split("\n")[:-1]
