@@ -48,7 +48,13 @@ async def measure(folder: Path, size: Size) -> dict[str, Any]:
 
 
 def peak_rss_bytes(pid: int) -> int:
-    """Returns the most memory that the process ever had resident (Linux: VmHWM)."""
+    """Returns the most memory that the process and its children (the assembler) ever had resident, each by itself, added up."""
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    children = [child for task in tasks for child in (task / "children").read_text().split()]
+    return sum(_peak(process) for process in (pid, *map(int, children)))
+
+
+def _peak(pid: int) -> int:
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) * 1024

@@ -157,6 +157,6 @@ RECEIVERS = (
 )
 
 PEOPLE = (
-    "ada", "alan", "barbara", "claude", "dennis", "donald", "edsger", "frances", "grace", "hedy", "ida", "john", "katherine", "ken",
+    "ada", "alan", "barbara", "clara", "dennis", "donald", "edsger", "frances", "grace", "hedy", "ida", "john", "katherine", "ken",
     "lynn", "margaret", "niklaus", "radia", "shafi", "tim", "vint", "whitfield",
 )  # fmt: skip
