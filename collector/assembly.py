@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 
+from collector import logs
 from collector.events.batch import Batch, LazyEvents, Row
 from collector.events.model import identity
 from collector.events.sources.zonemta_columns import columns_of
@@ -118,6 +119,7 @@ def with_entries(requests: Sequence[Request], members: Sequence[tuple[Request, E
 
 def live_with_the_parent() -> None:
     """Signals to the whole group (Ctrl-C, a service manager) are the parent's to answer; when it is gone, so is this process."""
+    logs.configure()
     gc.disable()  # rows and batches hold no cycles, and looking for them in a million short-lived objects costs a tenth
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import subprocess
@@ -129,6 +130,16 @@ def test_signals_to_the_group_are_the_parents_to_answer(assembler: Assembler) ->
         os.kill(pid, number)
     assert len(assembler(rows(request(2)))()[0].events) == 3
     assert list(assembler._pool._processes) == [pid]
+
+
+def formatters() -> list[str]:
+    """What the process writes log lines with."""
+    return [type(handler.formatter).__module__ for handler in logging.getLogger().handlers]
+
+
+def test_the_process_logs_as_the_collector_does(assembler: Assembler) -> None:
+    """Python's own way would print an exception's text, which may quote an event."""
+    assert assembler._pool.submit(formatters).result() == ["collector.logs"]
 
 
 ORPHANED = """
