@@ -43,7 +43,9 @@ class LetterDesk:
         """Prints a line a letter, without its content."""
         for letter in self._box.letters(limit=limit, reason=reason):
             received = datetime.fromtimestamp(letter.received_at / 1000, UTC).isoformat(timespec="seconds")
-            print(f"{letter.letter_id}  {received}  {letter.cluster}  {letter.source}  {letter.reason}  {letter.error}")
+            # A sender names the cluster: no control character of it reaches a terminal.
+            cluster = "".join(character if character.isprintable() else "?" for character in letter.cluster)
+            print(f"{letter.letter_id}  {received}  {cluster}  {letter.source}  {letter.reason}  {letter.error}")
         return 0
 
     def show(self, letter_id: str) -> int:
@@ -64,14 +66,17 @@ class LetterDesk:
     def retry(self, ids: Sequence[str] | None, reason: RejectReason | None) -> int:
         """Stores letters after all: those named, or all of a reason. What still fails stays, and exit code 1 says so."""
         stored = failed = 0
-        for letter in self._box.letters(limit=MOST, reason=reason, ids=ids or None):
-            problem = self._retry(letter)
-            if problem is None:
-                self._box.drop([letter.letter_id])
-                stored += 1
-            else:
-                print(f"{letter.letter_id}: {problem}")
-                failed += 1
+        try:
+            for letter in self._box.letters(limit=MOST, reason=reason, ids=ids or None):
+                problem = self._retry(letter)
+                if problem is None:
+                    self._box.drop([letter.letter_id])
+                    stored += 1
+                else:
+                    print(f"{letter.letter_id}: {problem}")
+                    failed += 1
+        finally:
+            self._store.close()
         print(f"stored {stored}, left {failed}")
         return 1 if failed or not stored else 0
 
