@@ -24,7 +24,7 @@ from collector.events.sources import zonemta
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from collector.events.model import Entry, Request, Source
+    from collector.events.model import Entry, Provider, Request, Source
 
 _json = msgspec.json.Encoder()
 
@@ -227,7 +227,8 @@ def _read(plan: _Plan, members: list[Member], table: _Table, public_ips: Mapping
         values["spam_score"] = list(map(number_of, table["score"]))
     if plan.is_mapped:
         values["local_ip"] = [public_ips[ip] for ip in table["ip"]]
-    values |= _addresses(plan, table, count) | _hosts(plan, table) | _replies(plan, table, count)
+    values |= _addresses(plan, table, count) | _hosts(plan, table)
+    values |= _replies(plan, table, values.get("provider") or [None] * count)
     if plan.rest:
         values["raw"] = _raw(plan, table)
     return Columns(count, values)
@@ -309,14 +310,14 @@ _REPLY = (
 )
 
 
-def _replies(plan: _Plan, table: _Table, count: int) -> dict[str, Sequence[Any]]:
+def _replies(plan: _Plan, table: _Table, providers: Sequence[Provider | None]) -> dict[str, Sequence[Any]]:
     responses = table.get("response") or table.get("responseText")
     if responses is None and plan.action not in zonemta.FAILURES:
         return {}
-    nothing = [None] * count
+    nothing = [None] * len(providers)
     rows = zip(
-        responses or [""] * count,
-        _hosts(plan, table).get("provider", nothing),
+        responses or [""] * len(providers),
+        providers,
         _or_none(table["category"]) if "category" in plan.columns else nothing,
         [protocol == "http" for protocol in table.get("protocol", nothing)],
         strict=True,
