@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from collector import app, logs
 from collector.commands import migrate
 from collector.config import load
-from collector.errors import ConfigError, StartError, StoreError
+from collector.errors import ConfigError, StartError, StoreError, WriterFailedError
 from collector.events.model import RejectReason
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except StoreError as error:
         print(f"the database does not answer as it should: {error}", file=sys.stderr)
         return EXIT_FAILED
-    except StartError as error:
+    except (StartError, WriterFailedError) as error:
         print(error, file=sys.stderr)
         return EXIT_FAILED
     except BrokenPipeError:

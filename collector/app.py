@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from collector.assembly import Assembler
 from collector.commands.dead_letters import LetterDesk
-from collector.errors import StartError
+from collector.errors import StartError, WriterFailedError
 from collector.events.decode import Border, decode
 from collector.events.model import Source
 from collector.jobs import Housekeeping
@@ -138,17 +138,17 @@ class App:
         m.journal_oldest_age.set_function(lambda: _age(journal.state.oldest_received_at))
 
     async def run(self) -> None:
-        """Serves until SIGTERM or SIGINT. Raises `StartError`."""
-        stop = asyncio.Event()
+        """Serves until SIGTERM or SIGINT. Raises `StartError`, and `WriterFailedError` when a restart is needed."""
+        stop, loop = asyncio.Event(), asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+            loop.add_signal_handler(number, stop.set)
         listen = self._settings.listen
         try:
             port = await self._web.start(listen.host, listen.port)
         except OSError as error:
             self._journal.close()
             raise StartError(f"collector.listen: cannot listen on {listen}: {error.strerror}") from None
-        self._writer.start()
+        self._writer.start(on_failure=lambda: loop.call_soon_threadsafe(stop.set))
         self._jobs.start()
         log.info("serving", extra={"fields": {"port": port}})
         await stop.wait()
@@ -156,6 +156,10 @@ class App:
         await self._web.stop(GRACE_SECONDS)
         await asyncio.to_thread(self._stop_threads)
         log.info("stopped", extra={"fields": {"requests_in_journal": self._journal.state.requests}})
+        if self._writer.state is WriterState.FAILED:
+            raise WriterFailedError(
+                "the writer failed: see the log; what is in the journal is written at the next start"
+            )
 
     def _stop_threads(self) -> None:
         self._jobs.stop()
@@ -170,7 +174,7 @@ def _age(epoch_ms: int | None) -> float:
 
 
 def serve(settings: Settings) -> None:
-    """Runs the collector until it is told to stop. Raises `StartError`."""
+    """Runs the collector until it is told to stop. Raises `StartError` and `WriterFailedError`."""
     sys.setswitchinterval(SWITCH_SECONDS)
     app = App(settings.collector)
     # What is there now stays: it need not be searched each time.

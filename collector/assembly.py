@@ -63,6 +63,10 @@ class Assembler:
             except BrokenProcessPool:
                 made = self._submit(rows)
                 continue
+            except Exception:
+                # A fault of ours: one by one is the way that cannot fail.
+                log.exception("assembling by column failed")
+                break
             events = LazyEvents(count, partial(self._events, rows))
             return Batch(events, batch.letters, batch.reports, batch.copy_text, batch.tally), repeated
         # Something about these rows, or this machine, kills it: slower, but sure.

@@ -34,6 +34,10 @@ class StartError(DuckwatchError):
     """The collector cannot start (a port, the journal's file): the message says what to change. Exit code 1."""
 
 
+class WriterFailedError(DuckwatchError):
+    """The writer ended on a fault of ours. The program ends with exit code 1, so that it is started again."""
+
+
 class RequestError(DuckwatchError):
     """A request that is answered with `status`; `retry_after` in whole seconds where the sender should come back."""
 

@@ -81,6 +81,7 @@ class WriterState(StrEnum):
     WRITING = "writing"
     WAITING = "waiting"
     STOPPED = "stopped"
+    FAILED = "failed"
 
 
 class _StoppingError(Exception):
@@ -116,8 +117,11 @@ class Writer:
         self.trouble: str | None = None
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
 
-    def start(self) -> None:
-        """Begins to write."""
+    def start(self, on_failure: Callable[[], object]) -> None:
+        """Begins to write. `on_failure` is called, from the writer's thread, when it cannot go on: the program should end, and begin
+        again with what is in the journal.
+        """
+        self._on_failure = on_failure
         self._thread.start()
 
     def stop(self, timeout_seconds: float) -> None:
@@ -134,8 +138,13 @@ class Writer:
             self._write_all()
         except _StoppingError:
             log.info("stopped with requests in the journal")
-        finally:
-            self.state = WriterState.STOPPED
+        except Exception:
+            # What was taken from the journal is not `done`: to go on would forget it.
+            log.exception("the writer failed")
+            self.state = WriterState.FAILED
+            self._on_failure()
+            return
+        self.state = WriterState.STOPPED
 
     def _write_all(self) -> None:
         """Writes until told to stop and nothing is left. While the database takes a batch, the next ones are assembled."""

@@ -33,7 +33,7 @@ def house(any_dsn: str, proxy: Proxy, tmp_path: Path) -> Iterator[House]:
     """Writes through the proxy; a peer that is silent for a second hangs."""
     dsn = conninfo.make_conninfo(any_dsn, port=proxy.port)
     made = House(any_dsn, tmp_path, PostgresStore(dsn, dsn, hang_seconds=1))
-    made.writer.start()
+    made.start()
     yield made
     made.finish()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -50,6 +51,7 @@ class House:
     def __init__(self, dsn: str, path: Path, store: PostgresStore | None = None) -> None:
         self.dsn = dsn
         self.metrics = Metrics()
+        self.failed = threading.Event()
         self.assembler = Assembler({})
         self.journal = Journal(path / "journal", 1 << 30)
         self.store = store or PostgresStore(dsn, dsn)
@@ -61,6 +63,10 @@ class House:
             assemble=self.assembler,
             metrics=self.metrics,
         )
+
+    def start(self) -> None:
+        """Begins to write."""
+        self.writer.start(self.failed.set)
 
     def finish(self) -> None:
         """Stops as SIGTERM does."""
@@ -89,13 +95,13 @@ def house(any_dsn: str, tmp_path: Path) -> Iterator[House]:
     """Not yet started."""
     made = House(any_dsn, tmp_path)
     yield made
-    if made.writer.state is not WriterState.STOPPED:
+    if made.writer.state not in (WriterState.STOPPED, WriterState.FAILED):
         made.finish()
 
 
 async def test_all_that_is_acknowledged_is_stored_and_counted_once(house: House) -> None:
     """A stop writes what the journal holds; counters equal rows; a repeated request is a duplicate."""
-    house.writer.start()
+    house.start()
     await asyncio.gather(*(house.journal.append(request(n)) for n in range(200)), house.journal.append(request(7)))
     house.finish()
     assert house.rows("SELECT count(*), count(DISTINCT event_id) FROM mail_events") == [(1000, 1000)]
@@ -106,7 +112,7 @@ async def test_all_that_is_acknowledged_is_stored_and_counted_once(house: House)
 
 async def test_a_poison_row_goes_to_the_dead_letters_and_nothing_else_does(house: House) -> None:
     """The database refuses one row of hundreds: that one is set aside with its SQLSTATE, once, also when it comes again."""
-    house.writer.start()
+    house.start()
     await house.journal.append(request(0))
     while house.writer.state is not WriterState.WRITING:  # noqa: ASYNC110  # the schema must be there
         await asyncio.sleep(0.01)
@@ -129,7 +135,7 @@ async def test_a_poison_row_goes_to_the_dead_letters_and_nothing_else_does(house
 async def test_rejections_and_reports_go_the_same_way(house: House) -> None:
     """A request of nothing but a rejection and a report reaches its tables."""
     rejection = Rejection(3, RejectReason.NO_TIME, "no time", "eu1", "{}")
-    house.writer.start()
+    house.start()
     report = PluginReport("eu1", "mta1", "p1", "0.1.0", 10, None, 0)
     await house.journal.append(Request("r", NOW, Source.PLUGIN, [], [rejection], report))
     house.finish()
@@ -156,7 +162,7 @@ class Flaky(PostgresStore):
 async def test_a_store_that_comes_and_goes_loses_and_doubles_nothing(any_dsn: str, tmp_path: Path) -> None:
     """Each batch is repeated until it is known to be in: all rows once, in spite of writes whose success nobody heard of."""
     house = House(any_dsn, tmp_path, Flaky(any_dsn, any_dsn))
-    house.writer.start()
+    house.start()
     for n in range(30):
         await house.journal.append(request(n))
     while house.journal.state.requests:  # noqa: ASYNC110  # nothing else tells
@@ -172,12 +178,29 @@ async def test_a_stop_while_the_database_is_away_leaves_all_in_the_journal(
 ) -> None:
     """The writer ends at once; the next start writes it."""
     away = House(f"postgresql://nobody@127.0.0.1:{unused_tcp_port}/none", tmp_path)
-    away.writer.start()
+    away.start()
     await away.journal.append(request(1))
     away.finish()
     house = House(any_dsn, tmp_path)
-    house.writer.start()
+    house.start()
     while house.journal.state.requests:  # noqa: ASYNC110  # nothing else tells
         await asyncio.sleep(0.01)
     house.finish()
     assert house.rows("SELECT count(*) FROM mail_events") == [(5,)]
+
+
+async def test_a_writer_that_cannot_go_on_says_so_and_forgets_nothing(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fault outside all that is foreseen: the program is told to end, and the journal still has it all."""
+
+    def fail(_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(house.writer, "_settle", fail)
+    house.start()
+    await house.journal.append(request(1))
+    assert await asyncio.to_thread(house.failed.wait, 20)
+    assert house.writer.state is WriterState.FAILED
+    assert house.journal.state.requests == 1
+    house.finish()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import operator
 import os
 import signal
 import subprocess
@@ -118,6 +119,15 @@ def test_rows_that_kill_the_process_are_assembled_here(assembler: Assembler, mon
     """Slower, but the queue does not stop."""
     monkeypatch.setattr("collector.assembly.assembled", os.abort)
     monkeypatch.setattr("collector.assembly.ATTEMPTS", 0)
+    batch, _ = assembler(rows(request(1), request(2)))()
+    assert [event.event_id for event in batch.events] == [f"q{n}x{k}:queued" for n in (1, 2) for k in range(3)]
+
+
+def test_a_fault_in_the_process_leaves_the_reading_to_this_one(
+    assembler: Assembler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By column or one by one, the rows are the same."""
+    monkeypatch.setattr("collector.assembly.assembled", operator.truediv)
     batch, _ = assembler(rows(request(1), request(2)))()
     assert [event.event_id for event in batch.events] == [f"q{n}x{k}:queued" for n in (1, 2) for k in range(3)]
 
