@@ -16,10 +16,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Some rows: each column has one value a row, as `MailEvent` holds it; a column that is not there is null in all of them."""
+    """Some rows: each column has one value a row, as `MailEvent` holds it; a column that is not there is null in all of them.
+    Those in `whole` are null in none.
+    """
 
     count: int
     values: Mapping[str, Sequence[Any]]
+    whole: frozenset[str] = frozenset()
 
     def column(self, name: str) -> Sequence[Any]:
         """Returns a column's values."""

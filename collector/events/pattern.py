@@ -12,6 +12,7 @@ READ_CHARACTERS = 2000
 """No more of a reply is looked at: work is bounded however long it is."""
 
 _CACHED_CHARACTERS = 64
+_CACHED_PHRASE_CHARACTERS = 256
 _HEX = "[0-9A-Fa-f]{1,4}"
 _LOCAL = r"[\w.!\#$%&'*+/=?^`{|}~-]"
 
@@ -49,17 +50,24 @@ def response_pattern(reply: str) -> str:
     text = " ".join(reply[:READ_CHARACTERS].split())
     head = HEAD.match(text)
     end = head.end() if head else 0
-    words = [
-        word
-        if len(word) < 8 and word.isalpha()
-        else (_word(word) if len(word) <= _CACHED_CHARACTERS else _replaced(word))
-        for word in text[end:].split(" ")
-    ]
-    pattern = text[:end] + " ".join(words)
+    # Replies of one server differ in their last word, if at all: what stands before it is known.
+    start, space, last = text[end:].rpartition(" ")
+    phrase = _phrase(start) if len(start) <= _CACHED_PHRASE_CHARACTERS else _words(start)
+    pattern = text[:end] + phrase + space + _replaced_or_known(last)
     # The one part that needs more than its own word; most replies have it at their end, and done.
     if "ueued as " in pattern and not pattern.endswith("queued as <id>"):
         return _QUEUED_AS.sub("queued as <id>", pattern)
     return pattern
+
+
+def _words(text: str) -> str:
+    return " ".join([_replaced_or_known(word) for word in text.split(" ")])
+
+
+def _replaced_or_known(word: str) -> str:
+    if len(word) < 8 and word.isalpha():
+        return word
+    return _word(word) if len(word) <= _CACHED_CHARACTERS else _replaced(word)
 
 
 def _replaced(word: str) -> str:
@@ -78,6 +86,7 @@ def _replaced_run(run: str) -> str:
 
 # Replies share most of their words. Bounded, and closed to long words: no sender can fill it.
 _word = lru_cache(maxsize=4096)(_replaced)
+_phrase = lru_cache(maxsize=1024)(_words)
 
 
 def _name(part: re.Match[str]) -> str:

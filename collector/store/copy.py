@@ -63,7 +63,7 @@ def encode_columns(columns: Columns) -> bytes:
     fields: list[Sequence[str]] = []
     for is_there, names in groupby(COLUMNS, columns.values.__contains__):
         if is_there:
-            fields += [_column(name, columns.values[name]) for name in names]
+            fields += [_column(name, columns.values[name], is_whole=name in columns.whole) for name in names]
         else:
             # A run of null columns is one field that holds the tabs between them.
             fields.append(["\t" * (len(list(names)) - 1)] * columns.count)
@@ -71,16 +71,16 @@ def encode_columns(columns: Columns) -> bytes:
     if "\\" in text:
         text = text.replace("\\", "\\\\")
     if text.count("\t") != _TABS * columns.count or text.count("\n") != columns.count or "\r" in text:
-        whole = [_column(name, columns.column(name)) for name in COLUMNS]
+        whole = [_column(name, columns.column(name), is_whole=False) for name in COLUMNS]
         rows = zip(*whole, strict=True)
         text = "".join(["\t".join([field.translate(_ESCAPES) for field in row]) + "\n" for row in rows])
     return text.encode()
 
 
-def _column(name: str, values: Sequence[Any]) -> Sequence[str]:
+def _column(name: str, values: Sequence[Any], *, is_whole: bool) -> Sequence[str]:
     """Returns the column as text, null as the empty one."""
     write = _WRITE.get(name)
-    if None in values:
+    if not is_whole and None in values:
         return ["" if value is None else write(value) if write else value for value in values]
     return list(map(write, values)) if write else values
 

@@ -201,6 +201,13 @@ def _odd_rows(plan: _Plan, table: _Table) -> set[int]:
     return odd
 
 
+_NEVER_NULL = frozenset({
+    "time", "cluster", "event_id", "action", "source", "direction", "received_at", "queue_id", "seq", "recipients", "mx_host",
+    "mx_ip", "provider", "local_ip", "raw",
+})  # fmt: skip
+"""Columns that have a value in every row that is read here, when they are there at all."""
+
+
 def _read(plan: _Plan, members: list[Member], table: _Table, public_ips: Mapping[str, str]) -> Columns:
     count = len(members)
     entries = [entry for _, entry in members]
@@ -211,9 +218,10 @@ def _read(plan: _Plan, members: list[Member], table: _Table, public_ips: Mapping
         "event_id": _event_ids(plan, table),
         "action": [plan.action] * count,
         "source": [members[0][0].source] * count,
-        "subject_hmac": [entry.subject_hmac for entry in entries],
         "received_at": [request.received_at for request, _ in members],
     }
+    if any(subjects := [entry.subject_hmac for entry in entries]):
+        values["subject_hmac"] = subjects
     values["queue_ms"] = _queue_ms(values["time"], table["id"])
     for key in plan.columns & _TEXTS.keys():
         values[_TEXTS[key]] = _or_none(table[key])
@@ -231,7 +239,7 @@ def _read(plan: _Plan, members: list[Member], table: _Table, public_ips: Mapping
     values |= _replies(plan, table, values.get("provider") or [None] * count)
     if plan.rest:
         values["raw"] = _raw(plan, table)
-    return Columns(count, values)
+    return Columns(count, values, _NEVER_NULL | {_INTEGERS[key][0] for key in plan.integers})
 
 
 def _or_none(texts: Sequence[str]) -> Sequence[str | None]:
@@ -310,29 +318,34 @@ _REPLY = (
 )
 
 
+_ANY_REPLY = frozenset({"smtp_code", "enhanced_code", "category", "response", "response_pattern"})
+
+
 def _replies(plan: _Plan, table: _Table, providers: Sequence[Provider | None]) -> dict[str, Sequence[Any]]:
     responses = table.get("response") or table.get("responseText")
     if responses is None and plan.action not in zonemta.FAILURES:
         return {}
     nothing = [None] * len(providers)
-    rows = zip(
-        responses or [""] * len(providers),
-        providers,
-        _or_none(table["category"]) if "category" in plan.columns else nothing,
-        [protocol == "http" for protocol in table.get("protocol", nothing)],
-        strict=True,
+    rows = list(
+        zip(
+            responses or [""] * len(providers),
+            providers,
+            _or_none(table["category"]) if "category" in plan.columns else nothing,
+            [protocol == "http" for protocol in table.get("protocol", nothing)],
+            strict=True,
+        )
     )
-    # Failures repeat each other; the replies of deliveries hold an id each.
+    if plan.action not in zonemta.FAILURES:
+        replies = [zonemta.reply_of(plan.action, *row) for row in rows]
+        # What only failures have is null.
+        return {
+            name: column for name, column in zip(_REPLY, zip(*replies, strict=True), strict=True) if name in _ANY_REPLY
+        }
     known: dict[tuple[Any, ...], Any] = {}
-    replies = []
     for row in rows:
-        reply = known.get(row)
-        if reply is None:
-            reply = zonemta.reply_of(plan.action, *row)
-            if plan.action in zonemta.FAILURES:
-                known[row] = reply
-        replies.append(reply)
-    return dict(zip(_REPLY, zip(*replies, strict=True), strict=True))
+        if row not in known:
+            known[row] = zonemta.reply_of(plan.action, *row)
+    return dict(zip(_REPLY, zip(*[known[row] for row in rows], strict=True), strict=True))
 
 
 def _raw(plan: _Plan, table: _Table) -> list[str]:
