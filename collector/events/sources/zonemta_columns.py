@@ -59,7 +59,6 @@ _LEFT = frozenset({
 _KNOWN = _LEFT | _OTHER_TEXTS | _TEXTS.keys() | _INTEGERS.keys()
 """Every key that ZoneMTA 3.11 writes. Only shapes of these are kept in the cache, so no sender can fill it."""
 
-
 MANY = 2
 
 
@@ -100,7 +99,8 @@ def columns_of(requests: Iterable[Request], public_ips: Mapping[str, str]) -> tu
                 members.append((request, entry))
     found = []
     for shape, members in groups.items():
-        plan = _plan(*shape[1:]) if _KNOWN.issuperset(shape[5]) else None
+        is_known = shape[1] in zonemta.ACTIONS and _KNOWN.issuperset(shape[5])
+        plan = _plan(*shape[1:]) if is_known else None
         if plan is None:
             others.extend(members)
             continue
