@@ -30,8 +30,8 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-BATCH_BYTES = 2 * 1024 * 1024
-"""Some 6,000 events: larger batches are no quicker, and hold more back when a row is refused."""
+BATCH_BYTES = 1 * 1024 * 1024
+"""Some 3,000 events: larger batches are no quicker, and hold more back when a row is refused."""
 
 AHEAD = 3
 """Batches under way: one that the database takes, one that is assembled, one that waits for the assembler."""
