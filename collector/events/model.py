@@ -220,7 +220,7 @@ class PluginReport(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Request(msgspec.Struct, frozen=True, array_like=True):
-    """One accepted request: what the journal keeps (as msgpack) and the writer stores. `request_id` is random hex, so that what
+    """One accepted request: what the journal keeps (as msgpack) and the writer stores. `request_id` is unique hex, so that what
     is derived from a request (dead letters) has the same identity each time it is replayed.
     """
 
