@@ -40,7 +40,7 @@ class Size:
     steady_seconds: int
 
 
-FULL = Size(hundreds=300_000, singles=80_000, rounds=5, steady_seconds=20)
+FULL = Size(hundreds=120_000, singles=40_000, rounds=5, steady_seconds=20)
 QUICK = Size(hundreds=20_000, singles=5_000, rounds=2, steady_seconds=4)
 
 
