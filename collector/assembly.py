@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from concurrent.futures import Future
 
-    from collector.events.model import Entry, MailEvent, Request, Source
+    from collector.events.model import Group, MailEvent, Request, Source
 
 _Made: TypeAlias = "tuple[Batch, int, Counter[Source]]"
 
@@ -97,7 +97,7 @@ def assembled(rows: Sequence[Row], public_ips: Mapping[str, str]) -> _Made:
     """What the process does: returns the batch without its events, their number, and the repeated ones by source."""
     requests = [decode(row) for row in rows]
     columns, others = columns_of(requests, public_ips)
-    batch, repeated = assemble(with_entries(requests, others), public_ips)
+    batch, repeated = assemble(with_groups(requests, others), public_ips)
     count = sum(one.count for one in columns) + len(batch.events)
     identities = {key for one in columns for key in one.identities()}
     identities.update(map(identity, batch.events))
@@ -113,12 +113,12 @@ def assembled(rows: Sequence[Row], public_ips: Mapping[str, str]) -> _Made:
     return Batch((), batch.letters, batch.reports, text, sums), count, repeated
 
 
-def with_entries(requests: Sequence[Request], members: Sequence[tuple[Request, Entry]]) -> list[Request]:
+def with_groups(requests: Sequence[Request], chosen: Sequence[tuple[Request, Group]]) -> list[Request]:
     """Returns the requests with no other entries than these."""
-    entries: dict[int, list[Entry]] = {}
-    for request, entry in members:
-        entries.setdefault(id(request), []).append(entry)
-    return [msgspec.structs.replace(request, entries=entries.get(id(request), [])) for request in requests]
+    groups: dict[int, list[Group]] = {}
+    for request, group in chosen:
+        groups.setdefault(id(request), []).append(group)
+    return [msgspec.structs.replace(request, groups=groups.get(id(request), [])) for request in requests]
 
 
 def live_with_the_parent() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 import math
 import re
 import secrets
@@ -14,8 +13,9 @@ from typing import Any
 import msgspec
 
 from collector.events.body import Body, UnreadLine, read_body
-from collector.events.model import Entry, Rejection, RejectReason, Request, Source
-from collector.events.plain import TooDeepError, is_plain, plain, plain_fields, plain_text, take_subject
+from collector.events.groups import Groups
+from collector.events.model import Rejection, RejectReason, Request, Source
+from collector.events.plain import TooDeepError, plain, plain_text
 from collector.events.report import plugin_report
 
 DEFAULT_CLUSTER = "default"
@@ -52,7 +52,7 @@ def decode(body: bytes, *, received_at: int, source: Source, border: Border, req
         request_id=request_id or _new_id(),
         received_at=received_at,
         source=source,
-        entries=sorter.entries,
+        groups=sorter.groups.filled(),
         rejections=sorter.rejections,
         report=plugin_report(read.envelope.get("plugin"), cluster=sorter.cluster, host=sorter.host),
     )
@@ -71,17 +71,16 @@ def _id_prefix() -> str:
 class _Sorter:
     """Sorts a body's items into entries and rejections."""
 
-    __slots__ = ("border", "cluster", "entries", "host", "is_clean", "latest", "oldest", "rejections")
+    __slots__ = ("border", "cluster", "groups", "host", "latest", "oldest", "rejections")
 
     def __init__(self, read: Body, received_at: int, border: Border) -> None:
         self.border = border
         self.cluster = border.bound_cluster or _label(read.envelope.get("cluster")) or DEFAULT_CLUSTER
         self.host = _label(read.envelope.get("host"))
-        self.is_clean = read.is_clean
         self.latest = received_at + HOUR_MS
         # Two chunks of a day each: what is older could be written into a chunk that retention is about to drop.
         self.oldest = received_at - (border.raw_retention_ms - 2 * DAY_MS)
-        self.entries: list[Entry] = []
+        self.groups = Groups(is_clean=read.is_clean, subject_key=border.subject_key)
         self.rejections: list[Rejection] = []
 
     def sort(self, index: int, item: object) -> None:
@@ -94,13 +93,6 @@ class _Sorter:
         if type(fields) is not dict:
             self._reject(index, item, RejectReason.NOT_AN_EVENT, "`entry` is not an object")
             return
-        subject = take_subject(fields)
-        if not self.is_clean or not is_plain(fields):
-            try:
-                fields = plain_fields(fields)
-            except TooDeepError as error:
-                self._reject(index, item, RejectReason.NOT_AN_EVENT, str(error))
-                return
         action = fields.get("action")
         if type(action) is not str or not action:
             self._reject(index, item, RejectReason.NO_ACTION, "no `action`")
@@ -109,21 +101,19 @@ class _Sorter:
             if time is None or not self.oldest <= time <= self.latest:
                 self._reject_time(index, item, time)
             else:
-                self.entries.append(self._entry(index, time, {} if is_bare else item, fields, subject))
+                self._add(index, time, {} if is_bare else item, fields)
 
-    def _entry(
-        self, index: int, time: int, event: dict[str, Any], fields: dict[str, Any], subject: str | None
-    ) -> Entry:
+    def _add(self, index: int, time: int, event: dict[str, Any], fields: dict[str, Any]) -> None:
         host, context = event.get("host"), event.get("context")
-        return Entry(
-            index,
-            time,
+        origin = (
             self._cluster(event),
             self.host if host is None else _label(host) or self.host,
             None if context is None else _label(context),
-            fields,
-            None if subject is None else _subject_hmac(subject, self.border.subject_key),
         )
+        try:
+            self.groups.add(origin, index, time, fields)
+        except TooDeepError as error:
+            self._reject(index, event or fields, RejectReason.NOT_AN_EVENT, str(error))
 
     def _cluster(self, event: dict[str, Any]) -> str:
         if "cluster" in event and self.border.bound_cluster is None:
@@ -176,13 +166,6 @@ def _iso_ms(text: str) -> int | None:
         return (moment - _EPOCH) // timedelta(milliseconds=1) if moment.tzinfo else None
     except (ValueError, OverflowError):
         return None
-
-
-def _subject_hmac(subject: str, key: bytes | None) -> str | None:
-    if key is None:
-        return None
-    text = plain_text(subject).strip()
-    return hmac.digest(key, text.encode(), "sha256").hex() if text else None
 
 
 def _kept(item: object) -> str:

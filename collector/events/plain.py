@@ -15,6 +15,9 @@ INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 SUBJECT_KEYS = frozenset("".join(letters) for letters in product(*((low, low.upper()) for low in "subject")))
 """`subject` in every case."""
 
+SCALARS = frozenset({str, int, float, bool, type(None)})
+"""Types of values that are plain as they are: strings (taken as clean), integers within 64 bits, other scalars."""
+
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 """PostgreSQL's text holds no NUL, UTF-8 no surrogate (facts/models.md, trap 8)."""
 
@@ -62,20 +65,6 @@ def _plain_scalar(value: object) -> object:
     if type(value) is float and not math.isfinite(value):
         return None
     return value if value is None or type(value) in (int, float, bool) else str(value)
-
-
-def is_plain(fields: dict[str, Any]) -> bool:
-    """True when the values are surely plain: strings (taken as clean), 64-bit integers, other scalars. False asks for `plain`."""
-    for value in fields.values():
-        kind = type(value)
-        if kind is str:
-            continue
-        if kind is int:
-            if not INT64_MIN <= value <= INT64_MAX:
-                return False
-        elif kind is dict or kind is list:
-            return False
-    return True
 
 
 def take_subject(fields: dict[str, Any]) -> str | None:

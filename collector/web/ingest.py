@@ -75,7 +75,8 @@ class Ingest:
         sender.rate.admit()
         body = await self._bodies.read(request, lease)
         batch = await self._decoded(body, sender.cluster)
-        events = len(batch.entries) + len(batch.rejections)
+        count = batch.count
+        events = count + len(batch.rejections)
         sender.rate.charge(events)
         if not batch.is_empty:
             try:
@@ -83,8 +84,8 @@ class Ingest:
             except OverloadedError:
                 sender.rate.charge(-events)
                 raise
-        self._count(batch)
-        return accepted(request, len(batch.entries), batch.rejections)
+        self._count(batch, count)
+        return accepted(request, count, batch.rejections)
 
     async def _decoded(self, body: bytes, cluster: str | None) -> Request:
         if len(body) <= LARGE_BODY_BYTES:
@@ -92,11 +93,11 @@ class Ingest:
         decode = partial(self._decode, body, received_at=self._clock_ms(), cluster=cluster)
         return await asyncio.get_running_loop().run_in_executor(self._executor, decode)
 
-    def _count(self, batch: Request) -> None:
-        if batch.entries:
+    def _count(self, batch: Request, count: int) -> None:
+        if count:
             counter = self._events.get(batch.source)
             if counter is None:
                 counter = self._events[batch.source] = self._metrics.ingest_events.labels(batch.source)
-            counter.inc(len(batch.entries))
+            counter.inc(count)
         for rejection in batch.rejections:
             self._metrics.ingest_rejected.labels(batch.source, rejection.reason).inc()

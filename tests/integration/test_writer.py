@@ -18,6 +18,7 @@ from collector.metrics import Metrics
 from collector.metrics.mail import MailMetrics
 from collector.pipeline import Writer, WriterState
 from collector.store import PostgresStore
+from tests.unit.events.entries import grouped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,7 +43,7 @@ def request(n: int, *, to: str = "a@b.example", events: int = 5) -> Request:
         )
         for k in range(events)
     ]
-    return Request(f"r{n}", NOW, Source.PLUGIN, entries, [])
+    return Request(f"r{n}", NOW, Source.PLUGIN, grouped(entries), [])
 
 
 class House:

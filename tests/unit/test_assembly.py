@@ -22,6 +22,7 @@ from collector.journal.rows import encode
 from collector.pipeline.batch import assemble
 from collector.store.copy import encode as copy_text
 from tests.servers.process import wait_until
+from tests.unit.events.entries import grouped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,7 +36,7 @@ def request(n: int, events: int = 3, report: PluginReport | None = None) -> Requ
         Entry(k, NOW + n, "eu1", "mta1", "receiver", {"id": f"q{n}x{k}", "action": "QUEUED", "to": "a@b.example"})
         for k in range(events)
     ]
-    return Request(f"r{n}", NOW, Source.PLUGIN, entries, [], report)
+    return Request(f"r{n}", NOW, Source.PLUGIN, grouped(entries), [], report)
 
 
 def rows(*requests: Request) -> list[Row]:

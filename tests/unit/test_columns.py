@@ -17,6 +17,7 @@ from collector.events.tally import tally
 from collector.journal.rows import encode as journalled
 from collector.pipeline.batch import assemble
 from collector.store.copy import encode
+from tests.unit.events.entries import grouped
 
 FIXTURE = Path(__file__).parents[1] / "fixtures" / "zonemta-log-entries.jsonl"
 RECORDING: list[dict[str, Any]] = [json.loads(line) for line in FIXTURE.read_text("utf-8").splitlines()]
@@ -46,7 +47,7 @@ def request(entries: list[dict[str, Any]], time: int = 1_795_495_300_000) -> Req
     made = [
         Entry(n, time + n, "eu1", "mta1" if n % 2 else None, "sender", entry, None) for n, entry in enumerate(entries)
     ]
-    return Request("r", time + 99, Source.PLUGIN, made, [])
+    return Request("r", time + 99, Source.PLUGIN, grouped(made), [])
 
 
 def check(requests: list[Request]) -> int:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from collector.errors import OverloadedError
-from collector.events.model import Entry, RejectReason, Request, Source
+from collector.events.model import Group, RejectReason, Request, Source
 from collector.journal import Journal
 from collector.journal.journal import MEMORY_BYTES
 from collector.journal.rows import JournalRows, decode
@@ -27,7 +27,7 @@ LIMIT = 1 << 30
 
 def request(n: int, size: int = 10) -> Request:
     """A request that names itself."""
-    return Request(f"r{n}", 1000 + n, Source.PLUGIN, [Entry(0, n, "c", None, None, {"pad": "x" * size})], [])
+    return Request(f"r{n}", 1000 + n, Source.PLUGIN, [Group("c", None, None, ("pad",), [[0, n, None, "x" * size]])], [])
 
 
 def taken_ids(journal: Journal, *, until: int) -> list[str]:
@@ -179,14 +179,14 @@ async def test_a_client_that_goes_away_does_not_disturb_the_others(tmp_path: Pat
 KILLED = """
     import asyncio, sys
     from pathlib import Path
-    from collector.events.model import Entry, Request, Source
+    from collector.events.model import Group, Request, Source
     from collector.journal import Journal
 
     async def main():
         journal = Journal(Path(sys.argv[1]), 1 << 30)
         n = 0
         async def one(n):
-            await journal.append(Request(f"r{n}", n, Source.PLUGIN, [Entry(0, n, "c", None, None, {})], []))
+            await journal.append(Request(f"r{n}", n, Source.PLUGIN, [Group("c", None, None, (), [[0, n, None]])], []))
             print(n, flush=True)
         while True:
             await asyncio.gather(*(one(n + k) for k in range(20)))

@@ -20,18 +20,22 @@ from collector.events.model import Action, Direction
 from collector.events.plain import INT64_MAX
 from collector.events.provider import provider_of
 from collector.events.sources import zonemta
+from collector.events.stack import Stack, first_values
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from collector.events.model import Entry, Provider, Request, Source
+    from collector.events.model import Provider, Request, Source
+    from collector.events.stack import Part
 
 _json = msgspec.json.Encoder()
 
-Shape: TypeAlias = "tuple[Source, str, bool, bool, bool, tuple[str, ...], tuple[type, ...]]"
-"""Source, action, whether `tls` is true, `ip` has a public address, `to` may be many addresses; keys, types of their values."""
+_Alike: TypeAlias = "tuple[Source, str, tuple[str, ...], tuple[type, ...]]"
+"""Source, action; keys, types of their values."""
 
-Member: TypeAlias = "tuple[Request, Entry]"
+_Shape: TypeAlias = "tuple[str, bool, bool, bool]"
+"""Action, whether `tls` is true, `ip` has a public address, `to` may be many addresses."""
+
 _Table: TypeAlias = "Mapping[str, Sequence[Any]]"
 
 _TEXTS: dict[str, str] = zonemta.TEXT_COLUMNS | {"message-id": "message_id", "messageId": "message_id"}
@@ -66,7 +70,6 @@ class _Plan(NamedTuple):
     """How a shape is read: its texts and whole numbers, and the keys that stay in `raw`."""
 
     action: Action
-    keys: tuple[str, ...]
     texts: tuple[str, ...]
     integers: tuple[str, ...]
     columns: frozenset[str]
@@ -75,39 +78,52 @@ class _Plan(NamedTuple):
     is_many: bool
 
 
-def columns_of(requests: Iterable[Request], public_ips: Mapping[str, str]) -> tuple[list[Columns], list[Member]]:
+def columns_of(requests: Iterable[Request], public_ips: Mapping[str, str]) -> tuple[list[Columns], list[Part]]:
     """Returns the rows of the entries in known shapes, and the other entries, each with its request. Never raises."""
-    groups: dict[Shape, list[Member]] = {}
-    others: list[Member] = []
-    has_public = len(public_ips) > 0
-    for request in requests:
-        source = request.source
-        for entry in request.entries:
-            fields = entry.fields
-            word = fields.get("action")
-            if type(word) is not str:
-                others.append((request, entry))
-                continue
-            kinds = tuple(map(type, fields.values()))
-            is_mapped = has_public and type(ip := fields.get("ip")) is str and ip in public_ips
-            is_many = type(to := fields.get("to")) is str and "," in to
-            shape = (source, word, fields.get("tls") is True, is_mapped, is_many, tuple(fields), kinds)
-            members = groups.get(shape)
-            if members is None:
-                groups[shape] = [(request, entry)]
-            else:
-                members.append((request, entry))
-    found = []
-    for shape, members in groups.items():
-        is_known = shape[1] in zonemta.ACTIONS and _KNOWN.issuperset(shape[5])
-        plan = _plan(*shape[1:]) if is_known else None
-        if plan is None:
-            others.extend(members)
+    found: list[Columns] = []
+    others: list[Part] = []
+    for (source, word, keys, kinds), parts in _alike(requests).items():
+        if word not in zonemta.ACTIONS or not _KNOWN.issuperset(keys):
+            others += parts
             continue
-        usual, table = _usual(plan, members, others)
-        if usual:
-            found.append(_read(plan, usual, table, public_ips))
+        for shape, stack in _divided(word, kinds, Stack.of(parts), public_ips):
+            plan = _plan(*shape, keys, kinds)
+            usual = None if plan is None else _usual(plan, stack, others)
+            if plan is None:
+                others += stack.parts()
+            elif usual is not None:
+                found.append(_read(plan, source, usual, public_ips))
     return found, others
+
+
+def _alike(requests: Iterable[Request]) -> dict[_Alike, list[Part]]:
+    """Returns the groups of all requests by source, action, keys and types."""
+    found: dict[_Alike, list[Part]] = {}
+    for request in requests:
+        for group in request.groups:
+            values = first_values(group)
+            word = values[group.keys.index("action")] if "action" in group.keys else None
+            alike = request.source, word if type(word) is str else "", group.keys, tuple(map(type, values))
+            found.setdefault(alike, []).append((request, group))
+    return found
+
+
+def _divided(
+    word: str, kinds: tuple[type, ...], stack: Stack, public_ips: Mapping[str, str]
+) -> Iterable[tuple[_Shape, Stack]]:
+    """Yields the rows by what their values decide of how they are read; nearly always that is the same in all."""
+    table, count = stack.table, len(stack)
+    types = dict(zip(table, kinds, strict=True))
+    tls = [value is True for value in table["tls"]] if "tls" in table else [False] * count
+    is_mapped = public_ips and types.get("ip") is str
+    mapped = [ip in public_ips for ip in table["ip"]] if is_mapped else [False] * count
+    many = ["," in to for to in table["to"]] if types.get("to") is str else [False] * count
+    shapes = list(zip(tls, mapped, many, strict=True))
+    kinds_of_shape = set(shapes)
+    for shape in kinds_of_shape:
+        chosen = stack if len(kinds_of_shape) == 1 else stack.chosen([one == shape for one in shapes])
+        if chosen is not None:
+            yield (word, *shape), chosen
 
 
 @lru_cache(maxsize=256)
@@ -143,7 +159,6 @@ def _plan(
         return None
     return _Plan(
         action,
-        keys,
         tuple(key for key in columns if kinds[key] is str),
         tuple(key for key in columns if key in _INTEGERS),
         frozenset(columns),
@@ -153,19 +168,16 @@ def _plan(
     )
 
 
-def _usual(plan: _Plan, members: list[Member], others: list[Member]) -> tuple[list[Member], _Table]:
-    """Returns the members whose values are usual too, and their fields by key; the rest goes to `others`."""
-    table = _transposed(plan, members)
-    odd = _odd_rows(plan, table)
+def _usual(plan: _Plan, stack: Stack, others: list[Part]) -> Stack | None:
+    """Returns the rows whose values are usual too, None when there is none; the rest goes to `others`."""
+    odd = _odd_rows(plan, stack.table)
     if not odd:
-        return members, table
-    others.extend(members[place] for place in odd)
-    members = [member for place, member in enumerate(members) if place not in odd]
-    return members, _transposed(plan, members) if members else {}
-
-
-def _transposed(plan: _Plan, members: list[Member]) -> _Table:
-    return dict(zip(plan.keys, zip(*[entry.fields.values() for _, entry in members], strict=True), strict=True))
+        return stack
+    is_odd = [place in odd for place in range(len(stack))]
+    strange = stack.chosen(is_odd)
+    if strange is not None:
+        others += strange.parts()
+    return stack.chosen([not one for one in is_odd])
 
 
 _IS_ODD: dict[str, Callable[[Any], bool]] = {
@@ -208,20 +220,19 @@ _NEVER_NULL = frozenset({
 """Columns that have a value in every row that is read here, when they are there at all."""
 
 
-def _read(plan: _Plan, members: list[Member], table: _Table, public_ips: Mapping[str, str]) -> Columns:
-    count = len(members)
-    entries = [entry for _, entry in members]
+def _read(plan: _Plan, source: Source, stack: Stack, public_ips: Mapping[str, str]) -> Columns:
+    count, table = len(stack), stack.table
     values: dict[str, Sequence[Any]] = {
-        "time": [entry.time for entry in entries],
-        "cluster": [entry.cluster for entry in entries],
-        "host": [entry.host for entry in entries],
+        "time": stack.times,
+        "cluster": [group.cluster for _, group in stack.owners],
+        "host": [group.host for _, group in stack.owners],
         "event_id": _event_ids(plan, table),
         "action": [plan.action] * count,
-        "source": [members[0][0].source] * count,
-        "received_at": [request.received_at for request, _ in members],
+        "source": [source] * count,
+        "received_at": [request.received_at for request, _ in stack.owners],
     }
-    if any(subjects := [entry.subject_hmac for entry in entries]):
-        values["subject_hmac"] = subjects
+    if any(stack.subject_hmacs):
+        values["subject_hmac"] = stack.subject_hmacs
     values["queue_ms"] = _queue_ms(values["time"], table["id"])
     for key in plan.columns & _TEXTS.keys():
         values[_TEXTS[key]] = _or_none(table[key])

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from collector.events.decode import Border, decode
-from collector.events.model import Entry, MailEvent, Request, Source
+from collector.events.model import Entry, Group, MailEvent, Request, Source
 from collector.events.sources.zonemta import mail_event
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 NOW = 1795495100000
 QUEUE_ID = "1a20bd7ba7a000cd07"
@@ -66,6 +69,17 @@ def row(
         0, time, entry.get("cluster", "default"), entry.get("host"), "sender", fields, entry.get("subject_hmac")
     )
     return mail_event(given, source=Source.PLUGIN, received_at=NOW, public_ips=public_ips or {})
+
+
+def grouped(entries: Iterable[Entry]) -> list[Group]:
+    """The entries as the border gathers them: same keys, types, action and origin."""
+    found: dict[tuple[Any, ...], Group] = {}
+    for entry in entries:
+        origin, values = (entry.cluster, entry.host, entry.context), entry.fields.values()
+        shape = (*origin, tuple(entry.fields), tuple(map(type, values)), repr(entry.fields.get("action")))
+        group = found.setdefault(shape, Group(*origin, tuple(entry.fields), []))
+        group.rows.append([entry.index, entry.time, entry.subject_hmac, *values])
+    return list(found.values())
 
 
 def raw(event: MailEvent) -> dict[str, Any]:
