@@ -57,6 +57,9 @@ _WRITE: dict[str, Callable[[Any], str]] = {
 }
 """How a column that is no text becomes one."""
 
+_REPEATED = frozenset({"received_at", "recipients", "smtp_code", "tls_authorized"})
+"""Of those the ones that hold few values in many rows."""
+
 
 def encode_columns(columns: Columns) -> bytes:
     """Returns the same as `encode`, for rows that come column by column."""
@@ -82,7 +85,12 @@ def _column(name: str, values: Sequence[Any], *, is_whole: bool) -> Sequence[str
     write = _WRITE.get(name)
     if not is_whole and None in values:
         return ["" if value is None else write(value) if write else value for value in values]
-    return list(map(write, values)) if write else values
+    if write is None:
+        return values
+    if name in _REPEATED:
+        written = {value: write(value) for value in set(values)}
+        return [written[value] for value in values]
+    return list(map(write, values))
 
 
 def encode(events: Sequence[MailEvent]) -> bytes:

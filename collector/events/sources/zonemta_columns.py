@@ -73,7 +73,8 @@ class _Plan(NamedTuple):
     texts: tuple[str, ...]
     integers: tuple[str, ...]
     columns: frozenset[str]
-    rest: tuple[str, ...]
+    rest: type[msgspec.Struct] | None
+    rest_keys: tuple[str, ...]
     is_mapped: bool
     is_many: bool
 
@@ -157,15 +158,23 @@ def _plan(
         columns.add("tlsAuthorized")
     if any(kinds[key] is not str for key in drop_reasons) or kinds.get("bounceType", str) is not str:
         return None
+    rest = tuple(key for key in keys if key not in columns and key != "action")
     return _Plan(
         action,
         tuple(key for key in columns if kinds[key] is str),
         tuple(key for key in columns if key in _INTEGERS),
         frozenset(columns),
-        tuple(key for key in keys if key not in columns and key != "action"),
+        _object_of(rest) if rest else None,
+        rest,
         is_mapped,
         is_many,
     )
+
+
+def _object_of(keys: Sequence[str]) -> type[msgspec.Struct]:
+    """Returns a type that is written as an object of these keys: made from a row in a third of a dictionary's time."""
+    names = [f"field_{place}" for place in range(len(keys))]
+    return msgspec.defstruct("Rest", names, rename=dict(zip(names, keys, strict=True)), gc=False)
 
 
 def _usual(plan: _Plan, stack: Stack, others: list[Part]) -> Stack | None:
@@ -248,8 +257,9 @@ def _read(plan: _Plan, source: Source, stack: Stack, public_ips: Mapping[str, st
         values["local_ip"] = [public_ips[ip] for ip in table["ip"]]
     values |= _addresses(plan, table, count) | _hosts(plan, table)
     values |= _replies(plan, table, values.get("provider") or [None] * count)
-    if plan.rest:
-        values["raw"] = _raw(plan, table)
+    if plan.rest is not None:
+        made = map(plan.rest, *[table[key] for key in plan.rest_keys])
+        values["raw"] = _json.encode_lines(made).decode().split("\n")[:-1]
     return Columns(count, values, _NEVER_NULL | {_INTEGERS[key][0] for key in plan.integers})
 
 
@@ -357,9 +367,3 @@ def _replies(plan: _Plan, table: _Table, providers: Sequence[Provider | None]) -
         if row not in known:
             known[row] = zonemta.reply_of(plan.action, *row)
     return dict(zip(_REPLY, zip(*[known[row] for row in rows], strict=True), strict=True))
-
-
-def _raw(plan: _Plan, table: _Table) -> list[str]:
-    rows = zip(*[table[key] for key in plan.rest], strict=True)
-    lines = _json.encode_lines([dict(zip(plan.rest, row, strict=True)) for row in rows])
-    return lines.decode().split("\n")[:-1]
