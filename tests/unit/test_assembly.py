@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import operator
 import os
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from collector.assembly import Assembler
+from collector.assembly import PIPE_BYTES, Assembler
 from collector.events.batch import Row
 from collector.events.model import Entry, MailEvent, PluginReport, RejectReason, Request, Source
 from collector.events.sources import zonemta
@@ -96,6 +97,13 @@ def test_the_process_makes_what_this_process_would(assembler: Assembler) -> None
     assert repeated_there == repeated
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="pipes have a size to set on Linux only")
+def test_a_batch_passes_between_the_processes_in_large_pieces(assembler: Assembler) -> None:
+    """The executor's own pipes hold 64 KiB; a change of its insides would silently bring that back."""
+    result_pipe = assembler._pool._result_queue._writer.fileno()  # type: ignore[attr-defined]
+    assert fcntl.fcntl(result_pipe, fcntl.F_GETPIPE_SZ) == PIPE_BYTES
+
+
 def test_a_process_that_dies_is_replaced(assembler: Assembler) -> None:
     """The out-of-memory killer may take it at any time: the same rows are assembled by the next."""
     waiting = rows(request(1))
@@ -155,7 +163,7 @@ def test_the_process_logs_as_the_collector_does(assembler: Assembler) -> None:
 
 ORPHANED = """
     import sys, time
-    from collector.assembly import Assembler
+    from collector.assembly import PIPE_BYTES, Assembler
     from collector.events.batch import Row
 
     if __name__ == "__main__":

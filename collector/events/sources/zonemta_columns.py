@@ -258,7 +258,7 @@ def _read(plan: _Plan, source: Source, stack: Stack, public_ips: Mapping[str, st
     values |= _addresses(plan, table, count) | _hosts(plan, table)
     values |= _replies(plan, table, values.get("provider") or [None] * count)
     if plan.rest is not None:
-        # A list: msgspec 0.21 never lets go of an iterator that it is given here.
+        # A list: msgspec 0.22 never lets go of an iterator that it is given here.
         made = list(map(plan.rest, *[table[key] for key in plan.rest_keys]))
         values["raw"] = _json.encode_lines(made).decode().split("\n")[:-1]
     return Columns(count, values, _NEVER_NULL | {_INTEGERS[key][0] for key in plan.integers})
