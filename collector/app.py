@@ -123,10 +123,11 @@ class App:
         self._store.prepare()
         self._plugins.restore(self._store.reports())
 
-    def _checks(self) -> Mapping[str, bool]:
+    def _checks(self) -> Mapping[str, str | None]:
+        is_writing = self._writer.state is WriterState.WRITING
         return {
-            "database": self._writer.state is WriterState.WRITING,
-            "journal": self._journal.state.has_room,
+            "database": None if is_writing else self._writer.trouble or self._writer.state,
+            "journal": self._journal.state.trouble,
         }
 
     def _show_journal(self) -> None:

@@ -44,18 +44,23 @@ class _Waiting(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class JournalState:
-    """What health and metrics show: requests and bytes held, the quota, when the oldest came (epoch ms), whether writes fail."""
+    """What health and metrics show: requests and bytes held, the quota, when the oldest came (epoch ms), whether writes fail, and whether
+    the quota has turned a request away since anything was removed.
+    """
 
     requests: int
     used_bytes: int
     limit_bytes: int
     oldest_received_at: int | None
     is_failing: bool
+    is_refusing: bool
 
     @property
-    def has_room(self) -> bool:
-        """True when the next request would be taken."""
-        return not self.is_failing and self.used_bytes < self.limit_bytes
+    def trouble(self) -> str | None:
+        """Why the next request would not be taken: `failing` or `full`; None when it would."""
+        if self.is_failing:
+            return "failing"
+        return "full" if self.is_refusing or self.used_bytes >= self.limit_bytes else None
 
 
 class Journal:
@@ -81,6 +86,7 @@ class Journal:
         self._taken = self._done
         self._closing = False
         self._is_failing = False
+        self._is_refusing = False
         self._limit_bytes = limit_bytes
         self._used_bytes = self._rows.used_bytes()
         self._oldest = self._rows.oldest_received_at()
@@ -90,7 +96,9 @@ class Journal:
     @property
     def state(self) -> JournalState:
         """A snapshot; cheap."""
-        return JournalState(self._requests, self._used_bytes, self._limit_bytes, self._oldest, self._is_failing)
+        return JournalState(
+            self._requests, self._used_bytes, self._limit_bytes, self._oldest, self._is_failing, self._is_refusing
+        )
 
     async def append(self, request: Request) -> None:
         """Returns once the request is on disk.
@@ -99,6 +107,7 @@ class Journal:
         """
         body = encode(request)
         if self._used_bytes + self._waiting_bytes + len(body) > self._limit_bytes:
+            self._is_refusing = True
             raise OverloadedError("the journal is full", retry_after=FULL_RETRY_SECONDS)
         loop = asyncio.get_running_loop()
         acknowledged = loop.create_future()
@@ -203,6 +212,8 @@ class Journal:
         if self._is_failing:
             log.warning("the journal writes again")
         self._is_failing = False
+        if done > self._deleted:
+            self._is_refusing = False
         self._hand_over(rows, done)
         _acknowledge(waiting, None)
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import socket
 import threading
 from typing import TYPE_CHECKING, LiteralString
 
 import psycopg
-from psycopg import errors as pg
 
 from collector.errors import BadRowError, StoreUnavailableError
 
@@ -21,25 +21,37 @@ HANG_SECONDS = 60.0
 BAD_ROW_CLASSES = frozenset({"22", "23", "54"})
 """SQLSTATE classes that blame a row (design: "HTTP of the collector"): data exception, integrity, program limit."""
 
-KINDS: tuple[tuple[type[psycopg.Error], str], ...] = (
-    (pg.DiskFull, "disk_full"),
-    (pg.InsufficientResources, "resources"),
-    (pg.ReadOnlySqlTransaction, "read_only"),
-    (pg.InsufficientPrivilege, "permission"),
-    (pg.UndefinedTable, "missing_table"),
-    (pg.UndefinedColumn, "missing_column"),
-    (pg.InvalidCatalogName, "missing_database"),
-    (pg.InvalidAuthorizationSpecification, "authentication"),
-    (pg.InvalidPassword, "authentication"),
-    (pg.DeadlockDetected, "conflict"),
-    (pg.SerializationFailure, "conflict"),
-    (pg.QueryCanceled, "timeout"),
-    (pg.LockNotAvailable, "timeout"),
-    (pg.CannotConnectNow, "connection"),
-    (pg.AdminShutdown, "connection"),
-    (pg.CrashShutdown, "connection"),
+KINDS = {
+    "08": "connection",
+    "25006": "read_only",
+    "25P03": "timeout",
+    "25P04": "timeout",
+    "28": "authentication",
+    "3D000": "missing_database",
+    "3F000": "missing_table",
+    "40": "conflict",
+    "42501": "permission",
+    "42703": "missing_column",
+    "42P01": "missing_table",
+    "53": "resources",
+    "53100": "disk_full",
+    "55P03": "timeout",
+    "57": "connection",
+    "57014": "timeout",
+}
+"""What blames no row, by SQLSTATE or its class: the bounded label of `duckwatch_store_errors_total`, and the word of /readyz."""
+
+CONNECT_KINDS = (
+    (
+        "authentication",
+        r'password|pg_hba\.conf|role ".*" does not exist|not permitted to log in|no such user|authentication',
+    ),
+    ("missing_database", r'database ".*" does not exist|no such database'),
+    ("permission", r"permission denied for database"),
+    ("read_only", r"session is read-only|in hot standby mode"),
+    ("resources", r"too many (clients|connections)|connection slots are reserved|no more connections allowed"),
 )
-"""What blames no row, by the bounded label of `duckwatch_store_errors_total`; the first that fits."""
+"""libpq tells no SQLSTATE when a connection fails: its words, and the server's and PgBouncer's in English. The first that fits."""
 
 
 def connect(dsn: str) -> psycopg.Connection:
@@ -57,20 +69,22 @@ def connect(dsn: str) -> psycopg.Connection:
             tcp_user_timeout=30000,
         )
     except psycopg.Error as error:
-        raise translate(error) from None
+        raise StoreUnavailableError(_connect_kind(str(error)), type(error).__name__) from None
+
+
+def _connect_kind(message: str) -> str:
+    return next((kind for kind, words in CONNECT_KINDS if re.search(words, message)), "connection")
 
 
 def translate(error: psycopg.Error) -> StoreUnavailableError | BadRowError:
     """Says what the failure means. The text of the server is not carried on: its DETAIL quotes rows."""
     sqlstate = error.sqlstate
-    if sqlstate is not None and sqlstate[:2] in BAD_ROW_CLASSES:
-        return BadRowError(sqlstate, f"SQLSTATE {sqlstate}")
-    for kind_of_error, kind in KINDS:
-        if isinstance(error, kind_of_error):
-            return StoreUnavailableError(kind, f"SQLSTATE {sqlstate}")
-    if sqlstate is None or sqlstate.startswith("08"):
+    if sqlstate is None:
         return StoreUnavailableError("connection", type(error).__name__)
-    return StoreUnavailableError("other", f"SQLSTATE {sqlstate}")
+    if sqlstate[:2] in BAD_ROW_CLASSES:
+        return BadRowError(sqlstate, f"SQLSTATE {sqlstate}")
+    kind = KINDS.get(sqlstate) or KINDS.get(sqlstate[:2]) or "other"
+    return StoreUnavailableError(kind, f"SQLSTATE {sqlstate}")
 
 
 def cut(connection: psycopg.Connection) -> None:
@@ -96,13 +110,16 @@ def deadline(connection: psycopg.Connection, seconds: float) -> Iterator[None]:
 
 @contextlib.contextmanager
 def session(dsn: str) -> Iterator[psycopg.Connection]:
-    """Yields a connection for a short piece of work and closes it; its errors become ours."""
+    """Yields a connection for a short piece of work and closes it. Raises `StoreUnavailableError`: no row of ours is at fault here."""
     connection = connect(dsn)
     try:
         yield connection
         connection.commit()
     except psycopg.Error as error:
-        raise translate(error) from None
+        found = translate(error)
+        raise (
+            found if isinstance(found, StoreUnavailableError) else StoreUnavailableError("other", str(found))
+        ) from None
     finally:
         connection.close()
 

@@ -22,11 +22,11 @@ OPENMETRICS: Final = "application/openmetrics-text"
 class Health:
     """Handlers that need no credentials: they tell no content.
 
-    `checks` says of each part whether it works (store reachable, journal has room): ready while one of them does.
+    `checks` says what troubles each part, in a word of a closed set, None where nothing does: ready while one of them is well.
     """
 
     def __init__(
-        self, registry: CollectorRegistry, checks: Callable[[], Mapping[str, bool]], executor: Executor
+        self, registry: CollectorRegistry, checks: Callable[[], Mapping[str, str | None]], executor: Executor
     ) -> None:
         self._registry = registry
         self._checks = checks
@@ -38,11 +38,13 @@ class Health:
         return answer(200, {"status": "ok"})
 
     async def ready(self, request: web.BaseRequest) -> web.Response:
-        """200 when events can be taken, else 503, with each check's result."""
+        """200 when events can be taken, else 503; whether each part is well, and what troubles those that are not."""
         del request
         checks = self._checks()
-        is_ready = any(checks.values())
-        return answer(200 if is_ready else 503, {"ready": is_ready, **checks})
+        well = {part: trouble is None for part, trouble in checks.items()}
+        is_ready = any(well.values())
+        troubles = {part: trouble for part, trouble in checks.items() if trouble is not None}
+        return answer(200 if is_ready else 503, {"ready": is_ready, **well, "trouble": troubles})
 
     async def metrics(self, request: web.BaseRequest) -> web.Response:
         """The registry as OpenMetrics (with exemplars) or Prometheus text, as Accept says. Rendered off the loop."""

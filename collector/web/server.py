@@ -138,7 +138,7 @@ def build_server(
     *,
     decode: Decoder,
     submit: Callable[[Request], Awaitable[None]],
-    checks: Callable[[], Mapping[str, bool]],
+    checks: Callable[[], Mapping[str, str | None]],
     metrics: Metrics,
     clock_ms: Callable[[], int],
 ) -> HttpServer:

@@ -13,7 +13,7 @@ import pytest
 
 from collector.events.model import COLUMNS, MailEvent, RejectReason
 from collector.metrics import CATALOGUE
-from collector.store.connection import KINDS
+from collector.store.connection import CONNECT_KINDS, KINDS
 from collector.store.migrations import migrate
 from tests.servers.collector import Collector
 
@@ -47,7 +47,7 @@ def test_the_metrics_page_lists_the_catalogue() -> None:
 def test_the_metrics_page_lists_every_kind_and_reason() -> None:
     """The values of `kind` and `reason` that an operator may meet are explained."""
     told = set(re.findall(r"`(\w+)`", page("docs/metrics.md")))
-    assert {kind for _, kind in KINDS} <= told
+    assert {*KINDS.values(), *(kind for kind, _ in CONNECT_KINDS)} <= told
     assert set(RejectReason) <= told
 
 

@@ -5,18 +5,15 @@
 
 from __future__ import annotations
 
-import json
 import os
 import random
-import threading
 import time
-import urllib.error
-import urllib.request
 from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
 
+from tests.integration.senders import Senders
 from tests.servers.collector import Collector
 from tests.servers.fixtures import need
 from tests.servers.postgres import EmbeddedPostgres
@@ -27,60 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ROUNDS = int(os.environ.get("DUCKWATCH_CRASH_ROUNDS", "3"))
-SENDERS = 4
-BATCH = 25
-
 pytestmark = pytest.mark.timeout(120 + 30 * ROUNDS)
-
-
-class Senders:
-    """Threads that send batches and repeat each until it is acknowledged, with the stamps of the first time."""
-
-    def __init__(self, url: str, token: str) -> None:
-        self._url, self._token = f"{url}/api/events/ingest", token
-        self._stop = threading.Event()
-        self.acknowledged = [0] * SENDERS
-        self.repeats = 0
-        self._threads = [threading.Thread(target=self._send, args=(n,), daemon=True) for n in range(SENDERS)]
-        for thread in self._threads:
-            thread.start()
-
-    def finish(self) -> int:
-        """Ends after the batch in hand; returns how many events were acknowledged."""
-        self._stop.set()
-        for thread in self._threads:
-            thread.join()
-        return sum(self.acknowledged)
-
-    def _send(self, sender: int) -> None:
-        batch = 0
-        while not self._stop.is_set():
-            body = self._body(sender, batch)
-            while not self._is_taken(body):
-                self.repeats += 1
-                time.sleep(0.02)
-            self.acknowledged[sender] += BATCH
-            batch += 1
-
-    def _body(self, sender: int, batch: int) -> bytes:
-        now = int(time.time() * 1000)
-        events = [
-            {
-                "time": now,
-                "context": "receiver",
-                "entry": {"id": f"{sender}.{batch}.{n}", "action": "QUEUED", "to": "a@b.example"},
-            }
-            for n in range(BATCH)
-        ]
-        return json.dumps({"cluster": "eu1", "host": f"mta{sender}", "events": events}).encode()
-
-    def _is_taken(self, body: bytes) -> bool:
-        headers = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"}
-        try:
-            with urllib.request.urlopen(urllib.request.Request(self._url, body, headers), timeout=5) as answer:
-                return bool(answer.status == 202)
-        except OSError:  # refused, reset, timed out, or an HTTP status that is no success
-            return False
 
 
 @pytest.fixture
@@ -109,7 +53,7 @@ def test_what_was_acknowledged_is_in_the_table_once(
     dsn = database.create_database()
     collector = Collector(tmp_path / "collector", server_logs, dsn)
     collector.start()
-    senders = Senders(collector.url, collector.token)
+    senders = Senders([collector])
     for _ in range(ROUNDS):
         time.sleep(dice.uniform(0.3, 1.5))  # the moment of the kill
         if "collector" in victims:

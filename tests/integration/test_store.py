@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import psycopg
 import pytest
+from psycopg import conninfo
 
 from collector.errors import BadRowError, StoreUnavailableError
 from collector.events.batch import Batch, DeadLetter, SeenReport
 from collector.events.model import COLUMNS, Action, Direction, MailEvent, PluginReport, RejectReason, Source
 from collector.store import PostgresStore
+from collector.store.connection import translate
 from collector.store.migrations import migrate, pending, shipped
 
 if TYPE_CHECKING:
@@ -173,6 +175,62 @@ def test_what_no_row_can_help_is_for_later(store: PostgresStore, any_dsn: str, d
     assert caught.value.kind == kind
 
 
+def test_another_transaction_of_the_same_number_is_no_proof(
+    store: PostgresStore, any_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a failover the number of a COMMIT that never arrived is given again, and commits: the batch is written all the same."""
+    batch = Batch([event(n) for n in range(20)])
+
+    def lose_the_request(self: psycopg.Connection) -> None:
+        self.close()
+        raise psycopg.OperationalError("server closed the connection unexpectedly")
+
+    with monkeypatch.context() as cut:
+        cut.setattr(psycopg.Connection, "commit", lose_the_request)
+        with pytest.raises(StoreUnavailableError):
+            store.write(batch)
+    ((number,),) = rows(any_dsn, "SELECT pg_current_xact_id()::text")
+    assert rows(any_dsn, f"SELECT pg_xact_status('{number}')") == [("committed",)]
+    assert store._doubt is not None
+    store._doubt = store._doubt._replace(transaction=number)
+    assert len(store.write(batch).new_events) == 20
+    assert rows(any_dsn) == [(20,)]
+
+
+def test_a_lost_reply_to_a_batch_without_new_rows_is_no_trouble(
+    store: PostgresStore, any_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Letters, reports and repeated events may be written again: nothing is doubled."""
+    letter = DeadLetter("r:0", NOW, "eu1", Source.PLUGIN, RejectReason.NO_TIME, "no time", "{}")
+    report = SeenReport(PluginReport("eu1", "mta1", "p1", "0.1.0", 10, NOW, 3), NOW)
+    store.write(Batch([event(1)]))
+    batch = Batch([event(1)], [letter], [report])
+    commit = psycopg.Connection.commit
+
+    def lose_the_reply(self: psycopg.Connection) -> None:
+        commit(self)
+        raise psycopg.OperationalError("server closed the connection unexpectedly")
+
+    with monkeypatch.context() as cut:
+        cut.setattr(psycopg.Connection, "commit", lose_the_reply)
+        with pytest.raises(StoreUnavailableError):
+            store.write(batch)
+    assert not store.write(batch).new_events
+    assert rows(any_dsn, "SELECT (SELECT count(*) FROM mail_events), (SELECT count(*) FROM dead_letters)") == [(1, 1)]
+
+
+NEWER = "ALTER TABLE mail_events ADD COLUMN newer text NOT NULL DEFAULT 'unknown', ADD COLUMN sum integer GENERATED ALWAYS AS (1) STORED"
+
+
+def test_columns_of_a_newer_version_are_left_alone(store: PostgresStore, any_dsn: str) -> None:
+    """Old and new side by side: the old one writes by either way, and the defaults hold."""
+    with psycopg.connect(any_dsn, autocommit=True) as connection:
+        connection.execute(NEWER)
+    assert len(store.write(Batch([event(1)])).new_events) == 1
+    assert len(store.write(Batch([event(1), event(2)])).new_events) == 1
+    assert rows(any_dsn, "SELECT DISTINCT newer, sum FROM mail_events") == [("unknown", 1)]
+
+
 def test_migrations_are_applied_once(any_dsn: str) -> None:
     """A second start has nothing to apply, and needs no rights for it."""
     with psycopg.connect(any_dsn) as connection:
@@ -189,6 +247,45 @@ def test_on_timescaledb_the_table_is_a_hypertable_of_days(timescale_dsn: str) ->
             "SELECT hypertable_name, time_interval::text FROM timescaledb_information.dimensions"
         ).fetchall()
     assert found == [("mail_events", "1 day")]
+
+
+@pytest.mark.parametrize(
+    ("change", "kind"),
+    [
+        ({"dbname": "nowhere"}, "missing_database"),
+        ({"user": "nobody_of_that_name"}, "authentication"),
+        ({"options": "-c default_transaction_read_only=on", "target_session_attrs": "read-write"}, "read_only"),
+        ({"connect_timeout": "1", "host": "127.0.0.1,127.0.0.1", "port": "1,2"}, "connection"),
+    ],
+)
+def test_why_there_is_no_connection_is_named(any_dsn: str, change: dict[str, str], kind: str) -> None:
+    """There is no SQLSTATE then; libpq's words, and the server's, are known."""
+    store = PostgresStore(conninfo.make_conninfo(any_dsn, **change), "")
+    with pytest.raises(StoreUnavailableError) as caught:
+        store.write(Batch([event(1)]))
+    assert caught.value.kind == kind
+
+
+@pytest.mark.parametrize(
+    ("sqlstate", "kind"),
+    [
+        ("53100", "disk_full"),
+        ("53200", "resources"),
+        ("53300", "resources"),
+        ("40P01", "conflict"),
+        ("57P05", "connection"),
+        ("58030", "other"),
+        ("XX000", "other"),
+        ("42501", "permission"),
+        ("3F000", "missing_table"),
+        ("08P01", "connection"),
+    ],
+)
+def test_each_sqlstate_has_a_word(sqlstate: str, kind: str) -> None:
+    """By itself, or by its class."""
+    found = translate(psycopg.errors.lookup(sqlstate)("of no interest"))
+    assert isinstance(found, StoreUnavailableError)
+    assert found.kind == kind
 
 
 def test_a_server_that_is_not_there_is_for_later(unused_tcp_port: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -131,6 +132,37 @@ async def test_a_poison_row_goes_to_the_dead_letters_and_nothing_else_does(house
     assert "q100x0" in raw
     assert house.total("duckwatch_mail_events_total") == 199 * 5
     assert house.total("duckwatch_store_errors_total", kind="bad_row") > 0
+
+
+POISONS: dict[str, tuple[str, dict[str, Any]]] = {
+    "22003": ("ALTER TABLE mail_events ALTER COLUMN size_bytes TYPE integer", {"size": 2**40}),
+    "23514": ("ALTER TABLE mail_events ADD CHECK (zone <> 'poison')", {"zone": "poison"}),
+    "54000": ("CREATE INDEX ON mail_events (raw)", {"extra": random.Random(1).randbytes(20_000).hex()}),
+}
+"""SQLSTATE: what has the database refuse the row, and the row."""
+
+
+async def test_poison_of_each_kind_costs_exactly_its_rows(house: House) -> None:
+    """SQLSTATE 22, 23 and 54, several of each within one batch of hundreds: those are set aside, all others are stored."""
+    house.store.prepare()
+    with psycopg.connect(house.dsn, autocommit=True) as connection:
+        for damage, _ in POISONS.values():
+            connection.execute(damage.encode())
+    poison = [fields for _, fields in POISONS.values() for _ in range(3)]
+    for n in range(300):
+        made = request(n)
+        if n % 30 == 7 and poison:
+            made.entries[2].fields.update(poison.pop())
+        await house.journal.append(made)
+    assert not poison
+    house.start()
+    house.finish()
+    assert house.rows("SELECT count(*), count(DISTINCT event_id) FROM mail_events") == [(1491, 1491)]
+    letters = house.rows("SELECT right(error, 5), count(*) FROM dead_letters WHERE reason = 'bad_row' GROUP BY 1")
+    assert dict(letters) == dict.fromkeys(POISONS, 3)
+    assert house.rows("SELECT count(*) FROM dead_letters") == [(9,)]
+    assert house.total("duckwatch_mail_events_total") == 1491
+    assert house.total("duckwatch_dead_letters_total", reason="bad_row") == 9
 
 
 async def test_rejections_and_reports_go_the_same_way(house: House) -> None:

@@ -4,8 +4,10 @@ and started again on the same journal and port.
 
 from __future__ import annotations
 
+import json
 import os
 import sys
+import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -19,11 +21,12 @@ Labels = tuple[tuple[str, str], ...]
 
 
 class Collector:
-    """One collector; `settings` are more keys of its section of the YAML file."""
+    """One collector; `settings` are more keys of its section of the YAML file, `environment` more variables."""
 
     token = "acceptance-token"
 
     def __init__(self, folder: Path, logs: Path, dsn: str, settings: dict[str, Any] | None = None) -> None:
+        self.environment: dict[str, str] = {}
         self.port = free_port()
         self._folder = folder
         self._log = logs / f"collector-{self.port}.log"
@@ -55,6 +58,7 @@ class Collector:
         program = Path(sys.executable).parent / "duckwatch-collector"
         # The settings of whoever runs the tests must not reach it.
         environment = {name: value for name, value in os.environ.items() if not name.startswith("DUCKWATCH_")}
+        environment |= self.environment
         self._process = Process("collector", [program, "--config", self._config, "serve"], self._log, env=environment)
         if wait:
             self._process.wait_ready(self.is_ready)
@@ -66,6 +70,33 @@ class Collector:
                 return bool(answer.status == 200)
         except OSError:
             return False
+
+    def trouble(self) -> dict[str, str]:
+        """What /readyz says is wrong, by part."""
+        try:
+            with urllib.request.urlopen(f"{self.url}/readyz", timeout=5) as answer:
+                said = json.loads(answer.read())
+        except urllib.error.HTTPError as refusal:
+            said = json.loads(refusal.read())
+        troubles: dict[str, str] = said["trouble"]
+        assert said["ready"] is (len(troubles) < 2)
+        return troubles
+
+    def send(self, events: list[dict[str, Any]]) -> int:
+        """Sends events to be ingested; gives the status."""
+        headers = {"Authorization": f"Bearer {self.token}"}
+        body = json.dumps({"events": events}).encode()
+        try:
+            with urllib.request.urlopen(
+                urllib.request.Request(f"{self.url}/api/events/ingest", body, headers), timeout=30
+            ) as answer:
+                return int(answer.status)
+        except urllib.error.HTTPError as refusal:
+            return refusal.code
+
+    @property
+    def log(self) -> Path:
+        return self._log
 
     def metrics(self) -> dict[str, dict[Labels, float]]:
         """/metrics, read by Prometheus's own parser: sample name -> sorted labels -> value."""

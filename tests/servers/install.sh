@@ -3,7 +3,7 @@
 #
 # Everything goes to one folder outside the work tree, so that a fresh clone finds it again and the host stays as it is:
 #   $DUCKWATCH_SERVERS (default /var/lib/duckwatch-servers)
-#     trixie/    a Debian 13 tree: PostgreSQL 17 with TimescaleDB, Prometheus, Alertmanager, Redis
+#     trixie/    a Debian 13 tree: PostgreSQL 17 with TimescaleDB, PgBouncer, Prometheus, Alertmanager, Redis
 #     bin/       those programs as commands of the host (they run with the tree's own C library)
 #     node/      Node, only where the host's is too old
 #     zonemta/   the npm project in which ZoneMTA is installed
@@ -13,8 +13,8 @@ set -Eeuo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
 servers=${DUCKWATCH_SERVERS:-/var/lib/duckwatch-servers}
-packages="postgresql-17 postgresql-17-timescaledb prometheus prometheus-alertmanager redis-server"
-commands="prometheus promtool prometheus-alertmanager amtool redis-server"
+packages="postgresql-17 postgresql-17-timescaledb pgbouncer prometheus prometheus-alertmanager redis-server"
+commands="pgbouncer prometheus promtool prometheus-alertmanager amtool redis-server"
 export DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8
 
 stop() {
@@ -95,13 +95,16 @@ build_tree() { # TREE
 
 # A tree's program as a command of the host, whatever C library the host has, for any user.
 write_command() { # TREE NAME
-    local tree=$1 name=$2 loader
+    local tree=$1 name=$2 program loader
+    for program in "$tree/usr/bin/$name" "$tree/usr/sbin/$name"; do
+        [ ! -x "$program" ] || break
+    done
     for loader in "$tree"/lib64/ld-linux-x86-64.so.2 "$tree"/lib/ld-linux-aarch64.so.1 ""; do
         [ ! -e "$loader" ] || break
     done
     [ -n "$loader" ] || stop "this machine's architecture is not known (amd64 and arm64 are)"
     printf '#!/bin/sh\nexec %s --library-path %s %s "$@"\n' "$loader" \
-        "$(echo "$tree"/usr/lib/*-linux-gnu)" "$tree/usr/bin/$name" >"$servers/bin/$name"
+        "$(echo "$tree"/usr/lib/*-linux-gnu)" "$program" >"$servers/bin/$name"
     chmod 755 "$servers/bin/$name"
 }
 

@@ -148,11 +148,11 @@ class EmbeddedPostgres(PostgresCluster):
     def __init__(self, logs: Path, settings: dict[str, str] | None = None) -> None:
         super().__init__(logs, settings)
         self._programs = _embedded_programs()
-        self._home = Path(tempfile.mkdtemp(prefix="duckwatch-postgres-"))
+        self.home = Path(tempfile.mkdtemp(prefix="duckwatch-postgres-"))
         self._as_owner: Sequence[str] = []
+        self.adopt(self.home)
         if os.geteuid() == 0:
             user = _embedded_user()
-            shutil.chown(self._home, user, user)
             self._as_owner = [
                 "setpriv",
                 "--reuid",
@@ -167,14 +167,20 @@ class EmbeddedPostgres(PostgresCluster):
 
     @property
     def data(self) -> str:
-        return str(self._home / "data")
+        return str(self.home / "data")
+
+    def adopt(self, folder: Path) -> None:
+        """Gives a folder to the user that the cluster runs as."""
+        if os.geteuid() == 0:
+            user = _embedded_user()
+            shutil.chown(folder, user, user)
 
     def program(self, name: str, *arguments: str) -> list[str]:
         return [*self._as_owner, str(self._programs / name), *arguments]
 
     def remove(self) -> None:
         super().remove()
-        shutil.rmtree(self._home, ignore_errors=True)
+        shutil.rmtree(self.home, ignore_errors=True)
 
 
 def _embedded_programs() -> Path:

@@ -40,9 +40,9 @@ def taken_ids(journal: Journal, *, until: int) -> list[str]:
     return found
 
 
-def has_room(journal: Journal) -> bool:
+def trouble(journal: Journal) -> str | None:
     """Asks anew (mypy would remember the last answer)."""
-    return journal.state.has_room
+    return journal.state.trouble
 
 
 async def emptied(journal: Journal) -> None:
@@ -100,12 +100,14 @@ async def test_the_quota_counts_used_pages_and_frees_with_done(tmp_path: Path) -
     assert all(answer.retry_after for answer in refused)
     assert 9 <= len(refused) <= 15
     assert journal.state.requests == 30 - len(refused)
+    assert trouble(journal) == "full"  # though a small request would still fit
     last = 0
     while got := journal.take(max_bytes=1 << 20, wait_seconds=0):
         last = got[-1].id
     journal.done(last)
     await emptied(journal)
     assert journal.state.oldest_received_at is None
+    assert trouble(journal) is None
     await journal.append(request(99, 50_000))
     journal.close()
 
@@ -156,10 +158,10 @@ async def test_a_disk_that_takes_nothing_is_answered_and_mends(tmp_path: Path, m
     journal._rows._connection.execute("PRAGMA max_page_count = 10")
     with pytest.raises(OverloadedError):
         await journal.append(request(1, 500_000))
-    assert not has_room(journal)
+    assert trouble(journal) == "failing"
     journal._rows._connection.execute("PRAGMA max_page_count = 1073741823")
     await journal.append(request(2))
-    assert has_room(journal)
+    assert trouble(journal) is None
     assert taken_ids(journal, until=2) == ["r0", "r2"]
     journal.close()
 

@@ -30,7 +30,7 @@ class Served:
     def __init__(self, section: dict[str, Any]) -> None:
         self.metrics = Metrics()
         self.submitted: list[Request] = []
-        self.checks = {"store": True, "journal": True}
+        self.checks: dict[str, str | None] = {"store": None, "journal": None}
         self.failure: Exception | None = None
         self.gate = asyncio.Event()
         self.gate.set()

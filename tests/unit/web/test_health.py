@@ -18,23 +18,26 @@ if TYPE_CHECKING:
 async def test_it_is_alive_without_credentials(serve: Serve) -> None:
     """Even when nothing else works."""
     async with serve() as served:
-        served.checks = {"store": False, "journal": False}
+        served.checks = {"store": "connection", "journal": "full"}
         reply = await ask(served.port, head("GET /healthz"))
     assert (reply.status, reply.json) == (200, {"status": "ok"})
 
 
 @pytest.mark.parametrize(
-    ("store", "journal", "status"), [(True, True, 200), (False, True, 200), (True, False, 200), (False, False, 503)]
+    ("store", "journal", "status"),
+    [(None, None, 200), ("disk_full", None, 200), (None, "full", 200), ("read_only", "failing", 503)],
 )
 async def test_it_is_ready_while_events_have_a_place_to_go(
-    serve: Serve, store: bool, journal: bool, status: int
+    serve: Serve, store: str | None, journal: str | None, status: int
 ) -> None:
-    """Store reachable, or journal has room; the answer says which."""
+    """Store reachable, or journal has room; the answer says which, and what troubles the other."""
     async with serve() as served:
         served.checks = {"store": store, "journal": journal}
         reply = await ask(served.port, head("GET /readyz"))
     assert reply.status == status
-    assert reply.json == {"ready": status == 200, "store": store, "journal": journal}
+    troubles = {part: word for part, word in (("store", store), ("journal", journal)) if word}
+    well = {"store": store is None, "journal": journal is None}
+    assert reply.json == {"ready": status == 200, **well, "trouble": troubles}
 
 
 async def test_metrics_are_prometheus_text_or_openmetrics_as_asked(serve: Serve) -> None:

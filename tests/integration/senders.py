@@ -1,0 +1,76 @@
+"""Load that retries as the plugin does: a batch is sent until somebody acknowledges it, with the stamps of the first time."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+import urllib.request
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tests.servers.collector import Collector
+
+SENDERS = 4
+BATCH = 25
+
+
+class Senders:
+    """Threads that send batches to one of the collectors, and after each failure to the next: what a load balancer makes of a retry.
+
+    With `twice`, every batch goes to every collector.
+    """
+
+    def __init__(self, collectors: Sequence[Collector], *, twice: bool = False) -> None:
+        self._collectors, self._twice = collectors, twice
+        self._stop = threading.Event()
+        self.acknowledged = [0] * SENDERS
+        self.repeats = 0
+        self._threads = [threading.Thread(target=self._send, args=(n,), daemon=True) for n in range(SENDERS)]
+        for thread in self._threads:
+            thread.start()
+
+    def finish(self) -> int:
+        """Ends after the batch in hand; returns how many different events were acknowledged."""
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+        return sum(self.acknowledged)
+
+    def _send(self, sender: int) -> None:
+        batch = 0
+        while not self._stop.is_set():
+            body = self._body(sender, batch)
+            for turn in range(len(self._collectors) if self._twice else 1):
+                self._insist(body, sender + batch + turn)
+            self.acknowledged[sender] += BATCH
+            batch += 1
+
+    def _insist(self, body: bytes, turn: int) -> None:
+        while not self._is_taken(self._collectors[turn % len(self._collectors)], body):
+            self.repeats += 1
+            turn += 0 if self._twice else 1
+            time.sleep(0.02)
+
+    def _body(self, sender: int, batch: int) -> bytes:
+        now = int(time.time() * 1000)
+        events = [
+            {
+                "time": now,
+                "context": "receiver",
+                "entry": {"id": f"{sender}.{batch}.{n}", "action": "QUEUED", "to": "a@b.example"},
+            }
+            for n in range(BATCH)
+        ]
+        return json.dumps({"cluster": "eu1", "host": f"mta{sender}", "events": events}).encode()
+
+    def _is_taken(self, collector: Collector, body: bytes) -> bool:
+        headers = {"Authorization": f"Bearer {collector.token}", "Content-Type": "application/json"}
+        request = urllib.request.Request(f"{collector.url}/api/events/ingest", body, headers)
+        try:
+            with urllib.request.urlopen(request, timeout=5) as answer:
+                return bool(answer.status == 202)
+        except OSError:  # refused, reset, timed out, or an HTTP status that is no success
+            return False

@@ -1,0 +1,250 @@
+"""What no row is to blame for, done to the database under a running collector: nothing is lost, and /metrics and /readyz name it."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import psycopg
+import pytest
+from psycopg import conninfo
+
+from tests.servers.collector import Collector
+from tests.servers.disk import small_disk
+from tests.servers.fixtures import need
+from tests.servers.postgres import EmbeddedPostgres, PostgresCluster
+from tests.servers.process import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CANARY = "canary2609"
+"""In each event; a server quotes rows in its messages, and none of that may reach the log."""
+
+_ids = count(1)
+
+
+def events(number: int, bytes_each: int = 0) -> list[dict[str, Any]]:
+    """Good events of now, each with an id of its own."""
+    now = time.time_ns() // 1_000_000
+    rest = {"to": f"{CANARY}@b.example", "extra": uuid4().hex * (bytes_each // 32)}
+    return [
+        {"time": now, "context": "receiver", "entry": {"id": f"f{next(_ids)}", "action": "QUEUED", **rest}}
+        for _ in range(number)
+    ]
+
+
+class Ward:
+    """A collector whose database falls ill, and the database's owner."""
+
+    def __init__(self, collector: Collector, owner_dsn: str) -> None:
+        self.collector, self._owner_dsn = collector, owner_dsn
+        self.acknowledged = 0
+
+    def send(self, number: int, bytes_each: int = 0) -> int:
+        """Sends one request; gives its status."""
+        status = self.collector.send(events(number, bytes_each))
+        if status == 202:
+            self.acknowledged += number
+        return status
+
+    def execute(self, *statements: str) -> list[tuple[Any, ...]]:
+        """As the owner; returns what the last one found."""
+        with psycopg.connect(self._owner_dsn, autocommit=True) as connection:
+            for statement in statements:
+                cursor = connection.execute(statement.encode())
+            return cursor.fetchall() if cursor.description else []
+
+    def is_troubled(self, kind: str) -> bool:
+        """True when both /readyz and /metrics name it."""
+        errors = self.collector.metrics().get("duckwatch_store_errors_total", {})
+        return self.collector.trouble().get("database") == kind and errors.get((("kind", kind),), 0) > 0
+
+    def assert_well(self) -> None:
+        """All that was acknowledged is in the table once and counted once, nothing is set aside, nothing was said that is secret."""
+        wait_until(lambda: self.collector.total("duckwatch_journal_requests") == 0, "all is written", seconds=60)
+        found = self.execute("SELECT count(*), count(DISTINCT event_id) FROM mail_events")
+        assert found == [(self.acknowledged, self.acknowledged)]
+        assert self.collector.total("duckwatch_mail_events_total") == self.acknowledged
+        assert self.execute("SELECT count(*) FROM dead_letters") == [(0,)]
+        assert self.collector.trouble() == {}
+        log = self.collector.log.read_text(encoding="utf-8")
+        assert CANARY not in log
+        assert '"error"' not in log
+
+
+@pytest.fixture
+def role(postgres: PostgresCluster, postgres_dsn: str) -> Iterator[str]:
+    """A role that owns nothing but what the collector makes: a superuser would be denied nothing."""
+    name = f"duckwatch_{uuid4().hex[:8]}"
+    with psycopg.connect(postgres_dsn, autocommit=True) as connection:
+        connection.execute(f"CREATE ROLE {name} LOGIN")
+        connection.execute(f"GRANT CREATE ON SCHEMA public TO {name}")
+    yield name
+    postgres.drop_database(postgres_dsn)
+    with psycopg.connect(postgres.dsn(), autocommit=True) as connection:
+        connection.execute(f"DROP ROLE {name}")
+
+
+@pytest.fixture
+def ward(postgres_dsn: str, role: str, tmp_path: Path) -> Iterator[Ward]:
+    """A collector that runs, with events of its in the table."""
+    collector = Collector(tmp_path, tmp_path, conninfo.make_conninfo(postgres_dsn, user=role))
+    collector.start()
+    made = Ward(collector, postgres_dsn)
+    assert made.send(5) == 202
+    made.assert_well()
+    yield made
+    assert collector.stop() == 0
+
+
+NEW_SESSIONS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+"""A setting of a database or a role holds for sessions to come."""
+
+FAULTS: dict[str, tuple[str, list[str], list[str]]] = {
+    "the role may not insert": (
+        "permission",
+        ["REVOKE INSERT ON mail_events FROM {role}"],
+        ["GRANT INSERT ON mail_events TO {role}"],
+    ),
+    "the role may not connect": (
+        "permission",
+        ["REVOKE CONNECT ON DATABASE {database} FROM PUBLIC", NEW_SESSIONS],
+        ["GRANT CONNECT ON DATABASE {database} TO PUBLIC"],
+    ),
+    "the role may not log in": (
+        "authentication",
+        ["ALTER ROLE {role} NOLOGIN", NEW_SESSIONS],
+        ["ALTER ROLE {role} LOGIN"],
+    ),
+    "no connection is left for the role": (
+        "resources",
+        ["ALTER ROLE {role} CONNECTION LIMIT 0", NEW_SESSIONS],
+        ["ALTER ROLE {role} CONNECTION LIMIT -1"],
+    ),
+    "the database is read-only for a while": (
+        "read_only",
+        ["ALTER DATABASE {database} SET default_transaction_read_only = on", NEW_SESSIONS],
+        [
+            "SET default_transaction_read_only = off",
+            "ALTER DATABASE {database} RESET default_transaction_read_only",
+            NEW_SESSIONS,
+        ],
+    ),
+    "the table is gone for a while": (
+        "missing_table",
+        ["ALTER TABLE mail_events RENAME TO elsewhere"],
+        ["ALTER TABLE elsewhere RENAME TO mail_events"],
+    ),
+    "statements take too long": (
+        "timeout",
+        ["ALTER ROLE {role} SET statement_timeout = '1ms'", NEW_SESSIONS],
+        ["ALTER ROLE {role} RESET statement_timeout", NEW_SESSIONS],
+    ),
+}
+
+
+@pytest.mark.parametrize(("kind", "damage", "cure"), FAULTS.values(), ids=FAULTS)
+def test_what_no_row_can_help_loses_nothing_and_is_named(
+    ward: Ward, role: str, postgres_dsn: str, kind: str, damage: list[str], cure: list[str]
+) -> None:
+    """Events are taken all the while, wait in the journal, and are written once it is over."""
+    names = {"role": role, "database": str(conninfo.conninfo_to_dict(postgres_dsn)["dbname"])}
+    ward.execute(*(statement.format(**names) for statement in damage))
+    for _ in range(10):
+        assert ward.send(20) == 202
+    wait_until(lambda: ward.is_troubled(kind), lambda: f"{kind}: {ward.collector.trouble()}")
+    assert ward.collector.is_ready()
+    ward.execute(*(statement.format(**names) for statement in cure))
+    ward.assert_well()
+
+
+@pytest.fixture
+def own_postgres(server_logs: Path) -> Iterator[EmbeddedPostgres]:
+    """A cluster that may be harmed, with no role but its owner."""
+    made = need(lambda: EmbeddedPostgres(server_logs, {"max_wal_size": "32MB"}))
+    yield made
+    made.remove()
+
+
+def test_a_full_disk_of_the_table_loses_nothing_and_is_named(own_postgres: EmbeddedPostgres, tmp_path: Path) -> None:
+    """The table's disk takes no more; the collector does, and writes it all when there is room."""
+    folder = Path(tempfile.mkdtemp(prefix="duckwatch-disk-"))
+    own_postgres.initialise()
+    own_postgres.start()
+    with small_disk(folder, 4) as disk:
+        own_postgres.adopt(folder)
+        dsn = own_postgres.create_database()
+        collector = Collector(tmp_path, tmp_path, dsn)
+        collector.start()
+        ward = Ward(collector, dsn)
+        assert ward.send(5) == 202
+        ward.assert_well()
+        ward.execute(
+            f"CREATE TABLESPACE small LOCATION '{folder}'",
+            "ALTER TABLE mail_events ALTER COLUMN raw SET STORAGE PLAIN",
+            "ALTER TABLE mail_events SET TABLESPACE small",
+        )
+        while not ward.is_troubled("disk_full"):
+            assert ward.send(100, bytes_each=4000) == 202
+        for _ in range(10):
+            assert ward.send(100) == 202
+        disk.grow(200)
+        ward.assert_well()
+        assert collector.stop() == 0
+        own_postgres.stop()
+    folder.rmdir()
+
+
+def test_a_full_disk_of_the_whole_server_loses_nothing(own_postgres: EmbeddedPostgres, tmp_path: Path) -> None:
+    """No room for the write-ahead log: PostgreSQL goes down and does not come up before there is some."""
+    with small_disk(own_postgres.home, 100) as disk:
+        own_postgres.adopt(own_postgres.home)
+        own_postgres.initialise()
+        own_postgres.start()
+        dsn = own_postgres.create_database()
+        collector = Collector(tmp_path, tmp_path, dsn)
+        collector.start()
+        ward = Ward(collector, dsn)
+        while not collector.trouble():
+            assert ward.send(100, bytes_each=4000) == 202
+        for _ in range(10):
+            assert ward.send(100) == 202
+        assert set(collector.trouble()) == {"database"}
+        own_postgres.stop()
+        disk.grow(500)
+        own_postgres.start()
+        ward.assert_well()
+        assert collector.stop() == 0
+        own_postgres.stop()
+
+
+def test_a_full_disk_of_the_journal_is_told_to_the_sender(own_postgres: EmbeddedPostgres, tmp_path: Path) -> None:
+    """Database away and no room for the journal: 503, not ready, and what was acknowledged before is safe; with room, all goes on."""
+    own_postgres.initialise()
+    own_postgres.start()
+    dsn = own_postgres.create_database()
+    with small_disk(tmp_path / "collector", 4) as disk:
+        collector = Collector(tmp_path / "collector", tmp_path, dsn)
+        collector.start()
+        ward = Ward(collector, dsn)
+        assert ward.send(5) == 202
+        ward.assert_well()
+        own_postgres.stop()
+        while (status := ward.send(100, bytes_each=1000)) == 202:
+            pass
+        assert status == 503
+        wait_until(lambda: collector.trouble() == {"database": "connection", "journal": "failing"}, "both are named")
+        assert not collector.is_ready()
+        disk.grow(100)
+        assert ward.send(20) == 202
+        assert collector.trouble() == {"database": "connection"}
+        own_postgres.start()
+        wait_until(lambda: collector.total("duckwatch_journal_requests") == 0, "all is written", seconds=60)
+        found = ward.execute("SELECT count(*), count(DISTINCT event_id) FROM mail_events")
+        assert found == [(ward.acknowledged, ward.acknowledged)]
+        assert collector.stop() == 0

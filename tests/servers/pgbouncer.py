@@ -1,0 +1,86 @@
+"""PgBouncer for tests: a pooler in transaction mode, so that each transaction may run on another server connection."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from psycopg import conninfo
+
+from tests.servers.installed import command
+from tests.servers.process import Process, free_port, listens
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+SETTINGS = {
+    "listen_addr": "127.0.0.1",
+    "auth_type": "trust",
+    "pool_mode": "transaction",
+    "default_pool_size": "4",
+    "server_login_retry": "1",
+    "server_connect_timeout": "5",
+}
+
+
+class PgBouncer:
+    """One pooler before the PostgreSQL that listens on `target`. Raises `MissingServerError` where it is not installed."""
+
+    def __init__(self, logs: Path, target: int, settings: Mapping[str, str] | None = None) -> None:
+        self.port = free_port()
+        self._settings = SETTINGS | {"listen_port": str(self.port)} | dict(settings or {})
+        self._log = logs / f"pgbouncer-{self.port}.log"
+        self._program = command("pgbouncer")
+        # It refuses to run as root, and reads its files again later: a folder that another user can read.
+        self._home = Path(tempfile.mkdtemp(prefix="duckwatch-pgbouncer-"))
+        self._home.chmod(0o755)
+        self._process: Process | None = None
+        self._write(target)
+
+    def _write(self, target: int) -> None:
+        users = self._home / "users.txt"
+        users.write_text('"postgres" ""\n', encoding="utf-8")
+        as_user = {"user": "nobody"} if os.geteuid() == 0 else {}
+        pairs = self._settings | as_user | {"auth_file": str(users)}
+        lines = ["[databases]", f"* = host=127.0.0.1 port={target}", "[pgbouncer]", *map(" = ".join, pairs.items())]
+        self._file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+    @property
+    def _file(self) -> Path:
+        return self._home / "pgbouncer.ini"
+
+    def dsn(self, direct: str) -> str:
+        """The way through the pooler to the database that `direct` names."""
+        return conninfo.make_conninfo(direct, host="127.0.0.1", port=self.port)
+
+    def start(self) -> None:
+        """Starts it and waits until it accepts connections."""
+        self._process = Process("pgbouncer", [self._program, str(self._file)], self._log)
+        self._process.wait_ready(lambda: listens(self.port))
+
+    def point_at(self, target: int) -> None:
+        """Another server from now on: what an operator does after a failover."""
+        self._write(target)
+        assert self._process is not None
+        self._process.send(signal.SIGHUP)
+
+    def remove(self) -> None:
+        """Ends it and deletes its files; its log stays."""
+        if self._process is not None:
+            self._process.stop()
+            self._process = None
+        shutil.rmtree(self._home, ignore_errors=True)
+
+
+def pooled(logs: Path, target: int, settings: Mapping[str, str] | None = None) -> Iterator[PgBouncer]:
+    """A fixture's body: a pooler that runs."""
+    pooler = PgBouncer(logs, target, settings)
+    try:
+        pooler.start()
+        yield pooler
+    finally:
+        pooler.remove()

@@ -1,0 +1,59 @@
+"""Streaming replication for tests: a synchronous standby of a Debian PostgreSQL, and what an operator does with it."""
+
+from __future__ import annotations
+
+import subprocess
+from typing import TYPE_CHECKING
+
+import psycopg
+
+from tests.servers.process import wait_until
+from tests.servers.timescale import Timescale
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.servers.postgres import PostgresCluster
+
+NAME = "standby"
+
+
+class Standby(Timescale):
+    """A copy of `primary` that follows it until it is promoted."""
+
+    name = NAME
+
+    def __init__(self, logs: Path, primary: PostgresCluster, settings: dict[str, str] | None = None) -> None:
+        super().__init__(logs, settings)
+        self._primary = primary
+        self.template = primary.template
+
+    def initialise(self) -> None:
+        """Copies the primary's data (pg_basebackup), and names it as the one to follow."""
+        source = f"host=127.0.0.1 port={self._primary.port} user=postgres application_name={NAME}"
+        words = ["-D", self.data, "-d", source, "--write-recovery-conf", "--checkpoint=fast", "--no-sync"]
+        done = subprocess.run(
+            self.program("pg_basebackup", *words), capture_output=True, text=True, check=False, cwd="/"
+        )
+        assert done.returncode == 0, f"pg_basebackup: {done.stderr}"
+
+    def follow(self) -> None:
+        """Starts it, and has the primary answer no COMMIT before this standby has it."""
+        self.start()
+        with psycopg.connect(self._primary.dsn(), autocommit=True) as connection:
+            connection.execute(f"ALTER SYSTEM SET synchronous_standby_names = '{NAME}'")
+            connection.execute("SELECT pg_reload_conf()")
+            states = "SELECT sync_state FROM pg_stat_replication"
+            wait_until(lambda: connection.execute(states).fetchall() == [("sync",)], "the standby is synchronous")
+
+    def promote(self) -> None:
+        """Makes it the primary; returns when it takes writes."""
+        with psycopg.connect(self.dsn(), autocommit=True) as connection:
+            assert connection.execute("SELECT pg_promote(true, 60)").fetchone() == (True,)
+
+
+def either(first: PostgresCluster, second: PostgresCluster, dsn: str) -> str:
+    """The DSN of a database on whichever of two servers is the primary: what a collector is given for a failover."""
+    database = dsn.rsplit("/", 1)[1]
+    hosts = f"127.0.0.1:{first.port},127.0.0.1:{second.port}"
+    return f"postgresql://postgres@{hosts}/{database}?target_session_attrs=read-write"
