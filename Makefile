@@ -40,7 +40,7 @@ servers:
 
 ## crash      the long kill and fault campaigns (ROUNDS=20); seeds are printed
 crash: setup
-	@DUCKWATCH_CRASH_ROUNDS=$(ROUNDS) $(BIN)/python -m pytest tests/acceptance/test_kills.py tests/integration/test_crash.py -s --timeout 7200
+	@DUCKWATCH_CRASH_ROUNDS=$(ROUNDS) $(BIN)/python -m pytest tests/acceptance/test_kills.py tests/integration/test_crash.py tests/integration/test_connections.py tests/integration/test_failover.py -s --timeout 7200
 
 ## check      formatters, linters, types, import contracts, generated files up to date
 check: setup

@@ -20,11 +20,11 @@ BATCH = 25
 class Senders:
     """Threads that send batches to one of the collectors, and after each failure to the next: what a load balancer makes of a retry.
 
-    With `twice`, every batch goes to every collector.
+    With `twice`, every batch goes to every collector. The ids of their events begin with `name`.
     """
 
-    def __init__(self, collectors: Sequence[Collector], *, twice: bool = False) -> None:
-        self._collectors, self._twice = collectors, twice
+    def __init__(self, collectors: Sequence[Collector], *, twice: bool = False, name: str = "") -> None:
+        self._collectors, self._twice, self._name = collectors, twice, name
         self._stop = threading.Event()
         self.acknowledged = [0] * SENDERS
         self.repeats = 0
@@ -60,7 +60,7 @@ class Senders:
             {
                 "time": now,
                 "context": "receiver",
-                "entry": {"id": f"{sender}.{batch}.{n}", "action": "QUEUED", "to": "a@b.example"},
+                "entry": {"id": f"{self._name}{sender}.{batch}.{n}", "action": "QUEUED", "to": "a@b.example"},
             }
             for n in range(BATCH)
         ]

@@ -1,4 +1,4 @@
-"""kill -9 of the collector and of PostgreSQL at random moments, under load that retries as the plugin does.
+"""kill -9 of collectors and PostgreSQL at random moments, alone, in pairs, and through a failover, under load that retries as the plugin does.
 
 `DUCKWATCH_CRASH_ROUNDS` (default 3) is how often each dies; the seed is printed, `DUCKWATCH_CRASH_SEED` takes one again.
 """
@@ -12,12 +12,16 @@ from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
+from psycopg import conninfo
 
 from tests.integration.senders import Senders
 from tests.servers.collector import Collector
 from tests.servers.fixtures import need
+from tests.servers.pgbouncer import PgBouncer
 from tests.servers.postgres import EmbeddedPostgres
 from tests.servers.process import wait_until
+from tests.servers.proxy import Proxy
+from tests.servers.standby import Pair
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,3 +79,92 @@ def test_what_was_acknowledged_is_in_the_table_once(
     if "collector" not in victims:  # the same process from begin to end: its counter has it all
         assert collector.total("duckwatch_mail_events_total") == sent
     assert collector.stop() == 0
+
+
+class House:
+    """Two collectors on one database, PgBouncer in between, a synchronous standby behind; each of them may die."""
+
+    def __init__(self, folder: Path, logs: Path) -> None:
+        self.pair = Pair(logs)
+        self._address = Proxy(self.pair.primary.port)  # of whoever is the primary: `session_dsn`
+        self._pooler = PgBouncer(logs, self.pair.primary.port)
+        self._pooler.start()
+        direct = conninfo.make_conninfo(self.pair.dsn, port=self._address.port)
+        database = {"dsn": self._pooler.dsn(direct), "session_dsn": direct}
+        self.collectors = [Collector(folder / name, logs, "", {"database": database}) for name in ("one", "two")]
+        for collector in self.collectors:
+            collector.start()
+
+    def fail_over(self) -> None:
+        """The primary dies, its standby is promoted, and gets a standby of its own."""
+        self.pair.fail_over()
+        self._address.point_at(self.pair.primary.port)
+        self._address.cut()
+        self._pooler.point_at(self.pair.primary.port)
+        self.pair.add_standby()
+
+    def restart(self, *victims: str) -> None:
+        """Kills at once what is named, then starts it again."""
+        for victim in victims:
+            if victim == "database":
+                self.pair.primary.kill()
+            elif victim == "pooler":
+                self._pooler.stop()
+            else:
+                self.collectors[int(victim)].kill()
+        for victim in victims:
+            if victim == "database":
+                self.pair.primary.start()
+            elif victim == "pooler":
+                self._pooler.start()
+            else:
+                self.collectors[int(victim)].start(wait=False)
+
+    def remove(self) -> None:
+        for collector in self.collectors:
+            collector.stop()
+        self._pooler.remove()
+        self._address.__exit__(None, None, None)
+        self.pair.remove()
+
+
+@pytest.fixture
+def house(tmp_path: Path, server_logs: Path) -> Iterator[House]:
+    """All of it runs."""
+    made = need(lambda: House(tmp_path, server_logs))
+    yield made
+    made.remove()
+
+
+BLOWS: list[tuple[bool, tuple[str, ...]]] = [
+    (True, ()),
+    (False, ("0",)),
+    (True, ("0", "1")),
+    (False, ("database",)),
+    (False, ("pooler", "1")),
+    (False, ("0", "1", "database", "pooler")),
+]
+"""Whether the primary fails over, and what is killed and started again at the same moment."""
+
+
+@pytest.mark.servers
+def test_a_house_of_two_collectors_survives_a_failover(house: House, dice: random.Random) -> None:
+    """Blow upon blow in mid-stream: two collectors, a pooler, the primary, and its place taken by the synchronous standby."""
+    senders = Senders(house.collectors)
+    for blow in range(ROUNDS):
+        time.sleep(dice.uniform(0.3, 1.5))  # the moment
+        is_failover, victims = BLOWS[blow % len(BLOWS)]
+        house.restart(*victims)
+        if is_failover:
+            house.fail_over()
+    sent = senders.finish()
+    for collector in house.collectors:
+        collector.wait_ready()
+        wait_until(lambda: collector.total("duckwatch_journal_requests") == 0, "everything is written", seconds=60)  # noqa: B023  # waited for at once
+    with psycopg.connect(house.pair.dsn) as connection:
+        found = connection.execute("SELECT count(*), count(DISTINCT (event_id, cluster)) FROM mail_events").fetchone()
+        letters = connection.execute("SELECT count(*) FROM dead_letters").fetchone()
+    print(f"{sent} events acknowledged, {senders.repeats} requests repeated")
+    assert found == (sent, sent)
+    assert letters == (0,)
+    assert [collector.stop() for collector in house.collectors] == [0, 0]

@@ -40,8 +40,8 @@ class Collector:
             "journal": {"path": str(folder / "journal"), "max_bytes": "256MiB"},
             "auth": {"tokens": [{"token_file": str(token_file), "cluster": "eu1"}]},
         }
-        self._config = folder / "duckwatch.yml"
-        self._config.write_text(yaml.safe_dump({"collector": section | (settings or {})}), encoding="utf-8")
+        self.config = folder / "duckwatch.yml"
+        self.config.write_text(yaml.safe_dump({"collector": section | (settings or {})}), encoding="utf-8")
 
     @property
     def url(self) -> str:
@@ -59,9 +59,14 @@ class Collector:
         # The settings of whoever runs the tests must not reach it.
         environment = {name: value for name, value in os.environ.items() if not name.startswith("DUCKWATCH_")}
         environment |= self.environment
-        self._process = Process("collector", [program, "--config", self._config, "serve"], self._log, env=environment)
+        self._process = Process("collector", [program, "--config", self.config, "serve"], self._log, env=environment)
         if wait:
-            self._process.wait_ready(self.is_ready)
+            self.wait_ready()
+
+    def wait_ready(self) -> None:
+        """Returns when /readyz says yes."""
+        assert self._process is not None
+        self._process.wait_ready(self.is_ready)
 
     def is_ready(self) -> bool:
         """True when /readyz answers 200."""

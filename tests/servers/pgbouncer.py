@@ -15,7 +15,7 @@ from tests.servers.installed import command
 from tests.servers.process import Process, free_port, listens
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
 SETTINGS = {
     "listen_addr": "127.0.0.1",
@@ -68,19 +68,13 @@ class PgBouncer:
         assert self._process is not None
         self._process.send(signal.SIGHUP)
 
+    def stop(self) -> None:
+        """Ends it; it can be started again. Nothing happens when it does not run."""
+        if self._process is not None:
+            self._process.kill()  # a gentle end waits for its clients
+            self._process = None
+
     def remove(self) -> None:
         """Ends it and deletes its files; its log stays."""
-        if self._process is not None:
-            self._process.stop()
-            self._process = None
+        self.stop()
         shutil.rmtree(self._home, ignore_errors=True)
-
-
-def pooled(logs: Path, target: int, settings: Mapping[str, str] | None = None) -> Iterator[PgBouncer]:
-    """A fixture's body: a pooler that runs."""
-    pooler = PgBouncer(logs, target, settings)
-    try:
-        pooler.start()
-        yield pooler
-    finally:
-        pooler.remove()

@@ -27,6 +27,10 @@ class Proxy:
         self.swallowed = 0
         threading.Thread(target=self._accept, daemon=True).start()
 
+    def point_at(self, target: int) -> None:
+        """Another server for connections to come: an address that moves in a failover."""
+        self._target = target
+
     def go_deaf(self) -> None:
         """Nothing passes any more, in either direction; connections stay open."""
         self._hears.clear()
@@ -49,7 +53,11 @@ class Proxy:
         with contextlib.suppress(OSError):
             while True:
                 client, _ = self._listener.accept()
-                server = socket.create_connection(("127.0.0.1", self._target))
+                try:
+                    server = socket.create_connection(("127.0.0.1", self._target))
+                except ConnectionRefusedError:
+                    _end(client)
+                    continue
                 self._pairs.append((client, server))
                 is_committing = threading.Event()
                 for source, drain, outward in ((client, server, True), (server, client, False)):

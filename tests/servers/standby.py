@@ -52,8 +52,50 @@ class Standby(Timescale):
             assert connection.execute("SELECT pg_promote(true, 60)").fetchone() == (True,)
 
 
-def either(first: PostgresCluster, second: PostgresCluster, dsn: str) -> str:
-    """The DSN of a database on whichever of two servers is the primary: what a collector is given for a failover."""
-    database = dsn.rsplit("/", 1)[1]
-    hosts = f"127.0.0.1:{first.port},127.0.0.1:{second.port}"
-    return f"postgresql://postgres@{hosts}/{database}?target_session_attrs=read-write"
+class Pair:
+    """A primary and its synchronous standby, with one database of ours."""
+
+    def __init__(self, logs: Path) -> None:
+        self._logs = logs
+        self.primary: Timescale = Timescale(logs)
+        self.standby: Standby | None = None
+        try:
+            self.primary.initialise()
+            self.primary.start()
+            self._database = self.primary.create_database().rsplit("/", 1)[1]
+            self.add_standby()
+        except BaseException:
+            self.remove()
+            raise
+
+    @property
+    def dsn(self) -> str:
+        """The database on the server that is the primary now."""
+        return self.primary.dsn(self._database)
+
+    @property
+    def either_dsn(self) -> str:
+        """The database on whichever is the primary: what a collector is given for a failover."""
+        assert self.standby is not None
+        hosts = f"127.0.0.1:{self.primary.port},127.0.0.1:{self.standby.port}"
+        return f"postgresql://postgres@{hosts}/{self._database}?target_session_attrs=read-write"
+
+    def add_standby(self) -> None:
+        """A new one; returns once it is synchronous."""
+        self.standby = Standby(self._logs, self.primary)
+        self.standby.initialise()
+        self.standby.follow()
+
+    def fail_over(self) -> None:
+        """The primary dies, the standby takes its place, and for now there is no other."""
+        assert self.standby is not None
+        self.primary.kill()
+        self.primary.remove()
+        self.standby.promote()
+        self.primary, self.standby = self.standby, None
+
+    def remove(self) -> None:
+        """Stops both and deletes their data."""
+        if self.standby is not None:
+            self.standby.remove()
+        self.primary.remove()
