@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from collector import app, logs
 from collector.commands import migrate
-from collector.config import load
+from collector.config import SettingsFiles
 from collector.errors import ConfigError, StartError, StoreError, WriterFailedError
 from collector.events.model import RejectReason
 
@@ -51,8 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command; returns its exit code: 1 it failed, 2 the configuration or the command line is wrong."""
     options = parser().parse_args(arguments)
     try:
-        settings = load(options.config, os.environ)
-        return run(options, settings)
+        files = SettingsFiles(options.config, os.environ)
+        return run(options, files.load(), files)
     except ConfigError as error:
         for fault in error.faults:
             print(f"{fault.key}: {fault.problem}", file=sys.stderr)
@@ -67,8 +67,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return EXIT_FAILED
 
 
-def run(options: argparse.Namespace, settings: Settings) -> int:
-    """Runs the command that the options name."""
+def run(options: argparse.Namespace, settings: Settings, files: SettingsFiles) -> int:
+    """Runs the command that the options name; `files` is where the settings came from."""
     match options.command:
         case "check-config":
             print("the configuration is good")
@@ -79,7 +79,7 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
             return letters(options, settings)
         case _:
             logs.configure()
-            app.serve(settings)
+            app.serve(settings, files)
             return 0
 
 

@@ -10,7 +10,7 @@ import signal
 import sqlite3
 import sys
 import time
-from functools import partial
+from functools import cache, partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
 
@@ -28,11 +28,12 @@ from collector.pipeline import Writer, WriterState
 from collector.store import PostgresStore
 from collector.store.letters import LetterBox
 from collector.web import build_server
+from collector.web.renewal import LOOK_SECONDS, Renewal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from collector.config import Settings
+    from collector.config import Settings, SettingsFiles
     from collector.config.model import Collector
     from collector.events.batch import DeadLetter
     from collector.events.model import Request
@@ -60,22 +61,22 @@ def border_of(settings: Collector, cluster: str | None) -> Border:
 
 
 class IngestDecoder:
-    """The border of `POST /api/events/ingest`, one a cluster that a token decides."""
+    """The border of `POST /api/events/ingest`, one a cluster that a credential decides."""
 
     def __init__(self, settings: Collector) -> None:
-        clusters = {token.cluster for token in settings.auth.tokens} | {None}
-        self._borders = {cluster: border_of(settings, cluster) for cluster in clusters}
+        self._border = cache(partial(border_of, settings))
 
     def __call__(self, body: bytes, *, received_at: int, cluster: str | None) -> Request:
         """Reads a body; raises `RequestError`."""
-        return decode(body, received_at=received_at, source=Source.PLUGIN, border=self._borders[cluster])
+        return decode(body, received_at=received_at, source=Source.PLUGIN, border=self._border(cluster))
 
 
 class App:
     """The running collector."""
 
-    def __init__(self, settings: Collector) -> None:
+    def __init__(self, settings: Collector, files: SettingsFiles) -> None:
         self._settings = settings
+        self._files = files
         self._metrics = Metrics()
         self._metrics.build_info.labels(version("duckwatch")).set(1)
         self._plugins = PluginMetrics(self._metrics)
@@ -149,11 +150,15 @@ class App:
         except OSError as error:
             self._journal.close()
             raise StartError(f"collector.listen: cannot listen on {listen}: {error.strerror}") from None
+        renewal = Renewal(self._files, self._web, self._metrics, look_seconds=LOOK_SECONDS)
+        loop.add_signal_handler(signal.SIGHUP, renewal.ask)
+        renewing = asyncio.create_task(renewal.run())
         self._writer.start(on_failure=lambda: loop.call_soon_threadsafe(stop.set))
         self._jobs.start()
         log.info("serving", extra={"fields": {"port": port}})
         await stop.wait()
         log.info("stopping")
+        renewing.cancel()
         await self._web.stop(GRACE_SECONDS)
         await asyncio.to_thread(self._stop_threads)
         log.info("stopped", extra={"fields": {"requests_in_journal": self._journal.state.requests}})
@@ -174,10 +179,10 @@ def _age(epoch_ms: int | None) -> float:
     return 0.0 if epoch_ms is None else max(0.0, time.time() - epoch_ms / 1000)
 
 
-def serve(settings: Settings) -> None:
+def serve(settings: Settings, files: SettingsFiles) -> None:
     """Runs the collector until it is told to stop. Raises `StartError` and `WriterFailedError`."""
     sys.setswitchinterval(SWITCH_SECONDS)
-    app = App(settings.collector)
+    app = App(settings.collector, files)
     # What is there now stays: it need not be searched each time.
     gc.collect()
     gc.freeze()

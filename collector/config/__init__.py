@@ -1,7 +1,17 @@
 """The collector's settings: typed, read once, all faults reported together."""
 
+from collector.config.files import SettingsFiles
 from collector.config.loading import load
 from collector.config.model import Collector, Settings, SubjectPolicy
 from collector.config.units import Listen, format_duration, format_size
 
-__all__ = ["Collector", "Listen", "Settings", "SubjectPolicy", "format_duration", "format_size", "load"]
+__all__ = [
+    "Collector",
+    "Listen",
+    "Settings",
+    "SettingsFiles",
+    "SubjectPolicy",
+    "format_duration",
+    "format_size",
+    "load",
+]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from types import UnionType
 from typing import TYPE_CHECKING, Any, Final, TypeVar, Union, get_args, get_origin
 
@@ -14,7 +15,6 @@ from collector.errors import Fault
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
     from pydantic.fields import FieldInfo
 
@@ -115,21 +115,28 @@ def _place(document: dict[str, Any], keys: list[str], value: Any) -> None:  # no
     document.pop(last.removesuffix(FILE_SUFFIX) if last.endswith(FILE_SUFFIX) else last + FILE_SUFFIX, None)
 
 
-def read_secret_files(document: dict[str, Any], model: type[BaseModel], faults: list[Fault], prefix: str = "") -> None:
-    """Replaces each `<secret>_file` by `<secret>`: the file's text without the newline at its end.
+def read_secret_files(
+    document: dict[str, Any], model: type[BaseModel], faults: list[Fault], prefix: str = ""
+) -> list[Path]:
+    """Replaces each `<secret>_file` by `<secret>`: the file's text without the newline at its end. Returns the files.
 
     A section written as `null` counts as not written.
     """
+    files: list[Path] = []
     for name, field in model.model_fields.items():
         key = f"{prefix}{name}"
         if is_secret(field):
+            path = document.get(name + FILE_SUFFIX)
             _read_secret(document, name, key, faults)
+            if isinstance(path, str) and document.get(name) is not None:
+                files.append(Path(path))
         value = document.get(name)
         for inner in _members(field, BaseModel):
             if value is None and not _is_optional(field):
                 document.pop(name, None)
             for at, part in _parts(value, key):
-                read_secret_files(part, inner, faults, f"{at}.")
+                files += read_secret_files(part, inner, faults, f"{at}.")
+    return files
 
 
 def is_secret(field: FieldInfo) -> bool:

@@ -38,6 +38,11 @@ _PROBLEMS: Final = {
 
 def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
     """Returns the settings of `path` (None: defaults) with `environ` over them. Raises ConfigError with every fault found."""
+    return load_with_files(path, environ)[0]
+
+
+def load_with_files(path: Path | None, environ: Mapping[str, str]) -> tuple[Settings, list[Path]]:
+    """Returns the settings as `load` does, and the files that held a secret of them."""
     faults: list[Fault] = []
     document = read_file(path, faults) if path is not None else {}
     for key in [key for key in document if not isinstance(key, str) or key in OTHER_SECTIONS]:
@@ -45,7 +50,7 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
         if key not in OTHER_SECTIONS:
             faults.append(Fault(_dotted((key,)), "is not a section"))
     lay_environment(document, Settings, environ, faults)
-    read_secret_files(document, Settings, faults)
+    secret_files = read_secret_files(document, Settings, faults)
     settings = None
     try:
         settings = Settings(**document)
@@ -57,7 +62,7 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
         faults.extend(fault for fault in found if fault.key not in told)
     if settings is None or faults:
         raise ConfigError(faults)
-    return settings
+    return settings, secret_files
 
 
 def _fault(detail: ErrorDetails) -> Fault:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import re
+import ssl
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Final, Self
+from typing import Annotated, Any, Final, Self
 
 from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
@@ -19,6 +22,7 @@ from pydantic import (
     SecretStr,
     ValidationInfo,
     field_validator,
+    model_validator,
 )
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
@@ -72,6 +76,21 @@ def _check_token(value: SecretStr) -> SecretStr:
     if not _TOKEN.fullmatch(value.get_secret_value()):
         raise ValueError("must be 1 to 1024 printable ASCII characters without spaces")
     return value
+
+
+def _check_hmac_secret(value: SecretStr) -> SecretStr:
+    if not 24 <= len(hmac_key(value)) <= 64:
+        raise ValueError("must be whsec_ and the base64 of 24 to 64 random bytes")
+    return value
+
+
+def hmac_key(secret: SecretStr) -> bytes:
+    """The key of a Standard Webhooks secret; empty when it is none."""
+    prefix, _, encoded = secret.get_secret_value().partition("_")
+    try:
+        return base64.b64decode(encoded.encode("ascii"), validate=True) if prefix == "whsec" else b""
+    except (binascii.Error, UnicodeEncodeError):
+        return b""
 
 
 def _check_cluster(value: str) -> str:
@@ -137,10 +156,29 @@ class Token(Section):
     cluster: Annotated[str, AfterValidator(_check_cluster)] | None = None
 
 
+class HmacSecret(Section):
+    """One secret with which a sender signs, and the cluster that it speaks for. Text alone is the secret."""
+
+    secret: Annotated[SecretStr, AfterValidator(_check_hmac_secret)]
+    cluster: Annotated[str, AfterValidator(_check_cluster)] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _take_text(cls, written: Any) -> Any:  # noqa: ANN401 - whatever was written
+        return {"secret": written} if isinstance(written, str) else written
+
+    @property
+    def key(self) -> bytes:
+        """The bytes that sign."""
+        return hmac_key(self.secret)
+
+
 class Auth(Section):
-    """Who may send. Without tokens: only this machine."""
+    """Who may send. Without tokens and secrets: only this machine."""
 
     tokens: tuple[Token, ...] = ()
+    hmac_secrets: tuple[HmacSecret, ...] = ()
+    hmac_tolerance: Annotated[Duration, _at_least(timedelta(seconds=1))] = timedelta(minutes=5)
 
     @field_validator("tokens")
     @classmethod
@@ -148,6 +186,46 @@ class Auth(Section):
         if len({token.token.get_secret_value() for token in tokens}) < len(tokens):
             raise ValueError("must not hold the same token twice")
         return tokens
+
+    @field_validator("hmac_secrets")
+    @classmethod
+    def _secrets_differ(cls, secrets: tuple[HmacSecret, ...]) -> tuple[HmacSecret, ...]:
+        if len({secret.key for secret in secrets}) < len(secrets):
+            raise ValueError("must not hold the same secret twice")
+        return secrets
+
+    @property
+    def is_open(self) -> bool:
+        """True when no credential is asked for."""
+        return not self.tokens and not self.hmac_secrets
+
+
+class Tls(Section):
+    """The server's own certificate; without one it speaks plain HTTP."""
+
+    certificate: Annotated[Path, AfterValidator(_check_path)] | None = None
+    key: Annotated[Path, AfterValidator(_check_path)] | None = Field(default=None, validate_default=True)
+
+    @field_validator("key")
+    @classmethod
+    def _go_together(cls, key: Path | None, info: ValidationInfo) -> Path | None:
+        certificate = info.data.get("certificate")
+        if "certificate" in info.data and (key is None) != (certificate is None):
+            raise ValueError("must be set together with certificate, and only then")
+        if key is not None and certificate is not None:
+            try:
+                # An encrypted key is a fault too; without this OpenSSL would ask the terminal.
+                ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, str)
+            except OSError:
+                raise ValueError(
+                    "must be the unencrypted key of certificate, both of them PEM files that this user can read"
+                ) from None
+        return key
+
+    @property
+    def files(self) -> tuple[Path, Path] | None:
+        """The chain and its key."""
+        return None if self.certificate is None or self.key is None else (self.certificate, self.key)
 
 
 class Limits(Section):
@@ -195,6 +273,7 @@ class Collector(Section):
     listen: Annotated[Listen, BeforeValidator(parse_listen)] = Listen("127.0.0.1", 9626)
     database: Database = Database()
     journal: Journal = Journal()
+    tls: Tls = Tls()
     auth: Auth = Field(default=Auth(), validate_default=True)
     limits: Limits = Limits()
     retention: Retention = Retention()
@@ -205,8 +284,10 @@ class Collector(Section):
     @classmethod
     def _guard_the_network(cls, auth: Auth, info: ValidationInfo) -> Auth:
         listen = info.data.get("listen")
-        if not auth.tokens and listen is not None and not listen.is_loopback:
-            raise ValueError("must hold a token: without one, listen must be a loopback address like 127.0.0.1:9626")
+        if auth.is_open and listen is not None and not listen.is_loopback:
+            raise ValueError(
+                "must hold a token or an HMAC secret: without one, listen must be a loopback address like 127.0.0.1:9626"
+            )
         return auth
 
 

@@ -132,6 +132,9 @@ class Metrics:
             "job_last_success_timestamp_seconds", "When a scheduled job last succeeded", "job"
         )
         self.job_runs = self._counter("job_runs_total", "Runs of a scheduled job", "job", "result")
+        self.config_last_reload_successful = self._gauge(
+            "config_last_reload_successful", "0 when credentials or certificate could not be renewed"
+        )
         self.build_info = self._gauge("build_info", "The collector's version", "version")
 
 

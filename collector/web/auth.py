@@ -1,4 +1,4 @@
-"""Who may send: bearer tokens, Basic with a token as the password, or only this machine when no token is configured."""
+"""Who may send: bearer tokens, Basic with a token as the password, signed requests, or only this machine when nothing is configured."""
 
 from __future__ import annotations
 
@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from aiohttp import hdrs
 
 from collector.errors import UnauthorizedError
+from collector.web import signature
 from collector.web.limits import EventRate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from aiohttp import web
+
+    from collector.config.model import Auth
 
 _FORWARDED: Final = ("forwarded", "x-forwarded-", "x-real-ip", "via", "origin", "sec-fetch-")
 """Headers of a request that another party passed on: a proxy, or a browser that runs somebody's page."""
@@ -33,23 +36,38 @@ class Sender(NamedTuple):
 class Authenticator:
     """Tells a request's sender by its credentials.
 
-    `tokens` are (token, cluster or None). Every token is compared on every request, so that the time does not tell which one
-    came close; digests make all of one length.
+    Every token (and every key of signatures) is compared on every request, so that the time does not tell which one came close;
+    digests make all of one length. `clock` gives monotonic seconds, `now` epoch seconds.
     """
 
     def __init__(
-        self, tokens: Sequence[tuple[str, str | None]], events_per_second: int | None, clock: Callable[[], float]
+        self, auth: Auth, events_per_second: int | None, clock: Callable[[], float], now: Callable[[], float]
     ) -> None:
-        self._known = [
-            (_digest(token.encode()), Sender(cluster, EventRate(events_per_second, clock))) for token, cluster in tokens
-        ]
+        self._events_per_second, self._clock, self._now = events_per_second, clock, now
+        self._known: list[tuple[bytes, Sender]] = []
+        self._keys: list[tuple[bytes, Sender]] = []
         self._local = Sender(None, EventRate(events_per_second, clock))
+        self.renew(auth)
 
-    def identify(self, request: web.BaseRequest) -> Sender:
-        """Returns the sender. Raises UnauthorizedError."""
-        if not self._known:
+    def renew(self, auth: Auth) -> None:
+        """Takes these credentials in place of the ones before. Who stays keeps its debt of events."""
+        rates = {credential: sender.rate for credential, sender in (*self._known, *self._keys)}
+
+        def sender(credential: bytes, cluster: str | None) -> tuple[bytes, Sender]:
+            return credential, Sender(cluster, rates.get(credential) or EventRate(self._events_per_second, self._clock))
+
+        self._known = [sender(_digest(one.token.get_secret_value().encode()), one.cluster) for one in auth.tokens]
+        self._keys = [sender(one.key, one.cluster) for one in auth.hmac_secrets]
+        self._tolerance_seconds = auth.hmac_tolerance.total_seconds()
+
+    def identify(self, request: web.BaseRequest) -> Sender | signature.Claim:
+        """Returns the sender, or what `verify` has to look at once the body is there. Raises UnauthorizedError."""
+        header = request.headers.get(hdrs.AUTHORIZATION)
+        if not self._known and not self._keys:
             return self._identify_local(request)
-        token = _presented(request.headers.get(hdrs.AUTHORIZATION))
+        if header is None and self._keys and signature.SIGNATURE in request.headers:
+            return signature.claim_of(request.headers, now=self._now(), tolerance_seconds=self._tolerance_seconds)
+        token = _presented(header)
         if token is None:
             raise UnauthorizedError("a token is needed: as a bearer token, or as the password of HTTP Basic")
         digest = _digest(token)
@@ -61,11 +79,21 @@ class Authenticator:
             raise UnauthorizedError("this token is not known")
         return found
 
+    def verify(self, claim: signature.Claim, body: bytes) -> Sender:
+        """Returns who signed these bytes, as they came (before inflating). Raises UnauthorizedError. May run in any thread."""
+        found = None
+        for key, sender in self._keys:
+            if claim.is_of(key, body):
+                found = sender
+        if found is None:
+            raise UnauthorizedError("no known secret made this signature over this body")
+        return found
+
     def _identify_local(self, request: web.BaseRequest) -> Sender:
         if not is_loopback(request.remote):
-            raise UnauthorizedError("no token is configured, so only this machine may send")
+            raise UnauthorizedError("no credential is configured, so only this machine may send")
         if any(name.lower().startswith(_FORWARDED) for name in request.headers):
-            raise UnauthorizedError("no token is configured, so no proxy and no browser may send")
+            raise UnauthorizedError("no credential is configured, so no proxy and no browser may send")
         return self._local
 
 

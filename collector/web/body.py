@@ -34,12 +34,20 @@ class BodyReader:
         self._stopping = False
 
     async def read(self, request: web.BaseRequest, lease: Lease) -> bytes:
-        """Returns the body, inflated.
+        """Returns the body, inflated. Raises what `receive` and `inflated` raise."""
+        return self.inflated(request, await self.receive(request, lease), lease)
 
-        Raises TooLargeError, UnsupportedError, OverloadedError, TooSlowError, UnreadableError; and ConnectionError or aiohttp's
-        payload errors when the client goes away.
+    def inflated(self, request: web.BaseRequest, body: bytes, lease: Lease) -> bytes:
+        """Returns what a received body holds. Raises TooLargeError, OverloadedError, UnreadableError."""
+        return inflate(body, self._limit, lease) if _is_gzip(request.headers.get(hdrs.CONTENT_ENCODING)) else body
+
+    async def receive(self, request: web.BaseRequest, lease: Lease) -> bytes:
+        """Returns the body as it came.
+
+        Raises TooLargeError, UnsupportedError, OverloadedError, TooSlowError; and ConnectionError or aiohttp's payload errors when
+        the client goes away.
         """
-        is_gzip = _is_gzip(request.headers.get(hdrs.CONTENT_ENCODING))
+        _is_gzip(request.headers.get(hdrs.CONTENT_ENCODING))  # refused before it is read
         length = request.content_length
         if length is not None:
             self._check(length)
@@ -51,7 +59,7 @@ class BodyReader:
                 lease.grow(len(body))
         else:
             body = await self._wait_for(request, lease, is_announced=length is not None)
-        return inflate(body, self._limit, lease) if is_gzip else body
+        return body
 
     def stop(self) -> None:
         """Sends the slow ones away: what is not whole now is answered 503."""

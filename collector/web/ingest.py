@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from collector.errors import OverloadedError
 from collector.web.answers import accepted
+from collector.web.signature import Claim
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from collector.events.model import Request, Source
     from collector.metrics import Metrics
     from collector.web.answers import Answer
-    from collector.web.auth import Authenticator
+    from collector.web.auth import Authenticator, Sender
     from collector.web.body import BodyReader
     from collector.web.limits import Inflight, Lease
 
@@ -44,6 +45,7 @@ class Ingest:
         authenticator: Authenticator,
         bodies: BodyReader,
         inflight: Inflight,
+        unproven: Inflight,
         decode: Decoder,
         submit: Callable[[Request], Awaitable[None]],
         clock_ms: Callable[[], int],
@@ -53,6 +55,7 @@ class Ingest:
         self._authenticator = authenticator
         self._bodies = bodies
         self._inflight = inflight
+        self._unproven = unproven
         self._decode = decode
         self._submit = submit
         self._clock_ms = clock_ms
@@ -72,8 +75,11 @@ class Ingest:
 
     async def _take(self, request: web.BaseRequest, lease: Lease) -> Answer:
         sender = self._authenticator.identify(request)
-        sender.rate.admit()
-        body = await self._bodies.read(request, lease)
+        if isinstance(sender, Claim):
+            sender, body = await self._proven(request, lease, sender)
+        else:
+            sender.rate.admit()
+            body = await self._bodies.read(request, lease)
         batch = await self._decoded(body, sender.cluster)
         count = batch.count
         events = count + len(batch.rejections)
@@ -86,6 +92,19 @@ class Ingest:
                 raise
         self._count(batch, count)
         return accepted(request, count, batch.rejections)
+
+    async def _proven(self, request: web.BaseRequest, lease: Lease, claim: Claim) -> tuple[Sender, bytes]:
+        """The sender and the body of a signed request: whose it is shows only once the body is there."""
+        lease.doubt(self._unproven)
+        received = await self._bodies.receive(request, lease)
+        verify = partial(self._authenticator.verify, claim, received)
+        if len(received) <= LARGE_BODY_BYTES:
+            sender = verify()
+        else:
+            sender = await asyncio.get_running_loop().run_in_executor(self._executor, verify)
+        lease.trust()
+        sender.rate.admit()
+        return sender, self._bodies.inflated(request, received, lease)
 
     async def _decoded(self, body: bytes, cluster: str | None) -> Request:
         if len(body) <= LARGE_BODY_BYTES:

@@ -71,18 +71,37 @@ class Inflight:
 class Lease:
     """One request's share of the bytes in flight."""
 
-    __slots__ = ("_held", "_inflight")
+    __slots__ = ("_held", "_inflight", "_unproven")
 
     def __init__(self, inflight: Inflight) -> None:
         self._inflight = inflight
+        self._unproven: Inflight | None = None
         self._held = 0
 
     def grow(self, size_bytes: int) -> None:
         """Raises OverloadedError when the share cannot grow by so much."""
-        self._inflight.take(size_bytes)
+        if self._unproven is not None:
+            self._unproven.take(size_bytes)
+        try:
+            self._inflight.take(size_bytes)
+        except OverloadedError:
+            if self._unproven is not None:
+                self._unproven.used -= size_bytes
+            raise
         self._held += size_bytes
+
+    def doubt(self, unproven: Inflight) -> None:
+        """From now until `trust`, what is held counts there as well; for a lease that holds nothing yet."""
+        self._unproven = unproven
+
+    def trust(self) -> None:
+        """The sender is known."""
+        if self._unproven is not None:
+            self._unproven.used -= self._held
+            self._unproven = None
 
     def release(self) -> None:
         """Gives everything back; a second call does nothing."""
+        self.trust()
         self._inflight.used -= self._held
         self._held = 0

@@ -21,6 +21,7 @@ from collector.web.health import Health
 from collector.web.ingest import Decoder, Ingest
 from collector.web.limits import Inflight
 from collector.web.protocol import Listener
+from collector.web.tls import Certificate
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -44,6 +45,8 @@ IDLE_SECONDS: Final = 75.0
 """Outlives the plugin's heartbeat of 30 s twice; also bounds the time that a request's head may take."""
 
 WRITE_SECONDS: Final = 30.0
+HANDSHAKE_SECONDS: Final = 10.0
+"""A connection counts towards their number once its TLS handshake is done."""
 
 _log = logging.getLogger(__name__)
 
@@ -56,6 +59,8 @@ class HttpServer:
         routes: Mapping[str, Mapping[str, Handler]],
         *,
         bodies: BodyReader,
+        authenticator: Authenticator,
+        certificate: Certificate | None,
         executor: ThreadPoolExecutor,
         metrics: Metrics,
         max_connections: int,
@@ -64,6 +69,8 @@ class HttpServer:
     ) -> None:
         self._routes = routes
         self._bodies = bodies
+        self._authenticator = authenticator
+        self._certificate = certificate
         self._executor = executor
         self._metrics = metrics
         self._max_connections = max_connections
@@ -82,9 +89,24 @@ class HttpServer:
             write_seconds=self._write_seconds,
         )
         loop = asyncio.get_running_loop()
-        self._socket = await loop.create_server(self._listener, host, port, backlog=BACKLOG)
+        secure = self._certificate
+        self._socket = await loop.create_server(
+            self._listener,
+            host,
+            port,
+            backlog=BACKLOG,
+            ssl=secure.context if secure else None,
+            ssl_handshake_timeout=HANDSHAKE_SECONDS if secure else None,
+        )
         bound: int = self._socket.sockets[0].getsockname()[1]
         return bound
+
+    def renew(self, settings: Collector) -> None:
+        """Takes the credentials and the certificate of these settings; nothing else of them. Raises OSError for a bad certificate."""
+        files = settings.tls.files
+        if files is not None and self._certificate is not None:
+            self._certificate.load(*files)
+        self._authenticator.renew(settings.auth)
 
     async def stop(self, timeout_seconds: float) -> None:
         """Stops accepting, lets requests that have come in whole finish within the time, closes every connection."""
@@ -142,16 +164,20 @@ def build_server(
     metrics: Metrics,
     clock_ms: Callable[[], int],
 ) -> HttpServer:
-    """Joins the rooms of `web`. `submit` and `decode` are described at `Ingest`, `checks` at `Health`."""
+    """Joins the rooms of `web`. `submit` and `decode` are described at `Ingest`, `checks` at `Health`. Raises OSError for a bad
+    certificate.
+    """
     limits = settings.limits
-    tokens = [(token.token.get_secret_value(), token.cluster) for token in settings.auth.tokens]
+    authenticator = Authenticator(settings.auth, limits.events_per_second, time.monotonic, time.time)
     bodies = BodyReader(limits.body_bytes, limits.read_timeout.total_seconds())
     # One thread for large bodies and one for scrapes: more would only share the interpreter's lock.
     executor = ThreadPoolExecutor(2, "web")
     ingest = Ingest(
-        authenticator=Authenticator(tokens, limits.events_per_second, time.monotonic),
+        authenticator=authenticator,
         bodies=bodies,
         inflight=Inflight(limits.inflight_bytes),
+        # Whoever sends the headers of a signature makes the collector hold a body: not more than half of all that it holds.
+        unproven=Inflight(max(limits.body_bytes, limits.inflight_bytes // 2)),
         decode=decode,
         submit=submit,
         clock_ms=clock_ms,
@@ -165,4 +191,12 @@ def build_server(
         "/readyz": {"GET": health.ready, "HEAD": health.ready},
         "/metrics": {"GET": health.metrics, "HEAD": health.metrics},
     }
-    return HttpServer(routes, bodies=bodies, executor=executor, metrics=metrics, max_connections=limits.connections)
+    return HttpServer(
+        routes,
+        bodies=bodies,
+        authenticator=authenticator,
+        certificate=None if settings.tls.files is None else Certificate(*settings.tls.files),
+        executor=executor,
+        metrics=metrics,
+        max_connections=limits.connections,
+    )

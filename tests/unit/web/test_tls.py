@@ -1,0 +1,181 @@
+"""The server's own certificate, and what is renewed while it serves."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import shutil
+import ssl
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+from collector.config import SettingsFiles
+from collector.errors import ConfigError
+from collector.web.renewal import Renewal
+from tests.unit.web.conftest import TOKEN, events, until
+from tests.unit.web.wire import Line, ask, connect, post
+
+if TYPE_CHECKING:
+    from tests.unit.web.conftest import Serve, Served
+
+FILES = Path(__file__).parents[2] / "fixtures" / "tls"
+"""Two self-signed certificates for localhost, good for a hundred years, and a key under a password."""
+
+
+def install(folder: Path, name: str) -> dict[str, str]:
+    """Makes a certificate the one in force; gives the section `tls`."""
+    for suffix in ("pem", "key"):
+        shutil.copyfile(FILES / f"{name}.{suffix}", folder / f"server.{suffix}.new")
+        (folder / f"server.{suffix}.new").rename(folder / f"server.{suffix}")
+    return {"certificate": str(folder / "server.pem"), "key": str(folder / "server.key")}
+
+
+def trusted(name: str) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=str(FILES / f"{name}.pem"))
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
+async def ask_over_tls(port: int, name: str, request: bytes) -> int:
+    """The status, from a client that trusts this certificate only."""
+    reader, writer = await asyncio.open_connection("localhost", port, ssl=trusted(name))
+    try:
+        return (await Line(reader, writer).ask(request)).status
+    finally:
+        writer.close()
+
+
+def bearer(token: str) -> str:
+    return f"Authorization: Bearer {token}"
+
+
+async def test_with_a_certificate_the_server_speaks_tls_only(serve: Serve, tmp_path: Path) -> None:
+    """Events and scrapes; plain HTTP gets no answer, and the server goes on."""
+    async with serve(tls=install(tmp_path, "one")) as served:
+        assert await ask_over_tls(served.port, "one", post(events(), bearer(TOKEN))) == 202
+        assert await ask_over_tls(served.port, "one", b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n") == 200
+        async with connect(served.port) as line:
+            await line.send(post(events(), bearer(TOKEN)))
+            assert await line.is_closed()
+        assert await ask_over_tls(served.port, "one", post(events(), bearer(TOKEN))) == 202
+
+
+async def test_old_protocols_are_refused(serve: Serve, tmp_path: Path) -> None:
+    """TLS 1.1 is deprecated (RFC 8996)."""
+    old = trusted("one")
+    with pytest.warns(DeprecationWarning, match="TLSv1_1"):
+        old.minimum_version = ssl.TLSVersion.TLSv1_1
+    with pytest.warns(DeprecationWarning, match="TLSv1_1"):
+        old.maximum_version = ssl.TLSVersion.TLSv1_1
+    old.set_ciphers("ALL:@SECLEVEL=0")
+    async with serve(tls=install(tmp_path, "one")) as served:
+        with pytest.raises((ssl.SSLError, ConnectionError)):
+            await asyncio.open_connection("localhost", served.port, ssl=old)
+
+
+async def test_a_large_body_over_tls_is_taken(serve: Serve, tmp_path: Path) -> None:
+    """In many records."""
+    async with serve(tls=install(tmp_path, "one")) as served:
+        body = events(1000, filler="x" * 3000)
+        assert await ask_over_tls(served.port, "one", post(body, bearer(TOKEN))) == 202
+
+
+@pytest.mark.parametrize(
+    ("certificate", "key"),
+    [("one.pem", "two.key"), ("one.pem", "encrypted.key"), ("one.pem", "nothing.key"), ("one.key", "one.key")],
+)
+def test_a_pair_that_is_none_is_a_fault_of_the_configuration(certificate: str, key: str) -> None:
+    """Not found by the first client; nobody is asked for a password."""
+    section = {"certificate": str(FILES / certificate), "key": str(FILES / key)}
+    with pytest.raises(ConfigError, match=r"collector\.tls\.key: must be the unencrypted key"):
+        SettingsFiles(None, {"DUCKWATCH_COLLECTOR__TLS": json.dumps(section)}).load()
+
+
+@pytest.mark.parametrize("alone", ["certificate", "key"])
+def test_certificate_and_key_go_together(alone: str) -> None:
+    """One without the other is a fault."""
+    with pytest.raises(ConfigError, match=r"collector\.tls\.key: must be set together"):
+        SettingsFiles(None, {f"DUCKWATCH_COLLECTOR__TLS__{alone.upper()}": str(FILES / "one.pem")}).load()
+
+
+class Renewed:
+    """A server whose token, secret and certificate are files, and a `Renewal` that looks often."""
+
+    def __init__(self, served: Served, folder: Path) -> None:
+        self.served, self.folder = served, folder
+        self.config = folder / "duckwatch.yml"
+
+    def write(self, name: str, text: str) -> str:
+        (self.folder / f"{name}.new").write_text(text, encoding="utf-8")
+        (self.folder / f"{name}.new").rename(self.folder / name)
+        return str(self.folder / name)
+
+    def configure(self, **section: Any) -> None:
+        self.config.write_text(yaml.safe_dump({"collector": section}), encoding="utf-8")
+
+    async def status(self, token: str, certificate: str = "one") -> int:
+        return await ask_over_tls(self.served.port, certificate, post(events(), bearer(token)))
+
+    def is_good(self) -> bool:
+        return self.served.count("duckwatch_config_last_reload_successful") == 1
+
+
+async def test_files_that_change_are_taken_without_a_restart(
+    serve: Serve, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A token, then the certificate; what cannot be used leaves what was there in force, and shows; SIGHUP reads the YAML too."""
+    tls = install(tmp_path, "one")
+    async with serve(tls=tls) as served:
+        renewed = Renewed(served, tmp_path)
+        auth = {"tokens": [{"token_file": renewed.write("token", "first-token\n"), "cluster": "eu1"}]}
+        renewed.configure(tls=tls, auth=auth)
+        files = SettingsFiles(renewed.config, {})
+        served.server.renew(files.load().collector)
+        renewal = Renewal(files, served.server, served.metrics, look_seconds=0.02)
+        running = asyncio.create_task(renewal.run())
+        assert [await renewed.status(token) for token in (TOKEN, "first-token")] == [401, 202]
+
+        renewed.write("token", "second-token")
+        await until(lambda: served.server._authenticator._known[0][0] == _digest("second-token"))
+        assert [await renewed.status(token) for token in ("first-token", "second-token")] == [401, 202]
+
+        install(tmp_path, "two")
+        await asyncio.sleep(0.3)
+        assert await renewed.status("second-token", "two") == 202
+        with pytest.raises(ssl.SSLCertVerificationError):
+            await renewed.status("second-token", "one")
+
+        renewed.write("server.key", "no key")
+        await until(lambda: not renewed.is_good())
+        assert await renewed.status("second-token", "two") == 202
+        install(tmp_path, "one")
+        await until(renewed.is_good)
+        assert await renewed.status("second-token", "one") == 202
+
+        renewed.configure(tls=tls, auth={"tokens": [{"token": "third-token"}]})
+        await asyncio.sleep(0.2)
+        assert await renewed.status("third-token") == 401
+        renewal.ask()
+        await until(lambda: served.server._authenticator._known[0][0] == _digest("third-token"))
+        assert [await renewed.status(token) for token in ("second-token", "third-token")] == [401, 202]
+        running.cancel()
+    assert "not renewed" in caplog.text
+    assert not [word for word in ("first-token", "second-token", "third-token") if word in caplog.text]
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode()).digest()
+
+
+async def test_who_stays_keeps_its_debt(serve: Serve) -> None:
+    """A renewal of another's token is no way around the rate."""
+    async with serve(limits={"events_per_second": 5}) as served:
+        assert (await ask(served.port, post(events(100), bearer(TOKEN)))).status == 202
+        more = json.dumps([{"token": TOKEN, "cluster": "eu1"}, {"token": "other"}])
+        served.server.renew(SettingsFiles(None, {"DUCKWATCH_COLLECTOR__AUTH__TOKENS": more}).load().collector)
+        assert (await ask(served.port, post(events(), bearer(TOKEN)))).status == 429
+        assert (await ask(served.port, post(events(), bearer("other")))).status == 202
