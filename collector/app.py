@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING, Final
 
 from collector.assembly import Assembler
 from collector.commands.dead_letters import LetterDesk
+from collector.config import SubjectPolicy
 from collector.errors import StartError, WriterFailedError
 from collector.events.decode import Border, decode
 from collector.events.model import Source
+from collector.events.pseudonyms import Pseudonyms
 from collector.jobs import Housekeeping
 from collector.journal import Journal
 from collector.metrics import Metrics
@@ -52,11 +54,13 @@ GARBAGE_THRESHOLDS: Final = 10_000, 10, 10
 
 def border_of(settings: Collector, cluster: str | None) -> Border:
     """Returns what a request is held to, `cluster` being that of its credential."""
-    secret = settings.privacy.secret
+    privacy = settings.privacy
+    secret = None if privacy.secret is None else privacy.secret.get_secret_value().encode()
     return Border(
         bound_cluster=cluster,
         raw_retention_ms=int(settings.retention.raw.total_seconds() * 1000),
-        subject_key=None if secret is None else secret.get_secret_value().encode(),
+        subject_key=secret if privacy.subject is SubjectPolicy.HMAC else None,
+        pseudonyms=Pseudonyms(secret) if privacy.pseudonymise and secret is not None else None,
     )
 
 

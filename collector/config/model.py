@@ -40,6 +40,9 @@ OTHER_SECTIONS: Final = frozenset({"dnsbl", "grafana"})
 """Sections of the same file that other programs validate: known by name only."""
 
 _TOKEN: Final = re.compile(r"[!-~]{1,1024}", re.ASCII)
+_PSEUDONYMS_SECRET: Final = 16
+"""Characters. Whoever can guess the secret can try every address that there is."""
+
 _CLUSTER: Final = re.compile(r"[^\x00-\x1f\x7f]{1,255}")
 
 
@@ -257,6 +260,7 @@ class Privacy(Section):
     """What is kept of a message's content."""
 
     subject: SubjectPolicy = SubjectPolicy.DROP
+    pseudonymise: bool = False
     secret: Annotated[SecretStr, AfterValidator(_check_secret)] | None = Field(default=None, validate_default=True)
 
     @field_validator("secret")
@@ -264,6 +268,10 @@ class Privacy(Section):
     def _go_with_hmac(cls, secret: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
         if secret is None and info.data.get("subject") is SubjectPolicy.HMAC:
             raise ValueError("must be set (or secret_file) when subject is hmac")
+        if info.data.get("pseudonymise") and (secret is None or len(secret.get_secret_value()) < _PSEUDONYMS_SECRET):
+            raise ValueError(
+                f"must be set (or secret_file), with at least {_PSEUDONYMS_SECRET} random characters, when pseudonymise is true"
+            )
         return secret
 
 

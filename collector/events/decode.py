@@ -8,7 +8,7 @@ import secrets
 from datetime import UTC, datetime, timedelta
 from functools import cache, lru_cache
 from itertools import count
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -17,6 +17,9 @@ from collector.events.groups import Groups
 from collector.events.model import Rejection, RejectReason, Request, Source
 from collector.events.plain import TooDeepError, plain, plain_text
 from collector.events.report import plugin_report
+
+if TYPE_CHECKING:
+    from collector.events.pseudonyms import Pseudonyms
 
 DEFAULT_CLUSTER = "default"
 LABEL_CHARACTERS = 255
@@ -33,11 +36,14 @@ _requests = count()
 
 
 class Border(msgspec.Struct, frozen=True):
-    """What a request is held to. `bound_cluster` is the token's cluster; `subject_key` is set when subjects become HMACs."""
+    """What a request is held to. `bound_cluster` is the token's cluster; `subject_key` is set when subjects become HMACs,
+    `pseudonyms` when people do.
+    """
 
     bound_cluster: str | None = None
     raw_retention_ms: int = 30 * DAY_MS
     subject_key: bytes | None = None
+    pseudonyms: Pseudonyms | None = None
     max_parts: int = 1_000_000
     max_items: int = 20_000
 
@@ -48,7 +54,7 @@ def decode(body: bytes, *, received_at: int, source: Source, border: Border, req
     sorter = _Sorter(read, received_at, border)
     for index, item in enumerate(read.items):
         sorter.sort(index, item)
-    return Request(
+    request = Request(
         request_id=request_id or _new_id(),
         received_at=received_at,
         source=source,
@@ -56,6 +62,7 @@ def decode(body: bytes, *, received_at: int, source: Source, border: Border, req
         rejections=sorter.rejections,
         report=plugin_report(read.envelope.get("plugin"), cluster=sorter.cluster, host=sorter.host),
     )
+    return request if border.pseudonyms is None else border.pseudonyms.request(request)
 
 
 def _new_id() -> str:

@@ -1,0 +1,285 @@
+"""Pseudonyms: whom they hide, what they leave to count by, and that they are the same wherever their person stands."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from collector.assembly import assembled
+from collector.events import address
+from collector.events.batch import Row
+from collector.events.model import COLUMNS, MailEvent, Request
+from collector.events.pseudonyms import Pseudonyms
+from collector.journal.rows import encode as journalled
+from collector.pipeline.batch import assemble
+from collector.store.copy import encode
+from tests.unit.events.entries import ACCEPTED, NOW, QUEUED, changed, read, recording
+
+SECRET = b"a secret of the tests"
+P = Pseudonyms(SECRET)
+PERSONAL = {"message_id", "auth_user", "sender", "return_path", "recipient", "response", "raw", "fbl_id"}
+
+
+def pseudonymised(*entries: dict[str, Any], **border: Any) -> Request:
+    """What the border makes of entries when people become pseudonyms."""
+    body = [{"time": NOW + n, "entry": entry} for n, entry in enumerate(entries)]
+    return read(body, pseudonyms=P, **border)
+
+
+def rows(request: Request) -> list[MailEvent]:
+    return list(assemble([request], {})[0].events)
+
+
+def row(**fields: Any) -> MailEvent:
+    (found,) = rows(pseudonymised(changed(ACCEPTED, **fields)))
+    return found
+
+
+def test_an_address_keeps_its_domain_and_nothing_else() -> None:
+    """Sender, return path, recipient, user and message id; statistics by domain, provider and queue stay."""
+    event = row(user="alice@shop.example")
+    assert event.recipient == f"{P.of('ok@corp.example')}@corp.example"
+    assert (event.recipient_domain, event.sender_domain) == ("corp.example", "shop.example")
+    assert event.auth_user == f"{P.of('alice@shop.example')}@shop.example"
+    assert event.message_id == P.of("<1@shop.example>")
+    assert (event.queue_id, event.mx_host, event.mx_ip) == (ACCEPTED["id"], ACCEPTED["mx"], ACCEPTED["host"])
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        "jane@büro.example",
+        "<Jane@BÜRO.example>",
+        "jane@xn--bro-hoa.example",
+        " JANE@Xn--Bro-Hoa.Example ",
+        "jane@büro.example.",
+    ],
+)
+def test_one_person_has_one_pseudonym(spelling: str) -> None:
+    """However the address is spelt, and alone or as an address."""
+    assert P.of(spelling) == P.of("jane@büro.example")
+    assert P.of_address(spelling) == f"{P.of('jane@büro.example')}@xn--bro-hoa.example"
+
+
+def test_another_secret_gives_other_pseudonyms() -> None:
+    """Without the secret nobody can try addresses out."""
+    assert Pseudonyms(b"another").of("jane@x.example") != P.of("jane@x.example")
+
+
+@pytest.mark.parametrize("nobody", ["", "<>"])
+def test_the_null_sender_stays_what_it_is(nobody: str) -> None:
+    """A delivery report is told by it."""
+    event = row(**{"from": nobody, "returnPath": nobody})
+    assert (event.direction, event.sender, event.return_path) == ("dsn", None, None)
+
+
+@pytest.mark.parametrize(
+    ("reply", "shown"),
+    [
+        ("550 5.1.1 <Jane.Doe@X.example>: unknown user", "550 5.1.1 <{0}@x.example>: unknown user"),
+        ("550 5.1.1 No mailbox jane.doe here", "550 5.1.1 No mailbox {0} here"),
+        ("452 4.2.2 jane.doe+old is over quota", "452 4.2.2 {0}+old is over quota"),
+        ("550 see https://x.example/?a=jane.doe%40x.example&b", "550 see https://x.example/?a={0}%40x.example&b"),
+        ("550 bounce to v+jane.doe=x.example@shop.example", "550 bounce to {1}@shop.example"),
+        ('550 "jane.doe"@x.example', "550 {2}@x.example"),
+        ("550 jane.doe@[127.0.0.1] jane.doe@[Secret.Doe]", "550 {3}@[127.0.0.1] {4}"),
+        ("550 a@jane.doe@x.example", "550 {5}@x.example"),
+    ],
+)
+def test_replies_are_kept_without_their_people(reply: str, shown: str) -> None:
+    """Addresses in every form, and the mailbox by its name alone."""
+    quoted = [
+        "jane.doe@x.example", "v+jane.doe=x.example@shop.example", '"jane.doe"@x.example', "jane.doe@[127.0.0.1]",
+        "jane.doe@[Secret.Doe]", "a@jane.doe@x.example",
+    ]  # fmt: skip
+    event = row(to="jane.doe@x.example", response=reply)
+    assert event.response == shown.format(*map(P.of, quoted))
+
+
+@pytest.mark.parametrize("role", ["user", "spam", "550", "ok", "mailbox"])
+def test_a_mailbox_of_a_common_word_does_not_change_what_a_reply_says(role: str) -> None:
+    """`user@` is no person; its name in "user unknown" tells the reason."""
+    entry = changed(
+        ACCEPTED, action="REJECTED", to=f"{role}@x.example", response="550 5.7.1 ok spam mailbox user unknown"
+    )
+    (plain,) = rows(read([{"time": NOW, "entry": entry}]))
+    (hidden,) = rows(pseudonymised(entry))
+    assert (hidden.reason, hidden.response, hidden.smtp_code) == (plain.reason, plain.response, 550)
+
+
+def test_what_no_rule_knows_is_hidden_whole() -> None:
+    """A field that ZoneMTA did not write yesterday may hold anything; yes, no and nothing are no secrets."""
+    event = row(note="Jane Doe", phone=4915112345, deep={"name": ["Jane"]}, flag=True, none=None, empty="")
+    assert event.raw is not None
+    raw = json.loads(event.raw)
+    assert raw["note"] == P.of("Jane Doe")
+    assert raw["phone"] == [P.of("4915112345")]
+    assert raw["deep"] == [P.of('{"name":["Jane"]}')]
+    assert (raw["flag"], raw["none"], raw["empty"]) == (True, None, "")
+    assert raw["start"] == ACCEPTED["start"]
+
+
+def test_the_client_is_hidden_and_the_servers_are_not() -> None:
+    """Who submitted: its address, its name, the hash of its message; what the mail system itself is called stays."""
+    fields = changed(QUEUED, originhost="laptop", transhost="janes.example", md5="abc", transtype="ESMTPSA", fbl="jane")
+    (event,) = rows(pseudonymised(fields))
+    assert event.raw is not None
+    raw = json.loads(event.raw)
+    assert [raw[key] for key in ("src", "originhost", "transhost", "md5")] == [
+        P.of(value) for value in ("192.0.2.1", "laptop", "janes.example", "abc")
+    ]
+    assert event.fbl_id == P.of("jane")
+    assert (event.interface, raw["transtype"], event.recipients) == ("feeder", "ESMTPSA", 2)
+
+
+def test_every_column_but_the_personal_ones_is_as_without_pseudonyms() -> None:
+    """Over the whole recording: reasons, providers, patterns' kinds, times, sizes, domains, ids."""
+    entries = [{"time": one["time_ms"], "entry": one["entry"]} for one in recording()]
+    at = max(one["time"] for one in entries)
+    plain = rows(read(entries, received_at=at))
+    hidden = rows(read(entries, received_at=at, pseudonyms=P))
+    assert len(plain) == len(hidden) == 2424
+    same = [column for column in COLUMNS if column not in PERSONAL]
+    for before, after in zip(plain, hidden, strict=True):
+        for column in same:
+            assert getattr(before, column) == getattr(after, column), (column, before.response)
+    seen = {person.partition("@")[0] for one in plain for person in (one.recipient, one.sender) if person}
+    assert len({one.recipient for one in hidden}) == len({one.recipient for one in plain})
+    shown = {person.partition("@")[0] for one in hidden for person in (one.recipient, one.sender) if person}
+    assert not seen & shown
+
+
+def test_both_readers_give_the_same_rows() -> None:
+    """By column and one by one."""
+    entries = [{"time": one["time_ms"], "entry": one["entry"]} for one in recording()]
+    request = read(entries, received_at=max(one["time"] for one in entries), pseudonyms=P)
+    batch = assembled([Row(1, request.received_at, journalled(request))], {})[0]
+    assert batch.copy_text is not None
+    one_by_one = encode(assemble([request], {})[0].events)
+    assert sorted(batch.copy_text.splitlines()) == sorted(one_by_one.splitlines())
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'[{"entry": {"action": "X", "to": "canaryjane@x.example", "note": "canaryjane"}, "x": "canaryjane", "host": "canaryjane@x.example"}]',
+        b'[{"entry": "canaryjane"}, {"action": "X"}]',
+        b'["canaryjane", {"action": "X", "canaryjane@x.example": "canaryjane"}]',
+        b'{"action": "X", "from": "canaryjane@x.example"\n{"action": "X"}\n{}',
+        b'[{"action": "QUEUED", "d": ' + b"[" * 40 + b'"canaryjane"' + b"]" * 40 + b"}]",
+        b'[{"action": "QUEUED", "to": "' + b"canaryjane@x.example," * 5000 + b'"}]',
+    ],
+)
+def test_rejections_hold_no_people_either(body: bytes) -> None:
+    """What goes to the dead letters: bad events, lines that are no JSON, what is cut."""
+    request = read(body, pseudonyms=P)
+    assert request.rejections
+    assert b"canary" not in journalled(request)
+
+
+def test_a_letter_that_is_tried_again_gets_no_second_pseudonym() -> None:
+    """What was hidden at the first reading stays as it was."""
+    (rejection,) = read([{"entry": QUEUED}], pseudonyms=P).rejections
+    event = json.loads(rejection.raw)
+    again = pseudonymised(event["entry"])
+    assert again == msgspec.structs.replace(pseudonymised(QUEUED), request_id=again.request_id)
+
+
+CANARY = "canaryqx"
+DOMAINS = st.sampled_from(["x.example", "X.EXAMPLE.", "[127.0.0.1]", "localhost", "büro.example", "sub.x-y.example"])
+PEOPLE = st.builds(
+    lambda before, after, domain: f"{before}{CANARY}{after}@{domain}",
+    st.sampled_from(["", "a.", "bounce+", "ü", "o'"]),
+    st.sampled_from(["", ".b", "+tag", "=x.example", "_1"]),
+    DOMAINS,
+)
+FRAMES = st.sampled_from(
+    [
+        "{}",
+        "<{}>",
+        "550 5.1.1 <{}>: no",
+        "{},b@x.example",
+        "Jane <{}>",
+        " {} ",
+        "see http://h/{}?x",
+        '"{}"',
+        "({}),",
+        "{}\n{}",
+    ]
+)
+WRITTEN = st.builds(lambda frame, person: frame.replace("{}", person), FRAMES, PEOPLE)
+FREE = st.one_of(st.just(CANARY), WRITTEN)
+KEYS = [
+    *dict.fromkeys(key for one in recording()[:400] for key in one["entry"]),
+    "response",
+    "responseText",
+    "error",
+    "user",
+]
+FREE_KEYS = {
+    "from",
+    "to",
+    "returnPath",
+    "recipient",
+    "user",
+    "message-id",
+    "messageId",
+    "src",
+    "md5",
+    "originhost",
+    "note",
+}
+ENTRIES = st.dictionaries(
+    st.sampled_from([key for key in KEYS if key != "subject"]),
+    st.one_of(
+        WRITTEN, WRITTEN.map(lambda text: [text]), WRITTEN.map(lambda text: {text: text}), st.integers(), st.none()
+    ),
+    max_size=8,
+)
+
+
+@settings(max_examples=300)
+@given(ENTRIES, st.dictionaries(st.sampled_from(sorted(FREE_KEYS)), FREE, max_size=4), st.booleans())
+@example({}, {"to": "canaryqx@x.example"}, True)
+def test_no_person_passes_the_border_whatever_field_it_stands_in(
+    entry: dict[str, Any], more: dict[str, Any], has_time: bool
+) -> None:
+    """An address anywhere; anything where people stand. The journal's bytes hold it all."""
+    whole = {"action": "QUEUED", "id": "1a20bd7ba7a000cd07"} | entry | more
+    event = {"entry": whole, "host": "mta1", "context": "sender", "extra": "canaryqx"} | (
+        {"time": NOW} if has_time else {}
+    )
+    request = read([event, "canaryqx"], pseudonyms=P)
+    assert CANARY.encode() not in journalled(request).lower()
+    assert CANARY not in encode(rows(request)).decode().lower()
+
+
+@settings(max_examples=200)
+@given(ENTRIES)
+def test_what_is_hidden_is_not_hidden_again(entry: dict[str, Any]) -> None:
+    """A second passage through the border changes nothing."""
+    once = P._fields(entry)
+    assert P._fields(once) == once
+
+
+@given(st.text(max_size=60))
+@example('"a,b"@x.example, <c@y.example>,,"open, c@z.example')
+def test_a_list_has_as_many_addresses_as_before(written: str) -> None:
+    """The number of recipients counts."""
+    made = P._addresses(written)
+    assert len(address.split(written)) == len(made.split(","))
+    assert address.count(written) == sum(1 for part in address.split(written) if part.strip())
+
+
+@pytest.mark.parametrize(
+    "hostile", ['\\"' * 50_000, '"' * 100_000, "a@" * 50_000, "a" * 100_000 + "@", "%40" * 30_000, "<" * 100_000]
+)
+def test_hostile_text_takes_no_long_time(hostile: str) -> None:
+    """The suite's own limit of time would tell; each is read in a moment."""
+    for key in ("response", "to", "note"):
+        pseudonymised(changed(ACCEPTED, **{key: hostile}))
