@@ -13,6 +13,7 @@ from collector.commands import migrate
 from collector.config import SettingsFiles
 from collector.errors import ConfigError, StartError, StoreError, WriterFailedError
 from collector.events.model import RejectReason
+from collector.telemetry import Signals, signals_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     try:
         files = SettingsFiles(options.config, os.environ)
-        return run(options, files.load(), files)
+        return run(options, files.load(), files, signals_of(os.environ))
     except ConfigError as error:
         for fault in error.faults:
             print(f"{fault.key}: {fault.problem}", file=sys.stderr)
@@ -67,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return EXIT_FAILED
 
 
-def run(options: argparse.Namespace, settings: Settings, files: SettingsFiles) -> int:
+def run(options: argparse.Namespace, settings: Settings, files: SettingsFiles, signals: Signals | None) -> int:
     """Runs the command that the options name; `files` is where the settings came from."""
     match options.command:
         case "check-config":
@@ -79,7 +80,7 @@ def run(options: argparse.Namespace, settings: Settings, files: SettingsFiles) -
             return letters(options, settings)
         case _:
             logs.configure()
-            app.serve(settings, files)
+            app.serve(settings, files, signals)
             return 0
 
 

@@ -7,6 +7,7 @@ import contextlib
 import gc
 import logging
 import signal
+import socket
 import sqlite3
 import sys
 import time
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
     from collector.config.model import Collector
     from collector.events.batch import DeadLetter
     from collector.events.model import Request
+    from collector.telemetry import Signals
+    from collector.telemetry.exporting import Telemetry
 
 log = logging.getLogger(__name__)
 
@@ -76,13 +79,15 @@ class IngestDecoder:
 
 
 class App:
-    """The running collector."""
+    """The running collector. `signals`: the telemetry that goes out, None while it is off."""
 
-    def __init__(self, settings: Collector, files: SettingsFiles) -> None:
+    def __init__(self, settings: Collector, files: SettingsFiles, signals: Signals | None = None) -> None:
         self._settings = settings
         self._files = files
         self._metrics = Metrics()
         self._metrics.build_info.labels(version("duckwatch")).set(1)
+        self._telemetry = None if signals is None else telemetry(signals, self._metrics, settings)
+        tracing = None if self._telemetry is None else self._telemetry.tracing
         self._plugins = PluginMetrics(self._metrics)
         self._journal = self._open_journal()
         self._show_journal()
@@ -92,7 +97,7 @@ class App:
         self._assembler = Assembler(settings.public_ips)
         self._writer = Writer(
             self._journal,
-            self._store,
+            self._store if tracing is None else tracing.store(self._store),
             prepare=self._prepare,
             listeners=[MailMetrics(self._metrics, now=time.time), self._plugins],
             assemble=self._assembler,
@@ -111,6 +116,7 @@ class App:
             checks=self._checks,
             metrics=self._metrics,
             clock_ms=_now_ms,
+            tracing=tracing,
         )
 
     def _open_journal(self) -> Journal:
@@ -177,16 +183,31 @@ class App:
         self._journal.close()
         self._store.close()
         self._assembler.close()
+        if self._telemetry is not None:
+            self._telemetry.close()
 
 
 def _age(epoch_ms: int | None) -> float:
     return 0.0 if epoch_ms is None else max(0.0, time.time() - epoch_ms / 1000)
 
 
-def serve(settings: Settings, files: SettingsFiles) -> None:
+def telemetry(signals: Signals, metrics: Metrics, settings: Collector) -> Telemetry:
+    """Begins to send what the environment asks for. Raises `StartError`."""
+    from collector.telemetry.exporting import Telemetry  # noqa: PLC0415  # opentelemetry is not even imported while it is off
+
+    return Telemetry(
+        signals,
+        metrics.registry,
+        version=version("duckwatch"),
+        instance=f"{socket.gethostname()}:{settings.listen.port}",
+        count=lambda signal, result: metrics.telemetry_exports.labels(signal, result).inc(),
+    )
+
+
+def serve(settings: Settings, files: SettingsFiles, signals: Signals | None) -> None:
     """Runs the collector until it is told to stop. Raises `StartError` and `WriterFailedError`."""
     sys.setswitchinterval(SWITCH_SECONDS)
-    app = App(settings.collector, files)
+    app = App(settings.collector, files, signals)
     # What is there now stays: it need not be searched each time.
     gc.collect()
     gc.freeze()

@@ -74,7 +74,7 @@ class Assembler:
                 log.exception("assembling by column failed")
                 break
             events = LazyEvents(count, partial(self._events, rows))
-            return Batch(events, batch.letters, batch.reports, batch.copy_text, batch.tally), repeated
+            return Batch(events, batch.letters, batch.reports, batch.copy_text, batch.tally, batch.traces), repeated
         # Something about these rows, or this machine, kills it: slower, but sure.
         return assemble([decode(row) for row in rows], self._public_ips)
 
@@ -127,7 +127,7 @@ def assembled(rows: Sequence[Row], public_ips: Mapping[str, str]) -> _Made:
     for one in columns:
         sums.add(tally_columns(one))
     text = b"".join([*map(encode_columns, columns), encode(batch.events)])
-    return Batch((), batch.letters, batch.reports, text, sums), count, repeated
+    return Batch((), batch.letters, batch.reports, text, sums, batch.traces), count, repeated
 
 
 def has_duplicates(columns: Sequence[Columns], events: Sequence[MailEvent]) -> bool:

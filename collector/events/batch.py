@@ -46,6 +46,13 @@ class SeenReport:
     received_at: int
 
 
+class Traced(NamedTuple):
+    """A request of the batch that is traced: its span as a W3C traceparent, and when it came (epoch ms)."""
+
+    parent: str
+    received_at: int
+
+
 class LazyEvents(Sequence["MailEvent"]):
     """So many events, built only when somebody looks at one: a batch without trouble is stored unseen."""
 
@@ -72,6 +79,7 @@ class Batch:
     """Events (each identity once), letters and reports, each in the order of their requests.
 
     `copy_text` and `tally` are the events as the store takes them and what they add up to, where somebody has made them already.
+    `traces` are those of its requests that are traced.
     """
 
     events: Sequence[MailEvent] = ()
@@ -79,6 +87,7 @@ class Batch:
     reports: Sequence[SeenReport] = ()
     copy_text: bytes | None = None
     tally: Tally | None = None
+    traces: Sequence[Traced] = ()
 
     def __len__(self) -> int:
         return len(self.events) + len(self.letters) + len(self.reports)
@@ -86,22 +95,26 @@ class Batch:
     def halves(self) -> tuple[Batch, Batch]:
         """Returns two batches that hold it all, neither empty; for a batch of two rows or more."""
         if self.events and (self.letters or self.reports):
-            return Batch(self.events), Batch((), self.letters, self.reports)
+            return Batch(self.events, traces=self.traces), Batch((), self.letters, self.reports)
         if self.letters and self.reports:
             return Batch((), self.letters), Batch((), (), self.reports)
         e, m, r = len(self.events) // 2, len(self.letters) // 2, len(self.reports) // 2
         return (
-            Batch(self.events[:e], self.letters[:m], self.reports[:r]),
-            Batch(self.events[e:], self.letters[m:], self.reports[r:]),
+            Batch(self.events[:e], self.letters[:m], self.reports[:r], traces=self.traces),
+            Batch(self.events[e:], self.letters[m:], self.reports[r:], traces=self.traces),
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What a commit brought: its batch, and those of its events that were not in the table before (the same object: all)."""
+    """What a commit brought: its batch, and those of its events that were not in the table before (the same object: all).
+
+    `exemplar` names the trace of the write, where there is one, as the labels of an OpenMetrics exemplar.
+    """
 
     batch: Batch
     new_events: Sequence[MailEvent]
+    exemplar: dict[str, str] | None = None
 
     @property
     def tally(self) -> Tally:

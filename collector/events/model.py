@@ -249,7 +249,10 @@ class PluginReport(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 class Request(msgspec.Struct, frozen=True, array_like=True):
     """One accepted request: what the journal keeps (as msgpack) and the writer stores. `request_id` is unique hex, so that what
-    is derived from a request (dead letters) has the same identity each time it is replayed.
+    is derived from a request (dead letters) has the same identity each time it is replayed. `trace` is its span as a W3C
+    traceparent, None while nobody traces it.
+
+    It is an array in the journal: a new field goes to the end, with a default. An older version then reads past it.
     """
 
     request_id: str
@@ -258,6 +261,7 @@ class Request(msgspec.Struct, frozen=True, array_like=True):
     groups: list[Group]
     rejections: list[Rejection]
     report: PluginReport | None = None
+    trace: str | None = None
 
     @property
     def count(self) -> int:

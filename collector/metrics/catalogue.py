@@ -135,6 +135,12 @@ class Metrics:
         self.config_last_reload_successful = self._gauge(
             "config_last_reload_successful", "0 when credentials or certificate could not be renewed"
         )
+        self.last_scrape_timestamp = self._gauge(
+            "last_scrape_timestamp_seconds", "When a Prometheus last asked for this page; 0 when none did"
+        )
+        self.telemetry_exports = self._counter(
+            "telemetry_exports_total", "Exports of spans and metrics by OTLP", "signal", "result"
+        )
         self.build_info = self._gauge("build_info", "The collector's version", "version")
 
 

@@ -27,7 +27,7 @@ class MailMetrics:
         """Counts the new events, the duplicates and the letters of a commit."""
         sums = written.tally
         self._count(sums)
-        self._observe(sums)
+        self._observe(sums, written.exemplar)
         for source, count in written.duplicates.items():
             self._metrics.ingest_duplicates.labels(source).inc(count)
         for letter in written.batch.letters:
@@ -51,17 +51,19 @@ class MailMetrics:
         for (local_ip, provider, outcome), count in sums.addresses.items():
             m.sending_ip_events.labels(self._address(local_ip), provider or NONE, outcome).inc(count)
 
-    def _observe(self, sums: Tally) -> None:
+    def _observe(self, sums: Tally, exemplar: dict[str, str] | None) -> None:
         m, now = self._metrics, int(self._now() * 1000)
         for (cluster, source), stamps in sums.stamps.items():
-            m.event_commit_delay.labels(source).observe_many([max(0, now - stamp) / 1000 for stamp in stamps])
+            delays = [max(0, now - stamp) / 1000 for stamp in stamps]
+            m.event_commit_delay.labels(source).observe_many(delays, exemplar)
             labels = self._cluster(cluster), source
             self._newest[labels] = max(self._newest.get(labels, 0), *stamps, 0)
             m.last_event_timestamp.labels(*labels).set(self._newest[labels] / 1000)
         for (cluster, provider), sessions in sums.sessions.items():
-            m.smtp_session_seconds.labels(self._cluster(cluster), provider or NONE).observe_many(_seconds(sessions))
+            of_provider = m.smtp_session_seconds.labels(self._cluster(cluster), provider or NONE)
+            of_provider.observe_many(_seconds(sessions), exemplar)
         for place, waits in sums.deliveries.items():
-            m.mail_delivery_seconds.labels(*self._place(*place)).observe_many(_seconds(waits))
+            m.mail_delivery_seconds.labels(*self._place(*place)).observe_many(_seconds(waits), exemplar)
 
 
 def _seconds(milliseconds: list[int]) -> list[float]:

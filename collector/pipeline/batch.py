@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from collector.events.batch import Batch, DeadLetter, SeenReport
+from collector.events.batch import Batch, DeadLetter, SeenReport, Traced
 from collector.events.model import Rejection, RejectReason, identity
 from collector.events.sources import zonemta
 
@@ -29,6 +29,7 @@ def assemble(requests: Iterable[Request], public_ips: Mapping[str, str]) -> tupl
     repeated: Counter[Source] = Counter()
     reports: dict[tuple[str, str, str], SeenReport] = {}
     letters: list[DeadLetter] = []
+    traces: list[Traced] = []
     for request in requests:
         received_at, source = request.received_at, request.source
         for entry in request.entries:
@@ -45,7 +46,9 @@ def assemble(requests: Iterable[Request], public_ips: Mapping[str, str]) -> tupl
         if (report := request.report) is not None:
             # Only the newest of each process: a plugin that sends single events reports with each of them.
             reports[report.cluster, report.host, report.process] = SeenReport(report, received_at)
-    return Batch(list(rows.values()), letters, list(reports.values())), repeated
+        if request.trace is not None:
+            traces.append(Traced(request.trace, received_at))
+    return Batch(list(rows.values()), letters, list(reports.values()), traces=traces), repeated
 
 
 def rejection_of(entry: Entry) -> Rejection:

@@ -193,8 +193,8 @@ class Writer:
     def _timed_write(self, batch: Batch) -> Written:
         began = time.monotonic()
         written = self._store.write(batch)
-        self._metrics.store_write_seconds.observe(time.monotonic() - began)
-        self._metrics.store_batch_events.observe(len(batch.events))
+        self._metrics.store_write_seconds.observe(time.monotonic() - began, written.exemplar)
+        self._metrics.store_batch_events.observe(len(batch.events), written.exemplar)
         return written
 
     def _quarantine(self, batch: Batch, error: BadRowError) -> None:

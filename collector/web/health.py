@@ -18,19 +18,29 @@ if TYPE_CHECKING:
 
 OPENMETRICS: Final = "application/openmetrics-text"
 
+SCRAPE_HEADER: Final = "X-Prometheus-Scrape-Timeout-Seconds"
+"""What Prometheus and those that stand in for it (agents, VictoriaMetrics, OpenTelemetry's receiver) send, and nobody else."""
+
 
 class Health:
     """Handlers that need no credentials: they tell no content.
 
     `checks` says what troubles each part, in a word of a closed set, None where nothing does: ready while one of them is well.
+    `scraped` is called when a Prometheus asks for the metrics.
     """
 
     def __init__(
-        self, registry: CollectorRegistry, checks: Callable[[], Mapping[str, str | None]], executor: Executor
+        self,
+        registry: CollectorRegistry,
+        checks: Callable[[], Mapping[str, str | None]],
+        executor: Executor,
+        *,
+        scraped: Callable[[], object],
     ) -> None:
         self._registry = registry
         self._checks = checks
         self._executor = executor
+        self._scraped = scraped
 
     async def alive(self, request: web.BaseRequest) -> web.Response:
         """200 while the event loop turns."""
@@ -48,6 +58,8 @@ class Health:
 
     async def metrics(self, request: web.BaseRequest) -> web.Response:
         """The registry as OpenMetrics (with exemplars) or Prometheus text, as Accept says. Rendered off the loop."""
+        if SCRAPE_HEADER in request.headers:
+            self._scraped()
         encode, content_type = _encoder(request.headers.get(hdrs.ACCEPT, ""))
         body = await asyncio.get_running_loop().run_in_executor(self._executor, encode, self._registry)
         return web.Response(body=body, headers={"Content-Type": content_type})

@@ -29,6 +29,10 @@ LARGE_BODY_BYTES: Final = 128 << 10
 """A larger body is decoded in a thread, so that small requests need not wait for it."""
 
 
+def no_trace() -> None:
+    """What names the trace of a request while nobody traces."""
+
+
 class Decoder(Protocol):
     """Turns a body into events. Pure; may run in any thread; raises nothing but RequestError."""
 
@@ -37,7 +41,9 @@ class Decoder(Protocol):
 
 
 class Ingest:
-    """One route's handler. `submit` returns once the request is on disk, and raises OverloadedError when it cannot be."""
+    """One route's handler. `submit` returns once the request is on disk, and raises OverloadedError when it cannot be.
+    `exemplar` names the trace of the request that is being answered, where there is one.
+    """
 
     def __init__(
         self,
@@ -51,6 +57,7 @@ class Ingest:
         clock_ms: Callable[[], int],
         executor: Executor,
         metrics: Metrics,
+        exemplar: Callable[[], dict[str, str] | None] = no_trace,
     ) -> None:
         self._authenticator = authenticator
         self._bodies = bodies
@@ -61,6 +68,7 @@ class Ingest:
         self._clock_ms = clock_ms
         self._executor = executor
         self._metrics = metrics
+        self._exemplar = exemplar
         self._events: dict[Source, Counter] = {}
 
     async def handle(self, request: web.BaseRequest) -> Answer:
@@ -71,7 +79,7 @@ class Ingest:
             return await self._take(request, lease)
         finally:
             lease.release()
-            self._metrics.ingest_seconds.observe(perf_counter() - started)
+            self._metrics.ingest_seconds.observe(perf_counter() - started, self._exemplar())
 
     async def _take(self, request: web.BaseRequest, lease: Lease) -> Answer:
         sender = self._authenticator.identify(request)

@@ -18,7 +18,7 @@ from collector.web.answers import answer, broken_off, refused, unexpected
 from collector.web.auth import Authenticator
 from collector.web.body import BodyReader
 from collector.web.health import Health
-from collector.web.ingest import Decoder, Ingest
+from collector.web.ingest import Decoder, Ingest, no_trace
 from collector.web.limits import Inflight
 from collector.web.protocol import Listener
 from collector.web.tls import Certificate
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collector.config import Collector
     from collector.events.model import Request
     from collector.metrics import Metrics
+    from collector.telemetry.tracing import Tracing
     from collector.web.answers import Answer
 
     Handler = Callable[[web.BaseRequest], Awaitable[Answer]]
@@ -163,9 +164,10 @@ def build_server(
     checks: Callable[[], Mapping[str, str | None]],
     metrics: Metrics,
     clock_ms: Callable[[], int],
+    tracing: Tracing | None = None,
 ) -> HttpServer:
-    """Joins the rooms of `web`. `submit` and `decode` are described at `Ingest`, `checks` at `Health`. Raises OSError for a bad
-    certificate.
+    """Joins the rooms of `web`. `submit` and `decode` are described at `Ingest`, `checks` at `Health`; `tracing` is None while it is
+    off. Raises OSError for a bad certificate.
     """
     limits = settings.limits
     authenticator = Authenticator(settings.auth, limits.events_per_second, time.monotonic, time.time)
@@ -179,14 +181,15 @@ def build_server(
         # Whoever sends the headers of a signature makes the collector hold a body: not more than half of all that it holds.
         unproven=Inflight(max(limits.body_bytes, limits.inflight_bytes // 2)),
         decode=decode,
-        submit=submit,
+        submit=submit if tracing is None else tracing.submit(submit),
         clock_ms=clock_ms,
         executor=executor,
         metrics=metrics,
+        exemplar=no_trace if tracing is None else tracing.exemplar,
     )
-    health = Health(metrics.registry, checks, executor)
+    health = Health(metrics.registry, checks, executor, scraped=metrics.last_scrape_timestamp.set_to_current_time)
     routes: dict[str, dict[str, Handler]] = {
-        INGEST_PATH: {"POST": ingest.handle},
+        INGEST_PATH: {"POST": ingest.handle if tracing is None else tracing.handler(INGEST_PATH, ingest.handle)},
         "/healthz": {"GET": health.alive, "HEAD": health.alive},
         "/readyz": {"GET": health.ready, "HEAD": health.ready},
         "/metrics": {"GET": health.metrics, "HEAD": health.metrics},

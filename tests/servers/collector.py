@@ -57,8 +57,8 @@ class Collector:
         assert self._process is None, "it runs already"
         program = Path(sys.executable).parent / "duckwatch-collector"
         # The settings of whoever runs the tests must not reach it.
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("DUCKWATCH_")}
-        environment |= self.environment
+        theirs = {name: value for name, value in os.environ.items() if not name.startswith(("DUCKWATCH_", "OTEL_"))}
+        environment = theirs | self.environment
         self._process = Process("collector", [program, "--config", self.config, "serve"], self._log, env=environment)
         if wait:
             self.wait_ready()

@@ -33,3 +33,14 @@ def test_many_at_once_are_the_same_as_one_by_one(values: list[float]) -> None:
     assert found.pop(total) == pytest.approx(expected.pop(total), rel=1e-12)
     created = ("h_created", None)
     assert {k: v for k, v in found.items() if k != created} == {k: v for k, v in expected.items() if k != created}
+
+
+def test_each_bucket_shows_the_trace_with_a_value_of_its_own() -> None:
+    """An exemplar outside of its bucket would be refused by Prometheus; without one nothing is shown."""
+    registry = prometheus_client.CollectorRegistry()
+    histogram = Histogram("h", "", buckets=BUCKETS, registry=registry)
+    histogram.observe_many([3])
+    histogram.observe_many([0.7, 0.2, 99, 0.6], {"trace_id": "a"})
+    [family] = registry.collect()
+    shown = {s.labels["le"]: s.exemplar.value for s in family.samples if s.exemplar is not None}
+    assert shown == {"0.5": 0.2, "1.0": 0.7, "+Inf": 99}

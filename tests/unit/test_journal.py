@@ -9,15 +9,17 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 
 from collector.errors import OverloadedError
+from collector.events.batch import Row
 from collector.events.model import Group, RejectReason, Request, Source
 from collector.journal import Journal
 from collector.journal.journal import MEMORY_BYTES
-from collector.journal.rows import JournalRows, decode
+from collector.journal.rows import JournalRows, decode, encode
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -176,6 +178,27 @@ async def test_a_client_that_goes_away_does_not_disturb_the_others(tmp_path: Pat
     await stays
     assert taken_ids(journal, until=2) == ["r0", "r1"]
     journal.close()
+
+
+class First(msgspec.Struct, frozen=True, array_like=True):
+    """A request as the first version of the program keeps and reads it."""
+
+    request_id: str
+    received_at: int
+    source: Source
+    groups: list[Any]
+    rejections: list[Any]
+    report: Any = None
+
+
+def test_old_and_new_versions_read_each_others_rows() -> None:
+    """An upgrade, and a way back, find the journal as they left it: what the other does not know is passed over."""
+    old = First("r1", 1001, Source.PLUGIN, [["c", None, None, ["pad"], [[0, 1, None, "x"]]]], [])
+    assert decode(Row(1, 1001, msgspec.msgpack.encode(old))) == request(1, 1)
+    new = msgspec.structs.replace(request(1, 1), trace="00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+    assert decode(Row(1, 1001, encode(new))) == new
+    read = msgspec.msgpack.decode(encode(new), type=First)
+    assert (read.request_id, read.groups[0][-1], read.report) == ("r1", [[0, 1, None, "x"]], None)
 
 
 KILLED = """

@@ -84,3 +84,14 @@ async def test_head_answers_without_a_body(serve: Serve, path: str) -> None:
         assert reply.status == 200
         # A body would be taken for the next answer.
         assert (await line.ask(head("GET /healthz"))).json == {"status": "ok"}
+
+
+async def test_a_scrape_of_a_prometheus_is_remembered(serve: Serve) -> None:
+    """By the header that it sends; whoever else looks at the page is not taken for one."""
+    async with serve() as served:
+        await ask(served.port, head("GET /metrics"))
+        before = served.count("duckwatch_last_scrape_timestamp_seconds")
+        page = await ask(served.port, head("GET /metrics", "X-Prometheus-Scrape-Timeout-Seconds: 10"))
+        after = served.count("duckwatch_last_scrape_timestamp_seconds")
+    assert (before, page.status) == (0, 200)
+    assert after > 1e9

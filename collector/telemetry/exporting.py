@@ -1,0 +1,207 @@
+"""What sends: SDK and exporters as the environment sets them up, watched, so that a receiver that is down costs two log lines."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from typing import TYPE_CHECKING, Final
+
+from opentelemetry.sdk.metrics.export import MetricExportResult
+from opentelemetry.sdk.resources import OTELResourceDetector, Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+
+from collector.errors import StartError
+from collector.telemetry.registry import metrics_data
+from collector.telemetry.tracing import Tracing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from opentelemetry.sdk.metrics.export import MetricExporter
+    from opentelemetry.sdk.trace import ReadableSpan
+    from opentelemetry.trace import Tracer
+    from prometheus_client import CollectorRegistry
+
+    from collector.telemetry.environment import Signals
+
+log = logging.getLogger(__name__)
+
+NAME: Final = "duckwatch"
+SERVICE: Final = "duckwatch-collector"
+TOLD_SECONDS: Final = 600.0
+"""A receiver that comes and goes is told of so often at most."""
+
+CLOSE_SECONDS: Final = 3.0
+"""At the end the last spans and metrics have so long: a receiver that hangs holds nobody up."""
+
+QUIET_LOGGERS: Final = ("opentelemetry", "urllib3", "requests", "grpc")
+"""They would log each failed attempt, every few seconds, for as long as the receiver is down."""
+
+
+class Watch:
+    """Counts the exports of a signal, and logs when they begin to fail and when they succeed again."""
+
+    def __init__(self, signal: str, count: Callable[[str, str], object]) -> None:
+        self._signal, self._count = signal, count
+        self._told_at = float("-inf")
+        self._is_told = False
+
+    def note(self, *, succeeded: bool) -> None:
+        """Takes one export's result."""
+        self._count(self._signal, "succeeded" if succeeded else "failed")
+        fields = {"fields": {"signal": self._signal}}
+        if succeeded and self._is_told:
+            self._is_told = False
+            log.warning("telemetry is exported again", extra=fields)
+        elif not succeeded and not self._is_told and time.monotonic() - self._told_at > TOLD_SECONDS:
+            self._is_told, self._told_at = True, time.monotonic()
+            log.warning("telemetry cannot be exported: what does not fit its queue is dropped", extra=fields)
+
+
+class WatchedExporter(SpanExporter):
+    """An exporter of spans, and what becomes of its exports."""
+
+    def __init__(self, inner: SpanExporter, watch: Watch) -> None:
+        self._inner, self._watch = inner, watch
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        """Sends; never raises."""
+        try:
+            result = self._inner.export(spans)
+        except Exception:  # noqa: BLE001  # whatever a transport may do: it is counted and told of
+            result = SpanExportResult.FAILURE
+        self._watch.note(succeeded=result is SpanExportResult.SUCCESS)
+        return result
+
+    def shutdown(self) -> None:
+        """Breaks off what is under way."""
+        self._inner.shutdown()
+
+
+class MetricPush:
+    """A thread that sends the registry now and then, and once more at the end."""
+
+    def __init__(
+        self,
+        exporter: MetricExporter,
+        watch: Watch,
+        registry: CollectorRegistry,
+        resource: Resource,
+        seconds: float,
+    ) -> None:
+        self._exporter, self._watch, self._registry, self._resource = exporter, watch, registry, resource
+        self._seconds, self._began = seconds, time.time_ns()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="otlp-metrics", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Sends once more and ends."""
+        self._stop.set()
+        self._thread.join()
+        self._exporter.shutdown()
+
+    def _run(self) -> None:
+        while not self._stop.wait(self._seconds):
+            self._export()
+        self._export()
+
+    def _export(self) -> None:
+        scope = InstrumentationScope(NAME)
+        try:
+            data = metrics_data(
+                self._registry, resource=self._resource, scope=scope, began=self._began, now=time.time_ns()
+            )
+            result = self._exporter.export(data)
+        except Exception:  # noqa: BLE001  # as for spans
+            result = MetricExportResult.FAILURE
+        self._watch.note(succeeded=result is MetricExportResult.SUCCESS)
+
+
+class Telemetry:
+    """What runs while telemetry is on. `count` is told (signal, result) of each export. Raises `StartError`."""
+
+    def __init__(
+        self,
+        signals: Signals,
+        registry: CollectorRegistry,
+        *,
+        version: str,
+        instance: str,
+        count: Callable[[str, str], object],
+    ) -> None:
+        # gRPC's own C code writes to standard error past every logger.
+        os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+        told = Resource({"service.name": SERVICE, "service.version": version, "service.instance.id": instance})
+        try:
+            resource = told.merge(OTELResourceDetector().detect())
+            self.tracer, self._provider = _tracer(signals, resource, count)
+            self._push = _push(signals, resource, registry, count)
+        except (ValueError, OSError, RuntimeError) as error:
+            raise StartError(
+                f"telemetry cannot be set up ({type(error).__name__}): look at the variables OTEL_*, or unset them"
+            ) from None
+        for name in QUIET_LOGGERS:
+            logging.getLogger(name).setLevel(logging.CRITICAL)
+
+    @property
+    def tracing(self) -> Tracing | None:
+        """What makes spans, None when only metrics go out."""
+        return None if self.tracer is None else Tracing(self.tracer)
+
+    def close(self) -> None:
+        """Sends what is left, for a moment; what hangs then ends with the program."""
+        last = [part for part in (self._provider and self._provider.shutdown, self._push and self._push.close) if part]
+        threads = [threading.Thread(target=part, daemon=True) for part in last]
+        for thread in threads:
+            thread.start()
+        deadline = time.monotonic() + CLOSE_SECONDS
+        for thread in threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+
+
+def _tracer(
+    signals: Signals, resource: Resource, count: Callable[[str, str], object]
+) -> tuple[Tracer | None, TracerProvider | None]:
+    if signals.traces is None:
+        return None, None
+    # Sampler and limits come from the environment. Its own hook at exit would wait for a receiver that hangs.
+    provider = TracerProvider(resource=resource, shutdown_on_exit=False)
+    exporter = WatchedExporter(span_exporter(signals.traces), Watch("traces", count))
+    provider.add_span_processor(BatchSpanProcessor(exporter))
+    return provider.get_tracer(NAME), provider
+
+
+def _push(
+    signals: Signals, resource: Resource, registry: CollectorRegistry, count: Callable[[str, str], object]
+) -> MetricPush | None:
+    if signals.metrics is None:
+        return None
+    exporter = metric_exporter(signals.metrics)
+    return MetricPush(exporter, Watch("metrics", count), registry, resource, signals.metric_seconds)
+
+
+def span_exporter(protocol: str) -> SpanExporter:
+    """Returns the exporter of spans for `grpc` or `http/protobuf`, set up by the environment."""
+    if protocol == "grpc":
+        from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as Grpc  # noqa: PLC0415
+
+        return Grpc()
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415  # one of both
+
+    return OTLPSpanExporter()
+
+
+def metric_exporter(protocol: str) -> MetricExporter:
+    """Returns the exporter of metrics for `grpc` or `http/protobuf`, set up by the environment."""
+    if protocol == "grpc":
+        from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter as Grpc  # noqa: PLC0415
+
+        return Grpc()
+    from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter  # noqa: PLC0415  # one of both
+
+    return OTLPMetricExporter()

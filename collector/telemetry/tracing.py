@@ -1,0 +1,242 @@
+"""Spans: one trace from a request over the journal to the commit of its events (docs/telemetry.md).
+
+A span holds numbers and words of closed sets; nothing of it comes from a sender but the ids of its W3C traceparent.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
+
+import msgspec
+from opentelemetry import trace
+from opentelemetry.context import Context
+from opentelemetry.trace import Link, NonRecordingSpan, SpanKind, Status, StatusCode
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+from collector.errors import BadRowError, StoreError, StoreUnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from aiohttp import web
+    from opentelemetry.trace import Span, SpanContext, Tracer
+
+    from collector.events.batch import Batch, Traced, Written
+    from collector.events.model import Request
+
+TRACEPARENT: Final = "traceparent"
+
+UNKNOWN_SENDER: Final = 401
+"""Who has no credentials gets no span: he could fill the queue of spans with them."""
+
+
+class _Answer(Protocol):
+    @property
+    def status(self) -> int: ...
+
+
+_A = TypeVar("_A", bound=_Answer)
+
+_propagator: Final = TraceContextTextMapPropagator()
+
+
+class _Serving:
+    """A request that is being answered: what its span is made of, and the span once there is one."""
+
+    __slots__ = ("began", "parent", "route", "size", "span")
+
+    def __init__(self, route: str, request: web.BaseRequest) -> None:
+        self.route, self.parent = route, request.headers.get(TRACEPARENT)
+        self.size = request.content_length
+        self.began = time.time_ns()
+        self.span: Span | None = None
+
+
+_serving: ContextVar[_Serving | None] = ContextVar("duckwatch_serving", default=None)
+
+
+class Tracing:
+    """Makes the spans of requests. What it wraps does what it did before, also when a span cannot be made or sent."""
+
+    def __init__(self, tracer: Tracer) -> None:
+        self._tracer = tracer
+
+    def handler(
+        self, route: str, handle: Callable[[web.BaseRequest], Awaitable[_A]]
+    ) -> Callable[[web.BaseRequest], Awaitable[_A]]:
+        """Returns the handler with a span around it, part of the sender's trace where it names one."""
+
+        async def traced(request: web.BaseRequest) -> _A:
+            serving = _Serving(route, request)
+            token = _serving.set(serving)
+            try:
+                answer = await handle(request)
+            except BaseException as error:
+                self._end(serving, getattr(error, "status", None), type(error).__name__)
+                raise
+            finally:
+                _serving.reset(token)
+            self._end(serving, answer.status, None)
+            return answer
+
+        return traced
+
+    def submit(self, append: Callable[[Request], Awaitable[None]]) -> Callable[[Request], Awaitable[None]]:
+        """Returns the way into the journal with a span around it; the journal keeps whose trace the request belongs to."""
+
+        async def traced(request: Request) -> None:
+            serving = _serving.get()
+            span = None if serving is None else self._span(serving)
+            if span is None or not span.is_recording():
+                await append(request)
+                return
+            span.set_attributes(
+                {
+                    "duckwatch.source": request.source.value,
+                    "duckwatch.events": request.count,
+                    "duckwatch.rejected": len(request.rejections),
+                }
+            )
+            child = self._tracer.start_span("journal append", trace.set_span_in_context(span))
+            try:
+                await append(msgspec.structs.replace(request, trace=traceparent(span.get_span_context())))
+            except BaseException as error:
+                _fail(child, type(error).__name__)
+                raise
+            finally:
+                child.end()
+
+        return traced
+
+    def store(self, store: Store) -> TracedStore:
+        """Returns the store with spans around its writes."""
+        return TracedStore(store, self._tracer)
+
+    def exemplar(self) -> dict[str, str] | None:
+        """Returns what names the trace of the request that is being answered, None when it has none."""
+        serving = _serving.get()
+        return None if serving is None or serving.span is None else exemplar(serving.span)
+
+    def _span(self, serving: _Serving) -> Span:
+        if serving.span is None:
+            parent = _context(serving.parent)
+            serving.span = self._tracer.start_span(
+                f"POST {serving.route}", parent, SpanKind.SERVER, start_time=serving.began
+            )
+        return serving.span
+
+    def _end(self, serving: _Serving, status: int | None, failure: str | None) -> None:
+        if serving.span is None and status == UNKNOWN_SENDER:
+            return
+        span = self._span(serving)
+        span.set_attributes({"http.request.method": "POST", "http.route": serving.route})
+        if serving.size is not None:
+            span.set_attribute("http.request.body.size", serving.size)
+        if status is not None:
+            span.set_attribute("http.response.status_code", status)
+        if status is None or status >= 500:
+            _fail(span, failure or str(status))
+        span.end()
+
+
+class Store(Protocol):
+    """Where batches go (`pipeline.writer.Store`)."""
+
+    def write(self, batch: Batch) -> Written:
+        """Commits the batch."""
+
+    def abandon(self) -> None:
+        """Breaks off a write under way."""
+
+
+class TracedStore:
+    """The store with a span around each write, and one in each traced request's own trace that ends with the commit.
+
+    The write is part of the first such request's trace and linked to the others; the spans of the requests are linked to it. What the
+    sampler leaves out of the requests it leaves out of the writes.
+    """
+
+    def __init__(self, store: Store, tracer: Tracer) -> None:
+        self._store, self._tracer = store, tracer
+
+    def write(self, batch: Batch) -> Written:
+        """Commits the batch; what it returns and raises is the store's."""
+        if not batch.traces:
+            return self._store.write(batch)
+        parents = [_context(one.parent) for one in batch.traces]
+        span = self._tracer.start_span(
+            "write batch",
+            parents[0],
+            SpanKind.CLIENT,
+            {
+                "db.system.name": "postgresql",
+                "duckwatch.events": len(batch.events),
+                "duckwatch.dead_letters": len(batch.letters),
+                "duckwatch.traced_requests": len(parents),
+            },
+            links=[Link(_named(parent)) for parent in parents[1:]],
+        )
+        try:
+            written = self._store.write(batch)
+        except BaseException as error:
+            _fail(span, _kind(error))
+            span.end()
+            raise
+        span.set_attribute("duckwatch.new_events", len(written.new_events))
+        ended = time.time_ns()
+        span.end(ended)
+        self._tell_requests(batch.traces, parents, span.get_span_context(), ended)
+        return dataclasses.replace(written, exemplar=exemplar(span))
+
+    def abandon(self) -> None:
+        """Breaks off a write under way."""
+        self._store.abandon()
+
+    def _tell_requests(
+        self, traces: Sequence[Traced], parents: Sequence[Context], write: SpanContext, ended: int
+    ) -> None:
+        links = [Link(write)]
+        for one, parent in zip(traces, parents, strict=True):
+            # It begins in this millisecond, which is all that the journal keeps: after a restart too.
+            began = min(one.received_at * 1_000_000, ended)
+            self._tracer.start_span("store", parent, SpanKind.CONSUMER, links=links, start_time=began).end(ended)
+
+
+def traceparent(context: SpanContext) -> str:
+    """Returns a span's name as W3C Trace Context, 3.2, writes it: what the journal keeps."""
+    carrier: dict[str, str] = {}
+    _propagator.inject(carrier, trace.set_span_in_context(NonRecordingSpan(context), Context()))
+    return carrier[TRACEPARENT]
+
+
+def exemplar(span: Span) -> dict[str, str] | None:
+    """Returns the labels of an exemplar (OpenMetrics, "Exemplars"), None for a span that nobody keeps."""
+    context = span.get_span_context()
+    if not context.trace_flags.sampled:
+        return None
+    return {"trace_id": trace.format_trace_id(context.trace_id), "span_id": trace.format_span_id(context.span_id)}
+
+
+def _context(parent: str | None) -> Context:
+    """The context that a traceparent names; an empty one where it is missing or not valid. Its tracestate is the sender's text
+    and goes nowhere.
+    """
+    return _propagator.extract({} if parent is None else {TRACEPARENT: parent}, Context())
+
+
+def _named(context: Context) -> SpanContext:
+    return trace.get_current_span(context).get_span_context()
+
+
+def _kind(error: BaseException) -> str:
+    if isinstance(error, StoreUnavailableError):
+        return error.kind
+    return "bad_row" if isinstance(error, BadRowError) else "other" if isinstance(error, StoreError) else "internal"
+
+
+def _fail(span: Span, kind: str) -> None:
+    span.set_attribute("error.type", kind)
+    span.set_status(Status(StatusCode.ERROR))

@@ -1,0 +1,144 @@
+"""An OTLP receiver on loopback, for HTTP/protobuf and for gRPC, that keeps what it is sent; and one that takes connections and hangs.
+
+It reads with OpenTelemetry's own messages (opentelemetry-proto), and its gRPC server is grpcio's: what it takes, a real receiver takes.
+"""
+
+from __future__ import annotations
+
+import gzip
+import socket
+import threading
+from concurrent import futures
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any
+
+import grpc
+from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2, metrics_service_pb2_grpc
+from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric
+    from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
+
+class Received:
+    """What has come so far."""
+
+    def __init__(self) -> None:
+        self.port = 0
+        self.is_broken = False
+        """True: every export is refused."""
+        self.traces: list[trace_service_pb2.ExportTraceServiceRequest] = []
+        self.pushes: list[metrics_service_pb2.ExportMetricsServiceRequest] = []
+
+    @property
+    def spans(self) -> list[Span]:
+        """Every span."""
+        return [
+            span
+            for export in list(self.traces)
+            for resource in export.resource_spans
+            for scope in resource.scope_spans
+            for span in scope.spans
+        ]
+
+    def named(self, name: str) -> list[Span]:
+        """The spans of this name."""
+        return [span for span in self.spans if span.name == name]
+
+    @property
+    def metrics(self) -> dict[str, Metric]:
+        """The newest of each metric, by name."""
+        return {
+            metric.name: metric
+            for export in list(self.pushes)
+            for resource in export.resource_metrics
+            for scope in resource.scope_metrics
+            for metric in scope.metrics
+        }
+
+    @property
+    def content(self) -> bytes:
+        """All that came, as bytes: to look for what must not be in it."""
+        traces = [export.SerializeToString() for export in self.traces]
+        return b"".join([*traces, *(export.SerializeToString() for export in self.pushes)])
+
+
+@contextmanager
+def http_receiver() -> Iterator[Received]:
+    """Serves POST /v1/traces and /v1/metrics (OTLP specification, "OTLP/HTTP")."""
+    received = Received()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            if self.headers.get("Content-Encoding") == "gzip":
+                body = gzip.decompress(body)
+            if received.is_broken:
+                self._answer(500)
+            elif self.path == "/v1/traces":
+                received.traces.append(trace_service_pb2.ExportTraceServiceRequest.FromString(body))
+                self._answer(200)
+            elif self.path == "/v1/metrics":
+                received.pushes.append(metrics_service_pb2.ExportMetricsServiceRequest.FromString(body))
+                self._answer(200)
+            else:
+                self._answer(404)
+
+        def _answer(self, status: int) -> None:
+            self.send_response(status)
+            self.send_header("Content-Type", "application/x-protobuf")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *args: Any) -> None:
+            """Says nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    received.port = server.server_address[1]
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield received
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@contextmanager
+def grpc_receiver() -> Iterator[Received]:
+    """Serves TraceService and MetricsService (OTLP specification, "OTLP/gRPC")."""
+    received = Received()
+
+    class Traces(trace_service_pb2_grpc.TraceServiceServicer):
+        def Export(self, request: Any, context: Any) -> Any:  # noqa: N802  # the service's name for it
+            received.traces.append(request)
+            return trace_service_pb2.ExportTraceServiceResponse()
+
+    class Pushes(metrics_service_pb2_grpc.MetricsServiceServicer):
+        def Export(self, request: Any, context: Any) -> Any:  # noqa: N802  # the service's name for it
+            received.pushes.append(request)
+            return metrics_service_pb2.ExportMetricsServiceResponse()
+
+    server = grpc.server(futures.ThreadPoolExecutor(2))
+    trace_service_pb2_grpc.add_TraceServiceServicer_to_server(Traces(), server)  # type: ignore[no-untyped-call]  # generated code
+    metrics_service_pb2_grpc.add_MetricsServiceServicer_to_server(Pushes(), server)  # type: ignore[no-untyped-call]  # generated code
+    received.port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    try:
+        yield received
+    finally:
+        server.stop(None).wait()
+
+
+@contextmanager
+def hung_receiver() -> Iterator[Received]:
+    """Takes connections and never says a word."""
+    received = Received()
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as server:
+        received.port = server.getsockname()[1]
+        yield received

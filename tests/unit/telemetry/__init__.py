@@ -1,0 +1,1 @@
+"""Telemetry: what the environment asks for, and the registry as OTLP."""
