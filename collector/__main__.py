@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from collector import app, logs
-from collector.commands import migrate
+from collector.commands import doctor, migrate
 from collector.config import SettingsFiles
-from collector.errors import ConfigError, StartError, StoreError, WriterFailedError
+from collector.errors import ConfigError, Fault, StartError, StoreError, WriterFailedError
 from collector.events.model import RejectReason
 from collector.telemetry import Signals, signals_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from collector.config import Settings
 
@@ -32,12 +32,19 @@ def parser() -> argparse.ArgumentParser:
     )
     commands = top.add_subparsers(dest="command", metavar="COMMAND")
     commands.add_parser("serve", help="run the collector (the default)")
-    commands.add_parser("migrate", help="bring the database's schema up to date")
+    migration = commands.add_parser("migrate", help="bring the database's schema up to date")
+    look = migration.add_mutually_exclusive_group()
+    look.add_argument("--dry-run", action="store_true", help="print the SQL that would be run, and run nothing")
+    look.add_argument(
+        "--status", action="store_true", help="what is applied and what is not; exit 1 if something is not"
+    )
     commands.add_parser("check-config", help="read the configuration, name every fault, and exit 2 if there is one")
+    examination = commands.add_parser("doctor", help="ask every server, and say what to do about each fault")
+    examination.add_argument("--json", action="store_true", help="for a program to read")
     letters = commands.add_parser("dead-letters", help="events that could not be stored")
     verbs = letters.add_subparsers(dest="verb", metavar="VERB", required=True)
     show = verbs.add_parser("list", help="a line for each, without content")
-    show.add_argument("--limit", type=int, default=100)
+    show.add_argument("--limit", type=at_least_one, default=100, help="so many, oldest first (100)")
     show.add_argument("--reason", type=RejectReason, choices=list(RejectReason))
     verbs.add_parser("show", help="one, whole").add_argument("id")
     for verb, what in (("retry", "store them after all"), ("drop", "delete them")):
@@ -48,12 +55,20 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
+def at_least_one(text: str) -> int:
+    """Reads a number of the command line. Raises ValueError."""
+    number = int(text)
+    if number < 1:
+        raise ValueError(text)
+    return number
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command; returns its exit code: 1 it failed, 2 the configuration or the command line is wrong."""
     options = parser().parse_args(arguments)
     try:
         files = SettingsFiles(options.config, os.environ)
-        return run(options, files.load(), files, signals_of(os.environ))
+        return run(options, files, *read(files, os.environ))
     except ConfigError as error:
         for fault in error.faults:
             print(f"{fault.key}: {fault.problem}", file=sys.stderr)
@@ -68,14 +83,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return EXIT_FAILED
 
 
-def run(options: argparse.Namespace, settings: Settings, files: SettingsFiles, signals: Signals | None) -> int:
+def read(files: SettingsFiles, environ: Mapping[str, str]) -> tuple[Settings, Signals | None]:
+    """Returns the settings, and the telemetry that is asked for. Raises `ConfigError` with the faults of both."""
+    faults: list[Fault] = []
+    settings, signals = None, None
+    try:
+        settings = files.load()
+    except ConfigError as error:
+        faults += error.faults
+    try:
+        signals = signals_of(environ)
+    except ConfigError as error:
+        faults += error.faults
+    if settings is None or faults:
+        raise ConfigError(faults)
+    return settings, signals
+
+
+def run(options: argparse.Namespace, files: SettingsFiles, settings: Settings, signals: Signals | None) -> int:
     """Runs the command that the options name; `files` is where the settings came from."""
     match options.command:
         case "check-config":
             print("the configuration is good")
             return 0
         case "migrate":
-            return migrate.run(settings)
+            return migrate.run(settings, dry_run=options.dry_run, status=options.status)
+        case "doctor":
+            return doctor.run(settings, signals, as_json=options.json)
         case "dead-letters":
             return letters(options, settings)
         case _:

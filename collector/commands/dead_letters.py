@@ -14,15 +14,15 @@ from collector.events.model import MailEvent, RejectReason
 from collector.pipeline.batch import assemble
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from collector.events.batch import DeadLetter
     from collector.events.model import Request
     from collector.store import PostgresStore
     from collector.store.letters import LetterBox
 
-MOST: Final = 10_000
-"""Letters that one call takes, oldest first."""
+PAGE: Final = 100
+"""Letters that are held at a time: each may be 64 KiB."""
 
 _row = msgspec.json.Decoder(MailEvent)
 
@@ -58,8 +58,7 @@ class LetterDesk:
 
     def drop(self, ids: Sequence[str] | None, reason: RejectReason | None) -> int:
         """Deletes letters: those named, or all of a reason."""
-        wanted = ids or [letter.letter_id for letter in self._box.letters(limit=MOST, reason=reason)]
-        dropped = self._box.drop(wanted)
+        dropped = self._box.drop(ids or [], reason)
         print(f"dropped {dropped}")
         return 0 if dropped else 1
 
@@ -67,7 +66,7 @@ class LetterDesk:
         """Stores letters after all: those named, or all of a reason. What still fails stays, and exit code 1 says so."""
         stored = failed = 0
         try:
-            for letter in self._box.letters(limit=MOST, reason=reason, ids=ids or None):
+            for letter in self._all(ids, reason):
                 problem = self._retry(letter)
                 if problem is None:
                     self._box.drop([letter.letter_id])
@@ -79,6 +78,13 @@ class LetterDesk:
             self._store.close()
         print(f"stored {stored}, left {failed}")
         return 1 if failed or not stored else 0
+
+    def _all(self, ids: Sequence[str] | None, reason: RejectReason | None) -> Iterator[DeadLetter]:
+        """Yields the letters named, or all of a reason, oldest first; each may be dropped before the next."""
+        last = None
+        while page := self._box.letters(limit=PAGE, reason=reason, ids=ids or None, after=last):
+            yield from page
+            last = page[-1]
 
     def _retry(self, letter: DeadLetter) -> str | None:
         """Returns what stands against it, None when it is stored. The same row twice is one row: a retry cut short does no harm."""

@@ -1,22 +1,50 @@
-"""`migrate`: applies the schema ahead of a start (a start does it too)."""
+"""`migrate`: applies the schema ahead of a start (a start does it too), or says what there is to apply."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from collector.store.connection import session
-from collector.store.migrations import migrate
+from collector.store.migrations import applied, migrate, pending
 
 if TYPE_CHECKING:
+    import psycopg
+
     from collector.config import Settings
 
+UP_TO_DATE = "nothing to apply: the schema is up to date"
 
-def run(settings: Settings) -> int:
-    """Prints what was applied. Raises `StoreError`."""
+
+def run(settings: Settings, *, dry_run: bool = False, status: bool = False) -> int:
+    """Applies, and prints what was applied. `dry_run` prints the SQL instead, `status` what is applied and what is not (exit code 1
+    when something is not); both change nothing. Raises `StoreError`.
+    """
     with session(settings.collector.database.direct_dsn.get_secret_value()) as connection:
-        applied = migrate(connection)
-    for migration in applied:
+        if status:
+            return _status(connection)
+        if dry_run:
+            return _dry_run(connection)
+        done = migrate(connection)
+    for migration in done:
         print(f"applied {migration.name}")
-    if not applied:
-        print("nothing to apply: the schema is up to date")
+    if not done:
+        print(UP_TO_DATE)
+    return 0
+
+
+def _status(connection: psycopg.Connection) -> int:
+    for name, at in applied(connection):
+        print(f"applied {at.isoformat(timespec='seconds')}  {name}")
+    missing = pending(connection)
+    for migration in missing:
+        print(f"pending {'':<25}  {migration.name}")
+    return 1 if missing else 0
+
+
+def _dry_run(connection: psycopg.Connection) -> int:
+    missing = pending(connection)
+    for migration in missing:
+        print(f"-- {migration.name}\n{migration.sql}")
+    if not missing:
+        print(f"-- {UP_TO_DATE}")
     return 0

@@ -20,10 +20,21 @@ class LetterBox:
         self._dsn = dsn
 
     def letters(
-        self, *, limit: int, reason: RejectReason | None = None, ids: Sequence[str] | None = None
+        self,
+        *,
+        limit: int,
+        reason: RejectReason | None = None,
+        ids: Sequence[str] | None = None,
+        after: DeadLetter | None = None,
     ) -> list[DeadLetter]:
-        """Returns letters, oldest first, at most `limit`; of one reason, or those with these ids."""
-        wanted = {"limit": limit, "reason": reason, "ids": None if ids is None else list(ids)}
+        """Returns letters, oldest first, at most `limit`; of one reason, or those with these ids; those that come `after` one."""
+        wanted = {
+            "limit": limit,
+            "reason": reason,
+            "ids": None if ids is None else list(ids),
+            "after": None if after is None else after.letter_id,
+            "after_ms": None if after is None else after.received_at,
+        }
         with session(self._dsn) as connection:
             rows = connection.execute(query("letters"), wanted).fetchall()
         return [
@@ -31,7 +42,7 @@ class LetterBox:
             for letter_id, received_at, cluster, source, why, error, raw in rows
         ]
 
-    def drop(self, ids: Sequence[str]) -> int:
-        """Deletes letters and returns how many there were."""
+    def drop(self, ids: Sequence[str], reason: RejectReason | None = None) -> int:
+        """Deletes letters, those with these ids and all of a reason, and returns how many there were."""
         with session(self._dsn) as connection:
-            return connection.execute(query("letters_drop"), (list(ids),)).rowcount
+            return connection.execute(query("letters_drop"), {"ids": list(ids), "reason": reason}).rowcount

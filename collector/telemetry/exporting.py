@@ -8,7 +8,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Final
 
-from opentelemetry.sdk.metrics.export import MetricExportResult
+from opentelemetry.sdk.metrics.export import MetricExportResult, MetricsData
 from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
@@ -205,3 +205,13 @@ def metric_exporter(protocol: str) -> MetricExporter:
     from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter  # noqa: PLC0415  # one of both
 
     return OTLPMetricExporter()
+
+
+def is_taken(signal: str, protocol: str) -> bool:
+    """True when the receiver takes an empty export of `traces` or `metrics`. Waits as long as an export may take."""
+    try:
+        if signal == "traces":
+            return span_exporter(protocol).export([]) is SpanExportResult.SUCCESS
+        return metric_exporter(protocol).export(MetricsData([])) is MetricExportResult.SUCCESS
+    except Exception:  # noqa: BLE001  # whatever set-up and transport may do
+        return False

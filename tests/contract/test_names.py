@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
+from collector.commands.doctor import CHECKS
 from collector.events.model import COLUMNS, MailEvent, RejectReason
 from collector.metrics import CATALOGUE
 from collector.store.connection import CONNECT_KINDS, KINDS
@@ -49,6 +50,13 @@ def test_the_metrics_page_lists_every_kind_and_reason() -> None:
     told = set(re.findall(r"`(\w+)`", page("docs/metrics.md")))
     assert {*KINDS.values(), *(kind for kind, _ in CONNECT_KINDS)} <= told
     assert set(RejectReason) <= told
+
+
+def test_the_operations_page_has_every_check_of_the_doctor() -> None:
+    """In the order in which they are shown."""
+    assert re.findall(
+        r"^\| `([\w ]+)` \| [a-z`]", page("docs/operations.md").partition("| check |")[2], re.MULTILINE
+    ) == list(CHECKS)
 
 
 def test_what_is_served_is_the_catalogue(collector: Collector) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import time
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ import pytest
 import yaml
 
 from collector.__main__ import main
+from collector.commands import dead_letters
 from collector.events.batch import Batch, DeadLetter
 from collector.events.model import Action, Direction, MailEvent, RejectReason, Source
 from collector.pipeline.writer import letter_of_row
@@ -127,6 +129,26 @@ def test_a_row_that_the_database_refused_is_stored_once_its_cause_is_gone(
     assert run("dead-letters", "retry", "--reason", "bad_row") == (0, "stored 1, left 0\n")
     assert rows(any_dsn, "SELECT event_id, recipient FROM mail_events") == [("q2:queued", "b@y.example")]
     assert rows(any_dsn, "SELECT count(*) FROM dead_letters") == [(0,)]
+
+
+def test_more_letters_than_a_page_are_each_tried_once(
+    run: Run, aside: Callable[..., None], any_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that are stored go, those that are not stay, and neither makes another be left out or tried again."""
+    monkeypatch.setattr(dead_letters, "PAGE", 3)
+    letters = []
+    for n in range(20):
+        stamp = {} if n % 4 else {"time": NOW}
+        one = letter(f"r:{n}", RejectReason.NO_TIME, {**stamp, "entry": ENTRY | {"id": f"q{n}"}})
+        letters.append(dataclasses.replace(one, received_at=NOW + n // 7))
+    aside(*letters)
+    code, said = run("dead-letters", "retry", "--reason", "no_time")
+    assert (code, said.splitlines()[-1]) == (1, "stored 5, left 15")
+    assert len(set(said.splitlines())) == 16
+    assert rows(any_dsn, "SELECT count(*) FROM mail_events") == [(5,)]
+    assert run("dead-letters", "drop", "--reason", "no_time") == (0, "dropped 15\n")
+    with pytest.raises(SystemExit):
+        run("dead-letters", "list", "--limit", "0")
 
 
 def test_letters_are_dropped_by_name_or_by_reason(run: Run, aside: Callable[..., None], any_dsn: str) -> None:

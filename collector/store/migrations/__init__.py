@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, LiteralString, NamedTuple
 from collector.store.connection import scalar
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     import psycopg
 
 LOCK_KEY = 0x6475636B  # "duck"
@@ -41,8 +43,15 @@ def pending(connection: psycopg.Connection) -> list[Migration]:
     """Returns what this database lacks. Versions that only a newer program knows are left alone. Raises `psycopg.Error`."""
     if scalar(connection, "SELECT to_regclass('schema_migrations')") is None:
         return shipped()
-    applied = {row[0] for row in connection.execute("SELECT version FROM schema_migrations")}
-    return [migration for migration in shipped() if migration.version not in applied]
+    known = {row[0] for row in connection.execute("SELECT version FROM schema_migrations")}
+    return [migration for migration in shipped() if migration.version not in known]
+
+
+def applied(connection: psycopg.Connection) -> list[tuple[str, datetime]]:
+    """Returns the name of each migration that this database has, and when it was applied. Raises `psycopg.Error`."""
+    if scalar(connection, "SELECT to_regclass('schema_migrations')") is None:
+        return []
+    return connection.execute("SELECT name, applied_at FROM schema_migrations ORDER BY version").fetchall()
 
 
 def migrate(connection: psycopg.Connection) -> list[Migration]:

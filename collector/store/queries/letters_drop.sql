@@ -1,1 +1,1 @@
-DELETE FROM dead_letters WHERE letter_id = ANY (%s)
+DELETE FROM dead_letters WHERE letter_id = ANY (%(ids)s) OR reason = %(reason)s
