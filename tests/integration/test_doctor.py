@@ -18,7 +18,7 @@ import yaml
 from psycopg import conninfo
 
 from collector.__main__ import main
-from collector.commands.doctor import CHECKS, database
+from collector.commands.doctor import CHECKS
 from collector.commands.doctor.machine import file_system
 from collector.store.migrations import shipped
 from tests.servers.collector import Collector
@@ -113,6 +113,7 @@ def only(findings: Findings, name: str) -> tuple[str, str]:
     return one["status"], one["what"]
 
 
+@pytest.mark.servers
 def test_where_all_is_well_it_says_so(
     ask: Ask, tmp_path: Path, server_logs: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -217,6 +218,7 @@ def test_a_session_dsn_to_another_database_is_a_fault(ask: Ask, postgres_dsn: st
     assert "another database" in only(found, "session")[1]
 
 
+@pytest.mark.servers
 def test_a_transaction_pooler_gives_itself_away(ask: Ask, postgres_dsn: str, server_logs: Path) -> None:
     """PgBouncer in transaction mode, also with a single connection, is a fault where session_dsn is needed; past it, and in session mode, not."""
     port = int(str(conninfo.conninfo_to_dict(postgres_dsn)["port"]))
