@@ -4,8 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 ROUNDS ?= 20
+INPUTS ?= 1000000
 
-.PHONY: help setup demo test unit servers crash check fix generate bench lock clean
+.PHONY: help setup demo test unit servers crash hostile check fix generate bench lock clean
 
 help:
 	@sed -n 's/^## //p' Makefile
@@ -41,6 +42,10 @@ servers:
 ## crash      the long kill and fault campaigns (ROUNDS=20); seeds are printed
 crash: setup
 	@DUCKWATCH_CRASH_ROUNDS=$(ROUNDS) $(BIN)/python -m pytest tests/acceptance/test_kills.py tests/integration/test_crash.py tests/integration/test_connections.py tests/integration/test_failover.py -s --timeout 7200
+
+## hostile    generated hostile input through HTTP against a running collector (INPUTS=1000000); the seed is printed
+hostile: setup
+	@DUCKWATCH_HOSTILE_INPUTS=$(INPUTS) $(BIN)/python -m pytest tests/integration/test_hostile.py -s --timeout 14400
 
 ## check      formatters, linters, types, import contracts, generated files up to date
 check: setup

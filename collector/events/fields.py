@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 INT32_MAX = 2**31 - 1
+REAL_MIN, REAL_MAX = 1.2e-38, 3.4028234e38
+"""What PostgreSQL's `real` takes (beside 0): it refuses a row for a number beyond, also for one too small."""
 
 SURELY_SHORT = COLUMN_BYTES // 4
 """Characters that fit a column however they are encoded (UTF-8: at most four bytes each)."""
@@ -32,7 +33,7 @@ def cut(text: str) -> str:
 
 
 def number_of(value: object) -> float | None:
-    """A finite number, or the number that a text writes; None for anything else."""
+    """The number, or the number that a text writes, if a `real` holds it; None for anything else."""
     if type(value) is str:
         if len(value) > _NUMBER_CHARACTERS or not _NUMBER.fullmatch(value):
             return None
@@ -41,7 +42,7 @@ def number_of(value: object) -> float | None:
         number = float(value)
     else:
         return None
-    return number if math.isfinite(number) else None
+    return number if number == 0 or REAL_MIN <= abs(number) <= REAL_MAX else None
 
 
 class Fields:

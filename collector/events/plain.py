@@ -11,6 +11,8 @@ MAX_DEPTH = 32
 """Levels of nesting in one event. A log entry has two; what is deeper is an attack on every recursive reader behind this one."""
 
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
+YEAR_2200_MS = 7_258_118_400_000
+"""A later time is none: PostgreSQL would take it up to the year 294276, and refuse the row beyond."""
 
 SUBJECT_KEYS = frozenset("".join(letters) for letters in product(*((low, low.upper()) for low in "subject")))
 """`subject` in every case."""

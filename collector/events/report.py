@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from collector.events.model import PluginReport
-from collector.events.plain import INT64_MAX, plain_text
+from collector.events.plain import INT64_MAX, YEAR_2200_MS, plain_text
 
 PROCESS_CHARACTERS = 64
 VERSION_CHARACTERS = 32
@@ -17,7 +17,7 @@ def plugin_report(plugin: object, *, cluster: str, host: str | None) -> PluginRe
     """The report, or None when the body's `plugin` is no object. Never raises."""
     if type(plugin) is not dict:
         return None
-    oldest = _whole(plugin.get("oldest_unsent"))
+    oldest = _whole(plugin.get("oldest_unsent"), YEAR_2200_MS)
     return PluginReport(
         cluster=cluster,
         host=host or UNKNOWN,
@@ -38,8 +38,8 @@ def _name(value: object, characters: int) -> str:
     return "".join(character for character in plain_text(text) if character.isprintable()) or UNKNOWN
 
 
-def _whole(value: object) -> int | None:
-    """A count or a time: a finite number, rounded down, kept within 0 and 64 bits; else None."""
+def _whole(value: object, largest: int = INT64_MAX) -> int | None:
+    """A count or a time: a finite number, rounded down, kept within 0 and `largest`; else None."""
     if type(value) is int or (type(value) is float and math.isfinite(value)):
-        return min(max(math.floor(value), 0), INT64_MAX)
+        return min(max(math.floor(value), 0), largest)
     return None

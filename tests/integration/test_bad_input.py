@@ -245,6 +245,8 @@ ODD_FIELDS: dict[str, tuple[dict[str, Any], str, Any]] = {
         "(size_bytes, smtp_ms)::text",
         f"({2**63 - 1},{2**31 - 1})",
     ),
+    "scores that no `real` holds": ({"score": 1e308}, "spam_score", None),
+    "a score too small for a `real`": ({"score": "1e-320"}, "spam_score", None),
     "a negative size": ({"size": -1}, "size_bytes", None),
     "wrong types": (
         {"size": "big", "timer": [], "tlsVersion": {}, "zone": 5, "seq": None},
@@ -280,6 +282,17 @@ def test_an_odd_value_is_stored_as_far_as_a_column_can(
     answer = under_attack.post(json.dumps([event(id=queue_id, **entry)]).encode())
     assert (answer.status, answer.json) == (202, {"accepted": 1, "rejected": []})
     assert under_attack.row(queue_id, column) == (value,)
+
+
+def test_a_report_that_is_off_holds_nothing_up(under_attack: Border) -> None:
+    """A plugin's clock or count that no column takes: its report is stored as far as it can be, and the events beside it are."""
+    queue_id = f"reported{next(_numbers)}"
+    plugin = {"process": queue_id, "spool_bytes": 1e300, "oldest_unsent": 2**63 - 1, "dropped": -1}
+    answer = under_attack.post(json.dumps({"host": "odd", "plugin": plugin, "events": [event(id=queue_id)]}).encode())
+    assert answer.status == 202
+    under_attack.row(queue_id, "1")
+    assert under_attack.query("SELECT dropped FROM plugin_reports WHERE process = %s", queue_id) == [(0,)]
+    assert under_attack.collector.total("duckwatch_store_errors_total") == 0
 
 
 def hundred_megabytes() -> Iterator[bytes]:

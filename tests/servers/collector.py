@@ -113,6 +113,11 @@ class Collector:
                 found.setdefault(sample.name, {})[tuple(sorted(sample.labels.items()))] = sample.value
         return found
 
+    def page_bytes(self) -> int:
+        """The size of /metrics."""
+        with urllib.request.urlopen(f"{self.url}/metrics", timeout=10) as answer:
+            return len(answer.read())
+
     def total(self, name: str) -> float:
         """The sum of a metric's samples; 0 without any."""
         return sum(self.metrics().get(name, {}).values())

@@ -6,6 +6,7 @@ the wheel creates).
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -20,7 +21,7 @@ import psycopg
 from psycopg import sql
 
 from tests.servers.missing import MissingServerError
-from tests.servers.process import Process, children, free_port
+from tests.servers.process import Process, children, free_port, is_running, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -112,13 +113,14 @@ class PostgresCluster:
     def kill(self) -> None:
         """SIGKILL to the postmaster and to every process of its own, at once: what the kernel's OOM killer or a crash does."""
         assert self._process is not None
+        self._process.send(signal.SIGSTOP)  # or it might start one more
         backends = children(self._process.pid)
         self._process.kill()
         for pid in backends:
-            try:
+            with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                continue
+        # While one is left, its memory is "still in use", and the server does not start.
+        wait_until(lambda: not any(map(is_running, backends)), "every process is gone")
         self._process = None
 
     def create_database(self) -> str:

@@ -7,12 +7,12 @@ import shutil
 import socket
 import subprocess
 import time
+from pathlib import Path
 from signal import SIGKILL, SIGTERM, Signals
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from pathlib import Path
 
 _handed_out: set[int] = set()
 
@@ -61,6 +61,17 @@ def children(pid: int) -> dict[int, str]:
         if int(parent) == pid:
             found[int(child)] = args
     return found
+
+
+def is_running(pid: int) -> bool:
+    """False once a process has ended, also while nobody has asked for its exit code."""
+    try:
+        return (
+            Path("/proc", str(pid), "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[0]
+            != "Z"
+        )
+    except OSError:
+        return False
 
 
 class Process:

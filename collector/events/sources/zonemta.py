@@ -11,7 +11,7 @@ from collector.events import address
 from collector.events.fields import INT32_MAX, Fields, cut
 from collector.events.model import Action, BounceKind, Direction, Entry, MailEvent, Provider, Reason, Source
 from collector.events.pattern import PATTERN_CHARACTERS, response_pattern
-from collector.events.plain import plain_fields
+from collector.events.plain import YEAR_2200_MS, plain_fields
 from collector.events.provider import provider_of
 from collector.events.reason import bounce_kind, reason_of
 from collector.events.reply import codes
@@ -73,7 +73,6 @@ EVENT_ID_BYTES = 200
 HASH_DIGITS = 32
 MINUTE_MS = 60_000
 LONGEST_IN_QUEUE_MS = 60 * 86_400_000
-YEAR_2200_MS = 7_258_118_400_000
 
 QUEUED_AT_DIGITS = 11
 """A queue id starts with the epoch ms of its making, in hex."""

@@ -17,7 +17,7 @@ from collector.events import address
 from collector.events.columns import Columns
 from collector.events.fields import INT32_MAX, SURELY_SHORT, number_of
 from collector.events.model import Action, Direction
-from collector.events.plain import INT64_MAX
+from collector.events.plain import INT64_MAX, YEAR_2200_MS
 from collector.events.provider import provider_of
 from collector.events.sources import zonemta
 from collector.events.stack import Stack, first_values
@@ -41,7 +41,7 @@ _Table: TypeAlias = "Mapping[str, Sequence[Any]]"
 _TEXTS: dict[str, str] = zonemta.TEXT_COLUMNS | {"message-id": "message_id", "messageId": "message_id"}
 _INTEGERS: dict[str, tuple[str, int]] = {
     "defcount": ("attempt", INT32_MAX),
-    "nextattempt": ("next_attempt", zonemta.YEAR_2200_MS),
+    "nextattempt": ("next_attempt", YEAR_2200_MS),
     "size": ("size_bytes", INT64_MAX),
     "body": ("size_bytes", INT64_MAX),
     "timer": ("smtp_ms", INT32_MAX),

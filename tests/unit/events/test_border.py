@@ -11,6 +11,7 @@ import pytest
 
 from collector.errors import TooLargeError, UnreadableError
 from collector.events.model import PluginReport, RejectReason
+from collector.events.plain import YEAR_2200_MS
 from tests.unit.events.entries import ACCEPTED, NOW, changed, read
 
 DAY = 86_400_000
@@ -107,6 +108,10 @@ REPORTS: dict[str, tuple[Any, PluginReport]] = {
     "numbers clamped": (
         {"spool_bytes": -5, "oldest_unsent": 1.9, "dropped": 10**30},
         PluginReport("default", "none", "none", "none", 0, 1, 2**63 - 1),
+    ),
+    "a time that the database would refuse": (
+        {"oldest_unsent": 2**63 - 1},
+        PluginReport("default", "none", "none", "none", 0, YEAR_2200_MS, 0),
     ),
 }
 

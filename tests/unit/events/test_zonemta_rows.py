@@ -123,6 +123,8 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any], set[str],
     "a score as text": (QUEUED, {"score": " -1.5e1 "}, {"spam_score": -15.0}, set(), {"score"}),
     "a score that is no number": (QUEUED, {"score": "nan"}, {"spam_score": None}, {"score"}, set()),
     "a score with underscores": (QUEUED, {"score": "1_0"}, {"spam_score": None}, {"score"}, set()),
+    "a score beyond what the column holds": (QUEUED, {"score": 1e39}, {"spam_score": None}, {"score"}, set()),
+    "a score below what the column holds": (QUEUED, {"score": "1e-320"}, {"spam_score": None}, {"score"}, set()),
     "a score beyond floats": (QUEUED, {"score": "1e999"}, {"spam_score": None}, {"score"}, set()),
     "an empty score": (QUEUED, {"score": ""}, {"spam_score": None}, set(), {"score"}),
     # TLS
