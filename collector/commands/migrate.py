@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from collector.store import reader
 from collector.store.connection import session
 from collector.store.migrations import applied, migrate, pending
 
@@ -25,10 +26,13 @@ def run(settings: Settings, *, dry_run: bool = False, status: bool = False) -> i
         if dry_run:
             return _dry_run(connection)
         done = migrate(connection)
+        faults = reader.complete(connection)
     for migration in done:
         print(f"applied {migration.name}")
     if not done:
         print(UP_TO_DATE)
+    for fault in faults:
+        print(f"dashboards: {fault.advice}")
     return 0
 
 

@@ -138,6 +138,7 @@ class Database(Section):
 
     dsn: Dsn = SecretStr("postgresql://duckwatch@localhost/duckwatch")
     session_dsn: Dsn | None = None
+    reader_timeout: Annotated[Duration, _at_least(timedelta(seconds=1))] = timedelta(seconds=60)
 
     @property
     def direct_dsn(self) -> SecretStr:

@@ -6,6 +6,7 @@ and the next ones take the merging way (a temporary table and INSERT … ON CONF
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, NamedTuple
 
 import psycopg
@@ -14,6 +15,7 @@ from psycopg import errors as pg
 from collector.errors import StoreUnavailableError
 from collector.events.batch import SeenReport, Written
 from collector.events.model import PluginReport, identity
+from collector.store import reader
 from collector.store.connection import HANG_SECONDS, connect, cut, deadline, scalar, session, translate
 from collector.store.copy import COLUMN_LIST, COPY_EVENTS, encode, timestamp
 from collector.store.migrations import migrate
@@ -21,6 +23,8 @@ from collector.store.sql import query
 
 if TYPE_CHECKING:
     from collector.events.batch import Batch
+
+log = logging.getLogger(__name__)
 
 MERGE_AFTER_CONFLICT = 20
 """Batches that take the merging way after a conflict: duplicates come in runs (a retry, a replayed journal)."""
@@ -46,9 +50,13 @@ class PostgresStore:
         self._doubt: _Doubt | None = None
 
     def prepare(self) -> None:
-        """Applies the migrations. Raises `StoreUnavailableError`."""
+        """Applies the migrations and completes the dashboards' role. Raises `StoreUnavailableError`."""
         with session(self._session_dsn) as connection:
             migrate(connection)
+            for fault in reader.complete(connection):
+                log.warning(
+                    "the dashboards' role is not as it should be: see migrate", extra={"fields": {"kind": fault}}
+                )
 
     def reports(self) -> list[SeenReport]:
         """Returns the last report of each plugin process of the last day. Raises `StoreUnavailableError`."""

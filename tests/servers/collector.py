@@ -10,14 +10,24 @@ import sys
 import urllib.error
 import urllib.request
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.servers.process import Process, free_port
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 Labels = tuple[tuple[str, str], ...]
+
+
+class Answer(NamedTuple):
+    """What the collector answered."""
+
+    status: int
+    body: bytes
 
 
 class Collector:
@@ -78,26 +88,25 @@ class Collector:
 
     def trouble(self) -> dict[str, str]:
         """What /readyz says is wrong, by part."""
-        try:
-            with urllib.request.urlopen(f"{self.url}/readyz", timeout=5) as answer:
-                said = json.loads(answer.read())
-        except urllib.error.HTTPError as refusal:
-            said = json.loads(refusal.read())
+        said = json.loads(self.ask("/readyz").body)
         troubles: dict[str, str] = said["trouble"]
         assert said["ready"] is (len(troubles) < 2)
         return troubles
 
     def send(self, events: list[dict[str, Any]]) -> int:
         """Sends events to be ingested; gives the status."""
-        headers = {"Authorization": f"Bearer {self.token}"}
         body = json.dumps({"events": events}).encode()
+        return self.ask("/api/events/ingest", body, {"Authorization": f"Bearer {self.token}"}).status
+
+    def ask(self, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None) -> Answer:
+        """One request: its status and its answer, whatever they are."""
+        request = urllib.request.Request(f"{self.url}{path}", data=body, headers=dict(headers or {}))
         try:
-            with urllib.request.urlopen(
-                urllib.request.Request(f"{self.url}/api/events/ingest", body, headers), timeout=30
-            ) as answer:
-                return int(answer.status)
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                return Answer(answer.status, answer.read())
         except urllib.error.HTTPError as refusal:
-            return refusal.code
+            with refusal:
+                return Answer(refusal.code, refusal.read())
 
     @property
     def log(self) -> Path:
@@ -105,8 +114,7 @@ class Collector:
 
     def metrics(self) -> dict[str, dict[Labels, float]]:
         """/metrics, read by Prometheus's own parser: sample name -> sorted labels -> value."""
-        with urllib.request.urlopen(f"{self.url}/metrics", timeout=10) as answer:
-            page = answer.read().decode()
+        page = self.ask("/metrics").body.decode()
         found: dict[str, dict[Labels, float]] = {}
         for family in text_string_to_metric_families(page):
             for sample in family.samples:
@@ -115,8 +123,7 @@ class Collector:
 
     def page_bytes(self) -> int:
         """The size of /metrics."""
-        with urllib.request.urlopen(f"{self.url}/metrics", timeout=10) as answer:
-            return len(answer.read())
+        return len(self.ask("/metrics").body)
 
     def total(self, name: str) -> float:
         """The sum of a metric's samples; 0 without any."""

@@ -6,6 +6,7 @@ A server that is missing skips the test and says so; in CI (the variable `CI` is
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import TYPE_CHECKING, TypeVar
 
@@ -58,6 +59,17 @@ class GivenServer(PostgresCluster):
             found = connection.execute("SELECT 1 FROM pg_available_extensions WHERE name = %s", [extension])
             return found.fetchone() is not None
 
+    @contextlib.contextmanager
+    def left_clean(self) -> Iterator[None]:
+        """Drops the dashboards' role at the end, unless it was there before or is still in use."""
+        with psycopg.connect(self.dsn(), autocommit=True) as connection:
+            was_there = connection.execute("SELECT 1 FROM pg_roles WHERE rolname = 'duckwatch_reader'").fetchone()
+        yield
+        if was_there is None:
+            in_use = contextlib.suppress(psycopg.errors.DependentObjectsStillExist)
+            with in_use, psycopg.connect(self.dsn(), autocommit=True) as connection:
+                connection.execute("DROP ROLE IF EXISTS duckwatch_reader")
+
     def dsn(self, database: str = "") -> str:
         return conninfo.make_conninfo(self._dsn, **({"dbname": database} if database else {}))
 
@@ -89,7 +101,9 @@ def postgres(server_logs: Path) -> Iterator[PostgresCluster]:
     """Plain PostgreSQL (embedded), started once. Not for tests that stop or kill it: those make their own."""
     given = os.environ.get("DUCKWATCH_TEST_DSN")
     if given:
-        yield GivenServer(server_logs, given)
+        server = GivenServer(server_logs, given)
+        with server.left_clean():
+            yield server
     else:
         yield from _running(need(lambda: EmbeddedPostgres(server_logs)))
 
@@ -102,7 +116,8 @@ def timescale(server_logs: Path) -> Iterator[PostgresCluster]:
         server = GivenServer(server_logs, given, extension="timescaledb")
         if not server.has("timescaledb"):
             pytest.skip("the server of DUCKWATCH_TEST_DSN has no TimescaleDB")
-        yield server
+        with server.left_clean():
+            yield server
     else:
         yield from _running(need(lambda: Timescale(server_logs)))
 

@@ -1,0 +1,7 @@
+-- The sessions of the dashboards' role that are to end: a transaction that lasts too long, in one query or many, or a lock by
+-- number, which could be one of ours.
+SELECT pg_terminate_backend(a.pid)
+FROM pg_stat_activity a
+WHERE a.usename = 'duckwatch_reader' AND a.datname = current_database() AND a.pid <> pg_backend_pid()
+  AND (a.xact_start < clock_timestamp() - %s::interval
+       OR EXISTS (SELECT FROM pg_locks l WHERE l.pid = a.pid AND l.locktype = 'advisory'))
