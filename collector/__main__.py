@@ -52,6 +52,14 @@ def parser() -> argparse.ArgumentParser:
         which = one.add_mutually_exclusive_group(required=True)
         which.add_argument("id", nargs="*", default=[])
         which.add_argument("--reason", type=RejectReason, choices=list(RejectReason), help="all of this reason")
+    subject = commands.add_parser("subject", help="what is kept of one person")
+    requests = subject.add_subparsers(dest="verb", metavar="VERB", required=True)
+    for verb, what in (
+        ("export", "print every row that names the address"),
+        ("forget", "take the address out of every table"),
+        ("pseudonym", "print what stands for it with privacy.pseudonymise"),
+    ):
+        requests.add_parser(verb, help=what).add_argument("address", metavar="ADDRESS")
     return top
 
 
@@ -112,6 +120,8 @@ def run(options: argparse.Namespace, files: SettingsFiles, settings: Settings, s
             return doctor.run(settings, signals, as_json=options.json)
         case "dead-letters":
             return letters(options, settings)
+        case "subject":
+            return subject(options, settings)
         case _:
             logs.configure()
             app.serve(settings, files, signals)
@@ -130,6 +140,18 @@ def letters(options: argparse.Namespace, settings: Settings) -> int:
             return desk.retry(options.id, options.reason)
         case _:
             return desk.drop(options.id, options.reason)
+
+
+def subject(options: argparse.Namespace, settings: Settings) -> int:
+    """Runs a verb of `subject`."""
+    desk = app.subject_desk(settings)
+    match options.verb:
+        case "export":
+            return desk.export(options.address)
+        case "forget":
+            return desk.forget(options.address)
+        case _:
+            return desk.pseudonym(options.address)
 
 
 if __name__ == "__main__":

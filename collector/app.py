@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from collector.assembly import Assembler
 from collector.commands.dead_letters import LetterDesk
+from collector.commands.subject import SubjectDesk
 from collector.config import SubjectPolicy
 from collector.errors import StartError, WriterFailedError
 from collector.events.decode import Border, decode
@@ -30,6 +31,7 @@ from collector.metrics.plugins import PluginMetrics
 from collector.pipeline import Writer, WriterState
 from collector.store import PostgresStore
 from collector.store.letters import LetterBox
+from collector.store.people import People
 from collector.web import build_server
 from collector.web.renewal import LOOK_SECONDS, Renewal
 
@@ -229,6 +231,14 @@ def letter_desk(settings: Settings) -> LetterDesk:
     collector = settings.collector
     dsn = collector.database.dsn.get_secret_value()
     return LetterDesk(LetterBox(dsn), PostgresStore(dsn, dsn), partial(_decode_again, collector), collector.public_ips)
+
+
+def subject_desk(settings: Settings) -> SubjectDesk:
+    """Builds what the `subject` commands work with."""
+    collector = settings.collector
+    secret = collector.privacy.secret
+    pseudonyms = None if secret is None else Pseudonyms(secret.get_secret_value().encode())
+    return SubjectDesk(People(collector.database.dsn.get_secret_value()), pseudonyms)
 
 
 def _decode_again(settings: Collector, body: bytes, letter: DeadLetter) -> Request:

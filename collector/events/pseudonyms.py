@@ -241,7 +241,7 @@ class Pseudonyms:
                     bare = shown[1]
                 local = (bare.rpartition("@")[0] or bare).lower().strip('"')
                 for name in (local, local.partition("+")[0]):
-                    if _is_telling(name):
+                    if is_telling(name):
                         found.setdefault(name, self.of(bare))
         return sorted(found.items(), key=lambda item: -len(item[0]))[:MAX_NAMES]
 
@@ -262,7 +262,7 @@ def _without_names(text: str, mailboxes: Sequence[tuple[str, str]]) -> str:
     return text
 
 
-def _is_telling(name: str) -> bool:
+def is_telling(name: str) -> bool:
     """False for what a reply says anyway: two letters, a reply's code, its usual words, and what is a pseudonym already."""
     return (
         len(name) > 2

@@ -1,0 +1,246 @@
+"""Where people stand in the database, and how one of them is found and forgotten (docs/privacy.md).
+
+`PERSONAL` is the one list: a table that is in neither list fails a test.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import psycopg
+from psycopg import sql
+
+from collector.events import address
+from collector.events.pseudonyms import is_telling
+from collector.store.connection import scalar, session
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from collector.events.pseudonyms import Pseudonyms
+
+FORGOTTEN: Final = "forgotten"
+
+_AT_ONCE: Final = 1000
+"""Rows that are fetched at a time."""
+
+_DAY: Final = timedelta(days=1)
+
+
+class PersonalTable(NamedTuple):
+    """A table whose rows name people. `time` is what it is walked by, a day at a time; None: in one go."""
+
+    name: str
+    time: str | None
+    addresses: tuple[str, ...] = ()
+    """Columns that hold one address, or a user's name: a row with the person in one of them is *about* that person."""
+    texts: tuple[str, ...] = ()
+    """Columns of text in which an address may be quoted."""
+    documents: tuple[str, ...] = ()
+    """Columns of jsonb in which one may be quoted."""
+    emptied: tuple[str, ...] = ()
+    """Columns that are emptied in rows about the person."""
+    patterns: tuple[str, ...] = ()
+    """Columns in which, in rows about the person, the mailbox's name may stand alone."""
+    is_deleted: bool = False
+    """Whether a row in which the person stands goes as a whole."""
+
+
+PERSONAL: Final = (
+    PersonalTable(
+        "mail_events",
+        "time",
+        addresses=("sender", "return_path", "recipient", "auth_user"),
+        texts=("sender", "return_path", "message_id", "response", "drop_reason"),
+        documents=("raw",),
+        emptied=("message_id", "response", "fbl_id", "subject_hmac", "raw"),
+        patterns=("response_pattern", "drop_reason"),
+    ),
+    PersonalTable("dead_letters", None, texts=("raw",), is_deleted=True),
+)
+
+IMPERSONAL: Final = frozenset({
+    "schema_migrations", "plugin_reports", "mail_stats_15s", "mail_stats_5m", "mail_stats_1h", "domain_stats_5m", "domain_stats_1h",
+    "touched_buckets", "stale_buckets", "retention_horizons",
+})  # fmt: skip
+"""Tables in which nobody stands: counts, domains, names of hosts."""
+
+
+@dataclass(frozen=True)
+class Person:
+    """How one person is written: `whole` as a column's value (lower case), and in texts by regular expressions with what replaces them."""
+
+    whole: tuple[str, ...]
+    quoted: tuple[tuple[str, str], ...]
+    needles: tuple[str, ...]
+    name: str | None
+    domain: str | None
+
+    @classmethod
+    def of(cls, written: str, pseudonyms: Pseudonyms | None) -> Person:
+        """An address, or the name of a user without one (then only whole columns count). Raises ValueError for neither."""
+        text = address.bare(written.strip()).lower()
+        local, at, domain = text.rpartition("@")
+        if (
+            not text
+            or not text.isprintable()
+            or (at and not (local and re.fullmatch(r"[\w.-]+|\[[0-9a-z:.]+\]", domain)))
+        ):
+            raise ValueError("must be an address like jane@example.com, or the name of a user")
+        pseudonym = None if pseudonyms is None else pseudonyms.of(text)
+        if not at:
+            return cls((text, *filter(None, [pseudonym])), (), (), None, None)
+        spelt = address.domain(text) or domain
+        domains = dict.fromkeys((domain, spelt))
+        whole = [f"{local}@{one}" for one in domains]
+        quoted = [_pattern(f"{local}@{one}", f"{FORGOTTEN}@{one}", _LOCAL) for one in domains]
+        quoted += [_pattern(f"{local}{sign}{spelt}", f"{FORGOTTEN}{sign}{spelt}", r"\w") for sign in ("=", "%40")]
+        needles = [local]
+        if '"' in local or "\\" in local:  # as JSON writes it
+            escaped = local.replace("\\", "\\\\").replace('"', '\\"')
+            quoted.append(_pattern(f"{escaped}@{spelt}", f"{FORGOTTEN}@{spelt}", _LOCAL))
+            needles.append(escaped)
+        if pseudonym is not None:
+            whole += [f"{pseudonym}@{spelt}", pseudonym]
+            quoted.append(_pattern(pseudonym, FORGOTTEN, r"\w"))
+            needles.append(pseudonym)
+        return cls(tuple(whole), tuple(quoted), tuple(needles), local if is_telling(local) else None, spelt)
+
+    @property
+    def forgotten(self) -> str:
+        """What stands in a column in place of the address."""
+        return FORGOTTEN if self.domain is None else f"{FORGOTTEN}@{self.domain}"
+
+
+_LOCAL: Final = r"\w.!#$%&'*+/=?^`{|}~-"
+"""What may stand in a local part: an address does not begin behind one of these."""
+
+
+def _pattern(text: str, replacement: str, before: str) -> tuple[str, str]:
+    return rf"(?<![{before}]){re.escape(text)}(?![\w-]|\.\w)", replacement
+
+
+class People:
+    """The people of one database. Methods raise `StoreUnavailableError`."""
+
+    def __init__(self, dsn: str) -> None:
+        self._dsn = dsn
+
+    def rows(self, person: Person) -> Iterator[tuple[str, str]]:
+        """Yields each row in which the person stands: its table, and the row as JSON text."""
+        with session(self._dsn) as connection:
+            for table, window in _walk(connection):
+                statement = sql.SQL("SELECT to_jsonb(t)::text FROM {} t WHERE {} AND {}").format(
+                    sql.Identifier(table.name), window, _stands_in(table, person)
+                )
+                with connection.cursor(name="people") as cursor:
+                    cursor.itersize = _AT_ONCE
+                    for (row,) in cursor.execute(statement):
+                        yield table.name, row
+                connection.commit()
+
+    def forget(self, person: Person) -> dict[str, int]:
+        """Takes the person out of every table, a day of it in a transaction; returns the rows of each that it stood in."""
+        changed = dict.fromkeys((table.name for table in PERSONAL), 0)
+        with session(self._dsn) as connection:
+            for table, window in _walk(connection):
+                # Or a compressed chunk could not be written to as a whole.
+                connection.execute(
+                    "SELECT set_config(name, '0', true) FROM pg_settings"
+                    " WHERE name = 'timescaledb.max_tuples_decompressed_per_dml_transaction'"
+                )
+                where = sql.SQL("{} AND {}").format(window, _stands_in(table, person))
+                if table.is_deleted:
+                    statement = sql.SQL("DELETE FROM {} t WHERE {}").format(sql.Identifier(table.name), where)
+                else:
+                    statement = sql.SQL("UPDATE {} t SET {} WHERE {}").format(
+                        sql.Identifier(table.name), _forgetting(table, person), where
+                    )
+                changed[table.name] += connection.execute(statement).rowcount
+                connection.commit()
+        return changed
+
+
+def _walk(connection: psycopg.Connection) -> Iterator[tuple[PersonalTable, sql.Composable]]:
+    """Yields each table that is there with a condition for a part of it, a day at a time."""
+    for table in PERSONAL:
+        if scalar(connection, "SELECT to_regclass(%s)", table.name) is None:
+            continue
+        if table.time is None:
+            yield table, sql.SQL("true")
+            continue
+        column, name = sql.Identifier(table.time), sql.Identifier(table.name)
+        ends: Any = connection.execute(sql.SQL("SELECT min({0}), max({0}) FROM {1}").format(column, name)).fetchone()
+        yield from ((table, window) for window in _days(column, *ends))
+
+
+def _days(column: sql.Composable, oldest: datetime | None, newest: datetime | None) -> Iterator[sql.Composable]:
+    if oldest is None or newest is None:
+        return
+    # From the newest: what comes in meanwhile is the collector's.
+    while newest >= oldest:
+        start = newest - _DAY
+        yield sql.SQL("t.{0} > {1} AND t.{0} <= {2}").format(column, sql.Literal(start), sql.Literal(newest))
+        newest = start
+
+
+def _column(name: str) -> sql.Composable:
+    return sql.SQL("t.{}").format(sql.Identifier(name))
+
+
+def _is_about(table: PersonalTable, person: Person) -> sql.Composable:
+    whole = sql.Literal(list(person.whole))
+    tests = [sql.SQL("lower({}) = ANY ({})").format(_column(name), whole) for name in table.addresses]
+    # Null in a column is not the person.
+    return sql.SQL("coalesce({}, false)").format(sql.SQL(" OR ").join([*tests, sql.SQL("false")]))
+
+
+def _stands_in(table: PersonalTable, person: Person) -> sql.Composable:
+    found = [_is_about(table, person)]
+    columns = [sql.SQL("{}::text").format(_column(name)) for name in (*table.texts, *table.documents)]
+    if person.quoted and columns:
+        every = sql.SQL("concat_ws(' ', {})").format(sql.SQL(", ").join(columns))
+        # Cheap first: most rows hold none of it.
+        near = [sql.SQL("strpos(lower({}), {}) > 0").format(every, sql.Literal(needle)) for needle in person.needles]
+        exact = [sql.SQL("{} ~* {}").format(every, sql.Literal(pattern)) for pattern, _ in person.quoted]
+        found.append(
+            sql.SQL("CASE WHEN {} THEN {} ELSE false END").format(
+                sql.SQL(" OR ").join(near), sql.SQL(" OR ").join(exact)
+            )
+        )
+    return sql.SQL("({})").format(sql.SQL(" OR ").join(found))
+
+
+def _forgetting(table: PersonalTable, person: Person) -> sql.Composable:
+    """What becomes of each column of a row in which the person stands."""
+    columns = dict.fromkeys((*table.addresses, *table.texts, *table.documents, *table.emptied, *table.patterns))
+    return sql.SQL(", ").join(
+        sql.SQL("{} = {}").format(sql.Identifier(name), _forgotten(table, name, person)) for name in columns
+    )
+
+
+def _forgotten(table: PersonalTable, name: str, person: Person) -> sql.Composable:
+    column, value = _column(name), _column(name)
+    if name in (*table.texts, *table.documents):
+        value = sql.SQL("{}::text").format(column)
+        for pattern, replacement in person.quoted:
+            value = sql.SQL("regexp_replace({}, {}, {}, 'gi')").format(
+                value, sql.Literal(pattern), sql.Literal(replacement)
+            )
+        if name in table.documents:
+            value = sql.SQL("{}::jsonb").format(value)
+    about = _is_about(table, person)
+    if name in table.emptied:
+        return sql.SQL("CASE WHEN {} THEN NULL ELSE {} END").format(about, value)
+    if name in table.patterns and person.name is not None:
+        alone = sql.Literal(rf"(?<!\w){re.escape(person.name)}(?!\w)")
+        value = sql.SQL("CASE WHEN {0} THEN regexp_replace({1}, {2}, '<id>', 'gi') ELSE {1} END").format(
+            about, value, alone
+        )
+    if name in table.addresses:
+        is_it = sql.SQL("lower({}) = ANY ({})").format(column, sql.Literal(list(person.whole)))
+        return sql.SQL("CASE WHEN {} THEN {} ELSE {} END").format(is_it, sql.Literal(person.forgotten), value)
+    return value
