@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 
+from tests import canaries
+from tests.canaries import CANARY
 from tests.servers.collector import Collector
 from tests.servers.process import wait_until
 
@@ -27,9 +29,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.servers.postgres import PostgresCluster
-
-CANARY = "canary7391"
-"""Stands in every bad body and credential; must not come back in an answer, nor appear in the log."""
 
 MIB = 1 << 20
 GROWTH_BYTES = 64 * MIB
@@ -84,6 +83,7 @@ class Border:
             else:
                 response = connection.getresponse()
             answer = Answer(response.status, response.read(), dict(response.getheaders()))
+        canaries.hear("answer", answer.body)
         assert CANARY.encode() not in answer.body
         return answer
 

@@ -4,6 +4,7 @@ and started again on the same journal and port.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests import canaries
 from tests.servers.process import Process, free_port
 
 if TYPE_CHECKING:
@@ -33,7 +35,7 @@ class Answer(NamedTuple):
 class Collector:
     """One collector; `settings` are more keys of its section of the YAML file, `environment` more variables."""
 
-    token = "acceptance-token"
+    token = canaries.TOKEN
 
     def __init__(self, folder: Path, logs: Path, dsn: str, settings: dict[str, Any] | None = None) -> None:
         self.environment: dict[str, str] = {}
@@ -69,6 +71,7 @@ class Collector:
         # The settings of whoever runs the tests must not reach it.
         theirs = {name: value for name, value in os.environ.items() if not name.startswith(("DUCKWATCH_", "OTEL_"))}
         environment = theirs | self.environment
+        canaries.watch(self._log)
         self._process = Process("collector", [program, "--config", self.config, "serve"], self._log, env=environment)
         if wait:
             self.wait_ready()
@@ -102,11 +105,13 @@ class Collector:
         """One request: its status and its answer, whatever they are."""
         request = urllib.request.Request(f"{self.url}{path}", data=body, headers=dict(headers or {}))
         try:
-            with urllib.request.urlopen(request, timeout=30) as answer:
-                return Answer(answer.status, answer.read())
+            with urllib.request.urlopen(request, timeout=30) as reply:
+                answer = Answer(reply.status, reply.read())
         except urllib.error.HTTPError as refusal:
             with refusal:
-                return Answer(refusal.code, refusal.read())
+                answer = Answer(refusal.code, refusal.read())
+        canaries.hear(path.partition("?")[0], answer.body)
+        return answer
 
     @property
     def log(self) -> Path:
@@ -133,6 +138,8 @@ class Collector:
         """SIGTERM, and waits. Gives the exit code; 0 when it does not run."""
         if self._process is None:
             return 0
+        with contextlib.suppress(OSError):
+            self.ask("/metrics")  # the last of its pages is searched for what it must not hold
         code = self._process.stop(seconds=60)
         self._process = None
         return code

@@ -8,6 +8,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from tests import canaries
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
@@ -52,7 +54,9 @@ class Line:
             lines = (await self.reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
             headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines[1:-2])}
             length = int(headers.get("content-length", 0)) if has_body else 0
-            return Reply(int(lines[0].split()[1]), headers, await self.reader.readexactly(length))
+            body = await self.reader.readexactly(length)
+            canaries.hear("answer", body)
+            return Reply(int(lines[0].split()[1]), headers, body)
 
     async def ask(self, data: bytes) -> Reply:
         await self.send(data)
