@@ -23,7 +23,7 @@ from collector.errors import StartError, WriterFailedError
 from collector.events.decode import Border, decode
 from collector.events.model import Source
 from collector.events.pseudonyms import Pseudonyms
-from collector.jobs import Housekeeping
+from collector.jobs import Housekeeping, ReaderQueries
 from collector.journal import Journal
 from collector.metrics import Metrics
 from collector.metrics.mail import MailMetrics
@@ -108,6 +108,7 @@ class App:
         self._jobs = Housekeeping(
             settings.database.direct_dsn.get_secret_value(),
             letters=settings.retention.dead_letters,
+            reader=ReaderQueries(settings.database.reader_timeout),
             metrics=self._metrics,
             now=time.time,
         )

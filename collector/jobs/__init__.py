@@ -1,5 +1,6 @@
 """Scheduled work."""
 
 from collector.jobs.housekeeping import Housekeeping
+from collector.jobs.reader_queries import ReaderQueries
 
-__all__ = ["Housekeeping"]
+__all__ = ["Housekeeping", "ReaderQueries"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 import schedule
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import timedelta
 
+    from collector.jobs.reader_queries import ReaderQueries
     from collector.metrics import Metrics
 
 log = logging.getLogger(__name__)
@@ -26,13 +28,17 @@ TICK_SECONDS: Final = 1.0
 
 
 class Housekeeping:
-    """Runs in a thread of its own; a failure is counted and the next hour tries again."""
+    """Runs in a thread of its own, with the watch over the dashboards' role; a failure is counted and the next turn tries again."""
 
-    def __init__(self, session_dsn: str, *, letters: timedelta, metrics: Metrics, now: Callable[[], float]) -> None:
+    def __init__(
+        self, session_dsn: str, *, letters: timedelta, reader: ReaderQueries, metrics: Metrics, now: Callable[[], float]
+    ) -> None:
+        self._reader = reader
         self._session_dsn, self._letters, self._metrics, self._now = session_dsn, letters, metrics, now
         self._stop = threading.Event()
         self._scheduler = schedule.Scheduler()
         self._scheduler.every().hour.do(self.run)
+        self._scheduler.every(reader.every_seconds).seconds.do(self.watch_reader)
         self._thread = threading.Thread(target=self._run, name="jobs", daemon=True)
 
     def start(self) -> None:
@@ -46,14 +52,25 @@ class Housekeeping:
 
     def run(self) -> None:
         """Does the job once. Never raises: the result is in the metrics."""
+        self._count(JOB, self._prune)
+
+    def watch_reader(self) -> None:
+        """Looks at the dashboards' role once. Never raises: the result is in the metrics."""
+        self._count(self._reader.name, self._watch)
+
+    def _count(self, job: str, work: Callable[[], None]) -> None:
         try:
-            self._prune()
+            work()
         except StoreError as error:
-            log.warning("housekeeping failed", extra={"fields": {"error": type(error).__name__}})
-            self._metrics.job_runs.labels(JOB, "failed").inc()
+            log.warning("a job failed", extra={"fields": {"job": job, "error": type(error).__name__}})
+            self._metrics.job_runs.labels(job, "failed").inc()
             return
-        self._metrics.job_runs.labels(JOB, "succeeded").inc()
-        self._metrics.job_last_success.labels(JOB).set(self._now())
+        self._metrics.job_runs.labels(job, "succeeded").inc()
+        self._metrics.job_last_success.labels(job).set(self._now())
+
+    def _watch(self) -> None:
+        with session(self._session_dsn) as connection:
+            self._reader.run(connection, datetime.fromtimestamp(self._now(), UTC), self._stop.is_set)
 
     def _prune(self) -> None:
         with session(self._session_dsn) as connection:

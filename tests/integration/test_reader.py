@@ -199,6 +199,18 @@ def test_the_job_ends_queries_and_completes_grants(dsn: str) -> None:
         again.execute("SELECT count(*) FROM mail_events")
 
 
+def test_a_running_collector_ends_long_queries(dsn: str, tmp_path: Path, server_logs: Path) -> None:
+    """Without anybody asking; what a viewer set before does not matter."""
+    collector = Collector(tmp_path, server_logs, dsn, {"database": {"dsn": dsn, "reader_timeout": "1s"}})
+    collector.start()
+    viewer = as_role(dsn)
+    viewer.execute("SET statement_timeout = 0")
+    with pytest.raises(pg.AdminShutdown):
+        viewer.execute("SELECT pg_sleep(120)")
+    viewer.close()
+    collector.stop()
+
+
 def test_where_roles_may_not_be_made_all_else_goes_on(
     cluster: PostgresCluster, tmp_path: Path, server_logs: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
