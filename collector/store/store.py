@@ -31,6 +31,9 @@ MERGE_AFTER_CONFLICT = 20
 
 COPY_CHUNK_BYTES = 256 * 1024
 
+LOCK_SHARE = 0.8
+"""Of the time that a write may take, a lock may take so much."""
+
 
 class _Doubt(NamedTuple):
     """A COMMIT whose answer did not come: its transaction, and what it will have written."""
@@ -105,7 +108,9 @@ class PostgresStore:
 
     def _transaction(self, connection: psycopg.Connection, batch: Batch, *, direct: bool) -> Written:
         with connection.cursor() as cursor:
-            transaction = str(scalar(connection, "SELECT pg_current_xact_id()::text"))
+            # A lock that is not to be had is given up by the server itself, in time: a backend whose client has left would wait on.
+            begin = "SELECT pg_current_xact_id()::text, set_config('lock_timeout', %s, true)"
+            transaction = str(scalar(connection, begin, f"{int(self._hang_seconds * LOCK_SHARE * 1000)}ms"))
             if direct:
                 _copy(cursor, batch)
                 written = Written(batch, batch.events)

@@ -13,9 +13,9 @@ from psycopg import conninfo
 from collector.errors import BadRowError, StoreUnavailableError
 from collector.events.batch import Batch, DeadLetter, SeenReport
 from collector.events.model import COLUMNS, Action, Direction, MailEvent, PluginReport, RejectReason, Source
-from collector.store import PostgresStore
+from collector.store import PostgresStore, migrations
 from collector.store.connection import translate
-from collector.store.migrations import migrate, pending, shipped
+from collector.store.migrations import Migration, migrate, pending, shipped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -217,6 +217,41 @@ def test_a_lost_reply_to_a_batch_without_new_rows_is_no_trouble(
             store.write(batch)
     assert not store.write(batch).new_events
     assert rows(any_dsn, "SELECT (SELECT count(*) FROM mail_events), (SELECT count(*) FROM dead_letters)") == [(1, 1)]
+
+
+WAITING = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+
+
+def test_a_lock_that_is_not_to_be_had_is_given_up_by_the_server_too(any_dsn: str) -> None:
+    """A migration or a person locks the table for long: each attempt ends, `timeout` is named, and no backend is left waiting."""
+    store = PostgresStore(any_dsn, any_dsn, hang_seconds=1)
+    store.prepare()
+    with psycopg.connect(any_dsn) as other:
+        other.execute("LOCK TABLE mail_events")
+        for _ in range(2):
+            with pytest.raises(StoreUnavailableError) as caught:
+                store.write(Batch([event(1)]))
+            assert caught.value.kind == "timeout"
+            assert rows(any_dsn, WAITING) == [(0,)]
+    assert len(store.write(Batch([event(1)])).new_events) == 1
+    store.close()
+
+
+def test_a_migration_does_not_hold_writers_up_behind_a_reader(
+    store: PostgresStore, any_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A long query is under way: the migration gives up, writes go on, and a later attempt succeeds."""
+    newer = Migration(9999, "9999_newer", "ALTER TABLE mail_events ADD COLUMN newer text")
+    monkeypatch.setattr(migrations, "shipped", lambda: [*shipped(), newer])
+    monkeypatch.setattr(migrations, "LOCK_MS", "200")
+    with psycopg.connect(any_dsn) as reader:
+        reader.execute("SELECT count(*) FROM mail_events")
+        with pytest.raises(StoreUnavailableError) as caught:
+            store.prepare()
+        assert caught.value.kind == "timeout"
+        assert len(store.write(Batch([event(1)])).new_events) == 1
+    store.prepare()
+    assert len(store.write(Batch([event(2)])).new_events) == 1
 
 
 NEWER = "ALTER TABLE mail_events ADD COLUMN newer text NOT NULL DEFAULT 'unknown', ADD COLUMN sum integer GENERATED ALWAYS AS (1) STORED"

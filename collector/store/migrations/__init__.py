@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 LOCK_KEY = 0x6475636B  # "duck"
 
+LOCK_MS: LiteralString = "10000"
+"""While a migration waits for a table's lock behind a long query, every writer waits behind the migration: it gives up, and tries again."""
+
 TABLE: LiteralString = """
 CREATE TABLE schema_migrations (
     version integer PRIMARY KEY, name text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now()
@@ -62,6 +65,7 @@ def migrate(connection: psycopg.Connection) -> list[Migration]:
     if not pending(connection):
         return []
     connection.execute("SELECT pg_advisory_xact_lock(%s)", (LOCK_KEY,))
+    connection.execute(f"SET LOCAL lock_timeout = {LOCK_MS}")
     missing = pending(connection)
     if scalar(connection, "SELECT to_regclass('schema_migrations')") is None:
         connection.execute(TABLE)
