@@ -135,7 +135,12 @@ def _log_uncaught_in_thread(args: threading.ExceptHookArgs) -> None:
 
 
 def _log_unraisable(args: sys.UnraisableHookArgs) -> None:
-    if args.exc_value is not None:
+    if args.exc_value is None:
+        return
+    try:
         logging.getLogger(OWN).error(
             "exception that could not be raised", exc_info=(args.exc_type, args.exc_value, args.exc_traceback)
         )
+    except RecursionError:
+        # Garbage was collected while deeply nested JSON was read: no stack is left to tell of it, and Python would do so in plain text.
+        return

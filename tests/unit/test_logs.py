@@ -165,3 +165,30 @@ def test_nothing_of_a_canary_leaves_a_real_process() -> None:
         ("collector", "uncaught exception"),
     ]
     assert [line["error"]["type"] for line in lines[-3:]] == ["KeyError", "ValueError", "RuntimeError"]
+
+
+AT_THE_END_OF_THE_STACK = """
+    from collector import logs
+    logs.configure()
+    class Dying:
+        def __del__(self):
+            raise ValueError
+    def fall(depth):
+        if depth > 900:
+            Dying()
+        fall(depth + 1)
+    try:
+        fall(0)
+    except RecursionError:
+        pass
+"""
+
+
+def test_a_destructor_at_the_end_of_the_stack_writes_no_plain_text() -> None:
+    """Deeply nested JSON leaves no room to log in (found by hostile input): such a line is left out, the others are JSON."""
+    ended = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(AT_THE_END_OF_THE_STACK)],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert ended.returncode == 0
+    assert {json.loads(line)["message"] for line in ended.stderr.splitlines()} == {"exception that could not be raised"}
