@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.server
 import json
+import socket
 import subprocess
 import threading
 import time
@@ -19,7 +21,11 @@ from psycopg import conninfo
 
 from collector.__main__ import main
 from collector.commands.doctor import CHECKS
+from collector.commands.doctor.examination import examine
+from collector.commands.doctor.finding import Finding, ok
 from collector.commands.doctor.machine import file_system
+from collector.commands.doctor.patient import Patient
+from collector.config import Collector as Section
 from collector.store.migrations import shipped
 from tests.servers.collector import Collector
 from tests.servers.fixtures import need
@@ -256,6 +262,47 @@ def test_the_file_system_is_the_one_that_df_names() -> None:
         done = subprocess.run(["df", "--output=fstype", place], capture_output=True, text=True, check=False)
         if done.returncode == 0:
             assert file_system(Path(place)) == done.stdout.split()[-1]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"SSH-2.0-OpenSSH_9.2\r\n",
+        b"HTTP/1.1 200 OK\r\n\r\n<html>{",
+        b"HTTP/1.1 500 Oh\r\n\r\n\xff\xfe",
+        b"HTTP/1.1 200 OK\r\n\r\n[1]",
+    ],
+)
+def test_whatever_answers_there_ends_no_examination(ask: Ask, said: bytes) -> None:
+    """Not HTTP, not JSON, not text, not a collector: a fault each time, and the other checks are made."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    client = server.accept()[0]
+                    client.settimeout(5)
+                    with client:
+                        client.recv(4096)
+                        client.sendall(said)
+
+        threading.Thread(target=answer, daemon=True).start()
+        found = ask(listen=f"127.0.0.1:{server.getsockname()[1]}")[1]
+        server.shutdown(socket.SHUT_RDWR)
+    assert statuses(found, "collector", "prometheus")[0] == "fault"
+    assert statuses(found, "collector", "prometheus")[1] in {"skipped", "warning"}
+
+
+def test_a_check_that_fails_hides_no_other() -> None:
+    """It is a fault by its type alone: its words might quote what it looked at."""
+
+    def broken(patient: Patient) -> Iterator[Finding]:
+        yield ok("so far")
+        raise RuntimeError("c4nary")
+
+    found = list(examine(Patient(Section(), None), {"one": broken, "two": lambda _: iter([ok("fine")])}))
+    assert [(one.check, one.status.value) for one in found] == [("one", "ok"), ("one", "fault"), ("two", "ok")]
+    assert "c4nary" not in str(found)
 
 
 def test_what_answers_in_the_collectors_place_is_told(ask: Ask, tmp_path: Path, server_logs: Path) -> None:

@@ -82,6 +82,8 @@ def _asked(check: Check, patient: Patient) -> Iterator[Finding]:
             f"this machine does not answer this check ({error.strerror})",
             "run this as the user that runs the collector",
         )
+    except Exception as error:  # noqa: BLE001  # what nobody foresaw must not hide what the others find
+        yield fault(f"the check itself failed ({type(error).__name__})", "tell the authors; the other checks stand")
 
 
 def show(one: Finding) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
 import ssl
 import urllib.error
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 PATIENCE_SECONDS: Final = 10.0
 """A server that says nothing for so long counts as one that does not answer."""
+
+MOST_BYTES: Final = 16 << 20
+"""Another program in the collector's place may never end its answer."""
 
 EVERYWHERE: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # where such a listener is reached
 
@@ -55,16 +59,13 @@ class Patient:
 
     def ready(self) -> dict[str, Any]:
         """Returns what the running collector says on /readyz. Raises OSError when none answers, ValueError when it is another program."""
-        try:
-            found = json.loads(self._get("/readyz"))
-        except urllib.error.HTTPError as error:
-            found = json.loads(error.read())
+        found = json.loads(self._get("/readyz"))
         if not isinstance(found, dict) or "ready" not in found:
             raise ValueError("not a collector")
         return found
 
     def metric(self, name: str) -> float | None:
-        """Returns a metric without labels of the running collector, None where it does not show it. Raises OSError."""
+        """Returns a metric without labels of the running collector, None where it does not show it. Raises as `ready` does."""
         page = self._get("/metrics").decode()
         values = (s.value for family in text_string_to_metric_families(page) for s in family.samples if s.name == name)
         return next(values, None)
@@ -72,8 +73,14 @@ class Patient:
     def _get(self, path: str) -> bytes:
         # Its certificate is for the name that senders use, not for this address; nothing secret is sent.
         context = ssl._create_unverified_context()  # noqa: S323, SLF001  # public in all but its name (PEP 476)
-        with urllib.request.urlopen(self.url + path, timeout=PATIENCE_SECONDS, context=context) as answer:  # noqa: S310  # http(s)
-            page: bytes = answer.read()
+        try:
+            with urllib.request.urlopen(self.url + path, timeout=PATIENCE_SECONDS, context=context) as answer:  # noqa: S310  # http(s)
+                page: bytes = answer.read(MOST_BYTES)
+        except urllib.error.HTTPError as error:  # 503 while it is not ready
+            with error:
+                return error.read(MOST_BYTES)
+        except http.client.HTTPException:
+            raise ValueError("not HTTP") from None
         return page
 
     def close(self) -> None:

@@ -53,8 +53,8 @@ def prometheus(patient: Patient) -> Iterator[Finding]:
         return
     try:
         scraped_at = patient.metric("duckwatch_last_scrape_timestamp_seconds")
-    except OSError:
-        yield skipped("the collector does not run")
+    except (OSError, ValueError):
+        yield skipped("no collector answers")
         return
     if not scraped_at:
         yield warning(
