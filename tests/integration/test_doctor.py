@@ -34,6 +34,7 @@ from tests.servers.pgbouncer import PgBouncer
 from tests.servers.postgres import EmbeddedPostgres
 from tests.servers.process import free_port, wait_until
 from tests.servers.prometheus import Prometheus
+from tests.servers.standby import Pair
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -176,6 +177,35 @@ def test_a_database_that_forgets_or_takes_nothing_is_a_fault(ask: Ask, tables: s
     execute(tables, f"ALTER ROLE {name} SET default_transaction_read_only = on")
     code, found = ask(database={"dsn": role})
     assert (code, only(found, "database")[0]) == (1, "fault")
+
+
+@pytest.mark.servers
+def test_a_standby_is_told_from_its_primary(ask: Ask, server_logs: Path) -> None:
+    """By itself it is a fault; a DSN that names both finds the primary, and says which one that is."""
+    pair = need(lambda: Pair(server_logs))
+    try:
+        assert pair.standby is not None
+        alone = conninfo.make_conninfo(pair.dsn, port=pair.standby.port)
+        code, found = ask(database={"dsn": alone})
+        assert (code, only(found, "database")[0]) == (1, "fault")
+        assert "is a standby" in only(found, "database")[1]
+        found = ask(database={"dsn": pair.either_dsn})[1]
+        assert only(found, "database")[0] == "ok"
+        assert f":{pair.primary.port}, " in only(found, "database")[1]
+        assert only(found, "session")[0] == "ok"
+    finally:
+        pair.remove()
+
+
+@pytest.mark.servers
+def test_timescaledb_is_named_with_its_edition_and_missed_where_it_could_be(ask: Ask, timescale_dsn: str) -> None:
+    """Debian's is the Apache edition; a database without the extension, on a server that has it, is a warning."""
+    status, what = only(ask(database={"dsn": timescale_dsn})[1], "tier")
+    assert (status, what.split()[0], what.endswith("edition")) == ("ok", "TimescaleDB", True)
+    execute(timescale_dsn, "DROP EXTENSION timescaledb")
+    status, what = only(ask(database={"dsn": timescale_dsn})[1], "tier")
+    assert status == "warning"
+    assert what.startswith("plain PostgreSQL, though TimescaleDB")
 
 
 def test_missing_rights_are_named_and_gone_once_granted(ask: Ask, tables: str, role: str) -> None:

@@ -43,7 +43,7 @@ def reachable(patient: Patient) -> Iterator[Finding]:
     place = _place(patient.settings.database.dsn.get_secret_value())
     try:
         with patient.database() as connection:
-            number = connection.info.server_version
+            place, number = _reached(connection), connection.info.server_version
             version = scalar(connection, "SHOW server_version")
             role = scalar(connection, "SELECT current_user")
             is_standby = scalar(connection, "SELECT pg_is_in_recovery()")
@@ -237,7 +237,7 @@ def _identity(connection: psycopg.Connection) -> object:
     """What tells one database of one running server from any other."""
     return scalar(
         connection,
-        "SELECT pg_postmaster_start_time()::text || oid FROM pg_database WHERE datname = current_database()",
+        "SELECT extract(epoch FROM pg_postmaster_start_time()) || '/' || oid FROM pg_database WHERE datname = current_database()",
     )
 
 
@@ -253,6 +253,11 @@ def _difference(connection: psycopg.Connection) -> tuple[float, float]:
     answered = time.time()
     assert isinstance(theirs, float)
     return theirs - (asked + answered) / 2, (answered - asked) / 2
+
+
+def _reached(connection: psycopg.Connection) -> str:
+    """Where a connection has led: a DSN can name several servers."""
+    return f"{connection.info.host or 'the local socket'}:{connection.info.port}, database {connection.info.dbname}"
 
 
 def _place(dsn: str) -> str:
