@@ -14,6 +14,7 @@ import psycopg
 import pytest
 from psycopg import conninfo
 
+from tests.servers.community import Community
 from tests.servers.missing import MissingServerError
 from tests.servers.postgres import EmbeddedPostgres, PostgresCluster
 from tests.servers.timescale import Timescale
@@ -138,6 +139,17 @@ def postgres_dsn(postgres: PostgresCluster) -> Iterator[str]:
 def timescale_dsn(timescale: PostgresCluster) -> Iterator[str]:
     """A fresh database with the extension timescaledb."""
     yield from _database(timescale)
+
+
+@pytest.fixture
+def community(server_logs: Path) -> Iterator[Community]:
+    """TimescaleDB Community, a server of its own with one database, the extension not yet made."""
+    server = need(lambda: Community(server_logs))
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
 
 
 @pytest.fixture(params=["postgres", "timescale"])

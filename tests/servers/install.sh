@@ -7,6 +7,7 @@
 #     bin/       those programs as commands of the host (they run with the tree's own C library)
 #     node/      Node, only where the host's is too old
 #     zonemta/   the npm project in which ZoneMTA is installed
+#     community/ the one in which TimescaleDB Community is (WebAssembly)
 # On the host itself only debootstrap, OpenSSL and (where they are missing) Node and npm are installed; no service is started.
 # Mirrors, proxies and certificates are the host's: what its apt and npm use, this uses.
 set -Eeuo pipefail
@@ -144,14 +145,14 @@ install_node() {
     ln -sfn "$servers/node/node_modules/$package/bin/node" "$servers/bin/node"
 }
 
-install_zonemta() {
-    local stamp=$servers/zonemta.installed hash
-    hash=$(cat "$here/zonemta/package.json" "$here/zonemta/package-lock.json" | sha256sum | cut -d' ' -f1)
+install_npm_project() { # NAME
+    local name=$1 stamp=$servers/$1.installed hash
+    hash=$(cat "$here/$name/package.json" "$here/$name/package-lock.json" | sha256sum | cut -d' ' -f1)
     ! is_current "$stamp" "$hash" || return 0
-    rm -rf "$stamp" "$servers/zonemta"
-    mkdir -p "$servers/zonemta"
-    cp "$here/zonemta/package.json" "$here/zonemta/package-lock.json" "$servers/zonemta/"
-    (cd "$servers/zonemta" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error)
+    rm -rf "$stamp" "${servers:?}/$name"
+    mkdir -p "$servers/$name"
+    cp "$here/$name/package.json" "$here/$name/package-lock.json" "$servers/$name/"
+    (cd "$servers/$name" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error)
     echo "$hash" >"$stamp"
 }
 
@@ -164,5 +165,6 @@ flock 9 # two clones, one folder
 install_on_host
 install_tree
 install_node
-install_zonemta
+install_npm_project zonemta
+install_npm_project community
 echo "make servers: ready in $servers"

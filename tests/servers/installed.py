@@ -10,6 +10,7 @@ from tests.servers.missing import MissingServerError
 SERVERS = Path(os.environ.get("DUCKWATCH_SERVERS") or "/var/lib/duckwatch-servers")
 TREE = SERVERS / "trixie"
 ZONEMTA = SERVERS / "zonemta"
+COMMUNITY = SERVERS / "community"
 
 
 def command(name: str) -> Path:
@@ -34,6 +35,13 @@ def zonemta() -> Path:
     return ZONEMTA
 
 
+def community() -> Path:
+    """The npm project that TimescaleDB Community is installed in. Raises `MissingServerError`."""
+    if not (SERVERS / "community.installed").exists():
+        raise MissingServerError("TimescaleDB Community is not installed: run `make servers` (as root, on Debian)")
+    return COMMUNITY
+
+
 def node() -> Path:
-    """The Node that ZoneMTA runs with. Raises `MissingServerError`."""
+    """The Node that ZoneMTA and TimescaleDB Community run with. Raises `MissingServerError`."""
     return command("node")

@@ -1,0 +1,58 @@
+"""Storage tiers (design: "Storage tiers"): what the server can do, found by asking it."""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from typing import TYPE_CHECKING, LiteralString, NamedTuple
+
+if TYPE_CHECKING:
+    import psycopg
+
+OLDEST_COMMUNITY = (2, 18)
+"""The first TimescaleDB with `add_columnstore_policy`; an older one is used as if it were the Apache edition."""
+
+ASK: LiteralString = """
+SELECT current_setting('server_version'),
+       (SELECT extversion FROM pg_extension WHERE extname = 'timescaledb'),
+       current_setting('timescaledb.license', true)
+"""
+
+
+class Tier(StrEnum):
+    """What a database is built on. COMMUNITY has continuous aggregates, compression and policies; on the others the collector's own jobs
+    make roll-ups and retention.
+    """
+
+    COMMUNITY = "timescaledb_community"
+    APACHE = "timescaledb_apache"
+    PLAIN = "postgresql"
+
+
+class Storage(NamedTuple):
+    """The tier, and the versions behind it ("17.6", "2.19.3"); `timescaledb` is None where the extension is not in this database."""
+
+    tier: Tier
+    postgresql: str
+    timescaledb: str | None
+
+
+def storage_of(connection: psycopg.Connection) -> Storage:
+    """Returns what this database is built on, now: an extension or a licence may appear later. Raises `psycopg.Error`."""
+    row = connection.execute(ASK).fetchone()
+    assert row is not None
+    version, extension, licence = row
+    postgresql = str(version).split()[0]
+    if extension is None:
+        return Storage(Tier.PLAIN, postgresql, None)
+    is_community = licence == "timescale" and _numbers(extension) >= OLDEST_COMMUNITY
+    return Storage(Tier.COMMUNITY if is_community else Tier.APACHE, postgresql, extension)
+
+
+def tier_of(connection: psycopg.Connection) -> Tier:
+    """Returns the tier alone. Raises `psycopg.Error`."""
+    return storage_of(connection).tier
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in re.findall(r"\d+", version)[:2])
