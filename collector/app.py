@@ -23,7 +23,7 @@ from collector.errors import StartError, WriterFailedError
 from collector.events.decode import Border, decode
 from collector.events.model import Source
 from collector.events.pseudonyms import Pseudonyms
-from collector.jobs import Housekeeping, ReaderQueries
+from collector.jobs import Housekeeping, Jobs, ReaderQueries, Retention, RollUp, Sizes
 from collector.journal import Journal
 from collector.metrics import Metrics
 from collector.metrics.mail import MailMetrics
@@ -105,10 +105,15 @@ class App:
             assemble=self._assembler,
             metrics=self._metrics,
         )
-        self._jobs = Housekeeping(
+        self._jobs = Jobs(
             settings.database.direct_dsn.get_secret_value(),
-            letters=settings.retention.dead_letters,
-            reader=ReaderQueries(settings.database.reader_timeout),
+            [
+                RollUp(settings.retention),
+                Retention(settings.retention),
+                Housekeeping(settings.retention.dead_letters),
+                ReaderQueries(settings.database.reader_timeout),
+                Sizes(self._metrics),
+            ],
             metrics=self._metrics,
             now=time.time,
         )
@@ -133,9 +138,10 @@ class App:
             ) from None
 
     def _prepare(self) -> None:
-        """Makes the schema ready and takes up the plugins' gauges; repeated until the database is there."""
+        """Makes the schema ready, takes up the plugins' gauges and begins the jobs; repeated until the database is there."""
         self._store.prepare()
         self._plugins.restore(self._store.reports())
+        self._jobs.start()
 
     def _checks(self) -> Mapping[str, str | None]:
         is_writing = self._writer.state is WriterState.WRITING
@@ -167,7 +173,6 @@ class App:
         loop.add_signal_handler(signal.SIGHUP, renewal.ask)
         renewing = asyncio.create_task(renewal.run())
         self._writer.start(on_failure=lambda: loop.call_soon_threadsafe(stop.set))
-        self._jobs.start()
         log.info("serving", extra={"fields": {"port": port}})
         await stop.wait()
         log.info("stopping")

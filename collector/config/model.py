@@ -254,7 +254,39 @@ class Retention(Section):
 
     # docs/events.md: older than raw less two chunks of a day is not stored.
     raw: Annotated[Duration, _at_least(timedelta(days=3))] = timedelta(days=30)
+    stats_15s: Annotated[Duration, _at_least(timedelta(hours=1))] = Field(
+        default=timedelta(days=3), validate_default=True
+    )
+    stats_5m: Duration = Field(default=timedelta(days=90), validate_default=True)
+    stats_1h: Duration = Field(default=timedelta(days=730), validate_default=True)
     dead_letters: Annotated[Duration, _at_least(timedelta(hours=1))] = timedelta(days=14)
+
+    @field_validator("stats_15s")
+    @classmethod
+    def _be_built_from_events(cls, stats_15s: timedelta, info: ValidationInfo) -> timedelta:
+        return _within(stats_15s, info, "raw", is_longer=False)
+
+    @field_validator("stats_5m")
+    @classmethod
+    def _outlast_events(cls, stats_5m: timedelta, info: ValidationInfo) -> timedelta:
+        # The hours are built from the five minutes, as far back as events may be late.
+        return _within(stats_5m, info, "raw", is_longer=True)
+
+    @field_validator("stats_1h")
+    @classmethod
+    def _outlast_five_minutes(cls, stats_1h: timedelta, info: ValidationInfo) -> timedelta:
+        return _within(stats_1h, info, "stats_5m", is_longer=True)
+
+
+def _within(value: timedelta, info: ValidationInfo, other: str, *, is_longer: bool) -> timedelta:
+    """Holds one retention to another, where that one was good."""
+    limit: timedelta = info.data.get(other, value)
+    if value < limit if is_longer else value > limit:
+        rule = "least" if is_longer else "most"
+        raise ValueError(
+            f"must be at {rule} {other} ({format_duration(limit)}): a roll-up needs its source to be rebuilt"
+        )
+    return value
 
 
 class Privacy(Section):

@@ -1,6 +1,10 @@
-"""Scheduled work."""
+"""Scheduled work, done by one collector of a database."""
 
 from collector.jobs.housekeeping import Housekeeping
 from collector.jobs.reader_queries import ReaderQueries
+from collector.jobs.retention import Retention
+from collector.jobs.roll_up import RollUp
+from collector.jobs.scheduler import Jobs
+from collector.jobs.sizes import Sizes
 
-__all__ = ["Housekeeping", "ReaderQueries"]
+__all__ = ["Housekeeping", "Jobs", "ReaderQueries", "Retention", "RollUp", "Sizes"]

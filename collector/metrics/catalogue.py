@@ -127,6 +127,7 @@ class Metrics:
         self.store_batch_events = self._histogram("store_batch_events", "Events a batch", BATCH_BUCKETS)
         self.store_write_seconds = self._histogram("store_write_seconds", "Time to commit a batch", WRITE_BUCKETS)
         self.store_errors = self._counter("store_errors_total", "Writes that the database did not take", "kind")
+        self.store_bytes = self._gauge("store_bytes", "Bytes that a table or roll-up takes on disk", "relation")
         self.dead_letters = self._counter("dead_letters_total", "Events set aside in dead_letters", "reason")
         self.job_last_success = self._gauge(
             "job_last_success_timestamp_seconds", "When a scheduled job last succeeded", "job"

@@ -15,6 +15,8 @@ from collector.errors import BadRowError, StoreUnavailableError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from psycopg.sql import Composed
+
 HANG_SECONDS = 60.0
 """A statement without an answer for this long is broken off: the peer hangs, or a proxy holds a dead connection."""
 
@@ -124,7 +126,7 @@ def session(dsn: str) -> Iterator[psycopg.Connection]:
         connection.close()
 
 
-def scalar(connection: psycopg.Connection, statement: LiteralString, *parameters: object) -> object:
+def scalar(connection: psycopg.Connection, statement: LiteralString | Composed, *parameters: object) -> object:
     """Returns the first column of the first row, None when there is none."""
     row = connection.execute(statement, parameters or None).fetchone()
     return None if row is None else row[0]

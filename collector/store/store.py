@@ -20,6 +20,7 @@ from collector.store.connection import HANG_SECONDS, connect, cut, deadline, sca
 from collector.store.copy import COLUMN_LIST, COPY_EVENTS, encode, timestamp
 from collector.store.migrations import migrate
 from collector.store.sql import query
+from collector.store.touched import touched
 
 if TYPE_CHECKING:
     from collector.events.batch import Batch
@@ -109,8 +110,8 @@ class PostgresStore:
     def _transaction(self, connection: psycopg.Connection, batch: Batch, *, direct: bool) -> Written:
         with connection.cursor() as cursor:
             # A lock that is not to be had is given up by the server itself, in time: a backend whose client has left would wait on.
-            begin = "SELECT pg_current_xact_id()::text, set_config('lock_timeout', %s, true)"
-            transaction = str(scalar(connection, begin, f"{int(self._hang_seconds * LOCK_SHARE * 1000)}ms"))
+            longest = f"{int(self._hang_seconds * LOCK_SHARE * 1000)}ms"
+            transaction = str(scalar(connection, query("begin"), touched(batch), longest))
             if direct:
                 _copy(cursor, batch)
                 written = Written(batch, batch.events)

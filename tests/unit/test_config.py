@@ -68,7 +68,7 @@ def test_the_file_of_the_design_is_read(tmp_path: Path) -> None:
         "journal": {"path": "/x/journal", "max_bytes": "1GiB"},
         "auth": {"tokens": [{"token_file": str(token), "cluster": "eu1"}, {"token": "def"}]},
         "limits": {"body_bytes": "1MiB", "inflight_bytes": 2_000_000, "events_per_second": 5, "read_timeout": "250ms"},
-        "retention": {"raw": "2y", "dead_letters": "36h"},
+        "retention": {"raw": "2y", "stats_5m": "2y", "stats_1h": "3y", "dead_letters": "36h"},
         "privacy": {"subject": "hmac", "secret": SECRET},
         "public_ips": {"10.0.0.5": "192.0.2.5", "FD00::5": "2001:DB8:0::5"},
     }
@@ -118,12 +118,29 @@ def test_every_fault_is_named_at_once(tmp_path: Path) -> None:
         "collector.limits.connections": "must be a whole number",
         "collector.retention.raw": "must be at least 3d",
         "collector.retention.dead_letters": "must be a duration like 250ms, 30s, 5m, 12h, 30d or 2y",
-        "collector.retention.stats": "is not a known key: known here are dead_letters, raw",
+        "collector.retention.stats": "is not a known key: did you mean stats_5m?",
         "collector.privacy.secret": "must be set (or secret_file) when subject is hmac",
         "collector.public_ips.host": "must be an IP address like 192.0.2.5 or 2001:db8::5",
         "collector.public_ips.10.0.0.1": "must be an IP address like 192.0.2.5 or 2001:db8::5",
         "colector": "is not a known key: did you mean collector?",
     }
+
+
+@pytest.mark.parametrize(
+    ("retention", "key", "problem"),
+    [
+        ({"raw": "3d", "stats_15s": "4d"}, "stats_15s", "must be at most raw (3d)"),
+        ({"raw": "91d"}, "stats_5m", "must be at least raw (91d)"),
+        ({"raw": "30d", "stats_5m": "29d"}, "stats_5m", "must be at least raw (30d)"),
+        ({"stats_5m": "3y"}, "stats_1h", "must be at least stats_5m (3y)"),
+    ],
+)
+def test_no_roll_up_is_kept_without_its_source(
+    tmp_path: Path, retention: dict[str, str], key: str, problem: str
+) -> None:
+    """A refresh that reached back past its source would delete history: such settings are refused, also against a default."""
+    found = faults(written(tmp_path, {"collector": {"retention": retention}}))
+    assert found == {f"collector.retention.{key}": f"{problem}: a roll-up needs its source to be rebuilt"}
 
 
 @pytest.mark.parametrize("listen", ["0.0.0.0:1", "[::]:1", "192.0.2.1:1", "mail.example.com:1"])

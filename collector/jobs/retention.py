@@ -1,0 +1,29 @@
+"""The job that lets go of what is older than the settings keep."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from collector.store import retention
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    import psycopg
+
+    from collector.config.model import Retention as Kept
+
+
+class Retention:
+    """Once a minute, for a few seconds at most: there is nearly always nothing to do."""
+
+    name = "retention"
+    every_seconds = 60
+
+    def __init__(self, kept: Kept) -> None:
+        self._kept = kept
+
+    def run(self, connection: psycopg.Connection, now: datetime, is_over: Callable[[], bool]) -> None:
+        """Lets go of what is due; what does not fit into its time is the next run's."""
+        retention.let_go(connection, self._kept, now, is_over)

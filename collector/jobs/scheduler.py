@@ -1,0 +1,117 @@
+"""The jobs' thread: a schedule, and the session lock that lets one collector of a database run it.
+
+All work is done over the connection that holds the lock, so that whoever loses the one cannot go on with the other.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final, Protocol
+
+import psycopg
+import schedule
+
+from collector.errors import StoreError
+from collector.store.connection import connect, cut, scalar, translate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from collector.metrics import Metrics
+
+log = logging.getLogger(__name__)
+
+LOCK_KEY: Final = 0x6A6F6273  # "jobs"
+TICK_SECONDS: Final = 0.5
+STOP_SECONDS: Final = 5.0
+
+
+class Job(Protocol):
+    """One piece of work. `name` is its label in the metrics; it is run `every_seconds`."""
+
+    name: str
+    every_seconds: int
+
+    def run(self, connection: psycopg.Connection, now: datetime, is_over: Callable[[], bool]) -> None:
+        """Does it once, over a connection in autocommit mode; ends soon when `is_over`. Raises `psycopg.Error`."""
+
+
+class Jobs:
+    """Runs jobs in a thread of its own; a failure is counted and the job's next turn tries again. `now` is in epoch seconds."""
+
+    def __init__(self, session_dsn: str, jobs: Sequence[Job], *, metrics: Metrics, now: Callable[[], float]) -> None:
+        self._session_dsn, self._metrics, self._now = session_dsn, metrics, now
+        self._connection: psycopg.Connection | None = None
+        self._is_leader = False
+        self._stop = threading.Event()
+        self._scheduler = schedule.Scheduler()
+        for job in jobs:
+            self._scheduler.every(job.every_seconds).seconds.do(self.run, job)
+        self._thread = threading.Thread(target=self._run, name="jobs", daemon=True)
+
+    def start(self) -> None:
+        """Begins the schedule; the schema must be there."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ends the schedule after the statement under way, or breaks that off when it takes long."""
+        self._stop.set()
+        if not self._thread.is_alive():
+            return
+        self._thread.join(STOP_SECONDS)
+        if self._thread.is_alive() and self._connection is not None:
+            cut(self._connection)
+            self._thread.join(STOP_SECONDS)
+
+    def run(self, job: Job) -> None:
+        """Runs a job once, if this collector holds the lock. Never raises: the result is in the metrics."""
+        try:
+            connection = self._leading()
+            if connection is None:
+                return
+            job.run(connection, self._moment(connection), self._stop.is_set)
+        except (psycopg.Error, StoreError) as error:
+            told = translate(error) if isinstance(error, psycopg.Error) else error
+            log.warning("a job failed", extra={"fields": {"job": job.name, "kind": getattr(told, "kind", "bad_row")}})
+            self._failed(job)
+        except Exception:
+            log.exception("a job failed within the collector")
+            self._failed(job)
+        else:
+            self._metrics.job_runs.labels(job.name, "succeeded").inc()
+            self._metrics.job_last_success.labels(job.name).set(self._now())
+
+    def _failed(self, job: Job) -> None:
+        self._metrics.job_runs.labels(job.name, "failed").inc()
+        if self._connection is not None and (self._connection.closed or self._connection.broken):
+            self._resign()
+
+    def _leading(self) -> psycopg.Connection | None:
+        """Returns the connection that holds the lock; None while another collector has it. Raises `StoreError` and `psycopg.Error`."""
+        if self._connection is None:
+            self._connection = connect(self._session_dsn)
+            self._connection.autocommit = True
+        if not self._is_leader:
+            self._is_leader = bool(scalar(self._connection, "SELECT pg_try_advisory_lock(%s)", LOCK_KEY))
+        return self._connection if self._is_leader else None
+
+    def _moment(self, connection: psycopg.Connection) -> datetime:
+        """The time that jobs go by: ours or the server's, whichever is earlier. One clock that is ahead must not delete what is kept."""
+        theirs = scalar(connection, "SELECT clock_timestamp()")
+        assert isinstance(theirs, datetime)
+        return min(datetime.fromtimestamp(self._now(), UTC), theirs.astimezone(UTC))
+
+    def _resign(self) -> None:
+        """Closes the connection, and with it goes the lock. Gauges are the next holder's to show."""
+        connection, self._connection, self._is_leader = self._connection, None, False
+        if connection is not None:
+            connection.close()
+        for gauge in (self._metrics.job_last_success, self._metrics.store_bytes):
+            gauge.clear()
+
+    def _run(self) -> None:
+        while not self._stop.wait(TICK_SECONDS):
+            self._scheduler.run_pending()
+        self._resign()

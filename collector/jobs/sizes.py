@@ -1,0 +1,30 @@
+"""The job that measures what the relations take on the database's disk."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from collector.store.sizes import sizes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    import psycopg
+
+    from collector.metrics import Metrics
+
+
+class Sizes:
+    """Once a minute: `duckwatch_store_bytes{relation}`."""
+
+    name = "sizes"
+    every_seconds = 60
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def run(self, connection: psycopg.Connection, now: datetime, is_over: Callable[[], bool]) -> None:  # noqa: ARG002  # every job is run alike
+        """Shows each relation's size, its indexes and chunks included."""
+        for relation, size in sizes(connection).items():
+            self._metrics.store_bytes.labels(relation).set(size)

@@ -1,0 +1,3 @@
+-- The number of this transaction, how long it waits for a lock, and in passing the buckets that it writes events into.
+WITH noted AS (INSERT INTO touched_buckets SELECT to_timestamp(second) FROM unnest(%s::bigint[]) AS second)
+SELECT pg_current_xact_id()::text, set_config('lock_timeout', %s, true)

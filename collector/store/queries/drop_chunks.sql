@@ -1,0 +1,1 @@
+SELECT drop_chunks(%s::regclass, older_than => %s::timestamptz)

@@ -1,0 +1,2 @@
+INSERT INTO retention_horizons (relation, gone_before) VALUES (%s, %s)
+ON CONFLICT (relation) DO UPDATE SET gone_before = greatest(retention_horizons.gone_before, excluded.gone_before)

@@ -1,0 +1,97 @@
+"""Retention where the collector sees to it itself: whole days are let go, in slices or by chunks, and where history ends is written down."""
+
+from __future__ import annotations
+
+import logging
+import time
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final, LiteralString, NamedTuple
+
+from psycopg import sql
+
+from collector.store.connection import scalar
+from collector.store.sql import query
+from collector.store.tiers import Tier, tier_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import psycopg
+
+    from collector.config.model import Retention
+
+log = logging.getLogger(__name__)
+
+BUDGET_SECONDS: Final = 15.0
+"""How long a run may delete: the jobs share a thread, and roll-ups must not wait for long."""
+
+SLICE_ROWS: Final = 5_000
+
+
+class Kept(NamedTuple):
+    """A relation, its time, how long it is kept, and the width of roll-up that is built from it."""
+
+    relation: LiteralString
+    column: LiteralString
+    how_long: timedelta
+    feeds: tuple[LiteralString, ...] = ()
+
+
+def kept_relations(settings: Retention) -> tuple[Kept, ...]:
+    """Returns what is kept for how long, sources before what is built on them."""
+    return (
+        Kept("mail_events", "time", settings.raw, feeds=("15s", "5m")),
+        Kept("mail_stats_15s", "bucket", settings.stats_15s),
+        Kept("mail_stats_5m", "bucket", settings.stats_5m, feeds=("1h",)),
+        Kept("domain_stats_5m", "bucket", settings.stats_5m, feeds=("1h",)),
+        Kept("mail_stats_1h", "bucket", settings.stats_1h),
+        Kept("domain_stats_1h", "bucket", settings.stats_1h),
+    )
+
+
+def begins(now: datetime, how_long: timedelta) -> datetime:
+    """Returns where what is kept begins: the start of a day (UTC), since whole days go, and no bucket is cut in two."""
+    return (now - how_long).astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def let_go(connection: psycopg.Connection, settings: Retention, now: datetime, is_over: Callable[[], bool]) -> None:
+    """Deletes what is older than the settings keep, until the time is up or `is_over`. The connection is in autocommit mode. Raises
+    `psycopg.Error`.
+    """
+    has_chunks = tier_of(connection) is not Tier.PLAIN
+    deadline = time.monotonic() + BUDGET_SECONDS
+    for kept in kept_relations(settings):
+        before = _limit(connection, kept, now)
+        if has_chunks and kept.relation == "mail_events":
+            _drop_chunks(connection, kept, before)
+        else:
+            _delete(connection, kept, before, lambda: is_over() or time.monotonic() > deadline)
+
+
+def _limit(connection: psycopg.Connection, kept: Kept, now: datetime) -> datetime:
+    """Returns before which the relation may go. What a roll-up has still to be built from stays."""
+    limit = begins(now, kept.how_long)
+    waiting = scalar(connection, query("oldest_stale"), list(kept.feeds))
+    return min(limit, begins(waiting, timedelta(0))) if isinstance(waiting, datetime) else limit
+
+
+def _drop_chunks(connection: psycopg.Connection, kept: Kept, before: datetime) -> None:
+    if not scalar(connection, query("old_chunks"), kept.relation, before):
+        return
+    with connection.transaction():
+        # Whoever reads an old chunk for long is waited for next time; meanwhile nobody waits behind us.
+        connection.execute("SET LOCAL lock_timeout = '2s'")
+        connection.execute(query("note_horizon"), (kept.relation, before))
+        dropped = connection.execute(query("drop_chunks"), (kept.relation, before)).rowcount
+    log.info("old chunks dropped", extra={"fields": {"chunks": dropped}})
+
+
+def _delete(connection: psycopg.Connection, kept: Kept, before: datetime, is_over: Callable[[], bool]) -> None:
+    names = {"relation": sql.Identifier(kept.relation), "column": sql.Identifier(kept.column)}
+    if not scalar(connection, sql.SQL(query("has_older")).format(**names), before):
+        return
+    # First, in a transaction of its own: from now on no roll-up is built from what is about to go.
+    connection.execute(query("note_horizon"), (kept.relation, before))
+    slice_of = sql.SQL(query("delete_older")).format(**names)
+    while not is_over() and connection.execute(slice_of, (before, SLICE_ROWS)).rowcount:
+        pass

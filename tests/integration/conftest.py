@@ -1,0 +1,20 @@
+"""Fixtures of this folder."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.integration.house import House
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture
+def house(any_dsn: str) -> Iterator[House]:
+    """On a fresh database."""
+    made = House(any_dsn)
+    yield made
+    made.close()

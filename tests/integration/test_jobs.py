@@ -1,0 +1,107 @@
+"""The jobs' thread: one collector of a database runs them, and its metrics say how."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import psycopg
+import pytest
+
+from collector.jobs import Jobs, Sizes
+from collector.metrics import Metrics
+from collector.store import PostgresStore
+from tests.servers.process import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+pytestmark = pytest.mark.servers
+
+
+class Note:
+    """A job that notes when it was told to run."""
+
+    name = "note"
+    every_seconds = 1
+
+    def __init__(self) -> None:
+        self.moments: list[datetime] = []
+
+    def run(self, connection: psycopg.Connection, now: datetime, is_over: Callable[[], bool]) -> None:
+        """Notes."""
+        self.moments.append(now)
+
+
+class Collector:
+    """The jobs of one collector."""
+
+    def __init__(self, dsn: str, now: Callable[[], float] = time.time) -> None:
+        self.metrics, self.note = Metrics(), Note()
+        self.jobs = Jobs(dsn, [self.note, Sizes(self.metrics)], metrics=self.metrics, now=now)
+
+    def value(self, name: str, **labels: str) -> float | None:
+        """A sample of /metrics."""
+        return self.metrics.registry.get_sample_value(name, labels)
+
+
+def test_one_of_two_collectors_runs_the_jobs(postgres_dsn: str) -> None:
+    """The other takes over when the first is gone, and only the one that runs them shows their gauges."""
+    first, second = Collector(postgres_dsn), Collector(postgres_dsn)
+    for one in (first, second):
+        one.jobs.start()
+        wait_until(lambda: first.note.moments, "the first runs")
+    wait_until(lambda: len(first.note.moments) > 2, "the first goes on")
+    assert not second.note.moments
+    assert first.value("duckwatch_job_last_success_timestamp_seconds", job="note")
+    first.jobs.stop()
+    wait_until(lambda: second.note.moments, "the second takes over")
+    assert first.value("duckwatch_job_last_success_timestamp_seconds", job="note") is None
+    second.jobs.stop()
+
+
+def test_a_connection_that_is_cut_is_made_anew(postgres_dsn: str) -> None:
+    """The run that it happens to fails and is counted; the next succeeds."""
+    one = Collector(postgres_dsn)
+    one.jobs.run(one.note)
+    with psycopg.connect(postgres_dsn, autocommit=True) as other:
+        other.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'duckwatch-collector'"
+        )
+    for _ in range(2):
+        one.jobs.run(one.note)
+    assert one.value("duckwatch_job_runs_total", job="note", result="failed") == 1
+    assert one.value("duckwatch_job_runs_total", job="note", result="succeeded") == 2
+    one.jobs._resign()
+
+
+def test_a_clock_that_is_ahead_does_not_count(postgres_dsn: str) -> None:
+    """Jobs go by the earlier of two clocks: a wrong one would delete what is kept."""
+    for step in (-1e6, 1e6):
+        one = Collector(postgres_dsn, lambda step=step: time.time() + step)  # type: ignore[misc]
+        one.jobs.run(one.note)
+        assert one.note.moments[0].timestamp() < time.time() + 60 + min(step, 0)
+        one.jobs._resign()
+
+
+def test_the_size_of_each_relation_is_shown(any_dsn: str) -> None:
+    """Tables, roll-ups, and a hypertable with its chunks."""
+    store = PostgresStore(any_dsn, any_dsn)
+    store.prepare()
+    one = Collector(any_dsn)
+    one.jobs.run(Sizes(one.metrics))
+    before = one.value("duckwatch_store_bytes", relation="mail_events")
+    with psycopg.connect(any_dsn) as connection:
+        connection.execute(
+            "INSERT INTO mail_events (time, cluster, event_id, action, source, direction, received_at, response)"
+            " SELECT now(), 'eu1', n::text, 'queued', 'plugin', 'outbound', now(), repeat('x', 500) FROM generate_series(1, 1000) n"
+        )
+    one.jobs.run(Sizes(one.metrics))
+    after = one.value("duckwatch_store_bytes", relation="mail_events")
+    assert before is not None
+    assert after is not None
+    assert after - before > 500_000
+    assert one.value("duckwatch_store_bytes", relation="mail_stats_5m")
+    assert one.value("duckwatch_job_runs_total", job="sizes", result="succeeded") == 2
+    one.jobs._resign()

@@ -1,0 +1,108 @@
+"""The roll-ups equal the events, bucket for bucket, whatever came when."""
+
+from __future__ import annotations
+
+import random
+
+import psycopg
+import pytest
+
+from collector.config.model import Retention
+from collector.events.batch import Batch
+from collector.events.model import Action, Direction, MailEvent, Source
+from collector.events.tally import tally
+from collector.jobs import RollUp
+from collector.store.migrations import migrate, shipped
+from tests.integration.house import House
+from tests.oracle.made_up import DAY, HOUR, MINUTE, NOW, NOW_MS, event, some
+from tests.oracle.rollups import assert_equal, read_rollup
+
+pytestmark = pytest.mark.servers
+
+
+def tallied(events: list[MailEvent]) -> Batch:
+    """A batch as the assembler makes it, apart from its text."""
+    return Batch(events, tally=tally(events))
+
+
+def test_roll_ups_are_the_sums_of_the_events(house: House) -> None:
+    """Of a day's traffic, with every kind of row and every column null now and then, also where sender's numbers are absurd."""
+    house.store.write(tallied(some(3000, NOW_MS - DAY, NOW_MS, seed=1)))
+    house.roll_up()
+    assert_equal(house.connection)
+
+
+def test_what_comes_later_is_added(house: House) -> None:
+    """New rows, late rows and rows that came before: after each run all is equal again."""
+    first = some(500, NOW_MS - HOUR, NOW_MS, seed=2)
+    house.store.write(tallied(first))
+    house.roll_up()
+    house.store.write(tallied(first[:100] + some(300, NOW_MS - 20 * MINUTE, NOW_MS, seed=3)))
+    house.roll_up()
+    house.store.write(Batch(some(100, NOW_MS - 2 * DAY, NOW_MS, seed=4)))
+    house.roll_up()
+    assert_equal(house.connection)
+
+
+def test_a_claimed_size_beyond_all_numbers_holds_nothing_up(house: House) -> None:
+    """Two messages that claim 8 EiB: the sum is the largest number, and the job goes on."""
+    rows = [
+        MailEvent(NOW_MS, "eu1", None, f"q{n}:queued", Action.QUEUED, Source.PLUGIN, Direction.OUTBOUND, size_bytes=2**63 - 1)
+        for n in range(2)
+    ]  # fmt: skip
+    house.store.write(Batch(rows))
+    house.roll_up()
+    for relation in ("mail_stats_15s", "mail_stats_5m", "mail_stats_1h"):
+        ((_, sums),) = read_rollup(house.connection, relation).items()
+        assert sums["bytes"] == 2**63 - 1
+
+
+def test_events_that_are_not_yet_committed_are_not_forgotten(house: House, any_dsn: str) -> None:
+    """A run between a transaction's writing and its commit leaves its buckets marked for the next."""
+    house.store.write(Batch(some(10, NOW_MS - MINUTE, NOW_MS, seed=6)))
+    with psycopg.connect(any_dsn) as other:
+        other.execute("INSERT INTO touched_buckets VALUES (to_timestamp(%s))", (NOW_MS // 15_000 * 15,))
+        other.execute(
+            "INSERT INTO mail_events (time, cluster, event_id, action, source, direction, received_at)"
+            " VALUES (to_timestamp(%s), 'eu1', 'slow:queued', 'queued', 'plugin', 'outbound', now())",
+            (NOW_MS / 1000,),
+        )
+        house.roll_up()
+        other.commit()
+    house.roll_up()
+    assert_equal(house.connection)
+
+
+def test_an_open_bucket_of_five_minutes_is_built_once_a_minute(house: House) -> None:
+    """It may hold a million events; the one of 15 seconds is built each time."""
+    job = RollUp(Retention())
+    for seed in (7, 8):
+        house.store.write(Batch(some(10, NOW_MS - 1000, NOW_MS, seed=seed)))
+        job.run(house.connection, NOW, lambda: False)
+    assert sum(sums["events"] for sums in read_rollup(house.connection, "mail_stats_15s").values()) == 20
+    assert sum(sums["events"] for sums in read_rollup(house.connection, "mail_stats_5m").values()) == 10
+    assert house.connection.execute("SELECT count(*) FROM stale_buckets WHERE width = '5m'").fetchone() == (1,)
+
+
+def test_what_was_there_before_the_roll_ups_is_built(any_dsn: str) -> None:
+    """A database of the version before: the migration has all of it built, in as many runs as it takes."""
+    with psycopg.connect(any_dsn) as connection:
+        connection.execute(shipped()[0].sql)
+        connection.execute(
+            "CREATE TABLE schema_migrations (version integer PRIMARY KEY, name text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())"
+        )
+        connection.execute("INSERT INTO schema_migrations VALUES (1, 'mail_events')")
+        chance = random.Random(9)
+        columns = "time, cluster, event_id, action, source, direction, received_at, size_bytes, zone"
+        for _ in range(300):
+            one = event(NOW_MS - chance.randrange(20 * DAY), chance)
+            connection.execute(
+                f"INSERT INTO mail_events ({columns}) VALUES (to_timestamp(%s), %s, %s, %s, 'plugin', 'outbound', now(), %s, %s)".encode(),
+                (one.time / 1000, one.cluster, one.event_id, one.action, one.size_bytes, one.zone),
+            )
+        connection.commit()
+        assert migrate(connection)[0].version == 2
+    house = House(any_dsn)
+    house.roll_up()
+    assert_equal(house.connection, but=("mail_stats_15s",))  # the finest is kept for three days
+    house.close()

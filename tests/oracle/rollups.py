@@ -1,0 +1,78 @@
+"""What the roll-ups must hold: the events added up in Python, a bucket at a time, by the words of the design ("Roll-ups")."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import psycopg
+
+SECOND_MS = 1_000
+WIDTHS_MS = {"15s": 15 * SECOND_MS, "5m": 300 * SECOND_MS, "1h": 3_600 * SECOND_MS}
+LIMITS_MS = {
+    "1s": 1_000, "5s": 5_000, "30s": 30_000, "1m": 60_000, "5m": 300_000, "15m": 900_000, "1h": 3_600_000, "4h": 14_400_000,
+    "12h": 43_200_000, "1d": 86_400_000,
+}  # fmt: skip
+MAIL_LABELS = ("cluster", "zone", "provider", "local_ip", "direction", "action", "reason")
+DOMAIN_LABELS = ("cluster", "sender_domain", "provider", "action", "reason")
+MAIL_SUMS = ("events", "recipients", "bytes", *(f"queue_le_{limit}" for limit in LIMITS_MS), "queue_count")
+RELATIONS = {
+    **{f"mail_stats_{width}": (width, MAIL_LABELS, MAIL_SUMS) for width in ("15s", "5m", "1h")},
+    **{f"domain_stats_{width}": (width, DOMAIN_LABELS, ("events",)) for width in ("5m", "1h")},
+}
+
+Sums = dict[tuple[Any, ...], dict[str, int]]
+"""Bucket (epoch ms) and labels -> column -> sum."""
+
+
+def expected(events: Iterable[dict[str, Any]], relation: str) -> Sums:
+    """The roll-up of these rows of `mail_events` (times as epoch ms)."""
+    width, labels, columns = RELATIONS[relation]
+    sums: defaultdict[tuple[Any, ...], Counter[str]] = defaultdict(Counter)
+    for event in events:
+        if relation.startswith("domain") and event["direction"] != "outbound":
+            continue
+        key = (event["time"] // WIDTHS_MS[width] * WIDTHS_MS[width], *(event[label] for label in labels))
+        sums[key].update(events=1, recipients=event["recipients"] or 0, bytes=event["size_bytes"] or 0)
+        if event["queue_ms"] is not None:
+            sums[key]["queue_count"] += 1
+            sums[key].update(f"queue_le_{name}" for name, limit in LIMITS_MS.items() if event["queue_ms"] <= limit)
+    return {key: {column: found[column] for column in columns} for key, found in sums.items()}
+
+
+NEEDED = ("direction", "sender_domain", "recipients", "size_bytes", "queue_ms", *MAIL_LABELS)
+
+
+def read_events(connection: psycopg.Connection) -> list[dict[str, Any]]:
+    """What the roll-ups are made of."""
+    names = ["time", *dict.fromkeys(NEEDED)]
+    columns = ", ".join(["(extract(epoch FROM time) * 1000)::bigint", *names[1:]])
+    return [
+        dict(zip(names, row, strict=True)) for row in connection.execute(f"SELECT {columns} FROM mail_events".encode())
+    ]
+
+
+def read_rollup(connection: psycopg.Connection, relation: str) -> Sums:
+    """What the relation holds; a bucket with the same labels twice is an AssertionError."""
+    _, labels, sums = RELATIONS[relation]
+    columns = ", ".join(["(extract(epoch FROM bucket) * 1000)::bigint", *labels, *sums])
+    found: Sums = {}
+    for row in connection.execute(f"SELECT {columns} FROM {relation}".encode()):
+        key = row[: len(labels) + 1]
+        assert key not in found, f"{relation} has {key} twice"
+        found[key] = dict(zip(sums, row[len(labels) + 1 :], strict=True))
+    return found
+
+
+def assert_equal(
+    connection: psycopg.Connection, events: Iterable[dict[str, Any]] | None = None, *, but: tuple[str, ...] = ()
+) -> None:
+    """Every roll-up, `but` some, is the sum of the events; by default of those in the table."""
+    rows = read_events(connection) if events is None else list(events)
+    for relation in RELATIONS.keys() - set(but):
+        wanted, found = expected(rows, relation), read_rollup(connection, relation)
+        assert found.keys() == wanted.keys(), f"{relation}: {len(found)} rows, not {len(wanted)}"
+        assert found == wanted, relation
