@@ -94,7 +94,9 @@ class App:
         self._journal = self._open_journal()
         self._show_journal()
         self._store = PostgresStore(
-            settings.database.dsn.get_secret_value(), settings.database.direct_dsn.get_secret_value()
+            settings.database.dsn.get_secret_value(),
+            settings.database.direct_dsn.get_secret_value(),
+            kept=settings.retention,
         )
         self._assembler = Assembler(settings.public_ips)
         self._writer = Writer(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from collector.store import reader
 from collector.store.connection import session
+from collector.store.layout import lay_out
 from collector.store.migrations import applied, migrate, pending
 
 if TYPE_CHECKING:
@@ -26,10 +28,13 @@ def run(settings: Settings, *, dry_run: bool = False, status: bool = False) -> i
         if dry_run:
             return _dry_run(connection)
         done = migrate(connection)
+        changes = lay_out(connection, settings.collector.retention, datetime.now(UTC))
         faults = reader.complete(connection)
     for migration in done:
         print(f"applied {migration.name}")
-    if not done:
+    for change in changes:
+        print(change)
+    if not done and not changes:
         print(UP_TO_DATE)
     for fault in faults:
         print(f"dashboards: {fault.advice}")

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from collector.store.community import AggregateBuilder
+from collector.store.policies import CHUNK
 from collector.store.retention import begins
 from collector.store.rollups import TableBuilder
+from collector.store.tiers import layout_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,16 +20,22 @@ if TYPE_CHECKING:
 
 
 class RollUp:
-    """Every few seconds: the buckets that were written into since."""
+    """Every few seconds: the buckets that were written into since. With TimescaleDB Community, those that its policies do not know of."""
 
     name = "roll_up"
     every_seconds = 5
 
     def __init__(self, kept: Retention) -> None:
         self._kept = kept
-        self._tables = TableBuilder()
+        self._tables, self._aggregates = TableBuilder(), AggregateBuilder()
 
     def run(self, connection: psycopg.Connection, now: datetime, is_over: Callable[[], bool]) -> None:
         """Builds what is due, within its time; what is left is the next run's."""
-        kept = {"15s": self._kept.stats_15s, "5m": self._kept.stats_5m, "1h": self._kept.stats_1h}
-        self._tables.run(connection, {width: begins(now, how_long) for width, how_long in kept.items()}, is_over)
+        kept = self._kept
+        if layout_of(connection).has_aggregates:
+            # A policy may just be dropping the source's oldest chunk.
+            reach = {"15s": min(kept.stats_15s, kept.raw - CHUNK), "5m": kept.raw - CHUNK, "1h": kept.stats_5m - CHUNK}
+            self._aggregates.run(connection, {width: now - far for width, far in reach.items()}, is_over)
+        else:
+            reach = {"15s": kept.stats_15s, "5m": kept.stats_5m, "1h": kept.stats_1h}
+            self._tables.run(connection, {width: begins(now, far) for width, far in reach.items()}, is_over)

@@ -11,7 +11,7 @@ from psycopg import sql
 
 from collector.store.connection import scalar
 from collector.store.sql import query
-from collector.store.tiers import Tier, tier_of
+from collector.store.tiers import layout_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,11 +58,13 @@ def let_go(connection: psycopg.Connection, settings: Retention, now: datetime, i
     """Deletes what is older than the settings keep, until the time is up or `is_over`. The connection is in autocommit mode. Raises
     `psycopg.Error`.
     """
-    has_chunks = tier_of(connection) is not Tier.PLAIN
+    layout = layout_of(connection)
+    if layout.has_aggregates:  # policies see to it (policies.py)
+        return
     deadline = time.monotonic() + BUDGET_SECONDS
     for kept in kept_relations(settings):
         before = _limit(connection, kept, now)
-        if has_chunks and kept.relation == "mail_events":
+        if layout.has_chunks and kept.relation == "mail_events":
             _drop_chunks(connection, kept, before)
         else:
             _delete(connection, kept, before, lambda: is_over() or time.monotonic() > deadline)

@@ -128,9 +128,7 @@ class TableBuilder:
     def _build(self, connection: psycopg.Connection, width: Width, start: datetime, end: datetime) -> None:
         """Replaces the buckets of a range, in one transaction: who reads sees the old ones or the new ones."""
         with connection.transaction():
-            connection.execute(
-                "DELETE FROM stale_buckets WHERE width = %s AND bucket >= %s AND bucket < %s", (width.name, start, end)
-            )
+            connection.execute(query("built"), (width.name, start, end))
             for rollup in width.rollups:
                 connection.execute(
                     sql.SQL("DELETE FROM {} WHERE bucket >= %s AND bucket < %s").format(

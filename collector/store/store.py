@@ -7,17 +7,20 @@ and the next ones take the merging way (a temporary table and INSERT … ON CONF
 from __future__ import annotations
 
 import logging
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 import psycopg
 from psycopg import errors as pg
 
+from collector.config.model import Retention
 from collector.errors import StoreUnavailableError
 from collector.events.batch import SeenReport, Written
 from collector.events.model import PluginReport, identity
 from collector.store import reader
 from collector.store.connection import HANG_SECONDS, connect, cut, deadline, scalar, session, translate
 from collector.store.copy import COLUMN_LIST, COPY_EVENTS, encode, timestamp
+from collector.store.layout import lay_out
 from collector.store.migrations import migrate
 from collector.store.sql import query
 from collector.store.touched import touched
@@ -46,17 +49,24 @@ class _Doubt(NamedTuple):
 class PostgresStore:
     """Writes batches over one connection of its own. For one thread, but `abandon` may come from another."""
 
-    def __init__(self, dsn: str, session_dsn: str, *, hang_seconds: float = HANG_SECONDS) -> None:
+    def __init__(
+        self, dsn: str, session_dsn: str, *, kept: Retention | None = None, hang_seconds: float = HANG_SECONDS
+    ) -> None:
         self._dsn, self._session_dsn = dsn, session_dsn
+        self._kept = kept or Retention()
         self._hang_seconds = hang_seconds
         self._connection: psycopg.Connection | None = None
         self._merges_left = 0
         self._doubt: _Doubt | None = None
 
     def prepare(self) -> None:
-        """Applies the migrations and completes the dashboards' role. Raises `StoreUnavailableError`."""
+        """Applies the migrations, what the tier and the settings ask for beyond, and completes the dashboards' role. Raises
+        `StoreUnavailableError`.
+        """
         with session(self._session_dsn) as connection:
             migrate(connection)
+            for change in lay_out(connection, self._kept, datetime.now(UTC)):
+                log.info("the storage was changed", extra={"fields": {"change": change}})
             for fault in reader.complete(connection):
                 log.warning(
                     "the dashboards' role is not as it should be: see migrate", extra={"fields": {"kind": fault}}

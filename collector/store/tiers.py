@@ -6,6 +6,8 @@ import re
 from enum import StrEnum
 from typing import TYPE_CHECKING, LiteralString, NamedTuple
 
+from collector.store.sql import query
+
 if TYPE_CHECKING:
     import psycopg
 
@@ -52,6 +54,22 @@ def storage_of(connection: psycopg.Connection) -> Storage:
 def tier_of(connection: psycopg.Connection) -> Tier:
     """Returns the tier alone. Raises `psycopg.Error`."""
     return storage_of(connection).tier
+
+
+class Layout(NamedTuple):
+    """How the relations are laid out: whether `mail_events` is a hypertable, and whether the roll-ups are continuous aggregates."""
+
+    has_chunks: bool
+    has_aggregates: bool
+
+
+def layout_of(connection: psycopg.Connection) -> Layout:
+    """Returns what is there, which may be less than the tier can (`layout.lay_out` sees to that at a start). Raises `psycopg.Error`."""
+    if storage_of(connection).timescaledb is None:
+        return Layout(has_chunks=False, has_aggregates=False)
+    row = connection.execute(query("layout")).fetchone()
+    assert row is not None
+    return Layout(*row)
 
 
 def _numbers(version: str) -> tuple[int, ...]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
 
-from collector.store.tiers import Storage, Tier, storage_of
+from collector.store.tiers import Tier, storage_of
 
 if TYPE_CHECKING:
     from tests.servers.community import Community
@@ -23,6 +24,8 @@ def test_a_database_without_the_extension_is_plain(postgres_dsn: str) -> None:
 
 def test_debians_timescaledb_is_the_apache_edition(timescale_dsn: str) -> None:
     """It says so on a fresh session, too, whose first question this is."""
+    if os.environ.get("DUCKWATCH_TEST_DSN"):
+        pytest.skip("another server is given")
     with psycopg.connect(timescale_dsn) as connection:
         found = storage_of(connection)
     assert found.tier is Tier.APACHE
@@ -35,4 +38,6 @@ def test_community_is_found_once_the_extension_is_made(community: Community) -> 
     with community.connect(autocommit=True) as connection:
         assert storage_of(connection).tier is Tier.PLAIN
         connection.execute("CREATE EXTENSION timescaledb")
-        assert storage_of(connection) == Storage(Tier.COMMUNITY, "17.5", "2.23.0-dev")
+        found = storage_of(connection)
+    assert found.tier is Tier.COMMUNITY
+    assert found.timescaledb is not None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import psycopg
 import pytest
@@ -71,6 +71,12 @@ class GivenServer(PostgresCluster):
             with in_use, psycopg.connect(self.dsn(), autocommit=True) as connection:
                 connection.execute("DROP ROLE IF EXISTS duckwatch_reader")
 
+    def is_community(self) -> bool:
+        """True when its TimescaleDB has the Community licence."""
+        with psycopg.connect(self.dsn()) as connection:
+            found = connection.execute("SELECT setting FROM pg_settings WHERE name = 'timescaledb.license'").fetchone()
+        return self.has("timescaledb") and found == ("timescale",)
+
     def dsn(self, database: str = "") -> str:
         return conninfo.make_conninfo(self._dsn, **({"dbname": database} if database else {}))
 
@@ -80,6 +86,17 @@ class GivenServer(PostgresCluster):
             connection.execute(
                 psycopg.sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(psycopg.sql.Identifier(str(name)))
             )
+
+
+class GivenCommunity:
+    """A fresh database on the server of `DUCKWATCH_TEST_DSN`, as `Community` is one."""
+
+    def __init__(self, dsn: str) -> None:
+        self.dsn = dsn
+
+    def connect(self, **settings: Any) -> psycopg.Connection:
+        """One connection."""
+        return psycopg.connect(self.dsn, cursor_factory=psycopg.ClientCursor, **settings)
 
 
 @pytest.fixture(scope="session")
@@ -142,14 +159,22 @@ def timescale_dsn(timescale: PostgresCluster) -> Iterator[str]:
 
 
 @pytest.fixture
-def community(server_logs: Path) -> Iterator[Community]:
-    """TimescaleDB Community, a server of its own with one database, the extension not yet made."""
-    server = need(lambda: Community(server_logs))
+def community(server_logs: Path) -> Iterator[Community | GivenCommunity]:
+    """TimescaleDB Community with one fresh database, the extension not yet made: a server of its own, or that of `DUCKWATCH_TEST_DSN`
+    where it is one.
+    """
+    given = os.environ.get("DUCKWATCH_TEST_DSN")
+    if given and (server := GivenServer(server_logs, given)).is_community():
+        dsn = server.create_database()
+        yield GivenCommunity(dsn)
+        server.drop_database(dsn)
+        return
+    own = need(lambda: Community(server_logs))
     try:
-        server.start()
-        yield server
+        own.start()
+        yield own
     finally:
-        server.stop()
+        own.stop()
 
 
 @pytest.fixture(params=["postgres", "timescale"])

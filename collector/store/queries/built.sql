@@ -1,0 +1,1 @@
+DELETE FROM stale_buckets WHERE width = %s AND bucket >= %s AND bucket < %s

@@ -1,0 +1,1 @@
+SELECT gone_before FROM retention_horizons WHERE relation = %s

@@ -1,0 +1,5 @@
+-- Without the indexes on each label that TimescaleDB would make: every query of ours begins with the time.
+CREATE MATERIALIZED VIEW {name}
+WITH (timescaledb.continuous, timescaledb.materialized_only = false, timescaledb.create_group_indexes = false)
+AS {definition}
+WITH NO DATA

@@ -1,0 +1,1 @@
+SELECT create_hypertable('mail_events', 'time', chunk_time_interval => interval '1 day', create_default_indexes => false, migrate_data => true)

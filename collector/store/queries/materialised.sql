@@ -1,0 +1,3 @@
+SELECT materialization_hypertable_schema, materialization_hypertable_name
+FROM timescaledb_information.continuous_aggregates
+WHERE view_schema = current_schema() AND view_name = %s

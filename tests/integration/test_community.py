@@ -1,0 +1,227 @@
+"""TimescaleDB Community: the same relations as continuous aggregates, compression, and policies from the settings."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from collector.config.model import Retention
+from collector.events.model import COLUMNS
+from collector.jobs import RollUp, Sizes
+from collector.metrics import Metrics
+from collector.store.layout import lay_out
+from collector.store.migrations import migrate
+from collector.store.tiers import layout_of
+from tests.oracle.made_up import DAY, HOUR, MINUTE, some
+from tests.oracle.rollups import RELATIONS, assert_equal, read_events, read_rollup
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import psycopg
+
+    from collector.events.model import MailEvent
+    from tests.servers.community import Community
+
+pytestmark = pytest.mark.servers
+
+KEPT = Retention()
+SHORT = Retention(raw=timedelta(days=3), stats_15s=timedelta(hours=1), stats_5m=timedelta(days=4))
+"""A policy's first refresh goes bucket by bucket: of a month it takes this server a minute."""
+
+COLUMN_LIST = ", ".join(COLUMNS)
+VALUES = ", ".join(
+    "to_timestamp(%s / 1000.0)" if c in {"time", "next_attempt", "received_at"} else "%s" for c in COLUMNS
+)
+
+
+def now_ms() -> int:
+    """Epoch ms: the server's own jobs go by the real clock."""
+    return int(datetime.now(UTC).timestamp() * 1000)
+
+
+@pytest.fixture
+def connection(community: Community) -> Iterator[psycopg.Connection]:
+    """The one connection that it takes."""
+    with community.connect(autocommit=True) as made:
+        yield made
+
+
+def insert(connection: psycopg.Connection, events: Sequence[MailEvent]) -> int:
+    """Writes rows as the merging way does; this server has no COPY. Returns how many were new."""
+    new = 0
+    with connection.transaction():
+        for event in events:
+            row = [getattr(event, column) for column in COLUMNS]
+            statement = f"INSERT INTO mail_events ({COLUMN_LIST}) VALUES ({VALUES}) ON CONFLICT DO NOTHING"
+            new += connection.execute(statement.encode(), row).rowcount
+            connection.execute("INSERT INTO touched_buckets VALUES (to_timestamp(%s))", (event.time // 15_000 * 15,))
+    return new
+
+
+def prepare(connection: psycopg.Connection, kept: Retention = KEPT) -> list[str]:
+    """What a start does; returns what it changed."""
+    with connection.transaction():
+        migrate(connection)
+    return lay_out(connection, kept, datetime.now(UTC))
+
+
+def migrate_only(connection: psycopg.Connection) -> None:
+    """The schema, as on a server without TimescaleDB."""
+    connection.autocommit = False
+    migrate(connection)
+    connection.autocommit = True
+
+
+def refresh(connection: psycopg.Connection, start_ms: int | None = None, end_ms: int | None = None) -> None:
+    """What a policy does, over a window of its choice."""
+    for relation in RELATIONS:
+        connection.execute(
+            "CALL refresh_continuous_aggregate(%s::regclass, to_timestamp(%s), to_timestamp(%s))",
+            (relation, start_ms and start_ms / 1000, end_ms and end_ms / 1000),
+        )
+
+
+def run_policies(connection: psycopg.Connection, kind: str) -> None:
+    """What TimescaleDB's scheduler does; this server has no workers."""
+    jobs = connection.execute(
+        "SELECT job_id FROM timescaledb_information.jobs WHERE proc_name = %s ORDER BY 1", (kind,)
+    ).fetchall()
+    for (job,) in jobs:
+        connection.execute("CALL run_job(%s)", (job,))
+
+
+def roll_up(connection: psycopg.Connection, kept: Retention = KEPT) -> None:
+    """One run of the collector's job."""
+    RollUp(kept).run(connection, datetime.now(UTC), lambda: False)
+
+
+def test_a_fresh_database_gets_aggregates_and_policies_once(connection: psycopg.Connection) -> None:
+    """The first start makes them and says so, the second has nothing to do, a changed setting alters one policy of each kind that it means."""
+    connection.execute("CREATE EXTENSION timescaledb")
+    migrate_only(connection)
+    changes = prepare(connection)
+    assert "mail_stats_5m: a continuous aggregate now" in changes
+    assert "mail_events: retention policy, drop_after 30d (made)" in changes
+    assert "mail_stats_5m: refresh policy, start_offset 29d, end_offset 10m, schedule_interval 1m (made)" in changes
+    assert prepare(connection) == []
+    assert prepare(connection, Retention(raw=timedelta(days=20))) == [
+        "mail_events: retention policy, drop_after 20d (altered)",
+        "mail_stats_5m: refresh policy, start_offset 19d, end_offset 10m, schedule_interval 1m (altered)",
+        "domain_stats_5m: refresh policy, start_offset 19d, end_offset 10m, schedule_interval 1m (altered)",
+    ]
+
+
+def test_a_raised_retention_does_not_reach_past_what_was_dropped(connection: psycopg.Connection) -> None:
+    """Raw from 10 to 30 days: what the old policy dropped is gone, so the refresh reaches no further back than that, for now."""
+    connection.execute("CREATE EXTENSION timescaledb")
+    migrate_only(connection)
+    prepare(connection, Retention(raw=timedelta(days=10)))
+    changes = prepare(connection)
+    assert "mail_stats_5m: refresh policy, start_offset 10d, end_offset 10m, schedule_interval 1m (altered)" in changes
+
+
+def test_roll_ups_equal_the_events_before_and_after_refresh(connection: psycopg.Connection) -> None:
+    """Real-time, refreshed in part, refreshed whole, by the policies themselves, and after events that were late."""
+    connection.execute("CREATE EXTENSION timescaledb")
+    migrate_only(connection)
+    prepare(connection, SHORT)
+    now = now_ms()
+    insert(connection, some(600, now - 50 * MINUTE, now, seed=1))
+    assert_equal(connection)
+    run_policies(connection, "policy_refresh_continuous_aggregate")
+    assert_equal(connection)
+    insert(connection, some(200, now - 50 * MINUTE, now, seed=2))
+    run_policies(connection, "policy_refresh_continuous_aggregate")
+    assert_equal(connection)
+    insert(connection, some(200, now - 40 * HOUR, now, seed=10))
+    run_policies(connection, "policy_refresh_continuous_aggregate")
+    assert_equal(connection, but=("mail_stats_15s",))
+    roll_up(connection, SHORT)
+    assert connection.execute("SELECT count(*) FROM touched_buckets").fetchone() == (0,)
+
+
+def test_a_database_without_the_extension_is_taken_over_with_its_history(connection: psycopg.Connection) -> None:
+    """Plain tables with roll-ups older than any event: the extension appears, and everything is as it was."""
+    migrate_only(connection)
+    now = now_ms()
+    insert(connection, some(300, now - 20 * DAY, now - 5 * MINUTE, seed=3))
+    everything = read_events(connection)
+    for _ in range(3):
+        roll_up(connection)
+    connection.execute("DELETE FROM mail_events WHERE time < to_timestamp(%s)", ((now - 10 * DAY) / 1000,))
+    connection.execute(
+        "INSERT INTO retention_horizons VALUES ('mail_events', to_timestamp(%s))", ((now - 10 * DAY) / 1000,)
+    )
+    before = {relation: read_rollup(connection, relation) for relation in RELATIONS}
+    connection.execute("CREATE EXTENSION timescaledb")
+    changes = prepare(connection)
+    assert "mail_events: a hypertable now, with chunks of a day" in changes
+    assert layout_of(connection) == (True, True)
+    assert {relation: read_rollup(connection, relation) for relation in RELATIONS} == before
+    insert(connection, some(50, now - 8 * DAY, now, seed=4))
+    refresh(connection, now - 9 * DAY, now)
+    known = {event["time"] for event in everything}
+    events = everything + [event for event in read_events(connection) if event["time"] not in known]
+    assert_equal(connection, events, but=("mail_stats_15s",))
+
+
+def test_what_was_there_before_the_roll_ups_is_refreshed(connection: psycopg.Connection) -> None:
+    """Events older than any policy's window, on a hypertable of the version before: the job has them refreshed."""
+    connection.execute("CREATE EXTENSION timescaledb")
+    migrate_only(connection)
+    now = now_ms()
+    insert(connection, some(300, now - 25 * DAY, now, seed=6))
+    prepare(connection)
+    refresh(connection, now - 3 * HOUR, now)
+    for _ in range(3):
+        roll_up(connection)
+    assert connection.execute("SELECT count(*) FROM stale_buckets").fetchone() == (0,)
+    assert_equal(connection, but=("mail_stats_15s",))
+
+
+def test_the_same_events_again_after_compression_are_no_new_rows(connection: psycopg.Connection) -> None:
+    """Compressed by the policy: repeated events conflict, late ones go in, traces and sums are the same."""
+    connection.execute("CREATE EXTENSION timescaledb")
+    migrate_only(connection)
+    prepare(connection)
+    now = now_ms()
+    events = some(500, now - 8 * DAY, now - 4 * DAY, seed=7)
+    assert insert(connection, events) == 500
+    run_policies(connection, "policy_compression")
+    compressed = connection.execute(
+        "SELECT count(*) FROM timescaledb_information.chunks WHERE is_compressed"
+    ).fetchone()
+    assert compressed is not None
+    assert compressed[0] >= 4
+    assert insert(connection, events[:200]) == 0
+    assert insert(connection, some(50, now - 7 * DAY, now - 5 * DAY, seed=8)) == 50
+    refresh(connection)
+    assert len(read_events(connection)) == 550
+    assert_equal(connection)
+    one = events[0]
+    found = connection.execute(
+        "SELECT action FROM mail_events WHERE event_id >= %s AND event_id < %s", (one.event_id, f"{one.event_id}~")
+    )
+    assert found.fetchall() == [(one.action,)]
+
+
+def test_sizes_are_told_of_aggregates_too(connection: psycopg.Connection) -> None:
+    """With their chunks."""
+    connection.execute("CREATE EXTENSION timescaledb")
+    migrate_only(connection)
+    prepare(connection)
+    insert(connection, some(100, now_ms() - DAY, now_ms(), seed=9))
+    refresh(connection)
+    metrics = Metrics()
+    Sizes(metrics).run(connection, datetime.now(UTC), lambda: False)
+    shown = {
+        s.labels["relation"]: s.value
+        for m in metrics.registry.collect()
+        for s in m.samples
+        if s.name == "duckwatch_store_bytes"
+    }
+    assert RELATIONS.keys() | {"mail_events", "dead_letters"} <= shown.keys()
+    assert all(size > 0 for size in shown.values())
