@@ -1,0 +1,87 @@
+"""Each index is there for a statement of ours, and each statement that must be quick has its index."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from bench.traces import TRACES
+from collector.events.batch import Batch
+from collector.store.sql import query
+from tests.oracle.made_up import DAY, NOW_MS, some
+
+if TYPE_CHECKING:
+    import psycopg
+
+    from tests.integration.house import House
+
+pytestmark = pytest.mark.servers
+
+LOOKED_FOR = {
+    "queue_id": "q1", "message_id": "m@x.example", "recipient": "a@b.example", "width": "5m", "kept_from": "2026-03-01", "source": "mail_events",
+}  # fmt: skip
+WINDOW = "time >= '2026-03-14 12:00Z' AND time < '2026-03-14 12:05Z'"
+BUCKETS = "bucket >= '2026-03-14 12:00Z' AND bucket < '2026-03-14 13:00Z'"
+
+STATEMENTS: dict[str, tuple[str, Any]] = {
+    "mail_events_identity": (TRACES["queue_id"], LOOKED_FOR),
+    "mail_events_message_id": (TRACES["message_id"], LOOKED_FOR),
+    "mail_events_recipient": (TRACES["recipient"], LOOKED_FOR),
+    "mail_events_time": (query("mail_stats").format(bucket="date_bin('5 minutes', time, 'epoch')", window=WINDOW), None),
+    "mail_stats_15s_bucket": (f"DELETE FROM mail_stats_15s WHERE {BUCKETS}", None),
+    "mail_stats_5m_bucket": (query("mail_stats_1h").format(bucket="date_bin('1 hour', bucket, 'epoch')", window=BUCKETS), None),
+    "mail_stats_1h_bucket": (f"DELETE FROM mail_stats_1h WHERE {BUCKETS}", None),
+    "domain_stats_5m_bucket": (
+        query("domain_stats_1h").format(bucket="date_bin('1 hour', bucket, 'epoch')", window=BUCKETS), None
+    ),
+    "domain_stats_1h_bucket": (f"DELETE FROM domain_stats_1h WHERE {BUCKETS}", None),
+    "stale_buckets_pkey": (query("forget_stale"), LOOKED_FOR),
+    "retention_horizons_pkey": (query("horizon"), ("mail_events",)),
+    "dead_letters_pkey": (query("letters_drop"), (["r:0"],)),
+    "dead_letters_received_at": (query("prune_letters"), ("2026-03-14",)),
+}  # fmt: skip
+FOR_UNIQUENESS = {"schema_migrations_pkey", "plugin_reports_pkey"}
+"""No statement looks for these rows: they hold a key."""
+
+MINE = (
+    "mail_events", "mail_stats_15s", "mail_stats_5m", "mail_stats_1h", "domain_stats_5m", "domain_stats_1h", "stale_buckets",
+    "touched_buckets", "retention_horizons", "dead_letters", "plugin_reports", "schema_migrations",
+)  # fmt: skip
+
+
+def indexes(connection: psycopg.Connection) -> set[str]:
+    """Every index of our tables."""
+    found = connection.execute(
+        "SELECT indexname FROM pg_indexes WHERE schemaname = 'public' AND tablename = ANY (%s)", (list(MINE),)
+    )
+    return {name for (name,) in found}
+
+
+def test_every_index_is_for_a_statement_of_ours(house: House) -> None:
+    """One that no query uses costs every insert: it must go, or be named here with its statement."""
+    assert indexes(house.connection) == STATEMENTS.keys() | FOR_UNIQUENESS
+
+
+@pytest.mark.parametrize("index", STATEMENTS)
+def test_a_statement_has_its_index(house: House, index: str) -> None:
+    """The plan names it. Sequential scans are made dear, since a test's tables are small; what could not use the index would not."""
+    house.store.write(Batch(some(400, NOW_MS - 2 * DAY, NOW_MS, seed=1)))
+    house.roll_up()
+    house.connection.execute("ANALYZE")
+    house.connection.execute("SET enable_seqscan = off")
+    house.connection.execute("SET enable_sort = on")
+    statement, values = STATEMENTS[index]
+    plan = "\n".join(row[0] for row in house.connection.execute(f"EXPLAIN {statement}".encode(), values))
+    # A chunk's index has the chunk's name in front, and may be cut at its end.
+    used = re.findall(r"(?:using|Index Scan on) (\S+)", plan)
+    assert any(index in name or name.split("_chunk_", 1)[-1] in index for name in used), plan
+
+
+def test_the_docs_show_the_traces() -> None:
+    """docs/storage.md tells how to find a message, by the very statements that are measured and held by an index."""
+    page = " ".join((Path(__file__).parents[2] / "docs/storage.md").read_text(encoding="utf-8").split())
+    for by, statement in TRACES.items():
+        assert statement.replace(f"%({by})s", "'…'") in page, by
