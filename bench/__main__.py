@@ -14,15 +14,18 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from bench import mailserver
+from bench import compression, mailserver
 from bench.database import Table
 from bench.rounds import FULL, QUICK, Bench, Size
+from bench.storage import Storage
 from collector.demo.errors import DemoError
 from collector.demo.postgres import Postgres, free_port
 from collector.demo.service import Service
 
+FULL_EVENTS, QUICK_EVENTS = 1_000_000, 100_000
 
-async def measure(folder: Path, size: Size) -> dict[str, Any]:
+
+async def measure(folder: Path, size: Size, stored_events: int) -> dict[str, Any]:
     """Runs everything in `folder`. Raises DemoError when a server does not start."""
     never = asyncio.Event()
     postgres = Postgres(folder / "postgres", folder / "postgres.log")
@@ -33,13 +36,21 @@ async def measure(folder: Path, size: Size) -> dict[str, Any]:
         await service.start(never)
         table = Table(postgres.dsn)
         settings = table.assert_whole()
-        figures = await Bench(service, table, folder, size).run()
+        bench = Bench(service, table, folder, size)
+        figures = await bench.run()
+        figures["roll_up_lag"] = await bench.lag(postgres.dsn)
         table.close()
+        peak = peak_rss_bytes(service.pid)
+        await service.stop(never)
+        service = None
+        storage = Storage(postgres.dsn)
+        figures["storage"] = storage.measure(stored_events)
+        storage.close()
         return {
             "machine": {"cpus": os.cpu_count(), "python": platform.python_version(), "postgresql": settings},
             "events_of_a_round": {"copy": size.hundreds, "batches_of_100": size.hundreds, "singles": size.singles},
             **figures,
-            "collector_peak_rss_mb": round(peak_rss_bytes(service.pid) / 1e6, 1),
+            "collector_peak_rss_mb": round(peak / 1e6, 1),
         }
     finally:
         if service is not None:
@@ -65,11 +76,16 @@ def main() -> int:
     """Runs from the command line."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="small rounds: to see that it runs, not for figures")
-    quick = parser.parse_args().quick
+    parser.add_argument(
+        "--events", type=int, metavar="N", help="how many events messages are looked for among (1,000,000)"
+    )
+    options = parser.parse_args()
+    quick, stored_events = options.quick, options.events or (QUICK_EVENTS if options.quick else FULL_EVENTS)
     with tempfile.TemporaryDirectory(prefix="duckwatch-bench-") as folder:
         Path(folder).chmod(0o711)  # root's PostgreSQL runs as another account, which has to pass here
         try:
-            figures = asyncio.run(measure(Path(folder), QUICK if quick else FULL))
+            figures = asyncio.run(measure(Path(folder), QUICK if quick else FULL, stored_events))
+            figures["storage"]["compressed"] = compression.measure(Path(folder), stored_events)
             size = mailserver.QUICK if quick else mailserver.FULL
             figures["zonemta"] = mailserver.measure(Path(folder) / "zonemta", size)
         except DemoError as error:

@@ -31,6 +31,16 @@ def events(count: int, until_ms: int) -> list[dict[str, Any]]:
     return made
 
 
+def paced(count: int, start_ms: int, per_second: int) -> list[dict[str, Any]]:
+    """Returns `count` events of any messages, stamped at a steady rate from `start_ms` on."""
+    recorded = [json.loads(line) for line in RECORDING.read_text().splitlines()]
+    made = []
+    for number in range(count):
+        one = recorded[number % len(recorded)]
+        made.append(_shifted(one, start_ms + number * 1000 // per_second - one["time_ms"]))
+    return made
+
+
 def _shifted(one: dict[str, Any], shift: int) -> dict[str, Any]:
     entry = dict(one["entry"])
     for key in ID_KEYS:

@@ -14,6 +14,7 @@ from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 
 from bench import corpus, load
+from bench.lag import Lag
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -26,6 +27,9 @@ HUNDREDS_CONNECTIONS = 8
 SINGLES_CONNECTIONS = 64
 STEADY_CONNECTIONS = 16
 STEADY_EVENTS_PER_SECOND = 1_000
+LAG_EVENTS_PER_SECOND = 5_000
+PREPARATION_SECONDS = 20
+"""The load of the lag's round is stamped with the times at which it will be sent: it must be ready by then."""
 COPY_PIECE_EVENTS = 500
 """The store's own piece."""
 
@@ -38,10 +42,11 @@ class Size:
     singles: int
     rounds: int
     steady_seconds: int
+    lag_seconds: int
 
 
-FULL = Size(hundreds=120_000, singles=40_000, rounds=5, steady_seconds=20)
-QUICK = Size(hundreds=20_000, singles=5_000, rounds=2, steady_seconds=4)
+FULL = Size(hundreds=120_000, singles=40_000, rounds=5, steady_seconds=20, lag_seconds=60)
+QUICK = Size(hundreds=20_000, singles=5_000, rounds=2, steady_seconds=4, lag_seconds=10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +88,20 @@ class Bench:
                 "batches_of_10": await self._acknowledgements(10),
             },
         }
+
+    async def lag(self, dsn: str) -> dict[str, Any]:
+        """How far the roll-ups are behind at a steady rate of requests of 100 events, stamped with the time at which they are sent."""
+        self._table.clear()
+        events = LAG_EVENTS_PER_SECOND * self._size.lag_seconds
+        begins = time.time() + PREPARATION_SECONDS
+        made = corpus.paced(events, int(begins * 1000), LAG_EVENTS_PER_SECOND)
+        file = self._folder / "lag"
+        file.write_bytes(load.pack([self._request(body) for body in corpus.bodies(made, 100)]))
+        sending = Sending(file, events, corpus.Rows([], []), STEADY_CONNECTIONS)
+        watched = Lag(dsn)
+        await asyncio.sleep(max(0, begins - time.time()))
+        figures = await watched.watch(self._send(sending, str(LAG_EVENTS_PER_SECOND / 100)))
+        return {"events_per_second": LAG_EVENTS_PER_SECOND, "seconds": self._size.lag_seconds, **figures}
 
     def _prepare(self, name: str, events: int, size: int, connections: int) -> Sending:
         now = time.time_ns() // 1_000_000

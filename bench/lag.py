@@ -1,0 +1,70 @@
+"""How far the roll-ups are behind the table while events come at a steady rate."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from bisect import bisect_left
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+EVERY_SECONDS = 0.25
+SETTLED_LOOKS = 8
+RELATIONS = ("mail_stats_15s", "mail_stats_5m")
+
+
+class Lag:
+    """Looks at the table and its roll-ups, which were empty before, until the load is over and the finest holds all of it."""
+
+    def __init__(self, dsn: str) -> None:
+        self._connection = psycopg.connect(dsn, autocommit=True)
+        self._rows: list[tuple[int, float]] = []
+        """How many events were in the table, and when."""
+        self._lags: dict[str, list[float]] = {relation: [] for relation in RELATIONS}
+
+    async def watch(self, load: Awaitable[Any]) -> dict[str, Any]:
+        """Returns for each roll-up the age of its oldest missing event: the median and the most that was seen, in seconds."""
+        sending = asyncio.ensure_future(load)
+        deadline = time.monotonic() + 180
+        while not sending.done() or not self._has_settled():
+            assert time.monotonic() < deadline, "the roll-up does not come after"
+            await asyncio.to_thread(self._look)
+            await asyncio.sleep(EVERY_SECONDS)
+        await sending
+        self._connection.close()
+        return {relation: _told(lags) for relation, lags in self._lags.items()}
+
+    def _has_settled(self) -> bool:
+        """True when no event has come for a while, and the finest roll-up holds them all."""
+        last = [rows for rows, _ in self._rows[-SETTLED_LOOKS:]]
+        return len(set(last)) == 1 and last[-1] > 0 and not any(self._lags[RELATIONS[0]][-SETTLED_LOOKS:])
+
+    def _look(self) -> None:
+        # The estimate of the statistics would be late: an index-only look at how many there are is near enough and cheap.
+        rows, at = self._count("SELECT count(*) FROM mail_events"), time.monotonic()
+        self._rows.append((rows, at))
+        for relation in RELATIONS:
+            rolled = self._rolled(relation)
+            if rolled < rows:
+                # The first time that more were there than are rolled up now.
+                since = self._rows[bisect_left(self._rows, (rolled + 1, 0.0))][1]
+                self._lags[relation].append(at - since)
+            else:
+                self._lags[relation].append(0.0)
+
+    def _rolled(self, relation: str) -> int:
+        return self._count(f"SELECT coalesce(sum(events), 0) FROM {relation}")  # noqa: S608  # one of ours
+
+    def _count(self, statement: str) -> int:
+        row = self._connection.execute(statement.encode()).fetchone()
+        assert row is not None
+        return int(row[0])
+
+
+def _told(lags: list[float]) -> dict[str, float]:
+    ordered = sorted(lags)
+    return {"p50_seconds": round(ordered[len(ordered) // 2], 1), "max_seconds": round(ordered[-1], 1)}
