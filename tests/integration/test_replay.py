@@ -7,13 +7,17 @@ from __future__ import annotations
 import random
 import time
 from collections import Counter
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
 
+from collector.config.model import Retention
+from collector.jobs import RollUp
 from tests.oracle.comparison import differences, read_rows
 from tests.oracle.recording import read_recording
+from tests.oracle.rollups import assert_equal
 from tests.oracle.rows import expected_row
 from tests.oracle.serving import ReplayCollector
 from tests.oracle.stamps import Record, shift
@@ -151,6 +155,20 @@ def test_table_adds_up_to_what_the_recording_holds(
         assert count("SELECT max(queue_ms), min(queue_ms) >= 0 FROM mail_events") == [(longest(recording), True)]
         assert count("SELECT count(*) FROM mail_events WHERE raw::text ILIKE '%subject%'") == [(0,)]
         assert count("SELECT count(*) FROM dead_letters") == [(0,)]
+
+
+def test_roll_ups_of_the_recording_are_the_sums_of_its_rows(
+    any_dsn: str, collector: ReplayCollector, recording: list[Record]
+) -> None:
+    """By way of HTTP, journal and assembler: what the writer marks is all that the job has to build, sent twice and in any order."""
+    for seed in (1, 2):
+        send_as_the_plugin(collector, shuffled_batches(recording, random.Random(seed)))
+    collector.wait_settled(2 * ENTRIES)
+    assert collector.stop() == 0  # the jobs' lock is free
+    with psycopg.connect(any_dsn, autocommit=True) as connection:
+        RollUp(Retention()).run(connection, datetime.now(UTC), lambda: False)
+        assert connection.execute("SELECT count(*) FROM stale_buckets").fetchone() == (0,)
+        assert_equal(connection)
 
 
 def longest(records: list[Record]) -> int:
