@@ -32,8 +32,8 @@ TRACED = 100
 
 _MADE_ANEW = {
     "time": "time - %(shift)s * interval '1 second'",
-    "event_id": "lpad(to_hex(('x' || substr(event_id, 1, 11))::bit(44)::bigint - %(shift)s * 1000), 11, '0') || substr(event_id, 12)",
-    "queue_id": "lpad(to_hex(('x' || substr(queue_id, 1, 11))::bit(44)::bigint - %(shift)s * 1000), 11, '0') || substr(queue_id, 12)",
+    "event_id": "lpad(to_hex(('x' || substr(event_id, 1, 11))::bit(44)::bigint - %(shift)s::bigint * 1000), 11, '0') || substr(event_id, 12)",
+    "queue_id": "lpad(to_hex(('x' || substr(queue_id, 1, 11))::bit(44)::bigint - %(shift)s::bigint * 1000), 11, '0') || substr(queue_id, 12)",
     "message_id": "%(shift)s || message_id",
     "recipient": "%(shift)s || recipient",
 }
