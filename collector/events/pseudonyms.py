@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from collector.events import address
-from collector.events.model import ROW_HEAD, Group, Rejection, Request
+from collector.events.model import ROW_HEAD, Group
 from collector.events.reason import TEXT_RULES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from collector.events.model import Rejection, Request
 
 PREFIX: Final = "p-"
 DIGITS: Final = 20
@@ -137,13 +139,11 @@ class Pseudonyms:
             report = msgspec.structs.replace(
                 report, cluster=self.in_text(report.cluster), host=self.in_text(report.host)
             )
-        return Request(
-            request.request_id,
-            request.received_at,
-            request.source,
-            [self._group(group) for group in request.groups],
-            [self._rejection(rejection) for rejection in request.rejections],
-            report,
+        return msgspec.structs.replace(
+            request,
+            groups=[self._group(group) for group in request.groups],
+            rejections=[self._rejection(rejection) for rejection in request.rejections],
+            report=report,
         )
 
     def _group(self, group: Group) -> Group:

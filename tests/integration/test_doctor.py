@@ -216,12 +216,13 @@ def test_missing_rights_are_named_and_gone_once_granted(ask: Ask, tables: str, r
     lacking = {one["what"] for one in found["rights"] if one["status"] == "fault"}
     assert "no right to SELECT, INSERT, UPDATE, DELETE on mail_events" in lacking
     execute(tables, f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {name}")
+    dbname = conninfo.conninfo_to_dict(tables)["dbname"]
+    execute(tables, f"GRANT TEMPORARY ON DATABASE {dbname} TO {name}")
     found = ask(**settings)[1]
     assert statuses(found, "schema", "rights") == ["ok", "warning"]
     assert "belongs to another role" in only(found, "rights")[1]
     assert statuses(ask()[1], "rights") == ["warning"]  # a superuser
-    dbname = conninfo.conninfo_to_dict(tables)["dbname"]
-    execute(tables, f"REVOKE TEMPORARY ON DATABASE {dbname} FROM PUBLIC")
+    execute(tables, f"REVOKE TEMPORARY ON DATABASE {dbname} FROM {name}")
     assert "temporary" in ask(**settings)[1]["rights"][0]["what"]
 
 
