@@ -459,7 +459,7 @@ def test_the_documentation_has_every_key_with_its_default() -> None:
 
 def test_the_documentations_example_is_valid(tmp_path: Path) -> None:
     """Once its secret files exist."""
-    (example,) = re.findall(r"```yaml\n(.*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL)
+    (example,) = re.findall(r"```yaml\n(collector:.*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL)
     for name, content in (("dsn", "host=x"), ("eu1", "token")):
         (tmp_path / name).write_text(content, encoding="utf-8")
     assert load(written(tmp_path, example.replace("/run/secrets", str(tmp_path))), {}).collector.auth.tokens

@@ -1,0 +1,60 @@
+"""`duckwatch-dnsbl`: the command line. Nothing else reads arguments or the environment."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from exporters.dnsbl.config import load
+from exporters.dnsbl.errors import ConfigError, StartError
+from exporters.dnsbl.reading import plan_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+EXIT_FAILED = 1
+EXIT_CONFIG = 2
+
+
+def parser() -> argparse.ArgumentParser:
+    """Returns the command line's grammar."""
+    top = argparse.ArgumentParser(prog="duckwatch-dnsbl", description=__doc__)
+    top.add_argument(
+        "--config", type=Path, metavar="FILE", help="duckwatch.yml; without it, the environment and defaults"
+    )
+    commands = top.add_subparsers(dest="command", metavar="COMMAND")
+    commands.add_parser("check-config", help="read the configuration, name every fault, and exit 2 if there is one")
+    return top
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs a command; returns its exit code: 1 it failed, 2 the configuration or the command line is wrong."""
+    options = parser().parse_args(arguments)
+    try:
+        return run(options)
+    except ConfigError as error:
+        for fault in error.faults:
+            print(f"{fault.key}: {fault.problem}", file=sys.stderr)
+        return EXIT_CONFIG
+    except StartError as error:
+        print(error, file=sys.stderr)
+        return EXIT_FAILED
+    except BrokenPipeError:
+        return EXIT_FAILED
+
+
+def run(options: argparse.Namespace) -> int:
+    """Runs the command that the options name."""
+    settings = load(options.config, os.environ).dnsbl
+    plan = plan_of(settings)
+    print(
+        f"the configuration is good: {len(plan.targets)} targets, {len(plan.hosts)} host names, {len(plan.lists)} lists"
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,137 @@
+"""The configuration as written: one YAML file, the environment over it, and the files that hold secrets."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import yaml
+
+from exporters.dnsbl.errors import Fault
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+ENV_PREFIX: Final = "DUCKWATCH_"
+SECRETS: Final = ("key", "token")
+"""Keys that can also be given as the name of a file, with `_file` behind them."""
+
+_MAX_BYTES: Final = 1 << 20
+_MAX_SECRET_BYTES: Final = 64 << 10
+_MAX_NESTING: Final = 16
+
+
+class _Loader(yaml.SafeLoader):
+    """SafeLoader that refuses a key given twice (PyYAML takes the last) and nesting that no setting has."""
+
+    depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:  # noqa: ANN401 - PyYAML's own
+        self.depth += 1
+        if self.depth > _MAX_NESTING:
+            raise yaml.constructor.ConstructorError(problem_mark=self.get_mark())
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        if isinstance(node, yaml.MappingNode):
+            keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+            if len(set(keys)) < len(keys):
+                raise yaml.constructor.ConstructorError(problem="twice", problem_mark=node.start_mark)
+        return node
+
+
+def read_yaml(text: str) -> Any:  # noqa: ANN401 - any document
+    """A YAML document. Raises yaml.YAMLError and ValueError, whose texts may quote the document."""
+    return yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
+
+
+def read_file(path: Path, faults: list[Fault]) -> dict[Any, Any]:
+    """The file's top-level mapping; what is wrong with the file goes to `faults`, without quoting it."""
+    text = read_text(path, str(path), faults)
+    try:
+        document = read_yaml(text or "")
+    except (yaml.YAMLError, ValueError) as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        problem = "gives a key twice" if getattr(error, "problem", None) == "twice" else "must be valid YAML"
+        faults.append(Fault(f"{path}{place}", problem))
+        return {}
+    if document is not None and not isinstance(document, dict):
+        faults.append(Fault(str(path), "must be a mapping of sections, like dnsbl: {…}"))
+        return {}
+    return document or {}
+
+
+def read_text(path: Path, key: str, faults: list[Fault], limit: int = _MAX_BYTES) -> str | None:
+    """A small file's text; None when that is a fault, which goes to `faults` under `key`."""
+    try:
+        with path.open("rb") as file:  # read at most so much, of a pipe too
+            content = file.read(limit + 1)
+        if len(content) > limit:
+            faults.append(Fault(key, f"must be smaller than {limit} bytes"))
+            return None
+        return content.decode()
+    except UnicodeDecodeError:
+        faults.append(Fault(key, "must be UTF-8 text"))
+    except (OSError, ValueError) as error:
+        faults.append(Fault(key, f"cannot be read ({type(error).__name__}): name a file that this user can read"))
+    return None
+
+
+def lay_environment(document: dict[str, Any], section: str, environ: Mapping[str, str]) -> None:
+    """Sets in `document` what `DUCKWATCH_<SECTION>__KEY` variables say. Lists and maps are JSON; `null` unsets a key."""
+    for name in sorted(environ):
+        keys = name.removeprefix(ENV_PREFIX).lower().split("__")
+        if name.startswith(ENV_PREFIX) and len(keys) > 1 and keys[0] == section:
+            _place(document, keys, _value(environ[name]))
+
+
+def _value(text: str) -> Any:  # noqa: ANN401 - any JSON value
+    if text == "null":
+        return None
+    if text[:1] in ("[", "{"):
+        try:
+            return json.loads(text)
+        except (ValueError, RecursionError):
+            return text  # `[::1]:9627` is an address; for what has to be a list, this is the fault
+    return text
+
+
+def _place(document: dict[str, Any], keys: list[str], value: Any) -> None:  # noqa: ANN401 - any YAML value
+    for key in keys[:-1]:
+        inner = document.get(key)
+        if not isinstance(inner, dict):
+            inner = document[key] = {}
+        document = inner
+    last = keys[-1]
+    document[last] = value
+    # A secret from the environment takes the place of the file's, whichever way either is given.
+    document.pop(last.removesuffix("_file") if last.endswith("_file") else f"{last}_file", None)
+
+
+def read_secrets(value: Any, faults: list[Fault], key: str = "") -> None:  # noqa: ANN401 - any YAML value
+    """Replaces each `<secret>_file`, wherever it stands, by `<secret>`: the file's text without the newline at its end."""
+    for at, mapping in _mappings(value, key):
+        for name in SECRETS:
+            path = mapping.pop(f"{name}_file", None)
+            if path is None:
+                continue
+            place = f"{at}.{name}_file"
+            if mapping.get(name) is not None:
+                faults.append(Fault(place, f"must not be set beside {name}"))
+            elif not isinstance(path, str) or not path:
+                faults.append(Fault(place, "must be the path of a file"))
+            elif text := read_text(Path(path), place, faults, _MAX_SECRET_BYTES):
+                mapping[name] = text.rstrip("\r\n")
+            elif text == "":
+                faults.append(Fault(place, "must name a file that holds the secret"))
+
+
+def _mappings(value: Any, key: str) -> Iterator[tuple[str, dict[Any, Any]]]:  # noqa: ANN401 - any YAML value
+    if isinstance(value, dict):
+        yield key, value
+        for name, inner in list(value.items()):
+            yield from _mappings(inner, f"{key}.{name}" if key else str(name))
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from _mappings(inner, f"{key}.{index}")

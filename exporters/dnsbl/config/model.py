@@ -1,0 +1,213 @@
+"""The exporter's settings: every key, its type, its default, and the rules that join keys (docs/configuration.md)."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from ipaddress import IPv4Network
+from pathlib import Path  # noqa: TC003 - pydantic reads it
+from typing import Annotated, Any, Final, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from exporters.dnsbl import names
+from exporters.dnsbl.config.units import (
+    Endpoint,
+    format_duration,
+    parse_duration,
+    parse_ip,
+    parse_listen,
+    parse_resolver,
+)
+from exporters.dnsbl.lists import Effect, Severity
+from exporters.dnsbl.names import Kind, Range  # noqa: TC001 - pydantic reads them
+
+OTHER_SECTIONS: Final = frozenset({"collector", "grafana"})
+"""Sections of the same file that other programs validate: known by name only."""
+
+_KEY: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", re.ASCII | re.IGNORECASE)
+_TOKEN: Final = re.compile(r"[!-~]{1,1024}", re.ASCII)
+
+
+def _at_least(minimum: timedelta) -> AfterValidator:
+    def check(value: timedelta) -> timedelta:
+        if value < minimum:
+            raise ValueError(f"must be at least {format_duration(minimum)}")
+        return value
+
+    return AfterValidator(check)
+
+
+def _check_zone(value: str) -> str:
+    try:
+        return names.domain(value)
+    except ValueError:
+        raise ValueError("must be the name of a zone like bl.example.org") from None
+
+
+def _check_key(value: SecretStr) -> SecretStr:
+    if not _KEY.fullmatch(value.get_secret_value()):
+        raise ValueError("must be one label of a name: letters, digits and hyphens")
+    return value
+
+
+def _check_token(value: SecretStr) -> SecretStr:
+    if not _TOKEN.fullmatch(value.get_secret_value()):
+        raise ValueError("must be 1 to 1024 printable ASCII characters without spaces")
+    return value
+
+
+def _check_url(value: str) -> str:
+    try:
+        parts = urlsplit(value)
+        good = parts.scheme in ("http", "https") and parts.hostname and not parts.query and not parts.username
+    except ValueError:
+        good = False
+    if not good:
+        raise ValueError("must be a URL like http://127.0.0.1:9626")
+    return value.rstrip("/")
+
+
+def _check_code(value: object) -> str:
+    try:
+        return str(IPv4Network(value))
+    except (ValueError, TypeError):
+        raise ValueError("must be an answer like 127.0.0.2 or a range of them like 127.0.0.4/30") from None
+
+
+def _check_test_point(value: str) -> str:
+    return value if not value or "." not in value else _parsed(value)
+
+
+def _parsed(value: str) -> str:
+    found = names.parse(value)
+    return found if isinstance(found, str) else str(found.network_address)
+
+
+def _as_mapping(key: str) -> BeforeValidator:
+    """A bare text stands for a mapping with this one key."""
+    return BeforeValidator(lambda value: {key: value} if isinstance(value, str) else value)
+
+
+def _parse_target(value: object) -> Range | str:
+    if not isinstance(value, str):
+        raise ValueError(names.TARGET_FORM)  # noqa: TRY004 - pydantic reports ValueError only
+    return names.parse(value)
+
+
+Interval = Annotated[timedelta, BeforeValidator(parse_duration), _at_least(timedelta(seconds=10))]
+Zone = Annotated[str, AfterValidator(_check_zone)]
+Address = Annotated[str, BeforeValidator(parse_ip)]
+
+
+class Section(BaseModel):
+    """A group of keys. Unknown keys are errors; what was written never appears in an error."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, hide_input_in_errors=True, validate_default=False, arbitrary_types_allowed=True
+    )
+
+
+class TargetEntry(Section):
+    """One entry of `targets`: an address, a range, or a name."""
+
+    target: Annotated[Any, BeforeValidator(_parse_target)]
+    treat_as: Literal["host", "domain", "both"] = "both"
+    interval: Interval | None = None
+
+
+class CodeEntry(Section):
+    """What one answer of a list means."""
+
+    meaning: str = "listed"
+    severity: Severity | None = None
+    effect: Effect = Effect.LISTED
+
+
+class TestEntry(Section):
+    """The names by which a list shows that it works; empty: it has none."""
+
+    listed: Annotated[str, AfterValidator(_check_test_point)] | None = None
+    unlisted: Annotated[str, AfterValidator(_check_test_point)] | None = None
+
+
+class ListEntry(Section):
+    """One entry of `lists` or `more_lists`. What is not said comes from the catalogue, where it knows the zone."""
+
+    zone: Zone
+    kind: Kind | None = None
+    key: Annotated[SecretStr, AfterValidator(_check_key)] | None = None
+    ipv4: bool | None = None
+    ipv6: bool | None = None
+    codes: dict[Annotated[str, BeforeValidator(_check_code)], Annotated[CodeEntry, _as_mapping("meaning")]] | None = (
+        None
+    )
+    severity: Severity | None = None
+    test: TestEntry | None = None
+    delisting: str | None = None
+    interval: Interval | None = None
+    queries_per_minute: Annotated[int, Field(gt=0)] | None = None
+
+
+class Limits(Section):
+    """What the exporter may ask for. `null`: no bound."""
+
+    queries_per_minute_per_list: Annotated[int, Field(gt=0)] | None = 100
+    queries_per_minute: Annotated[int, Field(gt=0)] | None = 6000
+    in_flight_per_resolver: Annotated[int, Field(gt=0, le=1000)] = 128
+    in_flight_per_list: Annotated[int, Field(gt=0, le=1000)] = 8
+    targets: Annotated[int, Field(gt=0, le=100_000)] = 4096
+    probes_per_minute: Annotated[int, Field(gt=0)] = 60
+
+
+class CollectorLink(Section):
+    """The collector beside the exporter: where changes go, and from where sending addresses may be read."""
+
+    url: Annotated[str, AfterValidator(_check_url)] = "http://127.0.0.1:9626"
+    token: Annotated[SecretStr, AfterValidator(_check_token)] | None = None
+    post: bool = True
+    targets: bool = False
+
+
+class Dnsbl(Section):
+    """The section `dnsbl`."""
+
+    listen: Annotated[Endpoint, BeforeValidator(parse_listen)] = Endpoint("127.0.0.1", 9627)
+    resolvers: Annotated[tuple[Annotated[Endpoint, BeforeValidator(parse_resolver)], ...], Field(min_length=1)] = (
+        Endpoint("127.0.0.1", 53),
+    )
+    timeout: Annotated[timedelta, BeforeValidator(parse_duration), _at_least(timedelta(milliseconds=50))] = timedelta(
+        seconds=2
+    )
+    targets: tuple[Annotated[TargetEntry, _as_mapping("target")], ...] = ()
+    target_files: tuple[str, ...] = ()
+    lists: tuple[Annotated[ListEntry, _as_mapping("zone")], ...] | None = None
+    more_lists: tuple[Annotated[ListEntry, _as_mapping("zone")], ...] = ()
+    interval: Interval = timedelta(minutes=5)
+    limits: Limits = Limits()
+    collector: CollectorLink | None = None
+    public_ips: dict[Address, Address] = Field(default_factory=dict)
+    state: Path | None = None
+
+
+class Settings(BaseSettings):
+    """Everything that the exporter was told."""
+
+    model_config = SettingsConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    dnsbl: Dnsbl = Dnsbl()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only what `load` hands over: nothing here reads the process's own environment."""
+        del settings_cls, env_settings, dotenv_settings, file_secret_settings
+        return (init_settings,)

@@ -1,0 +1,97 @@
+"""The shipped catalogue (catalogue.yml), read and typed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache
+from importlib.resources import files
+from ipaddress import IPv4Network
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from exporters.dnsbl.lists.model import ADDRESS_TEST, DOMAIN_TEST, DnsList, Effect, Meaning, Severity, TestPoints
+from exporters.dnsbl.names import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Use(StrEnum):
+    """Who may ask a list for nothing."""
+
+    EVERYONE = "everyone"
+    SMALL = "small"
+    REGISTERED = "registered"
+    KEY = "key"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A list with what its operator asks of those who ask it."""
+
+    dns_list: DnsList
+    use: Use
+    public: str
+    terms: str
+    is_default: bool
+    """True when it is asked without being named in the configuration."""
+
+
+@cache
+def catalogue() -> Mapping[str, Entry]:
+    """Zone -> entry, in the file's order."""
+    text = files("exporters.dnsbl.lists").joinpath("catalogue.yml").read_text(encoding="utf-8")
+    entries = [_entry(**written) for written in yaml.safe_load(text)]
+    return {entry.dns_list.zone: entry for entry in entries}
+
+
+def default_test(kind: Kind) -> TestPoints:
+    """The test points that RFC 5782 asks of a list."""
+    return ADDRESS_TEST if kind is Kind.ADDRESS else DOMAIN_TEST
+
+
+def meaning(text: str, severity: str, effect: str = Effect.LISTED) -> Meaning:
+    """A meaning as the catalogue and the configuration write it. Raises ValueError."""
+    return Meaning(text, Severity(severity), Effect(effect))
+
+
+def _entry(  # noqa: PLR0913 - the file's keys
+    *,
+    zone: str,
+    kind: str,
+    use: str,
+    public: str,
+    terms: str,
+    delisting: str,
+    severity: str,
+    default: bool = True,
+    ipv6: bool = False,
+    codes: dict[str, list[str]] | None = None,
+    bits: dict[int, list[str]] | None = None,
+    test: list[str] | None = None,
+) -> Entry:
+    dns_list = DnsList(
+        zone=zone,
+        kind=Kind(kind),
+        codes=code_table(codes or {}),
+        bits=tuple((bit, meaning(*written)) for bit, written in (bits or {}).items()),
+        severity=Severity(severity),
+        ipv6=ipv6,
+        test=test_points(test) if test else default_test(Kind(kind)),
+        delisting=delisting,
+    )
+    return Entry(dns_list, Use(use), public, terms, is_default=default and use == Use.EVERYONE)
+
+
+def code_table(codes: Mapping[str, Any]) -> tuple[tuple[IPv4Network, Meaning], ...]:
+    """Codes in the order in which they are looked at: the narrowest range first. Raises ValueError."""
+    table = [(IPv4Network(code), meaning(*written)) for code, written in codes.items()]
+    return tuple(sorted(table, key=lambda row: -row[0].prefixlen))
+
+
+def test_points(written: list[str]) -> TestPoints:
+    """`[listed, unlisted]`, where an empty text means that the list has none."""
+    listed, unlisted = written
+    return TestPoints(listed or None, unlisted or None)

@@ -1,0 +1,109 @@
+"""What a DNS list is: its zone, what it takes, and what each of its answers means."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+from functools import cached_property
+from ipaddress import IPv4Address, IPv4Network
+from typing import Final
+
+from exporters.dnsbl.names import Kind, domain_wire
+
+
+class Severity(StrEnum):
+    """How grave a listing is, by the meaning of its code: wake somebody, open a ticket, or know of it."""
+
+    PAGE = "page"
+    TICKET = "ticket"
+    INFO = "info"
+
+
+class Effect(StrEnum):
+    """What an answer with a code says about the target."""
+
+    LISTED = "listed"
+    CLEAN = "clean"
+    REFUSED = "refused"
+
+
+_GRAVITY: Final = (Severity.INFO, Severity.TICKET, Severity.PAGE)
+
+
+def gravest(severities: set[Severity]) -> Severity | None:
+    """The gravest of some severities; None of none."""
+    return max(severities, key=_GRAVITY.index, default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """What one code of a list means."""
+
+    text: str
+    severity: Severity = Severity.TICKET
+    effect: Effect = Effect.LISTED
+
+
+@dataclass(frozen=True, slots=True)
+class TestPoints:
+    """Names by which a list shows that it works (RFC 5782, 5); None: the list has none, and is not asked for it."""
+
+    listed: str | None
+    unlisted: str | None
+
+
+ADDRESS_TEST: Final = TestPoints("127.0.0.2", "127.0.0.1")
+IPV6_TEST: Final = TestPoints("::ffff:7f00:2", "::ffff:7f00:1")
+DOMAIN_TEST: Final = TestPoints("test", "invalid")
+
+REFUSALS: Final = IPv4Network("127.255.255.0/24")
+"""Spamhaus's error codes, taken up by others: a typo in the zone, a public resolver, too many queries."""
+BLOCKER: Final = IPv4Address("127.0.0.1")
+"""Never a listing (RFC 5782, 5); SURBL and URIBL say by it that they will not answer this resolver."""
+LOOPBACK: Final = IPv4Network("127.0.0.0/8")
+
+
+@dataclass(frozen=True)
+class DnsList:
+    """One list. `zone` is its label everywhere; a key goes before it only in queries."""
+
+    zone: str
+    kind: Kind = Kind.ADDRESS
+    codes: tuple[tuple[IPv4Network, Meaning], ...] = ()
+    bits: tuple[tuple[int, Meaning], ...] = ()
+    severity: Severity = Severity.TICKET
+    ipv4: bool = True
+    ipv6: bool = False
+    test: TestPoints = ADDRESS_TEST
+    ipv6_test: TestPoints = IPV6_TEST
+    delisting: str | None = None
+    key: str | None = field(default=None, repr=False)
+    interval: timedelta = timedelta(minutes=5)
+    queries_per_minute: int | None = 100
+
+    @cached_property
+    def wire(self) -> bytes:
+        """The zone as it goes into a query, with the key. Never to be shown."""
+        return domain_wire(f"{self.key}.{self.zone}" if self.key else self.zone) + b"\0"
+
+    def takes(self, kind: Kind, version: int | None) -> bool:
+        """True when targets of this kind (and IP version) can be asked here."""
+        if kind is not self.kind:
+            return False
+        return version is None or (self.ipv4 if version == 4 else self.ipv6)
+
+    def meanings(self, address: IPv4Address) -> tuple[Meaning, ...]:
+        """What an answer in 127.0.0.0/8 means here; of a bit mask, one meaning for each bit."""
+        for network, meaning in self.codes:
+            if address in network:
+                return (meaning,)
+        if address in REFUSALS or address == BLOCKER:
+            return (Meaning("the list will not answer this resolver", effect=Effect.REFUSED),)
+        mask = int(address) & 0xFF
+        found = tuple(meaning for bit, meaning in self.bits if mask & bit)
+        return found or (Meaning("a code without a known meaning", self.severity),)
+
+    def without_key(self, text: str) -> str:
+        """The text with the key put out of sight, should the list repeat it."""
+        return text.replace(self.key, "***") if self.key else text

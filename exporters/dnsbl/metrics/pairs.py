@@ -1,0 +1,85 @@
+"""The two families of each target and list. Each pair's lines are kept as bytes and replaced when its verdict changes: thousands of pairs
+render in milliseconds, where prometheus_client's gauges would hold the event loop for a quarter of a second (docs/benchmarks.md).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from prometheus_client.exposition import generate_latest
+from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from prometheus_client import CollectorRegistry
+
+OPENMETRICS: Final = "application/openmetrics-text"
+OPENMETRICS_TYPE: Final = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+TEXT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+
+_EOF: Final = b"# EOF\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """A gauge that is written here."""
+
+    name: str
+    about: str
+    labels: tuple[str, ...]
+
+    @property
+    def head(self) -> bytes:
+        """Its first lines, the same in both formats."""
+        return f"# HELP {self.name} {self.about}\n# TYPE {self.name} gauge\n".encode()
+
+
+LISTED: Final = Family(
+    "duckwatch_dnsbl_listed", "1 listed, 0 clean: the last real verdict while it is kept", ("target", "list")
+)
+INFO: Final = Family(
+    "duckwatch_dnsbl_listing_info", "1 for each code of a standing listing", ("target", "list", "code", "severity")
+)
+PAIR_FAMILIES: Final = (LISTED, INFO)
+
+
+class PairLines:
+    """What stands for each pair of target and list, ready to be sent."""
+
+    def __init__(self) -> None:
+        self._listed: dict[tuple[str, str], bytes] = {}
+        self._info: dict[tuple[str, str], bytes] = {}
+
+    def set(self, target: str, dns_list: str, *, listed: bool, codes: Iterable[tuple[str, str]] = ()) -> None:
+        """Has the pair stand as listed, with its codes and their severities, or as clean."""
+        pair, labels = (target, dns_list), f'target="{_escape(target)}",list="{_escape(dns_list)}"'
+        self._listed[pair] = f"{LISTED.name}{{{labels}}} {int(listed)}\n".encode()
+        info = "".join(
+            f'{INFO.name}{{{labels},code="{_escape(code)}",severity="{_escape(severity)}"}} 1\n'
+            for code, severity in codes
+        )
+        if info:
+            self._info[pair] = info.encode()
+        else:
+            self._info.pop(pair, None)
+
+    def remove(self, target: str, dns_list: str) -> None:
+        """Nothing stands for the pair any more."""
+        self._listed.pop((target, dns_list), None)
+        self._info.pop((target, dns_list), None)
+
+    def render(self, registry: CollectorRegistry, accept: str = "") -> tuple[bytes, str]:
+        """The whole page with its content type: the registry's families, then these."""
+        media = {one.partition(";")[0].strip().lower() for one in accept.split(",")}
+        pairs = [LISTED.head, *self._listed.values(), INFO.head, *self._info.values()]
+        if OPENMETRICS in media:
+            page = generate_openmetrics(registry).removesuffix(_EOF)  # type: ignore[no-untyped-call]  # left bare
+            return b"".join([page, *pairs, _EOF]), OPENMETRICS_TYPE
+        page = generate_latest(registry)
+        return b"".join([page, *pairs]), TEXT_TYPE
+
+
+def _escape(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"')

@@ -1,0 +1,110 @@
+"""What is asked about: addresses, ranges and names, and how each is written in a query (RFC 5782, 2). Pure."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import TYPE_CHECKING, Final
+
+import dns.exception
+import dns.name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MAX_NAME_BYTES: Final = 255
+"""Of a whole name on the wire (RFC 1035, 2.3.4)."""
+
+TARGET_FORM: Final = (
+    "must be an IP address, a range like 192.0.2.0/28 or 2001:db8::/124, or a name like mail.example.com"
+)
+_LABEL: Final = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?", re.ASCII)
+
+
+class Kind(StrEnum):
+    """What a list lists."""
+
+    ADDRESS = "address"
+    DOMAIN = "domain"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One thing that lists are asked about. `text` is its label; `wire` what goes before the zone in a query."""
+
+    text: str
+    kind: Kind
+    version: int | None
+    wire: bytes
+
+
+Range = IPv4Network | IPv6Network
+
+
+def parse(text: str) -> Range | str:
+    """A range (an address is one of a single address) or a domain name in lower case as A-labels. Raises ValueError."""
+    text = text.strip()
+    address, _, length = text.partition("/")
+    try:
+        network = ip_network(text.replace("%", "?"))  # no zone of an interface
+    except ValueError:
+        if length or _looks_like_address(address):
+            raise ValueError(_range_fault(text)) from None
+        return domain(text)
+    mapped = network.network_address.ipv4_mapped if isinstance(network, IPv6Network) else None
+    return ip_network((mapped, network.prefixlen - 96)) if mapped and network.prefixlen >= 96 else network
+
+
+def _looks_like_address(text: str) -> bool:
+    return ":" in text or bool(re.fullmatch(r"[0-9.]+", text, re.ASCII))
+
+
+def _range_fault(text: str) -> str:
+    try:
+        return f"is not the first address of its range: {ip_network(text, strict=False)} would be"
+    except ValueError:
+        return TARGET_FORM
+
+
+def domain(text: str) -> str:
+    """`Bücher.example.` -> `xn--bcher-kva.example`. Raises ValueError."""
+    try:
+        name = dns.name.from_text(text, None, dns.name.IDNA_2008_Practical)
+        labels = [label.decode("ascii").lower() for label in name.labels if label]
+    except (dns.exception.DNSException, UnicodeError):
+        raise ValueError(TARGET_FORM) from None
+    if len(labels) < 2 or not all(_LABEL.fullmatch(label) for label in labels) or labels[-1].isdigit():
+        raise ValueError(TARGET_FORM)
+    return ".".join(labels)
+
+
+def addresses(network: Range) -> Iterator[str]:
+    """Every address of a range, the first and the last included."""
+    for address in network:
+        yield str(address)
+
+
+def target(text: str) -> Target:
+    """A target from an address or a domain in canonical form."""
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return Target(text, Kind.DOMAIN, None, domain_wire(text))
+    return Target(str(address), Kind.ADDRESS, address.version, address_wire(address))
+
+
+def address_wire(address: IPv4Address | IPv6Address) -> bytes:
+    """The octets (IPv4) or the 32 nibbles (IPv6) in reverse, as labels (RFC 5782, 2.1 and 2.4)."""
+    parts = str(address).split(".") if isinstance(address, IPv4Address) else list(address.packed.hex())
+    return b"".join(bytes([len(part)]) + part.encode() for part in reversed(parts))
+
+
+def domain_wire(text: str) -> bytes:
+    """A domain's labels, without the root's. Raises ValueError for what is no name."""
+    try:
+        labels = dns.name.from_text(text).labels
+    except dns.exception.DNSException:
+        raise ValueError(TARGET_FORM) from None
+    return b"".join(bytes([len(label)]) + label for label in labels if label)

@@ -1,0 +1,77 @@
+"""Target files: plain lists (a target a line) and Prometheus's file_sd (JSON or YAML), so that what is scraped elsewhere is checked too."""
+
+from __future__ import annotations
+
+import re
+from glob import glob
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import yaml
+
+from exporters.dnsbl import names
+from exporters.dnsbl.config.document import read_text, read_yaml
+from exporters.dnsbl.errors import Fault
+from exporters.dnsbl.plan import Wanted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+FILE_SD_SUFFIXES: Final = (".json", ".yml", ".yaml")
+MAX_FAULTS: Final = 10
+"""Of one file: a wrong file need not fill the log."""
+
+_MAX_BYTES: Final = 4 << 20
+_PORT: Final = re.compile(r"(\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<host>[^:/\s]+))(:[0-9]{1,5})?", re.ASCII)
+
+
+def paths(patterns: tuple[str, ...]) -> list[tuple[str, Path]]:
+    """The files that patterns name, each with the key of its pattern; a name without wildcards must be there."""
+    found = []
+    for index, pattern in enumerate(patterns):
+        key = f"dnsbl.target_files.{index}"
+        matches = sorted(glob(pattern)) if re.search(r"[*?\[]", pattern) else [pattern]  # noqa: PTH207 - absolute patterns too
+        found += [(key, Path(match)) for match in matches]
+    return found
+
+
+def read(patterns: tuple[str, ...], faults: list[Fault]) -> list[Wanted]:
+    """Every target of the files; what is wrong with them goes to `faults`."""
+    wanted: list[Wanted] = []
+    for key, path in paths(patterns):
+        text = read_text(path, f"{key} ({path})", faults, _MAX_BYTES)
+        if text is None:
+            continue
+        own: list[Fault] = []
+        entries = _file_sd(text, own) if path.suffix in FILE_SD_SUFFIXES else _lines(text)
+        for place, entry in entries:
+            try:
+                wanted.append(Wanted(f"{key} ({path}, {place})", names.parse(entry)))
+            except ValueError as error:
+                own.append(Fault(place, str(error)))
+        faults += [Fault(f"{key} ({path}, {fault.key})", fault.problem) for fault in own[:MAX_FAULTS]]
+    return wanted
+
+
+def _lines(text: str) -> Iterator[tuple[str, str]]:
+    for number, line in enumerate(text.splitlines(), 1):
+        entry = line.partition("#")[0].strip()
+        if entry:
+            yield f"line {number}", entry
+
+
+def _file_sd(text: str, faults: list[Fault]) -> Iterator[tuple[str, str]]:
+    """Entries without the port that scrape targets have."""
+    try:
+        groups = read_yaml(text)  # JSON is YAML
+    except (yaml.YAMLError, ValueError):
+        faults.append(Fault("whole", "must be valid JSON or YAML"))
+        return
+    for number, group in enumerate(groups if isinstance(groups, list) else [groups], 1):
+        entries: Any = group.get("targets") if isinstance(group, dict) else None
+        if not isinstance(entries, list):
+            faults.append(Fault(f"group {number}", "must be a mapping with a list of targets, as file_sd has it"))
+            continue
+        for entry in entries:
+            match = _PORT.fullmatch(entry) if isinstance(entry, str) else None
+            yield f"group {number}", (match["v6"] or match["host"]) if match else str(entry)

@@ -1,0 +1,301 @@
+"""Settings and the plan made of them: defaults, faults, secrets, what fits the limits."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import SecretStr
+
+from exporters.dnsbl.config import load
+from exporters.dnsbl.config.document import SECRETS
+from exporters.dnsbl.config.loading import _models
+from exporters.dnsbl.config.model import Section, Settings
+from exporters.dnsbl.errors import ConfigError
+from exporters.dnsbl.lists.catalogue import Use, catalogue
+from exporters.dnsbl.names import Kind
+from exporters.dnsbl.names import target as target_of
+from exporters.dnsbl.plan import Checked, Plan
+from exporters.dnsbl.reading import plan_of
+
+ROOT = Path(__file__).parents[3]
+SECRET = "s3cr3tcanary"
+
+
+def written(folder: Path, document: object) -> Path:
+    path = folder / "duckwatch.yml"
+    path.write_text(document if isinstance(document, str) else yaml.safe_dump(document), encoding="utf-8")
+    return path
+
+
+def faults(folder: Path, section: Any, environ: dict[str, str] | None = None) -> dict[str, str]:
+    """The faults of a section that must have some."""
+    with pytest.raises(ConfigError) as refusal:
+        plan_of(load(written(folder, {"dnsbl": section}), environ or {}).dnsbl)
+    found = {fault.key: fault.problem for fault in refusal.value.faults}
+    assert len(found) == len(refusal.value.faults)
+    assert SECRET not in str(refusal.value) + repr(refusal.value)
+    return found
+
+
+def planned(folder: Path, **section: Any) -> Plan:
+    return plan_of(load(written(folder, {"dnsbl": section}), {}).dnsbl)
+
+
+def test_nothing_has_to_be_set() -> None:
+    """No file, no environment: the catalogue's lists that are free for everyone, and nothing to check."""
+    plan = plan_of(load(None, {}).dnsbl)
+    assert plan.targets == ()
+    assert {one.zone for one in plan.lists} == {zone for zone, entry in catalogue().items() if entry.is_default}
+    assert all(one.queries_per_minute == 100 and one.interval == timedelta(minutes=5) for one in plan.lists)
+
+
+def test_only_lists_free_for_everyone_are_asked_unnamed() -> None:
+    """A list with terms that an operator may not meet has to be named by that operator."""
+    assert all(entry.use is Use.EVERYONE for entry in catalogue().values() if entry.is_default)
+    assert not catalogue()["zen.spamhaus.org"].is_default
+
+
+def test_every_fault_is_named_at_once(tmp_path: Path) -> None:
+    """With its key and what would be right; none hides another, and no secret is repeated."""
+    section = {
+        "targts": [],
+        "targets": ["192.0.2.1/28", 5, {"target": "a.example", "intervall": "30s"}, "localhost"],
+        "lists": [
+            {"zone": "zen"},
+            {"zone": "bl.example", "kind": "x", "key": f"{SECRET}.x", "codes": {"8.8.8.8.8": "bad"}},
+        ],
+        "resolvers": ["localhost"],
+        "interval": "5s",
+        "limits": {"targets": 0, "in_flight_per_list": "many"},
+        "collector": {"url": f"http://u:{SECRET}@h", "token_file": "/nowhere"},
+        "public_ips": {"10.0.0.1": "nat"},
+        "listen": "[::1",
+    }
+    assert faults(tmp_path, section) == {
+        "dnsbl.collector.token_file": "cannot be read (FileNotFoundError): name a file that this user can read",
+        "dnsbl.listen": "must be HOST:PORT like 127.0.0.1:9627 or [::1]:9627",
+        "dnsbl.resolvers.0": "must be the IP address of a resolver, like 127.0.0.1, 127.0.0.1:53 or [::1]:53",
+        "dnsbl.targets.0.target": "is not the first address of its range: 192.0.2.0/28 would be",
+        "dnsbl.targets.1": "must be a mapping of keys",
+        "dnsbl.targets.2.intervall": "is not a known key: did you mean interval?",
+        "dnsbl.targets.3.target": "must be an IP address, a range like 192.0.2.0/28 or 2001:db8::/124, or a name like mail.example.com",
+        "dnsbl.lists.0.zone": "must be the name of a zone like bl.example.org",
+        "dnsbl.lists.1.kind": "must be 'address' or 'domain'",
+        "dnsbl.lists.1.key": "must be one label of a name: letters, digits and hyphens",
+        "dnsbl.lists.1.codes.8.8.8.8.8": "must be an answer like 127.0.0.2 or a range of them like 127.0.0.4/30",
+        "dnsbl.interval": "must be at least 10s",
+        "dnsbl.limits.targets": "must be more than 0",
+        "dnsbl.limits.in_flight_per_list": "must be a whole number",
+        "dnsbl.collector.url": "must be a URL like http://127.0.0.1:9626",
+        "dnsbl.public_ips.10.0.0.1": "must be an IP address like 192.0.2.5 or 2001:db8::5",
+        "dnsbl.targts": "is not a known key: did you mean targets?",
+    }
+
+
+def test_500_targets_fit_the_defaults_and_501_do_not(tmp_path: Path) -> None:
+    """The fault names the list and says what would fit."""
+    targets = [
+        "192.0.2.0/24",
+        "198.51.100.0/25",
+        "203.0.113.0/26",
+        "203.0.113.64/27",
+        "203.0.113.96/28",
+        "203.0.113.112/30",
+    ]
+    assert len(planned(tmp_path, targets=targets, lists=["bl.example"]).targets) == 500
+    found = faults(tmp_path, {"targets": [*targets, "203.0.113.120"], "lists": ["bl.example"]})
+    assert found == {
+        "dnsbl.targets": "501 targets are 101 queries a minute to bl.example, which may be asked 100 times: "
+        "500 targets would fit every 5m, or these at an interval of 301s"
+    }
+    assert faults(tmp_path, {"targets": targets, "lists": ["bl.example"], "limits": {"queries_per_minute": 99}}) == {
+        "dnsbl.limits.queries_per_minute": "must be at least 100 for 500 targets at 1 lists every 5m"
+    }
+
+
+def test_an_urgent_target_counts_for_what_it_costs(tmp_path: Path) -> None:
+    """Every ten seconds is six queries a minute."""
+    section = {"lists": ["bl.example"], "limits": {"queries_per_minute_per_list": 12}}
+    urgent = [{"target": f"192.0.2.{last}", "interval": "10s"} for last in range(3)]
+    planned(tmp_path, targets=urgent[:2], **section)
+    assert "18 queries a minute" in faults(tmp_path, {"targets": urgent, **section})["dnsbl.targets"]
+
+
+def test_what_is_found_later_is_taken_as_far_as_it_fits(tmp_path: Path) -> None:
+    """The rest is counted, and never pushes out what was configured."""
+    plan = planned(tmp_path, targets=["192.0.2.0"], lists=["bl.example"], limits={"queries_per_minute_per_list": 1})
+    found = [Checked(target_of(f"192.0.2.{last}")) for last in range(10)]
+    targets, left_out = plan.with_found(found)
+    assert [one.target.text for one in targets] == [f"192.0.2.{last}" for last in range(5)]
+    assert left_out == 5
+
+
+def test_a_range_has_its_first_and_last_address(tmp_path: Path) -> None:
+    """Of both families; and a range too large is a fault that says the bound."""
+    plan = planned(tmp_path, targets=["192.0.2.0/30", "2001:db8::/126"])
+    assert [one.target.text for one in plan.targets] == [
+        *("192.0.2.0", "192.0.2.1", "192.0.2.2", "192.0.2.3"),
+        *("2001:db8::", "2001:db8::1", "2001:db8::2", "2001:db8::3"),
+    ]
+    assert faults(tmp_path, {"targets": ["2001:db8::/64"]}) == {
+        "dnsbl.targets.0": "makes more than 4096 targets (dnsbl.limits.targets)"
+    }
+
+
+def test_a_name_is_a_host_and_a_domain_unless_told(tmp_path: Path) -> None:
+    """`treat_as` narrows it."""
+    plan = planned(
+        tmp_path,
+        targets=[
+            "Mail.Example.",
+            {"target": "a.example", "treat_as": "host"},
+            {"target": "b.example", "treat_as": "domain"},
+        ],
+    )
+    assert [one.name for one in plan.hosts] == ["mail.example", "a.example"]
+    assert [(one.target.text, one.target.kind) for one in plan.targets] == [
+        ("mail.example", Kind.DOMAIN),
+        ("b.example", Kind.DOMAIN),
+    ]
+
+
+def test_a_list_of_the_catalogue_needs_only_its_zone(tmp_path: Path) -> None:
+    """Codes of one's own go before the catalogue's; the rest is inherited."""
+    (zen,) = planned(
+        tmp_path, lists=[{"zone": "ZEN.spamhaus.org.", "codes": {"127.0.0.10": {"effect": "clean"}}}]
+    ).lists
+    assert zen.ipv6
+    assert zen.codes[0][1].effect == "clean"
+    assert len(zen.codes) == 8
+
+
+def test_a_key_goes_before_the_zone_and_is_never_shown(tmp_path: Path) -> None:
+    """Read from its file; the label stays the zone."""
+    (tmp_path / "key").write_text(f"{SECRET}\n")
+    lists = [{"zone": "zen.dq.spamhaus.net", "key_file": str(tmp_path / "key")}]
+    (dqs,) = planned(tmp_path, lists=lists).lists
+    assert dqs.wire.startswith(bytes([len(SECRET)]) + SECRET.encode() + b"\3zen")
+    assert dqs.zone == "zen.dq.spamhaus.net"
+    assert SECRET not in repr(dqs)
+    assert dqs.without_key(f"see {SECRET}") == "see ***"
+    assert faults(tmp_path, {"lists": ["zen.dq.spamhaus.net"]}) == {
+        "dnsbl.lists.0.key": "must be set (or key_file): this list answers only with a key"
+    }
+
+
+def test_the_environment_wins_and_null_unsets(tmp_path: Path) -> None:
+    """Lists and maps are JSON, and an address in brackets is still an address."""
+    path = written(tmp_path, {"dnsbl": {"interval": "1m", "lists": ["bl.example"]}})
+    settings = load(
+        path,
+        {
+            "DUCKWATCH_DNSBL__LISTEN": "[::1]:9000",
+            "DUCKWATCH_DNSBL__LISTS": "null",
+            "DUCKWATCH_DNSBL__TARGETS": '["192.0.2.1"]',
+            "DUCKWATCH_DNSBL__LIMITS__QUERIES_PER_MINUTE_PER_LIST": "null",
+            "DUCKWATCH_COLLECTOR__LISTEN": "not ours",
+        },
+    ).dnsbl
+    assert settings.listen == ("::1", 9000)
+    assert settings.lists is None
+    assert len(settings.targets) == 1
+    assert settings.limits.queries_per_minute_per_list is None
+    assert faults(tmp_path, {}, {"DUCKWATCH_DNSBL__TARGETS": '["192.0.2.1"'}) == {"dnsbl.targets": "must be a list"}
+
+
+def test_target_files_are_read_in_both_forms(tmp_path: Path) -> None:
+    """Plain lines, and file_sd as JSON and as YAML, ports left off."""
+    (tmp_path / "plain.txt").write_text("# ours\n192.0.2.1  # mx1\n\n2001:db8::/127\n")
+    (tmp_path / "sd.json").write_text('[{"targets": ["192.0.2.7:25", "[2001:db8::9]:25"], "labels": {"x": "y"}}]')
+    (tmp_path / "sd.yml").write_text("- targets: [mail.example:9100]\n")
+    plan = planned(tmp_path, target_files=[f"{tmp_path}/plain.txt", f"{tmp_path}/sd.*"])
+    assert [one.target.text for one in plan.targets] == [
+        *("192.0.2.1", "2001:db8::", "2001:db8::1", "192.0.2.7", "2001:db8::9", "mail.example")
+    ]
+    assert [one.name for one in plan.hosts] == ["mail.example"]
+
+
+def test_a_wrong_target_file_is_named_with_its_place(tmp_path: Path) -> None:
+    """File, line or group, and what would be right; at most ten of one file."""
+    (tmp_path / "plain.txt").write_text("192.0.2.1\n" + "nonsense\n" * 50)
+    (tmp_path / "sd.json").write_text('[{"targets": "192.0.2.7"}]')
+    found = faults(tmp_path, {"target_files": [f"{tmp_path}/plain.txt", f"{tmp_path}/sd.json", "/nowhere/x"]})
+    assert len(found) == 12
+    assert f"dnsbl.target_files.0 ({tmp_path}/plain.txt, line 2)" in found
+    assert found[f"dnsbl.target_files.1 ({tmp_path}/sd.json, group 1)"].startswith("must be a mapping")
+    assert "dnsbl.target_files.2 (/nowhere/x)" in found
+
+
+@given(st.text(max_size=80))
+def test_any_text_is_a_target_or_a_fault(text: str) -> None:
+    """Nothing else comes out of a target file's line."""
+    from exporters.dnsbl import names
+
+    try:
+        found = names.parse(text)
+    except ValueError:
+        return
+    if isinstance(found, str):
+        assert names.domain(found) == found
+        assert len(names.target(found).wire) < names.MAX_NAME_BYTES
+
+
+def test_the_reference_lists_every_key() -> None:
+    """docs/configuration.md has a row for every key of the section `dnsbl`, and for no other; secrets are marked."""
+    page = (ROOT / "docs/configuration.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(dnsbl\.[^`]+)` \| ([^|]+) \| (.*) \|$", page, re.MULTILINE)
+    keys = set(_keys(Settings.model_fields["dnsbl"].annotation, "dnsbl"))
+    assert {key for key, _, _ in rows} == {key for key in keys if not key.startswith("dnsbl.more_lists[]")}
+    assert {key.rpartition(".")[2] for key, _, what in rows if what.startswith("Secret.")} == set(SECRETS)
+
+
+def _keys(model: Any, prefix: str) -> list[str]:
+    found = []
+    for name, field in model.model_fields.items():
+        key = f"{prefix}.{name}"
+        inner = next((one for one in _models(field.annotation) if issubclass(one, Section)), None)
+        text = str(field.annotation)
+        if inner is None or "tuple" in text or "dict" in text or "None" in text:
+            found.append(key)
+        if inner is not None:
+            found += _keys(inner, f"{key}[]" if "tuple" in text else f"{key}.CODE" if "dict" in text else key)
+        assert (SecretStr.__name__ in text) == (name in SECRETS)
+    return found
+
+
+def test_the_documentations_example_is_valid(tmp_path: Path) -> None:
+    """Once its secret files exist."""
+    page = (ROOT / "docs/configuration.md").read_text(encoding="utf-8")
+    (example,) = [one for one in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL) if one.startswith("dnsbl:")]
+    for name in ("dqs", "eu1"):
+        (tmp_path / name).write_text("value", encoding="utf-8")
+    path = written(tmp_path, example.replace("/run/secrets", str(tmp_path)))
+    assert len(plan_of(load(path, {}).dnsbl).targets) == 18
+
+
+def test_the_program_says_every_fault_and_exits_2(tmp_path: Path) -> None:
+    """As someone sees it who starts it with a wrong file: a line a fault, no traceback."""
+    path = written(
+        tmp_path, {"dnsbl": {"listen": "x", "interval": "1", "lists": [{"zone": "bl.example", "key": [SECRET]}]}}
+    )
+    ended = subprocess.run(
+        [sys.executable, "-m", "exporters.dnsbl", "--config", path, "check-config"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ended.returncode == 2
+    assert ended.stdout == ""
+    keys = [line.partition(": must be ")[0] for line in ended.stderr.splitlines()]
+    assert keys == ["dnsbl.listen", "dnsbl.lists.0.key", "dnsbl.interval"]
+    assert SECRET not in ended.stderr
