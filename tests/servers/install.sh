@@ -4,6 +4,7 @@
 # Everything goes to one folder outside the work tree, so that a fresh clone finds it again and the host stays as it is:
 #   $DUCKWATCH_SERVERS (default /var/lib/duckwatch-servers)
 #     trixie/    a Debian 13 tree: PostgreSQL 17 with TimescaleDB, PgBouncer, Prometheus, Alertmanager, Redis
+#     trixie/    a Debian 13 tree: PostgreSQL 17 with TimescaleDB, Prometheus, Alertmanager, Redis, rbldnsd
 #     bin/       those programs as commands of the host (they run with the tree's own C library)
 #     node/      Node, only where the host's is too old
 #     zonemta/   the npm project in which ZoneMTA is installed
@@ -16,6 +17,11 @@ here=$(cd "$(dirname "$0")" && pwd)
 servers=${DUCKWATCH_SERVERS:-/var/lib/duckwatch-servers}
 packages="postgresql-17 postgresql-17-timescaledb pgbouncer prometheus prometheus-alertmanager redis-server"
 commands="pgbouncer prometheus promtool prometheus-alertmanager amtool redis-server"
+packages="postgresql-17 postgresql-17-timescaledb prometheus prometheus-alertmanager redis-server"
+commands="prometheus promtool prometheus-alertmanager amtool redis-server"
+# Added to a tree that is there already, so that it need not be built anew.
+more_packages="rbldnsd"
+more_commands="rbldnsd"
 export DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8
 
 stop() {
@@ -100,6 +106,9 @@ write_command() { # TREE NAME
     for program in "$tree/usr/bin/$name" "$tree/usr/sbin/$name"; do
         [ ! -x "$program" ] || break
     done
+    local tree=$1 name=$2 loader program
+    program=$tree/usr/bin/$name
+    [ -e "$program" ] || program=$tree/usr/sbin/$name
     for loader in "$tree"/lib64/ld-linux-x86-64.so.2 "$tree"/lib/ld-linux-aarch64.so.1 ""; do
         [ ! -e "$loader" ] || break
     done
@@ -123,6 +132,20 @@ install_tree() {
         write_command "$servers/trixie" "$name"
     done
     echo "$tree_revision" >"$stamp"
+}
+
+install_more() {
+    local stamp=$servers/trixie.more.installed
+    ! is_current "$stamp" "$(cat "$servers/trixie.installed"): $more_packages: $more_commands" || return 0
+    carry_apt_settings "$servers/trixie"
+    chroot "$servers/trixie" apt-get update -q
+    # shellcheck disable=SC2086 # a list of words
+    chroot "$servers/trixie" apt-get install -q -y --no-install-recommends $more_packages
+    rm -rf "$servers"/trixie/var/cache/apt/archives/*.deb
+    for name in $more_commands; do
+        write_command "$servers/trixie" "$name"
+    done
+    echo "$(cat "$servers/trixie.installed"): $more_packages: $more_commands" >"$stamp"
 }
 
 # ZoneMTA's libraries want Node 20.18; Debian 12 has 18. Where the host's is too old, one comes from npm, for these tests alone.
@@ -164,6 +187,7 @@ exec 9>"$servers/.lock"
 flock 9 # two clones, one folder
 install_on_host
 install_tree
+install_more
 install_node
 install_npm_project zonemta
 install_npm_project community

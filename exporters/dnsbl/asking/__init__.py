@@ -1,0 +1,5 @@
+"""Asking resolvers: queries prepared and disguised, answers matched and read, tries, failover, TCP."""
+
+from exporters.dnsbl.asking.resolver import Resolver
+
+__all__ = ["Resolver"]

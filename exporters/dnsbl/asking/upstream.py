@@ -1,0 +1,183 @@
+"""One resolver that is asked: connected sockets on random ports that are changed now and then, and which query waits for which answer."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from exporters.dnsbl.asking import wire
+from exporters.dnsbl.outcome import Trouble
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from exporters.dnsbl.config import Endpoint
+
+PORTS: Final = 16
+QUERIES_A_PORT: Final = 512
+"""After so many, a socket is closed and another opened: its port is not to be guessed."""
+
+DRAINED_AT_ONCE: Final = 64
+_MAX_DATAGRAM: Final = 4096
+
+FAILURES_TO_PASS_OVER: Final = 10
+PASSED_OVER_SECONDS: Final = 30.0
+
+Reply = bytes | Trouble
+"""A datagram that answers the question, or why there is none. `Trouble.MALFORMED`: it answers but for the case of its letters."""
+
+
+@dataclass(slots=True)
+class _Port:
+    """One socket, and what was asked by it."""
+
+    socket: socket.socket
+    waiting: dict[int, tuple[bytes, asyncio.Future[Reply]]] = field(default_factory=dict)
+    sent: int = 0
+
+
+class Upstream:
+    """A resolver at `endpoint`. `on_ignored` hears of datagrams that answer nothing."""
+
+    def __init__(self, endpoint: Endpoint, on_ignored: Callable[[str], None]) -> None:
+        self.endpoint = endpoint
+        self.in_flight = 0
+        self._on_ignored = on_ignored
+        self._loop = asyncio.get_running_loop()
+        self._ports: list[_Port] = []
+        self._retired: set[int] = set()
+        self._all: dict[int, _Port] = {}
+        self._next = 0
+        self._failures = 0
+        self._failed_for: set[str] = set()
+        self._passed_over_until = 0.0
+
+    @property
+    def is_up(self) -> bool:
+        """False while it is passed over."""
+        return self._passed_over_until <= self._loop.time()
+
+    def begin(self) -> None:
+        """Notes a query about to be sent. One that was passed over gets a single query to show that it is back."""
+        self.in_flight += 1
+        if self._is_failing():
+            self._passed_over_until = self._loop.time() + PASSED_OVER_SECONDS
+
+    def end(self, *, failed: bool, dns_list: str) -> None:
+        """Notes how it went. Failures for one list alone are that list's."""
+        self.in_flight -= 1
+        if not failed:
+            self._failures, self._passed_over_until = 0, 0.0
+            self._failed_for.clear()
+            return
+        self._failures += 1
+        self._failed_for.add(dns_list)
+        if self._is_failing():
+            self._passed_over_until = self._loop.time() + PASSED_OVER_SECONDS
+
+    def _is_failing(self) -> bool:
+        return self._failures >= FAILURES_TO_PASS_OVER and len(self._failed_for) > 1
+
+    def send(self, asked: bytes, *, edns: bool) -> tuple[asyncio.Future[Reply], Callable[[], None]]:
+        """Sends a query for the question section `asked`; returns its reply to come, and what to call to wait no longer."""
+        reply: asyncio.Future[Reply] = self._loop.create_future()
+        try:
+            port = self._port()
+        except OSError:
+            reply.set_result(Trouble.UNREACHABLE)
+            return reply, lambda: None
+        message_id = self._free_id(port)
+        port.waiting[message_id] = (asked, reply)
+        port.sent += 1
+        try:
+            port.socket.send(wire.query(message_id, asked, edns=edns))
+        except OSError:
+            reply.set_result(Trouble.UNREACHABLE)
+        return reply, lambda: self._forget(port, message_id)
+
+    def _free_id(self, port: _Port) -> int:
+        while (message_id := wire.RANDOM.getrandbits(16)) in port.waiting:
+            pass
+        return message_id
+
+    def _port(self) -> _Port:
+        if len(self._ports) < PORTS:
+            self._ports.append(self._open())
+        self._next = (self._next + 1) % len(self._ports)
+        port = self._ports[self._next]
+        if port.sent >= QUERIES_A_PORT:
+            self._retired.add(port.socket.fileno())
+            self._close_if_done(port)
+            port = self._ports[self._next] = self._open()
+        return port
+
+    def _open(self) -> _Port:
+        family = socket.AF_INET6 if ":" in self.endpoint.host else socket.AF_INET
+        opened = socket.socket(family, socket.SOCK_DGRAM)
+        opened.settimeout(0)
+        try:
+            opened.connect(
+                tuple(self.endpoint)
+            )  # the kernel takes a random port, and hands on only what comes from there
+        except OSError:
+            opened.close()
+            raise
+        port = self._all[opened.fileno()] = _Port(opened)
+        self._loop.add_reader(opened.fileno(), self._drain, port)
+        return port
+
+    def _close_if_done(self, port: _Port) -> None:
+        number = port.socket.fileno()
+        if number in self._retired and not port.waiting:
+            self._retired.discard(number)
+            self._close(port)
+
+    def _close(self, port: _Port) -> None:
+        number = port.socket.fileno()
+        self._loop.remove_reader(number)
+        self._all.pop(number, None)
+        port.socket.close()
+
+    def _forget(self, port: _Port, message_id: int) -> None:
+        port.waiting.pop(message_id, None)
+        self._close_if_done(port)
+
+    def _drain(self, port: _Port) -> None:
+        with suppress(BlockingIOError):
+            for _ in range(DRAINED_AT_ONCE):
+                try:
+                    datagram = port.socket.recv(_MAX_DATAGRAM)
+                except BlockingIOError:
+                    raise
+                except OSError:
+                    # ICMP says that nobody listens there: true for all that waits for it.
+                    for _, reply in port.waiting.values():
+                        if not reply.done():
+                            reply.set_result(Trouble.UNREACHABLE)
+                    return
+                self._take(port, datagram)
+
+    def _take(self, port: _Port, datagram: bytes) -> None:
+        message_id = wire.id_of(datagram)
+        if message_id is None:
+            self._on_ignored("malformed")
+            return
+        asked, reply = port.waiting.get(message_id, (b"", None))
+        if reply is None or reply.done():
+            self._on_ignored("id")
+        elif wire.repeats(datagram, asked):
+            reply.set_result(datagram)
+        elif wire.repeats_but_case(datagram, asked):
+            reply.set_result(Trouble.MALFORMED)
+        else:
+            self._on_ignored("question")
+
+    def close(self) -> None:
+        """Closes every socket; what waits gets no answer."""
+        for port in list(self._all.values()):
+            for _, reply in port.waiting.values():
+                reply.cancel()
+            self._close(port)

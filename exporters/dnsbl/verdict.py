@@ -1,0 +1,85 @@
+"""From what a list answered to one verdict: listed, clean, refused or error, and never two at once. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from ipaddress import IPv4Address
+from typing import TYPE_CHECKING, Final
+
+from exporters.dnsbl.lists import Effect, Severity, gravest
+from exporters.dnsbl.lists.model import LOOPBACK
+from exporters.dnsbl.outcome import Answer, Outcome, Trouble
+
+if TYPE_CHECKING:
+    from exporters.dnsbl.lists import DnsList
+
+MAX_CODES: Final = 16
+"""Of one answer that are kept: a list sends a handful."""
+
+
+class Word(StrEnum):
+    """What is said of a target at a list."""
+
+    LISTED = "listed"
+    CLEAN = "clean"
+    REFUSED = "refused"
+    ERROR = "error"
+
+    @property
+    def is_real(self) -> bool:
+        """True when it says something about the target; else only about the asking."""
+        return self in (Word.LISTED, Word.CLEAN)
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """One answer of a listing, with what it means."""
+
+    code: str
+    meaning: str
+    severity: Severity
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """`detail` is a word of a closed set (docs/dnsbl.md); `codes` are those of a listing, `answers` whatever addresses came."""
+
+    word: Word
+    detail: str
+    codes: tuple[Code, ...] = ()
+    answers: tuple[str, ...] = ()
+
+    @property
+    def severity(self) -> Severity | None:
+        """The gravest of the codes; None unless listed."""
+        return gravest({code.severity for code in self.codes})
+
+
+CLEAN: Final = Verdict(Word.CLEAN, "not_listed")
+UNHEALTHY: Final = Verdict(Word.ERROR, "unhealthy")
+_ERRORS: Final = {trouble: Verdict(Word.ERROR, trouble.value) for trouble in Trouble}
+
+
+def judge(outcome: Outcome, dns_list: DnsList) -> Verdict:
+    """What the list's answer to an A question says of the target.
+
+    An answer outside 127.0.0.0/8 is no list's (a parked zone, a resolver that rewrites NXDOMAIN), whatever stands beside it; a refusal
+    beside a code makes the whole answer a refusal: nothing can be told from it.
+    """
+    if not isinstance(outcome, Answer):
+        return _ERRORS[outcome.trouble]
+    if not outcome.records:
+        return CLEAN
+    answers = outcome.records[:MAX_CODES]
+    addresses = [IPv4Address(record) for record in outcome.records]
+    if not all(address in LOOPBACK for address in addresses):
+        return Verdict(Word.REFUSED, "outside_127", answers=answers)
+    meanings = [(str(address), meaning) for address in addresses for meaning in dns_list.meanings(address)]
+    effects = {meaning.effect for _, meaning in meanings}
+    if Effect.REFUSED in effects:
+        return Verdict(Word.REFUSED, "refused_code", answers=answers)
+    codes = [Code(code, one.text, one.severity) for code, one in meanings if one.effect is Effect.LISTED]
+    if not codes:
+        return Verdict(Word.CLEAN, "harmless_code", answers=answers)
+    return Verdict(Word.LISTED, "listed", tuple(codes[:MAX_CODES]), answers)

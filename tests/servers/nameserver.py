@@ -1,0 +1,298 @@
+"""A name server on loopback that behaves as badly as it is told, zone by zone: refusals, SERVFAIL, silence, lies, truncation, lame zones.
+
+Authoritative and resolver in one, as seen by the exporter. UDP and TCP on one port; every query is kept in `queries`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import struct
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import dns.flags
+import dns.message
+import dns.name
+import dns.rcode
+import dns.rdatatype
+import dns.rrset
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+TTL = 60
+
+
+@dataclass(frozen=True)
+class Query:
+    """One query as it came."""
+
+    message: dns.message.Message
+    tcp: bool
+    at: float
+    port: int
+
+    @property
+    def name(self) -> str:
+        """What is asked, in lower case, without the last dot."""
+        return self.message.question[0].name.to_text().lower().rstrip(".")
+
+    @property
+    def rdtype(self) -> dns.rdatatype.RdataType:
+        return self.message.question[0].rdtype
+
+    def answer(
+        self, records: Iterable[str] = (), *, rcode: dns.rcode.Rcode = dns.rcode.NOERROR, soa: str = ""
+    ) -> dns.message.Message:
+        """An answer with these records of the asked type, or with none and the SOA of `soa`."""
+        made = dns.message.make_response(self.message)
+        made.set_rcode(rcode)
+        made.flags |= dns.flags.RA
+        texts = list(records)
+        if texts:
+            made.answer.append(dns.rrset.from_text(self.message.question[0].name, TTL, "IN", self.rdtype, *texts))
+        elif soa:
+            made.authority.append(dns.rrset.from_text(f"{soa}.", TTL, "IN", "SOA", f"ns.{soa}. h.{soa}. 1 2 3 4 {TTL}"))
+        return made
+
+
+Behaviour = "Callable[[Query], list[bytes]]"
+
+
+class Zone:
+    """A list that works: `listed` are names before the zone with their addresses; test points included (RFC 5782, 5)."""
+
+    def __init__(
+        self,
+        zone: str,
+        listed: Mapping[str, list[str]] | None = None,
+        *,
+        reasons: Mapping[str, str] | None = None,
+        tests: bool = True,
+    ) -> None:
+        self.zone = zone
+        self.listed = {f"{name}.{zone}": codes for name, codes in (listed or {}).items()}
+        self.reasons = {f"{name}.{zone}": text for name, text in (reasons or {}).items()}
+        if tests:
+            for point in ("2.0.0.127", mapped("2"), "test"):
+                self.listed[f"{point}.{zone}"] = ["127.0.0.2"]
+
+    def message(self, query: Query) -> dns.message.Message:
+        """What it answers."""
+        codes = self.listed.get(query.name)
+        if codes is None:
+            return query.answer(rcode=dns.rcode.NXDOMAIN, soa=self.zone)
+        if query.rdtype == dns.rdatatype.A:
+            return query.answer(codes)
+        reason = self.reasons.get(query.name)
+        return query.answer([f'"{reason}"'] if reason and query.rdtype == dns.rdatatype.TXT else [], soa=self.zone)
+
+    def __call__(self, query: Query) -> list[bytes]:
+        return [self.message(query).to_wire()]
+
+
+def mapped(last: str) -> str:
+    """The name of ::ffff:7f00:<last> in an IPv6 list (RFC 5782, 2.4)."""
+    nibbles = "0000000000000000" + "0000" + "ffff" + "7f00" + last.rjust(4, "0")
+    return ".".join(reversed(nibbles))
+
+
+def rcode(code: dns.rcode.Rcode) -> Callable[[Query], list[bytes]]:
+    """Answers everything with this rcode."""
+    return lambda query: [query.answer(rcode=code).to_wire()]
+
+
+def silent(query: Query) -> list[bytes]:
+    """Never answers."""
+    return []
+
+
+def everything(*codes: str) -> Callable[[Query], list[bytes]]:
+    """A wildcard: these addresses for every name."""
+    return lambda query: [query.answer(codes if query.rdtype == dns.rdatatype.A else ()).to_wire()]
+
+
+def lame(query: Query) -> list[bytes]:
+    """A referral: the server does not serve the zone and names somebody else."""
+    made = query.answer()
+    made.authority.append(dns.rrset.from_text("example.", TTL, "IN", "NS", "ns.elsewhere.example."))
+    return [made.to_wire()]
+
+
+def empty(query: Query) -> list[bytes]:
+    """NOERROR without records."""
+    return [query.answer(soa="example").to_wire()]
+
+
+def truncating(zone: Zone) -> Callable[[Query], list[bytes]]:
+    """Over UDP nothing but the truncation bit."""
+
+    def behave(query: Query) -> list[bytes]:
+        if query.tcp:
+            return zone(query)
+        made = query.answer()
+        made.flags |= dns.flags.TC
+        return [made.to_wire()]
+
+    return behave
+
+
+def with_wrong_id(zone: Zone, *, then_right: bool = False) -> Callable[[Query], list[bytes]]:
+    """An answer with another id, before the right one or alone; it says that everything is listed."""
+
+    def behave(query: Query) -> list[bytes]:
+        forged = query.answer(["127.0.0.2"] if query.rdtype == dns.rdatatype.A else []).to_wire()
+        other = struct.pack("!H", (query.message.id + 1) % 65536) + forged[2:]
+        return [other, *(zone(query) if then_right else [])]
+
+    return behave
+
+
+def with_wrong_question(zone: Zone, *, then_right: bool = False) -> Callable[[Query], list[bytes]]:
+    """An answer to another question with our id, before the right one or alone; it says that everything is listed."""
+
+    def behave(query: Query) -> list[bytes]:
+        other = dns.message.make_query(f"x.{zone.zone}.", "A", id=query.message.id)
+        forged = dns.message.make_response(other)
+        forged.answer.append(dns.rrset.from_text(f"x.{zone.zone}.", TTL, "IN", "A", "127.0.0.2"))
+        return [forged.to_wire(), *(zone(query) if then_right else [])]
+
+    return behave
+
+
+def folding(zone: Zone) -> Callable[[Query], list[bytes]]:
+    """Answers with the question in lower case."""
+
+    def behave(query: Query) -> list[bytes]:
+        made = zone.message(query)
+        lower = dns.name.from_text(f"{query.name}.")
+        made.question[0].name = lower
+        for rrset in made.answer:
+            rrset.name = lower
+        return [made.to_wire()]
+
+    return behave
+
+
+def without_edns(zone: Zone) -> Callable[[Query], list[bytes]]:
+    """FORMERR for whoever uses EDNS."""
+
+    def behave(query: Query) -> list[bytes]:
+        return rcode(dns.rcode.FORMERR)(query) if query.message.edns >= 0 else zone(query)
+
+    return behave
+
+
+def garbage(query: Query) -> list[bytes]:
+    """The right id and question, then nonsense."""
+    wire = query.answer(["127.0.0.2"] if query.rdtype == dns.rdatatype.A else []).to_wire()
+    return [wire[:-3]]
+
+
+@dataclass(frozen=True)
+class Slow:
+    """Answers after some seconds."""
+
+    zone: Zone
+    seconds: float
+
+    def __call__(self, query: Query) -> list[bytes]:
+        return self.zone(query)
+
+
+def _one_port() -> tuple[socket.socket, socket.socket]:
+    """UDP and TCP sockets on a port that is free for both."""
+    while True:
+        udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        udp.bind(("127.0.0.1", 0))
+        try:
+            return udp, socket.create_server(udp.getsockname(), backlog=64)
+        except OSError:
+            udp.close()
+
+
+class NameServer:
+    """Serves `zones` (suffix -> behaviour) until closed; a name of no zone is REFUSED. Zones may be changed at any time."""
+
+    def __init__(self, zones: Mapping[str, Callable[[Query], list[bytes]]] | None = None) -> None:
+        self.zones = dict(zones or {})
+        self.queries: list[Query] = []
+        self._udp, self._tcp = _one_port()
+        self.port: int = self._udp.getsockname()[1]
+        self._closed = False
+        for serve in (self._serve_udp, self._serve_tcp):
+            threading.Thread(target=serve, daemon=True).start()
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    def asked(self, suffix: str = "", rdtype: str | None = None) -> list[Query]:
+        """The queries for names of a zone so far."""
+        return [
+            query
+            for query in list(self.queries)
+            if query.name.endswith(suffix) and (rdtype is None or dns.rdatatype.to_text(query.rdtype) == rdtype)
+        ]
+
+    def _behaviour(self, name: str) -> Callable[[Query], list[bytes]]:
+        for zone, behaviour in sorted(self.zones.items(), key=lambda one: -len(one[0])):
+            if name == zone or name.endswith(f".{zone}"):
+                return behaviour
+        return rcode(dns.rcode.REFUSED)
+
+    def _replies(self, wire: bytes, port: int, *, tcp: bool) -> tuple[list[bytes], float]:
+        query = Query(dns.message.from_wire(wire), tcp, time.monotonic(), port)
+        self.queries.append(query)
+        behaviour = self._behaviour(query.name)
+        return behaviour(query), behaviour.seconds if isinstance(behaviour, Slow) else 0.0
+
+    def _serve_udp(self) -> None:
+        while not self._closed:
+            try:
+                wire, sender = self._udp.recvfrom(4096)
+            except OSError:
+                return
+            if sender is None:  # shut down
+                return
+            replies, delay = self._replies(wire, sender[1], tcp=False)
+            if delay:
+                timer = threading.Timer(delay, self._send, (replies, sender))
+                timer.daemon = True
+                timer.start()
+            else:
+                self._send(replies, sender)
+
+    def _send(self, replies: list[bytes], sender: tuple[str, int]) -> None:
+        try:
+            for reply in replies:
+                self._udp.sendto(reply, sender)
+        except OSError:
+            return
+
+    def _serve_tcp(self) -> None:
+        while not self._closed:
+            try:
+                connection, sender = self._tcp.accept()
+            except OSError:
+                return
+            with connection:
+                connection.settimeout(2)
+                try:
+                    length = struct.unpack("!H", connection.recv(2, socket.MSG_WAITALL))[0]
+                    wire = connection.recv(length, socket.MSG_WAITALL)
+                    for reply in self._replies(wire, sender[1], tcp=True)[0]:
+                        connection.sendall(struct.pack("!H", len(reply)) + reply)
+                except (OSError, struct.error):
+                    continue
+
+    def close(self) -> None:
+        """Stops serving; the port is free again."""
+        self._closed = True
+        for one in (self._udp, self._tcp):
+            with contextlib.suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+            one.close()

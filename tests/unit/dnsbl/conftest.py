@@ -1,0 +1,64 @@
+"""A name server that misbehaves as told, and resolvers that ask it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from exporters.dnsbl.asking import Resolver
+from exporters.dnsbl.asking.resolver import Asker
+from exporters.dnsbl.asking.wire import A
+from exporters.dnsbl.config import Endpoint
+from exporters.dnsbl.names import target
+from tests.servers.nameserver import NameServer
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+
+    from exporters.dnsbl.lists import DnsList
+    from exporters.dnsbl.outcome import Outcome
+
+
+@pytest.fixture
+def nameserver() -> Iterator[NameServer]:
+    """One server; its zones are the test's to set."""
+    server = NameServer()
+    yield server
+    server.close()
+
+
+class Asking:
+    """A resolver, and what it told."""
+
+    def __init__(self, *ports: int, timeout: float = 0.2, in_flight: int = 128) -> None:
+        self.ignored: list[str] = []
+        self.paid = 0
+        self.budget = 100
+        endpoints = [Endpoint("127.0.0.1", port) for port in ports]
+        self.resolver = Resolver(
+            endpoints, timeout_seconds=timeout, in_flight=in_flight, on_ignored=self.ignored.append
+        )
+
+    def _pay(self) -> bool:
+        self.paid += 1
+        return self.paid <= self.budget
+
+    async def ask(self, dns_list: DnsList, text: str = "192.0.2.1", rdtype: int = A) -> Outcome:
+        """One lookup."""
+        name = target(text).wire + dns_list.wire
+        return await self.resolver.lookup(name, rdtype, Asker(dns_list.zone, self._pay, lambda _: None))
+
+
+@pytest.fixture
+async def asking() -> AsyncIterator[Callable[..., Asking]]:
+    """Makes resolvers, and closes them."""
+    made: list[Asking] = []
+
+    def make(*ports: int, timeout: float = 0.2, in_flight: int = 128) -> Asking:
+        made.append(Asking(*ports, timeout=timeout, in_flight=in_flight))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.resolver.close()

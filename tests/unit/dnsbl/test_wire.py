@@ -1,0 +1,115 @@
+"""Messages on the wire: whatever a stranger sends, there is an outcome and a verdict, and never a listing that nobody gave."""
+
+from __future__ import annotations
+
+import dns.flags
+import dns.message
+import dns.name
+import dns.rcode
+import dns.rdatatype
+import dns.rrset
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from exporters.dnsbl.asking import wire
+from exporters.dnsbl.lists import DnsList
+from exporters.dnsbl.lists.catalogue import catalogue
+from exporters.dnsbl.names import target
+from exporters.dnsbl.outcome import Answer
+from exporters.dnsbl.verdict import Word, judge
+
+BL = DnsList("bl.example")
+NAME = target("192.0.2.1").wire + BL.wire
+LISTS = [BL, *(entry.dns_list for entry in catalogue().values())]
+
+
+def answer(*codes: str, rcode: dns.rcode.Rcode = dns.rcode.NOERROR, owner: str = "", soa: bool = False) -> bytes:
+    """An answer to the A question of NAME."""
+    query = dns.message.from_wire(wire.query(1, wire.question(NAME, wire.A), edns=True))
+    made = dns.message.make_response(query)
+    made.set_rcode(rcode)
+    if codes:
+        name = dns.name.from_text(owner) if owner else query.question[0].name
+        made.answer.append(dns.rrset.from_text(name, 60, "IN", "A", *codes))
+    if soa:
+        made.authority.append(dns.rrset.from_text("bl.example.", 60, "IN", "SOA", "ns.example. h.example. 1 2 3 4 5"))
+    return made.to_wire()
+
+
+def test_a_query_is_what_dnspython_would_send() -> None:
+    """But for the id and the case."""
+    ours = dns.message.from_wire(wire.query(7, wire.question(NAME, wire.A), edns=True))
+    theirs = dns.message.make_query("1.2.0.192.bl.example.", "A", id=7, use_edns=0, payload=1232)
+    assert ours == theirs
+    assert ours.to_wire() == theirs.to_wire()
+    assert dns.message.from_wire(wire.query(7, wire.question(NAME, wire.TXT), edns=False)).edns == -1
+
+
+def test_scrambling_changes_nothing_but_case() -> None:
+    """Length bytes and digits stay; every letter is met in both cases."""
+    names = {wire.scrambled(NAME) for _ in range(200)}
+    assert {name.lower() for name in names} == {NAME.lower()}
+    assert len(names) > 100
+
+
+@given(st.binary(max_size=600))
+@example(b"")
+def test_any_datagram_has_an_outcome(datagram: bytes) -> None:
+    """No crash, and nothing is listed by bytes that carry no listing."""
+    wire.id_of(datagram)
+    verdict = judge(wire.read(datagram), BL)
+    assert verdict.word in set(Word)
+
+
+@given(st.data())
+def test_a_damaged_answer_never_lists_by_mistake(data: st.DataObject) -> None:
+    """An answer that lists nothing, with bytes changed, cut or added: only a changed record could list, and then dnspython reads it so too."""
+    whole = bytearray(
+        answer(rcode=dns.rcode.NXDOMAIN, soa=True) if data.draw(st.booleans()) else answer("198.51.100.7")
+    )
+    asked = wire.question(NAME, wire.A)
+    for _ in range(data.draw(st.integers(1, 8))):
+        at = data.draw(st.integers(0, len(whole) - 1))
+        whole[at] = data.draw(st.integers(0, 255))
+    damaged = bytes(whole[: data.draw(st.integers(0, len(whole)))]) + data.draw(st.binary(max_size=8))
+    if not wire.id_of(damaged) or not wire.repeats(damaged, asked):
+        return
+    outcome = wire.read(damaged)
+    for dns_list in LISTS:
+        verdict = judge(outcome, dns_list)
+        if verdict.word is Word.LISTED:
+            _assert_really_lists(damaged)
+
+
+def _assert_really_lists(datagram: bytes) -> None:
+    message = dns.message.from_wire(datagram)
+    assert message.rcode() == dns.rcode.NOERROR
+    records = [str(rdata) for rrset in message.answer if rrset.rdtype == dns.rdatatype.A for rdata in rrset]
+    assert records
+    assert all(record.startswith("127.") for record in records)
+
+
+@given(st.lists(st.ip_addresses(v=4).map(str), max_size=20, unique=True), st.sampled_from(LISTS))
+def test_any_addresses_have_one_verdict(records: list[str], dns_list: DnsList) -> None:
+    """Listed only when every address is in 127.0.0.0/8 and none is a refusal."""
+    verdict = judge(Answer(tuple(records), 60), dns_list)
+    if any(not record.startswith("127.") for record in records):
+        assert verdict.word is Word.REFUSED
+    if any(record.startswith("127.255.255.") for record in records):
+        assert verdict.word is Word.REFUSED
+    assert (verdict.word is Word.LISTED) == bool(verdict.codes) == (verdict.severity is not None)
+
+
+def test_records_of_another_name_list_nobody() -> None:
+    """An A record that the question's CNAMEs do not lead to is no answer."""
+    assert judge(wire.read(answer("127.0.0.2", owner="other.example.")), BL).word is not Word.LISTED
+
+
+def test_records_beside_nxdomain_are_no_listing() -> None:
+    """An answer that contradicts itself is malformed."""
+    assert judge(wire.read(answer("127.0.0.2", rcode=dns.rcode.NXDOMAIN)), BL).detail == "malformed"
+
+
+def test_a_query_is_no_answer() -> None:
+    """A reflected query has our id and our question."""
+    assert wire.id_of(wire.query(1, wire.question(NAME, wire.A), edns=True)) is None
