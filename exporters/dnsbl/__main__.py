@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from exporters.dnsbl.config import load
+from exporters.dnsbl import app, logs
+from exporters.dnsbl.commands import probe
 from exporters.dnsbl.errors import ConfigError, StartError
-from exporters.dnsbl.reading import plan_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,6 +26,9 @@ def parser() -> argparse.ArgumentParser:
         "--config", type=Path, metavar="FILE", help="duckwatch.yml; without it, the environment and defaults"
     )
     commands = top.add_subparsers(dest="command", metavar="COMMAND")
+    commands.add_parser("serve", help="run the exporter (the default)")
+    ask = commands.add_parser("probe", help="ask the lists now; exit 1 when listed, 3 when none gave a real verdict")
+    ask.add_argument("target", metavar="TARGET", help="an address, a small range, a host name or a domain")
     commands.add_parser("check-config", help="read the configuration, name every fault, and exit 2 if there is one")
     return top
 
@@ -48,11 +51,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def run(options: argparse.Namespace) -> int:
     """Runs the command that the options name."""
-    settings = load(options.config, os.environ).dnsbl
-    plan = plan_of(settings)
-    print(
-        f"the configuration is good: {len(plan.targets)} targets, {len(plan.hosts)} host names, {len(plan.lists)} lists"
-    )
+    if options.command == "probe":
+        world = app.read_world(options.config, os.environ)
+        return probe.run(world.settings, world.plan, options.target)
+    if options.command == "check-config":
+        plan = app.read_world(options.config, os.environ).plan
+        print(
+            f"the configuration is good: {len(plan.targets)} targets, {len(plan.hosts)} host names, {len(plan.lists)} lists"
+        )
+        return 0
+    logs.configure()
+    app.serve(options.config)
     return 0
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 from ipaddress import IPv4Network
-from pathlib import Path  # noqa: TC003 - pydantic reads it
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
 
@@ -189,7 +188,6 @@ class Dnsbl(Section):
     limits: Limits = Limits()
     collector: CollectorLink | None = None
     public_ips: dict[Address, Address] = Field(default_factory=dict)
-    state: Path | None = None
 
 
 class Settings(BaseSettings):

@@ -1,0 +1,104 @@
+"""`duckwatch-dnsbl probe TARGET`: asks every configured list that takes the target, now, and prints a table."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import TYPE_CHECKING, Final
+
+from exporters.dnsbl import names
+from exporters.dnsbl.asking import Resolver
+from exporters.dnsbl.board import Board
+from exporters.dnsbl.checks import Checks, pairs_of
+from exporters.dnsbl.errors import ConfigError, Fault
+from exporters.dnsbl.metrics import Metrics, PairLines
+from exporters.dnsbl.plan import Checked, Host
+from exporters.dnsbl.schedule import Limits, Planner
+from exporters.dnsbl.targets import HostNames
+from exporters.dnsbl.verdict import Word
+from exporters.dnsbl.web.probe import Found, probe
+
+if TYPE_CHECKING:
+    from typing import TextIO
+
+    from exporters.dnsbl.config import Dnsbl
+    from exporters.dnsbl.names import Target
+    from exporters.dnsbl.plan import Plan
+
+LISTED: Final = 1
+NOTHING_ASKED: Final = 3
+
+_COLOURS: Final = {Word.LISTED: "\x1b[31;1m", Word.CLEAN: "\x1b[32m", Word.REFUSED: "\x1b[33m", Word.ERROR: "\x1b[33m"}
+_RESET: Final = "\x1b[0m"
+_MAX_TARGETS: Final = 256
+
+
+def run(settings: Dnsbl, plan: Plan, text: str, out: TextIO = sys.stdout) -> int:
+    """Returns the exit code: 0 listed nowhere, 1 listed, 3 no list gave a real verdict. Raises `ConfigError` for what is no target."""
+    found = asyncio.run(_ask(settings, plan, text))
+    for target, results in found:
+        _print(target, results, out, colour=out.isatty())
+    words = {one.verdict.word for _, results in found for one in results if one.verdict is not None}
+    if Word.LISTED in words:
+        return LISTED
+    return 0 if Word.CLEAN in words else NOTHING_ASKED
+
+
+async def _ask(settings: Dnsbl, plan: Plan, text: str) -> list[tuple[Target, list[Found]]]:
+    resolver = Resolver(
+        settings.resolvers,
+        timeout_seconds=settings.timeout.total_seconds(),
+        in_flight=settings.limits.in_flight_per_resolver,
+    )
+    try:
+        targets = await _targets(settings, text, resolver)
+        limits = Limits(settings.limits.queries_per_minute, settings.limits.in_flight_per_list)
+        planner = Planner(limits, asyncio.get_running_loop().time())
+        checks = Checks(planner, Board(), PairLines(), Metrics(), lambda _: None)
+        pairs = list(pairs_of(plan, [Checked(target) for target in targets]))
+        planner.replace(pairs, limits, asyncio.get_running_loop().time())
+        checks.use(resolver, pairs)
+        seconds = 4 * settings.timeout.total_seconds() * max(1, len(targets))
+        return [
+            (target, await probe(checks, target, list(plan.lists_for(Checked(target))), seconds)) for target in targets
+        ]
+    finally:
+        resolver.close()
+
+
+async def _targets(settings: Dnsbl, text: str, resolver: Resolver) -> list[Target]:
+    try:
+        parsed = names.parse(text)
+    except ValueError as error:
+        raise ConfigError([Fault("TARGET", str(error))]) from None
+    if isinstance(parsed, str):
+        hosts = await HostNames().resolve([Host(parsed)], resolver, settings.public_ips)
+        return [names.target(parsed), *(host.target for host in hosts)]
+    if parsed.num_addresses > _MAX_TARGETS:
+        raise ConfigError([Fault("TARGET", f"must be a range of at most {_MAX_TARGETS} addresses")])
+    return [names.target(address) for address in names.addresses(parsed)]
+
+
+def _print(target: Target, results: list[Found], out: TextIO, *, colour: bool) -> None:
+    print(f"{target.text} ({target.kind.value})", file=out)
+    if not results:
+        print("  no configured list takes it", file=out)
+    width = max((len(one.dns_list.zone) for one in results), default=0)
+    for one in results:
+        word = one.verdict.word.value if one.verdict is not None else "not asked"
+        start, end = (_COLOURS[one.verdict.word], _RESET) if colour and one.verdict is not None else ("", "")
+        print(f"  {one.dns_list.zone:<{width}}  {start}{word:<9}{end}  {_why(one)}".rstrip(), file=out)
+        if one.reason:
+            print(f"  {'':<{width}}  {'':<9}  {one.reason}", file=out)
+        if one.verdict is not None and one.verdict.word is Word.LISTED and one.dns_list.delisting:
+            print(f"  {'':<{width}}  {'':<9}  delisting: {one.dns_list.delisting}", file=out)
+
+
+def _why(one: Found) -> str:
+    if one.verdict is None:
+        return "no room in its limits, or no answer in time"
+    if one.verdict.codes:
+        return "; ".join(f"{code.code} {code.meaning} ({code.severity.value})" for code in one.verdict.codes)
+    if one.verdict.word is Word.CLEAN and not one.verdict.answers:
+        return ""
+    return " ".join([one.verdict.detail.replace("_", " "), *one.verdict.answers])

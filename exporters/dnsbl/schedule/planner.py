@@ -1,0 +1,259 @@
+"""The planner: which check may begin now. Each pair of target and list has a slot in its interval, so that queries are spread; the first
+check comes as soon as the budget allows. What is late is done in order and never twice at a time.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from exporters.dnsbl.schedule.breaker import Breaker
+from exporters.dnsbl.schedule.budget import MINUTE, Budget
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from exporters.dnsbl.lists import DnsList
+    from exporters.dnsbl.names import Target
+    from exporters.dnsbl.outcome import Outcome
+
+RETRY_SECONDS: Final = 30.0
+RETRIES: Final = 5
+FULL_USE: Final = 0.5
+"""Of a list's budget by regular checks: past it there is no room for everything twice in the first interval."""
+
+MOMENT: Final = 0.001
+"""A slot nearer than this is now: rounding must not make it be met twice."""
+
+TEST_INTERVALS: Final = 3
+"""A list shows that it works once in so many intervals, and before it changes its mind about a target."""
+
+
+@dataclass(slots=True, eq=False)
+class Pair:
+    """A target at a list, or with `target` None the list's own test. `fresh_until`: until then `outcome` need not be asked for again."""
+
+    target: Target | None
+    dns_list: DnsList
+    interval: float
+    name: str | None = None
+    phase: float = 0.0
+    retries: int = 0
+    fresh_until: float = -math.inf
+    outcome: Outcome | None = None
+    is_first: bool = True
+    gone: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds on all lists together, and on one list's queries in flight."""
+
+    queries_per_minute: int | None = None
+    in_flight_per_list: int = 8
+
+
+@dataclass(slots=True)
+class _Lane:
+    """One list's checks."""
+
+    budget: Budget
+    breaker: Breaker = field(default_factory=Breaker)
+    heap: list[tuple[float, int, Pair]] = field(default_factory=list)
+    in_flight: int = 0
+    use: float = 0.0
+    """The part of the budget that regular checks take."""
+    is_tested: bool = False
+    """Nothing but the test is asked before the list has been tested once."""
+
+
+class Planner:
+    """Times are seconds of one clock that never goes back."""
+
+    def __init__(self, limits: Limits, now: float) -> None:
+        self._limits, self._epoch = limits, now
+        self._budget = Budget(limits.queries_per_minute)
+        self._lanes: dict[str, _Lane] = {}
+        self._pairs: dict[tuple[str | None, str], Pair] = {}
+        self._serial = 0
+        self._first = 0
+
+    def replace(self, pairs: Iterable[Pair], limits: Limits, now: float) -> list[Pair]:
+        """Checks these pairs from now on; those that are known go on as they were. Returns those that are gone."""
+        if limits.queries_per_minute != self._limits.queries_per_minute:
+            budget = Budget(limits.queries_per_minute)
+            budget.inherit(self._budget)
+            self._budget = budget
+        self._limits = limits
+        wanted = {_key(pair): pair for pair in pairs}
+        gone = []
+        for key, known in list(self._pairs.items()):
+            new = wanted.get(key)
+            if new is None or new.dns_list != known.dns_list or new.interval != known.interval:
+                known.gone = True
+                del self._pairs[key]
+                if new is None:
+                    gone.append(known)
+        self._open_lanes(wanted.values())
+        self._spread(wanted.values())
+        new_of_list: Counter[str] = Counter()
+        for key, pair in wanted.items():
+            if key not in self._pairs:
+                self._pairs[key] = pair
+                bound = pair.dns_list.queries_per_minute
+                # No faster than the budget, and in the order of the slots.
+                wait = MINUTE / bound if bound is not None else 0.0
+                self._push(pair, now + wait * new_of_list[pair.dns_list.zone])
+                new_of_list[pair.dns_list.zone] += 1
+            else:
+                self._pairs[key].phase, self._pairs[key].name = pair.phase, pair.name
+        return gone
+
+    def _open_lanes(self, pairs: Iterable[Pair]) -> None:
+        lists = {pair.dns_list.zone: pair.dns_list for pair in pairs}
+        for zone in [zone for zone in self._lanes if zone not in lists]:
+            del self._lanes[zone]
+        for zone, dns_list in lists.items():
+            budget = Budget(dns_list.queries_per_minute)
+            if zone in self._lanes:
+                budget.inherit(self._lanes[zone].budget)
+                self._lanes[zone].budget = budget
+            else:
+                self._lanes[zone] = _Lane(budget)
+
+    def _spread(self, pairs: Iterable[Pair]) -> None:
+        """Gives the pairs of a list evenly spread slots; tests come first."""
+        by_list: dict[str, list[Pair]] = {}
+        for pair in pairs:
+            by_list.setdefault(pair.dns_list.zone, []).append(pair)
+        for zone, members in by_list.items():
+            budget = members[0].dns_list.queries_per_minute
+            rate = sum(MINUTE / pair.interval for pair in members)
+            self._lanes[zone].use = rate / budget if budget is not None else 0.0
+            for index, pair in enumerate(members):
+                pair.phase = pair.interval * index / len(members)
+
+    def _push(self, pair: Pair, due: float) -> None:
+        self._serial += 1
+        lane = self._lanes[pair.dns_list.zone]
+        heapq.heappush(lane.heap, (due if pair.target else due - 1e-6, self._serial, pair))
+
+    def begin(self, now: float, places: int) -> tuple[list[Pair], list[Pair]]:
+        """The checks to begin now, at most `places`, one query each paid for; and those whose list is left alone, to be judged unasked."""
+        begun: list[Pair] = []
+        passed_over: list[Pair] = []
+        lanes = list(self._lanes.values())
+        if not lanes:
+            return begun, passed_over
+        self._first = (self._first + 1) % len(lanes)
+        lanes = lanes[self._first :] + lanes[: self._first]
+        while lanes and len(begun) < places:
+            lanes = [lane for lane in lanes if self._begin_one(lane, now, begun, passed_over, places)]
+        return begun, passed_over
+
+    def _begin_one(self, lane: _Lane, now: float, begun: list[Pair], passed_over: list[Pair], places: int) -> bool:
+        """Begins one check of a list; False when there is none to begin."""
+        while True:
+            pair = self._due(lane, now)
+            if pair is None or len(begun) >= places or lane.in_flight >= self._limits.in_flight_per_list:
+                return False
+            if not lane.is_tested and (pair.target is not None or lane.in_flight):
+                return False
+            is_fresh = pair.fresh_until > now
+            if is_fresh or lane.breaker.allows(now):
+                break
+            heapq.heappop(lane.heap)
+            passed_over.append(pair)
+            self._push(pair, self.next_slot(pair, now))
+        if not is_fresh:
+            if not (lane.budget.has_room(now) and self._budget.has_room(now)):
+                return False
+            self._pay(lane, now)
+            lane.breaker.begin()
+        heapq.heappop(lane.heap)
+        lane.in_flight += 1
+        begun.append(pair)
+        return True
+
+    def _due(self, lane: _Lane, now: float) -> Pair | None:
+        while lane.heap and lane.heap[0][2].gone:
+            heapq.heappop(lane.heap)
+        return lane.heap[0][2] if lane.heap and lane.heap[0][0] <= now else None
+
+    def _pay(self, lane: _Lane, now: float) -> None:
+        lane.budget.take(now)
+        self._budget.take(now)
+
+    def pay(self, zone: str, now: float) -> bool:
+        """Pays for one more query to a list; False when it has no room: then the query must not be sent."""
+        lane = self._lanes.get(zone)
+        if lane is None or not (lane.budget.has_room(now) and self._budget.has_room(now)):
+            return False
+        self._pay(lane, now)
+        return True
+
+    def end(self, pair: Pair, now: float, *, retry: bool, failed: bool | None) -> None:
+        """A check is over. `retry`: ask again before its next slot; `failed`: what the breaker hears (None: nothing)."""
+        lane = self._lanes.get(pair.dns_list.zone)
+        if lane is None:
+            return
+        lane.in_flight = max(0, lane.in_flight - 1)
+        if pair.target is None:
+            lane.is_tested = True
+        lane.breaker.end(now, failed=failed)
+        if not pair.gone:
+            self._push(pair, self._next_check(lane, pair, now, retry=retry))
+
+    def _next_check(self, lane: _Lane, pair: Pair, now: float, *, retry: bool) -> float:
+        # A first check comes early. Where the budget is all but used up, its slot in the same interval would be one query too many.
+        too_soon = pair.interval * lane.use if pair.is_first and lane.use > FULL_USE else 0.0
+        pair.is_first = False
+        slot = self.next_slot(pair, now + too_soon)
+        again = now + RETRY_SECONDS * (1 << pair.retries)
+        if retry and pair.retries < RETRIES and again < slot:
+            pair.retries += 1
+            return again
+        pair.retries = 0
+        return slot
+
+    def next_slot(self, pair: Pair, now: float) -> float:
+        """The pair's next slot after now."""
+        start = self._epoch + pair.phase
+        slots_past = int((now + MOMENT - start) // pair.interval)
+        return start + (slots_past + 1) * pair.interval
+
+    def next_at(self, now: float) -> float:
+        """When `begin` may have something to do, if no check ends before; infinite when nothing is planned."""
+        return min((self._next_of(lane, now) for lane in self._lanes.values()), default=math.inf)
+
+    def _next_of(self, lane: _Lane, now: float) -> float:
+        if (
+            not lane.heap
+            or lane.in_flight >= self._limits.in_flight_per_list
+            or (lane.in_flight and not lane.is_tested)
+        ):
+            return math.inf
+        due, _, pair = lane.heap[0]
+        if pair.fresh_until > due or not lane.breaker.allows(max(now, due)):
+            return due
+        return max(due, lane.budget.free_at(now), self._budget.free_at(now))
+
+    def lag(self, now: float) -> float:
+        """How late the check is that has waited longest, in seconds."""
+        return max((now - lane.heap[0][0] for lane in self._lanes.values() if lane.heap), default=0.0)
+
+    def is_left_alone(self, zone: str) -> bool:
+        """True while the list's breaker is open."""
+        lane = self._lanes.get(zone)
+        return lane is not None and lane.breaker.is_open
+
+    def pairs(self) -> Iterator[Pair]:
+        """Every pair of a target, tests left out."""
+        return (pair for pair in self._pairs.values() if pair.target is not None)
+
+
+def _key(pair: Pair) -> tuple[str | None, str]:
+    return (pair.target.text if pair.target else None, pair.dns_list.zone)

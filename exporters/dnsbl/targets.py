@@ -1,0 +1,121 @@
+"""Targets that are not written down: the addresses of host names, and those that the collector has seen sending."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import logging
+from typing import TYPE_CHECKING, Final
+
+import aiohttp
+from prometheus_client.parser import text_string_to_metric_families
+
+from exporters.dnsbl import names
+from exporters.dnsbl.asking.resolver import Asker
+from exporters.dnsbl.asking.wire import AAAA, A
+from exporters.dnsbl.outcome import Answer
+from exporters.dnsbl.plan import Checked
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from exporters.dnsbl.asking import Resolver
+    from exporters.dnsbl.config.model import CollectorLink
+    from exporters.dnsbl.plan import Host
+
+log = logging.getLogger(__name__)
+
+SENDING_METRIC: Final = "duckwatch_sending_ip_events"
+_MAX_PAGE_BYTES: Final = 32 << 20
+_TIMEOUT_SECONDS: Final = 10.0
+_AT_ONCE: Final = 16
+
+
+class HostNames:
+    """The addresses of configured names. What a name resolved to stands until it resolves to something else."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[str, ...]] = {}
+        self.unresolved = 0
+
+    async def resolve(self, hosts: Sequence[Host], resolver: Resolver, public: Mapping[str, str]) -> list[Checked]:
+        """Resolves all names; every address becomes a target."""
+        gate = asyncio.Semaphore(_AT_ONCE)
+        found = await asyncio.gather(*(self._addresses(host.name, resolver, gate) for host in hosts))
+        self.unresolved = sum(not addresses for addresses in found)
+        for host, addresses in zip(hosts, found, strict=True):
+            if addresses:
+                self._known[host.name] = addresses
+        return [
+            Checked(names.target(public.get(address, address)), host.interval, host.name)
+            for host in hosts
+            for address in self._known.get(host.name, ())
+        ]
+
+    async def _addresses(self, name: str, resolver: Resolver, gate: asyncio.Semaphore) -> tuple[str, ...]:
+        asker = Asker("", lambda: True, lambda _: None)
+        wire = names.domain_wire(name) + b"\0"
+        async with gate:
+            outcomes = [await resolver.lookup(wire, rdtype, asker) for rdtype in (A, AAAA)]
+        return tuple(
+            record
+            for outcome in outcomes
+            if isinstance(outcome, Answer)
+            for record in outcome.records
+            if _is_address(record)
+        )
+
+
+async def seen_by_collector(link: CollectorLink, public: Mapping[str, str]) -> list[Checked] | None:
+    """The sending addresses on the collector's /metrics, less private ones that `public` has no other for; None when it does not answer."""
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(_TIMEOUT_SECONDS)) as session,
+            session.get(f"{link.url}/metrics", headers={"Accept": "text/plain"}) as answer,
+        ):
+            page = await answer.content.read(_MAX_PAGE_BYTES) if answer.status == 200 else None
+            # A page that comes in pieces is read to its end.
+            while page is not None and not answer.content.at_eof() and len(page) < _MAX_PAGE_BYTES:
+                page += await answer.content.read(_MAX_PAGE_BYTES - len(page))
+        return None if page is None else _sending(page.decode("utf-8", "replace"), public)
+    except (aiohttp.ClientError, TimeoutError, OSError, ValueError):
+        return None
+
+
+def _sending(page: str, public: Mapping[str, str]) -> list[Checked]:
+    seen: dict[str, None] = {}
+    for family in text_string_to_metric_families(page):
+        if family.name == SENDING_METRIC:
+            seen |= dict.fromkeys(str(sample.labels.get("local_ip", "")) for sample in family.samples)
+    texts = [public.get(text, text) for text in seen if _is_address(text)]
+    return [Checked(names.target(text)) for text in texts if not _is_local(text)]
+
+
+_LOCAL: Final = tuple(
+    ipaddress.ip_network(text)
+    for text in (
+        "10.0.0.0/8",
+        "172.16.0.0/12",
+        "192.168.0.0/16",
+        "100.64.0.0/10",
+        "127.0.0.0/8",
+        "169.254.0.0/16",
+        "::1/128",
+        "fc00::/7",
+        "fe80::/10",
+    )
+)
+
+
+def _is_local(text: str) -> bool:
+    """True for what no list outside can know."""
+    address = ipaddress.ip_address(text)
+    return any(address in network for network in _LOCAL)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return "%" not in text

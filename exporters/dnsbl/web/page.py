@@ -1,0 +1,93 @@
+"""The page for a person in a browser: targets and lists, with verdict, age and reason. No scripts; everything from outside is escaped."""
+
+from __future__ import annotations
+
+import time
+from html import escape
+from typing import TYPE_CHECKING, Final
+
+from exporters.dnsbl.verdict import Word
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from exporters.dnsbl.board import Board, Standing
+    from exporters.dnsbl.schedule import Pair
+
+MAX_ROWS: Final = 20_000
+"""Past so many rows only what is not clean is shown."""
+
+_ORDER: Final = {Word.LISTED: 0, Word.REFUSED: 1, Word.ERROR: 2, Word.CLEAN: 3}
+_HEAD: Final = """<!doctype html><html lang="en"><meta charset="utf-8"><title>DNS blocklists</title>
+<meta name="viewport" content="width=device-width"><style>
+body{font:15px/1.4 system-ui,sans-serif;margin:1.5rem;color:#222;background:#fff}
+table{border-collapse:collapse}td,th{padding:.2rem .7rem;text-align:left;border-bottom:1px solid #ddd;vertical-align:top}
+.listed{color:#b00020;font-weight:600}.refused,.error{color:#8a6d00}.clean{color:#1b6e3c}small{color:#666}
+@media(prefers-color-scheme:dark){body{color:#ddd;background:#181818}td,th{border-color:#333}.listed{color:#ff6b6b}
+.refused,.error{color:#e0c060}.clean{color:#7fc89a}}</style><h1>DNS blocklists</h1>
+"""
+
+
+def page(board: Board, pairs: Iterable[Pair]) -> str:
+    """The whole page."""
+    rows = [(pair, board.row(pair.target.text, pair.dns_list.zone)) for pair in pairs if pair.target is not None]
+    counts = {word: sum(row is not None and row.last.word is word for _, row in rows) for word in Word}
+    waiting = sum(row is None for _, row in rows)
+    shown = (
+        rows
+        if len(rows) <= MAX_ROWS
+        else [one for one in rows if one[1] is not None and one[1].last.word is not Word.CLEAN]
+    )
+    shown.sort(
+        key=lambda one: (
+            _ORDER[one[1].last.word] if one[1] else len(_ORDER),
+            one[0].target.text if one[0].target else "",
+        )
+    )
+    now_ms = time.time_ns() // 1_000_000
+    told = " · ".join(f'<span class="{word.value}">{count} {word.value}</span>' for word, count in counts.items())
+    body = "".join(_row(pair, row, now_ms) for pair, row in shown[:MAX_ROWS])
+    left_out = (
+        f"<p>{len(rows) - len(shown[:MAX_ROWS])} more are not shown.</p>" if len(rows) > len(shown[:MAX_ROWS]) else ""
+    )
+    return (
+        f"{_HEAD}<p>{told} · {waiting} not checked yet · <a href='metrics'>metrics</a></p>"
+        "<table><tr><th>target<th>list<th>verdict<th>stands<th>checked<th>why</tr>"
+        f"{body}</table>{left_out}"
+    )
+
+
+def _row(pair: Pair, row: Standing | None, now_ms: int) -> str:
+    assert pair.target is not None
+    name = f" <small>{escape(pair.name)}</small>" if pair.name else ""
+    start = f"<tr><td>{escape(pair.target.text)}{name}<td>{escape(pair.dns_list.zone)}"
+    if row is None:
+        return f"{start}<td colspan=4><small>not checked yet</small></tr>"
+    word = row.last.word.value
+    stands = "nothing" if row.real is None else f"{row.real.word.value}, {_age(now_ms - (row.since_ms or now_ms))}"
+    return f'{start}<td class="{word}">{word}<td>{stands}<td>{_age(now_ms - row.checked.epoch_ms)} ago<td>{_why(pair, row)}</tr>'
+
+
+def _why(pair: Pair, row: Standing) -> str:
+    if row.last.word is Word.CLEAN and row.last.detail == "not_listed":
+        return ""
+    parts = [escape(f"{code.code} {code.meaning} ({code.severity.value})") for code in row.last.codes]
+    parts = parts or [escape(" ".join([row.last.detail.replace("_", " "), *row.last.answers]))]
+    if row.reason and row.last.word is Word.LISTED:
+        parts.append(f"<small>{escape(row.reason)}</small>")
+    if row.last.word is Word.LISTED and pair.dns_list.delisting:
+        parts.append(_link(pair.dns_list.delisting))
+    return "<br>".join(parts)
+
+
+def _link(address: str) -> str:
+    is_web = address.startswith(("https://", "http://"))
+    return f'<a rel="noreferrer" href="{escape(address)}">delisting</a>' if is_web else escape(address)
+
+
+def _age(milliseconds: int) -> str:
+    seconds = max(0, milliseconds // 1000)
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"
