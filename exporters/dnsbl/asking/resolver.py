@@ -112,7 +112,7 @@ class Resolver:
         asker.took(self._loop.time() - started)
         if wire.is_truncated(reply):
             return await self._over_tcp(upstream, asked, asker), False
-        outcome = wire.read(reply)
+        outcome = wire.read(reply, asked)
         return outcome, isinstance(outcome, Failure) and outcome.trouble in (Trouble.OTHER_RCODE, Trouble.MALFORMED)
 
     async def _over_tcp(self, upstream: Upstream, asked: bytes, asker: Asker) -> Outcome:

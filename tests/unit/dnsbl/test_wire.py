@@ -74,11 +74,27 @@ def test_a_damaged_answer_never_lists_by_mistake(data: st.DataObject) -> None:
     damaged = bytes(whole[: data.draw(st.integers(0, len(whole)))]) + data.draw(st.binary(max_size=8))
     if not wire.id_of(damaged) or not wire.repeats(damaged, asked):
         return
-    outcome = wire.read(damaged)
+    outcome = wire.read(damaged, asked)
     for dns_list in LISTS:
         verdict = judge(outcome, dns_list)
         if verdict.word is Word.LISTED:
             _assert_really_lists(damaged)
+
+
+@given(st.data())
+def test_the_short_road_reads_what_dnspython_reads(data: st.DataObject) -> None:
+    """NXDOMAIN with one SOA is read by itself: never a record, and where dnspython accepts the message, the same name, absence and TTL."""
+    whole = bytearray(answer(rcode=dns.rcode.NXDOMAIN, soa=True))
+    asked = wire.question(NAME, wire.A)
+    for _ in range(data.draw(st.integers(0, 3))):
+        at = data.draw(st.integers(12 + len(asked), len(whole) - 1))
+        whole[at] = data.draw(st.integers(0, 255))
+    damaged = bytes(whole)
+    short, long = wire.read(damaged, asked), wire.read(damaged)
+    if isinstance(short, Answer):
+        assert short.records == ()
+    if isinstance(long, Answer):
+        assert short == long
 
 
 def _assert_really_lists(datagram: bytes) -> None:

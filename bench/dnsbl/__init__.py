@@ -1,0 +1,1 @@
+"""The DNSBL exporter measured against name servers on loopback (docs/benchmarks.md)."""
