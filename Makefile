@@ -7,6 +7,7 @@ ROUNDS ?= 20
 INPUTS ?= 1000000
 
 .PHONY: help setup demo test unit servers crash hostile check fix generate bench lock clean
+.PHONY: help setup demo test unit servers crash check fix generate bench bench-dnsbl lock clean
 
 help:
 	@sed -n 's/^## //p' Makefile
@@ -66,6 +67,10 @@ generate: setup
 ## bench      benchmarks; figures as JSON
 bench: setup
 	@$(BIN)/python -m bench $(BENCH)
+
+## bench-dnsbl  the DNSBL exporter against name servers on loopback; figures as JSON
+bench-dnsbl: setup
+	@$(BIN)/python -m bench.dnsbl $(BENCH)
 
 ## lock       requirements.lock anew from pyproject.toml (newest versions, with hashes)
 lock: setup

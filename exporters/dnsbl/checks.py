@@ -32,8 +32,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-CONFIRM_SECONDS: Final = 60.0
-"""A list that changes its mind about a target must have shown within so long that it works."""
+CONFIRM_FIRST_SECONDS: Final = 60.0
+CONFIRM_CHANGE_SECONDS: Final = 5.0
+"""A list that lists a target anew, or changes its mind about one, must have shown within so long that it works."""
 REASON_SECONDS: Final = 3600.0
 MAX_REASON: Final = 500
 IDLE_SECONDS: Final = 1.0
@@ -201,7 +202,8 @@ class Checks:
         watch = self._watches[pair.dns_list.zone]
         stands = self.board.standing(pair.target.text, pair.dns_list.zone)
         is_change = stands is not verdict.word and (stands is not None or verdict.word is Word.LISTED)
-        if is_change and asyncio.get_running_loop().time() - watch.at > CONFIRM_SECONDS:
+        limit = CONFIRM_FIRST_SECONDS if stands is None else CONFIRM_CHANGE_SECONDS
+        if is_change and asyncio.get_running_loop().time() - watch.at > limit:
             await self.test(pair.dns_list)
         return UNHEALTHY if watch.health is Health.WRONG else verdict
 

@@ -45,7 +45,7 @@ class Query:
         return self.message.question[0].rdtype
 
     def answer(
-        self, records: Iterable[str] = (), *, rcode: dns.rcode.Rcode = dns.rcode.NOERROR, soa: str = ""
+        self, records: Iterable[str] = (), *, rcode: dns.rcode.Rcode = dns.rcode.NOERROR, soa: str = "", ttl: int = TTL
     ) -> dns.message.Message:
         """An answer with these records of the asked type, or with none and the SOA of `soa`."""
         made = dns.message.make_response(self.message)
@@ -53,9 +53,9 @@ class Query:
         made.flags |= dns.flags.RA
         texts = list(records)
         if texts:
-            made.answer.append(dns.rrset.from_text(self.message.question[0].name, TTL, "IN", self.rdtype, *texts))
+            made.answer.append(dns.rrset.from_text(self.message.question[0].name, ttl, "IN", self.rdtype, *texts))
         elif soa:
-            made.authority.append(dns.rrset.from_text(f"{soa}.", TTL, "IN", "SOA", f"ns.{soa}. h.{soa}. 1 2 3 4 {TTL}"))
+            made.authority.append(dns.rrset.from_text(f"{soa}.", ttl, "IN", "SOA", f"ns.{soa}. h.{soa}. 1 2 3 4 {ttl}"))
         return made
 
 
@@ -74,6 +74,7 @@ class Zone:
         tests: bool = True,
     ) -> None:
         self.zone = zone
+        self.ttl = TTL
         self.listed = {f"{name}.{zone}": codes for name, codes in (listed or {}).items()}
         self.reasons = {f"{name}.{zone}": text for name, text in (reasons or {}).items()}
         if tests:
@@ -84,9 +85,9 @@ class Zone:
         """What it answers."""
         codes = self.listed.get(query.name)
         if codes is None:
-            return query.answer(rcode=dns.rcode.NXDOMAIN, soa=self.zone)
+            return query.answer(rcode=dns.rcode.NXDOMAIN, soa=self.zone, ttl=self.ttl)
         if query.rdtype == dns.rdatatype.A:
-            return query.answer(codes)
+            return query.answer(codes, ttl=self.ttl)
         reason = self.reasons.get(query.name)
         return query.answer([f'"{reason}"'] if reason and query.rdtype == dns.rdatatype.TXT else [], soa=self.zone)
 

@@ -299,3 +299,14 @@ def test_the_program_says_every_fault_and_exits_2(tmp_path: Path) -> None:
     keys = [line.partition(": must be ")[0] for line in ended.stderr.splitlines()]
     assert keys == ["dnsbl.listen", "dnsbl.lists.0.key", "dnsbl.interval"]
     assert SECRET not in ended.stderr
+
+
+def test_the_documentation_shows_the_catalogue() -> None:
+    """docs/dnsbl.md has a row for each list, with who may ask it and where its pages are."""
+    page = (ROOT / "docs/dnsbl.md").read_text(encoding="utf-8")
+    for zone, entry in catalogue().items():
+        (row,) = re.findall(rf"^\| `{re.escape(zone)}` \|.*$", page, re.MULTILINE)
+        assert entry.use in row
+        assert ("asked by default" in row) == entry.is_default
+        assert entry.terms in row
+        assert entry.dns_list.delisting in row

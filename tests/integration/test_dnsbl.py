@@ -1,0 +1,287 @@
+"""The running exporter against name servers on loopback: what stands, what is withheld, reload, probes, posting, and rbldnsd itself."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any
+
+import dns.rcode
+import pytest
+import yaml
+
+from exporters.dnsbl.metrics import CATALOGUE
+from tests.servers import nameserver as behave
+from tests.servers.dnsbl import DnsblExporter
+from tests.servers.fixtures import need
+from tests.servers.nameserver import NameServer, Zone
+from tests.servers.process import wait_until
+from tests.servers.rbldnsd import Rbldnsd
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    Make = Callable[..., DnsblExporter]
+
+LISTED = {"1.2.0.192": ["127.0.0.2"]}
+SECRET = "s3cr3tdqskey"
+
+
+@pytest.fixture
+def nameserver() -> Iterator[NameServer]:
+    """One server; its zones are the test's to set."""
+    server = NameServer()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def exporter(tmp_path: Path, server_logs: Path) -> Iterator[Make]:
+    """Makes running exporters, and stops them."""
+    made: list[DnsblExporter] = []
+
+    def make(resolver: str, **settings: Any) -> DnsblExporter:
+        section = {"resolvers": [resolver], "timeout": "200ms", "interval": "10s", **settings}
+        made.append(DnsblExporter(tmp_path, server_logs, section))
+        made[-1].start()
+        return made[-1]
+
+    yield make
+    for one in made:
+        assert one.stop() == 0
+
+
+def test_lists_that_work_and_lists_that_do_not(nameserver: NameServer, exporter: Make) -> None:
+    """Listed and clean stand; refused, dead and list-everything lists claim nothing; every sample is in the catalogue; no answer is lost."""
+    nameserver.zones |= {
+        "bl.example": Zone("bl.example", LISTED, reasons={"1.2.0.192": "<b>seen</b>"}),
+        "all.example": behave.everything("127.0.0.2"),
+        "refuse.example": behave.everything("127.255.255.254"),
+        "dead.example": behave.silent,
+        "parked.example": behave.everything("198.51.100.9"),
+    }
+    zones = list(nameserver.zones)
+    one = exporter(nameserver.address, targets=["192.0.2.0/30"], lists=zones)
+    wait_until(lambda: one.listed("192.0.2.3", "bl.example") is not None, "the list was asked")
+    wait_until(lambda: one.value("verdicts_total", list="dead.example", verdict="error"), "the dead list was judged")
+    samples = one.metrics()
+    stands = {tuple(value for _, value in labels): value for labels, value in samples["duckwatch_dnsbl_listed"].items()}
+    assert stands == {("bl.example", f"192.0.2.{last}"): float(last == 1) for last in range(4)}
+    assert list(samples["duckwatch_dnsbl_listing_info"]) == [
+        (("code", "127.0.0.2"), ("list", "bl.example"), ("severity", "ticket"), ("target", "192.0.2.1"))
+    ]
+    healthy = {labels[0][1]: value for labels, value in samples["duckwatch_dnsbl_list_healthy"].items()}
+    assert healthy == {zone: float(zone == "bl.example") for zone in zones}
+    for name, found in samples.items():
+        known = next(n for n in (name, name.rpartition("_")[0]) if n in CATALOGUE)
+        assert all({label for label, _ in labels} - {"le"} == set(CATALOGUE[known]) for labels in found)
+    page = one.get("/")[1]
+    assert "&lt;b&gt;seen&lt;/b&gt;" in page
+    assert "<b>seen" not in page
+
+
+def test_a_standing_listing_outlives_refusals_and_then_lapses(nameserver: NameServer, exporter: Make) -> None:
+    """For three intervals it stands; then nothing is claimed; it is never clean."""
+    nameserver.zones["bl.example"] = zone = Zone("bl.example", LISTED)
+    zone.ttl = 1
+    one = exporter(nameserver.address, targets=["192.0.2.1"], lists=["bl.example"])
+    wait_until(lambda: one.listed("192.0.2.1", "bl.example") == 1, "it is listed")
+    nameserver.zones["bl.example"] = behave.rcode(dns.rcode.SERVFAIL)
+    seen: set[float | None] = set()
+
+    def lapsed() -> bool:
+        seen.add(one.listed("192.0.2.1", "bl.example"))
+        return None in seen
+
+    wait_until(lapsed, "the listing lapsed", seconds=120, every=0.5)
+    assert seen == {1.0, None}
+
+
+def test_a_list_that_loses_its_data_turns_nobody_clean(nameserver: NameServer, exporter: Make) -> None:
+    """Before a listing goes, the list has to show that it still lists its test point."""
+    nameserver.zones["bl.example"] = zone = Zone("bl.example", LISTED)
+    zone.ttl = 1
+    one = exporter(nameserver.address, targets=["192.0.2.1"], lists=["bl.example"])
+    wait_until(lambda: one.listed("192.0.2.1", "bl.example") == 1, "it is listed")
+    empty = nameserver.zones["bl.example"] = Zone("bl.example", tests=False)
+    empty.ttl = 1
+    wait_until(lambda: one.value("list_healthy", list="bl.example") == 0, "the list is unhealthy", seconds=90)
+    assert one.listed("192.0.2.1", "bl.example") == 1
+
+
+def test_a_wrong_new_configuration_is_refused_and_a_right_one_taken(nameserver: NameServer, exporter: Make) -> None:
+    """The old one stays, a gauge says so, the log names every fault; SIGHUP takes a good one."""
+    nameserver.zones["bl.example"] = Zone("bl.example")
+    settings = {"resolvers": [nameserver.address], "lists": ["bl.example"], "interval": "10s"}
+    one = exporter(nameserver.address, targets=["192.0.2.1"], lists=["bl.example"])
+    wait_until(lambda: one.listed("192.0.2.1", "bl.example") == 0, "it was asked")
+    one.configure({**settings, "targets": ["192.0.2.1/28"], "intervall": "5m"})
+    wait_until(lambda: one.value("config_last_reload_successful") == 0, "the change was seen and refused")
+    faults = [line for line in one.log.read_text().splitlines() if "is refused" in line]
+    assert {json.loads(line)["fields"]["key"] for line in faults} == {"dnsbl.targets.0.target", "dnsbl.intervall"}
+    assert one.listed("192.0.2.1", "bl.example") == 0
+    one.configure({**settings, "targets": ["192.0.2.2"]})
+    one.hang_up()
+    wait_until(lambda: one.listed("192.0.2.2", "bl.example") == 0, "the new target was asked")
+    assert one.value("config_last_reload_successful") == 1
+    assert one.listed("192.0.2.1", "bl.example") is None
+
+
+def test_a_probe_asks_configured_lists_now(nameserver: NameServer, exporter: Make) -> None:
+    """In a fresh registry; partial when a list does not answer in the scrape's time; bounded, and closed to other lists and to nonsense."""
+    nameserver.zones |= {
+        "bl.example": Zone("bl.example", LISTED),
+        "slow.example": behave.Slow(Zone("slow.example"), 30),
+    }
+    one = exporter(
+        nameserver.address, lists=["bl.example", "slow.example"], timeout="9s", limits={"probes_per_minute": 4}
+    )
+    status, text = one.get("/probe?target=192.0.2.1&list=bl.example")
+    assert status == 200
+    assert 'duckwatch_dnsbl_listed{list="bl.example",target="192.0.2.1"} 1.0' in text
+    assert "duckwatch_dnsbl_probe_complete 1.0" in text
+    text = one.get("/probe?target=192.0.2.1", {"X-Prometheus-Scrape-Timeout-Seconds": "1.5"})[1]
+    assert "duckwatch_dnsbl_probe_complete 0.0" in text
+    assert "slow.example" not in text
+    text = one.get("/probe?target=192.0.2.2&list=bl.example&debug=true")[1]
+    assert "bl.example: clean" in text
+    for bad in ("", "?target=x", "?target=192.0.2.0/24", "?target=192.0.2.1&list=other.example"):
+        assert one.get(f"/probe{bad}")[0] == 400
+    assert one.get("/probe?target=192.0.2.2&list=bl.example")[0] == 200
+    assert one.get("/probe?target=192.0.2.2&list=bl.example")[0] == 429
+    assert one.listed("192.0.2.1", "bl.example") is None
+
+
+class Collector(ThreadingHTTPServer):
+    """Takes posts, after having refused the first with 503."""
+
+    def __init__(self) -> None:
+        self.requests: list[tuple[str, str, dict[str, Any]]] = []
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                outer.requests.append((self.path, self.headers["Authorization"], body))
+                self.send_response(503 if len(outer.requests) == 1 else 202)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name there
+                del format, args
+
+        super().__init__(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+
+def test_changes_are_posted_again_until_they_are_taken(nameserver: NameServer, exporter: Make, tmp_path: Path) -> None:
+    """As docs/dnsbl.md says: the same results, in order, with the token; the list's key is in none of them, nor in pages and log."""
+    reason = f"{SECRET} listed"
+    zone = f"{SECRET}.bl.example"
+    nameserver.zones[zone] = Zone(zone, LISTED, reasons={"1.2.0.192": reason})
+    (tmp_path / "key").write_text(SECRET)
+    collector = Collector()
+    one = exporter(
+        nameserver.address,
+        targets=["192.0.2.1"],
+        lists=[
+            {
+                "zone": "bl.example",
+                "key_file": str(tmp_path / "key"),
+                "codes": {"127.0.0.2": {"meaning": "spam", "severity": "page"}},
+            }
+        ],
+        collector={"url": f"http://127.0.0.1:{collector.server_port}", "token": "t0ken"},
+    )
+    wait_until(lambda: one.value("results_total", result="sent"), "a result was taken")
+    (first, second) = collector.requests[:2]
+    assert first == second
+    path, authorization, body = first
+    assert (path, authorization) == ("/api/events/dnsbl", "Bearer t0ken")
+    assert set(body["exporter"]) == {"version", "host"}
+    (result,) = body["results"]
+    time = result.pop("time")
+    assert result.pop("standing_since") == time
+    assert result == {
+        "target": "192.0.2.1",
+        "name": None,
+        "kind": "address",
+        "list": "bl.example",
+        "verdict": "listed",
+        "detail": "listed",
+        "codes": ["127.0.0.2"],
+        "meanings": ["spam"],
+        "severity": "page",
+        "reason": "*** listed",
+        "previous": None,
+        "standing": "listed",
+    }
+    shown = (
+        one.get("/")[1]
+        + one.get("/metrics")[1]
+        + one.get("/probe?target=192.0.2.1&debug=true")[1]
+        + one.log.read_text()
+    )
+    assert SECRET not in shown
+    collector.shutdown()
+    collector.server_close()
+
+
+@pytest.mark.servers
+def test_rbldnsd(exporter: Make, server_logs: Path) -> None:
+    """The server that lists run: address, IPv6 and domain zones, test points and reasons included; and host names resolve beside it."""
+    server = need(
+        lambda: Rbldnsd(
+            server_logs,
+            {
+                "bl.example": ("ip4set", ":127.0.0.2:why $\n127.0.0.2\n192.0.2.1\n"),
+                "six.example": ("ip6trie", ":127.0.0.3:six\n::ffff:7f00:2\n2001:db8::5\n"),
+                "dbl.example": ("dnset", ":127.0.0.4:domain\ntest\nshop.example.com\n"),
+            },
+        )
+    )
+    server.start()
+    one = exporter(
+        server.address,
+        targets=[
+            "192.0.2.0/31",
+            "2001:db8::4/127",
+            "shop.example.com",
+            {"target": "good.example.com", "treat_as": "domain"},
+        ],
+        lists=[
+            "bl.example",
+            {"zone": "six.example", "ipv4": False, "ipv6": True},
+            {"zone": "dbl.example", "kind": "domain"},
+        ],
+    )
+    wait_until(lambda: len(one.metrics().get("duckwatch_dnsbl_listed", {})) == 6, "every pair was judged")
+    listed = {labels for labels, value in one.metrics()["duckwatch_dnsbl_listed"].items() if value}
+    assert listed == {
+        (("list", "bl.example"), ("target", "192.0.2.1")),
+        (("list", "six.example"), ("target", "2001:db8::5")),
+        (("list", "dbl.example"), ("target", "shop.example.com")),
+    }
+    assert all(value == 1 for value in one.metrics()["duckwatch_dnsbl_list_healthy"].values())
+    assert "why 192.0.2.1" in one.get("/")[1]
+    assert one.value("names_unresolved") == 1, "shop.example.com is a host too, and rbldnsd resolves none"
+    server.stop()
+
+
+@pytest.mark.parametrize(
+    ("target", "code", "said"), [("192.0.2.1", 1, "listed"), ("192.0.2.2", 0, "clean"), ("2001:db8::1", 3, "takes it")]
+)
+def test_a_probe_on_the_command_line(nameserver: NameServer, tmp_path: Path, target: str, code: int, said: str) -> None:
+    """A table without colour where nobody looks; its exit code says what was found."""
+    nameserver.zones["bl.example"] = Zone("bl.example", LISTED, reasons={"1.2.0.192": "why"})
+    path = tmp_path / "duckwatch.yml"
+    path.write_text(yaml.safe_dump({"dnsbl": {"resolvers": [nameserver.address], "lists": ["bl.example"]}}))
+    words = [sys.executable, "-m", "exporters.dnsbl", "--config", path, "probe", target]
+    ended = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+    assert (ended.returncode, ended.stderr) == (code, "")
+    assert said in ended.stdout
+    assert "\x1b" not in ended.stdout
