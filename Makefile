@@ -6,8 +6,7 @@ STAMP := $(VENV)/.installed
 ROUNDS ?= 20
 INPUTS ?= 1000000
 
-.PHONY: help setup demo test unit servers crash hostile check fix generate bench lock clean
-.PHONY: help setup demo test unit servers crash check fix generate bench bench-dnsbl lock clean
+.PHONY: help setup demo test unit servers crash hostile check fix generate bench bench-dnsbl lock clean
 
 help:
 	@sed -n 's/^## //p' Makefile

@@ -280,7 +280,7 @@ def test_a_probe_on_the_command_line(nameserver: NameServer, tmp_path: Path, tar
     nameserver.zones["bl.example"] = Zone("bl.example", LISTED, reasons={"1.2.0.192": "why"})
     path = tmp_path / "duckwatch.yml"
     path.write_text(yaml.safe_dump({"dnsbl": {"resolvers": [nameserver.address], "lists": ["bl.example"]}}))
-    words = [sys.executable, "-m", "exporters.dnsbl", "--config", path, "probe", target]
+    words = [sys.executable, "-m", "exporters.dnsbl", "--config", str(path), "probe", target]
     ended = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
     assert (ended.returncode, ended.stderr) == (code, "")
     assert said in ended.stdout

@@ -3,8 +3,7 @@
 #
 # Everything goes to one folder outside the work tree, so that a fresh clone finds it again and the host stays as it is:
 #   $DUCKWATCH_SERVERS (default /var/lib/duckwatch-servers)
-#     trixie/    a Debian 13 tree: PostgreSQL 17 with TimescaleDB, PgBouncer, Prometheus, Alertmanager, Redis
-#     trixie/    a Debian 13 tree: PostgreSQL 17 with TimescaleDB, Prometheus, Alertmanager, Redis, rbldnsd
+#     trixie/    a Debian 13 tree: PostgreSQL 17 with TimescaleDB, PgBouncer, Prometheus, Alertmanager, Redis, rbldnsd
 #     bin/       those programs as commands of the host (they run with the tree's own C library)
 #     node/      Node, only where the host's is too old
 #     zonemta/   the npm project in which ZoneMTA is installed
@@ -17,8 +16,6 @@ here=$(cd "$(dirname "$0")" && pwd)
 servers=${DUCKWATCH_SERVERS:-/var/lib/duckwatch-servers}
 packages="postgresql-17 postgresql-17-timescaledb pgbouncer prometheus prometheus-alertmanager redis-server"
 commands="pgbouncer prometheus promtool prometheus-alertmanager amtool redis-server"
-packages="postgresql-17 postgresql-17-timescaledb prometheus prometheus-alertmanager redis-server"
-commands="prometheus promtool prometheus-alertmanager amtool redis-server"
 # Added to a tree that is there already, so that it need not be built anew.
 more_packages="rbldnsd"
 more_commands="rbldnsd"
@@ -106,9 +103,6 @@ write_command() { # TREE NAME
     for program in "$tree/usr/bin/$name" "$tree/usr/sbin/$name"; do
         [ ! -x "$program" ] || break
     done
-    local tree=$1 name=$2 loader program
-    program=$tree/usr/bin/$name
-    [ -e "$program" ] || program=$tree/usr/sbin/$name
     for loader in "$tree"/lib64/ld-linux-x86-64.so.2 "$tree"/lib/ld-linux-aarch64.so.1 ""; do
         [ ! -e "$loader" ] || break
     done
