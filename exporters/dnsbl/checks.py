@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 CONFIRM_FIRST_SECONDS: Final = 60.0
-CONFIRM_CHANGE_SECONDS: Final = 5.0
+CONFIRM_CHANGE_SECONDS: Final = 1.0
 """A list that lists a target anew, or changes its mind about one, must have shown within so long that it works."""
 REASON_SECONDS: Final = 3600.0
 MAX_REASON: Final = 500
