@@ -1,29 +1,27 @@
 """ZoneMTA's entries as columns: those of a shape that ZoneMTA writes, many at once.
 
-A *shape* is the keys of an entry, in order, with the types of their values. A real day has some twenty. What is out of the
-ordinary in any way (another key or type, a long text, an address in another spelling, …) is left to
+What is out of the ordinary in any way (another key or type, a long text, an address in another spelling, …) is left to
 `zonemta.mail_event`, which reads anything; the rules are the same functions, and a property test holds the results to each other.
 """
 
 from __future__ import annotations
 
 import contextlib
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 
 from collector.events import address
 from collector.events.columns import Columns
-from collector.events.fields import INT32_MAX, SURELY_SHORT, number_of
-from collector.events.model import Action, Direction
-from collector.events.plain import INT64_MAX, YEAR_2200_MS
+from collector.events.fields import number_of
+from collector.events.model import Direction
 from collector.events.provider import provider_of
 from collector.events.sources import zonemta
+from collector.events.sources.zonemta_shapes import INTEGERS, KNOWN, TEXTS, Plan, Shape, Table, odd_rows, plan_of
 from collector.events.stack import Stack, first_values
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from collector.events.model import Provider, Request, Source
     from collector.events.stack import Part
@@ -33,62 +31,17 @@ _json = msgspec.json.Encoder()
 _Alike: TypeAlias = "tuple[Source, str, tuple[str, ...], tuple[type, ...]]"
 """Source, action; keys, types of their values."""
 
-_Shape: TypeAlias = "tuple[str, bool, bool, bool]"
-"""Action, whether `tls` is true, `ip` has a public address, `to` may be many addresses."""
-
-_Table: TypeAlias = "Mapping[str, Sequence[Any]]"
-
-_TEXTS: dict[str, str] = zonemta.TEXT_COLUMNS | {"message-id": "message_id", "messageId": "message_id"}
-_INTEGERS: dict[str, tuple[str, int]] = {
-    "defcount": ("attempt", INT32_MAX),
-    "nextattempt": ("next_attempt", YEAR_2200_MS),
-    "size": ("size_bytes", INT64_MAX),
-    "body": ("size_bytes", INT64_MAX),
-    "timer": ("smtp_ms", INT32_MAX),
-}
-_ALTERNATIVES = (
-    ("message-id", "messageId"), ("size", "body"), ("to", "recipient"), ("response", "responseText"), zonemta.DROP_REASONS,
-)  # fmt: skip
-"""Names of which a shape has one at most: which one counts is a question for `mail_event`."""
-
-_OTHER_TEXTS = frozenset(
-    {"from", "returnPath", "to", "recipient", "mx", "host", "ip", "response", "responseText", "score"}
-)
-_MAY_BE_FALSE = frozenset({"timer", "tlsVersion"})
-_LEFT = frozenset({
-    "action", "src", "md5", "tests", "originhost", "transhost", "transtype", "headerFrom", "start", "secure", "tls", "tlsCipher",
-    "tlsAuthorized", "tlsAuthorizationError", "protocol", "httpUrl", "httpResponse", "result", "queued", "bounceType", "bounceId",
-    "suppressed address", "suppressed domain", "description", "reason", "error",
-})  # fmt: skip
-_KNOWN = _LEFT | _OTHER_TEXTS | _TEXTS.keys() | _INTEGERS.keys()
-"""Every key that ZoneMTA 3.11 writes. Only shapes of these are kept in the cache, so no sender can fill it."""
-
-MANY = 2
-
-
-class _Plan(NamedTuple):
-    """How a shape is read: its texts and whole numbers, and the keys that stay in `raw`."""
-
-    action: Action
-    texts: tuple[str, ...]
-    integers: tuple[str, ...]
-    columns: frozenset[str]
-    rest: type[msgspec.Struct] | None
-    rest_keys: tuple[str, ...]
-    is_mapped: bool
-    is_many: bool
-
 
 def columns_of(requests: Iterable[Request], public_ips: Mapping[str, str]) -> tuple[list[Columns], list[Part]]:
     """Returns the rows of the entries in known shapes, and the other entries, each with its request. Never raises."""
     found: list[Columns] = []
     others: list[Part] = []
     for (source, word, keys, kinds), parts in _alike(requests).items():
-        if word not in zonemta.ACTIONS or not _KNOWN.issuperset(keys):
+        if word not in zonemta.ACTIONS or not KNOWN.issuperset(keys):
             others += parts
             continue
         for shape, stack in _divided(word, kinds, Stack.of(parts), public_ips):
-            plan = _plan(*shape, keys, kinds)
+            plan = plan_of(*shape, keys, kinds)
             usual = None if plan is None else _usual(plan, stack, others)
             if plan is None:
                 others += stack.parts()
@@ -111,7 +64,7 @@ def _alike(requests: Iterable[Request]) -> dict[_Alike, list[Part]]:
 
 def _divided(
     word: str, kinds: tuple[type, ...], stack: Stack, public_ips: Mapping[str, str]
-) -> Iterable[tuple[_Shape, Stack]]:
+) -> Iterable[tuple[Shape, Stack]]:
     """Yields the rows by what their values decide of how they are read; nearly always that is the same in all."""
     table, count = stack.table, len(stack)
     types = dict(zip(table, kinds, strict=True))
@@ -127,59 +80,9 @@ def _divided(
             yield (word, *shape), chosen
 
 
-@lru_cache(maxsize=256)
-def _plan(
-    word: str,
-    is_tls: bool,  # noqa: FBT001  # parts of a cache's key
-    is_mapped: bool,  # noqa: FBT001
-    is_many: bool,  # noqa: FBT001
-    keys: tuple[str, ...],
-    types: tuple[type, ...],
-) -> _Plan | None:
-    """Returns how a shape is read; None when it is none that ZoneMTA writes."""
-    action = zonemta.ACTIONS.get(word)
-    kinds = dict(zip(keys, types, strict=True))
-    drop_reasons = kinds.keys() & set(zonemta.DROP_REASONS) if action in zonemta.ENDS_UNSENT else set()
-    if action is None or "id" not in kinds or any(len(kinds.keys() & set(names)) > 1 for names in _ALTERNATIVES):
-        return None
-    columns = set(drop_reasons)
-    for key, kind in kinds.items():
-        if key in _MAY_BE_FALSE and kind is bool:
-            continue
-        if key in _INTEGERS or key in _TEXTS or key in _OTHER_TEXTS:
-            if kind is not (int if key in _INTEGERS else str):
-                return None
-            columns.add(key)
-    if is_mapped:
-        columns.discard("ip")  # `raw` keeps the other address
-    if is_many:
-        columns.discard("to")  # and `raw` all of several
-    if is_tls and kinds.get("tlsAuthorized") is bool:
-        columns.add("tlsAuthorized")
-    if any(kinds[key] is not str for key in drop_reasons) or kinds.get("bounceType", str) is not str:
-        return None
-    rest = tuple(key for key in keys if key not in columns and key != "action")
-    return _Plan(
-        action,
-        tuple(key for key in columns if kinds[key] is str),
-        tuple(key for key in columns if key in _INTEGERS),
-        frozenset(columns),
-        _object_of(rest) if rest else None,
-        rest,
-        is_mapped,
-        is_many,
-    )
-
-
-def _object_of(keys: Sequence[str]) -> type[msgspec.Struct]:
-    """Returns a type that is written as an object of these keys: made from a row in a third of a dictionary's time."""
-    names = [f"field_{place}" for place in range(len(keys))]
-    return msgspec.defstruct("Rest", names, rename=dict(zip(names, keys, strict=True)), gc=False)
-
-
-def _usual(plan: _Plan, stack: Stack, others: list[Part]) -> Stack | None:
+def _usual(plan: Plan, stack: Stack, others: list[Part]) -> Stack | None:
     """Returns the rows whose values are usual too, None when there is none; the rest goes to `others`."""
-    odd = _odd_rows(plan, stack.table)
+    odd = odd_rows(plan, stack.table)
     if not odd:
         return stack
     is_odd = [place in odd for place in range(len(stack))]
@@ -189,39 +92,6 @@ def _usual(plan: _Plan, stack: Stack, others: list[Part]) -> Stack | None:
     return stack.chosen([not one for one in is_odd])
 
 
-_IS_ODD: dict[str, Callable[[Any], bool]] = {
-    "id": lambda text: not text,
-    "seq": lambda text: not text,
-    "to": lambda text: address.count(text) != 1,
-    "recipient": lambda text: address.count(text) != 1,
-    "mx": lambda host: host != host.lower() or host[-1:] in ("", "."),
-    "host": lambda ip: address.canonical_ip(ip) != ip,
-    "ip": lambda ip: address.canonical_ip(ip) != ip,
-    "score": lambda score: number_of(score) is None,
-}
-"""Which values a rule of `mail_event` has to look at; beside them texts that a column cuts and numbers that do not fit."""
-
-
-def _odd_rows(plan: _Plan, table: _Table) -> set[int]:
-    """Returns the places of rows that are left to `mail_event`."""
-    odd: set[int] = set()
-    for key in plan.texts:
-        if max(map(len, table[key])) > SURELY_SHORT:
-            odd |= {place for place, text in enumerate(table[key]) if len(text) > SURELY_SHORT}
-    for key in plan.integers:
-        numbers, largest = table[key], _INTEGERS[key][1]
-        if min(numbers) < 0 or max(numbers) > largest:
-            odd |= {place for place, number in enumerate(numbers) if not 0 <= number <= largest}
-    for key in plan.columns & _IS_ODD.keys():
-        values = table[key]
-        strange = set(filter(_IS_ODD[key], set(values)))
-        if strange:
-            odd |= {place for place, value in enumerate(values) if value in strange}
-    if plan.is_many:
-        odd |= {place for place, text in enumerate(table["to"]) if address.count(text) < MANY}
-    return odd
-
-
 _NEVER_NULL = frozenset({
     "time", "cluster", "event_id", "action", "source", "direction", "received_at", "queue_id", "seq", "recipients", "mx_host",
     "mx_ip", "provider", "local_ip", "raw",
@@ -229,7 +99,7 @@ _NEVER_NULL = frozenset({
 """Columns that have a value in every row that is read here, when they are there at all."""
 
 
-def _read(plan: _Plan, source: Source, stack: Stack, public_ips: Mapping[str, str]) -> Columns:
+def _read(plan: Plan, source: Source, stack: Stack, public_ips: Mapping[str, str]) -> Columns:
     count, table = len(stack), stack.table
     values: dict[str, Sequence[Any]] = {
         "time": stack.times,
@@ -243,10 +113,10 @@ def _read(plan: _Plan, source: Source, stack: Stack, public_ips: Mapping[str, st
     if any(stack.subject_hmacs):
         values["subject_hmac"] = stack.subject_hmacs
     values["queue_ms"] = _queue_ms(values["time"], table["id"])
-    for key in plan.columns & _TEXTS.keys():
-        values[_TEXTS[key]] = _or_none(table[key])
+    for key in plan.columns & TEXTS.keys():
+        values[TEXTS[key]] = _or_none(table[key])
     for key in plan.integers:
-        values[_INTEGERS[key][0]] = table[key]
+        values[INTEGERS[key][0]] = table[key]
     for key in plan.columns & set(zonemta.DROP_REASONS):
         values["drop_reason"] = _or_none(table[key])
     if "tlsAuthorized" in plan.columns:
@@ -261,14 +131,14 @@ def _read(plan: _Plan, source: Source, stack: Stack, public_ips: Mapping[str, st
         # A list: msgspec 0.22 never lets go of an iterator that it is given here.
         made = list(map(plan.rest, *[table[key] for key in plan.rest_keys]))
         values["raw"] = _json.encode_lines(made).decode().split("\n")[:-1]
-    return Columns(count, values, _NEVER_NULL | {_INTEGERS[key][0] for key in plan.integers})
+    return Columns(count, values, _NEVER_NULL | {INTEGERS[key][0] for key in plan.integers})
 
 
 def _or_none(texts: Sequence[str]) -> Sequence[str | None]:
     return texts if "" not in texts else [text or None for text in texts]
 
 
-def _event_ids(plan: _Plan, table: _Table) -> list[str]:
+def _event_ids(plan: Plan, table: Table) -> list[str]:
     names = table["id"]
     if "seq" in plan.columns:
         names = [f"{queue_id}.{seq}" for queue_id, seq in zip(names, table["seq"], strict=True)]
@@ -292,7 +162,7 @@ def _queue_ms(times: Sequence[int], queue_ids: Sequence[str]) -> Sequence[int | 
     return list(map(zonemta.queue_ms, times, queue_ids))
 
 
-def _addresses(plan: _Plan, table: _Table, count: int) -> dict[str, Sequence[Any]]:
+def _addresses(plan: Plan, table: Table, count: int) -> dict[str, Sequence[Any]]:
     values: dict[str, Sequence[Any]] = {"direction": [Direction.OUTBOUND] * count}
     if (senders := table.get("from")) is not None:
         known = {sender: zonemta.address_of(sender) for sender in set(senders)}
@@ -315,7 +185,7 @@ def _addresses(plan: _Plan, table: _Table, count: int) -> dict[str, Sequence[Any
     return values
 
 
-def _hosts(plan: _Plan, table: _Table) -> dict[str, Sequence[Any]]:
+def _hosts(plan: Plan, table: Table) -> dict[str, Sequence[Any]]:
     values: dict[str, Sequence[Any]] = {}
     if "mx" in plan.columns:
         known = {host: provider_of(host) for host in set(table["mx"])}
@@ -343,7 +213,7 @@ _REPLY = (
 _ANY_REPLY = frozenset({"smtp_code", "enhanced_code", "category", "response", "response_pattern"})
 
 
-def _replies(plan: _Plan, table: _Table, providers: Sequence[Provider | None]) -> dict[str, Sequence[Any]]:
+def _replies(plan: Plan, table: Table, providers: Sequence[Provider | None]) -> dict[str, Sequence[Any]]:
     responses = table.get("response") or table.get("responseText")
     if responses is None and plan.action not in zonemta.FAILURES:
         return {}
