@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import logging
 import threading
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final, Protocol
 
 import psycopg
 import schedule
 
 from collector.errors import StoreError
-from collector.store.connection import connect, cut, scalar, translate
+from collector.store.connection import HANG_SECONDS, connect, cut, deadline, scalar, translate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 LOCK_KEY: Final = 0x6A6F6273  # "jobs"
 TICK_SECONDS: Final = 0.5
 STOP_SECONDS: Final = 5.0
+TURN_SECONDS: Final = 1800.0
+"""A job without an end for this long is broken off: a peer that is silent but alive would hold it for ever."""
 
 
 class Job(Protocol):
@@ -71,7 +73,8 @@ class Jobs:
             connection = self._leading()
             if connection is None:
                 return
-            job.run(connection, self._moment(connection), self._stop.is_set)
+            with deadline(connection, TURN_SECONDS):
+                job.run(connection, self._moment(connection), self._stop.is_set)
         except (psycopg.Error, StoreError) as error:
             told = translate(error) if isinstance(error, psycopg.Error) else error
             log.warning("a job failed", extra={"fields": {"job": job.name, "kind": getattr(told, "kind", "bad_row")}})
@@ -93,8 +96,11 @@ class Jobs:
         if self._connection is None:
             self._connection = connect(self._session_dsn)
             self._connection.autocommit = True
+            # A job that waits for a lock holds up those who come after it in the queue: writers.
+            self._connection.execute("SET lock_timeout = '10s'")
         if not self._is_leader:
-            self._is_leader = bool(scalar(self._connection, "SELECT pg_try_advisory_lock(%s)", LOCK_KEY))
+            with deadline(self._connection, HANG_SECONDS):
+                self._is_leader = bool(scalar(self._connection, "SELECT pg_try_advisory_lock(%s)", LOCK_KEY))
         return self._connection if self._is_leader else None
 
     def _moment(self, connection: psycopg.Connection) -> datetime:
@@ -113,5 +119,15 @@ class Jobs:
 
     def _run(self) -> None:
         while not self._stop.wait(TICK_SECONDS):
+            not_later(self._scheduler.jobs, datetime.now())  # noqa: DTZ005  # schedule goes by the local time of the wall clock
             self._scheduler.run_pending()
         self._resign()
+
+
+def not_later(jobs: Sequence[schedule.Job], now: datetime) -> None:
+    """Brings forward what is due later than one period from now: the clock was set back (the end of summer time), and nothing would be
+    done for that long.
+    """
+    for job in jobs:
+        if job.next_run is not None:
+            job.next_run = min(job.next_run, now + timedelta(seconds=job.interval))

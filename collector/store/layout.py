@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from collector.store import community, policies
-from collector.store.migrations import LOCK_KEY
+from collector.store.migrations import LOCK_KEY, LOCK_MS
 from collector.store.sql import query
 from collector.store.tiers import Tier, layout_of, tier_of
 
@@ -30,6 +30,8 @@ def lay_out(connection: psycopg.Connection, kept: Retention, now: datetime) -> l
     changes = []
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(%s)", (LOCK_KEY,))
+        # Or writers would wait behind this, which waits behind a long query.
+        connection.execute(f"SET LOCAL lock_timeout = {LOCK_MS}")
         layout = layout_of(connection)
         if not layout.has_chunks:
             connection.execute(query("make_hypertable"))

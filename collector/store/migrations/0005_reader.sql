@@ -47,5 +47,8 @@ BEGIN
         EXECUTE format('GRANT TEMPORARY ON DATABASE %I TO %I', current_database(), writer);
     END LOOP;
     EXECUTE format('REVOKE TEMPORARY ON DATABASE %I FROM PUBLIC', current_database());
+EXCEPTION
+    WHEN internal_error THEN
+        NULL; -- somebody else changes the database's rights in this moment: each start says what is amiss
 END
 $$;
