@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import secrets
+import base64
+import hashlib
 import sqlite3
 from functools import cache
 from itertools import chain
@@ -44,8 +45,10 @@ def decode(row: Row) -> Request:
     try:
         return _decoder.decode(row.body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        unreadable = Rejection(0, RejectReason.NOT_AN_EVENT, "the journal's row cannot be read", "default", "")
-        return Request(secrets.token_hex(16), row.received_at, Source.PLUGIN, [], [unreadable])
+        # Whole, not cut: it was acknowledged. Damaged, or written by a version whose rows were others.
+        kept = base64.b64encode(row.body).decode()
+        unreadable = Rejection(0, RejectReason.NOT_AN_EVENT, "the journal's row cannot be read", "default", kept)
+        return Request(hashlib.sha256(row.body).hexdigest()[:32], row.received_at, Source.PLUGIN, [], [unreadable])
 
 
 class JournalRows:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import os
 import signal
 import sqlite3
@@ -148,6 +149,9 @@ async def test_a_damaged_row_becomes_a_rejection(tmp_path: Path) -> None:
     again = Journal(tmp_path / "journal", LIMIT)
     damaged, good = (decode(row) for row in again.take(max_bytes=1 << 20, wait_seconds=1))
     assert damaged.rejections[0].reason is RejectReason.NOT_AN_EVENT
+    assert (
+        base64.b64decode(damaged.rejections[0].raw) == b"\xc1\xff"
+    )  # it was acknowledged: nothing of it is thrown away
     assert good == request(1)
     again.close()
 
