@@ -38,9 +38,15 @@ class Renewal:
         while True:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._asked.wait(), self._look_seconds)
-            if self._asked.is_set() or await asyncio.to_thread(self._files.have_changed):
+            try:
+                if self._asked.is_set() or await asyncio.to_thread(self._files.have_changed):
+                    self._asked.clear()
+                    await self._renew()
+            except Exception:
+                # A fault of ours must not end this task: nobody would see that credentials are no longer renewed.
+                log.exception("renewing failed within the collector")
                 self._asked.clear()
-                await self._renew()
+                self._gauge.set(0)
 
     async def _renew(self) -> None:
         try:
