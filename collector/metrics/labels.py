@@ -25,7 +25,12 @@ class BoundedLabel:
             return NONE
         if value in self._known:
             return value
-        if len(self._known) >= self._limit or len(value) > MAX_LABEL_CHARACTERS or "@" in value:
+        if len(self._known) >= self._limit or not is_name(value):
             return OTHER
         self._known.add(value)
         return value
+
+
+def is_name(value: str) -> bool:
+    """True for what may stand in a label at all: neither overlong nor a mail address."""
+    return len(value) <= MAX_LABEL_CHARACTERS and "@" not in value

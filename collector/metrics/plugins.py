@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from collector.metrics.labels import MAX_CLUSTERS, MAX_HOSTS, MAX_VERSIONS, BoundedLabel
+from collector.metrics.labels import MAX_CLUSTERS, MAX_HOSTS, MAX_VERSIONS, OTHER, BoundedLabel, is_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -48,8 +48,12 @@ class PluginMetrics:
         if written.batch.reports:
             self._forget(written.batch.reports[-1].received_at)
 
+    def _host(self, seen: SeenReport) -> _Host:
+        host = seen.report.host
+        return self._cluster(seen.report.cluster), host if is_name(host) else OTHER
+
     def _keep(self, seen: SeenReport) -> _Host | None:
-        host = self._cluster(seen.report.cluster), seen.report.host
+        host = self._host(seen)
         if host not in self._hosts and len(self._hosts) >= MAX_HOSTS:
             return None
         processes = self._hosts.setdefault(host, {})
@@ -61,7 +65,7 @@ class PluginMetrics:
         return host
 
     def _count_dropped(self, seen: SeenReport) -> None:
-        host = self._cluster(seen.report.cluster), seen.report.host
+        host = self._host(seen)
         before = self._hosts.get(host, {}).get(seen.report.process)
         grown = seen.report.dropped - (before.report.dropped if before is not None else 0)
         if host in self._hosts or len(self._hosts) < MAX_HOSTS:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from collector.store.people import IMPERSONAL, PERSONAL
 from collector.store.sql import query
 from collector.store.tiers import Tier, tier_of
 
 if TYPE_CHECKING:
     import psycopg
+
+
+OURS: Final = {table.name for table in PERSONAL} | IMPERSONAL
 
 
 def sizes(connection: psycopg.Connection) -> dict[str, int]:
@@ -19,4 +23,5 @@ def sizes(connection: psycopg.Connection) -> dict[str, int]:
         found |= dict(connection.execute(query("hypertable_sizes")).fetchall())
     if tier is Tier.COMMUNITY:
         found |= dict(connection.execute(query("aggregate_sizes")).fetchall())
-    return {relation: int(size) for relation, size in found.items()}
+    # The schema may be shared: others' tables are no labels of ours. One that has just been dropped has no size.
+    return {relation: int(size) for relation, size in found.items() if relation in OURS and size is not None}

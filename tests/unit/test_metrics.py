@@ -200,6 +200,14 @@ def test_a_host_that_is_silent_for_a_day_is_forgotten() -> None:
         assert not [labels for labels in samples(metrics, f"duckwatch_plugin_{name}") if "mta1" in labels], name
 
 
+def test_a_host_that_is_a_mail_address_is_no_label() -> None:
+    """The sender says what its host is called; a page shows no address, whoever wrote it."""
+    metrics = Metrics()
+    PluginMetrics(metrics).restore([report("p", NOW, host="a@b.example"), report("q", NOW, host="x" * 101)])
+    hosts = {s.labels["host"] for family in metrics.registry.collect() for s in family.samples if "host" in s.labels}
+    assert hosts == {"other"}
+
+
 def test_hosts_are_bounded() -> None:
     """A sender that makes hosts up fills no memory."""
     metrics = Metrics()
