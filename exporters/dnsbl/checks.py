@@ -130,7 +130,7 @@ class Checks:
                 if pair.target is not None:
                     self._note(pair, self._watches[pair.dns_list.zone].failure, moment(now))
             for pair in begun:
-                task = loop.create_task(self._check(pair) if pair.target is not None else self._test_due(pair))
+                task = loop.create_task(self._check(pair, now) if pair.target is not None else self._test_due(pair))
                 self._under_way.add(task)
                 task.add_done_callback(self._ended)
             if not begun:
@@ -144,10 +144,9 @@ class Checks:
         self._under_way.discard(task)
         self._wake.set()
 
-    async def _check(self, pair: Pair) -> None:
-        """One check, from the question to the board."""
+    async def _check(self, pair: Pair, now: float) -> None:
+        """One check, from the question to the board. `now` is when the planner began it, and paid for it or found its answer fresh."""
         assert pair.target is not None
-        now = asyncio.get_running_loop().time()
         dns_list, is_fresh = pair.dns_list, pair.fresh_until > now
         outcome: Outcome = Failure(Trouble.NO_BUDGET)
         verdict = UNHEALTHY

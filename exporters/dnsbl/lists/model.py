@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
@@ -95,10 +96,12 @@ class DnsList:
 
     def meanings(self, address: IPv4Address) -> tuple[Meaning, ...]:
         """What an answer in 127.0.0.0/8 means here; of a bit mask, one meaning for each bit."""
+        is_refusal = address in REFUSALS or address == BLOCKER
         for network, meaning in self.codes:
-            if address in network:
+            # A range of codes means no refusal, whatever it covers; one that is named does.
+            if address in network and (network.prefixlen == network.max_prefixlen or not is_refusal):
                 return (meaning,)
-        if address in REFUSALS or address == BLOCKER:
+        if is_refusal:
             return (Meaning("the list will not answer this resolver", effect=Effect.REFUSED),)
         mask = int(address) & 0xFF
         found = tuple(meaning for bit, meaning in self.bits if mask & bit)
@@ -106,4 +109,5 @@ class DnsList:
 
     def without_key(self, text: str) -> str:
         """The text with the key put out of sight, should the list repeat it."""
-        return text.replace(self.key, "***") if self.key else text
+        # In any case of letters: our own queries scramble it (0x20).
+        return re.sub(re.escape(self.key), "***", text, flags=re.IGNORECASE) if self.key else text

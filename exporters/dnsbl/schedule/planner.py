@@ -209,7 +209,7 @@ class Planner:
 
     def _next_check(self, lane: _Lane, pair: Pair, now: float, *, retry: bool) -> float:
         # A first check comes early. Where the budget is all but used up, its slot in the same interval would be one query too many.
-        too_soon = pair.interval * lane.use if pair.is_first and lane.use > FULL_USE else 0.0
+        too_soon = pair.interval * FULL_USE if pair.is_first and lane.use > FULL_USE else 0.0
         pair.is_first = False
         slot = self.next_slot(pair, now + too_soon)
         again = now + RETRY_SECONDS * (1 << pair.retries)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from ipaddress import IPv4Address, IPv4Network
 from typing import TYPE_CHECKING
 
 import dns.rcode
@@ -11,6 +12,7 @@ import pytest
 
 from exporters.dnsbl.asking.wire import TXT
 from exporters.dnsbl.lists import DnsList
+from exporters.dnsbl.lists.model import Meaning
 from exporters.dnsbl.names import Kind
 from exporters.dnsbl.outcome import Answer, Failure, Trouble
 from exporters.dnsbl.verdict import judge
@@ -216,3 +218,15 @@ async def test_forged_answers_are_ignored_and_counted(nameserver: NameServer, as
     nameserver.zones["bl.example"] = lambda query: [b"\0", b"", *CLEAN(query)]
     await made.ask(BL)
     assert made.ignored == ["id", "question", "malformed", "malformed"]
+
+
+def test_a_range_of_codes_means_no_refusal() -> None:
+    """What every list says to a blocked resolver stays a refusal, unless the very code is named."""
+    spam = Meaning("spam")
+    wide = DnsList("bl.example", codes=((IPv4Network("127.0.0.0/8"), spam),))
+    assert wide.meanings(IPv4Address("127.0.0.2")) == (spam,)
+    for refusal in ("127.255.255.254", "127.0.0.1"):
+        (meaning,) = wide.meanings(IPv4Address(refusal))
+        assert meaning.effect == "refused"
+        named = DnsList("bl.example", codes=((IPv4Network(refusal), spam),))
+        assert named.meanings(IPv4Address(refusal)) == (spam,)

@@ -186,7 +186,9 @@ def test_a_key_goes_before_the_zone_and_is_never_shown(tmp_path: Path) -> None:
     assert dqs.wire.startswith(bytes([len(SECRET)]) + SECRET.encode() + b"\3zen")
     assert dqs.zone == "zen.dq.spamhaus.net"
     assert SECRET not in repr(dqs)
-    assert dqs.without_key(f"see {SECRET}") == "see ***"
+    assert (
+        dqs.without_key(f"see {SECRET} or {SECRET.swapcase()}") == "see *** or ***"
+    )  # a list repeats our scrambled case
     assert faults(tmp_path, {"lists": ["zen.dq.spamhaus.net"]}) == {
         "dnsbl.lists.0.key": "must be set (or key_file): this list answers only with a key"
     }
