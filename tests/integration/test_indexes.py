@@ -40,7 +40,7 @@ STATEMENTS: dict[str, tuple[str, Any]] = {
     "domain_stats_1h_bucket": (f"DELETE FROM domain_stats_1h WHERE {BUCKETS}", None),
     "stale_buckets_pkey": (query("forget_stale"), LOOKED_FOR),
     "retention_horizons_pkey": (query("horizon"), ("mail_events",)),
-    "dead_letters_pkey": (query("letters_drop"), (["r:0"],)),
+    "dead_letters_pkey": (query("letters_drop"), {"ids": ["r:0"], "reason": None}),
     "dead_letters_received_at": (query("prune_letters"), ("2026-03-14",)),
 }  # fmt: skip
 FOR_UNIQUENESS = {"schema_migrations_pkey", "plugin_reports_pkey"}
