@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import TYPE_CHECKING
 
@@ -48,7 +49,12 @@ class Table:
 
     def clear(self) -> None:
         """An empty table, and no round pays for what the one before left to write."""
-        self._connection.execute(f"TRUNCATE mail_events, {', '.join(BUILT_FROM_IT)}".encode())
+        emptying = f"TRUNCATE mail_events, {', '.join(BUILT_FROM_IT)}".encode()
+        while True:
+            # The collector's jobs write to these tables meanwhile, in an order of their own.
+            with contextlib.suppress(psycopg.errors.DeadlockDetected):
+                self._connection.execute(emptying)
+                break
         self._connection.execute("CHECKPOINT")
 
     def copy(self, pieces: Sequence[bytes], rows: int) -> float:

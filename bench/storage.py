@@ -16,8 +16,8 @@ from bench.traces import TRACES
 from collector.config.model import Retention
 from collector.events.model import COLUMNS
 from collector.jobs import RollUp
-from collector.store import PostgresStore
 from collector.store.copy import COPY_EVENTS
+from collector.store.store import PostgresStore
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

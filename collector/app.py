@@ -24,14 +24,14 @@ from collector.events.decode import Border, decode
 from collector.events.model import Source
 from collector.events.pseudonyms import Pseudonyms
 from collector.jobs import Housekeeping, Jobs, ReaderQueries, Retention, RollUp, Sizes
-from collector.journal import Journal
+from collector.journal.journal import Journal
 from collector.metrics import Metrics
 from collector.metrics.mail import MailMetrics
 from collector.metrics.plugins import PluginMetrics
 from collector.pipeline import Writer, WriterState
-from collector.store import PostgresStore
 from collector.store.letters import LetterBox
 from collector.store.people import People
+from collector.store.store import PostgresStore
 from collector.web import build_server
 from collector.web.renewal import LOOK_SECONDS, Renewal
 

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from collector.events.batch import DeadLetter
     from collector.events.model import Request
-    from collector.store import PostgresStore
     from collector.store.letters import LetterBox
+    from collector.store.store import PostgresStore
 
 PAGE: Final = 100
 """Letters that are held at a time: each may be 64 KiB."""

@@ -1,5 +1,4 @@
-"""The durable buffer between the acknowledgement of a request and the commit of its events."""
+"""The durable buffer between the acknowledgement of a request and the commit of its events.
 
-from collector.journal.journal import Journal, JournalState
-
-__all__ = ["Journal", "JournalState"]
+Nothing is imported here: the assembler reads rows only.
+"""

@@ -9,7 +9,7 @@ import psycopg
 
 from collector.config.model import Retention
 from collector.jobs import RollUp
-from collector.store import PostgresStore
+from collector.store.store import PostgresStore
 from tests.oracle.made_up import NOW
 
 if TYPE_CHECKING:

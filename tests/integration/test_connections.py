@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from psycopg import conninfo
 
-from collector.store import PostgresStore
+from collector.store.store import PostgresStore
 from tests.integration.test_writer import House, request
 from tests.servers.process import wait_until
 from tests.servers.proxy import Proxy

@@ -16,7 +16,7 @@ from collector.commands import dead_letters
 from collector.events.batch import Batch, DeadLetter
 from collector.events.model import Action, Direction, MailEvent, RejectReason, Source
 from collector.pipeline.writer import letter_of_row
-from collector.store import PostgresStore
+from collector.store.store import PostgresStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from collector.store import PostgresStore
+from collector.store.store import PostgresStore
 from tests.integration.test_writer import House, request
 from tests.servers.fixtures import need
 from tests.servers.process import wait_until

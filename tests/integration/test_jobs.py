@@ -10,7 +10,7 @@ import pytest
 
 from collector.jobs import Jobs, Sizes
 from collector.metrics import Metrics
-from collector.store import PostgresStore
+from collector.store.store import PostgresStore
 from tests.servers.process import wait_until
 
 if TYPE_CHECKING:

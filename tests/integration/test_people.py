@@ -14,9 +14,9 @@ from collector.events.decode import Border, decode
 from collector.events.model import Source
 from collector.events.pseudonyms import Pseudonyms
 from collector.pipeline.batch import assemble
-from collector.store import PostgresStore
 from collector.store.migrations import migrate
 from collector.store.people import IMPERSONAL, PERSONAL, Person
+from collector.store.store import PostgresStore
 from tests.unit.events.entries import ACCEPTED, QUEUED, changed
 
 if TYPE_CHECKING:

@@ -13,9 +13,10 @@ from psycopg import conninfo
 from collector.errors import BadRowError, StoreUnavailableError
 from collector.events.batch import Batch, DeadLetter, SeenReport
 from collector.events.model import COLUMNS, Action, Direction, MailEvent, PluginReport, RejectReason, Source
-from collector.store import PostgresStore, migrations
+from collector.store import migrations
 from collector.store.connection import translate
 from collector.store.migrations import Migration, migrate, pending, shipped
+from collector.store.store import PostgresStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,11 +15,11 @@ import pytest
 from collector.assembly import Assembler
 from collector.errors import StoreUnavailableError
 from collector.events.model import Entry, PluginReport, Rejection, RejectReason, Request, Source
-from collector.journal import Journal
+from collector.journal.journal import Journal
 from collector.metrics import Metrics
 from collector.metrics.mail import MailMetrics
 from collector.pipeline import Writer, WriterState
-from collector.store import PostgresStore
+from collector.store.store import PostgresStore
 from tests.unit.events.entries import grouped
 
 if TYPE_CHECKING:

@@ -192,3 +192,12 @@ def is_alive(pid: int) -> bool:
             return file.read().rsplit(")", 1)[1].split()[0] != "Z"
     except OSError:
         return False
+
+
+def test_the_process_imports_neither_server_nor_database() -> None:
+    """They are half of its memory, and nothing that it does needs them."""
+    program = (
+        "import sys, collector.assembly; print({'aiohttp', 'asyncio', 'psycopg', 'pydantic'} & sys.modules.keys())"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert ended.stdout == "set()\n"

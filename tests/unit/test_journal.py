@@ -18,8 +18,7 @@ import pytest
 from collector.errors import OverloadedError
 from collector.events.batch import Row
 from collector.events.model import Group, RejectReason, Request, Source
-from collector.journal import Journal
-from collector.journal.journal import MEMORY_BYTES
+from collector.journal.journal import MEMORY_BYTES, Journal
 from collector.journal.rows import JournalRows, decode, encode
 
 if TYPE_CHECKING:
@@ -209,7 +208,7 @@ KILLED = """
     import asyncio, sys
     from pathlib import Path
     from collector.events.model import Group, Request, Source
-    from collector.journal import Journal
+    from collector.journal.journal import Journal
 
     async def main():
         journal = Journal(Path(sys.argv[1]), 1 << 30)
