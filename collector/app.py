@@ -13,7 +13,7 @@ import sys
 import time
 from functools import cache, partial
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from collector.assembly import Assembler
 from collector.commands.dead_letters import LetterDesk
@@ -69,15 +69,29 @@ def border_of(settings: Collector, cluster: str | None) -> Border:
     )
 
 
-class IngestDecoder:
-    """The border of `POST /api/events/ingest`, one a cluster that a credential decides."""
+class Read(Protocol):
+    """Reads a sender's format; raises `RequestError`. Pure."""
 
-    def __init__(self, settings: Collector) -> None:
-        self._border = cache(partial(border_of, settings))
+    def __call__(self, body: bytes, *, received_at: int, border: Border) -> Request:
+        """`received_at` is epoch ms."""
+
+
+class RouteDecoder:
+    """The border of a route that takes events in, one a cluster that a credential decides."""
+
+    def __init__(self, settings: Collector, read: Read) -> None:
+        self._border, self._read = cache(partial(border_of, settings)), read
 
     def __call__(self, body: bytes, *, received_at: int, cluster: str | None) -> Request:
         """Reads a body; raises `RequestError`."""
-        return decode(body, received_at=received_at, source=Source.PLUGIN, border=self._border(cluster))
+        return self._read(body, received_at=received_at, border=self._border(cluster))
+
+
+INGEST_PATH: Final = "/api/events/ingest"
+ROUTES: Final[Mapping[str, Read]] = {
+    INGEST_PATH: partial(decode, source=Source.PLUGIN),
+}
+"""The ways in over HTTP, and who reads each."""
 
 
 class App:
@@ -121,7 +135,7 @@ class App:
         )
         self._web = build_server(
             settings,
-            decode=IngestDecoder(settings),
+            decoders={path: RouteDecoder(settings, read) for path, read in ROUTES.items()},
             submit=self._journal.append,
             checks=self._checks,
             metrics=self._metrics,

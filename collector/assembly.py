@@ -17,13 +17,14 @@ import signal
 import threading
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 
 from collector import logs
-from collector.events.batch import Batch, LazyEvents, Row
+from collector.events.batch import LazyEvents
 from collector.events.model import identity
 from collector.events.sources.zonemta_columns import columns_of
 from collector.events.tally import tally, tally_columns
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from concurrent.futures import Future
 
+    from collector.events.batch import Batch, Row
     from collector.events.columns import Columns
     from collector.events.model import Group, MailEvent, Request, Source
 
@@ -74,7 +76,7 @@ class Assembler:
                 log.exception("assembling by column failed")
                 break
             events = LazyEvents(count, partial(self._events, rows))
-            return Batch(events, batch.letters, batch.reports, batch.copy_text, batch.tally, batch.traces), repeated
+            return replace(batch, events=events), repeated
         # Something about these rows, or this machine, kills it: slower, but sure.
         return assemble([decode(row) for row in rows], self._public_ips)
 
@@ -127,7 +129,7 @@ def assembled(rows: Sequence[Row], public_ips: Mapping[str, str]) -> _Made:
     for one in columns:
         sums.add(tally_columns(one))
     text = b"".join([*map(encode_columns, columns), encode(batch.events)])
-    return Batch((), batch.letters, batch.reports, text, sums, batch.traces), count, repeated
+    return replace(batch, events=(), copy_text=text, tally=sums), count, repeated
 
 
 def has_duplicates(columns: Sequence[Columns], events: Sequence[MailEvent]) -> bool:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple, overload
+from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 from collector.events.tally import tally
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from collector.events.model import MailEvent, PluginReport, RejectReason, Source
+    from collector.events.records import Record
     from collector.events.tally import Tally
 
 
@@ -74,9 +75,12 @@ class LazyEvents(Sequence["MailEvent"]):
         return self._events[index]
 
 
+PARTS = ("events", "letters", "reports", "records")
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Events (each identity once), letters and reports, each in the order of their requests.
+    """Events (each identity once), letters, reports, and rows of other tables, each in the order of their requests.
 
     `copy_text` and `tally` are the events as the store takes them and what they add up to, where somebody has made them already.
     `traces` are those of its requests that are traced.
@@ -85,29 +89,30 @@ class Batch:
     events: Sequence[MailEvent] = ()
     letters: Sequence[DeadLetter] = ()
     reports: Sequence[SeenReport] = ()
+    records: Sequence[Record] = ()
     copy_text: bytes | None = None
     tally: Tally | None = None
     traces: Sequence[Traced] = ()
 
     def __len__(self) -> int:
-        return len(self.events) + len(self.letters) + len(self.reports)
+        return sum(len(getattr(self, part)) for part in PARTS)
 
     def halves(self) -> tuple[Batch, Batch]:
         """Returns two batches that hold it all, neither empty; for a batch of two rows or more."""
-        if self.events and (self.letters or self.reports):
-            return Batch(self.events, traces=self.traces), Batch((), self.letters, self.reports)
-        if self.letters and self.reports:
-            return Batch((), self.letters), Batch((), (), self.reports)
-        e, m, r = len(self.events) // 2, len(self.letters) // 2, len(self.reports) // 2
-        return (
-            Batch(self.events[:e], self.letters[:m], self.reports[:r], traces=self.traces),
-            Batch(self.events[e:], self.letters[m:], self.reports[r:], traces=self.traces),
-        )
+        first, *others = [part for part in PARTS if getattr(self, part)]
+        rows = getattr(self, first)
+        if others:
+            rest: dict[str, Any] = {part: getattr(self, part) for part in others}
+            one: dict[str, Any] = {first: rows}
+        else:
+            one, rest = {first: rows[: len(rows) // 2]}, {first: rows[len(rows) // 2 :]}
+        return Batch(**one, traces=self.traces), Batch(**rest, traces=self.traces)
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What a commit brought: its batch, and those of its events that were not in the table before (the same object: all).
+    """What a commit brought: its batch, and those of its events that were not in the table before (the same object: all), and of its
+    records.
 
     `exemplar` names the trace of the write, where there is one, as the labels of an OpenMetrics exemplar.
     """
@@ -115,6 +120,7 @@ class Written:
     batch: Batch
     new_events: Sequence[MailEvent]
     exemplar: dict[str, str] | None = None
+    new_records: Sequence[Record] = ()
 
     @property
     def tally(self) -> Tally:
@@ -126,6 +132,7 @@ class Written:
     @property
     def duplicates(self) -> Counter[Source]:
         """The events that were in the table already, by source."""
-        if len(self.new_events) == len(self.batch.events):
-            return Counter()
-        return Counter([e.source for e in self.batch.events]) - Counter([e.source for e in self.new_events])
+        repeated = Counter([r.origin for r in self.batch.records]) - Counter([r.origin for r in self.new_records])
+        if len(self.new_events) < len(self.batch.events):
+            repeated += Counter([e.source for e in self.batch.events]) - Counter([e.source for e in self.new_events])
+        return repeated

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from collector.events.batch import Batch, DeadLetter, SeenReport, Traced
-from collector.events.model import Rejection, RejectReason, identity
-from collector.events.sources import zonemta
+from collector.events.model import MailEvent, Rejection, RejectReason, identity
+from collector.events.ways import rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from collector.events.model import Entry, Identity, MailEvent, Request, Source
+    from collector.events.model import Entry, Identity, Request, Source
+    from collector.events.records import Record
 
 log = logging.getLogger(__name__)
 
@@ -25,30 +26,36 @@ KEPT_CHARACTERS = 65536
 
 def assemble(requests: Iterable[Request], public_ips: Mapping[str, str]) -> tuple[Batch, Counter[Source]]:
     """Returns the batch of some requests, each identity once, and how many events by source repeated one of it. Never raises."""
-    rows: dict[Identity, MailEvent] = {}
+    events: dict[Identity, MailEvent] = {}
+    records: dict[tuple[object, ...], Record] = {}
     repeated: Counter[Source] = Counter()
     reports: dict[tuple[str, str, str], SeenReport] = {}
     letters: list[DeadLetter] = []
     traces: list[Traced] = []
     for request in requests:
-        received_at, source = request.received_at, request.source
         for entry in request.entries:
             try:
-                event = zonemta.mail_event(entry, source=source, received_at=received_at, public_ips=public_ips)
+                rows = rows_of(entry, request, public_ips)
             except Exception:
                 # It promises not to raise. If it breaks that, one event must not hold the others back.
                 log.exception("an event could not be read")
                 letters.append(letter(request, rejection_of(entry)))
                 continue
-            if rows.setdefault(identity(event), event) is not event:
-                repeated[source] += 1
+            for row in rows:
+                if isinstance(row, MailEvent):
+                    is_new = events.setdefault(identity(row), row) is row
+                else:
+                    is_new = records.setdefault((row.TABLE, *row.key), row) is row
+                repeated[request.source] += not is_new
         letters.extend(letter(request, rejection) for rejection in request.rejections)
         if (report := request.report) is not None:
             # Only the newest of each process: a plugin that sends single events reports with each of them.
-            reports[report.cluster, report.host, report.process] = SeenReport(report, received_at)
+            reports[report.cluster, report.host, report.process] = SeenReport(report, request.received_at)
         if request.trace is not None:
-            traces.append(Traced(request.trace, received_at))
-    return Batch(list(rows.values()), letters, list(reports.values()), traces=traces), repeated
+            traces.append(Traced(request.trace, request.received_at))
+    return Batch(
+        list(events.values()), letters, list(reports.values()), list(records.values()), traces=traces
+    ), repeated
 
 
 def rejection_of(entry: Entry) -> Rejection:

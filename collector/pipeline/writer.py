@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from collector.events.batch import Row, Written
     from collector.events.model import MailEvent, Source
+    from collector.events.records import Record
     from collector.metrics import Metrics
 
 log = logging.getLogger(__name__)
@@ -199,6 +200,9 @@ class Writer:
 
     def _quarantine(self, batch: Batch, error: BadRowError) -> None:
         """Sets one row aside. A letter or a report that the database refuses cannot be: it is logged, by kind only, and dropped."""
+        if batch.records:
+            self._settle(Batch(letters=[letter_of_record(batch.records[0], error.sqlstate)]))
+            return
         if not batch.events:
             log.error(
                 "the database refuses a dead letter or a plugin report", extra={"fields": {"sqlstate": error.sqlstate}}
@@ -237,13 +241,23 @@ class Writer:
 
 def letter_of_row(event: MailEvent, sqlstate: str) -> DeadLetter:
     """Returns the letter of a row that the database refuses; its id comes from the row's identity."""
-    identity = f"{event.cluster}\n{event.event_id}\n{event.time}".encode()
+    identity = f"{event.cluster}\n{event.event_id}\n{event.time}"
+    return _letter(identity, event, event.source, sqlstate)
+
+
+def letter_of_record(record: Record, sqlstate: str) -> DeadLetter:
+    """Returns the same of a row of another table."""
+    identity = "\n".join(map(str, (record.TABLE, *record.key)))
+    return _letter(identity, record, record.origin, sqlstate)
+
+
+def _letter(identity: str, row: MailEvent | Record, source: Source, sqlstate: str) -> DeadLetter:
     return DeadLetter(
-        letter_id=f"row:{hashlib.sha256(identity).hexdigest()[:32]}",
-        received_at=event.received_at,
-        cluster=event.cluster,
-        source=event.source,
+        letter_id=f"row:{hashlib.sha256(identity.encode()).hexdigest()[:32]}",
+        received_at=row.received_at,
+        cluster=row.cluster,
+        source=source,
         reason=RejectReason.BAD_ROW,
         error=f"the database refuses the row: SQLSTATE {sqlstate}",
-        raw=msgspec.json.encode(event).decode()[:KEPT_CHARACTERS],
+        raw=msgspec.json.encode(row).decode()[:KEPT_CHARACTERS],
     )

@@ -59,6 +59,8 @@ PERSONAL: Final = (
         emptied=("message_id", "response", "fbl_id", "subject_hmac", "raw"),
         patterns=("response_pattern", "drop_reason"),
     ),
+    # What waits here becomes a row of mail_events within the hour; then nothing of the event is left.
+    PersonalTable("held_events", None, documents=("event",)),
     PersonalTable("dead_letters", None, texts=("raw",), is_deleted=True),
 )
 

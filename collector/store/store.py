@@ -7,6 +7,7 @@ and the next ones take the merging way (a temporary table and INSERT … ON CONF
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -17,7 +18,7 @@ from collector.config.model import Retention
 from collector.errors import StoreUnavailableError
 from collector.events.batch import SeenReport, Written
 from collector.events.model import PluginReport, identity
-from collector.store import reader
+from collector.store import reader, records
 from collector.store.connection import HANG_SECONDS, connect, cut, deadline, scalar, session, translate
 from collector.store.copy import COLUMN_LIST, COPY_EVENTS, encode, timestamp
 from collector.store.layout import lay_out
@@ -128,6 +129,8 @@ class PostgresStore:
             else:
                 written = _merge(cursor, batch)
             _write_rest(cursor, batch)
+            if batch.records:
+                written = replace(written, new_records=records.write(cursor, batch.records))
         self._doubt = _Doubt(transaction, written)
         connection.commit()
         self._doubt = None

@@ -9,6 +9,7 @@ import asyncio
 import logging
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from aiohttp.web_protocol import RequestPayloadError
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
 
     Handler = Callable[[web.BaseRequest], Awaitable[Answer]]
 
-INGEST_PATH: Final = "/api/events/ingest"
 OTHER_ROUTE: Final = "other"
 """The label of every path that is no route: a free one would be unbounded."""
 
@@ -159,14 +159,14 @@ class HttpServer:
 def build_server(
     settings: Collector,
     *,
-    decode: Decoder,
+    decoders: Mapping[str, Decoder],
     submit: Callable[[Request], Awaitable[None]],
     checks: Callable[[], Mapping[str, str | None]],
     metrics: Metrics,
     clock_ms: Callable[[], int],
     tracing: Tracing | None = None,
 ) -> HttpServer:
-    """Joins the rooms of `web`. `submit` and `decode` are described at `Ingest`, `checks` at `Health`; `tracing` is None while it is
+    """Joins the rooms of `web`. `decoders` are those of the routes that take events in; they and `submit` are described at `Ingest`, `checks` at `Health`; `tracing` is None while it is
     off. Raises OSError for a bad certificate.
     """
     limits = settings.limits
@@ -174,13 +174,13 @@ def build_server(
     bodies = BodyReader(limits.body_bytes, limits.read_timeout.total_seconds())
     # One thread for large bodies and one for scrapes: more would only share the interpreter's lock.
     executor = ThreadPoolExecutor(2, "web")
-    ingest = Ingest(
+    ingest = partial(
+        Ingest,
         authenticator=authenticator,
         bodies=bodies,
         inflight=Inflight(limits.inflight_bytes),
         # Whoever sends the headers of a signature makes the collector hold a body: not more than half of all that it holds.
         unproven=Inflight(max(limits.body_bytes, limits.inflight_bytes // 2)),
-        decode=decode,
         submit=submit if tracing is None else tracing.submit(submit),
         clock_ms=clock_ms,
         executor=executor,
@@ -189,11 +189,13 @@ def build_server(
     )
     health = Health(metrics.registry, checks, executor, scraped=metrics.last_scrape_timestamp.set_to_current_time)
     routes: dict[str, dict[str, Handler]] = {
-        INGEST_PATH: {"POST": ingest.handle if tracing is None else tracing.handler(INGEST_PATH, ingest.handle)},
         "/healthz": {"GET": health.alive, "HEAD": health.alive},
         "/readyz": {"GET": health.ready, "HEAD": health.ready},
         "/metrics": {"GET": health.metrics, "HEAD": health.metrics},
     }
+    for path, decode in decoders.items():
+        handle = ingest(decode=decode).handle
+        routes[path] = {"POST": handle if tracing is None else tracing.handler(path, handle)}
     return HttpServer(
         routes,
         bodies=bodies,

@@ -14,7 +14,7 @@ import msgspec
 from collector.events import address
 from collector.events.columns import Columns
 from collector.events.fields import number_of
-from collector.events.model import Direction
+from collector.events.model import Direction, Source
 from collector.events.provider import provider_of
 from collector.events.sources import zonemta
 from collector.events.sources.zonemta_shapes import INTEGERS, KNOWN, TEXTS, Plan, Shape, Table, odd_rows, plan_of
@@ -23,7 +23,7 @@ from collector.events.stack import Stack, first_values
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from collector.events.model import Provider, Request, Source
+    from collector.events.model import Provider, Request
     from collector.events.stack import Part
 
 _json = msgspec.json.Encoder()
@@ -37,7 +37,7 @@ def columns_of(requests: Iterable[Request], public_ips: Mapping[str, str]) -> tu
     found: list[Columns] = []
     others: list[Part] = []
     for (source, word, keys, kinds), parts in _alike(requests).items():
-        if word not in zonemta.ACTIONS or not KNOWN.issuperset(keys):
+        if source is not Source.PLUGIN or word not in zonemta.ACTIONS or not KNOWN.issuperset(keys):
             others += parts
             continue
         for shape, stack in _divided(word, kinds, Stack.of(parts), public_ips):

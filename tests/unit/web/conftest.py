@@ -40,7 +40,7 @@ class Served:
         settings = load(None, environ)
         self.server: HttpServer = build_server(
             settings.collector,
-            decode=self._decode,
+            decoders={"/api/events/ingest": self._decode},
             submit=self._submit,
             checks=lambda: self.checks,
             metrics=self.metrics,

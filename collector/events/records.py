@@ -1,0 +1,66 @@
+"""Rows of other tables than `mail_events` that come out of a request: what they hold, and what tells them apart."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+import msgspec
+
+if TYPE_CHECKING:
+    from typing import LiteralString
+
+    from collector.events.model import MailEvent, Source
+    from collector.events.slots import Slot
+
+
+class Record(msgspec.Struct, frozen=True, gc=False):
+    """A row of the table `TABLE`; the fields are its columns. As in `MailEvent`, times (`TIMES`) are epoch milliseconds, strings hold no
+    NUL and no lone surrogate, and `DOCUMENTS` are JSON text. The row is new unless one with the same `KEY` is there.
+    """
+
+    TABLE: ClassVar[LiteralString]
+    KEY: ClassVar[tuple[LiteralString, ...]]
+    TIMES: ClassVar[frozenset[str]] = frozenset({"time", "received_at"})
+    DOCUMENTS: ClassVar[frozenset[str]] = frozenset({"raw"})
+
+    cluster: str
+    received_at: int
+
+    @property
+    def origin(self) -> Source:
+        """The road on which it came."""
+        raise NotImplementedError
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """What makes a row the same row."""
+        return tuple(getattr(self, name) for name in self.KEY)
+
+
+class HeldEvent(Record, frozen=True, gc=False):
+    """An event of a backup road that waits until its slot is known to be empty (`slots`), or has been stored and may be taken over.
+
+    `event` is the row that it would be. `is_unsendable`: ZoneMTA has no hook for it, so the plugin could not have sent it.
+    """
+
+    TABLE: ClassVar[LiteralString] = "held_events"
+    KEY: ClassVar[tuple[LiteralString, ...]] = ("cluster", "queue_id", "seq", "slot", "source")
+
+    queue_id: str
+    seq: str
+    slot: str
+    source: Source
+    time: int
+    event: MailEvent
+    is_unsendable: bool = False
+
+    @classmethod
+    def of(cls, event: MailEvent, slot: Slot, *, is_unsendable: bool = False) -> HeldEvent:
+        """The event, held under a slot that it fills."""
+        place = slot.cluster, event.received_at, slot.queue_id, slot.seq, slot.name
+        return cls(*place, event.source, event.time, event, is_unsendable)
+
+    @property
+    def origin(self) -> Source:
+        """The road on which it came."""
+        return self.source

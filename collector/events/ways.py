@@ -1,0 +1,39 @@
+"""What an entry becomes, by the road on which it came: rows of `mail_events`, and of the tables beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from collector.events.model import Entry, MailEvent, Source
+from collector.events.records import HeldEvent, Record
+from collector.events.slots import slots_of
+from collector.events.sources import zonemta
+
+if TYPE_CHECKING:
+    from collector.events.model import Request
+
+Row: TypeAlias = MailEvent | Record
+
+Reader: TypeAlias = Callable[[Entry, Source, int, Mapping[str, str]], Sequence[Row]]
+"""Reads an entry (source, receipt in epoch ms, `public_ips`). Pure; never raises."""
+
+
+def _zonemta(entry: Entry, source: Source, received_at: int, public_ips: Mapping[str, str]) -> Sequence[Row]:
+    return [zonemta.mail_event(entry, source=source, received_at=received_at, public_ips=public_ips)]
+
+
+def _held(entry: Entry, source: Source, received_at: int, public_ips: Mapping[str, str]) -> Sequence[Row]:
+    """A backup road's word of what the plugin tells better: it waits."""
+    event = zonemta.mail_event(entry, source=source, received_at=received_at, public_ips=public_ips)
+    slots = slots_of(event)
+    return [HeldEvent.of(event, slots[0])] if slots else [event]
+
+
+READERS: Final[Mapping[Source, Reader]] = {Source.PLUGIN: _zonemta, Source.BOUNCE: _held, Source.GELF: _held}
+"""Who reads what came on which road; ZoneMTA's log entries are the rule."""
+
+
+def rows_of(entry: Entry, request: Request, public_ips: Mapping[str, str]) -> Sequence[Row]:
+    """Returns the rows of one entry of the request."""
+    return READERS.get(request.source, _zonemta)(entry, request.source, request.received_at, public_ips)

@@ -1,0 +1,69 @@
+"""Rows of the tables beside `mail_events`: written as JSON, many in one statement, and which of them were new."""
+
+from __future__ import annotations
+
+from functools import cache
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from psycopg import sql
+
+from collector.events.model import MailEvent
+from collector.store.copy import timestamp
+from collector.store.sql import query
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import psycopg
+
+    from collector.events.records import Record
+
+_encode = msgspec.json.Encoder().encode
+
+
+MAIL_TIMES, MAIL_DOCUMENTS = frozenset({"time", "next_attempt", "received_at"}), frozenset({"raw"})
+"""Of `mail_events`, as a `Record` tells them of its own table."""
+
+
+def json_row(row: Record | MailEvent) -> dict[str, Any]:
+    """Returns the row's columns as `jsonb_populate_record` takes them."""
+    times, documents = (MAIL_TIMES, MAIL_DOCUMENTS) if isinstance(row, MailEvent) else (row.TIMES, row.DOCUMENTS)
+    columns = msgspec.structs.asdict(row)
+    for name, value in columns.items():
+        if value is None:
+            continue
+        if name in times:
+            columns[name] = timestamp(value)
+        elif name in documents:
+            columns[name] = msgspec.Raw(value.encode())
+        elif isinstance(value, MailEvent):
+            columns[name] = json_row(value)
+    return columns
+
+
+def write(cursor: psycopg.Cursor, records: Sequence[Record]) -> list[Record]:
+    """Inserts the rows, and returns those that were not there before. Raises `psycopg.Error`."""
+    new: list[Record] = []
+    # In the tables' order, so that two collectors cannot wait for each other's rows.
+    for _, some in groupby(sorted(records, key=lambda one: (one.TABLE, *map(str, one.key))), key=type):
+        rows = list(some)
+        kind = type(rows[0])
+        cursor.execute(_insertion(kind), [_encode([json_row(row) for row in rows]).decode()])
+        keys = set(cursor.fetchall())
+        new += [row for row in rows if row.key in keys]
+    return new
+
+
+@cache
+def _insertion(kind: type[Record]) -> sql.Composed:
+    key = [
+        sql.SQL("(extract(epoch FROM {}) * 1000)::bigint" if name in kind.TIMES else "{}").format(sql.Identifier(name))
+        for name in kind.KEY
+    ]
+    return sql.SQL(query("add_records")).format(
+        table=sql.Identifier(kind.TABLE),
+        columns=sql.SQL(", ").join(map(sql.Identifier, kind.__struct_fields__)),
+        key=sql.SQL(", ").join(key),
+    )
