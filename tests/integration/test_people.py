@@ -117,7 +117,8 @@ def test_nothing_of_a_forgotten_person_is_left_and_everybody_else_is(house: Hous
     house.fill()
     before = house.counts()
     code, out = house.ask("forget")
-    assert (code, out.splitlines()[:2]) == (0, ["mail_events: 8 rows", "dead_letters: 1 rows"])
+    assert code == 0
+    assert {"mail_events: 8 rows", "dead_letters: 1 rows"} <= set(out.splitlines())
     left = house.everything()
     assert left.count("janedoe") == left.count("maryjanedoe@x.example") > 0
     assert "bob@y.example" in left
