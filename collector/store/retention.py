@@ -38,7 +38,7 @@ class Kept(NamedTuple):
 
 
 def kept_relations(settings: Retention) -> tuple[Kept, ...]:
-    """Returns what is kept for how long, sources before what is built on them."""
+    """Returns the events and what is built on them, sources first: where the tier has policies, these see to them (policies.py)."""
     return (
         Kept("mail_events", "time", settings.raw, feeds=("15s", "5m")),
         Kept("mail_stats_15s", "bucket", settings.stats_15s),
@@ -47,6 +47,11 @@ def kept_relations(settings: Retention) -> tuple[Kept, ...]:
         Kept("mail_stats_1h", "bucket", settings.stats_1h),
         Kept("domain_stats_1h", "bucket", settings.stats_1h),
     )
+
+
+def kept_tables(settings: Retention) -> tuple[Kept, ...]:
+    """Returns the tables beside them: plain ones on every tier."""
+    return (Kept("held_events", "stored_time", settings.raw),)
 
 
 def begins(now: datetime, how_long: timedelta) -> datetime:
@@ -59,10 +64,9 @@ def let_go(connection: psycopg.Connection, settings: Retention, now: datetime, i
     `psycopg.Error`.
     """
     layout = layout_of(connection)
-    if layout.has_aggregates:  # policies see to it (policies.py)
-        return
     deadline = time.monotonic() + BUDGET_SECONDS
-    for kept in kept_relations(settings):
+    relations = () if layout.has_aggregates else kept_relations(settings)
+    for kept in (*relations, *kept_tables(settings)):
         before = _limit(connection, kept, now)
         if layout.has_chunks and kept.relation == "mail_events":
             _drop_chunks(connection, kept, before)
