@@ -21,6 +21,14 @@ class UnreadLine:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class Misfit:
+    """An item that is not what its route takes; `error` says why and quotes nothing of it."""
+
+    item: object
+    error: str
+
+
 class Body(msgspec.Struct, frozen=True):
     """The items, and the object around them (empty for an array or NDJSON). `is_clean`: no string can hold NUL or a lone surrogate."""
 

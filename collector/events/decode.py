@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from collector.events.body import Body, UnreadLine, read_body
+from collector.events.body import Body, Misfit, UnreadLine, read_body
 from collector.events.groups import Groups
 from collector.events.model import Rejection, RejectReason, Request, Source
 from collector.events.plain import TooDeepError, plain, plain_text
@@ -51,6 +51,11 @@ class Border(msgspec.Struct, frozen=True):
 def decode(body: bytes, *, received_at: int, source: Source, border: Border, request_id: str | None = None) -> Request:
     """Reads a body of docs/events.md, section 1 (`received_at` in epoch ms). Raises only `UnreadableError` and `TooLargeError`."""
     read = read_body(body, max_parts=border.max_parts, max_items=border.max_items)
+    return take(read, received_at=received_at, source=source, border=border, request_id=request_id)
+
+
+def take(read: Body, *, received_at: int, source: Source, border: Border, request_id: str | None = None) -> Request:
+    """Makes a request of items in the plugin's form, whoever read them. Never raises."""
     sorter = _Sorter(read, received_at, border)
     for index, item in enumerate(read.items):
         sorter.sort(index, item)
@@ -93,7 +98,8 @@ class _Sorter:
     def sort(self, index: int, item: object) -> None:
         """Takes one item: an entry, a rejection, or nothing (QUEUE_POLL)."""
         if type(item) is not dict:
-            self._reject(index, item, RejectReason.NOT_AN_EVENT, "not an object")
+            error = item.error if type(item) is Misfit else "not an object"
+            self._reject(index, item, RejectReason.NOT_AN_EVENT, error)
             return
         is_bare = "entry" not in item
         fields = item if is_bare else item["entry"]
@@ -177,7 +183,9 @@ def _iso_ms(text: str) -> int | None:
 
 def _kept(item: object) -> str:
     """What a rejection keeps of its event: JSON text without a subject, cut at 64 KiB."""
-    if isinstance(item, UnreadLine):
+    if isinstance(item, Misfit):
+        item = item.item
+    elif isinstance(item, UnreadLine):
         shown = _MAY_HOLD_SUBJECT.search(item.text)
         item = item.text[: shown.start()] if shown else item.text
     text = msgspec.json.encode(plain(item, prune=True))

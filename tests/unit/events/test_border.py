@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from collector.errors import TooLargeError, UnreadableError
-from collector.events.model import PluginReport, RejectReason
+from collector.events.body import Body, Misfit
+from collector.events.decode import Border, take
+from collector.events.model import PluginReport, Rejection, RejectReason, Source
 from collector.events.plain import YEAR_2200_MS
 from tests.unit.events.entries import ACCEPTED, NOW, changed, read
 
@@ -364,3 +366,11 @@ def test_a_request_id_is_random_or_given() -> None:
     """What a replay derives from a request has the same identity each time, two requests never."""
     assert len({read([EVENT]).request_id for _ in range(10)}) == 10
     assert len(read([EVENT]).request_id) == 32
+
+
+def test_what_a_route_refuses_is_rejected_in_its_words_and_kept_whole() -> None:
+    """A route that reads another format hands on what it cannot take; good items beside it count."""
+    body = Body([Misfit({"ev": 5, "subject": "Hello"}, "no `ev`"), EVENT])
+    request = take(body, received_at=NOW, source=Source.PLUGIN, border=Border(bound_cluster="eu1"))
+    assert request.rejections == [Rejection(0, RejectReason.NOT_AN_EVENT, "no `ev`", "eu1", '{"ev":5}')]
+    assert request.count == 1
