@@ -14,6 +14,7 @@ import msgspec
 
 from collector.events.body import Body, Misfit, UnreadLine, read_body
 from collector.events.groups import Groups
+from collector.events.hiding import hide
 from collector.events.model import Rejection, RejectReason, Request, Source
 from collector.events.plain import TooDeepError, plain, plain_text
 from collector.events.report import plugin_report
@@ -67,7 +68,7 @@ def take(read: Body, *, received_at: int, source: Source, border: Border, reques
         rejections=sorter.rejections,
         report=plugin_report(read.envelope.get("plugin"), cluster=sorter.cluster, host=sorter.host),
     )
-    return request if border.pseudonyms is None else border.pseudonyms.request(request)
+    return request if border.pseudonyms is None else hide(request, border.pseudonyms)
 
 
 def _new_id() -> str:

@@ -14,7 +14,7 @@ import psycopg
 from psycopg import sql
 
 from collector.events import address
-from collector.events.pseudonyms import is_telling
+from collector.events.quoted import is_telling
 from collector.store.connection import scalar, session
 
 if TYPE_CHECKING:

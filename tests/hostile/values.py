@@ -47,6 +47,7 @@ TEXTS = [
 
 PIECES = [
     *("x", "<", "(", "[", "{", "a.", "1.", "::", "@", "a@b.", "5.7.1 ", "=?", "\\", "%", "\0", "\ud800", "é", "\U0001f986", "\u0301", " ", "\t", "-1", "id=<", "https://a/"),
+    *("a@b, ", "a%40b ", "a@ü ", '"a"@b '),
 ]  # fmt: skip
 """Repeated: what a pattern with a slow path dies of."""
 

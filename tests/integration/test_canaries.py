@@ -17,7 +17,7 @@ import pytest
 import yaml
 from psycopg import conninfo
 
-from collector.events.pseudonyms import KEPT
+from collector.events.hiding import KEPT
 from tests import canaries
 from tests.canaries import CANARY, HMAC_SECRET
 from tests.servers.collector import Collector

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import msgspec
@@ -13,8 +14,10 @@ from hypothesis import strategies as st
 from collector.assembly import assembled
 from collector.events import address
 from collector.events.batch import Row
+from collector.events.hiding import Hiding
 from collector.events.model import COLUMNS, MailEvent, Request
 from collector.events.pseudonyms import Pseudonyms
+from collector.events.quoted import MAX_SHOWN, is_telling, mailboxes_of, without_names
 from collector.journal.rows import encode as journalled
 from collector.pipeline.batch import assemble
 from collector.store.copy import encode
@@ -63,7 +66,7 @@ def test_an_address_keeps_its_domain_and_nothing_else() -> None:
 def test_one_person_has_one_pseudonym(spelling: str) -> None:
     """However the address is spelt, and alone or as an address."""
     assert P.of(spelling) == P.of("jane@büro.example")
-    assert P.of_address(spelling) == f"{P.of('jane@büro.example')}@xn--bro-hoa.example"
+    assert Hiding(P)._address(spelling) == f"{P.of('jane@büro.example')}@xn--bro-hoa.example"
 
 
 def test_another_secret_gives_other_pseudonyms() -> None:
@@ -263,17 +266,122 @@ def test_no_person_passes_the_border_whatever_field_it_stands_in(
 @given(ENTRIES)
 def test_what_is_hidden_is_not_hidden_again(entry: dict[str, Any]) -> None:
     """A second passage through the border changes nothing."""
-    once = P._fields(entry)
-    assert P._fields(once) == once
+    once = Hiding(P)._fields(entry)
+    assert Hiding(P)._fields(once) == once
 
 
 @given(st.text(max_size=60))
 @example('"a,b"@x.example, <c@y.example>,,"open, c@z.example')
 def test_a_list_has_as_many_addresses_as_before(written: str) -> None:
     """The number of recipients counts."""
-    made = P._addresses(written)
+    made = Hiding(P)._addresses(written)
     assert len(address.split(written)) == len(made.split(","))
     assert address.count(written) == sum(1 for part in address.split(written) if part.strip())
+
+
+MANY = st.builds(
+    lambda people, separator: separator.join(people),
+    st.lists(
+        st.one_of(
+            PEOPLE, PEOPLE.filter(lambda person: "=" not in person).map(lambda person: person.replace("@", "%40"))
+        ),
+        max_size=9,
+    ),
+    st.sampled_from([" ", ", ", "\n", ">;<", " and canaryqx "]),
+)
+
+
+@settings(max_examples=100)
+@given(MANY, st.sampled_from(["response", "error", "mx", "zone"]))
+def test_a_reply_full_of_people_shows_the_first_and_hides_the_rest_whole(written: str, key: str) -> None:
+    """No person survives behind the last that is shown, and a second reading changes nothing."""
+    fields = {"action": "X", "to": "canaryqx@x.example", key: written}
+    if key in {"mx", "zone"}:
+        fields[key] = written = written.replace("and canaryqx", "and")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("collector.events.quoted.MAX_SHOWN", 3)
+        once = Hiding(P)._fields(fields)
+        assert CANARY not in once[key].lower()
+        assert Hiding(P)._fields(once) == once
+    assert once[key].count("p-") <= 3 * 3 + 1
+
+
+@given(
+    st.lists(st.sampled_from(["jane", "jane.doe", "o'hara", "doe", "'jane", "straße", "a+b", "jan"]), max_size=5),
+    st.lists(st.sampled_from(["jane", "JANE.Doe", "O'Hara", "doe", "'jane", "STRASSE", "straße", "a+b", "xjane", " ", ".", "<"]), max_size=20),
+)  # fmt: skip
+def test_mailboxes_are_found_as_words_of_their_own(names: list[str], words: list[str]) -> None:
+    """What is left in the text is no mailbox that stands between two borders of words."""
+    reply = "".join(words)
+    made = without_names(reply, mailboxes_of(f"{name}@x.example" for name in names), lambda _: "*", lambda _: "#")
+    for name in names:
+        if is_telling(name):
+            assert not re.search(rf"(?<!\w){re.escape(name)}(?!\w)", made, re.IGNORECASE), (reply, made)
+
+
+class Counted(Pseudonyms):
+    """Counts what it hashes."""
+
+    hashed = 0
+
+    def _hash(self, name: str) -> str:
+        self.hashed += 1
+        return super()._hash(name)
+
+
+@pytest.mark.parametrize(
+    "piece", ["u{0}@d{0}.example ", "u{0}%40d{0}.example ", '"u{0}"@b ', "a@ü{0} ", "name{1} ", "a@[{0}] "]
+)
+def test_a_reply_costs_a_bounded_number_of_pseudonyms(piece: str) -> None:
+    """However many it quotes."""
+    counted = Counted(SECRET)
+    to = ",".join(f"name{n}@x.example" for n in range(100))
+    text = "".join(piece.format(n, n % 100) for n in range(50_000))
+    fields = Hiding(counted)._fields({"action": "X", "response": text, "to": to})
+    assert counted.hashed <= 3 * (MAX_SHOWN + 1) + 100
+    assert len(fields["response"]) < 3000
+
+
+def test_a_request_costs_a_bounded_number_of_pseudonyms(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Past it nobody is shown, also no domain; the null sender stays, and recipients are counted."""
+    monkeypatch.setattr("collector.events.hiding.MAX_PEOPLE", 50)
+    counted = Counted(SECRET)
+    people = ",".join(f"u{n}@x.example" for n in range(100))
+    hidden = Hiding(counted)._fields(
+        {"to": people, "from": "", "error": "u7@x.example", "note": "u8", "mx": "x.example"}
+    )
+    assert counted.hashed <= 53
+    assert address.count(hidden["to"]) == 100
+    assert len(set(hidden["to"].split(","))) == 51
+    assert (hidden["from"], hidden["mx"]) == ("", "x.example")
+    assert hidden["error"] == hidden["note"] == hidden["to"].split(",")[-1]
+
+
+def test_a_request_spells_a_bounded_number_of_domains(monkeypatch: pytest.MonkeyPatch) -> None:
+    """IDNA is dear: who comes from one more domain that is not ASCII is hidden with it; ASCII ones, and known ones, go on."""
+    monkeypatch.setattr("collector.events.hiding.MAX_SPELT", 2)
+    people = "a@ä.example,a@ö.example,a@ü.example,a@x.example,b@ä.example"
+    shown = Hiding(P)._addresses(people).split(",")
+    assert [one.partition("@")[2] for one in shown] == [
+        "xn--4ca.example", "xn--nda.example", "", "x.example", "xn--4ca.example",
+    ]  # fmt: skip
+    assert shown[0].startswith(P.of("a@xn--4ca.example"))
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [*("a@b ", "a%40b ", '"a"@b ', "a@ü ", "a@[", "a@[x] ", "<>", "> ", "a@.b@"), *(["name1 name2 "])],
+    ids=repr,
+)
+def test_a_megabyte_takes_no_long_time(hostile: str) -> None:
+    """In each kind of field; the suite's own limit of time would tell."""
+    for key in ("response", "to", "note", "mx"):
+        fields = {
+            "returnPath": "name1@x.example",
+            "from": "name2@x.example",
+            key: hostile * (1_000_000 // len(hostile)),
+        }
+        Hiding(P)._fields(fields)
 
 
 @pytest.mark.parametrize(
