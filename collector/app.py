@@ -23,7 +23,7 @@ from collector.errors import StartError, WriterFailedError
 from collector.events.decode import Border, decode
 from collector.events.model import Source
 from collector.events.pseudonyms import Pseudonyms
-from collector.jobs import Housekeeping, Jobs, ReaderQueries, Retention, RollUp, Sizes
+from collector.jobs import Housekeeping, Jobs, ReaderQueries, Reconcile, Retention, RollUp, Sizes
 from collector.journal.journal import Journal
 from collector.metrics import Metrics
 from collector.metrics.mail import MailMetrics
@@ -113,17 +113,19 @@ class App:
             kept=settings.retention,
         )
         self._assembler = Assembler(settings.public_ips)
+        mail = MailMetrics(self._metrics, now=time.time)
         self._writer = Writer(
             self._journal,
             self._store if tracing is None else tracing.store(self._store),
             prepare=self._prepare,
-            listeners=[MailMetrics(self._metrics, now=time.time), self._plugins],
+            listeners=[mail, self._plugins],
             assemble=self._assembler,
             metrics=self._metrics,
         )
         self._jobs = Jobs(
             settings.database.direct_dsn.get_secret_value(),
             [
+                Reconcile({}, oldest_in_journal=lambda: self._journal.state.oldest_received_at, count=mail),
                 RollUp(settings.retention),
                 Retention(settings.retention),
                 Housekeeping(settings.retention.dead_letters),

@@ -129,7 +129,14 @@ def assembled(rows: Sequence[Row], public_ips: Mapping[str, str]) -> _Made:
     for one in columns:
         sums.add(tally_columns(one))
     text = b"".join([*map(encode_columns, columns), encode(batch.events)])
-    return replace(batch, events=(), copy_text=text, tally=sums), count, repeated
+    return replace(batch, events=(), copy_text=text, tally=sums, queue_ids=queue_ids(columns, batch)), count, repeated
+
+
+def queue_ids(columns: Sequence[Columns], batch: Batch) -> list[str]:
+    """Returns the messages that rows are of, each once."""
+    found = set(batch.messages).union(*[one.column("queue_id") for one in columns])
+    found.discard(None)
+    return list(found)
 
 
 def has_duplicates(columns: Sequence[Columns], events: Sequence[MailEvent]) -> bool:

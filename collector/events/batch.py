@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
+from collector.events.model import identity
+from collector.events.slots import NO_CORRECTIONS
 from collector.events.tally import tally
 
 if TYPE_CHECKING:
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 
     from collector.events.model import MailEvent, PluginReport, RejectReason, Source
     from collector.events.records import Record
+    from collector.events.slots import Corrections
     from collector.events.tally import Tally
 
 
@@ -82,7 +85,8 @@ PARTS = ("events", "letters", "reports", "records")
 class Batch:
     """Events (each identity once), letters, reports, and rows of other tables, each in the order of their requests.
 
-    `copy_text` and `tally` are the events as the store takes them and what they add up to, where somebody has made them already.
+    `copy_text`, `tally` and `queue_ids` are the events as the store takes them, what they add up to, and the messages that they are of,
+    where somebody has made them already.
     `traces` are those of its requests that are traced.
     """
 
@@ -92,7 +96,15 @@ class Batch:
     records: Sequence[Record] = ()
     copy_text: bytes | None = None
     tally: Tally | None = None
+    queue_ids: Sequence[str] | None = None
     traces: Sequence[Traced] = ()
+
+    @property
+    def messages(self) -> Sequence[str]:
+        """The queue ids of its events."""
+        if self.queue_ids is not None:
+            return self.queue_ids
+        return list({event.queue_id for event in self.events if event.queue_id is not None})
 
     def __len__(self) -> int:
         return sum(len(getattr(self, part)) for part in PARTS)
@@ -121,10 +133,14 @@ class Written:
     new_events: Sequence[MailEvent]
     exemplar: dict[str, str] | None = None
     new_records: Sequence[Record] = ()
+    corrections: Corrections = NO_CORRECTIONS
 
     @property
     def tally(self) -> Tally:
-        """What the new events add up to."""
+        """What the new events add up to, but for those that were counted when a lesser road told of them."""
+        uncounted = self.corrections.uncounted
+        if uncounted:
+            return tally([event for event in self.new_events if identity(event) not in uncounted])
         if self.new_events is self.batch.events and self.batch.tally is not None:
             return self.batch.tally
         return tally(self.new_events)

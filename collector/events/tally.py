@@ -35,7 +35,8 @@ _OUTBOUND_READ = (
     "direction", "action", "cluster", "zone", "provider", "recipients", "reason", "bounce_kind", "provider_code", "local_ip",
     "queue_ms",
 )  # fmt: skip
-_READ = (*_OUTBOUND_READ, "source", "time", "smtp_ms")
+READ = (*_OUTBOUND_READ, "source", "time", "smtp_ms")
+"""The columns that are looked at."""
 
 
 class Tally(msgspec.Struct):
@@ -67,7 +68,7 @@ class Tally(msgspec.Struct):
 def tally(events: Iterable[MailEvent]) -> Tally:
     """Adds events up."""
     rows = list(events)
-    return tally_columns(Columns(len(rows), {name: [getattr(row, name) for row in rows] for name in _READ}))
+    return tally_columns(Columns(len(rows), {name: [getattr(row, name) for row in rows] for name in READ}))
 
 
 def tally_columns(columns: Columns) -> Tally:

@@ -2,9 +2,10 @@
 
 from collector.jobs.housekeeping import Housekeeping
 from collector.jobs.reader_queries import ReaderQueries
+from collector.jobs.reconcile import Reconcile
 from collector.jobs.retention import Retention
 from collector.jobs.roll_up import RollUp
 from collector.jobs.scheduler import Jobs
 from collector.jobs.sizes import Sizes
 
-__all__ = ["Housekeeping", "Jobs", "ReaderQueries", "Retention", "RollUp", "Sizes"]
+__all__ = ["Housekeeping", "Jobs", "ReaderQueries", "Reconcile", "Retention", "RollUp", "Sizes"]

@@ -53,6 +53,13 @@ class Metrics:
         self.mail_events = self._counter(
             "mail_events_total", "Events committed to mail_events", "cluster", "zone", "provider", "action"
         )
+        self.mail_corrections = self._counter(
+            "mail_corrections_total",
+            "Rows replaced by a better road's word with another action",
+            "cluster",
+            "from",
+            "to",
+        )
         self.mail_recipients_queued = self._counter(
             "mail_recipients_queued_total", "Recipients of outbound messages queued", "cluster"
         )
@@ -112,6 +119,9 @@ class Metrics:
         )
         self.plugin_spool_bytes = self._gauge(
             "plugin_spool_bytes", "Bytes that a host's plugin has still to send", "cluster", "host"
+        )
+        self.backup_recovered = self._counter(
+            "backup_recovered_total", "Rows that only a backup road told of", "cluster", "source", "reason"
         )
         self.plugin_dropped = self._counter(
             "plugin_dropped_events_total", "Events that a host's plugin lost to its quota", "cluster", "host"

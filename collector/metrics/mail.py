@@ -2,36 +2,57 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 
 from collector.metrics.labels import MAX_ADDRESSES, MAX_CLUSTERS, MAX_ZONES, NONE, BoundedLabel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from collector.events.batch import Written
+    from collector.events.model import Source
     from collector.events.tally import Tally
     from collector.metrics.catalogue import Metrics
 
 
 class MailMetrics:
-    """A listener: counts what was new. `now` is in epoch seconds. Runs in the writer's thread."""
+    """A listener: counts what was new. `now` is in epoch seconds."""
 
     def __init__(self, metrics: Metrics, *, now: Callable[[], float]) -> None:
         self._metrics, self._now = metrics, now
         self._cluster, self._zone = BoundedLabel(MAX_CLUSTERS), BoundedLabel(MAX_ZONES)
         self._address = BoundedLabel(MAX_ADDRESSES)
+        self._lock = threading.Lock()
         self._newest: dict[tuple[str, str], int] = {}
 
     def __call__(self, written: Written) -> None:
         """Counts the new events, the duplicates and the letters of a commit."""
-        sums = written.tally
-        self._count(sums)
-        self._observe(sums, written.exemplar)
+        self._add(written.tally, written.corrections.counts, written.exemplar)
         for source, count in written.duplicates.items():
             self._metrics.ingest_duplicates.labels(source).inc(count)
         for letter in written.batch.letters:
             self._metrics.dead_letters.labels(letter.reason).inc()
+
+    def reconciled(
+        self,
+        sums: Tally,
+        corrections: Mapping[tuple[str, str, str], int],
+        recovered: Mapping[tuple[str, Source, str], int],
+    ) -> None:
+        """Counts what reconciliation has stored."""
+        self._add(sums, corrections, None)
+        for (cluster, source, reason), count in recovered.items():
+            self._metrics.backup_recovered.labels(self._cluster(cluster), source, reason).inc(count)
+
+    def _add(
+        self, sums: Tally, corrections: Mapping[tuple[str, str, str], int], exemplar: dict[str, str] | None
+    ) -> None:
+        with self._lock:  # the writer's thread, and the jobs'
+            self._count(sums)
+            self._observe(sums, exemplar)
+            for (cluster, before, after), count in corrections.items():
+                self._metrics.mail_corrections.labels(self._cluster(cluster), before, after).inc(count)
 
     def _place(self, cluster: str | None, zone: str | None, provider: str | None) -> tuple[str, str, str]:
         return self._cluster(cluster), self._zone(zone), provider or NONE

@@ -46,7 +46,8 @@ def assemble(requests: Iterable[Request], public_ips: Mapping[str, str]) -> tupl
                     is_new = events.setdefault(identity(row), row) is row
                 else:
                     is_new = records.setdefault((row.TABLE, *row.key), row) is row
-                repeated[request.source] += not is_new
+                if not is_new:
+                    repeated[request.source] += 1
         letters.extend(letter(request, rejection) for rejection in request.rejections)
         if (report := request.report) is not None:
             # Only the newest of each process: a plugin that sends single events reports with each of them.

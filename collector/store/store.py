@@ -7,7 +7,6 @@ and the next ones take the merging way (a temporary table and INSERT … ON CONF
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -18,7 +17,8 @@ from collector.config.model import Retention
 from collector.errors import StoreUnavailableError
 from collector.events.batch import SeenReport, Written
 from collector.events.model import PluginReport, identity
-from collector.store import reader, records
+from collector.events.slots import NO_CORRECTIONS
+from collector.store import reader, records, takeover
 from collector.store.connection import HANG_SECONDS, connect, cut, deadline, scalar, session, translate
 from collector.store.copy import COLUMN_LIST, COPY_EVENTS, encode, timestamp
 from collector.store.layout import lay_out
@@ -27,7 +27,10 @@ from collector.store.sql import query
 from collector.store.touched import touched
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from collector.events.batch import Batch
+    from collector.events.model import MailEvent
 
 log = logging.getLogger(__name__)
 
@@ -122,15 +125,16 @@ class PostgresStore:
         with connection.cursor() as cursor:
             # A lock that is not to be had is given up by the server itself, in time: a backend whose client has left would wait on.
             longest = f"{int(self._hang_seconds * LOCK_SHARE * 1000)}ms"
-            transaction = str(scalar(connection, query("begin"), touched(batch), longest))
+            transaction = str(scalar(connection, query("begin"), touched(batch), longest, takeover.LOCK_KEY))
+            corrections = takeover.take_over(cursor, batch) if batch.events else NO_CORRECTIONS
             if direct:
                 _copy(cursor, batch)
-                written = Written(batch, batch.events)
+                new = batch.events
             else:
-                written = _merge(cursor, batch)
+                new = _merge(cursor, batch)
             _write_rest(cursor, batch)
-            if batch.records:
-                written = replace(written, new_records=records.write(cursor, batch.records))
+            new_records = records.write(cursor, batch.records) if batch.records else ()
+            written = Written(batch, new, new_records=new_records, corrections=corrections)
         self._doubt = _Doubt(transaction, written)
         connection.commit()
         self._doubt = None
@@ -190,15 +194,16 @@ def _text(batch: Batch) -> bytes:
     return encode(batch.events) if batch.copy_text is None else batch.copy_text
 
 
-def _merge(cursor: psycopg.Cursor, batch: Batch) -> Written:
+def _merge(cursor: psycopg.Cursor, batch: Batch) -> Sequence[MailEvent]:
+    """Returns the events that were new."""
     if not batch.events:
-        return Written(batch, [])
+        return []
     cursor.execute(query("incoming").format(columns=COLUMN_LIST))
     with cursor.copy(COPY_EVENTS.replace("mail_events", "incoming", 1)) as copy:
         copy.write(_text(batch))
     cursor.execute(query("merge").format(columns=COLUMN_LIST))
     new = set(cursor.fetchall())
-    return Written(batch, [event for event in batch.events if identity(event) in new])
+    return [event for event in batch.events if identity(event) in new]
 
 
 def _write_rest(cursor: psycopg.Cursor, batch: Batch) -> None:
