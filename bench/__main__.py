@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from bench import compression, mailserver
+from bench import compression, gelf, mailserver
 from bench.database import Table
 from bench.rounds import FULL, QUICK, Bench, Size
 from bench.storage import Storage
@@ -32,13 +32,15 @@ async def measure(folder: Path, size: Size, stored_events: int) -> dict[str, Any
     service: Service | None = None
     try:
         await postgres.start(never)
-        service = Service(folder, free_port(), postgres.dsn)
+        gelf_port = free_port()
+        service = Service(folder, free_port(), postgres.dsn, {"gelf": {"udp": f"127.0.0.1:{gelf_port}"}})
         await service.start(never)
         table = Table(postgres.dsn)
         settings = table.assert_whole()
         bench = Bench(service, table, folder, size)
         figures = await bench.run()
         figures["roll_up_lag"] = await bench.lag(postgres.dsn)
+        figures["gelf"] = await gelf.measure(service, gelf_port, postgres.dsn, folder, size.gelf_seconds)
         table.close()
         peak = peak_rss_bytes(service.pid)
         await service.stop(never)

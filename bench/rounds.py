@@ -43,10 +43,11 @@ class Size:
     rounds: int
     steady_seconds: int
     lag_seconds: int
+    gelf_seconds: int
 
 
-FULL = Size(hundreds=120_000, singles=40_000, rounds=5, steady_seconds=20, lag_seconds=60)
-QUICK = Size(hundreds=20_000, singles=5_000, rounds=2, steady_seconds=4, lag_seconds=10)
+FULL = Size(hundreds=120_000, singles=40_000, rounds=5, steady_seconds=20, lag_seconds=60, gelf_seconds=20)
+QUICK = Size(hundreds=20_000, singles=5_000, rounds=2, steady_seconds=4, lag_seconds=10, gelf_seconds=4)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,8 @@ from collector.errors import StartError, WriterFailedError
 from collector.events.decode import Border, decode
 from collector.events.model import Source
 from collector.events.pseudonyms import Pseudonyms
+from collector.events.sources.bounce import bounce
+from collector.feeds.gelf import GelfInput
 from collector.jobs import Housekeeping, Jobs, ReaderQueries, Reconcile, Retention, RollUp, Sizes
 from collector.journal.journal import Journal
 from collector.metrics import Metrics
@@ -90,6 +92,7 @@ class RouteDecoder:
 INGEST_PATH: Final = "/api/events/ingest"
 ROUTES: Final[Mapping[str, Read]] = {
     INGEST_PATH: partial(decode, source=Source.PLUGIN),
+    "/api/events/bounce": bounce,
 }
 """The ways in over HTTP, and who reads each."""
 
@@ -144,6 +147,14 @@ class App:
             clock_ms=_now_ms,
             tracing=tracing,
         )
+        self._gelf = self._gelf_input(settings)
+
+    def _gelf_input(self, settings: Collector) -> GelfInput | None:
+        gelf = settings.gelf
+        if gelf is None:
+            return None
+        border = border_of(settings, gelf.cluster)
+        return GelfInput(gelf, border=border, submit=self._journal.append, clock_ms=_now_ms, metrics=self._metrics)
 
     def _open_journal(self) -> Journal:
         journal = self._settings.journal
@@ -181,12 +192,11 @@ class App:
         stop, loop = asyncio.Event(), asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
-        listen = self._settings.listen
         try:
-            port = await self._web.start(listen.host, listen.port)
-        except OSError as error:
+            port = await self._listen()
+        except StartError:
             self._journal.close()
-            raise StartError(f"collector.listen: cannot listen on {listen}: {error.strerror}") from None
+            raise
         renewal = Renewal(self._files, self._web, self._metrics, look_seconds=LOOK_SECONDS)
         loop.add_signal_handler(signal.SIGHUP, renewal.ask)
         renewing = asyncio.create_task(renewal.run())
@@ -196,12 +206,25 @@ class App:
         log.info("stopping")
         renewing.cancel()
         await self._web.stop(GRACE_SECONDS)
+        if self._gelf is not None:
+            await self._gelf.stop(GRACE_SECONDS)
         await asyncio.to_thread(self._stop_threads)
         log.info("stopped", extra={"fields": {"requests_in_journal": self._journal.state.requests}})
         if self._writer.state is WriterState.FAILED:
             raise WriterFailedError(
                 "the writer failed: see the log; what is in the journal is written at the next start"
             )
+
+    async def _listen(self) -> int:
+        """Opens every way in; returns the port of HTTP. Raises `StartError`."""
+        listen = self._settings.listen
+        try:
+            port = await self._web.start(listen.host, listen.port)
+        except OSError as error:
+            raise StartError(f"collector.listen: cannot listen on {listen}: {error.strerror}") from None
+        if self._gelf is not None:
+            await self._gelf.start()
+        return port
 
     def _stop_threads(self) -> None:
         self._jobs.stop()

@@ -28,11 +28,13 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from collector.config.units import (
     Listen,
+    Network,
     format_duration,
     format_size,
     parse_duration,
     parse_ip,
     parse_listen,
+    parse_network,
     parse_size,
 )
 
@@ -308,6 +310,32 @@ class Privacy(Section):
         return secret
 
 
+class Gelf(Section):
+    """Where GELF messages come in, and from whom."""
+
+    udp: Annotated[Listen, BeforeValidator(parse_listen)] | None = None
+    tcp: Annotated[Listen, BeforeValidator(parse_listen)] | None = Field(default=None, validate_default=True)
+    cluster: Annotated[str, AfterValidator(_check_cluster)] = "default"
+    allow: tuple[Annotated[Network, BeforeValidator(parse_network)], ...] = Field(default=(), validate_default=True)
+
+    @field_validator("tcp")
+    @classmethod
+    def _listen_somewhere(cls, tcp: Listen | None, info: ValidationInfo) -> Listen | None:
+        if tcp is None and "udp" in info.data and info.data["udp"] is None:
+            raise ValueError("must be set when udp is not: a HOST:PORT like 127.0.0.1:12201")
+        return tcp
+
+    @field_validator("allow")
+    @classmethod
+    def _guard_the_network(cls, allow: tuple[Network, ...], info: ValidationInfo) -> tuple[Network, ...]:
+        ways = [info.data.get("udp"), info.data.get("tcp")]
+        if not allow and not all(listen is None or listen.is_loopback for listen in ways):
+            raise ValueError(
+                "must name the networks that may send, like [10.0.0.0/8]: without, udp and tcp must be loopback addresses"
+            )
+        return allow
+
+
 class Collector(Section):
     """The section `collector`."""
 
@@ -319,6 +347,7 @@ class Collector(Section):
     limits: Limits = Limits()
     retention: Retention = Retention()
     privacy: Privacy = Privacy()
+    gelf: Gelf | None = None
     public_ips: dict[Address, Address] = Field(default_factory=dict)
 
     @field_validator("auth")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from datetime import timedelta
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 _DURATION: Final = re.compile(r"(?P<count>[0-9]{1,12})(?P<unit>ms|s|m|h|d|y)", re.ASCII)
 _SIZE: Final = re.compile(r"(?P<count>[0-9]{1,18})(?P<unit>KiB|MiB|GiB|TiB|)", re.ASCII)
@@ -18,6 +18,9 @@ DURATION_FORM: Final = "must be a duration like 250ms, 30s, 5m, 12h, 30d or 2y"
 SIZE_FORM: Final = "must be a size like 512KiB, 8MiB, 8GiB, or a whole number of bytes"
 LISTEN_FORM: Final = "must be HOST:PORT like 127.0.0.1:9626 or [::1]:9626"
 IP_FORM: Final = "must be an IP address like 192.0.2.5 or 2001:db8::5"
+NETWORK_FORM: Final = "must be a network like 10.0.0.0/8 or 2001:db8::/32, or an address"
+
+Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class Listen(NamedTuple):
@@ -85,6 +88,18 @@ def parse_ip(value: object, form: str = IP_FORM) -> str:
         return str(ipaddress.ip_address(value.strip()))
     except ValueError:
         raise ValueError(form) from None
+
+
+def parse_network(value: object) -> Network:
+    """`10.0.0.0/8`; an address is a network of its own. Raises ValueError."""
+    if isinstance(value, (ipaddress.IPv4Network, ipaddress.IPv6Network)):
+        return value
+    if not isinstance(value, str):
+        raise ValueError(NETWORK_FORM)  # noqa: TRY004 - pydantic reports ValueError only
+    try:
+        return ipaddress.ip_network(value.strip())
+    except ValueError:
+        raise ValueError(NETWORK_FORM) from None
 
 
 def format_duration(value: timedelta) -> str:

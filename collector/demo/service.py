@@ -8,7 +8,7 @@ import secrets
 import sys
 from pathlib import Path
 from signal import SIGTERM
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import yaml
@@ -18,6 +18,7 @@ from collector.demo.child import Child
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Mapping
 
     from collector.demo.errors import DemoError
 
@@ -26,10 +27,12 @@ STOP_SECONDS = 30.0
 
 
 class Service:
-    """One collector with its files in `home`, listening on `port` of loopback and asking for the token in `token_file`."""
+    """One collector with its files in `home`, listening on `port` of loopback and asking for the token in `token_file`; `more` are
+    further keys of its section.
+    """
 
-    def __init__(self, home: Path, port: int, dsn: str) -> None:
-        self._home, self._port, self._dsn = home, port, dsn
+    def __init__(self, home: Path, port: int, dsn: str, more: Mapping[str, Any] | None = None) -> None:
+        self._home, self._port, self._dsn, self._more = home, port, dsn, more or {}
         self._child: Child | None = None
 
     @property
@@ -89,6 +92,7 @@ class Service:
                     "database": {"dsn": self._dsn},
                     "journal": {"path": str(self._home / "journal")},
                     "auth": {"tokens": [{"token_file": str(self.token_file)}]},
+                    **self._more,
                 }
             }
         )

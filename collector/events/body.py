@@ -45,7 +45,7 @@ def read_body(body: bytes, *, max_parts: int, max_items: int) -> Body:
     if len(body) > max_parts and body.count(b",") + body.count(b"[") + body.count(b"{") > max_parts:
         raise TooLargeError(f"more than {max_parts} parts")
     try:
-        value, is_clean = _read_value(body)
+        value, is_clean = read_value(body)
     except ValueError:
         read = _read_lines(body, max_items)
     else:
@@ -91,7 +91,7 @@ def _read_lines(body: bytes, max_items: int) -> Body:
     all_clean = True
     for line in lines:
         try:
-            value, is_clean = _read_value(line)
+            value, is_clean = read_value(line)
         except ValueError:
             items.append(UnreadLine(line.decode("utf-8", "replace")))
         else:
@@ -100,8 +100,8 @@ def _read_lines(body: bytes, max_items: int) -> Body:
     return Body(items, {}, all_clean)
 
 
-def _read_value(text: bytes) -> tuple[Any, bool]:
-    """The JSON value, and whether its strings are surely clean. Raises ValueError for what is no JSON to either reader."""
+def read_value(text: bytes) -> tuple[Any, bool]:
+    """Returns the JSON value, and whether its strings are surely clean. Raises ValueError for what is no JSON to either reader."""
     try:
         # An escape is the only way to a NUL that msgspec takes; it refuses lone surrogates and raw control characters.
         return msgspec.json.decode(text), b"\\u0000" not in text

@@ -110,6 +110,8 @@ class Metrics:
             "last_event_timestamp_seconds", "Stamp of the newest committed event", "cluster", "source"
         )
 
+        self.gelf_messages = self._counter("gelf_messages_total", "GELF messages, by what became of them", "result")
+
     def _plugin(self) -> None:
         self.plugin_info = self._gauge(
             "plugin_info", "1 for each mail host whose plugin reports", "cluster", "host", "version"

@@ -11,6 +11,7 @@ import socket
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 import psycopg
 import pytest
@@ -20,8 +21,10 @@ from psycopg import conninfo
 from collector.events.hiding import KEPT
 from tests import canaries
 from tests.canaries import CANARY, HMAC_SECRET
+from tests.oracle.gelf import mail_message
 from tests.servers.collector import Collector
-from tests.servers.process import wait_until
+from tests.servers.gelf import send_datagrams
+from tests.servers.process import free_port, wait_until
 from tests.unit.events.entries import ACCEPTED, QUEUED
 
 if TYPE_CHECKING:
@@ -29,7 +32,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PERSON = f"{CANARY}@x.example"
+UDP_PORT = free_port()
 SECRETS: dict[str, Any] = {
+    "gelf": {"udp": f"127.0.0.1:{UDP_PORT}"},
     "auth": {"tokens": [{"token": f"{CANARY}-token"}], "hmac_secrets": [HMAC_SECRET]},
     "privacy": {"subject": "hmac", "secret": f"{CANARY}-of-enough-characters"},
 }
@@ -104,7 +109,7 @@ class Planted:
         with psycopg.connect(self.dsn) as connection:
             return "".join(
                 str(connection.execute(f"SELECT array_agg(t::text) FROM {table} t".encode()).fetchall())
-                for table in ("mail_events", "dead_letters", "plugin_reports")
+                for table in ("mail_events", "dead_letters", "plugin_reports", "held_events")
             )
 
 
@@ -138,9 +143,26 @@ def suffer(made: Planted) -> None:
     with socket.create_connection(("127.0.0.1", made.collector.port), timeout=20) as line:
         line.sendall(f"{CANARY} {PERSON} HTTP/9\r\n{CANARY}\r\n\r\n".encode())
         assert canaries.leaks_in(line.recv(65536)) == []
+    tell_by_the_backup_roads(made)
     made.execute("ALTER TABLE mail_events RENAME TO away")
     assert made.send(json.dumps(events()).encode()) == 202
     wait_until(lambda: made.collector.total("duckwatch_store_errors_total") > 0, "the table is missed")
+
+
+def tell_by_the_backup_roads(made: Planted) -> None:
+    """A bounce and GELF, good and bad, with a canary wherever there is room for one."""
+    bounce = {"id": "q1", "seq": "001", "to": PERSON, "returnPath": PERSON, "response": f"550 <{PERSON}>: {CANARY}"}
+    token = {"Authorization": f"Bearer {CANARY}-token"}
+    form = urlencode(bounce | {"fbl": CANARY, "sessionId": CANARY, CANARY: CANARY}).encode()
+    assert made.ask(form, token, "/api/events/bounce") == 202
+    assert made.ask(form.replace(b"id=q1", b"id="), token, "/api/events/bounce") == 400
+    entry = planted(ACCEPTED, id="q2", action="REJECTED", response=f"550 <{PERSON}>: {CANARY}", subject=CANARY)
+    message = mail_message(entry, int(time.time() * 1000), host="mta1")
+    assert message is not None
+    text = json.dumps(message | {f"_{CANARY}": PERSON, "_subject": CANARY}).encode()
+    late = json.dumps(message | {"timestamp": time.time() + 10**6}).encode()
+    send_datagrams(UDP_PORT, [text, late, text[:-1], f'{{"a":"{PERSON}"}}'.encode(), b"\x1e\x0f" + CANARY.encode()])
+    wait_until(lambda: made.collector.total("duckwatch_gelf_messages_total") == 5, "all have come")
 
 
 def renew_badly(collector: Collector) -> None:
@@ -168,6 +190,7 @@ def test_no_canary_comes_out_of_a_collector(postgres_dsn: str, tmp_path: Path) -
         wait_until(lambda: not made.collector.total("duckwatch_journal_requests"), "all is written", seconds=60)
         assert made.count("mail_events") > 10
         assert made.count("dead_letters") > 10
+        assert made.count("held_events") == 2
         assert CANARY in made.everything()
 
 
@@ -182,6 +205,7 @@ def test_with_pseudonyms_no_canary_is_kept_either(postgres_dsn: str, tmp_path: P
         wait_until(lambda: not made.collector.total("duckwatch_journal_requests"), "all is written", seconds=60)
         assert made.count("mail_events") > 10
         assert made.count("dead_letters") > 10
+        assert made.count("held_events") == 2
         assert CANARY not in made.everything()
 
 

@@ -9,7 +9,7 @@ import sys
 from datetime import timedelta
 from enum import Enum
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 import pytest
 import yaml
@@ -70,6 +70,7 @@ def test_the_file_of_the_design_is_read(tmp_path: Path) -> None:
         "limits": {"body_bytes": "1MiB", "inflight_bytes": 2_000_000, "events_per_second": 5, "read_timeout": "250ms"},
         "retention": {"raw": "2y", "stats_5m": "2y", "stats_1h": "3y", "dead_letters": "36h"},
         "privacy": {"subject": "hmac", "secret": SECRET},
+        "gelf": {"udp": "0.0.0.0:12201", "tcp": None, "cluster": "eu1", "allow": ["10.0.0.0/8", "2001:DB8::1"]},
         "public_ips": {"10.0.0.5": "192.0.2.5", "FD00::5": "2001:DB8:0::5"},
     }
     settings = load(written(tmp_path, {"collector": section, "dnsbl": {"x": [1]}, "grafana": None}), {})
@@ -83,6 +84,9 @@ def test_the_file_of_the_design_is_read(tmp_path: Path) -> None:
     assert collector.database.direct_dsn.get_secret_value() == "host=h dbname=d"
     assert collector.limits.read_timeout == timedelta(milliseconds=250)
     assert collector.retention.raw == timedelta(days=730)
+    assert collector.gelf is not None
+    assert (collector.gelf.udp, collector.gelf.tcp, collector.gelf.cluster) == (Listen("0.0.0.0", 12201), None, "eu1")
+    assert [str(network) for network in collector.gelf.allow] == ["10.0.0.0/8", "2001:db8::1/128"]
     assert collector.public_ips == {"10.0.0.5": "192.0.2.5", "fd00::5": "2001:db8::5"}
     assert SECRET not in repr(settings) + str(settings)
 
@@ -98,6 +102,7 @@ def test_every_fault_is_named_at_once(tmp_path: Path) -> None:
         "limits": {"inflight_bytes": "1MiB", "events_per_second": 0, "read_timeout": 30, "connections": "many"},
         "retention": {"raw": "1d", "dead_letters": "2 weeks", "stats": "1d"},
         "privacy": {"subject": "hmac"},
+        "gelf": {"udp": "12201", "tcp": "0.0.0.0:12201", "cluster": "", "allow": ["10.0.0.1/8"], "alow": []},
         "public_ips": {"host": "192.0.2.1", "10.0.0.1": "nat"},
     }
     found = faults(written(tmp_path, {"collector": section, "colector": {}}), {"DUCKWATCH_COLECTOR__X": "1"})
@@ -120,6 +125,10 @@ def test_every_fault_is_named_at_once(tmp_path: Path) -> None:
         "collector.retention.dead_letters": "must be a duration like 250ms, 30s, 5m, 12h, 30d or 2y",
         "collector.retention.stats": "is not a known key: did you mean stats_5m?",
         "collector.privacy.secret": "must be set (or secret_file) when subject is hmac",
+        "collector.gelf.udp": "must be HOST:PORT like 127.0.0.1:9626 or [::1]:9626",
+        "collector.gelf.cluster": "must be a name of 1 to 255 characters without control characters",
+        "collector.gelf.allow.0": "must be a network like 10.0.0.0/8 or 2001:db8::/32, or an address",
+        "collector.gelf.alow": "is not a known key: did you mean allow?",
         "collector.public_ips.host": "must be an IP address like 192.0.2.5 or 2001:db8::5",
         "collector.public_ips.10.0.0.1": "must be an IP address like 192.0.2.5 or 2001:db8::5",
         "colector": "is not a known key: did you mean collector?",
@@ -155,6 +164,24 @@ def test_without_tokens_only_loopback_may_listen(tmp_path: Path, listen: str) ->
 def test_loopback_may_listen_without_tokens(tmp_path: Path, listen: str) -> None:
     """So that a first try needs no set-up."""
     assert load(written(tmp_path, {"collector": {"listen": listen}}), {}).collector.listen.is_loopback
+
+
+@pytest.mark.parametrize("way", ["udp", "tcp"])
+def test_gelf_from_the_network_needs_to_know_from_whom(tmp_path: Path, way: str) -> None:
+    """GELF has no credentials: off loopback the networks that may send must be named."""
+    gelf = {way: "0.0.0.0:12201"}
+    (problem,) = faults(written(tmp_path, {"collector": {"gelf": gelf}}), {}).values()
+    assert problem.startswith("must name the networks that may send")
+    assert load(written(tmp_path, {"collector": {"gelf": {way: "127.0.0.1:12201"}}}), {}).collector.gelf is not None
+    environ = {"DUCKWATCH_COLLECTOR__GELF__ALLOW": '["10.0.0.0/8"]'}
+    assert load(written(tmp_path, {"collector": {"gelf": gelf}}), environ).collector.gelf is not None
+
+
+def test_gelf_that_comes_in_nowhere(tmp_path: Path) -> None:
+    """The section is there and has no way in; without the section GELF is off."""
+    found = faults(written(tmp_path, {"collector": {"gelf": {"cluster": "eu1"}}}), {})
+    assert found == {"collector.gelf.tcp": "must be set when udp is not: a HOST:PORT like 127.0.0.1:12201"}
+    assert load(None, {}).collector.gelf is None
 
 
 def test_one_token_twice_is_a_fault(tmp_path: Path) -> None:
@@ -417,8 +444,8 @@ def keys_of(model: type[BaseModel], prefix: str = "") -> dict[str, str]:
         key = f"{prefix}{name}"
         parts = [field.annotation, *get_args(field.annotation)]
         inner = [part for part in parts if isinstance(part, type) and issubclass(part, BaseModel)]
-        is_list = inner and field.annotation is not inner[0]
-        if not inner or is_list:
+        is_list = inner and get_origin(field.annotation) in (tuple, list)
+        if not inner or field.annotation is not inner[0]:
             found[key] = shown(field.get_default(call_default_factory=True))
         for one in inner:
             found |= keys_of(one, f"{key}[]." if is_list else f"{key}.")

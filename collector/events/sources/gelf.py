@@ -1,0 +1,129 @@
+"""GELF messages of mail, as zonemta-wildduck sends them, in the words of ZoneMTA's log entries (docs/events.md, "GELF"). Pure.
+
+Known from zonemta-wildduck's source (1.32, its `log:entry` hook), not from a recording.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypeAlias
+
+Message: TypeAlias = Mapping[str, Any]
+
+Item: TypeAlias = dict[str, Any]
+"""An event as the border takes it: `{"time", "host", "entry"}`."""
+
+MessageReader: TypeAlias = Callable[[Message, int], Item | None]
+"""Reads one kind of message (and its receipt in epoch ms); None for every other kind. Never raises."""
+
+ACTIONS: Final = {
+    "queued": "QUEUED",
+    "accepted": "ACCEPTED",
+    "deferred": "DEFERRED",
+    "bounced": "REJECTED",
+    "queue_bounce": "QUEUE_BOUNCE",
+    "dropped": "DROP",
+}
+"""`_mail_action` to ZoneMTA's word. `dropped` is three words: `short_message` has the right one as its tag."""
+
+_DROPPED_TAG: Final = re.compile(r"[^\[]{0,64}\[(NOQUEUE|DROP|DELETED)\]")
+
+FIELDS: Final = {
+    "_queue_id": "id",
+    "_queue_id_seq": "seq",
+    "_from": "from",
+    "_to": "to",
+    "_message_id": "message-id",
+    "_ip": "src",
+    "_body_size": "body",
+    "_spam_score": "score",
+    "_spam_tests": "tests",
+    "_interface": "interface",
+    "_proto": "transtype",
+    "_subject": "subject",
+    "_authenticated_sender": "user",
+    "_user": "user",
+    "_header_from_value": "headerFrom",
+    "_zone": "zone",
+    "_mx": "mx",
+    "_mx_host": "host",
+    "_local_ip": "ip",
+    "_response": "response",
+    "_description": "description",
+    "_bounce_category": "category",
+    "_bounce_count": "defcount",
+    "_delivery_protocol": "protocol",
+    "_http_url": "httpUrl",
+    "_http_response": "httpResponse",
+    "_tls_version": "tlsVersion",
+    "_tls_cipher": "tlsCipher",
+    "_tls_authorization_error": "tlsAuthorizationError",
+    "_rewrite_rcpt_from": "rwRcptFrom",
+    "_rewrite_header_from": "rwHeaderFrom",
+    "_queue_bounce_queued": "queued",
+    "_queue_bounce_type": "bounceType",
+    "_queue_bounce_id": "bounceId",
+    "_error": "error",
+}
+"""Fields whose value is the entry's."""
+
+_BOOLEANS: Final = {"_secure": "secure", "_tls": "tls", "_tls_authorized": "tlsAuthorized"}
+
+_RESPONSES: Final = {"NOQUEUE": "responseText", "DROP": "reason", "DELETED": "reason"}
+"""What `_response` holds where it is no reply of a server's."""
+
+_WITH_SENDER: Final = frozenset({"QUEUED", "ACCEPTED", "DEFERRED", "REJECTED", "NOQUEUE"})
+"""Their entries always name the sender; a message has no empty field, so that the null sender is missing in it."""
+
+_NUMBERS: Final = ("defcount", "body")
+_NUMBER: Final = re.compile(r"[0-9]{1,15}", re.ASCII)
+
+
+def delivery(message: Message, received_at: int) -> Item | None:
+    """What happened to a message on its way out. One that names no message fills no slot, and could be told twice: it is none."""
+    word, queue_id = message.get("_mail_action"), message.get("_queue_id")
+    if type(word) is not str or word not in ACTIONS or type(queue_id) is not str or not queue_id:
+        return None
+    action = _dropped(message) if word == "dropped" else ACTIONS[word]
+    entry: dict[str, Any] = {"action": action}
+    for key, value in message.items():
+        if (name := FIELDS.get(key)) is not None:
+            entry[name] = value
+    for key, name in _BOOLEANS.items():
+        if (said := message.get(key)) == "yes" or said == "no":
+            entry[name] = said == "yes"
+    if action in _RESPONSES and "response" in entry:
+        entry[_RESPONSES[action]] = entry.pop("response")
+    if action in _WITH_SENDER:
+        entry.setdefault("from", "")
+    for name in _NUMBERS:
+        # A relay on the way may have made text of it.
+        if type(digits := entry.get(name)) is str and _NUMBER.fullmatch(digits):
+            entry[name] = int(digits)
+    return {"time": _time(message.get("timestamp"), received_at), "host": message.get("host"), "entry": entry}
+
+
+READERS: Final[tuple[MessageReader, ...]] = (delivery,)
+"""The kinds of messages that are taken; the first reader that knows one has it."""
+
+
+def item_of(message: Message, received_at: int) -> Item | None:
+    """Returns the event that a message tells of, or None. Never raises."""
+    return next((item for read in READERS if (item := read(message, received_at)) is not None), None)
+
+
+def _dropped(message: Message) -> str:
+    said = message.get("short_message")
+    tag = _DROPPED_TAG.match(said) if type(said) is str else None
+    return tag[1] if tag else ACTIONS["dropped"]
+
+
+def _time(timestamp: object, received_at: int) -> int:
+    """Epoch ms of GELF's `timestamp` (seconds), else the receipt: it identifies nothing."""
+    if type(timestamp) is int:
+        return timestamp * 1000
+    if type(timestamp) is float and math.isfinite(milliseconds := timestamp * 1000):
+        return round(milliseconds)
+    return received_at

@@ -1,0 +1,1 @@
+"""What the collector listens to, or pulls, itself."""

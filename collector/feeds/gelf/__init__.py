@@ -1,0 +1,5 @@
+"""GELF over UDP and TCP, as Graylog's own input takes it."""
+
+from collector.feeds.gelf.input import GelfInput
+
+__all__ = ["GelfInput"]

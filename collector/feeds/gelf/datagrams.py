@@ -1,0 +1,126 @@
+"""GELF over UDP: the socket is emptied in turns, and what came in one turn goes on together."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+import struct
+import sys
+from time import monotonic
+from typing import TYPE_CHECKING, Final
+
+from collector.feeds.gelf.chunks import MAGIC, Chunks
+from collector.feeds.gelf.payload import Result, read_packed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from collector.config import Listen
+    from collector.feeds.gelf.inbox import Inbox, Tally
+
+BUFFER_BYTES: Final = 16 << 20
+"""What the kernel keeps while the loop is busy. It gives root so much, others at most net.core.rmem_max."""
+
+LITTLE_BUFFER_BYTES: Final = 1 << 20
+MAX_DATAGRAM_BYTES: Final = 65_535
+TURN_SECONDS: Final = 0.01
+"""So long a turn may take, so that requests are answered in between."""
+
+EXPIRY_SECONDS: Final = 1.0
+
+_SO_RCVBUFFORCE: Final = 33
+_SO_MEMINFO: Final = 55
+_MEMINFO: Final = struct.Struct("9I")
+"""Linux, asm-generic/socket.h and sock_diag.h: the ninth number is of datagrams that found no room."""
+
+_log = logging.getLogger(__name__)
+
+
+class Datagrams:
+    """The UDP side. `admits` says whether a sender's address may send."""
+
+    def __init__(self, listen: Listen, *, admits: Callable[[str], bool], inbox: Inbox, tally: Tally) -> None:
+        self._listen, self._admits, self._inbox, self._tally = listen, admits, inbox, tally
+        self._chunks = Chunks(tally)
+        self._buffer = memoryview(bytearray(MAX_DATAGRAM_BYTES))
+        self._socket: socket.socket | None = None
+        self._ticking: asyncio.TimerHandle | None = None
+        self._overruns = 0
+
+    def open(self) -> int:
+        """Listens; returns the bound port. Raises OSError when the address cannot be had."""
+        where = socket.getaddrinfo(*self._listen, type=socket.SOCK_DGRAM)[0]
+        family, kind, protocol, _, address = where
+        made = socket.socket(family, kind, protocol)
+        try:
+            if family == socket.AF_INET6:
+                made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)  # as asyncio does for TCP
+            made.settimeout(0)
+            _enlarge(made)
+            made.bind(address)
+        except OSError:
+            made.close()
+            raise
+        self._socket = made
+        asyncio.get_running_loop().add_reader(made, self._drain, made)
+        self._tick()
+        port: int = made.getsockname()[1]
+        return port
+
+    def close(self) -> None:
+        """Takes what has come, and listens no more."""
+        if self._socket is not None and self._ticking is not None:
+            self._ticking.cancel()
+            asyncio.get_running_loop().remove_reader(self._socket)
+            self._drain(self._socket)
+            self._socket.close()
+            self._socket = None
+
+    def _drain(self, source: socket.socket) -> None:
+        until = monotonic() + TURN_SECONDS
+        buffer = self._buffer
+        while (now := monotonic()) < until:
+            try:
+                size, address = source.recvfrom_into(buffer)
+            except (BlockingIOError, InterruptedError):
+                break
+            except OSError:
+                # An ICMP error of some other datagram's; the next one may be good.
+                continue
+            if self._admits(address[0]):
+                self._take(address[0], bytes(buffer[:size]), now)
+            else:
+                self._tally(Result.REFUSED_ADDRESS)
+        self._count_overruns(source)
+
+    def _take(self, sender: str, datagram: bytes, now: float) -> None:
+        message: bytes | None = datagram
+        if datagram.startswith(MAGIC):
+            message = self._chunks.add(sender, datagram, now)
+        if message is not None:
+            self._inbox.put(read_packed(message))
+
+    def _count_overruns(self, source: socket.socket) -> None:
+        if sys.platform != "linux":
+            return
+        with contextlib.suppress(OSError, struct.error):  # before Linux 4.12
+            *_, overruns = _MEMINFO.unpack(source.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, _MEMINFO.size))
+            if more := (overruns - self._overruns) & 0xFFFF_FFFF:
+                self._tally(Result.OVERRUN, more)
+            self._overruns = overruns
+
+    def _tick(self) -> None:
+        self._chunks.expire(monotonic())
+        self._ticking = asyncio.get_running_loop().call_later(EXPIRY_SECONDS, self._tick)
+
+
+def _enlarge(made: socket.socket) -> None:
+    try:
+        made.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, BUFFER_BYTES)
+    except OSError:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER_BYTES)
+    given = made.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+    if given < LITTLE_BUFFER_BYTES:
+        _log.warning("the kernel keeps few datagrams: raise net.core.rmem_max", extra={"fields": {"bytes": given}})

@@ -1,0 +1,168 @@
+"""GELF over TCP: messages that end with a NUL, none of them packed; bounded connections, memory and patience."""
+
+from __future__ import annotations
+
+import asyncio
+from time import monotonic
+from typing import TYPE_CHECKING, Final, cast
+
+from collector.feeds.gelf.payload import MAX_BYTES, Result, read_message
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from collector.config import Listen
+    from collector.feeds.gelf.inbox import Inbox, Tally
+
+MAX_CONNECTIONS: Final = 256
+MAX_UNFINISHED_BYTES: Final = 32 << 20
+"""Of all connections together; past it whoever sends more of a message is cut off."""
+
+IDLE_SECONDS: Final = 300.0
+SWEEP_SECONDS: Final = 5.0
+
+NUL: Final = b"\0"
+
+
+class Frames:
+    """The TCP side. `admits` says whether a sender's address may connect."""
+
+    def __init__(
+        self, listen: Listen, *, admits: Callable[[str], bool], tally: Tally, idle_seconds: float = IDLE_SECONDS
+    ) -> None:
+        self._listen, self._admits, self.tally, self._idle_seconds = listen, admits, tally, idle_seconds
+        self.unfinished_bytes = 0
+        self._inbox: Inbox | None = None
+        self._connections: set[_Connection] = set()
+        self._server: asyncio.Server | None = None
+        self._sweeping: asyncio.TimerHandle | None = None
+
+    async def open(self, inbox: Inbox) -> int:
+        """Listens; returns the bound port. `inbox` is patient. Raises OSError when the address cannot be had."""
+        self._inbox = inbox
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(lambda: _Connection(self), *self._listen)
+        self._sweep()
+        port: int = self._server.sockets[0].getsockname()[1]
+        return port
+
+    def close(self) -> None:
+        """Listens no more, and closes every connection."""
+        if self._server is not None and self._sweeping is not None:
+            self._server.close()
+            self._sweeping.cancel()
+            for connection in tuple(self._connections):
+                connection.close()
+
+    def join(self, connection: _Connection, address: str) -> bool:
+        """False when this one may not connect, or is one too many."""
+        if not self._admits(address):
+            self.tally(Result.REFUSED_ADDRESS)
+            return False
+        if len(self._connections) >= MAX_CONNECTIONS:
+            self.tally(Result.OVERLOADED)
+            return False
+        self._connections.add(connection)
+        return True
+
+    def leave(self, connection: _Connection) -> None:
+        """The connection is gone."""
+        self._connections.discard(connection)
+
+    def put(self, frame: bytes) -> None:
+        """Takes a message."""
+        assert self._inbox is not None
+        self._inbox.put(read_message(frame))
+        if self._inbox.is_full:
+            for connection in self._connections:
+                connection.pause()
+
+    def resume(self) -> None:
+        """There is room in the inbox again."""
+        for connection in self._connections:
+            connection.resume()
+
+    def _sweep(self) -> None:
+        last = monotonic() - self._idle_seconds
+        for connection in tuple(self._connections):
+            if connection.is_idle_since(last):
+                connection.close()
+        self._sweeping = asyncio.get_running_loop().call_later(min(SWEEP_SECONDS, self._idle_seconds / 4), self._sweep)
+
+
+class _Connection(asyncio.Protocol):
+    """One sender. A message that grows too large is counted, and what comes of it until its NUL thrown away."""
+
+    def __init__(self, frames: Frames) -> None:
+        self._frames = frames
+        self._transport: asyncio.Transport | None = None
+        self._unfinished = bytearray()
+        self._is_skipping = False
+        self._is_paused = False
+        self._heard = monotonic()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # uvloop's transports are none of asyncio's classes.
+        self._transport = cast("asyncio.Transport", transport)
+        peer = transport.get_extra_info("peername")
+        if not peer or not self._frames.join(self, peer[0]):
+            self._transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        self._heard = monotonic()
+        *frames, rest = data.split(NUL)
+        for frame in frames:
+            self._keep(frame)
+            if self._unfinished:
+                self._frames.put(bytes(self._unfinished))
+            self._is_skipping = False
+            self._clear()
+        self._keep(rest)
+        if self._frames.unfinished_bytes > MAX_UNFINISHED_BYTES and self._unfinished:
+            self._frames.tally(Result.OVERLOADED)
+            self._clear()
+            self.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        del exc
+        if self._unfinished:
+            self._frames.tally(Result.INCOMPLETE)
+        self._clear()
+        self._frames.leave(self)
+
+    def pause(self) -> None:
+        """Reads no more."""
+        if self._transport is not None and not self._is_paused:
+            self._is_paused = True
+            self._transport.pause_reading()
+
+    def resume(self) -> None:
+        """Reads on."""
+        if self._transport is not None and self._is_paused:
+            self._is_paused = False
+            self._heard = monotonic()
+            self._transport.resume_reading()
+
+    def is_idle_since(self, moment: float) -> bool:
+        """True when nothing has come since, though it could."""
+        return self._heard < moment and not self._is_paused
+
+    def close(self) -> None:
+        """Ends the connection."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def _keep(self, part: bytes) -> None:
+        if self._is_skipping:
+            return
+        if len(self._unfinished) + len(part) > MAX_BYTES:
+            self._frames.tally(Result.TOO_LARGE)
+            self._is_skipping = True
+            self._clear()
+            return
+        self._unfinished += part
+        self._frames.unfinished_bytes += len(part)
+
+    def _clear(self) -> None:
+        self._frames.unfinished_bytes -= len(self._unfinished)
+        self._unfinished.clear()

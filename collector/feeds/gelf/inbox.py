@@ -1,0 +1,134 @@
+"""From messages to the journal: what has gathered while the last request became durable is the next one."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Any, Final
+
+from collector.errors import OverloadedError
+from collector.events.body import Body
+from collector.events.decode import take
+from collector.events.model import Source
+from collector.events.sources.gelf import item_of
+from collector.feeds.gelf.payload import Result
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from collector.events.decode import Border
+    from collector.events.model import Request
+    from collector.feeds.gelf.payload import Read
+    from collector.metrics import Metrics
+
+MAX_WAITING_BYTES: Final = 16 << 20
+MAX_REQUEST_MESSAGES: Final = 1000
+
+_log = logging.getLogger(__name__)
+
+
+class Tally:
+    """Counts messages by what became of them."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._counters = {result: metrics.gelf_messages.labels(result) for result in Result}
+
+    def __call__(self, result: Result, messages: int = 1) -> None:
+        """Counts."""
+        self._counters[result].inc(messages)
+
+
+class Inbox:
+    """One way's messages until they are durable. `submit` returns once a request is on disk, and raises OverloadedError when it cannot be.
+
+    Nobody can be told to come back later over UDP: then, and when too much waits, messages are dropped and counted. `is_patient`: they
+    are kept and tried again, and their senders have to be held up while `is_full`; `on_room` tells when that is over.
+    """
+
+    def __init__(
+        self,
+        *,
+        border: Border,
+        submit: Callable[[Request], Awaitable[None]],
+        clock_ms: Callable[[], int],
+        metrics: Metrics,
+        tally: Tally,
+        is_patient: bool = False,
+        on_room: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._border, self._submit, self._clock_ms, self._metrics = border, submit, clock_ms, metrics
+        self._tally, self._is_patient, self._on_room = tally, is_patient, on_room
+        self._waiting: list[tuple[dict[str, Any], int, bool]] = []
+        self._waiting_bytes = 0
+        self._flushing: asyncio.Task[None] | None = None
+
+    @property
+    def is_full(self) -> bool:
+        """True when no more should come."""
+        return self._waiting_bytes >= MAX_WAITING_BYTES
+
+    def put(self, read: Read | Result) -> None:
+        """Takes a message, or counts why there is none."""
+        if isinstance(read, Result):
+            self._tally(read)
+            return
+        item = item_of(read.message, self._clock_ms())
+        if item is None:
+            self._tally(Result.IGNORED)
+        elif self.is_full and not self._is_patient:
+            self._tally(Result.OVERLOADED)
+        else:
+            self._waiting.append((item, read.size, read.is_clean))
+            self._waiting_bytes += read.size
+            if self._flushing is None:
+                # Begins after this turn of the loop: all that came in it is one request.
+                self._flushing = asyncio.create_task(self._flush())
+
+    async def close(self, timeout_seconds: float) -> None:
+        """Waits until what has come is durable, at most so long."""
+        if self._flushing is not None:
+            await asyncio.wait([self._flushing], timeout=timeout_seconds)
+            if self._flushing is not None:
+                self._flushing.cancel()
+
+    async def _flush(self) -> None:
+        try:
+            while self._waiting:
+                taken = self._waiting[:MAX_REQUEST_MESSAGES]
+                del self._waiting[:MAX_REQUEST_MESSAGES]
+                read = Body([item for item, _, _ in taken], {}, all(is_clean for _, _, is_clean in taken))
+                await self._store(read)
+                self._waiting_bytes -= sum(size for _, size, _ in taken)
+                if not self.is_full:
+                    self._on_room()
+        finally:
+            self._flushing = None
+
+    async def _store(self, read: Body) -> None:
+        try:
+            request = take(read, received_at=self._clock_ms(), source=Source.GELF, border=self._border)
+            await self._insist(request)
+        except OverloadedError:
+            self._tally(Result.OVERLOADED, len(read.items))
+        except Exception:  # noqa: BLE001 - a fault of ours must not end the way in
+            _log.exception("GELF messages could not be taken")
+            self._tally(Result.UNREADABLE, len(read.items))
+        else:
+            self._count(request, len(read.items))
+
+    async def _insist(self, request: Request) -> None:
+        while True:
+            try:
+                await self._submit(request)
+            except OverloadedError as error:
+                if not self._is_patient:
+                    raise
+                await asyncio.sleep(error.retry_after or 1)
+            else:
+                return
+
+    def _count(self, request: Request, messages: int) -> None:
+        self._tally(Result.TAKEN, messages)
+        self._metrics.ingest_events.labels(Source.GELF).inc(request.count)
+        for rejection in request.rejections:
+            self._metrics.ingest_rejected.labels(Source.GELF, rejection.reason).inc()

@@ -1,0 +1,79 @@
+"""The GELF input: its ways in, and who may use them."""
+
+from __future__ import annotations
+
+import ipaddress
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Final
+
+from collector.errors import StartError
+from collector.feeds.gelf.datagrams import Datagrams
+from collector.feeds.gelf.frames import Frames
+from collector.feeds.gelf.inbox import Inbox, Tally
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from collector.config.model import Gelf
+    from collector.config.units import Network
+    from collector.events.decode import Border
+    from collector.events.model import Request
+    from collector.metrics import Metrics
+
+KNOWN_SENDERS: Final = 4096
+
+
+class GelfInput:
+    """Listens once started; `stop` has what came in made durable. `border` is of the settings' cluster; `submit` as at `Inbox`."""
+
+    def __init__(
+        self,
+        settings: Gelf,
+        *,
+        border: Border,
+        submit: Callable[[Request], Awaitable[None]],
+        clock_ms: Callable[[], int],
+        metrics: Metrics,
+    ) -> None:
+        tally = Tally(metrics)
+        admits = lru_cache(KNOWN_SENDERS)(partial(_is_in, settings.allow))
+        inbox = partial(Inbox, border=border, submit=submit, clock_ms=clock_ms, metrics=metrics, tally=tally)
+        self._settings = settings
+        self._datagrams: Datagrams | None = None
+        self._frames: Frames | None = None
+        self._inboxes: list[Inbox] = []
+        if settings.udp is not None:
+            self._inboxes.append(inbox())
+            self._datagrams = Datagrams(settings.udp, admits=admits, inbox=self._inboxes[-1], tally=tally)
+        if settings.tcp is not None:
+            self._frames = Frames(settings.tcp, admits=admits, tally=tally)
+            self._inboxes.append(inbox(is_patient=True, on_room=self._frames.resume))
+
+    async def start(self) -> tuple[int | None, int | None]:
+        """Returns the bound ports of UDP and TCP. Raises StartError when an address cannot be had."""
+        udp, tcp = None, None
+        try:
+            if self._datagrams is not None:
+                udp = self._datagrams.open()
+        except OSError as error:
+            raise StartError(f"collector.gelf.udp: cannot listen on {self._settings.udp}: {error.strerror}") from None
+        try:
+            if self._frames is not None:
+                tcp = await self._frames.open(self._inboxes[-1])
+        except OSError as error:
+            raise StartError(f"collector.gelf.tcp: cannot listen on {self._settings.tcp}: {error.strerror}") from None
+        return udp, tcp
+
+    async def stop(self, timeout_seconds: float) -> None:
+        """Listens no more; returns once what came in is durable, or the time is over."""
+        if self._datagrams is not None:
+            self._datagrams.close()
+        if self._frames is not None:
+            self._frames.close()
+        for inbox in self._inboxes:
+            await inbox.close(timeout_seconds)
+
+
+def _is_in(networks: Sequence[Network], address: str) -> bool:
+    """Without networks it listens on loopback only: whoever comes in is of this machine."""
+    return not networks or any(ipaddress.ip_address(address) in network for network in networks)

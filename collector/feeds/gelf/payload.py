@@ -1,0 +1,68 @@
+"""What a GELF message is once it is whole: inflated within bounds, and read as a JSON object. Pure."""
+
+from __future__ import annotations
+
+import zlib
+from enum import StrEnum
+from typing import Any, Final, NamedTuple
+
+from collector.events.body import read_value
+
+MAX_BYTES: Final = 1 << 20
+"""Of a message, also after inflating. Graylog bounds it at 2 MiB; a delivery has a few hundred bytes."""
+
+_GZIP: Final = b"\x1f\x8b"
+_ANY_HEADER: Final = 32 + zlib.MAX_WBITS
+"""zlib tells gzip's header and its own apart."""
+
+
+class Result(StrEnum):
+    """What became of a message: the bounded label of `duckwatch_gelf_messages_total` (docs/metrics.md)."""
+
+    TAKEN = "taken"
+    IGNORED = "ignored"
+    UNREADABLE = "unreadable"
+    INCOMPLETE = "incomplete"
+    REFUSED_ADDRESS = "refused_address"
+    TOO_LARGE = "too_large"
+    OVERLOADED = "overloaded"
+    OVERRUN = "overrun"
+
+
+class Read(NamedTuple):
+    """A message, its size in bytes, and whether no string of it can hold NUL or a lone surrogate."""
+
+    message: dict[str, Any]
+    size: int
+    is_clean: bool
+
+
+def read_message(data: bytes) -> Read | Result:
+    """Returns the message of a JSON text, or why there is none."""
+    if len(data) > MAX_BYTES:
+        return Result.TOO_LARGE
+    try:
+        value, is_clean = read_value(data)
+    except ValueError:
+        return Result.UNREADABLE
+    return Read(value, len(data), is_clean) if type(value) is dict else Result.UNREADABLE
+
+
+def read_packed(data: bytes) -> Read | Result:
+    """The same of a message that may be packed by gzip or zlib, as its first bytes tell. Never holds more than `MAX_BYTES` of it."""
+    if not _is_packed(data):
+        return read_message(data)
+    inflating = zlib.decompressobj(_ANY_HEADER)
+    try:
+        text = inflating.decompress(data, MAX_BYTES + 1)
+    except zlib.error:
+        return Result.UNREADABLE
+    if len(text) > MAX_BYTES:
+        return Result.TOO_LARGE
+    return read_message(text) if inflating.eof else Result.UNREADABLE
+
+
+def _is_packed(data: bytes) -> bool:
+    # RFC 1950: deflate is method 8, and the first two bytes are a multiple of 31. No JSON text begins so.
+    is_zlib = len(data) > 1 and data[0] & 0x0F == 8 and (data[0] << 8 | data[1]) % 31 == 0
+    return is_zlib or data.startswith(_GZIP)

@@ -1,0 +1,118 @@
+"""Chunks of GELF: put together in any order, dropped when they are too many, too late or too large, never held without bound."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from collector.feeds.gelf.chunks import MAGIC, MAX_WAITING, MAX_WAITING_BYTES, SECONDS, Chunks
+from collector.feeds.gelf.payload import MAX_BYTES, Result
+from tests.servers.gelf import chunked
+
+WHOLE = bytes(range(256)) * 40
+
+
+class Seen:
+    """Chunks, and what they counted."""
+
+    def __init__(self) -> None:
+        self.counted = Counter[Result]()
+        self.chunks = Chunks(lambda result: self.counted.update([result]))
+
+    def add(self, parts: list[bytes], now: float = 0, sender: str = "192.0.2.1") -> list[bytes]:
+        return [whole for part in parts if (whole := self.chunks.add(sender, part, now)) is not None]
+
+
+@given(st.permutations(range(8)), st.lists(st.integers(0, 7), max_size=8))
+def test_any_order_and_repeated_chunks(order: list[int], repeated: list[int]) -> None:
+    """A message is whole once, when the last of its chunks is there."""
+    seen, parts = Seen(), chunked(WHOLE, 1280)
+    assert len(parts) == 8
+    first = [parts[n] for n in order[:-1]]
+    again = [parts[n] for n in repeated if n != order[-1]]
+    assert seen.add(first + again) == []
+    assert seen.add([parts[order[-1]]]) == [WHOLE]
+    assert (seen.chunks.waiting, seen.counted) == ((0, 0), {})
+
+
+def test_a_missing_chunk() -> None:
+    """The message is given up after five seconds, whole; a chunk that comes then begins another."""
+    seen, parts = Seen(), chunked(WHOLE, 1280)
+    assert seen.add(parts[1:], now=100) == []
+    seen.chunks.expire(100 + SECONDS - 0.001)
+    assert seen.chunks.waiting[0] == 1
+    assert seen.add(parts[:1], now=100 + SECONDS) == []
+    assert seen.counted == {Result.INCOMPLETE: 1}
+    assert seen.chunks.waiting == (1, 1280)
+
+
+def test_senders_have_ids_of_their_own() -> None:
+    """Two that draw the same number do not mix."""
+    seen, mine, theirs = Seen(), chunked(WHOLE, 1280, b"01234567"), chunked(WHOLE[::-1], 1280, b"01234567")
+    assert seen.add(mine[:4], sender="192.0.2.1") == seen.add(theirs[4:], sender="192.0.2.2") == []
+    assert seen.add(mine[4:], sender="192.0.2.1") == [WHOLE]
+    assert seen.add(theirs[:4], sender="192.0.2.2") == [WHOLE[::-1]]
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"",
+        b"0123456",
+        b"01234567",
+        b"01234567\0",
+        b"01234567\0\0",
+        b"01234567\2\2",
+        b"01234567\0\x81",
+        b"01234567\xff\xff",
+    ],
+)
+def test_what_is_no_chunk(head: bytes) -> None:
+    """Too short, no chunks, a number past their count, more than 128 of them."""
+    seen = Seen()
+    assert seen.add([MAGIC + head]) == []
+    assert (seen.chunks.waiting, seen.counted) == ((0, 0), {Result.UNREADABLE: 1})
+
+
+def test_chunks_that_do_not_agree_on_their_number() -> None:
+    """The first one's word holds."""
+    seen, parts = Seen(), chunked(WHOLE, 1280)
+    wrong = parts[1][:11] + b"\x09" + parts[1][12:]
+    assert seen.add([parts[0], wrong, *parts[1:]]) == [WHOLE]
+    assert seen.counted == {Result.UNREADABLE: 1}
+
+
+def test_a_message_that_grows_too_large() -> None:
+    """It is dropped and counted once; the chunks that still come begin no new one."""
+    seen, parts = Seen(), chunked(b"x" * (MAX_BYTES + 50_000), 50_000)
+    assert seen.add(parts + parts[:3]) == []
+    assert seen.counted == {Result.TOO_LARGE: 1}
+    assert seen.chunks.waiting[1] == 0
+    seen.chunks.expire(SECONDS)
+    assert (seen.chunks.waiting, seen.counted) == ((0, 0), {Result.TOO_LARGE: 1})
+
+
+@pytest.mark.parametrize(("size", "messages"), [(0, MAX_WAITING * 2), (60_000, 2 * MAX_WAITING_BYTES // 60_000)])
+def test_what_waits_is_bounded(size: int, messages: int) -> None:
+    """In number and in bytes: the oldest go, and are counted."""
+    seen = Seen()
+    for n in range(messages):
+        seen.add([MAGIC + n.to_bytes(8, "big") + b"\0\2" + b"x" * size])
+    waiting, held = seen.chunks.waiting
+    assert waiting <= MAX_WAITING
+    assert held <= MAX_WAITING_BYTES
+    assert seen.counted == {Result.INCOMPLETE: messages - waiting}
+
+
+@given(st.lists(st.tuples(st.sampled_from("ab"), st.binary(max_size=30), st.floats(0, 3)), max_size=40))
+def test_no_datagram_breaks_it(datagrams: list[tuple[str, bytes, float]]) -> None:
+    """Whatever comes behind the magic, when it is over nothing is held."""
+    seen, now = Seen(), 0.0
+    for sender, rest, later in datagrams:
+        now += later
+        seen.add([MAGIC + rest], now, sender)
+    seen.chunks.expire(now + SECONDS)
+    assert seen.chunks.waiting == (0, 0)

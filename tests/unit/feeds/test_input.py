@@ -1,0 +1,301 @@
+"""The GELF input on loopback, with a journal that is a list."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import socket
+import time
+import tracemalloc
+import zlib
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from collector.config import load
+from collector.errors import OverloadedError, StartError
+from collector.events.decode import Border
+from collector.events.model import Request, Source
+from collector.feeds.gelf import GelfInput, frames, inbox
+from collector.feeds.gelf.chunks import MAX_WAITING_BYTES
+from collector.feeds.gelf.payload import MAX_BYTES, Result
+from collector.metrics import Metrics
+from tests.servers.gelf import chunked, send_datagrams
+from tests.unit.web.conftest import until
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+LOOPBACK = "127.0.0.1:0"
+
+
+class Listening:
+    """The input, and what reached the journal."""
+
+    def __init__(self, gelf: dict[str, Any]) -> None:
+        settings = load(None, {"DUCKWATCH_COLLECTOR__GELF": json.dumps(gelf)}).collector.gelf
+        assert settings is not None
+        self.metrics = Metrics()
+        self.requests: list[Request] = []
+        self.failure: Exception | None = None
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.udp = self.tcp = 0
+        self.lines: list[asyncio.StreamWriter] = []
+        self.input = GelfInput(
+            settings,
+            border=Border(bound_cluster=settings.cluster),
+            submit=self._submit,
+            clock_ms=lambda: time.time_ns() // 1_000_000,
+            metrics=self.metrics,
+        )
+
+    async def _submit(self, request: Request) -> None:
+        await self.gate.wait()
+        if self.failure is not None:
+            raise self.failure
+        self.requests.append(request)
+
+    @property
+    def ids(self) -> list[str]:
+        return [entry.fields["id"] for request in self.requests for entry in request.entries]
+
+    def count(self, result: Result) -> float:
+        return self.metrics.registry.get_sample_value("duckwatch_gelf_messages_total", {"result": result}) or 0
+
+    async def counted(self, **results: int) -> None:
+        """Waits until so many messages have come to this, and sees that there are no others."""
+        wanted = {result: results.get(result.value, 0) for result in Result}
+        try:
+            await until(lambda: {result: self.count(result) for result in Result} == wanted)
+        finally:
+            assert {result: self.count(result) for result in Result} == wanted
+
+    async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.tcp)
+        self.lines.append(writer)
+        return reader, writer
+
+
+@asynccontextmanager
+async def listening(**gelf: Any) -> AsyncIterator[Listening]:
+    """Until the end of its `async with`."""
+    made = Listening(gelf or {"udp": LOOPBACK, "tcp": LOOPBACK})
+    udp, tcp = await made.input.start()
+    made.udp, made.tcp = udp or 0, tcp or 0
+    try:
+        yield made
+    finally:
+        made.gate.set()
+        made.failure = None
+        await made.input.stop(5)
+        for line in made.lines:
+            line.close()
+            with contextlib.suppress(OSError):
+                await line.wait_closed()
+
+
+def queued(number: int, **more: Any) -> bytes:
+    return json.dumps({"_mail_action": "queued", "_queue_id": f"q{number}", "_to": "a@b.example", **more}).encode()
+
+
+async def test_datagrams_of_one_turn_are_one_request() -> None:
+    """A commit for each would cost more than all else."""
+    async with listening(udp=LOOPBACK, cluster="eu1") as made:
+        send_datagrams(made.udp, [queued(n) for n in range(20)])
+        await made.counted(taken=20)
+        assert sorted(made.ids) == sorted(f"q{n}" for n in range(20))
+        assert len(made.requests) < 5
+        assert {(r.source, r.entries[0].cluster) for r in made.requests} == {(Source.GELF, "eu1")}
+
+
+async def test_everything_else_is_counted() -> None:
+    """Other messages, what is no message, what is too large, and chunks that miss one."""
+    big = zlib.compress(b'{"a":"' + b"x" * MAX_BYTES + b'"}')
+    lonely = chunked(queued(1), 20)[:-1]
+    async with listening(udp=LOOPBACK) as made:
+        send_datagrams(made.udp, [b"{}", b"x", big, *lonely, *reversed(chunked(queued(2), 20)), queued(3)])
+        await made.counted(ignored=1, unreadable=1, too_large=1, taken=2)
+        assert made.ids == ["q2", "q3"]
+        await made.counted(ignored=1, unreadable=1, too_large=1, taken=2, incomplete=1)
+
+
+async def test_only_allowed_networks_may_send() -> None:
+    """Over UDP each datagram of another is counted and dropped, over TCP its connection closed."""
+    async with listening(udp=LOOPBACK, tcp=LOOPBACK, allow=["127.0.0.2", "192.0.2.0/24"]) as made:
+        send_datagrams(made.udp, [queued(1)] * 3)
+        reader, writer = await made.connect()
+        writer.write(queued(2) + b"\0")
+        assert await _ended(reader)
+        await made.counted(refused_address=4)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as line:
+            line.bind(("127.0.0.2", 0))
+            line.sendto(queued(3), ("127.0.0.1", made.udp))
+        await made.counted(refused_address=4, taken=1)
+
+
+async def test_a_full_journal_drops_datagrams_and_counts_them() -> None:
+    """Nobody can be told to come back; afterwards all goes on."""
+    async with listening(udp=LOOPBACK) as made:
+        made.failure = OverloadedError("full", retry_after=10)
+        send_datagrams(made.udp, [queued(n) for n in range(5)])
+        await made.counted(overloaded=5)
+        made.failure = None
+        send_datagrams(made.udp, [queued(9)])
+        await made.counted(overloaded=5, taken=1)
+        assert made.ids == ["q9"]
+
+
+async def test_a_fault_of_ours_does_not_end_it(caplog: pytest.LogCaptureFixture) -> None:
+    """It is logged, the messages are counted, and the next are taken."""
+    async with listening(udp=LOOPBACK) as made:
+        made.failure = ZeroDivisionError("q1")
+        send_datagrams(made.udp, [queued(1)])
+        await made.counted(unreadable=1)
+        made.failure = None
+        send_datagrams(made.udp, [queued(2)])
+        await made.counted(unreadable=1, taken=1)
+    assert [record.message for record in caplog.records] == ["GELF messages could not be taken"]
+
+
+async def test_what_waits_for_the_journal_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While it is slow, datagrams past the bound are dropped and counted."""
+    monkeypatch.setattr(inbox, "MAX_WAITING_BYTES", 1000)
+    async with listening(udp=LOOPBACK) as made:
+        made.gate.clear()
+        send_datagrams(made.udp, [queued(n, _response="x" * 500) for n in range(10)])
+        await made.counted(overloaded=8)
+        made.gate.set()
+        await made.counted(overloaded=8, taken=2)
+
+
+async def test_tcp_frames_in_any_pieces() -> None:
+    """A frame ends at its NUL, wherever the pieces end; nothing between two NULs is nothing."""
+    text = b"\0".join([queued(1), b"", queued(2), b"x", b"\n" + queued(3) + b"\n"]) + b"\0\0"
+    async with listening() as made:
+        _, writer = await made.connect()
+        for at in range(0, len(text), 7):
+            writer.write(text[at : at + 7])
+            await writer.drain()
+            await asyncio.sleep(0)
+        await made.counted(taken=3, unreadable=1)
+        assert made.ids == ["q1", "q2", "q3"]
+        writer.write(queued(4))
+        writer.close()
+        await made.counted(taken=3, unreadable=1, incomplete=1)
+
+
+async def test_a_tcp_frame_without_end_is_not_held() -> None:
+    """Past a mebibyte it is counted and thrown away until its NUL; the next one is good."""
+    async with listening() as made:
+        _, writer = await made.connect()
+        for _ in range(64):
+            writer.write(b"x" * 65_536)
+            await writer.drain()
+        await made.counted(too_large=1)
+        writer.write(b"\0" + queued(1) + b"\0")
+        await made.counted(too_large=1, taken=1)
+
+
+async def test_tcp_holds_its_senders_up_while_the_journal_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is lost, and little is held: the sender's own writing waits."""
+    monkeypatch.setattr(inbox, "MAX_WAITING_BYTES", 10_000)
+    monkeypatch.setattr(asyncio, "sleep", _short(asyncio.sleep))
+    async with listening(tcp=LOOPBACK) as made:
+        made.failure = OverloadedError("full", retry_after=10)
+        _, writer = await made.connect()
+        writer.write(b"".join(queued(n, _response="x" * 5000) + b"\0" for n in range(4000)))
+        await asyncio.sleep(0.3)
+        assert writer.transport.get_write_buffer_size() > 0
+        assert made.requests == []
+        made.failure = None
+        await made.counted(taken=4000)
+        assert made.ids == [f"q{n}" for n in range(4000)]
+
+
+def _short(sleep: Any) -> Any:
+    """The pauses between attempts, shortened."""
+
+    async def shorter(seconds: float) -> None:
+        await sleep(min(seconds, 0.3))
+
+    return shorter
+
+
+async def test_tcp_connections_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In number, in what all of them have not finished, and in how long they say nothing."""
+    monkeypatch.setattr(frames, "MAX_CONNECTIONS", 2)
+    monkeypatch.setattr(frames, "MAX_UNFINISHED_BYTES", 50_000)
+    async with listening() as made:
+        side = made.input._frames
+        assert side is not None
+        lines = [await made.connect() for _ in range(2)]
+        await until(lambda: len(side._connections) == 2)
+        third, _ = await made.connect()
+        assert await _ended(third)
+        await made.counted(overloaded=1)
+        lines[0][1].write(b"x" * 60_000)
+        assert await _ended(lines[0][0])
+        await made.counted(overloaded=2)
+        assert side.unfinished_bytes == 0
+        side._idle_seconds = 0.1
+        side._sweep()
+        assert await _ended(lines[1][0])
+
+
+async def _ended(reader: asyncio.StreamReader) -> bool:
+    try:
+        return await asyncio.wait_for(reader.read(), 20) == b""
+    except ConnectionError:
+        return True
+
+
+async def test_hostile_datagrams_hold_no_memory() -> None:
+    """Bombs, chunks that never end and noise, more of them than would fit: what is held is bounded, and good messages are taken."""
+    bomb = zlib.compress(b'{"_mail_action":"queued","_queue_id":"q","a":"' + b" " * (30 << 20))
+    async with listening(udp=LOOPBACK) as made:
+        tracemalloc.start()
+        for n in range(40):
+            half = chunked(os.urandom(200_000), 50_000)[:-1]
+            send_datagrams(made.udp, [bomb, *half, os.urandom(5000), b"\x1e\x0f" + os.urandom(20), queued(n)])
+            await until(lambda n=n: made.count(Result.TAKEN) == n + 1)
+        held = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert held < MAX_WAITING_BYTES + 16 * MAX_BYTES
+    assert made.count(Result.TOO_LARGE) == 40
+
+
+async def test_what_came_before_the_end_is_durable() -> None:
+    """`stop` waits for it."""
+    async with listening(udp=LOOPBACK) as made:
+        made.gate.clear()
+        send_datagrams(made.udp, [queued(n) for n in range(10)])
+        stopping = asyncio.create_task(made.input.stop(20))
+        await asyncio.sleep(0.1)
+        assert made.requests == []
+        made.gate.set()
+        await stopping
+        assert made.count(Result.TAKEN) == 10
+
+
+@pytest.mark.parametrize("way", ["udp", "tcp"])
+async def test_an_address_that_is_taken(way: str) -> None:
+    """The fault names the key."""
+    async with listening(**{way: LOOPBACK}) as made:
+        second = Listening({way: f"127.0.0.1:{made.udp or made.tcp}"})
+        with pytest.raises(StartError, match=rf"^collector\.gelf\.{way}: cannot listen on "):
+            await second.input.start()
+
+
+async def test_datagrams_that_the_kernel_had_no_room_for_are_counted() -> None:
+    """They are lost before anybody sees them, but not unseen."""
+    async with listening(udp=LOOPBACK) as made:
+        source = made.input._datagrams._socket  # type: ignore[union-attr]
+        assert source is not None
+        source.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        send_datagrams(made.udp, [queued(n) for n in range(200)])
+        await until(lambda: made.count(Result.TAKEN) + made.count(Result.OVERRUN) == 200)
+        assert made.count(Result.OVERRUN) > 0
