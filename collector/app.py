@@ -23,6 +23,7 @@ from collector.errors import StartError, WriterFailedError
 from collector.events.decode import Border, decode
 from collector.events.model import Source
 from collector.events.pseudonyms import Pseudonyms
+from collector.events.sources import dnsbl
 from collector.events.sources.bounce import bounce
 from collector.feeds.gelf import GelfInput
 from collector.jobs import Housekeeping, Jobs, ReaderQueries, Reconcile, Retention, RollUp, Sizes
@@ -93,6 +94,7 @@ INGEST_PATH: Final = "/api/events/ingest"
 ROUTES: Final[Mapping[str, Read]] = {
     INGEST_PATH: partial(decode, source=Source.PLUGIN),
     "/api/events/bounce": bounce,
+    "/api/events/dnsbl": dnsbl.read,
 }
 """The ways in over HTTP, and who reads each."""
 
@@ -290,7 +292,8 @@ def subject_desk(settings: Settings) -> SubjectDesk:
 
 def _decode_again(settings: Collector, body: bytes, letter: DeadLetter) -> Request:
     """Reads a letter's event as its request was read, but by today's clock: what was ahead of it may be in time now."""
-    return decode(body, received_at=_now_ms(), source=letter.source, border=border_of(settings, letter.cluster))
+    read = dnsbl.read if letter.source is Source.DNSBL else partial(decode, source=letter.source)
+    return read(body, received_at=_now_ms(), border=border_of(settings, letter.cluster))
 
 
 def _now_ms() -> int:

@@ -262,6 +262,7 @@ class Retention(Section):
     stats_5m: Duration = Field(default=timedelta(days=90), validate_default=True)
     stats_1h: Duration = Field(default=timedelta(days=730), validate_default=True)
     dead_letters: Annotated[Duration, _at_least(timedelta(hours=1))] = timedelta(days=14)
+    dnsbl_results: Annotated[Duration, _at_least(timedelta(days=1))] = timedelta(days=365)
 
     @field_validator("stats_15s")
     @classmethod

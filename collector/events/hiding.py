@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from collector.events import address
-from collector.events.model import ROW_HEAD, Group
+from collector.events.model import ROW_HEAD, Group, Source
 from collector.events.pseudonyms import PSEUDONYM, Shown, without_display
 from collector.events.quoted import in_text, mailboxes_of, may_quote, without_names
 
@@ -52,6 +52,11 @@ KEPT: Final = frozenset({
 })  # fmt: skip
 """Words of the mail system itself, kept as they are but for an address in them."""
 
+RESULTS: Final = frozenset({
+    "target", "kind", "name", "list", "verdict", "detail", "codes", "meanings", "severity", "previous", "standing", "standing_since",
+})  # fmt: skip
+"""Words of the DNSBL exporter, and lists of some: an operator's own addresses and domains, and what a list says of them."""
+
 MAX_SPELT: Final = 4096
 """So many domains that are not ASCII are spelt as A-labels in one request: each costs as much as twenty addresses. People of others are
 hidden with their domain.
@@ -75,10 +80,13 @@ class Hiding:
         self._pseudonyms = pseudonyms
         self._spelt: set[str] = set()
         self._left = MAX_PEOPLE
+        self._words: frozenset[str] = frozenset()
         self._rest = Shown(pseudonyms.of_whole("the rest of a request"), None)
 
     def request(self, request: Request) -> Request:
         """See `hide`."""
+        if request.source is Source.DNSBL:
+            self._words = RESULTS
         report = request.report
         if report is not None:
             report = msgspec.structs.replace(report, cluster=self._text(report.cluster), host=self._text(report.host))
@@ -143,6 +151,8 @@ class Hiding:
         return None if label is None else self._text(label)
 
     def _rule(self, key: str) -> Callable[[Any], Any]:
+        if key in self._words:
+            return self._word
         if key in ADDRESSES:
             return partial(self._typed, self._addresses)
         if key in TEXTS or key in KEPT:
@@ -157,6 +167,12 @@ class Hiding:
         if value is None or type(value) is bool or (keeps_numbers and isinstance(value, (int, float))):
             return value
         return self._boxed(value)
+
+    def _word(self, value: Any) -> Any:  # noqa: ANN401 - any JSON value
+        """Kept but for an address in it, and so is each text of a list."""
+        if isinstance(value, list) and all(type(one) is str for one in value):
+            return [self._text(one) for one in value]
+        return self._typed(self._text, value, keeps_numbers=True)
 
     def _addresses(self, written: str) -> str:
         return ",".join(map(self._address, address.split(written)))

@@ -37,7 +37,7 @@ class Action(StrEnum):
 
 
 class Source(StrEnum):
-    """The road on which an event came."""
+    """The road on which an event came. What comes on `dnsbl` are results of lists, never in `mail_events`."""
 
     PLUGIN = "plugin"
     BOUNCE = "bounce"
@@ -45,6 +45,7 @@ class Source(StrEnum):
     ARF = "arf"
     CHANGE_STREAM = "change_stream"
     GELF = "gelf"
+    DNSBL = "dnsbl"
 
 
 class Direction(StrEnum):

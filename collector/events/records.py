@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
 
+from collector.events.model import Source
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import LiteralString
 
-    from collector.events.model import MailEvent, Source
+    from collector.events.model import MailEvent
     from collector.events.slots import Slot
 
 
@@ -64,3 +67,34 @@ class HeldEvent(Record, frozen=True, gc=False):
     def origin(self) -> Source:
         """The road on which it came."""
         return self.source
+
+
+class DnsblResult(Record, frozen=True, gc=False):
+    """What a DNS list said of a target from this moment on (docs/events.md, "DNSBL results")."""
+
+    TABLE: ClassVar[LiteralString] = "dnsbl_results"
+    KEY: ClassVar[tuple[LiteralString, ...]] = ("cluster", "event_id", "time")
+    TIMES: ClassVar[frozenset[str]] = frozenset({"time", "standing_since", "received_at"})
+    DOCUMENTS: ClassVar[frozenset[str]] = frozenset()
+
+    time: int
+    event_id: str
+    target: str
+    kind: str
+    list: str
+    verdict: str
+    host: str | None = None
+    name: str | None = None
+    detail: str | None = None
+    codes: Sequence[str] = ()
+    meanings: Sequence[str] = ()
+    severity: str | None = None
+    reason: str | None = None
+    previous: str | None = None
+    standing: str | None = None
+    standing_since: int | None = None
+
+    @property
+    def origin(self) -> Source:
+        """The road on which it came."""
+        return Source.DNSBL

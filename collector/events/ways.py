@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from collector.events.model import Entry, MailEvent, Source
 from collector.events.records import HeldEvent, Record
 from collector.events.slots import slots_of
-from collector.events.sources import zonemta
+from collector.events.sources import dnsbl, zonemta
 
 if TYPE_CHECKING:
     from collector.events.model import Request
@@ -30,7 +30,17 @@ def _held(entry: Entry, source: Source, received_at: int, public_ips: Mapping[st
     return [HeldEvent.of(event, slots[0])] if slots else [event]
 
 
-READERS: Final[Mapping[Source, Reader]] = {Source.PLUGIN: _zonemta, Source.BOUNCE: _held, Source.GELF: _held}
+def _dnsbl(entry: Entry, source: Source, received_at: int, public_ips: Mapping[str, str]) -> Sequence[Row]:
+    del source, public_ips
+    return [dnsbl.result_of(entry, received_at)]
+
+
+READERS: Final[Mapping[Source, Reader]] = {
+    Source.PLUGIN: _zonemta,
+    Source.BOUNCE: _held,
+    Source.GELF: _held,
+    Source.DNSBL: _dnsbl,
+}
 """Who reads what came on which road; ZoneMTA's log entries are the rule."""
 
 

@@ -66,9 +66,9 @@ PERSONAL: Final = (
 
 IMPERSONAL: Final = frozenset({
     "schema_migrations", "plugin_reports", "mail_stats_15s", "mail_stats_5m", "mail_stats_1h", "domain_stats_5m", "domain_stats_1h",
-    "touched_buckets", "stale_buckets", "retention_horizons",
+    "touched_buckets", "stale_buckets", "retention_horizons", "dnsbl_results",
 })  # fmt: skip
-"""Tables in which nobody stands: counts, domains, names of hosts."""
+"""Tables in which nobody stands: counts, domains, addresses and names of hosts."""
 
 
 @dataclass(frozen=True)

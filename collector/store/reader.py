@@ -27,6 +27,8 @@ READABLE: Final = (
     "mail_stats_1h",
     "domain_stats_5m",
     "domain_stats_1h",
+    "dnsbl_results",
+    "dnsbl_current",
 )
 """The relations that dashboards may read. One that this database lacks is passed over; never `dead_letters`."""
 

@@ -51,7 +51,10 @@ def kept_relations(settings: Retention) -> tuple[Kept, ...]:
 
 def kept_tables(settings: Retention) -> tuple[Kept, ...]:
     """Returns the tables beside them: plain ones on every tier."""
-    return (Kept("held_events", "stored_time", settings.raw),)
+    return (
+        Kept("held_events", "stored_time", settings.raw),
+        Kept("dnsbl_results", "time", settings.dnsbl_results),
+    )
 
 
 def begins(now: datetime, how_long: timedelta) -> datetime:

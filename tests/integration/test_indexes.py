@@ -40,15 +40,18 @@ STATEMENTS: dict[str, tuple[str, Any]] = {
     "domain_stats_1h_bucket": (f"DELETE FROM domain_stats_1h WHERE {BUCKETS}", None),
     "stale_buckets_pkey": (query("forget_stale"), LOOKED_FOR),
     "retention_horizons_pkey": (query("horizon"), ("mail_events",)),
+    "dnsbl_results_newest": ("SELECT * FROM dnsbl_current", None),
+    "dnsbl_results_time": (query("delete_older").format(relation="dnsbl_results", column="time"), ("2026-03-14", 100)),
     "dead_letters_pkey": (query("letters_drop"), {"ids": ["r:0"], "reason": None}),
     "dead_letters_received_at": (query("prune_letters"), ("2026-03-14",)),
 }  # fmt: skip
-FOR_UNIQUENESS = {"schema_migrations_pkey", "plugin_reports_pkey"}
+FOR_UNIQUENESS = {"schema_migrations_pkey", "plugin_reports_pkey", "dnsbl_results_pkey"}
 """No statement looks for these rows: they hold a key."""
 
 MINE = (
     "mail_events", "mail_stats_15s", "mail_stats_5m", "mail_stats_1h", "domain_stats_5m", "domain_stats_1h", "stale_buckets",
-    "touched_buckets", "retention_horizons", "dead_letters", "plugin_reports", "schema_migrations",
+    "touched_buckets", "retention_horizons", "dead_letters", "plugin_reports", "dnsbl_results",
+    "schema_migrations",
 )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from collector.config.model import Retention as Kept
 from collector.events.batch import Batch
+from collector.events.records import DnsblResult
 from collector.jobs import Retention, RollUp
 from collector.store.tiers import layout_of
 from tests.integration.house import House
@@ -23,6 +24,11 @@ KEPT = Kept(raw=timedelta(days=10))
 def let_go(house: House, kept: Kept = KEPT) -> None:
     """One run of the job."""
     Retention(kept).run(house.connection, NOW, lambda: False)
+
+
+def dnsbl_result(time: int) -> DnsblResult:
+    """A listing of that moment."""
+    return DnsblResult("eu1", time, time, "192.0.2.5:bl.example:listed", "192.0.2.5", "address", "bl.example", "listed")
 
 
 def count(house: House, relation: str) -> int:
@@ -79,6 +85,17 @@ def test_history_is_not_built_anew_from_nothing(house: House) -> None:
     house.store.write(Batch(some(20, NOW_MS - 13 * DAY, NOW_MS - 12 * DAY, seed=5)))
     house.roll_up()
     assert {relation: read_rollup(house.connection, relation) for relation in RELATIONS} == before
+
+
+def test_what_lists_said_goes_at_its_own_time(house: House) -> None:
+    """Changes of the last year stay on every tier, whatever becomes of the events."""
+    results = [dnsbl_result(NOW_MS - days * DAY) for days in (1, 20, 364, 367, 1000)]
+    house.store.write(Batch(records=results))
+    let_go(house)
+    kept = house.connection.execute(
+        "SELECT (extract(epoch FROM time) * 1000)::bigint FROM dnsbl_results ORDER BY 1 DESC"
+    )
+    assert kept.fetchall() == [(result.time,) for result in results[:3]]
 
 
 def test_on_timescaledb_chunks_go(timescale_dsn: str) -> None:

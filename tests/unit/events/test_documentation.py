@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from collector.events.model import COLUMNS, Action, BounceKind, Provider, Reason, RejectReason
+from collector.events.model import COLUMNS, Action, BounceKind, Provider, Reason, RejectReason, Source
 from collector.events.provider import SUFFIXES
 from collector.events.reason import BY_CATEGORY, BY_CATEGORY_5
+from collector.events.records import DnsblResult
 from collector.events.signals import SIGNALS
+from collector.events.sources.dnsbl import SEVERITIES, VERDICTS
 from collector.events.sources.zonemta import ACTIONS
 
 PAGE = (Path(__file__).parents[3] / "docs" / "events.md").read_text()
@@ -23,6 +25,9 @@ PAGE = (Path(__file__).parents[3] / "docs" / "events.md").read_text()
         [f"`{action}`" for action in ACTIONS.values()],
         set(Reason),
         [f"`{kind}`" for kind in BounceKind],
+        [f"`{source}`" for source in Source],
+        [f"`{column}`" for column in DnsblResult.__struct_fields__],
+        [f"`{word}`" for word in (*VERDICTS, *SEVERITIES)],
         set(Provider),
         [f"`{reason}`" for reason in RejectReason],
         [f"`{domain}`" for domain in SUFFIXES],
@@ -35,6 +40,9 @@ PAGE = (Path(__file__).parents[3] / "docs" / "events.md").read_text()
         "actions",
         "reasons",
         "kinds",
+        "sources",
+        "results",
+        "verdicts",
         "providers",
         "rejections",
         "domains",

@@ -1,0 +1,139 @@
+"""What the DNSBL exporter posts (docs/dnsbl.md, "What it posts"): a body -> entries at the border, an entry -> a row of `dnsbl_results`."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+from collector.errors import TooLargeError, UnreadableError
+from collector.events import address
+from collector.events.body import Body, Misfit, read_body
+from collector.events.decode import take
+from collector.events.model import Source
+from collector.events.plain import YEAR_2200_MS
+from collector.events.records import DnsblResult
+
+if TYPE_CHECKING:
+    from collector.events.decode import Border
+    from collector.events.model import Entry, Request
+
+VERDICTS: Final = frozenset({"listed", "clean", "refused", "error"})
+STANDINGS: Final = frozenset({"listed", "clean"})
+SEVERITIES: Final = frozenset({"page", "ticket", "info"})
+ADDRESS, DOMAIN = "address", "domain"
+
+REASON_CHARACTERS: Final = 500
+MEANING_CHARACTERS: Final = 200
+CODES: Final = 16
+"""So many codes and meanings of one answer are kept."""
+
+_NAME: Final = re.compile(r"(?=.{1,253}\Z)[a-z0-9_](?:[a-z0-9_-]{0,62})(?:\.[a-z0-9_](?:[a-z0-9_-]{0,62}))*", re.ASCII)
+_WORD: Final = re.compile(r"[a-z0-9_]{1,40}", re.ASCII)
+
+
+def read(body: bytes, *, received_at: int, border: Border) -> Request:
+    """Reads a request of the exporter (`received_at` in epoch ms). Raises only `UnreadableError` and `TooLargeError`."""
+    found = read_body(body, max_parts=border.max_parts, max_items=border.max_items)
+    results, envelope = _results(found)
+    if len(results) > border.max_items:
+        raise TooLargeError(f"more than {border.max_items} results")
+    items = Body([_item(result) for result in results], envelope, found.is_clean)
+    return take(items, received_at=received_at, source=Source.DNSBL, border=border)
+
+
+def _results(found: Body) -> tuple[list[Any], dict[str, Any]]:
+    """The results, and what is told about all of them; results alone (dead letters that are tried again) come without it."""
+    whole = found.items[0] if len(found.items) == 1 else None
+    if type(whole) is not dict or "results" not in whole:
+        return found.items, {}
+    results, exporter = whole["results"], whole.get("exporter")
+    if type(results) is not list:
+        raise UnreadableError("`results` is not an array")
+    host = exporter.get("host") if type(exporter) is dict else None
+    return results, {"cluster": whole.get("cluster"), "host": host}
+
+
+def _item(result: Any) -> dict[str, Any] | Misfit:  # noqa: ANN401 - any JSON value
+    """The result as an event with a time and an entry, or what is wrong with it."""
+    if type(result) is not dict:
+        return Misfit(result, "not an object")
+    if type(result.get("entry")) is dict:  # what a dead letter keeps
+        result = {"time": result.get("time"), **result["entry"]}
+    target, zone, verdict = _target(result.get("target")), _name(result.get("list")), result.get("verdict")
+    if target is None:
+        return Misfit(result, "`target` is neither an IP address nor a domain in lower case")
+    if zone is None:
+        return Misfit(result, "`list` is no zone in lower case")
+    if type(verdict) is not str or verdict not in VERDICTS:
+        return Misfit(result, f"`verdict` is none of {', '.join(sorted(VERDICTS))}")
+    entry = {"action": verdict, "target": target, "list": zone, "verdict": verdict} | _details(result)
+    return {"time": result.get("time"), "entry": entry}
+
+
+def _details(result: dict[str, Any]) -> dict[str, Any]:
+    """What does not identify a result: a value that is none of its field's is null, a long one is cut."""
+    codes = [_ip(code) for code in _texts(result.get("codes"))]
+    meanings = [_readable(text, MEANING_CHARACTERS) for text in _texts(result.get("meanings"))]
+    since = result.get("standing_since")
+    return {
+        "name": _name(result.get("name")),
+        "detail": _detail(result.get("detail")),
+        "codes": list(filter(None, codes)),
+        "meanings": list(filter(None, meanings)),
+        "severity": _one_of(SEVERITIES, result.get("severity")),
+        "reason": _readable(result.get("reason"), REASON_CHARACTERS),
+        "previous": _one_of(VERDICTS, result.get("previous")),
+        "standing": _one_of(STANDINGS, result.get("standing")),
+        "standing_since": since if type(since) is int and 0 <= since <= YEAR_2200_MS else None,
+    }
+
+
+def _ip(value: object) -> str | None:
+    return address.canonical_ip(value) if type(value) is str else None
+
+
+def _name(value: object) -> str | None:
+    return value if type(value) is str and _NAME.fullmatch(value) else None
+
+
+def _target(value: object) -> str | None:
+    found = _ip(value)
+    if found is not None:
+        return found
+    name = _name(value)
+    # A name's last label is no number (RFC 3696, 2): 192.0.2.999 is a broken address.
+    return None if name is None or name.rpartition(".")[2].isdigit() else name
+
+
+def _detail(value: object) -> str | None:
+    return value if type(value) is str and _WORD.fullmatch(value) else None
+
+
+def _one_of(words: frozenset[str], value: object) -> str | None:
+    return value if type(value) is str and value in words else None
+
+
+def _texts(value: object) -> list[str]:
+    return [text for text in value[:CODES] if type(text) is str] if type(value) is list else []
+
+
+def _readable(value: object, characters: int) -> str | None:
+    """The text, cut, with a space for what nobody can see: control characters, and those that turn the direction of a line."""
+    if type(value) is not str or not value:
+        return None
+    return "".join(one if one.isprintable() else " " for one in value[:characters])
+
+
+def result_of(entry: Entry, received_at: int) -> DnsblResult:
+    """The row of an entry that passed the border."""
+    fields = entry.fields
+    target = fields["target"]
+    return DnsblResult(
+        cluster=entry.cluster,
+        received_at=received_at,
+        time=entry.time,
+        event_id=f"{target}:{fields['list']}:{fields['verdict']}",
+        host=entry.host,
+        kind=DOMAIN if address.canonical_ip(target) is None else ADDRESS,
+        **{key: value for key, value in fields.items() if key != "action"},
+    )
