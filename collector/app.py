@@ -278,7 +278,7 @@ def _loop_factory() -> type[asyncio.AbstractEventLoop] | None:
 def letter_desk(settings: Settings) -> LetterDesk:
     """Builds what the `dead-letters` commands work with."""
     collector = settings.collector
-    dsn = collector.database.dsn.get_secret_value()
+    dsn = collector.database.direct_dsn.get_secret_value()
     return LetterDesk(LetterBox(dsn), PostgresStore(dsn, dsn), partial(_decode_again, collector), collector.public_ips)
 
 
@@ -287,7 +287,7 @@ def subject_desk(settings: Settings) -> SubjectDesk:
     collector = settings.collector
     secret = collector.privacy.secret
     pseudonyms = None if secret is None else Pseudonyms(secret.get_secret_value().encode())
-    return SubjectDesk(People(collector.database.dsn.get_secret_value()), pseudonyms)
+    return SubjectDesk(People(collector.database.direct_dsn.get_secret_value()), pseudonyms)
 
 
 def _decode_again(settings: Collector, body: bytes, letter: DeadLetter) -> Request:

@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from collector.store import reader
-from collector.store.connection import session
 from collector.store.layout import lay_out
 from collector.store.migrations import applied, migrate, pending
+from collector.store.sessions import session
 
 if TYPE_CHECKING:
     import psycopg

@@ -96,8 +96,9 @@ class Jobs:
         if self._connection is None:
             self._connection = connect(self._session_dsn)
             self._connection.autocommit = True
-            # A job that waits for a lock holds up those who come after it in the queue: writers.
-            self._connection.execute("SET lock_timeout = '10s'")
+            with deadline(self._connection, HANG_SECONDS):
+                # A job that waits for a lock holds up those who come after it in the queue: writers.
+                self._connection.execute("SET lock_timeout = '10s'")
         if not self._is_leader:
             with deadline(self._connection, HANG_SECONDS):
                 self._is_leader = bool(scalar(self._connection, "SELECT pg_try_advisory_lock(%s)", LOCK_KEY))

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 HANG_SECONDS = 60.0
 """A statement without an answer for this long is broken off: the peer hangs, or a proxy holds a dead connection."""
 
+CONNECT_SECONDS = 10.0
+
 BAD_ROW_CLASSES = frozenset({"22", "23", "54"})
 """SQLSTATE classes that blame a row (design: "HTTP of the collector"): data exception, integrity, program limit."""
 
@@ -56,12 +58,12 @@ CONNECT_KINDS = (
 """libpq tells no SQLSTATE when a connection fails: its words, and the server's and PgBouncer's in English. The first that fits."""
 
 
-def connect(dsn: str) -> psycopg.Connection:
+def connect(dsn: str, timeout_seconds: float = CONNECT_SECONDS) -> psycopg.Connection:
     """Opens a connection that notices a dead peer. Raises `StoreUnavailableError`."""
     try:
         return psycopg.connect(
             dsn,
-            connect_timeout=10,
+            connect_timeout=max(2, int(timeout_seconds)),  # 0 would be no limit, and 1 is 2 to libpq
             application_name="duckwatch-collector",
             prepare_threshold=None,  # a transaction pooler gives each transaction another server connection
             keepalives=1,
@@ -108,22 +110,6 @@ def deadline(connection: psycopg.Connection, seconds: float) -> Iterator[None]:
         yield
     finally:
         timer.cancel()
-
-
-@contextlib.contextmanager
-def session(dsn: str) -> Iterator[psycopg.Connection]:
-    """Yields a connection for a short piece of work and closes it. Raises `StoreUnavailableError`: no row of ours is at fault here."""
-    connection = connect(dsn)
-    try:
-        yield connection
-        connection.commit()
-    except psycopg.Error as error:
-        found = translate(error)
-        raise (
-            found if isinstance(found, StoreUnavailableError) else StoreUnavailableError("other", str(found))
-        ) from None
-    finally:
-        connection.close()
 
 
 def scalar(connection: psycopg.Connection, statement: LiteralString | Composed, *parameters: object) -> object:

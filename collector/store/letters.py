@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from collector.events.batch import DeadLetter
 from collector.events.model import RejectReason, Source
-from collector.store.connection import session
+from collector.store.sessions import session
 from collector.store.sql import query
 
 if TYPE_CHECKING:

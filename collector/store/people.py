@@ -15,7 +15,8 @@ from psycopg import sql
 
 from collector.events import address
 from collector.events.quoted import is_telling
-from collector.store.connection import scalar, session
+from collector.store.connection import scalar
+from collector.store.sessions import session
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

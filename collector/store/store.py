@@ -19,10 +19,11 @@ from collector.events.batch import SeenReport, Written
 from collector.events.model import PluginReport, identity
 from collector.events.slots import NO_CORRECTIONS
 from collector.store import reader, records, takeover
-from collector.store.connection import HANG_SECONDS, connect, cut, deadline, scalar, session, translate
+from collector.store.connection import HANG_SECONDS, connect, cut, deadline, scalar, translate
 from collector.store.copy import COLUMN_LIST, COPY_EVENTS, encode, timestamp
 from collector.store.layout import lay_out
 from collector.store.migrations import migrate
+from collector.store.sessions import session
 from collector.store.sql import query
 from collector.store.touched import touched
 
@@ -67,7 +68,7 @@ class PostgresStore:
         """Applies the migrations, what the tier and the settings ask for beyond, and completes the dashboards' role. Raises
         `StoreUnavailableError`.
         """
-        with session(self._session_dsn) as connection:
+        with session(self._session_dsn, self._hang_seconds) as connection:
             migrate(connection)
             for change in lay_out(connection, self._kept, datetime.now(UTC)):
                 log.info("the storage was changed", extra={"fields": {"change": change}})
@@ -78,7 +79,7 @@ class PostgresStore:
 
     def reports(self) -> list[SeenReport]:
         """Returns the last report of each plugin process of the last day. Raises `StoreUnavailableError`."""
-        with session(self._dsn) as connection:
+        with session(self._session_dsn, self._hang_seconds) as connection:
             rows = connection.execute(query("reports")).fetchall()
         return [SeenReport(PluginReport(*row[:7]), row[7]) for row in rows]
 

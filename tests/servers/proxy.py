@@ -21,8 +21,8 @@ class Proxy:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self._pairs: list[tuple[socket.socket, socket.socket]] = []
-        self._hears = threading.Event()
-        self._hears.set()
+        self._is_deaf = False
+        self._ears: list[threading.Event] = []
         self._swallow = threading.Event()
         self.swallowed = 0
         threading.Thread(target=self._accept, daemon=True).start()
@@ -33,11 +33,19 @@ class Proxy:
 
     def go_deaf(self) -> None:
         """Nothing passes any more, in either direction; connections stay open."""
-        self._hears.clear()
+        self._is_deaf = True
+        self.go_deaf_to_those_there()
+
+    def go_deaf_to_those_there(self) -> None:
+        """Nothing passes any more on the connections that are open now; new ones are served."""
+        for hears in self._ears:
+            hears.clear()
 
     def hear_again(self) -> None:
         """Everything passes again."""
-        self._hears.set()
+        self._is_deaf = False
+        for hears in self._ears:
+            hears.set()
 
     def swallow_next_commit_reply(self) -> None:
         """The next COMMIT reaches the server; its connection is cut before the answer comes back."""
@@ -59,16 +67,26 @@ class Proxy:
                     _end(client)
                     continue
                 self._pairs.append((client, server))
-                is_committing = threading.Event()
+                is_committing, hears = threading.Event(), threading.Event()
+                if not self._is_deaf:
+                    hears.set()
+                self._ears.append(hears)
                 for source, drain, outward in ((client, server, True), (server, client, False)):
                     threading.Thread(
-                        target=self._pump, args=(source, drain, outward, is_committing), daemon=True
+                        target=self._pump, args=(source, drain, outward, is_committing, hears), daemon=True
                     ).start()
 
-    def _pump(self, source: socket.socket, drain: socket.socket, outward: bool, is_committing: threading.Event) -> None:
+    def _pump(
+        self,
+        source: socket.socket,
+        drain: socket.socket,
+        outward: bool,
+        is_committing: threading.Event,
+        hears: threading.Event,
+    ) -> None:
         with contextlib.suppress(OSError):
             while data := source.recv(CHUNK):
-                self._hears.wait()
+                hears.wait()
                 if outward and self._swallow.is_set() and b"COMMIT" in data:
                     is_committing.set()
                 elif not outward and is_committing.is_set():
@@ -86,7 +104,7 @@ class Proxy:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._listener.close()
-        self._hears.set()
+        self.hear_again()
         self.cut()
 
 

@@ -197,8 +197,9 @@ def session(patient: Patient) -> Iterator[Finding]:
     try:
         with contextlib.closing(connect(dsn)) as first, contextlib.closing(connect(dsn)) as second:
             is_kept = _keeps_its_server(first, second)
-            is_direct = is_kept and first.info.backend_pid == _backend(first)
-            is_same = key == "dsn" or _identity(first) == _patients_identity(patient)
+            with deadline(first, POOLER_SECONDS):
+                is_direct = is_kept and first.info.backend_pid == _backend(first)
+                is_same = key == "dsn" or _identity(first) == _patients_identity(patient)
     except StoreUnavailableError as error:
         yield fault(f"cannot connect by collector.database.{key} ({error.kind})", REMEDIES.get(error.kind, UNREACHABLE))
         return
