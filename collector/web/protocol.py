@@ -105,9 +105,13 @@ class Listener(web.Server):
         self._idle_seconds = idle_seconds
         self._write_seconds = write_seconds
 
+    def has_room(self, coming: int = 0) -> bool:
+        """True when one more connection may be made, beside so many that are on their way."""
+        return len(self._connections) + coming < self._max_connections
+
     def __call__(self) -> web.RequestHandler:
         """Returns the protocol of a new connection."""
-        if len(self._connections) >= self._max_connections:
+        if not self.has_room():
             return _Refusal()  # type: ignore[return-value]  # asyncio asks for a protocol only
         return Connection(
             self,

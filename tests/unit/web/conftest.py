@@ -64,10 +64,10 @@ class Served:
 
 
 class Serve(Protocol):
-    """Starts a server with keys of the section `collector`; `idle_seconds` and `write_seconds` are not configurable otherwise."""
+    """Starts a server with keys of the section `collector`; the seconds are not configurable otherwise."""
 
     def __call__(
-        self, *, idle_seconds: float = 75, write_seconds: float = 30, **section: Any
+        self, *, idle_seconds: float = 75, write_seconds: float = 30, handshake_seconds: float = 10, **section: Any
     ) -> AbstractAsyncContextManager[Served]: ...
 
 
@@ -76,10 +76,13 @@ def serve() -> Serve:
     """Servers that stop with their `async with`."""
 
     @asynccontextmanager
-    async def start(*, idle_seconds: float = 75, write_seconds: float = 30, **section: Any) -> AsyncIterator[Served]:
+    async def start(
+        *, idle_seconds: float = 75, write_seconds: float = 30, handshake_seconds: float = 10, **section: Any
+    ) -> AsyncIterator[Served]:
         served = Served({"auth": {"tokens": [{"token": TOKEN}]}} | section)
         served.server._idle_seconds = idle_seconds
         served.server._write_seconds = write_seconds
+        served.server._handshake_seconds = handshake_seconds
         served.port = await served.server.start("127.0.0.1", 0)
         try:
             yield served

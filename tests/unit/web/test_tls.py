@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import json
 import shutil
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import uvloop
 import yaml
 
 from collector.config import SettingsFiles
@@ -20,6 +22,8 @@ from tests.unit.web.conftest import TOKEN, events, until
 from tests.unit.web.wire import Line, ask, connect, post
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.unit.web.conftest import Serve, Served
 
 FILES = Path(__file__).parents[2] / "fixtures" / "tls"
@@ -62,6 +66,92 @@ async def test_with_a_certificate_the_server_speaks_tls_only(serve: Serve, tmp_p
             await line.send(post(events(), bearer(TOKEN)))
             assert await line.is_closed()
         assert await ask_over_tls(served.port, "one", post(events(), bearer(TOKEN))) == 202
+
+
+LIMIT = 20
+
+
+async def silent(port: int, count: int) -> list[Line]:
+    """Peers that connect, and never begin their handshake."""
+    return [Line(*await asyncio.open_connection("127.0.0.1", port)) for _ in range(count)]
+
+
+def leave(*lines: Line) -> None:
+    """They hang up."""
+    for line in lines:
+        line.writer.close()
+
+
+async def hung_up(lines: list[Line]) -> list[bool]:
+    """Which of them the server has sent away; none is waited for long."""
+
+    async def is_gone(line: Line) -> bool:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(0.5):
+                return await line.is_closed()
+        return False
+
+    return await asyncio.gather(*map(is_gone, lines))
+
+
+async def handshakes_count_as_connections(serve: Serve, folder: Path) -> None:
+    """Each step of `test_handshakes_count_as_connections`."""
+    async with serve(tls=install(folder, "one"), limits={"connections": LIMIT}) as served:
+        lines = await silent(served.port, 20 * LIMIT)
+        await until(lambda: len(served.server._socket._shaking) == LIMIT)  # type: ignore[union-attr]
+        assert await hung_up(lines) == [False] * LIMIT + [True] * 19 * LIMIT
+        with pytest.raises((OSError, EOFError)):
+            await ask_over_tls(served.port, "one", post(events(), bearer(TOKEN)))
+        leave(*lines)
+        await until(lambda: not served.server._socket._shaking)  # type: ignore[union-attr]
+        assert await ask_over_tls(served.port, "one", post(events(), bearer(TOKEN))) == 202
+    assert len(served.submitted) == 1
+
+
+@pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_handshakes_count_as_connections(
+    serve: Serve, tmp_path: Path, new_loop: Callable[[], asyncio.AbstractEventLoop]
+) -> None:
+    """Who opens sockets without end holds no more than the limit; who is one too many is sent away at once; when they leave, there is
+    room again.
+    """
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.run(handshakes_count_as_connections(serve, tmp_path))
+
+
+async def test_a_handshake_without_end_makes_room(serve: Serve, tmp_path: Path) -> None:
+    """It has its time, and then it is hung up on; what is no TLS at once. Connections that are there count beside them."""
+    async with serve(tls=install(tmp_path, "one"), limits={"connections": 2}, handshake_seconds=0.3) as served:
+        reader, writer = await asyncio.open_connection("localhost", served.port, ssl=trusted("one"))
+        open_line = Line(reader, writer)
+        lines = await silent(served.port, 2)
+        assert await hung_up([lines[1]]) == [True]
+        assert await lines[0].is_closed()
+        assert (await open_line.ask(post(events(), bearer(TOKEN)))).status == 202
+        await until(lambda: not served.server._socket._shaking)  # type: ignore[union-attr]
+        assert await ask_over_tls(served.port, "one", post(events(), bearer(TOKEN))) == 202
+        leave(open_line, *lines)
+
+
+async def test_handshakes_under_way_do_not_hold_up_the_end(serve: Serve, tmp_path: Path) -> None:
+    """They are broken off."""
+    async with serve(tls=install(tmp_path, "one")) as served:
+        (line,) = await silent(served.port, 1)
+        await until(lambda: served.server._socket._shaking)  # type: ignore[union-attr]
+        await served.server.stop(20)
+        assert await line.is_closed()
+        leave(line)
+
+
+async def test_a_port_that_is_taken_is_an_oserror_with_tls_too(serve: Serve, tmp_path: Path) -> None:
+    """The program says so and ends."""
+    tls = install(tmp_path, "one")
+    async with serve(tls=tls) as served, serve(tls=tls) as other:
+        first = other.server._socket
+        with pytest.raises(OSError, match=r"[Aa]ddress already in use"):
+            await other.server.start("127.0.0.1", served.port)
+        assert first is not None
+        first.close()
 
 
 async def test_old_protocols_are_refused(serve: Serve, tmp_path: Path) -> None:
