@@ -10,6 +10,7 @@ import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 import psycopg
 import pytest
@@ -18,9 +19,12 @@ from collector.events.body import Body
 from collector.events.decode import Border, take
 from collector.events.model import Source
 from collector.events.slots import slots_of
+from collector.events.sources.gelf import ACTIONS, FIELDS
 from collector.events.sources.zonemta import mail_event
 from collector.jobs.scheduler import LOCK_KEY
 from tests.canaries import TOKEN
+from tests.hostile import values
+from tests.hostile.inputs import mutate
 from tests.oracle.gelf import mail_message
 from tests.oracle.recording import FIXTURES, read_lines, read_recording
 from tests.servers import installed
@@ -33,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROUNDS = int(os.environ.get("DUCKWATCH_CRASH_ROUNDS", "3"))
+HOSTILE_INPUTS = 400
 POSTER = Path(__file__).parents[1] / "servers" / "zonemta" / "post_bounces.js"
 HTTP_BOUNCE = "node_modules/@zone-eu/zone-mta/plugins/core/http-bounce.js"
 
@@ -188,3 +193,53 @@ def test_kills_in_mid_stream(held: Held) -> None:
     names = [row[1] for row in held.settled()]
     assert set(names) <= {f"q{n}" for n in range(sent)}
     assert len(names) >= taken + held.gelf("taken")
+
+
+def hostile_message(dice: random.Random) -> bytes:
+    """A delivery in which some fields are not what they should be."""
+    message: dict[str, Any] = {
+        "_mail_action": dice.choice(sorted(ACTIONS)),
+        "_queue_id": f"h{dice.getrandbits(32)}" if dice.random() < 0.7 else values.text(dice),
+        "timestamp": values.stamp(dice, time.time_ns() // 1_000_000),
+        "_subject": values.CANARY,
+    }
+    for _ in range(dice.randrange(8)):
+        message[dice.choice([*FIELDS, "host", "short_message", "_tls", "_subject"])] = values.value(dice)
+    text = json.dumps(message, ensure_ascii=dice.random() < 0.7).encode("utf-8", "surrogatepass")
+    return PACKINGS["zlib"](text)
+
+
+def hostile_form(dice: random.Random) -> bytes:
+    """A bounce in which some fields are not what they should be, are there twice or not at all."""
+    names = ("id", "seq", "to", "returnPath", "category", "time", "response", "fbl", "sessionId", "x", "")
+    pairs = [("id", f"h{dice.getrandbits(32)}")] if dice.random() < 0.8 else []
+    pairs += [(dice.choice(names), values.text(dice)) for _ in range(dice.randrange(12))]
+    form = urlencode([(name, text.encode("utf-8", "surrogatepass")) for name, text in pairs]).encode()
+    return mutate(dice, form) if dice.random() < 0.3 else form
+
+
+def test_hostile_input_is_held_or_set_aside(held: Held) -> None:
+    """What is taken is held, was held already, or is a dead letter by the border's word: the database refuses none of it."""
+    seed = int(os.environ.get("DUCKWATCH_HOSTILE_SEED", str(random.SystemRandom().randrange(2**32))))
+    print(f"DUCKWATCH_HOSTILE_SEED={seed}")
+    dice = random.Random(seed)
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    for number in range(HOSTILE_INPUTS):
+        send_datagrams(held.udp, [hostile_message(dice), mutate(dice, hostile_message(dice))])
+        answer = held.collector.ask("/api/events/bounce", hostile_form(dice), headers)
+        assert answer.status in {202, 400, 413}, number
+    wait_until(
+        lambda: held.collector.total("duckwatch_gelf_messages_total") == 2 * HOSTILE_INPUTS, "all have come", seconds=60
+    )
+    wait_until(lambda: not held.collector.total("duckwatch_journal_requests"), "all is written", seconds=120)
+    assert held.gelf("overloaded") == held.gelf("overrun") == 0
+    refused = "SELECT error, raw FROM dead_letters WHERE reason IN ('bad_row', 'unread') LIMIT 5"
+    assert held.execute(refused) == []
+    ((rows, letters, stored),) = held.execute(
+        "SELECT (SELECT count(*) FROM held_events), (SELECT count(*) FROM dead_letters), (SELECT count(*) FROM mail_events)"
+    )
+    assert stored == 0
+    assert held.collector.total("duckwatch_ingest_rejected_total") == letters > 0
+    repeated = held.collector.total("duckwatch_ingest_duplicates_total")
+    assert held.collector.total("duckwatch_ingest_events_total") == rows + repeated
+    assert held.execute(f"SELECT count(*) FROM held_events h WHERE h::text LIKE '%{values.CANARY}%'") == [(0,)]

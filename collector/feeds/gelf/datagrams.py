@@ -28,6 +28,7 @@ MAX_DATAGRAM_BYTES: Final = 65_535
 TURN_SECONDS: Final = 0.01
 """So long a turn may take, so that requests are answered in between."""
 
+LAST_TURN_SECONDS: Final = 1.0
 EXPIRY_SECONDS: Final = 1.0
 
 _SO_RCVBUFFORCE: Final = 33
@@ -74,12 +75,12 @@ class Datagrams:
         if self._socket is not None and self._ticking is not None:
             self._ticking.cancel()
             asyncio.get_running_loop().remove_reader(self._socket)
-            self._drain(self._socket)
+            self._drain(self._socket, LAST_TURN_SECONDS)
             self._socket.close()
             self._socket = None
 
-    def _drain(self, source: socket.socket) -> None:
-        until = monotonic() + TURN_SECONDS
+    def _drain(self, source: socket.socket, seconds: float = TURN_SECONDS) -> None:
+        until = monotonic() + seconds
         buffer = self._buffer
         while (now := monotonic()) < until:
             try:
