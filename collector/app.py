@@ -26,7 +26,7 @@ from collector.events.pseudonyms import Pseudonyms
 from collector.events.sources import dnsbl
 from collector.events.sources.bounce import bounce
 from collector.feeds.gelf import GelfInput
-from collector.jobs import Housekeeping, Jobs, ReaderQueries, Reconcile, Retention, RollUp, Sizes
+from collector.jobs import Housekeeping, Jobs, QueueState, ReaderQueries, Reconcile, Retention, RollUp, Sizes
 from collector.journal.journal import Journal
 from collector.metrics import Metrics
 from collector.metrics.mail import MailMetrics
@@ -39,12 +39,13 @@ from collector.web import build_server
 from collector.web.renewal import LOOK_SECONDS, Renewal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from collector.config import Settings, SettingsFiles
     from collector.config.model import Collector
-    from collector.events.batch import DeadLetter
+    from collector.events.batch import DeadLetter, Written
     from collector.events.model import Request
+    from collector.feeds.mongo import Follower
     from collector.telemetry import Signals
     from collector.telemetry.exporting import Telemetry
 
@@ -130,7 +131,12 @@ class App:
         self._jobs = Jobs(
             settings.database.direct_dsn.get_secret_value(),
             [
-                Reconcile({}, oldest_in_journal=lambda: self._journal.state.oldest_received_at, count=mail),
+                Reconcile(
+                    {one.cluster: one.grace for one in settings.mongo},
+                    oldest_in_journal=lambda: self._journal.state.oldest_received_at,
+                    count=mail,
+                ),
+                *([QueueState(self._metrics)] if settings.mongo else []),
                 RollUp(settings.retention),
                 Retention(settings.retention),
                 Housekeeping(settings.retention.dead_letters),
@@ -140,11 +146,13 @@ class App:
             metrics=self._metrics,
             now=time.time,
         )
+        self._feeds = change_feeds(settings, self._metrics, [mail])
         self._web = build_server(
             settings,
             decoders={path: RouteDecoder(settings, read) for path, read in ROUTES.items()},
             submit=self._journal.append,
             checks=self._checks,
+            details=lambda: {f"feed {one.name}": one.trouble for one in self._feeds},
             metrics=self._metrics,
             clock_ms=_now_ms,
             tracing=tracing,
@@ -173,6 +181,8 @@ class App:
         self._store.prepare()
         self._plugins.restore(self._store.reports())
         self._jobs.start()
+        for feed in self._feeds:
+            feed.start()
 
     def _checks(self) -> Mapping[str, str | None]:
         is_writing = self._writer.state is WriterState.WRITING
@@ -229,6 +239,8 @@ class App:
         return port
 
     def _stop_threads(self) -> None:
+        for feed in self._feeds:
+            feed.stop()
         self._jobs.stop()
         self._writer.stop(GRACE_SECONDS)
         self._journal.close()
@@ -236,6 +248,36 @@ class App:
         self._assembler.close()
         if self._telemetry is not None:
             self._telemetry.close()
+
+
+def change_feeds(
+    settings: Collector, metrics: Metrics, listeners: Sequence[Callable[[Written], None]]
+) -> list[Follower]:
+    """Builds what follows MongoDB's change streams."""
+    if not settings.mongo:
+        return []
+    from collector.feeds.mongo import Follower, QueueReader  # noqa: PLC0415  # pymongo is not even imported where it is not used
+    from collector.store.feeds import FeedStore  # noqa: PLC0415
+
+    dsn = settings.database.direct_dsn.get_secret_value()
+    return [
+        Follower(
+            mongo.uri.get_secret_value(),
+            reader,
+            FeedStore(dsn, mongo.cluster, reader.name),
+            cluster=mongo.cluster,
+            metrics=metrics,
+            listeners=listeners,
+            now_ms=_now_ms,
+        )
+        for mongo in settings.mongo
+        if mongo.zonemta_database is not None
+        for reader in [
+            QueueReader(
+                mongo.zonemta_database, mongo.queue_collection, border_of(settings, mongo.cluster), settings.public_ips
+            )
+        ]
+    ]
 
 
 def _age(epoch_ms: int | None) -> float:

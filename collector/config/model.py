@@ -263,6 +263,7 @@ class Retention(Section):
     stats_1h: Duration = Field(default=timedelta(days=730), validate_default=True)
     dead_letters: Annotated[Duration, _at_least(timedelta(hours=1))] = timedelta(days=14)
     dnsbl_results: Annotated[Duration, _at_least(timedelta(days=1))] = timedelta(days=365)
+    queue_snapshots: Annotated[Duration, _at_least(timedelta(hours=1))] = timedelta(days=30)
 
     @field_validator("stats_15s")
     @classmethod
@@ -290,6 +291,23 @@ def _within(value: timedelta, info: ValidationInfo, other: str, *, is_longer: bo
             f"must be at {rule} {other} ({format_duration(limit)}): a roll-up needs its source to be rebuilt"
         )
     return value
+
+
+def _check_mongo_uri(value: SecretStr) -> SecretStr:
+    if not value.get_secret_value().startswith(("mongodb://", "mongodb+srv://")):
+        raise ValueError("must be a MongoDB connection string like mongodb://user:password@host/?replicaSet=rs0")
+    return value
+
+
+class Mongo(Section):
+    """A cluster's MongoDB: the change streams of ZoneMTA's queue, and of WildDuck. A database that is null is not followed."""
+
+    cluster: Annotated[str, AfterValidator(_check_cluster)] = "default"
+    uri: Annotated[SecretStr, AfterValidator(_check_mongo_uri)]
+    zonemta_database: str | None = "zone-mta"
+    queue_collection: str = "zone-queue"
+    wildduck_database: str | None = "wildduck"
+    grace: Annotated[Duration, _at_least(timedelta(seconds=1))] = timedelta(seconds=60)
 
 
 class Privacy(Section):
@@ -350,6 +368,14 @@ class Collector(Section):
     privacy: Privacy = Privacy()
     gelf: Gelf | None = None
     public_ips: dict[Address, Address] = Field(default_factory=dict)
+    mongo: tuple[Mongo, ...] = ()
+
+    @field_validator("mongo")
+    @classmethod
+    def _be_of_different_clusters(cls, mongo: tuple[Mongo, ...]) -> tuple[Mongo, ...]:
+        if len({one.cluster for one in mongo}) < len(mongo):
+            raise ValueError("must not name the same cluster twice")
+        return mongo
 
     @field_validator("auth")
     @classmethod

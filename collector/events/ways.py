@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from collector.events.model import Entry, MailEvent, Source
+from msgspec.structs import replace
+
+from collector.events.model import Action, Entry, MailEvent, Source
 from collector.events.records import HeldEvent, Record
 from collector.events.slots import slots_of
-from collector.events.sources import dnsbl, zonemta
+from collector.events.sources import dnsbl, zonemta, zonemta_queue
 
 if TYPE_CHECKING:
     from collector.events.model import Request
@@ -35,11 +37,23 @@ def _dnsbl(entry: Entry, source: Source, received_at: int, public_ips: Mapping[s
     return [dnsbl.result_of(entry, received_at)]
 
 
+def _changed(entry: Entry, source: Source, received_at: int, public_ips: Mapping[str, str]) -> Sequence[Row]:
+    """A change of ZoneMTA's queue, in ZoneMTA's words (`sources/zonemta_queue.py`)."""
+    event = zonemta.mail_event(entry, source=source, received_at=received_at, public_ips=public_ips)
+    if entry.fields.get("action") == "RELEASED":
+        event_id = zonemta.bounded_id(f"{event.queue_id}.{event.seq}:{Action.RELEASED.value}")
+        event = replace(event, action=Action.RELEASED, event_id=event_id, raw=None)
+    is_unsendable = event.action is Action.QUEUED and entry.fields.get("transtype") == zonemta_queue.API
+    slots = slots_of(event)
+    return [HeldEvent.of(event, slots[0], is_unsendable=is_unsendable)] if slots else [event]
+
+
 READERS: Final[Mapping[Source, Reader]] = {
     Source.PLUGIN: _zonemta,
     Source.BOUNCE: _held,
     Source.GELF: _held,
     Source.DNSBL: _dnsbl,
+    Source.CHANGE_STREAM: _changed,
 }
 """Who reads what came on which road; ZoneMTA's log entries are the rule."""
 

@@ -1,6 +1,7 @@
 """Scheduled work, done by one collector of a database."""
 
 from collector.jobs.housekeeping import Housekeeping
+from collector.jobs.queue_state import QueueState
 from collector.jobs.reader_queries import ReaderQueries
 from collector.jobs.reconcile import Reconcile
 from collector.jobs.retention import Retention
@@ -8,4 +9,4 @@ from collector.jobs.roll_up import RollUp
 from collector.jobs.scheduler import Jobs
 from collector.jobs.sizes import Sizes
 
-__all__ = ["Housekeeping", "Jobs", "ReaderQueries", "Reconcile", "Retention", "RollUp", "Sizes"]
+__all__ = ["Housekeeping", "Jobs", "QueueState", "ReaderQueries", "Reconcile", "Retention", "RollUp", "Sizes"]

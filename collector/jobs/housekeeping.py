@@ -1,4 +1,4 @@
-"""The hourly job that lets go of old dead letters and of the reports of plugins that are gone."""
+"""The hourly job that lets go of old dead letters, of the reports of plugins that are gone, and of messages that never came into a queue."""
 
 from __future__ import annotations
 
@@ -25,5 +25,6 @@ class Housekeeping:
     def run(self, connection: psycopg.Connection, now: datetime, is_over: Callable[[], bool]) -> None:
         """Deletes in slices, each a transaction."""
         connection.execute(query("prune_reports"))
+        connection.execute(query("prune_held"))
         while not is_over() and connection.execute(query("prune_letters"), (now - self._letters,)).rowcount:
             pass

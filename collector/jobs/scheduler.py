@@ -115,7 +115,8 @@ class Jobs:
         connection, self._connection, self._is_leader = self._connection, None, False
         if connection is not None:
             connection.close()
-        for gauge in (self._metrics.job_last_success, self._metrics.store_bytes):
+        m = self._metrics
+        for gauge in (m.job_last_success, m.store_bytes, m.queue_messages, m.queue_oldest_age):
             gauge.clear()
 
     def _run(self) -> None:

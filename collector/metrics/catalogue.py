@@ -122,6 +122,21 @@ class Metrics:
         self.plugin_spool_bytes = self._gauge(
             "plugin_spool_bytes", "Bytes that a host's plugin has still to send", "cluster", "host"
         )
+        self.queue_messages = self._gauge(
+            "queue_messages", "Recipients that wait in ZoneMTA's queue", "cluster", "zone", "state"
+        )
+        self.queue_oldest_age = self._gauge(
+            "queue_oldest_age_seconds", "Age of the oldest recipient's message in the queue", "cluster", "zone"
+        )
+        self.changestream_lag = self._gauge(
+            "changestream_lag_seconds", "Age of the newest change that was taken from MongoDB", "cluster", "collection"
+        )
+        self.changestream_changes = self._counter(
+            "changestream_changes_total", "Changes taken from MongoDB", "cluster", "collection"
+        )
+        self.changestream_errors = self._counter(
+            "changestream_errors_total", "Times that a change stream could not be followed", "cluster", "feed", "kind"
+        )
         self.backup_recovered = self._counter(
             "backup_recovered_total", "Rows that only a backup road told of", "cluster", "source", "reason"
         )

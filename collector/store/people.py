@@ -62,12 +62,13 @@ PERSONAL: Final = (
     ),
     # What waits here becomes a row of mail_events within the hour; then nothing of the event is left.
     PersonalTable("held_events", None, documents=("event",)),
+    PersonalTable("queue_entries", None, addresses=("recipient",), texts=("response",), emptied=("response",)),
     PersonalTable("dead_letters", None, texts=("raw",), is_deleted=True),
 )
 
 IMPERSONAL: Final = frozenset({
     "schema_migrations", "plugin_reports", "mail_stats_15s", "mail_stats_5m", "mail_stats_1h", "domain_stats_5m", "domain_stats_1h",
-    "touched_buckets", "stale_buckets", "retention_horizons", "dnsbl_results",
+    "touched_buckets", "stale_buckets", "retention_horizons", "dnsbl_results", "change_feeds", "queue_snapshots",
 })  # fmt: skip
 """Tables in which nobody stands: counts, domains, addresses and names of hosts."""
 

@@ -22,6 +22,7 @@ ROLE: Final = "duckwatch_reader"
 READABLE: Final = (
     "mail_events",
     "plugin_reports",
+    "queue_snapshots",
     "mail_stats_15s",
     "mail_stats_5m",
     "mail_stats_1h",

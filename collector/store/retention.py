@@ -54,6 +54,7 @@ def kept_tables(settings: Retention) -> tuple[Kept, ...]:
     return (
         Kept("held_events", "stored_time", settings.raw),
         Kept("dnsbl_results", "time", settings.dnsbl_results),
+        Kept("queue_snapshots", "time", settings.queue_snapshots),
     )
 
 

@@ -124,18 +124,7 @@ class PostgresStore:
 
     def _transaction(self, connection: psycopg.Connection, batch: Batch, *, direct: bool) -> Written:
         with connection.cursor() as cursor:
-            # A lock that is not to be had is given up by the server itself, in time: a backend whose client has left would wait on.
-            longest = f"{int(self._hang_seconds * LOCK_SHARE * 1000)}ms"
-            transaction = str(scalar(connection, query("begin"), touched(batch), longest, takeover.LOCK_KEY))
-            corrections = takeover.take_over(cursor, batch) if batch.events else NO_CORRECTIONS
-            if direct:
-                _copy(cursor, batch)
-                new = batch.events
-            else:
-                new = _merge(cursor, batch)
-            _write_rest(cursor, batch)
-            new_records = records.write(cursor, batch.records) if batch.records else ()
-            written = Written(batch, new, new_records=new_records, corrections=corrections)
+            transaction, written = put(cursor, batch, direct=direct, hang_seconds=self._hang_seconds)
         self._doubt = _Doubt(transaction, written)
         connection.commit()
         self._doubt = None
@@ -150,6 +139,25 @@ class PostgresStore:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
+
+
+def put(cursor: psycopg.Cursor, batch: Batch, *, direct: bool, hang_seconds: float) -> tuple[str, Written]:
+    """Writes a batch within the transaction that it begins; returns the transaction's number, and what its commit will have brought. With
+    `direct`, an event that is there already is a `UniqueViolation`. Raises `psycopg.Error`.
+    """
+    # A lock that is not to be had is given up by the server itself, in time: a backend whose client has left would wait on.
+    longest = f"{int(hang_seconds * LOCK_SHARE * 1000)}ms"
+    cursor.execute(query("begin"), [touched(batch), longest, takeover.LOCK_KEY])
+    transaction: str = cursor.fetchall()[0][0]
+    corrections = takeover.take_over(cursor, batch) if batch.events else NO_CORRECTIONS
+    if direct:
+        _copy(cursor, batch)
+        new = batch.events
+    else:
+        new = _merge(cursor, batch)
+    _write_rest(cursor, batch)
+    new_records = records.write(cursor, batch.records) if batch.records else ()
+    return transaction, Written(batch, new, new_records=new_records, corrections=corrections)
 
 
 def _is_written(connection: psycopg.Connection, doubt: _Doubt) -> bool:

@@ -25,7 +25,8 @@ SCRAPE_HEADER: Final = "X-Prometheus-Scrape-Timeout-Seconds"
 class Health:
     """Handlers that need no credentials: they tell no content.
 
-    `checks` says what troubles each part, in a word of a closed set, None where nothing does: ready while one of them is well.
+    `checks` says what troubles each part, in a word of a closed set, None where nothing does: ready while one of them is well. `details`
+    says the same of parts that nobody waits for.
     `scraped` is called when a Prometheus asks for the metrics.
     """
 
@@ -33,12 +34,13 @@ class Health:
         self,
         registry: CollectorRegistry,
         checks: Callable[[], Mapping[str, str | None]],
+        details: Callable[[], Mapping[str, str | None]],
         executor: Executor,
         *,
         scraped: Callable[[], object],
     ) -> None:
         self._registry = registry
-        self._checks = checks
+        self._checks, self._details = checks, details
         self._executor = executor
         self._scraped = scraped
 
@@ -50,10 +52,10 @@ class Health:
     async def ready(self, request: web.BaseRequest) -> web.Response:
         """200 when events can be taken, else 503; whether each part is well, and what troubles those that are not."""
         del request
-        checks = self._checks()
+        checks, details = self._checks(), self._details()
         well = {part: trouble is None for part, trouble in checks.items()}
         is_ready = any(well.values())
-        troubles = {part: trouble for part, trouble in checks.items() if trouble is not None}
+        troubles = {part: trouble for part, trouble in {**checks, **details}.items() if trouble is not None}
         return answer(200 if is_ready else 503, {"ready": is_ready, **well, "trouble": troubles})
 
     async def metrics(self, request: web.BaseRequest) -> web.Response:

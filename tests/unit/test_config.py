@@ -481,7 +481,7 @@ def test_the_documentation_has_every_key_with_its_default() -> None:
     )
     assert [(key, default) for key, default, _ in rows] == list(keys_of(Settings).items())
     secrets = {key for key, _, what in rows if what.startswith("Secret.")}
-    assert {key.rpartition(".")[2] for key in secrets} == {"dsn", "session_dsn", "token", "secret"}
+    assert {key.rpartition(".")[2] for key in secrets} == {"dsn", "session_dsn", "token", "secret", "uri"}
 
 
 def test_the_documentations_example_is_valid(tmp_path: Path) -> None:

@@ -6,6 +6,8 @@ FROM held_events AS h, LATERAL (
     SELECT %(now)s - coalesce((%(graces)s::jsonb ->> h.cluster)::interval, %(grace)s) AS over
 ) AS grace
 WHERE h.stored_time IS NULL AND h.received_at <= grace.over
+  -- Known, but not yet in the queue: MongoDB tells of a message before it tells of its recipients.
+  AND h.event ->> 'recipients' IS DISTINCT FROM '0'
   AND (
     h.received_at <= %(now)s - interval '1 hour'
     OR (

@@ -1,0 +1,237 @@
+"""Follows one change stream: from its resume token on, some changes at a time, each run of them one transaction with the next token.
+
+One collector of a database follows a feed (`FeedStore.lead`); the others try again now and then.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import random
+import threading
+import time
+from collections import Counter
+from typing import TYPE_CHECKING, Any, Final
+
+from bson import json_util
+from bson.codec_options import CodecOptions, DatetimeConversion
+from pymongo import MongoClient
+from pymongo.errors import OperationFailure
+
+from collector.errors import BadRowError
+from collector.events.sources.zonemta_queue import moment
+from collector.feeds.mongo.trouble import ADVICE, HISTORY_LOST, UNAUTHORIZED, trouble_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from pymongo.change_stream import ChangeStream
+    from pymongo.database import Database
+
+    from collector.events.batch import Written
+    from collector.feeds.mongo.reading import Change, Reader
+    from collector.metrics import Metrics
+    from collector.store.feeds import FeedStore
+
+log = logging.getLogger(__name__)
+
+GATHERED: Final = 1000
+GATHER_SECONDS: Final = 0.25
+AWAIT_MS: Final = 500
+TOKEN_SECONDS: Final = 10.0
+"""A quiet stream's token is kept as well: an old one is good for nothing."""
+
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.5, 30.0
+STOP_SECONDS: Final = 5.0
+SERVER_MS: Final = 10_000
+ANSWER_MS: Final = 60_000
+
+ENDS: Final = ("invalidate", "dropDatabase")
+
+_OPTIONS: Final[CodecOptions[Any]] = CodecOptions(
+    tz_aware=True,
+    unicode_decode_error_handler="replace",
+    datetime_conversion=DatetimeConversion.DATETIME_AUTO,
+)
+
+
+class _InvalidatedError(Exception):
+    """The database was dropped or renamed: the stream has ended, and a new one begins."""
+
+
+class Follower:
+    """One feed in a thread of its own. `trouble` says in a word why it does not follow, None while it does, or another collector does.
+
+    `listeners` are told of each commit.
+    """
+
+    def __init__(
+        self,
+        uri: str,
+        reader: Reader,
+        store: FeedStore,
+        *,
+        cluster: str,
+        metrics: Metrics,
+        listeners: Sequence[Callable[[Written], None]],
+        now_ms: Callable[[], int],
+    ) -> None:
+        self._uri, self._reader, self._store, self._cluster = uri, reader, store, cluster
+        self._metrics, self._listeners, self._now_ms = metrics, listeners, now_ms
+        self.name = f"{cluster}/{reader.name}"
+        self._stop = threading.Event()
+        self.trouble: str | None = "starting"
+        self._thread = threading.Thread(target=self._run, name=f"feed {reader.name}", daemon=True)
+
+    def start(self) -> None:
+        """Begins to follow; the schema must be there."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ends after the transaction under way, or breaks it off."""
+        self._stop.set()
+        if not self._thread.is_alive():
+            return
+        self._thread.join(STOP_SECONDS)
+        if self._thread.is_alive():
+            self._store.abandon()
+            self._thread.join(STOP_SECONDS)
+
+    def _run(self) -> None:
+        pause = FIRST_PAUSE_SECONDS
+        while not self._stop.is_set():
+            began = time.monotonic()
+            try:
+                self._follow()
+            except Exception as error:
+                self._note(trouble_of(error))
+                if self.trouble == "internal":
+                    log.exception("a feed failed within the collector")
+            finally:
+                self._leave()
+            if time.monotonic() - began > LONGEST_PAUSE_SECONDS:
+                pause = FIRST_PAUSE_SECONDS
+            self._stop.wait(random.uniform(pause / 2, pause))  # noqa: S311  # jitter, not a secret
+            pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+
+    def _note(self, trouble: str) -> None:
+        """Says once what is amiss; that another collector follows is nothing amiss."""
+        if trouble == "elsewhere":
+            self.trouble = None
+            return
+        self._metrics.changestream_errors.labels(self._cluster, self._reader.name, trouble).inc()
+        if trouble != self.trouble:
+            about = {"cluster": self._cluster, "feed": self._reader.name, "kind": trouble}
+            log.warning(ADVICE.get(trouble, "a change stream cannot be followed"), extra={"fields": about})
+        self.trouble = trouble
+
+    def _leave(self) -> None:
+        """Takes the gauges away: whoever follows now shows them."""
+        self._store.close()
+        for collection in self._reader.collections:
+            with contextlib.suppress(KeyError):
+                self._metrics.changestream_lag.remove(self._cluster, collection)
+
+    def _follow(self) -> None:
+        token = self._store.lead()
+        client: MongoClient[Any] = MongoClient(
+            self._uri,
+            appname="duckwatch-collector",
+            serverSelectionTimeoutMS=SERVER_MS,
+            connectTimeoutMS=SERVER_MS,
+            socketTimeoutMS=ANSWER_MS,
+        )
+        with client:
+            database: Database[Any] = client.get_database(self._reader.database, codec_options=_OPTIONS)
+            try:
+                self._follow_from(database, token)
+            except OperationFailure as error:
+                if error.code not in HISTORY_LOST:
+                    raise
+            except _InvalidatedError:
+                pass
+            else:
+                return
+            self._note("history_lost")
+            self._follow_from(database, None)
+
+    def _follow_from(self, database: Database[Any], token: str | None) -> None:
+        with self._open(database, token) as stream:
+            if token is None:
+                # From here on the stream tells; what was before is in the collections only.
+                self._reader.take_stock(database, self._store, self._now_ms())
+                self._store.commit_token(_token(stream))
+            self.trouble = None
+            saved = time.monotonic()
+            while not self._stop.is_set():
+                changes = self._gather(stream)
+                if changes:
+                    self._take(changes, _token(stream))
+                elif time.monotonic() - saved < TOKEN_SECONDS:
+                    continue
+                else:
+                    self._store.commit_token(_token(stream))
+                saved = time.monotonic()
+
+    def _open(self, database: Database[Any], token: str | None) -> ChangeStream[Any]:
+        collections = list(self._reader.collections)
+        wanted = {"$or": [{"ns.coll": {"$in": collections}}, {"operationType": {"$in": list(ENDS)}}]}
+        stages: list[Mapping[str, Any]] = [{"$match": wanted}, *self._reader.stages]
+        after = None if token is None else json_util.loads(token)
+        try:
+            return database.watch(stages, resume_after=after, batch_size=GATHERED, max_await_time_ms=AWAIT_MS)
+        except OperationFailure as error:
+            if error.code != UNAUTHORIZED:
+                raise
+        # A role may allow one collection only: the rest is less well known then.
+        watched = database[collections[0]]
+        return watched.watch(stages, resume_after=after, batch_size=GATHERED, max_await_time_ms=AWAIT_MS)
+
+    def _gather(self, stream: ChangeStream[Any]) -> list[Change]:
+        """Returns the next changes, [] when none came for a while."""
+        changes: list[Change] = []
+        deadline = time.monotonic() + GATHER_SECONDS
+        while len(changes) < GATHERED and not self._stop.is_set():
+            change = stream.try_next()
+            if change is None:
+                break
+            if change["operationType"] in ENDS:
+                raise _InvalidatedError
+            changes.append(change)
+            if time.monotonic() > deadline:
+                break
+        self._show(changes)
+        return changes
+
+    def _show(self, changes: Sequence[Change]) -> None:
+        lags = dict.fromkeys(self._reader.collections, 0.0)
+        if changes:
+            lag = max(0, self._now_ms() - moment(changes[-1])) / 1000
+            lags = dict.fromkeys(lags, lag)
+        for collection, lag in lags.items():
+            self._metrics.changestream_lag.labels(self._cluster, collection).set(lag)
+        for collection, count in Counter(str(change["ns"]["coll"]) for change in changes).items():
+            self._metrics.changestream_changes.labels(self._cluster, collection).inc(count)
+
+    def _take(self, changes: Sequence[Change], token: str | None) -> None:
+        """Commits what the changes led to. One that the database refuses is found by halving, and left out."""
+        led = self._reader.read(changes, self._store, self._now_ms())
+        try:
+            written = self._store.commit(led.batch, token, messages=led.messages, entries=led.entries)
+        except BadRowError:
+            self._store.lead()
+            if len(changes) > 1:
+                half = len(changes) // 2
+                self._take(changes[:half], None)
+                self._take(changes[half:], token)
+            else:
+                self._note("bad_row")
+                self._store.commit_token(token)
+            return
+        for listener in self._listeners:
+            listener(written)
+
+
+def _token(stream: ChangeStream[Any]) -> str | None:
+    token = stream.resume_token
+    return None if token is None else json_util.dumps(token)

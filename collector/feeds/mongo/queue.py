@@ -1,0 +1,126 @@
+"""ZoneMTA's queue: held events of what the changes tell, and the entries that they are about."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final
+
+from bson import ObjectId
+from msgspec.structs import replace
+
+from collector.events.batch import Batch
+from collector.events.body import Body
+from collector.events.decode import DEFAULT_CLUSTER, Border, take
+from collector.events.fields import cut
+from collector.events.hiding import hide
+from collector.events.model import ROW_HEAD, Group, RejectReason, Request, Source
+from collector.events.plain import plain_text
+from collector.events.records import HeldEvent
+from collector.events.sources.zonemta_queue import FILES, PIPELINE_STAGES, Ledger, named_by, queued_item
+from collector.events.ways import rows_of
+from collector.feeds.mongo.reading import Led
+from collector.pipeline.batch import letter
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from pymongo.database import Database
+
+    from collector.events.records import Record
+    from collector.events.sources.zonemta_queue import QueueEntry, Told
+    from collector.feeds.mongo.reading import Change
+    from collector.store.feeds import FeedStore
+
+STOCK_SLICE: Final = 1000
+
+_SHOWN: Final = {
+    "id": 1, "seq": 1, "domain": 1, "sendingZone": 1, "recipient": 1, "created": 1,
+    "_deferred.count": 1, "_deferred.last": 1, "_deferred.next": 1, "_deferred.response": 1,
+}  # fmt: skip
+
+
+class QueueReader:
+    """The changes of ZoneMTA's database. `collection` is its queue; `border` what requests of the cluster are held to."""
+
+    name = "zonemta"
+    stages: Sequence[Mapping[str, Any]] = PIPELINE_STAGES
+
+    def __init__(self, database: str, collection: str, border: Border, public_ips: Mapping[str, str]) -> None:
+        self.database = database
+        self.collections: Sequence[str] = (collection, FILES)
+        self._collection, self._border, self._public_ips = collection, border, public_ips
+
+    def read(self, changes: Sequence[Change], store: FeedStore, now_ms: int) -> Led:
+        """Returns the held events and the entries that changed."""
+        ledger = Ledger(store.known(named_by(changes, self._collection)))
+        for change in changes:
+            ledger.apply(change, self._collection)
+        return self._led(ledger.told, now_ms)
+
+    def take_stock(self, database: Database[Any], store: FeedStore, now_ms: int) -> None:
+        """What is in the queue and not known was queued meanwhile; what is known and not there has ended, nobody knows when."""
+        with database[self._collection].find({}, _SHOWN, batch_size=STOCK_SLICE) as cursor:
+            while documents := list(islice(cursor, STOCK_SLICE)):
+                ledger = Ledger(store.known([str(one["_id"]) for one in documents]))
+                for document in documents:
+                    ledger.insert(document, now_ms)
+                self._commit(store, ledger.told, now_ms)
+        after = ""
+        while page := store.page(after, STOCK_SLICE):
+            after = max(page)
+            asked = {"_id": {"$in": [_id_of(one) for one in page]}}
+            there = {str(one["_id"]) for one in database[self._collection].find(asked, {"_id": 1})}
+            ledger = Ledger(page)
+            for mongo_id in page.keys() - there:
+                ledger.end(mongo_id, now_ms)
+            self._commit(store, ledger.told, now_ms)
+
+    def _commit(self, store: FeedStore, told: Told, now_ms: int) -> None:
+        led = self._led(told, now_ms)
+        # What is older than what is kept is no fault here: mail may wait in a queue for long.
+        letters = [one for one in led.batch.letters if one.reason is not RejectReason.TIME_TOO_OLD]
+        batch = Batch(letters=letters, records=led.batch.records)
+        store.commit(batch, None, messages=led.messages, entries=led.entries)
+
+    def _led(self, told: Told, now_ms: int) -> Led:
+        messages_of = list(told.messages.items())
+        items = told.items + [queued_item(queue_id, about, time) for queue_id, (about, _, time) in messages_of]
+        read = Body(items, {}, is_clean=False)
+        request = take(read, received_at=now_ms, source=Source.CHANGE_STREAM, border=self._border)
+        records: dict[tuple[object, ...], Record] = {}
+        messages: dict[tuple[object, ...], HeldEvent] = {}
+        for entry in request.entries:
+            for row in rows_of(entry, request, self._public_ips):
+                if not isinstance(row, HeldEvent):
+                    continue
+                if entry.index < len(told.items):
+                    records.setdefault(row.key, row)
+                else:
+                    recipients = messages_of[entry.index - len(told.items)][1][1]
+                    messages.setdefault(row.key, replace(row, event=replace(row.event, recipients=recipients)))
+        letters = [letter(request, one) for one in request.rejections]
+        kept = self._kept({key: one for key, one in told.entries.items() if one is not None})
+        entries = {key: kept.get(key) for key in told.entries}
+        return Led(Batch(letters=letters, records=list(records.values())), list(messages.values()), entries)
+
+    def _kept(self, entries: Mapping[str, QueueEntry]) -> dict[str, QueueEntry]:
+        """The entries as they may be kept: clean, and of nobody where people become pseudonyms."""
+        clean = {key: replace(one, **_clean(one)) for key, one in entries.items()}
+        if self._border.pseudonyms is None or not clean:
+            return clean
+        rows = [[0, 0, None, one.recipient, one.response] for one in clean.values()]
+        group = Group(self._border.bound_cluster or DEFAULT_CLUSTER, None, None, ("to", "response"), rows)
+        hidden = hide(Request("", 0, Source.CHANGE_STREAM, [group], []), self._border.pseudonyms).groups[0].rows
+        return {
+            key: replace(one, recipient=row[ROW_HEAD], response=row[ROW_HEAD + 1])
+            for (key, one), row in zip(clean.items(), hidden, strict=True)
+        }
+
+
+def _clean(entry: QueueEntry) -> dict[str, str | None]:
+    names = ("queue_id", "seq", "zone", "domain", "recipient", "response")
+    return {name: text and cut(plain_text(text)) for name in names for text in [getattr(entry, name)]}
+
+
+def _id_of(mongo_id: str) -> ObjectId | str:
+    return ObjectId(mongo_id) if ObjectId.is_valid(mongo_id) else mongo_id

@@ -1,0 +1,48 @@
+"""Why a change stream cannot be followed, in a word, and what an operator does about it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import psycopg
+from pymongo.errors import ConfigurationError, OperationFailure, PyMongoError
+
+from collector.errors import StoreError, StoreUnavailableError
+from collector.store.connection import translate
+
+UNAUTHORIZED: Final = 13
+AUTHENTICATION_FAILED: Final = 18
+HISTORY_LOST: Final = frozenset({280, 286})
+"""ChangeStreamFatalError, ChangeStreamHistoryLost."""
+
+NO_CHANGE_STREAMS: Final = 40573
+"""`$changeStream` on a server that is no replica set."""
+
+ADVICE: Final = {
+    "no_change_streams": "MongoDB has no change streams: it must be a replica set (one member is enough: --replSet, then rs.initiate())",
+    "history_lost": "the change stream's history is gone: what happened meanwhile is read from the collections as far as it can be",
+    "permission": "MongoDB allows no change stream: the user needs the role `read` on the database",
+}
+
+
+def trouble_of(error: Exception) -> str:  # noqa: PLR0911  # a table
+    """The bounded word."""
+    match error:
+        case OperationFailure(code=code) if code == NO_CHANGE_STREAMS:
+            return "no_change_streams"
+        case OperationFailure(code=code) if code in (UNAUTHORIZED, AUTHENTICATION_FAILED):
+            return "permission"
+        case OperationFailure():
+            return "operation"
+        case ConfigurationError():
+            return "configuration"
+        case PyMongoError():
+            return "mongodb"
+        case psycopg.Error():
+            return trouble_of(translate(error))
+        case StoreUnavailableError(kind=kind):
+            return kind
+        case StoreError():
+            return "bad_row"
+        case _:
+            return "internal"

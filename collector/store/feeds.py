@@ -1,0 +1,148 @@
+"""A change stream's place in the database: who follows it, how far it has come, and what it led to, in one transaction."""
+
+from __future__ import annotations
+
+import zlib
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+import psycopg
+
+from collector.errors import StoreUnavailableError
+from collector.events.batch import Batch
+from collector.events.sources.zonemta_queue import QueueEntry
+from collector.store import records
+from collector.store.connection import HANG_SECONDS, connect, cut, deadline, scalar, translate
+from collector.store.copy import timestamp
+from collector.store.sql import query
+from collector.store.store import put
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from collector.events.batch import Written
+    from collector.events.records import HeldEvent
+
+LOCK_KEY: Final = 0x66656564  # "feed"
+
+_encode = msgspec.json.Encoder().encode
+
+
+class FeedLostError(StoreUnavailableError):
+    """Another collector follows this feed now."""
+
+    def __init__(self) -> None:
+        super().__init__("elsewhere", "another collector follows the feed")
+
+
+class FeedStore:
+    """One feed of a cluster, over a connection of its own that holds the feed's lock. For one thread, but `abandon` may come from another.
+
+    Methods raise `psycopg.Error` and `StoreUnavailableError`; after either the connection is closed, and the lead is lost.
+    """
+
+    def __init__(self, session_dsn: str, cluster: str, feed: str, *, hang_seconds: float = HANG_SECONDS) -> None:
+        self._dsn, self._cluster, self._feed = session_dsn, cluster, feed
+        self._hang_seconds = hang_seconds
+        self._connection: psycopg.Connection | None = None
+        self._epoch = 0
+
+    def lead(self) -> str | None:
+        """Takes the feed over, and returns its resume token, None where there is none yet. Raises `FeedLostError` while another has it."""
+        self.close()
+        self._connection = connection = connect(self._dsn)
+        with deadline(connection, self._hang_seconds):
+            name = zlib.crc32(f"{self._cluster}\n{self._feed}".encode()) - 2**31
+            if not scalar(connection, "SELECT pg_try_advisory_lock(%s, %s)", LOCK_KEY, name):
+                self.close()
+                raise FeedLostError
+            rows = connection.execute(query("feed_lead"), [self._cluster, self._feed]).fetchall()
+            connection.commit()
+        self._epoch, token = rows[0]
+        return None if token is None else str(token)
+
+    def known(self, mongo_ids: Sequence[str]) -> dict[str, QueueEntry]:
+        """Returns those entries of the queue that are known."""
+        if not mongo_ids:
+            return {}
+        rows = self._rows("queue_entries_known", [self._cluster, list(mongo_ids)])
+        return {row[0]: QueueEntry(*row) for row in rows}
+
+    def page(self, after: str, limit: int) -> dict[str, QueueEntry]:
+        """Returns some of the entries that are known, those that follow `after`."""
+        rows = self._rows("queue_entries_page", [self._cluster, after, limit])
+        return {row[0]: QueueEntry(*row) for row in rows}
+
+    def _rows(self, name: str, values: Sequence[Any]) -> list[Any]:
+        connection = self._leading()
+        with deadline(connection, self._hang_seconds):
+            rows = connection.execute(query(name), values).fetchall()
+            connection.commit()
+        return rows
+
+    def commit(
+        self,
+        batch: Batch,
+        token: str | None,
+        *,
+        messages: Sequence[HeldEvent] = (),
+        entries: Mapping[str, QueueEntry | None] = {},  # never changed
+    ) -> Written:
+        """Writes what some changes led to, and how far that is (`token` None: no further). `messages` are held events that grow by what
+        comes later, each once; `entries` are those of the queue that have changed, None where they have ended.
+        """
+        connection = self._leading()
+        try:
+            with deadline(connection, self._hang_seconds), connection.transaction(), connection.cursor() as cursor:
+                _, written = put(cursor, batch, direct=False, hang_seconds=self._hang_seconds)
+                self._keep(cursor, entries)
+                if messages:
+                    cursor.execute(
+                        query("hold_messages"), [_encode([records.json_row(one) for one in messages]).decode()]
+                    )
+                _advance(cursor, token, self._cluster, self._feed, self._epoch)
+        except psycopg.Error as error:
+            self.close()
+            raise translate(error) from None
+        except FeedLostError:
+            self.close()
+            raise
+        return written
+
+    def commit_token(self, token: str | None) -> None:
+        """Keeps how far the stream is that told nothing new."""
+        self.commit(Batch(), token)
+
+    def _keep(self, cursor: psycopg.Cursor, entries: Mapping[str, QueueEntry | None]) -> None:
+        rows = [
+            msgspec.structs.asdict(one)
+            | {"cluster": self._cluster, "state": one.state, "queued_at": timestamp(one.queued_at)}
+            for one in entries.values()
+            if one is not None
+        ]
+        if rows:
+            cursor.execute(query("queue_entries_keep"), [_encode(rows).decode()])
+        ended = [mongo_id for mongo_id, one in entries.items() if one is None]
+        if ended:
+            cursor.execute(query("queue_entries_end"), [self._cluster, ended])
+
+    def abandon(self) -> None:
+        """Breaks off what is under way in another thread."""
+        if self._connection is not None:
+            cut(self._connection)
+
+    def close(self) -> None:
+        """Gives the lead up."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    def _leading(self) -> psycopg.Connection:
+        if self._connection is None or self._connection.closed:
+            raise FeedLostError
+        return self._connection
+
+
+def _advance(cursor: psycopg.Cursor, token: str | None, cluster: str, feed: str, epoch: int) -> None:
+    if not cursor.execute(query("feed_advance"), [token, cluster, feed, epoch]).rowcount:
+        raise FeedLostError

@@ -1,0 +1,1 @@
+DELETE FROM queue_entries WHERE cluster = %s AND mongo_id = ANY (%s)

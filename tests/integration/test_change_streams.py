@@ -1,0 +1,259 @@
+"""ZoneMTA's queue, as a MongoDB server's change streams tell of it: what is held of it, whoever is killed or away in between."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+import pymongo
+import pytest
+
+from collector.events.decode import Border
+from collector.feeds.mongo import Follower, QueueReader
+from collector.metrics import Metrics
+from collector.store.feeds import FeedLostError, FeedStore
+from tests.servers.fixtures import need
+from tests.servers.secantus import Secantus
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from pymongo.database import Database
+
+    from tests.integration.house import House
+
+pytestmark = pytest.mark.servers
+
+RECENT = 1.0
+"""Seconds within which a deletion is surely seen as one of its own."""
+
+
+class Mail:
+    """What ZoneMTA writes for a message, in its order."""
+
+    def __init__(self, database: Database[Any]) -> None:
+        self._database = database
+
+    def queue(self, queue_id: str, *seqs: str, transtype: str = "ESMTP") -> list[Any]:
+        """Metadata, then an entry for each recipient."""
+        file = self._database["mail.files"].insert_one({"filename": f"message {queue_id}", "metadata": {}}).inserted_id
+        data = {
+            "id": queue_id,
+            "from": "orders@shop.example",
+            "to": [f"r{seq}@x.example" for seq in seqs],
+            "messageId": f"<{queue_id}@shop.example>",
+            "interface": "feeder",
+            "transtype": transtype,
+            "headers": [{"key": "subject", "line": "Subject: secret"}],
+            "bodySize": 77,
+        }
+        self._database["mail.files"].update_one({"_id": file}, {"$set": {"metadata.data": data}})
+        now = datetime.now(UTC)
+        entries = [
+            {
+                "id": queue_id,
+                "seq": seq,
+                "domain": "x.example",
+                "sendingZone": "bulk",
+                "recipient": f"r{seq}@x.example",
+                "locked": False,
+                "lockTime": 0,
+                "assigned": "no",
+                "queued": now,
+                "created": now,
+            }
+            for seq in seqs
+        ]
+        return [self._database["zone-queue"].insert_one(entry).inserted_id for entry in entries]
+
+    def defer(self, entry: Any, count: int, response: str | None) -> None:
+        """Taken, and put back: the whole of `_deferred` first, its parts later."""
+        queue, now = self._database["zone-queue"], int(time.time() * 1000)
+        queue.update_one({"_id": entry}, {"$set": {"locked": True, "lockTime": now, "assigned": "default"}})
+        said: dict[str, Any] = {"last": now, "next": now + 300_000, "count": count, "log": [{"message": "secret"}]}
+        if response is not None:
+            said["response"] = response
+        change = {"_deferred": said | {"first": now}} if count == 1 else {f"_deferred.{k}": v for k, v in said.items()}
+        queue.update_one({"_id": entry}, {"$set": change | {"locked": False, "queued": datetime.now(UTC)}})
+
+    def end(self, entry: Any) -> None:
+        """Delivered, bounced or deleted: it is all the same here."""
+        self._database["zone-queue"].delete_one({"_id": entry})
+
+
+class Stream:
+    """A MongoDB server, a database, and who follows the one for the other."""
+
+    def __init__(self, mongo: Secantus, house: House, dsn: str) -> None:
+        self.mongo, self.house, self.dsn = mongo, house, dsn
+        self.client: pymongo.MongoClient[Any] = pymongo.MongoClient(mongo.uri(""))
+        self.mail = Mail(self.client["zone-mta"])
+        self.metrics = Metrics()
+        self.follower: Follower | None = None
+
+    def follow(self, cluster: str = "eu1") -> Follower:
+        """Begins to follow."""
+        reader = QueueReader("zone-mta", "zone-queue", Border(bound_cluster=cluster), {})
+        self.follower = Follower(
+            self.mongo.uri(""), reader, FeedStore(self.dsn, cluster, reader.name),
+            cluster=cluster, metrics=self.metrics, listeners=[], now_ms=lambda: int(time.time() * 1000),
+        )  # fmt: skip
+        self.follower.start()
+        return self.follower
+
+    def stop(self) -> None:
+        """Leaves."""
+        if self.follower is not None:
+            self.follower.stop()
+            self.follower = None
+
+    def held(self) -> list[tuple[Any, ...]]:
+        """Message, recipient, slot, and the action and recipients of what is held."""
+        return self.house.connection.execute(
+            "SELECT queue_id, seq, slot, event ->> 'action', (event ->> 'recipients')::int FROM held_events ORDER BY 1, 2, 3"
+        ).fetchall()
+
+    def column(self, name: str, slot: str) -> list[Any]:
+        """A column of the events held under a slot."""
+        rows = self.house.connection.execute("SELECT event ->> %s FROM held_events WHERE slot = %s", [name, slot])
+        return [row[0] for row in rows]
+
+    def until(self, is_so: Callable[[], bool]) -> None:
+        """Waits."""
+        deadline = time.monotonic() + 60
+        while not is_so():
+            assert time.monotonic() < deadline, (self.held(), self.follower and self.follower.trouble)
+            time.sleep(0.05)
+
+
+@pytest.fixture
+def mongo(tmp_path: Path, server_logs: Path) -> Iterator[Secantus]:
+    """A server of this test alone: it may be killed."""
+    server = need(lambda: Secantus(tmp_path / "mongo", server_logs))
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def stream(mongo: Secantus, house: House, any_dsn: str) -> Iterator[Stream]:
+    """Nobody follows yet."""
+    made = Stream(mongo, house, any_dsn)
+    yield made
+    made.stop()
+    made.client.close()
+
+
+def test_what_the_queue_tells_is_held(stream: Stream) -> None:
+    """A message with its recipients counted, each deferral with its reply, each end; the sender and nothing of the headers."""
+    stream.follow()
+    stream.until(lambda: stream.follower is not None and stream.follower.trouble is None)
+    one, two = stream.mail.queue("q1", "001", "002")
+    stream.mail.defer(one, 1, "451 4.7.1 try again later r001@x.example")
+    stream.mail.defer(one, 2, None)
+    stream.mail.end(one)
+    stream.mail.end(two)
+    stream.until(lambda: len(stream.held()) == 5)
+    assert stream.held() == [
+        ("q1", "", "queued", "queued", 2),
+        ("q1", "001", "deferred:1", "deferred", 1),
+        ("q1", "001", "deferred:2", "deferred", 1),
+        ("q1", "001", "end", "released", 1),
+        ("q1", "002", "end", "released", 1),
+    ]
+    assert stream.column("response", "deferred:2") == ["451 4.7.1 try again later r001@x.example"]
+    assert stream.column("sender", "queued") == ["orders@shop.example"]
+    assert stream.column("message_id", "queued") == ["<q1@shop.example>"]
+    assert stream.column("zone", "end") == ["bulk", "bulk"]
+    everything = stream.house.connection.execute("SELECT string_agg(event::text, ' ') FROM held_events").fetchone()
+    assert everything is not None
+    assert "secret" not in everything[0]
+    assert stream.house.connection.execute("SELECT count(*) FROM queue_entries").fetchone() == (0,)
+
+
+def test_mail_of_wildducks_api_is_known_to_have_no_hook(stream: Stream) -> None:
+    """Whoever recovers it says that nothing leaked."""
+    stream.follow()
+    stream.until(lambda: stream.follower is not None and stream.follower.trouble is None)
+    stream.mail.queue("q1", "001", transtype="API")
+    stream.mail.queue("q2", "001")
+    stream.until(lambda: len(stream.held()) == 2)
+    rows = stream.house.connection.execute("SELECT queue_id FROM held_events WHERE is_unsendable").fetchall()
+    assert rows == [("q1",)]
+
+
+def test_what_happened_while_nobody_followed_is_told(stream: Stream) -> None:
+    """A message that was queued before and ended during the absence is named, and so is one that came and went."""
+    stream.follow()
+    stream.until(lambda: stream.follower is not None and stream.follower.trouble is None)
+    (before,) = stream.mail.queue("q1", "001")
+    stream.until(lambda: len(stream.held()) == 1)
+    stream.stop()
+    (meanwhile,) = stream.mail.queue("q2", "001")
+    stream.mail.end(before)
+    stream.mail.end(meanwhile)
+    stream.follow()
+    stream.until(lambda: len(stream.held()) == 4)
+    assert [row[:3] for row in stream.held()] == [
+        ("q1", "", "queued"),
+        ("q1", "001", "end"),
+        ("q2", "", "queued"),
+        ("q2", "001", "end"),
+    ]
+
+
+def test_a_history_that_is_gone_is_made_good_from_the_queue(stream: Stream) -> None:
+    """With a token that the server does not know any more, what is in the queue and what is not says what happened."""
+    stream.follow()
+    stream.until(lambda: stream.follower is not None and stream.follower.trouble is None)
+    (before,) = stream.mail.queue("q1", "001")
+    stream.until(lambda: len(stream.held()) == 1)
+    stream.stop()
+    stream.mail.end(before)
+    _, two = stream.mail.queue("q2", "001", "002")
+    stream.mail.defer(two, 1, "451 later")
+    stream.house.connection.execute("UPDATE change_feeds SET token = NULL")
+    stream.follow()
+    stream.until(lambda: len(stream.held()) == 4)
+    assert stream.held() == [
+        ("q1", "", "queued", "queued", 1),
+        ("q1", "001", "end", "released", 1),
+        ("q2", "", "queued", "queued", 2),
+        ("q2", "002", "deferred:1", "deferred", 1),
+    ]
+    known = stream.house.connection.execute("SELECT seq, state FROM queue_entries ORDER BY 1").fetchall()
+    assert known == [("001", "queued"), ("002", "deferred")]
+
+
+def test_one_follows_and_another_takes_over(stream: Stream) -> None:
+    """Two collectors follow one feed one after the other; one whose lead was taken away unnoticed changes nothing."""
+    first = FeedStore(stream.dsn, "eu1", "zonemta")
+    second = FeedStore(stream.dsn, "eu1", "zonemta")
+    first.lead()
+    with pytest.raises(FeedLostError):
+        second.lead()
+    with psycopg.connect(stream.dsn) as connection:
+        connection.execute("UPDATE change_feeds SET epoch = epoch + 1")
+    with pytest.raises(FeedLostError):
+        first.commit_token("{}")
+    second.lead()
+    second.commit_token('{"a": 1}')
+    second.close()
+    assert first.lead() == '{"a": 1}'
+    first.close()
+
+
+def test_a_server_that_is_killed_is_followed_again(stream: Stream) -> None:
+    """The stream goes on where it was."""
+    stream.follow()
+    stream.until(lambda: stream.follower is not None and stream.follower.trouble is None)
+    stream.mail.queue("q1", "001")
+    stream.until(lambda: len(stream.held()) == 1)
+    stream.mongo.kill()
+    stream.until(lambda: stream.follower is not None and stream.follower.trouble == "mongodb")
+    stream.mongo.start()
+    stream.mail.queue("q2", "001")
+    stream.until(lambda: len(stream.held()) == 2)

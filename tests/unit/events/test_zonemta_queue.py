@@ -1,0 +1,114 @@
+"""ZoneMTA's queue as change streams tell of it: the recording, and anything else that MongoDB can send."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bson import json_util
+from hypothesis import given
+from hypothesis import strategies as st
+
+from collector.events.sources.zonemta_queue import Ledger, QueueEntry, Told, named_by
+from tests.oracle.recording import read_recording
+
+CHANGES = Path(__file__).parents[2] / "fixtures" / "zonemta-changes.jsonl.gz"
+QUEUE = "zone-queue"
+
+
+@pytest.fixture(scope="module")
+def changes() -> list[dict[str, Any]]:
+    """The changes of the run whose log entries are the other recording."""
+    options = json_util.JSONOptions(tz_aware=True)
+    with gzip.open(CHANGES, "rt", encoding="utf-8") as lines:
+        return [json_util.loads(line, json_options=options) for line in lines]
+
+
+def told(changes: list[dict[str, Any]]) -> Told:
+    """All of them at once."""
+    ledger = Ledger({})
+    for change in changes:
+        ledger.apply(change, QUEUE)
+    return ledger.told
+
+
+def of(items: list[dict[str, Any]], action: str, *names: str) -> set[tuple[Any, ...]]:
+    """Some fields of the entries with an action."""
+    entries = [item["entry"] for item in items]
+    return {tuple(entry.get(name) for name in names) for entry in entries if entry["action"] == action}
+
+
+def test_the_recording_tells_what_the_log_told(changes: list[dict[str, Any]]) -> None:
+    """Every message, deferral and end of the log entries is there, each deferral with the same reply, and nothing is unknown."""
+    found, log = told(changes), read_recording()
+    assert of(log, "QUEUED", "id") <= {(queue_id,) for queue_id in found.messages}
+    assert of(log, "DEFERRED", "id", "seq", "defcount", "response") == of(
+        found.items, "DEFERRED", "id", "seq", "defcount", "response"
+    )
+    ends = {end for action in ("ACCEPTED", "REJECTED") for end in of(log, action, "id", "seq")}
+    assert ends <= of(found.items, "RELEASED", "id", "seq")
+    assert found.unknown == 0
+    assert set(found.entries.values()) == {None}
+
+
+def test_it_is_the_same_however_the_changes_are_cut(changes: list[dict[str, Any]]) -> None:
+    """In runs of a few, each with what was known after the one before."""
+    known: dict[str, QueueEntry] = {}
+    items: list[dict[str, Any]] = []
+    recipients: dict[str, int] = {}
+    for start in range(0, len(changes), 7):
+        some = changes[start : start + 7]
+        ledger = Ledger({key: known[key] for key in named_by(some, QUEUE) if key in known})
+        for change in some:
+            ledger.apply(change, QUEUE)
+        items += ledger.told.items
+        for queue_id, (_, count, _) in ledger.told.messages.items():
+            recipients[queue_id] = recipients.get(queue_id, 0) + count
+        for key, entry in ledger.told.entries.items():
+            if entry is None:
+                known.pop(key, None)
+            else:
+                known[key] = entry
+    whole = told(changes)
+    assert items == whole.items
+    assert recipients == {queue_id: count for queue_id, (_, count, _) in whole.messages.items()}
+
+
+def test_headers_are_never_told(changes: list[dict[str, Any]]) -> None:
+    """What is known of a message is a list of names; a subject is not among them."""
+    for about, _, _ in told(changes).messages.values():
+        assert about.keys() <= {
+            "from", "message-id", "src", "user", "body", "interface", "originhost", "transhost", "transtype",
+        }  # fmt: skip
+
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.datetimes(),
+    lambda inner: st.lists(inner, max_size=2)
+    | st.dictionaries(
+        st.sampled_from(["id", "seq", "_id", "count", "last", "response", "metadata.data", "_deferred", "_deferred.count", "from", "recipient", "created"]),
+        inner,
+        max_size=4,
+    ),
+    max_leaves=6,
+)  # fmt: skip
+documents = st.dictionaries(
+    st.sampled_from(["fullDocument", "documentKey", "updateDescription", "wallTime", "clusterTime"]), values
+)
+
+
+@given(
+    st.lists(st.tuples(documents, st.sampled_from(["insert", "update", "delete", "replace", "drop"]), st.booleans()))
+)
+def test_no_change_is_too_strange(drawn: list[tuple[dict[str, Any], str, bool]]) -> None:
+    """Fields of other types, and none at all: read or passed over."""
+    given_changes = [
+        document | {"operationType": kind, "ns": {"coll": QUEUE if is_queue else "mail.files"}}
+        for document, kind, is_queue in drawn
+    ]
+    found = told(given_changes)
+    for item in json.loads(json.dumps(found.items, default=str)):
+        assert item["entry"]["id"]
