@@ -36,6 +36,7 @@ class Unit(StrEnum):
     COUNT = "short"
     SECONDS = "s"
     RATIO = "percentunit"
+    PER_SECOND = "cps"
     NONE = "none"
 
 
@@ -82,6 +83,15 @@ class Scale:
 
     unit: Unit
     thresholds: tuple[Step, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What a number of a state timeline is called, and its colour."""
+
+    value: int
+    name: str
+    colour: Colour
 
 
 @dataclass(frozen=True, slots=True)

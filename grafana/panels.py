@@ -22,6 +22,7 @@ from grafana.fields import (
     QueryVariable,
     Scale,
     Sql,
+    State,
     Target,
     Unit,
 )
@@ -84,6 +85,29 @@ def table(card: Card, targets: Sequence[Target], *, overrides: Sequence[Override
             extraJson={"options": {"cellHeight": "sm"}},
         )
     )
+
+
+def state_timeline(card: Card, targets: Sequence[Target], states: Sequence[State]) -> Json:
+    """A row a series, coloured by the state in which it is; a state lasts until the next value."""
+    names = {
+        str(state.value): {"text": state.name, "color": state.colour.value, "index": state.value} for state in states
+    }
+    return _plain(
+        lib.StateTimeline(
+            **_common(card, targets),
+            # By `thresholds` Grafana would look at no mapping.
+            colorMode="palette-classic",
+            mappings=[{"type": "value", "options": names}],
+            showValue="never",
+            extraJson={"fieldConfig": {"defaults": {"unit": Unit.NONE.value}}},
+        )
+    )
+
+
+def column(name: str, header: str, width: int | None, *properties: tuple[str, Any]) -> Override:
+    """A table's column: its header, its width (the one without takes what the others leave), and more."""
+    fixed = (("custom.width", width),) if width else ()
+    return Override(name, (("displayName", header), *fixed, *properties))
 
 
 def dashboard(page: Page, panels: Sequence[Json]) -> Json:

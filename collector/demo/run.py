@@ -1,4 +1,4 @@
-"""A run of the demo: database, collector and traffic are started, watched, and taken down in order, whatever happens."""
+"""A run of the demo: database, collector, DNSBL exporter and traffic are started, watched, and taken down in order, whatever happens."""
 
 from __future__ import annotations
 
@@ -18,8 +18,10 @@ from typing import TYPE_CHECKING
 
 import aiohttp
 
+from collector.demo.blocklists import BlockLists
 from collector.demo.day import Day
 from collector.demo.errors import DemoError, StoppedError
+from collector.demo.exporter import Exporter
 from collector.demo.feed import Feed, wait
 from collector.demo.figures import Figures, count_rows, scrape
 from collector.demo.postgres import Postgres, free_port, wheel
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from random import Random
 
+DNSBL_PORT = 9627
 SCRAPE_SECONDS = 2.0
 SETTLE_SECONDS = 60.0
 """How long the end waits for what was acknowledged to be stored."""
@@ -80,19 +83,46 @@ async def play(options: Options, random: Random, screen: Screen) -> None:
         stack.push_async_callback(service.stop, interrupts.hurry)
         await service.start(interrupts.stop)
         rows_before = await count_rows(postgres.dsn)
-        screen.ready(_place(service, postgres, home, kept=options.data is not None))
-        feed = Feed(service.url, service.token, Traffic(random, plan(options, now_ms())), now_ms)
-        show = _Show(service, postgres, feed, screen)
+        day = plan(options, now_ms())
+        exporter = await _ask_lists(stack, service, home, day, interrupts, port=_dnsbl_port(options))
+        screen.ready(_place(service, exporter, postgres, home, kept=options.data is not None))
+        feed = Feed(service.url, service.token, Traffic(random, day), now_ms)
+        show = _Show(service, exporter, postgres, feed, screen)
         await show.go_on(options.seconds, interrupts)
         total = await show.total(rows_before)
     screen.done(total)
 
 
+async def _ask_lists(
+    stack: AsyncExitStack, service: Service, home: Path, day: Day, interrupts: Interrupts, *, port: int
+) -> Exporter:
+    """Starts the exporter, and the only lists that it may ask."""
+    lists = BlockLists(day, now_ms)
+    await lists.start()
+    stack.callback(lists.close)
+    exporter = Exporter(home, port, lists.address, service)
+    stack.push_async_callback(exporter.stop, interrupts.hurry)
+    await exporter.start(interrupts.stop)
+    if day.rate:
+        await exporter.tell_of(day)
+    return exporter
+
+
+def _dnsbl_port(options: Options) -> int:
+    """The exporter's usual port, where the collector has its own and nobody else has it."""
+    with contextlib.suppress(DemoError):
+        if options.port:
+            check_port(DNSBL_PORT)
+            return DNSBL_PORT
+    return free_port()
+
+
 class _Show:
     """The time between ready and the end."""
 
-    def __init__(self, service: Service, postgres: Postgres, feed: Feed, screen: Screen) -> None:
-        self._service, self._postgres, self._feed, self._screen = service, postgres, feed, screen
+    def __init__(self, service: Service, exporter: Exporter, postgres: Postgres, feed: Feed, screen: Screen) -> None:
+        self._service, self._exporter, self._postgres = service, exporter, postgres
+        self._feed, self._screen = feed, screen
         self._figures = Figures()
         self._began = time.monotonic()
 
@@ -115,6 +145,7 @@ class _Show:
     async def _look(self, session: aiohttp.ClientSession) -> bool:
         """Shows the present counts; False when the collector does not answer in time. Raises DemoError when a server has ended."""
         self._service.check()
+        self._exporter.check()
         self._postgres.check()
         try:
             self._figures = await scrape(session, self._service.url)
@@ -185,5 +216,5 @@ def _home(data: Path | None) -> Iterator[Path]:
             shutil.rmtree(home, ignore_errors=True)
 
 
-def _place(service: Service, postgres: Postgres, home: Path, *, kept: bool) -> Place:
-    return Place(service.url, postgres.dsn, service.token, str(service.token_file), str(home), kept)
+def _place(service: Service, exporter: Exporter, postgres: Postgres, home: Path, *, kept: bool) -> Place:
+    return Place(service.url, exporter.url, postgres.dsn, service.token, str(service.token_file), str(home), kept)

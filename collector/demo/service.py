@@ -59,12 +59,12 @@ class Service:
     async def start(self, interrupted: asyncio.Event) -> None:
         """Returns once it takes events and writes to the database. Raises DemoError, StoppedError."""
         if not self.token_file.exists():
-            _write_secret(self.token_file, secrets.token_urlsafe(32))
+            write_secret(self.token_file, secrets.token_urlsafe(32))
         configuration = self._home / "duckwatch.yml"
-        _write_secret(configuration, self._settings())
+        write_secret(configuration, self._settings())
         words = [sys.executable, "-m", "collector", "--config", str(configuration), "serve"]
         log = self._home / "collector.log"
-        self._child = Child("the collector", words, log, directory=self._home, environment=_environment())
+        self._child = Child("the collector", words, log, directory=self._home, environment=environment())
         await self._child.start()
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(5)) as session:
             await self._child.wait_ready(lambda: self._is_ready(session), READY_SECONDS, interrupted)
@@ -105,13 +105,14 @@ class Service:
         return False
 
 
-def _write_secret(path: Path, text: str) -> None:
+def write_secret(path: Path, text: str) -> None:
+    """Writes a file that only its owner may read."""
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
         file.write(text)
     path.chmod(0o600)
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
     """This very package, whatever the folder, and none of the user's settings for a collector of their own."""
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("PG", "DUCKWATCH_"))}
     package = str(Path(collector.__path__[0]).resolve().parent)

@@ -21,6 +21,7 @@ class Place:
     """Where everything is; `kept` says that the data stays."""
 
     url: str
+    dnsbl_url: str
     dsn: str
     token: str
     token_file: str
@@ -64,6 +65,7 @@ class Screen:
 duckwatch is running.
 
   collector   {place.url}   (/metrics, /readyz)
+  blocklists  {place.dnsbl_url}   (made-up lists; /metrics)
   database    {place.dsn}
   token       {place.token_file}
   data        {place.data}   ({"kept" if place.kept else "removed at the end"})

@@ -5,9 +5,11 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from grafana.dashboards import overview
+from grafana.dashboards import overview, reputation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-DASHBOARDS: Mapping[str, Callable[[], dict[str, Any]]] = MappingProxyType({"overview": overview.build})
+DASHBOARDS: Mapping[str, Callable[[], dict[str, Any]]] = MappingProxyType(
+    {"overview": overview.build, "reputation": reputation.build}
+)

@@ -18,7 +18,7 @@ from grafana.fields import (
     Step,
     Unit,
 )
-from grafana.panels import dashboard, stat, table, timeseries
+from grafana.panels import column, dashboard, stat, table, timeseries
 
 PAGE = Page(
     uid="duckwatch-overview",
@@ -136,12 +136,12 @@ def _reasons() -> dict[str, Any]:
         ),
         [Sql("failure_reasons", table=True)],
         overrides=[
-            _column("action", "Outcome", 100, *OUTCOME_CELL),
-            _column("reason", "Reason", 140),
-            _column("provider", "Provider", 120),
-            _column("recipients", "Count", 90, ("unit", Unit.COUNT.value)),
-            _column("newest", "Newest", 160, ("unit", "dateTimeFromNow")),
-            _column("pattern", "Newest reply", None),
+            column("action", "Outcome", 100, *OUTCOME_CELL),
+            column("reason", "Reason", 140),
+            column("provider", "Provider", 120),
+            column("recipients", "Count", 90, ("unit", Unit.COUNT.value)),
+            column("newest", "Newest", 160, ("unit", "dateTimeFromNow")),
+            column("pattern", "Newest reply", None),
         ],
     )
 
@@ -156,15 +156,15 @@ def _newest_failures() -> dict[str, Any]:
         ),
         [Sql("newest_failures", table=True)],
         overrides=[
-            _column("time", "Time", 170, ("unit", "dateTimeAsIso")),
-            _column("action", "Outcome", 100, *OUTCOME_CELL),
-            _column("cluster", "Cluster", 90),
-            _column("zone", "Zone", 120),
-            _column("recipient_domain", "Domain", 170),
-            _column("provider", "Provider", 110),
-            _column("smtp_code", "Code", 80, ("unit", Unit.NONE.value)),
-            _column("reason", "Reason", 140),
-            _column("response_pattern", "Reply", None),
+            column("time", "Time", 170, ("unit", "dateTimeAsIso")),
+            column("action", "Outcome", 100, *OUTCOME_CELL),
+            column("cluster", "Cluster", 90),
+            column("zone", "Zone", 120),
+            column("recipient_domain", "Domain", 170),
+            column("provider", "Provider", 110),
+            column("smtp_code", "Code", 80, ("unit", Unit.NONE.value)),
+            column("reason", "Reason", 140),
+            column("response_pattern", "Reply", None),
         ],
     )
 
@@ -176,9 +176,3 @@ def _delivery_quantile(quantile: float) -> str:
 
 def _coloured(series: str, colour: Colour) -> Override:
     return Override(series, (("color", {"mode": "fixed", "fixedColor": colour.value}),))
-
-
-def _column(name: str, header: str, width: int | None, *properties: tuple[str, Any]) -> Override:
-    # The one column without a width, the reply, takes what the others leave.
-    fixed = (("custom.width", width),) if width else ()
-    return Override(name, (("displayName", header), *fixed, *properties))

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import re
 
-from collector.metrics import CATALOGUE
+from collector.metrics import CATALOGUE as OF_COLLECTOR
+from exporters.dnsbl.metrics import CATALOGUE as OF_EXPORTER
+
+CATALOGUE = {**OF_COLLECTOR, **OF_EXPORTER}
+"""Every metric that a panel or a rule may read, with its labels."""
 
 SUFFIX = re.compile(r"_(bucket|count|sum)$")
 

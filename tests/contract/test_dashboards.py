@@ -12,13 +12,12 @@ import pytest
 import yaml
 
 from collector.events.model import Action, BounceKind, Direction, Provider, Reason, Source
-from collector.metrics import CATALOGUE
 from collector.store.migrations import migrate
 from collector.store.reader import complete
 from grafana.dashboards import DASHBOARDS
 from grafana.queries import load
 from tests.alert_rules.rules import METRIC, RECORDED, ROOT, RULE_FILES, all_rules, run, tool
-from tests.contract.promql import labels_used, series_of
+from tests.contract.promql import CATALOGUE, labels_used, series_of
 from tests.servers.fixtures import need
 from tests.unit.grafana.macros import expand
 
@@ -59,6 +58,7 @@ class Row(NamedTuple):
     direction: Direction
     provider: Provider | None = None
     zone: str | None = None
+    local_ip: str | None = None
     recipient_domain: str | None = None
     smtp_code: int | None = None
     reason: Reason | None = None
@@ -66,6 +66,12 @@ class Row(NamedTuple):
     response_pattern: str | None = None
     source: Source = Source.PLUGIN
     received_at: datetime = START
+
+
+def _reason(action: Action, index: int) -> Reason:
+    if index % 4 == 0:
+        return Reason.REPUTATION
+    return Reason.GREYLISTED if action is Action.DEFERRED else Reason.UNKNOWN_USER
 
 
 def traffic() -> list[Row]:
@@ -83,9 +89,10 @@ def traffic() -> list[Row]:
                 direction=Direction.DSN if index % 7 == 0 else Direction.OUTBOUND,
                 provider=(Provider.GOOGLE, Provider.YAHOO, None)[index % 4 % 3],
                 zone="bulk" if failed else None,
+                local_ip=("192.0.2.5", "192.0.2.6", None)[index % 3] if failed else None,
                 recipient_domain="mail.example",
                 smtp_code=(450 if action is Action.DEFERRED else 550) if failed else None,
-                reason=(Reason.GREYLISTED if action is Action.DEFERRED else Reason.UNKNOWN_USER) if failed else None,
+                reason=_reason(action, index) if failed else None,
                 bounce_kind=BounceKind.HARD if action is Action.BOUNCED else None,
                 response_pattern=f"55# {index} <b>'quoted'</b>" if failed and index % 2 else None,
             )
@@ -94,6 +101,41 @@ def traffic() -> list[Row]:
 
 
 ROWS = traffic()
+
+
+def said(minute: float, target: str, verdict: str, **fields: Any) -> dict[str, Any]:
+    """What a list said so many minutes into the range."""
+    time = START + timedelta(minutes=minute)
+    row = {
+        "time": time,
+        "cluster": "default",
+        "target": target,
+        "kind": "address",
+        "list": "bl.example",
+        "verdict": verdict,
+    }
+    row |= {"codes": [], "meanings": [], "standing": verdict, "standing_since": time, "received_at": time} | fields
+    return row | {"event_id": f"{target}:{row['list']}:{verdict}"}
+
+
+LISTED: dict[str, Any] = {"codes": ["127.0.0.2"], "meanings": ["spam", "<b>"], "severity": "page", "reason": "'why'"}
+RESULTS = [
+    said(-90, "192.0.2.5", "clean"),
+    said(-60, "192.0.2.5", "listed", **LISTED),
+    said(-60, "192.0.2.6", "clean"),
+    said(-50, "192.0.2.7", "listed", **LISTED),
+    said(-40, "192.0.2.7", "clean"),
+    said(-30, "192.0.2.8", "clean"),
+    said(10, "192.0.2.6", "listed", **LISTED),
+    said(15, "192.0.2.6", "error", standing="listed"),
+    said(20, "192.0.2.6", "listed", **LISTED),
+    said(25, "192.0.2.6", "refused", standing=None, standing_since=None),
+    said(30, "192.0.2.6", "clean"),
+    said(30, "192.0.2.6", "clean", cluster="it's"),
+    said(40, "192.0.2.8", "listed", list="other.example", severity="info"),
+    said(70, "192.0.2.8", "clean", list="other.example"),
+]
+"""One listed before the range and ever since, one listed and delisted before it, one within it, one until after it."""
 
 
 def shown(*actions: Action) -> list[Row]:
@@ -124,6 +166,11 @@ def filled(migrated: psycopg.Connection) -> psycopg.Connection:
     statement = f"INSERT INTO mail_events ({columns}) VALUES ({values})"
     with migrated.cursor() as cursor:
         cursor.executemany(statement, ROWS)
+        names = RESULTS[0].keys()
+        cursor.executemany(
+            f"INSERT INTO dnsbl_results ({', '.join(names)}) VALUES ({', '.join(f'%({name})s' for name in names)})",
+            [dict.fromkeys(names) | result for result in RESULTS],
+        )
     return migrated
 
 
@@ -212,6 +259,56 @@ def test_the_newest_failures_come_first(filled: psycopg.Connection) -> None:
     assert [(row["time"], row["action"], row["response_pattern"]) for row in rows] == [
         (row.time, row.action.value, row.response_pattern) for row in expected
     ]
+
+
+@pytest.mark.servers
+def test_states_begin_with_what_stood_before(filled: psycopg.Connection) -> None:
+    """Each pair that was listed in the range, from what held at its start; a failed check changes nothing, a lapse does."""
+    rows = ask(filled, load("dnsbl_states"))
+    found: dict[str, list[tuple[float, int]]] = {}
+    for row in rows:
+        found.setdefault(row["metric"], []).append(((row["time"] - START).total_seconds() / 60, row["state"]))
+    assert found == {
+        "192.0.2.5 at bl.example": [(0, 1)],
+        "192.0.2.6 at bl.example": [(0, 0), (10, 1), (15, 1), (20, 1), (25, 2), (30, 0)],
+        "192.0.2.8 at other.example": [(40, 1)],
+    }
+
+
+@pytest.mark.servers
+def test_changes_are_those_of_what_stood(filled: psycopg.Connection) -> None:
+    """Listed and delisted once each, the newest first: neither an error between nor the second cluster's clean is one."""
+    rows = ask(filled, load("dnsbl_changes"))
+    assert [((row["time"] - START).total_seconds() / 60, row["target"], row["change"]) for row in rows] == [
+        (40, "192.0.2.8", "listed"),
+        (30, "192.0.2.6", "delisted"),
+        (10, "192.0.2.6", "listed"),
+    ]
+
+
+@pytest.mark.servers
+def test_listings_come_first_in_what_lists_say_now(filled: psycopg.Connection) -> None:
+    """Whatever the range: one row a target, list and cluster, those to be acted upon on top."""
+    rows = ask(filled, load("dnsbl_current"))
+    assert (rows[0]["target"], rows[0]["standing"], rows[0]["meaning"]) == ("192.0.2.5", "listed", "spam, <b>")
+    assert {row["standing"] for row in rows[1:]} == {"clean"}
+    assert len(rows) == len({(row["cluster"], row["target"], row["list"]) for row in RESULTS})
+
+
+@pytest.mark.servers
+def test_refusals_stand_beside_the_listings_of_the_address(filled: psycopg.Connection) -> None:
+    """Each address whose mail was refused for reputation with its counts, and the lists on which it stands now."""
+    rows = {row["address"]: row for row in ask(filled, load("reputation_by_address"))}
+    refused = [row for row in shown(Action.DEFERRED, Action.BOUNCED) if row.reason is Reason.REPUTATION]
+    assert {address: row["bounced"] + row["deferred"] for address, row in rows.items()} == Counter(
+        row.local_ip or "unknown" for row in refused
+    )
+    assert {address: row["lists"] for address, row in rows.items() if row["lists"]} == {"192.0.2.5": "bl.example"}
+    assert next(iter(rows)) == "192.0.2.5"
+    counted: Counter[str] = Counter()
+    for row in ask(filled, load("reputation_failures")):
+        counted[row["metric"]] += row["recipients"]
+    assert counted == Counter(row.local_ip or "unknown" for row in refused)
 
 
 @pytest.mark.servers

@@ -7,10 +7,9 @@ import re
 import pytest
 import yaml
 
-from collector.metrics import CATALOGUE
 from grafana.dashboards.overview import BOUNCE_RATIO_LIMIT
 from tests.alert_rules.rules import METRIC, RECORDED, ROOT, RULES, Rule, alerts, all_rules
-from tests.contract.promql import labels_used, series_of
+from tests.contract.promql import CATALOGUE, labels_used, series_of
 
 RUNBOOK = (RULES / "runbook.md").read_text()
 ALERTING = (ROOT / "docs" / "alerting.md").read_text()

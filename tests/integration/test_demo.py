@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
+import yaml
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -126,6 +127,27 @@ def test_the_past_is_there_at_once(demos: list[Demo]) -> None:
         return hours >= 24 and all(other >= 2 for other in others)
 
     eventually(full)
+    demo.process.send_signal(signal.SIGINT)
+    assert_all_stored(demo, demo.end()[0])
+
+
+def test_lists_are_asked_and_what_they_say_is_stored(demos: list[Demo]) -> None:
+    """A real exporter asks the demo's own lists, on loopback, and tells the collector; the day before had its listing. Not one event more."""
+    demos.append(demo := Demo("--rate", "5"))
+    settings = yaml.safe_load((Path(demo.place["data"]) / "dnsbl.yml").read_text())["dnsbl"]
+    assert all(resolver.startswith("127.0.0.1:") for resolver in settings["resolvers"])
+    assert all(entry["zone"].endswith(".lists.example") for entry in settings["lists"])
+    pairs = len(settings["targets"]) * len(settings["lists"])
+
+    def told() -> bool:
+        with psycopg.connect(demo.place["dsn"]) as connection:
+            current = connection.execute("SELECT count(*) FROM dnsbl_current WHERE verdict IN ('listed', 'clean')")
+            listed = connection.execute(
+                "SELECT count(*) FROM dnsbl_results WHERE verdict = 'listed' AND time < now() - interval '12 hours'"
+            )
+            return (current.fetchone(), listed.fetchone()) == ((pairs,), (1,))
+
+    eventually(told)
     demo.process.send_signal(signal.SIGINT)
     assert_all_stored(demo, demo.end()[0])
 

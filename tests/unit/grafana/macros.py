@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-MACROS = {"__timeFilter", "__interval"}
+MACROS = {"__timeFilter", "__timeFrom", "__interval"}
 
 IN_LIST = re.compile(r"\bIN \(\$(?P<name>[a-zA-Z]\w*)\)")
 VARIABLE = re.compile(r"\$\{[^}]*\}|\$(?!__)[a-zA-Z]\w*|\[\[[^\]]*\]\]")
@@ -24,7 +24,7 @@ def expand(sql: str, *, start: datetime, end: datetime, interval: str, values: S
     """The SQL as PostgreSQL gets it, with `values` for every variable; as Grafana 10.1 was seen to do it."""
     quoted = ", ".join("'" + value.replace("'", "''") + "'" for value in values)
     sql = IN_LIST.sub(lambda _: f"IN ({quoted})", sql)
-    sql = sql.replace("$__interval", interval)
+    sql = sql.replace("$__interval", interval).replace("$__timeFrom()", f"'{_literal(start)}'")
     return re.sub(
         r"\$__timeFilter\(([^)]*)\)", lambda found: f"{found[1]} BETWEEN '{_literal(start)}' AND '{_literal(end)}'", sql
     )

@@ -31,9 +31,9 @@ def test_the_safe_form_passes() -> None:
 
 
 def test_expansion_is_grafanas() -> None:
-    """The time filter becomes BETWEEN, the interval its text, each value a literal with its quotes doubled."""
+    """The time filter becomes BETWEEN, the interval its text, the beginning a literal, each value a literal with its quotes doubled."""
     sql = expand(
-        "'$__interval' $__timeFilter(time) IN ($cluster)",
+        "'$__interval' $__timeFilter(time) IN ($cluster) $__timeFrom()",
         start=datetime(2026, 1, 1, tzinfo=UTC),
         end=datetime(2026, 1, 2, tzinfo=UTC),
         interval="1m",
@@ -41,4 +41,5 @@ def test_expansion_is_grafanas() -> None:
     )
     assert sql == (
         "'1m' time BETWEEN '2026-01-01T00:00:00.000000Z' AND '2026-01-02T00:00:00.000000Z' IN ('a', 'x'') OR 1=1 --')"
+        " '2026-01-01T00:00:00.000000Z'"
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,10 +21,11 @@ from grafana.fields import (
     QueryVariable,
     Scale,
     Sql,
+    State,
     Step,
     Unit,
 )
-from grafana.panels import dashboard, stat, table, timeseries
+from grafana.panels import dashboard, stat, state_timeline, table, timeseries
 from grafana.queries import load
 
 CARD = Card(7, "Title", "What it shows.", Place(0, 1, 12, 8))
@@ -34,6 +36,28 @@ PAGE = Page(
     (DatasourceVariable("timescale", "Database", "postgres"), QueryVariable("cluster", "Cluster", "clusters")),
 )
 UP = PromQL("up", "{{job}}", ref="B")
+
+
+STATES = (State(0, "clean", Colour.GOOD), State(1, "listed", Colour.BAD))
+
+
+def every_kind() -> list[dict[str, Any]]:
+    """A panel of each."""
+    scale = Scale(Unit.COUNT)
+    panels = [timeseries(CARD, [UP], scale), stat(CARD, [UP], scale), table(CARD, [UP])]
+    return [*panels, state_timeline(CARD, [UP], STATES)]
+
+
+def test_a_state_has_its_name_and_colour() -> None:
+    """By mapping: Grafana looks at no mapping while the colours come from thresholds."""
+    defaults = state_timeline(CARD, [UP], STATES)["fieldConfig"]["defaults"]
+    assert defaults["color"]["mode"] == "palette-classic"
+    assert defaults["unit"] == "none"
+    (mapping,) = defaults["mappings"]
+    assert {value: (is_["text"], is_["color"]) for value, is_ in mapping["options"].items()} == {
+        "0": ("clean", "green"),
+        "1": ("listed", "red"),
+    }
 
 
 def test_only_the_wrapper_imports_grafanalib() -> None:
@@ -50,8 +74,7 @@ def test_only_the_wrapper_imports_grafanalib() -> None:
 
 def test_a_card_is_what_every_panel_has() -> None:
     """Id, title, description and place are as written, on each kind of panel."""
-    panels = [timeseries(CARD, [UP], Scale(Unit.COUNT)), stat(CARD, [UP], Scale(Unit.COUNT)), table(CARD, [UP])]
-    for panel in dashboard(PAGE, panels)["panels"]:
+    for panel in dashboard(PAGE, every_kind())["panels"]:
         assert (panel["id"], panel["title"], panel["description"]) == (7, "Title", "What it shows.")
         assert panel["gridPos"] == {"x": 0, "y": 1, "w": 12, "h": 8}
         assert "maxDataPoints" not in panel
@@ -59,8 +82,7 @@ def test_a_card_is_what_every_panel_has() -> None:
 
 def test_the_kinds_are_grafanas() -> None:
     """No panel is of a kind that needs Angular, which is gone since Grafana 12."""
-    panels = [timeseries(CARD, [UP], Scale(Unit.COUNT)), stat(CARD, [UP], Scale(Unit.COUNT)), table(CARD, [UP])]
-    assert [panel["type"] for panel in panels] == ["timeseries", "stat", "table"]
+    assert [panel["type"] for panel in every_kind()] == ["timeseries", "stat", "table", "state-timeline"]
 
 
 def test_one_data_source_is_named_by_panel_and_target() -> None:

@@ -1,0 +1,255 @@
+"""*Reputation*: which addresses and domains stand on which lists, since when, whether that costs mail, and whether the lists can be believed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from grafana.fields import (
+    Card,
+    Colour,
+    DatasourceVariable,
+    Page,
+    Place,
+    PromQL,
+    QueryVariable,
+    Scale,
+    Sql,
+    State,
+    Step,
+    Unit,
+)
+from grafana.panels import column, dashboard, stat, state_timeline, table, timeseries
+
+PAGE = Page(
+    uid="duckwatch-reputation",
+    title="Mail reputation",
+    description="DNS blocklists: what they say of our addresses and domains, what that costs, and how the lists themselves are.",
+    variables=(
+        DatasourceVariable("timescale", "Database", "postgres"),
+        DatasourceVariable("prometheus", "Prometheus", "prometheus"),
+        QueryVariable("cluster", "Cluster", "clusters"),
+    ),
+    start="now-24h",
+)
+
+LISTED_CELL: tuple[tuple[str, Any], ...] = (
+    ("custom.cellOptions", {"type": "color-text"}),
+    (
+        "mappings",
+        [
+            {
+                "type": "value",
+                "options": {
+                    "listed": {"color": Colour.BAD.value, "index": 0},
+                    "unknown": {"color": Colour.WATCH.value, "index": 1},
+                    "clean": {"color": Colour.GOOD.value, "index": 2},
+                    "delisted": {"color": Colour.GOOD.value, "index": 3},
+                },
+            }
+        ],
+    ),
+)
+
+STANDING = (State(0, "clean", Colour.GOOD), State(1, "listed", Colour.BAD), State(2, "unknown", Colour.WATCH))
+"""The numbers of queries/dnsbl_states.sql."""
+
+HEALTH = (State(0, "unhealthy", Colour.BAD), State(1, "healthy", Colour.GOOD))
+
+
+def build() -> dict[str, Any]:
+    """Return the dashboard, normalised."""
+    listings = [_listed(), _unhealthy(), _oldest_check(), _states(), _current(), _changes()]
+    mail = [_failures(), _by_address()]
+    lists = [_health(), _check_ages(), _verdicts(), _latency()]
+    return dashboard(PAGE, [*listings, *mail, *lists])
+
+
+def _listed() -> dict[str, Any]:
+    return stat(
+        Card(
+            id=1,
+            title="Listings",
+            description="Pairs of a target and a list at which it stands now; what a list refuses to tell, or fails to, counts as it stood for three intervals.",
+            place=Place(0, 0, 4, 8),
+        ),
+        [PromQL("sum(max by (target, list) (duckwatch_dnsbl_listed))", "Listings")],
+        Scale(Unit.COUNT, (Step(Colour.GOOD), Step(Colour.BAD, 1))),
+    )
+
+
+def _unhealthy() -> dict[str, Any]:
+    return stat(
+        Card(
+            id=2,
+            title="Unhealthy lists",
+            description="Lists that answer their test points wrongly or not at all: what they say of targets is not believed.",
+            place=Place(4, 0, 4, 8),
+        ),
+        [PromQL("sum(1 - max by (list) (duckwatch_dnsbl_list_healthy))", "Unhealthy lists")],
+        Scale(Unit.COUNT, (Step(Colour.GOOD), Step(Colour.WATCH, 1))),
+    )
+
+
+def _oldest_check() -> dict[str, Any]:
+    return stat(
+        Card(
+            id=3,
+            title="Most silent list",
+            description="How long ago the list that has been silent for longest last gave a real verdict.",
+            place=Place(8, 0, 4, 8),
+        ),
+        [PromQL("time() - min(max by (list) (duckwatch_dnsbl_last_check_timestamp_seconds))", "Most silent list")],
+        # Three intervals of five minutes: then what stood is let go.
+        Scale(Unit.SECONDS, (Step(Colour.GOOD), Step(Colour.WATCH, 600), Step(Colour.BAD, 900))),
+    )
+
+
+def _states() -> dict[str, Any]:
+    return state_timeline(
+        Card(
+            id=4,
+            title="Listed and delisted",
+            description="Each target and list with a listing in the range, at most the newest 40. Unknown: neither verdict is claimed any more.",
+            place=Place(12, 0, 12, 8),
+        ),
+        [Sql("dnsbl_states")],
+        STANDING,
+    )
+
+
+def _current() -> dict[str, Any]:
+    return table(
+        Card(
+            id=5,
+            title="What the lists say now",
+            description="The newest result of each target and list, listings first, whatever the range. A target that is no longer checked keeps its last row.",
+            place=Place(0, 8, 24, 9),
+        ),
+        [Sql("dnsbl_current", table=True)],
+        overrides=[
+            column("target", "Target", 190),
+            column("name", "Host name", 170),
+            column("list", "List", 190),
+            column("standing", "Standing", 90, *LISTED_CELL),
+            column("severity", "Severity", 80),
+            column("since", "Since", 130, ("unit", "dateTimeFromNow")),
+            column("verdict", "Last verdict", 100),
+            column("meaning", "Meaning", 220),
+            column("reason", "The list's words", None),
+            column("changed", "Changed", 130, ("unit", "dateTimeFromNow")),
+        ],
+    )
+
+
+def _changes() -> dict[str, Any]:
+    return table(
+        Card(
+            id=6,
+            title="Listings and delistings",
+            description="The newest 100 in the range. A failed or refused check between two verdicts is no change.",
+            place=Place(0, 17, 24, 8),
+        ),
+        [Sql("dnsbl_changes", table=True)],
+        overrides=[
+            column("time", "Time", 170, ("unit", "dateTimeAsIso")),
+            column("target", "Target", 190),
+            column("name", "Host name", 170),
+            column("list", "List", 190),
+            column("change", "Change", 90, *LISTED_CELL),
+            column("severity", "Severity", 80),
+            column("meaning", "Meaning", 220),
+            column("reason", "The list's words", None),
+        ],
+    )
+
+
+def _failures() -> dict[str, Any]:
+    return timeseries(
+        Card(
+            id=7,
+            title="Refused for reputation, by sending address",
+            description="Recipients bounced and attempts deferred per bin because of the sender's reputation. Set it beside the listings of the same address.",
+            place=Place(0, 25, 12, 9),
+        ),
+        [Sql("reputation_failures")],
+        Scale(Unit.COUNT),
+        bars=True,
+    )
+
+
+def _by_address() -> dict[str, Any]:
+    return table(
+        Card(
+            id=8,
+            title="Sending addresses that are refused",
+            description="Bounces and deferrals for reputation in the range, and the lists on which the address stands now. None: the provider has a list of its own.",
+            place=Place(12, 25, 12, 9),
+        ),
+        [Sql("reputation_by_address", table=True)],
+        overrides=[
+            column("address", "Address", 170),
+            column("bounced", "Bounced", 80, ("unit", Unit.COUNT.value)),
+            column("deferred", "Deferred", 80, ("unit", Unit.COUNT.value)),
+            column("providers", "By providers", 140),
+            column("newest", "Newest", 120, ("unit", "dateTimeFromNow")),
+            column("lists", "Listed at", None),
+            column("since", "Since", 120, ("unit", "dateTimeFromNow")),
+        ],
+    )
+
+
+def _health() -> dict[str, Any]:
+    return state_timeline(
+        Card(
+            id=9,
+            title="List health",
+            description="Whether each list answers its test points as RFC 5782 asks. While it does not, its verdicts are withheld.",
+            place=Place(0, 34, 12, 8),
+        ),
+        [PromQL("max by (list) (duckwatch_dnsbl_list_healthy)", "{{list}}")],
+        HEALTH,
+    )
+
+
+def _check_ages() -> dict[str, Any]:
+    return timeseries(
+        Card(
+            id=10,
+            title="Age of the last check",
+            description="Since when each list has given no real verdict. It should stay below the interval of the checks.",
+            place=Place(12, 34, 12, 8),
+        ),
+        [PromQL("time() - max by (list) (duckwatch_dnsbl_last_check_timestamp_seconds)", "{{list}}")],
+        Scale(Unit.SECONDS),
+    )
+
+
+def _verdicts() -> dict[str, Any]:
+    return timeseries(
+        Card(
+            id=11,
+            title="Verdicts",
+            description="Checks ended per second, by what they came to. Refused and error say nothing of a target.",
+            place=Place(0, 42, 12, 8),
+        ),
+        [PromQL("sum by (verdict) (rate(duckwatch_dnsbl_verdicts_total[$__rate_interval]))", "{{verdict}}")],
+        Scale(Unit.PER_SECOND),
+    )
+
+
+def _latency() -> dict[str, Any]:
+    return timeseries(
+        Card(
+            id=12,
+            title="Time to answer, by list",
+            description="From a query to its answer: all but a twentieth are quicker (p95).",
+            place=Place(12, 42, 12, 8),
+        ),
+        [
+            PromQL(
+                "histogram_quantile(0.95, sum by (le, list) (rate(duckwatch_dnsbl_query_seconds_bucket[$__rate_interval])))",
+                "{{list}}",
+            )
+        ],
+        Scale(Unit.SECONDS),
+    )

@@ -1,0 +1,15 @@
+-- What each list says of each target, the listed ones first. Clusters are not asked for: an address is listed for all of them.
+SELECT
+  target,
+  name,
+  list,
+  coalesce(standing, 'unknown') AS standing,
+  severity,
+  standing_since AS since,
+  verdict,
+  array_to_string(meanings, ', ') AS meaning,
+  reason,
+  time AS changed
+FROM dnsbl_current
+ORDER BY (standing = 'listed') DESC NULLS LAST, severity = 'page' DESC NULLS LAST, changed DESC, target, list
+LIMIT 500

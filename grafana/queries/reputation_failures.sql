@@ -1,0 +1,13 @@
+-- Attempts that were refused for the sender's reputation, by the address that sent.
+SELECT
+  date_bin('$__interval', time, TIMESTAMPTZ 'epoch') AS time,
+  coalesce(local_ip, 'unknown') AS metric,
+  count(*) AS recipients
+FROM mail_events
+WHERE $__timeFilter(time)
+  AND cluster IN ($cluster)
+  AND direction = 'outbound'
+  AND action IN ('deferred', 'bounced')
+  AND reason = 'reputation'
+GROUP BY 1, 2
+ORDER BY 1, 2

@@ -1,0 +1,47 @@
+"""The demo's lists: what they answer, and that they list exactly while the demo's mail is refused for it."""
+
+from __future__ import annotations
+
+import dns.message
+import dns.rcode
+import dns.rdatatype
+import pytest
+
+from collector.demo.blocklists import CALM, STERN, BlockLists, yesterday
+from collector.demo.day import Day, Incidents
+
+NOW = 1_795_495_100_000
+DAY = Day(10, NOW)
+LISTED_FROM, LISTED_TO = (round(NOW + part * DAY.day_seconds * 1_000) for part in Incidents().listed)
+
+
+def asked(name: str, kind: str = "A", at: int = NOW) -> dns.message.Message:
+    """The list's answer at that moment."""
+    return BlockLists(DAY, lambda: at)._answer(dns.message.make_query(name, kind))
+
+
+@pytest.mark.parametrize(("at", "is_listed"), [(LISTED_FROM - 1, False), (LISTED_FROM, True), (LISTED_TO, False)])
+def test_an_address_is_listed_during_the_incident(at: int, is_listed: bool) -> None:
+    """One of ours, at one list, as long as receivers refuse its mail; with a reason."""
+    name = f"31.113.0.203.{STERN}"
+    assert bool(asked(name, at=at).answer) is is_listed
+    assert bool(asked(name, "TXT", at=at).answer) is is_listed
+    assert not asked(f"32.113.0.203.{STERN}", at=at).answer
+    assert not asked(f"31.113.0.203.{CALM}", at=at).answer
+
+
+@pytest.mark.parametrize("zone", [STERN, CALM])
+def test_the_lists_answer_their_test_points(zone: str) -> None:
+    """RFC 5782, 5: 127.0.0.2 is listed and 127.0.0.1 is not, whatever the case of the question; what is absent says for how long."""
+    assert asked(f"2.0.0.127.{zone.upper()}").answer[0].rdtype == dns.rdatatype.A
+    absent = asked(f"1.0.0.127.{zone}")
+    assert absent.rcode() == dns.rcode.NXDOMAIN
+    assert absent.authority[0].rdtype == dns.rdatatype.SOA
+
+
+def test_the_day_before_had_its_listing_too() -> None:
+    """A past long enough begins with the same incident; a short one does not hold it."""
+    listed, clean = yesterday(DAY)
+    assert DAY.begins < listed["time"] < clean["time"] < NOW
+    assert [listed["verdict"], clean["verdict"]] == ["listed", "clean"]
+    assert yesterday(Day(10, NOW, history_seconds=3_600)) == []
