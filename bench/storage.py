@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import random
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from statistics import median, quantiles
 from typing import TYPE_CHECKING, Any
 
@@ -12,96 +11,108 @@ import psycopg
 
 from bench import corpus
 from bench.database import BUILT_FROM_IT
+from bench.filling import BASE_EVENTS, BUSIEST, Filling, now_ms
 from bench.traces import TRACES
 from collector.config.model import Retention
-from collector.events.model import COLUMNS
+from collector.demo.errors import DemoError
 from collector.jobs import RollUp
-from collector.store.copy import COPY_EVENTS
 from collector.store.store import PostgresStore
+from collector.store.tiers import layout_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-BASE_EVENTS = 100_000
-"""Recorded traffic, written by COPY; the rest is the same again, each time with ids and stamps of its own, made in the server."""
 
 FRESH_EVENTS = 20_000
 FRESH_EVENTS_PER_SECOND = 100
 GROWTH_STEPS = 4
 TRACED = 100
 
-_MADE_ANEW = {
-    "time": "time - %(shift)s * interval '1 second'",
-    "event_id": "lpad(to_hex(('x' || substr(event_id, 1, 11))::bit(44)::bigint - %(shift)s::bigint * 1000), 11, '0') || substr(event_id, 12)",
-    "queue_id": "lpad(to_hex(('x' || substr(queue_id, 1, 11))::bit(44)::bigint - %(shift)s::bigint * 1000), 11, '0') || substr(queue_id, 12)",
-    "message_id": "%(shift)s || message_id",
-    "recipient": "%(shift)s || recipient",
+KEPT = Retention(raw=timedelta(days=60))
+"""Ten million events are made to reach back forty days."""
+
+SIZES: dict[bool, str] = {
+    False: "SELECT pg_table_size('mail_events'), pg_indexes_size('mail_events')",
+    True: (
+        "SELECT sum(table_bytes + coalesce(toast_bytes, 0)), sum(index_bytes) FROM chunks_detailed_size('mail_events')"
+    ),
 }
-_SELECTED = ", ".join(_MADE_ANEW.get(name, name) for name in COLUMNS)
-AGAIN = f"INSERT INTO mail_events ({', '.join(COLUMNS)}) SELECT {_SELECTED} FROM base"  # noqa: S608  # our own columns
+"""Of the table and of its indexes, by whether it has chunks."""
 
 
 class Storage:
-    """One database that nobody else uses, from which everything is deleted."""
+    """One database that nobody else uses. Where an earlier run has left as many events, they are used again."""
 
     def __init__(self, dsn: str) -> None:
-        store = PostgresStore(dsn, dsn)
+        store = PostgresStore(dsn, dsn, kept=KEPT)
         store.prepare()
         store.close()
         self._connection = psycopg.connect(dsn, autocommit=True)
-        self._chance = random.Random(1)  # noqa: S311 - the same messages each time
+        self._filling = Filling(self._connection)
+        self._has_chunks, self._is_community = layout_of(self._connection)
 
     def measure(self, events: int) -> dict[str, Any]:
-        """Fills the table with `events` and returns the figures."""
-        self._connection.execute(f"TRUNCATE mail_events, {', '.join(BUILT_FROM_IT)}".encode())
-        self._fill_base(min(events, BASE_EVENTS))
-        figures: dict[str, Any] = {"events": events, "bytes_an_event": self._bytes()}
-        job = [self._roll_up_seconds()]
-        for step in range(1, GROWTH_STEPS + 1):
-            self._grow(events * step // GROWTH_STEPS)
-            job.append(self._roll_up_seconds())
-        figures["roll_up_of_fresh_events_ms_as_the_table_grows"] = [round(seconds * 1000) for seconds in job]
-        self._connection.execute("VACUUM ANALYZE mail_events")
-        figures["trace_ms"] = {by: self._trace(by) for by in TRACES}
+        """Fills the table with `events` and returns the figures; on TimescaleDB Community also those of compressed chunks."""
+        figures: dict[str, Any] = {"events": events}
+        if self._filling.found() < events:
+            figures |= self._filled(events)
+        if not self._is_compressed():
+            self._connection.execute("VACUUM ANALYZE mail_events")
+            figures |= {"bytes_an_event": self._bytes(), "trace_ms": self._traces()}
+        if self._is_community:
+            self._compress()
+            figures["on_compressed_chunks"] = {"bytes_an_event": self._bytes(), "trace_ms": self._traces()}
         return figures
 
-    def _fill_base(self, events: int) -> None:
-        # Older than what the job is timed on.
-        until = _now_ms() - 3_600_000
-        self._copy(corpus.events(events, until))
-        self._connection.execute("CREATE TEMPORARY TABLE base AS SELECT * FROM mail_events")
-        self._span = 1 + self._scalar("SELECT extract(epoch FROM max(time) - min(time))::bigint FROM base")
-        self._copies = 0
+    def _filled(self, events: int) -> dict[str, Any]:
+        """Fills the table; returns what a run of the roll-up job takes meanwhile, where it is the job that builds them."""
+        if self._scalar("SELECT count(*) FROM plugin_reports"):
+            raise DemoError(
+                "a collector has written into this database, and the benchmark would empty it: name another one"
+            )
+        self._connection.execute("DROP TABLE IF EXISTS bench_base")
+        self._connection.execute("TRUNCATE mail_events")
+        self._filling.begin(min(events, BASE_EVENTS))
+        if self._is_community:
+            self._filling.grow(events)
+            return {}
+        self._connection.execute(f"TRUNCATE {', '.join(BUILT_FROM_IT)}".encode())
+        job = [self._roll_up_seconds()]
+        for step in range(1, GROWTH_STEPS + 1):
+            self._filling.grow(events * step // GROWTH_STEPS)
+            job.append(self._roll_up_seconds())
+        return {"roll_up_of_fresh_events_ms_as_the_table_grows": [round(seconds * 1000) for seconds in job]}
 
-    def _copy(self, made: Sequence[dict[str, Any]]) -> None:
-        with self._connection.cursor() as cursor, cursor.copy(COPY_EVENTS) as copy:
-            for piece in corpus.rows(corpus.bodies(made, 500), _now_ms()).pieces:
-                copy.write(piece)
+    def _is_compressed(self) -> bool:
+        if not self._is_community:
+            return False
+        return bool(self._scalar("SELECT count(*) FROM timescaledb_information.chunks WHERE is_compressed"))
 
-    def _grow(self, events: int) -> None:
-        while self._scalar("SELECT count(*) FROM base") * (self._copies + 1) < events:
-            self._copies += 1
-            self._connection.execute(AGAIN.encode(), {"shift": self._copies * self._span})
+    def _compress(self) -> None:
+        self._connection.execute(
+            "SELECT compress_chunk(chunk, if_not_compressed => true) FROM show_chunks('mail_events') AS chunk"
+        )
+        self._connection.execute("VACUUM ANALYZE mail_events")
 
     def _bytes(self) -> dict[str, float]:
-        self._connection.execute("VACUUM mail_events")
+        row = self._connection.execute(SIZES[self._has_chunks].encode()).fetchone()
+        assert row is not None
         rows = self._scalar("SELECT count(*) FROM mail_events")
-        heap, indexes = (
-            self._scalar("SELECT pg_table_size('mail_events')"),
-            self._scalar("SELECT pg_indexes_size('mail_events')"),
+        table, indexes = (int(size) / rows for size in row)
+        raw = self._scalar("SELECT sum(pg_column_size(raw)) FROM bench_base") / self._scalar(
+            "SELECT count(*) FROM bench_base"
         )
-        raw = self._scalar("SELECT sum(pg_column_size(raw)) FROM mail_events")
-        return {
-            "table": round(heap / rows, 1),
-            "of_it_raw": round(raw / rows, 1),
-            "indexes": round(indexes / rows, 1),
-            "together": round((heap + indexes) / rows, 1),
+        together = {
+            "table": table,
+            "of_it_raw_before_compression": raw,
+            "indexes": indexes,
+            "together": table + indexes,
         }
+        return {name: round(size, 1) for name, size in together.items()}
 
     def _roll_up_seconds(self) -> float:
         """What a run of the job takes to build the buckets of the same fresh events, the table being as large as it is."""
         self._connection.execute("DELETE FROM mail_events WHERE time > now() - interval '50 minutes'")
-        self._copy(corpus.paced(FRESH_EVENTS, _now_ms() - 300_000, FRESH_EVENTS_PER_SECOND))
+        self._filling.copy(corpus.paced(FRESH_EVENTS, now_ms() - 300_000, FRESH_EVENTS_PER_SECOND))
         self._connection.execute("VACUUM ANALYZE mail_events")
         times = []
         for _ in range(3):
@@ -116,12 +127,14 @@ class Storage:
             assert self._scalar("SELECT count(*) FROM stale_buckets") == 0, "more than one run's work"
         return median(times)
 
-    def _trace(self, by: str) -> dict[str, float]:
-        found = self._connection.execute(
-            f"SELECT {by} FROM mail_events TABLESAMPLE SYSTEM (1) WHERE {by} IS NOT NULL LIMIT 20000".encode()  # noqa: S608
-        ).fetchall()
+    def _traces(self) -> dict[str, dict[str, float]]:
+        traces = {by: self._times(by, self._filling.some(by, TRACED)) for by in TRACES}
+        traces["busiest_recipient"] = self._times("recipient", [BUSIEST] * 10)
+        return traces
+
+    def _times(self, by: str, values: Sequence[str]) -> dict[str, float]:
         times = []
-        for (value,) in self._chance.sample(found, min(TRACED, len(found))):
+        for value in values:
             began = time.monotonic()
             rows: Sequence[Any] = self._connection.execute(TRACES[by], {by: value}).fetchall()
             times.append((time.monotonic() - began) * 1000)
@@ -137,7 +150,3 @@ class Storage:
     def close(self) -> None:
         """Leaves."""
         self._connection.close()
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000

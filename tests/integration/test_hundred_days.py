@@ -66,6 +66,7 @@ def assert_kept(connection: psycopg.Connection, events: list[MailEvent], now: da
     assert len(read_events(connection)) == sum(one.time >= limit for one in events)
 
 
+@pytest.mark.usefixtures("our_jobs")
 def test_a_hundred_days_where_the_collector_builds(house: House) -> None:
     """Also while the clock is two days behind for a while: what was deleted stays deleted, and nothing else is."""
     came: list[MailEvent] = []

@@ -11,7 +11,6 @@ from collector.config.model import Retention as Kept
 from collector.events.batch import Batch
 from collector.events.records import DnsblResult
 from collector.jobs import Retention, RollUp
-from collector.store.tiers import layout_of
 from tests.integration.house import House
 from tests.oracle.made_up import DAY, NOW, NOW_MS, some
 from tests.oracle.rollups import RELATIONS, assert_equal, expected, read_events, read_rollup
@@ -38,6 +37,7 @@ def count(house: House, relation: str) -> int:
     return int(row[0])
 
 
+@pytest.mark.usefixtures("our_jobs")
 def test_whole_days_of_old_events_go_and_the_roll_ups_stay(house: House) -> None:
     """Raw events end at the start of a day (UTC); 5m and 1h hold on to what they add up to."""
     house.store.write(Batch(some(2000, NOW_MS - 20 * DAY, NOW_MS, seed=1)))
@@ -49,6 +49,7 @@ def test_whole_days_of_old_events_go_and_the_roll_ups_stay(house: House) -> None
     assert_equal(house.connection, everything, but=("mail_stats_15s",))
 
 
+@pytest.mark.usefixtures("our_jobs")
 def test_each_roll_up_goes_at_its_own_time(house: House) -> None:
     """Those of 15 seconds after days, those of five minutes after months, those of an hour stay."""
     house.store.write(Batch(some(300, NOW_MS - 9 * DAY, NOW_MS, seed=2)))
@@ -63,6 +64,7 @@ def test_each_roll_up_goes_at_its_own_time(house: House) -> None:
     assert read_rollup(house.connection, "domain_stats_1h") == expected(everything, "domain_stats_1h")
 
 
+@pytest.mark.usefixtures("our_jobs")
 def test_events_that_no_roll_up_holds_yet_stay(house: House) -> None:
     """The job that builds was away for long: retention waits for it, or history would have a hole."""
     house.store.write(Batch(some(300, NOW_MS - 20 * DAY, NOW_MS - 15 * DAY, seed=3)))
@@ -76,6 +78,7 @@ def test_events_that_no_roll_up_holds_yet_stay(house: House) -> None:
     assert any(time < NOW_MS - 17 * DAY for time in left)
 
 
+@pytest.mark.usefixtures("our_jobs")
 def test_history_is_not_built_anew_from_nothing(house: House) -> None:
     """An event that is later than what is kept (raw retention was raised) leaves the roll-ups of that time as they were."""
     house.store.write(Batch(some(500, NOW_MS - 14 * DAY, NOW_MS, seed=4)))
@@ -101,7 +104,7 @@ def test_what_lists_said_goes_at_its_own_time(house: House) -> None:
 def test_on_timescaledb_chunks_go(timescale_dsn: str) -> None:
     """Whole, with their files: no row is deleted. A chunk that somebody reads stays until the next time."""
     house = House(timescale_dsn)
-    if layout_of(house.connection).has_aggregates:
+    if house.builds_itself:
         house.close()
         pytest.skip("TimescaleDB Community has policies for that (test_community.py)")
     house.store.write(Batch(some(200, NOW_MS - 20 * DAY, NOW_MS, seed=6)))

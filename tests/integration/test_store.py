@@ -255,7 +255,8 @@ def test_a_migration_does_not_hold_writers_up_behind_a_reader(
     assert len(store.write(Batch([event(2)])).new_events) == 1
 
 
-NEWER = "ALTER TABLE mail_events ADD COLUMN newer text NOT NULL DEFAULT 'unknown', ADD COLUMN sum integer GENERATED ALWAYS AS (1) STORED"
+NEWER = "ALTER TABLE mail_events ADD COLUMN newer text DEFAULT 'unknown', ADD COLUMN other integer DEFAULT 1"
+"""No column with a constraint, nor one that is generated: a hypertable with compression takes neither."""
 
 
 def test_columns_of_a_newer_version_are_left_alone(store: PostgresStore, any_dsn: str) -> None:
@@ -264,7 +265,7 @@ def test_columns_of_a_newer_version_are_left_alone(store: PostgresStore, any_dsn
         connection.execute(NEWER)
     assert len(store.write(Batch([event(1)])).new_events) == 1
     assert len(store.write(Batch([event(1), event(2)])).new_events) == 1
-    assert rows(any_dsn, "SELECT DISTINCT newer, sum FROM mail_events") == [("unknown", 1)]
+    assert rows(any_dsn, "SELECT DISTINCT newer, other FROM mail_events") == [("unknown", 1)]
 
 
 def test_migrations_are_applied_once(any_dsn: str) -> None:

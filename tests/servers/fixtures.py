@@ -40,6 +40,8 @@ class GivenServer(PostgresCluster):
     """The server of `DUCKWATCH_TEST_DSN`: not ours to start or stop."""
 
     name = "given"
+    template = "template0"
+    """TimescaleDB's launcher keeps a worker in template1 for a while each time, and a database that is in use cannot be cloned."""
 
     def __init__(self, logs: Path, dsn: str, *, extension: str | None = None) -> None:
         super().__init__(logs)

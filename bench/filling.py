@@ -1,0 +1,97 @@
+"""Fills a table with many events: recorded traffic by COPY, the rest the same again, each time with ids and stamps of its own, made
+in the server.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from typing import TYPE_CHECKING, Any
+
+from bench import corpus
+from collector.events.model import COLUMNS
+from collector.store.connection import scalar
+from collector.store.copy import COPY_EVENTS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import psycopg
+
+BASE_EVENTS = 100_000
+
+BUSIEST = "alice@corp-a.example"
+"""The recipient who is the same in every copy: one in thirty events is hers."""
+
+_MADE_ANEW = {
+    "time": "time - %(shift)s * interval '1 second'",
+    "event_id": "lpad(to_hex(('x' || substr(event_id, 1, 11))::bit(44)::bigint - %(shift)s::bigint * 1000), 11, '0') || substr(event_id, 12)",
+    "queue_id": "lpad(to_hex(('x' || substr(queue_id, 1, 11))::bit(44)::bigint - %(shift)s::bigint * 1000), 11, '0') || substr(queue_id, 12)",
+    "message_id": "%(shift)s || message_id",
+    "recipient": f"CASE recipient WHEN '{BUSIEST}' THEN recipient ELSE %(shift)s || recipient END",
+}
+_SELECTED = ", ".join(_MADE_ANEW.get(name, name) for name in COLUMNS)
+AGAIN = f"INSERT INTO mail_events ({', '.join(COLUMNS)}) SELECT {_SELECTED} FROM bench_base"  # noqa: S608  # our own columns
+
+
+class Filling:
+    """An empty `mail_events` that grows. What it is made from stays in the table `bench_base`, so that a later run, which finds the table
+    filled, knows what is in it.
+    """
+
+    def __init__(self, connection: psycopg.Connection) -> None:
+        self._connection = connection
+        self._chance = random.Random(1)  # noqa: S311 - the same messages each time
+        self._copies = 0
+
+    def begin(self, events: int) -> None:
+        """Writes the first events, older than an hour."""
+        self.copy(corpus.events(events, now_ms() - 3_600_000))
+        self._connection.execute("CREATE TABLE bench_base AS SELECT * FROM mail_events")
+
+    def found(self) -> int:
+        """Returns how many events an earlier run filled the table with, 0 when none did."""
+        if scalar(self._connection, "SELECT to_regclass('bench_base')") is None:
+            return 0
+        self._copies = self._count("mail_events") // self._count("bench_base") - 1
+        return self._count("bench_base") * (self._copies + 1)
+
+    def copy(self, made: Sequence[dict[str, Any]]) -> None:
+        """Writes events by COPY."""
+        pieces = corpus.rows(corpus.bodies(made, 500), now_ms()).pieces
+        with self._connection.cursor() as cursor, cursor.copy(COPY_EVENTS) as copy:
+            for piece in pieces:
+                copy.write(piece)
+
+    def grow(self, events: int) -> None:
+        """Makes copies until there are so many."""
+        base = self._count("bench_base")
+        while base * (self._copies + 1) < events:
+            self._copies += 1
+            self._connection.execute(AGAIN.encode(), {"shift": self._copies * self._span()})
+
+    def some(self, by: str, count: int) -> list[str]:
+        """Returns queue ids, message ids or recipients, taken at random from everything that was made."""
+        known = self._connection.execute(f"SELECT {by} FROM bench_base WHERE {by} IS NOT NULL".encode()).fetchall()  # noqa: S608  # one of ours
+        made_anew = f"SELECT {_MADE_ANEW[by]} FROM (VALUES (%(value)s)) AS one ({by})"  # noqa: S608  # one of ours
+        taken: list[str] = []
+        for (value,) in self._chance.sample(known, min(count, len(known))):
+            shift = self._chance.randint(0, self._copies) * self._span()
+            row = self._connection.execute(made_anew.encode(), {"shift": shift, "value": value}).fetchone()
+            assert row is not None
+            taken.append(row[0] if shift else value)
+        return taken
+
+    def _span(self) -> int:
+        """How many seconds the first events are spread over."""
+        return 1 + int(
+            str(scalar(self._connection, "SELECT extract(epoch FROM max(time) - min(time))::bigint FROM bench_base"))
+        )
+
+    def _count(self, table: str) -> int:
+        return int(str(scalar(self._connection, f"SELECT count(*) FROM {table}")))  # noqa: S608  # one of ours
+
+
+def now_ms() -> int:
+    """Epoch ms."""
+    return time.time_ns() // 1_000_000
