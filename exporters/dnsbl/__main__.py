@@ -27,7 +27,9 @@ def parser() -> argparse.ArgumentParser:
     )
     commands = top.add_subparsers(dest="command", metavar="COMMAND")
     commands.add_parser("serve", help="run the exporter (the default)")
-    ask = commands.add_parser("probe", help="ask the lists now; exit 1 when listed, 3 when none gave a real verdict")
+    ask = commands.add_parser(
+        "probe", help="ask the lists now; exit 1 when listed, 3 when none gave a verdict, 4 when some did not"
+    )
     ask.add_argument("target", metavar="TARGET", help="an address, a small range, a host name or a domain")
     commands.add_parser("check-config", help="read the configuration, name every fault, and exit 2 if there is one")
     return top

@@ -119,8 +119,9 @@ class App:
         self._jobs.clear()
         self._jobs.every(WATCH_SECONDS).seconds.do(self._reload_when_changed)
         self._jobs.every(SHOW_SECONDS).seconds.do(self._show)
-        interval = round(self._world.settings.interval.total_seconds())
-        self._jobs.every(interval).seconds.do(self._find_more)
+        of_hosts = [host.interval for host in self._world.plan.hosts if host.interval is not None]
+        interval = min(self._world.settings.interval, *of_hosts) if of_hosts else self._world.settings.interval
+        self._jobs.every(round(interval.total_seconds())).seconds.do(self._find_more)
 
     def _show(self) -> None:
         self._checks.lapse()
@@ -167,16 +168,20 @@ class App:
             # Those that wait for an answer of the old ones get it, or run into their deadline.
             asyncio.get_running_loop().call_later(4 * settings.timeout.total_seconds(), old.close)
         self.metrics.resolver_up.clear()
-        self._outbox.link = settings.collector
+        self._outbox.use(settings.collector)
         self.metrics.reload_successful.set(1)
         self.metrics.reload_success_time.set(time.time())
-        self._follow(())
+        self._follow()
 
-    def _follow(self, found: tuple[Checked, ...]) -> None:
-        """Checks what is configured, and what was found beside it."""
+    def _follow(self) -> None:
+        """Checks what is configured, and what was found beside it: a reload forgets nothing of what it still asks for."""
         world, resolver = self._world, self._resolver
         assert resolver is not None
-        targets, left_out = world.plan.with_found(found)
+        link = world.settings.collector
+        seen = self._seen if link is not None and link.targets else []
+        targets, left_out = world.plan.with_found(
+            [*self._hosts.targets(world.plan.hosts, world.settings.public_ips), *seen]
+        )
         self.metrics.targets.set(len(targets))
         self.metrics.targets_left_out.set(left_out)
         pairs = list(pairs_of(world.plan, targets))
@@ -192,21 +197,24 @@ class App:
 
     async def _find(self) -> None:
         """Resolves host names and reads the collector's addresses; never twice at a time."""
-        if self._is_finding.locked():
+        plan, link = self._world.plan, self._world.settings.collector
+        if self._is_finding.locked() or not (plan.hosts or (link is not None and link.targets)):
             return
         async with self._is_finding:
-            world, resolver = self._world, self._resolver
-            settings, link = world.settings, world.settings.collector
-            if resolver is None or not (world.plan.hosts or (link and link.targets)):
-                return
-            found = await self._hosts.resolve(world.plan.hosts, resolver, settings.public_ips)
-            self.metrics.names_unresolved.set(self._hosts.unresolved)
-            if link is not None and link.targets:
-                seen = await seen_by_collector(link, settings.public_ips)
-                self._seen = seen if seen is not None else self._seen
-                found += self._seen
-            if world is self._world:
-                self._follow(tuple(found))
+            world: World | None = None
+            while world is not self._world:  # it may change meanwhile, and then asks for more
+                world = self._world
+                await self._find_in(world)
+                self._follow()
+
+    async def _find_in(self, world: World) -> None:
+        settings, link, resolver = world.settings, world.settings.collector, self._resolver
+        assert resolver is not None
+        await self._hosts.resolve(world.plan.hosts, resolver, settings.interval.total_seconds())
+        self.metrics.names_unresolved.set(self._hosts.unresolved)
+        if link is not None and link.targets:
+            seen = await seen_by_collector(link, settings.public_ips)
+            self._seen = seen if seen is not None else self._seen
 
     def _current_fingerprint(self) -> str:
         """Changes whenever a file does that the configuration is made of."""

@@ -24,11 +24,12 @@ class Moment(NamedTuple):
 
 @dataclass(slots=True)
 class Standing:
-    """One pair's state. `real` is the last real verdict while it is kept."""
+    """One pair's state. `real` is the last real verdict while it is kept; `lapsed` the one that was kept too long, until there is another."""
 
     last: Verdict
     checked: Moment
     real: Verdict | None = None
+    lapsed: Verdict | None = None
     real_at: float = 0.0
     since_ms: int | None = None
     reason: str | None = None
@@ -76,7 +77,7 @@ class Board:
         if verdict.word.is_real:
             if row.real is None or row.real.word is not verdict.word:
                 row.since_ms = now.epoch_ms
-            row.real, row.real_at = verdict, now.clock
+            row.real, row.lapsed, row.real_at = verdict, None, now.clock
             is_new_reason = verdict.word is Word.LISTED and reason is not None and reason != row.reason
             if verdict.word is Word.CLEAN:
                 row.reason = None
@@ -106,7 +107,7 @@ class Board:
         for pair in pairs:
             row = self._rows.get(_key(pair))
             if row is not None and row.real is not None and now.clock - row.real_at > KEPT_INTERVALS * pair.interval:
-                row.real, row.since_ms, row.reason = None, None, None
+                row.real, row.lapsed, row.since_ms, row.reason = None, row.real, None, None
                 changes.append(self._tell(row, pair, now, row.last.word))
         return changes
 

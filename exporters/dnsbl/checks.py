@@ -6,17 +6,14 @@ import asyncio
 import contextlib
 import logging
 import time
-from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
-from exporters.dnsbl import names
-from exporters.dnsbl.asking.resolver import Asker
 from exporters.dnsbl.asking.wire import TXT, A
 from exporters.dnsbl.board import Board, Change, Moment
-from exporters.dnsbl.names import Kind
+from exporters.dnsbl.health import SAYS_NOTHING, Health, Watches
 from exporters.dnsbl.outcome import Answer, Failure, Outcome, Trouble
 from exporters.dnsbl.plan import interval_of
+from exporters.dnsbl.questions import Questions
 from exporters.dnsbl.schedule import Pair, Planner
 from exporters.dnsbl.schedule.planner import TEST_INTERVALS
 from exporters.dnsbl.verdict import UNHEALTHY, Verdict, Word, judge
@@ -26,7 +23,6 @@ if TYPE_CHECKING:
 
     from exporters.dnsbl.asking import Resolver
     from exporters.dnsbl.lists import DnsList
-    from exporters.dnsbl.lists.model import TestPoints
     from exporters.dnsbl.metrics import Metrics, PairLines
     from exporters.dnsbl.plan import Checked, Plan
 
@@ -38,29 +34,6 @@ CONFIRM_CHANGE_SECONDS: Final = 1.0
 REASON_SECONDS: Final = 3600.0
 MAX_REASON: Final = 500
 IDLE_SECONDS: Final = 1.0
-
-_SAYS_NOTHING: Final = (Trouble.NO_BUDGET, Trouble.UNREACHABLE)
-"""Failures of ours and of the resolvers, not of the list."""
-
-
-class Health(StrEnum):
-    """How a list answered its test points."""
-
-    UNKNOWN = "unknown"
-    HEALTHY = "healthy"
-    WRONG = "wrong"
-    SILENT = "silent"
-
-
-@dataclass(slots=True)
-class _Watch:
-    """A list's health."""
-
-    health: Health = Health.UNKNOWN
-    at: float = -1e9
-    failure: Verdict = UNHEALTHY
-    """What the last real failure was: the verdict of whoever is not asked while the list is left alone."""
-    test: asyncio.Task[Health] | None = None
 
 
 def pairs_of(plan: Plan, targets: Iterable[Checked]) -> Iterator[Pair]:
@@ -85,27 +58,35 @@ class Checks:
         tell: Callable[[Change], None],
     ) -> None:
         self._planner, self.board, self._lines, self._metrics, self._tell = planner, board, lines, metrics, tell
-        self._resolver: Resolver | None = None
-        self._watches: dict[str, _Watch] = {}
-        self._has_ipv6: set[str] = set()
+        self._dated: set[str] = set()
         self._wake = asyncio.Event()
+        self.questions = Questions(planner, metrics)
+        self.watches = Watches(planner, self.questions, metrics, self._wake.set)
         self._under_way: set[asyncio.Task[None]] = set()
-        self.is_stopping = False
 
     def use(self, resolver: Resolver, pairs: Iterable[Pair]) -> None:
         """Asks these resolvers about these pairs from now on (the planner has them already)."""
-        self._resolver = resolver
+        self.questions.resolver = resolver
         found = list(pairs)
-        self._has_ipv6 = {pair.dns_list.zone for pair in found if pair.target and pair.target.version == 6}
-        zones = {pair.dns_list.zone for pair in found}
-        for zone in [zone for zone in self._watches if zone not in zones]:
-            del self._watches[zone]
-            for gauge in (self._metrics.list_healthy, self._metrics.list_breaker_open, self._metrics.last_check):
-                with contextlib.suppress(KeyError):
-                    gauge.remove(zone)
-        for zone in zones:
-            self._watches.setdefault(zone, _Watch())
+        self._date(found)
+        self.watches.use(found)
         self._wake.set()
+
+    def _date(self, pairs: Iterable[Pair]) -> None:
+        """Has each list that is asked about targets show since when it owes a verdict, and how often it should give one."""
+        intervals: dict[str, float] = {}
+        for pair in pairs:
+            if pair.target is not None:
+                zone = pair.dns_list.zone
+                intervals[zone] = max(pair.interval, intervals.get(zone, 0.0))
+        for zone in self._dated - intervals.keys():
+            self._metrics.last_check.remove(zone)
+            self._metrics.check_interval.remove(zone)
+        for zone, interval in intervals.items():
+            self._metrics.check_interval.labels(zone).set(interval)
+            if zone not in self._dated:
+                self._metrics.last_check.labels(zone).set(time.time())
+        self._dated = set(intervals)
 
     def forget(self, pair: Pair) -> None:
         """The pair is checked no longer: nothing is shown of it."""
@@ -113,22 +94,17 @@ class Checks:
             self.board.forget(pair)
             self._lines.remove(pair.target.text, pair.dns_list.zone)
 
-    def health(self, zone: str) -> Health:
-        """How a list answered its test points."""
-        watch = self._watches.get(zone)
-        return watch.health if watch is not None else Health.UNKNOWN
-
     async def run(self) -> None:
         """Begins checks as they fall due."""
         loop = asyncio.get_running_loop()
         while True:
             self._wake.clear()
             now = loop.time()
-            assert self._resolver is not None
-            begun, passed_over = self._planner.begin(now, max(0, self._resolver.free_places))
+            assert self.questions.resolver is not None
+            begun, passed_over = self._planner.begin(now, max(0, self.questions.resolver.free_places))
             for pair in passed_over:
                 if pair.target is not None:
-                    self._note(pair, self._watches[pair.dns_list.zone].failure, moment(now))
+                    self._note(pair, self.watches[pair.dns_list.zone].failure, moment(now))
             for pair in begun:
                 task = loop.create_task(self._check(pair, now) if pair.target is not None else self._test_due(pair))
                 self._under_way.add(task)
@@ -151,11 +127,14 @@ class Checks:
         outcome: Outcome = Failure(Trouble.NO_BUDGET)
         verdict = UNHEALTHY
         try:
-            outcome = pair.outcome if is_fresh and pair.outcome else await self.ask(pair.target.wire, A, dns_list)
-            verdict = await self._held_to_health(pair, judge(outcome, dns_list))
+            outcome = (
+                pair.outcome if is_fresh and pair.outcome else await self.questions.ask(pair.target.wire, A, dns_list)
+            )
+            held = await self._held_to_health(pair, judge(outcome, dns_list))
             now = asyncio.get_running_loop().time()
-            reason = await self._reason(pair, verdict, now)
-            self._note(pair, verdict, moment(now), reason)
+            if held is not None:
+                verdict = held
+                self._note(pair, verdict, moment(now), await self._reason(pair, verdict, now))
             if not is_fresh and isinstance(outcome, Answer):
                 pair.outcome, pair.fresh_until = outcome, now + outcome.ttl
         except Exception:
@@ -170,41 +149,26 @@ class Checks:
                 failed=_blames(outcome, verdict, is_fresh=is_fresh),
             )
 
-    async def ask(self, prefix: bytes, rdtype: int, dns_list: DnsList) -> Outcome:
-        """One lookup, whose first query is paid for."""
-        assert self._resolver is not None
-        zone, metrics = dns_list.zone, self._metrics
-        loop = asyncio.get_running_loop()
-        metrics.queries.labels(zone).inc()
-
-        def pay() -> bool:
-            paid = self._planner.pay(zone, loop.time())
-            if paid:
-                metrics.queries.labels(zone).inc()
-            return paid
-
-        return await self._resolver.lookup(
-            prefix + dns_list.wire, rdtype, Asker(zone, pay, metrics.query_seconds.labels(zone).observe)
-        )
-
-    async def ask_if_paid(self, prefix: bytes, rdtype: int, dns_list: DnsList) -> Outcome:
-        """One lookup, if the list's budget has room for it."""
-        if not self._planner.pay(dns_list.zone, asyncio.get_running_loop().time()):
-            return Failure(Trouble.NO_BUDGET)
-        return await self.ask(prefix, rdtype, dns_list)
-
-    async def _held_to_health(self, pair: Pair, verdict: Verdict) -> Verdict:
-        """The verdict, or that the list is unhealthy. Before a list changes its mind about a target it has to show again that it works."""
+    async def _held_to_health(self, pair: Pair, verdict: Verdict) -> Verdict | None:
+        """The verdict, or that the list is unhealthy. Before a list changes its mind about a target it has to show again that it works;
+        None while it could not be asked to.
+        """
         assert pair.target is not None
         if not verdict.word.is_real:
             return verdict
-        watch = self._watches[pair.dns_list.zone]
-        stands = self.board.standing(pair.target.text, pair.dns_list.zone)
-        is_change = stands is not verdict.word and (stands is not None or verdict.word is Word.LISTED)
+        watch = self.watches[pair.dns_list.zone]
+        row = self.board.row(pair.target.text, pair.dns_list.zone)
+        stands = row.real.word if row is not None and row.real is not None else None
+        is_change = stands is not verdict.word
+        was_listed = row is not None and Word.LISTED in (stands, row.lapsed.word if row.lapsed is not None else None)
+        has_to_show = is_change and (verdict.word is Word.LISTED or was_listed)
         limit = CONFIRM_FIRST_SECONDS if stands is None else CONFIRM_CHANGE_SECONDS
-        if is_change and asyncio.get_running_loop().time() - watch.at > limit:
-            await self.test(pair.dns_list)
-        return UNHEALTHY if watch.health is Health.WRONG else verdict
+        health = watch.health
+        if health is Health.UNKNOWN or (has_to_show and asyncio.get_running_loop().time() - watch.at > limit):
+            health = await self.watches.test(pair.dns_list)
+        if is_change and health is Health.UNKNOWN:
+            return None
+        return UNHEALTHY if health is Health.WRONG or (is_change and health is Health.SILENT) else verdict
 
     async def _reason(self, pair: Pair, verdict: Verdict, now: float) -> str | None:
         """The list's own words about the target, asked for when it is listed anew, otherwise, or again after an hour."""
@@ -216,7 +180,7 @@ class Checks:
             is_old = row.real.codes != verdict.codes or now - row.reason_at >= REASON_SECONDS
             if not is_old:
                 return None
-        return text_of(await self.ask_if_paid(pair.target.wire, TXT, pair.dns_list), pair.dns_list)
+        return text_of(await self.questions.ask_if_paid(pair.target.wire, TXT, pair.dns_list), pair.dns_list)
 
     def _note(self, pair: Pair, verdict: Verdict, now: Moment, reason: str | None = None) -> None:
         if pair.gone or pair.target is None:
@@ -229,7 +193,7 @@ class Checks:
             codes = sorted({(code.code, code.severity.value) for code in verdict.codes})
             self._lines.set(pair.target.text, zone, listed=verdict.word is Word.LISTED, codes=codes)
         else:
-            self._watches[zone].failure = verdict
+            self.watches[zone].failure = verdict
         if change is not None:
             self._tell(change)
 
@@ -237,13 +201,16 @@ class Checks:
         """Takes away what has stood too long without a real verdict."""
         for change in self.board.lapse(self._planner.pairs(), moment(asyncio.get_running_loop().time())):
             assert change.pair.target is not None
-            self._lines.remove(change.pair.target.text, change.pair.dns_list.zone)
+            pair = (change.pair.target.text, change.pair.dns_list.zone)
+            row = self.board.row(*pair)
+            codes = row.lapsed.codes if row is not None and row.lapsed is not None else ()
+            self._lines.lapse(*pair, sorted({code.severity.value for code in codes}))
             self._tell(change)
 
     async def _test_due(self, pair: Pair) -> None:
         health = Health.UNKNOWN
         try:
-            health = await self.test(pair.dns_list, is_paid=True)
+            health = await self.watches.test(pair.dns_list, is_paid=True)
         except Exception:
             log.exception("a test failed")
         finally:
@@ -252,45 +219,13 @@ class Checks:
             failed = False if health is Health.HEALTHY else silent
             self._planner.end(pair, now, retry=health is not Health.HEALTHY, failed=failed)
 
-    async def test(self, dns_list: DnsList, *, is_paid: bool = False) -> Health:
-        """Asks a list its test points, once for all who want to know at the same time."""
-        watch = self._watches[dns_list.zone]
-        if watch.test is None:
-            watch.test = asyncio.get_running_loop().create_task(self._test(dns_list, watch, is_paid=is_paid))
-        return await asyncio.shield(watch.test)
-
-    async def _test(self, dns_list: DnsList, watch: _Watch, *, is_paid: bool) -> Health:
-        try:
-            health = Health.HEALTHY
-            for points in self._points(dns_list):
-                for point, should_list in ((points.listed, True), (points.unlisted, False)):
-                    if point is None or health is not Health.HEALTHY:
-                        continue
-                    prefix = names.target(point).wire
-                    ask, is_paid = (self.ask if is_paid else self.ask_if_paid), False
-                    health = _judge_test(judge(await ask(prefix, A, dns_list), dns_list), should_list=should_list)
-            if health is Health.SILENT and watch.health is Health.WRONG:
-                health = Health.WRONG  # silence does not clear it
-            watch.health, watch.at = health, asyncio.get_running_loop().time()
-            self._metrics.list_healthy.labels(dns_list.zone).set(health is Health.HEALTHY)
-            return health
-        finally:
-            watch.test = None
-
-    def _points(self, dns_list: DnsList) -> Iterator[TestPoints]:
-        if dns_list.kind is Kind.DOMAIN or dns_list.ipv4:
-            yield dns_list.test
-        if dns_list.zone in self._has_ipv6 or (dns_list.kind is Kind.ADDRESS and not dns_list.ipv4):
-            yield dns_list.ipv6_test
-
     def show(self) -> None:
         """Sets the gauges that follow the planner and the resolvers."""
         metrics = self._metrics
-        for zone in self._watches:
-            metrics.list_breaker_open.labels(zone).set(self._planner.is_left_alone(zone))
+        self.watches.show()
         metrics.schedule_lag.set(max(0.0, self._planner.lag(asyncio.get_running_loop().time())))
-        if self._resolver is not None:
-            for address, is_up in self._resolver.states().items():
+        if self.questions.resolver is not None:
+            for address, is_up in self.questions.resolver.states().items():
                 metrics.resolver_up.labels(address).set(is_up)
 
     async def stop(self) -> None:
@@ -300,17 +235,9 @@ class Checks:
         await asyncio.gather(*self._under_way, return_exceptions=True)
 
 
-def _judge_test(verdict: Verdict, *, should_list: bool) -> Health:
-    if verdict.word is Word.ERROR or verdict.detail == "refused_code":
-        return Health.SILENT
-    if verdict.word is Word.REFUSED:
-        return Health.WRONG
-    return Health.HEALTHY if (verdict.word is Word.LISTED) == should_list else Health.WRONG
-
-
 def _blames(outcome: Outcome, verdict: Verdict, *, is_fresh: bool) -> bool | None:
     """Whether the check speaks for (False) or against (True) the list, or says nothing of it (None)."""
-    if is_fresh or (isinstance(outcome, Failure) and outcome.trouble in _SAYS_NOTHING):
+    if is_fresh or (isinstance(outcome, Failure) and outcome.trouble in SAYS_NOTHING):
         return None
     return isinstance(outcome, Failure) or verdict.word is Word.REFUSED
 

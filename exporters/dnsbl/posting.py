@@ -7,9 +7,11 @@ import logging
 import random
 import socket
 from collections import deque
-from typing import TYPE_CHECKING, Any, Final
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import aiohttp
+import msgspec
 
 if TYPE_CHECKING:
     from exporters.dnsbl.board import Change
@@ -19,12 +21,25 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 BATCH: Final = 500
+BATCH_BYTES: Final = 1 << 20
 MAX_WAITING: Final = 50_000
+MAX_WAITING_BYTES: Final = 32 << 20
 GATHER_SECONDS: Final = 1.0
 FIRST_PAUSE: Final = 1.0
 LONGEST_PAUSE: Final = 60.0
 TIMEOUT_SECONDS: Final = 30.0
+STOP_SECONDS: Final = 2.0
+"""What a stop allows for a last try."""
+MAX_ANSWER_BYTES: Final = 1 << 20
 _REFUSED: Final = (400, 413, 415, 422)
+
+
+class Answer(NamedTuple):
+    """What a post came to: `status` 0 when there was no answer, how long to wait at least, and how many results were rejected one by one."""
+
+    status: int
+    retry_after: float = 0.0
+    rejected: int = 0
 
 
 def result_of(change: Change) -> dict[str, Any]:
@@ -50,68 +65,131 @@ def result_of(change: Change) -> dict[str, Any]:
 
 
 class Outbox:
-    """What waits for the collector. `link` None: nothing is kept."""
+    """What waits for the collector, as it goes over the wire."""
 
     def __init__(self, metrics: Metrics, version: str) -> None:
         self._metrics = metrics
-        self._exporter = {"version": version, "host": socket.gethostname()[:255]}
-        self._waiting: deque[dict[str, Any]] = deque()
+        exporter = msgspec.json.encode({"version": version, "host": socket.gethostname()[:255]})
+        self._head, self._tail = b'{"exporter":' + exporter + b',"results":[', b"]}"
+        self._waiting: deque[bytes] = deque()
+        self._bytes = 0
         self._arrived = asyncio.Event()
-        self.link: CollectorLink | None = None
+        self._size, self._pause = BATCH, FIRST_PAUSE
+        self._link: CollectorLink | None = None
+
+    def use(self, link: CollectorLink | None) -> None:
+        """Posts there from now on; None: nowhere, and nothing is kept."""
+        self._link = link if link is not None and link.post else None
+        if self._link is None:
+            self._waiting.clear()
+            self._bytes = 0
+            self._metrics.results_waiting.set(0)
 
     def put(self, change: Change) -> None:
-        """Keeps a change until it is sent; the oldest goes when too many wait."""
-        if self.link is None or not self.link.post:
+        """Keeps a change until it is sent; the oldest go when too much waits."""
+        if self._link is None:
             return
-        if len(self._waiting) >= MAX_WAITING:
-            self._waiting.popleft()
+        result = msgspec.json.encode(result_of(change))
+        while len(self._waiting) >= MAX_WAITING or self._bytes + len(result) > MAX_WAITING_BYTES:
+            self._bytes -= len(self._waiting.popleft())
             self._metrics.results.labels("dropped").inc()
-        self._waiting.append(result_of(change))
+        self._waiting.append(result)
+        self._bytes += len(result)
         self._metrics.results_waiting.set(len(self._waiting))
         self._arrived.set()
 
     async def run(self) -> None:
-        """Sends for as long as it is not cancelled."""
-        pause, size = FIRST_PAUSE, BATCH
+        """Sends until cancelled; then what waits gets one last try."""
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(TIMEOUT_SECONDS)) as session:
-            while True:
-                if not self._waiting:
-                    self._arrived.clear()
-                    await self._arrived.wait()
-                    await asyncio.sleep(GATHER_SECONDS)
-                batch = [self._waiting[index] for index in range(min(size, len(self._waiting)))]
-                status, retry_after = await self._send(session, batch)
-                if 200 <= status < 300:
-                    self._forget(batch, "sent")
-                    pause, size = FIRST_PAUSE, min(BATCH, 2 * size)
-                elif status in _REFUSED and len(batch) > 1:
-                    size = len(batch) // 2
-                elif status in _REFUSED:
-                    log.warning("the collector refused a result", extra={"fields": {"status": status}})
-                    self._forget(batch, "refused")
-                else:
-                    await asyncio.sleep(max(retry_after, pause * random.uniform(0.5, 1)))  # noqa: S311 - only spreads
-                    pause = min(2 * pause, LONGEST_PAUSE)
+            try:
+                while True:
+                    if not self._waiting:
+                        self._arrived.clear()
+                        await self._arrived.wait()
+                        await asyncio.sleep(GATHER_SECONDS)
+                    wait = await self._send_some(session)
+                    if wait:
+                        await asyncio.sleep(wait)
+            except asyncio.CancelledError:
+                await self._send_last(session)
+                raise
 
-    def _forget(self, batch: list[dict[str, Any]], result: str) -> None:
-        sent = {id(one) for one in batch}
+    async def _send_last(self, session: aiohttp.ClientSession) -> None:
+        try:
+            async with asyncio.timeout(STOP_SECONDS):
+                while self._waiting and not await self._send_some(session):
+                    pass
+        except TimeoutError:
+            pass
+        if self._waiting:
+            log.warning("results were not posted", extra={"fields": {"waiting": len(self._waiting)}})
+
+    async def _send_some(self, session: aiohttp.ClientSession) -> float:
+        """Sends one batch; returns how long to wait before the next."""
+        batch = self._batch()
+        answer = await self._send(session, batch)
+        if 200 <= answer.status < 300:
+            rejected = min(answer.rejected, len(batch))
+            if rejected:
+                log.warning("the collector rejected results", extra={"fields": {"rejected": rejected}})
+                self._metrics.results.labels("rejected").inc(rejected)
+            self._forget(batch, "sent", len(batch) - rejected)
+            self._pause, self._size = FIRST_PAUSE, min(BATCH, 2 * self._size)
+        elif answer.status in _REFUSED and len(batch) > 1:
+            self._size = len(batch) // 2
+        elif answer.status in _REFUSED:
+            log.warning("the collector refused a result", extra={"fields": {"status": answer.status}})
+            self._forget(batch, "refused", len(batch))
+        else:
+            wait = max(answer.retry_after, self._pause * random.uniform(0.5, 1))  # noqa: S311 - only spreads
+            self._pause = min(2 * self._pause, LONGEST_PAUSE)
+            return wait
+        return 0.0
+
+    def _batch(self) -> list[bytes]:
+        """The oldest results, as many as one request may hold; always one."""
+        batch: list[bytes] = []
+        room = BATCH_BYTES - len(self._head) - len(self._tail)
+        for result in islice(self._waiting, self._size):
+            room -= len(result) + 1
+            if batch and room < 0:
+                break
+            batch.append(result)
+        return batch
+
+    def _forget(self, batch: list[bytes], result: str, count: int) -> None:
+        sent = {id(one) for one in batch}  # some may have been dropped meanwhile
         while self._waiting and id(self._waiting[0]) in sent:
-            self._waiting.popleft()
-        self._metrics.results.labels(result).inc(len(batch))
+            self._bytes -= len(self._waiting.popleft())
+        self._metrics.results.labels(result).inc(count)
         self._metrics.results_waiting.set(len(self._waiting))
 
-    async def _send(self, session: aiohttp.ClientSession, batch: list[dict[str, Any]]) -> tuple[int, float]:
-        """The answer's status and its Retry-After; 0 when there was none."""
-        link = self.link
+    async def _send(self, session: aiohttp.ClientSession, batch: list[bytes]) -> Answer:
+        link = self._link
         if link is None:
-            return 0, 0.0
-        headers = {"Authorization": f"Bearer {link.token.get_secret_value()}"} if link.token else {}
-        body = {"exporter": self._exporter, "results": batch}
+            return Answer(0)
+        headers = {"Content-Type": "application/json"}
+        if link.token is not None:
+            headers["Authorization"] = f"Bearer {link.token.get_secret_value()}"
+        body = self._head + b",".join(batch) + self._tail
         try:
             async with session.post(
-                f"{link.url}/api/events/dnsbl", json=body, headers=headers, allow_redirects=False
+                f"{link.url}/api/events/dnsbl", data=body, headers=headers, allow_redirects=False
             ) as answer:
                 wait = answer.headers.get("Retry-After", "")
-                return answer.status, min(float(wait), LONGEST_PAUSE) if wait.isdecimal() else 0.0
+                retry_after = min(float(wait), LONGEST_PAUSE) if wait.isdecimal() else 0.0
+                return Answer(answer.status, retry_after, await _rejected(answer) if answer.ok else 0)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError):
-            return 0, 0.0
+            return Answer(0)
+
+
+async def _rejected(answer: aiohttp.ClientResponse) -> int:
+    """How many results a good answer rejects one by one. The results are taken, whatever becomes of the answer's text."""
+    text = b""
+    try:
+        while len(text) < MAX_ANSWER_BYTES and (more := await answer.content.read(MAX_ANSWER_BYTES)):
+            text += more
+        found = msgspec.json.decode(text).get("rejected", [])
+    except (aiohttp.ClientError, TimeoutError, OSError, ValueError, AttributeError):
+        return 0
+    return len(found) if isinstance(found, list) else 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import logging
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import aiohttp
@@ -13,7 +14,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from exporters.dnsbl import names
 from exporters.dnsbl.asking.resolver import Asker
 from exporters.dnsbl.asking.wire import AAAA, A
-from exporters.dnsbl.outcome import Answer
+from exporters.dnsbl.board import KEPT_INTERVALS
+from exporters.dnsbl.outcome import Answer, Outcome
 from exporters.dnsbl.plan import Checked
 
 if TYPE_CHECKING:
@@ -31,39 +33,65 @@ _TIMEOUT_SECONDS: Final = 10.0
 _AT_ONCE: Final = 16
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """The addresses of one family that a name last had, and when it was last seen to have them."""
+
+    addresses: tuple[str, ...]
+    at: float
+
+
 class HostNames:
-    """The addresses of configured names. What a name resolved to stands until it resolves to something else."""
+    """The addresses of configured names. What one resolved to is kept through failures for three intervals, as verdicts are: each family
+    by itself, since one may fail alone. A name that has addresses of the other family only has lost these.
+    """
 
     def __init__(self) -> None:
-        self._known: dict[str, tuple[str, ...]] = {}
+        self._known: dict[tuple[str, int], _Known] = {}
         self.unresolved = 0
 
-    async def resolve(self, hosts: Sequence[Host], resolver: Resolver, public: Mapping[str, str]) -> list[Checked]:
-        """Resolves all names; every address becomes a target."""
+    async def resolve(self, hosts: Sequence[Host], resolver: Resolver, interval: float) -> None:
+        """Resolves all names. `interval` (seconds): of those that have none of their own."""
         gate = asyncio.Semaphore(_AT_ONCE)
-        found = await asyncio.gather(*(self._addresses(host.name, resolver, gate) for host in hosts))
-        self.unresolved = sum(not addresses for addresses in found)
-        for host, addresses in zip(hosts, found, strict=True):
-            if addresses:
-                self._known[host.name] = addresses
+        found = await asyncio.gather(*(_lookups(host.name, resolver, gate) for host in hosts))
+        now = asyncio.get_running_loop().time()
+        for host, outcomes in zip(hosts, found, strict=True):
+            own = host.interval.total_seconds() if host.interval is not None else interval
+            self.note(host.name, outcomes, now, KEPT_INTERVALS * own)
+        self.unresolved = sum(not any(map(_addresses, outcomes.values())) for outcomes in found)
+        names_left = {host.name for host in hosts}
+        self._known = {key: known for key, known in self._known.items() if key[0] in names_left}
+
+    def note(self, name: str, outcomes: Mapping[int, Outcome], now: float, kept_seconds: float) -> None:
+        """Takes in what a name was resolved to, by record type."""
+        is_there = any(map(_addresses, outcomes.values()))
+        for rdtype, outcome in outcomes.items():
+            known = self._known.get((name, rdtype))
+            if addresses := _addresses(outcome):
+                self._known[name, rdtype] = _Known(addresses, now)
+            elif known and ((is_there and isinstance(outcome, Answer)) or now - known.at > kept_seconds):
+                del self._known[name, rdtype]
+
+    def targets(self, hosts: Sequence[Host], public: Mapping[str, str]) -> list[Checked]:
+        """Every address known of these names."""
         return [
             Checked(names.target(public.get(address, address)), host.interval, host.name)
             for host in hosts
-            for address in self._known.get(host.name, ())
+            for rdtype in (A, AAAA)
+            if (host.name, rdtype) in self._known
+            for address in self._known[host.name, rdtype].addresses
         ]
 
-    async def _addresses(self, name: str, resolver: Resolver, gate: asyncio.Semaphore) -> tuple[str, ...]:
-        asker = Asker("", lambda: True, lambda _: None)
-        wire = names.domain_wire(name) + b"\0"
-        async with gate:
-            outcomes = [await resolver.lookup(wire, rdtype, asker) for rdtype in (A, AAAA)]
-        return tuple(
-            record
-            for outcome in outcomes
-            if isinstance(outcome, Answer)
-            for record in outcome.records
-            if _is_address(record)
-        )
+
+async def _lookups(name: str, resolver: Resolver, gate: asyncio.Semaphore) -> dict[int, Outcome]:
+    asker = Asker("", lambda: True, lambda _: None)
+    wire = names.domain_wire(name) + b"\0"
+    async with gate:
+        return {rdtype: await resolver.lookup(wire, rdtype, asker) for rdtype in (A, AAAA)}
+
+
+def _addresses(outcome: Outcome) -> tuple[str, ...]:
+    return tuple(filter(_is_address, outcome.records)) if isinstance(outcome, Answer) else ()
 
 
 async def seen_by_collector(link: CollectorLink, public: Mapping[str, str]) -> list[Checked] | None:

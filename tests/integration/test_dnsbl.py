@@ -18,7 +18,7 @@ from tests.servers import nameserver as behave
 from tests.servers.dnsbl import DnsblExporter
 from tests.servers.fixtures import need
 from tests.servers.nameserver import NameServer, Zone
-from tests.servers.process import wait_until
+from tests.servers.process import free_port, wait_until
 from tests.servers.rbldnsd import Rbldnsd
 
 if TYPE_CHECKING:
@@ -157,25 +157,43 @@ def test_a_probe_asks_configured_lists_now(nameserver: NameServer, exporter: Mak
 
 
 class Collector(ThreadingHTTPServer):
-    """Takes posts, after having refused the first with 503."""
+    """Takes posts, after having refused the first with 503; rejects the results of one target, and larger bodies than 1 MiB."""
 
-    def __init__(self) -> None:
+    def __init__(self, port: int = 0, *, refuses: int = 1) -> None:
         self.requests: list[tuple[str, str, dict[str, Any]]] = []
+        self.largest = 0
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
-                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                text = self.rfile.read(int(self.headers["Content-Length"]))
+                body = json.loads(text)
+                outer.largest = max(outer.largest, len(text))
                 outer.requests.append((self.path, self.headers["Authorization"], body))
-                self.send_response(503 if len(outer.requests) == 1 else 202)
-                self.send_header("Content-Length", "0")
+                rejected = [
+                    {"index": index, "error": "secret words"}
+                    for index, result in enumerate(body["results"])
+                    if result["target"] == "192.0.2.9"
+                ]
+                answer = json.dumps({"accepted": len(body["results"]) - len(rejected), "rejected": rejected}).encode()
+                self.send_response(503 if len(outer.requests) <= refuses else 202 if len(text) <= 1 << 20 else 413)
+                self.send_header("Content-Length", str(len(answer)))
                 self.end_headers()
+                self.wfile.write(answer)
 
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name there
                 del format, args
 
-        super().__init__(("127.0.0.1", 0), Handler)
+        super().__init__(("127.0.0.1", port), Handler)
         threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def results(self) -> list[tuple[str, int]]:
+        """Target and time of every result that was taken, as they came."""
+        return [(one["target"], one["time"]) for _, _, body in self.requests for one in body["results"]]
+
+    def stop(self) -> None:
+        self.shutdown()
+        self.server_close()
 
 
 def test_changes_are_posted_again_until_they_are_taken(nameserver: NameServer, exporter: Make, tmp_path: Path) -> None:
@@ -227,8 +245,81 @@ def test_changes_are_posted_again_until_they_are_taken(nameserver: NameServer, e
         + one.log.read_text()
     )
     assert SECRET not in shown
-    collector.shutdown()
-    collector.server_close()
+    collector.stop()
+
+
+def test_results_outlive_the_collectors_absence_and_a_rejected_one_is_counted(
+    nameserver: NameServer, exporter: Make
+) -> None:
+    """Each is sent once the collector is back, in bodies of at most 1 MiB; what it rejects is counted and logged as a number."""
+    codes = [f"127.0.0.{code}" for code in range(2, 18)]
+    nameserver.zones["bl.example"] = Zone("bl.example", {f"{last}.2.0.192": codes for last in range(256)})
+    port = free_port()
+    one = exporter(
+        nameserver.address,
+        targets=["192.0.2.0/24"],
+        lists=[{"zone": "bl.example", "codes": {code: f"{code}: " + "\u20ac" * 180 for code in codes}}],
+        interval="5m",
+        limits={"queries_per_minute_per_list": None, "queries_per_minute": None},
+        collector={"url": f"http://127.0.0.1:{port}"},
+    )
+    wait_until(lambda: (one.value("results_waiting") or 0) >= 256, "every result waits")
+    collector = Collector(port, refuses=0)
+    wait_until(lambda: one.value("results_waiting") == 0, "every result was taken", seconds=90)
+    assert one.value("results_total", result="rejected") == sum(
+        target == "192.0.2.9" for target, _ in collector.results()
+    )
+    assert 1 << 19 < collector.largest <= 1 << 20
+    assert {target for target, _ in collector.results()} == {f"192.0.2.{last}" for last in range(256)}
+    assert len(collector.results()) == len(set(collector.results()))
+    log = one.log.read_text()
+    assert '"rejected": 1' in log
+    assert "secret words" not in log
+    assert one.value("results_total", result="dropped") is None
+    collector.stop()
+
+
+def test_a_stop_sends_what_waits(nameserver: NameServer, exporter: Make) -> None:
+    """Within two seconds, and no longer: a collector that is away does not hold it up."""
+    nameserver.zones["bl.example"] = Zone("bl.example", LISTED)
+    port = free_port()
+    one = exporter(
+        nameserver.address,
+        targets=["192.0.2.1"],
+        lists=["bl.example"],
+        collector={"url": f"http://127.0.0.1:{port}"},
+    )
+    wait_until(lambda: one.value("results_waiting"), "a result waits")
+    collector = Collector(port, refuses=0)
+    assert one.stop() == 0
+    assert collector.results()
+    collector.stop()
+
+
+def test_a_reload_keeps_what_names_resolved_to(nameserver: NameServer, exporter: Make) -> None:
+    """Targets found by name stay with their verdicts, though the name does not resolve at that moment; a name that is gone takes them along."""
+    hosts = Zone("mx.test", {"a": ["192.0.2.1"]}, tests=False)
+    nameserver.zones |= {"bl.example": Zone("bl.example", LISTED), "mx.test": hosts}
+    settings = {"resolvers": [nameserver.address], "lists": ["bl.example"], "interval": "20s", "timeout": "200ms"}
+    host = {"target": "a.mx.test", "treat_as": "host"}
+    one = exporter(nameserver.address, targets=[host], lists=["bl.example"], interval="20s")
+    wait_until(lambda: one.listed("192.0.2.1", "bl.example") == 1, "the name's address was asked")
+    nameserver.zones["mx.test"] = behave.silent
+    one.configure({**settings, "targets": [host, "192.0.2.7"]})
+    one.hang_up()
+    seen: set[float | None] = set()
+
+    def taken() -> bool:
+        seen.add(one.listed("192.0.2.1", "bl.example"))
+        return one.listed("192.0.2.7", "bl.example") == 0
+
+    wait_until(taken, "the new configuration was taken")
+    wait_until(lambda: one.value("names_unresolved") == 1, "the name was tried again")
+    assert seen == {1.0}
+    assert one.listed("192.0.2.1", "bl.example") == 1
+    one.configure({**settings, "targets": ["192.0.2.7"]})
+    one.hang_up()
+    wait_until(lambda: one.listed("192.0.2.1", "bl.example") is None, "what only the name led to is gone")
 
 
 @pytest.mark.servers
@@ -273,15 +364,38 @@ def test_rbldnsd(exporter: Make, server_logs: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("target", "code", "said"), [("192.0.2.1", 1, "listed"), ("192.0.2.2", 0, "clean"), ("2001:db8::1", 3, "takes it")]
+    ("target", "code", "said"),
+    [
+        ("192.0.2.1", 1, "listed"),
+        ("192.0.2.2", 0, "clean"),
+        ("2001:db8::1", 3, "takes it"),
+        ("192.0.2.0/28", 1, "no verdict for 13 of 16"),
+        ("192.0.2.16/28", 4, "no verdict for 12 of 16"),
+    ],
 )
 def test_a_probe_on_the_command_line(nameserver: NameServer, tmp_path: Path, target: str, code: int, said: str) -> None:
-    """A table without colour where nobody looks; its exit code says what was found."""
+    """A table without colour where nobody looks; its exit code says what was found, and whether everything was asked."""
     nameserver.zones["bl.example"] = Zone("bl.example", LISTED, reasons={"1.2.0.192": "why"})
     path = tmp_path / "duckwatch.yml"
-    path.write_text(yaml.safe_dump({"dnsbl": {"resolvers": [nameserver.address], "lists": ["bl.example"]}}))
+    section = {
+        "resolvers": [nameserver.address],
+        "lists": ["bl.example"],
+        "limits": {"queries_per_minute_per_list": 8},
+        "interval": "1h",
+    }
+    path.write_text(yaml.safe_dump({"dnsbl": section}))
     words = [sys.executable, "-m", "exporters.dnsbl", "--config", str(path), "probe", target]
     ended = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
     assert (ended.returncode, ended.stderr) == (code, "")
     assert said in ended.stdout
     assert "\x1b" not in ended.stdout
+
+
+def test_a_probe_of_a_list_that_will_not_tell(nameserver: NameServer, tmp_path: Path) -> None:
+    """Nothing is known: 3. Beside a list that answers: 4, not 0."""
+    nameserver.zones |= {"refuse.example": behave.everything("127.255.255.254"), "bl.example": Zone("bl.example")}
+    path = tmp_path / "duckwatch.yml"
+    words = [sys.executable, "-m", "exporters.dnsbl", "--config", str(path), "probe", "192.0.2.1"]
+    for lists, code in ((["refuse.example"], 3), (["refuse.example", "bl.example"], 4)):
+        path.write_text(yaml.safe_dump({"dnsbl": {"resolvers": [nameserver.address], "lists": lists}}))
+        assert subprocess.run(words, capture_output=True, timeout=60, check=False).returncode == code

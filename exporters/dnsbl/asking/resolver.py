@@ -85,6 +85,8 @@ class Resolver:
                 plain = True
             elif outcome.trouble not in _LOST and len(set(tried)) == len(self._upstreams):
                 break  # who has answered says the same again
+        if outcome == Failure(Trouble.TIMEOUT) and not any(one.is_up for one in self._upstreams):
+            return Failure(Trouble.UNREACHABLE)  # nobody answers anything: that is no fault of this list
         return outcome
 
     async def _try(

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 LISTED: Final = 1
 NOTHING_ASKED: Final = 3
+PARTLY_ASKED: Final = 4
 
 _COLOURS: Final = {Word.LISTED: "\x1b[31;1m", Word.CLEAN: "\x1b[32m", Word.REFUSED: "\x1b[33m", Word.ERROR: "\x1b[33m"}
 _RESET: Final = "\x1b[0m"
@@ -34,14 +35,21 @@ _MAX_TARGETS: Final = 256
 
 
 def run(settings: Dnsbl, plan: Plan, text: str, out: TextIO = sys.stdout) -> int:
-    """Returns the exit code: 0 listed nowhere, 1 listed, 3 no list gave a real verdict. Raises `ConfigError` for what is no target."""
+    """Returns the exit code: 0 listed nowhere, 1 listed, 3 no list gave a real verdict, 4 some did not, and the others list nothing.
+    Raises `ConfigError` for what is no target.
+    """
     found = asyncio.run(_ask(settings, plan, text))
     for target, results in found:
         _print(target, results, out, colour=out.isatty())
-    words = {one.verdict.word for _, results in found for one in results if one.verdict is not None}
+    words = [one.verdict.word if one.verdict is not None else None for _, results in found for one in results]
+    real = sum(word is not None and word.is_real for word in words)
+    if real < len(words):
+        print(f"no verdict for {len(words) - real} of {len(words)} pairs of target and list", file=out)
     if Word.LISTED in words:
         return LISTED
-    return 0 if Word.CLEAN in words else NOTHING_ASKED
+    if not real:
+        return NOTHING_ASKED
+    return 0 if real == len(words) else PARTLY_ASKED
 
 
 async def _ask(settings: Dnsbl, plan: Plan, text: str) -> list[tuple[Target, list[Found]]]:
@@ -72,8 +80,9 @@ async def _targets(settings: Dnsbl, text: str, resolver: Resolver) -> list[Targe
     except ValueError as error:
         raise ConfigError([Fault("TARGET", str(error))]) from None
     if isinstance(parsed, str):
-        hosts = await HostNames().resolve([Host(parsed)], resolver, settings.public_ips)
-        return [names.target(parsed), *(host.target for host in hosts)]
+        hosts, found = [Host(parsed)], HostNames()
+        await found.resolve(hosts, resolver, settings.interval.total_seconds())
+        return [names.target(parsed), *(one.target for one in found.targets(hosts, settings.public_ips))]
     if parsed.num_addresses > _MAX_TARGETS:
         raise ConfigError([Fault("TARGET", f"must be a range of at most {_MAX_TARGETS} addresses")])
     return [names.target(address) for address in names.addresses(parsed)]

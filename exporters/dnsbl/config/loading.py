@@ -35,6 +35,7 @@ _PROBLEMS: Final = {
     "dict_type": "must be a mapping",
     "tuple_type": "must be a list",
     "too_short": "must hold at least one",
+    "string_too_long": "must be shorter",
 }
 """pydantic's error types in this program's words."""
 

@@ -21,6 +21,7 @@ from exporters.dnsbl.config.units import (
     parse_resolver,
 )
 from exporters.dnsbl.lists import Effect, Severity
+from exporters.dnsbl.lists.catalogue import holds_key
 from exporters.dnsbl.names import Kind, Range  # noqa: TC001 - pydantic reads them
 
 OTHER_SECTIONS: Final = frozenset({"collector", "grafana"})
@@ -41,9 +42,14 @@ def _at_least(minimum: timedelta) -> AfterValidator:
 
 def _check_zone(value: str) -> str:
     try:
-        return names.domain(value)
+        zone = names.domain(value)
     except ValueError:
         raise ValueError("must be the name of a zone like bl.example.org") from None
+    if holds_key(zone):
+        raise ValueError(
+            "must not hold the list's key: put the key into a file for key_file, and here the zone without it"
+        )
+    return zone
 
 
 def _check_key(value: SecretStr) -> SecretStr:
@@ -120,7 +126,7 @@ class TargetEntry(Section):
 class CodeEntry(Section):
     """What one answer of a list means."""
 
-    meaning: str = "listed"
+    meaning: Annotated[str, Field(max_length=200)] = "listed"
     severity: Severity | None = None
     effect: Effect = Effect.LISTED
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 from importlib.resources import files
 from ipaddress import IPv4Network
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import yaml
 
@@ -45,6 +46,22 @@ def catalogue() -> Mapping[str, Entry]:
     text = files("exporters.dnsbl.lists").joinpath("catalogue.yml").read_text(encoding="utf-8")
     entries = [_entry(**written) for written in yaml.safe_load(text)]
     return {entry.dns_list.zone: entry for entry in entries}
+
+
+_KEYED_PARENTS: Final = ("dq.spamhaus.net", "mail.abusix.zone")
+"""Zones below which every list is one label, and what stands before that is somebody's key."""
+_KEY_LABEL: Final = re.compile(r"(?=(?:[a-z]*[0-9]){3})(?=(?:[0-9]*[a-z]){3})[a-z0-9]{20,63}", re.ASCII)
+
+
+def holds_key(zone: str) -> bool:
+    """True when a zone seems to be written with its key, which would then be shown wherever the zone is."""
+    if zone in catalogue():
+        return False
+    below_keyed = any(zone.endswith(f".{known}") for known, entry in catalogue().items() if entry.use is Use.KEY)
+    below_parent = any(
+        zone.endswith(f".{parent}") and zone.removesuffix(f".{parent}").count(".") for parent in _KEYED_PARENTS
+    )
+    return below_keyed or below_parent or any(_KEY_LABEL.fullmatch(label) for label in zone.split("."))
 
 
 def default_test(kind: Kind) -> TestPoints:

@@ -18,7 +18,7 @@ QUERY_BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5,
 
 
 class Metrics:
-    """Every metric but the two of each target and list (`PairLines`), in one registry of its own."""
+    """Every metric but those of each target and list (`PairLines`), in one registry of its own."""
 
     def __init__(self) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # prometheus_client leaves it bare
@@ -51,7 +51,14 @@ class Metrics:
             "list_breaker_open", "1 while the list is left alone after failures in a row", "list"
         )
         self.last_check = self._gauge(
-            "last_check_timestamp_seconds", "When the list last gave a real verdict on a target", "list"
+            "last_check_timestamp_seconds",
+            "When the list last gave a real verdict on a target, or was first to be asked for one",
+            "list",
+        )
+        self.check_interval = self._gauge(
+            "check_interval_seconds",
+            "How often the list is asked about a target: the longest interval of its targets",
+            "list",
         )
 
     def _inside(self) -> None:

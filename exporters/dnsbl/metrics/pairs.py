@@ -42,7 +42,12 @@ LISTED: Final = Family(
 INFO: Final = Family(
     "duckwatch_dnsbl_listing_info", "1 for each code of a standing listing", ("target", "list", "code", "severity")
 )
-PAIR_FAMILIES: Final = (LISTED, INFO)
+LAPSED: Final = Family(
+    "duckwatch_dnsbl_listing_lapsed",
+    "1 where a listing was the last real verdict, and is too old to be claimed",
+    ("target", "list", "severity"),
+)
+PAIR_FAMILIES: Final = (LISTED, INFO, LAPSED)
 
 
 class PairLines:
@@ -51,10 +56,12 @@ class PairLines:
     def __init__(self) -> None:
         self._listed: dict[tuple[str, str], bytes] = {}
         self._info: dict[tuple[str, str], bytes] = {}
+        self._lapsed: dict[tuple[str, str], bytes] = {}
 
     def set(self, target: str, dns_list: str, *, listed: bool, codes: Iterable[tuple[str, str]] = ()) -> None:
         """Has the pair stand as listed, with its codes and their severities, or as clean."""
-        pair, labels = (target, dns_list), f'target="{_escape(target)}",list="{_escape(dns_list)}"'
+        pair, labels = (target, dns_list), _labels(target, dns_list)
+        self._lapsed.pop(pair, None)
         self._listed[pair] = f"{LISTED.name}{{{labels}}} {int(listed)}\n".encode()
         info = "".join(
             f'{INFO.name}{{{labels},code="{_escape(code)}",severity="{_escape(severity)}"}} 1\n'
@@ -67,18 +74,31 @@ class PairLines:
 
     def remove(self, target: str, dns_list: str) -> None:
         """Nothing stands for the pair any more."""
-        self._listed.pop((target, dns_list), None)
-        self._info.pop((target, dns_list), None)
+        for lines in (self._listed, self._info, self._lapsed):
+            lines.pop((target, dns_list), None)
+
+    def lapse(self, target: str, dns_list: str, severities: Iterable[str]) -> None:
+        """Nothing stands for the pair any more; what stood last was a listing of these severities, or (none) clean."""
+        self.remove(target, dns_list)
+        labels = _labels(target, dns_list)
+        lines = "".join(f'{LAPSED.name}{{{labels},severity="{_escape(severity)}"}} 1\n' for severity in severities)
+        if lines:
+            self._lapsed[target, dns_list] = lines.encode()
 
     def render(self, registry: CollectorRegistry, accept: str = "") -> tuple[bytes, str]:
         """The whole page with its content type: the registry's families, then these."""
         media = {one.partition(";")[0].strip().lower() for one in accept.split(",")}
         pairs = [LISTED.head, *self._listed.values(), INFO.head, *self._info.values()]
+        pairs += [LAPSED.head, *self._lapsed.values()]
         if OPENMETRICS in media:
             page = generate_openmetrics(registry).removesuffix(_EOF)  # type: ignore[no-untyped-call]  # left bare
             return b"".join([page, *pairs, _EOF]), OPENMETRICS_TYPE
         page = generate_latest(registry)
         return b"".join([page, *pairs]), TEXT_TYPE
+
+
+def _labels(target: str, dns_list: str) -> str:
+    return f'target="{_escape(target)}",list="{_escape(dns_list)}"'
 
 
 def _escape(text: str) -> str:

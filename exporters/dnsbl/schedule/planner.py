@@ -68,6 +68,8 @@ class _Lane:
     """The part of the budget that regular checks take."""
     is_tested: bool = False
     """Nothing but the test is asked before the list has been tested once."""
+    is_claimed: bool = False
+    """A test waits for room: it goes before all else."""
 
 
 class Planner:
@@ -169,7 +171,7 @@ class Planner:
             passed_over.append(pair)
             self._push(pair, self.next_slot(pair, now))
         if not is_fresh:
-            if not (lane.budget.has_room(now) and self._budget.has_room(now)):
+            if lane.is_claimed or not (lane.budget.has_room(now) and self._budget.has_room(now)):
                 return False
             self._pay(lane, now)
             lane.breaker.begin()
@@ -187,13 +189,26 @@ class Planner:
         lane.budget.take(now)
         self._budget.take(now)
 
-    def pay(self, zone: str, now: float) -> bool:
+    def pay(self, zone: str, now: float, *, for_test: bool = False) -> bool:
         """Pays for one more query to a list; False when it has no room: then the query must not be sent."""
         lane = self._lanes.get(zone)
-        if lane is None or not (lane.budget.has_room(now) and self._budget.has_room(now)):
+        if lane is None or (lane.is_claimed and not for_test):
+            return False
+        kept = 0 if for_test else lane.budget.test_share
+        if not (lane.budget.has_room(now, kept) and self._budget.has_room(now)):
             return False
         self._pay(lane, now)
         return True
+
+    def claim(self, zone: str, *, waits: bool) -> None:
+        """Keeps a list's next room for its test, or gives it back to all."""
+        if zone in self._lanes:
+            self._lanes[zone].is_claimed = waits
+
+    def room_at(self, zone: str, now: float) -> float:
+        """When a list's test may send a query; infinite when the list is gone."""
+        lane = self._lanes.get(zone)
+        return math.inf if lane is None else max(lane.budget.free_at(now), self._budget.free_at(now))
 
     def end(self, pair: Pair, now: float, *, retry: bool, failed: bool | None) -> None:
         """A check is over. `retry`: ask again before its next slot; `failed`: what the breaker hears (None: nothing)."""
@@ -234,6 +249,7 @@ class Planner:
             not lane.heap
             or lane.in_flight >= self._limits.in_flight_per_list
             or (lane.in_flight and not lane.is_tested)
+            or lane.is_claimed
         ):
             return math.inf
         due, _, pair = lane.heap[0]

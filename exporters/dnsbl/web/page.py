@@ -64,7 +64,9 @@ def _row(pair: Pair, row: Standing | None, now_ms: int) -> str:
     if row is None:
         return f"{start}<td colspan=4><small>not checked yet</small></tr>"
     word = row.last.word.value
-    stands = "nothing" if row.real is None else f"{row.real.word.value}, {_age(now_ms - (row.since_ms or now_ms))}"
+    stands = f"nothing, {row.lapsed.word.value} before" if row.lapsed else "nothing"
+    if row.real is not None:
+        stands = f"{row.real.word.value}, {_age(now_ms - (row.since_ms or now_ms))}"
     return f'{start}<td class="{word}">{word}<td>{stands}<td>{_age(now_ms - row.checked.epoch_ms)} ago<td>{_why(pair, row)}</tr>'
 
 

@@ -11,7 +11,8 @@ from prometheus_client.exposition import generate_latest
 
 from exporters.dnsbl import names
 from exporters.dnsbl.asking.wire import TXT, A
-from exporters.dnsbl.checks import Health, text_of
+from exporters.dnsbl.checks import text_of
+from exporters.dnsbl.health import Health
 from exporters.dnsbl.outcome import Failure, Trouble
 from exporters.dnsbl.plan import Checked
 from exporters.dnsbl.schedule.budget import Budget
@@ -69,17 +70,17 @@ async def probe(checks: Checks, target: Target, lists: list[DnsList], seconds: f
 
 
 async def _ask(checks: Checks, target: Target, dns_list: DnsList) -> Found:
-    outcome = await checks.ask_if_paid(target.wire, A, dns_list)
+    outcome = await checks.questions.ask_if_paid(target.wire, A, dns_list)
     if isinstance(outcome, Failure) and outcome.trouble is Trouble.NO_BUDGET:
         return Found(dns_list, None)
     verdict = judge(outcome, dns_list)
-    if verdict.word.is_real and checks.health(dns_list.zone) is Health.UNKNOWN:
-        await checks.test(dns_list)
-    if verdict.word.is_real and checks.health(dns_list.zone) is Health.WRONG:
+    if verdict.word.is_real and checks.watches.health(dns_list.zone) is Health.UNKNOWN:
+        await checks.watches.test(dns_list)
+    if verdict.word.is_real and checks.watches.health(dns_list.zone) is Health.WRONG:
         return Found(dns_list, UNHEALTHY)
     if verdict.word is not Word.LISTED:
         return Found(dns_list, verdict)
-    return Found(dns_list, verdict, text_of(await checks.ask_if_paid(target.wire, TXT, dns_list), dns_list))
+    return Found(dns_list, verdict, text_of(await checks.questions.ask_if_paid(target.wire, TXT, dns_list), dns_list))
 
 
 class Prober:

@@ -194,6 +194,31 @@ def test_a_key_goes_before_the_zone_and_is_never_shown(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    "zone",
+    [
+        "abcdefghijklmnopqrstuvwxyz.zen.dq.spamhaus.net",
+        f"{SECRET}.authbl.dq.spamhaus.net",
+        f"_email.{SECRET}.hbl.dq.spamhaus.net",
+        f"{SECRET}.combined.mail.abusix.zone",
+        "0123456789abcdef0123456789abcdef.bl.example",
+    ],
+)
+def test_a_key_within_the_zone_is_a_fault(tmp_path: Path, zone: str) -> None:
+    """It would be shown wherever the zone is: the fault says where it belongs, and does not repeat it."""
+    found = faults(tmp_path, {"lists": [{"zone": zone}]})
+    assert found == {
+        "dnsbl.lists.0.zone": "must not hold the list's key: put the key into a file for key_file, and here the zone without it"
+    }
+
+
+def test_zones_without_a_key_are_taken(tmp_path: Path) -> None:
+    """Those of keyed lists with the key beside them, and long names of others."""
+    zones = ["bl.mailspike.net", "xn--bcher-kva.example", "blocklist-of-long-standing-2026.example"]
+    keyed = [{"zone": f"{name}.dq.spamhaus.net", "key": SECRET} for name in ("authbl", "zen")]
+    assert len(planned(tmp_path, lists=[*zones, *keyed]).lists) == 5
+
+
 def test_the_environment_wins_and_null_unsets(tmp_path: Path) -> None:
     """Lists and maps are JSON, and an address in brackets is still an address."""
     path = written(tmp_path, {"dnsbl": {"interval": "1m", "lists": ["bl.example"]}})

@@ -1,0 +1,130 @@
+"""Checks against a name server: what a list's self-test may say of it, and what it may not."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from exporters.dnsbl.asking import Resolver
+from exporters.dnsbl.board import Board
+from exporters.dnsbl.checks import Checks
+from exporters.dnsbl.config import Endpoint
+from exporters.dnsbl.health import Health
+from exporters.dnsbl.lists import DnsList
+from exporters.dnsbl.metrics import Metrics, PairLines
+from exporters.dnsbl.names import target
+from exporters.dnsbl.schedule import Limits, Pair, Planner
+from exporters.dnsbl.verdict import Word
+from tests.servers import nameserver as behave
+from tests.servers.nameserver import NameServer, Zone
+from tests.servers.process import free_port
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from exporters.dnsbl.board import Change
+
+BL = replace(DnsList("bl.example"), queries_per_minute=8)
+LISTED = Zone("bl.example", {"1.2.0.192": ["127.0.0.2"]})
+
+
+class Running:
+    """Checks of one target at one list, which are begun by hand."""
+
+    def __init__(self, port: int) -> None:
+        now = asyncio.get_running_loop().time()
+        self.pair = Pair(target("192.0.2.1"), BL, 300.0)
+        self.planner = Planner(Limits(), now)
+        self.metrics, self.board = Metrics(), Board()
+        self.told: list[Change] = []
+        self.checks = Checks(self.planner, self.board, PairLines(), self.metrics, self.told.append)
+        self.resolver = Resolver([Endpoint("127.0.0.1", port)], timeout_seconds=0.1, in_flight=128)
+        pairs = [Pair(None, BL, 900.0), self.pair]
+        self.planner.replace(pairs, Limits(), now)
+        self.checks.use(self.resolver, pairs)
+
+    def spend(self, ago: float) -> None:
+        """Uses up the list's budget as if it had happened so many seconds ago."""
+        at = asyncio.get_running_loop().time() - ago
+        while self.planner.pay("bl.example", at, for_test=True):
+            pass
+
+    async def check(self) -> None:
+        """One check, paid for."""
+        await self.checks._check(self.pair, asyncio.get_running_loop().time())
+
+    @property
+    def shown_health(self) -> float | None:
+        return self.metrics.registry.get_sample_value("duckwatch_dnsbl_list_healthy", {"list": "bl.example"})
+
+
+@pytest.fixture
+async def running(nameserver: NameServer) -> AsyncIterator[Running]:
+    nameserver.zones["bl.example"] = LISTED
+    made = Running(nameserver.port)
+    yield made
+    made.resolver.close()
+
+
+async def test_a_test_waits_for_its_budget(running: Running, nameserver: NameServer) -> None:
+    """A list whose minute is used up is not taken for a silent one: it is tested as soon as there is room, before anything else."""
+    running.spend(ago=59.7)
+    testing = asyncio.create_task(running.checks.watches.test(BL))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert running.planner._lanes["bl.example"].is_claimed
+    assert not nameserver.asked()
+    later = asyncio.get_running_loop().time() + 60
+    assert not running.planner.pay("bl.example", later), "the next room is the test's"
+    assert running.planner.begin(later, 10) == ([], [])
+    assert await testing is Health.HEALTHY
+    assert running.shown_health == 1
+    assert running.planner.pay("bl.example", later)
+
+
+async def test_without_budget_nothing_is_learnt(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither is the list unhealthy, nor does its word count before it has shown that it works."""
+    monkeypatch.setattr("exporters.dnsbl.health.TEST_PATIENCE", 0.0)
+    running.spend(ago=0.0)
+    assert await running.checks.watches.test(BL) is Health.UNKNOWN
+    assert running.shown_health is None
+    await running.check()
+    assert running.board.row("192.0.2.1", "bl.example") is None
+    assert not running.told
+
+
+async def test_a_part_of_each_budget_is_kept_for_tests(running: Running) -> None:
+    """Second tries, reasons and probes leave it: two queries of eight."""
+    now = asyncio.get_running_loop().time()
+    assert sum(running.planner.pay("bl.example", now) for _ in range(10)) == 6
+    assert await running.checks.watches.test(BL) is Health.HEALTHY
+
+
+async def test_resolvers_that_are_away_are_no_fault_of_the_list() -> None:
+    """Whether nobody listens there: it is neither healthy nor not, and its breaker hears nothing."""
+    made = Running(free_port())
+    assert await made.checks.watches.test(BL) is Health.UNKNOWN
+    assert made.shown_health is None
+    for _ in range(12):
+        await made.check()
+    assert not made.planner.is_left_alone("bl.example")
+    made.resolver.close()
+
+
+async def test_a_silent_list_changes_no_mind(running: Running, nameserver: NameServer) -> None:
+    """Who does not answer its test points lists nobody anew and lets nobody go; the kept verdict stands."""
+    nameserver.zones["bl.example"] = Zone("bl.example")
+    await running.check()
+    assert running.board.standing("192.0.2.1", "bl.example") is Word.CLEAN
+    running.checks.watches["bl.example"].at -= 100
+    running.pair.fresh_until = 0.0
+    nameserver.zones |= {"bl.example": LISTED, "127.bl.example": behave.silent}
+    await running.check()
+    row = running.board.row("192.0.2.1", "bl.example")
+    assert row is not None
+    assert row.last.detail == "unhealthy"
+    assert running.board.standing("192.0.2.1", "bl.example") is Word.CLEAN
+    assert running.shown_health == 0
