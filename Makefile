@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 ROUNDS ?= 20
 INPUTS ?= 1000000
 
-.PHONY: help setup demo test unit servers crash hostile check fix generate bench bench-dnsbl lock clean
+.PHONY: help setup demo test unit servers crash dnsbl-storm hostile check fix generate bench bench-dnsbl lock clean
 
 help:
 	@sed -n 's/^## //p' Makefile
@@ -42,6 +42,10 @@ servers:
 ## crash      the long kill and fault campaigns (ROUNDS=20); seeds are printed
 crash: setup
 	@DUCKWATCH_CRASH_ROUNDS=$(ROUNDS) $(BIN)/python -m pytest tests/acceptance/test_kills.py tests/integration/test_crash.py tests/integration/test_connections.py tests/integration/test_failover.py -s --timeout 7200
+
+## dnsbl-storm  ten minutes of a real Prometheus scraping the DNSBL exporter while lists and resolvers die, refuse and come back
+dnsbl-storm: setup
+	@DUCKWATCH_DNSBL_STORM=long $(BIN)/python -m pytest tests/acceptance/test_blocklists.py -s --timeout 1200
 
 ## hostile    generated hostile input through HTTP against a running collector (INPUTS=1000000); the seed is printed
 hostile: setup

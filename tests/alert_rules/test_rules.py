@@ -63,6 +63,9 @@ def test_amtool_accepts_the_example_configuration(amtool: Path) -> None:
         ("alertname=Anything severity=ticket", "email"),
         ("alertname=Anything severity=none", "nowhere"),
         ("alertname=Watchdog severity=none", "deadman"),
+        ("alertname=DnsblListed severity=page target=192.0.2.1 list=bl.example", "slack-and-email"),
+        ("alertname=DnsblListedMinor severity=ticket target=192.0.2.1 list=bl.example", "email"),
+        ("alertname=DnsblExporterDown severity=ticket job=duckwatch-dnsbl", "email"),
         ("alertname=Anything severity=misspelt", "email"),
     ],
 )
@@ -150,7 +153,8 @@ def test_an_alert_keeps_to_its_thresholds(rule: Rule) -> None:
     assert sorted(float(number) for number in COMPARED.findall(rule.expr)) == sorted(
         float(limit["value"]) for limit in entry["limits"]
     )
-    assert rule.body.get("for", "0s") == entry["for"]
+    for key in ("for", "keep_firing_for"):
+        assert rule.body.get(key, "0s") == entry.get(key, "0s")
     assert all(limit["unit"] and limit["why"] for limit in entry["limits"])
 
 

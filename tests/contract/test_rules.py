@@ -19,7 +19,7 @@ each_alert = pytest.mark.parametrize("rule", alerts(), ids=lambda rule: rule.nam
 
 
 @named
-def test_a_rule_reads_what_the_collector_exposes(rule: Rule) -> None:
+def test_a_rule_reads_what_is_exposed(rule: Rule) -> None:
     """Every metric in a rule is in the catalogue, every label in it one of that metric's; recorded series are recorded."""
     metrics = METRIC.findall(rule.expr)
     recorded = RECORDED.findall(rule.expr)

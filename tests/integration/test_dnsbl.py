@@ -260,10 +260,13 @@ def test_results_outlive_the_collectors_absence_and_a_rejected_one_is_counted(
         targets=["192.0.2.0/24"],
         lists=[{"zone": "bl.example", "codes": {code: f"{code}: " + "\u20ac" * 180 for code in codes}}],
         interval="5m",
+        timeout="5s",
         limits={"queries_per_minute_per_list": None, "queries_per_minute": None},
         collector={"url": f"http://127.0.0.1:{port}"},
     )
-    wait_until(lambda: (one.value("results_waiting") or 0) >= 256, "every result waits")
+    wait_until(
+        lambda: len(one.metrics().get("duckwatch_dnsbl_listed", {})) == 256, "every target is listed", seconds=90
+    )
     collector = Collector(port, refuses=0)
     wait_until(lambda: one.value("results_waiting") == 0, "every result was taken", seconds=90)
     assert one.value("results_total", result="rejected") == sum(

@@ -13,9 +13,11 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import dns.exception
 import dns.flags
 import dns.message
 import dns.name
+import dns.query
 import dns.rcode
 import dns.rdatatype
 import dns.rrset
@@ -204,28 +206,46 @@ class Slow:
         return self.zone(query)
 
 
-def _one_port() -> tuple[socket.socket, socket.socket]:
-    """UDP and TCP sockets on a port that is free for both."""
+def forwarding(port: int, seconds: float = 0.3) -> Callable[[Query], list[bytes]]:
+    """What a server on another port says to it; silence where that says nothing in time."""
+
+    def behave(query: Query) -> list[bytes]:
+        try:
+            return [dns.query.udp(query.message, "127.0.0.1", seconds, port).to_wire()]
+        except (OSError, dns.exception.DNSException):
+            return []
+
+    return behave
+
+
+def _one_port(port: int) -> tuple[socket.socket, socket.socket]:
+    """UDP and TCP sockets on a port that is free for both, or on this one."""
     while True:
         udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        udp.bind(("127.0.0.1", 0))
+        udp.bind(("127.0.0.1", port))
         try:
             return udp, socket.create_server(udp.getsockname(), backlog=64)
         except OSError:
             udp.close()
+            if port:
+                raise
 
 
 class NameServer:
-    """Serves `zones` (suffix -> behaviour) until closed; a name of no zone is REFUSED. Zones may be changed at any time."""
+    """Serves `zones` (suffix -> behaviour) until closed; a name of no zone is REFUSED. Zones may be changed at any time. `port` 0: any."""
 
-    def __init__(self, zones: Mapping[str, Callable[[Query], list[bytes]]] | None = None) -> None:
+    def __init__(self, zones: Mapping[str, Callable[[Query], list[bytes]]] | None = None, port: int = 0) -> None:
         self.zones = dict(zones or {})
         self.queries: list[Query] = []
-        self._udp, self._tcp = _one_port()
+        self._udp, self._tcp = _one_port(port)
         self.port: int = self._udp.getsockname()[1]
         self._closed = False
         for serve in (self._serve_udp, self._serve_tcp):
             threading.Thread(target=serve, daemon=True).start()
+
+    @property
+    def is_closed(self) -> bool:
+        return self._closed
 
     @property
     def address(self) -> str:

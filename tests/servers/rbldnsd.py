@@ -7,6 +7,7 @@ import shutil
 import socket
 import tempfile
 from pathlib import Path
+from signal import SIGCONT, SIGSTOP
 from typing import TYPE_CHECKING
 
 import dns.exception
@@ -57,6 +58,11 @@ class Rbldnsd:
         except (OSError, dns.exception.DNSException):
             return False
         return True
+
+    def hang(self, *, hangs: bool = True) -> None:
+        """Stops it in its tracks, or lets it go on."""
+        assert self._process is not None
+        self._process.send(SIGSTOP if hangs else SIGCONT)
 
     def stop(self) -> None:
         """Ends it."""
