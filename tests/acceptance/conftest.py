@@ -21,7 +21,8 @@ def world(
 ) -> Iterator[World]:
     """ZoneMTA, collector, TimescaleDB and Prometheus, running; the servers' logs stay in pytest's folder."""
     small = getattr(request.module, "SMALL_WORLD", False)
-    world = need(lambda: World(tmp_path_factory.mktemp("world"), server_logs, small=small))
+    backed_up = getattr(request.module, "BACKED_UP", False)
+    world = need(lambda: World(tmp_path_factory.mktemp("world"), server_logs, small=small, backed_up=backed_up))
     with contextlib.ExitStack() as stack:
         stack.callback(world.stop)
         world.start()

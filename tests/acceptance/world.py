@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from tests.servers.collector import Collector
 from tests.servers.prometheus import Prometheus
+from tests.servers.proxy import Proxy
 from tests.servers.redis import Redis
 from tests.servers.secantus import Secantus
 from tests.servers.sinks import Sinks
@@ -22,14 +23,16 @@ HOST = "mta1.mail.example"
 class World:
     """Every server of a mail system that is watched. Raises `MissingServerError` where one is not installed."""
 
-    def __init__(self, folder: Path, logs: Path, *, small: bool = False) -> None:
-        """`small`: a ZoneMTA with the zones that it cannot do without, and no checks for spam and viruses."""
+    def __init__(self, folder: Path, logs: Path, *, small: bool = False, backed_up: bool = False) -> None:
+        """`small`: a ZoneMTA with the zones that it cannot do without, and no checks for spam and viruses. `backed_up`: the collector
+        follows MongoDB's change stream.
+        """
         self.sinks = Sinks(folder, logs)
         self.redis = Redis(logs)
         # ZoneMTA is killed in these tests, its MongoDB is not.
         self.mongo = Secantus(folder / "mongo", logs)
         self.postgres = Timescale(logs)
-        self._folder, self._logs, self._is_small = folder, logs, small
+        self._folder, self._logs, self._is_small, self._is_backed_up = folder, logs, small, backed_up
         self.spool = folder / "spool"
         self.dsn = ""
 
@@ -38,8 +41,12 @@ class World:
         self.postgres.initialise()
         self.postgres.start()
         self.dsn = self.postgres.create_database()
-        self.collector = Collector(self._folder / "collector", self._logs, self.dsn)
+        followed = [{"cluster": CLUSTER, "uri": self.mongo.uri(""), "wildduck_database": None, "grace": "3s"}]
+        settings = {"mongo": followed} if self._is_backed_up else None
+        self.collector = Collector(self._folder / "collector", self._logs, self.dsn, settings)
         self.collector.start()
+        if self._is_backed_up:
+            self.road = Proxy(self.collector.port)
         targets = {"duckwatch": [f"127.0.0.1:{self.collector.port}"]}
         self.prometheus = Prometheus(self._folder / "prometheus", self._logs, targets)
         self.prometheus.start()
@@ -47,7 +54,7 @@ class World:
         self.redis.start()
         self.mongo.start()
         plugin = {
-            "url": f"{self.collector.url}/api/events/ingest",
+            "url": f"{self.road_url}/api/events/ingest",
             "token": Collector.token,
             "host": HOST,
             "spool": str(self.spool),
@@ -68,6 +75,11 @@ class World:
             if server is not None:
                 server.stop()
         self.postgres.remove()
+
+    @property
+    def road_url(self) -> str:
+        """Where the plugin finds the collector: in a world with another road, over one that can be cut."""
+        return f"http://127.0.0.1:{self.road.port}" if self._is_backed_up else self.collector.url
 
     def unsent(self) -> list[str]:
         """The spools that still hold something to send (their processes' ids), by the plugin's own files."""
