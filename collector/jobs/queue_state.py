@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from collector.metrics.labels import MAX_CLUSTERS, MAX_ZONES, BoundedLabel
 from collector.store.sql import query
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from datetime import datetime
 
     import psycopg
@@ -33,16 +33,22 @@ class QueueState:
 
     def run(self, connection: psycopg.Connection, now: datetime, is_over: Callable[[], bool]) -> None:
         """Takes one snapshot."""
-        rows = connection.execute(query("queue_state"), (now,)).fetchall()
+        zones = connection.execute(query("queue_state")).fetchall()
+        domains = []
         if self._runs % DOMAINS_EVERY == 0 and not is_over():
-            connection.execute(query("queue_domains"), (now,))
+            domains = connection.execute(query("queue_domains")).fetchall()
         self._runs += 1
+        with connection.cursor() as cursor:
+            cursor.executemany(query("queue_snapshot"), [(now, *row) for row in (*zones, *domains)])
+        self._show(zones, now)
+
+    def _show(self, zones: Iterable[tuple[Any, ...]], now: datetime) -> None:
         messages: Counter[tuple[str, str, str]] = Counter()
         ages: dict[tuple[str, str], float] = {}
-        for cluster, zone, state, count, oldest in rows:
+        for cluster, zone, _, state, count, oldest in zones:
             place = self._cluster(cluster), self._zone(zone)
             messages[(*place, state)] += count
-            ages[place] = max(ages.get(place, 0), now.timestamp() - oldest)
+            ages[place] = max(ages.get(place, 0), (now - oldest).total_seconds())
         # A zone whose queue is empty is no longer shown as it was.
         self._messages.clear()
         self._oldest.clear()

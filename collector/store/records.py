@@ -28,12 +28,10 @@ MAIL_TIMES, MAIL_DOCUMENTS = frozenset({"time", "next_attempt", "received_at"}),
 
 
 def json_row(row: Record | MailEvent) -> dict[str, Any]:
-    """Returns the row's columns as `jsonb_populate_record` takes them."""
+    """Returns the row's columns as `jsonb_populate_record` takes them; what is null is left out, as most of an event is."""
     times, documents = (MAIL_TIMES, MAIL_DOCUMENTS) if isinstance(row, MailEvent) else (row.TIMES, row.DOCUMENTS)
-    columns = msgspec.structs.asdict(row)
+    columns = {name: value for name, value in msgspec.structs.asdict(row).items() if value is not None}
     for name, value in columns.items():
-        if value is None:
-            continue
         if name in times:
             columns[name] = timestamp(value)
         elif name in documents:

@@ -11,7 +11,8 @@ import random
 import threading
 import time
 from collections import Counter
-from typing import TYPE_CHECKING, Any, Final
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from bson import json_util
 from bson.codec_options import CodecOptions, DatetimeConversion
@@ -24,6 +25,7 @@ from collector.feeds.mongo.trouble import ADVICE, HISTORY_LOST, UNAUTHORIZED, tr
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from concurrent.futures import Future
 
     from pymongo.change_stream import ChangeStream
     from pymongo.database import Database
@@ -57,6 +59,11 @@ _OPTIONS: Final[CodecOptions[Any]] = CodecOptions(
 
 class _InvalidatedError(Exception):
     """The database was dropped or renamed: the stream has ended, and a new one begins."""
+
+
+class _Gathered(NamedTuple):
+    changes: list[Change]
+    token: str | None
 
 
 class Follower:
@@ -162,16 +169,22 @@ class Follower:
                 self._reader.take_stock(database, self._store, self._now_ms())
                 self._store.commit_token(_token(stream))
             self.trouble = None
+            # While the database takes some changes, MongoDB sends the next.
+            with ThreadPoolExecutor(1, "changes") as ahead:
+                self._take_all(lambda: ahead.submit(self._gather, stream))
+
+    def _take_all(self, gather: Callable[[], Future[_Gathered]]) -> None:
+        saved, coming = time.monotonic(), gather()
+        while not self._stop.is_set():
+            changes, token = coming.result()
+            coming = gather()
+            if changes:
+                self._take(changes, token)
+            elif time.monotonic() - saved < TOKEN_SECONDS:
+                continue
+            else:
+                self._store.commit_token(token)
             saved = time.monotonic()
-            while not self._stop.is_set():
-                changes = self._gather(stream)
-                if changes:
-                    self._take(changes, _token(stream))
-                elif time.monotonic() - saved < TOKEN_SECONDS:
-                    continue
-                else:
-                    self._store.commit_token(_token(stream))
-                saved = time.monotonic()
 
     def _open(self, database: Database[Any], token: str | None) -> ChangeStream[Any]:
         collections = list(self._reader.collections)
@@ -187,8 +200,8 @@ class Follower:
         watched = database[collections[0]]
         return watched.watch(stages, resume_after=after, batch_size=GATHERED, max_await_time_ms=AWAIT_MS)
 
-    def _gather(self, stream: ChangeStream[Any]) -> list[Change]:
-        """Returns the next changes, [] when none came for a while."""
+    def _gather(self, stream: ChangeStream[Any]) -> _Gathered:
+        """Returns the next changes, none when none came for a while, and how far that is."""
         changes: list[Change] = []
         deadline = time.monotonic() + GATHER_SECONDS
         while len(changes) < GATHERED and not self._stop.is_set():
@@ -201,7 +214,7 @@ class Follower:
             if time.monotonic() > deadline:
                 break
         self._show(changes)
-        return changes
+        return _Gathered(changes, _token(stream))
 
     def _show(self, changes: Sequence[Change]) -> None:
         lags = dict.fromkeys(self._reader.collections, 0.0)

@@ -9,7 +9,4 @@ WITH counted AS (
     FROM counted
     GROUP BY cluster, domain
 )
-INSERT INTO queue_snapshots (time, cluster, domain, state, messages, oldest)
-SELECT %s, cluster, domain, state, messages, oldest
-FROM counted JOIN ranked USING (cluster, domain)
-WHERE place <= 50
+SELECT cluster, NULL AS zone, domain, state, messages, oldest FROM counted JOIN ranked USING (cluster, domain) WHERE place <= 50

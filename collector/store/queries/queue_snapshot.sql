@@ -1,0 +1,1 @@
+INSERT INTO queue_snapshots (time, cluster, zone, domain, state, messages, oldest) VALUES (%s, %s, %s, %s, %s, %s, %s)
