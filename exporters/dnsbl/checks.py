@@ -21,6 +21,8 @@ from exporters.dnsbl.verdict import UNHEALTHY, Verdict, Word, judge
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from prometheus_client import Counter
+
     from exporters.dnsbl.asking import Resolver
     from exporters.dnsbl.lists import DnsList
     from exporters.dnsbl.metrics import Metrics, PairLines
@@ -59,6 +61,7 @@ class Checks:
     ) -> None:
         self._planner, self.board, self._lines, self._metrics, self._tell = planner, board, lines, metrics, tell
         self._dated: set[str] = set()
+        self._counts: dict[tuple[str, Word], Counter] = {}
         self._wake = asyncio.Event()
         self.questions = Questions(planner, metrics)
         self.watches = Watches(planner, self.questions, metrics, self._wake.set)
@@ -111,8 +114,10 @@ class Checks:
                 task.add_done_callback(self._ended)
             if not begun:
                 wait = min(IDLE_SECONDS, max(0.0, self._planner.next_at(now) - loop.time()))
+                # Not wait_for: it makes a task each time, and may swallow the cancelling that a stop consists of (Python 3.11).
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), wait or 0.001)
+                    async with asyncio.timeout(wait or 0.001):
+                        await self._wake.wait()
             else:
                 await asyncio.sleep(0)
 
@@ -186,7 +191,7 @@ class Checks:
         if pair.gone or pair.target is None:
             return
         zone = pair.dns_list.zone
-        self._metrics.verdicts.labels(zone, verdict.word.value).inc()
+        self._count(zone, verdict.word).inc()
         change = self.board.record(pair, verdict, now, reason)
         if verdict.word.is_real:
             self._metrics.last_check.labels(zone).set(now.epoch_ms / 1000)
@@ -196,6 +201,13 @@ class Checks:
             self.watches[zone].failure = verdict
         if change is not None:
             self._tell(change)
+
+    def _count(self, zone: str, word: Word) -> Counter:
+        """The counter of a list's verdicts of one kind: looked up once, as prometheus_client takes longer for that than for the adding."""
+        counter = self._counts.get((zone, word))
+        if counter is None:
+            counter = self._counts[zone, word] = self._metrics.verdicts.labels(zone, word.value)
+        return counter
 
     def lapse(self) -> None:
         """Takes away what has stood too long without a real verdict."""

@@ -9,6 +9,10 @@ from exporters.dnsbl.asking.resolver import Asker
 from exporters.dnsbl.outcome import Failure, Outcome, Trouble
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from prometheus_client import Counter
+
     from exporters.dnsbl.asking import Resolver
     from exporters.dnsbl.lists import DnsList
     from exporters.dnsbl.metrics import Metrics
@@ -20,14 +24,14 @@ class Questions:
 
     def __init__(self, planner: Planner, metrics: Metrics) -> None:
         self._planner, self._metrics = planner, metrics
+        self._of_lists: dict[str, tuple[Counter, Callable[[float], None]]] = {}
         self.resolver: Resolver | None = None
 
     async def ask(self, prefix: bytes, rdtype: int, dns_list: DnsList, *, for_test: bool = False) -> Outcome:
         """One lookup, whose first query is paid for."""
         assert self.resolver is not None
-        zone, metrics = dns_list.zone, self._metrics
-        loop = asyncio.get_running_loop()
-        queries = metrics.queries.labels(zone)
+        zone, loop = dns_list.zone, asyncio.get_running_loop()
+        queries, took = self._meters(zone)
         queries.inc()
 
         def pay() -> bool:
@@ -36,9 +40,15 @@ class Questions:
                 queries.inc()
             return paid
 
-        return await self.resolver.lookup(
-            prefix + dns_list.wire, rdtype, Asker(zone, pay, metrics.query_seconds.labels(zone).observe)
-        )
+        return await self.resolver.lookup(prefix + dns_list.wire, rdtype, Asker(zone, pay, took))
+
+    def _meters(self, zone: str) -> tuple[Counter, Callable[[float], None]]:
+        """Where a list's queries are counted and timed: looked up once, for every query passes here."""
+        meters = self._of_lists.get(zone)
+        if meters is None:
+            meters = (self._metrics.queries.labels(zone), self._metrics.query_seconds.labels(zone).observe)
+            self._of_lists[zone] = meters
+        return meters
 
     async def ask_if_paid(self, prefix: bytes, rdtype: int, dns_list: DnsList) -> Outcome:
         """One lookup, if the list's budget has room for it."""

@@ -35,6 +35,8 @@ _HEADER: Final = struct.Struct("!HHHHHH")
 _RECURSION_DESIRED: Final = 0x0100
 _QUERY_FLAGS_OF_ANSWER: Final = 0xF800  # QR and opcode
 _RESPONSE: Final = 0x8000
+_POINTER: Final = 0xC0
+_POINTED: Final = 0x3FFF
 _TRUNCATED: Final = 0x0200
 _OPT: Final = struct.pack("!BHHIH", 0, dns.rdatatype.OPT, EDNS_BYTES, 0, 0)
 _LETTERS: Final = bytes(0x20 if chr(byte).isalpha() and byte < 128 else 0 for byte in range(256))
@@ -99,8 +101,12 @@ def _no_such_name(wire: bytes, asked: bytes) -> Answer | None:
     _, flags, _, answers, authorities, additional = _HEADER.unpack_from(wire)
     if flags & 0x000F != dns.rcode.NXDOMAIN or answers or authorities != 1 or additional > 1:
         return None
-    parser = dns.wire.Parser(wire, _HEADER.size + len(asked))
-    parser.get_name(decompress=True)
+    start = _HEADER.size + len(asked)
+    if wire[start] >= _POINTER and _HEADER.size <= int.from_bytes(wire[start : start + 2]) & _POINTED < start:
+        parser = dns.wire.Parser(wire, start + 2)  # whose SOA it is does not matter here
+    else:
+        parser = dns.wire.Parser(wire, start)
+        parser.get_name(decompress=True)
     rdtype, _, ttl, length = parser.get_struct("!HHIH")
     numbers = parser.get_bytes(length)[-4:]
     opt = parser.get_remaining()

@@ -31,7 +31,7 @@ def nameserver() -> Iterator[NameServer]:
 class Asking:
     """A resolver, and what it told."""
 
-    def __init__(self, *ports: int, timeout: float = 0.2, in_flight: int = 128) -> None:
+    def __init__(self, *ports: int, timeout: float = 5.0, in_flight: int = 128) -> None:
         self.ignored: list[str] = []
         self.paid = 0
         self.budget = 100
@@ -55,7 +55,7 @@ async def asking() -> AsyncIterator[Callable[..., Asking]]:
     """Makes resolvers, and closes them."""
     made: list[Asking] = []
 
-    def make(*ports: int, timeout: float = 0.2, in_flight: int = 128) -> Asking:
+    def make(*ports: int, timeout: float = 5.0, in_flight: int = 128) -> Asking:
         made.append(Asking(*ports, timeout=timeout, in_flight=in_flight))
         return made[-1]
 

@@ -128,3 +128,20 @@ async def test_a_silent_list_changes_no_mind(running: Running, nameserver: NameS
     assert row.last.detail == "unhealthy"
     assert running.board.standing("192.0.2.1", "bl.example") is Word.CLEAN
     assert running.shown_health == 0
+
+
+async def test_checks_stop_whatever_wakes_them_at_that_moment(nameserver: NameServer) -> None:
+    """A stop that meets the end of a check is not lost."""
+    nameserver.zones["bl.example"] = LISTED
+    for steps in range(8):
+        made = Running(nameserver.port)
+        made.planner.replace([], Limits(), 0.0)
+        running = asyncio.create_task(made.checks.run())
+        await asyncio.sleep(0.01)
+        made.checks._wake.set()
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        running.cancel()
+        _, pending = await asyncio.wait([running], timeout=5)
+        assert not pending, steps
+        made.resolver.close()
