@@ -23,12 +23,25 @@ from collector.errors import StartError, WriterFailedError
 from collector.events.decode import Border, decode
 from collector.events.model import Source
 from collector.events.pseudonyms import Pseudonyms
-from collector.events.sources import dnsbl
+from collector.events.sources import arf, dnsbl, wildduck
 from collector.events.sources.bounce import bounce
+from collector.events.sources.gelf import READERS, READERS_BESIDE_AUTHLOG
 from collector.feeds.gelf import GelfInput
-from collector.jobs import Housekeeping, Jobs, QueueState, ReaderQueries, Reconcile, Retention, RollUp, Sizes
+from collector.jobs import (
+    Complaints,
+    Housekeeping,
+    Jobs,
+    QueueState,
+    ReaderQueries,
+    Reconcile,
+    Retention,
+    RollUp,
+    Sizes,
+    Suspects,
+)
 from collector.journal.journal import Journal
 from collector.metrics import Metrics
+from collector.metrics.logins import LoginMetrics
 from collector.metrics.mail import MailMetrics
 from collector.metrics.plugins import PluginMetrics
 from collector.pipeline import Writer, WriterState
@@ -95,6 +108,8 @@ INGEST_PATH: Final = "/api/events/ingest"
 ROUTES: Final[Mapping[str, Read]] = {
     INGEST_PATH: partial(decode, source=Source.PLUGIN),
     "/api/events/bounce": bounce,
+    "/api/events/wildduck": wildduck.read,
+    "/api/events/arf": arf.read,
     "/api/events/dnsbl": dnsbl.read,
 }
 """The ways in over HTTP, and who reads each."""
@@ -119,12 +134,12 @@ class App:
             kept=settings.retention,
         )
         self._assembler = Assembler(settings.public_ips)
-        mail = MailMetrics(self._metrics, now=time.time)
+        mail, logins = MailMetrics(self._metrics, now=time.time), LoginMetrics(self._metrics)
         self._writer = Writer(
             self._journal,
             self._store if tracing is None else tracing.store(self._store),
             prepare=self._prepare,
-            listeners=[mail, self._plugins],
+            listeners=[mail, logins, self._plugins],
             assemble=self._assembler,
             metrics=self._metrics,
         )
@@ -137,6 +152,8 @@ class App:
                     count=mail,
                 ),
                 *([QueueState(self._metrics)] if settings.mongo else []),
+                Complaints(),
+                Suspects(self._metrics),
                 RollUp(settings.retention),
                 Retention(settings.retention),
                 Housekeeping(settings.retention.dead_letters),
@@ -146,7 +163,7 @@ class App:
             metrics=self._metrics,
             now=time.time,
         )
-        self._feeds = change_feeds(settings, self._metrics, [mail])
+        self._feeds = change_feeds(settings, self._metrics, [mail, logins])
         self._web = build_server(
             settings,
             decoders={path: RouteDecoder(settings, read) for path, read in ROUTES.items()},
@@ -164,7 +181,15 @@ class App:
         if gelf is None:
             return None
         border = border_of(settings, gelf.cluster)
-        return GelfInput(gelf, border=border, submit=self._journal.append, clock_ms=_now_ms, metrics=self._metrics)
+        has_authlog = any(one.cluster == gelf.cluster and one.wildduck_database is not None for one in settings.mongo)
+        return GelfInput(
+            gelf,
+            border=border,
+            submit=self._journal.append,
+            clock_ms=_now_ms,
+            metrics=self._metrics,
+            readers=READERS_BESIDE_AUTHLOG if has_authlog else READERS,
+        )
 
     def _open_journal(self) -> Journal:
         journal = self._settings.journal
@@ -332,9 +357,13 @@ def subject_desk(settings: Settings) -> SubjectDesk:
     return SubjectDesk(People(collector.database.direct_dsn.get_secret_value()), pseudonyms)
 
 
+_READ_AGAIN: Final[Mapping[Source, Read]] = {Source.DNSBL: dnsbl.read, Source.WILDDUCK: wildduck.read}
+"""Whose letters are not in the plugin's form."""
+
+
 def _decode_again(settings: Collector, body: bytes, letter: DeadLetter) -> Request:
     """Reads a letter's event as its request was read, but by today's clock: what was ahead of it may be in time now."""
-    read = dnsbl.read if letter.source is Source.DNSBL else partial(decode, source=letter.source)
+    read = _READ_AGAIN.get(letter.source) or partial(decode, source=letter.source)
     return read(body, received_at=_now_ms(), border=border_of(settings, letter.cluster))
 
 

@@ -263,6 +263,8 @@ class Retention(Section):
     stats_1h: Duration = Field(default=timedelta(days=730), validate_default=True)
     dead_letters: Annotated[Duration, _at_least(timedelta(hours=1))] = timedelta(days=14)
     dnsbl_results: Annotated[Duration, _at_least(timedelta(days=1))] = timedelta(days=365)
+    auth_events: Annotated[Duration, _at_least(timedelta(days=1))] = timedelta(days=30)
+    audit_events: Annotated[Duration, _at_least(timedelta(days=1))] = timedelta(days=365)
     queue_snapshots: Annotated[Duration, _at_least(timedelta(hours=1))] = timedelta(days=30)
 
     @field_validator("stats_15s")

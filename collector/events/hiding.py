@@ -44,6 +44,8 @@ NUMBERS: Final = frozenset(
         "tls",
         "tlsAuthorized",
         "time",
+        "count",
+        "events",
     }
 )
 KEPT: Final = frozenset({
@@ -56,6 +58,16 @@ RESULTS: Final = frozenset({
     "target", "kind", "name", "list", "verdict", "detail", "codes", "meanings", "severity", "previous", "standing", "standing_since",
 })  # fmt: skip
 """Words of the DNSBL exporter, and lists of some: an operator's own addresses and domains, and what a list says of them."""
+
+WEBHOOK_ADDRESSES: Final = frozenset({"address", "username", "value", "target"})
+"""Of WildDuck's webhooks, and what it may be instead of an address: the name of a user, an id, a link's host."""
+
+WORDS: Final = {
+    Source.DNSBL: RESULTS,
+    Source.WILDDUCK: frozenset({"domain", "alias", "selector", "servername", "type"}),
+    Source.ARF: frozenset({"userAgent", "reportedDomain", "arrivalDate", "version", "incidents", "reporter"}),
+}
+"""What is kept, but for an address in it, beside `KEPT`: only of what came on that road."""
 
 MAX_SPELT: Final = 4096
 """So many domains that are not ASCII are spelt as A-labels in one request: each costs as much as twenty addresses. People of others are
@@ -81,12 +93,13 @@ class Hiding:
         self._spelt: set[str] = set()
         self._left = MAX_PEOPLE
         self._words: frozenset[str] = frozenset()
+        self._is_webhook = False
         self._rest = Shown(pseudonyms.of_whole("the rest of a request"), None)
 
     def request(self, request: Request) -> Request:
         """See `hide`."""
-        if request.source is Source.DNSBL:
-            self._words = RESULTS
+        self._words = WORDS.get(request.source, frozenset())
+        self._is_webhook = request.source is Source.WILDDUCK
         report = request.report
         if report is not None:
             report = msgspec.structs.replace(report, cluster=self._text(report.cluster), host=self._text(report.host))
@@ -153,8 +166,10 @@ class Hiding:
     def _rule(self, key: str) -> Callable[[Any], Any]:
         if key in self._words:
             return self._word
-        if key in ADDRESSES:
+        if key in ADDRESSES or (self._is_webhook and key in WEBHOOK_ADDRESSES):
             return partial(self._typed, self._addresses)
+        if self._is_webhook and key in TEXTS:  # a user's own words
+            return self._hidden
         if key in TEXTS or key in KEPT:
             return partial(self._typed, self._text, keeps_numbers=key in KEPT)
         if key in NUMBERS:

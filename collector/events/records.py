@@ -69,6 +69,49 @@ class HeldEvent(Record, frozen=True, gc=False):
         return self.source
 
 
+class AuditEvent(Record, frozen=True, gc=False):
+    """What a webhook of WildDuck told (docs/events.md, "WildDuck's webhooks")."""
+
+    TABLE: ClassVar[LiteralString] = "audit_events"
+    KEY: ClassVar[tuple[LiteralString, ...]] = ("cluster", "event_id", "time")
+
+    time: int
+    event_id: str
+    ev: str
+    user_id: str | None = None
+    mailbox: str | None = None
+    message: str | None = None
+    raw: str | None = None
+
+    @property
+    def origin(self) -> Source:
+        """The road on which it came."""
+        return Source.WILDDUCK
+
+
+class AuthEvent(Record, frozen=True, gc=False):
+    """Logins that are alike, `count` of them (docs/events.md, "Logins")."""
+
+    TABLE: ClassVar[LiteralString] = "auth_events"
+    KEY: ClassVar[tuple[LiteralString, ...]] = ("cluster", "event_id", "time")
+
+    time: int
+    event_id: str
+    source: Source
+    protocol: str
+    result: str
+    user_id: str | None = None
+    username: str | None = None
+    source_ip: str | None = None
+    count: int = 1
+    raw: str | None = None
+
+    @property
+    def origin(self) -> Source:
+        """The road on which it came."""
+        return self.source
+
+
 class DnsblResult(Record, frozen=True, gc=False):
     """What a DNS list said of a target from this moment on (docs/events.md, "DNSBL results")."""
 

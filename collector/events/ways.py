@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from collector.events.model import Action, Entry, MailEvent, Source
 from collector.events.records import HeldEvent, Record
 from collector.events.slots import slots_of
-from collector.events.sources import dnsbl, zonemta, zonemta_queue
+from collector.events.sources import arf, authlog, dnsbl, wildduck, wildduck_messages, zonemta, zonemta_queue
 
 if TYPE_CHECKING:
     from collector.events.model import Request
@@ -26,7 +26,9 @@ def _zonemta(entry: Entry, source: Source, received_at: int, public_ips: Mapping
 
 
 def _held(entry: Entry, source: Source, received_at: int, public_ips: Mapping[str, str]) -> Sequence[Row]:
-    """A backup road's word of what the plugin tells better: it waits."""
+    """A backup road's word of what the plugin tells better: it waits. A login is told by no other."""
+    if entry.fields.get("action") == authlog.WORD:
+        return [authlog.login_of(entry, source, received_at)]
     event = zonemta.mail_event(entry, source=source, received_at=received_at, public_ips=public_ips)
     slots = slots_of(event)
     return [HeldEvent.of(event, slots[0])] if slots else [event]
@@ -37,8 +39,23 @@ def _dnsbl(entry: Entry, source: Source, received_at: int, public_ips: Mapping[s
     return [dnsbl.result_of(entry, received_at)]
 
 
+def _webhook(entry: Entry, source: Source, received_at: int, public_ips: Mapping[str, str]) -> Sequence[Row]:
+    del source, public_ips
+    return wildduck.rows_of(entry, received_at)
+
+
+def _complaint(entry: Entry, source: Source, received_at: int, public_ips: Mapping[str, str]) -> Sequence[Row]:
+    del source, public_ips
+    return [arf.complaint_of(entry, received_at)]
+
+
 def _changed(entry: Entry, source: Source, received_at: int, public_ips: Mapping[str, str]) -> Sequence[Row]:
-    """A change of ZoneMTA's queue, in ZoneMTA's words (`sources/zonemta_queue.py`)."""
+    """A change of ZoneMTA's queue, in ZoneMTA's words (`sources/zonemta_queue.py`), or one of WildDuck's collections."""
+    match entry.fields.get("action"):
+        case authlog.WORD:
+            return [authlog.login_of(entry, source, received_at)]
+        case wildduck_messages.WORD:
+            return [wildduck_messages.stored_event(entry, received_at)]
     event = zonemta.mail_event(entry, source=source, received_at=received_at, public_ips=public_ips)
     if entry.fields.get("action") == "RELEASED":
         event_id = zonemta.bounded_id(f"{event.queue_id}.{event.seq}:{Action.RELEASED.value}")
@@ -53,6 +70,8 @@ READERS: Final[Mapping[Source, Reader]] = {
     Source.BOUNCE: _held,
     Source.GELF: _held,
     Source.DNSBL: _dnsbl,
+    Source.WILDDUCK: _webhook,
+    Source.ARF: _complaint,
     Source.CHANGE_STREAM: _changed,
 }
 """Who reads what came on which road; ZoneMTA's log entries are the rule."""

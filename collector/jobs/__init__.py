@@ -1,5 +1,6 @@
 """Scheduled work, done by one collector of a database."""
 
+from collector.jobs.complaints import Complaints
 from collector.jobs.housekeeping import Housekeeping
 from collector.jobs.queue_state import QueueState
 from collector.jobs.reader_queries import ReaderQueries
@@ -8,5 +9,17 @@ from collector.jobs.retention import Retention
 from collector.jobs.roll_up import RollUp
 from collector.jobs.scheduler import Jobs
 from collector.jobs.sizes import Sizes
+from collector.jobs.suspects import Suspects
 
-__all__ = ["Housekeeping", "Jobs", "QueueState", "ReaderQueries", "Reconcile", "Retention", "RollUp", "Sizes"]
+__all__ = [
+    "Complaints",
+    "Housekeeping",
+    "Jobs",
+    "QueueState",
+    "ReaderQueries",
+    "Reconcile",
+    "Retention",
+    "RollUp",
+    "Sizes",
+    "Suspects",
+]

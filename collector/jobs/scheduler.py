@@ -116,7 +116,7 @@ class Jobs:
         if connection is not None:
             connection.close()
         m = self._metrics
-        for gauge in (m.job_last_success, m.store_bytes, m.queue_messages, m.queue_oldest_age):
+        for gauge in (m.job_last_success, m.store_bytes, m.queue_messages, m.queue_oldest_age, m.auth_suspects):
             gauge.clear()
 
     def _run(self) -> None:

@@ -37,6 +37,7 @@ class Metrics:
         self.registry = registry if registry is not None else CollectorRegistry()
         self._mail()
         self._ingest()
+        self._logins()
         self._plugin()
         self._inside()
 
@@ -111,6 +112,12 @@ class Metrics:
         )
 
         self.gelf_messages = self._counter("gelf_messages_total", "GELF messages, by what became of them", "result")
+
+    def _logins(self) -> None:
+        self.auth_events = self._counter("auth_events_total", "Logins, good and bad", "cluster", "protocol", "result")
+        self.auth_suspects = self._gauge(
+            "auth_suspects", "Accounts or sources with a burst of failed logins just now", "kind"
+        )
 
     def _plugin(self) -> None:
         self.plugin_info = self._gauge(

@@ -11,7 +11,7 @@ import psycopg
 from collector.errors import StoreUnavailableError
 from collector.events.batch import Batch
 from collector.events.sources.zonemta_queue import QueueEntry
-from collector.store import records
+from collector.store import logins, records
 from collector.store.connection import HANG_SECONDS, connect, cut, deadline, scalar, translate
 from collector.store.copy import timestamp
 from collector.store.sql import query
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from collector.events.batch import Written
     from collector.events.records import HeldEvent
+    from collector.events.sources.authlog import Known
 
 LOCK_KEY: Final = 0x66656564  # "feed"
 
@@ -67,6 +68,11 @@ class FeedStore:
             return {}
         rows = self._rows("queue_entries_known", [self._cluster, list(mongo_ids)])
         return {row[0]: QueueEntry(*row) for row in rows}
+
+    def known_logins(self, documents: Sequence[str]) -> dict[str, Known]:
+        """Returns what is known of those documents of WildDuck's `authlog`."""
+        asked = logins.askable(documents)
+        return logins.known(self._rows("known_logins", [asked, self._cluster])) if asked else {}
 
     def page(self, after: str, limit: int) -> dict[str, QueueEntry]:
         """Returns some of the entries that are known, those that follow `after`."""

@@ -63,6 +63,12 @@ PERSONAL: Final = (
     # What waits here becomes a row of mail_events within the hour; then nothing of the event is left.
     PersonalTable("held_events", None, documents=("event",)),
     PersonalTable("queue_entries", None, addresses=("recipient",), texts=("response",), emptied=("response",)),
+    PersonalTable(
+        "auth_events", "time", addresses=("user_id", "username"), documents=("raw",), emptied=("source_ip", "raw")
+    ),
+    PersonalTable(
+        "audit_events", "time", addresses=("user_id",), documents=("raw",), emptied=("mailbox", "message", "raw")
+    ),
     PersonalTable("dead_letters", None, texts=("raw",), is_deleted=True),
 )
 

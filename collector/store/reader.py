@@ -30,8 +30,10 @@ READABLE: Final = (
     "domain_stats_1h",
     "dnsbl_results",
     "dnsbl_current",
+    "auth_attempts",
 )
-"""The relations that dashboards may read. One that this database lacks is passed over; never `dead_letters`."""
+"""The relations that dashboards may read. One that this database lacks is passed over; never `dead_letters`, and of logins
+only what names nobody."""
 
 
 class ReaderFault(StrEnum):

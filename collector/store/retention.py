@@ -54,6 +54,8 @@ def kept_tables(settings: Retention) -> tuple[Kept, ...]:
     return (
         Kept("held_events", "stored_time", settings.raw),
         Kept("dnsbl_results", "time", settings.dnsbl_results),
+        Kept("auth_events", "time", settings.auth_events),
+        Kept("audit_events", "time", settings.audit_events),
         Kept("queue_snapshots", "time", settings.queue_snapshots),
     )
 

@@ -22,6 +22,7 @@ from collector.events.hiding import KEPT
 from tests import canaries
 from tests.canaries import CANARY, HMAC_SECRET
 from tests.oracle.gelf import mail_message
+from tests.oracle.reports import WHOLE, report
 from tests.servers.collector import Collector
 from tests.servers.gelf import send_datagrams
 from tests.servers.process import free_port, wait_until
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PERSON = f"{CANARY}@x.example"
+SECRET = "hunter2-of-the-tests"
+"""What is kept nowhere, whatever the settings."""
+
 UDP_PORT = free_port()
 SECRETS: dict[str, Any] = {
     "gelf": {"udp": f"127.0.0.1:{UDP_PORT}"},
@@ -109,7 +113,14 @@ class Planted:
         with psycopg.connect(self.dsn) as connection:
             return "".join(
                 str(connection.execute(f"SELECT array_agg(t::text) FROM {table} t".encode()).fetchall())
-                for table in ("mail_events", "dead_letters", "plugin_reports", "held_events")
+                for table in (
+                    "mail_events",
+                    "dead_letters",
+                    "plugin_reports",
+                    "held_events",
+                    "audit_events",
+                    "auth_events",
+                )
             )
 
 
@@ -144,6 +155,7 @@ def suffer(made: Planted) -> None:
         line.sendall(f"{CANARY} {PERSON} HTTP/9\r\n{CANARY}\r\n\r\n".encode())
         assert canaries.leaks_in(line.recv(65536)) == []
     tell_by_the_backup_roads(made)
+    tell_of_inbound_mail(made)
     made.execute("ALTER TABLE mail_events RENAME TO away")
     assert made.send(json.dumps(events()).encode()) == 202
     wait_until(lambda: made.collector.total("duckwatch_store_errors_total") > 0, "the table is missed")
@@ -163,6 +175,34 @@ def tell_by_the_backup_roads(made: Planted) -> None:
     late = json.dumps(message | {"timestamp": time.time() + 10**6}).encode()
     send_datagrams(UDP_PORT, [text, late, text[:-1], f'{{"a":"{PERSON}"}}'.encode(), b"\x1e\x0f" + CANARY.encode()])
     wait_until(lambda: made.collector.total("duckwatch_gelf_messages_total") == 5, "all have come")
+
+
+def tell_of_inbound_mail(made: Planted) -> None:
+    """Webhooks and a complaint, good and bad, the same way."""
+    token = {"Authorization": f"Bearer {CANARY}-token"}
+    now = int(time.time() * 1000)
+    people = {"from": {"address": PERSON, "name": CANARY}, "to": [{"address": PERSON}], "messageId": CANARY}
+    told = {"time": now, "user": CANARY, "mailbox": CANARY, "message": 1, "subject": CANARY, **people}
+    created = {"ev": "user.created", "username": CANARY, "address": PERSON, "name": CANARY, "description": CANARY}
+    forward = {"ev": "forward added", "target": f"smtp://{CANARY}:{CANARY}@h.example/{CANARY}", "password": SECRET}
+    for body in (told | {"ev": "marked.spam"}, {"time": now} | created, {"time": now} | forward, told, {"ev": PERSON}):
+        assert made.ask(json.dumps(body).encode(), token, "/api/events/wildduck") == 202
+    assert made.ask(f'{{"{CANARY}"'.encode(), token, "/api/events/wildduck") == 400
+    fields = WHOLE.replace("ok@corp.example", PERSON).replace("bounce+1@shop.example", PERSON)
+    original = f"Message-ID: <{CANARY}>\nX-FBL: {CANARY}\nSubject: {CANARY}\n\n{SECRET}\n"
+    stamp = time.strftime("%a, %d %b %Y %H:%M:%S +0000", time.gmtime())
+    assert made.ask(report(fields, original=original, date=stamp), token, "/api/events/arf") == 202
+    assert made.ask(CANARY.encode(), token, "/api/events/arf") == 400
+    login = {
+        "_auth_result": "fail",
+        "_username": CANARY,
+        "_user": PERSON,
+        "_ip": CANARY,
+        "_sess": CANARY,
+        "_scope": "imap",
+    }
+    send_datagrams(UDP_PORT, [json.dumps(login | {"version": "1.1", "timestamp": time.time()}).encode()])
+    wait_until(lambda: made.collector.total("duckwatch_gelf_messages_total") == 6, "it has come")
 
 
 def renew_badly(collector: Collector) -> None:
@@ -191,6 +231,8 @@ def test_no_canary_comes_out_of_a_collector(postgres_dsn: str, tmp_path: Path) -
         assert made.count("mail_events") > 10
         assert made.count("dead_letters") > 10
         assert made.count("held_events") == 2
+        assert (made.count("audit_events"), made.count("auth_events")) == (3, 1)
+        assert SECRET not in made.everything()
         assert CANARY in made.everything()
 
 
@@ -206,6 +248,8 @@ def test_with_pseudonyms_no_canary_is_kept_either(postgres_dsn: str, tmp_path: P
         assert made.count("mail_events") > 10
         assert made.count("dead_letters") > 10
         assert made.count("held_events") == 2
+        assert (made.count("audit_events"), made.count("auth_events")) == (3, 1)
+        assert SECRET not in made.everything()
         assert CANARY not in made.everything()
 
 

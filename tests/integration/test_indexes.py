@@ -23,6 +23,7 @@ pytestmark = pytest.mark.servers
 LOOKED_FOR = {
     "queue_id": "q1", "message_id": "m@x.example", "recipient": "a@b.example", "width": "5m", "kept_from": "2026-03-01", "source": "mail_events",
 }  # fmt: skip
+COMPLAINTS = {"since": "2026-03-14", "limit": 200, "rows": 2000}
 WINDOW = "time >= '2026-03-14 12:00Z' AND time < '2026-03-14 12:05Z'"
 BUCKETS = "bucket >= '2026-03-14 12:00Z' AND bucket < '2026-03-14 13:00Z'"
 
@@ -42,15 +43,25 @@ STATEMENTS: dict[str, tuple[str, Any]] = {
     "retention_horizons_pkey": (query("horizon"), ("mail_events",)),
     "dnsbl_results_newest": ("SELECT * FROM dnsbl_current", None),
     "dnsbl_results_time": (query("delete_older").format(relation="dnsbl_results", column="time"), ("2026-03-14", 100)),
+    "auth_events_time": (
+        query("auth_suspects"), {"since": "2026-03-14", "account": 10, "source": 20},
+    ),
+    "auth_events_user": ("SELECT * FROM auth_events WHERE user_id = 'u1' ORDER BY time DESC LIMIT 100", None),
+    "auth_events_pkey": (query("known_logins"), (["d1", "d2"], "eu1")),
+    "audit_events_time": (query("delete_older").format(relation="audit_events", column="time"), ("2026-03-14", 100)),
+    "audit_events_user": ("SELECT * FROM audit_events WHERE user_id = 'u1' ORDER BY time DESC LIMIT 100", None),
+    "mail_events_complaints": (query("match_complaints"), COMPLAINTS),
+    "mail_events_fbl_id": (query("match_complaints"), COMPLAINTS),
     "dead_letters_pkey": (query("letters_drop"), {"ids": ["r:0"], "reason": None}),
     "dead_letters_received_at": (query("prune_letters"), ("2026-03-14",)),
 }  # fmt: skip
-FOR_UNIQUENESS = {"schema_migrations_pkey", "plugin_reports_pkey", "dnsbl_results_pkey"}
+FOR_UNIQUENESS = {"schema_migrations_pkey", "plugin_reports_pkey", "dnsbl_results_pkey", "audit_events_pkey"}
 """No statement looks for these rows: they hold a key."""
 
 MINE = (
     "mail_events", "mail_stats_15s", "mail_stats_5m", "mail_stats_1h", "domain_stats_5m", "domain_stats_1h", "stale_buckets",
-    "touched_buckets", "retention_horizons", "dead_letters", "plugin_reports", "dnsbl_results",
+    "touched_buckets", "retention_horizons", "dead_letters", "plugin_reports", "dnsbl_results", "auth_events",
+    "audit_events",
     "schema_migrations",
 )  # fmt: skip
 

@@ -10,9 +10,12 @@ import psycopg
 import pytest
 
 from collector.__main__ import main
+from collector.events.batch import Batch
 from collector.events.decode import Border, decode
 from collector.events.model import Source
 from collector.events.pseudonyms import Pseudonyms
+from collector.events.records import AuthEvent
+from collector.events.sources import wildduck
 from collector.pipeline.batch import assemble
 from collector.store.migrations import migrate
 from collector.store.people import IMPERSONAL, PERSONAL, Person
@@ -150,6 +153,59 @@ def test_a_row_about_the_person_keeps_nothing_to_tell_it_by(house: House) -> Non
         "250 not forgotten@x.example. but maryjanedoe@x.example",
     )
     assert found[None][3]["to"] == "forgotten@x.example,maryjanedoe@x.example,bob@y.example"
+
+
+ACCOUNT = "6b05172ebb7cd0c6d7213bf5"
+
+
+def tell_of_jane(house: House) -> None:
+    """A webhook that names her address and id, one with the id alone, and logins."""
+    bodies = [
+        {"ev": "user.created", "time": NOW, "user": ACCOUNT, "username": "jane", "address": JANE},
+        {"ev": "user.password.changed", "time": NOW, "user": ACCOUNT},
+        {
+            "ev": "marked.spam",
+            "time": NOW,
+            "user": "u2",
+            "message": 1,
+            "from": {"address": JANE},
+            "to": "bob@y.example",
+        },
+    ]
+    request = wildduck.read(json.dumps(bodies).encode(), received_at=NOW, border=Border())
+    logins = [
+        AuthEvent(
+            "default", NOW, NOW, "wd:auth:d1:1", Source.CHANGE_STREAM, "imap", "failed", ACCOUNT, None, "192.0.2.1"
+        ),
+        AuthEvent(
+            "default", NOW, NOW, "wd:auth:h:1", Source.GELF, "imap", "failed", None, JANE, "192.0.2.1", raw='{"a":1}'
+        ),
+        AuthEvent(
+            "default", NOW, NOW, "wd:auth:d2:1", Source.CHANGE_STREAM, "imap", "success", "u2", None, "192.0.2.2"
+        ),
+    ]
+    batch = assemble([request], {})[0]
+    house.store.write(Batch(events=batch.events, records=[*batch.records, *logins]))
+
+
+def test_logins_and_webhooks_of_a_person_are_reached(house: House) -> None:
+    """By the address where it stands, by the id of the account elsewhere; nobody else's rows change."""
+    tell_of_jane(house)
+    lines = [json.loads(line) for line in house.ask("export")[1].splitlines()]
+    assert sorted(line["table"] for line in lines) == ["audit_events", "audit_events", "auth_events", "mail_events"]
+    by_id = [json.loads(line)["table"] for line in house.ask("export", ACCOUNT)[1].splitlines()]
+    assert sorted(by_id) == ["audit_events", "audit_events", "auth_events"]
+    assert house.ask("forget")[0] == house.ask("forget", ACCOUNT)[0] == 0
+    assert house.ask("export") == house.ask("export", ACCOUNT) == (1, "")
+    with psycopg.connect(house.dsn) as connection:
+        logins = connection.execute(
+            "SELECT user_id, username, source_ip, raw FROM auth_events ORDER BY event_id"
+        ).fetchall()
+        told = connection.execute("SELECT user_id, raw FROM audit_events WHERE ev LIKE 'user.%'").fetchall()
+    forgotten = ("forgotten", None, None, None)
+    assert logins == [forgotten, ("u2", None, "192.0.2.2", None), (None, "forgotten@x.example", None, None)]
+    assert told == [("forgotten", None)] * 2
+    assert "janedoe" not in house.everything()
 
 
 def test_pseudonyms_are_found_by_the_secret(house: House) -> None:

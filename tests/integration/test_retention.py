@@ -9,7 +9,8 @@ import pytest
 
 from collector.config.model import Retention as Kept
 from collector.events.batch import Batch
-from collector.events.records import DnsblResult
+from collector.events.model import Source
+from collector.events.records import AuditEvent, AuthEvent, DnsblResult
 from collector.jobs import Retention, RollUp
 from tests.integration.house import House
 from tests.oracle.made_up import DAY, NOW, NOW_MS, some
@@ -99,6 +100,17 @@ def test_what_lists_said_goes_at_its_own_time(house: House) -> None:
         "SELECT (extract(epoch FROM time) * 1000)::bigint FROM dnsbl_results ORDER BY 1 DESC"
     )
     assert kept.fetchall() == [(result.time,) for result in results[:3]]
+
+
+def test_logins_and_webhooks_go_at_their_own_times(house: House) -> None:
+    """Thirty days of logins, a year of what happened to accounts."""
+    days = (1, 29, 32, 364, 367)
+    stamps = [NOW_MS - day * DAY for day in days]
+    logins = [AuthEvent("eu1", at, at, f"wd:auth:d{at}:1", Source.CHANGE_STREAM, "imap", "failed") for at in stamps]
+    webhooks = [AuditEvent("eu1", at, at, f"wd:user.created:{at}", "user.created") for at in stamps]
+    house.store.write(Batch(records=[*logins, *webhooks]))
+    let_go(house)
+    assert (count(house, "auth_events"), count(house, "audit_events")) == (2, 4)
 
 
 def test_on_timescaledb_chunks_go(timescale_dsn: str) -> None:

@@ -8,7 +8,12 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from collector.events.sources import authlog
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 Message: TypeAlias = Mapping[str, Any]
 
@@ -105,13 +110,16 @@ def delivery(message: Message, received_at: int) -> Item | None:
     return {"time": _time(message.get("timestamp"), received_at), "host": message.get("host"), "entry": entry}
 
 
-READERS: Final[tuple[MessageReader, ...]] = (delivery,)
+READERS: Final[tuple[MessageReader, ...]] = (delivery, authlog.logged)
 """The kinds of messages that are taken; the first reader that knows one has it."""
 
+READERS_BESIDE_AUTHLOG: Final[tuple[MessageReader, ...]] = (delivery, authlog.logged_beside_authlog)
+"""The same where a change stream tells of logins: each is counted once."""
 
-def item_of(message: Message, received_at: int) -> Item | None:
+
+def item_of(message: Message, received_at: int, readers: Sequence[MessageReader] = READERS) -> Item | None:
     """Returns the event that a message tells of, or None. Never raises."""
-    return next((item for read in READERS if (item := read(message, received_at)) is not None), None)
+    return next((item for read in readers if (item := read(message, received_at)) is not None), None)
 
 
 def _dropped(message: Message) -> str:

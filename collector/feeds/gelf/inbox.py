@@ -10,14 +10,15 @@ from collector.errors import OverloadedError
 from collector.events.body import Body
 from collector.events.decode import take
 from collector.events.model import Source
-from collector.events.sources.gelf import item_of
+from collector.events.sources.gelf import READERS, item_of
 from collector.feeds.gelf.payload import Result
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from collector.events.decode import Border
     from collector.events.model import Request
+    from collector.events.sources.gelf import MessageReader
     from collector.feeds.gelf.payload import Read
     from collector.metrics import Metrics
 
@@ -53,11 +54,12 @@ class Inbox:
         clock_ms: Callable[[], int],
         metrics: Metrics,
         tally: Tally,
+        readers: Sequence[MessageReader] = READERS,
         is_patient: bool = False,
         on_room: Callable[[], None] = lambda: None,
     ) -> None:
         self._border, self._submit, self._clock_ms, self._metrics = border, submit, clock_ms, metrics
-        self._tally, self._is_patient, self._on_room = tally, is_patient, on_room
+        self._tally, self._readers, self._is_patient, self._on_room = tally, readers, is_patient, on_room
         self._waiting: list[tuple[dict[str, Any], int, bool]] = []
         self._waiting_bytes = 0
         self._flushing: asyncio.Task[None] | None = None
@@ -72,7 +74,7 @@ class Inbox:
         if isinstance(read, Result):
             self._tally(read)
             return
-        item = item_of(read.message, self._clock_ms())
+        item = item_of(read.message, self._clock_ms(), self._readers)
         if item is None:
             self._tally(Result.IGNORED)
         elif self.is_full and not self._is_patient:

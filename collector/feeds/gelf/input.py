@@ -7,6 +7,7 @@ from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Final
 
 from collector.errors import StartError
+from collector.events.sources.gelf import READERS
 from collector.feeds.gelf.datagrams import Datagrams
 from collector.feeds.gelf.frames import Frames
 from collector.feeds.gelf.inbox import Inbox, Tally
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collector.config.units import Network
     from collector.events.decode import Border
     from collector.events.model import Request
+    from collector.events.sources.gelf import MessageReader
     from collector.metrics import Metrics
 
 KNOWN_SENDERS: Final = 4096
@@ -34,10 +36,13 @@ class GelfInput:
         submit: Callable[[Request], Awaitable[None]],
         clock_ms: Callable[[], int],
         metrics: Metrics,
+        readers: Sequence[MessageReader] = READERS,
     ) -> None:
         tally = Tally(metrics)
         admits = lru_cache(KNOWN_SENDERS)(partial(_is_in, settings.allow))
-        inbox = partial(Inbox, border=border, submit=submit, clock_ms=clock_ms, metrics=metrics, tally=tally)
+        inbox = partial(
+            Inbox, border=border, submit=submit, clock_ms=clock_ms, metrics=metrics, tally=tally, readers=readers
+        )
         self._settings = settings
         self._datagrams: Datagrams | None = None
         self._frames: Frames | None = None

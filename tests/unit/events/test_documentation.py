@@ -9,8 +9,9 @@ import pytest
 from collector.events.model import COLUMNS, Action, BounceKind, Provider, Reason, RejectReason, Source
 from collector.events.provider import SUFFIXES
 from collector.events.reason import BY_CATEGORY, BY_CATEGORY_5
-from collector.events.records import DnsblResult
+from collector.events.records import AuditEvent, AuthEvent, DnsblResult
 from collector.events.signals import SIGNALS
+from collector.events.sources.authlog import PROTOCOLS, RESULTS
 from collector.events.sources.dnsbl import SEVERITIES, VERDICTS
 from collector.events.sources.zonemta import ACTIONS
 
@@ -26,7 +27,8 @@ PAGE = (Path(__file__).parents[3] / "docs" / "events.md").read_text()
         set(Reason),
         [f"`{kind}`" for kind in BounceKind],
         [f"`{source}`" for source in Source],
-        [f"`{column}`" for column in DnsblResult.__struct_fields__],
+        [f"`{column}`" for kind in (DnsblResult, AuditEvent, AuthEvent) for column in kind.__struct_fields__],
+        {*PROTOCOLS.values(), *RESULTS.values()},
         [f"`{word}`" for word in (*VERDICTS, *SEVERITIES)],
         set(Provider),
         [f"`{reason}`" for reason in RejectReason],
@@ -41,7 +43,8 @@ PAGE = (Path(__file__).parents[3] / "docs" / "events.md").read_text()
         "reasons",
         "kinds",
         "sources",
-        "results",
+        "tables",
+        "logins",
         "verdicts",
         "providers",
         "rejections",

@@ -1,0 +1,157 @@
+"""Complaints as feedback-loop reports (RFC 5965; docs/events.md, "Complaints"): the raw message -> an entry at the border, an entry -> a
+row. Pure.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from collector.errors import TooLargeError, UnreadableError
+from collector.events import address
+from collector.events.body import Body
+from collector.events.decode import DAY_MS, HOUR_MS, take
+from collector.events.fields import Fields
+from collector.events.model import Action, Direction, MailEvent, Source
+from collector.events.sources import mime
+from collector.events.sources.envelope import envelope_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from collector.events.decode import Border
+    from collector.events.model import Entry, Request
+
+MAX_BYTES: Final = 4 << 20
+"""A report carries the message that it is about, at times whole."""
+
+WORD: Final = "COMPLAINT"
+
+REPORT: Final = "message/feedback-report"
+MESSAGES: Final = frozenset({"message/rfc822", "message/global", "text/rfc822-headers", "message/rfc822-headers"})
+
+NO_COMPLAINTS: Final = frozenset({"not-spam", "auth-failure", "dmarc", "delivery-failure"})
+"""Feedback that is none: a verdict taken back (RFC 6430), a failed authentication (RFC 6591). They are kept as `other`."""
+
+JMRP_RECIPIENT: Final = "X-HmXmrOriginalRecipient"
+"""Microsoft's older reports name the recipient so, in the message, and have no part that is machine-readable."""
+
+MAX_VALUES: Final = 100
+MAX_CHARACTERS: Final = 2000
+_TYPE: Final = re.compile(r"[a-z][a-z0-9-]{0,39}")
+_ENVELOPE: Final = {"from": "Original-Mail-From", "to": "Original-Rcpt-To"}
+_REPORTED: Final = {
+    "ip": "Source-IP",
+    "reportedDomain": "Reported-Domain",
+    "userAgent": "User-Agent",
+    "version": "Version",
+    "incidents": "Incidents",
+    "envelopeId": "Original-Envelope-Id",
+}
+
+
+def read(body: bytes, *, received_at: int, border: Border) -> Request:
+    """Reads one report (`received_at` in epoch ms). Raises `UnreadableError` when it is none, and `TooLargeError`."""
+    if len(body) > MAX_BYTES:
+        raise TooLargeError(f"a report is over {MAX_BYTES} bytes")
+    report = mime.read(_without_mbox_line(body))
+    parts = mime.leaves(report)
+    told = next((mime.read(part.content().lstrip()) for part in parts if part.kind == REPORT), None)
+    message = next((mime.read(part.content().lstrip()) for part in parts if part.kind in MESSAGES), None)
+    recipient = next(
+        (part.text(JMRP_RECIPIENT) for part in (message, report) if part and part.text(JMRP_RECIPIENT)), None
+    )
+    if told is None and recipient is None:
+        raise UnreadableError("no complaint can be read: a multipart/report with a message/feedback-report is expected")
+    entry = _entry(report, told, message, recipient)
+    stamps = [report.text("Date"), told and (told.text("Arrival-Date") or told.text("Received-Date"))]
+    time = _time(stamps, received_at, border.raw_retention_ms)
+    read_items = Body([{"time": time, "entry": entry}], {}, is_clean=False)
+    return take(read_items, received_at=received_at, source=Source.ARF, border=border)
+
+
+def _without_mbox_line(body: bytes) -> bytes:
+    """Programs that hand mail on by a pipe may put mbox's `From ` line before it."""
+    body = body.lstrip(b"\r\n")
+    return body.partition(b"\n")[2] if body.startswith(b"From ") else body
+
+
+def _entry(
+    report: mime.Part, told: mime.Part | None, message: mime.Part | None, recipient: str | None
+) -> dict[str, Any]:
+    entry: dict[str, Any] = {"action": WORD, "category": "abuse"}
+    if told is not None:
+        said = (told.text("Feedback-Type") or "").lower()
+        entry["category"] = said if _TYPE.fullmatch(said) else "other"
+        entry |= {key: ",".join(told.texts(name)[:MAX_VALUES]) for key, name in _ENVELOPE.items()}
+        entry |= {key: told.text(name) for key, name in _REPORTED.items()}
+        entry["arrivalDate"] = told.text("Arrival-Date") or told.text("Received-Date")
+    if message is not None:
+        entry["messageId"] = message.text("Message-ID")
+        entry["fbl"] = message.text("X-FBL")
+        entry["from"] = entry.get("from") or message.text("Return-Path")
+    entry["to"] = entry.get("to") or recipient
+    entry["reporter"] = _domain(report.text("From"))
+    entry["reportId"] = report.text("Message-ID")
+    return {key: value[:MAX_CHARACTERS] for key, value in entry.items() if value}
+
+
+def _domain(written: str | None) -> str | None:
+    return None if written is None else address.domain(written[:MAX_CHARACTERS].rstrip('>)" '))
+
+
+def _time(stamps: Iterable[str | None], received_at: int, retention_ms: int) -> int:
+    """Epoch ms of the first stamp that is within what the border takes: the report's, else the message's arrival, else the receipt."""
+    for stamp in stamps:
+        time = _epoch_ms(stamp)
+        if time is not None and received_at - (retention_ms - 2 * DAY_MS) <= time <= received_at + HOUR_MS:
+            return time
+    return received_at
+
+
+def _epoch_ms(stamp: str | None) -> int | None:
+    if not stamp or len(stamp) > 100:
+        return None
+    try:
+        moment = parsedate_to_datetime(stamp)
+        return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+    except (TypeError, ValueError, OverflowError, IndexError):
+        return None
+
+
+def complaint_of(entry: Entry, received_at: int) -> MailEvent:
+    """The row of an entry that passed the border. Never raises."""
+    fields = Fields(entry.fields)
+    del fields.rest["action"]
+    category = fields.text("category")
+    envelope = envelope_of(fields)
+    written = fields.rest.get("ip")
+    local_ip = address.canonical_ip(written) if type(written) is str else None
+    if local_ip is not None and local_ip == written:
+        del fields.rest["ip"]
+    return MailEvent(
+        entry.time,
+        entry.cluster,
+        entry.host,
+        f"arf:{_digest(entry)}",
+        Action.OTHER if category in NO_COMPLAINTS else Action.COMPLAINED,
+        Source.ARF,
+        Direction.OUTBOUND,
+        message_id=fields.text("messageId"),
+        fbl_id=fields.text("fbl"),
+        local_ip=local_ip,
+        category=category,
+        **envelope,
+        raw=fields.json(),
+        received_at=received_at,
+    )
+
+
+def _digest(entry: Entry) -> str:
+    """Of all that was read, but for nothing that changes on the report's way: a report that is handed in again is the same row."""
+    return hashlib.sha256(msgspec.json.encode(entry.fields, order="sorted")).hexdigest()[:32]

@@ -1,0 +1,259 @@
+"""Logins, as WildDuck's `authlog` and its GELF messages tell of them (docs/events.md, "Logins"): documents, changes and messages ->
+entries at the border, an entry -> a row of `auth_events`. Pure.
+
+Known from WildDuck 1.46: logins of one user that have protocol, address and result in common are one document for a while; those after
+the first are only an update `{events, last}`. A login of a user that does not exist leaves no document, only a GELF message.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from collector.events import address
+from collector.events.fields import Fields
+from collector.events.records import AuthEvent
+from collector.events.sources.zonemta import bounded_id
+from collector.events.sources.zonemta_queue import moment, mongo_id
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from collector.events.model import Entry, Source
+    from collector.events.sources.gelf import Item, Message
+
+AUTHLOG: Final = "authlog"
+"""The collection, in WildDuck's database of users."""
+
+FIELDS: Final = (
+    "_id",
+    "user",
+    "action",
+    "protocol",
+    "requiredScope",
+    "source",
+    "result",
+    "ip",
+    "events",
+    "created",
+    "last",
+)
+"""What of a document is read: a feed asks for no more."""
+
+WORD: Final = "AUTH"
+"""The action of an entry that is a login."""
+
+PROTOCOLS: Final = {
+    "imap": "imap", "imaps": "imap", "pop3": "pop3", "pop3s": "pop3", "pop": "pop3", "smtp": "smtp", "smtps": "smtp", "submission": "smtp",
+    "api": "api", "master": "api", "web": "web", "webmail": "web", "http": "web", "https": "web",
+}  # fmt: skip
+"""WildDuck's `protocol` (who authenticates over its API may say anything), and the scope where there is none."""
+
+RESULTS: Final = {
+    "success": "success", "fail": "failed", "unknown": "unknown_user", "suspended": "suspended", "disabled": "disabled",
+    "scope_disabled": "scope_disabled", "ratelimited": "rate_limited", "error": "error",
+}  # fmt: skip
+OTHER: Final = "other"
+
+IN_AUTHLOG: Final = frozenset({"success", "fail", "suspended", "disabled", "scope_disabled"})
+"""Results that leave a document, where the user is known and a password was looked at."""
+
+WITHOUT_RESULT: Final = "scope_disabled"
+"""What a document without a result is: WildDuck writes none then."""
+
+MOST: Final = 2**31 - 1
+_TEXT_CHARACTERS: Final = 1000
+
+
+class Known(msgspec.Struct, frozen=True):
+    """What is known of a document: its entry as it was told last, and how many logins had been counted then."""
+
+    entry: Mapping[str, Any]
+    events: int
+
+
+class Logins:
+    """Applies changes of `authlog`, in order. `known` must hold the documents that the changes name (`named_by`), as far as somebody knows
+    them; `items` are in the form of the plugin's events, `unknown` the documents that were counted up and that nobody knows: whoever can
+    reads them, and hands them to `document`.
+    """
+
+    def __init__(self, known: Mapping[str, Known]) -> None:
+        self._known = dict(known)
+        self.items: list[Item] = []
+        self.unknown: list[str] = []
+
+    def apply(self, change: Mapping[str, Any]) -> None:
+        """Takes one change. Never raises for anything that MongoDB can send."""
+        kind = change.get("operationType")
+        if kind in ("insert", "replace"):
+            self.document(change.get("fullDocument"), moment(change))
+        elif kind == "update":
+            description = change.get("updateDescription")
+            fields = description.get("updatedFields") if isinstance(description, dict) else None
+            self._count_up(mongo_id(change), fields if isinstance(fields, dict) else {}, moment(change))
+
+    def document(self, document: object, seen_at: int) -> None:
+        """Takes a document as it is now; what was counted of it before is not counted again. Never raises."""
+        entry = entry_of(document) if isinstance(document, dict) else None
+        if entry is None or not isinstance(document, dict):
+            return
+        known = self._known.get(entry["id"])
+        last = document.get("last")
+        self._tell(entry, known, _count(document.get("events")) or 1, _ms(last, seen_at))
+
+    def _count_up(self, key: str, fields: Mapping[str, Any], seen_at: int) -> None:
+        events = _count(fields.get("events"))
+        if events is None:
+            return
+        known = self._known.get(key)
+        if known is None:
+            self.unknown.append(key)
+        else:
+            self._tell(known.entry, known, events, _ms(fields.get("last"), seen_at))
+
+    def _tell(self, entry: Mapping[str, Any], known: Known | None, events: int, time: int) -> None:
+        more = events - (known.events if known else 0)
+        if more <= 0:
+            return
+        told = {**entry, "count": more, "events": events}
+        self._known[entry["id"]] = Known(told, events)
+        self.items.append({"time": time, "entry": told})
+
+
+def named_by(changes: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Returns the documents that these changes of `authlog` say something about."""
+    return list({mongo_id(change) for change in changes})
+
+
+def entry_of(document: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Reads a document; None for what is no login (`authlog` has other deeds too: passwords changed, filters added)."""
+    if document.get("action") != "authentication" or "_id" not in document:
+        return None
+    said = {
+        "id": str(document["_id"]),
+        "protocol": _text(document.get("protocol")) or _text(document.get("requiredScope")),
+        "result": _text(document.get("result")) or WITHOUT_RESULT,
+        "user": _id(document.get("user")),
+        "src": _text(document.get("ip")),
+        "scope": _text(document.get("requiredScope")),
+        "credential": _text(document.get("source")),
+    }
+    return {"action": WORD} | {key: value for key, value in said.items() if value is not None}
+
+
+def logged(message: Message, received_at: int) -> Item | None:
+    """A login in a GELF message of WildDuck's, where nothing reads its `authlog`; None for every other message. Never raises."""
+    result = message.get("_auth_result")
+    if type(result) is not str or not result:
+        return None
+    said = {
+        "protocol": _text(message.get("_scope")),
+        "result": result[:_TEXT_CHARACTERS],
+        "user": _id(message.get("_user")),
+        "username": _text(message.get("_username")),
+        "src": _text(message.get("_ip")),
+        "session": _text(message.get("_sess")),
+        "credential": _text(message.get("_password_type")),
+    }
+    entry = {"action": WORD} | {key: value for key, value in said.items() if value is not None}
+    return {"time": _stamp(message.get("timestamp"), received_at), "host": message.get("host"), "entry": entry}
+
+
+def logged_beside_authlog(message: Message, received_at: int) -> Item | None:
+    """The same where the change stream tells of logins as well: only what leaves no document."""
+    item = logged(message, received_at)
+    if item is None:
+        return None
+    result = message["_auth_result"]
+    # A password that is known to have leaked is refused without a document.
+    leaves_one = result in IN_AUTHLOG and message.get("_user") and (result != "fail" or "_password_type" in message)
+    return None if leaves_one else item
+
+
+def known_of(event: AuthEvent) -> tuple[str, Known] | None:
+    """What a row says of its document, and the document; None for a row that came of a message."""
+    document, _, events = event.event_id.removeprefix("wd:auth:").rpartition(":")
+    if not document or document == "h" or not events.isdigit():
+        return None
+    said = {
+        "id": document, "protocol": event.protocol, "result": event.result, "user": event.user_id, "username": event.username,
+        "src": event.source_ip,
+    }  # fmt: skip
+    more: dict[str, Any] = msgspec.json.decode(event.raw) if event.raw else {}
+    told = more | {
+        key: value for key, value in said.items() if value is not None and (value != OTHER or key not in more)
+    }
+    return document, Known({"action": WORD} | told, int(events))
+
+
+def login_of(entry: Entry, source: Source, received_at: int) -> AuthEvent:
+    """The row of an entry that passed the border. Never raises."""
+    fields = Fields(entry.fields)
+    protocol, result = _one_of(fields, "protocol", PROTOCOLS), _one_of(fields, "result", RESULTS)
+    count = fields.integer("count", MOST)
+    del fields.rest["action"]
+    document, events = fields.text("id"), fields.integer("events", MOST)
+    return AuthEvent(
+        entry.cluster,
+        received_at,
+        entry.time,
+        bounded_id(f"wd:auth:{document}:{events or 0}") if document else _hashed(entry),
+        source,
+        protocol,
+        result,
+        fields.text("user"),
+        fields.text("username"),
+        _source_ip(fields),
+        1 if count is None else count,
+        fields.json(),
+    )
+
+
+def _one_of(fields: Fields, key: str, words: Mapping[str, str]) -> str:
+    """A member of a closed set, which may be said as such; a word that is none stays where it is."""
+    said = fields.rest.get(key)
+    word = words.get(said.lower(), said if said in words.values() else None) if type(said) is str else None
+    if word is not None:
+        del fields.rest[key]
+    return word or OTHER
+
+
+def _source_ip(fields: Fields) -> str | None:
+    said = fields.text("src")
+    return said if said is None else address.canonical_ip(said) or said
+
+
+def _hashed(entry: Entry) -> str:
+    whole = msgspec.json.encode(entry.fields, order="sorted")
+    return f"wd:auth:h:{hashlib.sha256(whole).hexdigest()[:32]}"
+
+
+def _text(value: object) -> str | None:
+    return value[:_TEXT_CHARACTERS] if isinstance(value, str) and value else None
+
+
+def _id(value: object) -> str | None:
+    """An id as text: of MongoDB's own type, or as a message writes it."""
+    return None if value is None or isinstance(value, (bool, dict, list)) else str(value)[:_TEXT_CHARACTERS] or None
+
+
+def _count(value: object) -> int | None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    return int(value) if 1 <= value <= MOST else None
+
+
+def _ms(value: object, otherwise: int) -> int:
+    return int(value.timestamp() * 1000) if isinstance(value, datetime) else otherwise
+
+
+def _stamp(seconds: object, received_at: int) -> int:
+    """Epoch ms of GELF's `timestamp`, else the receipt."""
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not math.isfinite(seconds * 1000):
+        return received_at
+    return round(seconds * 1000)

@@ -1,0 +1,24 @@
+"""Sender and recipients of inbound mail and of complaints, as columns of `mail_events`. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from collector.events import address
+from collector.events.sources.zonemta import address_of
+
+if TYPE_CHECKING:
+    from collector.events.fields import Fields
+
+
+def envelope_of(fields: Fields) -> dict[str, Any]:
+    """Takes `from` and `to` (addresses joined by commas) out of the fields. What is no address, as a redacted one, stays in them."""
+    columns: dict[str, Any] = {}
+    sender, listed = fields.rest.get("from"), fields.rest.get("to")
+    if type(sender) is str and "@" in sender:
+        columns["sender"], columns["sender_domain"] = address_of(fields.whole_text("from") or "")
+    if type(listed) is str and "@" in listed:
+        count = columns["recipients"] = address.count(listed)
+        if count == 1:
+            columns["recipient"], columns["recipient_domain"] = address_of(fields.whole_text("to") or "")
+    return columns

@@ -1,0 +1,103 @@
+"""The parts of a MIME message, found without recursion and within bounds: what a stranger sends may be built to exhaust a parser. Pure.
+
+Only headers are parsed (Python's own parser, which takes any bytes); a body is bytes until somebody asks for its text.
+"""
+
+from __future__ import annotations
+
+import binascii
+import re
+from email.parser import BytesHeaderParser
+from email.policy import compat32
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from email.message import Message
+
+MAX_HEADER_BYTES: Final = 64 << 10
+MAX_HEADERS: Final = 1000
+MAX_PARTS: Final = 32
+"""Of a message, at every depth together: a report has three."""
+
+MAX_DEPTH: Final = 3
+"""Multiparts within multiparts: a report that was forwarded is in a second one."""
+
+_PARSER: Final = BytesHeaderParser(policy=compat32)
+_BLANK: Final = re.compile(rb"(?:\A|\r?\n)\r?\n")
+_QUOTED: Final = re.compile(rb"=(?:([0-9A-Fa-f]{2})|[ \t]*\r?\n)")
+
+
+class Part(NamedTuple):
+    """One part: its headers, and what follows them."""
+
+    headers: Message
+    body: bytes
+
+    @property
+    def kind(self) -> str:
+        """Its content type, lower case."""
+        return self.headers.get_content_type()
+
+    def text(self, name: str) -> str | None:
+        """The first header of that name, unfolded; what is no text shows as U+FFFD."""
+        values = self.texts(name)
+        return values[0] if values else None
+
+    def texts(self, name: str) -> list[str]:
+        """Every header of that name that says something."""
+        found = [" ".join(str(value).split()) for value in self.headers.get_all(name, [])]
+        return [value for value in found if value]
+
+    def content(self) -> bytes:
+        """The body without its transfer encoding; what is broken in it is passed over."""
+        match str(self.headers.get("Content-Transfer-Encoding", "")).strip().lower():
+            case "base64":
+                clean = re.sub(rb"[^A-Za-z0-9+/]", b"", self.body)
+                clean = clean[:-1] if len(clean) % 4 == 1 else clean
+                return binascii.a2b_base64(clean + b"=" * (-len(clean) % 4))
+            case "quoted-printable":
+                return _QUOTED.sub(lambda found: bytes([int(found[1], 16)]) if found[1] else b"", self.body)
+            case _:
+                return self.body
+
+
+def read(message: bytes) -> Part:
+    """Splits a message, or a part, into headers and body. Headers past the bounds are left out."""
+    blank = _BLANK.search(message)
+    head, body = (message, b"") if blank is None else (message[: blank.start()], message[blank.end() :])
+    lines = head[:MAX_HEADER_BYTES].splitlines(keepends=True)[:MAX_HEADERS]
+    return Part(_PARSER.parsebytes(b"".join(lines)), body)
+
+
+def leaves(message: Part) -> list[Part]:
+    """Returns the parts that are no multiparts, in their order, the first `MAX_PARTS` of them; a message within is not looked into."""
+    found: list[Part] = []
+    waiting = [(message, 0)]
+    seen = 0
+    while waiting and seen < MAX_PARTS:
+        part, depth = waiting.pop(0)
+        seen += 1
+        boundary = part.headers.get_boundary() if part.kind.startswith("multipart/") else None
+        if boundary and depth < MAX_DEPTH:
+            waiting = [(read(piece), depth + 1) for piece in _pieces(part.body, boundary)] + waiting
+        else:
+            found.append(part)
+    return found
+
+
+def _pieces(body: bytes, boundary: str) -> list[bytes]:
+    """What stands between the boundary's lines (RFC 2046, 5.1.1); the end may be missing."""
+    mark = re.escape(boundary.encode("utf-8", "replace")[:200])
+    line = re.compile(rb"(?:\A|\r?\n)--" + mark + rb"(--)?[ \t]*(?=\r?\n|\Z)")
+    pieces: list[bytes] = []
+    start: int | None = None
+    for found in line.finditer(body):
+        if start is not None:
+            pieces.append(body[start : found.start()])
+        # A piece begins behind the line's end.
+        start = found.end() + (2 if body[found.end() : found.end() + 2] == b"\r\n" else 1)
+        if found[1] or len(pieces) >= MAX_PARTS:
+            return pieces
+    if start is not None:
+        pieces.append(body[start:])
+    return pieces

@@ -1,0 +1,143 @@
+"""WildDuck's webhooks (docs/events.md, "WildDuck's webhooks"): a body -> entries at the border, an entry -> its rows. Pure.
+
+Known from WildDuck 1.46's source: 37 words in `lib/events.js`. A webhook's `id` differs from registration to registration, so it
+identifies nothing; none holds a password, but what is added tomorrow may, and the target of a forward is a link that may.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+import msgspec
+
+from collector.events.body import Body, Misfit, read_body
+from collector.events.decode import take
+from collector.events.fields import Fields, cut
+from collector.events.model import Action, Direction, MailEvent, Source
+from collector.events.plain import MAX_DEPTH
+from collector.events.records import AuditEvent
+from collector.events.sources.envelope import envelope_of
+from collector.events.sources.zonemta import bounded_id
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from collector.events.decode import Border
+    from collector.events.model import Entry, Request
+    from collector.events.records import Record
+
+MARKS: Final = {"marked.spam": Action.MARKED_SPAM, "marked.ham": Action.MARKED_HAM}
+
+_SECRET: Final = re.compile(
+    r"pass|pwd|secret|token|hash|salt|seed|private|credential|otp|cookie|authoriz|(?:\b|[a-z_-])key\b|\bpin\b",
+    re.IGNORECASE,
+)
+_LINK: Final = re.compile(r"[a-z][a-z0-9+.-]{0,20}://\S*", re.IGNORECASE)
+_DROPPED: Final = frozenset({"id", "ev", "time", "action"})
+_LISTS: Final = ("from", "to")
+_NAMES: Final = ("user", "mailbox", "message")
+_DIGITS: Final = 12
+
+
+def read(body: bytes, *, received_at: int, border: Border) -> Request:
+    """Reads webhooks, nearly always one (`received_at` in epoch ms). Raises only `UnreadableError` and `TooLargeError`."""
+    found = read_body(body, max_parts=border.max_parts, max_items=border.max_items)
+    items = Body([_item(one) for one in found.items], {}, found.is_clean)
+    return take(items, received_at=received_at, source=Source.WILDDUCK, border=border)
+
+
+def _item(told: Any) -> Any:  # noqa: ANN401 - any JSON value
+    """The webhook as an event with a time and an entry, or what is wrong with it; without secrets in either case."""
+    if type(told) is not dict:
+        return told
+    clean: dict[str, Any] = without_secrets(told)
+    if type(clean.get("entry")) is dict:  # what a dead letter keeps
+        return clean
+    word = clean.get("ev")
+    if type(word) is not str or not word:
+        return Misfit(clean, "no `ev`")
+    entry = {key: value for key, value in clean.items() if key not in _DROPPED} | {"action": word}
+    for key in _LISTS:
+        if isinstance(entry.get(key), (dict, list)):
+            entry[key] = _addresses(entry[key])
+    for key in _NAMES:
+        if type(entry.get(key)) is int:
+            entry[key] = str(entry[key])
+    return {"time": clean.get("time"), "entry": entry}
+
+
+def without_secrets(value: Any, levels: int = MAX_DEPTH) -> Any:  # noqa: ANN401 - any JSON value
+    """The value without fields that are called like a secret, and with each link cut down to its host; null for what is deeper than
+    `levels`.
+    """
+    if type(value) is str:
+        return _LINK.sub(_host, value) if "://" in value else value
+    if not isinstance(value, (dict, list)):
+        return value
+    if not levels:
+        return None
+    if isinstance(value, list):
+        return [without_secrets(one, levels - 1) for one in value]
+    return {key: without_secrets(one, levels - 1) for key, one in value.items() if not _SECRET.search(key)}
+
+
+def _host(link: re.Match[str]) -> str:
+    scheme = link[0].partition("://")[0]
+    try:
+        return f"{scheme}://{urlsplit(link[0]).hostname or ''}"
+    except ValueError:
+        return f"{scheme}://"
+
+
+def _addresses(value: object) -> str:
+    """The addresses of people as WildDuck writes them (`{address, name}`, or a list of some), without their names."""
+    people = value if isinstance(value, list) else [value]
+    found = [one.get("address") if isinstance(one, dict) else one for one in people]
+    return ",".join([one for one in found if type(one) is str and one])
+
+
+def rows_of(entry: Entry, received_at: int) -> Sequence[MailEvent | Record]:
+    """The rows of an entry that passed the border: one of `audit_events`; a user's verdict on a message is one of `mail_events` too."""
+    identity = _identity(entry)
+    fields = Fields(entry.fields)
+    word = entry.fields["action"]
+    del fields.rest["action"]
+    user, mailbox, message = map(fields.text, _NAMES)
+    audit = AuditEvent(
+        entry.cluster, received_at, entry.time, identity, cut(word), user, mailbox, message, fields.json()
+    )
+    mark = MARKS.get(word)
+    return [audit] if mark is None else [audit, _marked(entry, mark, identity, received_at)]
+
+
+def _identity(entry: Entry) -> str:
+    """`wd:<ev>:<time>:<user>:<mailbox>:<message>`; what names no message may happen twice in a millisecond, and ends with a hash."""
+    fields = entry.fields
+    names = [value if type(value := fields.get(key)) is str else "" for key in _NAMES]
+    identity = f"wd:{fields['action']}:{entry.time}:{':'.join(names)}"
+    if not names[2]:
+        whole = msgspec.json.encode(fields, order="sorted")
+        identity += f"h:{hashlib.sha256(whole).hexdigest()[:_DIGITS]}"
+    return bounded_id(identity)
+
+
+def _marked(entry: Entry, mark: Action, identity: str, received_at: int) -> MailEvent:
+    fields = Fields(entry.fields)
+    del fields.rest["action"]
+    return MailEvent(
+        entry.time,
+        entry.cluster,
+        entry.host,
+        identity,
+        mark,
+        Source.WILDDUCK,
+        Direction.INBOUND,
+        message_id=fields.text("messageId"),
+        **envelope_of(fields),
+        subject_hmac=entry.subject_hmac,
+        raw=fields.json(),
+        received_at=received_at,
+    )

@@ -1,0 +1,29 @@
+"""What a commit adds to the counter of logins: it equals what the rows count that this process committed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from collector.events.records import AuthEvent
+from collector.metrics.labels import MAX_CLUSTERS, BoundedLabel
+
+if TYPE_CHECKING:
+    from collector.events.batch import Written
+    from collector.metrics.catalogue import Metrics
+
+
+class LoginMetrics:
+    """A listener: counts what was new. For the writer's thread and the feeds'."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics, self._cluster = metrics, BoundedLabel(MAX_CLUSTERS)
+
+    def __call__(self, written: Written) -> None:
+        """Counts the new logins of a commit."""
+        sums: Counter[tuple[str, str, str]] = Counter()
+        for one in written.new_records:
+            if isinstance(one, AuthEvent):
+                sums[self._cluster(one.cluster), one.protocol, one.result] += one.count
+        for labels, count in sums.items():
+            self._metrics.auth_events.labels(*labels).inc(count)

@@ -1,0 +1,247 @@
+"""Complaints: reports of the large providers' shapes, and what strangers may build."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import tracemalloc
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from collector.errors import TooLargeError, UnreadableError
+from collector.events.decode import Border
+from collector.events.model import Action, Direction, MailEvent, Source
+from collector.events.pseudonyms import Pseudonyms
+from collector.events.sources import mime
+from collector.events.sources.arf import MAX_BYTES, read
+from collector.pipeline.batch import assemble
+from tests.oracle.reports import FASTMAIL, JMRP, SHAPES, WHOLE, YAHOO, report
+from tests.unit.events.entries import NOW
+
+P = Pseudonyms(b"a secret of the tests")
+REPORTED = 1_795_495_000_000
+"""Tue, 24 Nov 2026 04:36:40 +0000."""
+
+
+def row(body: bytes, received_at: int = NOW, **border: Any) -> MailEvent:
+    """The row of a report; it may not be rejected."""
+    request = read(body, received_at=received_at, border=Border(bound_cluster="eu1", **border))
+    assert request.rejections == []
+    batch, _ = assemble([request], {})
+    assert (batch.letters, batch.records) == ([], [])
+    (event,) = batch.events
+    return event
+
+
+@pytest.mark.parametrize(
+    ("shape", "recipient", "local_ip", "message_id", "fbl_id"),
+    [
+        ("whole", "ok@corp.example", "192.0.2.20", "<1@shop.example>", "list:7"),
+        ("yahoo", "jane@yahoo.example", None, "<1@shop.example>", "list:7"),
+        ("jmrp", "jane@hotmail.example", None, "<1@shop.example>", "list:7"),
+        ("comcast", None, "192.0.2.20", "<1@shop.example>", "list:7"),
+        ("fastmail", "9c11@x.fastmail.example", "2001:db8::20", "<1@shop.example>", "list:7"),
+        ("mailru", None, "192.0.2.20", "<1@shop.example>", "list:7"),
+        ("redacted", None, None, None, "list:7"),
+    ],
+)
+def test_each_shape_is_a_complaint(
+    shape: str, recipient: str | None, local_ip: str | None, message_id: str | None, fbl_id: str
+) -> None:
+    """Who complained, from where it was sent, and what finds the message again, as far as the report says."""
+    event = row(SHAPES[shape])
+    assert (event.action, event.source, event.direction) == (Action.COMPLAINED, Source.ARF, Direction.OUTBOUND)
+    assert (event.recipient, event.local_ip, event.message_id, event.fbl_id) == (
+        recipient,
+        local_ip,
+        message_id,
+        fbl_id,
+    )
+    assert (event.category, event.time, event.queue_id) == ("abuse", REPORTED, None)
+    assert event.sender in {"bounce+1@shop.example", None}
+    assert "Your order" not in repr(event)
+    assert "Hello" not in repr(event)
+
+
+def test_the_same_report_is_the_same_row() -> None:
+    """Handed in again later, with another trace of its way, or with mbox's line: one. Another complaint is another."""
+    event = row(YAHOO)
+    for again in (YAHOO, b"Received: by x; now\r\n" + YAHOO, b"From feedback Tue Nov 24 04:36:40 2026\n" + YAHOO):
+        other = row(again, NOW + 60_000)
+        assert (other.event_id, other.time) == (event.event_id, event.time)
+    assert row(report()).event_id != event.event_id
+    assert row(YAHOO.replace(b"report-1", b"report-2")).event_id != event.event_id
+
+
+@pytest.mark.parametrize(
+    ("said", "category", "action"),
+    [
+        ("abuse", "abuse", Action.COMPLAINED),
+        ("FRAUD", "fraud", Action.COMPLAINED),
+        ("opt-out", "opt-out", Action.COMPLAINED),
+        ("<b>spam</b>", "other", Action.COMPLAINED),
+        ("not-spam", "not-spam", Action.OTHER),
+        ("auth-failure", "auth-failure", Action.OTHER),
+    ],
+)
+def test_not_every_feedback_is_a_complaint(said: str, category: str, action: Action) -> None:
+    """A verdict that is taken back, and a failed authentication, are none."""
+    event = row(report(WHOLE.replace("abuse", said)))
+    assert (event.category, event.action) == (category, action)
+
+
+@pytest.mark.parametrize(
+    ("date", "arrival", "time"),
+    [
+        ("Tue, 24 Nov 2026 04:36:40 +0000", "x", REPORTED),
+        ("Tue, 24 Nov 2026 05:36:40 +0100", "x", REPORTED),
+        ("Tue, 24 Nov 1996 04:36:40 +0000", "Tue, 24 Nov 2026 04:00:00 +0000", REPORTED - 2_200_000),
+        ("Tue, 24 Nov 2096 04:36:40 +0000", "Tue, 24 Nov 2026 04:00:00", REPORTED - 2_200_000),
+        ("never", "Mon, 99 Foo 99999 99:99:99 +9999", NOW),
+        ("0" * 200, "\0", NOW),
+    ],
+)
+def test_a_time_within_bounds_is_found(date: str, arrival: str, time: int) -> None:
+    """The report's, else the message's arrival, else the receipt: a wrong clock loses no complaint."""
+    fields = WHOLE.replace("Tue, 24 Nov 2026 04:00:00 +0000", arrival)
+    assert row(report(fields, date=date)).time == time
+
+
+def test_several_recipients_are_counted() -> None:
+    """RFC 5965, 3.2: the field may come more than once."""
+    event = row(report(WHOLE + "Original-Rcpt-To: <b@corp.example>\n"))
+    assert (event.recipients, event.recipient) == (2, None)
+    assert event.raw is not None
+    assert '"to":"<ok@corp.example>,<b@corp.example>"' in event.raw
+
+
+@pytest.mark.parametrize("encoding", ["base64", "quoted-printable", "x-strange"])
+def test_parts_may_be_encoded(encoding: str) -> None:
+    """Relays do so, though the RFC forbids it."""
+    coded = {"base64": base64.encodebytes(WHOLE.encode()).decode(), "quoted-printable": WHOLE.replace("a", "=61")}
+    body = report("@@").replace(
+        b"feedback-report\r\n\r\n@@",
+        f"feedback-report\r\nContent-Transfer-Encoding: {encoding}\r\n\r\n{coded.get(encoding, WHOLE)}".encode(),
+    )
+    assert row(body).recipient == "ok@corp.example"
+
+
+def test_a_report_that_was_forwarded_is_read() -> None:
+    """Within another multipart."""
+    inner = report()
+    head, _, rest = inner.partition(b"\r\n\r\n")
+    kind = head[head.index(b"Content-Type") :]
+    body = (
+        b"From: x@y.example\r\nContent-Type: multipart/mixed; boundary=out\r\n\r\n--out\r\n\r\nFYI\r\n--out\r\n"
+        + kind + b"\r\n\r\n" + rest + b"\r\n--out--\r\n"
+    )  # fmt: skip
+    assert row(body).recipient == "ok@corp.example"
+
+
+def test_people_become_pseudonyms_that_still_match() -> None:
+    """The recipient and the message's id as mail_events has them."""
+    event = row(report(), pseudonyms=P)
+    assert event.recipient == f"{P.of('ok@corp.example')}@corp.example"
+    assert (event.message_id, event.fbl_id) == (P.of("<1@shop.example>"), P.of("list:7"))
+    assert (event.local_ip, event.category) == ("192.0.2.20", "abuse")
+    assert row(report(), NOW + 1, pseudonyms=P).event_id == event.event_id
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"\0", b"x" * 1000, b"Subject: x\r\n\r\nhello", b"Content-Type: multipart/report\r\n\r\n--\r\n", b"\r\n" * 999,
+     b"Content-Type: multipart/report; boundary=b\r\n\r\n--b\r\n\r\n--b--", b'{"ev": "user.created"}'],
+)  # fmt: skip
+def test_what_is_no_report_is_refused(body: bytes) -> None:
+    """400: whoever sent it knows."""
+    with pytest.raises(UnreadableError):
+        read(body, received_at=NOW, border=Border())
+
+
+def test_a_report_may_be_too_large() -> None:
+    """413."""
+    with pytest.raises(TooLargeError):
+        read(report() + b"x" * MAX_BYTES, received_at=NOW, border=Border())
+
+
+def bombs() -> dict[str, bytes]:
+    """As much as the bound lets in, of each kind."""
+    size = MAX_BYTES - 100_000
+    deep = b"".join(b"Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n" % (n, n) for n in range(20_000))
+    wide = b"Content-Type: multipart/mixed; boundary=b\r\n\r\n" + b"--b\r\n" * (size // 5)
+    return {
+        "deep": deep,
+        "wide": wide,
+        "blank": b"Content-Type: multipart/mixed; boundary=b\r\n\r\n" + (b"--b" + b" " * 1000) * (size // 1003),
+        "lines": b"Content-Type: multipart/mixed; boundary=b\r\n\r\n" + b"\r\n--" * (size // 4),
+        "headers": b"A: b\r\n" * (size // 6),
+        "folded": b"Content-Type: multipart/mixed;" + b"\r\n a=b;" * (size // 7),
+        "parameters": b"Content-Type: multipart/report" + b"".join(b"; a*%d=x" % n for n in range(20_000)),
+        "boundary": b"Content-Type: multipart/report; boundary=" + b"b" * size,
+        "nested": b"Content-Type: message/rfc822\r\n\r\n" * (size // 32),
+        "addresses": report(WHOLE + "Original-Rcpt-To: <b@corp.example>\n" * (size // 40)),
+        "base64": report("@@").replace(
+            b"report\r\n\r\n@@", b"report\r\nContent-Transfer-Encoding: base64\r\n\r\n" + b"A" * size
+        ),
+        "quoted": report("@@").replace(
+            b"report\r\n\r\n@@", b"report\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n" + b"=" * size
+        ),
+        "spaces": report("@@").replace(
+            b"report\r\n\r\n@@", b"report\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n=" + b" " * size
+        ),
+        "encoded": report(WHOLE + "Feedback-Type: " + "=?utf-8?q?x?= " * 4000),
+        "junk": report("".join(map(chr, range(256))) * 100),
+    }
+
+
+@pytest.mark.parametrize("kind", bombs())
+def test_a_bomb_costs_little(kind: str) -> None:
+    """Bounded memory, whatever it is built of; it is a complaint, or none. (A quadratic reader would take hours here.)"""
+    body = bombs()[kind]
+    tracemalloc.start()
+    try:
+        read(body, received_at=NOW, border=Border())
+    except UnreadableError:
+        pass
+    finally:
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    assert peak < 16 * MAX_BYTES
+
+
+def test_parts_are_bounded() -> None:
+    """At every depth together."""
+    wide = b"Content-Type: multipart/mixed; boundary=b\r\n\r\n" + b"--b\r\n\r\nx\r\n" * 500
+    assert len(mime.leaves(mime.read(wide))) <= mime.MAX_PARTS
+
+
+MUTATION = st.tuples(st.integers(0, 3000), st.binary(max_size=20), st.integers(0, 40))
+
+
+@given(st.sampled_from([report(), JMRP, FASTMAIL]), st.lists(MUTATION, max_size=8))
+def test_no_mutation_breaks_it(body: bytes, mutations: list[tuple[int, bytes, int]]) -> None:
+    """Bytes put in, taken out or changed anywhere: a row that can be stored, or a plain refusal."""
+    for place, put, taken in mutations:
+        body = body[:place] + put + body[place + taken :]
+    for border in (Border(), Border(pseudonyms=P)):
+        try:
+            request = read(body, received_at=NOW, border=border)
+        except UnreadableError:
+            continue
+        batch, _ = assemble([request], {})
+        assert batch.letters == []
+        (event,) = batch.events
+        repr(event).encode()
+        assert "\\x00" not in repr(event)
+
+
+@given(st.binary(max_size=400), st.text(max_size=60))
+def test_no_bytes_break_it(body: bytes, boundary: str) -> None:
+    """Also behind a header that says it is a report."""
+    head = b'Content-Type: multipart/report; boundary="' + boundary.encode("utf-8", "replace") + b'"\r\n\r\n'
+    for whole in (body, head + body, head + b"--" + boundary.encode("utf-8", "replace") + b"\r\n" + body):
+        with contextlib.suppress(UnreadableError):
+            read(whole, received_at=NOW, border=Border())
