@@ -25,7 +25,7 @@ from collector.events.model import Source
 from collector.events.pseudonyms import Pseudonyms
 from collector.events.sources import arf, dnsbl, wildduck
 from collector.events.sources.bounce import bounce
-from collector.events.sources.gelf import READERS, READERS_BESIDE_AUTHLOG
+from collector.events.sources.gelf import READERS
 from collector.feeds.gelf import GelfInput
 from collector.jobs import (
     Complaints,
@@ -181,14 +181,13 @@ class App:
         if gelf is None:
             return None
         border = border_of(settings, gelf.cluster)
-        has_authlog = any(one.cluster == gelf.cluster and one.wildduck_database is not None for one in settings.mongo)
         return GelfInput(
             gelf,
             border=border,
             submit=self._journal.append,
             clock_ms=_now_ms,
             metrics=self._metrics,
-            readers=READERS_BESIDE_AUTHLOG if has_authlog else READERS,
+            readers=READERS,  # READERS_BESIDE_AUTHLOG once a feed follows WildDuck: until then nobody else tells of logins
         )
 
     def _open_journal(self) -> Journal:
