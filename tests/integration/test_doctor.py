@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import psycopg
+import pymongo
 import pytest
 import yaml
 from psycopg import conninfo
 
 from collector.__main__ import main
-from collector.commands.doctor import CHECKS
+from collector.commands.doctor import CHECKS, mongo
 from collector.commands.doctor.examination import examine
 from collector.commands.doctor.finding import Finding, ok
 from collector.commands.doctor.machine import file_system
@@ -34,6 +35,7 @@ from tests.servers.pgbouncer import PgBouncer
 from tests.servers.postgres import EmbeddedPostgres
 from tests.servers.process import free_port, wait_until
 from tests.servers.prometheus import Prometheus
+from tests.servers.secantus import Secantus
 from tests.servers.standby import Pair
 
 if TYPE_CHECKING:
@@ -382,6 +384,51 @@ def test_plugins_and_dead_letters_are_told(ask: Ask, tables: str) -> None:
         "INSERT INTO dead_letters SELECT n, now(), 'c', 'plugin', 'no_time', '', '' FROM generate_series(1, 3) n",
     )
     assert only(ask()[1], "dead letters") == ("warning", "3 events set aside: no_time")
+
+
+@pytest.mark.servers
+def test_each_mongodb_is_followed_for_a_try(tmp_path: Path, server_logs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Well, without a collection, away, a user that may read one database, a wrong password, no user, and no replica set."""
+    monkeypatch.setattr(mongo, "PATIENCE_MS", 1000)
+    folder = tmp_path / "mongo"
+    server, guarded, alone = (
+        need(lambda words=words: Secantus(folder, server_logs, more=words))  # type: ignore[misc]  # the default binds it
+        for words in ([], ["--auth"], ["--standalone"])
+    )
+
+    def told(server: Secantus, user: str = "", **keys: str) -> list[tuple[str, str]]:
+        uri = server.uri("").replace("//", f"//{user}") + ("?authSource=zone-mta" if user else "")
+        section = Section.model_validate({"mongo": [{"cluster": "eu1", "uri": uri, **keys}]})
+        found = list(examine(Patient(section, None), {"mongodb": CHECKS["mongodb"]}))
+        assert "c4nary" not in str(found)
+        return [(one.status.value, one.what) for one in found]
+
+    queue = "ok", "eu1: zone-mta.zone-queue can be followed"
+    server.start()
+    with pymongo.MongoClient[Any](server.uri("")) as client:
+        client["zone-mta"]["zone-queue"].insert_one({"id": "q1"})
+        client["zone-mta"].command("createUser", "duck", pwd="c4nary", roles=[{"role": "read", "db": "zone-mta"}])
+    assert told(server) == [queue, ("warning", "eu1: wildduck.messages is not there: nothing can be told of it")]
+    assert [status for status, _ in told(server, queue_collection="other")] == ["warning", "warning"]
+    server.stop()
+    assert told(server) == [("fault", "eu1: MongoDB does not answer")]
+    guarded.start()
+    assert told(guarded, "duck:c4nary@") == [queue, ("fault", "eu1: wildduck.messages may not be read by this user")]
+    assert told(guarded, "duck:wr0ng@") == [("fault", "eu1: MongoDB refuses user or password")]
+    assert told(guarded)[0] == ("fault", "eu1: zone-mta.zone-queue may not be read by this user")
+    guarded.kill()
+    alone.start()
+    assert told(alone) == [("fault", "eu1: a standalone MongoDB, without change streams")]
+    alone.kill()
+
+
+def test_a_feed_that_no_sender_names_is_told(ask: Ask, tables: str) -> None:
+    """By the tokens, and by what plugins called their cluster within a day."""
+    execute(tables, REPORTS, "mta1", None, 0, "10 s")  # of the cluster eu1
+    gelf = {"udp": "127.0.0.1:0"}
+    assert only(ask(gelf=gelf | {"cluster": "eu1"})[1], "clusters")[0] == "ok"
+    code, found = ask(gelf=gelf | {"cluster": "eu"})
+    assert (code, only(found, "clusters")[0]) == (1, "fault")
 
 
 def test_the_otlp_receiver_is_tried(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tests.servers.missing import MissingServerError
 from tests.servers.process import Process, free_port, listens
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class Secantus:
     """One server on a free port, its data in `folder`; start again after `stop` or `kill` finds the same data.
 
-    `sync`: an acknowledged write survives `kill` (slower). Raises `MissingServerError` where it is not installed.
+    `sync`: an acknowledged write survives `kill` (slower); `more`: words of its command line. Raises `MissingServerError` where it is not installed.
     """
 
-    def __init__(self, folder: Path, logs: Path, *, sync: bool = False) -> None:
+    def __init__(self, folder: Path, logs: Path, *, sync: bool = False, more: Sequence[str] = ()) -> None:
         self.port = free_port()
         self._program = Path(sys.executable).parent / "secantusd-py"
         if not self._program.exists():
@@ -31,6 +35,7 @@ class Secantus:
             "256M",
         ]
         self._words += ["--sync-on-commit"] if sync else []
+        self._words += more
         self._folder = folder
         self._log = logs / f"secantus-{self.port}.log"
         self._process: Process | None = None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 import psycopg
 
-from collector.commands.doctor import database, machine, running
+from collector.commands.doctor import database, machine, roads, running
 from collector.commands.doctor.finding import Finding, Status, fault, skipped
 from collector.commands.doctor.patient import Patient
 from collector.errors import StoreUnavailableError
@@ -35,6 +35,9 @@ CHECKS: Final[Mapping[str, Check]] = {
     "collector": running.collector,
     "prometheus": running.prometheus,
     "plugins": running.plugins,
+    "clusters": roads.clusters,
+    "mongodb": roads.mongodb,
+    "gelf": roads.gelf,
     "dead letters": running.dead_letters,
     "telemetry": running.telemetry,
 }

@@ -35,10 +35,10 @@ def collector(patient: Patient) -> Iterator[Finding]:
         yield fault(f"another program answers on {patient.url}", "stop it, or change collector.listen")
         return
     troubles = state.get("trouble")
-    parts = [part for part, is_well in state.items() if part != "ready" and is_well is False]
-    named = [
-        f"{part} ({troubles[part]})" if isinstance(troubles, dict) and part in troubles else part for part in parts
-    ]
+    parts = {part: "" for part, is_well in state.items() if part != "ready" and is_well is False}
+    # Feeds are named there only: nobody waits for them.
+    words = {part: f" ({word})" for part, word in troubles.items()} if isinstance(troubles, dict) else {}
+    named = [printable(f"{part}{word}") for part, word in {**parts, **words}.items()]
     if named:
         kind = fault if state["ready"] is False else warning
         yield kind(f"runs, but not well: {', '.join(named)}", "the checks of that part say what to do; so does its log")
