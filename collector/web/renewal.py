@@ -36,8 +36,10 @@ class Renewal:
     async def run(self) -> None:
         """Runs until cancelled."""
         while True:
+            # Not wait_for: it may swallow the cancelling that a stop consists of (Python 3.11).
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._asked.wait(), self._look_seconds)
+                async with asyncio.timeout(self._look_seconds):
+                    await self._asked.wait()
             try:
                 if self._asked.is_set() or await asyncio.to_thread(self._files.have_changed):
                     self._asked.clear()

@@ -257,6 +257,21 @@ async def test_files_that_change_are_taken_without_a_restart(
     assert not [word for word in ("first-token", "second-token", "third-token") if word in caplog.text]
 
 
+async def test_a_stop_that_meets_a_sighup_is_heard(serve: Serve) -> None:
+    """Renewing ends, at whatever step the two come together."""
+    async with serve() as served:
+        for steps in range(8):
+            renewal = Renewal(SettingsFiles(None, {}), served.server, served.metrics, look_seconds=60)
+            running = asyncio.create_task(renewal.run())
+            await asyncio.sleep(0.01)
+            renewal.ask()
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            running.cancel()
+            _, pending = await asyncio.wait([running], timeout=5)
+            assert not pending, steps
+
+
 def _digest(token: str) -> bytes:
     return hashlib.sha256(token.encode()).digest()
 
