@@ -49,7 +49,7 @@ def test_alerts_fire_when_they_should(promtool: Path, case: Path) -> None:
 
 @pytest.mark.parametrize("case", CASES, ids=lambda path: path.name)
 def test_cases_say_what_is_recorded_before_it_is_read(case: Path) -> None:
-    """promtool evaluates groups in an order of chance unless it is told one: what is recorded has to come before the alerts."""
+    """Groups are evaluated by promtool in an order of chance unless it is told one: what is recorded has to come before the alerts."""
     written = yaml.safe_load(case.read_text())
     groups = [group for path in written["rule_files"] for group in yaml.safe_load((TESTS / path).read_text())["groups"]]
     if len(groups) > 1 and any("record" in rule for group in groups for rule in group["rules"]):
