@@ -25,7 +25,7 @@ from collector.events.model import Source
 from collector.events.pseudonyms import Pseudonyms
 from collector.events.sources import arf, dnsbl, wildduck
 from collector.events.sources.bounce import bounce
-from collector.events.sources.gelf import READERS
+from collector.events.sources.gelf import READERS, READERS_BESIDE_AUTHLOG
 from collector.feeds.gelf import GelfInput
 from collector.jobs import (
     Complaints,
@@ -52,13 +52,14 @@ from collector.web import build_server
 from collector.web.renewal import LOOK_SECONDS, Renewal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from collector.config import Settings, SettingsFiles
-    from collector.config.model import Collector
+    from collector.config.model import Collector, Mongo
     from collector.events.batch import DeadLetter, Written
     from collector.events.model import Request
     from collector.feeds.mongo import Follower
+    from collector.feeds.mongo.reading import Reader as ChangeReader
     from collector.telemetry import Signals
     from collector.telemetry.exporting import Telemetry
 
@@ -181,13 +182,14 @@ class App:
         if gelf is None:
             return None
         border = border_of(settings, gelf.cluster)
+        followed = {one.cluster for one in settings.mongo if one.wildduck_database is not None}
         return GelfInput(
             gelf,
             border=border,
             submit=self._journal.append,
             clock_ms=_now_ms,
             metrics=self._metrics,
-            readers=READERS,  # READERS_BESIDE_AUTHLOG once a feed follows WildDuck: until then nobody else tells of logins
+            readers=READERS_BESIDE_AUTHLOG if gelf.cluster in followed else READERS,
         )
 
     def _open_journal(self) -> Journal:
@@ -280,7 +282,7 @@ def change_feeds(
     """Builds what follows MongoDB's change streams."""
     if not settings.mongo:
         return []
-    from collector.feeds.mongo import Follower, QueueReader  # noqa: PLC0415  # pymongo is not even imported where it is not used
+    from collector.feeds.mongo import Follower  # noqa: PLC0415  # pymongo is not even imported where it is not used
     from collector.store.feeds import FeedStore  # noqa: PLC0415
 
     dsn = settings.database.direct_dsn.get_secret_value()
@@ -295,13 +297,19 @@ def change_feeds(
             now_ms=_now_ms,
         )
         for mongo in settings.mongo
-        if mongo.zonemta_database is not None
-        for reader in [
-            QueueReader(
-                mongo.zonemta_database, mongo.queue_collection, border_of(settings, mongo.cluster), settings.public_ips
-            )
-        ]
+        for reader in change_readers(settings, mongo)
     ]
+
+
+def change_readers(settings: Collector, mongo: Mongo) -> Iterator[ChangeReader]:
+    """Yields who understands the changes of each database of a cluster that is followed."""
+    from collector.feeds.mongo import QueueReader, WildduckReader  # noqa: PLC0415
+
+    border = border_of(settings, mongo.cluster)
+    if mongo.zonemta_database is not None:
+        yield QueueReader(mongo.zonemta_database, mongo.queue_collection, border, settings.public_ips)
+    if mongo.wildduck_database is not None:
+        yield WildduckReader(mongo.wildduck_database, border)
 
 
 def _age(epoch_ms: int | None) -> float:

@@ -47,6 +47,8 @@ class FeedStore:
         self._hang_seconds = hang_seconds
         self._connection: psycopg.Connection | None = None
         self._epoch = 0
+        self.followed_until = 0
+        """Until when the feed has been followed, by whomever, in epoch ms: when the newest change was made that was taken."""
 
     def lead(self) -> str | None:
         """Takes the feed over, and returns its resume token, None where there is none yet. Raises `FeedLostError` while another has it."""
@@ -59,7 +61,7 @@ class FeedStore:
                 raise FeedLostError
             rows = connection.execute(query("feed_lead"), [self._cluster, self._feed]).fetchall()
             connection.commit()
-        self._epoch, token = rows[0]
+        self._epoch, token, self.followed_until = rows[0]
         return None if token is None else str(token)
 
     def known(self, mongo_ids: Sequence[str]) -> dict[str, QueueEntry]:
@@ -91,10 +93,12 @@ class FeedStore:
         batch: Batch,
         token: str | None,
         *,
+        until_ms: int | None = None,
         messages: Sequence[HeldEvent] = (),
         entries: Mapping[str, QueueEntry | None] = {},  # never changed
     ) -> Written:
-        """Writes what some changes led to, and how far that is (`token` None: no further). `messages` are held events that grow by what
+        """Writes what some changes led to, and how far that is (`token` None: no further): until when changes were made that are taken now
+        (`until_ms` None: all that there are). `messages` are held events that grow by what
         comes later, each once; `entries` are those of the queue that have changed, None where they have ended.
         """
         connection = self._leading()
@@ -106,18 +110,19 @@ class FeedStore:
                     cursor.execute(
                         query("hold_messages"), [_encode([records.json_row(one) for one in messages]).decode()]
                     )
-                _advance(cursor, token, self._cluster, self._feed, self._epoch)
+                followed_until = self._advance(cursor, token, until_ms)
         except psycopg.Error as error:
             self.close()
             raise translate(error) from None
         except FeedLostError:
             self.close()
             raise
+        self.followed_until = followed_until
         return written
 
-    def commit_token(self, token: str | None) -> None:
+    def commit_token(self, token: str | None, until_ms: int | None = None) -> None:
         """Keeps how far the stream is that told nothing new."""
-        self.commit(Batch(), token)
+        self.commit(Batch(), token, until_ms=until_ms)
 
     def _keep(self, cursor: psycopg.Cursor, entries: Mapping[str, QueueEntry | None]) -> None:
         rows = [
@@ -131,6 +136,13 @@ class FeedStore:
         ended = [mongo_id for mongo_id, one in entries.items() if one is None]
         if ended:
             cursor.execute(query("queue_entries_end"), [self._cluster, ended])
+
+    def _advance(self, cursor: psycopg.Cursor, token: str | None, until_ms: int | None) -> int:
+        cursor.execute(query("feed_advance"), [token, until_ms, self._cluster, self._feed, self._epoch])
+        row = cursor.fetchone()
+        if row is None:
+            raise FeedLostError
+        return int(row[0])
 
     def abandon(self) -> None:
         """Breaks off what is under way in another thread."""
@@ -147,8 +159,3 @@ class FeedStore:
         if self._connection is None or self._connection.closed:
             raise FeedLostError
         return self._connection
-
-
-def _advance(cursor: psycopg.Cursor, token: str | None, cluster: str, feed: str, epoch: int) -> None:
-    if not cursor.execute(query("feed_advance"), [token, cluster, feed, epoch]).rowcount:
-        raise FeedLostError

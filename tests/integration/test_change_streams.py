@@ -7,22 +7,22 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import psycopg
-import pymongo
 import pytest
 
 from collector.events.decode import Border
-from collector.feeds.mongo import Follower, QueueReader
-from collector.metrics import Metrics
+from collector.feeds.mongo import QueueReader
 from collector.store.feeds import FeedLostError, FeedStore
+from tests.integration.following import Following
 from tests.servers.fixtures import need
 from tests.servers.secantus import Secantus
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from pymongo.database import Database
 
+    from collector.feeds.mongo import Follower
     from tests.integration.house import House
 
 pytestmark = pytest.mark.servers
@@ -84,49 +84,31 @@ class Mail:
         self._database["zone-queue"].delete_one({"_id": entry})
 
 
-class Stream:
-    """A MongoDB server, a database, and who follows the one for the other."""
+class Stream(Following):
+    """Who follows the queue."""
 
     def __init__(self, mongo: Secantus, house: House, dsn: str) -> None:
-        self.mongo, self.house, self.dsn = mongo, house, dsn
-        self.client: pymongo.MongoClient[Any] = pymongo.MongoClient(mongo.uri(""))
+        super().__init__(mongo, house, dsn)
         self.mail = Mail(self.client["zone-mta"])
-        self.metrics = Metrics()
-        self.follower: Follower | None = None
 
-    def follow(self, cluster: str = "eu1") -> Follower:
+    def follow(self) -> Follower:
         """Begins to follow."""
-        reader = QueueReader("zone-mta", "zone-queue", Border(bound_cluster=cluster), {})
-        self.follower = Follower(
-            self.mongo.uri(""), reader, FeedStore(self.dsn, cluster, reader.name),
-            cluster=cluster, metrics=self.metrics, listeners=[], now_ms=lambda: int(time.time() * 1000),
-        )  # fmt: skip
-        self.follower.start()
-        return self.follower
-
-    def stop(self) -> None:
-        """Leaves."""
-        if self.follower is not None:
-            self.follower.stop()
-            self.follower = None
+        return self.follow_with(QueueReader("zone-mta", "zone-queue", Border(bound_cluster="eu1"), {}))
 
     def held(self) -> list[tuple[Any, ...]]:
         """Message, recipient, slot, and the action and recipients of what is held."""
-        return self.house.connection.execute(
+        return self.rows(
             "SELECT queue_id, seq, slot, event ->> 'action', (event ->> 'recipients')::int FROM held_events ORDER BY 1, 2, 3"
-        ).fetchall()
+        )
+
+    def state(self) -> object:
+        """What is held."""
+        return self.held()
 
     def column(self, name: str, slot: str) -> list[Any]:
         """A column of the events held under a slot."""
         rows = self.house.connection.execute("SELECT event ->> %s FROM held_events WHERE slot = %s", [name, slot])
         return [row[0] for row in rows]
-
-    def until(self, is_so: Callable[[], bool]) -> None:
-        """Waits."""
-        deadline = time.monotonic() + 60
-        while not is_so():
-            assert time.monotonic() < deadline, (self.held(), self.follower and self.follower.trouble)
-            time.sleep(0.05)
 
 
 @pytest.fixture
@@ -143,14 +125,12 @@ def stream(mongo: Secantus, house: House, any_dsn: str) -> Iterator[Stream]:
     """Nobody follows yet."""
     made = Stream(mongo, house, any_dsn)
     yield made
-    made.stop()
-    made.client.close()
+    made.close()
 
 
 def test_what_the_queue_tells_is_held(stream: Stream) -> None:
     """A message with its recipients counted, each deferral with its reply, each end; the sender and nothing of the headers."""
     stream.follow()
-    stream.until(lambda: stream.follower is not None and stream.follower.trouble is None)
     one, two = stream.mail.queue("q1", "001", "002")
     stream.mail.defer(one, 1, "451 4.7.1 try again later r001@x.example")
     stream.mail.defer(one, 2, None)
@@ -177,7 +157,6 @@ def test_what_the_queue_tells_is_held(stream: Stream) -> None:
 def test_mail_of_wildducks_api_is_known_to_have_no_hook(stream: Stream) -> None:
     """Whoever recovers it says that nothing leaked."""
     stream.follow()
-    stream.until(lambda: stream.follower is not None and stream.follower.trouble is None)
     stream.mail.queue("q1", "001", transtype="API")
     stream.mail.queue("q2", "001")
     stream.until(lambda: len(stream.held()) == 2)
@@ -188,7 +167,6 @@ def test_mail_of_wildducks_api_is_known_to_have_no_hook(stream: Stream) -> None:
 def test_what_happened_while_nobody_followed_is_told(stream: Stream) -> None:
     """A message that was queued before and ended during the absence is named, and so is one that came and went."""
     stream.follow()
-    stream.until(lambda: stream.follower is not None and stream.follower.trouble is None)
     (before,) = stream.mail.queue("q1", "001")
     stream.until(lambda: len(stream.held()) == 1)
     stream.stop()
@@ -208,7 +186,6 @@ def test_what_happened_while_nobody_followed_is_told(stream: Stream) -> None:
 def test_a_history_that_is_gone_is_made_good_from_the_queue(stream: Stream) -> None:
     """With a token that the server does not know any more, what is in the queue and what is not says what happened."""
     stream.follow()
-    stream.until(lambda: stream.follower is not None and stream.follower.trouble is None)
     (before,) = stream.mail.queue("q1", "001")
     stream.until(lambda: len(stream.held()) == 1)
     stream.stop()
@@ -249,7 +226,6 @@ def test_one_follows_and_another_takes_over(stream: Stream) -> None:
 def test_a_server_that_is_killed_is_followed_again(stream: Stream) -> None:
     """The stream goes on where it was."""
     stream.follow()
-    stream.until(lambda: stream.follower is not None and stream.follower.trouble is None)
     stream.mail.queue("q1", "001")
     stream.until(lambda: len(stream.held()) == 1)
     stream.mongo.kill()

@@ -21,5 +21,6 @@ PIPELINE_STAGES: Final[list[dict[str, Any]]] = [
 ]
 """What the server does to each change before it sends it."""
 
+MESSAGES_PROJECTION: Final[dict[str, int]] = dict.fromkeys(wildduck_messages.FIELDS, 1)
 AUTHLOG_PROJECTION: Final[dict[str, int]] = dict.fromkeys(authlog.FIELDS, 1)
-"""Of a document of `authlog` that is read by itself."""
+"""Of a document that is read by itself."""

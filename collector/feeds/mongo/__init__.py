@@ -2,5 +2,6 @@
 
 from collector.feeds.mongo.follower import Follower
 from collector.feeds.mongo.queue import QueueReader
+from collector.feeds.mongo.wildduck import WildduckReader
 
-__all__ = ["Follower", "QueueReader"]
+__all__ = ["Follower", "QueueReader", "WildduckReader"]

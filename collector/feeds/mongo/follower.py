@@ -12,6 +12,7 @@ import threading
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from bson import json_util
@@ -20,6 +21,7 @@ from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 
 from collector.errors import BadRowError
+from collector.events.model import RejectReason
 from collector.events.sources.zonemta_queue import moment
 from collector.feeds.mongo.trouble import ADVICE, HISTORY_LOST, UNAUTHORIZED, trouble_of
 
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
     from pymongo.database import Database
 
     from collector.events.batch import Written
-    from collector.feeds.mongo.reading import Change, Reader
+    from collector.feeds.mongo.reading import Change, Led, Reader
     from collector.metrics import Metrics
     from collector.store.feeds import FeedStore
 
@@ -166,20 +168,31 @@ class Follower:
         with self._open(database, token) as stream:
             if token is None:
                 # From here on the stream tells; what was before is in the collections only.
-                self._reader.take_stock(database, self._store, self._now_ms())
+                if not self._take_stock(database):
+                    return
                 self._store.commit_token(_token(stream))
             self.trouble = None
             # While the database takes some changes, MongoDB sends the next.
             with ThreadPoolExecutor(1, "changes") as ahead:
-                self._take_all(lambda: ahead.submit(self._gather, stream))
+                self._take_all(database, lambda: ahead.submit(self._gather, stream))
 
-    def _take_all(self, gather: Callable[[], Future[_Gathered]]) -> None:
+    def _take_stock(self, database: Database[Any]) -> bool:
+        """Returns False when it was told to stop."""
+        for led in self._reader.take_stock(database, self._store, self._now_ms()):
+            # What is older than what is kept is no fault here: mail may wait in a queue for long.
+            letters = [one for one in led.batch.letters if one.reason is not RejectReason.TIME_TOO_OLD]
+            self._commit(led._replace(batch=replace(led.batch, letters=letters)), None, None)
+            if self._stop.is_set():
+                return False
+        return True
+
+    def _take_all(self, database: Database[Any], gather: Callable[[], Future[_Gathered]]) -> None:
         saved, coming = time.monotonic(), gather()
         while not self._stop.is_set():
             changes, token = coming.result()
             coming = gather()
             if changes:
-                self._take(changes, token)
+                self._take(changes, database, token)
             elif time.monotonic() - saved < TOKEN_SECONDS:
                 continue
             else:
@@ -187,18 +200,17 @@ class Follower:
             saved = time.monotonic()
 
     def _open(self, database: Database[Any], token: str | None) -> ChangeStream[Any]:
-        collections = list(self._reader.collections)
+        collections, alone = list(self._reader.collections), self._reader.alone
         wanted = {"$or": [{"ns.coll": {"$in": collections}}, {"operationType": {"$in": list(ENDS)}}]}
         stages: list[Mapping[str, Any]] = [{"$match": wanted}, *self._reader.stages]
         after = None if token is None else json_util.loads(token)
         try:
             return database.watch(stages, resume_after=after, batch_size=GATHERED, max_await_time_ms=AWAIT_MS)
         except OperationFailure as error:
-            if error.code != UNAUTHORIZED:
+            if error.code != UNAUTHORIZED or alone is None:
                 raise
         # A role may allow one collection only: the rest is less well known then.
-        watched = database[collections[0]]
-        return watched.watch(stages, resume_after=after, batch_size=GATHERED, max_await_time_ms=AWAIT_MS)
+        return database[alone].watch(stages, resume_after=after, batch_size=GATHERED, max_await_time_ms=AWAIT_MS)
 
     def _gather(self, stream: ChangeStream[Any]) -> _Gathered:
         """Returns the next changes, none when none came for a while, and how far that is."""
@@ -226,21 +238,24 @@ class Follower:
         for collection, count in Counter(str(change["ns"]["coll"]) for change in changes).items():
             self._metrics.changestream_changes.labels(self._cluster, collection).inc(count)
 
-    def _take(self, changes: Sequence[Change], token: str | None) -> None:
+    def _take(self, changes: Sequence[Change], database: Database[Any], token: str | None) -> None:
         """Commits what the changes led to. One that the database refuses is found by halving, and left out."""
-        led = self._reader.read(changes, self._store, self._now_ms())
+        led = self._reader.read(changes, database, self._store, self._now_ms())
+        until_ms = moment(changes[-1]) or None
         try:
-            written = self._store.commit(led.batch, token, messages=led.messages, entries=led.entries)
+            self._commit(led, token, until_ms)
         except BadRowError:
             self._store.lead()
             if len(changes) > 1:
                 half = len(changes) // 2
-                self._take(changes[:half], None)
-                self._take(changes[half:], token)
+                self._take(changes[:half], database, None)
+                self._take(changes[half:], database, token)
             else:
                 self._note("bad_row")
-                self._store.commit_token(token)
-            return
+                self._store.commit_token(token, until_ms)
+
+    def _commit(self, led: Led, token: str | None, until_ms: int | None) -> None:
+        written = self._store.commit(led.batch, token, until_ms=until_ms, messages=led.messages, entries=led.entries)
         for listener in self._listeners:
             listener(written)
 

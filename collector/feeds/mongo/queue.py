@@ -5,7 +5,6 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
-from bson import ObjectId
 from msgspec.structs import replace
 
 from collector.events.batch import Batch
@@ -13,16 +12,16 @@ from collector.events.body import Body
 from collector.events.decode import DEFAULT_CLUSTER, Border, take
 from collector.events.fields import cut
 from collector.events.hiding import hide
-from collector.events.model import ROW_HEAD, Group, RejectReason, Request, Source
+from collector.events.model import ROW_HEAD, Group, Request, Source
 from collector.events.plain import plain_text
 from collector.events.records import HeldEvent
 from collector.events.sources.zonemta_queue import FILES, PIPELINE_STAGES, Ledger, named_by, queued_item
 from collector.events.ways import rows_of
-from collector.feeds.mongo.reading import Led
+from collector.feeds.mongo.reading import STOCK_SLICE, Led, id_of
 from collector.pipeline.batch import letter
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from pymongo.database import Database
 
@@ -30,8 +29,6 @@ if TYPE_CHECKING:
     from collector.events.sources.zonemta_queue import QueueEntry, Told
     from collector.feeds.mongo.reading import Change
     from collector.store.feeds import FeedStore
-
-STOCK_SLICE: Final = 1000
 
 _SHOWN: Final = {
     "id": 1, "seq": 1, "domain": 1, "sendingZone": 1, "recipient": 1, "created": 1,
@@ -48,39 +45,34 @@ class QueueReader:
     def __init__(self, database: str, collection: str, border: Border, public_ips: Mapping[str, str]) -> None:
         self.database = database
         self.collections: Sequence[str] = (collection, FILES)
+        self.alone: str | None = collection
         self._collection, self._border, self._public_ips = collection, border, public_ips
 
-    def read(self, changes: Sequence[Change], store: FeedStore, now_ms: int) -> Led:
+    def read(self, changes: Sequence[Change], database: Database[Any], store: FeedStore, now_ms: int) -> Led:
         """Returns the held events and the entries that changed."""
+        del database
         ledger = Ledger(store.known(named_by(changes, self._collection)))
         for change in changes:
             ledger.apply(change, self._collection)
         return self._led(ledger.told, now_ms)
 
-    def take_stock(self, database: Database[Any], store: FeedStore, now_ms: int) -> None:
+    def take_stock(self, database: Database[Any], store: FeedStore, now_ms: int) -> Iterator[Led]:
         """What is in the queue and not known was queued meanwhile; what is known and not there has ended, nobody knows when."""
         with database[self._collection].find({}, _SHOWN, batch_size=STOCK_SLICE) as cursor:
             while documents := list(islice(cursor, STOCK_SLICE)):
                 ledger = Ledger(store.known([str(one["_id"]) for one in documents]))
                 for document in documents:
                     ledger.insert(document, now_ms)
-                self._commit(store, ledger.told, now_ms)
+                yield self._led(ledger.told, now_ms)
         after = ""
         while page := store.page(after, STOCK_SLICE):
             after = max(page)
-            asked = {"_id": {"$in": [_id_of(one) for one in page]}}
+            asked = {"_id": {"$in": [id_of(one) for one in page]}}
             there = {str(one["_id"]) for one in database[self._collection].find(asked, {"_id": 1})}
             ledger = Ledger(page)
             for mongo_id in page.keys() - there:
                 ledger.end(mongo_id, now_ms)
-            self._commit(store, ledger.told, now_ms)
-
-    def _commit(self, store: FeedStore, told: Told, now_ms: int) -> None:
-        led = self._led(told, now_ms)
-        # What is older than what is kept is no fault here: mail may wait in a queue for long.
-        letters = [one for one in led.batch.letters if one.reason is not RejectReason.TIME_TOO_OLD]
-        batch = Batch(letters=letters, records=led.batch.records)
-        store.commit(batch, None, messages=led.messages, entries=led.entries)
+            yield self._led(ledger.told, now_ms)
 
     def _led(self, told: Told, now_ms: int) -> Led:
         messages_of = list(told.messages.items())
@@ -120,7 +112,3 @@ class QueueReader:
 def _clean(entry: QueueEntry) -> dict[str, str | None]:
     names = ("queue_id", "seq", "zone", "domain", "recipient", "response")
     return {name: text and cut(plain_text(text)) for name in names for text in [getattr(entry, name)]}
-
-
-def _id_of(mongo_id: str) -> ObjectId | str:
-    return ObjectId(mongo_id) if ObjectId.is_valid(mongo_id) else mongo_id

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+
+from bson import ObjectId
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pymongo.database import Database
 
     from collector.events.batch import Batch
@@ -14,6 +18,9 @@ if TYPE_CHECKING:
     from collector.store.feeds import FeedStore
 
 Change = Mapping[str, Any]
+
+STOCK_SLICE: Final = 1000
+"""So many documents are read at a time where a collection is."""
 
 
 class Led(NamedTuple):
@@ -32,13 +39,23 @@ class Reader(Protocol):
 
     database: str
     collections: Sequence[str]
-    """The first is the one that is watched where only a collection may be."""
+    """Whose changes are asked for."""
+
+    alone: str | None
+    """The collection that is watched where the user may not watch the database, None where that would leave too much untold."""
 
     stages: Sequence[Mapping[str, Any]]
     """What the server does to each change of these collections before it sends it."""
 
-    def read(self, changes: Sequence[Change], store: FeedStore, now_ms: int) -> Led:
-        """Returns what the changes led to. Raises what `store` raises, and nothing for any change that MongoDB can send."""
+    def read(self, changes: Sequence[Change], database: Database[Any], store: FeedStore, now_ms: int) -> Led:
+        """Returns what the changes led to. Raises what `database` and `store` raise, and nothing for any change that MongoDB can send."""
 
-    def take_stock(self, database: Database[Any], store: FeedStore, now_ms: int) -> None:
-        """Brings what is kept in line with what is there now: the stream begins here, and what went before is not in it."""
+    def take_stock(self, database: Database[Any], store: FeedStore, now_ms: int) -> Iterator[Led]:
+        """Yields what brings what is kept in line with what is there now; each is committed before the next is asked for. The stream begins
+        here, and what went before is not in it. Raises as `read`.
+        """
+
+
+def id_of(mongo_id: str) -> ObjectId | str:
+    """Returns the `_id` that `mongo_id` is the text of."""
+    return ObjectId(mongo_id) if ObjectId.is_valid(mongo_id) else mongo_id

@@ -1,1 +1,8 @@
-UPDATE change_feeds SET token = coalesce(%s, token), changed_at = now() WHERE cluster = %s AND feed = %s AND epoch = %s
+-- What leads to no further token, as while stock is taken, changes nothing about how far the feed was followed.
+UPDATE change_feeds AS feed
+SET
+    token = coalesce(come.token, feed.token),
+    changed_at = CASE WHEN come.token IS NULL THEN feed.changed_at ELSE coalesce(to_timestamp(come.until_ms / 1000.0), now()) END
+FROM (VALUES (%s::text, %s::bigint)) AS come (token, until_ms)
+WHERE feed.cluster = %s AND feed.feed = %s AND feed.epoch = %s
+RETURNING (extract(epoch FROM feed.changed_at) * 1000)::bigint

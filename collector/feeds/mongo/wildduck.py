@@ -1,0 +1,94 @@
+"""WildDuck's database: inbound mail that was stored, and logins."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final
+
+from bson import ObjectId
+
+from collector.events.body import Body
+from collector.events.decode import take
+from collector.events.model import Source
+from collector.events.sources.authlog import AUTHLOG, Logins, named_by
+from collector.events.sources.wildduck_changes import (
+    AUTHLOG_PROJECTION,
+    COLLECTIONS,
+    MESSAGES_PROJECTION,
+    PIPELINE_STAGES,
+)
+from collector.events.sources.wildduck_messages import MESSAGES, stored_item
+from collector.feeds.mongo.reading import STOCK_SLICE, Led, id_of
+from collector.pipeline.batch import assemble
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from pymongo.collection import Collection
+    from pymongo.database import Database
+
+    from collector.events.decode import Border
+    from collector.events.sources.gelf import Item
+    from collector.feeds.mongo.reading import Change
+    from collector.store.feeds import FeedStore
+
+COUNTED_UP: Final = timedelta(hours=6)
+"""For so long WildDuck 1.46 counts logins that are alike in one document (its `AUTHLOG_BUCKET`)."""
+
+SLACK: Final = timedelta(hours=1)
+"""So much may the clocks of WildDuck, MongoDB and our database differ. What is told twice is one row."""
+
+
+class WildduckReader:
+    """The changes of WildDuck's database. `border` is what requests of the cluster are held to."""
+
+    name = "wildduck"
+    collections: Sequence[str] = COLLECTIONS
+    stages: Sequence[Mapping[str, Any]] = PIPELINE_STAGES
+    alone: str | None = None
+
+    def __init__(self, database: str, border: Border) -> None:
+        self.database = database
+        self._border = border
+
+    def read(self, changes: Sequence[Change], database: Database[Any], store: FeedStore, now_ms: int) -> Led:
+        """Returns the events and logins that the changes tell of. Asks MongoDB for documents of logins that nobody has told of."""
+        counted = [change for change in changes if change["ns"]["coll"] == AUTHLOG]
+        logins = Logins(store.known_logins(named_by(counted)))
+        for change in counted:
+            logins.apply(change)
+        if logins.unknown:
+            asked = {"_id": {"$in": [id_of(one) for one in set(logins.unknown)]}}
+            for document in database[AUTHLOG].find(asked, AUTHLOG_PROJECTION):
+                logins.document(document, now_ms)
+        stored = [stored_item(change) for change in changes if change["ns"]["coll"] == MESSAGES]
+        return self._led([*logins.items, *[item for item in stored if item is not None]], now_ms)
+
+    def take_stock(self, database: Database[Any], store: FeedStore, now_ms: int) -> Iterator[Led]:
+        """What was made since the feed was followed last: messages that are still there, and what was counted in documents of logins."""
+        followed = datetime.fromtimestamp(store.followed_until / 1000, UTC) - SLACK
+        for documents in _slices(database[MESSAGES], followed, {"meta.source": "MX"}, MESSAGES_PROJECTION):
+            stored = [stored_item({"operationType": "insert", "fullDocument": one}) for one in documents]
+            yield self._led([item for item in stored if item is not None], now_ms)
+        for documents in _slices(database[AUTHLOG], followed - COUNTED_UP, {}, AUTHLOG_PROJECTION):
+            logins = Logins(store.known_logins([str(one["_id"]) for one in documents]))
+            for document in documents:
+                logins.document(document, now_ms)
+            yield self._led(logins.items, now_ms)
+
+    def _led(self, items: list[Item], now_ms: int) -> Led:
+        read = Body(items, {}, is_clean=False)
+        request = take(read, received_at=now_ms, source=Source.CHANGE_STREAM, border=self._border)
+        batch, _ = assemble([request], {})  # none of our own addresses is in it
+        return Led(batch)
+
+
+def _slices(
+    collection: Collection[Any], since: datetime, wanted: Mapping[str, Any], shown: Mapping[str, int]
+) -> Iterator[list[Any]]:
+    """Yields some documents at a time of those that were made since then. There is no index of times, but an `_id` begins with one."""
+    made = {"_id": {"$gte": ObjectId.from_datetime(since)}, **wanted}
+    with collection.find(made, shown, batch_size=STOCK_SLICE) as cursor:
+        while documents := list(islice(cursor, STOCK_SLICE)):
+            yield documents
