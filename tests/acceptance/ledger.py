@@ -106,6 +106,10 @@ def wait_for_every_entry(world: World, seconds: float) -> None:
 
 
 def read_ledger(world: World) -> Ledger:
-    """The ledger of now: first what was recorded, then the table."""
-    records = world.zonemta.recorded()
-    return draw_up(records, read_rows(world.dsn))
+    """The ledger of now, while mail may still move: what was recorded before the table was read must be in it, and what is in it
+    must have been recorded by the time it was read.
+    """
+    before = world.zonemta.recorded()
+    rows = read_rows(world.dsn)
+    told = draw_up(world.zonemta.recorded(), rows)
+    return Ledger(told.pairs, draw_up(before, rows).missing, told.unseen)
