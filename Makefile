@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 ROUNDS ?= 20
 INPUTS ?= 1000000
+JOBS ?= 2
 
 .PHONY: help setup demo test unit servers crash dnsbl-storm hostile check fix generate bench bench-dnsbl lock clean
 
@@ -27,9 +28,9 @@ $(STAMP): requirements.lock pyproject.toml
 demo: setup
 	@$(BIN)/duckwatch-demo $(DEMO)
 
-## test       the whole test suite; tests whose server is missing skip and say so (make servers installs them)
+## test       the whole test suite, in two processes (JOBS=2); tests whose server is missing skip and say so (make servers installs them)
 test: setup
-	@$(BIN)/python -m pytest $(PYTEST)
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(PYTEST)
 
 ## unit       the tests that need no server: seconds
 unit: setup
