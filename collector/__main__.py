@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from collector import app, logs
+from collector import app, logs, serving
 from collector.commands import doctor, migrate
 from collector.config import SettingsFiles
 from collector.errors import ConfigError, Fault, StartError, StoreError, WriterFailedError
@@ -124,7 +124,7 @@ def run(options: argparse.Namespace, files: SettingsFiles, settings: Settings, s
             return subject(options, settings)
         case _:
             logs.configure()
-            app.serve(settings, files, signals)
+            serving.serve(settings, files, signals)
             return 0
 
 

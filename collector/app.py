@@ -3,28 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import gc
 import logging
 import signal
 import socket
 import sqlite3
-import sys
 import time
-from functools import cache, partial
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from collector.assembly import Assembler
 from collector.commands.dead_letters import LetterDesk
 from collector.commands.subject import SubjectDesk
-from collector.config import SubjectPolicy
 from collector.errors import StartError, WriterFailedError
-from collector.events.decode import Border, decode
-from collector.events.model import Source
 from collector.events.pseudonyms import Pseudonyms
-from collector.events.sources import arf, dnsbl, wildduck
-from collector.events.sources.bounce import bounce
 from collector.events.sources.gelf import READERS, READERS_BESIDE_AUTHLOG
 from collector.feeds.gelf import GelfInput
 from collector.jobs import (
@@ -45,6 +36,7 @@ from collector.metrics.logins import LoginMetrics
 from collector.metrics.mail import MailMetrics
 from collector.metrics.plugins import PluginMetrics
 from collector.pipeline import Writer, WriterState
+from collector.routes import ROUTES, RouteDecoder, border_of, decode_letter
 from collector.store.letters import LetterBox
 from collector.store.people import People
 from collector.store.store import PostgresStore
@@ -67,53 +59,6 @@ log = logging.getLogger(__name__)
 
 GRACE_SECONDS: Final = 10.0
 """After SIGTERM: how long requests in flight, and then the writer, may take. What is unwritten stays in the journal."""
-
-SWITCH_SECONDS: Final = 0.001
-"""The writer computes while the loop answers: with Python's own 5 ms an acknowledgement waits that long for its turn."""
-
-GARBAGE_THRESHOLDS: Final = 10_000, 10, 10
-"""What a request leaves behind holds no cycles; Python's own 700 has the loop stop and look for some ten times as often."""
-
-
-def border_of(settings: Collector, cluster: str | None) -> Border:
-    """Returns what a request is held to, `cluster` being that of its credential."""
-    privacy = settings.privacy
-    secret = None if privacy.secret is None else privacy.secret.get_secret_value().encode()
-    return Border(
-        bound_cluster=cluster,
-        raw_retention_ms=int(settings.retention.raw.total_seconds() * 1000),
-        subject_key=secret if privacy.subject is SubjectPolicy.HMAC else None,
-        pseudonyms=Pseudonyms(secret) if privacy.pseudonymise and secret is not None else None,
-    )
-
-
-class Read(Protocol):
-    """Reads a sender's format; raises `RequestError`. Pure."""
-
-    def __call__(self, body: bytes, *, received_at: int, border: Border) -> Request:
-        """`received_at` is epoch ms."""
-
-
-class RouteDecoder:
-    """The border of a route that takes events in, one a cluster that a credential decides."""
-
-    def __init__(self, settings: Collector, read: Read) -> None:
-        self._border, self._read = cache(partial(border_of, settings)), read
-
-    def __call__(self, body: bytes, *, received_at: int, cluster: str | None) -> Request:
-        """Reads a body; raises `RequestError`."""
-        return self._read(body, received_at=received_at, border=self._border(cluster))
-
-
-INGEST_PATH: Final = "/api/events/ingest"
-ROUTES: Final[Mapping[str, Read]] = {
-    INGEST_PATH: partial(decode, source=Source.PLUGIN),
-    "/api/events/bounce": bounce,
-    "/api/events/wildduck": wildduck.read,
-    "/api/events/arf": arf.read,
-    "/api/events/dnsbl": dnsbl.read,
-}
-"""The ways in over HTTP, and who reads each."""
 
 
 class App:
@@ -329,31 +274,15 @@ def telemetry(signals: Signals, metrics: Metrics, settings: Collector) -> Teleme
     )
 
 
-def serve(settings: Settings, files: SettingsFiles, signals: Signals | None) -> None:
-    """Runs the collector until it is told to stop. Raises `StartError` and `WriterFailedError`."""
-    sys.setswitchinterval(SWITCH_SECONDS)
-    app = App(settings.collector, files, signals)
-    # What is there now stays: it need not be searched each time.
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*GARBAGE_THRESHOLDS)
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(app.run())
-
-
-def _loop_factory() -> type[asyncio.AbstractEventLoop] | None:
-    with contextlib.suppress(ImportError):
-        import uvloop  # noqa: PLC0415  # not on every platform
-
-        return uvloop.Loop
-    return None
-
-
 def letter_desk(settings: Settings) -> LetterDesk:
     """Builds what the `dead-letters` commands work with."""
     collector = settings.collector
     dsn = collector.database.direct_dsn.get_secret_value()
-    return LetterDesk(LetterBox(dsn), PostgresStore(dsn, dsn), partial(_decode_again, collector), collector.public_ips)
+
+    def decode_again(body: bytes, letter: DeadLetter) -> Request:
+        return decode_letter(collector, body, letter, received_at=_now_ms())
+
+    return LetterDesk(LetterBox(dsn), PostgresStore(dsn, dsn), decode_again, collector.public_ips)
 
 
 def subject_desk(settings: Settings) -> SubjectDesk:
@@ -362,16 +291,6 @@ def subject_desk(settings: Settings) -> SubjectDesk:
     secret = collector.privacy.secret
     pseudonyms = None if secret is None else Pseudonyms(secret.get_secret_value().encode())
     return SubjectDesk(People(collector.database.direct_dsn.get_secret_value()), pseudonyms)
-
-
-_READ_AGAIN: Final[Mapping[Source, Read]] = {Source.DNSBL: dnsbl.read, Source.WILDDUCK: wildduck.read}
-"""Whose letters are not in the plugin's form."""
-
-
-def _decode_again(settings: Collector, body: bytes, letter: DeadLetter) -> Request:
-    """Reads a letter's event as its request was read, but by today's clock: what was ahead of it may be in time now."""
-    read = _READ_AGAIN.get(letter.source) or partial(decode, source=letter.source)
-    return read(body, received_at=_now_ms(), border=border_of(settings, letter.cluster))
 
 
 def _now_ms() -> int:
