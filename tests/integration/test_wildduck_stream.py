@@ -67,7 +67,7 @@ class WildDuck(Following):
                 case "delete":
                     collection.delete_one(key)
 
-    def deliver(self, number: int, **fields: Any) -> None:
+    def deliver(self, number: int, **fields: Any) -> dict[str, Any]:
         """A message that came by LMTP."""
         key = ObjectId()
         meta = {"source": "MX", "from": "orders@shop.example", "to": ["alice@example.com"], "transtype": "LMTP"}
@@ -75,7 +75,15 @@ class WildDuck(Following):
             "_id": key, "root": key, "user": ObjectId(), "mailbox": ObjectId(), "idate": now(), "size": 524,
             "msgid": f"<{number}@shop.example>", "meta": meta, "mimeTree": {"body": "secret"},
         }  # fmt: skip
-        self.database["messages"].insert_one(document | fields)
+        document |= fields
+        self.database["messages"].insert_one(document)
+        return document
+
+    def move(self, message: Mapping[str, Any], *, is_kept: bool = False) -> None:
+        """Into another mailbox; `is_kept`: copied."""
+        self.database["messages"].insert_one({**message, "_id": ObjectId(), "mailbox": ObjectId()})
+        if not is_kept:
+            self.database["messages"].delete_one({"_id": message["_id"]})
 
     def login(self, document: Mapping[str, Any]) -> None:
         """One more of those that are alike, or the first."""
@@ -226,16 +234,18 @@ def test_a_history_that_is_gone_is_made_good_from_the_collections(wildduck: Wild
     wildduck.stop()
     for document in (known, known, login_of(ObjectId(), result="success")):
         wildduck.login(document)
-    wildduck.deliver(2)
-    wildduck.deliver(3, _id=ObjectId.from_datetime(now() - timedelta(days=2)))
+    wildduck.move(wildduck.deliver(2))
+    wildduck.move(wildduck.deliver(3), is_kept=True)
+    long_ago = ObjectId.from_datetime(now() - timedelta(days=2))
+    wildduck.move(wildduck.deliver(4, _id=long_ago, root=long_ago))
     wildduck.database["messages"].insert_one({"meta": {"source": "API"}, "idate": now()})
     wildduck.house.connection.execute("UPDATE change_feeds SET token = NULL")
     wildduck.follow()
-    assert [row[0] for row in wildduck.stored()] == ["<1@shop.example>", "<2@shop.example>"]
+    assert [row[0] for row in wildduck.stored()] == [f"<{n}@shop.example>" for n in (1, 2, 3)]
     assert wildduck.logins() == wildduck.counted()
     assert wildduck.rows("SELECT count FROM auth_events WHERE result = 'failed' ORDER BY time") == [(1,), (2,)]
-    wildduck.deliver(4)
-    wildduck.until(lambda: len(wildduck.stored()) == 3)
+    wildduck.deliver(5)
+    wildduck.until(lambda: len(wildduck.stored()) == 4)
     failed = LABELS | {"protocol": "imap", "result": "failed"}
     assert wildduck.metrics.registry.get_sample_value("duckwatch_auth_events_total", failed) == 3
 

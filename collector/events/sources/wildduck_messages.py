@@ -1,8 +1,8 @@
 """Inbound mail, as the change stream of WildDuck's `messages` tells of it (docs/events.md, "Inbound mail"): a change -> an entry at the
 border, an entry -> a row. Pure.
 
-Known from WildDuck 1.46: a delivery by LMTP has `meta.source` MX. A message that is moved is inserted anew, its `root` the first one's
-`_id`; a copy by IMAP is `copied`. What a user appends or sends comes by IMAP or API.
+Known from WildDuck 1.46: a delivery by LMTP has `meta.source` MX. A message that is moved or copied is inserted anew, its `root`
+the first one's `_id`. What a user appends or sends comes by IMAP or API.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 MESSAGES: Final = "messages"
 
 FIELDS: Final = (
-    "_id", "root", "user", "mailbox", "msgid", "size", "idate", "draft", "copied", "junk", "subject", "meta.source", "meta.from", "meta.to",
+    "_id", "root", "user", "mailbox", "msgid", "size", "idate", "draft", "junk", "subject", "meta.source", "meta.from", "meta.to",
     "meta.origin", "meta.transtype", "meta.queueId", "meta.spamAction",
 )  # fmt: skip
 """What of a document is read: never its text, its headers or its structure."""
@@ -49,7 +49,7 @@ def stored_item(change: Mapping[str, Any]) -> Item | None:
     if not isinstance(meta, dict) or meta.get("source") != "MX" or "_id" not in document:
         return None
     is_first = document.get("root", document["_id"]) == document["_id"]
-    if not is_first or document.get("copied") is True or document.get("draft") is True:
+    if not is_first or document.get("draft") is True:
         return None
     stored = document.get("idate")
     time = int(stored.timestamp() * 1000) if isinstance(stored, datetime) else moment(change)

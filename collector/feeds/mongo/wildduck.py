@@ -62,16 +62,23 @@ class WildduckReader:
             asked = {"_id": {"$in": [id_of(one) for one in set(logins.unknown)]}}
             for document in database[AUTHLOG].find(asked, AUTHLOG_PROJECTION):
                 logins.document(document, now_ms)
-        stored = [stored_item(change) for change in changes if change["ns"]["coll"] == MESSAGES]
-        return self._led([*logins.items, *[item for item in stored if item is not None]], now_ms)
+        messages = [change for change in changes if change["ns"]["coll"] == MESSAGES]
+        stored = [item for change in messages if (item := stored_item(change)) is not None]
+        return self._led(logins.items + stored, now_ms)
 
     def take_stock(self, database: Database[Any], store: FeedStore, now_ms: int) -> Iterator[Led]:
-        """What was made since the feed was followed last: messages that are still there, and what was counted in documents of logins."""
+        """What was made since the feed was followed last: messages that are still there, and what was counted in documents of logins. There is
+        no index of times, but an `_id` begins with one.
+        """
         followed = datetime.fromtimestamp(store.followed_until / 1000, UTC) - SLACK
-        for documents in _slices(database[MESSAGES], followed, {"meta.source": "MX"}, MESSAGES_PROJECTION):
-            stored = [stored_item({"operationType": "insert", "fullDocument": one}) for one in documents]
-            yield self._led([item for item in stored if item is not None], now_ms)
-        for documents in _slices(database[AUTHLOG], followed - COUNTED_UP, {}, AUTHLOG_PROJECTION):
+        since = {"$gte": ObjectId.from_datetime(followed)}
+        # One that was moved or copied keeps the `_id` that it came with as its root.
+        came = {"_id": since, "root": since, "meta.source": "MX"}
+        for documents in _slices(database[MESSAGES], came, MESSAGES_PROJECTION):
+            first = [{"operationType": "insert", "fullDocument": one | {"_id": one["root"]}} for one in documents]
+            yield self._led([item for change in first if (item := stored_item(change)) is not None], now_ms)
+        begun = {"_id": {"$gte": ObjectId.from_datetime(followed - COUNTED_UP)}}
+        for documents in _slices(database[AUTHLOG], begun, AUTHLOG_PROJECTION):
             logins = Logins(store.known_logins([str(one["_id"]) for one in documents]))
             for document in documents:
                 logins.document(document, now_ms)
@@ -84,11 +91,8 @@ class WildduckReader:
         return Led(batch)
 
 
-def _slices(
-    collection: Collection[Any], since: datetime, wanted: Mapping[str, Any], shown: Mapping[str, int]
-) -> Iterator[list[Any]]:
-    """Yields some documents at a time of those that were made since then. There is no index of times, but an `_id` begins with one."""
-    made = {"_id": {"$gte": ObjectId.from_datetime(since)}, **wanted}
-    with collection.find(made, shown, batch_size=STOCK_SLICE) as cursor:
+def _slices(collection: Collection[Any], wanted: Mapping[str, Any], shown: Mapping[str, int]) -> Iterator[list[Any]]:
+    """Yields some documents at a time."""
+    with collection.find(wanted, shown, batch_size=STOCK_SLICE) as cursor:
         while documents := list(islice(cursor, STOCK_SLICE)):
             yield documents

@@ -89,13 +89,12 @@ def test_a_delivery_is_a_row() -> None:
     "fields",
     [
         {"root": "m0"},
-        {"copied": True},
         {"draft": True},
         {"meta": {"source": "IMAP"}},
         {"meta": {"source": "API", "from": "a@b.example"}},
         {"meta": None},
     ],
-    ids=["moved", "copied", "draft", "appended", "sent", "strange"],
+    ids=["moved or copied", "draft", "appended", "sent", "strange"],
 )
 def test_what_did_not_come_in_is_not_stored(fields: dict[str, Any]) -> None:
     """A message is inserted for many reasons."""
@@ -137,7 +136,7 @@ def test_the_server_is_asked_for_no_contents() -> None:
         assert not [path for path in shown if name in path.split(".")]
 
 
-@given(st.dictionaries(st.sampled_from(sorted({*DOCUMENT, "copied", "draft", "junk"})), VALUES), VALUES)
+@given(st.dictionaries(st.sampled_from(sorted({*DOCUMENT, "draft", "junk"})), VALUES), VALUES)
 def test_nothing_that_mongodb_can_hold_breaks_it(fields: dict[str, Any], meta: Any) -> None:
     """A change is a row, or none, or is set aside for its time."""
     for document in (
