@@ -7,6 +7,7 @@
 #     bin/       those programs as commands of the host (they run with the tree's own C library)
 #     node/      Node, only where the host's is too old
 #     zonemta/   the npm project in which ZoneMTA is installed
+#     wildduck/  the one in which WildDuck is
 #     community/ the one in which TimescaleDB Community is (WebAssembly)
 # On the host itself only debootstrap, OpenSSL and (where they are missing) Node and npm are installed; no service is started.
 # Mirrors, proxies and certificates are the host's: what its apt and npm use, this uses.
@@ -180,9 +181,16 @@ chmod 755 "$servers"
 exec 9>"$servers/.lock"
 flock 9 # two clones, one folder
 install_on_host
+# They wait for the network mostly: all at once, and beside the tree.
+projects=()
+for name in zonemta wildduck community; do
+    install_npm_project "$name" &
+    projects+=($!)
+done
 install_tree
 install_more
 install_node
-install_npm_project zonemta
-install_npm_project community
+for project in "${projects[@]}"; do
+    wait "$project"
+done
 echo "make servers: ready in $servers"

@@ -1,4 +1,4 @@
-"""Where `make servers` put things: the Debian 13 tree, its commands, the npm project (tests/servers/install.sh)."""
+"""Where `make servers` put things: the Debian 13 tree, its commands, the npm projects (tests/servers/install.sh)."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from tests.servers.missing import MissingServerError
 SERVERS = Path(os.environ.get("DUCKWATCH_SERVERS") or "/var/lib/duckwatch-servers")
 TREE = SERVERS / "trixie"
 ZONEMTA = SERVERS / "zonemta"
+WILDDUCK = SERVERS / "wildduck"
 COMMUNITY = SERVERS / "community"
 
 
@@ -35,6 +36,13 @@ def zonemta() -> Path:
     return ZONEMTA
 
 
+def wildduck() -> Path:
+    """The npm project that WildDuck is installed in. Raises `MissingServerError`."""
+    if not (SERVERS / "wildduck.installed").exists():
+        raise MissingServerError("WildDuck is not installed: run `make servers` (as root, on Debian)")
+    return WILDDUCK
+
+
 def community() -> Path:
     """The npm project that TimescaleDB Community is installed in. Raises `MissingServerError`."""
     if not (SERVERS / "community.installed").exists():
@@ -43,5 +51,5 @@ def community() -> Path:
 
 
 def node() -> Path:
-    """The Node that ZoneMTA and TimescaleDB Community run with. Raises `MissingServerError`."""
+    """The Node that ZoneMTA, WildDuck and TimescaleDB Community run with. Raises `MissingServerError`."""
     return command("node")

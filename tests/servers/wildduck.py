@@ -1,0 +1,74 @@
+"""A real WildDuck from npm: IMAP, POP3, LMTP and its API, in one process."""
+
+from __future__ import annotations
+
+import json
+import os
+import urllib.request
+from typing import TYPE_CHECKING, Any
+
+from tests.servers import installed
+from tests.servers.process import Process, free_port, listens
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+DATABASE = "wildduck"
+
+
+class WildDuck:
+    """One server on free ports. `mongo` is where its database is; `gelf_port` where it sends what it logs, None: nowhere. Raises
+    `MissingServerError` where it is not installed.
+    """
+
+    def __init__(self, folder: Path, logs: Path, mongo: str, redis_port: int, *, gelf_port: int | None = None) -> None:
+        self.imap_port, self.pop3_port, self.lmtp_port, self.api_port = (free_port() for _ in range(4))
+        self._folder = folder
+        self._project = installed.wildduck()
+        self._log = logs / f"wildduck-{self.api_port}.log"
+        self._process: Process | None = None
+        folder.mkdir(parents=True)
+        self._config = folder / "wildduck.json"
+        self._config.write_text(json.dumps(self._settings(mongo, redis_port, gelf_port), indent=1), encoding="utf-8")
+
+    def _settings(self, mongo: str, redis_port: int, gelf_port: int | None) -> dict[str, Any]:
+        here = {"enabled": True, "host": "127.0.0.1"}
+        graylog = {"graylogPort": gelf_port, "graylogHostname": "127.0.0.1", "connection": "lan"}
+        return {
+            "processes": 1,
+            "emailDomain": "wild.example",
+            "dbs": {"mongo": mongo, "sender": "zone-mta", "redis": {"host": "127.0.0.1", "port": redis_port, "db": 3}},
+            "log": {"level": "info", "gelf": {"enabled": gelf_port is not None, "component": "wildduck", "options": graylog}},
+            "imap": here | {"port": self.imap_port, "secure": False, "disableSTARTTLS": True},
+            "pop3": here | {"port": self.pop3_port, "secure": False, "ignoreSTARTTLS": True},
+            "lmtp": here | {"port": self.lmtp_port},
+            "api": here | {"port": self.api_port, "secure": False},
+            "webhooks": {"enabled": True},
+        }  # fmt: skip
+
+    def start(self) -> None:
+        """Starts it and waits until it listens everywhere."""
+        package = self._project / "node_modules/@zone-eu/wildduck"
+        # Its settings are merged over its own, which it looks for in the folder that it is started in.
+        environment = os.environ | {"NODE_ENV": "production", "NODE_CONFIG_DIR": str(package / "config")}
+        argv: list[str | Path] = [installed.node(), package / "server.js", f"--config={self._config}"]
+        self._process = Process("wildduck", argv, self._log, env=environment, cwd=package)
+        ports = self.imap_port, self.pop3_port, self.lmtp_port, self.api_port
+        self._process.wait_ready(lambda: all(listens(port) for port in ports), seconds=60)
+
+    def stop(self) -> None:
+        """Ends it. Nothing happens when it does not run."""
+        if self._process is not None:
+            self._process.stop()
+            self._process = None
+
+    def api(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """One call of its API."""
+        text = None if body is None else json.dumps(body).encode()
+        url = f"http://127.0.0.1:{self.api_port}{path}"
+        request = urllib.request.Request(url, text, {"Content-Type": "application/json"}, method=method)
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            said: dict[str, Any] = json.load(answer)
+        assert said.get("success"), said
+        return said
