@@ -1,7 +1,7 @@
-"""What collectors under test may never say: planted secrets, and every address, subject and reply of the traffic they are sent.
+"""What programs under test may never say: planted secrets, and every address, subject and reply of the traffic they are sent.
 
-Their logs, their pages and their answers are kept here as the tests come by them, and searched once at the end of the run
-(tests/conftest.py).
+The logs, pages, answers and spans of collector and DNSBL exporter, and what their commands print, are kept here as the tests come by them,
+and searched once at the end of the run (tests/conftest.py).
 """
 
 from __future__ import annotations
@@ -20,21 +20,33 @@ TOKEN = "acceptance-token"
 
 HMAC_SECRET = "whsec_" + base64.b64encode(f"{CANARY} and then some more".encode()).decode()
 
+REASON = "reason7391"
+"""Stands in what a test's DNS list gives as its reason: pages for people show it, logs and metrics do not."""
+
+_SECRETS = (CANARY, TOKEN, HMAC_SECRET.removeprefix("whsec_"))
 _RECORDING = Path(__file__).parent / "fixtures" / "zonemta-log-entries.jsonl"
 _ADDRESS = re.compile(rb"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9-]+\.[A-Za-z0-9.-]+")
 _TELLING_CHARACTERS = 12
 _TELLING_SUBJECT_CHARACTERS = 6
 """Shorter ones ("spam", "lmtp") are words that zones and fields are named by as well."""
 
-_heard: dict[str, list[bytes]] = {}
+_heard: dict[str, set[bytes]] = {}
+_shown: dict[str, set[bytes]] = {}
 _logs: set[Path] = set()
 
 
-def hear(what: str, said: bytes) -> None:
-    """Keeps what a collector said: an answer, a page, a span."""
-    kept = _heard.setdefault(what, [])
-    if said not in kept[-1:]:
-        kept.append(said)
+def hear(what: str, said: bytes | str) -> None:
+    """Keeps what a program said, a line once: an answer, a page, a span, what a command printed."""
+    _keep(_heard, what, said)
+
+
+def hear_shown(what: str, said: bytes | str) -> None:
+    """The same of what is there to show people content, as an operator asks for it: only secrets may not stand in it."""
+    _keep(_shown, what, said)
+
+
+def _keep(places: dict[str, set[bytes]], what: str, said: bytes | str) -> None:
+    places.setdefault(what, set()).update((said.encode() if isinstance(said, str) else said).splitlines())
 
 
 def watch(log: Path) -> None:
@@ -44,9 +56,11 @@ def watch(log: Path) -> None:
 
 def leaks() -> list[str]:
     """What stands where it must not: the place, and what was found there."""
-    places = [(what, said) for what, kept in _heard.items() for said in kept]
+    places = [(what, b"\n".join(lines)) for what, lines in _heard.items()]
     places += [(log.name, log.read_bytes()) for log in sorted(_logs) if log.exists()]
-    return sorted({f"{place}: {found!r}" for place, said in places for found in leaks_in(said)})
+    found = {f"{place}: {word!r}" for place, said in places for word in leaks_in(said)}
+    shown = {f"{place}: {word!r}" for place, lines in _shown.items() for word in secrets_in(b"\n".join(lines))}
+    return sorted(found | shown)
 
 
 def leaks_in(said: bytes) -> list[str]:
@@ -55,10 +69,17 @@ def leaks_in(said: bytes) -> list[str]:
     return found + [match.decode() for match in _ADDRESS.findall(said)]
 
 
+def secrets_in(said: bytes) -> list[str]:
+    """The planted secrets among these bytes, in any case of letters."""
+    return [word for word in _SECRETS if word.lower().encode() in said.lower()]
+
+
 @cache
 def forbidden() -> tuple[str, ...]:
-    """The planted words, and the subjects and replies of the recorded traffic (addresses are found by their form)."""
-    words = {CANARY, TOKEN, HMAC_SECRET.removeprefix("whsec_")}
+    """The planted words, and the subjects and replies of the recorded traffic, as they are and as JSON writes them (addresses are found
+    by their form).
+    """
+    words = {*_SECRETS, REASON}
     for line in _RECORDING.read_text(encoding="utf-8").splitlines():
         entry = json.loads(line)["entry"]
         for key in ("subject", "response", "responseText", "error", "user", "message-id", "messageId"):
@@ -66,5 +87,5 @@ def forbidden() -> tuple[str, ...]:
             if isinstance(text, str) and len(text) >= (
                 _TELLING_SUBJECT_CHARACTERS if key == "subject" else _TELLING_CHARACTERS
             ):
-                words.add(text)
+                words |= {text, json.dumps(text)[1:-1]}
     return tuple(sorted(words))

@@ -55,7 +55,7 @@ PERSONAL: Final = (
         "mail_events",
         "time",
         addresses=("sender", "return_path", "recipient", "auth_user"),
-        texts=("sender", "return_path", "message_id", "response", "drop_reason"),
+        texts=("sender", "return_path", "message_id", "response", "drop_reason", "interface", "category", "mx_host"),
         documents=("raw",),
         emptied=("message_id", "response", "fbl_id", "subject_hmac", "raw"),
         patterns=("response_pattern", "drop_reason"),
@@ -99,7 +99,7 @@ class Person:
             or not text.isprintable()
             or (at and not (local and re.fullmatch(r"[\w.-]+|\[[0-9a-z:.]+\]", domain)))
         ):
-            raise ValueError("must be an address like jane@example.com, or the name of a user")
+            raise ValueError("must be an address (NAME@DOMAIN), or the name of a user")
         pseudonym = None if pseudonyms is None else pseudonyms.of(text)
         if not at:
             return cls((text, *filter(None, [pseudonym])), (), (), None, None)

@@ -17,6 +17,7 @@ import yaml
 
 from collector.demo.cast import LISTED_ADDRESS
 from grafana.queries import load
+from tests import canaries
 from tests.alert_rules.rules import ROOT, RULE_FILES
 from tests.contract.test_dashboards import PROMQL, SQL
 from tests.servers.fixtures import need
@@ -46,7 +47,10 @@ def demo() -> Iterator[dict[str, str]]:
         assert process.stdout is not None
         first = process.stdout.readline()
         assert first, "the demo did not start"
-        yield json.loads(first)
+        place = json.loads(first)
+        yield place
+        for log in ("collector.log", "dnsbl.log"):
+            canaries.hear(f"demo {log}", (Path(place["data"]) / log).read_bytes())
     finally:
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=60)

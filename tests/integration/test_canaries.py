@@ -18,6 +18,7 @@ import pytest
 import yaml
 from psycopg import conninfo
 
+from collector.__main__ import main
 from collector.events.hiding import KEPT
 from tests import canaries
 from tests.canaries import CANARY, HMAC_SECRET
@@ -221,8 +222,36 @@ def _signal(collector: Collector) -> None:
     os.kill(collector.pid, signal.SIGHUP)
 
 
-def test_no_canary_comes_out_of_a_collector(postgres_dsn: str, tmp_path: Path) -> None:
-    """Not in its log, its metrics or its answers, whatever happens; what was sent is in the table and in the dead letters."""
+COMMANDS: dict[str, int] = {
+    "doctor": 1,
+    "doctor --json": 1,
+    "check-config": 0,
+    "migrate": 0,
+    "migrate --dry-run": 0,
+    "migrate --status": 0,
+    "dead-letters list": 0,
+    "dead-letters retry --reason unread": 1,
+    "dead-letters drop no-such-id": 1,
+    f"subject forget {PERSON}": 0,
+    f"subject forget {CANARY}:{CANARY}": 1,
+}
+"""With their exit codes; the tests' server has no fsync. `dead-letters show`, `subject export` and `pseudonym` are there to show content."""
+
+
+def command(path: Path, words: str, capsys: pytest.CaptureFixture[str]) -> int:
+    """Runs a command of the program; what it prints is searched. Gives the exit code."""
+    capsys.readouterr()
+    code = main(["--config", str(path), *words.split()])
+    printed = capsys.readouterr()
+    assert printed.out + printed.err
+    assert (words, canaries.leaks_in((printed.out + printed.err).encode())) == (words, [])
+    return code
+
+
+def test_no_canary_comes_out_of_a_collector(
+    postgres_dsn: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Not in its log, its metrics, its answers or what its commands print; what was sent is in the table and in the dead letters."""
     with running(tmp_path, postgres_dsn) as made:
         suffer(made)
         renew_badly(made.collector)
@@ -234,6 +263,37 @@ def test_no_canary_comes_out_of_a_collector(postgres_dsn: str, tmp_path: Path) -
         assert (made.count("audit_events"), made.count("auth_events")) == (3, 1)
         assert SECRET not in made.everything()
         assert CANARY in made.everything()
+        config = made.collector.config
+        assert {words: command(config, words, capsys) for words in COMMANDS} == COMMANDS
+
+
+WRONG = {
+    "database": {"dsn": f"postgresql://{CANARY}:{CANARY}@127.0.0.1:{free_port()}/d?{CANARY}={CANARY}"},
+    "auth": {"tokens": [{f"{CANARY} x": CANARY}, {"token": f"{CANARY} x"}], "hmac_secrets": [CANARY]},
+    "privacy": {"subject": PERSON, "secret": [CANARY]},
+    "mongo": [{"uri": f"mongodb://u:{CANARY}@h:port:{CANARY}/"}],
+}
+AWAY = {
+    "database": {"dsn": f"postgresql://{PERSON.replace('@', '%40')}:{CANARY}@127.0.0.1:{free_port()}/d"},
+    "mongo": [{"uri": f"mongodb://u:{CANARY}@127.0.0.1:{free_port()}/?serverSelectionTimeoutMS=100"}],
+}
+
+
+@pytest.mark.parametrize(
+    ("settings", "codes"),
+    [
+        (WRONG, {"serve": 2, "check-config": 2, "doctor": 2}),
+        (AWAY, {"doctor": 1, "migrate": 1, "dead-letters list": 1, f"subject forget {PERSON}": 1}),
+    ],
+    ids=["wrong", "away"],
+)
+def test_no_canary_comes_out_of_a_command_that_fails(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], settings: dict[str, Any], codes: dict[str, int]
+) -> None:
+    """Settings that are no good are named by their keys, servers that do not answer without what leads to them."""
+    path = tmp_path / "duckwatch.yml"
+    path.write_text(yaml.safe_dump({"collector": settings}), encoding="utf-8")
+    assert {words: command(path, words, capsys) for words in codes} == codes
 
 
 def test_with_pseudonyms_no_canary_is_kept_either(postgres_dsn: str, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from collector.events.batch import Batch, DeadLetter
 from collector.events.model import Action, Direction, MailEvent, RejectReason, Source
 from collector.pipeline.writer import letter_of_row
 from collector.store.store import PostgresStore
+from tests import canaries
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,7 +42,10 @@ def run(any_dsn: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Run
 
     def command(*arguments: str) -> tuple[int, str]:
         code = main(["--config", str(config), *arguments])
-        return code, capsys.readouterr().out
+        printed = capsys.readouterr()
+        if "show" not in arguments:
+            canaries.hear("dead-letters", printed.out + printed.err)
+        return code, printed.out
 
     assert command("migrate")[1].startswith("applied 0001_mail_events\n")
     assert command("migrate")[1].startswith("nothing to apply")

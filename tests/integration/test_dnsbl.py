@@ -14,6 +14,8 @@ import pytest
 import yaml
 
 from exporters.dnsbl.metrics import CATALOGUE
+from tests import canaries
+from tests.canaries import CANARY, REASON
 from tests.servers import nameserver as behave
 from tests.servers.dnsbl import DnsblExporter
 from tests.servers.fixtures import need
@@ -28,7 +30,8 @@ if TYPE_CHECKING:
     Make = Callable[..., DnsblExporter]
 
 LISTED = {"1.2.0.192": ["127.0.0.2"]}
-SECRET = "s3cr3tdqskey"
+SECRET = f"{CANARY}key"
+WHY = f"{REASON}, ask <abuse@bl.example>"
 
 
 @pytest.fixture
@@ -198,7 +201,7 @@ class Collector(ThreadingHTTPServer):
 
 def test_changes_are_posted_again_until_they_are_taken(nameserver: NameServer, exporter: Make, tmp_path: Path) -> None:
     """As docs/dnsbl.md says: the same results, in order, with the token; the list's key is in none of them, nor in pages and log."""
-    reason = f"{SECRET} listed"
+    reason = f"{SECRET.swapcase()} listed, {WHY}"
     zone = f"{SECRET}.bl.example"
     nameserver.zones[zone] = Zone(zone, LISTED, reasons={"1.2.0.192": reason})
     (tmp_path / "key").write_text(SECRET)
@@ -213,13 +216,13 @@ def test_changes_are_posted_again_until_they_are_taken(nameserver: NameServer, e
                 "codes": {"127.0.0.2": {"meaning": "spam", "severity": "page"}},
             }
         ],
-        collector={"url": f"http://127.0.0.1:{collector.server_port}", "token": "t0ken"},
+        collector={"url": f"http://127.0.0.1:{collector.server_port}", "token": f"{CANARY}-token"},
     )
     wait_until(lambda: one.value("results_total", result="sent"), "a result was taken")
     (first, second) = collector.requests[:2]
     assert first == second
     path, authorization, body = first
-    assert (path, authorization) == ("/api/events/dnsbl", "Bearer t0ken")
+    assert (path, authorization) == ("/api/events/dnsbl", f"Bearer {CANARY}-token")
     assert set(body["exporter"]) == {"version", "host"}
     (result,) = body["results"]
     time = result.pop("time")
@@ -234,17 +237,15 @@ def test_changes_are_posted_again_until_they_are_taken(nameserver: NameServer, e
         "codes": ["127.0.0.2"],
         "meanings": ["spam"],
         "severity": "page",
-        "reason": "*** listed",
+        "reason": f"*** listed, {WHY}",
         "previous": None,
         "standing": "listed",
     }
-    shown = (
-        one.get("/")[1]
-        + one.get("/metrics")[1]
-        + one.get("/probe?target=192.0.2.1&debug=true")[1]
-        + one.log.read_text()
-    )
-    assert SECRET not in shown
+    shown = one.get("/")[1] + one.get("/probe?target=192.0.2.1&debug=true")[1]
+    assert shown.count(REASON) == 2
+    assert canaries.secrets_in(shown.encode()) == []
+    hidden = "".join(one.get(f"/{path}")[1] for path in ("metrics", "probe?target=192.0.2.1", f"{SECRET}?key={SECRET}"))
+    assert canaries.leaks_in(hidden.encode() + one.log.read_bytes()) == []
     collector.stop()
 
 
@@ -389,6 +390,7 @@ def test_a_probe_on_the_command_line(nameserver: NameServer, tmp_path: Path, tar
     path.write_text(yaml.safe_dump({"dnsbl": section}))
     words = [sys.executable, "-m", "exporters.dnsbl", "--config", str(path), "probe", target]
     ended = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+    canaries.hear_shown("dnsbl probe", ended.stdout + ended.stderr)
     assert (ended.returncode, ended.stderr) == (code, "")
     assert said in ended.stdout
     assert "\x1b" not in ended.stdout

@@ -13,6 +13,7 @@ from collector.events.batch import Batch
 from collector.events.model import Source
 from collector.events.records import DnsblResult
 from collector.store.migrations import migrate
+from tests.canaries import REASON
 from tests.servers.collector import Collector
 from tests.servers.dnsbl import DnsblExporter
 from tests.servers.nameserver import NameServer, Zone
@@ -103,7 +104,7 @@ class World:
     def __init__(self, folder: Path, logs: Path, dsn: str) -> None:
         self.names = NameServer()
         self.zone = self.names.zones["bl.example"] = Zone(
-            "bl.example", {NAME: ["127.0.0.2"]}, reasons={NAME: "<i>spam</i>"}
+            "bl.example", {NAME: ["127.0.0.2"]}, reasons={NAME: f"<i>{REASON}</i>"}
         )
         self.zone.ttl = 1
         self.collector = Collector(folder / "collector", logs, dsn)
@@ -159,7 +160,7 @@ def test_a_listing_comes_and_goes_also_while_the_collector_is_away(world: World)
     row = world.connection.execute(
         "SELECT host IS NOT NULL, cluster, codes, reason FROM dnsbl_current WHERE target = '192.0.2.1'"
     )
-    assert row.fetchone() == (True, "eu1", ["127.0.0.2"], "<i>spam</i>")
+    assert row.fetchone() == (True, "eu1", ["127.0.0.2"], f"<i>{REASON}</i>")
     world.list_it(listed=False)
     wait_until(lambda: world.history()[-1] == ("clean", "listed"), "the delisting is stored", seconds=60)
     world.collector.kill()

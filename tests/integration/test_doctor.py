@@ -28,6 +28,8 @@ from collector.commands.doctor.machine import file_system
 from collector.commands.doctor.patient import Patient
 from collector.config import Collector as Section
 from collector.store.migrations import shipped
+from tests import canaries
+from tests.canaries import CANARY
 from tests.servers.collector import Collector
 from tests.servers.fixtures import need
 from tests.servers.otlp import http_receiver
@@ -74,7 +76,9 @@ def ask(postgres_dsn: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], m
         config.write_text(yaml.safe_dump({"collector": own | section}), encoding="utf-8")
         capsys.readouterr()
         code = main(["--config", str(config), "doctor", "--json"])
-        told = json.loads(capsys.readouterr().out)
+        printed = capsys.readouterr()
+        canaries.hear("doctor", printed.out + printed.err)
+        told = json.loads(printed.out)
         found: Findings = {}
         for one in told["findings"]:
             found.setdefault(one["check"], []).append(one)
@@ -159,14 +163,14 @@ def test_where_all_is_well_it_says_so(
 
 def test_without_a_database_the_rest_is_examined(ask: Ask, capsys: pytest.CaptureFixture[str]) -> None:
     """One fault with its remedy, no password, and what needs the database is skipped."""
-    dsn = f"postgresql://someone:c4nary@127.0.0.1:{free_port()}/nowhere"
+    dsn = f"postgresql://someone:{CANARY}@127.0.0.1:{free_port()}/nowhere"
     code, found = ask(database={"dsn": dsn})
     assert code == 1
     assert statuses(found, "database", "session") == ["fault", "fault"]
     asked = ("tier", "durability", "schema", "rights", "clock", "plugins", "dead letters")
     assert set(statuses(found, *asked)) == {"skipped"}
     assert statuses(found, "journal room", "collector") == ["ok", "warning"]
-    assert "c4nary" not in json.dumps(found)
+    assert CANARY not in json.dumps(found)
     assert "database nowhere" in found["database"][0]["what"]
 
 
@@ -331,11 +335,11 @@ def test_a_check_that_fails_hides_no_other() -> None:
 
     def broken(patient: Patient) -> Iterator[Finding]:
         yield ok("so far")
-        raise RuntimeError("c4nary")
+        raise RuntimeError(CANARY)
 
     found = list(examine(Patient(Section(), None), {"one": broken, "two": lambda _: iter([ok("fine")])}))
     assert [(one.check, one.status.value) for one in found] == [("one", "ok"), ("one", "fault"), ("two", "ok")]
-    assert "c4nary" not in str(found)
+    assert CANARY not in str(found)
 
 
 def test_what_answers_in_the_collectors_place_is_told(ask: Ask, tmp_path: Path, server_logs: Path) -> None:

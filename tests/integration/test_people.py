@@ -20,6 +20,7 @@ from collector.pipeline.batch import assemble
 from collector.store.migrations import migrate
 from collector.store.people import IMPERSONAL, PERSONAL, Person
 from collector.store.store import PostgresStore
+from tests import canaries
 from tests.unit.events.entries import ACCEPTED, QUEUED, changed
 
 if TYPE_CHECKING:
@@ -36,7 +37,12 @@ ENTRIES: list[dict[str, Any]] = [
     changed(ACCEPTED, seq="002", to=f"mary{JANE}"),
     changed(ACCEPTED, seq="003", to="bob@y.example", response=f"250 not {JANE}. but mary{JANE}"),
     changed(
-        ACCEPTED, seq="004", action="REJECTED", to="janedoe@x.example", response="550 5.1.1 no mailbox janedoe here"
+        ACCEPTED,
+        seq="004",
+        action="REJECTED",
+        to="janedoe@x.example",
+        response="550 5.1.1 no mailbox janedoe here",
+        interface=f"<{JANE}>",
     ),
     changed(ACCEPTED, seq="005", returnPath="bounce+janedoe=x.example@shop.example", to="carl@y.example"),
     changed(ACCEPTED, seq="006", **{"from": JANE, "user": JANE}),
@@ -68,7 +74,10 @@ class House:
 
     def ask(self, verb: str, address: str = JANE) -> tuple[int, str]:
         self._capsys.readouterr()
-        return main(["subject", verb, address]), self._capsys.readouterr().out
+        code, printed = main(["subject", verb, address]), self._capsys.readouterr()
+        if verb == "forget":
+            canaries.hear("subject forget", printed.out + printed.err)
+        return code, printed.out
 
     def everything(self) -> str:
         """Every row of every table, as text."""

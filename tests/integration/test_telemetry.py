@@ -14,6 +14,8 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from psycopg import conninfo
 
+from tests import canaries
+from tests.canaries import CANARY
 from tests.servers.collector import Collector
 from tests.servers.otlp import grpc_receiver, http_receiver, hung_receiver
 from tests.servers.process import free_port, wait_until
@@ -30,8 +32,8 @@ if TYPE_CHECKING:
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 PARENT = "b7ad6b7169203331"
+PERSON = f"{CANARY}@mail.example"
 TRACEPARENT = f"00-{TRACE}-{PARENT}-01"
-SECRETS = ("canary@mail.example", "canary-subject", "canary-reply", "canary-state", "canary-baggage", Collector.token)
 
 
 def on(received: Received, protocol: str = "http/protobuf") -> dict[str, str]:
@@ -71,8 +73,7 @@ def received() -> Iterator[Received]:
 def post(collector: Collector, queue_id: str, headers: dict[str, str] | None = None, token: str | None = None) -> int:
     """Sends one event that carries canaries; gives the status."""
     entry = {
-        "id": queue_id, "seq": "001", "action": "REJECTED", "from": "canary@mail.example", "to": "canary@mail.example",
-        "subject": "canary-subject", "response": "550 canary-reply canary@mail.example",
+        "id": queue_id, "seq": "001", "action": "REJECTED", "from": PERSON, "to": PERSON, "subject": CANARY, "response": f"550 {CANARY} {PERSON}",
     }  # fmt: skip
     body = json.dumps([{"time": int(time.time() * 1000), "context": "sender", "entry": entry}]).encode()
     authorised = {"Authorization": f"Bearer {token or collector.token}", **(headers or {})}
@@ -109,7 +110,7 @@ def test_one_trace_leads_from_the_request_to_the_commit(make: Make, protocol: st
     """The sender's traceparent is the root; journal, store and write are below the request; nothing of the mail is in any of it."""
     with http_receiver() if protocol == "http/protobuf" else grpc_receiver() as received:
         collector = make(on(received, protocol))
-        headers = {"traceparent": TRACEPARENT, "tracestate": "vendor=canary-state", "baggage": "x=canary-baggage"}
+        headers = {"traceparent": TRACEPARENT, "tracestate": f"vendor={CANARY}", "baggage": f"x={CANARY}"}
         assert post(collector, "q1", headers) == 202
         wait_until(lambda: received.named("store"), "a span of the commit")
         wait_until(lambda: "duckwatch_mail_events" in received.metrics, "metrics")
@@ -133,7 +134,7 @@ def test_one_trace_leads_from_the_request_to_the_commit(make: Make, protocol: st
         assert attributes(write)["duckwatch.new_events"] == 1
         events = received.metrics["duckwatch_mail_events"].sum
         assert (events.is_monotonic, sum(point.as_double for point in events.data_points)) == (True, 1)
-        assert not [secret for secret in SECRETS if secret.encode() in received.content]
+        assert canaries.leaks_in(received.content.encode()) == []
 
 
 def test_requests_of_one_batch_are_linked(make: Make, received: Received) -> None:

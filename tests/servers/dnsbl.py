@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import urllib.error
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests import canaries
 from tests.servers.process import Process, free_port
 
 if TYPE_CHECKING:
@@ -38,6 +40,7 @@ class DnsblExporter:
     def start(self) -> None:
         """Starts it and waits until it answers."""
         environment = {name: value for name, value in os.environ.items() if not name.startswith("DUCKWATCH_")}
+        canaries.watch(self.log)
         words = [sys.executable, "-m", "exporters.dnsbl", "--config", str(self._config), "serve"]
         self._process = Process("duckwatch-dnsbl", words, self.log, env=environment)
         self._process.wait_ready(self._is_ready)
@@ -58,10 +61,14 @@ class DnsblExporter:
         request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", headers=headers or {})
         try:
             with urllib.request.urlopen(request, timeout=20) as answer:
-                return answer.status, answer.read().decode()
+                status, text = answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             with error:
-                return error.code, error.read().decode()
+                status, text = error.code, error.read().decode()
+        is_for_people = path == "/" or "debug=true" in path
+        hear = canaries.hear_shown if is_for_people and status == 200 else canaries.hear
+        hear(f"dnsbl {path.partition('?')[0]}", text)
+        return status, text
 
     def metrics(self) -> dict[str, dict[Labels, float]]:
         """/metrics, read by Prometheus's own parser: sample name -> sorted labels -> value."""
@@ -81,4 +88,8 @@ class DnsblExporter:
 
     def stop(self) -> int:
         """SIGTERM, and waits. Gives the exit code."""
-        return self._process.stop() if self._process is not None else 0
+        if self._process is None:
+            return 0
+        with contextlib.suppress(OSError):
+            self.get("/metrics")  # the last of its pages is searched for what it must not hold
+        return self._process.stop()
