@@ -47,7 +47,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from collector.config import Settings, SettingsFiles
-    from collector.config.model import Collector, Mongo
+    from collector.config.feeds import Mongo
+    from collector.config.model import Collector
     from collector.events.batch import DeadLetter, Written
     from collector.events.model import Request
     from collector.feeds.mongo import Follower

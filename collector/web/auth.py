@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from aiohttp import web
 
-    from collector.config.model import Auth
+    from collector.config.access import Auth
 
 _FORWARDED: Final = ("forwarded", "x-forwarded-", "x-real-ip", "via", "origin", "sec-fetch-")
 """Headers of a request that another party passed on: a proxy, or a browser that runs somebody's page."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pymongo.database import Database
 
     from collector.commands.doctor.finding import Finding
-    from collector.config.model import Mongo
+    from collector.config.feeds import Mongo
 
 PATIENCE_MS: Final = 5_000
 AWAIT_MS: Final = 1

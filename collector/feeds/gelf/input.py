@@ -15,7 +15,7 @@ from collector.feeds.gelf.inbox import Inbox, Tally
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from collector.config.model import Gelf
+    from collector.config.feeds import Gelf
     from collector.config.units import Network
     from collector.events.decode import Border
     from collector.events.model import Request

@@ -1,0 +1,136 @@
+"""Who may send, over what, and how much: credentials, TLS, limits."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+import ssl
+from datetime import timedelta
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+from pydantic import AfterValidator, Field, SecretStr, ValidationInfo, field_validator, model_validator
+
+from collector.config.values import Cluster, Duration, FilePath, Section, Size, at_least, from_bytes
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_TOKEN: Final = re.compile(r"[!-~]{1,1024}", re.ASCII)
+
+
+def _check_token(value: SecretStr) -> SecretStr:
+    if not _TOKEN.fullmatch(value.get_secret_value()):
+        raise ValueError("must be 1 to 1024 printable ASCII characters without spaces")
+    return value
+
+
+def _check_hmac_secret(value: SecretStr) -> SecretStr:
+    if not 24 <= len(hmac_key(value)) <= 64:
+        raise ValueError("must be whsec_ and the base64 of 24 to 64 random bytes")
+    return value
+
+
+def hmac_key(secret: SecretStr) -> bytes:
+    """The key of a Standard Webhooks secret; empty when it is none."""
+    prefix, _, encoded = secret.get_secret_value().partition("_")
+    try:
+        return base64.b64decode(encoded.encode("ascii"), validate=True) if prefix == "whsec" else b""
+    except (binascii.Error, UnicodeEncodeError):
+        return b""
+
+
+class Token(Section):
+    """One credential of a sender, and the cluster that it speaks for."""
+
+    token: Annotated[SecretStr, AfterValidator(_check_token)]
+    cluster: Cluster | None = None
+
+
+class HmacSecret(Section):
+    """One secret with which a sender signs, and the cluster that it speaks for. Text alone is the secret."""
+
+    secret: Annotated[SecretStr, AfterValidator(_check_hmac_secret)]
+    cluster: Cluster | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _take_text(cls, written: Any) -> Any:  # noqa: ANN401 - whatever was written
+        return {"secret": written} if isinstance(written, str) else written
+
+    @property
+    def key(self) -> bytes:
+        """The bytes that sign."""
+        return hmac_key(self.secret)
+
+
+class Auth(Section):
+    """Who may send. Without tokens and secrets: only this machine."""
+
+    tokens: tuple[Token, ...] = ()
+    hmac_secrets: tuple[HmacSecret, ...] = ()
+    hmac_tolerance: Annotated[Duration, at_least(timedelta(seconds=1))] = timedelta(minutes=5)
+
+    @field_validator("tokens")
+    @classmethod
+    def _differ(cls, tokens: tuple[Token, ...]) -> tuple[Token, ...]:
+        if len({token.token.get_secret_value() for token in tokens}) < len(tokens):
+            raise ValueError("must not hold the same token twice")
+        return tokens
+
+    @field_validator("hmac_secrets")
+    @classmethod
+    def _secrets_differ(cls, secrets: tuple[HmacSecret, ...]) -> tuple[HmacSecret, ...]:
+        if len({secret.key for secret in secrets}) < len(secrets):
+            raise ValueError("must not hold the same secret twice")
+        return secrets
+
+    @property
+    def is_open(self) -> bool:
+        """True when no credential is asked for."""
+        return not self.tokens and not self.hmac_secrets
+
+
+class Tls(Section):
+    """The server's own certificate; without one it speaks plain HTTP."""
+
+    certificate: FilePath | None = None
+    key: FilePath | None = Field(default=None, validate_default=True)
+
+    @field_validator("key")
+    @classmethod
+    def _go_together(cls, key: Path | None, info: ValidationInfo) -> Path | None:
+        certificate = info.data.get("certificate")
+        if "certificate" in info.data and (key is None) != (certificate is None):
+            raise ValueError("must be set together with certificate, and only then")
+        if key is not None and certificate is not None:
+            try:
+                # An encrypted key is a fault too; without this OpenSSL would ask the terminal.
+                ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, str)
+            except OSError:
+                raise ValueError(
+                    "must be the unencrypted key of certificate, both of them PEM files that this user can read"
+                ) from None
+        return key
+
+    @property
+    def files(self) -> tuple[Path, Path] | None:
+        """The chain and its key."""
+        return None if self.certificate is None or self.key is None else (self.certificate, self.key)
+
+
+class Limits(Section):
+    """What one request, one token and all requests together may use."""
+
+    body_bytes: Annotated[Size, from_bytes(1 << 10)] = 8 << 20
+    inflight_bytes: Annotated[Size, from_bytes(1 << 10)] = 32 << 20
+    events_per_second: Annotated[int, Field(gt=0)] | None = None
+    read_timeout: Annotated[Duration, at_least(timedelta(milliseconds=100))] = timedelta(seconds=30)
+    connections: Annotated[int, Field(gt=0)] = 1000
+
+    @field_validator("inflight_bytes")
+    @classmethod
+    def _hold_one_body(cls, inflight_bytes: int, info: ValidationInfo) -> int:
+        if inflight_bytes < info.data.get("body_bytes", 0):
+            raise ValueError("must be at least body_bytes, or a large body could never be taken")
+        return inflight_bytes
