@@ -67,8 +67,8 @@ def read_file(path: Path, faults: list[Fault]) -> dict[Any, Any]:
         return {}
     try:
         document = yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
-    except (yaml.YAMLError, ValueError) as error:
-        # ValueError: PyYAML takes 2024-13-45 for a date.
+    except (yaml.YAMLError, ValueError, AttributeError, LookupError) as error:
+        # ValueError: PyYAML takes 2024-13-45 for a date; its reading of `!!timestamp x` or `!!int ''` ends in the others.
         mark = getattr(error, "problem_mark", None)
         place = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         # PyYAML's message quotes the text, which may be a secret.

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from exporters.dnsbl import app, logs
 from exporters.dnsbl.commands import probe
 from exporters.dnsbl.errors import ConfigError, StartError
+from exporters.dnsbl.reading import read_world
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,10 +55,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def run(options: argparse.Namespace) -> int:
     """Runs the command that the options name."""
     if options.command == "probe":
-        world = app.read_world(options.config, os.environ)
+        world = read_world(options.config, os.environ)
         return probe.run(world.settings, world.plan, options.target)
     if options.command == "check-config":
-        plan = app.read_world(options.config, os.environ).plan
+        plan = read_world(options.config, os.environ).plan
         print(
             f"the configuration is good: {len(plan.targets)} targets, {len(plan.hosts)} host names, {len(plan.lists)} lists"
         )

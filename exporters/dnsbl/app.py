@@ -3,65 +3,46 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import hashlib
 import logging
 import os
 import signal
 import time
-from dataclasses import dataclass
 from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import schedule
 
-from exporters.dnsbl import target_files
 from exporters.dnsbl.asking import Resolver
 from exporters.dnsbl.board import Board
 from exporters.dnsbl.checks import Checks, pairs_of
-from exporters.dnsbl.config import load
-from exporters.dnsbl.config.document import SECRETS, read_file
 from exporters.dnsbl.errors import ConfigError, Fault, StartError
 from exporters.dnsbl.metrics import Metrics, PairLines
 from exporters.dnsbl.posting import Outbox
-from exporters.dnsbl.reading import plan_of
+from exporters.dnsbl.reading import World, read_world
+from exporters.dnsbl.reloading import Reloading
 from exporters.dnsbl.schedule import Limits, Planner
 from exporters.dnsbl.targets import HostNames, seen_by_collector
 from exporters.dnsbl.web import Prober, WebServer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
+    from pathlib import Path
 
-    from exporters.dnsbl.config import Dnsbl
-    from exporters.dnsbl.plan import Checked, Plan
+    from exporters.dnsbl.config import Dnsbl, Endpoint
+    from exporters.dnsbl.plan import Checked
 
 log = logging.getLogger(__name__)
 
-WATCH_SECONDS: Final = 5
+WATCH_SECONDS: Final = 2
 SHOW_SECONDS: Final = 5
 TICK_SECONDS: Final = 1.0
-
-
-@dataclass(frozen=True)
-class World:
-    """A configuration that holds: its settings and what they ask for."""
-
-    settings: Dnsbl
-    plan: Plan
-
-
-def read_world(path: Path | None, environ: Mapping[str, str]) -> World:
-    """Raises ConfigError with every fault."""
-    settings = load(path, environ).dnsbl
-    return World(settings, plan_of(settings))
 
 
 class App:
     """The running exporter."""
 
     def __init__(self, path: Path | None, environ: Mapping[str, str], world: World) -> None:
-        self._path, self._environ, self._world = path, environ, world
+        self._world = world
         self.metrics, self.lines, self.board = Metrics(), PairLines(), Board()
         self.metrics.build_info.labels(version("duckwatch")).set(1)
         self._jobs = schedule.Scheduler()
@@ -69,20 +50,23 @@ class App:
         self._hosts = HostNames()
         self._seen: list[Checked] = []
         self._resolver: Resolver | None = None
-        self._fingerprint = self._current_fingerprint()
+        self._resolver_settings: tuple[tuple[Endpoint, ...], float, int] | None = None
         self._is_finding = asyncio.Lock()
+        self._reloading = Reloading(path, environ, self.metrics, self._take)
 
     async def run(self) -> None:
         """Serves until SIGTERM or SIGINT. Raises `StartError`."""
         loop, stop = asyncio.get_running_loop(), asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
-        loop.add_signal_handler(signal.SIGHUP, self.reload)
+        loop.add_signal_handler(signal.SIGHUP, self._reloading.ask)
         settings = self._world.settings
         self._planner = Planner(_limits(settings), loop.time())
         self._outbox = Outbox(self.metrics, version("duckwatch"))
         self._checks = Checks(self._planner, self.board, self.lines, self.metrics, self._outbox.put)
         self._use(self._world)
+        self.metrics.reload_successful.set(1)
+        self.metrics.reload_success_time.set(time.time())
         prober = Prober(
             self._checks, self.metrics, lambda: self._world.plan, lambda: self._world.settings.limits.probes_per_minute
         )
@@ -92,7 +76,8 @@ class App:
         except OSError as error:
             raise StartError(f"dnsbl.listen: cannot listen on {settings.listen}: {error.strerror}") from None
         log.info("serving", extra={"fields": {"port": port, "lists": len(self._world.plan.lists)}})
-        running = [loop.create_task(one) for one in (self._checks.run(), self._outbox.run(), self._tick())]
+        parts = (self._checks.run(), self._outbox.run(), self._reloading.run(), self._tick())
+        running = [loop.create_task(one) for one in parts]
         ended = loop.create_task(stop.wait())
         await asyncio.wait([ended, *running], return_when=asyncio.FIRST_COMPLETED)
         log.info("stopping")
@@ -109,69 +94,58 @@ class App:
 
     async def _tick(self) -> None:
         """Runs the coarse jobs."""
-        self._plan_jobs()
+        self._jobs.every(WATCH_SECONDS).seconds.do(self._reloading.look)
+        self._jobs.every(SHOW_SECONDS).seconds.do(self._show)
+        self._plan_finding()
         self._find_more()
         while True:
             self._jobs.run_pending()
             await asyncio.sleep(TICK_SECONDS)
 
-    def _plan_jobs(self) -> None:
-        self._jobs.clear()
-        self._jobs.every(WATCH_SECONDS).seconds.do(self._reload_when_changed)
-        self._jobs.every(SHOW_SECONDS).seconds.do(self._show)
+    def _plan_finding(self) -> None:
+        self._jobs.clear(self._find_more)
         of_hosts = [host.interval for host in self._world.plan.hosts if host.interval is not None]
         interval = min(self._world.settings.interval, *of_hosts) if of_hosts else self._world.settings.interval
-        self._jobs.every(round(interval.total_seconds())).seconds.do(self._find_more)
+        self._jobs.every(round(interval.total_seconds())).seconds.do(self._find_more).tag(self._find_more)
 
     def _show(self) -> None:
         self._checks.lapse()
         self._checks.show()
 
-    def reload(self) -> None:
-        """Reads the configuration again; a wrong one is refused whole."""
-        self._fingerprint = self._current_fingerprint()
-        try:
-            world = self._read_again()
-        except ConfigError as error:
-            self.metrics.reload_successful.set(0)
-            for fault in error.faults:
-                log.error(  # noqa: TRY400 - the faults are all there is to say
-                    "the new configuration is refused", extra={"fields": {"key": fault.key, "problem": fault.problem}}
-                )
-            return
-        log.info("the configuration was read again")
-        self._use(world)
-        self._plan_jobs()
-        self._find_more()
-
-    def _read_again(self) -> World:
-        world = read_world(self._path, self._environ)
+    def _take(self, world: World) -> None:
+        """Goes on with a configuration that was read again. Raises ConfigError for what cannot change while the exporter runs."""
         if world.settings.listen != self._world.settings.listen:
             raise ConfigError([Fault("dnsbl.listen", "cannot change while the exporter runs: restart it")])
-        return world
-
-    def _reload_when_changed(self) -> None:
-        if self._current_fingerprint() != self._fingerprint:
-            self.reload()
+        self.metrics.reload_successful.set(1)
+        self.metrics.reload_success_time.set(time.time())
+        if world != self._world:
+            self._use(world)
+            self._plan_finding()
+            self._find_more()
 
     def _use(self, world: World) -> None:
         """Has everything follow a good configuration."""
-        old, self._world = self._resolver, world
-        settings = world.settings
+        self._world = world
+        self._ask_resolvers(world.settings)
+        self._outbox.use(world.settings.collector)
+        self._follow()
+
+    def _ask_resolvers(self, settings: Dnsbl) -> None:
+        wanted = (settings.resolvers, settings.timeout.total_seconds(), settings.limits.in_flight_per_resolver)
+        if wanted == self._resolver_settings:
+            return
+        if self._resolver is not None and self._resolver_settings is not None:
+            # Those that wait for an answer of the old ones get it, or run into their deadline.
+            asyncio.get_running_loop().call_later(4 * self._resolver_settings[1], self._resolver.close)
+        self._resolver_settings = wanted
+        endpoints, timeout, in_flight = wanted
         self._resolver = Resolver(
-            settings.resolvers,
-            timeout_seconds=settings.timeout.total_seconds(),
-            in_flight=settings.limits.in_flight_per_resolver,
+            endpoints,
+            timeout_seconds=timeout,
+            in_flight=in_flight,
             on_ignored=lambda reason: self.metrics.answers_ignored.labels(reason).inc(),
         )
-        if old is not None:
-            # Those that wait for an answer of the old ones get it, or run into their deadline.
-            asyncio.get_running_loop().call_later(4 * settings.timeout.total_seconds(), old.close)
         self.metrics.resolver_up.clear()
-        self._outbox.use(settings.collector)
-        self.metrics.reload_successful.set(1)
-        self.metrics.reload_success_time.set(time.time())
-        self._follow()
 
     def _follow(self) -> None:
         """Checks what is configured, and what was found beside it: a reload forgets nothing of what it still asks for."""
@@ -215,31 +189,6 @@ class App:
         if link is not None and link.targets:
             seen = await seen_by_collector(link, settings.public_ips)
             self._seen = seen if seen is not None else self._seen
-
-    def _current_fingerprint(self) -> str:
-        """Changes whenever a file does that the configuration is made of."""
-        digest = hashlib.sha256()
-        for path in self._files():
-            digest.update(str(path).encode())
-            with contextlib.suppress(OSError):
-                digest.update(path.read_bytes())
-        return digest.hexdigest()
-
-    def _files(self) -> Iterator[Path]:
-        if self._path is not None:
-            yield self._path
-            yield from _secret_files(read_file(self._path, []))
-        yield from (path for _, path in target_files.paths(self._world.settings.target_files))
-
-
-def _secret_files(document: Any) -> Iterator[Path]:  # noqa: ANN401 - any YAML value
-    parts = (
-        document.items() if isinstance(document, dict) else enumerate(document) if isinstance(document, list) else ()
-    )
-    for key, value in parts:
-        if isinstance(value, str) and key in {f"{name}_file" for name in SECRETS}:
-            yield Path(value)
-        yield from _secret_files(value)
 
 
 def _limits(settings: Dnsbl) -> Limits:

@@ -2,14 +2,33 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from exporters.dnsbl import plan, target_files
+from exporters.dnsbl.config import load
 from exporters.dnsbl.errors import ConfigError, Fault
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
     from exporters.dnsbl.config import Dnsbl
     from exporters.dnsbl.plan import Plan
+
+
+@dataclass(frozen=True)
+class World:
+    """A configuration that holds: its settings and what they ask for."""
+
+    settings: Dnsbl
+    plan: Plan
+
+
+def read_world(path: Path | None, environ: Mapping[str, str]) -> World:
+    """Raises ConfigError with every fault."""
+    settings = load(path, environ).dnsbl
+    return World(settings, plan_of(settings))
 
 
 def plan_of(settings: Dnsbl) -> Plan:

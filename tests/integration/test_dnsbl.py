@@ -134,6 +134,23 @@ def test_a_wrong_new_configuration_is_refused_and_a_right_one_taken(nameserver: 
     assert one.listed("192.0.2.1", "bl.example") is None
 
 
+def test_a_storm_of_sighups_leaves_it_as_it_was(nameserver: NameServer, exporter: Make) -> None:
+    """With a configuration that changes all the time: scrapes are answered, sockets do not pile up, and the last one is in force."""
+    nameserver.zones["bl.example"] = Zone("bl.example")
+    settings = {"resolvers": [nameserver.address], "lists": ["bl.example"], "interval": "10s"}
+    one = exporter(nameserver.address, targets=["192.0.2.1"], lists=["bl.example"])
+    for number in range(100):
+        one.configure({**settings, "targets": [f"192.0.2.{number % 7}"], "timeout": f"{200 + number}ms"})
+        one.hang_up()
+        if number % 20 == 0:
+            assert one.get("/metrics")[0] == 200
+    one.configure({**settings, "targets": ["192.0.2.7"]})
+    one.hang_up()
+    wait_until(lambda: one.listed("192.0.2.7", "bl.example") == 0, "the last configuration is in force")
+    assert list(one.metrics()["duckwatch_dnsbl_listed"]) == [(("list", "bl.example"), ("target", "192.0.2.7"))]
+    assert one.open_files() < 128
+
+
 def test_a_probe_asks_configured_lists_now(nameserver: NameServer, exporter: Make) -> None:
     """In a fresh registry; partial when a list does not answer in the scrape's time; bounded, and closed to other lists and to nonsense."""
     nameserver.zones |= {

@@ -7,17 +7,15 @@ import os
 import sys
 import urllib.error
 import urllib.request
+from pathlib import Path
 from signal import SIGHUP
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests import canaries
 from tests.servers.process import Process, free_port
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 Labels = tuple[tuple[str, str], ...]
 
@@ -55,6 +53,11 @@ class DnsblExporter:
         """SIGHUP: read the configuration again."""
         assert self._process is not None
         self._process.send(SIGHUP)
+
+    def open_files(self) -> int:
+        """How many files and sockets it has open."""
+        assert self._process is not None
+        return len(list(Path(f"/proc/{self._process.pid}/fd").iterdir()))
 
     def get(self, path: str, headers: dict[str, str] | None = None) -> tuple[int, str]:
         """A page: its status and text."""

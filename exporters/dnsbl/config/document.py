@@ -20,19 +20,30 @@ SECRETS: Final = ("key", "token")
 _MAX_BYTES: Final = 1 << 20
 _MAX_SECRET_BYTES: Final = 64 << 10
 _MAX_NESTING: Final = 16
+_MAX_NODES: Final = 500_000
+"""Of a document, with every alias written out: aliases of aliases make a few lines as large as one likes."""
 
 
 class _Loader(yaml.SafeLoader):
-    """SafeLoader that refuses a key given twice (PyYAML takes the last) and nesting that no setting has."""
+    """SafeLoader that refuses a key given twice (PyYAML takes the last), nesting that no setting has, and what grows by its aliases."""
 
-    depth = 0
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.depth = self.nodes = 0
+        self.anchored: dict[str, int] = {}
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:  # noqa: ANN401 - PyYAML's own
+        event = self.peek_event()  # type: ignore[no-untyped-call]  # left bare
+        before, anchor = self.nodes, str(getattr(event, "anchor", None) or "")
+        # Nothing is known of an anchor within itself.
+        self.nodes += self.anchored.get(anchor, _MAX_NODES) if isinstance(event, yaml.AliasEvent) else 1
         self.depth += 1
-        if self.depth > _MAX_NESTING:
-            raise yaml.constructor.ConstructorError(problem_mark=self.get_mark())
+        if self.depth > _MAX_NESTING or self.nodes > _MAX_NODES:
+            raise yaml.constructor.ConstructorError(problem_mark=event.start_mark)
         node = super().compose_node(parent, index)
         self.depth -= 1
+        if anchor:
+            self.anchored[anchor] = self.nodes - before
         if isinstance(node, yaml.MappingNode):
             keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
             if len(set(keys)) < len(keys):
@@ -42,7 +53,11 @@ class _Loader(yaml.SafeLoader):
 
 def read_yaml(text: str) -> Any:  # noqa: ANN401 - any document
     """A YAML document. Raises yaml.YAMLError and ValueError, whose texts may quote the document."""
-    return yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
+    try:
+        return yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
+    except (AttributeError, LookupError, RecursionError) as error:
+        # PyYAML's own reading of `!!timestamp x` or `!!int ''` ends in these.
+        raise ValueError(type(error).__name__) from None
 
 
 def read_file(path: Path, faults: list[Fault]) -> dict[Any, Any]:
@@ -111,7 +126,7 @@ def _place(document: dict[str, Any], keys: list[str], value: Any) -> None:  # no
 
 def read_secrets(value: Any, faults: list[Fault], key: str = "") -> None:  # noqa: ANN401 - any YAML value
     """Replaces each `<secret>_file`, wherever it stands, by `<secret>`: the file's text without the newline at its end."""
-    for at, mapping in _mappings(value, key):
+    for at, mapping in mappings(value, key):
         for name in SECRETS:
             path = mapping.pop(f"{name}_file", None)
             if path is None:
@@ -127,11 +142,12 @@ def read_secrets(value: Any, faults: list[Fault], key: str = "") -> None:  # noq
                 faults.append(Fault(place, "must name a file that holds the secret"))
 
 
-def _mappings(value: Any, key: str) -> Iterator[tuple[str, dict[Any, Any]]]:  # noqa: ANN401 - any YAML value
+def mappings(value: Any, key: str = "") -> Iterator[tuple[str, dict[Any, Any]]]:  # noqa: ANN401 - any YAML value
+    """Every mapping of a document, outermost first, with its dotted key."""
     if isinstance(value, dict):
         yield key, value
         for name, inner in list(value.items()):
-            yield from _mappings(inner, f"{key}.{name}" if key else str(name))
+            yield from mappings(inner, f"{key}.{name}" if key else str(name))
     elif isinstance(value, list):
         for index, inner in enumerate(value):
-            yield from _mappings(inner, f"{key}.{index}")
+            yield from mappings(inner, f"{key}.{index}")

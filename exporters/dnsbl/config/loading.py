@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from exporters.dnsbl.config.document import SECRETS, lay_environment, read_file, read_secrets
 from exporters.dnsbl.config.model import OTHER_SECTIONS, Settings
+from exporters.dnsbl.config.sources import SECTION
 from exporters.dnsbl.errors import ConfigError, Fault
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
     from pydantic_core import ErrorDetails
 
-SECTION: Final = "dnsbl"
 _PLAIN_KEY: Final = re.compile(r"[A-Za-z0-9_.:/-]{1,64}", re.ASCII)
 
 _PROBLEMS: Final = {

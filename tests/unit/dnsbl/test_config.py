@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import subprocess
 import sys
@@ -18,13 +19,13 @@ from pydantic import SecretStr
 from exporters.dnsbl.config import load
 from exporters.dnsbl.config.document import SECRETS
 from exporters.dnsbl.config.loading import _models
-from exporters.dnsbl.config.model import Section, Settings
+from exporters.dnsbl.config.model import Dnsbl, Section, Settings
 from exporters.dnsbl.errors import ConfigError
 from exporters.dnsbl.lists.catalogue import Use, catalogue
 from exporters.dnsbl.names import Kind
 from exporters.dnsbl.names import target as target_of
 from exporters.dnsbl.plan import Checked, Plan
-from exporters.dnsbl.reading import plan_of
+from exporters.dnsbl.reading import plan_of, read_world
 
 ROOT = Path(__file__).parents[3]
 SECRET = "s3cr3tcanary"
@@ -260,6 +261,47 @@ def test_a_wrong_target_file_is_named_with_its_place(tmp_path: Path) -> None:
     assert f"dnsbl.target_files.0 ({tmp_path}/plain.txt, line 2)" in found
     assert found[f"dnsbl.target_files.1 ({tmp_path}/sd.json, group 1)"].startswith("must be a mapping")
     assert "dnsbl.target_files.2 (/nowhere/x)" in found
+
+
+LAUGHS = "a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 12))
+"""Twelve lines whose aliases come to 9 to the eleventh of nodes."""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("x: !!timestamp y", "x: !!int ''", "x: !!float ''", "x: !!bool y", "2001-99-99", "a: 1\na: 2", "[" * 5000),
+        *("dnsbl: *nowhere", "a: &a [*a]", "a: &a {<<: *a}", LAUGHS, LAUGHS.replace("[", "{<<: [").replace("]", "]}")),
+    ],
+)
+def test_yaml_that_is_none_is_a_fault(tmp_path: Path, text: str) -> None:
+    """Also what PyYAML itself ends on, what contains itself, and what grows without end by its aliases."""
+    with pytest.raises(ConfigError):
+        load(Path(written(tmp_path, text)), {})
+    (tmp_path / "sd.yml").write_text(text)
+    assert "must be" in str(faults(tmp_path, {"target_files": [f"{tmp_path}/sd.yml"]}))
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.dates() | st.just("192.0.2.1"),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    max_leaves=6,
+)
+INNER = st.dictionaries(
+    st.sampled_from(
+        ["target", "treat_as", "interval", "zone", "kind", "key", "key_file", "codes", "test", "url", "post"]
+    ),
+    ANYTHING,
+)
+
+
+@given(st.dictionaries(st.sampled_from([*Dnsbl.model_fields]), ANYTHING | INNER | st.lists(INNER, max_size=3)))
+def test_any_document_is_settings_or_faults(tmp_path_factory: pytest.TempPathFactory, section: Any) -> None:
+    """Whatever stands under whichever key: a running exporter reads it, and must not end."""
+    path = tmp_path_factory.mktemp("any") / "duckwatch.yml"
+    path.write_text(yaml.safe_dump({"dnsbl": section}), encoding="utf-8")
+    with contextlib.suppress(ConfigError):
+        read_world(path, {})
 
 
 @given(st.text(max_size=80))
