@@ -12,6 +12,7 @@ from collector.errors import BadRowError, UnreadableError
 from collector.events.batch import Batch
 from collector.events.model import MailEvent, RejectReason
 from collector.pipeline.batch import assemble
+from collector.pipeline.letters import row_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 
 PAGE: Final = 100
 """Letters that are held at a time: each may be 64 KiB."""
-
-_row = msgspec.json.Decoder(MailEvent)
 
 
 class LetterDesk:
@@ -101,7 +100,8 @@ class LetterDesk:
 
     def _batch(self, letter: DeadLetter) -> Batch | str:
         if letter.reason is RejectReason.BAD_ROW:
-            return Batch([_row.decode(letter.raw)])
+            row = row_of(letter)
+            return Batch([row]) if isinstance(row, MailEvent) else Batch(records=[row])
         request = self._decode(b"[" + letter.raw.encode() + b"]", letter)
         if request.rejections:
             return request.rejections[0].error

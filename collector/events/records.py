@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Sequence  # noqa: TC003  # msgspec reads the annotations, to read a row back
+from typing import TYPE_CHECKING, ClassVar, LiteralString
 
 import msgspec
 
-from collector.events.model import Source
+from collector.events.model import MailEvent, Source
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from typing import LiteralString
-
-    from collector.events.model import MailEvent
     from collector.events.slots import Slot
 
 

@@ -6,22 +6,18 @@ import logging
 from collections import Counter
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from collector.events.batch import Batch, DeadLetter, SeenReport, Traced
-from collector.events.model import MailEvent, Rejection, RejectReason, identity
+from collector.events.model import MailEvent, identity
 from collector.events.ways import rows_of
+from collector.pipeline.letters import letter_of, rejection_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from collector.events.model import Entry, Identity, Request, Source
+    from collector.events.model import Identity, Request, Source
     from collector.events.records import Record
 
 log = logging.getLogger(__name__)
-
-KEPT_CHARACTERS = 65536
-"""A dead letter keeps this much of its event."""
 
 
 def assemble(requests: Iterable[Request], public_ips: Mapping[str, str]) -> tuple[Batch, Counter[Source]]:
@@ -39,7 +35,7 @@ def assemble(requests: Iterable[Request], public_ips: Mapping[str, str]) -> tupl
             except Exception:
                 # It promises not to raise. If it breaks that, one event must not hold the others back.
                 log.exception("an event could not be read")
-                letters.append(letter(request, rejection_of(entry)))
+                letters.append(letter_of(request, rejection_of(entry)))
                 continue
             for row in rows:
                 if isinstance(row, MailEvent):
@@ -48,7 +44,7 @@ def assemble(requests: Iterable[Request], public_ips: Mapping[str, str]) -> tupl
                     is_new = records.setdefault((row.TABLE, *row.key), row) is row
                 if not is_new:
                     repeated[request.source] += 1
-        letters.extend(letter(request, rejection) for rejection in request.rejections)
+        letters.extend(letter_of(request, rejection) for rejection in request.rejections)
         if (report := request.report) is not None:
             # Only the newest of each process: a plugin that sends single events reports with each of them.
             reports[report.cluster, report.host, report.process] = SeenReport(report, request.received_at)
@@ -57,23 +53,3 @@ def assemble(requests: Iterable[Request], public_ips: Mapping[str, str]) -> tupl
     return Batch(
         list(events.values()), letters, list(reports.values()), list(records.values()), traces=traces
     ), repeated
-
-
-def rejection_of(entry: Entry) -> Rejection:
-    """Returns what sets an entry aside that our own reading failed on."""
-    event = {"time": entry.time, "context": entry.context, "host": entry.host, "entry": entry.fields}
-    raw = msgspec.json.encode(event).decode()[:KEPT_CHARACTERS]
-    return Rejection(entry.index, RejectReason.UNREAD, "the collector failed on it", entry.cluster, raw)
-
-
-def letter(request: Request, rejection: Rejection) -> DeadLetter:
-    """Returns the letter of a rejection. Its id holds the place in the request, so one request's rejections differ."""
-    return DeadLetter(
-        letter_id=f"{request.request_id}:{rejection.index}",
-        received_at=request.received_at,
-        cluster=rejection.cluster,
-        source=request.source,
-        reason=rejection.reason,
-        error=rejection.error,
-        raw=rejection.raw,
-    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import random
 import threading
@@ -11,20 +10,16 @@ from collections import deque
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias, TypeVar
 
-import msgspec
-
 from collector.errors import BadRowError, StoreUnavailableError
-from collector.events.batch import Batch, DeadLetter
-from collector.events.model import RejectReason
-from collector.pipeline.batch import KEPT_CHARACTERS
+from collector.events.batch import Batch
+from collector.pipeline.letters import letter_of_row
 
 if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Callable, Sequence
 
     from collector.events.batch import Row, Written
-    from collector.events.model import MailEvent, Source
-    from collector.events.records import Record
+    from collector.events.model import Source
     from collector.metrics import Metrics
 
 log = logging.getLogger(__name__)
@@ -200,15 +195,13 @@ class Writer:
 
     def _quarantine(self, batch: Batch, error: BadRowError) -> None:
         """Sets one row aside. A letter or a report that the database refuses cannot be: it is logged, by kind only, and dropped."""
-        if batch.records:
-            self._settle(Batch(letters=[letter_of_record(batch.records[0], error.sqlstate)]))
-            return
-        if not batch.events:
+        row = next(iter(batch.records), None) or next(iter(batch.events), None)
+        if row is not None:
+            self._settle(Batch(letters=[letter_of_row(row, error.sqlstate)]))
+        else:
             log.error(
                 "the database refuses a dead letter or a plugin report", extra={"fields": {"sqlstate": error.sqlstate}}
             )
-            return
-        self._settle(Batch(letters=[letter_of_row(batch.events[0], error.sqlstate)]))
 
     def _insist_on(self, attempt: Callable[[], T]) -> T:
         """Repeats the attempt until the database takes it, with full jitter (so that collectors do not come back in step)."""
@@ -237,27 +230,3 @@ class Writer:
         if self.trouble != kind:
             log.warning("the database does not take writes", extra={"fields": {"kind": kind}})
         self.state, self.trouble = WriterState.WAITING, kind
-
-
-def letter_of_row(event: MailEvent, sqlstate: str) -> DeadLetter:
-    """Returns the letter of a row that the database refuses; its id comes from the row's identity."""
-    identity = f"{event.cluster}\n{event.event_id}\n{event.time}"
-    return _letter(identity, event, event.source, sqlstate)
-
-
-def letter_of_record(record: Record, sqlstate: str) -> DeadLetter:
-    """Returns the same of a row of another table."""
-    identity = "\n".join(map(str, (record.TABLE, *record.key)))
-    return _letter(identity, record, record.origin, sqlstate)
-
-
-def _letter(identity: str, row: MailEvent | Record, source: Source, sqlstate: str) -> DeadLetter:
-    return DeadLetter(
-        letter_id=f"row:{hashlib.sha256(identity.encode()).hexdigest()[:32]}",
-        received_at=row.received_at,
-        cluster=row.cluster,
-        source=source,
-        reason=RejectReason.BAD_ROW,
-        error=f"the database refuses the row: SQLSTATE {sqlstate}",
-        raw=msgspec.json.encode(row).decode()[:KEPT_CHARACTERS],
-    )

@@ -15,7 +15,8 @@ from collector.__main__ import main
 from collector.commands import dead_letters
 from collector.events.batch import Batch, DeadLetter
 from collector.events.model import Action, Direction, MailEvent, RejectReason, Source
-from collector.pipeline.writer import letter_of_row
+from collector.events.records import AuthEvent, HeldEvent
+from collector.pipeline.letters import letter_of_row
 from collector.store.store import PostgresStore
 from tests import canaries
 
@@ -133,6 +134,25 @@ def test_a_row_that_the_database_refused_is_stored_once_its_cause_is_gone(
     assert run("dead-letters", "retry", "--reason", "bad_row") == (0, "stored 1, left 0\n")
     assert rows(any_dsn, "SELECT event_id, recipient FROM mail_events") == [("q2:queued", "b@y.example")]
     assert rows(any_dsn, "SELECT count(*) FROM dead_letters") == [(0,)]
+
+
+def test_a_refused_row_of_another_table_is_stored_where_it_belongs(
+    run: Run, aside: Callable[..., None], any_dsn: str
+) -> None:
+    """Refused again, it stays; then it is in its own table, and in no other."""
+    login = AuthEvent("eu1", NOW, NOW, "l1", Source.WILDDUCK, "IMAP", "fail", username="jane", count=3)
+    event = MailEvent(NOW, "eu1", "mta1", "q3:queued", Action.QUEUED, Source.GELF, Direction.OUTBOUND, received_at=NOW)
+    held = HeldEvent("eu1", NOW, "q3", "", "queued", Source.GELF, NOW, event)
+    aside(letter_of_row(login, "23514"), letter_of_row(held, "22P02"))
+    with psycopg.connect(any_dsn) as connection:
+        connection.execute("ALTER TABLE auth_events ADD CONSTRAINT no_three CHECK (count <> 3)")
+    assert run("dead-letters", "retry", "--reason", "bad_row")[1].endswith("stored 1, left 1\n")
+    with psycopg.connect(any_dsn) as connection:
+        connection.execute("ALTER TABLE auth_events DROP CONSTRAINT no_three")
+    assert run("dead-letters", "retry", "--reason", "bad_row") == (0, "stored 1, left 0\n")
+    assert rows(any_dsn, "SELECT event_id, username, count FROM auth_events") == [("l1", "jane", 3)]
+    assert rows(any_dsn, "SELECT slot, event ->> 'event_id' FROM held_events") == [("queued", "q3:queued")]
+    assert rows(any_dsn, "SELECT (SELECT count(*) FROM mail_events), (SELECT count(*) FROM dead_letters)") == [(0, 0)]
 
 
 def test_more_letters_than_a_page_are_each_tried_once(

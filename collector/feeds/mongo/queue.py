@@ -18,7 +18,7 @@ from collector.events.records import HeldEvent
 from collector.events.sources.zonemta_queue import FILES, PIPELINE_STAGES, Ledger, named_by, queued_item
 from collector.events.ways import rows_of
 from collector.feeds.mongo.reading import STOCK_SLICE, Led, id_of
-from collector.pipeline.batch import letter
+from collector.pipeline.letters import letter_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -90,7 +90,7 @@ class QueueReader:
                 else:
                     recipients = messages_of[entry.index - len(told.items)][1][1]
                     messages.setdefault(row.key, replace(row, event=replace(row.event, recipients=recipients)))
-        letters = [letter(request, one) for one in request.rejections]
+        letters = [letter_of(request, one) for one in request.rejections]
         kept = self._kept({key: one for key, one in told.entries.items() if one is not None})
         entries = {key: kept.get(key) for key in told.entries}
         return Led(Batch(letters=letters, records=list(records.values())), list(messages.values()), entries)
