@@ -54,6 +54,20 @@ def write(cursor: psycopg.Cursor, records: Sequence[Record]) -> list[Record]:
     return new
 
 
+def is_written_by(connection: psycopg.Connection, row: Record, transaction: str) -> bool:
+    """True when this finished transaction wrote this row. Raises `psycopg.Error`."""
+    document = _encode([json_row(row)]).decode()
+    return connection.execute(_search(type(row)), [document, transaction]).fetchone() is not None
+
+
+@cache
+def _search(kind: type[Record]) -> sql.Composed:
+    same = [sql.SQL("kept.{0} = wanted.{0}").format(sql.Identifier(name)) for name in kind.KEY]
+    return sql.SQL(query("record_written_by")).format(
+        table=sql.Identifier(kind.TABLE), is_same=sql.SQL(" AND ").join(same)
+    )
+
+
 @cache
 def _insertion(kind: type[Record]) -> sql.Composed:
     key = [

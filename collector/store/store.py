@@ -173,12 +173,10 @@ def _is_written(connection: psycopg.Connection, doubt: _Doubt) -> bool:
     connection.rollback()
     if status == "in progress":
         raise StoreUnavailableError("in_doubt", "the transaction is still open")
-    if status == "aborted" or not doubt.written.new_events:
+    if status == "aborted":
         return False
-    event = doubt.written.new_events[0]
-    row = event.event_id, event.cluster, timestamp(event.time), doubt.transaction
     try:
-        is_written = scalar(connection, query("written_by"), *row) is not None
+        is_written = _has_row_of(connection, doubt)
     except pg.FeatureNotSupported:
         # A compressed chunk of TimescaleDB shows no xmin. Written again, nothing is doubled; at worst the counters miss a late batch.
         is_written = False
@@ -189,6 +187,15 @@ def _is_written(connection: psycopg.Connection, doubt: _Doubt) -> bool:
     else:
         connection.rollback()
     return is_written
+
+
+def _has_row_of(connection: psycopg.Connection, doubt: _Doubt) -> bool:
+    for event in doubt.written.new_events[:1]:
+        row = event.event_id, event.cluster, timestamp(event.time), doubt.transaction
+        return scalar(connection, query("written_by"), *row) is not None
+    for record in doubt.written.new_records[:1]:
+        return records.is_written_by(connection, record, doubt.transaction)
+    return False
 
 
 def _copy(cursor: psycopg.Cursor, batch: Batch) -> None:

@@ -13,6 +13,7 @@ from psycopg import conninfo
 from collector.errors import BadRowError, StoreUnavailableError
 from collector.events.batch import Batch, DeadLetter, SeenReport
 from collector.events.model import COLUMNS, Action, Direction, MailEvent, PluginReport, RejectReason, Source
+from collector.events.records import AuthEvent
 from collector.store import migrations
 from collector.store.connection import translate
 from collector.store.migrations import Migration, migrate, pending, shipped
@@ -137,6 +138,26 @@ def test_a_lost_reply_to_commit_is_cleared_up(
             store.write(batch)
     assert len(store.write(batch).new_events) == 20
     assert rows(any_dsn) == [(20,)]
+
+
+def test_a_lost_reply_to_a_batch_of_records_is_cleared_up(
+    store: PostgresStore, any_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Logins without an event beside them count as new once, too."""
+    batch = Batch(records=[AuthEvent("eu1", NOW, NOW, f"l{n}", Source.WILDDUCK, "IMAP", "fail") for n in range(3)])
+    commit = psycopg.Connection.commit
+
+    def lose_the_reply(self: psycopg.Connection) -> None:
+        commit(self)
+        raise psycopg.OperationalError("server closed the connection unexpectedly")
+
+    with monkeypatch.context() as cut:
+        cut.setattr(psycopg.Connection, "commit", lose_the_reply)
+        with pytest.raises(StoreUnavailableError):
+            store.write(batch)
+    assert len(store.write(batch).new_records) == 3
+    assert store.write(batch).new_records == []
+    assert rows(any_dsn, "SELECT count(*) FROM auth_events") == [(3,)]
 
 
 def test_a_commit_that_did_not_happen_is_written_again(
