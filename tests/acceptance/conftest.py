@@ -20,9 +20,12 @@ def world(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, server_logs: Path
 ) -> Iterator[World]:
     """ZoneMTA, collector, TimescaleDB and Prometheus, running; the servers' logs stay in pytest's folder."""
-    small = getattr(request.module, "SMALL_WORLD", False)
-    backed_up = getattr(request.module, "BACKED_UP", False)
-    world = need(lambda: World(tmp_path_factory.mktemp("world"), server_logs, small=small, backed_up=backed_up))
+    wanted = {
+        "small": getattr(request.module, "SMALL_WORLD", False),
+        "backed_up": getattr(request.module, "BACKED_UP", False),
+        "with_wildduck": getattr(request.module, "WITH_WILDDUCK", False),
+    }
+    world = need(lambda: World(tmp_path_factory.mktemp("world"), server_logs, **wanted))
     with contextlib.ExitStack() as stack:
         stack.callback(world.stop)
         world.start()

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from tests.servers.collector import Collector
+from tests.servers.process import free_port
 from tests.servers.prometheus import Prometheus
 from tests.servers.proxy import Proxy
 from tests.servers.redis import Redis
 from tests.servers.secantus import Secantus
 from tests.servers.sinks import Sinks
 from tests.servers.timescale import Timescale
+from tests.servers.wildduck import DATABASE, WildDuck
 from tests.servers.zonemta import Options, ZoneMTA
 
 if TYPE_CHECKING:
@@ -23,9 +26,12 @@ HOST = "mta1.mail.example"
 class World:
     """Every server of a mail system that is watched. Raises `MissingServerError` where one is not installed."""
 
-    def __init__(self, folder: Path, logs: Path, *, small: bool = False, backed_up: bool = False) -> None:
+    def __init__(
+        self, folder: Path, logs: Path, *, small: bool = False, backed_up: bool = False, with_wildduck: bool = False
+    ) -> None:
         """`small`: a ZoneMTA with the zones that it cannot do without, and no checks for spam and viruses. `backed_up`: the collector
-        follows MongoDB's change stream.
+        follows MongoDB's change stream. `with_wildduck`: a WildDuck on the same MongoDB and Redis is followed too, sends webhooks, and GELF to
+        `gelf_port`; and ZoneMTA posts its bounces.
         """
         self.sinks = Sinks(folder, logs)
         self.redis = Redis(logs)
@@ -34,16 +40,20 @@ class World:
         self.postgres = Timescale(logs)
         self._folder, self._logs, self._is_small, self._is_backed_up = folder, logs, small, backed_up
         self.spool = folder / "spool"
+        self.gelf_port = free_port()
+        self._with_wildduck = with_wildduck
+        if with_wildduck:
+            mongo = self.mongo.uri(DATABASE)
+            self.wildduck = WildDuck(folder / "wildduck", logs, mongo, self.redis.port, gelf_port=self.gelf_port)
         self.dsn = ""
 
     def start(self) -> None:
-        """Starts all of it, the database first; returns when ZoneMTA takes mail."""
+        """Starts all of it, the databases first; returns when ZoneMTA takes mail."""
         self.postgres.initialise()
         self.postgres.start()
         self.dsn = self.postgres.create_database()
-        followed = [{"cluster": CLUSTER, "uri": self.mongo.uri(""), "wildduck_database": None, "grace": "3s"}]
-        settings = {"mongo": followed} if self._is_backed_up else None
-        self.collector = Collector(self._folder / "collector", self._logs, self.dsn, settings)
+        self.mongo.start()
+        self.collector = Collector(self._folder / "collector", self._logs, self.dsn, self._other_roads())
         self.collector.start()
         if self._is_backed_up:
             self.road = Proxy(self.collector.port)
@@ -52,7 +62,6 @@ class World:
         self.prometheus.start()
         self.sinks.start()
         self.redis.start()
-        self.mongo.start()
         plugin = {
             "url": f"{self.road_url}/api/events/ingest",
             "token": Collector.token,
@@ -63,18 +72,30 @@ class World:
         }
         options = Options(plugin=plugin)
         if self._is_small:
-            options = Options(plugin=plugin, zones=("default", "bounces"), checks=False)
+            options = replace(options, zones=("default", "bounces"), checks=False)
+        if self._with_wildduck:
+            self.wildduck.start()
+            self.wildduck.post_webhooks(f"{self.collector.url_with_token}/api/events/wildduck")
+            options = replace(options, bounce_url=f"{self.collector.url_with_token}/api/events/bounce")
         mongo = self.mongo.uri("zone-mta")
         self.zonemta = ZoneMTA(self._folder / "zonemta", self._logs, self.sinks, mongo, self.redis.port, options)
         self.zonemta.start()
 
     def stop(self) -> None:
         """Ends all of it; what did not start is left out."""
-        for name in ("zonemta", "mongo", "redis", "sinks", "prometheus", "collector"):
+        for name in ("wildduck", "zonemta", "mongo", "redis", "sinks", "prometheus", "collector"):
             server = getattr(self, name, None)
             if server is not None:
                 server.stop()
         self.postgres.remove()
+
+    def _other_roads(self) -> dict[str, Any]:
+        """Settings of the collector."""
+        if not self._is_backed_up:
+            return {}
+        wildduck = DATABASE if self._with_wildduck else None
+        mongo = {"cluster": CLUSTER, "uri": self.mongo.uri(""), "wildduck_database": wildduck, "grace": "3s"}
+        return {"mongo": [mongo], "gelf": {"udp": f"127.0.0.1:{self.gelf_port}", "cluster": CLUSTER}}
 
     @property
     def road_url(self) -> str:

@@ -51,7 +51,11 @@ class WildDuck:
         """Starts it and waits until it listens everywhere."""
         package = self._project / "node_modules/@zone-eu/wildduck"
         # Its settings are merged over its own, which it looks for in the folder that it is started in.
-        environment = os.environ | {"NODE_ENV": "production", "NODE_CONFIG_DIR": str(package / "config")}
+        environment = os.environ | {
+            "NODE_ENV": "production",
+            "NODE_CONFIG_DIR": str(package / "config"),
+            "NO_PROXY": "127.0.0.1",
+        }
         argv: list[str | Path] = [installed.node(), package / "server.js", f"--config={self._config}"]
         self._process = Process("wildduck", argv, self._log, env=environment, cwd=package)
         ports = self.imap_port, self.pop3_port, self.lmtp_port, self.api_port
@@ -62,6 +66,10 @@ class WildDuck:
         if self._process is not None:
             self._process.stop()
             self._process = None
+
+    def post_webhooks(self, url: str) -> None:
+        """Has it post every webhook there."""
+        self.api("POST", "/webhooks", {"type": ["*"], "url": url})
 
     def api(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """One call of its API."""

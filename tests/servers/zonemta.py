@@ -38,6 +38,7 @@ class Options:
 
     plugin: dict[str, Any] | None = None
     thrower: bool = True
+    bounce_url: str | None = None  # where the stock plugin http-bounce posts to
     checks: bool = True  # rspamd and clamd look at each message
     defer_times: list[int] = field(default_factory=lambda: [1000, 1000, 1000, 1000])  # ms between attempts
     zones: tuple[str, ...] = tuple(ZONES)  # one process each
@@ -116,6 +117,8 @@ class ZoneMTA:
         }
         if options.plugin is not None:
             plugins["duckwatch"] = {"enabled": EVERYWHERE, "ordering": 1} | options.plugin
+        if options.bounce_url is not None:
+            plugins["core/http-bounce"] = {"enabled": "main", "url": options.bounce_url}
         if options.thrower:
             plugins["throw"] = {"enabled": EVERYWHERE, "ordering": 3}
         if options.checks:

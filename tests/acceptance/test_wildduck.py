@@ -1,0 +1,207 @@
+"""A real WildDuck beside a real ZoneMTA, with every road on: what is sent through its API, what comes in, who logs in, what is marked as
+spam.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import imaplib
+import poplib
+import smtplib
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+import pymongo
+import pytest
+
+from tests.acceptance.ledger import draw_up, wait_for_every_entry
+from tests.acceptance.mail import Letter, Submitter
+from tests.acceptance.world import CLUSTER
+from tests.oracle.comparison import read_rows
+from tests.servers.process import wait_until
+from tests.servers.wildduck import DATABASE
+
+if TYPE_CHECKING:
+    from tests.acceptance.world import World
+
+pytestmark = [pytest.mark.servers, pytest.mark.timeout(420)]
+
+SMALL_WORLD = True
+BACKED_UP = True
+WITH_WILDDUCK = True
+QUIET = 150  # s
+PASSWORD = "correct horse"
+ALICE, BOB = "alice@wild.example", "bob@wild.example"
+BY_API = ("ok.api@corp.example", "unknown.api@gmail.example")
+BY_SMTP = ("ok.smtp@corp.example", "unknown.smtp@gmail.example")
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """All that happened, and what came of it."""
+
+    world: World
+    rows: list[dict[str, Any]]
+    queue_id: str
+    """Of the message that was sent through the API."""
+
+    def table(self, statement: str) -> list[tuple[Any, ...]]:
+        """What a query gives."""
+        with psycopg.connect(self.world.dsn) as connection:
+            return connection.execute(statement.encode()).fetchall()
+
+    def of(self, *actions: str) -> list[dict[str, Any]]:
+        """The events with one of these actions."""
+        return [row for row in self.rows if row["action"] in actions]
+
+    def counted(self, name: str, *shown: str) -> Counter[tuple[str, ...]]:
+        """A counter of the collector's, by these labels."""
+        found: Counter[tuple[str, ...]] = Counter()
+        for labels, value in self.world.collector.metrics().get(name, {}).items():
+            found[tuple(dict(labels)[label] for label in shown)] += int(value)
+        return +found
+
+
+def users_of(world: World) -> tuple[str, str]:
+    """Two users; all that comes for the second is filed as spam."""
+    about = {ALICE: {}, BOB: {"spamLevel": 0}}
+    made = [
+        world.wildduck.api("POST", "/users", {"username": name.split("@")[0], "password": PASSWORD, "address": name} | more)
+        for name, more in about.items()
+    ]  # fmt: skip
+    return made[0]["id"], made[1]["id"]
+
+
+def deliver(world: World) -> None:
+    """By LMTP: a message for both, another for the one."""
+    for number, recipient in ((1, ALICE), (1, BOB), (2, ALICE)):
+        text = (
+            f"From: orders@shop.example\r\nMessage-ID: <{number}@shop.example>\r\nSubject: order\r\n\r\nthank you\r\n"
+        )
+        with smtplib.LMTP("127.0.0.1", world.wildduck.lmtp_port) as session:
+            session.sendmail("orders@shop.example", recipient, text)
+
+
+def log_in(world: World) -> None:
+    """By IMAP twice in vain and once well, by POP3 once in vain and once well; and somebody whom nobody knows."""
+    for name, password in (("alice", "wrong"), ("alice", "wrong"), ("alice", PASSWORD), ("nobody", PASSWORD)):
+        session = imaplib.IMAP4("127.0.0.1", world.wildduck.imap_port)
+        with contextlib.suppress(imaplib.IMAP4.error):
+            session.login(name, password)
+        session.logout()
+    for password in ("wrong", PASSWORD):
+        box = poplib.POP3("127.0.0.1", world.wildduck.pop3_port)
+        box.user("alice")
+        with contextlib.suppress(poplib.error_proto):
+            box.pass_(password)
+        box.quit()
+
+
+def mark_as_spam(world: World, user: str) -> None:
+    """The newest message of the inbox goes to Junk."""
+    boxes = {box["path"]: box["id"] for box in world.wildduck.api("GET", f"/users/{user}/mailboxes")["results"]}
+    inbox = f"/users/{user}/mailboxes/{boxes['INBOX']}/messages"
+    newest = world.wildduck.api("GET", inbox)["results"][0]["id"]
+    world.wildduck.api("PUT", f"{inbox}/{newest}", {"moveTo": boxes["Junk"]})
+
+
+def send(world: World, user: str) -> str:
+    """The same by the API, and by SMTP; gives the queue id of the first."""
+    to = [{"address": recipient} for recipient in BY_API]
+    said = world.wildduck.api("POST", f"/users/{user}/submit", {"to": to, "subject": "hello", "text": "hello"})
+    submitter = Submitter(world.zonemta)
+    submitter.send(Letter("ops@app.example", BY_SMTP, "hello"))
+    submitter.close()
+    return str(said["message"]["queueId"])
+
+
+def settle(world: World, told: Told) -> None:
+    """Waits until nobody has anything left to do or to tell."""
+    wait_until(lambda: world.zonemta.queued() == 0, "ZoneMTA's queue is empty", QUIET, every=0.5)
+    wait_for_every_entry(world, QUIET)
+    followed, waiting = "SELECT FROM queue_entries", "SELECT FROM held_events WHERE stored_time IS NULL"
+    wait_until(lambda: not told.table(followed), "the stream has told of every end", QUIET, every=0.5)
+    wait_until(lambda: not told.table(waiting), "nothing is held that waits", QUIET, every=0.5)
+    stored = "SELECT count(*)::int FROM mail_events WHERE action IN ('stored', 'marked_spam')"
+    wait_until(lambda: told.table(stored) == [(4,)], lambda: f"inbound mail: {told.table(stored)}", QUIET, every=0.5)
+    logins = "SELECT sum(count)::int FROM auth_events"
+    wait_until(lambda: told.table(logins) == [(6,)], lambda: f"logins: {told.table(logins)}", QUIET, every=0.5)
+
+
+@pytest.fixture(scope="module")
+def told(world: World) -> Told:
+    """Does it all."""
+    before = Told(world, [], "")
+    followed = "SELECT FROM change_feeds WHERE token IS NOT NULL"
+    wait_until(lambda: len(before.table(followed)) == 2, "both databases are followed", 60)
+    alice, _ = users_of(world)
+    deliver(world)
+    log_in(world)
+    mark_as_spam(world, alice)
+    queue_id = send(world, alice)
+    settle(world, before)
+    return Told(world, read_rows(world.dsn), queue_id)
+
+
+def test_of_mail_out_only_what_was_never_sent_comes_by_the_change_stream(told: Told) -> None:
+    """ZoneMTA has no word for what WildDuck's API puts into its queue; all else is the plugin's, entry by entry."""
+    recovered = told.counted("duckwatch_backup_recovered_total", "source", "reason")
+    assert recovered == {("change_stream", "never_sent"): 1}
+    queued = [row for row in told.rows if row["source"] == "change_stream" and row["action"] != "stored"]
+    assert [(row["queue_id"], row["action"], row["recipients"], row["sender"]) for row in queued] == [
+        (told.queue_id, "queued", 2, ALICE)
+    ]
+    ledger = draw_up(told.world.zonemta.recorded(), [row for row in told.rows if row["source"] == "plugin"])
+    assert ledger.missing == []
+    assert ledger.unseen == []
+    assert "\n".join(ledger.differences()) == ""
+    assert {row["source"] for row in told.of("delivered", "bounced", "deferred")} == {"plugin"}
+
+
+def test_a_bounce_that_is_posted_as_well_is_one_row(told: Told) -> None:
+    """Stock http-bounce and our plugin, both on."""
+    bounces = told.of("bounced")
+    assert sorted(row["recipient"] for row in bounces) == sorted([BY_API[1], BY_SMTP[1]])
+    assert {row["source"] for row in bounces} == {"plugin"}
+    assert told.counted("duckwatch_http_requests_total", "route", "code")["/api/events/bounce", "202"] == 2
+    assert told.table("SELECT FROM held_events WHERE source = 'bounce'") == []
+
+
+def test_mail_that_comes_in_is_stored_once_for_each_recipient(told: Told) -> None:
+    """By LMTP; what is filed as spam says so; a message that is moved, and one that was sent, is none."""
+    stored = told.of("stored")
+    assert sorted((row["message_id"], row["recipient"], row["category"]) for row in stored) == [
+        ("<1@shop.example>", ALICE, None), ("<1@shop.example>", BOB, "junk"), ("<2@shop.example>", ALICE, None),
+    ]  # fmt: skip
+    assert {(row["direction"], row["sender"], row["source"]) for row in stored} == {
+        ("inbound", "orders@shop.example", "change_stream")
+    }
+    assert told.counted("duckwatch_mail_events_total", "cluster", "action")[CLUSTER, "stored"] == 3
+
+
+def test_logins_are_counted_as_wildduck_counts_them(told: Told) -> None:
+    """Those that are alike in one document one by one; somebody whom nobody knows is told by GELF alone, and nobody by both."""
+    found = told.table(
+        "SELECT protocol, result, source, sum(count)::int FROM auth_events GROUP BY 1, 2, 3 ORDER BY 1, 2"
+    )
+    assert found == [
+        ("imap", "failed", "change_stream", 2), ("imap", "success", "change_stream", 1), ("imap", "unknown_user", "gelf", 1),
+        ("pop3", "failed", "change_stream", 1), ("pop3", "success", "change_stream", 1),
+    ]  # fmt: skip
+    with pymongo.MongoClient[Any](told.world.mongo.uri("")) as client:
+        documents = list(client[DATABASE]["authlog"].find({"action": "authentication"}))
+    assert sum(one["events"] for one in documents) == 5
+    assert len(documents) == 4
+    assert told.counted("duckwatch_auth_events_total", "protocol", "result") == {
+        (protocol, result): count for protocol, result, _, count in found
+    }
+
+
+def test_a_message_that_is_marked_as_spam_is_told_once(told: Told) -> None:
+    """By WildDuck's webhook: a row of the audit, and an event of inbound mail."""
+    (mark,) = told.of("marked_spam")
+    assert (mark["direction"], mark["source"], mark["cluster"]) == ("inbound", "wildduck", CLUSTER)
+    kept = Counter(ev for (ev,) in told.table("SELECT ev FROM audit_events"))
+    assert (kept["user.created"], kept["marked.spam"]) == (2, 1)
