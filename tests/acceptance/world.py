@@ -83,7 +83,7 @@ class World:
 
     def stop(self) -> None:
         """Ends all of it; what did not start is left out."""
-        for name in ("wildduck", "zonemta", "mongo", "redis", "sinks", "prometheus", "collector"):
+        for name in ("wildduck", "zonemta", "collector", "prometheus", "mongo", "redis", "sinks"):
             server = getattr(self, name, None)
             if server is not None:
                 server.stop()
