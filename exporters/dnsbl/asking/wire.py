@@ -137,7 +137,10 @@ def read_message(message: dns.message.Message) -> Outcome:
     name, rdtype = message.question[0].name, message.question[0].rdtype
     ttl = MAX_TTL
     for _ in range(MAX_CHAIN):
-        found = {rrset.rdtype: rrset for rrset in message.answer if rrset.name == name}
+        # Another class than IN says nothing, and dnspython may not know how its records are to be read.
+        found = {
+            rrset.rdtype: rrset for rrset in message.answer if rrset.name == name and rrset.rdclass == dns.rdataclass.IN
+        }
         if rdtype in found:
             if rcode == dns.rcode.NXDOMAIN:
                 return Failure(Trouble.MALFORMED)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import struct
+from ipaddress import IPv4Address
+
 import dns.flags
 import dns.message
 import dns.name
 import dns.rcode
+import dns.rdataclass
 import dns.rdatatype
 import dns.rrset
 from hypothesis import example, given
@@ -95,6 +99,60 @@ def test_the_short_road_reads_what_dnspython_reads(data: st.DataObject) -> None:
         assert short.records == ()
     if isinstance(long, Answer):
         assert short == long
+
+
+Record = tuple[str, int, int, str]
+"""Owner, class, type, and where it leads or what it holds."""
+OWNERS = ["1.2.0.192.bl.example", "alias.example", "other.example"]
+IN, HESIOD = dns.rdataclass.IN, dns.rdataclass.HS
+RECORDS = st.tuples(
+    st.sampled_from(OWNERS),
+    st.sampled_from([IN, IN, IN, HESIOD, dns.rdataclass.CH, dns.rdataclass.ANY]),
+    st.sampled_from([dns.rdatatype.A, dns.rdatatype.A, dns.rdatatype.CNAME, dns.rdatatype.TXT, dns.rdatatype.NS]),
+    st.sampled_from([*OWNERS, "127.0.0.2", "127.0.0.4", "127.255.255.254", "198.51.100.7"]),
+)
+
+
+def _record(owner: str, rdclass: int, rdtype: int, what: str) -> bytes:
+    data = _name(what) if what in OWNERS or rdtype != dns.rdatatype.A else IPv4Address(what).packed
+    return _name(owner) + struct.pack("!HHIH", rdtype, rdclass, 60, len(data)) + data
+
+
+def _name(text: str) -> bytes:
+    return dns.name.from_text(text).to_wire() or b""
+
+
+def _lists(records: list[Record]) -> bool:
+    """Whether the question's name, or what it is an alias of, has addresses, each one of a listing."""
+    name = OWNERS[0]
+    for _ in range(len(records) + 1):
+        found = [
+            what for owner, rdclass, rdtype, what in records if (owner, rdclass, rdtype) == (name, IN, dns.rdatatype.A)
+        ]
+        if found:
+            return all(what.startswith("127.0.0.") for what in found)
+        names = [what for owner, rdclass, rdtype, what in records if (owner, rdclass, rdtype) == (name, IN, 5)]
+        name = names[0] if names else ""
+    return False
+
+
+@given(
+    st.lists(RECORDS, max_size=5),
+    st.lists(RECORDS, max_size=2),
+    st.sampled_from([dns.rcode.NOERROR, dns.rcode.NOERROR, dns.rcode.NXDOMAIN, dns.rcode.SERVFAIL]),
+)
+@example([(OWNERS[0], HESIOD, dns.rdatatype.A, "127.0.0.2")], [], dns.rcode.NOERROR)
+def test_only_addresses_that_the_question_leads_to_list(
+    answers: list[Record], beside: list[Record], rcode: dns.rcode.Rcode
+) -> None:
+    """Well-formed messages of any records in any class and section: a verdict each time, and listed only by IN addresses of the name."""
+    head = struct.pack("!HHHHHH", 1, 0x8180 | rcode, 1, len(answers), len(beside), 0)
+    asked = wire.question(NAME, wire.A)
+    datagram = head + asked + b"".join(_record(*one) for one in [*answers, *beside])
+    verdict = judge(wire.read(datagram, asked), BL)
+    if verdict.word is Word.LISTED:
+        assert rcode == dns.rcode.NOERROR
+        assert _lists(answers)
 
 
 def _assert_really_lists(datagram: bytes) -> None:
