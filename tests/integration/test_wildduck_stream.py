@@ -29,13 +29,17 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.servers
 
+HISTORY = 200
+"""So many changes the server keeps, and up to a thousand more."""
+
 _databases = count()
 
 
 @pytest.fixture(scope="module")
 def mongo(tmp_path_factory: pytest.TempPathFactory, server_logs: Path) -> Iterator[Secantus]:
     """One server for all: each test has a database of its own."""
-    server = need(lambda: Secantus(tmp_path_factory.mktemp("mongo"), server_logs))
+    more = ["--oplog-max-entries", str(HISTORY)]
+    server = need(lambda: Secantus(tmp_path_factory.mktemp("mongo"), server_logs, more=more))
     server.start()
     yield server
     server.stop()
@@ -239,8 +243,10 @@ def test_a_history_that_is_gone_is_made_good_from_the_collections(wildduck: Wild
     long_ago = ObjectId.from_datetime(now() - timedelta(days=2))
     wildduck.move(wildduck.deliver(4, _id=long_ago, root=long_ago))
     wildduck.database["messages"].insert_one({"meta": {"source": "API"}, "idate": now()})
-    wildduck.house.connection.execute("UPDATE change_feeds SET token = NULL")
+    wildduck.client["other"]["changes"].insert_many([{} for _ in range(HISTORY + 1000)])
     wildduck.follow()
+    lost = LABELS | {"feed": "wildduck", "kind": "history_lost"}
+    assert wildduck.metrics.registry.get_sample_value("duckwatch_changestream_errors_total", lost) == 1
     assert [row[0] for row in wildduck.stored()] == [f"<{n}@shop.example>" for n in (1, 2, 3)]
     assert wildduck.logins() == wildduck.counted()
     assert wildduck.rows("SELECT count FROM auth_events WHERE result = 'failed' ORDER BY time") == [(1,), (2,)]

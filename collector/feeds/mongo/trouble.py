@@ -12,8 +12,8 @@ from collector.store.connection import translate
 
 UNAUTHORIZED: Final = 13
 AUTHENTICATION_FAILED: Final = 18
-HISTORY_LOST: Final = frozenset({280, 286})
-"""ChangeStreamFatalError, ChangeStreamHistoryLost."""
+HISTORY_LOST: Final = frozenset({260, 280, 286})
+"""InvalidResumeToken (as after a rename), ChangeStreamFatalError, ChangeStreamHistoryLost."""
 
 NO_CHANGE_STREAMS: Final = 40573
 """`$changeStream` on a server that is no replica set."""
