@@ -11,12 +11,15 @@ import pytest
 from bench.traces import TRACES
 from collector.events.batch import Batch
 from collector.store.sql import query
+from tests.integration.house import House
 from tests.oracle.made_up import DAY, NOW_MS, some
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import psycopg
 
-    from tests.integration.house import House
+    from tests.servers.postgres import PostgresCluster
 
 pytestmark = pytest.mark.servers
 
@@ -24,6 +27,7 @@ LOOKED_FOR = {
     "queue_id": "q1", "message_id": "m@x.example", "recipient": "a@b.example", "width": "5m", "kept_from": "2026-03-01", "source": "mail_events",
 }  # fmt: skip
 COMPLAINTS = {"since": "2026-03-14", "limit": 200, "rows": 2000}
+DUE = {"now": "2026-03-14", "journal": None, "graces": "{}", "grace": "60 seconds", "limit": 500}
 WINDOW = "time >= '2026-03-14 12:00Z' AND time < '2026-03-14 12:05Z'"
 BUCKETS = "bucket >= '2026-03-14 12:00Z' AND bucket < '2026-03-14 13:00Z'"
 
@@ -52,16 +56,25 @@ STATEMENTS: dict[str, tuple[str, Any]] = {
     "audit_events_user": ("SELECT * FROM audit_events WHERE user_id = 'u1' ORDER BY time DESC LIMIT 100", None),
     "mail_events_complaints": (query("match_complaints"), COMPLAINTS),
     "mail_events_fbl_id": (query("match_complaints"), COMPLAINTS),
+    "held_events_received": (query("due_held"), DUE),
+    "held_events_time": (query("due_held"), DUE),
+    "held_events_stored": (query("delete_older").format(relation="held_events", column="stored_time"), ("2026-03-14", 100)),
     "dead_letters_pkey": (query("letters_drop"), {"ids": ["r:0"], "reason": None}),
     "dead_letters_received_at": (query("prune_letters"), ("2026-03-14",)),
 }  # fmt: skip
-FOR_UNIQUENESS = {"schema_migrations_pkey", "plugin_reports_pkey", "dnsbl_results_pkey", "audit_events_pkey"}
+FOR_UNIQUENESS = {
+    "schema_migrations_pkey",
+    "plugin_reports_pkey",
+    "dnsbl_results_pkey",
+    "audit_events_pkey",
+    "held_events_pkey",
+}
 """No statement looks for these rows: they hold a key."""
 
 MINE = (
     "mail_events", "mail_stats_15s", "mail_stats_5m", "mail_stats_1h", "domain_stats_5m", "domain_stats_1h", "stale_buckets",
     "touched_buckets", "retention_horizons", "dead_letters", "plugin_reports", "dnsbl_results", "auth_events",
-    "audit_events",
+    "audit_events", "held_events",
     "schema_migrations",
 )  # fmt: skip
 
@@ -79,15 +92,24 @@ def expected(house: House) -> set[str]:
     return {index for index in STATEMENTS if not (house.builds_itself and "_stats_" in index)}
 
 
+@pytest.fixture(scope="module", params=["postgres", "timescale"])
+def house(request: pytest.FixtureRequest) -> Iterator[House]:
+    """One for all, with some mail. Sequential scans are made dear, since a test's tables are small; what could not use the index would not."""
+    cluster: PostgresCluster = request.getfixturevalue(request.param)
+    dsn = cluster.create_database()
+    made = House(dsn)
+    made.store.write(Batch(some(400, NOW_MS - 2 * DAY, NOW_MS, seed=1)))
+    made.roll_up()
+    made.connection.execute("ANALYZE")
+    made.connection.execute("SET enable_seqscan = off")
+    made.connection.execute("SET enable_sort = on")
+    yield made
+    made.close()
+    cluster.drop_database(dsn)
+
+
 def plan_of(house: House, index: str) -> str:
-    """How the statement is carried out. Sequential scans are made dear, since a test's tables are small; what could not use the index
-    would not.
-    """
-    house.store.write(Batch(some(400, NOW_MS - 2 * DAY, NOW_MS, seed=1)))
-    house.roll_up()
-    house.connection.execute("ANALYZE")
-    house.connection.execute("SET enable_seqscan = off")
-    house.connection.execute("SET enable_sort = on")
+    """How the statement is carried out."""
     statement, values = STATEMENTS[index]
     return "\n".join(row[0] for row in house.connection.execute(f"EXPLAIN {statement}".encode(), values))
 

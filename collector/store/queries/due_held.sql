@@ -1,22 +1,47 @@
 -- What waits and is due: its cluster's grace is over, nothing that came by then is still in the journal, and no plugin has just said that
--- it has something older to send; after an hour in any case.
+-- it has something older to send; after an hour in any case. A look at the rows that are due, however many wait.
+WITH RECURSIVE waiting AS (
+    (SELECT cluster FROM held_events WHERE stored_time IS NULL ORDER BY cluster LIMIT 1)
+    UNION ALL
+    SELECT (
+        SELECT h.cluster FROM held_events AS h WHERE h.stored_time IS NULL AND h.cluster > waiting.cluster ORDER BY h.cluster LIMIT 1
+    ) FROM waiting WHERE waiting.cluster IS NOT NULL
+),
+clusters AS (
+    SELECT cluster,
+           least(%(now)s, %(journal)s::timestamptz) - coalesce((%(graces)s::jsonb ->> cluster)::interval, %(grace)s) AS before,
+           (SELECT min(p.oldest_unsent) FROM plugin_reports AS p
+            WHERE p.cluster = waiting.cluster AND p.received_at > %(now)s - interval '2 minutes') AS unsent
+    FROM waiting WHERE cluster IS NOT NULL
+),
+due AS (
+    SELECT old.* FROM clusters AS c, LATERAL (
+        SELECT h.* FROM held_events AS h
+        WHERE h.stored_time IS NULL AND h.cluster = c.cluster AND h.received_at <= %(now)s - interval '1 hour'
+          AND h.event ->> 'recipients' IS DISTINCT FROM '0'
+        ORDER BY h.received_at LIMIT %(limit)s
+    ) AS old
+    UNION ALL
+    SELECT free.* FROM clusters AS c, LATERAL (
+        SELECT h.* FROM held_events AS h
+        WHERE h.stored_time IS NULL AND h.cluster = c.cluster AND h.received_at > %(now)s - interval '1 hour' AND h.received_at < c.before
+          AND h.event ->> 'recipients' IS DISTINCT FROM '0'
+        ORDER BY h.received_at LIMIT %(limit)s
+    ) AS free
+    WHERE c.unsent IS NULL
+    UNION ALL
+    SELECT older.* FROM clusters AS c, LATERAL (
+        SELECT h.* FROM held_events AS h
+        WHERE h.stored_time IS NULL AND h.cluster = c.cluster AND h.time < c.unsent
+          -- Not by the index on it: most that wait came in that time.
+          AND h.received_at + interval '0' > %(now)s - interval '1 hour' AND h.received_at + interval '0' < c.before
+          AND h.event ->> 'recipients' IS DISTINCT FROM '0'
+        ORDER BY h.time LIMIT %(limit)s
+    ) AS older
+    WHERE c.unsent IS NOT NULL
+)
 SELECT h.cluster, h.queue_id, h.seq, h.slot, h.source,
        h.event ->> 'event_id', (extract(epoch FROM h.time) * 1000)::bigint, h.event ->> 'action'
-FROM held_events AS h, LATERAL (
-    SELECT %(now)s - coalesce((%(graces)s::jsonb ->> h.cluster)::interval, %(grace)s) AS over
-) AS grace
-WHERE h.stored_time IS NULL AND h.received_at <= grace.over
-  -- Known, but not yet in the queue: MongoDB tells of a message before it tells of its recipients.
-  AND h.event ->> 'recipients' IS DISTINCT FROM '0'
-  AND (
-    h.received_at <= %(now)s - interval '1 hour'
-    OR (
-        (%(journal)s::timestamptz IS NULL OR h.received_at + (%(now)s - grace.over) < %(journal)s)
-        AND NOT EXISTS (
-            SELECT FROM plugin_reports AS p
-            WHERE p.cluster = h.cluster AND p.received_at > %(now)s - interval '2 minutes' AND p.oldest_unsent <= h.time
-        )
-    )
-  )
+FROM due AS h
 ORDER BY h.received_at
 LIMIT %(limit)s
