@@ -1,16 +1,29 @@
-"""A real ZoneMTA whose queue is followed beside the plugin: what the change stream adds, and what is left of it once the plugin has told."""
+"""A real ZoneMTA whose queue is followed beside the plugin, whose bounces are posted and that tells by GELF: what the other roads add, and
+what is left of it once the plugin has told.
+"""
 
 from __future__ import annotations
 
 import itertools
+import time
 from collections import Counter
 from typing import TYPE_CHECKING
 
-import psycopg
 import pytest
 
+from tests.acceptance import verdicts
 from tests.acceptance.ledger import read_ledger, wait_for_every_entry
 from tests.acceptance.mail import Submitter, everyday
+from tests.acceptance.roads import (
+    QUIET,
+    Teller,
+    count,
+    filled,
+    knowable,
+    recovered,
+    wait_until_decided,
+    wait_until_followed,
+)
 from tests.oracle.comparison import read_rows
 from tests.servers.process import wait_until
 
@@ -21,33 +34,17 @@ pytestmark = [pytest.mark.servers, pytest.mark.timeout(420)]
 
 SMALL_WORLD = True
 BACKED_UP = True
-LETTERS = 60
-QUIET = 150  # s
+LETTERS = 40
+FEW = 25
 
 
-def send(world: World, seed: int) -> None:
+def send(world: World, seed: int, letters: int = LETTERS) -> None:
     """Letters of every day, until ZoneMTA has nothing left to do with them."""
     submitter = Submitter(world.zonemta)
-    for letter in itertools.islice(everyday(seed=seed), LETTERS):
+    for letter in itertools.islice(everyday(seed=seed), letters):
         submitter.send(letter)
     submitter.close()
     wait_until(lambda: world.zonemta.queued() == 0, "ZoneMTA's queue is empty", QUIET, every=0.5)
-
-
-def count(world: World, statement: str) -> int:
-    """The number that a query gives."""
-    with psycopg.connect(world.dsn) as connection:
-        row = connection.execute(statement.encode()).fetchone()
-    assert row is not None
-    return int(row[0])
-
-
-def nothing_waits(world: World) -> None:
-    """Every held event has been stored or dropped."""
-    waiting = "SELECT count(*) FROM held_events WHERE stored_time IS NULL"
-    followed = "SELECT count(*) FROM queue_entries"
-    wait_until(lambda: count(world, followed) == 0, "the stream has told of every end", QUIET, every=0.5)
-    wait_until(lambda: count(world, waiting) == 0, "nothing is held that waits", QUIET, every=0.5)
 
 
 def the_table_is_the_plugins(world: World) -> None:
@@ -59,32 +56,44 @@ def the_table_is_the_plugins(world: World) -> None:
     assert "\n".join(ledger.differences()) == ""
 
 
-def test_beside_the_plugin_the_change_stream_adds_nothing(world: World) -> None:
-    """All that it tells is held, found to be told already, and dropped."""
-    # The mail is sent while both are there: first the stream must be.
-    wait_until(lambda: count(world, "SELECT count(*) FROM change_feeds WHERE token IS NOT NULL") == 1, "it follows", 60)
-    send(world, seed=11)
+def test_everything_on_at_once_is_what_the_sinks_saw_and_nothing_is_double(world: World) -> None:
+    """Beside the plugin, all that the change stream, http-bounce and GELF tell is held, found to be told already, and dropped."""
+    # The mail is sent while all are there: first the stream must be.
+    wait_until_followed(world)
+    with Teller(world) as teller:
+        send(world, seed=11)
     the_table_is_the_plugins(world)
-    nothing_waits(world)
-    assert count(world, "SELECT count(*) FROM mail_events WHERE source <> 'plugin'") == 0
+    wait_until_decided(world)
+    rows, answers = read_rows(world.dsn), world.sinks.seen()
+    assert {row["source"] for row in rows} == {"plugin"}
+    assert verdicts.delivered(rows) == verdicts.accepted(answers)
+    assert verdicts.failed(rows) == verdicts.refused(answers)
     assert count(world, "SELECT count(*) FROM held_events") == 0
-    assert world.collector.total("duckwatch_changestream_changes_total") > LETTERS
-    assert sum(world.collector.metrics().get("duckwatch_backup_recovered_total", {}).values()) == 0
+    assert recovered(world) == {}
+    page = world.collector.metrics()
+    assert sum(page["duckwatch_changestream_changes_total"].values()) > LETTERS
+    assert page["duckwatch_gelf_messages_total"][("result", "taken"),] == teller.told
+    assert page["duckwatch_http_requests_total"][("code", "202"), ("route", "/api/events/bounce")] > 0
 
 
 def test_what_the_plugin_cannot_send_is_there_and_gives_way_when_it_can(world: World) -> None:
-    """Cut off, the plugin spools; the change stream fills the hole and says how much. Then all is as if nothing had happened, and for each
+    """Cut off, the plugin spools; the other roads fill the hole and say how much. Then all is as if nothing had happened, and for each
     action rows = events - corrections{from}.
     """
     world.road.go_deaf()
     send(world, seed=12)
     # A report just before the cut may have named something unsent: then they wait for two minutes.
-    nothing_waits(world)
-    recovered = count(world, "SELECT count(*) FROM mail_events WHERE source = 'change_stream'")
-    assert recovered > LETTERS
-    told = world.collector.metrics()["duckwatch_backup_recovered_total"]
+    wait_until_decided(world)
+    sources = Counter(row["source"] for row in read_rows(world.dsn))
+    del sources["plugin"]
+    assert sources["change_stream"] > LETTERS
+    assert sources["bounce"] > 0
+    # A bounce that is posted late takes the row of the change stream over.
+    page = world.collector.metrics()
+    late = int(sum(page.get("duckwatch_mail_corrections_total", {}).values()))
+    assert recovered(world) == sources + Counter(change_stream=late)
+    told = page["duckwatch_backup_recovered_total"]
     assert {dict(labels)["reason"] for labels, value in told.items() if value} == {"missed"}
-    assert sum(told.values()) == recovered
     world.road.hear_again()
     world.road.cut()
     the_table_is_the_plugins(world)
@@ -97,3 +106,28 @@ def test_what_the_plugin_cannot_send_is_there_and_gives_way_when_it_can(world: W
     for labels, value in page["duckwatch_mail_corrections_total"].items():
         events[dict(labels)["from"]] -= int(value)
     assert +events == rows
+
+
+def test_a_stretch_without_the_plugin_is_in_the_table(world: World) -> None:
+    """Each message, deferral and end is one row, of the road that knows best; the recovered counters grow by the rows of each source."""
+
+    def late() -> int:
+        return int(world.collector.total("duckwatch_mail_corrections_total"))
+
+    before, late_before, began = recovered(world), late(), int(time.time() * 1000)
+    world.zonemta.stop()
+    world.zonemta.load_plugin(None)
+    world.zonemta.start()
+    send(world, seed=13, letters=FEW)
+    wait_until_decided(world)
+    seen = [record for record in world.zonemta.recorded() if record["time_ms"] > began]
+    rows = [row for row in read_rows(world.dsn) if row["source"] != "plugin"]
+    assert filled(rows) == Counter(knowable(seen))
+    sources = Counter(row["source"] for row in rows)
+    assert recovered(world) - before == sources + Counter(change_stream=late() - late_before)
+    recipients = Counter(
+        {one["entry"]["id"]: len(one["entry"]["to"].split(",")) for one in seen if one["entry"]["action"] == "QUEUED"}
+    )
+    assert Counter({row["queue_id"]: row["recipients"] for row in rows if row["action"] == "queued"}) == recipients
+    refused = {(one["entry"]["id"], one["entry"]["seq"]) for one in seen if one["entry"]["action"] == "REJECTED"}
+    assert {(row["queue_id"], row["seq"]) for row in rows if row["action"] == "bounced"} <= refused

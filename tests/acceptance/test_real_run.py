@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.acceptance import verdicts
 from tests.acceptance.ledger import Ledger, read_ledger, wait_for_every_entry
 from tests.acceptance.mail import Letter, Load, Submitter, every_fate, everyday
 from tests.acceptance.numbers import counters, shown
@@ -89,34 +90,16 @@ def test_the_table_is_what_the_recorder_saw(run: Run) -> None:
 
 def test_deliveries_are_what_the_sinks_accepted(run: Run) -> None:
     """Each recipient that a sink accepted has one delivered row, with the sink's own words; and no other row is delivered."""
-    accepted: Counter[tuple[str, ...]] = Counter()
-    for answer in run.world.sinks.seen():
-        if answer["verdict"] == "accepted" and answer["to"]:
-            accepted[answer["id"], answer["seq"], answer["to"][0], f"{answer['code']} {answer['text']}"] += 1
-    delivered = Counter(
-        (row["queue_id"], row["seq"], row["recipient"], row["response"])
-        for row in run.rows
-        if row["action"] == "delivered" and row["smtp_code"] is not None
-    )
-    assert delivered == accepted
-    uploads = [answer for answer in run.world.sinks.seen() if answer["verdict"] == "accepted" and not answer["to"]]
+    answers = run.world.sinks.seen()
+    assert verdicts.delivered(run.rows) == verdicts.accepted(answers)
+    uploads = [answer for answer in answers if answer["verdict"] == "accepted" and not answer["to"]]
     uploaded = [row for row in run.rows if row["action"] == "delivered" and row["smtp_code"] is None]
     assert {(row["queue_id"], row["seq"]) for row in uploaded} == {(a["id"], a["seq"]) for a in uploads}
 
 
 def test_failures_are_what_the_sinks_refused(run: Run) -> None:
     """Each refusal of a sink is one deferred or bounced row of that sender, recipient and SMTP code."""
-    refused = Counter(
-        (answer["from"] or None, answer["to"][0], answer["code"])
-        for answer in run.world.sinks.seen()
-        if answer["verdict"] == "refused" and answer["to"]
-    )
-    failed = Counter(
-        (row["sender"], row["recipient"], row["smtp_code"])
-        for row in run.rows
-        if row["action"] in ("deferred", "bounced") and row["smtp_code"] is not None
-    )
-    assert failed == refused
+    assert verdicts.failed(run.rows) == verdicts.refused(run.world.sinks.seen())
 
 
 def test_the_counters_are_the_table(run: Run) -> None:

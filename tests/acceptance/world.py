@@ -29,14 +29,14 @@ class World:
     def __init__(
         self, folder: Path, logs: Path, *, small: bool = False, backed_up: bool = False, with_wildduck: bool = False
     ) -> None:
-        """`small`: a ZoneMTA with the zones that it cannot do without, and no checks for spam and viruses. `backed_up`: the collector
-        follows MongoDB's change stream. `with_wildduck`: a WildDuck on the same MongoDB and Redis is followed too, sends webhooks, and GELF to
-        `gelf_port`; and ZoneMTA posts its bounces.
+        """`small`: a ZoneMTA with the zones that it cannot do without, and no checks for spam and viruses. `backed_up`: with all other
+        roads: the collector follows MongoDB's change stream, ZoneMTA posts its bounces, and GELF is taken on `gelf_port`. `with_wildduck`: a
+        WildDuck on the same MongoDB and Redis is followed too, sends webhooks and GELF.
         """
         self.sinks = Sinks(folder, logs)
         self.redis = Redis(logs)
-        # ZoneMTA is killed in these tests, its MongoDB is not.
-        self.mongo = Secantus(folder / "mongo", logs)
+        # Only where it is followed is it killed.
+        self.mongo = Secantus(folder / "mongo", logs, sync=backed_up and not with_wildduck)
         self.postgres = Timescale(logs)
         self._folder, self._logs, self._is_small, self._is_backed_up = folder, logs, small, backed_up
         self.spool = folder / "spool"
@@ -62,21 +62,14 @@ class World:
         self.prometheus.start()
         self.sinks.start()
         self.redis.start()
-        plugin = {
-            "url": f"{self.road_url}/api/events/ingest",
-            "token": Collector.token,
-            "host": HOST,
-            "spool": str(self.spool),
-            "batchAge": 100,
-            "deadAfter": 3000,
-        }
-        options = Options(plugin=plugin)
+        options = Options(plugin=self.plugin)
         if self._is_small:
             options = replace(options, zones=("default", "bounces"), checks=False)
+        if self._is_backed_up:
+            options = replace(options, bounce_url=f"{self.collector.url_with_token}/api/events/bounce")
         if self._with_wildduck:
             self.wildduck.start()
             self.wildduck.post_webhooks(f"{self.collector.url_with_token}/api/events/wildduck")
-            options = replace(options, bounce_url=f"{self.collector.url_with_token}/api/events/bounce")
         mongo = self.mongo.uri("zone-mta")
         self.zonemta = ZoneMTA(self._folder / "zonemta", self._logs, self.sinks, mongo, self.redis.port, options)
         self.zonemta.start()
@@ -88,6 +81,18 @@ class World:
             if server is not None:
                 server.stop()
         self.postgres.remove()
+
+    @property
+    def plugin(self) -> dict[str, Any]:
+        """The settings of ZoneMTA's plugin."""
+        return {
+            "url": f"{self.road_url}/api/events/ingest",
+            "token": Collector.token,
+            "host": HOST,
+            "spool": str(self.spool),
+            "batchAge": 100,
+            "deadAfter": 3000,
+        }
 
     def _other_roads(self) -> dict[str, Any]:
         """Settings of the collector."""

@@ -95,7 +95,7 @@ def test_recorded_bounces_posted_by_zonemtas_own_plugin(held: Held) -> None:
     """Each is held once, under its recipient's end, however often it is sent; its credentials are part of the URL."""
     now = time.time_ns() // 1_000_000
     bounces = [line["bounce"] | {"time": now} for line in read_lines(FIXTURES / "zonemta-queue-bounce.jsonl")]
-    url = f"http://any:{TOKEN}@127.0.0.1:{held.collector.port}/api/events/bounce"
+    url = f"{held.collector.url_with_token}/api/events/bounce"
     post(url, bounces)
     expected = sorted(("eu1", one["id"], one["seq"], "end", "bounce") for one in bounces)
     assert held.settled() == expected

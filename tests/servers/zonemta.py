@@ -8,7 +8,7 @@ import shutil
 import signal
 import smtplib
 import urllib.request
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -64,13 +64,18 @@ class ZoneMTA:
         self._config = folder / "zonemta.json"
         self._zones = {name: settings for name, settings in ZONES.items() if name in options.zones}
         self._zones["default"] = ZONES["default"] | {"connections": options.connections}
-        settings = {
+        self._sinks, self._options = sinks, options
+        self._settings = {
             **self._servers(mongo, redis_port, sinks),
             "zones": self._zones,
             "queue": {"deferTimes": options.defer_times},
-            "plugins": self._plugins(sinks, options),
         }
-        self._config.write_text(json.dumps(settings, indent=1), encoding="utf-8")
+        self.load_plugin(options.plugin)
+
+    def load_plugin(self, plugin: dict[str, Any] | None) -> None:
+        """From the next start on it has our plugin with these settings; None: it does not."""
+        plugins = self._plugins(self._sinks, replace(self._options, plugin=plugin))
+        self._config.write_text(json.dumps(self._settings | {"plugins": plugins}, indent=1), encoding="utf-8")
 
     def _lay_plugins(self) -> None:
         plugins = self.folder / "plugins"

@@ -47,8 +47,10 @@ TOKEN_SECONDS: Final = 10.0
 
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.5, 30.0
 STOP_SECONDS: Final = 5.0
-SERVER_MS: Final = 10_000
-ANSWER_MS: Final = 60_000
+FIND_MS: Final = 3_000
+"""Looking for a server that is away is not broken off by a stop: shorter than that waits. An election takes longer, and is come back to."""
+
+CONNECT_MS, ANSWER_MS = 10_000, 60_000
 
 ENDS: Final = ("invalidate", "dropDatabase")
 
@@ -146,8 +148,8 @@ class Follower:
         client: MongoClient[Any] = MongoClient(
             self._uri,
             appname="duckwatch-collector",
-            serverSelectionTimeoutMS=SERVER_MS,
-            connectTimeoutMS=SERVER_MS,
+            serverSelectionTimeoutMS=FIND_MS,
+            connectTimeoutMS=CONNECT_MS,
             socketTimeoutMS=ANSWER_MS,
         )
         with client:
