@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -13,14 +11,13 @@ from collector.events.decode import Border
 from collector.feeds.mongo import QueueReader
 from collector.store.feeds import FeedLostError, FeedStore
 from tests.integration.following import Following
+from tests.integration.zonemta_queue import Mail
 from tests.servers.fixtures import need
 from tests.servers.secantus import Secantus
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-    from pymongo.database import Database
 
     from collector.feeds.mongo import Follower
     from tests.integration.house import House
@@ -29,59 +26,6 @@ pytestmark = pytest.mark.servers
 
 RECENT = 1.0
 """Seconds within which a deletion is surely seen as one of its own."""
-
-
-class Mail:
-    """What ZoneMTA writes for a message, in its order."""
-
-    def __init__(self, database: Database[Any]) -> None:
-        self._database = database
-
-    def queue(self, queue_id: str, *seqs: str, transtype: str = "ESMTP") -> list[Any]:
-        """Metadata, then an entry for each recipient."""
-        file = self._database["mail.files"].insert_one({"filename": f"message {queue_id}", "metadata": {}}).inserted_id
-        data = {
-            "id": queue_id,
-            "from": "orders@shop.example",
-            "to": [f"r{seq}@x.example" for seq in seqs],
-            "messageId": f"<{queue_id}@shop.example>",
-            "interface": "feeder",
-            "transtype": transtype,
-            "headers": [{"key": "subject", "line": "Subject: secret"}],
-            "bodySize": 77,
-        }
-        self._database["mail.files"].update_one({"_id": file}, {"$set": {"metadata.data": data}})
-        now = datetime.now(UTC)
-        entries = [
-            {
-                "id": queue_id,
-                "seq": seq,
-                "domain": "x.example",
-                "sendingZone": "bulk",
-                "recipient": f"r{seq}@x.example",
-                "locked": False,
-                "lockTime": 0,
-                "assigned": "no",
-                "queued": now,
-                "created": now,
-            }
-            for seq in seqs
-        ]
-        return [self._database["zone-queue"].insert_one(entry).inserted_id for entry in entries]
-
-    def defer(self, entry: Any, count: int, response: str | None) -> None:
-        """Taken, and put back: the whole of `_deferred` first, its parts later."""
-        queue, now = self._database["zone-queue"], int(time.time() * 1000)
-        queue.update_one({"_id": entry}, {"$set": {"locked": True, "lockTime": now, "assigned": "default"}})
-        said: dict[str, Any] = {"last": now, "next": now + 300_000, "count": count, "log": [{"message": "secret"}]}
-        if response is not None:
-            said["response"] = response
-        change = {"_deferred": said | {"first": now}} if count == 1 else {f"_deferred.{k}": v for k, v in said.items()}
-        queue.update_one({"_id": entry}, {"$set": change | {"locked": False, "queued": datetime.now(UTC)}})
-
-    def end(self, entry: Any) -> None:
-        """Delivered, bounced or deleted: it is all the same here."""
-        self._database["zone-queue"].delete_one({"_id": entry})
 
 
 class Stream(Following):
