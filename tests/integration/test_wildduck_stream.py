@@ -197,6 +197,21 @@ def test_recorded_changes_are_told_once(wildduck: WildDuck, cut: int | None) -> 
     assert wildduck.rows("SELECT count(*)::int FROM dead_letters") == [(0,)]
 
 
+def test_a_change_that_the_database_refuses_is_set_aside_alone(wildduck: WildDuck) -> None:
+    """Its rows become letters; those around it are stored."""
+    refusal = "ALTER TABLE mail_events ADD CONSTRAINT not_three CHECK (message_id IS DISTINCT FROM '<3@shop.example>')"
+    wildduck.house.connection.execute(refusal)
+    wildduck.follow()
+    for number in range(6):
+        wildduck.deliver(number)
+    wildduck.until(lambda: len(wildduck.stored()) == 5)
+    assert wildduck.rows("SELECT reason, raw::jsonb ->> 'message_id' FROM dead_letters") == [
+        ("bad_row", "<3@shop.example>")
+    ]
+    errors = LABELS | {"feed": "wildduck", "kind": "bad_row"}
+    assert wildduck.metrics.registry.get_sample_value("duckwatch_changestream_errors_total", errors) == 1
+
+
 def test_the_server_sends_no_contents(wildduck: WildDuck) -> None:
     """What it was not asked for it does not even send: of a message only what its row holds, of an update only what was counted."""
     with wildduck.database.watch(PIPELINE_STAGES) as stream:

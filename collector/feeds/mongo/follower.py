@@ -21,9 +21,12 @@ from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 
 from collector.errors import BadRowError
+from collector.events.batch import Batch
 from collector.events.model import RejectReason
 from collector.events.sources.zonemta_queue import moment
+from collector.feeds.mongo.reading import Led
 from collector.feeds.mongo.trouble import ADVICE, HISTORY_LOST, UNAUTHORIZED, trouble_of
+from collector.pipeline.letters import letter_of_row
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -33,7 +36,9 @@ if TYPE_CHECKING:
     from pymongo.database import Database
 
     from collector.events.batch import Written
-    from collector.feeds.mongo.reading import Change, Led, Reader
+    from collector.events.model import MailEvent
+    from collector.events.records import Record
+    from collector.feeds.mongo.reading import Change, Reader
     from collector.metrics import Metrics
     from collector.store.feeds import FeedStore
 
@@ -241,12 +246,12 @@ class Follower:
             self._metrics.changestream_changes.labels(self._cluster, collection).inc(count)
 
     def _take(self, changes: Sequence[Change], database: Database[Any], token: str | None) -> None:
-        """Commits what the changes led to. One that the database refuses is found by halving, and left out."""
+        """Commits what the changes led to. One that the database refuses is found by halving, and set aside."""
         led = self._reader.read(changes, database, self._store, self._now_ms())
         until_ms = moment(changes[-1]) or None
         try:
             self._commit(led, token, until_ms)
-        except BadRowError:
+        except BadRowError as error:
             self._store.lead()
             if len(changes) > 1:
                 half = len(changes) // 2
@@ -254,7 +259,16 @@ class Follower:
                 self._take(changes[half:], database, token)
             else:
                 self._note("bad_row")
-                self._store.commit_token(token, until_ms)
+                self._set_aside(led, token, until_ms, error.sqlstate)
+
+    def _set_aside(self, led: Led, token: str | None, until_ms: int | None, sqlstate: str) -> None:
+        rows: list[MailEvent | Record] = [*led.batch.events, *led.batch.records, *led.messages]
+        letters = [*led.batch.letters, *(letter_of_row(row, sqlstate) for row in rows)]
+        try:
+            self._commit(Led(Batch(letters=letters)), token, until_ms)
+        except BadRowError:
+            self._store.lead()
+            self._store.commit_token(token, until_ms)
 
     def _commit(self, led: Led, token: str | None, until_ms: int | None) -> None:
         written = self._store.commit(led.batch, token, until_ms=until_ms, messages=led.messages, entries=led.entries)
