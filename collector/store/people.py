@@ -28,6 +28,9 @@ FORGOTTEN: Final = "forgotten"
 _AT_ONCE: Final = 1000
 """Rows that are fetched at a time."""
 
+_FEW: Final = 1000
+"""So many rows of a day are changed one by one, by their keys."""
+
 _DAY: Final = timedelta(days=1)
 
 
@@ -46,6 +49,8 @@ class PersonalTable(NamedTuple):
     """Columns that are emptied in rows about the person."""
     patterns: tuple[str, ...] = ()
     """Columns in which, in rows about the person, the mailbox's name may stand alone."""
+    key: tuple[str, ...] = ()
+    """Columns that name one row, where rows may lie compressed; see `People.forget`."""
     is_deleted: bool = False
     """Whether a row in which the person stands goes as a whole."""
 
@@ -59,6 +64,7 @@ PERSONAL: Final = (
         documents=("raw",),
         emptied=("message_id", "response", "fbl_id", "subject_hmac", "raw"),
         patterns=("response_pattern", "drop_reason"),
+        key=("time", "event_id", "cluster", "action"),
     ),
     # What waits here becomes a row of mail_events within the hour; then nothing of the event is left.
     PersonalTable("held_events", None, documents=("event",)),
@@ -162,16 +168,40 @@ class People:
                     "SELECT set_config(name, '0', true) FROM pg_settings"
                     " WHERE name = 'timescaledb.max_tuples_decompressed_per_dml_transaction'"
                 )
-                where = sql.SQL("{} AND {}").format(window, _stands_in(table, person))
-                if table.is_deleted:
-                    statement = sql.SQL("DELETE FROM {} t WHERE {}").format(sql.Identifier(table.name), where)
-                else:
-                    statement = sql.SQL("UPDATE {} t SET {} WHERE {}").format(
-                        sql.Identifier(table.name), _forgetting(table, person), where
-                    )
-                changed[table.name] += connection.execute(statement).rowcount
+                for part in _parts(connection, table, person, window):
+                    changed[table.name] += connection.execute(_forgets(table, person, part)).rowcount
                 connection.commit()
         return changed
+
+
+def _parts(
+    connection: psycopg.Connection, table: PersonalTable, person: Person, window: sql.Composable
+) -> list[sql.Composable]:
+    """Returns the conditions to change a window's rows by: their keys, where they are few. What is compressed is unpacked where a
+    condition on its order may hold, and of the person's own conditions none is: without keys a whole day would be, for one row.
+    """
+    if not table.key:
+        return [window]
+    key = sql.SQL(", ").join(map(sql.Identifier, table.key))
+    statement = sql.SQL("SELECT {} FROM {} t WHERE {} AND {} LIMIT {}").format(
+        key, sql.Identifier(table.name), window, _stands_in(table, person), _FEW + 1
+    )
+    rows = connection.execute(statement).fetchall()
+    if len(rows) > _FEW:
+        return [window]
+    return [
+        sql.SQL(" AND ").join(
+            [sql.SQL("{} = {}").format(_column(n), sql.Literal(v)) for n, v in zip(table.key, row, strict=True)]
+        )
+        for row in rows
+    ]
+
+
+def _forgets(table: PersonalTable, person: Person, part: sql.Composable) -> sql.Composed:
+    name, where = sql.Identifier(table.name), sql.SQL("{} AND {}").format(part, _stands_in(table, person))
+    if table.is_deleted:
+        return sql.SQL("DELETE FROM {} t WHERE {}").format(name, where)
+    return sql.SQL("UPDATE {} t SET {} WHERE {}").format(name, _forgetting(table, person), where)
 
 
 def _walk(connection: psycopg.Connection) -> Iterator[tuple[PersonalTable, sql.Composable]]:

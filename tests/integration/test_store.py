@@ -22,6 +22,8 @@ from collector.store.store import PostgresStore
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from collector.events.batch import Written
+
 NOW = int(time.time() * 1000)
 
 
@@ -174,8 +176,19 @@ def test_a_commit_that_did_not_happen_is_written_again(
         cut.setattr(psycopg.Connection, "commit", lose_the_request)
         with pytest.raises(StoreUnavailableError):
             store.write(batch)
-    assert len(store.write(batch).new_events) == 20
+    assert len(_write_settled(store, batch).new_events) == 20
     assert rows(any_dsn) == [(20,)]
+
+
+def _write_settled(store: PostgresStore, batch: Batch) -> Written:
+    """As the writer repeats a batch: the server may take its time to notice that a client is gone."""
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            return store.write(batch)
+        except StoreUnavailableError as error:
+            if error.kind != "in_doubt" or time.monotonic() > deadline:
+                raise
 
 
 @pytest.mark.parametrize(
@@ -241,7 +254,11 @@ def test_a_lost_reply_to_a_batch_without_new_rows_is_no_trouble(
     assert rows(any_dsn, "SELECT (SELECT count(*) FROM mail_events), (SELECT count(*) FROM dead_letters)") == [(1, 1)]
 
 
-WAITING = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+WAITING = (
+    "SELECT count(*) FROM pg_stat_activity"
+    " WHERE datname = current_database() AND wait_event_type = 'Lock' AND backend_type = 'client backend'"
+)
+"""TimescaleDB's own jobs may wait there too."""
 
 
 def test_a_lock_that_is_not_to_be_had_is_given_up_by_the_server_too(any_dsn: str) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 import psycopg
 
-from collector.commands.doctor import database, machine, roads, running
+from collector.commands.doctor import database, machine, policies, roads, running
 from collector.commands.doctor.finding import Finding, Status, fault, skipped
 from collector.commands.doctor.patient import Patient
 from collector.errors import StoreUnavailableError
@@ -27,6 +27,7 @@ CHECKS: Final[Mapping[str, Check]] = {
     "durability": database.durability,
     "schema": database.schema,
     "rights": database.rights,
+    "policies": policies.policies,
     "clock": database.clock,
     "session": database.session,
     "journal": machine.journal_place,
