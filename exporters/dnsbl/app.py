@@ -21,7 +21,7 @@ from exporters.dnsbl.posting import Outbox
 from exporters.dnsbl.reading import World, read_world
 from exporters.dnsbl.reloading import Reloading
 from exporters.dnsbl.schedule import Limits, Planner
-from exporters.dnsbl.targets import HostNames, seen_by_collector
+from exporters.dnsbl.targets import HostNames, SeenAddresses
 from exporters.dnsbl.web import Prober, WebServer
 
 if TYPE_CHECKING:
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from exporters.dnsbl.config import Dnsbl, Endpoint
-    from exporters.dnsbl.plan import Checked
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +47,7 @@ class App:
         self._jobs = schedule.Scheduler()
         self._background: set[asyncio.Task[Any]] = set()
         self._hosts = HostNames()
-        self._seen: list[Checked] = []
+        self._seen = SeenAddresses()
         self._resolver: Resolver | None = None
         self._resolver_settings: tuple[tuple[Endpoint, ...], float, int] | None = None
         self._is_finding = asyncio.Lock()
@@ -152,10 +151,9 @@ class App:
         world, resolver = self._world, self._resolver
         assert resolver is not None
         link = world.settings.collector
-        seen = self._seen if link is not None and link.targets else []
-        targets, left_out = world.plan.with_found(
-            [*self._hosts.targets(world.plan.hosts, world.settings.public_ips), *seen]
-        )
+        public = world.settings.public_ips
+        seen = self._seen.targets(public) if link is not None and link.targets else []
+        targets, left_out = world.plan.with_found([*self._hosts.targets(world.plan.hosts, public), *seen])
         self.metrics.targets.set(len(targets))
         self.metrics.targets_left_out.set(left_out)
         pairs = list(pairs_of(world.plan, targets))
@@ -187,8 +185,7 @@ class App:
         await self._hosts.resolve(world.plan.hosts, resolver, settings.interval.total_seconds())
         self.metrics.names_unresolved.set(self._hosts.unresolved)
         if link is not None and link.targets:
-            seen = await seen_by_collector(link, settings.public_ips)
-            self._seen = seen if seen is not None else self._seen
+            await self._seen.read(link)
 
 
 def _limits(settings: Dnsbl) -> Limits:

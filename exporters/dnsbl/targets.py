@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-import logging
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import aiohttp
-from prometheus_client.parser import text_string_to_metric_families
 
 from exporters.dnsbl import names
 from exporters.dnsbl.asking.resolver import Asker
@@ -25,9 +24,10 @@ if TYPE_CHECKING:
     from exporters.dnsbl.config.model import CollectorLink
     from exporters.dnsbl.plan import Host
 
-log = logging.getLogger(__name__)
-
-SENDING_METRIC: Final = "duckwatch_sending_ip_events"
+SENDING_METRIC: Final = "duckwatch_sending_ip_events_total"
+_SENDING: Final = re.compile(rf'^{SENDING_METRIC}\{{[^}}]*\blocal_ip="([0-9a-fA-F.:]+)"', re.ASCII | re.MULTILINE)
+"""The whole page need not be parsed: an address holds nothing that is escaped."""
+SEEN_KEPT_SECONDS: Final = 86_400.0
 _MAX_PAGE_BYTES: Final = 32 << 20
 _TIMEOUT_SECONDS: Final = 10.0
 _AT_ONCE: Final = 16
@@ -94,29 +94,44 @@ def _addresses(outcome: Outcome) -> tuple[str, ...]:
     return tuple(filter(_is_address, outcome.records)) if isinstance(outcome, Answer) else ()
 
 
-async def seen_by_collector(link: CollectorLink, public: Mapping[str, str]) -> list[Checked] | None:
-    """The sending addresses on the collector's /metrics, less private ones that `public` has no other for; None when it does not answer."""
+class SeenAddresses:
+    """The addresses that the collector has seen sending. It counts from its own start, and an address may be quiet for hours: each is kept
+    for a day after it was last on the collector's page, so that no standing listing goes with a restart.
+    """
+
+    def __init__(self) -> None:
+        self._last: dict[str, float] = {}
+
+    async def read(self, link: CollectorLink) -> None:
+        """Reads the collector's /metrics; where that is not to be had, what is known stays."""
+        page = await _page(f"{link.url}/metrics")
+        if page is not None:
+            self.note(page, asyncio.get_running_loop().time())
+
+    def note(self, page: str, now: float) -> None:
+        """Takes in a page of metrics."""
+        self._last |= dict.fromkeys(filter(_is_address, _SENDING.findall(page)), now)
+        self._last = {text: last for text, last in self._last.items() if now - last <= SEEN_KEPT_SECONDS}
+
+    def targets(self, public: Mapping[str, str]) -> list[Checked]:
+        """As the world sees them; those that only a network of one's own knows are left out."""
+        texts = dict.fromkeys(public.get(text, text) for text in map(_canonical, self._last))
+        return [Checked(names.target(text)) for text in texts if not _is_local(text)]
+
+
+async def _page(url: str) -> str | None:
     try:
         async with (
             aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(_TIMEOUT_SECONDS)) as session,
-            session.get(f"{link.url}/metrics", headers={"Accept": "text/plain"}) as answer,
+            session.get(url, headers={"Accept": "text/plain"}) as answer,
         ):
             page = await answer.content.read(_MAX_PAGE_BYTES) if answer.status == 200 else None
             # A page that comes in pieces is read to its end.
             while page is not None and not answer.content.at_eof() and len(page) < _MAX_PAGE_BYTES:
                 page += await answer.content.read(_MAX_PAGE_BYTES - len(page))
-        return None if page is None else _sending(page.decode("utf-8", "replace"), public)
     except (aiohttp.ClientError, TimeoutError, OSError, ValueError):
         return None
-
-
-def _sending(page: str, public: Mapping[str, str]) -> list[Checked]:
-    seen: dict[str, None] = {}
-    for family in text_string_to_metric_families(page):
-        if family.name == SENDING_METRIC:
-            seen |= dict.fromkeys(str(sample.labels.get("local_ip", "")) for sample in family.samples)
-    texts = [public.get(text, text) for text in seen if _is_address(text)]
-    return [Checked(names.target(text)) for text in texts if not _is_local(text)]
+    return None if page is None else page.decode("utf-8", "replace")
 
 
 _LOCAL: Final = tuple(
@@ -139,6 +154,10 @@ def _is_local(text: str) -> bool:
     """True for what no list outside can know."""
     address = ipaddress.ip_address(text)
     return any(address in network for network in _LOCAL)
+
+
+def _canonical(text: str) -> str:
+    return str(ipaddress.ip_address(text))
 
 
 def _is_address(text: str) -> bool:

@@ -116,7 +116,8 @@ class World:
             "interval": "10s",
             "targets": ["192.0.2.0/31"],
             "lists": ["bl.example"],
-            "collector": {"url": self.collector.url, "token_file": str(self.token_file)},
+            "collector": {"url": self.collector.url, "token_file": str(self.token_file), "targets": True},
+            "public_ips": {"10.0.0.5": "192.0.2.5"},
         }
         self.token_file.write_text(self.collector.token)
         self.exporter = DnsblExporter(folder, logs, self._settings)
@@ -217,3 +218,22 @@ def test_a_result_that_names_nothing_is_set_aside_beside_good_ones(world: World)
     stored = world.connection.execute("SELECT verdict FROM dnsbl_results WHERE target = '192.0.2.9'").fetchall()
     assert stored == [("clean",)], "the last two are one: the same pair, verdict and time"
     assert world.collector.ask("/api/events/dnsbl", body.encode()).status == 401
+
+
+def test_addresses_that_the_collector_saw_sending_are_checked(world: World) -> None:
+    """Read from its /metrics, those behind NAT as the world sees them."""
+    now = int(time.time() * 1000)
+    entry = {"id": "1a20bd7bade000cd07", "action": "ACCEPTED", "to": "one@gmail.example", "response": "250 ok"}
+    events = [
+        {"time": now, "entry": entry | {"seq": f"00{seq}", "ip": ip}}
+        for seq, ip in enumerate(("192.0.2.77", "10.0.0.5", "10.0.0.6"))
+    ]
+    assert world.collector.send(events) == 202
+    counted = "duckwatch_sending_ip_events_total"
+    wait_until(lambda: len(world.collector.metrics().get(counted, {})) == 3, "they are counted", seconds=60)
+    world.exporter.start()
+    wait_until(
+        lambda: len(world.exporter.metrics().get("duckwatch_dnsbl_listed", {})) == 4, "they are checked", seconds=60
+    )
+    targets = {dict(labels)["target"] for labels in world.exporter.metrics()["duckwatch_dnsbl_listed"]}
+    assert targets == {"192.0.2.0", "192.0.2.1", "192.0.2.5", "192.0.2.77"}
