@@ -56,7 +56,8 @@ def run(options: argparse.Namespace) -> int:
     """Runs the command that the options name."""
     if options.command == "probe":
         world = read_world(options.config, os.environ)
-        return probe.run(world.settings, world.plan, options.target)
+        colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")  # no-color.org
+        return probe.run(world.settings, world.plan, options.target, colour=colour)
     if options.command == "check-config":
         plan = read_world(options.config, os.environ).plan
         print(

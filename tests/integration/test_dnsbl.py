@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import pty
+import re
 import subprocess
 import sys
 import threading
@@ -411,6 +415,36 @@ def test_a_probe_on_the_command_line(nameserver: NameServer, tmp_path: Path, tar
     assert (ended.returncode, ended.stderr) == (code, "")
     assert said in ended.stdout
     assert "\x1b" not in ended.stdout
+
+
+def test_a_probe_at_a_terminal_has_colour(nameserver: NameServer, tmp_path: Path) -> None:
+    """Listed and clean differ at a glance, unless NO_COLOR is set; and what a list says cannot move the cursor."""
+    nameserver.zones |= {
+        "bl.example": Zone("bl.example", LISTED, reasons={"1.2.0.192": "\x1b[2J\x07\u202ewhy"}),
+        "good.example": Zone("good.example"),
+    }
+    path = tmp_path / "duckwatch.yml"
+    section = {"resolvers": [nameserver.address], "lists": ["bl.example", "good.example"]}
+    path.write_text(yaml.safe_dump({"dnsbl": section}))
+    words = [sys.executable, "-m", "exporters.dnsbl", "--config", str(path), "probe", "192.0.2.1"]
+    seen = at_a_terminal(words, {})
+    assert re.findall(r"(\x1b\[[0-9;]*m)(listed|clean)", seen) == [("\x1b[31;1m", "listed"), ("\x1b[32m", "clean")]
+    assert "[2Jwhy" in seen
+    assert set(re.findall(r"\x1b\[[^m]*.", seen)) == {"\x1b[31;1m", "\x1b[32m", "\x1b[0m"}
+    assert "\x1b" not in at_a_terminal(words, {"NO_COLOR": "1"})
+
+
+def at_a_terminal(words: list[str], environment: dict[str, str]) -> str:
+    """What a program shows whose standard output is a terminal."""
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(words, stdout=theirs, env=os.environ | environment):
+        os.close(theirs)
+        shown = b""
+        with contextlib.suppress(OSError):  # the terminal is gone with the program
+            while more := os.read(ours, 65536):
+                shown += more
+    os.close(ours)
+    return shown.decode()
 
 
 def test_a_probe_of_a_list_that_will_not_tell(nameserver: NameServer, tmp_path: Path) -> None:

@@ -34,13 +34,13 @@ _RESET: Final = "\x1b[0m"
 _MAX_TARGETS: Final = 256
 
 
-def run(settings: Dnsbl, plan: Plan, text: str, out: TextIO = sys.stdout) -> int:
-    """Returns the exit code: 0 listed nowhere, 1 listed, 3 no list gave a real verdict, 4 some did not, and the others list nothing.
+def run(settings: Dnsbl, plan: Plan, text: str, *, colour: bool, out: TextIO = sys.stdout) -> int:
+    """Prints a table, in colour or not. Returns the exit code: 0 listed nowhere, 1 listed, 3 no list gave a real verdict, 4 some did not, and the others list nothing.
     Raises `ConfigError` for what is no target.
     """
     found = asyncio.run(_ask(settings, plan, text))
     for target, results in found:
-        _print(target, results, out, colour=out.isatty())
+        _print(target, results, out, colour=colour)
     words = [one.verdict.word if one.verdict is not None else None for _, results in found for one in results]
     real = sum(word is not None and word.is_real for word in words)
     if real < len(words):
