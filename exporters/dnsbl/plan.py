@@ -34,6 +34,10 @@ class Checked:
     interval: timedelta | None = None
     name: str | None = None
 
+    def is_more_urgent(self, other: Checked) -> bool:
+        """True when it is to be checked more often than another word for the same target says."""
+        return _is_shorter(self.interval, other.interval)
+
 
 @dataclass(frozen=True, slots=True)
 class Host:
@@ -79,14 +83,20 @@ class Plan:
             load.add(checked)
         left_out = 0
         for checked in found:
-            if checked.target.text in taken:
+            known = taken.get(checked.target.text)
+            if known is not None and not checked.is_more_urgent(known):
                 continue
-            if len(taken) >= self.max_targets or not load.has_room(checked):
-                left_out += 1
+            if (known is None and len(taken) >= self.max_targets) or not load.has_room(checked, known):
+                left_out += known is None
                 continue
-            load.add(checked)
+            load.add(checked, known)
             taken[checked.target.text] = checked
         return tuple(taken.values()), left_out
+
+
+def _is_shorter(interval: timedelta | None, other: timedelta | None) -> bool:
+    """Of two that may be left to the list."""
+    return interval is not None and (other is None or interval < other)
 
 
 def interval_of(checked: Checked, dns_list: DnsList) -> timedelta:
@@ -101,16 +111,18 @@ class _Load:
         self._plan = plan
         self.of_list = {dns_list.zone: 0.0 for dns_list in plan.lists}
 
-    def _shares(self, checked: Checked) -> Iterator[tuple[DnsList, float]]:
+    def _shares(self, checked: Checked, before: Checked | None = None) -> Iterator[tuple[DnsList, float]]:
+        """What a target adds, in the place of another word for it."""
         for dns_list in self._plan.lists_for(checked):
-            yield dns_list, MINUTE / interval_of(checked, dns_list)
+            share = MINUTE / interval_of(checked, dns_list)
+            yield dns_list, share - (MINUTE / interval_of(before, dns_list) if before is not None else 0.0)
 
-    def add(self, checked: Checked) -> None:
-        for dns_list, share in self._shares(checked):
+    def add(self, checked: Checked, before: Checked | None = None) -> None:
+        for dns_list, share in self._shares(checked, before):
             self.of_list[dns_list.zone] += share
 
-    def has_room(self, checked: Checked) -> bool:
-        shares = list(self._shares(checked))
+    def has_room(self, checked: Checked, before: Checked | None = None) -> bool:
+        shares = list(self._shares(checked, before))
         total, bound = sum(self.of_list.values()) + sum(share for _, share in shares), self._plan.queries_per_minute
         return (bound is None or total <= bound + _ROUNDING) and all(
             dns_list.queries_per_minute is None
@@ -151,7 +163,9 @@ def build(settings: Dnsbl, from_files: Sequence[Wanted] = ()) -> Plan:
 def _take(one: Wanted, targets: dict[str, Checked], hosts: dict[str, Host], limit: int, faults: list[Fault]) -> None:
     if isinstance(one.target, str):
         if one.treat_as != "domain":
-            hosts.setdefault(one.target, Host(one.target, one.interval))
+            known = hosts.get(one.target)
+            if known is None or _is_shorter(one.interval, known.interval):
+                hosts[one.target] = Host(one.target, one.interval)
         texts: Iterable[str] = [one.target] if one.treat_as != "host" else []
         count = 1
     else:
@@ -160,7 +174,9 @@ def _take(one: Wanted, targets: dict[str, Checked], hosts: dict[str, Host], limi
         faults.append(Fault(one.key, f"makes more than {limit} targets (dnsbl.limits.targets)"))
         return
     for text in texts:
-        targets.setdefault(text, Checked(names.target(text), one.interval))
+        checked = Checked(names.target(text), one.interval)
+        if text not in targets or checked.is_more_urgent(targets[text]):
+            targets[text] = checked
 
 
 def _lists(settings: Dnsbl, faults: list[Fault]) -> Iterator[DnsList]:
@@ -227,8 +243,8 @@ def _check_load(plan: Plan, settings: Dnsbl, faults: list[Fault]) -> None:
     for dns_list in plan.lists:
         budget, rate = dns_list.queries_per_minute, load.of_list[dns_list.zone]
         if budget is not None and rate > budget + _ROUNDING:
-            count = sum(dns_list in plan.lists_for(checked) for checked in plan.targets)
-            faults.append(Fault("dnsbl.targets", _too_many(dns_list, budget, rate, count)))
+            asked = [checked for checked in plan.targets if dns_list in plan.lists_for(checked)]
+            faults.append(Fault("dnsbl.targets", _too_many(dns_list, budget, rate, asked)))
     total, bound = sum(load.of_list.values()), plan.queries_per_minute
     if bound is not None and total > bound + _ROUNDING:
         faults.append(
@@ -244,11 +260,16 @@ def _check_load(plan: Plan, settings: Dnsbl, faults: list[Fault]) -> None:
             faults.append(Fault("dnsbl.targets", f"{checked.target.text} is too long a name to be asked about"))
 
 
-def _too_many(dns_list: DnsList, budget: int, rate: float, count: int) -> str:
-    fit = math.floor(budget * (dns_list.interval / MINUTE) + _ROUNDING)
-    needed = timedelta(seconds=math.ceil(dns_list.interval.total_seconds() * rate / budget - _ROUNDING))
+def _too_many(dns_list: DnsList, budget: int, rate: float, asked: Sequence[Checked]) -> str:
+    urgent = [checked for checked in asked if interval_of(checked, dns_list) < dns_list.interval]
+    room = budget - sum(MINUTE / interval_of(checked, dns_list) for checked in urgent)
+    start = f"{len(asked)} targets are {math.ceil(rate - _ROUNDING)} queries a minute to {dns_list.zone}, which may be asked {budget} times: "
+    if room <= _ROUNDING:
+        return f"{start}the {len(urgent)} with a shorter interval of their own leave no room for others"
+    fit = math.floor(room * (dns_list.interval / MINUTE) + _ROUNDING)
+    needed = timedelta(seconds=math.ceil((len(asked) - len(urgent)) * MINUTE.total_seconds() / room - _ROUNDING))
+    beside = f" beside the {len(urgent)} with a shorter interval of their own" if urgent else ""
     return (
-        f"{count} targets are {math.ceil(rate - _ROUNDING)} queries a minute to {dns_list.zone}, which may be asked {budget} times: "
-        f"{fit} targets would fit every {format_duration(dns_list.interval)}, "
+        f"{start}{fit} targets would fit every {format_duration(dns_list.interval)}{beside}, "
         f"or these at an interval of {format_duration(needed)}"
     )

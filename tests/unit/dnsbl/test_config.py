@@ -6,6 +6,7 @@ import contextlib
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
+from exporters.dnsbl.checks import pairs_of
 from exporters.dnsbl.config import load
 from exporters.dnsbl.config.document import SECRETS
 from exporters.dnsbl.config.loading import _models
@@ -128,7 +130,38 @@ def test_an_urgent_target_counts_for_what_it_costs(tmp_path: Path) -> None:
     section = {"lists": ["bl.example"], "limits": {"queries_per_minute_per_list": 12}}
     urgent = [{"target": f"192.0.2.{last}", "interval": "10s"} for last in range(3)]
     planned(tmp_path, targets=urgent[:2], **section)
-    assert "18 queries a minute" in faults(tmp_path, {"targets": urgent, **section})["dnsbl.targets"]
+    asked = "to bl.example, which may be asked 12 times"
+    assert faults(tmp_path, {"targets": urgent, **section})["dnsbl.targets"] == (
+        f"3 targets are 18 queries a minute {asked}: the 3 with a shorter interval of their own leave no room for others"
+    )
+    assert faults(tmp_path, {"targets": [urgent[0], "198.51.100.0/26"], **section})["dnsbl.targets"] == (
+        f"65 targets are 19 queries a minute {asked}: 30 targets would fit every 5m beside the 1 with a shorter interval of their own, "
+        "or these at an interval of 640s"
+    )
+
+
+def test_the_shorter_interval_counts(tmp_path: Path) -> None:
+    """Of the target's and the list's; and of several words for one target, in whatever order they come."""
+    lists = [{"zone": "slow.example", "interval": "1h"}, {"zone": "quick.example", "interval": "20s"}]
+    urgent = {"target": "192.0.2.1", "interval": "10s"}
+    for targets in (["192.0.2.0/31", urgent], [urgent, "192.0.2.0/31", {"target": "192.0.2.1", "interval": "30s"}]):
+        plan = planned(tmp_path, targets=targets, lists=lists)
+        found = {
+            (pair.target.text, pair.dns_list.zone): pair.interval
+            for pair in pairs_of(plan, plan.targets)
+            if pair.target is not None
+        }
+        assert found == {
+            ("192.0.2.0", "slow.example"): 3600.0,
+            ("192.0.2.0", "quick.example"): 20.0,
+            ("192.0.2.1", "slow.example"): 10.0,
+            ("192.0.2.1", "quick.example"): 10.0,
+        }
+    host = {"target": "mx.example", "treat_as": "host"}
+    (one,) = planned(
+        tmp_path, targets=[host, host | {"interval": "10s"}, host | {"interval": "30s"}], lists=lists
+    ).hosts
+    assert one.interval == timedelta(seconds=10)
 
 
 def test_what_is_found_later_is_taken_as_far_as_it_fits(tmp_path: Path) -> None:
@@ -138,6 +171,9 @@ def test_what_is_found_later_is_taken_as_far_as_it_fits(tmp_path: Path) -> None:
     targets, left_out = plan.with_found(found)
     assert [one.target.text for one in targets] == [f"192.0.2.{last}" for last in range(5)]
     assert left_out == 5
+    urgent = Checked(target_of("192.0.2.0"), timedelta(minutes=1))
+    assert plan.with_found([urgent, found[1]]) == ((urgent,), 1), "more often, and so no room for another"
+    assert plan.with_found([replace(urgent, interval=timedelta(seconds=30))]) == (plan.targets, 0)
 
 
 def test_a_range_has_its_first_and_last_address(tmp_path: Path) -> None:
