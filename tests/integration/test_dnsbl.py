@@ -321,6 +321,30 @@ def test_a_stop_sends_what_waits(nameserver: NameServer, exporter: Make) -> None
     collector.stop()
 
 
+def test_what_waited_when_it_was_killed_is_told_anew(nameserver: NameServer, exporter: Make) -> None:
+    """Nothing is kept on disk: after a kill the collector hears what stands now, each pair once, and what stands is known again."""
+    nameserver.zones["bl.example"] = Zone("bl.example", LISTED)
+    port = free_port()
+    one = exporter(
+        nameserver.address,
+        targets=["192.0.2.0/31"],
+        lists=["bl.example"],
+        collector={"url": f"http://127.0.0.1:{port}"},
+    )
+    wait_until(lambda: one.value("results_waiting") == 2, "both results wait")
+    one.kill()
+    collector = Collector(port, refuses=0)
+    one.start()
+    wait_until(lambda: one.value("results_total", result="sent") == 2, "both are told")
+    results = {result["target"]: result for _, _, body in collector.requests for result in body["results"]}
+    assert {target: (one["standing"], one["previous"]) for target, one in results.items()} == {
+        "192.0.2.0": ("clean", None),
+        "192.0.2.1": ("listed", None),
+    }
+    assert one.listed("192.0.2.1", "bl.example") == 1
+    collector.stop()
+
+
 def test_a_reload_keeps_what_names_resolved_to(nameserver: NameServer, exporter: Make) -> None:
     """Targets found by name stay with their verdicts, though the name does not resolve at that moment; a name that is gone takes them along."""
     hosts = Zone("mx.test", {"a": ["192.0.2.1"]}, tests=False)

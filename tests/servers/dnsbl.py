@@ -89,6 +89,11 @@ class DnsblExporter:
         """One sample of a metric."""
         return self.metrics().get(f"duckwatch_dnsbl_{name}", {}).get(tuple(sorted(labels.items())))
 
+    def kill(self) -> None:
+        """SIGKILL."""
+        assert self._process is not None
+        self._process.kill()
+
     def stop(self) -> int:
         """SIGTERM, and waits. Gives the exit code."""
         if self._process is None:
