@@ -37,6 +37,8 @@ class Unit(StrEnum):
     SECONDS = "s"
     RATIO = "percentunit"
     PER_SECOND = "cps"
+    AT = "dateTimeAsIso"
+    AGO = "dateTimeFromNow"
     NONE = "none"
 
 
@@ -122,6 +124,15 @@ class PromQL:
     instant: bool = False
     datasource: Datasource = PROMETHEUS
 
+    @classmethod
+    def quantile(
+        cls, quantile: float, histogram: str, legend: str, *, by: str = "", where: str = "", ref: str = "A"
+    ) -> PromQL:
+        """What that part of a histogram's observations stay below; for each value of the label `by`, of the series that `where` selects."""
+        labels = f"le, {by}" if by else "le"
+        rate = f"rate({histogram}_bucket{f'{{{where}}}' if where else ''}[$__rate_interval])"
+        return cls(f"histogram_quantile({quantile}, sum by ({labels}) ({rate}))", legend, ref)
+
 
 Target = Sql | PromQL
 
@@ -147,6 +158,13 @@ class QueryVariable:
 
 Variable = DatasourceVariable | QueryVariable
 
+CHOICES: tuple[Variable, ...] = (
+    DatasourceVariable("timescale", "Database", TIMESCALE.kind),
+    DatasourceVariable("prometheus", "Prometheus", PROMETHEUS.kind),
+    QueryVariable("cluster", "Cluster", "clusters"),
+)
+"""What every dashboard lets the viewer choose."""
+
 
 @dataclass(frozen=True, slots=True)
 class Page:
@@ -155,7 +173,7 @@ class Page:
     uid: str
     title: str
     description: str
-    variables: tuple[Variable, ...]
+    variables: tuple[Variable, ...] = CHOICES
     tags: tuple[str, ...] = ("duckwatch",)
     start: str = "now-6h"
     refresh: str = "30s"

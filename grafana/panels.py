@@ -15,6 +15,7 @@ from grafanalib._gen import DashboardEncoder
 from grafana.fields import (
     MIXED,
     Card,
+    Colour,
     Datasource,
     DatasourceVariable,
     Override,
@@ -30,7 +31,7 @@ from grafana.normalise import normalise
 from grafana.queries import load
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 Json = dict[str, Any]
 
@@ -104,10 +105,20 @@ def state_timeline(card: Card, targets: Sequence[Target], states: Sequence[State
     )
 
 
-def column(name: str, header: str, width: int | None, *properties: tuple[str, Any]) -> Override:
-    """A table's column: its header, its width (the one without takes what the others leave), and more."""
-    fixed = (("custom.width", width),) if width else ()
-    return Override(name, (("displayName", header), *fixed, *properties))
+def column(
+    name: str, header: str, width: int | None, *, unit: Unit | None = None, words: Mapping[str, Colour] | None = None
+) -> Override:
+    """A table's column: its header, its width (the one without takes what the others leave), its unit, the colours of some words in it."""
+    properties: list[tuple[str, Any]] = [("displayName", header)]
+    if width is not None:
+        properties.append(("custom.width", width))
+    if unit is not None:
+        properties.append(("unit", unit.value))
+    if words:
+        options = {word: {"color": colour.value, "index": index} for index, (word, colour) in enumerate(words.items())}
+        properties.append(("custom.cellOptions", {"type": "color-text"}))
+        properties.append(("mappings", [{"type": "value", "options": options}]))
+    return Override(name, tuple(properties))
 
 
 def dashboard(page: Page, panels: Sequence[Json]) -> Json:

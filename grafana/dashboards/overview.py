@@ -7,12 +7,10 @@ from typing import Any
 from grafana.fields import (
     Card,
     Colour,
-    DatasourceVariable,
     Override,
     Page,
     Place,
     PromQL,
-    QueryVariable,
     Scale,
     Sql,
     Step,
@@ -24,31 +22,12 @@ PAGE = Page(
     uid="duckwatch-overview",
     title="Mail overview",
     description="Deliveries, delays and failures of all clusters, and the health of the pipeline that counts them.",
-    variables=(
-        DatasourceVariable("timescale", "Database", "postgres"),
-        DatasourceVariable("prometheus", "Prometheus", "prometheus"),
-        QueryVariable("cluster", "Cluster", "clusters"),
-    ),
 )
 
 BOUNCE_RATIO_LIMIT = 0.1
 """Where MailBounceRatioHigh begins; a test holds it to alert-rules/thresholds.yml."""
 
-OUTCOME_CELL: tuple[tuple[str, Any], ...] = (
-    ("custom.cellOptions", {"type": "color-text"}),
-    (
-        "mappings",
-        [
-            {
-                "type": "value",
-                "options": {
-                    "bounced": {"color": Colour.BAD.value, "index": 0},
-                    "deferred": {"color": Colour.WATCH.value, "index": 1},
-                },
-            }
-        ],
-    ),
-)
+OUTCOMES = {"bounced": Colour.BAD, "deferred": Colour.WATCH}
 
 
 def build() -> dict[str, Any]:
@@ -96,7 +75,10 @@ def _latency() -> dict[str, Any]:
             description="How long delivered mail had been queued: half of it less than p50, all but a twentieth less than p95.",
             place=Place(0, 9, 12, 8),
         ),
-        [PromQL(_delivery_quantile(0.5), "p50"), PromQL(_delivery_quantile(0.95), "p95", ref="B")],
+        [
+            PromQL.quantile(0.5, "duckwatch_mail_delivery_seconds", "p50", where='cluster=~"$cluster"'),
+            PromQL.quantile(0.95, "duckwatch_mail_delivery_seconds", "p95", where='cluster=~"$cluster"', ref="B"),
+        ],
         Scale(Unit.SECONDS),
     )
 
@@ -110,10 +92,7 @@ def _ingest() -> dict[str, Any]:
             place=Place(12, 9, 12, 8),
         ),
         [
-            PromQL(
-                "histogram_quantile(0.95, sum by (le) (rate(duckwatch_event_commit_delay_seconds_bucket[$__rate_interval])))",
-                "Stamp to commit, p95",
-            ),
+            PromQL.quantile(0.95, "duckwatch_event_commit_delay_seconds", "Stamp to commit, p95"),
             PromQL("max(duckwatch_journal_oldest_age_seconds)", "Oldest in the journal", ref="B"),
             PromQL(
                 'time() - min(duckwatch_plugin_last_seen_timestamp_seconds{cluster=~"$cluster"})',
@@ -136,11 +115,11 @@ def _reasons() -> dict[str, Any]:
         ),
         [Sql("failure_reasons", table=True)],
         overrides=[
-            column("action", "Outcome", 100, *OUTCOME_CELL),
+            column("action", "Outcome", 100, words=OUTCOMES),
             column("reason", "Reason", 140),
             column("provider", "Provider", 120),
-            column("recipients", "Count", 90, ("unit", Unit.COUNT.value)),
-            column("newest", "Newest", 160, ("unit", "dateTimeFromNow")),
+            column("recipients", "Count", 90, unit=Unit.COUNT),
+            column("newest", "Newest", 160, unit=Unit.AGO),
             column("pattern", "Newest reply", None),
         ],
     )
@@ -156,22 +135,17 @@ def _newest_failures() -> dict[str, Any]:
         ),
         [Sql("newest_failures", table=True)],
         overrides=[
-            column("time", "Time", 170, ("unit", "dateTimeAsIso")),
-            column("action", "Outcome", 100, *OUTCOME_CELL),
+            column("time", "Time", 170, unit=Unit.AT),
+            column("action", "Outcome", 100, words=OUTCOMES),
             column("cluster", "Cluster", 90),
             column("zone", "Zone", 120),
             column("recipient_domain", "Domain", 170),
             column("provider", "Provider", 110),
-            column("smtp_code", "Code", 80, ("unit", Unit.NONE.value)),
+            column("smtp_code", "Code", 80, unit=Unit.NONE),
             column("reason", "Reason", 140),
             column("response_pattern", "Reply", None),
         ],
     )
-
-
-def _delivery_quantile(quantile: float) -> str:
-    rate = 'rate(duckwatch_mail_delivery_seconds_bucket{cluster=~"$cluster"}[$__rate_interval])'
-    return f"histogram_quantile({quantile}, sum by (le) ({rate}))"
 
 
 def _coloured(series: str, colour: Colour) -> Override:

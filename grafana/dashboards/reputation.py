@@ -7,11 +7,9 @@ from typing import Any
 from grafana.fields import (
     Card,
     Colour,
-    DatasourceVariable,
     Page,
     Place,
     PromQL,
-    QueryVariable,
     Scale,
     Sql,
     State,
@@ -24,31 +22,10 @@ PAGE = Page(
     uid="duckwatch-reputation",
     title="Mail reputation",
     description="DNS blocklists: what they say of our addresses and domains, what that costs, and how the lists themselves are.",
-    variables=(
-        DatasourceVariable("timescale", "Database", "postgres"),
-        DatasourceVariable("prometheus", "Prometheus", "prometheus"),
-        QueryVariable("cluster", "Cluster", "clusters"),
-    ),
     start="now-24h",
 )
 
-LISTED_CELL: tuple[tuple[str, Any], ...] = (
-    ("custom.cellOptions", {"type": "color-text"}),
-    (
-        "mappings",
-        [
-            {
-                "type": "value",
-                "options": {
-                    "listed": {"color": Colour.BAD.value, "index": 0},
-                    "unknown": {"color": Colour.WATCH.value, "index": 1},
-                    "clean": {"color": Colour.GOOD.value, "index": 2},
-                    "delisted": {"color": Colour.GOOD.value, "index": 3},
-                },
-            }
-        ],
-    ),
-)
+STANDINGS = {"listed": Colour.BAD, "unknown": Colour.WATCH, "clean": Colour.GOOD, "delisted": Colour.GOOD}
 
 STANDING = (State(0, "clean", Colour.GOOD), State(1, "listed", Colour.BAD), State(2, "unknown", Colour.WATCH))
 """The numbers of queries/dnsbl_states.sql."""
@@ -130,13 +107,13 @@ def _current() -> dict[str, Any]:
             column("target", "Target", 190),
             column("name", "Host name", 170),
             column("list", "List", 190),
-            column("standing", "Standing", 90, *LISTED_CELL),
+            column("standing", "Standing", 90, words=STANDINGS),
             column("severity", "Severity", 80),
-            column("since", "Since", 130, ("unit", "dateTimeFromNow")),
+            column("since", "Since", 130, unit=Unit.AGO),
             column("verdict", "Last verdict", 100),
             column("meaning", "Meaning", 220),
             column("reason", "The list's words", None),
-            column("changed", "Changed", 130, ("unit", "dateTimeFromNow")),
+            column("changed", "Changed", 130, unit=Unit.AGO),
         ],
     )
 
@@ -151,11 +128,11 @@ def _changes() -> dict[str, Any]:
         ),
         [Sql("dnsbl_changes", table=True)],
         overrides=[
-            column("time", "Time", 170, ("unit", "dateTimeAsIso")),
+            column("time", "Time", 170, unit=Unit.AT),
             column("target", "Target", 190),
             column("name", "Host name", 170),
             column("list", "List", 190),
-            column("change", "Change", 90, *LISTED_CELL),
+            column("change", "Change", 90, words=STANDINGS),
             column("severity", "Severity", 80),
             column("meaning", "Meaning", 220),
             column("reason", "The list's words", None),
@@ -188,12 +165,12 @@ def _by_address() -> dict[str, Any]:
         [Sql("reputation_by_address", table=True)],
         overrides=[
             column("address", "Address", 170),
-            column("bounced", "Bounced", 80, ("unit", Unit.COUNT.value)),
-            column("deferred", "Deferred", 80, ("unit", Unit.COUNT.value)),
+            column("bounced", "Bounced", 80, unit=Unit.COUNT),
+            column("deferred", "Deferred", 80, unit=Unit.COUNT),
             column("providers", "By providers", 140),
-            column("newest", "Newest", 120, ("unit", "dateTimeFromNow")),
+            column("newest", "Newest", 120, unit=Unit.AGO),
             column("lists", "Listed at", None),
-            column("since", "Since", 120, ("unit", "dateTimeFromNow")),
+            column("since", "Since", 120, unit=Unit.AGO),
         ],
     )
 
@@ -245,11 +222,6 @@ def _latency() -> dict[str, Any]:
             description="From a query to its answer: all but a twentieth are quicker (p95).",
             place=Place(12, 42, 12, 8),
         ),
-        [
-            PromQL(
-                "histogram_quantile(0.95, sum by (le, list) (rate(duckwatch_dnsbl_query_seconds_bucket[$__rate_interval])))",
-                "{{list}}",
-            )
-        ],
+        [PromQL.quantile(0.95, "duckwatch_dnsbl_query_seconds", "{{list}}", by="list")],
         Scale(Unit.SECONDS),
     )
