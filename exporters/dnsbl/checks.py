@@ -135,7 +135,8 @@ class Checks:
             outcome = (
                 pair.outcome if is_fresh and pair.outcome else await self.questions.ask(pair.target.wire, A, dns_list)
             )
-            held = await self._held_to_health(pair, judge(outcome, dns_list))
+            # A reload may have taken out the pair, and its list, while it was asked.
+            held = await self._held_to_health(pair, judge(outcome, dns_list)) if not pair.gone else None
             now = asyncio.get_running_loop().time()
             if held is not None:
                 verdict = held

@@ -100,8 +100,8 @@ class Watches:
                         continue
                     outcome = await self._ask_point(names.target(point).wire, dns_list, is_paid=is_paid)
                     health, is_paid = _judge_test(outcome, dns_list, should_list=should_list), False
-            if health is Health.UNKNOWN:
-                return health  # what is known of it stays
+            if health is Health.UNKNOWN or self._watches.get(dns_list.zone) is not watch:
+                return health  # what is known of it stays; of a list that a reload has taken out, nothing is shown any more
             if health is Health.SILENT and watch.health is Health.WRONG:
                 health = Health.WRONG  # silence does not clear it
             watch.health, watch.at = health, asyncio.get_running_loop().time()

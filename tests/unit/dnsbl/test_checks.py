@@ -130,6 +130,35 @@ async def test_a_silent_list_changes_no_mind(running: Running, nameserver: NameS
     assert running.shown_health == 0
 
 
+async def test_an_answer_is_kept_for_its_ttl(running: Running, nameserver: NameServer) -> None:
+    """A listing for the record's, an absence for the SOA's; then it is asked for again."""
+    for zone in (Zone("bl.example", {"1.2.0.192": ["127.0.0.2"]}), Zone("bl.example")):
+        nameserver.zones["bl.example"] = zone
+        before = len(nameserver.asked("1.2.0.192.bl.example", "A"))
+        for _ in range(3):
+            await running.check()
+        assert len(nameserver.asked("1.2.0.192.bl.example", "A")) == before + 1
+        running.pair.fresh_until -= 60
+    assert running.board.standing("192.0.2.1", "bl.example") is Word.CLEAN
+
+
+async def test_a_list_that_was_taken_out_while_it_was_asked_leaves_nothing(
+    running: Running, nameserver: NameServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Neither a gauge, which would alert for ever, nor a verdict, nor a complaint."""
+    nameserver.zones["bl.example"] = behave.silent
+    under_way = [asyncio.create_task(running.check()), asyncio.create_task(running.checks.watches.test(BL))]
+    await asyncio.sleep(0.02)
+    for pair in running.planner.replace([], Limits(), asyncio.get_running_loop().time()):
+        running.checks.forget(pair)
+    running.checks.use(running.resolver, [])
+    await asyncio.gather(*under_way)
+    assert running.shown_health is None
+    assert running.board.row("192.0.2.1", "bl.example") is None
+    assert not running.told
+    assert not caplog.records
+
+
 async def test_checks_stop_whatever_wakes_them_at_that_moment(nameserver: NameServer) -> None:
     """A stop that meets the end of a check is not lost."""
     nameserver.zones["bl.example"] = LISTED
