@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from exporters.dnsbl.config import Dnsbl, Endpoint
+    from exporters.dnsbl.plan import Checked
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +51,7 @@ class App:
         self._seen = SeenAddresses()
         self._resolver: Resolver | None = None
         self._resolver_settings: tuple[tuple[Endpoint, ...], float, int] | None = None
+        self._followed: tuple[World | None, tuple[Checked, ...]] = (None, ())
         self._is_finding = asyncio.Lock()
         self._reloading = Reloading(path, environ, self.metrics, self._take)
 
@@ -156,6 +158,9 @@ class App:
         targets, left_out = world.plan.with_found([*self._hosts.targets(world.plan.hosts, public), *seen])
         self.metrics.targets.set(len(targets))
         self.metrics.targets_left_out.set(left_out)
+        if self._followed[0] is world and self._followed[1] == targets:
+            return  # most often nothing new was found
+        self._followed = (world, targets)
         pairs = list(pairs_of(world.plan, targets))
         gone = self._planner.replace(pairs, _limits(world.settings), asyncio.get_running_loop().time())
         self._checks.use(resolver, pairs)
