@@ -74,6 +74,19 @@ def _peak(pid: int) -> int:
     raise DemoError("this system does not tell a process's peak memory")
 
 
+def given(dsn: str, stored_events: int) -> int:
+    """Measures what is stored in a database of the operator's; returns the exit code."""
+    storage = Storage(dsn)
+    try:
+        print(json.dumps({"storage": storage.measure(stored_events)}, indent=2))
+    except DemoError as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 1
+    finally:
+        storage.close()
+    return 0
+
+
 def main() -> int:
     """Runs from the command line."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
@@ -81,8 +94,14 @@ def main() -> int:
     parser.add_argument(
         "--events", type=int, metavar="N", help="how many events messages are looked for among (1,000,000)"
     )
+    parser.add_argument(
+        "--dsn",
+        help="measure only what is stored, in this database: an empty one, or one that an earlier run has filled",
+    )
     options = parser.parse_args()
     quick, stored_events = options.quick, options.events or (QUICK_EVENTS if options.quick else FULL_EVENTS)
+    if options.dsn:
+        return given(options.dsn, stored_events)
     with tempfile.TemporaryDirectory(prefix="duckwatch-bench-") as folder:
         Path(folder).chmod(0o711)  # root's PostgreSQL runs as another account, which has to pass here
         try:

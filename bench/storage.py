@@ -17,7 +17,7 @@ from collector.config.model import Retention
 from collector.demo.errors import DemoError
 from collector.jobs import RollUp
 from collector.store.store import PostgresStore
-from collector.store.tiers import layout_of
+from collector.store.tiers import layout_of, storage_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,13 +46,13 @@ class Storage:
         store = PostgresStore(dsn, dsn, kept=KEPT)
         store.prepare()
         store.close()
-        self._connection = psycopg.connect(dsn, autocommit=True)
+        self._connection = psycopg.connect(dsn, autocommit=True, options="-c jit=off")  # as the dashboards' role has it
         self._filling = Filling(self._connection)
         self._has_chunks, self._is_community = layout_of(self._connection)
 
     def measure(self, events: int) -> dict[str, Any]:
         """Fills the table with `events` and returns the figures; on TimescaleDB Community also those of compressed chunks."""
-        figures: dict[str, Any] = {"events": events}
+        figures: dict[str, Any] = {"on": storage_of(self._connection)._asdict(), "events": events}
         if self._filling.found() < events:
             figures |= self._filled(events)
         if not self._is_compressed():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from typing import TYPE_CHECKING
 
@@ -14,9 +13,20 @@ from collector.store.store import PostgresStore
 from collector.store.tiers import layout_of
 from tests.oracle.made_up import NOW
 from tests.oracle.rollups import RELATIONS
+from tests.servers.process import wait_until
 
 if TYPE_CHECKING:
     from datetime import datetime
+
+
+def stop_policies(connection: psycopg.Connection) -> None:
+    """Has TimescaleDB's scheduler leave the policies to the test: they go by the server's clock, to which events may be months old."""
+    connection.execute(
+        "SELECT alter_job(job_id, scheduled => false) FROM timescaledb_information.jobs WHERE job_id >= 1000"
+    )
+    # One may be at its first run.
+    running = "SELECT count(*) FROM timescaledb_information.job_stats WHERE job_status = 'Running'"
+    wait_until(lambda: connection.execute(running).fetchone() == (0,), "no job runs")
 
 
 class House:
@@ -29,10 +39,7 @@ class House:
         self.builds_itself = layout_of(self.connection).has_aggregates
         """TimescaleDB Community, where continuous aggregates and policies do what the collector's jobs do elsewhere."""
         if self.builds_itself:
-            # They go by the server's clock, to which these tests' events are months old.
-            self.connection.execute(
-                "SELECT alter_job(job_id, scheduled => false) FROM timescaledb_information.jobs WHERE job_id >= 1000"
-            )
+            stop_policies(self.connection)
 
     def roll_up(self, now: datetime = NOW) -> None:
         """As many runs as it takes until nothing is due, each of a collector that has just started: no bucket waits for its minute."""
@@ -47,12 +54,7 @@ class House:
 
     def _refresh(self) -> None:
         for relation in RELATIONS:
-            while True:
-                # A policy's first run may still be at it.
-                with contextlib.suppress(psycopg.errors.LockNotAvailable):
-                    self.connection.execute("CALL refresh_continuous_aggregate(%s::regclass, NULL, NULL)", (relation,))
-                    break
-                time.sleep(0.5)
+            self.connection.execute("CALL refresh_continuous_aggregate(%s::regclass, NULL, NULL)", (relation,))
 
     def close(self) -> None:
         """Leaves."""

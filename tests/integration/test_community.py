@@ -15,6 +15,7 @@ from collector.metrics import Metrics
 from collector.store.layout import lay_out
 from collector.store.migrations import migrate
 from collector.store.tiers import layout_of
+from tests.integration.house import stop_policies
 from tests.oracle.made_up import DAY, HOUR, MINUTE, some
 from tests.oracle.rollups import RELATIONS, assert_equal, read_events, read_rollup
 
@@ -66,7 +67,9 @@ def prepare(connection: psycopg.Connection, kept: Retention = KEPT) -> list[str]
     """What a start does; returns what it changed."""
     with connection.transaction():
         migrate(connection)
-    return lay_out(connection, kept, datetime.now(UTC))
+    changes = lay_out(connection, kept, datetime.now(UTC))
+    stop_policies(connection)
+    return changes
 
 
 def migrate_only(connection: psycopg.Connection) -> None:

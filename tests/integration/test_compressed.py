@@ -21,6 +21,7 @@ from collector.store.layout import lay_out
 from collector.store.migrations import migrate
 from collector.store.people import People, Person
 from collector.store.store import PostgresStore
+from tests.integration.house import stop_policies
 from tests.integration.test_community import insert, refresh
 from tests.oracle.made_up import DAY, HOUR, some
 from tests.oracle.rollups import assert_equal
@@ -73,6 +74,7 @@ def prepare(connection: psycopg.Connection) -> None:
     connection.execute("CREATE EXTENSION timescaledb")
     migrate(connection)
     lay_out(connection, Retention(), datetime.now(UTC))
+    stop_policies(connection)
 
 
 @pytest.fixture(scope="module")

@@ -120,6 +120,12 @@ def test_no_setting_that_a_viewer_undoes_makes_it_more(dsn: str, attempt: Litera
             connection.execute(attempt)
 
 
+def test_its_queries_are_not_compiled(dsn: str) -> None:
+    """Over many chunks the planner takes a quick query for a long one, and compiling it takes longer than the query."""
+    with as_role(dsn) as connection:
+        assert connection.execute("SHOW jit").fetchone() == ("off",)
+
+
 def test_its_connections_are_limited(dsn: str) -> None:
     """A dashboard that opens many takes none from the collector."""
     with psycopg.connect(dsn) as connection:
