@@ -1,6 +1,6 @@
 """Whatever dies under load, and whatever is away: each entry that the recorder saw is in the table, once.
 
-`DUCKWATCH_CRASH_ROUNDS` (default 3) is how often each victim dies; `DUCKWATCH_AWAY_SECONDS` (default 60) how long a server is away.
+`DUCKWATCH_CRASH_ROUNDS` (default 3) is how often each victim dies; `DUCKWATCH_AWAY_SECONDS` (default 20) how long a server is away.
 Every test prints its seed; `DUCKWATCH_CRASH_SEED` takes one again.
 """
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tests.acceptance.world import World
 
 ROUNDS = int(os.environ.get("DUCKWATCH_CRASH_ROUNDS", "3"))
-AWAY = float(os.environ.get("DUCKWATCH_AWAY_SECONDS", "60"))
+AWAY = float(os.environ.get("DUCKWATCH_AWAY_SECONDS", "20"))
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(240 + 60 * ROUNDS)]
 

@@ -295,8 +295,8 @@ def test_a_database_that_is_dropped_is_followed_anew(wildduck: WildDuck) -> None
     wildduck.client.drop_database(wildduck.name)
     wildduck.deliver(2)
     wildduck.until(lambda: len(wildduck.stored()) == 2)
-    assert wildduck.follower is not None
-    assert wildduck.follower.trouble is None
+    follower = wildduck.follower
+    wildduck.until(lambda: follower is not None and follower.trouble is None)
     lost = LABELS | {"feed": "wildduck", "kind": "history_lost"}
     assert wildduck.metrics.registry.get_sample_value("duckwatch_changestream_errors_total", lost) == 1
 

@@ -70,7 +70,8 @@ test('Of two masters on one folder each spool has one claimer', async t => {
     const spool = temporaryFolder(t);
     const ids = range('x', 60);
     ids.forEach((id, n) => leave(spool, spoolId(n + 1), [line(id, Date.now())]));
-    const masters = await Promise.all([1, 2, 3].map(() => Mta.start(t, { url: collector.url, spool }, 'main')));
+    // Long enough that on a busy machine no claimer is taken for dead itself.
+    const masters = await Promise.all([1, 2, 3].map(() => Mta.start(t, { url: collector.url, spool, deadAfter: 4000 }, 'main')));
     await until('all', () => collector.has(ids));
     await until('the spools to go', () => spoolsIn(spool).length === masters.length);
     assert.deepEqual([...collector.ids].sort(), ids);
