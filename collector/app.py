@@ -128,7 +128,7 @@ class App:
         if gelf is None:
             return None
         border = border_of(settings, gelf.cluster)
-        followed = {one.cluster for one in settings.mongo if one.wildduck_database is not None}
+        followed = {one.cluster for one in settings.mongo if one.logins_database is not None}
         return GelfInput(
             gelf,
             border=border,
@@ -249,13 +249,12 @@ def change_feeds(
 
 def change_readers(settings: Collector, mongo: Mongo) -> Iterator[ChangeReader]:
     """Yields who understands the changes of each database of a cluster that is followed."""
-    from collector.feeds.mongo import QueueReader, WildduckReader  # noqa: PLC0415
+    from collector.feeds.mongo import QueueReader, wildduck_readers  # noqa: PLC0415
 
     border = border_of(settings, mongo.cluster)
     if mongo.zonemta_database is not None:
         yield QueueReader(mongo.zonemta_database, mongo.queue_collection, border, settings.public_ips)
-    if mongo.wildduck_database is not None:
-        yield WildduckReader(mongo.wildduck_database, border)
+    yield from wildduck_readers(mongo, border)
 
 
 def _age(epoch_ms: int | None) -> float:

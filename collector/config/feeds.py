@@ -25,7 +25,13 @@ class Mongo(Section):
     zonemta_database: str | None = "zone-mta"
     queue_collection: str = "zone-queue"
     wildduck_database: str | None = "wildduck"
+    wildduck_users_database: str | None = None
     grace: Annotated[Duration, at_least(timedelta(seconds=1))] = timedelta(seconds=60)
+
+    @property
+    def logins_database(self) -> str | None:
+        """Where WildDuck logs its logins: with its users (its `dbs.users`)."""
+        return self.wildduck_users_database or self.wildduck_database
 
 
 class Gelf(Section):

@@ -24,8 +24,6 @@ AWAIT_MS: Final = 1
 UNAUTHORIZED: Final = 13
 AUTHENTICATION_FAILED: Final = 18
 
-WILDDUCK_COLLECTION: Final = "messages"
-
 URI: Final = "mongodb://user:password@host1,host2/?replicaSet=rs0; a + @ : or / in user or password is written as %2B %40 %3A %2F"
 UNREACHABLE: Final = (
     "is MongoDB running there, does it listen on that address (net.bindIp), do firewall and TLS let this machine in, is "
@@ -57,14 +55,19 @@ def examine(settings: Mongo) -> Iterator[Finding]:
                     name, queue, "zonemta_database or queue_collection (ZoneMTA's dbs.sender, queue.collection)"
                 )
             if settings.wildduck_database is not None:
-                messages = client[settings.wildduck_database][WILDDUCK_COLLECTION]
-                yield _followed(name, messages, "wildduck_database; without WildDuck it is null")
+                messages = client[settings.wildduck_database]["messages"]
+                yield _followed(name, messages, "wildduck_database; without WildDuck it is null", is_enough=False)
+            if settings.logins_database not in (None, settings.wildduck_database):
+                logins = client[settings.logins_database]["authlog"]
+                yield _followed(name, logins, "wildduck_users_database (WildDuck's dbs.users)", is_enough=False)
     except (PyMongoError, ValueError) as error:  # ValueError: a port that is none
         yield _refusal(name, error)
 
 
-def _followed(name: str, collection: Collection[Any], key: str) -> Finding:
-    """Whether the changes may be seen and what is there be read, as a feed does both. Raises PyMongoError."""
+def _followed(name: str, collection: Collection[Any], key: str, *, is_enough: bool = True) -> Finding:
+    """Whether the changes may be seen and what is there be read, as a feed does both. `is_enough`: the feed makes do with this collection
+    where it may not watch the database. Raises PyMongoError.
+    """
     database = collection.database
     place = f"{name}: {database.name}.{collection.name}"
     try:
@@ -72,7 +75,7 @@ def _followed(name: str, collection: Collection[Any], key: str) -> Finding:
             collection.find_one({}, {"_id": 1}) is not None or collection.name in database.list_collection_names()
         )
         is_whole = _may_watch(database)
-        if not is_whole and not _may_watch(collection):
+        if not is_whole and not (is_enough and _may_watch(collection)):
             return fault(f"{place} may be read, and not watched", _grant(database.name))
     except OperationFailure as error:
         if error.code != UNAUTHORIZED:

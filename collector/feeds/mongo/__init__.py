@@ -2,6 +2,6 @@
 
 from collector.feeds.mongo.follower import Follower
 from collector.feeds.mongo.queue import QueueReader
-from collector.feeds.mongo.wildduck import WildduckReader
+from collector.feeds.mongo.wildduck import WildduckReader, wildduck_readers
 
-__all__ = ["Follower", "QueueReader", "WildduckReader"]
+__all__ = ["Follower", "QueueReader", "WildduckReader", "wildduck_readers"]

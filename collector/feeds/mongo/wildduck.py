@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pymongo.collection import Collection
     from pymongo.database import Database
 
+    from collector.config.feeds import Mongo
     from collector.events.decode import Border
     from collector.events.sources.gelf import Item
     from collector.feeds.mongo.reading import Change
@@ -41,15 +42,17 @@ SLACK: Final = timedelta(hours=1)
 
 
 class WildduckReader:
-    """The changes of WildDuck's database. `border` is what requests of the cluster are held to."""
+    """The changes of WildDuck's database, or of one of two (`collections`: which of them are in this one). `border` is what requests of the
+    cluster are held to.
+    """
 
-    name = "wildduck"
-    collections: Sequence[str] = COLLECTIONS
     stages: Sequence[Mapping[str, Any]] = PIPELINE_STAGES
     alone: str | None = None
 
-    def __init__(self, database: str, border: Border) -> None:
-        self.database = database
+    def __init__(
+        self, database: str, border: Border, *, collections: Sequence[str] = COLLECTIONS, name: str = "wildduck"
+    ) -> None:
+        self.database, self.collections, self.name = database, collections, name
         self._border = border
 
     def read(self, changes: Sequence[Change], database: Database[Any], store: FeedStore, now_ms: int) -> Led:
@@ -71,13 +74,23 @@ class WildduckReader:
         no index of times, but an `_id` begins with one.
         """
         followed = datetime.fromtimestamp(store.followed_until / 1000, UTC) - SLACK
+        if MESSAGES in self.collections:
+            yield from self._messages_since(database, followed, now_ms)
+        if AUTHLOG in self.collections:
+            yield from self._logins_since(database, followed - COUNTED_UP, store, now_ms)
+
+    def _messages_since(self, database: Database[Any], followed: datetime, now_ms: int) -> Iterator[Led]:
         since = {"$gte": ObjectId.from_datetime(followed)}
         # One that was moved or copied keeps the `_id` that it came with as its root.
         came = {"_id": since, "root": since, "meta.source": "MX"}
         for documents in _slices(database[MESSAGES], came, MESSAGES_PROJECTION):
             first = [{"operationType": "insert", "fullDocument": one | {"_id": one["root"]}} for one in documents]
             yield self._led([item for change in first if (item := stored_item(change)) is not None], now_ms)
-        begun = {"_id": {"$gte": ObjectId.from_datetime(followed - COUNTED_UP)}}
+
+    def _logins_since(
+        self, database: Database[Any], begun_at: datetime, store: FeedStore, now_ms: int
+    ) -> Iterator[Led]:
+        begun = {"_id": {"$gte": ObjectId.from_datetime(begun_at)}}
         for documents in _slices(database[AUTHLOG], begun, AUTHLOG_PROJECTION):
             logins = Logins(store.known_logins([str(one["_id"]) for one in documents]))
             for document in documents:
@@ -89,6 +102,15 @@ class WildduckReader:
         request = take(read, received_at=now_ms, source=Source.CHANGE_STREAM, border=self._border)
         batch, _ = assemble([request], {})  # none of our own addresses is in it
         return Led(batch)
+
+
+def wildduck_readers(mongo: Mongo, border: Border) -> Iterator[WildduckReader]:
+    """Yields one for each database of WildDuck's that is followed: its users, and with them its log of logins, may have their own."""
+    places = {MESSAGES: mongo.wildduck_database, AUTHLOG: mongo.logins_database}
+    for database in {place: None for place in places.values() if place is not None}:
+        here = [collection for collection, place in places.items() if place == database]
+        name = "wildduck" if database == mongo.wildduck_database else "wildduck_users"
+        yield WildduckReader(database, border, collections=here, name=name)
 
 
 def _slices(collection: Collection[Any], wanted: Mapping[str, Any], shown: Mapping[str, int]) -> Iterator[list[Any]]:
