@@ -30,7 +30,7 @@ demo: setup
 
 ## test       the whole test suite, in two processes (JOBS=2); tests whose server is missing skip and say so (make servers installs them)
 test: setup
-	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(PYTEST)
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(PYTEST)
 
 ## unit       the tests that need no server: seconds
 unit: setup
