@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
@@ -9,10 +10,11 @@ from collector.metrics.labels import MAX_CLUSTERS, MAX_ZONES, BoundedLabel
 from collector.store.sql import query
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
     from datetime import datetime
 
     import psycopg
+    from prometheus_client import Gauge
 
     from collector.metrics import Metrics
 
@@ -27,7 +29,7 @@ class QueueState:
     every_seconds = 15
 
     def __init__(self, metrics: Metrics) -> None:
-        self._messages, self._oldest = metrics.queue_messages, metrics.queue_oldest_age
+        self._messages, self._oldest = _Present(metrics.queue_messages), _Present(metrics.queue_oldest_age)
         self._cluster, self._zone = BoundedLabel(MAX_CLUSTERS), BoundedLabel(MAX_ZONES)
         self._runs = 0
 
@@ -43,16 +45,27 @@ class QueueState:
         self._show(zones, now)
 
     def _show(self, zones: Iterable[tuple[Any, ...]], now: datetime) -> None:
-        messages: Counter[tuple[str, str, str]] = Counter()
-        ages: dict[tuple[str, str], float] = {}
+        messages: Counter[tuple[str, ...]] = Counter()
+        ages: dict[tuple[str, ...], float] = {}
         for cluster, zone, _, state, count, oldest in zones:
             place = self._cluster(cluster), self._zone(zone)
             messages[(*place, state)] += count
             ages[place] = max(ages.get(place, 0), (now - oldest).total_seconds())
-        # A zone whose queue is empty is no longer shown as it was.
-        self._messages.clear()
-        self._oldest.clear()
-        for labels, count in messages.items():
-            self._messages.labels(*labels).set(count)
-        for place, age in ages.items():
-            self._oldest.labels(*place).set(max(0, age))
+        self._messages.show(messages)
+        self._oldest.show({place: max(0, age) for place, age in ages.items()})
+
+
+class _Present:
+    """A gauge of what there is now: what has gone is taken away, and a scrape in between misses nothing that stayed."""
+
+    def __init__(self, gauge: Gauge) -> None:
+        self._gauge = gauge
+        self._shown: set[tuple[str, ...]] = set()
+
+    def show(self, values: Mapping[tuple[str, ...], float]) -> None:
+        for labels, value in values.items():
+            self._gauge.labels(*labels).set(value)
+        for labels in self._shown - values.keys():
+            with contextlib.suppress(KeyError):  # the jobs' lead was lost, and all gauges of theirs cleared
+                self._gauge.remove(*labels)
+        self._shown = set(values)
