@@ -192,32 +192,6 @@ def test_what_was_there_before_the_roll_ups_is_refreshed(connection: psycopg.Con
     assert_equal(connection, but=("mail_stats_15s",))
 
 
-def test_the_same_events_again_after_compression_are_no_new_rows(connection: psycopg.Connection) -> None:
-    """Compressed by the policy: repeated events conflict, late ones go in, traces and sums are the same."""
-    connection.execute("CREATE EXTENSION timescaledb")
-    migrate_only(connection)
-    prepare(connection)
-    now = now_ms()
-    events = some(500, now - 8 * DAY, now - 4 * DAY, seed=7)
-    assert insert(connection, events) == 500
-    run_policies(connection, "policy_compression")
-    compressed = connection.execute(
-        "SELECT count(*) FROM timescaledb_information.chunks WHERE is_compressed"
-    ).fetchone()
-    assert compressed is not None
-    assert compressed[0] >= 4
-    assert insert(connection, events[:200]) == 0
-    assert insert(connection, some(50, now - 7 * DAY, now - 5 * DAY, seed=8)) == 50
-    refresh(connection)
-    assert len(read_events(connection)) == 550
-    assert_equal(connection)
-    one = events[0]
-    found = connection.execute(
-        "SELECT action FROM mail_events WHERE event_id >= %s AND event_id < %s", (one.event_id, f"{one.event_id}~")
-    )
-    assert found.fetchall() == [(one.action,)]
-
-
 def test_sizes_are_told_of_aggregates_too(connection: psycopg.Connection) -> None:
     """With their chunks."""
     connection.execute("CREATE EXTENSION timescaledb")

@@ -22,9 +22,9 @@ from collector.store.migrations import migrate
 from collector.store.people import People, Person
 from collector.store.store import PostgresStore
 from tests.integration.house import stop_policies
-from tests.integration.test_community import insert, refresh
+from tests.integration.test_community import insert, refresh, run_policies
 from tests.oracle.made_up import DAY, HOUR, some
-from tests.oracle.rollups import assert_equal
+from tests.oracle.rollups import assert_equal, read_events
 from tests.servers.fixtures import community_database
 
 if TYPE_CHECKING:
@@ -83,8 +83,11 @@ def packed(server_logs: Path, given: GivenServer | None) -> Iterator[Community |
     for database in community_database(server_logs, given):
         with database.connect() as connection:
             prepare(connection)
+            connection.commit()
+            connection.autocommit = True
             insert(connection, EVENTS)
-            compress(connection)
+            run_policies(connection, "policy_compression")
+            assert unpacked(connection) == []
         yield database
 
 
@@ -125,11 +128,22 @@ def test_a_person_is_found_and_forgotten_and_little_is_unpacked(packed: Communit
         assert connection.execute("SELECT count(*) FROM mail_events WHERE response ~ 'janedoe'").fetchone() == (0,)
 
 
+def test_the_same_events_again_are_no_new_rows(packed: Community | GivenCommunity) -> None:
+    """Repeated ones conflict, late ones go in, and the roll-ups equal all of it."""
+    with packed.connect(autocommit=True) as connection:
+        assert insert(connection, EVENTS[:100]) == 0
+        assert insert(connection, some(50, NOW - 6 * DAY, NOW - 4 * DAY, seed=2)) == 50
+        refresh(connection)
+        assert len(read_events(connection)) == len(EVENTS) + 50
+        assert_equal(connection)
+
+
 def test_the_doctor_tells_of_a_policy_that_fails(packed: Community | GivenCommunity, given: GivenServer | None) -> None:
     """By TimescaleDB's own statistics, with what is left undone; and of those that have never run."""
     if given is not None:
         pytest.skip("the jobs of the server that is given run as they do")
     with packed.connect(autocommit=True) as connection:
+        connection.execute("SELECT alter_job(job_id, scheduled => true) FROM timescaledb_information.jobs")
         connection.execute(
             "INSERT INTO _timescaledb_internal.bgw_job_stat"
             " SELECT job_id, now() - interval '3 min', now(), now(), '-infinity', false, 7, '1 s', '1 s', 0, 7, 0, 7, 0"
