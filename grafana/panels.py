@@ -60,7 +60,7 @@ def timeseries(
 
 
 def stat(card: Card, targets: Sequence[Target], scale: Scale, *, overrides: Sequence[Override] = ()) -> Json:
-    """One big number a target: its last value, coloured by the thresholds, with its course behind it."""
+    """One big number a target: its last value, coloured by the thresholds, with its course behind it. One alone needs no name but the title."""
     return _plain(
         lib.Stat(
             **_common(card, targets),
@@ -69,7 +69,7 @@ def stat(card: Card, targets: Sequence[Target], scale: Scale, *, overrides: Sequ
             overrides=_overrides(overrides),
             color={"mode": "thresholds"},
             reduceCalc="lastNotNull",
-            textMode="value_and_name",
+            textMode="value_and_name" if len(targets) > 1 else "value",
             noValue="no data",
         )
     )
