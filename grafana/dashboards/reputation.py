@@ -49,7 +49,8 @@ def _listed() -> dict[str, Any]:
             description="Pairs of a target and a list at which it stands now; what a list refuses to tell, or fails to, counts as it stood for three intervals.",
             place=Place(0, 0, 4, 8),
         ),
-        [PromQL("sum(max by (target, list) (duckwatch_dnsbl_listed))", "Listings")],
+        # As of now, like the two beside it: over a day, the last of a range's points may be five minutes old, over a month two hours.
+        [PromQL("sum(max by (target, list) (duckwatch_dnsbl_listed))", "Listings", instant=True)],
         Scale(Unit.COUNT, (Step(Colour.GOOD), Step(Colour.BAD, 1))),
     )
 
@@ -62,7 +63,7 @@ def _unhealthy() -> dict[str, Any]:
             description="Lists that answer their test points wrongly or not at all: what they say of targets is not believed.",
             place=Place(4, 0, 4, 8),
         ),
-        [PromQL("sum(1 - max by (list) (duckwatch_dnsbl_list_healthy))", "Unhealthy lists")],
+        [PromQL("sum(1 - max by (list) (duckwatch_dnsbl_list_healthy))", "Unhealthy lists", instant=True)],
         Scale(Unit.COUNT, (Step(Colour.GOOD), Step(Colour.WATCH, 1))),
     )
 
@@ -75,7 +76,13 @@ def _oldest_check() -> dict[str, Any]:
             description="How long ago the list that has been silent for longest last gave a real verdict.",
             place=Place(8, 0, 4, 8),
         ),
-        [PromQL("time() - min(max by (list) (duckwatch_dnsbl_last_check_timestamp_seconds))", "Most silent list")],
+        [
+            PromQL(
+                "time() - min(max by (list) (duckwatch_dnsbl_last_check_timestamp_seconds))",
+                "Most silent list",
+                instant=True,
+            )
+        ],
         # Three intervals of five minutes: then what stood is let go.
         Scale(Unit.SECONDS, (Step(Colour.GOOD), Step(Colour.WATCH, 600), Step(Colour.BAD, 900))),
     )
@@ -104,16 +111,16 @@ def _current() -> dict[str, Any]:
         ),
         [Sql("dnsbl_current", table=True)],
         overrides=[
-            column("target", "Target", 150),
-            column("name", "Host name", 120),
+            column("target", "Target", 140),
+            column("name", "Host name", 110),
             column("list", "List", 155),
             column("standing", "Standing", 105, words=STANDINGS),
             column("severity", "Severity", 100),
-            column("since", "Since", 135, unit=Unit.AGO),
+            column("since", "Since", 145, unit=Unit.AGO),
             column("verdict", "Last verdict", 120),
             column("meaning", "Meaning", 145),
             column("reason", "The list's words", None),
-            column("changed", "Changed", 135, unit=Unit.AGO),
+            column("changed", "Changed", 145, unit=Unit.AGO),
         ],
     )
 
@@ -129,8 +136,8 @@ def _changes() -> dict[str, Any]:
         [Sql("dnsbl_changes", table=True)],
         overrides=[
             column("time", "Time", 170, unit=Unit.AT),
-            column("target", "Target", 150),
-            column("name", "Host name", 120),
+            column("target", "Target", 140),
+            column("name", "Host name", 110),
             column("list", "List", 155),
             column("change", "Change", 100, words=STANDINGS),
             column("severity", "Severity", 100),
@@ -168,9 +175,9 @@ def _by_address() -> dict[str, Any]:
             column("bounced", "Bounced", 100, unit=Unit.COUNT),
             column("deferred", "Deferred", 100, unit=Unit.COUNT),
             column("providers", "By providers", 220),
-            column("newest", "Newest", 135, unit=Unit.AGO),
+            column("newest", "Newest", 145, unit=Unit.AGO),
             column("lists", "Listed at", None),
-            column("since", "Since", 135, unit=Unit.AGO),
+            column("since", "Since", 145, unit=Unit.AGO),
         ],
     )
 
