@@ -1,5 +1,6 @@
 -- What stood for each target and list that was listed at any time of the range: 0 clean, 1 listed, 2 nothing is known. Results are
--- changes, so the newest one from before the range says with what it begins.
+-- changes, so the newest one from before the range says with what it begins. A bin in which something was listed shows that, however
+-- shortly it was, and the bin after it what came of it.
 WITH said AS (
   SELECT time, target, list, standing FROM dnsbl_results WHERE $__timeFilter(time)
   UNION ALL
@@ -18,12 +19,29 @@ shown AS (
   HAVING bool_or(standing = 'listed')
   ORDER BY max(time) FILTER (WHERE standing = 'listed') DESC, target, list
   LIMIT 40
+),
+binned AS (
+  SELECT
+    bin,
+    metric,
+    bool_or(state = 1) AS was_listed,
+    (array_agg(state ORDER BY time DESC))[1] AS newest,
+    lead(bin) OVER (PARTITION BY metric ORDER BY bin) AS next
+  FROM (
+    SELECT
+      date_bin('$__interval', time, TIMESTAMPTZ 'epoch') AS bin,
+      time,
+      target || ' at ' || list AS metric,
+      CASE standing WHEN 'clean' THEN 0 WHEN 'listed' THEN 1 ELSE 2 END AS state
+    FROM said
+    JOIN shown USING (target, list)
+  ) AS states
+  GROUP BY bin, metric
 )
-SELECT
-  date_bin('$__interval', time, TIMESTAMPTZ 'epoch') AS time,
-  target || ' at ' || list AS metric,
-  (array_agg(CASE standing WHEN 'clean' THEN 0 WHEN 'listed' THEN 1 ELSE 2 END ORDER BY time DESC))[1] AS state
-FROM said
-JOIN shown USING (target, list)
-GROUP BY 1, 2
+SELECT bin AS time, metric, CASE WHEN was_listed THEN 1 ELSE newest END AS state
+FROM binned
+UNION ALL
+SELECT bin + INTERVAL '$__interval', metric, newest
+FROM binned
+WHERE was_listed AND newest <> 1 AND next IS DISTINCT FROM bin + INTERVAL '$__interval'
 ORDER BY 1, 2

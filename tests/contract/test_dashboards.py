@@ -276,6 +276,23 @@ def test_states_begin_with_what_stood_before(filled: psycopg.Connection) -> None
 
 
 @pytest.mark.servers
+@pytest.mark.parametrize(
+    ("interval", "states"),
+    [("30m", [(0, 1), (30, 0)]), ("2h", [(0, 1), (120, 0)]), ("10m", [(0, 0), (10, 1), (20, 1), (30, 0)])],
+)
+def test_a_short_listing_is_seen_over_a_long_range(
+    filled: psycopg.Connection, interval: str, states: list[tuple[float, int]]
+) -> None:
+    """A bin in which something was listed shows that, whatever stood at its end; the bin after it shows what then stood."""
+    rows = [
+        row
+        for row in ask(filled, load("dnsbl_states"), interval=interval)
+        if row["metric"] == "192.0.2.6 at bl.example"
+    ]
+    assert [((row["time"] - START).total_seconds() / 60, row["state"]) for row in rows] == states
+
+
+@pytest.mark.servers
 def test_changes_are_those_of_what_stood(filled: psycopg.Connection) -> None:
     """Listed and delisted once each, the newest first: neither an error between nor the second cluster's clean is one."""
     rows = ask(filled, load("dnsbl_changes"))
