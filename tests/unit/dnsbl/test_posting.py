@@ -1,0 +1,60 @@
+"""What waits for a collector that is away: bounded, the newest kept, and what is lost counted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from exporters.dnsbl.board import Change
+from exporters.dnsbl.config.model import CollectorLink
+from exporters.dnsbl.lists import DnsList
+from exporters.dnsbl.metrics import Metrics
+from exporters.dnsbl.names import target
+from exporters.dnsbl.posting import Outbox
+from exporters.dnsbl.schedule import Pair
+from exporters.dnsbl.verdict import CLEAN
+
+if TYPE_CHECKING:
+    import pytest
+
+PAIR = Pair(target("192.0.2.1"), DnsList("bl.example"), 300.0)
+
+
+def change(time_ms: int) -> Change:
+    return Change(time_ms, PAIR, CLEAN, None, CLEAN.word, time_ms, None)
+
+
+def times(outbox: Outbox) -> list[int]:
+    return [msgspec.json.decode(result)["time"] for result in outbox._waiting]
+
+
+async def test_the_oldest_go_when_too_much_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether too many or too large; each is counted, and the counts of bytes and results stay right."""
+    metrics = Metrics()
+    outbox = Outbox(metrics, "0")
+    outbox.use(CollectorLink())
+    monkeypatch.setattr("exporters.dnsbl.posting.MAX_WAITING", 5)
+    for number in range(8):
+        outbox.put(change(number))
+    assert times(outbox) == [3, 4, 5, 6, 7]
+    size = len(outbox._waiting[0])
+    monkeypatch.setattr("exporters.dnsbl.posting.MAX_WAITING_BYTES", 3 * size)
+    outbox.put(change(8))
+    assert times(outbox) == [6, 7, 8]
+    assert outbox._bytes == 3 * size
+    sample = metrics.registry.get_sample_value
+    assert sample("duckwatch_dnsbl_results_total", {"result": "dropped"}) == 6
+    assert sample("duckwatch_dnsbl_results_waiting") == 3
+
+
+async def test_without_a_collector_nothing_is_kept() -> None:
+    """And what waited goes when a reload takes the collector out."""
+    outbox = Outbox(Metrics(), "0")
+    outbox.put(change(1))
+    assert times(outbox) == []
+    outbox.use(CollectorLink())
+    outbox.put(change(2))
+    outbox.use(CollectorLink(post=False))
+    assert times(outbox) == []
+    assert outbox._bytes == 0
