@@ -10,12 +10,11 @@ import time
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
 
-import schedule
-
 from exporters.dnsbl.asking import Resolver
 from exporters.dnsbl.board import Board
 from exporters.dnsbl.checks import Checks, pairs_of
 from exporters.dnsbl.errors import ConfigError, Fault, StartError
+from exporters.dnsbl.jobs import Jobs
 from exporters.dnsbl.metrics import Metrics, PairLines
 from exporters.dnsbl.posting import Outbox
 from exporters.dnsbl.reading import World, read_world
@@ -45,7 +44,7 @@ class App:
         self._world = world
         self.metrics, self.lines, self.board = Metrics(), PairLines(), Board()
         self.metrics.build_info.labels(version("duckwatch")).set(1)
-        self._jobs = schedule.Scheduler()
+        self._jobs = Jobs()
         self._background: set[asyncio.Task[Any]] = set()
         self._hosts = HostNames()
         self._seen = SeenAddresses()
