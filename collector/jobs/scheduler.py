@@ -47,6 +47,7 @@ class Jobs:
         self._session_dsn, self._metrics, self._now = session_dsn, metrics, now
         self._connection: psycopg.Connection | None = None
         self._is_leader = False
+        self._troubles: dict[str, str] = {}  # what the log said of each job that fails: not once a turn
         self._stop = threading.Event()
         self._scheduler = schedule.Scheduler()
         for job in jobs:
@@ -77,16 +78,20 @@ class Jobs:
                 job.run(connection, self._moment(connection), self._stop.is_set)
         except (psycopg.Error, StoreError) as error:
             told = translate(error) if isinstance(error, psycopg.Error) else error
-            log.warning("a job failed", extra={"fields": {"job": job.name, "kind": getattr(told, "kind", "bad_row")}})
-            self._failed(job)
+            self._failed(job, getattr(told, "kind", "bad_row"))
         except Exception:
             log.exception("a job failed within the collector")
-            self._failed(job)
+            self._failed(job, "internal")
         else:
             self._metrics.job_runs.labels(job.name, "succeeded").inc()
             self._metrics.job_last_success.labels(job.name).set(self._now())
+            if self._troubles.pop(job.name, None) is not None:
+                log.warning("a job succeeds again", extra={"fields": {"job": job.name}})
 
-    def _failed(self, job: Job) -> None:
+    def _failed(self, job: Job, kind: str) -> None:
+        if self._troubles.get(job.name) != kind:
+            log.warning("a job failed", extra={"fields": {"job": job.name, "kind": kind}})
+        self._troubles[job.name] = kind
         self._metrics.job_runs.labels(job.name, "failed").inc()
         if self._connection is not None and (self._connection.closed or self._connection.broken):
             self._resign()

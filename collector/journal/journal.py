@@ -87,6 +87,7 @@ class Journal:
         self._closing = False
         self._is_failing = False
         self._is_refusing = False
+        self._is_told_full = False
         self._limit_bytes = limit_bytes
         self._used_bytes = self._rows.used_bytes()
         self._oldest = self._rows.oldest_received_at()
@@ -108,6 +109,9 @@ class Journal:
         body = encode(request)
         if self._used_bytes + self._waiting_bytes + len(body) > self._limit_bytes:
             self._is_refusing = True
+            if not self._is_told_full:
+                self._is_told_full = True
+                log.warning("the journal is full: senders are told to come back later")
             raise OverloadedError("the journal is full", retry_after=FULL_RETRY_SECONDS)
         loop = asyncio.get_running_loop()
         acknowledged = loop.create_future()
@@ -214,6 +218,11 @@ class Journal:
         self._is_failing = False
         if done > self._deleted:
             self._is_refusing = False
+        if (
+            self._is_told_full and self._used_bytes <= self._limit_bytes // 2
+        ):  # not at each turn of a journal that stays about full
+            self._is_told_full = False
+            log.warning("the journal has room again")
         self._hand_over(rows, done)
         _acknowledge(waiting, None)
 

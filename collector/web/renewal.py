@@ -7,7 +7,7 @@ import contextlib
 import logging
 from typing import TYPE_CHECKING, Final
 
-from collector.errors import ConfigError
+from collector.errors import ConfigError, Fault
 
 if TYPE_CHECKING:
     from collector.config import SettingsFiles
@@ -55,9 +55,13 @@ class Renewal:
             settings = await asyncio.to_thread(self._files.load)
             self._server.renew(settings.collector)
         except (ConfigError, OSError) as error:
-            # Keys are this program's own words; what is written under them is not shown.
-            keys = [fault.key for fault in error.faults] if isinstance(error, ConfigError) else ["collector.tls"]
-            log.error("not renewed: the settings that were in force stay", extra={"fields": {"key": keys[0]}})  # noqa: TRY400
+            faults = error.faults if isinstance(error, ConfigError) else [Fault("collector.tls", "cannot be read")]
+            for fault in faults:
+                # Both are this program's own words; what is written under a key is not shown.
+                log.error(  # noqa: TRY400 - the faults are all there is to say
+                    "not renewed: the settings that were in force stay",
+                    extra={"fields": {"key": fault.key, "problem": fault.problem}},
+                )
             self._gauge.set(0)
             return
         log.info("credentials and certificate renewed")

@@ -30,7 +30,8 @@ class Note:
         self.moments: list[datetime] = []
 
     def run(self, connection: psycopg.Connection, now: datetime, is_over: Callable[[], bool]) -> None:
-        """Notes."""
+        """Notes, and writes."""
+        connection.execute("CREATE TEMPORARY TABLE IF NOT EXISTS notes ()")
         self.moments.append(now)
 
 
@@ -73,6 +74,20 @@ def test_a_connection_that_is_cut_is_made_anew(postgres_dsn: str) -> None:
         one.jobs.run(one.note)
     assert one.value("duckwatch_job_runs_total", job="note", result="failed") == 1
     assert one.value("duckwatch_job_runs_total", job="note", result="succeeded") == 2
+    one.jobs._resign()
+
+
+def test_a_job_that_goes_on_failing_is_told_of_once(postgres_dsn: str, caplog: pytest.LogCaptureFixture) -> None:
+    """At one line a turn, every few seconds, the log of an outage would hold nothing else."""
+    one = Collector(postgres_dsn)
+    one.jobs.run(one.note)
+    assert one.jobs._connection is not None
+    for change in ("SET default_transaction_read_only = on", "RESET default_transaction_read_only"):
+        one.jobs._connection.execute(change)
+        for _ in range(3):
+            one.jobs.run(one.note)
+    assert one.value("duckwatch_job_runs_total", job="note", result="failed") == 3
+    assert caplog.messages == ["a job failed", "a job succeeds again"]
     one.jobs._resign()
 
 

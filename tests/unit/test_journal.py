@@ -94,8 +94,10 @@ async def test_more_than_memory_holds_is_read_back_from_the_file_in_order(tmp_pa
     journal.close()
 
 
-async def test_the_quota_counts_used_pages_and_frees_with_done(tmp_path: Path) -> None:
-    """Past the quota a request is refused with a time to come back; what is done makes room again."""
+async def test_the_quota_counts_used_pages_and_frees_with_done(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Past the quota a request is refused with a time to come back; what is done makes room again. The log has a line for each."""
     journal = Journal(tmp_path / "journal", 1 << 20)
     answers = await asyncio.gather(*(journal.append(request(n, 50_000)) for n in range(30)), return_exceptions=True)
     refused = [answer for answer in answers if isinstance(answer, OverloadedError)]
@@ -111,6 +113,7 @@ async def test_the_quota_counts_used_pages_and_frees_with_done(tmp_path: Path) -
     assert journal.state.oldest_received_at is None
     assert trouble(journal) is None
     await journal.append(request(99, 50_000))
+    assert [line.split(":")[0] for line in caplog.messages] == ["the journal is full", "the journal has room again"]
     journal.close()
 
 
