@@ -82,7 +82,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"{fault.key}: {fault.problem}", file=sys.stderr)
         return EXIT_CONFIG
     except StoreError as error:
-        print(f"the database does not answer as it should: {error}", file=sys.stderr)
+        kind = getattr(error, "kind", "bad_row")
+        print(f"the database does not answer as it should: {kind} ({error}); `doctor` says more", file=sys.stderr)
         return EXIT_FAILED
     except (StartError, WriterFailedError) as error:
         print(error, file=sys.stderr)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 import socket
 import sqlite3
@@ -205,7 +206,9 @@ class App:
         try:
             port = await self._web.start(listen.host, listen.port)
         except OSError as error:
-            raise StartError(f"collector.listen: cannot listen on {listen}: {error.strerror}") from None
+            # asyncio's text of a failed bind is a sentence with the address in it; that of a host name without one has a number below 0.
+            reason = os.strerror(number) if (number := error.errno or 0) > 0 else error.strerror
+            raise StartError(f"collector.listen: cannot listen on {listen}: {reason}") from None
         if self._gelf is not None:
             await self._gelf.start()
         return port

@@ -2,19 +2,53 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationInfo, field_validator
 
 from collector.config.units import Listen, Network, parse_network
 from collector.config.values import Cluster, Duration, ListenAt, Section, at_least
 
+_DATABASE: Final = re.compile(r'[^\x00 .$/\\"]{1,63}')
+_COLLECTION: Final = re.compile(r"[^\x00$]{1,200}")
+
 
 def _check_mongo_uri(value: SecretStr) -> SecretStr:
-    if not value.get_secret_value().startswith(("mongodb://", "mongodb+srv://")):
+    uri = value.get_secret_value()
+    if not uri.startswith(("mongodb://", "mongodb+srv://")):
         raise ValueError("must be a MongoDB connection string like mongodb://user:password@host/?replicaSet=rs0")
+    if uri.startswith("mongodb+srv://"):
+        return value  # to read it is to ask the DNS
+    from pymongo.errors import PyMongoError  # noqa: PLC0415  # not even imported where it is not used
+    from pymongo.uri_parser import parse_uri  # noqa: PLC0415
+
+    try:
+        parse_uri(uri)
+    except (PyMongoError, ValueError, OSError):
+        # Its own message may quote the string.
+        raise ValueError(
+            "must be a MongoDB connection string like mongodb://user:password@host/?replicaSet=rs0, with options that MongoDB knows, "
+            "and what is neither letter nor digit in a password as %40 (@), %3A (:), %2F (/)"
+        ) from None
     return value
+
+
+def _check_database(value: str) -> str:
+    if not _DATABASE.fullmatch(value):
+        raise ValueError("must be a MongoDB database's name: 1 to 63 characters, no space and none of . $ / \\ \"")
+    return value
+
+
+def _check_collection(value: str) -> str:
+    if not _COLLECTION.fullmatch(value):
+        raise ValueError("must be a MongoDB collection's name")
+    return value
+
+
+Database = Annotated[str, AfterValidator(_check_database)]
+Collection = Annotated[str, AfterValidator(_check_collection)]
 
 
 class Mongo(Section):
@@ -22,10 +56,10 @@ class Mongo(Section):
 
     cluster: Cluster = "default"
     uri: Annotated[SecretStr, AfterValidator(_check_mongo_uri)]
-    zonemta_database: str | None = "zone-mta"
-    queue_collection: str = "zone-queue"
-    wildduck_database: str | None = "wildduck"
-    wildduck_users_database: str | None = None
+    zonemta_database: Database | None = "zone-mta"
+    queue_collection: Collection = "zone-queue"
+    wildduck_database: Database | None = "wildduck"
+    wildduck_users_database: Database | None = None
     grace: Annotated[Duration, at_least(timedelta(seconds=1))] = timedelta(seconds=60)
 
     @property

@@ -39,6 +39,10 @@ class Listen(NamedTuple):
         except ValueError:
             return False
 
+    def __str__(self) -> str:
+        """As it is written in the configuration."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
 
 def parse_duration(value: object) -> timedelta:
     """`30s` -> 30 seconds; a year is 365 days. Raises ValueError."""

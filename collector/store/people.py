@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import psycopg
 from psycopg import sql
 
+from collector.errors import StoreUnavailableError
 from collector.events import address
 from collector.events.quoted import is_telling
 from collector.store.connection import scalar
@@ -205,7 +206,11 @@ def _forgets(table: PersonalTable, person: Person, part: sql.Composable) -> sql.
 
 
 def _walk(connection: psycopg.Connection) -> Iterator[tuple[PersonalTable, sql.Composable]]:
-    """Yields each table that is there with a condition for a part of it, a day at a time."""
+    """Yields each table that is there with a condition for a part of it, a day at a time. Raises `StoreUnavailableError` without any:
+    in the wrong database nobody stands in nothing.
+    """
+    if scalar(connection, "SELECT to_regclass(%s)", PERSONAL[0].name) is None:
+        raise StoreUnavailableError("missing_table", f"there is no table {PERSONAL[0].name}")
     for table in PERSONAL:
         if scalar(connection, "SELECT to_regclass(%s)", table.name) is None:
             continue

@@ -279,6 +279,17 @@ def test_an_address_is_never_a_pattern(house: House, hostile: str) -> None:
     assert other in house.everything()
 
 
+@pytest.mark.parametrize("verb", ["export", "forget"])
+def test_a_database_without_our_tables_is_not_an_answer(
+    verb: str, postgres_dsn: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Who asks in the wrong database is told so: not that nothing is kept of the person."""
+    monkeypatch.setenv("DUCKWATCH_COLLECTOR__DATABASE__DSN", postgres_dsn)
+    assert main(["subject", verb, JANE]) == 1
+    printed = capsys.readouterr()
+    assert (printed.out, "missing_table" in printed.err) == ("", True)
+
+
 def test_every_table_is_known_to_hold_people_or_not(any_dsn: str) -> None:
     """A new table joins one of the two lists, with columns that are there."""
     with psycopg.connect(any_dsn) as connection:

@@ -24,6 +24,8 @@ from collector.errors import ConfigError
 
 DOCS = Path(__file__).parents[2] / "docs" / "configuration.md"
 SECRET = "s3cr3t-canary"
+MONGO_URI = "must be a MongoDB connection string like mongodb://user:password@host/?replicaSet=rs0"
+MONGO_DATABASE = "must be a MongoDB database's name: 1 to 63 characters, no space and none of . $ / \\ \""
 
 
 def written(folder: Path, document: object) -> Path:
@@ -104,6 +106,15 @@ def test_every_fault_is_named_at_once(tmp_path: Path) -> None:
         "privacy": {"subject": "hmac"},
         "gelf": {"udp": "12201", "tcp": "0.0.0.0:12201", "cluster": "", "allow": ["10.0.0.1/8"], "alow": []},
         "public_ips": {"host": "192.0.2.1", "10.0.0.1": "nat"},
+        "mongo": [
+            {
+                "uri": f"mongodb://u:{SECRET}@x@h/",
+                "zonemta_database": "a.b",
+                "queue_collection": "",
+                "wildduck_database": "",
+            },
+            {"uri": "postgresql://h/"},
+        ],
     }
     found = faults(written(tmp_path, {"collector": section, "colector": {}}), {"DUCKWATCH_COLECTOR__X": "1"})
     assert found == {
@@ -131,6 +142,12 @@ def test_every_fault_is_named_at_once(tmp_path: Path) -> None:
         "collector.gelf.alow": "is not a known key: did you mean allow?",
         "collector.public_ips.host": "must be an IP address like 192.0.2.5 or 2001:db8::5",
         "collector.public_ips.10.0.0.1": "must be an IP address like 192.0.2.5 or 2001:db8::5",
+        "collector.mongo.0.uri": f"{MONGO_URI}, with options that MongoDB knows, "
+        "and what is neither letter nor digit in a password as %40 (@), %3A (:), %2F (/)",
+        "collector.mongo.0.zonemta_database": MONGO_DATABASE,
+        "collector.mongo.0.queue_collection": "must be a MongoDB collection's name",
+        "collector.mongo.0.wildduck_database": MONGO_DATABASE,
+        "collector.mongo.1.uri": MONGO_URI,
         "colector": "is not a known key: did you mean collector?",
     }
 
