@@ -55,9 +55,7 @@ def policies(patient: Patient) -> Iterator[Finding]:
     """They are on, they run, and they succeed."""
     with patient.database() as connection:
         if not layout_of(connection).has_aggregates:
-            yield ok(
-                "none on this tier: the collector's own jobs do the work (duckwatch_job_last_success_timestamp_seconds)"
-            )
+            yield ok("none here: the collector's own jobs do the work (duckwatch_job_last_success_timestamp_seconds)")
             return
         jobs = [Job(*row) for row in connection.execute(query("job_states"))]
     yield from judge(jobs)
