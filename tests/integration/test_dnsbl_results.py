@@ -148,8 +148,9 @@ class World:
 
 
 @pytest.fixture
-def world(any_dsn: str, tmp_path: Path, server_logs: Path) -> Iterator[World]:
-    made = World(tmp_path, server_logs, any_dsn)
+def world(postgres_dsn: str, tmp_path: Path, server_logs: Path) -> Iterator[World]:
+    """On plain PostgreSQL: the other tiers differ in nothing between exporter and collector."""
+    made = World(tmp_path, server_logs, postgres_dsn)
     yield made
     made.close()
 
