@@ -73,6 +73,7 @@ class Board:
         if row is None:
             row = self._rows[key] = Standing(verdict, now)
         row.last, row.checked = verdict, now
+        stood = row.real.word if row.real is not None else None
         is_new_reason = False
         if verdict.word.is_real:
             if row.real is None or row.real.word is not verdict.word:
@@ -83,8 +84,11 @@ class Board:
                 row.reason = None
             elif reason is not None:
                 row.reason, row.reason_at = reason, now.clock
-        if previous is None or previous.word is not verdict.word or previous.codes != verdict.codes or is_new_reason:
-            return self._tell(row, pair, now, previous.word if previous is not None else None)
+        if previous is None:
+            return self._tell(row, pair, now, None)
+        stands_again = verdict.word.is_real and stood is None
+        if previous.word is not verdict.word or previous.codes != verdict.codes or is_new_reason or stands_again:
+            return self._tell(row, pair, now, previous.word)
         return None
 
     def _tell(self, row: Standing, pair: Pair, now: Moment, previous: Word | None) -> Change:

@@ -1,0 +1,70 @@
+"""What stands for a pair in simulated time: kept through errors and refusals, for three intervals, and never turned around by them."""
+
+from __future__ import annotations
+
+import itertools
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporters.dnsbl.board import KEPT_INTERVALS, Board, Change, Moment
+from exporters.dnsbl.lists import DnsList, Severity
+from exporters.dnsbl.names import target
+from exporters.dnsbl.schedule import Pair
+from exporters.dnsbl.verdict import CLEAN, UNHEALTHY, Code, Verdict, Word
+
+INTERVAL = 300.0
+PAIR = Pair(target("192.0.2.1"), DnsList("bl.example"), INTERVAL)
+SPAM = Verdict(Word.LISTED, "listed", (Code("127.0.0.2", "spam", Severity.PAGE),))
+PROXY = Verdict(Word.LISTED, "listed", (Code("127.0.0.4", "proxy", Severity.TICKET),))
+REFUSED = Verdict(Word.REFUSED, "refused_code")
+TIMEOUT = Verdict(Word.ERROR, "timeout")
+
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from([0.0, 10.0, INTERVAL, KEPT_INTERVALS * INTERVAL, KEPT_INTERVALS * INTERVAL + 1]),
+        st.sampled_from([SPAM, PROXY, CLEAN, REFUSED, TIMEOUT, UNHEALTHY]),
+        st.sampled_from([None, "why", "still"]),
+    ),
+    max_size=30,
+)
+
+
+@given(STEPS)
+def test_what_stands_is_the_last_real_verdict_of_three_intervals(
+    steps: list[tuple[float, Verdict, str | None]],
+) -> None:
+    """Nothing else: a refusal or an error neither lists nor clears; what has lapsed is remembered as such until there is another."""
+    board, now = Board(), 0.0
+    real: tuple[Verdict, float] | None = None
+    for wait, verdict, reason in steps:
+        now += wait
+        board.lapse(iter([PAIR]), Moment(now, int(now * 1000)))
+        board.record(PAIR, verdict, Moment(now, int(now * 1000)), reason)
+        if verdict.word.is_real:
+            real = verdict, now
+        row = board.row("192.0.2.1", "bl.example")
+        assert row is not None
+        stands = real is not None and now - real[1] <= KEPT_INTERVALS * INTERVAL
+        assert row.real == (real[0] if real is not None and stands else None)
+        assert row.lapsed == (real[0] if real is not None and not stands else None)
+
+
+@given(STEPS)
+def test_changes_tell_everything_once(steps: list[tuple[float, Verdict, str | None]]) -> None:
+    """Each new verdict, each change of a listing's codes or reason, each lapse; by them alone a reader knows what stands. No two times are one."""
+    board, now = Board(), 0.0
+    told: list[Change] = []
+    for wait, verdict, reason in steps:
+        now += wait
+        told += board.lapse(iter([PAIR]), Moment(now, int(now * 1000)))
+        change = board.record(PAIR, verdict, Moment(now, int(now * 1000)), reason)
+        told += [change] if change is not None else []
+        row = board.row("192.0.2.1", "bl.example")
+        assert row is not None
+        assert told[-1].verdict.word is verdict.word
+        assert told[-1].standing is (row.real.word if row.real is not None else None)
+        assert told[-1].since_ms == row.since_ms
+    times = [change.time_ms for change in told]
+    assert times == sorted(set(times))
+    assert all(before.verdict.word is after.previous for before, after in itertools.pairwise(told))
