@@ -42,7 +42,7 @@ servers:
 
 ## crash      the long kill and fault campaigns (ROUNDS=20); seeds are printed
 crash: setup
-	@DUCKWATCH_CRASH_ROUNDS=$(ROUNDS) DUCKWATCH_AWAY_SECONDS=60 $(BIN)/python -m pytest tests/acceptance/test_kills.py tests/integration/test_crash.py tests/integration/test_connections.py tests/integration/test_failover.py -s --timeout 7200
+	@DUCKWATCH_CRASH_ROUNDS=$(ROUNDS) DUCKWATCH_AWAY_SECONDS=60 $(BIN)/python -m pytest tests/acceptance/test_kills.py tests/acceptance/test_road_kills.py tests/integration/test_crash.py tests/integration/test_connections.py tests/integration/test_failover.py -s --timeout 7200
 
 ## dnsbl-storm  ten minutes of a real Prometheus scraping the DNSBL exporter while lists and resolvers die, refuse and come back
 dnsbl-storm: setup

@@ -71,23 +71,23 @@ class Teller:
             self.told += 1
 
 
-def knowable(records: list[Record]) -> set[Slot]:
-    """What MongoDB's change stream can tell of these entries: message, recipient, and what happened to it once."""
-    slots: set[Slot] = set()
+def knowable(records: list[Record]) -> Counter[Slot]:
+    """What MongoDB's change stream can tell of these entries: message, recipient, and what happened to it once; how often each."""
+    slots: Counter[Slot] = Counter()
     for record in records:
         entry = record["entry"]
         match entry["action"]:
             case "QUEUED":
-                slots.add((entry["id"], "", "queued"))
+                slots[entry["id"], "", "queued"] += 1
             case "DEFERRED":
-                slots.add((entry["id"], entry["seq"], f"deferred:{entry['defcount']}"))
+                slots[entry["id"], entry["seq"], f"deferred:{entry['defcount']}"] += 1
             case "ACCEPTED" | "REJECTED":
-                slots.add((entry["id"], entry["seq"], "end"))
+                slots[entry["id"], entry["seq"], "end"] += 1
     return slots
 
 
 def filled(rows: list[Row]) -> Counter[Slot]:
-    """The same of rows, how often each."""
+    """The same of rows."""
     names = {"queued": "queued", "delivered": "end", "bounced": "end", "released": "end"}
     found: Counter[Slot] = Counter()
     for row in rows:

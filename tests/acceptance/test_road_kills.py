@@ -1,0 +1,166 @@
+"""Whatever dies while all roads are on: `kill -9` of the collector and of MongoDB under load, with the plugin and without it.
+
+`DUCKWATCH_CRASH_ROUNDS` (default 3) is how often the collector dies in both tests together, MongoDB a quarter of that. Each prints its
+seed; `DUCKWATCH_CRASH_SEED` takes one again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import time
+from math import ceil
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+import pytest
+
+from tests.acceptance import verdicts
+from tests.acceptance.ledger import Ledger, draw_up
+from tests.acceptance.mail import Load
+from tests.acceptance.roads import QUIET, Teller, filled, knowable, wait_until_decided, wait_until_followed
+from tests.oracle.comparison import read_rows
+from tests.servers.process import wait_until
+
+if TYPE_CHECKING:
+    from tests.acceptance.roads import Record, Row
+    from tests.acceptance.world import World
+
+ROUNDS = int(os.environ.get("DUCKWATCH_CRASH_ROUNDS", "3"))
+
+pytestmark = [pytest.mark.servers, pytest.mark.timeout(300 + 60 * ROUNDS)]
+
+SMALL_WORLD = True
+BACKED_UP = True
+
+UNSURE = 5000  # ms around a death of MongoDB within which ZoneMTA may have told its hooks what was never written
+
+
+class Stretch:
+    """Some mail under kills: what was recorded of it, and its rows; earlier mail is left out."""
+
+    def __init__(self, world: World) -> None:
+        self._world, self._began = world, int(time.time() * 1000)
+        self.deaths: list[int] = []
+
+    def _is_of_it(self, queue_id: str | None) -> bool:
+        return queue_id is not None and int(queue_id[:11], 16) >= self._began
+
+    def records(self) -> list[Record]:
+        """What the recorder saw."""
+        return [one for one in self._world.zonemta.recorded() if self._is_of_it(one["entry"].get("id"))]
+
+    def answers(self) -> list[dict[str, Any]]:
+        """What the sinks accepted."""
+        return [one for one in self._world.sinks.seen() if self._is_of_it(one.get("id"))]
+
+    def rows(self) -> list[Row]:
+        """The rows of its messages."""
+        return [row for row in read_rows(self._world.dsn) if self._is_of_it(row["queue_id"])]
+
+    def ledger(self) -> Ledger:
+        """The ledger of now."""
+        records = self.records()
+        return draw_up(records, self.rows())
+
+    def kill_at_random(self) -> None:
+        """Load, and deaths in an order and at moments that follow from the seed, which is printed."""
+        seed = int(os.environ.get("DUCKWATCH_CRASH_SEED") or random.randrange(10**9))
+        dice, victims = (
+            random.Random(seed),
+            [self._kill_collector] * ceil(ROUNDS / 2) + [self._kill_mongo] * ceil(ROUNDS / 8),
+        )
+        print(f"\nseed {seed}: {len(victims)} deaths")
+        dice.shuffle(victims)
+        with Load(self._world.zonemta, seed) as load:
+            for kill in victims:
+                _flow(load)
+                time.sleep(dice.uniform(0, 2))
+                kill()
+            _flow(load)
+
+    def _kill_collector(self) -> None:
+        self._world.collector.kill()
+        self._world.collector.start()
+
+    def _kill_mongo(self) -> None:
+        self.deaths.append(int(time.time() * 1000))
+        self._world.mongo.kill()
+        self._world.mongo.start()
+
+    def is_unsure(self, record: Record) -> bool:
+        """Whether MongoDB died about then."""
+        return any(abs(record["time_ms"] - death) < UNSURE for death in self.deaths)
+
+    def drain(self, patience: float) -> None:
+        """Returns once ZoneMTA has nothing left to do. What it could not give back to a dead MongoDB stays locked until it is started again:
+        so it is, when `patience` (s) is over.
+        """
+        with contextlib.suppress(AssertionError):
+            wait_until(lambda: self._world.zonemta.queued() == 0, "ZoneMTA's queue is empty", patience, every=0.5)
+            return
+        self._world.zonemta.stop()
+        self._world.zonemta.start()
+        wait_until(lambda: self._world.zonemta.queued() == 0, "ZoneMTA's queue is empty", QUIET, every=0.5)
+
+
+def _flow(load: Load) -> None:
+    """Waits until some letters more were sent."""
+    enough = load.sent + 10
+    wait_until(lambda: load.sent > enough, "mail flows", 120)
+
+
+def run_with(world: World, plugin: dict[str, Any] | None) -> None:
+    """Starts ZoneMTA again with our plugin, or without it."""
+    world.zonemta.stop()
+    world.zonemta.load_plugin(plugin)
+    world.zonemta.start()
+    wait_until_followed(world)
+
+
+def test_without_the_plugin(world: World) -> None:
+    """What the roads that are left can know is in the table, once; also of messages that were queued before the collector went and gone
+    when it came back.
+    """
+    run_with(world, None)
+    stretch = Stretch(world)
+    stretch.kill_at_random()
+    world.collector.kill()
+    with psycopg.connect(world.dsn) as connection:
+        before = connection.execute("SELECT queue_id, seq FROM queue_entries").fetchall()
+    assert before, "nothing was queued"
+    stretch.drain(5)
+    world.collector.start()
+    wait_until_decided(world)
+    rows, seen = stretch.rows(), stretch.records()
+    found, told = filled(rows), knowable(seen)
+    print(f"{len(seen)} entries, {len(found)} slots, {len(before)} queued before the absence")
+    assert {slot: times for slot, times in found.items() if times > 1} == {}
+    assert {(*one, "end") for one in before} - found.keys() == set()
+    assert knowable([one for one in seen if not stretch.is_unsure(one)]).keys() - found.keys() == set()
+    assert found.keys() - told.keys() == set()
+    refused = {(one["entry"]["id"], one["entry"]["seq"]) for one in seen if one["entry"]["action"] == "REJECTED"}
+    assert {(row["queue_id"], row["seq"]) for row in rows if row["action"] == "bounced"} <= refused
+
+
+def test_with_every_road(world: World) -> None:
+    """Each recorded entry is the plugin's row, each that a sink accepted is delivered, and nothing is double; the other roads add only
+    what ZoneMTA's hooks did not live to see.
+    """
+    run_with(world, world.plugin)
+    stretch = Stretch(world)
+    with Teller(world) as teller:
+        stretch.kill_at_random()
+        stretch.drain(QUIET)
+    wait_until(lambda: not stretch.ledger().missing, lambda: f"missing: {stretch.ledger().missing[:3]}", QUIET, every=1)
+    wait_until_decided(world)
+    ledger, rows = stretch.ledger(), stretch.rows()
+    print(f"{len(rows)} rows, {teller.told} told by GELF, nobody saw {[row['event_id'] for row in ledger.unseen]}")
+    assert "\n".join(ledger.reviewed_differences()) == ""
+    assert {row["source"] for _, row in ledger.pairs} == {"plugin"}
+    assert "plugin" not in {row["source"] for row in ledger.unseen}
+    told = knowable(stretch.records())
+    assert told - filled(rows) == {}
+    assert (filled(rows) - told).keys() & told.keys() == set()
+    assert verdicts.delivered(rows) == verdicts.accepted(stretch.answers())
