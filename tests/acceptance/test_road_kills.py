@@ -152,7 +152,7 @@ def test_with_every_road(world: World) -> None:
     stretch = Stretch(world)
     with Teller(world) as teller:
         stretch.kill_at_random()
-        stretch.drain(QUIET)
+        stretch.drain(10)
     wait_until(lambda: not stretch.ledger().missing, lambda: f"missing: {stretch.ledger().missing[:3]}", QUIET, every=1)
     wait_until_decided(world)
     ledger, rows = stretch.ledger(), stretch.rows()

@@ -71,8 +71,8 @@ def _followed(name: str, collection: Collection[Any], key: str, *, is_enough: bo
     database = collection.database
     place = f"{name}: {database.name}.{collection.name}"
     try:
-        is_there = (
-            collection.find_one({}, {"_id": 1}) is not None or collection.name in database.list_collection_names()
+        is_there = collection.find_one({}, {"_id": 1}) is not None or collection.name in database.list_collection_names(
+            authorizedCollections=True
         )
         is_whole = _may_watch(database)
         if not is_whole and not (is_enough and _may_watch(collection)):
