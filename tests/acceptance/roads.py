@@ -26,6 +26,7 @@ Row = dict[str, Any]
 Slot = tuple[str, str, str]
 
 QUIET = 150  # s
+NEVER_QUEUED = "coalesce(event ->> 'recipients' = '0', false)"
 PAUSE = 0.2  # s between two looks at the recorder's files
 
 
@@ -105,6 +106,12 @@ def count(world: World, statement: str) -> int:
     return int(row[0])
 
 
+def never_queued(world: World) -> set[str]:
+    """Messages of which the change stream told the metadata, and no entry."""
+    with psycopg.connect(world.dsn) as connection:
+        return {row[0] for row in connection.execute(f"SELECT queue_id FROM held_events WHERE {NEVER_QUEUED}".encode())}
+
+
 def recovered(world: World) -> Counter[str]:
     """The running collector's `duckwatch_backup_recovered_total`, by source."""
     found: Counter[str] = Counter()
@@ -119,8 +126,10 @@ def wait_until_followed(world: World) -> None:
 
 
 def wait_until_decided(world: World) -> None:
-    """Returns once the stream has told of every end, and every held event has been stored or dropped."""
+    """Returns once the stream has told of every end, and every held event has been stored or dropped, but for messages whose metadata was
+    all that came to MongoDB (`never_queued`).
+    """
     followed = "SELECT count(*) FROM queue_entries"
-    waiting = "SELECT count(*) FROM held_events WHERE stored_time IS NULL"
+    waiting = f"SELECT count(*) FROM held_events WHERE stored_time IS NULL AND NOT ({NEVER_QUEUED})"
     wait_until(lambda: count(world, followed) == 0, "the stream has told of every end", QUIET, every=0.5)
     wait_until(lambda: count(world, waiting) == 0, "nothing is held that waits", QUIET, every=0.5)
