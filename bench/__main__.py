@@ -1,6 +1,4 @@
-"""`python -m bench [--quick]`: starts PostgreSQL and the collector as a user would, runs all rounds, then
-ZoneMTA's; prints one JSON object.
-"""
+"""`python -m bench [--quick] [--only PART,…]`: starts PostgreSQL and the collector as a user would, runs all parts; prints one JSON object."""
 
 from __future__ import annotations
 
@@ -11,53 +9,119 @@ import os
 import platform
 import sys
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
 
-from bench import compression, gelf, mailserver
+from bench import compression, feeds, gelf, mailserver, queue_state
 from bench.database import Table
 from bench.rounds import FULL, QUICK, Bench, Size
 from bench.storage import Storage
 from collector.demo.errors import DemoError
 from collector.demo.postgres import Postgres, free_port
 from collector.demo.service import Service
+from collector.store.store import PostgresStore
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 FULL_EVENTS, QUICK_EVENTS = 1_000_000, 100_000
 
+OF_THE_COLLECTOR: Final = {"rates", "lag", "gelf"}
+OF_A_DATABASE: Final = OF_THE_COLLECTOR | {"feeds", "queue", "storage"}
+PARTS: Final = ("rates", "lag", "gelf", "feeds", "queue", "storage", "compression", "zonemta")
 
-async def measure(folder: Path, size: Size, stored_events: int) -> dict[str, Any]:
-    """Runs everything in `folder`. Raises DemoError when a server does not start."""
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What is asked for: which parts, how long everything is, among how many events messages are looked for; `dsn`: only that, there."""
+
+    parts: frozenset[str]
+    is_quick: bool
+    stored_events: int
+    dsn: str | None
+
+    @property
+    def size(self) -> Size:
+        """Of the rounds."""
+        return QUICK if self.is_quick else FULL
+
+
+async def measure(folder: Path, wish: Wish) -> dict[str, Any]:
+    """Runs the parts that need a database, in `folder`. Raises DemoError when a server does not start."""
     never = asyncio.Event()
     postgres = Postgres(folder / "postgres", folder / "postgres.log")
-    service: Service | None = None
     try:
         await postgres.start(never)
-        gelf_port = free_port()
-        service = Service(folder, free_port(), postgres.dsn, {"gelf": {"udp": f"127.0.0.1:{gelf_port}"}})
-        await service.start(never)
-        table = Table(postgres.dsn)
-        settings = table.assert_whole()
-        bench = Bench(service, table, folder, size)
-        figures = await bench.run()
-        figures["roll_up_lag"] = await bench.lag(postgres.dsn)
-        figures["gelf"] = await gelf.measure(service, gelf_port, postgres.dsn, folder, size.gelf_seconds)
-        table.close()
-        peak = peak_rss_bytes(service.pid)
-        await service.stop(never)
-        service = None
-        storage = Storage(postgres.dsn)
-        figures["storage"] = storage.measure(stored_events)
-        storage.close()
-        return {
-            "machine": {"cpus": os.cpu_count(), "python": platform.python_version(), "postgresql": settings},
-            "events_of_a_round": {"copy": size.hundreds, "batches_of_100": size.hundreds, "singles": size.singles},
-            **figures,
-            "collector_peak_rss_mb": round(peak / 1e6, 1),
-        }
+        prepare(postgres.dsn)
+        figures = await of_the_collector(folder, postgres.dsn, wish) if wish.parts & OF_THE_COLLECTOR else {}
+        return figures | await asyncio.to_thread(of_the_database, folder, postgres.dsn, wish)
     finally:
-        if service is not None:
-            await service.stop(never)
         await postgres.stop(never)
+
+
+def prepare(dsn: str) -> None:
+    """Makes the schema."""
+    store = PostgresStore(dsn, dsn)
+    store.prepare()
+    store.close()
+
+
+async def of_the_collector(folder: Path, dsn: str, wish: Wish) -> dict[str, Any]:
+    """The parts that are about a running collector."""
+    never, size, figures = asyncio.Event(), wish.size, dict[str, Any]()
+    gelf_port = free_port()
+    service = Service(folder, free_port(), dsn, {"gelf": {"udp": f"127.0.0.1:{gelf_port}"}})
+    try:
+        await service.start(never)
+        table = Table(dsn)
+        bench = Bench(service, table, folder, size)
+        if "rates" in wish.parts:
+            figures["events_of_a_round"] = {
+                "copy": size.hundreds,
+                "batches_of_100": size.hundreds,
+                "singles": size.singles,
+            }
+            figures |= await bench.run()
+        if "lag" in wish.parts:
+            figures["roll_up_lag"] = await bench.lag(dsn)
+        if "gelf" in wish.parts:
+            figures["gelf"] = await gelf.measure(service, gelf_port, dsn, folder, size.gelf_seconds)
+        table.close()
+        return figures | {"collector_peak_rss_mb": round(peak_rss_bytes(service.pid) / 1e6, 1)}
+    finally:
+        await service.stop(never)
+
+
+def of_the_database(folder: Path, dsn: str, wish: Wish) -> dict[str, Any]:
+    """The parts that need a database alone."""
+    table = Table(dsn)
+    settings = table.assert_whole()
+    table.close()
+    figures: dict[str, Any] = {
+        "machine": {"cpus": os.cpu_count(), "python": platform.python_version(), "postgresql": settings}
+    }
+    if "feeds" in wish.parts:
+        figures["feeds"] = feeds.measure(folder, dsn, feeds.QUICK if wish.is_quick else feeds.FULL)
+    if "queue" in wish.parts:
+        entries = queue_state.QUICK_ENTRIES if wish.is_quick else queue_state.FULL_ENTRIES
+        figures["queue"] = queue_state.measure(dsn, entries)
+    if "storage" in wish.parts:
+        storage = Storage(dsn)
+        figures["storage"] = storage.measure(wish.stored_events)
+        storage.close()
+    return figures
+
+
+def of_other_servers(folder: Path, wish: Wish) -> dict[str, Any]:
+    """The parts that bring their own servers."""
+    figures: dict[str, Any] = {}
+    if "compression" in wish.parts:
+        figures["compressed"] = compression.measure(folder, wish.stored_events)
+    if "zonemta" in wish.parts:
+        size = mailserver.QUICK if wish.is_quick else mailserver.FULL
+        figures["zonemta"] = mailserver.measure(folder / "zonemta", size)
+    return figures
 
 
 def peak_rss_bytes(pid: int) -> int:
@@ -87,8 +151,8 @@ def given(dsn: str, stored_events: int) -> int:
     return 0
 
 
-def main() -> int:
-    """Runs from the command line."""
+def wish_of(arguments: Sequence[str] | None = None) -> Wish:
+    """Reads the command line; ends the program where it is wrong."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="small rounds: to see that it runs, not for figures")
     parser.add_argument(
@@ -98,17 +162,26 @@ def main() -> int:
         "--dsn",
         help="measure only what is stored, in this database: an empty one, or one that an earlier run has filled",
     )
-    options = parser.parse_args()
-    quick, stored_events = options.quick, options.events or (QUICK_EVENTS if options.quick else FULL_EVENTS)
-    if options.dsn:
-        return given(options.dsn, stored_events)
-    with tempfile.TemporaryDirectory(prefix="duckwatch-bench-") as folder:
-        Path(folder).chmod(0o711)  # root's PostgreSQL runs as another account, which has to pass here
+    parser.add_argument("--only", metavar="PART,…", help=f"these parts alone: {', '.join(PARTS)}")
+    options = parser.parse_args(arguments)
+    parts = frozenset(options.only.split(",") if options.only else PARTS)
+    if unknown := parts - set(PARTS):
+        parser.error(f"no such part: {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
+    stored_events = options.events or (QUICK_EVENTS if options.quick else FULL_EVENTS)
+    return Wish(parts, options.quick, stored_events, options.dsn)
+
+
+def main() -> int:
+    """Runs from the command line."""
+    wish = wish_of()
+    if wish.dsn is not None:
+        return given(wish.dsn, wish.stored_events)
+    with tempfile.TemporaryDirectory(prefix="duckwatch-bench-") as name:
+        folder = Path(name)
+        folder.chmod(0o711)  # root's PostgreSQL runs as another account, which has to pass here
         try:
-            figures = asyncio.run(measure(Path(folder), QUICK if quick else FULL, stored_events))
-            figures["storage"]["compressed"] = compression.measure(Path(folder), stored_events)
-            size = mailserver.QUICK if quick else mailserver.FULL
-            figures["zonemta"] = mailserver.measure(Path(folder) / "zonemta", size)
+            figures = asyncio.run(measure(folder, wish)) if wish.parts & OF_A_DATABASE else {}
+            figures |= of_other_servers(folder, wish)
         except DemoError as error:
             print(f"bench: {error}", file=sys.stderr)
             return 1

@@ -14,7 +14,10 @@ from collector.store.copy import COPY_EVENTS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-INDEXES = {"mail_events_identity", "mail_events_time", "mail_events_message_id", "mail_events_recipient_time"}
+INDEXES = {
+    "mail_events_identity", "mail_events_time", "mail_events_message_id", "mail_events_recipient_time", "mail_events_fbl_id",
+    "mail_events_complaints",
+}  # fmt: skip
 BUILT_FROM_IT = (
     "mail_stats_15s", "mail_stats_5m", "mail_stats_1h", "domain_stats_5m", "domain_stats_1h", "touched_buckets", "stale_buckets",
 )  # fmt: skip

@@ -1,7 +1,7 @@
 """MongoDB's change streams: the backup road of ZoneMTA's queue, and what WildDuck keeps of inbound mail and logins."""
 
-from collector.feeds.mongo.follower import Follower
+from collector.feeds.mongo.follower import Follower, open_stream
 from collector.feeds.mongo.queue import QueueReader
 from collector.feeds.mongo.wildduck import WildduckReader, wildduck_readers
 
-__all__ = ["Follower", "QueueReader", "WildduckReader", "wildduck_readers"]
+__all__ = ["Follower", "QueueReader", "WildduckReader", "open_stream", "wildduck_readers"]

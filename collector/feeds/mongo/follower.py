@@ -172,7 +172,7 @@ class Follower:
             self._follow_from(database, None)
 
     def _follow_from(self, database: Database[Any], token: str | None) -> None:
-        with self._open(database, token) as stream:
+        with open_stream(database, self._reader, token) as stream:
             if token is None:
                 # From here on the stream tells; what was before is in the collections only.
                 if not self._take_stock(database):
@@ -205,19 +205,6 @@ class Follower:
             else:
                 self._store.commit_token(token)
             saved = time.monotonic()
-
-    def _open(self, database: Database[Any], token: str | None) -> ChangeStream[Any]:
-        collections, alone = list(self._reader.collections), self._reader.alone
-        wanted = {"$or": [{"ns.coll": {"$in": collections}}, {"operationType": {"$in": list(ENDS)}}]}
-        stages: list[Mapping[str, Any]] = [{"$match": wanted}, *self._reader.stages]
-        after = None if token is None else json_util.loads(token)
-        try:
-            return database.watch(stages, resume_after=after, batch_size=GATHERED, max_await_time_ms=AWAIT_MS)
-        except OperationFailure as error:
-            if error.code != UNAUTHORIZED or alone is None:
-                raise
-        # A role may allow one collection only: the rest is less well known then.
-        return database[alone].watch(stages, resume_after=after, batch_size=GATHERED, max_await_time_ms=AWAIT_MS)
 
     def _gather(self, stream: ChangeStream[Any]) -> _Gathered:
         """Returns the next changes, none when none came for a while, and how far that is."""
@@ -274,6 +261,21 @@ class Follower:
         written = self._store.commit(led.batch, token, until_ms=until_ms, messages=led.messages, entries=led.entries)
         for listener in self._listeners:
             listener(written)
+
+
+def open_stream(database: Database[Any], reader: Reader, token: str | None) -> ChangeStream[Any]:
+    """Opens what a follower of `reader` reads, from its resume token on, or from now. Raises what the driver raises."""
+    collections, alone = list(reader.collections), reader.alone
+    wanted = {"$or": [{"ns.coll": {"$in": collections}}, {"operationType": {"$in": list(ENDS)}}]}
+    stages: list[Mapping[str, Any]] = [{"$match": wanted}, *reader.stages]
+    after = None if token is None else json_util.loads(token)
+    try:
+        return database.watch(stages, resume_after=after, batch_size=GATHERED, max_await_time_ms=AWAIT_MS)
+    except OperationFailure as error:
+        if error.code != UNAUTHORIZED or alone is None:
+            raise
+    # A role may allow one collection only: the rest is less well known then.
+    return database[alone].watch(stages, resume_after=after, batch_size=GATHERED, max_await_time_ms=AWAIT_MS)
 
 
 def _token(stream: ChangeStream[Any]) -> str | None:
