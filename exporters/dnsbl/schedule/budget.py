@@ -38,6 +38,10 @@ class Budget:
         if self._sent is not None:
             self._sent.append(now)
 
+    def is_in_use(self, now: float) -> bool:
+        """True when a query of the last minute counts."""
+        return self._sent is not None and len(self._sent) > 0 and self._sent[-1] + MINUTE > now
+
     def inherit(self, other: Budget) -> None:
         """Takes over what was sent under another bound: a reload is no new budget."""
         if self._sent is not None and other._sent is not None:

@@ -79,6 +79,8 @@ class Planner:
         self._limits, self._epoch = limits, now
         self._budget = Budget(limits.queries_per_minute)
         self._lanes: dict[str, _Lane] = {}
+        self._closed: dict[str, Budget] = {}
+        """Of lists that were taken out within the last minute: one that is put back has not become another."""
         self._pairs: dict[tuple[str | None, str], Pair] = {}
         self._serial = 0
         self._first = 0
@@ -99,7 +101,7 @@ class Planner:
                 del self._pairs[key]
                 if new is None:
                     gone.append(known)
-        self._open_lanes(wanted.values())
+        self._open_lanes(wanted.values(), now)
         self._spread(wanted.values())
         new_of_list: Counter[str] = Counter()
         for key, pair in wanted.items():
@@ -114,17 +116,20 @@ class Planner:
                 self._pairs[key].phase, self._pairs[key].name = pair.phase, pair.name
         return gone
 
-    def _open_lanes(self, pairs: Iterable[Pair]) -> None:
+    def _open_lanes(self, pairs: Iterable[Pair], now: float) -> None:
         lists = {pair.dns_list.zone: pair.dns_list for pair in pairs}
         for zone in [zone for zone in self._lanes if zone not in lists]:
-            del self._lanes[zone]
+            self._closed[zone] = self._lanes.pop(zone).budget
         for zone, dns_list in lists.items():
-            budget = Budget(dns_list.queries_per_minute)
-            if zone in self._lanes:
-                budget.inherit(self._lanes[zone].budget)
-                self._lanes[zone].budget = budget
+            budget, lane = Budget(dns_list.queries_per_minute), self._lanes.get(zone)
+            if lane is not None:
+                budget.inherit(lane.budget)
+                lane.budget = budget
             else:
+                if zone in self._closed:
+                    budget.inherit(self._closed.pop(zone))
                 self._lanes[zone] = _Lane(budget)
+        self._closed = {zone: budget for zone, budget in self._closed.items() if budget.is_in_use(now)}
 
     def _spread(self, pairs: Iterable[Pair]) -> None:
         """Gives the pairs of a list evenly spread slots; tests come first."""
