@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import sqlite3
+import time
 from functools import cache
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -29,6 +30,9 @@ MAX_INSERTED = 256
 SHRINK_BYTES = 64 * 1024 * 1024
 """An empty file larger than this gives its pages back to the disk."""
 
+LOOK_SECONDS = 1.0
+"""How often it is looked whether the file is still there."""
+
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Request)
 
@@ -51,6 +55,10 @@ def decode(row: Row) -> Request:
         return Request(hashlib.sha256(row.body).hexdigest()[:32], row.received_at, Source.PLUGIN, [], [unreadable])
 
 
+class JournalGoneError(sqlite3.OperationalError):
+    """The file was removed or replaced: SQLite would go on writing, into what nobody can open again."""
+
+
 class JournalRows:
     """The table `requests`. Not safe for use by two threads at once: its owner holds a lock. Raises `sqlite3.Error`."""
 
@@ -68,6 +76,7 @@ class JournalRows:
         execute("PRAGMA wal_autocheckpoint = 2000")
         execute(SCHEMA)
         self._page_bytes = int(self._scalar("PRAGMA page_size"))
+        self._path, self._inode, self._look_at = path, path.stat().st_ino, 0.0
 
     def _scalar(self, sql: str) -> int:
         row = self._connection.execute(sql).fetchone()
@@ -78,6 +87,7 @@ class JournalRows:
 
         Each step of SQLite hands the interpreter to another thread and has to win it back, so there are few steps.
         """
+        self._look()
         self._connection.execute("BEGIN IMMEDIATE")
         try:
             for some in _pieces(rows):
@@ -89,6 +99,17 @@ class JournalRows:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
             raise
+
+    def _look(self) -> None:
+        if (now := time.monotonic()) < self._look_at:
+            return
+        try:
+            is_there = self._path.stat().st_ino == self._inode
+        except OSError:
+            is_there = False
+        if not is_there:
+            raise JournalGoneError
+        self._look_at = now + LOOK_SECONDS
 
     def after(self, row_id: int, *, limit_bytes: int) -> list[Row]:
         """Returns rows past `row_id` in order, at least one if there is one, about `limit_bytes` in all."""

@@ -174,6 +174,19 @@ async def test_a_disk_that_takes_nothing_is_answered_and_mends(tmp_path: Path, m
     journal.close()
 
 
+async def test_a_file_that_was_removed_takes_nothing_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQLite would write on into a file without a name: what is acknowledged then is gone with the process. What it held is handed out."""
+    monkeypatch.setattr("collector.journal.rows.LOOK_SECONDS", 0)
+    journal = Journal(tmp_path / "journal", LIMIT)
+    await journal.append(request(0))
+    (tmp_path / "journal").unlink()
+    with pytest.raises(OverloadedError):
+        await journal.append(request(1))
+    assert trouble(journal) == "failing"
+    assert taken_ids(journal, until=1) == ["r0"]
+    journal.close()
+
+
 async def test_a_client_that_goes_away_does_not_disturb_the_others(tmp_path: Path) -> None:
     """Its request is kept or not; the group commit goes on."""
     journal = Journal(tmp_path / "journal", LIMIT)
