@@ -34,8 +34,8 @@ _MADE_ANEW = {
     ),
     "response": "response || ' ' || substr(md5(%(shift)s || event_id), 1, 14)",
     "raw": (
-        "raw || jsonb_build_object('md5', substr(md5(%(shift)s || queue_id), 1, 12),"
-        " 'src', host('10.0.0.0'::inet + (('x' || md5(%(shift)s || queue_id))::bit(16)::int)))"
+        "CASE WHEN raw ? 'md5' THEN raw || jsonb_build_object('md5', substr(md5(%(shift)s || queue_id), 1, 12),"
+        " 'src', host('10.0.0.0'::inet + (('x' || md5(%(shift)s || queue_id))::bit(16)::int))) ELSE raw END"
     ),
 }
 _SELECTED = ", ".join(_MADE_ANEW.get(name, name) for name in COLUMNS)

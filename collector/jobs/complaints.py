@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
+from psycopg.rows import dict_row
+
 from collector.store import takeover
 from collector.store.sql import query
 
@@ -31,7 +33,10 @@ class Complaints:
     def run(self, connection: psycopg.Connection, now: datetime, is_over: Callable[[], bool]) -> None:  # noqa: ARG002  # every job is run alike
         """Matches the newest that are unmatched."""
         values = {"since": now - LOOKED_FOR, "limit": AT_ONCE, "rows": ROWS_OF_A_MESSAGE}
-        with connection.transaction():
+        with connection.transaction(), connection.cursor(row_factory=dict_row) as cursor:
             # As a writer: reconciliation and take-overs move rows of messages about.
-            connection.execute("SELECT pg_advisory_xact_lock_shared(%s)", (takeover.LOCK_KEY,))
-            connection.execute(query("match_complaints"), values)
+            cursor.execute("SELECT pg_advisory_xact_lock_shared(%s)", (takeover.LOCK_KEY,))
+            matched = cursor.execute(query("match_complaints"), values).fetchall()
+            if matched:
+                cursor.executemany(query("tell_complaint"), matched)
+                cursor.execute(query("touch"), [list({one["bucket"] for one in matched})])

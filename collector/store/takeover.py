@@ -68,6 +68,7 @@ def retire(cursor: psycopg.Cursor, rows: Iterable[tuple[str, Identity]]) -> None
     keys = [(queue_id, cluster, event_id, timestamp(time)) for queue_id, (event_id, cluster, time) in rows]
     if keys:
         cursor.execute(query("retire"), list(map(list, zip(*keys, strict=True))))
+        cursor.executemany(query("delete_row"), [key[1:] for key in keys])
 
 
 def _taken(events: Iterable[MailEvent], stored: Iterable[Stored]) -> dict[Identity, list[Stored]]:

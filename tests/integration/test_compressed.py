@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import psycopg
 import pytest
+from psycopg import sql
 
 from bench.traces import TRACES
 from collector.commands.doctor.finding import Status
@@ -19,12 +20,16 @@ from collector.config import Collector as Section
 from collector.config.model import Retention
 from collector.errors import StoreUnavailableError
 from collector.events.batch import Batch
+from collector.events.model import Action, Source
+from collector.store.copy import timestamp
 from collector.store.layout import lay_out
 from collector.store.migrations import migrate
 from collector.store.people import People, Person
+from collector.store.sql import query
 from collector.store.store import PostgresStore
-from tests.integration.house import stop_policies
+from tests.integration.house import House, stop_policies
 from tests.integration.test_community import insert, refresh, run_policies
+from tests.integration.test_reconciliation import Roads, told
 from tests.oracle.made_up import DAY, HOUR, some
 from tests.oracle.rollups import assert_equal, read_events
 from tests.servers.fixtures import community_database
@@ -67,6 +72,9 @@ def unpacked(connection: psycopg.Connection) -> list[str]:
 
 
 EVENTS = made_up(300, seed=1)
+
+LITTLE = "SET timescaledb.max_tuples_decompressed_per_dml_transaction = 60"
+"""By default it is 100,000: less than there is."""
 
 
 def prepare(connection: psycopg.Connection) -> None:
@@ -138,6 +146,27 @@ def test_the_same_events_again_are_no_new_rows(packed: Community | GivenCommunit
         assert_equal(connection)
 
 
+def test_one_row_is_changed_by_its_key_within_what_may_be_unpacked(packed: Community | GivenCommunity) -> None:
+    """A row that a better road takes over, and a complaint that finds its message: for either a join would unpack every chunk."""
+    gone, complaint = EVENTS[20], EVENTS[21]
+    message = dict.fromkeys(
+        ("auth_user", "sender", "sender_domain", "zone", "provider", "local_ip", "recipient_domain")
+    )
+    row = {"cluster": complaint.cluster, "event_id": complaint.event_id, "time": timestamp(complaint.time)}
+    with packed.connect(autocommit=True) as connection:
+        compress(connection)
+        connection.execute(LITTLE)
+        with pytest.raises(psycopg.errors.ConfigurationLimitExceeded):
+            connection.execute("DELETE FROM mail_events USING unnest(ARRAY['x']) AS id WHERE event_id = id")
+        connection.execute(query("delete_row"), (gone.cluster, gone.event_id, timestamp(gone.time)))
+        connection.execute(query("tell_complaint"), {**message, **row, "queue_id": "q", "seq": "001", "recipient": "x"})
+        left = connection.execute(
+            "SELECT event_id, queue_id, recipient FROM mail_events WHERE event_id = ANY (%s)",
+            ([gone.event_id, complaint.event_id],),
+        ).fetchall()
+        assert left == [(complaint.event_id, "q", complaint.recipient)]
+
+
 def test_the_doctor_tells_of_a_policy_that_fails(packed: Community | GivenCommunity, given: GivenServer | None) -> None:
     """By TimescaleDB's own statistics, with what is left undone; and of those that have never run."""
     if given is not None:
@@ -201,3 +230,20 @@ def test_a_lost_reply_to_the_commit_of_a_late_batch_is_cleared_up(
         assert not store.write(Batch(late)).new_events
         assert len(read_events(connection)) == before + 100
     store.close()
+
+
+def test_the_plugin_takes_over_rows_in_compressed_chunks(given: GivenServer | None, packed: GivenCommunity) -> None:
+    """However little may be unpacked at once: the writer would stand still otherwise."""
+    if given is None or not given.is_community:
+        pytest.skip("the tests' own server has no COPY: a Community server by DUCKWATCH_TEST_DSN has")
+    with packed.connect(autocommit=True) as connection:
+        name = sql.Identifier(connection.info.dbname)
+        connection.execute(sql.SQL("ALTER DATABASE {} " + LITTLE).format(name))
+        roads = Roads(House(packed.dsn))
+        roads.tell(told(Source.BOUNCE, Action.BOUNCED))
+        roads.reconcile()
+        compress(connection)
+        assert ("q1", "001", "bounced", "bounce") in roads.rows()
+        roads.tell(told(Source.PLUGIN, Action.BOUNCED))
+        assert [row for row in roads.rows() if row[0] == "q1"] == [("q1", "001", "bounced", "plugin")]
+        roads.house.close()

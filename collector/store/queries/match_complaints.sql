@@ -1,5 +1,5 @@
 -- Complaints whose message is not known yet find it by its Message-ID, else by its X-FBL: the message must be the only one, and of its
--- recipients the one that complained, if the report says who, else the only one. What the rows of the message say, the complaint's says too.
+-- recipients the one that complained, if the report says who, else the only one. What is found is written by `tell_complaint`.
 WITH unmatched AS (
     SELECT event_id, cluster, time, message_id, fbl_id, recipient
     FROM mail_events
@@ -39,18 +39,8 @@ WITH unmatched AS (
     WHERE seq IS NOT NULL AND action = 'delivered' AND (complainer IS NULL OR lower(recipient) = lower(complainer))
     GROUP BY event_id, cluster, time
     HAVING count(DISTINCT seq) = 1
-), matched AS (
-    UPDATE mail_events AS c
-    SET queue_id = m.queue_id, seq = r.seq, auth_user = coalesce(c.auth_user, m.auth_user),
-        sender = coalesce(c.sender, m.sender), sender_domain = coalesce(c.sender_domain, m.sender_domain),
-        recipients = coalesce(c.recipients, CASE WHEN r.seq IS NOT NULL THEN 1 END),
-        recipient = coalesce(c.recipient, r.recipient), recipient_domain = coalesce(c.recipient_domain, r.recipient_domain),
-        zone = coalesce(r.zone, m.zone), provider = coalesce(r.provider, m.provider),
-        local_ip = coalesce(c.local_ip, r.local_ip, m.local_ip)
-    FROM messages AS m LEFT JOIN recipients AS r USING (event_id, cluster, time)
-    WHERE c.event_id = m.event_id AND c.cluster = m.cluster AND c.time = m.time AND c.queue_id IS NULL
-    RETURNING c.time
-), noted AS (
-    INSERT INTO touched_buckets SELECT DISTINCT date_bin('15 seconds', time, 'epoch') FROM matched
 )
-SELECT count(*) FROM matched
+SELECT event_id, cluster, time, extract(epoch FROM date_bin('15 seconds', time, 'epoch'))::bigint AS bucket,
+    m.queue_id, r.seq, m.auth_user, m.sender, m.sender_domain, r.recipient, r.recipient_domain, coalesce(r.zone, m.zone) AS zone,
+    coalesce(r.provider, m.provider) AS provider, coalesce(r.local_ip, m.local_ip) AS local_ip
+FROM messages AS m LEFT JOIN recipients AS r USING (event_id, cluster, time)
