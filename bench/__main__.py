@@ -13,6 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import psycopg
+from psycopg.conninfo import make_conninfo
+
 from bench import compression, feeds, gelf, mailserver, queue_state
 from bench.database import Table
 from bench.rounds import FULL, QUICK, Bench, Size
@@ -53,18 +56,21 @@ async def measure(folder: Path, wish: Wish) -> dict[str, Any]:
     postgres = Postgres(folder / "postgres", folder / "postgres.log")
     try:
         await postgres.start(never)
-        prepare(postgres.dsn)
         figures = await of_the_collector(folder, postgres.dsn, wish) if wish.parts & OF_THE_COLLECTOR else {}
-        return figures | await asyncio.to_thread(of_the_database, folder, postgres.dsn, wish)
+        return figures | await asyncio.to_thread(of_the_database, folder, another(postgres.dsn), wish)
     finally:
         await postgres.stop(never)
 
 
-def prepare(dsn: str) -> None:
-    """Makes the schema."""
-    store = PostgresStore(dsn, dsn)
+def another(dsn: str) -> str:
+    """Returns a database on the same server that no collector has written into, with the schema."""
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE another")
+    made = make_conninfo(dsn, dbname="another")
+    store = PostgresStore(made, made)
     store.prepare()
     store.close()
+    return made
 
 
 async def of_the_collector(folder: Path, dsn: str, wish: Wish) -> dict[str, Any]:

@@ -148,7 +148,11 @@ def test_without_the_plugin(world: World) -> None:
     assert {slot: times for slot, times in found.items() if times > 1} == {}
     assert {(*one, "end") for one in before} - found.keys() == set()
     assert knowable([one for one in seen if not stretch.is_unsure(one)]).keys() - found.keys() == set()
-    assert found.keys() - told.keys() == set()
+    # MongoDB had what ZoneMTA refused because it died over the answer.
+    refused_late = {
+        one["entry"]["id"] for one in seen if one["entry"]["action"] == "NOQUEUE" and stretch.is_unsure(one)
+    }
+    assert {slot for slot in found.keys() - told.keys() if slot[0] not in refused_late} == set()
     assert {one for one, _, name in told if name == "queued"} & never_queued(world) == set()
     refused = {(one["entry"]["id"], one["entry"]["seq"]) for one in seen if one["entry"]["action"] == "REJECTED"}
     assert {(row["queue_id"], row["seq"]) for row in rows if row["action"] == "bounced"} <= refused
