@@ -16,10 +16,16 @@ class DuckwatchError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One mistake in the configuration: the dotted key, and what would be right."""
+    """One mistake in the configuration: the dotted key, and what would be right. `is_unknown`: the key's last word is whatever stood there."""
 
     key: str
     problem: str
+    is_unknown: bool = False
+
+    @property
+    def place(self) -> str:
+        """The part of the key that is ours: a secret may stand where a key belongs, and a log is read by many."""
+        return self.key.rpartition(".")[0] if self.is_unknown else self.key
 
 
 class ConfigError(DuckwatchError):

@@ -72,7 +72,7 @@ def _fault(detail: ErrorDetails) -> Fault:
     if location and location[-1] == "[key]":
         location = location[:-1]
     if kind == "extra_forbidden":
-        return Fault(_dotted(location), _unknown(location))
+        return Fault(_dotted(location), _unknown(location), is_unknown=True)
     if kind == "value_error":
         return Fault(_dotted(location), str(detail.get("ctx", {}).get("error", "is not valid")))
     if kind == "enum":

@@ -57,10 +57,10 @@ class Renewal:
         except (ConfigError, OSError) as error:
             faults = error.faults if isinstance(error, ConfigError) else [Fault("collector.tls", "cannot be read")]
             for fault in faults:
-                # Both are this program's own words; what is written under a key is not shown.
+                # Both are this program's own words; what is written under a key, or as one, is not shown.
                 log.error(  # noqa: TRY400 - the faults are all there is to say
                     "not renewed: the settings that were in force stay",
-                    extra={"fields": {"key": fault.key, "problem": fault.problem}},
+                    extra={"fields": {"key": fault.place, "problem": fault.problem}},
                 )
             self._gauge.set(0)
             return
