@@ -61,7 +61,7 @@ def test_two_collectors_share_one_server_connection(any_dsn: str, pooler: PgBoun
     wait_until(lambda: sum(senders.acknowledged) >= 200 * BATCH, "enough is sent", seconds=60)
     sent = senders.finish()
     for collector in collectors:
-        wait_until(lambda it=collector: it.total("duckwatch_journal_requests") == 0, "all is written", seconds=60)  # type: ignore[misc]  # mypy has no type for a default
+        wait_until(lambda it=collector: it.total("duckwatch_journal_requests") == 0, "all is written", seconds=180)  # type: ignore[misc]  # mypy has no type for a default
     assert found(any_dsn) == [(0, sent, sent)]
     assert sum(collector.total("duckwatch_mail_events_total") for collector in collectors) == sent
     assert sum(collector.total("duckwatch_ingest_duplicates_total") for collector in collectors) == sent
