@@ -111,23 +111,24 @@ class PostgresStore:
         return doubt.written if is_written else None
 
     def _write(self, batch: Batch) -> Written:
+        if batch.events and not self._merges_left:
+            try:
+                return self._transaction(batch, direct=True)
+            except pg.UniqueViolation:
+                # Not by a rollback: PgBouncer 1.24 takes a connection for busy for ever whose COPY the server refused before its end came.
+                self._disconnect()
+                self._merges_left = MERGE_AFTER_CONFLICT
+        self._merges_left = max(0, self._merges_left - 1)
+        return self._transaction(batch, direct=False)
+
+    def _transaction(self, batch: Batch, *, direct: bool) -> Written:
         connection = self._connected()
         with deadline(connection, self._hang_seconds):
-            if batch.events and not self._merges_left:
-                try:
-                    return self._transaction(connection, batch, direct=True)
-                except pg.UniqueViolation:
-                    connection.rollback()
-                    self._merges_left = MERGE_AFTER_CONFLICT
-            self._merges_left = max(0, self._merges_left - 1)
-            return self._transaction(connection, batch, direct=False)
-
-    def _transaction(self, connection: psycopg.Connection, batch: Batch, *, direct: bool) -> Written:
-        with connection.cursor() as cursor:
-            transaction, written = put(cursor, batch, direct=direct, hang_seconds=self._hang_seconds)
-        self._doubt = _Doubt(transaction, written)
-        connection.commit()
-        self._doubt = None
+            with connection.cursor() as cursor:
+                transaction, written = put(cursor, batch, direct=direct, hang_seconds=self._hang_seconds)
+            self._doubt = _Doubt(transaction, written)
+            connection.commit()
+            self._doubt = None
         return written
 
     def _connected(self) -> psycopg.Connection:

@@ -9,7 +9,11 @@ import psycopg
 import pytest
 from psycopg import conninfo
 
+from collector.events.batch import Batch
+from collector.store.connection import deadline
+from collector.store.store import PostgresStore
 from tests.integration.senders import BATCH, Senders
+from tests.oracle.made_up import DAY, NOW_MS, some
 from tests.servers.collector import Collector
 from tests.servers.fixtures import need
 from tests.servers.pgbouncer import PgBouncer
@@ -61,11 +65,26 @@ def test_two_collectors_share_one_server_connection(any_dsn: str, pooler: PgBoun
     wait_until(lambda: sum(senders.acknowledged) >= 200 * BATCH, "enough is sent", seconds=60)
     sent = senders.finish()
     for collector in collectors:
-        wait_until(lambda it=collector: it.total("duckwatch_journal_requests") == 0, "all is written", seconds=180)  # type: ignore[misc]  # mypy has no type for a default
+        wait_until(lambda it=collector: it.total("duckwatch_journal_requests") == 0, "all is written", seconds=60)  # type: ignore[misc]  # mypy has no type for a default
     assert found(any_dsn) == [(0, sent, sent)]
     assert sum(collector.total("duckwatch_mail_events_total") for collector in collectors) == sent
     assert sum(collector.total("duckwatch_ingest_duplicates_total") for collector in collectors) == sent
     assert [collector.stop() for collector in collectors] == [0, 0]
+
+
+def test_a_refused_copy_leaves_the_pooler_free(any_dsn: str, pooler: PgBouncer) -> None:
+    """A batch that is there already is refused while it is still being sent; whoever comes next is served all the same."""
+    batch = Batch(some(3000, NOW_MS - DAY, NOW_MS, seed=1))
+    stores = [PostgresStore(pooler.dsn(any_dsn), any_dsn) for _ in range(10)]
+    stores[0].prepare()
+    for (
+        store
+    ) in stores:  # each begins with COPY; each is left as it is, like that of a collector with nothing more to write
+        assert len(store.write(batch).new_events) == (len(batch.events) if store is stores[0] else 0)
+        with psycopg.connect(pooler.dsn(any_dsn)) as other, deadline(other, 30):
+            assert other.execute("SELECT count(*) FROM mail_events").fetchone() == (len(batch.events),)
+    for store in stores:
+        store.close()
 
 
 def test_a_pooler_that_restarts_costs_nothing(any_dsn: str, pooler: PgBouncer, tmp_path: Path) -> None:
