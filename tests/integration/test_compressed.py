@@ -18,7 +18,6 @@ from collector.commands.doctor.patient import Patient
 from collector.commands.doctor.policies import policies
 from collector.config import Collector as Section
 from collector.config.model import Retention
-from collector.errors import StoreUnavailableError
 from collector.events.batch import Batch
 from collector.events.model import Action, Source
 from collector.store.copy import timestamp
@@ -28,6 +27,7 @@ from collector.store.people import People, Person
 from collector.store.sql import query
 from collector.store.store import PostgresStore
 from tests.integration.house import House, stop_policies
+from tests.integration.lost_commits import write_without_reply
 from tests.integration.test_community import insert, refresh, run_policies
 from tests.integration.test_reconciliation import Roads, told
 from tests.oracle.made_up import DAY, HOUR, some
@@ -207,26 +207,17 @@ def test_the_writer_takes_late_and_repeated_batches(given: GivenServer | None, p
 
 
 def test_a_lost_reply_to_the_commit_of_a_late_batch_is_cleared_up(
-    given: GivenServer | None, packed: GivenCommunity, monkeypatch: pytest.MonkeyPatch
+    given: GivenServer | None, packed: GivenCommunity
 ) -> None:
     """No row of it can prove the commit, since a compressed chunk shows no xmin: it is written again, which doubles nothing."""
     if given is None or not given.is_community:
         pytest.skip("the tests' own server has no COPY: a Community server by DUCKWATCH_TEST_DSN has")
     late = made_up(100, seed=5)
     store = PostgresStore(packed.dsn, packed.dsn)
-    commit = psycopg.Connection.commit
-
-    def lose_the_reply(self: psycopg.Connection) -> None:
-        commit(self)
-        raise psycopg.OperationalError("server closed the connection unexpectedly")
-
     with packed.connect(autocommit=True) as connection:
         compress(connection)
         before = len(read_events(connection))
-        with monkeypatch.context() as cut:
-            cut.setattr(psycopg.Connection, "commit", lose_the_reply)
-            with pytest.raises(StoreUnavailableError):
-                store.write(Batch(late))
+        write_without_reply(store, Batch(late))
         assert not store.write(Batch(late)).new_events
         assert len(read_events(connection)) == before + 100
     store.close()

@@ -18,6 +18,7 @@ from collector.store import migrations
 from collector.store.connection import translate
 from collector.store.migrations import Migration, migrate, pending, shipped
 from collector.store.store import PostgresStore
+from tests.integration.lost_commits import write_without_commit, write_without_reply
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -123,59 +124,27 @@ def test_letters_and_reports_are_written_once(store: PostgresStore, any_dsn: str
     assert store.reports() == [newer]
 
 
-def test_a_lost_reply_to_commit_is_cleared_up(
-    store: PostgresStore, any_dsn: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_lost_reply_to_commit_is_cleared_up(store: PostgresStore, any_dsn: str) -> None:
     """The server commits, the answer never comes: the repeated write finds that out, and every event counts as new once."""
     batch = Batch([event(n) for n in range(20)])
-    commit = psycopg.Connection.commit
-
-    def lose_the_reply(self: psycopg.Connection) -> None:
-        commit(self)
-        raise psycopg.OperationalError("server closed the connection unexpectedly")
-
-    with monkeypatch.context() as cut:
-        cut.setattr(psycopg.Connection, "commit", lose_the_reply)
-        with pytest.raises(StoreUnavailableError):
-            store.write(batch)
+    write_without_reply(store, batch)
     assert len(store.write(batch).new_events) == 20
     assert rows(any_dsn) == [(20,)]
 
 
-def test_a_lost_reply_to_a_batch_of_records_is_cleared_up(
-    store: PostgresStore, any_dsn: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_lost_reply_to_a_batch_of_records_is_cleared_up(store: PostgresStore, any_dsn: str) -> None:
     """Logins without an event beside them count as new once, too."""
     batch = Batch(records=[AuthEvent("eu1", NOW, NOW, f"l{n}", Source.WILDDUCK, "IMAP", "fail") for n in range(3)])
-    commit = psycopg.Connection.commit
-
-    def lose_the_reply(self: psycopg.Connection) -> None:
-        commit(self)
-        raise psycopg.OperationalError("server closed the connection unexpectedly")
-
-    with monkeypatch.context() as cut:
-        cut.setattr(psycopg.Connection, "commit", lose_the_reply)
-        with pytest.raises(StoreUnavailableError):
-            store.write(batch)
+    write_without_reply(store, batch)
     assert len(store.write(batch).new_records) == 3
     assert store.write(batch).new_records == []
     assert rows(any_dsn, "SELECT count(*) FROM auth_events") == [(3,)]
 
 
-def test_a_commit_that_did_not_happen_is_written_again(
-    store: PostgresStore, any_dsn: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_commit_that_did_not_happen_is_written_again(store: PostgresStore, any_dsn: str) -> None:
     """The connection goes before COMMIT reaches the server: the repeated write writes."""
     batch = Batch([event(n) for n in range(20)])
-
-    def lose_the_request(self: psycopg.Connection) -> None:
-        self.close()
-        raise psycopg.OperationalError("server closed the connection unexpectedly")
-
-    with monkeypatch.context() as cut:
-        cut.setattr(psycopg.Connection, "commit", lose_the_request)
-        with pytest.raises(StoreUnavailableError):
-            store.write(batch)
+    write_without_commit(store, batch)
     assert len(_write_settled(store, batch).new_events) == 20
     assert rows(any_dsn) == [(20,)]
 
@@ -210,20 +179,10 @@ def test_what_no_row_can_help_is_for_later(store: PostgresStore, any_dsn: str, d
     assert caught.value.kind == kind
 
 
-def test_another_transaction_of_the_same_number_is_no_proof(
-    store: PostgresStore, any_dsn: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_another_transaction_of_the_same_number_is_no_proof(store: PostgresStore, any_dsn: str) -> None:
     """After a failover the number of a COMMIT that never arrived is given again, and commits: the batch is written all the same."""
     batch = Batch([event(n) for n in range(20)])
-
-    def lose_the_request(self: psycopg.Connection) -> None:
-        self.close()
-        raise psycopg.OperationalError("server closed the connection unexpectedly")
-
-    with monkeypatch.context() as cut:
-        cut.setattr(psycopg.Connection, "commit", lose_the_request)
-        with pytest.raises(StoreUnavailableError):
-            store.write(batch)
+    write_without_commit(store, batch)
     ((number,),) = rows(any_dsn, "SELECT pg_current_xact_id()::text")
     assert rows(any_dsn, f"SELECT pg_xact_status('{number}')") == [("committed",)]
     assert store._doubt is not None
@@ -232,24 +191,13 @@ def test_another_transaction_of_the_same_number_is_no_proof(
     assert rows(any_dsn) == [(20,)]
 
 
-def test_a_lost_reply_to_a_batch_without_new_rows_is_no_trouble(
-    store: PostgresStore, any_dsn: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_lost_reply_to_a_batch_without_new_rows_is_no_trouble(store: PostgresStore, any_dsn: str) -> None:
     """Letters, reports and repeated events may be written again: nothing is doubled."""
     letter = DeadLetter("r:0", NOW, "eu1", Source.PLUGIN, RejectReason.NO_TIME, "no time", "{}")
     report = SeenReport(PluginReport("eu1", "mta1", "p1", "0.1.0", 10, NOW, 3), NOW)
     store.write(Batch([event(1)]))
     batch = Batch([event(1)], [letter], [report])
-    commit = psycopg.Connection.commit
-
-    def lose_the_reply(self: psycopg.Connection) -> None:
-        commit(self)
-        raise psycopg.OperationalError("server closed the connection unexpectedly")
-
-    with monkeypatch.context() as cut:
-        cut.setattr(psycopg.Connection, "commit", lose_the_reply)
-        with pytest.raises(StoreUnavailableError):
-            store.write(batch)
+    write_without_reply(store, batch)
     assert not store.write(batch).new_events
     assert rows(any_dsn, "SELECT (SELECT count(*) FROM mail_events), (SELECT count(*) FROM dead_letters)") == [(1, 1)]
 
