@@ -69,17 +69,22 @@ def _fault(detail: ErrorDetails) -> Fault:
     location = detail["loc"]
     kind = detail["type"]
     # pydantic puts this after the key of a mapping whose key is at fault.
-    if location and location[-1] == "[key]":
+    is_of_mapping = bool(location) and location[-1] == "[key]"
+    if is_of_mapping:
         location = location[:-1]
-    if kind == "extra_forbidden":
-        return Fault(_dotted(location), _unknown(location), is_unknown=True)
+    problem = _unknown(location) if kind == "extra_forbidden" else _problem(detail)
+    return Fault(_dotted(location), problem, is_unknown=is_of_mapping or kind == "extra_forbidden")
+
+
+def _problem(detail: ErrorDetails) -> str:
+    kind, context = detail["type"], detail.get("ctx", {})
     if kind == "value_error":
-        return Fault(_dotted(location), str(detail.get("ctx", {}).get("error", "is not valid")))
+        return str(context.get("error", "is not valid"))
     if kind == "enum":
-        return Fault(_dotted(location), f"must be {detail.get('ctx', {}).get('expected', 'one of the known words')}")
+        return f"must be {context.get('expected', 'one of the known words')}"
     if kind == "greater_than":
-        return Fault(_dotted(location), f"must be more than {detail.get('ctx', {}).get('gt', 0)}")
-    return Fault(_dotted(location), _PROBLEMS.get(kind, "is not valid: docs/configuration.md says what is"))
+        return f"must be more than {context.get('gt', 0)}"
+    return _PROBLEMS.get(kind, "is not valid: docs/configuration.md says what is")
 
 
 def _unknown(location: tuple[int | str, ...]) -> str:

@@ -209,7 +209,12 @@ def tell_of_inbound_mail(made: Planted) -> None:
 def renew_badly(collector: Collector) -> None:
     """The YAML file becomes nonsense with canaries in it; SIGHUP."""
     good = collector.config.read_text(encoding="utf-8")
-    bad = {"collector": {"auth": {"tokens": [{CANARY: CANARY}], "hmac_secrets": [f"whsec_{CANARY}"]}}}
+    bad = {
+        "collector": {
+            "auth": {"tokens": [{CANARY: CANARY}], "hmac_secrets": [f"whsec_{CANARY}"]},
+            "public_ips": {CANARY: "192.0.2.1"},
+        }
+    }
     collector.config.write_text(yaml.safe_dump(bad), encoding="utf-8")
     _signal(collector)
     wait_until(lambda: collector.total("duckwatch_config_last_reload_successful") == 0, "it was refused")

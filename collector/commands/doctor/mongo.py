@@ -8,6 +8,8 @@ from pymongo import MongoClient
 from pymongo.errors import ConfigurationError, OperationFailure, PyMongoError
 
 from collector.commands.doctor.finding import fault, ok, warning
+from collector.events.sources.authlog import AUTHLOG
+from collector.events.sources.wildduck_messages import MESSAGES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,10 +57,10 @@ def examine(settings: Mongo) -> Iterator[Finding]:
                     name, queue, "zonemta_database or queue_collection (ZoneMTA's dbs.sender, queue.collection)"
                 )
             if settings.wildduck_database is not None:
-                messages = client[settings.wildduck_database]["messages"]
+                messages = client[settings.wildduck_database][MESSAGES]
                 yield _followed(name, messages, "wildduck_database; without WildDuck it is null", is_enough=False)
             if settings.logins_database not in (None, settings.wildduck_database):
-                logins = client[settings.logins_database]["authlog"]
+                logins = client[settings.logins_database][AUTHLOG]
                 yield _followed(name, logins, "wildduck_users_database (WildDuck's dbs.users)", is_enough=False)
     except (PyMongoError, ValueError) as error:  # ValueError: a port that is none
         yield _refusal(name, error)
