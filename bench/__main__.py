@@ -76,6 +76,7 @@ def another(dsn: str) -> str:
 async def of_the_collector(folder: Path, dsn: str, wish: Wish) -> dict[str, Any]:
     """The parts that are about a running collector."""
     never, size, figures = asyncio.Event(), wish.size, dict[str, Any]()
+    peaks = figures["collector_peak_rss_mb"] = dict[str, float]()
     gelf_port = free_port()
     service = Service(folder, free_port(), dsn, {"gelf": {"udp": f"127.0.0.1:{gelf_port}"}})
     try:
@@ -89,12 +90,15 @@ async def of_the_collector(folder: Path, dsn: str, wish: Wish) -> dict[str, Any]
                 "singles": size.singles,
             }
             figures |= await bench.run()
+            peaks["rates"] = peak_rss_mb(service.pid)
         if "lag" in wish.parts:
             figures["roll_up_lag"] = await bench.lag(dsn)
+            peaks["lag"] = peak_rss_mb(service.pid)
         if "gelf" in wish.parts:
             figures["gelf"] = await gelf.measure(service, gelf_port, dsn, folder, size.gelf_seconds)
+            peaks["gelf"] = peak_rss_mb(service.pid)
         table.close()
-        return figures | {"collector_peak_rss_mb": round(peak_rss_bytes(service.pid) / 1e6, 1)}
+        return figures
     finally:
         await service.stop(never)
 
@@ -130,11 +134,11 @@ def of_other_servers(folder: Path, wish: Wish) -> dict[str, Any]:
     return figures
 
 
-def peak_rss_bytes(pid: int) -> int:
+def peak_rss_mb(pid: int) -> float:
     """Returns the most memory that the process and its children (the assembler) ever had resident, each by itself, added up."""
     tasks = Path(f"/proc/{pid}/task").iterdir()
     children = [child for task in tasks for child in (task / "children").read_text().split()]
-    return sum(_peak(process) for process in (pid, *map(int, children)))
+    return round(sum(_peak(process) for process in (pid, *map(int, children))) / 1e6, 1)
 
 
 def _peak(pid: int) -> int:
