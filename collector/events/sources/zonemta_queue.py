@@ -156,7 +156,8 @@ def moment(change: Mapping[str, Any]) -> int:
     wall, cluster = change.get("wallTime"), change.get("clusterTime")
     if isinstance(wall, datetime):
         return _ms(wall)
-    return int(getattr(cluster, "time", 0)) * 1000
+    seconds = getattr(cluster, "time", 0)
+    return seconds * 1000 if isinstance(seconds, int) else 0
 
 
 def entry_of(document: Mapping[str, Any], seen_at: int) -> QueueEntry | None:

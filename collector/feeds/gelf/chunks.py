@@ -63,7 +63,7 @@ class Chunks:
         """Drops what has waited too long."""
         while self._messages:
             key, oldest = next(iter(self._messages.items()))
-            if now - oldest.began < SECONDS:
+            if now < oldest.began + SECONDS:
                 return
             self._drop(key)
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import gzip
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from bson import json_util
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from collector.events.sources.zonemta_queue import Ledger, QueueEntry, Told, named_by
@@ -103,6 +104,7 @@ documents = st.dictionaries(
 @given(
     st.lists(st.tuples(documents, st.sampled_from(["insert", "update", "delete", "replace", "drop"]), st.booleans()))
 )
+@example([({"clusterTime": datetime(2000, 1, 1, tzinfo=UTC)}, "insert", True)])  # has a `time` too, which is a method
 def test_no_change_is_too_strange(drawn: list[tuple[dict[str, Any], str, bool]]) -> None:
     """Fields of other types, and none at all: read or passed over."""
     given_changes = [
