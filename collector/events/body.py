@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 
 from collector.errors import TooLargeError, UnreadableError
+
+Item: TypeAlias = dict[str, Any]
+"""An event as the plugin writes it, and as whatever reads another form hands it on: `{"time", "host", "entry"}`."""
 
 _ENVELOPE_KEYS = frozenset({"events", "plugin"})
 _EVENT_KEYS = frozenset({"entry", "action"})

@@ -8,7 +8,6 @@ the first are only an update `{events, last}`. A login of a user that does not e
 from __future__ import annotations
 
 import hashlib
-import math
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,14 +16,16 @@ import msgspec
 from collector.events import address
 from collector.events.fields import Fields
 from collector.events.records import AuthEvent
+from collector.events.sources.gelf_message import time_of
 from collector.events.sources.zonemta import bounded_id
 from collector.events.sources.zonemta_queue import moment, mongo_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from collector.events.body import Item
     from collector.events.model import Entry, Source
-    from collector.events.sources.gelf import Item, Message
+    from collector.events.sources.gelf_message import Message
 
 AUTHLOG: Final = "authlog"
 """The collection, in WildDuck's database of users."""
@@ -161,7 +162,7 @@ def logged(message: Message, received_at: int) -> Item | None:
         "credential": _text(message.get("_password_type")),
     }
     entry = {"action": WORD} | {key: value for key, value in said.items() if value is not None}
-    return {"time": _stamp(message.get("timestamp"), received_at), "host": message.get("host"), "entry": entry}
+    return {"time": time_of(message, received_at), "host": message.get("host"), "entry": entry}
 
 
 def logged_beside_authlog(message: Message, received_at: int) -> Item | None:
@@ -250,10 +251,3 @@ def _count(value: object) -> int | None:
 
 def _ms(value: object, otherwise: int) -> int:
     return int(value.timestamp() * 1000) if isinstance(value, datetime) else otherwise
-
-
-def _stamp(seconds: object, received_at: int) -> int:
-    """Epoch ms of GELF's `timestamp`, else the receipt."""
-    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not math.isfinite(seconds * 1000):
-        return received_at
-    return round(seconds * 1000)

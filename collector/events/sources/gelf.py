@@ -5,23 +5,17 @@ Known from zonemta-wildduck's source (1.32, its `log:entry` hook), not from a re
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final
 
 from collector.events.sources import authlog
+from collector.events.sources.gelf_message import time_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-Message: TypeAlias = Mapping[str, Any]
-
-Item: TypeAlias = dict[str, Any]
-"""An event as the border takes it: `{"time", "host", "entry"}`."""
-
-MessageReader: TypeAlias = Callable[[Message, int], Item | None]
-"""Reads one kind of message (and its receipt in epoch ms); None for every other kind. Never raises."""
+    from collector.events.body import Item
+    from collector.events.sources.gelf_message import Message, MessageReader
 
 ACTIONS: Final = {
     "queued": "QUEUED",
@@ -107,7 +101,7 @@ def delivery(message: Message, received_at: int) -> Item | None:
         # A relay on the way may have made text of it.
         if type(digits := entry.get(name)) is str and _NUMBER.fullmatch(digits):
             entry[name] = int(digits)
-    return {"time": _time(message.get("timestamp"), received_at), "host": message.get("host"), "entry": entry}
+    return {"time": time_of(message, received_at), "host": message.get("host"), "entry": entry}
 
 
 READERS: Final[tuple[MessageReader, ...]] = (delivery, authlog.logged)
@@ -126,12 +120,3 @@ def _dropped(message: Message) -> str:
     said = message.get("short_message")
     tag = _DROPPED_TAG.match(said) if type(said) is str else None
     return tag[1] if tag else ACTIONS["dropped"]
-
-
-def _time(timestamp: object, received_at: int) -> int:
-    """Epoch ms of GELF's `timestamp` (seconds), else the receipt: it identifies nothing."""
-    if type(timestamp) is int:
-        return timestamp * 1000
-    if type(timestamp) is float and math.isfinite(milliseconds := timestamp * 1000):
-        return round(milliseconds)
-    return received_at

@@ -19,8 +19,8 @@ from collector.events.sources.zonemta_queue import moment
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from collector.events.body import Item
     from collector.events.model import Entry
-    from collector.events.sources.gelf import Item
 
 MESSAGES: Final = "messages"
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from collector.events.decode import Border
     from collector.events.model import Request
-    from collector.events.sources.gelf import MessageReader
+    from collector.events.sources.gelf_message import MessageReader
     from collector.feeds.gelf.payload import Read
     from collector.metrics import Metrics
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collector.config.units import Network
     from collector.events.decode import Border
     from collector.events.model import Request
-    from collector.events.sources.gelf import MessageReader
+    from collector.events.sources.gelf_message import MessageReader
     from collector.metrics import Metrics
 
 KNOWN_SENDERS: Final = 4096

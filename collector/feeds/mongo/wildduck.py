@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from pymongo.database import Database
 
     from collector.config.feeds import Mongo
+    from collector.events.body import Item
     from collector.events.decode import Border
-    from collector.events.sources.gelf import Item
     from collector.feeds.mongo.reading import Change
     from collector.store.feeds import FeedStore
 
