@@ -12,6 +12,7 @@ import time
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
 
+from collector import jobs
 from collector.assembly import Assembler
 from collector.commands.dead_letters import LetterDesk
 from collector.commands.subject import SubjectDesk
@@ -19,18 +20,6 @@ from collector.errors import StartError, WriterFailedError
 from collector.events.pseudonyms import Pseudonyms
 from collector.events.sources.gelf import READERS, READERS_BESIDE_AUTHLOG
 from collector.feeds.gelf import GelfInput
-from collector.jobs import (
-    Complaints,
-    Housekeeping,
-    Jobs,
-    QueueState,
-    ReaderQueries,
-    Reconcile,
-    Retention,
-    RollUp,
-    Sizes,
-    Suspects,
-)
 from collector.journal.journal import Journal
 from collector.metrics import Metrics
 from collector.metrics.logins import LoginMetrics
@@ -54,6 +43,7 @@ if TYPE_CHECKING:
     from collector.events.model import Request
     from collector.feeds.mongo import Follower
     from collector.feeds.mongo.reading import Reader as ChangeReader
+    from collector.jobs.scheduler import Job
     from collector.telemetry import Signals
     from collector.telemetry.exporting import Telemetry
 
@@ -91,23 +81,9 @@ class App:
             assemble=self._assembler,
             metrics=self._metrics,
         )
-        self._jobs = Jobs(
+        self._jobs = jobs.Jobs(
             settings.database.direct_dsn.get_secret_value(),
-            [
-                Reconcile(
-                    {one.cluster: one.grace for one in settings.mongo},
-                    oldest_in_journal=lambda: self._journal.state.oldest_received_at,
-                    count=mail,
-                ),
-                *([QueueState(self._metrics)] if settings.mongo else []),
-                Complaints(),
-                Suspects(self._metrics),
-                RollUp(settings.retention),
-                Retention(settings.retention),
-                Housekeeping(settings.retention.dead_letters),
-                ReaderQueries(settings.database.reader_timeout),
-                Sizes(self._metrics),
-            ],
+            list(self._scheduled(settings, mail)),
             metrics=self._metrics,
             now=time.time,
         )
@@ -123,6 +99,23 @@ class App:
             tracing=tracing,
         )
         self._gelf = self._gelf_input(settings)
+
+    def _scheduled(self, settings: Collector, mail: MailMetrics) -> Iterator[Job]:
+        """Yields the jobs, in the order in which they have their turn."""
+        yield jobs.Reconcile(
+            {one.cluster: one.grace for one in settings.mongo},
+            oldest_in_journal=lambda: self._journal.state.oldest_received_at,
+            count=mail,
+        )
+        if settings.mongo:
+            yield jobs.QueueState(self._metrics)
+        yield jobs.Complaints()
+        yield jobs.Suspects(self._metrics)
+        yield jobs.RollUp(settings.retention)
+        yield jobs.Retention(settings.retention)
+        yield jobs.Housekeeping(settings.retention.dead_letters)
+        yield jobs.ReaderQueries(settings.database.reader_timeout)
+        yield jobs.Sizes(self._metrics)
 
     def _gelf_input(self, settings: Collector) -> GelfInput | None:
         gelf = settings.gelf
