@@ -116,6 +116,7 @@ class App:
         yield jobs.Housekeeping(settings.retention.dead_letters)
         yield jobs.ReaderQueries(settings.database.reader_timeout)
         yield jobs.Sizes(self._metrics)
+        yield jobs.OpenTransactions(self._metrics)
 
     def _gelf_input(self, settings: Collector) -> GelfInput | None:
         gelf = settings.gelf

@@ -2,6 +2,7 @@
 
 from collector.jobs.complaints import Complaints
 from collector.jobs.housekeeping import Housekeeping
+from collector.jobs.open_transactions import OpenTransactions
 from collector.jobs.queue_state import QueueState
 from collector.jobs.reader_queries import ReaderQueries
 from collector.jobs.reconcile import Reconcile
@@ -15,6 +16,7 @@ __all__ = [
     "Complaints",
     "Housekeeping",
     "Jobs",
+    "OpenTransactions",
     "QueueState",
     "ReaderQueries",
     "Reconcile",

@@ -123,6 +123,7 @@ class Jobs:
         m = self._metrics
         for gauge in (m.job_last_success, m.store_bytes, m.queue_messages, m.queue_oldest_age, m.auth_suspects):
             gauge.clear()
+        m.store_oldest_transaction_age.clear()
 
     def _run(self) -> None:
         while not self._stop.wait(TICK_SECONDS):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from prometheus_client import CollectorRegistry, Counter, Gauge, disable_created_metrics
 from prometheus_client.metrics import MetricWrapperBase
 
+from collector.metrics.gauge import PassingGauge
 from collector.metrics.histogram import Histogram
 
 if TYPE_CHECKING:
@@ -162,6 +163,11 @@ class Metrics:
         self.store_write_seconds = self._histogram("store_write_seconds", "Time to commit a batch", WRITE_BUCKETS)
         self.store_errors = self._counter("store_errors_total", "Writes that the database did not take", "kind")
         self.store_bytes = self._gauge("store_bytes", "Bytes that a table or roll-up takes on disk", "relation")
+        self.store_oldest_transaction_age = PassingGauge(
+            "duckwatch_store_oldest_transaction_age_seconds",
+            "How long the oldest transaction of the database has been open",
+            registry=self.registry,
+        )
         self.dead_letters = self._counter("dead_letters_total", "Events set aside in dead_letters", "reason")
         self.job_last_success = self._gauge(
             "job_last_success_timestamp_seconds", "When a scheduled job last succeeded", "job"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
-from collector.jobs import Jobs, Sizes
+from collector.jobs import Jobs, OpenTransactions, Sizes
 from collector.metrics import Metrics
 from collector.store.store import PostgresStore
 from tests.servers.process import wait_until
@@ -120,3 +120,31 @@ def test_the_size_of_each_relation_is_shown(any_dsn: str) -> None:
     assert one.value("duckwatch_store_bytes", relation="mail_stats_5m")
     assert one.value("duckwatch_job_runs_total", job="sizes", result="succeeded") == 2
     one.jobs._resign()
+
+
+def test_an_open_transaction_ages(postgres_dsn: str) -> None:
+    """From its first statement until it ends, its session's end notwithstanding where it was prepared; a session without one counts for
+    nothing. Who runs no jobs shows nothing.
+    """
+    one, name = Collector(postgres_dsn), "duckwatch_store_oldest_transaction_age_seconds"
+    job = OpenTransactions(one.metrics)
+
+    def age() -> float | None:
+        one.jobs.run(job)
+        return one.value(name)
+
+    assert one.value(name) is None
+    with psycopg.connect(postgres_dsn) as hung, psycopg.connect(postgres_dsn, autocommit=True) as other:
+        assert age() == 0
+        hung.execute("CREATE TABLE unfinished ()")
+        first, second = age(), age()
+        assert first
+        assert second
+        assert 0 < first < second
+        hung.execute("PREPARE TRANSACTION 'forgotten'")
+        hung.close()
+        assert (age() or 0) > 0
+        other.execute("ROLLBACK PREPARED 'forgotten'")
+        assert age() == 0
+    one.jobs._resign()
+    assert one.value(name) is None

@@ -33,6 +33,7 @@ SETTINGS = {
     "fsync": "off",
     "full_page_writes": "off",
     "max_connections": "100",
+    "max_prepared_transactions": "2",
     "log_min_messages": "warning",
 }
 
