@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,6 +46,7 @@ def _check(directory: Path) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="duckwatch-dashboards", description="Grafana dashboards as code.")
+    parser.add_argument("--version", action="version", version=f"%(prog)s {version('duckwatch')}")
     commands = parser.add_subparsers(dest="command", required=True)
     build = commands.add_parser("build", help="write every dashboard as JSON")
     build.add_argument("--output", type=Path, default=GENERATED, metavar="DIR", help="default: the committed folder")

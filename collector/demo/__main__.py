@@ -7,6 +7,7 @@ import asyncio
 import os
 import random
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,7 @@ def parser() -> argparse.ArgumentParser:
         prog="duckwatch-demo",
         description="duckwatch on this machine, to try out: a database, the collector, and made-up mail traffic.",
     )
+    top.add_argument("--version", action="version", version=f"%(prog)s {version('duckwatch')}")
     top.add_argument("--seconds", type=_not_negative, metavar="N", help="stop by itself after N seconds")
     top.add_argument(
         "--rate", type=_not_negative, default=10.0, metavar="EVENTS_PER_S", help="how much traffic (10; 0: none)"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument(
         "--config", type=Path, metavar="FILE", help="duckwatch.yml; without it, the environment and defaults"
     )
+    top.add_argument("--version", action="version", version=f"%(prog)s {version('duckwatch')}")
     commands = top.add_subparsers(dest="command", metavar="COMMAND")
     commands.add_parser("serve", help="run the exporter (the default)")
     ask = commands.add_parser(

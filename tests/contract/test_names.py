@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
+from collector import jobs
 from collector.commands.doctor import CHECKS
 from collector.events.model import COLUMNS, MailEvent, RejectReason
 from collector.metrics import CATALOGUE
 from collector.store.connection import CONNECT_KINDS, KINDS
 from collector.store.migrations import migrate
+from collector.store.reader import READABLE
 from exporters.dnsbl.metrics import CATALOGUE as DNSBL_CATALOGUE
 from tests.servers.collector import Collector
 
@@ -54,6 +56,14 @@ def test_the_metrics_page_lists_every_kind_and_reason() -> None:
     assert set(RejectReason) <= told
 
 
+def test_the_metrics_page_lists_every_job() -> None:
+    """The values of `job`, and no others."""
+    said = re.search(r"^`job` is (.*?) \(", page("docs/metrics.md"), re.MULTILINE)
+    assert said is not None
+    named = {getattr(jobs, name).name for name in jobs.__all__ if name not in ("Job", "Jobs")}
+    assert set(re.findall(r"`(\w+)`", said[1])) == named
+
+
 def test_the_operations_page_has_every_check_of_the_doctor() -> None:
     """In the order in which they are shown."""
     table = page("docs/operations.md").partition("| check |")[2].partition("\n\n")[0]
@@ -88,6 +98,19 @@ def test_the_events_page_has_every_column() -> None:
     """docs/events.md says where each column comes from."""
     told = set(re.findall(r"`(\w+)`", page("docs/events.md")))
     assert set(COLUMNS) - {"raw", "received_at"} <= told
+
+
+def test_the_storage_page_has_every_relation(postgres_dsn: str) -> None:
+    """And says which of them dashboards may read."""
+    with psycopg.connect(postgres_dsn) as connection:
+        migrate(connection)
+        made = connection.execute(
+            "SELECT relname FROM pg_class WHERE relkind IN ('r', 'v') AND relnamespace = current_schema()::regnamespace"
+        ).fetchall()
+    rows = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \| .* \| (yes|no) \|$", page("docs/storage.md"), re.MULTILINE)
+    told = {name: is_read == "yes" for names, is_read in rows for name in re.findall(r"\w+", names)}
+    assert set(told) == {name for (name,) in made}
+    assert {name for name, is_read in told.items() if is_read} == set(READABLE)
 
 
 @pytest.mark.parametrize(

@@ -6,14 +6,19 @@ import json
 import socket
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from collector.__main__ import main
+from collector.demo.__main__ import main as demo
+from exporters.dnsbl.__main__ import main as dnsbl
+from grafana.__main__ import main as dashboards
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable
 
 SECRET = "s3cr3t-canary"
 
@@ -49,3 +54,23 @@ def test_a_port_that_is_taken_is_named_as_it_is_configured(tmp_path: Path) -> No
         )
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == f"collector.listen: cannot listen on {listen}: Address already in use\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "run"),
+    [
+        ("duckwatch-collector", main),
+        ("duckwatch-dnsbl", dnsbl),
+        ("duckwatch-dashboards", dashboards),
+        ("duckwatch-demo", demo),
+    ],
+)
+def test_a_program_says_which_version_it_is(
+    name: str, run: Callable[[list[str]], int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """That of pyproject.toml, behind its own name."""
+    with pytest.raises(SystemExit) as ended:
+        run(["--version"])
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == f"{name} {project['version']}\n"
