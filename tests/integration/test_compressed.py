@@ -19,7 +19,8 @@ from collector.commands.doctor.policies import policies
 from collector.config import Collector as Section
 from collector.config.model import Retention
 from collector.events.batch import Batch
-from collector.events.model import Action, Source
+from collector.events.model import Action, Direction, MailEvent, Source
+from collector.jobs import Complaints
 from collector.store.copy import timestamp
 from collector.store.layout import lay_out
 from collector.store.migrations import migrate
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from collector.events.model import MailEvent
     from tests.servers.community import Community
     from tests.servers.given import GivenCommunity, GivenServer
 
@@ -165,6 +165,32 @@ def test_one_row_is_changed_by_its_key_within_what_may_be_unpacked(packed: Commu
             ([gone.event_id, complaint.event_id],),
         ).fetchall()
         assert left == [(complaint.event_id, "q", complaint.recipient)]
+
+
+def test_a_complaint_finds_its_message_within_what_may_be_unpacked(packed: Community | GivenCommunity) -> None:
+    """Both are compressed. Batches that cannot hold the message are told by their Bloom filters, which no join and no array asks."""
+    delivered: dict[str, Any] = {
+        "event_id": "q7.001:delivered",
+        "queue_id": "q7",
+        "seq": "001",
+        "message_id": "<m7@x.example>",
+    }
+    message = msgspec.structs.replace(EVENTS[30], action=Action.DELIVERED, direction=Direction.OUTBOUND, **delivered)
+    complaint = MailEvent(
+        NOW, message.cluster, None, "arf:7", Action.COMPLAINED, Source.ARF, Direction.OUTBOUND, message_id=message.message_id, received_at=NOW
+    )  # fmt: skip
+    looked_for = {"value": message.message_id, "cluster": message.cluster, "rows": 2000}
+    with packed.connect(autocommit=True) as connection:
+        insert(connection, [message, complaint])
+        compress(connection)
+        for column in ("message_id", "fbl_id"):
+            search = f"EXPLAIN {query('messages_by').format(column=column)}"
+            plan = "\n".join(row[0] for row in connection.execute(search.encode(), looked_for))
+            assert f"bloom1_contains(_ts_meta_v2_bloom1_{column}" in plan, plan
+        connection.execute(LITTLE)
+        Complaints().run(connection, datetime.fromtimestamp(NOW / 1000, UTC), lambda: False)
+        found = connection.execute("SELECT queue_id, seq, recipient FROM mail_events WHERE action = 'complained'")
+        assert found.fetchall() == [("q7", "001", message.recipient)]
 
 
 def test_the_doctor_tells_of_a_policy_that_fails(packed: Community | GivenCommunity, given: GivenServer | None) -> None:
