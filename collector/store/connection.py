@@ -9,6 +9,7 @@ import threading
 from typing import TYPE_CHECKING, LiteralString
 
 import psycopg
+from psycopg.sql import SQL, Identifier, Literal
 
 from collector.errors import BadRowError, StoreUnavailableError
 
@@ -58,10 +59,16 @@ CONNECT_KINDS = (
 """libpq tells no SQLSTATE when a connection fails: its words, and the server's and PgBouncer's in English. The first that fits."""
 
 
+FORMS = {"DateStyle": "ISO", "IntervalStyle": "postgres"}
+"""How times are written by the server: psycopg reads no other way. A role or a database may have been given another (ALTER … SET)."""
+
+
 def connect(dsn: str, timeout_seconds: float = CONNECT_SECONDS) -> psycopg.Connection:
-    """Opens a connection that notices a dead peer. Raises `StoreUnavailableError`."""
+    """Opens a connection that notices a dead peer, and that is the same whatever the role's and the database's settings are. Raises
+    `StoreUnavailableError`.
+    """
     try:
-        return psycopg.connect(
+        connection = psycopg.connect(
             dsn,
             connect_timeout=max(2, int(timeout_seconds)),  # 0 would be no limit, and 1 is 2 to libpq
             application_name="duckwatch-collector",
@@ -71,9 +78,28 @@ def connect(dsn: str, timeout_seconds: float = CONNECT_SECONDS) -> psycopg.Conne
             keepalives_interval=10,
             keepalives_count=3,
             tcp_user_timeout=30000,
+            client_encoding="UTF8",  # what COPY is given
         )
     except psycopg.Error as error:
         raise StoreUnavailableError(_connect_kind(str(error)), type(error).__name__) from None
+    # Who waits for a lock of another's and goes on must see what that one wrote.
+    connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
+    _set_forms(connection)
+    return connection
+
+
+def _set_forms(connection: psycopg.Connection) -> None:
+    """Sets what is otherwise. A transaction pooler carries these two along: the server reports them to clients."""
+    for name, form in FORMS.items():
+        current = connection.info.parameter_status(name)
+        if current is not None and not current.startswith(form):
+            try:
+                with deadline(connection, HANG_SECONDS):
+                    connection.execute(SQL("SET {} = {}").format(Identifier(name), Literal(form)))
+                    connection.commit()
+            except psycopg.Error as error:
+                connection.close()
+                raise translate(error) from None
 
 
 def _connect_kind(message: str) -> str:

@@ -9,8 +9,8 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-import psycopg
 import pytest
+from psycopg import sql
 
 from collector.events.batch import Batch, SeenReport
 from collector.events.model import Action, Direction, MailEvent, PluginReport, Source
@@ -19,6 +19,7 @@ from collector.events.slots import END, RANKS, WHOLE, slots_of
 from collector.jobs import Reconcile
 from collector.metrics import Metrics
 from collector.metrics.mail import MailMetrics
+from collector.store.connection import connect
 from tests.oracle.rollups import assert_equal
 
 if TYPE_CHECKING:
@@ -308,14 +309,22 @@ def test_whatever_the_order_each_slot_holds_the_best_roads_word_once(roads: Road
     roads.agree()
 
 
-def test_writers_and_reconciliation_at_once_double_nothing(roads: Roads, any_dsn: str) -> None:
-    """While one thread reconciles without pause, the plugin's word for the same slots comes: one row each."""
+@pytest.mark.parametrize("isolation", ["read committed", "serializable"])
+def test_writers_and_reconciliation_at_once_double_nothing(roads: Roads, any_dsn: str, isolation: str) -> None:
+    """While one thread reconciles without pause, the plugin's word for the same slots comes: one row each, however transactions are isolated
+    by default: who has waited for the other sees what it wrote.
+    """
+    database = sql.Identifier(roads.house.connection.info.dbname)
+    roads.house.connection.execute(
+        sql.SQL("ALTER DATABASE {} SET default_transaction_isolation = {}").format(database, isolation)
+    )
     messages = [f"c{n}" for n in range(300)]
     roads.tell(*[told(Source.CHANGE_STREAM, Action.RELEASED, queue_id=one) for one in messages])
     is_over = threading.Event()
 
     def go_on() -> None:
-        with psycopg.connect(any_dsn, autocommit=True) as connection:
+        with connect(any_dsn) as connection:
+            connection.autocommit = True
             while not is_over.is_set():
                 roads.job.run(connection, NOW, is_over.is_set)
                 time.sleep(0.001)
