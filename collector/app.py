@@ -9,6 +9,7 @@ import signal
 import socket
 import sqlite3
 import time
+from concurrent.futures import ThreadPoolExecutor, wait
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
 
@@ -208,8 +209,9 @@ class App:
         return port
 
     def _stop_threads(self) -> None:
-        for feed in self._feeds:
-            feed.stop()
+        if self._feeds:
+            with ThreadPoolExecutor(len(self._feeds)) as stopping:  # each may be silent: they are waited for together
+                wait([stopping.submit(feed.stop) for feed in self._feeds])
         self._jobs.stop()
         self._writer.stop(GRACE_SECONDS)
         self._journal.close()

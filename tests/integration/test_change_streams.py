@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -12,7 +14,10 @@ from collector.feeds.mongo import QueueReader
 from collector.store.feeds import FeedLostError, FeedStore
 from tests.integration.following import Following
 from tests.integration.zonemta_queue import Mail
+from tests.servers.collector import Collector
 from tests.servers.fixtures import need
+from tests.servers.process import is_running, wait_until
+from tests.servers.proxy import Proxy
 from tests.servers.secantus import Secantus
 
 if TYPE_CHECKING:
@@ -177,3 +182,20 @@ def test_a_server_that_is_killed_is_followed_again(stream: Stream) -> None:
     stream.mongo.start()
     stream.mail.queue("q2", "001")
     stream.until(lambda: len(stream.held()) == 2)
+
+
+def test_a_silent_server_does_not_keep_the_collector(
+    mongo: Secantus, tmp_path: Path, server_logs: Path, postgres_dsn: str
+) -> None:
+    """It lives and keeps its connections, but does not say what is new: the collector ends all the same, long before it would give up waiting."""
+    with Proxy(mongo.port) as proxy:
+        uri = f"mongodb://127.0.0.1:{proxy.port}/?directConnection=true"
+        clusters = [{"cluster": name, "uri": uri} for name in ("eu1", "us1")]
+        collector = Collector(tmp_path / "collector", server_logs, postgres_dsn, {"mongo": clusters})
+        collector.start()
+        proxy.go_deaf_to(b"getMore")
+        wait_until(lambda: proxy.silenced == 2 * len(clusters), "every feed waits")
+        os.kill(collector.pid, signal.SIGTERM)
+        wait_until(lambda: not is_running(collector.pid), "it ends")
+        assert collector.stop() == 0
+        assert '"stopped"' in collector.log.read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""A TCP proxy between a client and a server on loopback that can cut, go deaf, and swallow the reply to a COMMIT."""
+"""A TCP proxy between a client and a server on loopback that can cut, go deaf, to a word alone too, and swallow the reply to a COMMIT."""
 
 from __future__ import annotations
 
@@ -25,6 +25,8 @@ class Proxy:
         self._ears: list[threading.Event] = []
         self._swallow = threading.Event()
         self.swallowed = 0
+        self._unheard: bytes | None = None
+        self.silenced = 0
         threading.Thread(target=self._accept, daemon=True).start()
 
     def point_at(self, target: int) -> None:
@@ -41,9 +43,13 @@ class Proxy:
         for hears in self._ears:
             hears.clear()
 
+    def go_deaf_to(self, word: bytes) -> None:
+        """Nothing passes any more on a connection whose client says this, from then on; `silenced` counts them. Others are served."""
+        self._unheard = word
+
     def hear_again(self) -> None:
         """Everything passes again."""
-        self._is_deaf = False
+        self._is_deaf, self._unheard = False, None
         for hears in self._ears:
             hears.set()
 
@@ -86,6 +92,9 @@ class Proxy:
     ) -> None:
         with contextlib.suppress(OSError):
             while data := source.recv(CHUNK):
+                if outward and hears.is_set() and self._unheard is not None and self._unheard in data:
+                    hears.clear()
+                    self.silenced += 1
                 hears.wait()
                 if outward and self._swallow.is_set() and b"COMMIT" in data:
                     is_committing.set()

@@ -11,7 +11,7 @@ import random
 import threading
 import time
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, wait
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -30,7 +30,6 @@ from collector.pipeline.letters import letter_of_row
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from concurrent.futures import Future
 
     from pymongo.change_stream import ChangeStream
     from pymongo.database import Database
@@ -52,6 +51,9 @@ TOKEN_SECONDS: Final = 10.0
 
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.5, 30.0
 STOP_SECONDS: Final = 5.0
+LEAVE_SECONDS: Final = 1.0
+"""After our database was cut off: what waits for MongoDB still is left behind. Tokens are compared and set, so it can do no harm."""
+
 FIND_MS: Final = 3_000
 """Looking for a server that is away is not broken off by a stop: shorter than that waits. An election takes longer, and is come back to."""
 
@@ -104,14 +106,14 @@ class Follower:
         self._thread.start()
 
     def stop(self) -> None:
-        """Ends after the transaction under way, or breaks it off."""
+        """Ends after the transaction under way, or breaks it off. A MongoDB that keeps the connection and says nothing is not waited for."""
         self._stop.set()
         if not self._thread.is_alive():
             return
         self._thread.join(STOP_SECONDS)
         if self._thread.is_alive():
             self._store.abandon()
-            self._thread.join(STOP_SECONDS)
+            self._thread.join(LEAVE_SECONDS)
 
     def _run(self) -> None:
         pause = FIRST_PAUSE_SECONDS
@@ -179,9 +181,7 @@ class Follower:
                     return
                 self._store.commit_token(_token(stream))
             self.trouble = None
-            # While the database takes some changes, MongoDB sends the next.
-            with ThreadPoolExecutor(1, "changes") as ahead:
-                self._take_all(database, lambda: ahead.submit(self._gather, stream))
+            self._take_all(database, lambda: _ahead(lambda: self._gather(stream)))
 
     def _take_stock(self, database: Database[Any]) -> bool:
         """Returns False when it was told to stop."""
@@ -195,16 +195,19 @@ class Follower:
 
     def _take_all(self, database: Database[Any], gather: Callable[[], Future[_Gathered]]) -> None:
         saved, coming = time.monotonic(), gather()
-        while not self._stop.is_set():
-            changes, token = coming.result()
-            coming = gather()
-            if changes:
-                self._take(changes, database, token)
-            elif time.monotonic() - saved < TOKEN_SECONDS:
-                continue
-            else:
-                self._store.commit_token(token)
-            saved = time.monotonic()
+        try:
+            while not self._stop.is_set():
+                changes, token = coming.result()
+                coming = gather()  # while the database takes some changes, MongoDB sends the next
+                if changes:
+                    self._take(changes, database, token)
+                elif time.monotonic() - saved < TOKEN_SECONDS:
+                    continue
+                else:
+                    self._store.commit_token(token)
+                saved = time.monotonic()
+        finally:
+            wait([coming])  # a stream is for one thread at a time, and whoever comes next closes it
 
     def _gather(self, stream: ChangeStream[Any]) -> _Gathered:
         """Returns the next changes, none when none came for a while, and how far that is."""
@@ -276,6 +279,20 @@ def open_stream(database: Database[Any], reader: Reader, token: str | None) -> C
             raise
     # A role may allow one collection only: the rest is less well known then.
     return database[alone].watch(stages, resume_after=after, batch_size=GATHERED, max_await_time_ms=AWAIT_MS)
+
+
+def _ahead(call: Callable[[], _Gathered]) -> Future[_Gathered]:
+    """Makes a call in a thread that nobody waits for at the program's end, as Python does for those of an executor."""
+    future: Future[_Gathered] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(call())
+        except BaseException as error:  # noqa: BLE001  # whoever asks for the result gets it
+            future.set_exception(error)
+
+    threading.Thread(target=run, name="changes", daemon=True).start()
+    return future
 
 
 def _token(stream: ChangeStream[Any]) -> str | None:
