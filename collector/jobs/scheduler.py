@@ -15,6 +15,7 @@ import schedule
 
 from collector.errors import StoreError
 from collector.store.connection import HANG_SECONDS, connect, cut, deadline, scalar, translate
+from collector.store.tiers import reach_extension
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -104,6 +105,7 @@ class Jobs:
             with deadline(self._connection, HANG_SECONDS):
                 # A job that waits for a lock holds up those who come after it in the queue: writers.
                 self._connection.execute("SET lock_timeout = '10s'")
+                reach_extension(self._connection)
         if not self._is_leader:
             with deadline(self._connection, HANG_SECONDS):
                 self._is_leader = bool(scalar(self._connection, "SELECT pg_try_advisory_lock(%s)", LOCK_KEY))

@@ -15,6 +15,7 @@ from psycopg.pq import TransactionStatus
 from collector.errors import StoreUnavailableError
 from collector.store.connection import CONNECT_SECONDS, HANG_SECONDS, connect, cut, deadline, scalar, translate
 from collector.store.sql import query
+from collector.store.tiers import reach_extension
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,6 +37,7 @@ def session(dsn: str, hang_seconds: float = HANG_SECONDS) -> Iterator[psycopg.Co
     try:
         with deadline(connection, hang_seconds):
             backend = scalar(connection, "SELECT pg_backend_pid()")
+            reach_extension(connection)
         watching = (connection, dsn, backend, hang_seconds, is_over)
         threading.Thread(target=_watch, args=watching, name="session-watch", daemon=True).start()
         yield connection

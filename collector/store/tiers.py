@@ -51,6 +51,15 @@ def storage_of(connection: psycopg.Connection) -> Storage:
     return Storage(Tier.COMMUNITY if is_community else Tier.APACHE, postgresql, extension)
 
 
+def reach_extension(connection: psycopg.Connection) -> None:
+    """Has the session find TimescaleDB's functions, whose schema need not be on the search path that the role was given. Commits. For a
+    session with the server itself: a transaction pooler would hand the setting on to others. Raises `psycopg.Error`.
+    """
+    connection.execute(query("reach_extension"))
+    if not connection.autocommit:
+        connection.commit()
+
+
 def tier_of(connection: psycopg.Connection) -> Tier:
     """Returns the tier alone. Raises `psycopg.Error`."""
     return storage_of(connection).tier

@@ -14,7 +14,8 @@ from collector.jobs import RollUp, Sizes
 from collector.metrics import Metrics
 from collector.store.layout import lay_out
 from collector.store.migrations import migrate
-from collector.store.tiers import layout_of
+from collector.store.sizes import sizes
+from collector.store.tiers import layout_of, reach_extension
 from tests.integration.house import stop_policies
 from tests.oracle.made_up import DAY, HOUR, MINUTE, some
 from tests.oracle.rollups import RELATIONS, assert_equal, read_events, read_rollup
@@ -124,6 +125,25 @@ def test_a_fresh_database_gets_aggregates_and_policies_once(connection: psycopg.
         "mail_stats_5m: refresh policy, start_offset 19d, end_offset 10m, schedule_interval 1m (altered)",
         "domain_stats_5m: refresh policy, start_offset 19d, end_offset 10m, schedule_interval 1m (altered)",
     ]
+
+
+def test_a_schema_of_its_own_is_enough(connection: psycopg.Connection) -> None:
+    """TimescaleDB's own is not on the search path that the role was given: aggregates, policies, refreshes and sizes are had all the same."""
+    connection.execute("CREATE EXTENSION timescaledb")
+    connection.execute('CREATE SCHEMA "Mail logs"')
+    connection.execute('SET search_path = "Mail logs"')
+    reach_extension(connection)
+    migrate_only(connection)
+    assert "mail_events: retention policy, drop_after 3d (made)" in prepare(connection, SHORT)
+    assert prepare(connection, SHORT) == []
+    now = now_ms()
+    insert(connection, some(200, now - 50 * MINUTE, now, seed=11))
+    roll_up(connection, SHORT)
+    run_policies(connection, "policy_refresh_continuous_aggregate")
+    assert_equal(connection)
+    assert sizes(connection)["mail_stats_5m"] > 0
+    found = connection.execute("SELECT DISTINCT view_schema FROM timescaledb_information.continuous_aggregates")
+    assert found.fetchall() == [("Mail logs",)]
 
 
 def test_a_raised_retention_does_not_reach_past_what_was_dropped(connection: psycopg.Connection) -> None:

@@ -1,4 +1,4 @@
-"""A database whose settings are not the usual ones: everything is stored and added up as elsewhere."""
+"""A database whose settings are not the usual ones, its schema included: everything is stored and added up as elsewhere."""
 
 from __future__ import annotations
 
@@ -35,6 +35,7 @@ ODD = {
     "client_encoding": "LATIN1",
     "default_transaction_isolation": "serializable",
     "extra_float_digits": "0",
+    "search_path": "Mail logs",
     "standard_conforming_strings": "off",
 }
 NASTY = "Grüße, 鴨 \U0001f986 \\ '\t"
@@ -42,8 +43,9 @@ NASTY = "Grüße, 鴨 \U0001f986 \\ '\t"
 
 @pytest.fixture
 def odd_dsn(any_dsn: str) -> str:
-    """Every session in this database begins with other settings."""
+    """Every session in this database begins with other settings, and TimescaleDB, where it is, is not on its search path."""
     with psycopg.connect(any_dsn, autocommit=True) as connection:
+        connection.execute('CREATE SCHEMA "Mail logs"')
         database = sql.Identifier(connection.info.dbname)
         for name, value in ODD.items():
             connection.execute(sql.SQL("ALTER DATABASE {} SET {} = {}").format(database, sql.Identifier(name), value))
@@ -70,8 +72,14 @@ def test_events_are_stored_and_added_up(odd_dsn: str) -> None:
 
     wait_until(is_built, "nothing is due")
     assert_equal(connection)
-    row = connection.execute("SELECT response FROM mail_events WHERE event_id = 'nasty:queued'").fetchone()
+    row = connection.execute(
+        "SELECT response FROM \"Mail logs\".mail_events WHERE event_id = 'nasty:queued'"
+    ).fetchone()
     assert row == (NASTY,)
+    store.write(Batch(some(1, now_ms - 50 * DAY, now_ms - 40 * DAY, seed=8)))
+    jobs.run(work[1])
+    connection.rollback()
+    assert connection.execute("SELECT count(*) FROM mail_events").fetchone() == (501,)
     found = metrics.registry.get_sample_value
     assert [found("duckwatch_job_runs_total", {"job": job.name, "result": "failed"}) for job in work] == [None] * 3
     jobs._resign()

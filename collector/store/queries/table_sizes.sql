@@ -1,3 +1,3 @@
 SELECT relname, pg_total_relation_size(oid)
 FROM pg_class
-WHERE relkind = 'r' AND relnamespace = current_schema()::regnamespace AND relname <> 'schema_migrations'
+WHERE relkind = 'r' AND relnamespace = quote_ident(current_schema())::regnamespace AND relname <> 'schema_migrations'
