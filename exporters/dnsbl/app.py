@@ -70,7 +70,14 @@ class App:
         prober = Prober(
             self._checks, self.metrics, lambda: self._world.plan, lambda: self._world.settings.limits.probes_per_minute
         )
-        web = WebServer(self.metrics, self.lines, self.board, prober, self._planner.pairs)
+        web = WebServer(
+            self.metrics,
+            self.lines,
+            self.board,
+            prober,
+            self._planner.pairs,
+            lambda: self._world.settings.limits.connections,
+        )
         try:
             port = await web.start(settings.listen.host, settings.listen.port)
         except OSError as error:

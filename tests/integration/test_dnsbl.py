@@ -7,6 +7,7 @@ import json
 import os
 import pty
 import re
+import socket
 import subprocess
 import sys
 import threading
@@ -218,6 +219,18 @@ class Collector(ThreadingHTTPServer):
     def stop(self) -> None:
         self.shutdown()
         self.server_close()
+
+
+def test_idle_connections_keep_nobody_from_a_scrape(nameserver: NameServer, exporter: Make) -> None:
+    """Many times as many as there may be: each page is answered, and no more stay open."""
+    one = exporter(nameserver.address, targets=["192.0.2.1"], lists=["bl.example"], limits={"connections": 8})
+    before = one.open_files()
+    with contextlib.ExitStack() as idle:
+        for number in range(40):
+            line = idle.enter_context(socket.create_connection(("127.0.0.1", one.port)))
+            line.sendall(b"GET /metrics HTTP/1.1\r\n" if number % 2 else b"")
+        assert [one.get(path)[0] for path in ("/metrics", "/", "/healthz", "/none")] == [200, 200, 200, 404]
+        wait_until(lambda: one.open_files() <= before + 8, lambda: f"{one.open_files()} files, {before} before")
 
 
 def test_changes_are_posted_again_until_they_are_taken(nameserver: NameServer, exporter: Make, tmp_path: Path) -> None:

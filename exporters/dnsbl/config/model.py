@@ -157,7 +157,7 @@ class ListEntry(Section):
 
 
 class Limits(Section):
-    """What the exporter may ask for. `null`: no bound."""
+    """What the exporter may ask for, and be asked. `null`: no bound."""
 
     queries_per_minute_per_list: Annotated[int, Field(gt=0)] | None = 100
     queries_per_minute: Annotated[int, Field(gt=0)] | None = 6000
@@ -165,6 +165,7 @@ class Limits(Section):
     in_flight_per_list: Annotated[int, Field(gt=0, le=1000)] = 8
     targets: Annotated[int, Field(gt=0, le=100_000)] = 4096
     probes_per_minute: Annotated[int, Field(gt=0)] = 60
+    connections: Annotated[int, Field(gt=0)] = 256
 
 
 class CollectorLink(Section):

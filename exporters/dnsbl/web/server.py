@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Final
 
 from aiohttp import hdrs, web
 
+from exporters.dnsbl.web.connections import Listener
 from exporters.dnsbl.web.page import page
 from exporters.dnsbl.web.probe import TIMEOUT_HEADER, Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Awaitable, Callable, Iterator, Mapping
 
     from exporters.dnsbl.board import Board
     from exporters.dnsbl.metrics import Metrics, PairLines
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from exporters.dnsbl.web.probe import Prober
 
 STOP_SECONDS: Final = 2.0
-MAX_LINE: Final = 4096
+METHODS: Final = ("GET", "HEAD")
 _GZIP_WINDOW: Final = 31  # zlib's word for a gzip header
 _GZIP_LEVEL: Final = 1
 """A tenth of the time of the usual level, for a sixth more bytes (docs/benchmarks.md)."""
@@ -32,7 +33,7 @@ _SAFE: Final = {
 
 
 class WebServer:
-    """Listens once started."""
+    """Listens once started. `connections`: so many at a time."""
 
     def __init__(
         self,
@@ -41,24 +42,22 @@ class WebServer:
         board: Board,
         prober: Prober,
         pairs: Callable[[], Iterator[Pair]],
+        connections: Callable[[], int],
     ) -> None:
         self._metrics, self._lines, self._board, self._prober, self._pairs = metrics, lines, board, prober, pairs
-        self._runner: web.AppRunner | None = None
+        self._connections = connections
+        self._routes: Mapping[str, Callable[[web.BaseRequest], Awaitable[web.Response]]] = {
+            "/": self._people,
+            "/metrics": self._scrape,
+            "/probe": self._probe,
+            "/healthz": self._alive,
+        }
+        self._runner: web.ServerRunner | None = None
 
     async def start(self, host: str, port: int) -> int:
         """Returns the bound port. Raises OSError when the address cannot be had."""
-        app = web.Application()
-        app.add_routes(
-            [
-                web.get("/", self._people),
-                web.get("/metrics", self._scrape),
-                web.get("/probe", self._probe),
-                web.get("/healthz", self._alive),
-            ]
-        )
-        self._runner = web.AppRunner(
-            app, access_log=None, shutdown_timeout=STOP_SECONDS, max_line_size=MAX_LINE, max_field_size=MAX_LINE
-        )
+        listener = Listener(self._answer, most=self._connections)
+        self._runner = web.ServerRunner(listener, shutdown_timeout=STOP_SECONDS)
         await self._runner.setup()
         site = web.TCPSite(self._runner, host, port)
         await site.start()
@@ -70,11 +69,19 @@ class WebServer:
         if self._runner is not None:
             await self._runner.cleanup()
 
-    async def _alive(self, request: web.Request) -> web.Response:
+    async def _answer(self, request: web.BaseRequest) -> web.Response:
+        handler = self._routes.get(request.path)
+        if handler is None:
+            raise web.HTTPNotFound
+        if request.method not in METHODS:
+            raise web.HTTPMethodNotAllowed(request.method, METHODS)
+        return await handler(request)
+
+    async def _alive(self, request: web.BaseRequest) -> web.Response:
         del request
         return web.json_response({"status": "ok"})
 
-    async def _scrape(self, request: web.Request) -> web.Response:
+    async def _scrape(self, request: web.BaseRequest) -> web.Response:
         body, content_type = self._lines.render(self._metrics.registry, request.headers.get(hdrs.ACCEPT, ""))
         headers = {hdrs.CONTENT_TYPE: content_type, hdrs.VARY: "Accept, Accept-Encoding"}
         if "gzip" in request.headers.get(hdrs.ACCEPT_ENCODING, ""):
@@ -83,11 +90,11 @@ class WebServer:
             headers[hdrs.CONTENT_ENCODING] = "gzip"
         return web.Response(body=body, headers=headers)
 
-    async def _people(self, request: web.Request) -> web.Response:
+    async def _people(self, request: web.BaseRequest) -> web.Response:
         del request
         return web.Response(text=page(self._board, self._pairs()), content_type="text/html", headers=_SAFE)
 
-    async def _probe(self, request: web.Request) -> web.Response:
+    async def _probe(self, request: web.BaseRequest) -> web.Response:
         query = {key: request.query.getall(key) for key in request.query}
         try:
             body = await self._prober.answer(query, request.headers.get(TIMEOUT_HEADER))

@@ -1,0 +1,123 @@
+"""HTTP connections: at most so many at a time, and firm towards clients that say nothing or do not read."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Final
+
+from aiohttp import web
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+MAX_LINE: Final = 4096
+IDLE_SECONDS: Final = 75.0
+"""Outlives a scrape interval of a minute; also bounds the time that a request's head may take."""
+
+WRITE_SECONDS: Final = 30.0
+
+
+class Connection(web.RequestHandler):
+    """One of them; a client that does not read its answer has `write_seconds` to catch up."""
+
+    __slots__ = ("_listener", "_stalled", "_write_seconds")
+
+    def __init__(self, listener: Listener, *, write_seconds: float, **options: Any) -> None:  # noqa: ANN401 - handed through
+        super().__init__(listener, **options)
+        self._listener, self._write_seconds = listener, write_seconds
+        self._stalled: asyncio.TimerHandle | None = None
+
+    @property
+    def is_writing(self) -> bool:
+        """True while an answer waits for the client."""
+        return self._stalled is not None
+
+    def pause_writing(self) -> None:
+        """The client does not read."""
+        super().pause_writing()
+        self._stalled = asyncio.get_running_loop().call_later(self._write_seconds, self.abort)
+
+    def resume_writing(self) -> None:
+        """The client read."""
+        self._forget_stall()
+        super().resume_writing()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """The client is gone."""
+        self._forget_stall()
+        self._listener.forget(self)
+        super().connection_lost(exc)
+
+    def abort(self) -> None:
+        """Closes it at once; what is not sent yet is lost."""
+        if self.transport is not None:
+            self.transport.abort()
+
+    def _forget_stall(self) -> None:
+        if self._stalled is not None:
+            self._stalled.cancel()
+            self._stalled = None
+
+
+class _Refusal(asyncio.Protocol):
+    """One connection too many: closed at once."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        transport.close()
+
+
+class Listener(web.Server):
+    """Makes connections. Past `most()` at a time, a new one takes the place of the one that has been idle for longest: whoever opens many
+    keeps nobody from a scrape. Where none is idle it is refused.
+    """
+
+    def __init__(
+        self,
+        handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]],
+        *,
+        most: Callable[[], int],
+        idle_seconds: float = IDLE_SECONDS,
+        write_seconds: float = WRITE_SECONDS,
+    ) -> None:
+        super().__init__(self._answer)
+        self._handler, self._most = handler, most
+        self._idle_seconds, self._write_seconds = idle_seconds, write_seconds
+        # asyncio makes many before it tells any of its transport, so that aiohttp's own count comes too late.
+        self._open: set[Connection] = set()
+        self._idle: dict[Connection, None] = {}  # the longest first
+
+    def __call__(self) -> web.RequestHandler:
+        """Returns the protocol of a new connection."""
+        while len(self._open) >= self._most():
+            longest = next((one for one in self._idle if one.transport is not None and not one.is_writing), None)
+            if longest is None:
+                return _Refusal()  # type: ignore[return-value]  # asyncio asks for a protocol only
+            self.forget(longest)
+            longest.abort()
+        made = Connection(
+            self,
+            loop=self._loop,
+            write_seconds=self._write_seconds,
+            keepalive_timeout=self._idle_seconds,
+            access_log=None,
+            max_line_size=MAX_LINE,
+            max_field_size=MAX_LINE,
+        )
+        self._open.add(made)
+        self._idle[made] = None
+        return made
+
+    def forget(self, connection: Connection) -> None:
+        """It is gone, or as good as gone."""
+        self._open.discard(connection)
+        self._idle.pop(connection, None)
+
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        connection = request.protocol
+        assert isinstance(connection, Connection)
+        self._idle.pop(connection, None)
+        try:
+            return await self._handler(request)
+        finally:
+            if connection in self._open:
+                self._idle[connection] = None

@@ -1,0 +1,137 @@
+"""The exporter's HTTP connections: too many, silent, half said, under way, and not read."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+
+from exporters.dnsbl.web.connections import Listener
+from tests.unit.web.conftest import until
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    Line = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+MOST = 3
+GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+class Served:
+    """A listener, what its handler waits for, and its lines."""
+
+    def __init__(self, **settings: Any) -> None:
+        self.gate, self.begun, self.body = asyncio.Event(), 0, b"ok"
+        self.gate.set()
+        self.listener = Listener(self._handle, most=lambda: MOST, **settings)
+        self.lines: list[Line] = []
+        self.port = 0
+
+    async def _handle(self, request: web.BaseRequest) -> web.Response:
+        del request
+        self.begun += 1
+        await self.gate.wait()
+        return web.Response(body=self.body)
+
+    async def connect(self, said: bytes = b"") -> Line:
+        """A connection on which something may have been said."""
+        line = await asyncio.open_connection("127.0.0.1", self.port, limit=1024)
+        line[1].write(said)
+        await line[1].drain()
+        self.lines.append(line)
+        return line
+
+    async def handling(self, count: int) -> None:
+        """Waits until so many requests have come."""
+        await until(lambda: self.begun == count)
+
+
+@contextlib.asynccontextmanager
+async def serve(**settings: Any) -> AsyncIterator[Served]:
+    """Listens on loopback."""
+    served = Served(**settings)
+    runner = web.ServerRunner(served.listener)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    served.port = runner.addresses[0][1]
+    yield served
+    for _, writer in served.lines:
+        writer.close()
+    await runner.cleanup()
+
+
+async def answer(line: Line) -> bytes:
+    """The first line of an answer; nothing where the connection was closed."""
+    async with asyncio.timeout(30):
+        with contextlib.suppress(ConnectionError):
+            return (await line[0].readline()).strip()
+    return b""
+
+
+async def test_a_new_connection_takes_the_place_of_the_one_idle_for_longest() -> None:
+    """However many are opened, and whatever was said on them; who was answered last stays."""
+    async with serve() as served:
+        idle = [await served.connect(said) for said in (b"", b"GET / HT", b"")]
+        idle[0][1].write(GET)
+        assert await answer(idle[0]) == b"HTTP/1.1 200 OK"
+        for _ in range(2):
+            assert await answer(await served.connect(GET)) == b"HTTP/1.1 200 OK"
+        assert await answer(idle[1]) == await answer(idle[2]) == b""
+        for _ in range(5 * MOST):
+            await served.connect()
+        assert await answer(await served.connect(GET)) == b"HTTP/1.1 200 OK"
+        assert len(served.listener.connections) <= MOST
+
+
+async def test_many_at_once_are_no_more() -> None:
+    """All that wait are accepted before the first of them is told of."""
+    async with serve() as served:
+        await asyncio.gather(*[served.connect() for _ in range(50)])
+        assert await answer(await served.connect(GET)) == b"HTTP/1.1 200 OK"
+        assert len(served.listener.connections) <= MOST
+
+
+async def test_what_is_under_way_is_finished() -> None:
+    """Where every connection has a request under way a new one is refused, and there is room again after their answers."""
+    async with serve() as served:
+        served.gate.clear()
+        busy = [await served.connect(GET) for _ in range(MOST)]
+        await served.handling(MOST)
+        assert await answer(await served.connect(GET)) == b""
+        served.gate.set()
+        assert [await answer(one) for one in busy] == [b"HTTP/1.1 200 OK"] * MOST
+        assert await answer(await served.connect(GET)) == b"HTTP/1.1 200 OK"
+
+
+async def test_an_answer_that_is_being_read_is_finished() -> None:
+    """Its connection is no idle one; an answer may be larger than what fits into the buffers on its way."""
+    async with serve() as served:
+        served.body = b"x" * (16 << 20)
+        reader, _ = await served.connect(GET)
+        await served.handling(1)
+        for _ in range(2 * MOST):
+            await served.connect()
+        async with asyncio.timeout(60):
+            await reader.readuntil(b"\r\n\r\n")
+            assert len(await reader.readexactly(len(served.body))) == len(served.body)
+
+
+async def test_a_client_that_does_not_read_is_left() -> None:
+    """Its answer does not stay in memory."""
+    async with serve(write_seconds=0.2) as served:
+        served.body = b"x" * (16 << 20)
+        await served.connect(GET)
+        await served.handling(1)
+        await until(lambda: not served.listener.connections)
+
+
+async def test_a_silent_connection_is_left() -> None:
+    """From its start, within a head, and after an answer."""
+    async with serve(idle_seconds=0.2) as served:
+        lines = [await served.connect(said) for said in (b"", b"GET / HT", GET)]
+        async with asyncio.timeout(30):
+            for reader, _ in lines:
+                await reader.read()
