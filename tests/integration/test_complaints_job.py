@@ -116,6 +116,15 @@ def test_a_message_that_has_gone_by_then_is_not_told_of(house: House, any_dsn: s
     assert matched(house) == []
 
 
+def test_a_message_id_that_is_no_messages_leaves_the_x_fbl(house: House) -> None:
+    """A relay may have put its own into every copy: that an earlier complaint has it, and has been matched, says nothing."""
+    store(house, mail(changed(ACCEPTED, fbl="list:7")))
+    for reporter in ("one@isp.example", "two@other.example"):
+        complain(house, report(sender=reporter, original="Message-ID: <relay@isp.example>\nX-FBL: list:7\n\n"))
+        Complaints().run(house.connection, NOW, lambda: False)
+    assert matched(house) == [ACCEPTED["id"]] * 2
+
+
 def test_what_is_not_found_is_looked_for_less_and_less_often(house: House) -> None:
     """After 15 seconds, 30, and so on to an hour; what is new is looked for at once, and what came meanwhile is found at the next turn."""
     job = Complaints()
