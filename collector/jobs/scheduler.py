@@ -14,7 +14,7 @@ import psycopg
 import schedule
 
 from collector.errors import StoreError
-from collector.store.connection import HANG_SECONDS, connect, cut, deadline, scalar, translate
+from collector.store.connection import HANG_SECONDS, connect, cut, deadline, scalar, translate, unbound
 from collector.store.tiers import reach_extension
 
 if TYPE_CHECKING:
@@ -80,6 +80,8 @@ class Jobs:
         except (psycopg.Error, StoreError) as error:
             told = translate(error) if isinstance(error, psycopg.Error) else error
             self._failed(job, getattr(told, "kind", "bad_row"))
+            # A session keeps what was set for its role when it began: only a new one sees that it was mended.
+            self._leave()
         except Exception:
             log.exception("a job failed within the collector")
             self._failed(job, "internal")
@@ -94,22 +96,28 @@ class Jobs:
             log.warning("a job failed", extra={"fields": {"job": job.name, "kind": kind}})
         self._troubles[job.name] = kind
         self._metrics.job_runs.labels(job.name, "failed").inc()
-        if self._connection is not None and (self._connection.closed or self._connection.broken):
-            self._resign()
 
     def _leading(self) -> psycopg.Connection | None:
         """Returns the connection that holds the lock; None while another collector has it. Raises `StoreError` and `psycopg.Error`."""
-        if self._connection is None:
-            self._connection = connect(self._session_dsn)
-            self._connection.autocommit = True
-            with deadline(self._connection, HANG_SECONDS):
-                # A job that waits for a lock holds up those who come after it in the queue: writers.
-                self._connection.execute("SET lock_timeout = '10s'")
-                reach_extension(self._connection)
         if not self._is_leader:
-            with deadline(self._connection, HANG_SECONDS):
-                self._is_leader = bool(scalar(self._connection, "SELECT pg_try_advisory_lock(%s)", LOCK_KEY))
+            try:
+                if self._connection is None:
+                    self._connection = connect(self._session_dsn)
+                    self._make_ready(self._connection)
+                with deadline(self._connection, HANG_SECONDS):
+                    self._is_leader = bool(scalar(self._connection, "SELECT pg_try_advisory_lock(%s)", LOCK_KEY))
+            finally:
+                if not self._is_leader:
+                    self._hide()
         return self._connection if self._is_leader else None
+
+    def _make_ready(self, connection: psycopg.Connection) -> None:
+        connection.autocommit = True
+        with deadline(connection, HANG_SECONDS):
+            unbound(connection)
+            reach_extension(connection)
+            # A job that waits for a lock holds up those who come after it in the queue: writers.
+            connection.execute("SET lock_timeout = '10s'")
 
     def _moment(self, connection: psycopg.Connection) -> datetime:
         """The time that jobs go by: ours or the server's, whichever is earlier. One clock that is ahead must not delete what is kept."""
@@ -117,11 +125,18 @@ class Jobs:
         assert isinstance(theirs, datetime)
         return min(datetime.fromtimestamp(self._now(), UTC), theirs.astimezone(UTC))
 
-    def _resign(self) -> None:
-        """Closes the connection, and with it goes the lock. Gauges are the next holder's to show."""
+    def _leave(self) -> None:
+        """Closes the connection, and with it goes the lock. The gauges stay until it is known whether we get it again."""
         connection, self._connection, self._is_leader = self._connection, None, False
         if connection is not None:
             connection.close()
+
+    def _resign(self) -> None:
+        """Leaves for good: the gauges are the next holder's to show."""
+        self._leave()
+        self._hide()
+
+    def _hide(self) -> None:
         m = self._metrics
         for gauge in (m.job_last_success, m.store_bytes, m.queue_messages, m.queue_oldest_age, m.auth_suspects):
             gauge.clear()

@@ -12,6 +12,7 @@ import psycopg
 from psycopg.sql import SQL, Identifier, Literal
 
 from collector.errors import BadRowError, StoreUnavailableError
+from collector.store.sql import query
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -100,6 +101,15 @@ def _set_forms(connection: psycopg.Connection) -> None:
             except psycopg.Error as error:
                 connection.close()
                 raise translate(error) from None
+
+
+def unbound(connection: psycopg.Connection) -> None:
+    """Takes away the times that a role may be given for its statements: they would end a migration or a job half-way, each time anew. For a
+    session with the server itself. Raises `psycopg.Error`.
+    """
+    connection.execute(query("unbound"))
+    if not connection.autocommit:
+        connection.commit()
 
 
 def _connect_kind(message: str) -> str:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+import psycopg
+
+from collector.errors import BadRowError
 from collector.store import community, policies
+from collector.store.connection import translate
 from collector.store.migrations import LOCK_KEY, LOCK_MS
 from collector.store.sql import query
 from collector.store.tiers import Tier, layout_of, tier_of
@@ -12,9 +16,24 @@ from collector.store.tiers import Tier, layout_of, tier_of
 if TYPE_CHECKING:
     from datetime import datetime
 
-    import psycopg
-
     from collector.config.model import Retention
+
+FOR_GOOD: Final = frozenset({"permission", "other"})
+"""What waiting does not mend: a right that the role lacks; a view of an operator's own on a table that is to be replaced."""
+
+
+def lay_out_if_let(connection: psycopg.Connection, kept: Retention, now: datetime) -> tuple[list[str], str | None]:
+    """As `lay_out`, but what the database refuses for good is left as it is, since events can be stored and added up in every layout: then
+    returns, beside the changes, the kind of the refusal. Raises `psycopg.Error` for what another try may mend.
+    """
+    try:
+        return lay_out(connection, kept, now), None
+    except psycopg.Error as error:
+        told = translate(error)
+        kind = "other" if isinstance(told, BadRowError) else told.kind
+        if kind not in FOR_GOOD:
+            raise
+        return [], kind
 
 
 def lay_out(connection: psycopg.Connection, kept: Retention, now: datetime) -> list[str]:

@@ -13,7 +13,7 @@ import psycopg
 from psycopg.pq import TransactionStatus
 
 from collector.errors import StoreUnavailableError
-from collector.store.connection import CONNECT_SECONDS, HANG_SECONDS, connect, cut, deadline, scalar, translate
+from collector.store.connection import CONNECT_SECONDS, HANG_SECONDS, connect, cut, deadline, scalar, translate, unbound
 from collector.store.sql import query
 from collector.store.tiers import reach_extension
 
@@ -36,6 +36,7 @@ def session(dsn: str, hang_seconds: float = HANG_SECONDS) -> Iterator[psycopg.Co
     is_over = threading.Event()
     try:
         with deadline(connection, hang_seconds):
+            unbound(connection)
             backend = scalar(connection, "SELECT pg_backend_pid()")
             reach_extension(connection)
         watching = (connection, dsn, backend, hang_seconds, is_over)

@@ -21,7 +21,7 @@ from collector.events.slots import NO_CORRECTIONS
 from collector.store import reader, records, takeover
 from collector.store.connection import HANG_SECONDS, connect, cut, deadline, scalar, translate
 from collector.store.copy import COLUMN_LIST, COPY_EVENTS, encode, timestamp
-from collector.store.layout import lay_out
+from collector.store.layout import lay_out_if_let
 from collector.store.migrations import migrate
 from collector.store.sessions import session
 from collector.store.sql import query
@@ -70,8 +70,11 @@ class PostgresStore:
         """
         with session(self._session_dsn, self._hang_seconds) as connection:
             migrate(connection)
-            for change in lay_out(connection, self._kept, datetime.now(UTC)):
+            changes, refusal = lay_out_if_let(connection, self._kept, datetime.now(UTC))
+            for change in changes:
                 log.info("the storage was changed", extra={"fields": {"change": change}})
+            if refusal is not None:
+                log.warning("the storage stays as it is: see doctor", extra={"fields": {"kind": refusal}})
             for fault in reader.complete(connection):
                 log.warning(
                     "the dashboards' role is not as it should be: see migrate", extra={"fields": {"kind": fault}}

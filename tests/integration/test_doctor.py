@@ -28,6 +28,7 @@ from collector.commands.doctor.machine import file_system
 from collector.commands.doctor.patient import Patient
 from collector.config import Collector as Section
 from collector.store.migrations import shipped
+from collector.store.store import PostgresStore
 from tests import canaries
 from tests.canaries import CANARY
 from tests.servers.collector import Collector
@@ -205,13 +206,22 @@ def test_a_standby_is_told_from_its_primary(ask: Ask, server_logs: Path) -> None
 
 @pytest.mark.servers
 def test_timescaledb_is_named_with_its_edition_and_missed_where_it_could_be(ask: Ask, timescale_dsn: str) -> None:
-    """Debian's is the Apache edition; a database without the extension, on a server that has it, is a warning."""
+    """Debian's is the Apache edition; a database without the extension, on a server that has it, is a warning, and so are tables that
+    know nothing of one that came later.
+    """
     status, what = only(ask(database={"dsn": timescale_dsn})[1], "tier")
     assert (status, what.split()[0], what.endswith("edition")) == ("ok", "TimescaleDB", True)
     execute(timescale_dsn, "DROP EXTENSION timescaledb")
     status, what = only(ask(database={"dsn": timescale_dsn})[1], "tier")
     assert status == "warning"
     assert what.startswith("plain PostgreSQL, though TimescaleDB")
+    store = PostgresStore(timescale_dsn, timescale_dsn)
+    store.prepare()
+    execute(timescale_dsn, "CREATE EXTENSION timescaledb")
+    status, what = only(ask(database={"dsn": timescale_dsn})[1], "tier")
+    assert (status, what.endswith("mail_events is as without it")) == ("warning", True)
+    store.prepare()
+    assert only(ask(database={"dsn": timescale_dsn})[1], "tier")[0] == "ok"
 
 
 def test_missing_rights_are_named_and_gone_once_granted(ask: Ask, tables: str, role: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, LiteralString
 
 import psycopg
 import pytest
@@ -47,6 +47,15 @@ class Collector:
         return self.metrics.registry.get_sample_value(name, labels)
 
 
+def alter_database(dsn: str, change: LiteralString) -> None:
+    """As an administrator does: it holds for sessions that begin afterwards."""
+    with psycopg.connect(dsn, autocommit=True) as other:
+        name = psycopg.sql.Identifier(other.info.dbname)
+        # Also where the change before it forbids this one.
+        other.execute("SET default_transaction_read_only = off")
+        other.execute(psycopg.sql.SQL("ALTER DATABASE {} {}").format(name, psycopg.sql.SQL(change)))
+
+
 def test_one_of_two_collectors_runs_the_jobs(postgres_dsn: str) -> None:
     """The other takes over when the first is gone, and only the one that runs them shows their gauges."""
     first, second = Collector(postgres_dsn), Collector(postgres_dsn)
@@ -80,14 +89,26 @@ def test_a_connection_that_is_cut_is_made_anew(postgres_dsn: str) -> None:
 def test_a_job_that_goes_on_failing_is_told_of_once(postgres_dsn: str, caplog: pytest.LogCaptureFixture) -> None:
     """At one line a turn, every few seconds, the log of an outage would hold nothing else."""
     one = Collector(postgres_dsn)
-    one.jobs.run(one.note)
-    assert one.jobs._connection is not None
     for change in ("SET default_transaction_read_only = on", "RESET default_transaction_read_only"):
-        one.jobs._connection.execute(change)
+        alter_database(postgres_dsn, change)
         for _ in range(3):
             one.jobs.run(one.note)
     assert one.value("duckwatch_job_runs_total", job="note", result="failed") == 3
     assert caplog.messages == ["a job failed", "a job succeeds again"]
+    one.jobs._resign()
+
+
+def test_what_was_set_for_the_role_and_is_mended_needs_no_restart(postgres_dsn: str) -> None:
+    """A session keeps what it began with: the job fails once more at most, and shows its gauges all the while."""
+    alter_database(postgres_dsn, "SET default_transaction_read_only = on")
+    one = Collector(postgres_dsn)
+    one.jobs.run(Sizes(one.metrics))
+    one.jobs.run(one.note)
+    alter_database(postgres_dsn, "RESET default_transaction_read_only")
+    for _ in range(2):
+        one.jobs.run(one.note)
+    assert one.value("duckwatch_job_runs_total", job="note", result="succeeded")
+    assert one.value("duckwatch_job_last_success_timestamp_seconds", job="sizes")
     one.jobs._resign()
 
 

@@ -14,6 +14,7 @@ from collector.commands.doctor.finding import fault, ok, skipped, warning
 from collector.errors import StoreUnavailableError
 from collector.store.connection import connect, deadline, scalar
 from collector.store.migrations import pending, shipped
+from collector.store.tiers import Tier, layout_of, tier_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,6 +71,7 @@ def tier(patient: Patient) -> Iterator[Finding]:
         installed = scalar(connection, "SELECT extversion FROM pg_extension WHERE extname = 'timescaledb'")
         newest = scalar(connection, "SELECT default_version FROM pg_available_extensions WHERE name = 'timescaledb'")
         licence = scalar(connection, "SELECT current_setting('timescaledb.license', true)")
+        lacks = _lacks(connection)
     if installed is None and newest is not None:
         yield warning(
             f"plain PostgreSQL, though TimescaleDB {newest} is there",
@@ -82,8 +84,23 @@ def tier(patient: Patient) -> Iterator[Finding]:
             f"TimescaleDB {installed}, while the server has {newest}",
             "ALTER EXTENSION timescaledb UPDATE, as the first statement of a new psql session (psql -X)",
         )
+    elif lacks is not None:
+        yield warning(
+            f"TimescaleDB {installed}, but {lacks} as without it",
+            "migrate as the owner of the tables; views of your own on the roll-ups are in its way, and can be made again afterwards",
+        )
     else:
         yield ok(f"TimescaleDB {installed}, {'Community' if licence == 'timescale' else 'Apache'} edition")
+
+
+def _lacks(connection: psycopg.Connection) -> str | None:
+    """What is not laid out as the tier allows; None while there are no tables."""
+    if scalar(connection, "SELECT to_regclass('mail_events')") is None:
+        return None
+    layout = layout_of(connection)
+    if not layout.has_chunks:
+        return "mail_events is"
+    return "the roll-ups are" if tier_of(connection) is Tier.COMMUNITY and not layout.has_aggregates else None
 
 
 def durability(patient: Patient) -> Iterator[Finding]:
