@@ -20,17 +20,24 @@ WRITE_SECONDS: Final = 30.0
 class Connection(web.RequestHandler):
     """One of them; a client that does not read its answer has `write_seconds` to catch up."""
 
-    __slots__ = ("_listener", "_stalled", "_write_seconds")
+    __slots__ = ("_is_given_up", "_listener", "_stalled", "_write_seconds")
 
     def __init__(self, listener: Listener, *, write_seconds: float, **options: Any) -> None:  # noqa: ANN401 - handed through
         super().__init__(listener, **options)
         self._listener, self._write_seconds = listener, write_seconds
         self._stalled: asyncio.TimerHandle | None = None
+        self._is_given_up = False
 
     @property
     def is_writing(self) -> bool:
         """True while an answer waits for the client."""
         return self._stalled is not None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The client is there; perhaps its place has gone to another that came in the same turn of the loop."""
+        super().connection_made(transport)
+        if self._is_given_up:
+            self.abort()
 
     def pause_writing(self) -> None:
         """The client does not read."""
@@ -49,7 +56,8 @@ class Connection(web.RequestHandler):
         super().connection_lost(exc)
 
     def abort(self) -> None:
-        """Closes it at once; what is not sent yet is lost."""
+        """Closes it at once, or as soon as it is there; what is not sent yet is lost."""
+        self._is_given_up = True
         if self.transport is not None:
             self.transport.abort()
 
@@ -89,7 +97,7 @@ class Listener(web.Server):
     def __call__(self) -> web.RequestHandler:
         """Returns the protocol of a new connection."""
         while len(self._open) >= self._most():
-            longest = next((one for one in self._idle if one.transport is not None and not one.is_writing), None)
+            longest = next((one for one in self._idle if not one.is_writing), None)
             if longest is None:
                 return _Refusal()  # type: ignore[return-value]  # asyncio asks for a protocol only
             self.forget(longest)
