@@ -14,6 +14,20 @@ DOMAIN_CHARACTERS = 255
 IP_CHARACTERS = 45
 """The longest spelling of an IPv6 address: eight groups, the last two as IPv4."""
 
+IN_DOMAIN = r"\w\u0300-\u1fff\u200c\u200d\u2c00-\u2dff\u3099\u309a\ua000-\ufeff\U00010000-\U0010ffff"
+"""For a class of a pattern: what a label of a domain is made of. `\\w` knows no marks, without which Hindi and Thai cannot be written."""
+
+IN_LOCAL = rf"{IN_DOMAIN}\xa1-\xaa\xac-\xba\xbc-\u02ff\u2070-\u2bff\u2e80-\u2fff\u3003-\u3007\u3012\u3013\u3020-\u9fff"
+"""The same for a local part, beside the signs of ASCII that it may hold: nearly everything (RFC 6531, 3.3), but spaces, and the quotes
+and brackets that a text puts around an address.
+"""
+
+QUOTED_CHARACTERS = 64
+"""RFC 5321, 4.5.3.1.1: no local part is longer."""
+
+QUOTED_LOCAL = rf'"(?:[^"\\]|\\.){{0,{QUOTED_CHARACTERS}}}+"'
+"""A pattern: a local part in quotes, in which anything may stand."""
+
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)', re.DOTALL)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
+from collector.events.address import IN_DOMAIN, IN_LOCAL, QUOTED_LOCAL
 from collector.events.reply import HEAD
 
 PATTERN_CHARACTERS = 200
@@ -14,19 +15,19 @@ READ_CHARACTERS = 2000
 _CACHED_CHARACTERS = 64
 _CACHED_PHRASE_CHARACTERS = 256
 _HEX = "[0-9A-Fa-f]{1,4}"
-_LOCAL = r"[\w.!\#$%&'*+/=?^`{|}~-]"
+_LOCAL = rf"[{IN_LOCAL}.!\#$%&'*+/=?^`{{|}}~-]"
 
 # One pass over a word, each part tried in this order at each place. Every alternative starts at the border of a run (the
 # look-behinds) and gives nothing back (`++`), so that the time is linear in the word.
 _PARTS = re.compile(
     rf"""
     (?P<url>  (?<![A-Za-z0-9]) (?:https?|ftp):// [^\s<>"]* [^\s<>".,;:!?)\]}}'] )
-  | (?P<addr> (?<!{_LOCAL}) {_LOCAL}++ @ (?: \[ [^\s\]]* \] | [\w-]++ (?:\.[\w-]++)*+ ) )
+  | (?P<addr> (?<!{_LOCAL}) {_LOCAL}++ @ (?: \[ [^\s\]]* \] | [{IN_DOMAIN}-]++ (?:\.[{IN_DOMAIN}-]++)*+ ) )
   | (?P<ip>   (?<![\w.]) (?:[0-9]{{1,3}}\.){{3}} [0-9]{{1,3}} (?!\w|\.\w)
             | (?<![\w:.]) (?: (?:{_HEX}:){{7}} {_HEX}
                             | {_HEX} (?::{_HEX}){{0,6}} :: (?: {_HEX} (?::{_HEX}){{0,6}} )?
                             | :: {_HEX} (?::{_HEX}){{0,6}} ) (?:\.[0-9]{{1,3}}){{0,3}} (?![\w:]) )
-  | (?P<host> (?<![\w.-]) (?=[0-9._-]*+[^\W0-9_]) [\w-]++ (?:\.[\w-]++)++ )
+  | (?P<host> (?<![{IN_DOMAIN}.-]) (?=[0-9._-]*+[^\W0-9_]) [{IN_DOMAIN}-]++ (?:\.[{IN_DOMAIN}-]++)++ )
   | (?P<id>   (?<=\bid=) [^\s<>;,()\[\]]++
             | (?<![A-Za-z0-9-]) [0-9A-Fa-f]{{8}} (?:-[0-9A-Fa-f]{{4}}){{3}} - [0-9A-Fa-f]{{12}} (?![A-Za-z0-9-])
             | (?<![A-Za-z0-9]) (?: (?=[A-Za-z]*+[0-9]) (?=[0-9]*+[A-Za-z]) [A-Za-z0-9]{{5,}}+
@@ -41,6 +42,8 @@ _NAMES = {"url": "<url>", "addr": "<addr>", "ip": "<ip>", "host": "<host>", "id"
 _QUEUED_AS = re.compile(r"\bqueued as (?!<(?:url|addr|ip|host)>)[^\s;,()\[\]]*[^\s;,()\[\].]", re.IGNORECASE)
 
 
+_QUOTED = re.compile(f"{QUOTED_LOCAL}@")
+
 _DIGITS = re.compile(r"[0-9]+")
 _HEX_DIGITS = frozenset("0123456789abcdefABCDEF")
 
@@ -48,6 +51,9 @@ _HEX_DIGITS = frozenset("0123456789abcdefABCDEF")
 def response_pattern(reply: str) -> str:
     """The pattern of a reply (docs/events.md, section 4), as long as the reply needs: its column takes 200 characters."""
     text = " ".join(reply[:READ_CHARACTERS].split())
+    if '"@' in text:
+        # There may be spaces in it: it is made one word before the words are looked at.
+        text = _QUOTED.sub("q@", text)
     head = HEAD.match(text)
     end = head.end() if head else 0
     # Replies of one server differ in their last word, if at all: what stands before it is known.

@@ -9,6 +9,7 @@ import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from collector.events import address
+from collector.events.address import IN_DOMAIN, IN_LOCAL, QUOTED_LOCAL
 from collector.events.pseudonyms import PSEUDONYM, without_display
 from collector.events.reason import TEXT_RULES
 
@@ -21,19 +22,17 @@ MAX_SHOWN: Final = 64
 MAX_MAILBOXES: Final = 100
 """So many mailboxes of one entry are looked for by name in its replies."""
 
-_LOCAL = r"[\w.!\#$%&'*+/=?^`{|}~-]"
-_DOMAIN = r"(?: \[ [^\s\]]{0,64} \] | [\w-]++ (?:\.[\w-]++)*+ )"
-_QUOTED_CHARACTERS = 64
-"""RFC 5321, 4.5.3.1.1: no local part is longer."""
+_LOCAL = rf"[{IN_LOCAL}.!\#$%&'*+/=?^`{{|}}~-]"
+_DOMAIN = rf"(?: \[ [^\s\]]{{0,64}} \] | [{IN_DOMAIN}-]++ (?:\.[{IN_DOMAIN}-]++)*+ )"
 
 # Each alternative starts at the border of a run and gives nothing back: linear in the text, by at most 64 (what is in quotes).
 _IN_TEXT: Final = re.compile(
-    rf"""(?P<local> (?: " (?:[^"\\]|\\.){{0,{_QUOTED_CHARACTERS}}}+ " | (?<!{_LOCAL}) {_LOCAL}++ ) (?: @ {_LOCAL}++ (?=@) ){{0,8}}+ )
+    rf"""(?P<local> (?: {QUOTED_LOCAL} | (?<!{_LOCAL}) {_LOCAL}++ ) (?: @ {_LOCAL}++ (?=@) ){{0,8}}+ )
          (?P<at>@) (?P<domain>{_DOMAIN})""",
     re.VERBOSE | re.DOTALL,
 )
 _IN_LINK: Final = re.compile(
-    rf"""(?P<local> (?<![\w.!\#$'*+^`{{|}}~-]) [\w.!\#$'*+^`{{|}}~-]++ ) (?P<at>%40)
+    rf"""(?P<local> (?<![{IN_LOCAL}.!\#$'*+^`{{|}}~-]) [{IN_LOCAL}.!\#$'*+^`{{|}}~-]++ ) (?P<at>%40)
          (?P<domain> %5[Bb] [^\s%]{{0,64}} %5[Dd] | {_DOMAIN})""",
     re.VERBOSE,
 )

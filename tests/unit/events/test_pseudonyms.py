@@ -104,6 +104,17 @@ def test_replies_are_kept_without_their_people(reply: str, shown: str) -> None:
     assert event.response == shown.format(*map(P.of, quoted))
 
 
+@pytest.mark.parametrize(
+    "person",
+    ["rene\u0301@x.example", "राम@डाटामेल.भारत", "ทดสอบ@ตัวอย่าง.ไทย", "jane\u2603@x.example", "\U0001f986@x.example"],
+)
+def test_people_of_every_script_are_found_in_a_reply(person: str) -> None:
+    """Whoever it is, and not one of the event's own: marks and symbols are no letters to a pattern, but stand in addresses."""
+    event = row(to="jane.doe@x.example", response=f"550 <{person}> and, {person}: none")
+    shown = f"{P.of(person)}@{address.domain(person)}"
+    assert event.response == f"550 <{shown}> and, {shown}: none"
+
+
 @pytest.mark.parametrize("role", ["user", "spam", "550", "ok", "mailbox"])
 def test_a_mailbox_of_a_common_word_does_not_change_what_a_reply_says(role: str) -> None:
     """`user@` is no person; its name in "user unknown" tells the reason."""
