@@ -5,10 +5,11 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from collector.store.people import People, Person
+from collector.store.person import Person
 
 if TYPE_CHECKING:
     from collector.events.pseudonyms import Pseudonyms
+    from collector.store.people import People
 
 
 class SubjectDesk:

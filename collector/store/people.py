@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -14,17 +12,13 @@ import psycopg
 from psycopg import sql
 
 from collector.errors import StoreUnavailableError
-from collector.events import address
-from collector.events.quoted import is_telling
 from collector.store.connection import scalar
 from collector.store.sessions import session
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from collector.events.pseudonyms import Pseudonyms
-
-FORGOTTEN: Final = "forgotten"
+    from collector.store.person import Person
 
 _AT_ONCE: Final = 1000
 """Rows that are fetched at a time."""
@@ -84,60 +78,6 @@ IMPERSONAL: Final = frozenset({
     "touched_buckets", "stale_buckets", "retention_horizons", "dnsbl_results", "change_feeds", "queue_snapshots",
 })  # fmt: skip
 """Tables in which nobody stands: counts, domains, addresses and names of hosts."""
-
-
-@dataclass(frozen=True)
-class Person:
-    """How one person is written: `whole` as a column's value (lower case), and in texts by regular expressions with what replaces them."""
-
-    whole: tuple[str, ...]
-    quoted: tuple[tuple[str, str], ...]
-    needles: tuple[str, ...]
-    name: str | None
-    domain: str | None
-
-    @classmethod
-    def of(cls, written: str, pseudonyms: Pseudonyms | None) -> Person:
-        """An address, or the name of a user without one (then only whole columns count). Raises ValueError for neither."""
-        text = address.bare(written.strip()).lower()
-        local, at, domain = text.rpartition("@")
-        if (
-            not text
-            or not text.isprintable()
-            or (at and not (local and re.fullmatch(r"[\w.-]+|\[[0-9a-z:.]+\]", domain)))
-        ):
-            raise ValueError("must be an address (NAME@DOMAIN), or the name of a user")
-        pseudonym = None if pseudonyms is None else pseudonyms.of(text)
-        if not at:
-            return cls((text, *filter(None, [pseudonym])), (), (), None, None)
-        spelt = address.domain(text) or domain
-        domains = dict.fromkeys((domain, spelt))
-        whole = [f"{local}@{one}" for one in domains]
-        quoted = [_pattern(f"{local}@{one}", f"{FORGOTTEN}@{one}", _LOCAL) for one in domains]
-        quoted += [_pattern(f"{local}{sign}{spelt}", f"{FORGOTTEN}{sign}{spelt}", r"\w") for sign in ("=", "%40")]
-        needles = [local]
-        if '"' in local or "\\" in local:  # as JSON writes it
-            escaped = local.replace("\\", "\\\\").replace('"', '\\"')
-            quoted.append(_pattern(f"{escaped}@{spelt}", f"{FORGOTTEN}@{spelt}", _LOCAL))
-            needles.append(escaped)
-        if pseudonym is not None:
-            whole += [f"{pseudonym}@{spelt}", pseudonym]
-            quoted.append(_pattern(pseudonym, FORGOTTEN, r"\w"))
-            needles.append(pseudonym)
-        return cls(tuple(whole), tuple(quoted), tuple(needles), local if is_telling(local) else None, spelt)
-
-    @property
-    def forgotten(self) -> str:
-        """What stands in a column in place of the address."""
-        return FORGOTTEN if self.domain is None else f"{FORGOTTEN}@{self.domain}"
-
-
-_LOCAL: Final = r"\w.!#$%&'*+/=?^`{|}~-"
-"""What may stand in a local part: an address does not begin behind one of these."""
-
-
-def _pattern(text: str, replacement: str, before: str) -> tuple[str, str]:
-    return rf"(?<![{before}]){re.escape(text)}(?![\w-]|\.\w)", replacement
 
 
 class People:
@@ -236,9 +176,17 @@ def _column(name: str) -> sql.Composable:
     return sql.SQL("t.{}").format(sql.Identifier(name))
 
 
+def _is_it(column: sql.Composable, person: Person) -> sql.Composable:
+    """The column's value is the person."""
+    # The cases of ASCII alone, and those the same in each locale; `spelt` sees to the rest.
+    is_it = sql.SQL('lower({} COLLATE "C") = ANY ({})').format(column, sql.Literal(list(person.whole)))
+    if person.spelt is not None:
+        is_it = sql.SQL("({} OR {} ~ {})").format(is_it, column, sql.Literal(person.spelt))
+    return is_it
+
+
 def _is_about(table: PersonalTable, person: Person) -> sql.Composable:
-    whole = sql.Literal(list(person.whole))
-    tests = [sql.SQL("lower({}) = ANY ({})").format(_column(name), whole) for name in table.addresses]
+    tests = [_is_it(_column(name), person) for name in table.addresses]
     # Null in a column is not the person.
     return sql.SQL("coalesce({}, false)").format(sql.SQL(" OR ").join([*tests, sql.SQL("false")]))
 
@@ -249,8 +197,11 @@ def _stands_in(table: PersonalTable, person: Person) -> sql.Composable:
     if person.quoted and columns:
         every = sql.SQL("concat_ws(' ', {})").format(sql.SQL(", ").join(columns))
         # Cheap first: most rows hold none of it.
-        near = [sql.SQL("strpos(lower({}), {}) > 0").format(every, sql.Literal(needle)) for needle in person.needles]
-        exact = [sql.SQL("{} ~* {}").format(every, sql.Literal(pattern)) for pattern, _ in person.quoted]
+        near = [
+            sql.SQL('strpos(lower({} COLLATE "C"), {}) > 0').format(every, sql.Literal(needle))
+            for needle in person.needles
+        ]
+        exact = [sql.SQL("{} ~ {}").format(every, sql.Literal(pattern)) for pattern, _ in person.quoted]
         found.append(
             sql.SQL("CASE WHEN {} THEN {} ELSE false END").format(
                 sql.SQL(" OR ").join(near), sql.SQL(" OR ").join(exact)
@@ -272,7 +223,7 @@ def _forgotten(table: PersonalTable, name: str, person: Person) -> sql.Composabl
     if name in (*table.texts, *table.documents):
         value = sql.SQL("{}::text").format(column)
         for pattern, replacement in person.quoted:
-            value = sql.SQL("regexp_replace({}, {}, {}, 'gi')").format(
+            value = sql.SQL("regexp_replace({}, {}, {}, 'g')").format(
                 value, sql.Literal(pattern), sql.Literal(replacement)
             )
         if name in table.documents:
@@ -280,12 +231,13 @@ def _forgotten(table: PersonalTable, name: str, person: Person) -> sql.Composabl
     about = _is_about(table, person)
     if name in table.emptied:
         return sql.SQL("CASE WHEN {} THEN NULL ELSE {} END").format(about, value)
-    if name in table.patterns and person.name is not None:
-        alone = sql.Literal(rf"(?<!\w){re.escape(person.name)}(?!\w)")
-        value = sql.SQL("CASE WHEN {0} THEN regexp_replace({1}, {2}, '<id>', 'gi') ELSE {1} END").format(
+    if name in table.patterns and person.alone is not None:
+        alone = sql.Literal(person.alone)
+        value = sql.SQL("CASE WHEN {0} THEN regexp_replace({1}, {2}, '<id>', 'g') ELSE {1} END").format(
             about, value, alone
         )
     if name in table.addresses:
-        is_it = sql.SQL("lower({}) = ANY ({})").format(column, sql.Literal(list(person.whole)))
-        return sql.SQL("CASE WHEN {} THEN {} ELSE {} END").format(is_it, sql.Literal(person.forgotten), value)
+        return sql.SQL("CASE WHEN {} THEN {} ELSE {} END").format(
+            _is_it(column, person), sql.Literal(person.forgotten), value
+        )
     return value

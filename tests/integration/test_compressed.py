@@ -24,7 +24,8 @@ from collector.jobs import Complaints
 from collector.store.copy import timestamp
 from collector.store.layout import lay_out
 from collector.store.migrations import migrate
-from collector.store.people import People, Person
+from collector.store.people import People
+from collector.store.person import Person
 from collector.store.sql import query
 from collector.store.store import PostgresStore
 from tests.integration.house import House, stop_policies
