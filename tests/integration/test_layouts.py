@@ -83,6 +83,24 @@ def test_a_role_that_may_not_change_the_layout_writes_all_the_same(
     assert has_chunks(timescale_dsn)
 
 
+@pytest.mark.parametrize("schema", ["public", "extensions"])
+def test_an_owner_that_is_no_superuser_starts_in_an_empty_database(
+    timescale_dsn: str, stranger: str, schema: str
+) -> None:
+    """As documented: a role of its own, which owns the database and nothing else, and the extension that an administrator made."""
+    if schema != "public":
+        execute(timescale_dsn, "DROP EXTENSION timescaledb")
+        execute(timescale_dsn, "CREATE SCHEMA extensions; CREATE EXTENSION timescaledb SCHEMA extensions")
+        execute(timescale_dsn, "GRANT USAGE ON SCHEMA extensions TO PUBLIC")
+    with psycopg.connect(timescale_dsn, autocommit=True) as connection:
+        names = sql.Identifier(connection.info.dbname), sql.Identifier(str(conninfo.conninfo_to_dict(stranger)["user"]))
+        connection.execute(sql.SQL("ALTER DATABASE {} OWNER TO {}").format(*names))
+    assert write(stranger) == 20
+    assert has_chunks(stranger)
+    with psycopg.connect(timescale_dsn, autocommit=True) as connection:
+        connection.execute(sql.SQL("ALTER DATABASE {} OWNER TO CURRENT_USER").format(names[0]))
+
+
 def test_a_view_of_somebodys_own_holds_no_start_up(community: Community) -> None:
     """A roll-up that it is built on cannot be replaced: everything stays as it was until the view is gone."""
     with community.connect(autocommit=True) as connection:
