@@ -64,17 +64,24 @@ class LetterDesk:
     def retry(self, ids: Sequence[str] | None, reason: RejectReason | None) -> int:
         """Stores letters after all: those named, or all of a reason. What still fails stays, and exit code 1 says so."""
         stored = failed = 0
+        # Dropped a page at a time: to each its own connection, it took three times as long.
+        done: list[str] = []
         try:
             for letter in self._all(ids, reason):
                 problem = self._retry(letter)
                 if problem is None:
-                    self._box.drop([letter.letter_id])
+                    done.append(letter.letter_id)
                     stored += 1
                 else:
                     print(f"{letter.letter_id}: {problem}")
                     failed += 1
+                if len(done) == PAGE:
+                    self._box.drop(done)
+                    done.clear()
         finally:
             self._store.close()
+            if done:
+                self._box.drop(done)
         print(f"stored {stored}, left {failed}")
         return 1 if failed or not stored else 0
 

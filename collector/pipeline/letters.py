@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -19,6 +22,8 @@ if TYPE_CHECKING:
 
 KEPT_CHARACTERS: Final = 65536
 """A dead letter keeps this much of its event."""
+
+_NOT_ASCII: Final = re.compile(r"[^\x00-\x7f]+")
 
 _KINDS: Final[Mapping[str, type[Record]]] = {
     kind.TABLE: kind for kind in (AuditEvent, AuthEvent, DnsblResult, HeldEvent)
@@ -70,6 +75,16 @@ def letter_of_row(row: MailEvent | Record, sqlstate: str) -> DeadLetter:
         error=f"the database refuses the row: SQLSTATE {sqlstate}",
         raw=raw.decode()[:KEPT_CHARACTERS],
     )
+
+
+def in_ascii(letter: DeadLetter) -> DeadLetter:
+    """Returns the same letter for a database whose encoding lacks a character of it: what is read from it is the same, being JSON."""
+    return replace(letter, cluster=_escaped(letter.cluster), raw=_escaped(letter.raw))
+
+
+def _escaped(text: str) -> str:
+    """As JSON escapes what is not ASCII."""
+    return _NOT_ASCII.sub(lambda found: json.dumps(found[0])[1:-1], text)
 
 
 def row_of(letter: DeadLetter) -> MailEvent | Record:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from collector.errors import BadRowError, StoreUnavailableError
 from collector.events.batch import Batch
-from collector.pipeline.letters import letter_of_row
+from collector.pipeline.letters import in_ascii, letter_of_row
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -194,10 +194,13 @@ class Writer:
         return written
 
     def _quarantine(self, batch: Batch, error: BadRowError) -> None:
-        """Sets one row aside. A letter or a report that the database refuses cannot be: it is logged, by kind only, and dropped."""
+        """Sets one row aside. A report that the database refuses cannot be, nor a letter in ASCII: it is logged, by kind only, and dropped."""
         row = next(iter(batch.records), None) or next(iter(batch.events), None)
+        letter = next(iter(batch.letters), None)
         if row is not None:
             self._settle(Batch(letters=[letter_of_row(row, error.sqlstate)]))
+        elif letter is not None and (plain := in_ascii(letter)) != letter:
+            self._settle(Batch(letters=[plain]))
         else:
             log.error(
                 "the database refuses a dead letter or a plugin report", extra={"fields": {"sqlstate": error.sqlstate}}

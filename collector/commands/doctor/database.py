@@ -47,6 +47,7 @@ def reachable(patient: Patient) -> Iterator[Finding]:
             place, number = _reached(connection), connection.info.server_version
             version = scalar(connection, "SHOW server_version")
             role = scalar(connection, "SELECT current_user")
+            encoding = scalar(connection, "SHOW server_encoding")
             is_standby = scalar(connection, "SELECT pg_is_in_recovery()")
             is_read_only = scalar(connection, "SHOW default_transaction_read_only") == "on"
     except StoreUnavailableError as error:
@@ -60,6 +61,11 @@ def reachable(patient: Patient) -> Iterator[Finding]:
         yield fault(
             f"{place} is read-only (default_transaction_read_only)",
             "ALTER ROLE or ALTER DATABASE … RESET default_transaction_read_only",
+        )
+    elif encoding != "UTF8":
+        yield warning(
+            f"{place} is in {encoding}, not UTF8: an event with a character that it lacks is set aside, and `subject` finds no name beyond ASCII",
+            "CREATE DATABASE … TEMPLATE template0 ENCODING 'UTF8', and pg_dump and pg_restore into it",
         )
     else:
         yield ok(f"PostgreSQL {version} on {place}, as {role}")
