@@ -170,9 +170,9 @@ class Metrics:
         )
         self.dead_letters = self._counter("dead_letters_total", "Events set aside in dead_letters", "reason")
         self.job_last_success = self._gauge(
-            "job_last_success_timestamp_seconds", "When a scheduled job last succeeded", "job"
+            "job_last_success_timestamp_seconds", "When a scheduled job last succeeded", "task"
         )
-        self.job_runs = self._counter("job_runs_total", "Runs of a scheduled job", "job", "result")
+        self.job_runs = self._counter("job_runs_total", "Runs of a scheduled job", "task", "result")
         self.config_last_reload_successful = self._gauge(
             "config_last_reload_successful", "0 when credentials or certificate could not be renewed"
         )

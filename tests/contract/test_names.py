@@ -22,10 +22,14 @@ from exporters.dnsbl.metrics import CATALOGUE as DNSBL_CATALOGUE
 from tests.servers.collector import Collector
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 ROOT = Path(__file__).parents[2]
 SUFFIXES = ("_bucket", "_count", "_sum")
+LABELS_OF_TARGETS = frozenset(
+    {"job", "instance", "namespace", "pod", "container", "service", "endpoint", "node", "prometheus"}
+)
+"""Labels that Prometheus or its operator for Kubernetes gives to each scrape target: a metric's own of this name becomes `exported_…`."""
 
 
 def page(name: str) -> str:
@@ -49,6 +53,13 @@ def test_the_metrics_page_lists_the_catalogue() -> None:
     assert found == {**CATALOGUE, **DNSBL_CATALOGUE}
 
 
+@pytest.mark.parametrize("catalogue", [CATALOGUE, DNSBL_CATALOGUE], ids=["collector", "dnsbl"])
+def test_no_label_is_one_that_prometheus_gives_to_targets(catalogue: Mapping[str, tuple[str, ...]]) -> None:
+    """A query after docs/metrics.md finds its series, with `honor_labels` and without."""
+    labels = {(name, label) for name, labels in catalogue.items() for label in labels}
+    assert not {(name, label) for name, label in labels if label in LABELS_OF_TARGETS or label.startswith("exported_")}
+
+
 def test_the_metrics_page_lists_every_kind_and_reason() -> None:
     """The values of `kind` and `reason` that an operator may meet are explained."""
     told = set(re.findall(r"`(\w+)`", page("docs/metrics.md")))
@@ -57,8 +68,8 @@ def test_the_metrics_page_lists_every_kind_and_reason() -> None:
 
 
 def test_the_metrics_page_lists_every_job() -> None:
-    """The values of `job`, and no others."""
-    said = re.search(r"^`job` is (.*?) \(", page("docs/metrics.md"), re.MULTILINE)
+    """The values of `task`, and no others."""
+    said = re.search(r"^`task` is (.*?) \(", page("docs/metrics.md"), re.MULTILINE)
     assert said is not None
     named = {getattr(jobs, name).name for name in jobs.__all__ if name not in ("Job", "Jobs")}
     assert set(re.findall(r"`(\w+)`", said[1])) == named

@@ -64,10 +64,10 @@ def test_one_of_two_collectors_runs_the_jobs(postgres_dsn: str) -> None:
         wait_until(lambda: first.note.moments, "the first runs")
     wait_until(lambda: len(first.note.moments) > 2, "the first goes on")
     assert not second.note.moments
-    assert first.value("duckwatch_job_last_success_timestamp_seconds", job="note")
+    assert first.value("duckwatch_job_last_success_timestamp_seconds", task="note")
     first.jobs.stop()
     wait_until(lambda: second.note.moments, "the second takes over")
-    assert first.value("duckwatch_job_last_success_timestamp_seconds", job="note") is None
+    assert first.value("duckwatch_job_last_success_timestamp_seconds", task="note") is None
     second.jobs.stop()
 
 
@@ -81,8 +81,8 @@ def test_a_connection_that_is_cut_is_made_anew(postgres_dsn: str) -> None:
         )
     for _ in range(2):
         one.jobs.run(one.note)
-    assert one.value("duckwatch_job_runs_total", job="note", result="failed") == 1
-    assert one.value("duckwatch_job_runs_total", job="note", result="succeeded") == 2
+    assert one.value("duckwatch_job_runs_total", task="note", result="failed") == 1
+    assert one.value("duckwatch_job_runs_total", task="note", result="succeeded") == 2
     one.jobs._resign()
 
 
@@ -93,7 +93,7 @@ def test_a_job_that_goes_on_failing_is_told_of_once(postgres_dsn: str, caplog: p
         alter_database(postgres_dsn, change)
         for _ in range(3):
             one.jobs.run(one.note)
-    assert one.value("duckwatch_job_runs_total", job="note", result="failed") == 3
+    assert one.value("duckwatch_job_runs_total", task="note", result="failed") == 3
     assert caplog.messages == ["a job failed", "a job succeeds again"]
     one.jobs._resign()
 
@@ -107,8 +107,8 @@ def test_what_was_set_for_the_role_and_is_mended_needs_no_restart(postgres_dsn: 
     alter_database(postgres_dsn, "RESET default_transaction_read_only")
     for _ in range(2):
         one.jobs.run(one.note)
-    assert one.value("duckwatch_job_runs_total", job="note", result="succeeded")
-    assert one.value("duckwatch_job_last_success_timestamp_seconds", job="sizes")
+    assert one.value("duckwatch_job_runs_total", task="note", result="succeeded")
+    assert one.value("duckwatch_job_last_success_timestamp_seconds", task="sizes")
     one.jobs._resign()
 
 
@@ -139,7 +139,7 @@ def test_the_size_of_each_relation_is_shown(any_dsn: str) -> None:
     assert after is not None
     assert after - before > 500_000
     assert one.value("duckwatch_store_bytes", relation="mail_stats_5m")
-    assert one.value("duckwatch_job_runs_total", job="sizes", result="succeeded") == 2
+    assert one.value("duckwatch_job_runs_total", task="sizes", result="succeeded") == 2
     one.jobs._resign()
 
 

@@ -81,7 +81,7 @@ def test_events_are_stored_and_added_up(odd_dsn: str) -> None:
     connection.rollback()
     assert connection.execute("SELECT count(*) FROM mail_events").fetchone() == (501,)
     found = metrics.registry.get_sample_value
-    assert [found("duckwatch_job_runs_total", {"job": job.name, "result": "failed"}) for job in work] == [None] * 3
+    assert [found("duckwatch_job_runs_total", {"task": job.name, "result": "failed"}) for job in work] == [None] * 3
     jobs._resign()
     connection.close()
     store.close()
