@@ -34,7 +34,10 @@ def parser() -> argparse.ArgumentParser:
         "probe", help="ask the lists now; exit 1 when listed, 3 when none gave a verdict, 4 when some did not"
     )
     ask.add_argument("target", metavar="TARGET", help="an address, a small range, a host name or a domain")
-    commands.add_parser("check-config", help="read the configuration, name every fault, and exit 2 if there is one")
+    commands.add_parser(
+        "check-config",
+        help="read the configuration, name every fault, and exit 2 if there is one; warn of what is hardly meant",
+    )
     return top
 
 
@@ -61,7 +64,10 @@ def run(options: argparse.Namespace) -> int:
         colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")  # no-color.org
         return probe.run(world.settings, world.plan, options.target, colour=colour)
     if options.command == "check-config":
-        plan = read_world(options.config, os.environ).plan
+        world = read_world(options.config, os.environ)
+        plan = world.plan
+        for warning in world.warnings:
+            print(f"warning: {warning.key}: {warning.problem}", file=sys.stderr)
         print(
             f"the configuration is good: {len(plan.targets)} targets, {len(plan.hosts)} host names, {len(plan.lists)} lists"
         )

@@ -10,7 +10,8 @@ import time
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
 
-from exporters.dnsbl.asking import Resolver
+from exporters.dnsbl.asking import Resolver, ResolverNames
+from exporters.dnsbl.asking.finding import TO_DO, is_address
 from exporters.dnsbl.board import Board
 from exporters.dnsbl.checks import Checks, pairs_of
 from exporters.dnsbl.errors import ConfigError, Fault, StartError
@@ -20,21 +21,24 @@ from exporters.dnsbl.posting import Outbox
 from exporters.dnsbl.reading import World, read_world
 from exporters.dnsbl.reloading import Reloading
 from exporters.dnsbl.schedule import Limits, Planner
-from exporters.dnsbl.targets import HostNames, SeenAddresses
-from exporters.dnsbl.web import Prober, WebServer
+from exporters.dnsbl.targets import PRIVATE, HostNames, SeenAddresses
+from exporters.dnsbl.web import Prober, WebServer, notices
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Coroutine, Mapping, Sequence
     from pathlib import Path
 
     from exporters.dnsbl.config import Dnsbl, Endpoint
     from exporters.dnsbl.plan import Checked
+    from exporters.dnsbl.web.notices import Notice
 
 log = logging.getLogger(__name__)
 
 WATCH_SECONDS: Final = 2
 SHOW_SECONDS: Final = 5
 TICK_SECONDS: Final = 1.0
+RESOLVER_NAMES_SECONDS: Final = 10
+"""How often the names of resolvers that do not answer, or that did not resolve, are resolved again."""
 
 
 class App:
@@ -49,7 +53,8 @@ class App:
         self._hosts = HostNames()
         self._seen = SeenAddresses()
         self._resolver: Resolver | None = None
-        self._resolver_settings: tuple[tuple[Endpoint, ...], float, int] | None = None
+        self._resolver_settings: tuple[dict[Endpoint, str], list[str], float, int] | None = None
+        self._resolver_names = ResolverNames()
         self._followed: tuple[World | None, tuple[Checked, ...]] = (None, ())
         self._is_finding = asyncio.Lock()
         self._reloading = Reloading(path, environ, self.metrics, self._take)
@@ -64,6 +69,7 @@ class App:
         self._planner = Planner(_limits(settings), loop.time())
         self._outbox = Outbox(self.metrics, version("duckwatch"))
         self._checks = Checks(self._planner, self.board, self.lines, self.metrics, self._outbox.put)
+        await self._resolver_names.find(settings.resolvers)
         self._use(self._world)
         self.metrics.reload_successful.set(1)
         self.metrics.reload_success_time.set(time.time())
@@ -77,6 +83,7 @@ class App:
             prober,
             self._planner.pairs,
             lambda: self._world.settings.limits.connections,
+            self._notices,
         )
         try:
             port = await web.start(settings.listen.host, settings.listen.port)
@@ -103,6 +110,7 @@ class App:
         """Runs the coarse jobs."""
         self._jobs.every(WATCH_SECONDS).seconds.do(self._reloading.look)
         self._jobs.every(SHOW_SECONDS).seconds.do(self._show)
+        self._jobs.every(RESOLVER_NAMES_SECONDS).seconds.do(self._find_failing_resolvers)
         self._plan_finding()
         self._find_more()
         while True:
@@ -129,30 +137,64 @@ class App:
             self._use(world)
             self._plan_finding()
             self._find_more()
+            self._find_resolvers(world.settings.resolvers)
 
     def _use(self, world: World) -> None:
         """Has everything follow a good configuration."""
         self._world = world
+        for warning in world.warnings:
+            fields = {"key": warning.key, "problem": warning.problem}
+            log.warning("a setting is hardly what is meant", extra={"fields": fields})
         self._ask_resolvers(world.settings)
         self._outbox.use(world.settings.collector)
         self._follow()
 
     def _ask_resolvers(self, settings: Dnsbl) -> None:
-        wanted = (settings.resolvers, settings.timeout.total_seconds(), settings.limits.in_flight_per_resolver)
-        if wanted == self._resolver_settings:
-            return
+        missing = list(map(str, self._resolver_names.unresolved(settings.resolvers)))
+        labels = self._resolver_names.addresses(settings.resolvers)
+        wanted = (labels, missing, settings.timeout.total_seconds(), settings.limits.in_flight_per_resolver)
+        if wanted == self._resolver_settings or (self._resolver is not None and not labels and not missing):
+            return  # the second: names that a reload brought, and that are being resolved
         if self._resolver is not None and self._resolver_settings is not None:
             # Those that wait for an answer of the old ones get it, or run into their deadline.
-            asyncio.get_running_loop().call_later(4 * self._resolver_settings[1], self._resolver.close)
+            asyncio.get_running_loop().call_later(4 * self._resolver_settings[2], self._resolver.close)
         self._resolver_settings = wanted
-        endpoints, timeout, in_flight = wanted
+        _, _, timeout, in_flight = wanted
         self._resolver = Resolver(
-            endpoints,
+            list(labels),
             timeout_seconds=timeout,
             in_flight=in_flight,
+            labels=labels,
+            missing=missing,
             on_ignored=lambda reason: self.metrics.answers_ignored.labels(reason).inc(),
         )
         self.metrics.resolver_up.clear()
+        self._checks.ask(self._resolver)
+
+    def _find_failing_resolvers(self) -> None:
+        """Has the names resolved again of resolvers that do not answer, or have no address."""
+        assert self._resolver is not None
+        settings, failing = self._world.settings, self._resolver.failing()
+        missing = self._resolver_names.unresolved(settings.resolvers)
+        self._find_resolvers([one for one in settings.resolvers if one in missing or str(one) in failing])
+
+    def _find_resolvers(self, configured: Sequence[Endpoint]) -> None:
+        async def find() -> None:
+            await self._resolver_names.find(configured)
+            self._ask_resolvers(self._world.settings)
+
+        if not all(is_address(endpoint.host) for endpoint in configured):
+            self._in_background(find())
+
+    def _notices(self) -> list[Notice]:
+        """What the page has to say before it shows verdicts."""
+        unresolved = self._resolver_names.unresolved(self._world.settings.resolvers)
+        return [
+            *notices.of_resolvers(unresolved, TO_DO),
+            *notices.of_names(self._hosts.faults),
+            *notices.of_lists(self._checks.watches.items()),
+            *notices.of_settings(self._world.warnings),
+        ]
 
     def _follow(self) -> None:
         """Checks what is configured, and what was found beside it: a reload forgets nothing of what it still asks for."""
@@ -174,14 +216,16 @@ class App:
             self._checks.forget(pair)
 
     def _find_more(self) -> None:
-        task = asyncio.get_running_loop().create_task(self._find())
+        self._in_background(self._find())
+
+    def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
 
     async def _find(self) -> None:
         """Resolves host names and reads the collector's addresses; never twice at a time."""
-        plan, link = self._world.plan, self._world.settings.collector
-        if self._is_finding.locked() or not (plan.hosts or (link is not None and link.targets)):
+        if self._is_finding.locked():
             return
         async with self._is_finding:
             world: World | None = None
@@ -193,8 +237,13 @@ class App:
     async def _find_in(self, world: World) -> None:
         settings, link, resolver = world.settings, world.settings.collector, self._resolver
         assert resolver is not None
-        await self._hosts.resolve(world.plan.hosts, resolver, settings.interval.total_seconds())
-        self.metrics.names_unresolved.set(self._hosts.unresolved)
+        hosts = world.plan.hosts
+        await self._hosts.resolve(hosts, resolver, settings.interval.total_seconds(), settings.public_ips)
+        faults = self._hosts.faults
+        self.metrics.names_unresolved.set(sum(fault.word != PRIVATE for fault in faults.values()))
+        self.metrics.target_resolved.clear()
+        for host in hosts:
+            self.metrics.target_resolved.labels(host.name).set(host.name not in faults)
         if link is not None and link.targets:
             await self._seen.read(link)
 

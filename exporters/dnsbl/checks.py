@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from exporters.dnsbl.asking.wire import TXT, A
 from exporters.dnsbl.board import Board, Change, Moment
-from exporters.dnsbl.health import SAYS_NOTHING, Health, Watches
+from exporters.dnsbl.health import SAYS_NOTHING, Health, Watch, Watches
 from exporters.dnsbl.outcome import Answer, Failure, Outcome, Trouble
 from exporters.dnsbl.plan import interval_of
 from exporters.dnsbl.questions import Questions
@@ -32,6 +32,8 @@ log = logging.getLogger(__name__)
 
 CONFIRM_FIRST_SECONDS: Final = 60.0
 CONFIRM_CHANGE_SECONDS: Final = 1.0
+CONFIRM_REFUSAL_SECONDS: Final = 60.0
+"""A list that refuses one question, or answers one after it refused its test points, is tested again unless that was done so recently."""
 """A list that lists a target anew, or changes its mind about one, must have shown within so long that it works."""
 REASON_SECONDS: Final = 3600.0
 MAX_REASON: Final = 500
@@ -67,9 +69,14 @@ class Checks:
         self.watches = Watches(planner, self.questions, metrics, self._wake.set)
         self._under_way: set[asyncio.Task[None]] = set()
 
+    def ask(self, resolver: Resolver) -> None:
+        """Asks these resolvers from now on."""
+        self.questions.resolver = resolver
+        self._wake.set()
+
     def use(self, resolver: Resolver, pairs: Iterable[Pair]) -> None:
         """Asks these resolvers about these pairs from now on (the planner has them already)."""
-        self.questions.resolver = resolver
+        self.ask(resolver)
         found = list(pairs)
         self._date(found)
         self.watches.use(found)
@@ -146,8 +153,8 @@ class Checks:
         except Exception:
             log.exception("a check failed")
         finally:
-            if verdict.detail == UNHEALTHY.detail:
-                pair.fresh_until = 0.0
+            if not verdict.word.is_real and judge(outcome, dns_list).word.is_real:
+                pair.fresh_until = 0.0  # withheld: the list is asked again as soon as it may work
             self._planner.end(
                 pair,
                 asyncio.get_running_loop().time(),
@@ -156,13 +163,20 @@ class Checks:
             )
 
     async def _held_to_health(self, pair: Pair, verdict: Verdict) -> Verdict | None:
-        """The verdict, or that the list is unhealthy. Before a list changes its mind about a target it has to show again that it works;
-        None while it could not be asked to.
+        """The verdict, or that the list is unhealthy or refuses everything. Before a list changes its mind about a target it has to show
+        again that it works; None while it could not be asked to.
         """
         assert pair.target is not None
+        watch = self.watches[pair.dns_list.zone]
+        if verdict.detail == "refused_code" and watch.refusal is None:
+            await self._test_unless_recent(pair.dns_list, watch)  # whether it refuses everything
+            self.watches.note_refusal(pair.dns_list, verdict)
         if not verdict.word.is_real:
             return verdict
-        watch = self.watches[pair.dns_list.zone]
+        if watch.refusal is not None:
+            await self._test_unless_recent(pair.dns_list, watch)
+        if refusal := self.watches.refusal(pair.dns_list.zone):
+            return refusal
         row = self.board.row(pair.target.text, pair.dns_list.zone)
         stands = row.real.word if row is not None and row.real is not None else None
         is_change = stands is not verdict.word
@@ -174,7 +188,13 @@ class Checks:
             health = await self.watches.test(pair.dns_list)
         if is_change and health is Health.UNKNOWN:
             return None
+        if refusal := self.watches.refusal(pair.dns_list.zone):
+            return refusal
         return UNHEALTHY if health is Health.WRONG or (is_change and health is Health.SILENT) else verdict
+
+    async def _test_unless_recent(self, dns_list: DnsList, watch: Watch) -> None:
+        if asyncio.get_running_loop().time() - watch.at > CONFIRM_REFUSAL_SECONDS:
+            await self.watches.test(dns_list)
 
     async def _reason(self, pair: Pair, verdict: Verdict, now: float) -> str | None:
         """The list's own words about the target, asked for when it is listed anew, otherwise, or again after an hour."""
@@ -228,7 +248,7 @@ class Checks:
             log.exception("a test failed")
         finally:
             now = asyncio.get_running_loop().time()
-            silent = True if health is Health.SILENT else None
+            silent = True if health in (Health.SILENT, Health.REFUSED) else None
             failed = False if health is Health.HEALTHY else silent
             self._planner.end(pair, now, retry=health is not Health.HEALTHY, failed=failed)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from exporters.dnsbl.questions import Questions
     from exporters.dnsbl.schedule import Pair, Planner
 
+log = logging.getLogger(__name__)
+
 TEST_PATIENCE: Final = 65.0
 """How long a test waits for room in its list's budget: any query of a minute ago makes some."""
 
@@ -37,6 +40,16 @@ class Health(StrEnum):
     HEALTHY = "healthy"
     WRONG = "wrong"
     SILENT = "silent"
+    REFUSED = "refused"
+
+    @property
+    def state(self) -> str:
+        """The same as a word of `STATES`."""
+        return "unhealthy" if self in (Health.WRONG, Health.SILENT) else self.value
+
+
+STATES: Final = ("healthy", "unhealthy", "refused", "unknown")
+"""The values of `state` in duckwatch_dnsbl_list_state: exactly one of them holds for each list."""
 
 
 @dataclass(slots=True)
@@ -47,7 +60,28 @@ class Watch:
     at: float = -1e9
     failure: Verdict = UNHEALTHY
     """What the last real failure was: the verdict of whoever is not asked while the list is left alone."""
+    shown: Verdict = UNHEALTHY
+    """What the list answered to a test point when it last failed its test."""
     test: asyncio.Task[Health] | None = None
+
+    @property
+    def refusal(self) -> Verdict | None:
+        """The verdict about every target while the list refuses every question; None of any other list."""
+        return self.shown if self.health is Health.REFUSED else None
+
+    @property
+    def problem(self) -> str:
+        """Why the list is not healthy."""
+        if self.health is Health.REFUSED:
+            return f"it answers every question with {', '.join(self.shown.answers)}: {'; '.join(self.shown.refusals)}"
+        if self.health is Health.SILENT:
+            return f"its test points have no usable answer: {self.shown.detail.replace('_', ' ')}"
+        return "its test points are answered wrongly: it lists what no list may, or does not list what every list must"
+
+    @property
+    def advice(self) -> str:
+        """What to do about that."""
+        return self.shown.advice or "if the list is closed or its name was sold, remove it from dnsbl.lists"
 
 
 class Watches:
@@ -68,8 +102,11 @@ class Watches:
             for gauge in (self._metrics.list_healthy, self._metrics.list_breaker_open):
                 with contextlib.suppress(KeyError):
                     gauge.remove(zone)
-        for zone in zones:
-            self._watches.setdefault(zone, Watch())
+            for state in STATES:
+                self._metrics.list_state.remove(zone, state)
+        for zone in zones - self._watches.keys():
+            self._watches[zone] = Watch()
+            self._show_state(zone, Health.UNKNOWN)
 
     def __getitem__(self, zone: str) -> Watch:
         return self._watches[zone]
@@ -78,6 +115,19 @@ class Watches:
         """How a list answered its test points."""
         watch = self._watches.get(zone)
         return watch.health if watch is not None else Health.UNKNOWN
+
+    def refusal(self, zone: str) -> Verdict | None:
+        """The verdict about every target of a list that refuses everything; None of any other list."""
+        watch = self._watches.get(zone)
+        return watch.refusal if watch is not None else None
+
+    def items(self) -> list[tuple[str, Watch]]:
+        """Each list's zone with what is known of its health, by name."""
+        return sorted(self._watches.items())
+
+    def _show_state(self, zone: str, health: Health) -> None:
+        for state in STATES:
+            self._metrics.list_state.labels(zone, state).set(state == health.state)
 
     def show(self) -> None:
         """Sets the gauges of the lists' breakers."""
@@ -93,22 +143,45 @@ class Watches:
 
     async def _test(self, dns_list: DnsList, watch: Watch, *, is_paid: bool) -> Health:
         try:
-            health = Health.HEALTHY
+            health, shown = Health.HEALTHY, UNHEALTHY
             for points in self._points(dns_list):
                 for point, should_list in ((points.listed, True), (points.unlisted, False)):
                     if point is None or health is not Health.HEALTHY:
                         continue
                     outcome = await self._ask_point(names.target(point).wire, dns_list, is_paid=is_paid)
                     health, is_paid = _judge_test(outcome, dns_list, should_list=should_list), False
+                    shown = judge(outcome, dns_list)
             if health is Health.UNKNOWN or self._watches.get(dns_list.zone) is not watch:
                 return health  # what is known of it stays; of a list that a reload has taken out, nothing is shown any more
             if health is Health.SILENT and watch.health is Health.WRONG:
                 health = Health.WRONG  # silence does not clear it
-            watch.health, watch.at = health, asyncio.get_running_loop().time()
-            self._metrics.list_healthy.labels(dns_list.zone).set(health is Health.HEALTHY)
+            self._note(dns_list.zone, watch, health, shown)
             return health
         finally:
             watch.test = None
+
+    def note_refusal(self, dns_list: DnsList, verdict: Verdict) -> None:
+        """A target was refused: all that can be known of a list without test points, which then counts as one that refuses everything."""
+        watch = self._watches.get(dns_list.zone)
+        has_points = any(points.listed or points.unlisted for points in self._points(dns_list))
+        if watch is not None and not has_points:
+            self._note(dns_list.zone, watch, Health.REFUSED, verdict)
+
+    def _note(self, zone: str, watch: Watch, health: Health, shown: Verdict) -> None:
+        """Keeps what a test found, and logs a change of the list's state once."""
+        before = watch.health.state
+        watch.health, watch.shown, watch.at = health, shown, asyncio.get_running_loop().time()
+        watch.failure = watch.refusal or watch.failure
+        self._metrics.list_healthy.labels(zone).set(health is Health.HEALTHY)
+        self._show_state(zone, health)
+        if health.state == before:
+            return
+        if health is not Health.HEALTHY:
+            message = "a list refuses every question" if health is Health.REFUSED else "a list is unhealthy"
+            fields = {"list": zone, "problem": watch.problem, "to_do": watch.advice}
+            log.warning(message, extra={"fields": fields})
+        elif before != Health.UNKNOWN.state:
+            log.info("a list is healthy again", extra={"fields": {"list": zone}})
 
     async def _ask_point(self, prefix: bytes, dns_list: DnsList, *, is_paid: bool) -> Outcome:
         """Asks for a test point as soon as the list's budget has room, before everything else that waits for it."""
@@ -137,7 +210,9 @@ def _judge_test(outcome: Outcome, dns_list: DnsList, *, should_list: bool) -> He
     if isinstance(outcome, Failure) and outcome.trouble in SAYS_NOTHING:
         return Health.UNKNOWN
     verdict = judge(outcome, dns_list)
-    if verdict.word is Word.ERROR or verdict.detail == "refused_code":
+    if verdict.detail == "refused_code":
+        return Health.REFUSED
+    if verdict.word is Word.ERROR:
         return Health.SILENT
     if verdict.word is Word.REFUSED:
         return Health.WRONG

@@ -43,9 +43,43 @@ class Target:
 Range = IPv4Network | IPv6Network
 
 
+_JOINERS: Final = "\u200c\u200d"
+"""Invisible characters that names of some languages need (RFC 5892, A.1 and A.2)."""
+_BEYOND_REACH: Final = tuple(
+    ip_network(text)
+    for text in (
+        "0.0.0.0/8",
+        "10.0.0.0/8",
+        "100.64.0.0/10",
+        "127.0.0.0/8",
+        "169.254.0.0/16",
+        "172.16.0.0/12",
+        "192.168.0.0/16",
+        "224.0.0.0/3",
+        "::/127",
+        "fc00::/7",
+        "fe80::/10",
+        "ff00::/8",
+    )
+)
+
+
+def is_private(network: Range) -> bool:
+    """True when some address of the range is one that no list outside can know: private, loopback, link-local, multicast."""
+    return any(one.version == network.version and one.overlaps(network) for one in _BEYOND_REACH)
+
+
+def is_private_address(text: str) -> bool:
+    """The same of one address."""
+    return is_private(ip_network(text))
+
+
 def parse(text: str) -> Range | str:
     """A range (an address is one of a single address) or a domain name in lower case as A-labels. Raises ValueError."""
     text = text.strip()
+    hidden = next((one for one in text if not one.isprintable() and one not in _JOINERS), None)
+    if hidden is not None:
+        raise ValueError(f"holds an invisible character (U+{ord(hidden):04X}): remove it, or type the entry anew")
     address, _, length = text.partition("/")
     try:
         network = ip_network(text.replace("%", "?"))  # no zone of an interface

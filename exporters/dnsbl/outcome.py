@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -25,10 +25,12 @@ class Answer:
     """What the name holds: `records` as text (addresses, or TXT joined), empty when there is no such name or no such record.
 
     `ttl` is in whole seconds: of the records, or of their absence (RFC 2308: the lesser of SOA's TTL and MINIMUM); 0 where nobody said.
+    `no_such_name` tells the two kinds of absence apart, which are the same to a list.
     """
 
     records: tuple[str, ...]
     ttl: int
+    no_such_name: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -134,17 +134,21 @@ class _Load:
 _ROUNDING: Final = 1e-6
 
 
+def written(settings: Dnsbl) -> list[Wanted]:
+    """The entries of `dnsbl.targets`."""
+    return [
+        Wanted(f"dnsbl.targets.{index}", entry.target, entry.treat_as, entry.interval)
+        for index, entry in enumerate(settings.targets)
+    ]
+
+
 def build(settings: Dnsbl, from_files: Sequence[Wanted] = ()) -> Plan:
     """Raises ConfigError with every fault found."""
     faults: list[Fault] = []
     lists = tuple(_lists(settings, faults))
-    wanted = [
-        Wanted(f"dnsbl.targets.{index}", entry.target, entry.treat_as, entry.interval)
-        for index, entry in enumerate(settings.targets)
-    ]
     targets: dict[str, Checked] = {}
     hosts: dict[str, Host] = {}
-    for one in chain(wanted, from_files):
+    for one in chain(written(settings), from_files):
         _take(one, targets, hosts, settings.limits.targets, faults)
     plan = Plan(
         lists,

@@ -13,10 +13,13 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import aiohttp
 import msgspec
 
+from exporters.dnsbl.verdict import Word
+
 if TYPE_CHECKING:
     from exporters.dnsbl.board import Change
     from exporters.dnsbl.config.model import CollectorLink
     from exporters.dnsbl.metrics import Metrics
+    from exporters.dnsbl.verdict import Verdict
 
 log = logging.getLogger(__name__)
 
@@ -55,13 +58,20 @@ def result_of(change: Change) -> dict[str, Any]:
         "verdict": verdict.word.value,
         "detail": verdict.detail,
         "codes": sorted({code.code for code in verdict.codes} or set(verdict.answers)),
-        "meanings": sorted({code.meaning for code in verdict.codes}),
+        "meanings": _meanings(verdict),
         "severity": verdict.severity,
         "reason": change.reason,
         "previous": change.previous,
         "standing": change.standing,
         "standing_since": change.since_ms,
     }
+
+
+def _meanings(verdict: Verdict) -> list[str]:
+    """What the codes of a listing mean; of a refusal, what its codes mean and what to do about it."""
+    if verdict.word is not Word.REFUSED:
+        return sorted({code.meaning for code in verdict.codes})
+    return [*verdict.refusals, *filter(None, [verdict.advice])]
 
 
 class Outbox:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from exporters.dnsbl import plan, target_files
+from exporters.dnsbl.cautions import cautions
 from exporters.dnsbl.config import load
 from exporters.dnsbl.errors import ConfigError, Fault
 
@@ -23,22 +24,30 @@ class World:
 
     settings: Dnsbl
     plan: Plan
+    warnings: tuple[Fault, ...] = ()
+    """What is no fault, but hardly meant."""
 
 
 def read_world(path: Path | None, environ: Mapping[str, str]) -> World:
     """Raises ConfigError with every fault."""
-    settings = load(path, environ).dnsbl
-    return World(settings, plan_of(settings))
+    return world_of(load(path, environ).dnsbl)
 
 
 def plan_of(settings: Dnsbl) -> Plan:
-    """Raises ConfigError with every fault of target files and plan."""
+    """What these settings ask for. Raises ConfigError with every fault of target files and plan."""
+    return world_of(settings).plan
+
+
+def world_of(settings: Dnsbl) -> World:
+    """These settings with the files that they name. Raises ConfigError with every fault of target files and plan."""
     faults: list[Fault] = []
-    wanted = target_files.read(settings.target_files, faults)
+    warnings: list[Fault] = []
+    from_files = target_files.read(settings.target_files, faults, warnings)
     try:
-        made = plan.build(settings, wanted)
+        made = plan.build(settings, from_files)
     except ConfigError as error:
         raise ConfigError(faults + error.faults) from None
     if faults:
         raise ConfigError(faults)
-    return made
+    warnings += cautions(settings, made, [*plan.written(settings), *from_files])
+    return World(settings, made, tuple(warnings))

@@ -23,12 +23,16 @@ MAX_FAULTS: Final = 10
 """Of one file: a wrong file need not fill the log."""
 
 _MAX_BYTES: Final = 4 << 20
+_LINE_END: Final = re.compile(r"\r\n|\n|\r")
 _PORT: Final = re.compile(r"(\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<host>[^:/\s]+))(:[0-9]{1,5})?", re.ASCII)
 
 
-def read(patterns: tuple[str, ...], faults: list[Fault]) -> list[Wanted]:
-    """Every target of the files; what is wrong with them goes to `faults`."""
+def read(patterns: tuple[str, ...], faults: list[Fault], warnings: list[Fault]) -> list[Wanted]:
+    """Every target of the files; what is wrong with them goes to `faults`, and files that name no target to `warnings`."""
     wanted: list[Wanted] = []
+    for index, pattern in enumerate(patterns):
+        if not any(matches(pattern)):
+            warnings.append(Fault(f"dnsbl.target_files.{index}", f"no file is named {pattern}"))
     for key, path in _named(patterns):
         if path.exists() and not path.is_file():
             faults.append(Fault(f"{key} ({path})", "must be a file"))  # reading a pipe could wait for ever
@@ -37,7 +41,9 @@ def read(patterns: tuple[str, ...], faults: list[Fault]) -> list[Wanted]:
         if text is None:
             continue
         own: list[Fault] = []
-        entries = _file_sd(text, path.suffix, own) if path.suffix in FILE_SD_SUFFIXES else _lines(text)
+        entries = list(_file_sd(text, path.suffix, own) if path.suffix in FILE_SD_SUFFIXES else _lines(text))
+        if not entries and not own:
+            warnings.append(Fault(f"{key} ({path})", "names no target: the file is empty, or all of it is comments"))
         for place, entry in entries:
             try:
                 wanted.append(Wanted(f"{key} ({path}, {place})", names.parse(entry)))
@@ -55,7 +61,8 @@ def _named(patterns: tuple[str, ...]) -> Iterator[tuple[str, Path]]:
 
 
 def _lines(text: str) -> Iterator[tuple[str, str]]:
-    for number, line in enumerate(text.splitlines(), 1):
+    # Not splitlines, which also counts characters as line ends that no editor shows as such.
+    for number, line in enumerate(_LINE_END.split(text), 1):
         entry = line.partition("#")[0].strip()
         if entry:
             yield f"line {number}", entry
@@ -65,7 +72,7 @@ def _file_sd(text: str, suffix: str, faults: list[Fault]) -> Iterator[tuple[str,
     """Entries without the port that scrape targets have."""
     try:
         # JSON is YAML, but takes a hundred times as long to read as such.
-        groups = json.loads(text) if suffix == ".json" else read_yaml(text)
+        groups = json.loads(text or "[]") if suffix == ".json" else read_yaml(text) or []
     except (yaml.YAMLError, ValueError, RecursionError):
         faults.append(Fault("whole", "must be valid JSON or YAML"))
         return

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import logging
 import re
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -14,7 +16,7 @@ from exporters.dnsbl import names
 from exporters.dnsbl.asking.resolver import Asker
 from exporters.dnsbl.asking.wire import AAAA, A
 from exporters.dnsbl.board import KEPT_INTERVALS
-from exporters.dnsbl.outcome import Answer, Outcome
+from exporters.dnsbl.outcome import Answer, Failure, Outcome, Trouble
 from exporters.dnsbl.plan import Checked
 
 if TYPE_CHECKING:
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from exporters.dnsbl.config.model import CollectorLink
     from exporters.dnsbl.plan import Host
 
+log = logging.getLogger(__name__)
+
 SENDING_METRIC: Final = "duckwatch_sending_ip_events_total"
 _SENDING: Final = re.compile(rf'^{SENDING_METRIC}\{{[^}}]*\blocal_ip="([0-9a-fA-F.:]+)"', re.ASCII | re.MULTILINE)
 """The whole page need not be parsed: an address holds nothing that is escaped."""
@@ -31,6 +35,8 @@ SEEN_KEPT_SECONDS: Final = 86_400.0
 _MAX_PAGE_BYTES: Final = 32 << 20
 _TIMEOUT_SECONDS: Final = 10.0
 _AT_ONCE: Final = 16
+MAX_LOGGED: Final = 10
+"""Of the names that begin or cease to resolve at once: so many are logged one by one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +47,47 @@ class _Known:
     at: float
 
 
+@dataclass(frozen=True, slots=True)
+class NameFault:
+    """`word`: one of NAME_FAULTS; `since`: seconds since the epoch."""
+
+    word: str
+    since: float
+
+
+PRIVATE: Final = "private_address"
+_NOT_ASKED: Final = "its resolver gave no answer"
+NAME_FAULTS: Final[Mapping[str, tuple[str, str]]] = {
+    "no_such_name": ("there is no such name", "correct the name in dnsbl.targets, or create its record in DNS"),
+    "no_address": (
+        "the name has neither an IPv4 nor an IPv6 address",
+        "create its A or AAAA record in DNS, or set treat_as: domain if only lists of domains have to be asked about it",
+    ),
+    PRIVATE: (
+        "the name has private addresses only, which no list can know",
+        "map them to the addresses that the world sees (dnsbl.public_ips), or name those in dnsbl.targets",
+    ),
+} | {
+    trouble.value: (
+        f"{_NOT_ASKED}: {trouble.value.replace('_', ' ')}",
+        "check the name's DNS zone, and dnsbl.resolvers",
+    )
+    for trouble in Trouble
+}
+"""What may be wrong with a host name: what it means, and what to do."""
+
+
+def fault_of(outcomes: Mapping[int, Outcome], public: Mapping[str, str]) -> str | None:
+    """What is wrong with a name that was resolved to this: a word of NAME_FAULTS, or None. Behind NAT the public addresses count."""
+    addresses = [public.get(address, address) for outcome in outcomes.values() for address in _addresses(outcome)]
+    if addresses:
+        return PRIVATE if all(map(names.is_private_address, addresses)) else None
+    if any(isinstance(outcome, Answer) and outcome.no_such_name for outcome in outcomes.values()):
+        return "no_such_name"
+    failed = [outcome.trouble.value for outcome in outcomes.values() if isinstance(outcome, Failure)]
+    return failed[0] if failed else "no_address"
+
+
 class HostNames:
     """The addresses of configured names. What one resolved to is kept through failures for three intervals, as verdicts are: each family
     by itself, since one may fail alone. A name that has addresses of the other family only has lost these.
@@ -48,9 +95,12 @@ class HostNames:
 
     def __init__(self) -> None:
         self._known: dict[tuple[str, int], _Known] = {}
-        self.unresolved = 0
+        self.faults: dict[str, NameFault] = {}
+        """What is wrong with each name that leads to no address which lists can know, by name."""
 
-    async def resolve(self, hosts: Sequence[Host], resolver: Resolver, interval: float) -> None:
+    async def resolve(
+        self, hosts: Sequence[Host], resolver: Resolver, interval: float, public: Mapping[str, str]
+    ) -> None:
         """Resolves all names. `interval` (seconds): of those that have none of their own."""
         gate = asyncio.Semaphore(_AT_ONCE)
         found = await asyncio.gather(*(_lookups(host.name, resolver, gate) for host in hosts))
@@ -58,9 +108,33 @@ class HostNames:
         for host, outcomes in zip(hosts, found, strict=True):
             own = host.interval.total_seconds() if host.interval is not None else interval
             self.note(host.name, outcomes, now, KEPT_INTERVALS * own)
-        self.unresolved = sum(not any(map(_addresses, outcomes.values())) for outcomes in found)
         names_left = {host.name for host in hosts}
         self._known = {key: known for key, known in self._known.items() if key[0] in names_left}
+        self._note_faults({host.name: fault_of(outcomes, public) for host, outcomes in zip(hosts, found, strict=True)})
+
+    def _note_faults(self, found: Mapping[str, str | None]) -> None:
+        """Keeps what is wrong with each name, and logs when that begins and when it ends. A long list of names need not fill the log."""
+        begun = [name for name, fault in found.items() if fault is not None and name not in self.faults]
+        ended = [name for name in self.faults if name in found and found[name] is None]
+        for name in begun[:MAX_LOGGED]:
+            fields = {"target": name, "problem": found[name], "to_do": NAME_FAULTS[found[name] or ""][1]}
+            is_private = found[name] == PRIVATE
+            message = "a target has private addresses only" if is_private else "a target does not resolve"
+            log.warning(message, extra={"fields": fields})
+        for name in ended[:MAX_LOGGED]:
+            log.info("a target resolves again", extra={"fields": {"target": name}})
+        for message, more in (
+            ("more targets do not resolve", len(begun)),
+            ("more targets resolve again", len(ended)),
+        ):
+            if more > MAX_LOGGED:
+                log.warning(message, extra={"fields": {"targets": more - MAX_LOGGED}})
+        since = time.time()
+        self.faults = {
+            name: NameFault(word, self.faults[name].since if name in self.faults else since)
+            for name, word in found.items()
+            if word is not None
+        }
 
     def note(self, name: str, outcomes: Mapping[int, Outcome], now: float, kept_seconds: float) -> None:
         """Takes in what a name was resolved to, by record type."""
@@ -116,7 +190,7 @@ class SeenAddresses:
     def targets(self, public: Mapping[str, str]) -> list[Checked]:
         """As the world sees them; those that only a network of one's own knows are left out."""
         texts = dict.fromkeys(public.get(text, text) for text in map(_canonical, self._last))
-        return [Checked(names.target(text)) for text in texts if not _is_local(text)]
+        return [Checked(names.target(text)) for text in texts if not names.is_private_address(text)]
 
 
 async def _page(url: str) -> str | None:
@@ -132,28 +206,6 @@ async def _page(url: str) -> str | None:
     except (aiohttp.ClientError, TimeoutError, OSError, ValueError):
         return None
     return None if page is None else page.decode("utf-8", "replace")
-
-
-_LOCAL: Final = tuple(
-    ipaddress.ip_network(text)
-    for text in (
-        "10.0.0.0/8",
-        "172.16.0.0/12",
-        "192.168.0.0/16",
-        "100.64.0.0/10",
-        "127.0.0.0/8",
-        "169.254.0.0/16",
-        "::1/128",
-        "fc00::/7",
-        "fe80::/10",
-    )
-)
-
-
-def _is_local(text: str) -> bool:
-    """True for what no list outside can know."""
-    address = ipaddress.ip_address(text)
-    return any(address in network for network in _LOCAL)
 
 
 def _canonical(text: str) -> str:

@@ -43,18 +43,41 @@ class Code:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`detail` is a word of a closed set (docs/dnsbl.md); `codes` are those of a listing, `answers` whatever addresses came."""
+    """`detail` is a word of a closed set (docs/dnsbl.md); `codes` are those of a listing, `answers` whatever addresses came, `refusals` what
+    the codes of a refusal mean.
+    """
 
     word: Word
     detail: str
     codes: tuple[Code, ...] = ()
     answers: tuple[str, ...] = ()
+    refusals: tuple[str, ...] = ()
 
     @property
     def severity(self) -> Severity | None:
         """The gravest of the codes; None unless listed."""
         return gravest({code.severity for code in self.codes})
 
+    @property
+    def advice(self) -> str | None:
+        """What the operator of the exporter can do; None when nothing has to be done about the asking."""
+        return _ADVICE.get(self.detail)
+
+
+OWN_RESOLVER: Final = "use a resolver of your own (dnsbl.resolvers)"
+REGISTER: Final = f"{OWN_RESOLVER}, or register with the list"
+_NOT_THROUGH_PUBLIC: Final = f"if it stays so, {OWN_RESOLVER}: some lists do not answer public resolvers"
+_ADVICE: Final = {
+    "refused_code": REGISTER,
+    "outside_127": f"if the resolver answers for names that do not exist, {OWN_RESOLVER}; if the list is closed, remove it from dnsbl.lists",
+    "unhealthy": "see duckwatch-dnsbl's page for the list's state; if the list is closed, remove it from dnsbl.lists",
+    Trouble.REFUSED_RCODE: f"allow this machine to ask the resolver, or {OWN_RESOLVER}",
+    Trouble.SERVFAIL: _NOT_THROUGH_PUBLIC,
+    Trouble.TIMEOUT: _NOT_THROUGH_PUBLIC,
+    Trouble.LAME: "correct the zone in dnsbl.lists; if the list is closed, remove it from there",
+    Trouble.UNREACHABLE: "check that the resolvers of dnsbl.resolvers run and can be reached",
+}
+"""By the detail of a verdict."""
 
 CLEAN: Final = Verdict(Word.CLEAN, "not_listed")
 UNHEALTHY: Final = Verdict(Word.ERROR, "unhealthy")
@@ -78,7 +101,8 @@ def judge(outcome: Outcome, dns_list: DnsList) -> Verdict:
     meanings = [(str(address), meaning) for address in addresses for meaning in dns_list.meanings(address)]
     effects = {meaning.effect for _, meaning in meanings}
     if Effect.REFUSED in effects:
-        return Verdict(Word.REFUSED, "refused_code", answers=answers)
+        said = dict.fromkeys(meaning.text for _, meaning in meanings if meaning.effect is Effect.REFUSED)
+        return Verdict(Word.REFUSED, "refused_code", answers=answers, refusals=tuple(said)[: MAX_CODES - 1])
     codes = [Code(code, one.text, one.severity) for code, one in meanings if one.effect is Effect.LISTED]
     if not codes:
         return Verdict(Word.CLEAN, "harmless_code", answers=answers)

@@ -30,7 +30,17 @@ STANDINGS = {"listed": Colour.BAD, "unknown": Colour.WATCH, "clean": Colour.GOOD
 STANDING = (State(0, "clean", Colour.GOOD), State(1, "listed", Colour.BAD), State(2, "unknown", Colour.WATCH))
 """The numbers of queries/dnsbl_states.sql."""
 
-HEALTH = (State(0, "unhealthy", Colour.BAD), State(1, "healthy", Colour.GOOD))
+HEALTH = (
+    State(0, "healthy", Colour.GOOD),
+    State(1, "unknown", Colour.WATCH),
+    State(2, "refused", Colour.WATCH),
+    State(3, "unhealthy", Colour.BAD),
+)
+HEALTH_NUMBER = (
+    'min by (list) (sum without (state) (duckwatch_dnsbl_list_state{state="unknown"} '
+    'or 2 * duckwatch_dnsbl_list_state{state="refused"} or 3 * duckwatch_dnsbl_list_state{state="unhealthy"}))'
+)
+"""The numbers of HEALTH. Of several exporters the one counts that the list answers best."""
 
 
 def build() -> dict[str, Any]:
@@ -59,11 +69,14 @@ def _unhealthy() -> dict[str, Any]:
     return stat(
         Card(
             id=2,
-            title="Unhealthy lists",
-            description="Lists that answer their test points wrongly or not at all: what they say of targets is not believed.",
+            title="Lists without verdicts",
+            description="Unhealthy: lists that answer their test points wrongly or not at all. Refused: lists that refuse every question; use a resolver of your own, or register with them.",
             place=Place(4, 0, 4, 8),
         ),
-        [PromQL("sum(1 - max by (list) (duckwatch_dnsbl_list_healthy))", "Unhealthy lists", instant=True)],
+        [
+            PromQL(f"count({HEALTH_NUMBER} == 3) or vector(0)", "Unhealthy", instant=True),
+            PromQL(f"count({HEALTH_NUMBER} == 2) or vector(0)", "Refused", ref="B", instant=True),
+        ],
         Scale(Unit.COUNT, (Step(Colour.GOOD), Step(Colour.WATCH, 1))),
     )
 
@@ -187,10 +200,10 @@ def _health() -> dict[str, Any]:
         Card(
             id=9,
             title="List health",
-            description="Whether each list answers its test points as RFC 5782 asks. While it does not, its verdicts are withheld.",
+            description="Whether each list answers its test points as RFC 5782 asks. While it does not, its verdicts are withheld. Refused: the list does not answer your resolver.",
             place=Place(0, 41, 12, 8),
         ),
-        [PromQL("max by (list) (duckwatch_dnsbl_list_healthy)", "{{list}}")],
+        [PromQL(HEALTH_NUMBER, "{{list}}")],
         HEALTH,
     )
 

@@ -265,5 +265,6 @@ def _check_alerts(
         assert len(spans) <= troubles, (name, of, spans)
     assert by_name.pop("DnsblListedMinor") == {SIX}
     assert by_name.pop("DnsblListUnhealthy", set()) <= {FRAIL, REFUSING, LYING}
+    assert by_name.pop("DnsblListRefused", set()) <= {REFUSING}
     assert by_name.pop("DnsblChecksStale", set()) <= {FRAIL, REFUSING, LYING}
     assert not by_name

@@ -92,6 +92,96 @@ def test_lists_that_work_and_lists_that_do_not(nameserver: NameServer, exporter:
     assert "<b>seen" not in page
 
 
+TO_DO = "use a resolver of your own (dnsbl.resolvers), or register with the list"
+
+
+def test_a_list_that_refuses_everything_is_refused_everywhere(
+    nameserver: NameServer, exporter: Make, tmp_path: Path
+) -> None:
+    """As through a public resolver, its test points included: metrics, page, both probes, log and results say so, and what to do."""
+    nameserver.zones["bl.example"] = behave.everything("127.255.255.254")
+    collector = Collector(refuses=0)
+    one = exporter(
+        nameserver.address,
+        targets=["192.0.2.1"],
+        lists=["bl.example"],
+        collector={"url": f"http://127.0.0.1:{collector.server_port}"},
+    )
+    wait_until(collector.results, "the verdict was posted")
+    states = {labels[1][1]: value for labels, value in one.metrics()["duckwatch_dnsbl_list_state"].items()}
+    assert states == {"healthy": 0.0, "unhealthy": 0.0, "refused": 1.0, "unknown": 0.0}
+    assert one.value("list_healthy", list="bl.example") == 0
+    assert list(one.metrics()["duckwatch_dnsbl_verdicts_total"]) == [(("list", "bl.example"), ("verdict", "refused"))]
+    result = collector.requests[0][2]["results"][0]
+    assert (result["verdict"], result["meanings"][-1]) == ("refused", TO_DO)
+    page = one.get("/")[1]
+    assert '<td class="notice">refused<td>' in page
+    words = [sys.executable, "-m", "exporters.dnsbl", "--config", str(tmp_path / "dnsbl.yml"), "probe", "192.0.2.1"]
+    typed = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False).stdout
+    debug = one.get("/probe?target=192.0.2.1&debug=true")[1]
+    for said in (page, one.log.read_text(), typed, debug):
+        assert "refuse" in said
+        assert TO_DO in said
+    collector.stop()
+
+
+def test_a_target_that_does_not_resolve_is_seen(nameserver: NameServer, exporter: Make, tmp_path: Path) -> None:
+    """On the page, in the log once, in the metrics and by probe; and when it resolves, that is seen too; a reload forgets it whole."""
+    hosts = nameserver.zones["mx.test"] = Zone("mx.test", {"good": ["192.0.2.1"]}, tests=False)
+    nameserver.zones["bl.example"] = Zone("bl.example")
+    hosts.ttl = 1
+    one = exporter(nameserver.address, targets=["good.mx.test", "typo.mx.test"], lists=["bl.example"])
+    wait_until(lambda: one.value("target_resolved", target="typo.mx.test") == 0, "it was found not to resolve")
+    assert one.value("target_resolved", target="good.mx.test") == 1
+    assert one.value("names_unresolved") == 1
+    assert '<td>typo.mx.test<td class="notice">does not resolve<td>there is no such name' in one.get("/")[1]
+    words = [sys.executable, "-m", "exporters.dnsbl", "--config", str(tmp_path / "dnsbl.yml"), "probe", "typo.mx.test"]
+    ended = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == 3
+    assert ended.stdout.startswith(
+        "typo.mx.test does not resolve: there is no such name\n  what to do: correct the name"
+    )
+    assert "takes it" not in ended.stdout
+    hosts.listed["typo.mx.test"] = ["192.0.2.2"]
+    wait_until(lambda: one.value("target_resolved", target="typo.mx.test") == 1, "it resolves", seconds=60)
+    said = [json.loads(line) for line in one.log.read_text().splitlines()]
+    assert [line["message"] for line in said if line["fields"].get("target") == "typo.mx.test"] == [
+        "a target does not resolve",
+        "a target resolves again",
+    ]
+    del hosts.listed["typo.mx.test"]
+    one.configure({"resolvers": [nameserver.address], "lists": ["bl.example"], "targets": ["192.0.2.1"]})
+    one.hang_up()
+    wait_until(lambda: "duckwatch_dnsbl_target_resolved" not in one.metrics(), "no name is configured any more")
+    assert one.value("names_unresolved") == 0
+    assert "Needs attention" not in one.get("/")[1]
+
+
+NOWHERE = f"{64 * 'a'}.example"
+"""The system's resolver asks nobody for a name with so long a label."""
+
+
+def test_a_resolver_may_be_named(nameserver: NameServer, exporter: Make) -> None:
+    """Its addresses come from the system; one that does not resolve is said, and ends nothing."""
+    nameserver.zones["bl.example"] = Zone("bl.example", LISTED)
+    port = nameserver.port
+    one = exporter(
+        f"localhost:{port}", targets=["192.0.2.1"], lists=[{"zone": "bl.example", "queries_per_minute": 500}]
+    )
+    wait_until(lambda: one.listed("192.0.2.1", "bl.example") == 1, "the named resolver was asked")
+    wait_until(lambda: one.value("resolver_up", resolver=f"localhost:{port}") == 1, "it is shown by its name")
+    one.configure({"resolvers": [NOWHERE], "lists": ["bl.example"], "targets": ["192.0.2.1"]})
+    one.hang_up()
+    wait_until(lambda: one.value("resolver_up", resolver=f"{NOWHERE}:53") == 0, "the name does not resolve")
+    assert one.listed("192.0.2.1", "bl.example") == 1
+    assert f"<td>{NOWHERE}:53<td" in one.get("/")[1]
+    assert one.log.read_text().count("a resolver's name does not resolve") == 1
+    one.configure({"resolvers": [f"localhost:{port}"], "lists": ["bl.example"], "targets": ["192.0.2.2"]})
+    one.hang_up()
+    wait_until(lambda: one.listed("192.0.2.2", "bl.example") == 0, "the resolver is asked again")
+    wait_until(lambda: one.value("resolver_up", resolver=f"{NOWHERE}:53") is None, "the other one is forgotten")
+
+
 def test_a_standing_listing_outlives_refusals_and_then_lapses(nameserver: NameServer, exporter: Make) -> None:
     """For three intervals it stands; then nothing is claimed; it is never clean."""
     nameserver.zones["bl.example"] = zone = Zone("bl.example", LISTED)

@@ -130,6 +130,14 @@ def empty(query: Query) -> list[bytes]:
     return [query.answer(soa="example").to_wire()]
 
 
+def looping(query: Query) -> list[bytes]:
+    """A CNAME that leads to itself."""
+    made = query.answer()
+    name = query.message.question[0].name
+    made.answer.append(dns.rrset.from_text(name, TTL, "IN", "CNAME", name.to_text()))
+    return [made.to_wire()]
+
+
 def truncating(zone: Zone) -> Callable[[Query], list[bytes]]:
     """Over UDP nothing but the truncation bit."""
 

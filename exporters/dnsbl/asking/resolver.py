@@ -18,12 +18,14 @@ from exporters.dnsbl.asking.upstream import Upstream
 from exporters.dnsbl.outcome import Answer, Failure, Outcome, Trouble
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from exporters.dnsbl.asking.upstream import Reply
     from exporters.dnsbl.config import Endpoint
 
 TRIES: Final = 3
+FAILURES_TO_LOOK_AGAIN: Final = 3
+"""In a row, by one address: a resolver that is configured by name may have another address since."""
 
 _LOST: Final = (Trouble.TIMEOUT, Trouble.UNREACHABLE)
 """The resolver's failures; the others are answers of somebody behind it."""
@@ -38,7 +40,9 @@ class Asker(NamedTuple):
 
 
 class Resolver:
-    """The resolvers together. Lookups wait for a place when all have `in_flight` queries under way."""
+    """The resolvers together. Lookups wait for a place when all have `in_flight` queries under way. `labels`: what each is called in metrics,
+    if not by its address; `missing`: what those are called that have no address now.
+    """
 
     def __init__(
         self,
@@ -47,7 +51,10 @@ class Resolver:
         timeout_seconds: float,
         in_flight: int,
         on_ignored: Callable[[str], None] = lambda _: None,
+        labels: Mapping[Endpoint, str] | None = None,
+        missing: Sequence[str] = (),
     ) -> None:
+        self._labels, self._missing = labels or {}, missing
         self._upstreams = [Upstream(endpoint, on_ignored) for endpoint in endpoints]
         self._timeout, self._in_flight = timeout_seconds, in_flight
         self._loop = asyncio.get_running_loop()
@@ -60,15 +67,30 @@ class Resolver:
     @property
     def free_places(self) -> int:
         """How many queries may be sent now without waiting."""
+        if not self._upstreams:
+            return self._in_flight  # whoever asks learns at once that nobody can be asked
         usable = [one for one in self._upstreams if one.is_up] or self._upstreams
         return sum(max(0, self._in_flight - one.in_flight) for one in usable) - len(self._waiting)
 
     def states(self) -> dict[str, bool]:
-        """Each resolver, and whether it is up."""
-        return {str(one.endpoint): one.is_up for one in self._upstreams}
+        """Each resolver, and whether it is up: one of several addresses is enough."""
+        states = dict.fromkeys(self._missing, False)
+        for one in self._upstreams:
+            label = self._label(one)
+            states[label] = states.get(label, False) or one.is_up
+        return states
+
+    def failing(self) -> set[str]:
+        """The resolvers of which an address has not answered several times in a row."""
+        return {self._label(one) for one in self._upstreams if one.failures >= FAILURES_TO_LOOK_AGAIN}
+
+    def _label(self, upstream: Upstream) -> str:
+        return self._labels.get(upstream.endpoint, str(upstream.endpoint))
 
     async def lookup(self, name: bytes, rdtype: int, asker: Asker) -> Outcome:
         """Asks for a whole name on the wire. The first query is the caller's to pay; each further one is paid here, or not sent."""
+        if not self._upstreams:
+            return Failure(Trouble.UNREACHABLE)
         outcome: Outcome = Failure(Trouble.NO_BUDGET)
         tried: list[Upstream] = []
         plain = asker.dns_list in self._plain

@@ -51,7 +51,7 @@ class Upstream:
         self._retired: set[int] = set()
         self._all: dict[int, _Port] = {}
         self._next = 0
-        self._failures = 0
+        self.failures = 0
         self._failed_for: set[str] = set()
         self._passed_over_until = 0.0
 
@@ -70,16 +70,16 @@ class Upstream:
         """Notes how it went. Failures for one list alone are that list's."""
         self.in_flight -= 1
         if not failed:
-            self._failures, self._passed_over_until = 0, 0.0
+            self.failures, self._passed_over_until = 0, 0.0
             self._failed_for.clear()
             return
-        self._failures += 1
+        self.failures += 1
         self._failed_for.add(dns_list)
         if self._is_failing():
             self._passed_over_until = self._loop.time() + PASSED_OVER_SECONDS
 
     def _is_failing(self) -> bool:
-        return self._failures >= FAILURES_TO_PASS_OVER and len(self._failed_for) > 1
+        return self.failures >= FAILURES_TO_PASS_OVER and len(self._failed_for) > 1
 
     def send(self, asked: bytes, *, edns: bool) -> tuple[asyncio.Future[Reply], Callable[[], None]]:
         """Sends a query for the question section `asked`; returns its reply to come, and what to call to wait no longer."""

@@ -115,7 +115,7 @@ def _no_such_name(wire: bytes, asked: bytes) -> Answer | None:
     minimum = int.from_bytes(numbers)
     if rdtype != dns.rdatatype.SOA or length < SHORTEST_SOA or not is_plain or max(ttl, minimum) >> 31:
         return None
-    return Answer((), min(ttl, minimum, MAX_TTL))
+    return Answer((), min(ttl, minimum, MAX_TTL), no_such_name=True)
 
 
 _RCODES: Final = {
@@ -154,14 +154,15 @@ def read_message(message: dns.message.Message) -> Outcome:
 
 
 def _absence(message: dns.message.Message, ttl: int) -> Outcome:
+    is_nowhere = message.rcode() == dns.rcode.NXDOMAIN
     for rrset in message.authority:
         if rrset.rdtype == dns.rdatatype.SOA:
-            return Answer((), min(ttl, rrset.ttl, rrset[0].minimum))
+            return Answer((), min(ttl, rrset.ttl, rrset[0].minimum), no_such_name=is_nowhere)
     refers = any(rrset.rdtype == dns.rdatatype.NS for rrset in message.authority)
     if refers and message.rcode() == dns.rcode.NOERROR and not message.flags & dns.flags.AA:
         # This server does not serve the zone, and whoever follows the referral finds nothing.
         return Failure(Trouble.LAME)
-    return Answer((), 0)
+    return Answer((), 0, no_such_name=is_nowhere)
 
 
 def _text(rdata: dns.rdata.Rdata) -> str:

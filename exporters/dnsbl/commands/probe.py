@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
 from typing import TYPE_CHECKING, Final
 
 from exporters.dnsbl import names
-from exporters.dnsbl.asking import Resolver
+from exporters.dnsbl.asking import Resolver, ResolverNames
+from exporters.dnsbl.asking.finding import TO_DO
 from exporters.dnsbl.board import Board
 from exporters.dnsbl.checks import Checks, pairs_of
-from exporters.dnsbl.errors import ConfigError, Fault
+from exporters.dnsbl.errors import ConfigError, Fault, StartError
 from exporters.dnsbl.metrics import Metrics, PairLines
 from exporters.dnsbl.plan import Checked, Host
 from exporters.dnsbl.schedule import Limits, Planner
-from exporters.dnsbl.targets import HostNames
+from exporters.dnsbl.targets import NAME_FAULTS, PRIVATE, HostNames
 from exporters.dnsbl.verdict import Word
 from exporters.dnsbl.web.probe import Found, probe
 
 if TYPE_CHECKING:
     from typing import TextIO
 
-    from exporters.dnsbl.config import Dnsbl
+    from exporters.dnsbl.config import Dnsbl, Endpoint
     from exporters.dnsbl.names import Target
     from exporters.dnsbl.plan import Plan
 
@@ -38,9 +40,15 @@ def run(settings: Dnsbl, plan: Plan, text: str, *, colour: bool, out: TextIO = s
     """Prints a table, in colour or not. Returns the exit code: 0 listed nowhere, 1 listed, 3 no list gave a real verdict, 4 some did not, and the others list nothing.
     Raises `ConfigError` for what is no target.
     """
-    found = asyncio.run(_ask(settings, plan, text))
+    logging.getLogger("exporters").addHandler(logging.NullHandler())  # the table says it all
+    found, fault = asyncio.run(_ask(settings, plan, text))
+    if fault is not None:
+        what, to_do = NAME_FAULTS[fault]
+        print(f"{text} {'is not known outside' if fault == PRIVATE else 'does not resolve'}: {what}", file=out)
+        print(f"  what to do: {to_do}", file=out)
     for target, results in found:
-        _print(target, results, out, colour=colour)
+        if results or fault is None:
+            _print(target, results, out, colour=colour)
     words = [one.verdict.word if one.verdict is not None else None for _, results in found for one in results]
     real = sum(word is not None and word.is_real for word in words)
     if real < len(words):
@@ -49,17 +57,18 @@ def run(settings: Dnsbl, plan: Plan, text: str, *, colour: bool, out: TextIO = s
         return LISTED
     if not real:
         return NOTHING_ASKED
-    return 0 if real == len(words) else PARTLY_ASKED
+    return 0 if real == len(words) and fault is None else PARTLY_ASKED
 
 
-async def _ask(settings: Dnsbl, plan: Plan, text: str) -> list[tuple[Target, list[Found]]]:
+async def _ask(settings: Dnsbl, plan: Plan, text: str) -> tuple[list[tuple[Target, list[Found]]], str | None]:
+    """What each list said of each target that `text` leads to; and what is wrong with `text`, where it is a name without addresses."""
     resolver = Resolver(
-        settings.resolvers,
+        await _resolvers(settings),
         timeout_seconds=settings.timeout.total_seconds(),
         in_flight=settings.limits.in_flight_per_resolver,
     )
     try:
-        targets = await _targets(settings, text, resolver)
+        targets, fault = await _targets(settings, plan, text, resolver)
         limits = Limits(settings.limits.queries_per_minute, settings.limits.in_flight_per_list)
         planner = Planner(limits, asyncio.get_running_loop().time())
         checks = Checks(planner, Board(), PairLines(), Metrics(), lambda _: None)
@@ -67,25 +76,43 @@ async def _ask(settings: Dnsbl, plan: Plan, text: str) -> list[tuple[Target, lis
         planner.replace(pairs, limits, asyncio.get_running_loop().time())
         checks.use(resolver, pairs)
         seconds = 4 * settings.timeout.total_seconds() * max(1, len(targets))
-        return [
+        found = [
             (target, await probe(checks, target, list(plan.lists_for(Checked(target))), seconds)) for target in targets
         ]
+        return found, fault
     finally:
         resolver.close()
 
 
-async def _targets(settings: Dnsbl, text: str, resolver: Resolver) -> list[Target]:
+async def _resolvers(settings: Dnsbl) -> list[Endpoint]:
+    """The addresses of the resolvers; a name that does not resolve is named on standard error. Raises StartError when there is no address."""
+    found = ResolverNames()
+    await found.find(settings.resolvers)
+    for endpoint in found.unresolved(settings.resolvers):
+        print(f"dnsbl.resolvers: {endpoint} does not resolve: {TO_DO}", file=sys.stderr)
+    endpoints = list(found.addresses(settings.resolvers))
+    if not endpoints:
+        raise StartError("dnsbl.resolvers: there is no resolver left that could be asked")
+    return endpoints
+
+
+async def _targets(settings: Dnsbl, plan: Plan, text: str, resolver: Resolver) -> tuple[list[Target], str | None]:
     try:
         parsed = names.parse(text)
     except ValueError as error:
         raise ConfigError([Fault("TARGET", str(error))]) from None
     if isinstance(parsed, str):
-        hosts, found = [Host(parsed)], HostNames()
-        await found.resolve(hosts, resolver, settings.interval.total_seconds())
-        return [names.target(parsed), *(one.target for one in found.targets(hosts, settings.public_ips))]
+        is_domain = parsed in {one.target.text for one in plan.targets}
+        if is_domain and parsed not in {host.name for host in plan.hosts}:  # treat_as: domain
+            return [names.target(parsed)], None
+        hosts, found, public = [Host(parsed)], HostNames(), settings.public_ips
+        await found.resolve(hosts, resolver, settings.interval.total_seconds(), public)
+        fault = found.faults.get(parsed)
+        targets = [names.target(parsed), *(one.target for one in found.targets(hosts, public))]
+        return targets, fault.word if fault is not None else None
     if parsed.num_addresses > _MAX_TARGETS:
         raise ConfigError([Fault("TARGET", f"must be a range of at most {_MAX_TARGETS} addresses")])
-    return [names.target(address) for address in names.addresses(parsed)]
+    return [names.target(address) for address in names.addresses(parsed)], None
 
 
 def _print(target: Target, results: list[Found], out: TextIO, *, colour: bool) -> None:
@@ -99,6 +126,8 @@ def _print(target: Target, results: list[Found], out: TextIO, *, colour: bool) -
         print(f"  {one.dns_list.zone:<{width}}  {start}{word:<9}{end}  {_why(one)}".rstrip(), file=out)
         if one.reason:
             print(f"  {'':<{width}}  {'':<9}  {one.reason}", file=out)
+        if one.verdict is not None and one.verdict.advice:
+            print(f"  {'':<{width}}  {'':<9}  what to do: {one.verdict.advice}", file=out)
         if one.verdict is not None and one.verdict.word is Word.LISTED and one.dns_list.delisting:
             print(f"  {'':<{width}}  {'':<9}  delisting: {one.dns_list.delisting}", file=out)
 
@@ -110,4 +139,5 @@ def _why(one: Found) -> str:
         return "; ".join(f"{code.code} {code.meaning} ({code.severity.value})" for code in one.verdict.codes)
     if one.verdict.word is Word.CLEAN and not one.verdict.answers:
         return ""
-    return " ".join([one.verdict.detail.replace("_", " "), *one.verdict.answers])
+    said = " ".join([one.verdict.detail.replace("_", " "), *one.verdict.answers])
+    return ": ".join([said, *one.verdict.refusals])

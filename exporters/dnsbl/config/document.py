@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -85,12 +86,20 @@ def read_text(path: Path, key: str, faults: list[Fault], limit: int = _MAX_BYTES
         if len(content) > limit:
             faults.append(Fault(key, f"must be smaller than {limit} bytes"))
             return None
-        return content.decode()
-    except UnicodeDecodeError:
-        faults.append(Fault(key, "must be UTF-8 text"))
+        return _decoded(content)
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        faults.append(Fault(key, f"must be UTF-8 text: line {line} is not"))
     except (OSError, ValueError) as error:
         faults.append(Fault(key, f"cannot be read ({type(error).__name__}): name a file that this user can read"))
     return None
+
+
+def _decoded(content: bytes) -> str:
+    """UTF-8, or the UTF-16 that Windows writes, told by the byte order mark; the mark is no part of the text."""
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return content.decode("utf-16")
+    return content.decode("utf-8-sig")
 
 
 def lay_environment(document: dict[str, Any], section: str, environ: Mapping[str, str]) -> None:

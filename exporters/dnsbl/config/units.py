@@ -14,7 +14,7 @@ _PORT: Final = re.compile(r"[0-9]{1,5}", re.ASCII)
 
 DURATION_FORM: Final = "must be a duration like 10s, 5m or 12h"
 LISTEN_FORM: Final = "must be HOST:PORT like 127.0.0.1:9627 or [::1]:9627"
-RESOLVER_FORM: Final = "must be the IP address of a resolver, like 127.0.0.1, 127.0.0.1:53 or [::1]:53"
+RESOLVER_FORM: Final = "must be the IP address or host name of a resolver, like 127.0.0.1, [::1]:53 or unbound:53"
 IP_FORM: Final = "must be an IP address like 192.0.2.5 or 2001:db8::5"
 
 DNS_PORT: Final = 53
@@ -65,7 +65,7 @@ def parse_listen(value: object) -> Endpoint:
 
 
 def parse_resolver(value: object) -> Endpoint:
-    """`127.0.0.1`, `127.0.0.1:53`, `2001:db8::1` or `[2001:db8::1]:53`. Raises ValueError."""
+    """`127.0.0.1`, `127.0.0.1:53`, `2001:db8::1`, `[2001:db8::1]:53`, `unbound` or `unbound:53`. Raises ValueError."""
     if isinstance(value, Endpoint):
         return value
     if not isinstance(value, str):
@@ -74,8 +74,12 @@ def parse_resolver(value: object) -> Endpoint:
     try:
         return Endpoint(_ip(text.removeprefix("[").removesuffix("]"), RESOLVER_FORM), DNS_PORT)
     except ValueError:
-        host, _, port = text.rpartition(":")
-        return Endpoint(_ip(host.removeprefix("[").removesuffix("]"), RESOLVER_FORM), _port(port, RESOLVER_FORM))
+        host, colon, port = text.rpartition(":") if ":" in text else (text, "", "")
+        number = _port(port, RESOLVER_FORM) if colon else DNS_PORT
+        is_name = _HOST.fullmatch(host) and not host.rpartition(".")[2].isdigit()
+        return Endpoint(
+            host.lower() if is_name else _ip(host.removeprefix("[").removesuffix("]"), RESOLVER_FORM), number
+        )
 
 
 def parse_ip(value: object) -> str:

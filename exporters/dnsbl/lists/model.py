@@ -62,6 +62,13 @@ REFUSALS: Final = IPv4Network("127.255.255.0/24")
 """Spamhaus's error codes, taken up by others: a typo in the zone, a public resolver, too many queries."""
 BLOCKER: Final = IPv4Address("127.0.0.1")
 """Never a listing (RFC 5782, 5); SURBL and URIBL say by it that they will not answer this resolver."""
+_REFUSED: Final = "the list refuses to answer this resolver"
+_REFUSALS_BY_CODE: Final = {
+    IPv4Address("127.255.255.252"): "the list does not know the zone that was asked: its name may be misspelt",
+    IPv4Address("127.255.255.254"): "the list does not answer public resolvers",
+    IPv4Address("127.255.255.255"): "the list does not answer a resolver that asks this often",
+}
+"""The codes that Spamhaus documents. Every other refusal has one text."""
 LOOPBACK: Final = IPv4Network("127.0.0.0/8")
 
 
@@ -102,7 +109,7 @@ class DnsList:
             if address in network and (network.prefixlen == network.max_prefixlen or not is_refusal):
                 return (meaning,)
         if is_refusal:
-            return (Meaning("the list will not answer this resolver", effect=Effect.REFUSED),)
+            return (Meaning(_REFUSALS_BY_CODE.get(address, _REFUSED), effect=Effect.REFUSED),)
         mask = int(address) & 0xFF
         found = tuple(meaning for bit, meaning in self.bits if mask & bit)
         return found or (Meaning("a code without a known meaning", self.severity),)

@@ -47,6 +47,12 @@ class Metrics:
         self.list_healthy = self._gauge(
             "list_healthy", "1 when the list answers its test points as it must (RFC 5782)", "list"
         )
+        self.list_state = self._gauge(
+            "list_state",
+            "1 for the state that the list is in; refused: use a resolver of your own (dnsbl.resolvers), or register with the list",
+            "list",
+            "state",
+        )
         self.list_breaker_open = self._gauge(
             "list_breaker_open", "1 while the list is left alone after failures in a row", "list"
         )
@@ -67,6 +73,11 @@ class Metrics:
             "targets_left_out", "Targets found by name, or in the collector, that the limits have no room for"
         )
         self.names_unresolved = self._gauge("names_unresolved", "Configured host names that do not resolve now")
+        self.target_resolved = self._gauge(
+            "target_resolved",
+            "0 while a configured host name leads to no address that lists can know, else 1",
+            "target",
+        )
         self.schedule_lag = self._gauge("schedule_lag_seconds", "How late the check is that has waited longest")
         self.resolver_up = self._gauge("resolver_up", "0 while a resolver is passed over after failures", "resolver")
         self.answers_ignored = self._counter(

@@ -1,4 +1,6 @@
-"""The page for a person in a browser: targets and lists, with verdict, age and reason. No scripts; everything from outside is escaped."""
+"""The page for a person in a browser: what needs attention, then targets and lists with verdict, age and reason. On a narrow screen each row
+of a table becomes a block. No scripts; everything from outside is escaped.
+"""
 
 from __future__ import annotations
 
@@ -9,26 +11,33 @@ from typing import TYPE_CHECKING, Final
 from exporters.dnsbl.verdict import Word
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from exporters.dnsbl.board import Board, Standing
     from exporters.dnsbl.schedule import Pair
+    from exporters.dnsbl.web.notices import Notice
 
 MAX_ROWS: Final = 20_000
 """Past so many rows only what is not clean is shown."""
+MAX_NOTICES: Final = 500
+
+_IS: Final = ' data-is="{}"'
+"""Names a cell where the table has no head."""
 
 _ORDER: Final = {Word.LISTED: 0, Word.REFUSED: 1, Word.ERROR: 2, Word.CLEAN: 3}
 _HEAD: Final = """<!doctype html><html lang="en"><meta charset="utf-8"><title>DNS blocklists</title>
 <meta name="viewport" content="width=device-width"><style>
-body{font:15px/1.4 system-ui,sans-serif;margin:1.5rem;color:#222;background:#fff}
+body{font:15px/1.4 system-ui,sans-serif;margin:1.5rem;color:#222;background:#fff;overflow-wrap:break-word}h2{font-size:1.1rem}
 table{border-collapse:collapse}td,th{padding:.2rem .7rem;text-align:left;border-bottom:1px solid #ddd;vertical-align:top}
-.listed{color:#b00020;font-weight:600}.refused,.error{color:#8a6d00}.clean{color:#1b6e3c}small{color:#666}
-@media(prefers-color-scheme:dark){body{color:#ddd;background:#181818}td,th{border-color:#333}.listed{color:#ff6b6b}
-.refused,.error{color:#e0c060}.clean{color:#7fc89a}}</style><h1>DNS blocklists</h1>
+.listed{color:#b00020;font-weight:600}.refused,.error,.notice{color:#8a6d00}.clean{color:#1b6e3c}small{color:#666}
+@media(max-width:50rem){body{margin:.8rem;overflow-wrap:anywhere}table,tbody{display:block}th{display:none}tr{display:block;padding:.5rem 0;border-bottom:1px solid #ddd}
+td{display:block;padding:.1rem 0;border:0}td:empty{display:none}td[data-is]::before{content:attr(data-is) ": ";opacity:.7}}
+@media(prefers-color-scheme:dark){body{color:#ddd;background:#181818}td,th,tr{border-color:#333}.listed{color:#ff6b6b}a{color:#8ab4f8}
+small{color:#999}.refused,.error,.notice{color:#e0c060}.clean{color:#7fc89a}}</style><h1>DNS blocklists</h1>
 """
 
 
-def page(board: Board, pairs: Iterable[Pair]) -> str:
+def page(board: Board, pairs: Iterable[Pair], notices: Sequence[Notice] = ()) -> str:
     """The whole page."""
     rows = [(pair, board.row(pair.target.text, pair.dns_list.zone)) for pair in pairs if pair.target is not None]
     counts = {word: sum(row is not None and row.last.word is word for _, row in rows) for word in Word}
@@ -51,10 +60,23 @@ def page(board: Board, pairs: Iterable[Pair]) -> str:
         f"<p>{len(rows) - len(shown[:MAX_ROWS])} more are not shown.</p>" if len(rows) > len(shown[:MAX_ROWS]) else ""
     )
     return (
-        f"{_HEAD}<p>{told} · {waiting} not checked yet · <a href='metrics'>metrics</a></p>"
-        "<table><tr><th>target<th>list<th>verdict<th>stands<th>checked<th>why</tr>"
+        f"{_HEAD}<p>{told} · {waiting} not checked yet · <a href='metrics'>metrics</a></p>{_attention(notices)}"
+        "<h2>Targets</h2><table><tr><th>target<th>list<th>verdict<th>stands<th>checked<th>why</tr>"
         f"{body}</table>{left_out}"
     )
+
+
+def _attention(notices: Sequence[Notice]) -> str:
+    if not notices:
+        return ""
+    rows = "".join(
+        f'<tr><td>{escape(one.subject)}<td class="notice">{escape(one.state)}<td>{escape(one.what)}'
+        f"<td{_IS.format('what to do') if one.to_do else ''}>{escape(one.to_do or '')}</tr>"
+        for one in notices[:MAX_NOTICES]
+    )
+    more = f"<p>{len(notices) - MAX_NOTICES} more are not shown.</p>" if len(notices) > MAX_NOTICES else ""
+    head = "<h2>Needs attention</h2><table><tr><th>what<th>state<th>why<th>what to do</tr>"
+    return f"{head}{rows}</table>{more}"
 
 
 def _row(pair: Pair, row: Standing | None, now_ms: int) -> str:
@@ -67,7 +89,8 @@ def _row(pair: Pair, row: Standing | None, now_ms: int) -> str:
     stands = f"nothing, {row.lapsed.word.value} before" if row.lapsed else "nothing"
     if row.real is not None:
         stands = f"{row.real.word.value}, {_age(now_ms - (row.since_ms or now_ms))}"
-    return f'{start}<td class="{word}">{word}<td>{stands}<td>{_age(now_ms - row.checked.epoch_ms)} ago<td>{_why(pair, row)}</tr>'
+    checked = f"<td{_IS.format('checked')}>{_age(now_ms - row.checked.epoch_ms)} ago"
+    return f'{start}<td class="{word}">{word}<td{_IS.format("stands")}>{stands}{checked}<td>{_why(pair, row)}</tr>'
 
 
 def _why(pair: Pair, row: Standing) -> str:
@@ -75,6 +98,9 @@ def _why(pair: Pair, row: Standing) -> str:
         return ""
     parts = [escape(f"{code.code} {code.meaning} ({code.severity.value})") for code in row.last.codes]
     parts = parts or [escape(" ".join([row.last.detail.replace("_", " "), *row.last.answers]))]
+    parts += [escape(text) for text in row.last.refusals]
+    if row.last.word is Word.REFUSED and row.last.advice:
+        parts.append(f"what to do: {escape(row.last.advice)}")
     if row.reason and row.last.word is Word.LISTED:
         parts.append(f"<small>{escape(row.reason)}</small>")
     if row.last.word is Word.LISTED and pair.dns_list.delisting:

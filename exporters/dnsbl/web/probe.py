@@ -78,6 +78,8 @@ async def _ask(checks: Checks, target: Target, dns_list: DnsList) -> Found:
         await checks.watches.test(dns_list)
     if verdict.word.is_real and checks.watches.health(dns_list.zone) is Health.WRONG:
         return Found(dns_list, UNHEALTHY)
+    if verdict.word.is_real and (refusal := checks.watches.refusal(dns_list.zone)):
+        return Found(dns_list, refusal)
     if verdict.word is not Word.LISTED:
         return Found(dns_list, verdict)
     return Found(dns_list, verdict, text_of(await checks.questions.ask_if_paid(target.wire, TXT, dns_list), dns_list))
@@ -168,6 +170,10 @@ def _page(target: Target, found: list[Found], *, is_complete: bool) -> bytes:
 
 def _debug(target: Target, found: list[Found]) -> str:
     lines = [f"target {target.text} ({target.kind.value})"]
+    if not found:
+        lines.append(
+            "no configured list takes it: an address is asked at lists of addresses, a name at lists of domains"
+        )
     for one in found:
         if one.verdict is None:
             lines.append(f"{one.dns_list.zone}: not asked, or no answer in time")
@@ -176,6 +182,9 @@ def _debug(target: Target, found: list[Found]) -> str:
             f"{one.dns_list.zone}: {one.verdict.word.value} ({one.verdict.detail}) {' '.join(one.verdict.answers)}".rstrip()
         )
         lines += [f"    {code.code} {code.severity.value}: {code.meaning}" for code in one.verdict.codes]
+        lines += [f"    {text}" for text in one.verdict.refusals]
+        if one.verdict.advice:
+            lines.append(f"    what to do: {one.verdict.advice}")
         if one.reason:
             lines.append(f"    says: {one.reason}")
     return "\n".join(lines) + "\n"

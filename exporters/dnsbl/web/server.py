@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from exporters.dnsbl.board import Board
     from exporters.dnsbl.metrics import Metrics, PairLines
     from exporters.dnsbl.schedule import Pair
+    from exporters.dnsbl.web.notices import Notice
     from exporters.dnsbl.web.probe import Prober
 
 STOP_SECONDS: Final = 2.0
@@ -43,9 +44,10 @@ class WebServer:
         prober: Prober,
         pairs: Callable[[], Iterator[Pair]],
         connections: Callable[[], int],
+        notices: Callable[[], list[Notice]],
     ) -> None:
         self._metrics, self._lines, self._board, self._prober, self._pairs = metrics, lines, board, prober, pairs
-        self._connections = connections
+        self._connections, self._notices = connections, notices
         self._routes: Mapping[str, Callable[[web.BaseRequest], Awaitable[web.Response]]] = {
             "/": self._people,
             "/metrics": self._scrape,
@@ -92,7 +94,9 @@ class WebServer:
 
     async def _people(self, request: web.BaseRequest) -> web.Response:
         del request
-        return web.Response(text=page(self._board, self._pairs()), content_type="text/html", headers=_SAFE)
+        return web.Response(
+            text=page(self._board, self._pairs(), self._notices()), content_type="text/html", headers=_SAFE
+        )
 
     async def _probe(self, request: web.BaseRequest) -> web.Response:
         query = {key: request.query.getall(key) for key in request.query}

@@ -12,10 +12,12 @@ from exporters.dnsbl.asking import Resolver
 from exporters.dnsbl.board import Board
 from exporters.dnsbl.checks import Checks
 from exporters.dnsbl.config import Endpoint
-from exporters.dnsbl.health import Health
+from exporters.dnsbl.health import STATES, Health
 from exporters.dnsbl.lists import DnsList
+from exporters.dnsbl.lists import TestPoints as Points
 from exporters.dnsbl.metrics import Metrics, PairLines
 from exporters.dnsbl.names import target
+from exporters.dnsbl.posting import result_of
 from exporters.dnsbl.schedule import Limits, Pair, Planner
 from exporters.dnsbl.verdict import Word
 from tests.servers import nameserver as behave
@@ -59,6 +61,12 @@ class Running:
     @property
     def shown_health(self) -> float | None:
         return self.metrics.registry.get_sample_value("duckwatch_dnsbl_list_healthy", {"list": "bl.example"})
+
+    @property
+    def shown_state(self) -> list[str]:
+        """The states that the list is shown in."""
+        ask = self.metrics.registry.get_sample_value
+        return [s for s in STATES if ask("duckwatch_dnsbl_list_state", {"list": "bl.example", "state": s})]
 
 
 @pytest.fixture
@@ -174,3 +182,75 @@ async def test_checks_stop_whatever_wakes_them_at_that_moment(nameserver: NameSe
         _, pending = await asyncio.wait([running], timeout=5)
         assert not pending, steps
         made.resolver.close()
+
+
+REFUSALS = ["127.255.255.252", "127.255.255.254", "127.255.255.255", "127.255.255.7", "127.0.0.1"]
+
+
+@pytest.mark.parametrize("code", REFUSALS)
+async def test_a_list_that_refuses_everything_is_refused(
+    running: Running, nameserver: NameServer, caplog: pytest.LogCaptureFixture, code: str
+) -> None:
+    """Test points included: its verdicts are refused, not errors; the log says once what to do, and once when it is over."""
+    nameserver.zones["bl.example"] = behave.everything(code)
+    caplog.set_level("INFO", "exporters")
+    assert await running.checks.watches.test(BL) is Health.REFUSED
+    await running.check()
+    await running.checks.watches.test(BL)
+    assert (running.shown_health, running.shown_state) == (0, ["refused"])
+    assert running.checks.watches["bl.example"].failure.word is Word.REFUSED, "the verdict while it is left alone"
+    (change,) = running.told
+    posted = result_of(change)
+    assert (posted["verdict"], posted["detail"], posted["codes"]) == ("refused", "refused_code", [code])
+    assert posted["meanings"][-1] == "use a resolver of your own (dnsbl.resolvers), or register with the list"
+    nameserver.zones["bl.example"] = LISTED
+    await running.checks.watches.test(BL)
+    assert (running.shown_health, running.shown_state) == (1, ["healthy"])
+    said = [(record.message, getattr(record, "fields", {}).get("to_do")) for record in caplog.records]
+    assert said == [("a list refuses every question", posted["meanings"][-1]), ("a list is healthy again", None)]
+
+
+async def test_a_list_is_in_exactly_one_state(running: Running, nameserver: NameServer) -> None:
+    """Unknown before its first test; what is no refusal makes it unhealthy."""
+    assert running.shown_state == ["unknown"]
+    for behaviour in (behave.everything("127.0.0.2"), behave.everything("198.51.100.9"), behave.silent, behave.empty):
+        nameserver.zones["bl.example"] = behaviour
+        await running.checks.watches.test(BL)
+        assert (running.shown_health, running.shown_state) == (0, ["unhealthy"])
+    running.checks.use(running.resolver, [])
+    assert running.shown_state == []
+
+
+async def test_a_list_that_begins_to_refuse_is_refused_at_once(running: Running, nameserver: NameServer) -> None:
+    """Over its quota, say: the first refused check has its test points asked, long before their turn."""
+    await running.check()
+    assert running.shown_state == ["healthy"]
+    nameserver.zones["bl.example"] = behave.everything("127.255.255.255")
+    running.checks.watches["bl.example"].at -= 100
+    running.pair.fresh_until = 0.0
+    await running.check()
+    assert running.shown_state == ["refused"]
+    assert running.board.standing("192.0.2.1", "bl.example") is Word.LISTED, "a refusal ends no listing"
+
+
+async def test_a_list_that_refuses_its_test_points_turns_nobody_clean(running: Running, nameserver: NameServer) -> None:
+    """What it says of targets meanwhile is not believed, and counts as refused."""
+    nameserver.zones |= {"bl.example": Zone("bl.example"), "127.bl.example": behave.everything("127.255.255.254")}
+    await running.check()
+    row = running.board.row("192.0.2.1", "bl.example")
+    assert row is not None
+    assert (row.last.word, row.last.answers, row.real) == (Word.REFUSED, ("127.255.255.254",), None)
+
+
+async def test_a_list_without_test_points_is_known_by_its_refusals(running: Running, nameserver: NameServer) -> None:
+    """It is refused from the first refused target on, and healthy again with the first real answer after a minute."""
+    running.pair.dns_list = replace(BL, test=Points(None, None))
+    nameserver.zones["bl.example"] = behave.everything("127.255.255.254")
+    await running.check()
+    assert running.shown_state == ["refused"]
+    nameserver.zones["bl.example"] = LISTED
+    running.checks.watches["bl.example"].at -= 100
+    running.pair.fresh_until = 0.0
+    await running.check()
+    assert running.shown_state == ["healthy"]
+    assert running.board.standing("192.0.2.1", "bl.example") is Word.LISTED

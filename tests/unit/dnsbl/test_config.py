@@ -76,7 +76,7 @@ def test_every_fault_is_named_at_once(tmp_path: Path) -> None:
             {"zone": "zen"},
             {"zone": "bl.example", "kind": "x", "key": f"{SECRET}.x", "codes": {"8.8.8.8.8": "bad"}},
         ],
-        "resolvers": ["localhost"],
+        "resolvers": ["my resolver"],
         "interval": "5s",
         "limits": {"targets": 0, "in_flight_per_list": "many"},
         "collector": {"url": f"http://u:{SECRET}@h", "token_file": "/nowhere"},
@@ -86,7 +86,7 @@ def test_every_fault_is_named_at_once(tmp_path: Path) -> None:
     assert faults(tmp_path, section) == {
         "dnsbl.collector.token_file": "cannot be read (FileNotFoundError): name a file that this user can read",
         "dnsbl.listen": "must be HOST:PORT like 127.0.0.1:9627 or [::1]:9627",
-        "dnsbl.resolvers.0": "must be the IP address of a resolver, like 127.0.0.1, 127.0.0.1:53 or [::1]:53",
+        "dnsbl.resolvers.0": "must be the IP address or host name of a resolver, like 127.0.0.1, [::1]:53 or unbound:53",
         "dnsbl.targets.0.target": "is not the first address of its range: 192.0.2.0/28 would be",
         "dnsbl.targets.1": "must be a mapping of keys",
         "dnsbl.targets.2.intervall": "is not a known key: did you mean interval?",

@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import dns.rcode
+import pytest
 
 from collector.metrics import CATALOGUE
 from exporters.dnsbl.asking.wire import AAAA, A
 from exporters.dnsbl.outcome import Answer, Failure, Outcome, Trouble
 from exporters.dnsbl.plan import Host
-from exporters.dnsbl.targets import SENDING_METRIC, HostNames, SeenAddresses
+from exporters.dnsbl.targets import NAME_FAULTS, SENDING_METRIC, HostNames, SeenAddresses, fault_of
+from tests.servers import nameserver as behave
+from tests.servers.nameserver import Zone
 
 MX = "mx.example"
 BOTH: dict[int, Outcome] = {A: Answer(("192.0.2.1",), 60), AAAA: Answer(("2001:db8::1",), 60)}
 GONE, TIMEOUT = Answer((), 60), Failure(Trouble.TIMEOUT)
 KEPT = 900.0
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.servers.nameserver import NameServer
+    from tests.unit.dnsbl.conftest import Asking
 
 
 def known(hosts: HostNames) -> list[str]:
@@ -58,6 +70,75 @@ def test_addresses_are_those_that_the_world_sees() -> None:
     hosts.note(MX, {A: Answer(("10.0.0.5",), 60), AAAA: GONE}, 0.0, KEPT)
     (one,) = hosts.targets([Host(MX, timedelta(seconds=30))], {"10.0.0.5": "192.0.2.5"})
     assert (one.target.text, one.name, one.interval) == ("192.0.2.5", MX, timedelta(seconds=30))
+
+
+@pytest.mark.parametrize(
+    ("a", "aaaa", "fault"),
+    [
+        (BOTH[A], BOTH[AAAA], None),
+        (BOTH[A], TIMEOUT, None),
+        (GONE, BOTH[AAAA], None),
+        (GONE, GONE, "no_address"),
+        (Answer((), 60, no_such_name=True), Answer((), 60, no_such_name=True), "no_such_name"),
+        (Answer((), 60, no_such_name=True), TIMEOUT, "no_such_name"),
+        (GONE, TIMEOUT, "timeout"),
+        (Failure(Trouble.SERVFAIL), Failure(Trouble.SERVFAIL), "servfail"),
+        (Answer(("10.0.0.5", "fd00::5"), 60), GONE, "private_address"),
+        (Answer(("10.0.0.5", "192.0.2.5"), 60), GONE, None),
+        (Answer(("10.0.0.6",), 60), GONE, None),
+    ],
+)
+def test_what_is_wrong_with_a_name(a: Outcome, aaaa: Outcome, fault: str | None) -> None:
+    """No such name, no address, only private ones, or no answer; behind NAT the public address counts."""
+    assert fault_of({A: a, AAAA: aaaa}, {"10.0.0.6": "192.0.2.6"}) == fault
+    assert fault is None or fault in NAME_FAULTS
+
+
+async def test_a_name_that_does_not_resolve_is_logged_once_when_it_begins_and_once_when_it_ends(
+    nameserver: NameServer, asking: Callable[..., Asking], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each kind with its own word and advice, a CNAME that leads to itself too; a name that was removed is forgotten."""
+    caplog.set_level("INFO", "exporters")
+    nameserver.zones |= {
+        "example": Zone("example", {"mx": ["192.0.2.1"]}, tests=False),
+        "broken.example": behave.rcode(dns.rcode.SERVFAIL),
+        "empty.example": behave.empty,
+        "loop.example": behave.looping,
+    }
+    resolver = asking(nameserver.port).resolver
+    hosts = HostNames()
+    wanted = [Host(f"{name}.example") for name in ("mx", "typo", "broken", "empty", "loop")]
+    for _ in range(2):
+        await hosts.resolve(wanted, resolver, 300.0, {})
+    assert {name: fault.word for name, fault in hosts.faults.items()} == {
+        "typo.example": "no_such_name",
+        "broken.example": "servfail",
+        "empty.example": "no_address",
+        "loop.example": "malformed",
+    }
+    said = [getattr(record, "fields", {}) for record in caplog.records if record.message == "a target does not resolve"]
+    assert [fields["target"] for fields in said] == [
+        "typo.example",
+        "broken.example",
+        "empty.example",
+        "loop.example",
+    ]
+    assert all(fields["to_do"] for fields in said)
+    nameserver.zones["typo.example"] = Zone("example", {"typo": ["192.0.2.2"]}, tests=False)
+    caplog.clear()
+    await hosts.resolve(wanted[:2], resolver, 300.0, {})
+    await hosts.resolve(wanted[:2], resolver, 300.0, {})
+    assert [record.message for record in caplog.records] == ["a target resolves again"]
+    assert hosts.faults == {}
+
+
+async def test_names_that_all_fail_at_once_do_not_fill_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    """Ten by name, the others as a number: the resolver is away, say."""
+    hosts = HostNames()
+    names = [f"mx{number}.example" for number in range(300)]
+    hosts._note_faults(dict.fromkeys(names, "timeout"))
+    assert len(caplog.records) == 11
+    assert getattr(caplog.records[-1], "fields", None) == {"targets": 290}
 
 
 def page(*addresses: str) -> str:

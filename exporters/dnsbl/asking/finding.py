@@ -1,0 +1,109 @@
+"""Resolvers that are configured by host name: their addresses, from the system's own resolver (/etc/hosts, /etc/resolv.conf)."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import logging
+import socket
+import threading
+from typing import TYPE_CHECKING, Final
+
+from exporters.dnsbl.config import Endpoint
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+log = logging.getLogger(__name__)
+
+MAX_ADDRESSES: Final = 8
+"""Of one name that are asked."""
+PATIENCE_SECONDS: Final = 5.0
+"""How long the system's resolver may take for one name."""
+
+
+class ResolverNames:
+    """What the names of resolvers stand for. A name keeps its last addresses while it does not resolve."""
+
+    def __init__(self, look_up: Callable[[str], tuple[str, ...]] | None = None) -> None:
+        self._look_up = look_up or _system_lookup
+        self._known: dict[str, tuple[str, ...]] = {}
+        self._missing: set[str] = set()
+
+    async def find(self, configured: Iterable[Endpoint]) -> None:
+        """Resolves the names among these. A name that begins or ceases to resolve is logged once."""
+        hosts = dict.fromkeys(endpoint.host for endpoint in configured if not is_address(endpoint.host))
+        found = await asyncio.gather(*(self._find(host) for host in hosts))
+        for host, addresses in zip(hosts, found, strict=True):
+            self._note(host, addresses)
+
+    async def _find(self, host: str) -> tuple[str, ...]:
+        """A thread of its own, which ends by itself: neither the loop nor the end of the program waits for a slow system resolver."""
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[tuple[str, ...]] = loop.create_future()
+
+        def deliver(addresses: tuple[str, ...]) -> None:
+            if not answer.done():
+                answer.set_result(addresses)
+
+        def ask() -> None:
+            addresses = self._look_up(host)
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(deliver, addresses)
+
+        threading.Thread(target=ask, name="resolver-name", daemon=True).start()
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                return await answer
+        except TimeoutError:
+            return ()
+
+    def _note(self, host: str, addresses: tuple[str, ...]) -> None:
+        fields = {"resolver": host}
+        if not addresses:
+            if host not in self._missing:
+                self._missing.add(host)
+                log.warning("a resolver's name does not resolve", extra={"fields": fields | {"to_do": TO_DO}})
+            return
+        if host in self._missing:
+            self._missing.discard(host)
+            log.info("a resolver's name resolves again", extra={"fields": fields})
+        elif self._known.get(host, addresses) != addresses:
+            log.info("a resolver has other addresses", extra={"fields": fields})
+        self._known[host] = addresses
+
+    def addresses(self, configured: Sequence[Endpoint]) -> dict[Endpoint, str]:
+        """Each address to ask, with the resolver's name as it is configured: the value of the metric's label."""
+        found: dict[Endpoint, str] = {}
+        for endpoint in configured:
+            hosts = (endpoint.host,) if is_address(endpoint.host) else self._known.get(endpoint.host, ())
+            for host in hosts:
+                found.setdefault(Endpoint(host, endpoint.port), str(endpoint))
+        return found
+
+    def unresolved(self, configured: Sequence[Endpoint]) -> list[Endpoint]:
+        """The resolvers whose name does not resolve now."""
+        return [endpoint for endpoint in configured if endpoint.host in self._missing]
+
+
+TO_DO: Final = (
+    "correct the name in dnsbl.resolvers, or make this machine's own resolver (/etc/hosts, /etc/resolv.conf) know it"
+)
+
+
+def is_address(host: str) -> bool:
+    """True for an IP address, which need not be resolved."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _system_lookup(host: str) -> tuple[str, ...]:
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_DGRAM)
+    except (OSError, UnicodeError):
+        return ()
+    addresses = {str(address[0]).partition("%")[0] for _, _, _, _, address in found}
+    return tuple(sorted(addresses))[:MAX_ADDRESSES]

@@ -1,0 +1,52 @@
+"""What somebody has to look after before the verdicts can be relied on: lists that are not healthy, names that do not resolve, settings that
+do not do what is meant. Pure.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from exporters.dnsbl.health import Health
+from exporters.dnsbl.targets import NAME_FAULTS, PRIVATE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from exporters.dnsbl.errors import Fault
+    from exporters.dnsbl.health import Watch
+    from exporters.dnsbl.targets import NameFault
+
+
+class Notice(NamedTuple):
+    """`state` is a word or two, `to_do` what the reader can type or change; None where `what` says it."""
+
+    subject: str
+    state: str
+    what: str
+    to_do: str | None = None
+
+
+def of_lists(watches: Iterable[tuple[str, Watch]]) -> Iterator[Notice]:
+    """One for each list that refuses every question or is unhealthy."""
+    for zone, watch in watches:
+        if watch.health not in (Health.UNKNOWN, Health.HEALTHY):
+            yield Notice(zone, watch.health.state, watch.problem, watch.advice)
+
+
+def of_names(faults: Mapping[str, NameFault]) -> Iterator[Notice]:
+    """One for each host name that leads to no address which lists can know."""
+    for name, fault in sorted(faults.items()):
+        what, to_do = NAME_FAULTS[fault.word]
+        yield Notice(name, "private" if fault.word == PRIVATE else "does not resolve", what, to_do)
+
+
+def of_settings(warnings: Iterable[Fault]) -> Iterator[Notice]:
+    """One for each setting that does not do what is meant."""
+    for warning in warnings:
+        yield Notice(warning.key, "setting", warning.problem)
+
+
+def of_resolvers(unresolved: Iterable[object], to_do: str) -> Iterator[Notice]:
+    """One for each resolver whose name does not resolve."""
+    for endpoint in unresolved:
+        yield Notice(str(endpoint), "resolver", "the resolver's name does not resolve", to_do)

@@ -1,0 +1,109 @@
+"""What people type and programs write: marks and invisible characters in target files, resolvers by name, settings that are hardly meant."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from exporters.dnsbl.config import Endpoint
+from exporters.dnsbl.config.units import parse_resolver
+from exporters.dnsbl.reading import read_world
+from tests.unit.dnsbl.test_config import faults, planned, written
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MARKED = "\ufeff192.0.2.1\r\n# ours\r\n\u00a0192.0.2.2\t# mx2\r\n"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("name", ["plain.txt", "sd.json", "sd.yml"])
+def test_a_byte_order_mark_is_no_part_of_a_target(tmp_path: Path, encoding: str, name: str) -> None:
+    """As an editor on Windows writes it, in UTF-8 and in UTF-16; line ends and spaces of any kind are none either."""
+    as_file_sd = '\ufeff[{"targets": ["192.0.2.1", "192.0.2.2:25"]}]'
+    (tmp_path / name).write_bytes((MARKED if name == "plain.txt" else as_file_sd).encode(encoding))
+    plan = planned(tmp_path, target_files=[str(tmp_path / name)])
+    assert [one.target.text for one in plan.targets] == ["192.0.2.1", "192.0.2.2"]
+
+
+@pytest.mark.parametrize("hidden", ["\ufeff", "\u200b", "\u00ad", "\u00a0", "\u200e", "\x00", "\x0b", "\u2028"])
+def test_an_invisible_character_is_named_with_its_place(tmp_path: Path, hidden: str) -> None:
+    """File and line, and which character it is: in the middle of an entry, where joined files put a mark."""
+    (tmp_path / "plain.txt").write_text(f"192.0.2.1\n\nmx{hidden}1.example\n", encoding="utf-8")
+    found = faults(tmp_path, {"target_files": [f"{tmp_path}/plain.txt"]})
+    (problem,) = found.values()
+    assert list(found) == [f"dnsbl.target_files.0 ({tmp_path}/plain.txt, line 3)"]
+    assert problem.startswith(f"holds an invisible character (U+{ord(hidden):04X})")
+
+
+def test_text_that_is_not_utf_8_is_named_with_its_line(tmp_path: Path) -> None:
+    """A comment in Latin-1, say."""
+    (tmp_path / "plain.txt").write_bytes(b"192.0.2.1\n# B\xfccher\n")
+    assert list(faults(tmp_path, {"target_files": [f"{tmp_path}/plain.txt"]}).values()) == [
+        "must be UTF-8 text: line 2 is not"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("section", "said"),
+    [
+        ({}, {"dnsbl.targets": "names nothing to check"}),
+        ({"collector": {"targets": True}}, {}),
+        (
+            {"targets": ["192.0.2.1", "mail.example", "2001:db8::1"], "lists": [{"zone": "bl.example", "ipv6": True}]},
+            {},
+        ),
+        ({"targets": ["10.0.0.5"]}, {"dnsbl.targets.0": "10.0.0.5 is private"}),
+        ({"targets": ["192.0.2.1", "172.16.0.0/30"]}, {"dnsbl.targets.1": "172.16.0.0/30 is private"}),
+        ({"targets": ["::ffff:127.0.0.1"]}, {"dnsbl.targets.0": "127.0.0.1 is private"}),
+        ({"targets": ["fd00::5"]}, {"dnsbl.targets.0": "fd00::5 is private", "dnsbl.lists": "takes IPv6"}),
+        ({"targets": [{"target": "a.example", "treat_as": "domain"}]}, {"dnsbl.lists": "takes domains: a.example"}),
+        ({"targets": ["192.0.2.1"], "target_files": ["EMPTY"]}, {"dnsbl.target_files.0 (EMPTY)": "names no target"}),
+        ({"targets": ["192.0.2.1"], "target_files": ["NONE*"]}, {"dnsbl.target_files.0": "no file is named"}),
+    ],
+)
+def test_what_is_hardly_meant_is_a_warning(tmp_path: Path, section: dict[str, Any], said: dict[str, str]) -> None:
+    """Nothing to check, private addresses, targets that no list takes, files without targets: the exporter starts all the same."""
+    (tmp_path / "EMPTY").write_text("\ufeff# nothing yet\n", encoding="utf-8")
+    files = {"target_files": [str(tmp_path / one) for one in section.get("target_files", [])]}
+    world = read_world(written(tmp_path, {"dnsbl": {"lists": ["bl.example"]} | section | files}), {})
+    found = {warning.key.replace(f"{tmp_path}/", ""): warning.problem for warning in world.warnings}
+    assert found.keys() == said.keys()
+    assert all(text in found[key] for key, text in said.items()), found
+
+
+@pytest.mark.parametrize("suffix", ["txt", "json", "yml"])
+def test_an_empty_target_file_is_no_fault(tmp_path: Path, suffix: str) -> None:
+    """Whoever generates it may have nothing yet."""
+    (tmp_path / f"empty.{suffix}").write_text("")
+    world = read_world(written(tmp_path, {"dnsbl": {"target_files": [f"{tmp_path}/empty.{suffix}"]}}), {})
+    assert [warning.problem.partition(":")[0] for warning in world.warnings] == [
+        "names no target",
+        "names nothing to check",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("written_as", "host", "port"),
+    [
+        ("unbound", "unbound", 53),
+        ("Unbound.Mail.svc.cluster.local:5353", "unbound.mail.svc.cluster.local", 5353),
+        ("my_resolver:53", "my_resolver", 53),
+        ("127.0.0.1", "127.0.0.1", 53),
+        ("[::1]:5353", "::1", 5353),
+        ("2001:db8::1", "2001:db8::1", 53),
+    ],
+)
+def test_a_resolver_is_an_address_or_a_name(written_as: str, host: str, port: int) -> None:
+    """With a port or without."""
+    assert parse_resolver(written_as) == Endpoint(host, port)
+
+
+@pytest.mark.parametrize(
+    "wrong", ["", ":53", "127.0.0.256", "300.1.1.1:53", "a b", "unbound:x", "unbound:99999", "https://x"]
+)
+def test_what_is_no_resolver_is_a_fault(wrong: str) -> None:
+    """A mistyped address is no name."""
+    with pytest.raises(ValueError, match="must be the IP address or host name"):
+        parse_resolver(wrong)

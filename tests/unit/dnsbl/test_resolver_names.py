@@ -1,0 +1,96 @@
+"""Resolvers that are configured by name: when they are resolved, what happens while they are not, and what is said of it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from exporters.dnsbl.asking import Resolver, ResolverNames
+from exporters.dnsbl.asking.resolver import Asker
+from exporters.dnsbl.asking.wire import A
+from exporters.dnsbl.config import Endpoint
+from exporters.dnsbl.lists import DnsList
+from exporters.dnsbl.names import target
+from exporters.dnsbl.outcome import Failure, Trouble
+from tests.servers.process import free_port
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pytest
+
+    from tests.servers.nameserver import NameServer
+    from tests.unit.dnsbl.conftest import Asking
+
+UNBOUND, FIXED = Endpoint("unbound", 53), Endpoint("127.0.0.1", 53)
+
+
+async def test_a_name_keeps_its_addresses_while_it_does_not_resolve(caplog: pytest.LogCaptureFixture) -> None:
+    """Said once when it begins and once when it ends; an address needs no resolving."""
+    caplog.set_level("INFO", "exporters")
+    answers: dict[str, tuple[str, ...]] = {}
+    names = ResolverNames(lambda host: answers.get(host, ()))
+    configured = [UNBOUND, FIXED]
+    for _ in range(2):
+        await names.find(configured)
+    assert (names.addresses(configured), names.unresolved(configured)) == ({FIXED: "127.0.0.1:53"}, [UNBOUND])
+    answers["unbound"] = ("10.0.0.2", "fd00::2")
+    await names.find(configured)
+    both = {Endpoint("10.0.0.2", 53): "unbound:53", Endpoint("fd00::2", 53): "unbound:53", FIXED: "127.0.0.1:53"}
+    assert (names.addresses(configured), names.unresolved(configured)) == (both, [])
+    answers.clear()
+    await names.find(configured)
+    assert (names.addresses(configured), names.unresolved(configured)) == (both, [UNBOUND])
+    answers["unbound"] = ("10.0.0.3",)
+    await names.find(configured)
+    answers["unbound"] = ("10.0.0.4",)
+    await names.find(configured)
+    assert [record.message.removeprefix("a resolver") for record in caplog.records] == [
+        "'s name does not resolve",
+        "'s name resolves again",
+        "'s name does not resolve",
+        "'s name resolves again",
+        " has other addresses",
+    ]
+
+
+async def test_a_system_resolver_that_hangs_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither the start nor the stop: the name counts as one that does not resolve."""
+    monkeypatch.setattr("exporters.dnsbl.asking.finding.PATIENCE_SECONDS", 0.05)
+    over = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def hang(host: str) -> tuple[str, ...]:
+        asyncio.run_coroutine_threadsafe(over.wait(), loop).result()
+        return (host,)
+
+    names = ResolverNames(hang)
+    await names.find([UNBOUND])
+    assert names.unresolved([UNBOUND]) == [UNBOUND]
+    over.set()
+
+
+async def test_without_a_resolver_each_question_fails_at_once() -> None:
+    """And by no fault of the list: nobody was asked."""
+    resolver = Resolver([], timeout_seconds=5.0, in_flight=8, missing=["unbound:53"])
+    asked = target("192.0.2.1").wire + DnsList("bl.example").wire
+    assert await resolver.lookup(asked, A, Asker("bl.example", lambda: True, lambda _: None)) == Failure(
+        Trouble.UNREACHABLE
+    )
+    assert resolver.states() == {"unbound:53": False}
+    assert resolver.free_places > 0
+    resolver.close()
+
+
+async def test_a_resolver_that_does_not_answer_is_known_as_such(
+    nameserver: NameServer, asking: Callable[..., Asking]
+) -> None:
+    """By its configured name, after three failures in a row, and even where a single list is asked; one that answers is not."""
+    labels = {Endpoint("127.0.0.1", free_port()): "unbound:53", Endpoint("127.0.0.1", nameserver.port): "good:53"}
+    resolver = Resolver(list(labels), timeout_seconds=0.1, in_flight=8, labels=labels)
+    asked = target("192.0.2.1").wire + DnsList("bl.example").wire
+    for _ in range(6):
+        await resolver.lookup(asked, A, Asker("bl.example", lambda: True, lambda _: None))
+    assert resolver.failing() == {"unbound:53"}
+    assert set(resolver.states()) == {"unbound:53", "good:53"}
+    resolver.close()
