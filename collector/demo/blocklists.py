@@ -1,4 +1,6 @@
-"""The demo's DNS blocklists: a name server on loopback for made-up zones, which lists one of our addresses during the day's incident."""
+"""The demo's DNS blocklists: a name server on loopback for made-up zones, which list one of our addresses during the day's incident, and another
+one all the time.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,7 @@ import dns.rcode
 import dns.rdatatype
 import dns.rrset
 
-from collector.demo.cast import LISTED_ADDRESS
+from collector.demo.cast import LISTED_ADDRESS, STANDING_ADDRESS
 from collector.demo.day import DAY_SECONDS, Incidents, within
 
 if TYPE_CHECKING:
@@ -22,10 +24,13 @@ if TYPE_CHECKING:
     from collector.demo.day import Day
 
 STERN, CALM = "bl.lists.example", "calm.lists.example"
-"""The list that lists, and one on which nobody of ours ever stands. No name under `.example` is anybody's (RFC 2606)."""
+"""The list of the incident, which mail is refused for, and the list of the standing listing, which is for information only. No name under
+`.example` is anybody's (RFC 2606).
+"""
 
 CODE: Final = "127.0.0.2"
 MEANING: Final = "sends unsolicited bulk mail"
+STANDING_MEANING: Final = "sends much mail; no reason to refuse it"
 TTL_SECONDS: Final = 5
 _TEST_POINT: Final = "2.0.0.127"
 _SOA: Final = "ns.lists.example. hostmaster.lists.example. 1 60 60 60 5"
@@ -33,6 +38,9 @@ _SOA: Final = "ns.lists.example. hostmaster.lists.example. 1 60 60 60 5"
 
 def _reversed(address: str) -> str:
     return ".".join(reversed(address.split(".")))
+
+
+_STANDING: Final = f"{_reversed(STANDING_ADDRESS)}.{CALM}"
 
 
 class BlockLists(asyncio.DatagramProtocol):
@@ -80,7 +88,7 @@ class BlockLists(asyncio.DatagramProtocol):
             answer.answer.append(dns.rrset.from_text(asked.name, TTL_SECONDS, "IN", "A", CODE))
             return answer
         elif asked.rdtype == dns.rdatatype.TXT:
-            answer.answer.append(dns.rrset.from_text(asked.name, TTL_SECONDS, "IN", "TXT", f'"{reason()}"'))
+            answer.answer.append(dns.rrset.from_text(asked.name, TTL_SECONDS, "IN", "TXT", f'"{self._reason(name)}"'))
             return answer
         answer.authority.append(dns.rrset.from_text("lists.example.", TTL_SECONDS, "IN", "SOA", _SOA))
         return answer
@@ -88,8 +96,13 @@ class BlockLists(asyncio.DatagramProtocol):
     def _is_listed(self, name: str) -> bool:
         if name in {f"{_TEST_POINT}.{STERN}", f"{_TEST_POINT}.{CALM}"}:
             return True
+        if name == _STANDING:
+            return True
         is_now = within(self._incidents.listed, self._day.elapsed(self._now()))
         return is_now and name == f"{_reversed(LISTED_ADDRESS)}.{STERN}"
+
+    def _reason(self, name: str) -> str:
+        return f"{STANDING_ADDRESS} {STANDING_MEANING}" if name == _STANDING else reason()
 
 
 def reason() -> str:

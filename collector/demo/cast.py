@@ -73,6 +73,9 @@ ZONES: dict[str, tuple[str, ...]] = {
     "bounces": ("203.0.113.50",),
 }
 LISTED_ADDRESS = "203.0.113.31"
+"""On a list during the day's incident, and refused for it."""
+STANDING_ADDRESS = "203.0.113.33"
+"""On a list all the time, which nobody refuses its mail for: pages and dashboards always have a listing to show."""
 
 SENDERS = (
     Sender("shop.example", ("orders", "shipping", "invoices"), "transactional", "feeder", 30, 14_000),

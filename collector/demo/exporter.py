@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import aiohttp
 import yaml
 
-from collector.demo.blocklists import CALM, CODE, MEANING, STERN, yesterday
+from collector.demo.blocklists import CALM, CODE, MEANING, STANDING_MEANING, STERN, yesterday
 from collector.demo.cast import ZONES
 from collector.demo.child import Child
 from collector.demo.errors import DemoError
@@ -79,7 +79,10 @@ class Exporter:
             "listen": f"127.0.0.1:{self._port}",
             "resolvers": [self._resolver],
             "targets": sorted({address for addresses in ZONES.values() for address in addresses}),
-            "lists": [{"zone": STERN, "codes": codes}, {"zone": CALM, "severity": "info"}],
+            "lists": [
+                {"zone": STERN, "codes": codes},
+                {"zone": CALM, "codes": {CODE: {"meaning": STANDING_MEANING, "severity": "info"}}},
+            ],
             "interval": INTERVAL,
             "limits": {"queries_per_minute_per_list": None},
             "collector": {"url": self._service.url, "token_file": str(self._service.token_file)},

@@ -145,7 +145,10 @@ def test_lists_are_asked_and_what_they_say_is_stored(demos: list[Demo]) -> None:
             listed = connection.execute(
                 "SELECT count(*) FROM dnsbl_results WHERE verdict = 'listed' AND time < now() - interval '12 hours'"
             )
-            return (current.fetchone(), listed.fetchone()) == ((pairs,), (1,))
+            standing = connection.execute(
+                "SELECT count(*) FROM dnsbl_current WHERE standing = 'listed' AND severity = 'info'"
+            )
+            return (current.fetchone(), listed.fetchone(), standing.fetchone()) == ((pairs,), (1,), (1,))
 
     eventually(told)
     demo.process.send_signal(signal.SIGINT)

@@ -8,6 +8,7 @@ import dns.rdatatype
 import pytest
 
 from collector.demo.blocklists import CALM, STERN, BlockLists, yesterday
+from collector.demo.cast import STANDING_ADDRESS, ZONES
 from collector.demo.day import Day, Incidents
 
 NOW = 1_795_495_100_000
@@ -28,6 +29,16 @@ def test_an_address_is_listed_during_the_incident(at: int, is_listed: bool) -> N
     assert bool(asked(name, "TXT", at=at).answer) is is_listed
     assert not asked(f"32.113.0.203.{STERN}", at=at).answer
     assert not asked(f"31.113.0.203.{CALM}", at=at).answer
+
+
+@pytest.mark.parametrize("part", [0.0, 0.1, 0.5, 0.99])
+def test_another_address_is_listed_all_the_time(part: float) -> None:
+    """So that page and dashboard show a listing whenever somebody looks; for information only, with a reason."""
+    at = round(NOW + part * DAY.day_seconds * 1_000)
+    name = f"{'.'.join(reversed(STANDING_ADDRESS.split('.')))}.{CALM}"
+    assert asked(name, at=at).answer
+    assert STANDING_ADDRESS in asked(name, "TXT", at=at).answer[0].to_text()
+    assert STANDING_ADDRESS in {address for addresses in ZONES.values() for address in addresses}
 
 
 @pytest.mark.parametrize("zone", [STERN, CALM])
