@@ -55,6 +55,7 @@ class App:
         self._resolver: Resolver | None = None
         self._resolver_settings: tuple[dict[Endpoint, str], list[str], float, int] | None = None
         self._resolver_names = ResolverNames()
+        self._retired: set[Resolver] = set()
         self._followed: tuple[World | None, tuple[Checked, ...]] = (None, ())
         self._is_finding = asyncio.Lock()
         self._reloading = Reloading(path, environ, self.metrics, self._take)
@@ -100,8 +101,9 @@ class App:
             task.cancel()
         results = await asyncio.gather(*running, return_exceptions=True)
         await self._checks.stop()
-        if self._resolver is not None:
-            self._resolver.close()
+        for resolver in (self._resolver, *self._retired):
+            if resolver is not None:
+                resolver.close()
         for result in results:
             if isinstance(result, Exception):
                 raise result
@@ -157,7 +159,8 @@ class App:
             return  # the second: names that a reload brought, and that are being resolved
         if self._resolver is not None and self._resolver_settings is not None:
             # Those that wait for an answer of the old ones get it, or run into their deadline.
-            asyncio.get_running_loop().call_later(4 * self._resolver_settings[2], self._resolver.close)
+            self._retired.add(self._resolver)
+            asyncio.get_running_loop().call_later(4 * self._resolver_settings[2], self._close_retired, self._resolver)
         self._resolver_settings = wanted
         _, _, timeout, in_flight = wanted
         self._resolver = Resolver(
@@ -170,6 +173,10 @@ class App:
         )
         self.metrics.resolver_up.clear()
         self._checks.ask(self._resolver)
+
+    def _close_retired(self, resolver: Resolver) -> None:
+        self._retired.discard(resolver)
+        resolver.close()
 
     def _find_failing_resolvers(self) -> None:
         """Has the names resolved again of resolvers that do not answer, or have no address."""

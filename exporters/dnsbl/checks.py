@@ -175,8 +175,6 @@ class Checks:
             return verdict
         if watch.refusal is not None:
             await self._test_unless_recent(pair.dns_list, watch)
-        if refusal := self.watches.refusal(pair.dns_list.zone):
-            return refusal
         row = self.board.row(pair.target.text, pair.dns_list.zone)
         stands = row.real.word if row is not None and row.real is not None else None
         is_change = stands is not verdict.word

@@ -37,8 +37,8 @@ HEALTH = (
     State(3, "unhealthy", Colour.BAD),
 )
 HEALTH_NUMBER = (
-    'min by (list) (sum without (state) (duckwatch_dnsbl_list_state{state="unknown"} '
-    'or 2 * duckwatch_dnsbl_list_state{state="refused"} or 3 * duckwatch_dnsbl_list_state{state="unhealthy"}))'
+    'min by (list) (sum without (state) (3 * duckwatch_dnsbl_list_state{state="unhealthy"} '
+    'or 2 * duckwatch_dnsbl_list_state{state="refused"} or duckwatch_dnsbl_list_state{state!~"healthy|unhealthy|refused"}))'
 )
 """The numbers of HEALTH. Of several exporters the one counts that the list answers best."""
 

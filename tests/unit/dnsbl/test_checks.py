@@ -240,6 +240,14 @@ async def test_a_list_that_refuses_its_test_points_turns_nobody_clean(running: R
     row = running.board.row("192.0.2.1", "bl.example")
     assert row is not None
     assert (row.last.word, row.last.answers, row.real) == (Word.REFUSED, ("127.255.255.254",), None)
+    nameserver.zones["127.bl.example"] = Zone("bl.example")
+    running.checks.watches["bl.example"].at -= 100
+    await running.check()
+    assert running.board.standing("192.0.2.1", "bl.example") is Word.CLEAN, "the list answers again"
+    nameserver.zones["127.bl.example"] = behave.everything("127.255.255.254")
+    await running.checks.watches.test(BL)
+    await running.check()
+    assert row.last.word is Word.REFUSED, "also what would change nothing"
 
 
 async def test_a_list_without_test_points_is_known_by_its_refusals(running: Running, nameserver: NameServer) -> None:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import os
+import signal
 from typing import TYPE_CHECKING
 
+from exporters.dnsbl.app import App
 from exporters.dnsbl.asking import Resolver, ResolverNames
 from exporters.dnsbl.asking.resolver import Asker
 from exporters.dnsbl.asking.wire import A
@@ -12,10 +16,13 @@ from exporters.dnsbl.config import Endpoint
 from exporters.dnsbl.lists import DnsList
 from exporters.dnsbl.names import target
 from exporters.dnsbl.outcome import Failure, Trouble
-from tests.servers.process import free_port
+from exporters.dnsbl.reading import read_world
+from tests.servers.nameserver import Zone
+from tests.servers.process import free_port, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     import pytest
 
@@ -94,3 +101,24 @@ async def test_a_resolver_that_does_not_answer_is_known_as_such(
     assert resolver.failing() == {"unbound:53"}
     assert set(resolver.states()) == {"unbound:53", "good:53"}
     resolver.close()
+
+
+async def test_a_resolver_that_moved_is_found_again(
+    nameserver: NameServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A container that was made anew has another address: the name is resolved again while the old address does not answer."""
+    monkeypatch.setattr("exporters.dnsbl.app.RESOLVER_NAMES_SECONDS", 1)
+    nameserver.zones["bl.example"] = Zone("bl.example")
+    path = tmp_path / "duckwatch.yml"
+    section = {"resolvers": [f"unbound:{nameserver.port}"], "lists": ["bl.example"], "targets": ["192.0.2.1"]}
+    path.write_text(json.dumps({"dnsbl": {"listen": "127.0.0.1:0", "timeout": "100ms", **section}}))
+    app = App(path, {}, read_world(path, {}))
+    answers = {"unbound": ("127.0.0.2",)}
+    app._resolver_names = ResolverNames(lambda host: answers[host])
+    running = asyncio.create_task(app.run())
+    moved = {Endpoint("127.0.0.1", nameserver.port): f"unbound:{nameserver.port}"}
+    await asyncio.to_thread(wait_until, lambda: app._resolver and app._resolver.failing(), "it does not answer")
+    answers["unbound"] = ("127.0.0.1",)
+    await asyncio.to_thread(wait_until, lambda: app._resolver and app._resolver._labels == moved, "it was found again")
+    os.kill(os.getpid(), signal.SIGTERM)
+    await running
