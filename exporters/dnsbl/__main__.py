@@ -36,7 +36,7 @@ def parser() -> argparse.ArgumentParser:
     ask.add_argument("target", metavar="TARGET", help="an address, a small range, a host name or a domain")
     commands.add_parser(
         "check-config",
-        help="read the configuration, name every fault, and exit 2 if there is one; warn of what is hardly meant",
+        help="read the configuration, name every fault, and exit 2 if there is one; warn of probable mistakes",
     )
     return top
 

@@ -146,7 +146,7 @@ class App:
         self._world = world
         for warning in world.warnings:
             fields = {"key": warning.key, "problem": warning.problem}
-            log.warning("a setting is hardly what is meant", extra={"fields": fields})
+            log.warning("a setting is probably a mistake", extra={"fields": fields})
         self._ask_resolvers(world.settings)
         self._outbox.use(world.settings.collector)
         self._follow()
@@ -247,7 +247,7 @@ class App:
         hosts = world.plan.hosts
         await self._hosts.resolve(hosts, resolver, settings.interval.total_seconds(), settings.public_ips)
         faults = self._hosts.faults
-        self.metrics.names_unresolved.set(sum(fault.word != PRIVATE for fault in faults.values()))
+        self.metrics.names_unresolved.set(sum(fault != PRIVATE for fault in faults.values()))
         self.metrics.target_resolved.clear()
         for host in hosts:
             self.metrics.target_resolved.labels(host.name).set(host.name not in faults)

@@ -1,4 +1,4 @@
-"""What a configuration says that is no fault, but hardly what is meant: nothing to check, targets that no list can know. Pure."""
+"""Settings that are valid but probably mistakes: nothing to check, targets that no list can know. Pure."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ class World:
     settings: Dnsbl
     plan: Plan
     warnings: tuple[Fault, ...] = ()
-    """What is no fault, but hardly meant."""
+    """Settings that are valid but probably mistakes."""
 
 
 def read_world(path: Path | None, environ: Mapping[str, str]) -> World:

@@ -6,7 +6,6 @@ import asyncio
 import ipaddress
 import logging
 import re
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -45,14 +44,6 @@ class _Known:
 
     addresses: tuple[str, ...]
     at: float
-
-
-@dataclass(frozen=True, slots=True)
-class NameFault:
-    """`word`: one of NAME_FAULTS; `since`: seconds since the epoch."""
-
-    word: str
-    since: float
 
 
 PRIVATE: Final = "private_address"
@@ -95,8 +86,8 @@ class HostNames:
 
     def __init__(self) -> None:
         self._known: dict[tuple[str, int], _Known] = {}
-        self.faults: dict[str, NameFault] = {}
-        """What is wrong with each name that leads to no address which lists can know, by name."""
+        self.faults: dict[str, str] = {}
+        """What is wrong with each name that leads to no address which lists can know: a word of NAME_FAULTS."""
 
     async def resolve(
         self, hosts: Sequence[Host], resolver: Resolver, interval: float, public: Mapping[str, str]
@@ -129,12 +120,7 @@ class HostNames:
         ):
             if more > MAX_LOGGED:
                 log.warning(message, extra={"fields": {"targets": more - MAX_LOGGED}})
-        since = time.time()
-        self.faults = {
-            name: NameFault(word, self.faults[name].since if name in self.faults else since)
-            for name, word in found.items()
-            if word is not None
-        }
+        self.faults = {name: fault for name, fault in found.items() if fault is not None}
 
     def note(self, name: str, outcomes: Mapping[int, Outcome], now: float, kept_seconds: float) -> None:
         """Takes in what a name was resolved to, by record type."""

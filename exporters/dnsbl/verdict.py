@@ -8,7 +8,7 @@ from ipaddress import IPv4Address
 from typing import TYPE_CHECKING, Final
 
 from exporters.dnsbl.lists import Effect, Severity, gravest
-from exporters.dnsbl.lists.model import LOOPBACK
+from exporters.dnsbl.lists.model import LOOPBACK, MISSPELT
 from exporters.dnsbl.outcome import Answer, Outcome, Trouble
 
 if TYPE_CHECKING:
@@ -61,7 +61,10 @@ class Verdict:
     @property
     def advice(self) -> str | None:
         """What the operator of the exporter can do; None when nothing has to be done about the asking."""
-        return _ADVICE.get(self.detail)
+        advice = _ADVICE.get(self.detail)
+        if advice is not None and self.detail == "refused_code" and MISSPELT in self.answers:
+            return f"check the spelling of the zone in dnsbl.lists; if it is right, {advice}"
+        return advice
 
 
 OWN_RESOLVER: Final = "use a resolver of your own (dnsbl.resolvers)"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
 import logging
 import socket
@@ -48,7 +49,7 @@ class ResolverNames:
 
         def ask() -> None:
             addresses = self._look_up(host)
-            if not loop.is_closed():
+            with contextlib.suppress(RuntimeError):  # the program has ended meanwhile
                 loop.call_soon_threadsafe(deliver, addresses)
 
         threading.Thread(target=ask, name="resolver-name", daemon=True).start()

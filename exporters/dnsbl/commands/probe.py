@@ -107,9 +107,8 @@ async def _targets(settings: Dnsbl, plan: Plan, text: str, resolver: Resolver) -
             return [names.target(parsed)], None
         hosts, found, public = [Host(parsed)], HostNames(), settings.public_ips
         await found.resolve(hosts, resolver, settings.interval.total_seconds(), public)
-        fault = found.faults.get(parsed)
         targets = [names.target(parsed), *(one.target for one in found.targets(hosts, public))]
-        return targets, fault.word if fault is not None else None
+        return targets, found.faults.get(parsed)
     if parsed.num_addresses > _MAX_TARGETS:
         raise ConfigError([Fault("TARGET", f"must be a range of at most {_MAX_TARGETS} addresses")])
     return [names.target(address) for address in names.addresses(parsed)], None

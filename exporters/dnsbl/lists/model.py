@@ -63,8 +63,9 @@ REFUSALS: Final = IPv4Network("127.255.255.0/24")
 BLOCKER: Final = IPv4Address("127.0.0.1")
 """Never a listing (RFC 5782, 5); SURBL and URIBL say by it that they will not answer this resolver."""
 _REFUSED: Final = "the list refuses to answer this resolver"
+MISSPELT: Final = "127.255.255.252"
 _REFUSALS_BY_CODE: Final = {
-    IPv4Address("127.255.255.252"): "the list does not know the zone that was asked: its name may be misspelt",
+    IPv4Address(MISSPELT): "the list does not know the zone that was asked: its name may be misspelt",
     IPv4Address("127.255.255.254"): "the list does not answer public resolvers",
     IPv4Address("127.255.255.255"): "the list does not answer a resolver that asks this often",
 }

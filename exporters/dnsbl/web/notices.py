@@ -1,5 +1,5 @@
 """What somebody has to look after before the verdicts can be relied on: lists that are not healthy, names that do not resolve, settings that
-do not do what is meant. Pure.
+are probably mistakes. Pure.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
     from exporters.dnsbl.errors import Fault
     from exporters.dnsbl.health import Watch
-    from exporters.dnsbl.targets import NameFault
 
 
 class Notice(NamedTuple):
@@ -33,15 +32,15 @@ def of_lists(watches: Iterable[tuple[str, Watch]]) -> Iterator[Notice]:
             yield Notice(zone, watch.health.state, watch.problem, watch.advice)
 
 
-def of_names(faults: Mapping[str, NameFault]) -> Iterator[Notice]:
+def of_names(faults: Mapping[str, str]) -> Iterator[Notice]:
     """One for each host name that leads to no address which lists can know."""
     for name, fault in sorted(faults.items()):
-        what, to_do = NAME_FAULTS[fault.word]
-        yield Notice(name, "private" if fault.word == PRIVATE else "does not resolve", what, to_do)
+        what, to_do = NAME_FAULTS[fault]
+        yield Notice(name, "private" if fault == PRIVATE else "does not resolve", what, to_do)
 
 
 def of_settings(warnings: Iterable[Fault]) -> Iterator[Notice]:
-    """One for each setting that does not do what is meant."""
+    """One for each setting that is probably a mistake."""
     for warning in warnings:
         yield Notice(warning.key, "setting", warning.problem)
 

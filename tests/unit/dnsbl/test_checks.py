@@ -202,7 +202,10 @@ async def test_a_list_that_refuses_everything_is_refused(
     (change,) = running.told
     posted = result_of(change)
     assert (posted["verdict"], posted["detail"], posted["codes"]) == ("refused", "refused_code", [code])
-    assert posted["meanings"][-1] == "use a resolver of your own (dnsbl.resolvers), or register with the list"
+    assert (
+        posted["meanings"][-1].removeprefix("check the spelling of the zone in dnsbl.lists; if it is right, ")
+        == "use a resolver of your own (dnsbl.resolvers), or register with the list"
+    )
     nameserver.zones["bl.example"] = LISTED
     await running.checks.watches.test(BL)
     assert (running.shown_health, running.shown_state) == (1, ["healthy"])

@@ -1,0 +1,47 @@
+"""The page for people: what needs attention is on it, escaped, and a phone can show it."""
+
+from __future__ import annotations
+
+import re
+
+from exporters.dnsbl.board import Board, Moment
+from exporters.dnsbl.lists import DnsList
+from exporters.dnsbl.names import target
+from exporters.dnsbl.outcome import Answer
+from exporters.dnsbl.schedule import Pair
+from exporters.dnsbl.verdict import judge
+from exporters.dnsbl.web.notices import Notice
+from exporters.dnsbl.web.page import MAX_NOTICES, page
+
+REFUSING = DnsList("bl.example")
+
+
+def shown(*notices: Notice) -> str:
+    board, pair = Board(), Pair(target("192.0.2.1"), REFUSING, 300.0)
+    board.record(pair, judge(Answer(("127.255.255.254",), 60), REFUSING), Moment(0.0, 0))
+    return page(board, [pair], notices)
+
+
+def test_a_refused_target_says_what_to_do() -> None:
+    """In its own row too: a list may refuse one question and answer the next."""
+    row = shown().partition("<h2>Targets</h2>")[2]
+    assert "the list does not answer public resolvers" in row
+    assert "use a resolver of your own (dnsbl.resolvers), or register with the list" in row
+
+
+def test_what_needs_attention_is_escaped_and_bounded() -> None:
+    """A file's name may hold anything; thousands of names may fail at once."""
+    text = shown(*(Notice(f"<i>{number}", "setting", "<b>", "<u>") for number in range(MAX_NOTICES + 7)))
+    assert not re.search(r"<[ibu]>", text)
+    assert "7 more are not shown." in text
+    assert "Needs attention" not in shown()
+
+
+def test_on_a_narrow_screen_each_cell_says_what_it_is() -> None:
+    """The head of the table is hidden there, and nothing is wider than the screen."""
+    text = shown(Notice("a.example", "does not resolve", "there is no such name", "correct the name"))
+    assert '<meta name="viewport" content="width=device-width">' in text
+    assert set(re.findall(r'data-is="([^"]+)"', text)) == {"stands", "checked", "what to do"}
+    narrow = text[text.index("@media(max-width") :].partition("@media(prefers")[0]
+    assert "td{display:block" in narrow
+    assert "overflow-wrap:anywhere" in narrow
