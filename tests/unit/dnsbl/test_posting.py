@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import msgspec
+import pytest
 
+from collector.events.sources.dnsbl import MEANING_CHARACTERS
 from exporters.dnsbl.board import Change
 from exporters.dnsbl.config.model import CollectorLink
 from exporters.dnsbl.lists import DnsList
 from exporters.dnsbl.metrics import Metrics
 from exporters.dnsbl.names import target
-from exporters.dnsbl.posting import Outbox
+from exporters.dnsbl.outcome import Answer
+from exporters.dnsbl.posting import Outbox, result_of
 from exporters.dnsbl.schedule import Pair
-from exporters.dnsbl.verdict import CLEAN
-
-if TYPE_CHECKING:
-    import pytest
+from exporters.dnsbl.verdict import CLEAN, judge
 
 PAIR = Pair(target("192.0.2.1"), DnsList("bl.example"), 300.0)
 
@@ -58,3 +56,12 @@ async def test_without_a_collector_nothing_is_kept() -> None:
     outbox.use(CollectorLink(post=False))
     assert times(outbox) == []
     assert outbox._bytes == 0
+
+
+@pytest.mark.parametrize("answer", ["127.255.255.252", "127.255.255.254", "127.0.0.1", "198.51.100.9"])
+def test_what_to_do_about_a_refusal_fits_the_collectors_column(answer: str) -> None:
+    """The collector cuts each meaning; none of ours is that long."""
+    refused = judge(Answer((answer,), 60), PAIR.dns_list)
+    meanings = result_of(Change(0, PAIR, refused, None, None, None, None))["meanings"]
+    assert "dnsbl.resolvers" in meanings[-1]
+    assert max(map(len, meanings)) <= MEANING_CHARACTERS
