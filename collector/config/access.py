@@ -5,12 +5,12 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-import ssl
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationInfo, field_validator, model_validator
 
+from collector.config.connections import check_certificates, check_pair
 from collector.config.values import Cluster, Duration, FilePath, Section, Size, at_least, from_bytes
 
 if TYPE_CHECKING:
@@ -91,10 +91,15 @@ class Auth(Section):
         return not self.tokens and not self.hmac_secrets
 
 
+def _check_certificate(path: Path) -> Path:
+    check_certificates(path)
+    return path
+
+
 class Tls(Section):
     """The server's own certificate; without one it speaks plain HTTP."""
 
-    certificate: FilePath | None = None
+    certificate: Annotated[FilePath, AfterValidator(_check_certificate)] | None = None
     key: FilePath | None = Field(default=None, validate_default=True)
 
     @field_validator("key")
@@ -104,13 +109,7 @@ class Tls(Section):
         if "certificate" in info.data and (key is None) != (certificate is None):
             raise ValueError("must be set together with certificate, and only then")
         if key is not None and certificate is not None:
-            try:
-                # An encrypted key is a fault too; without this OpenSSL would ask the terminal.
-                ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, str)
-            except OSError:
-                raise ValueError(
-                    "must be the unencrypted key of certificate, both of them PEM files that this user can read"
-                ) from None
+            check_pair(certificate, key)
         return key
 
     @property

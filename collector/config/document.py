@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 from pathlib import Path
 from types import UnionType
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 ENV_PREFIX: Final = "DUCKWATCH_"
 FILE_SUFFIX: Final = "_file"
+
+NOT_UTF8: Final = "must be UTF-8 text: save it as UTF-8 (UTF-16 and Windows code pages are not read)"
 
 _MAX_SECRET_BYTES: Final = 64 << 10
 _MAX_NESTING: Final = 16
@@ -60,7 +63,7 @@ def read_file(path: Path, faults: list[Fault]) -> dict[Any, Any]:
     try:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError:
-        faults.append(Fault(str(path), "must be UTF-8 text"))
+        faults.append(Fault(str(path), NOT_UTF8))
         return {}
     except OSError as error:
         faults.append(Fault(str(path), f"cannot be read ({type(error).__name__}): name a file that this user can read"))
@@ -72,7 +75,11 @@ def read_file(path: Path, faults: list[Fault]) -> dict[Any, Any]:
         mark = getattr(error, "problem_mark", None)
         place = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         # PyYAML's message quotes the text, which may be a secret.
-        problem = "gives a key twice" if isinstance(error, _DuplicateKeyError) else "must be valid YAML"
+        problem = "must be valid YAML"
+        if isinstance(error, _DuplicateKeyError):
+            problem = "gives a key twice: join the two"
+        elif mark is not None and _holds_tab(text, mark):
+            problem = "has a tab, which YAML does not take as indentation: write spaces"
         faults.append(Fault(f"{path}{place}", problem))
         return {}
     if document is None:
@@ -83,24 +90,65 @@ def read_file(path: Path, faults: list[Fault]) -> dict[Any, Any]:
     return document
 
 
+def _holds_tab(text: str, mark: yaml.Mark) -> bool:
+    """True when a tab indents the line of the mark, or stands at the mark itself."""
+    line = text.splitlines()[mark.line : mark.line + 1]
+    return bool(line) and (
+        "\t" in line[0][: len(line[0]) - len(line[0].lstrip())] or line[0][mark.column :][:1] == "\t"
+    )
+
+
+def begins_with_mark(path: Path) -> bool:
+    """Return True when the file begins with a byte order mark in UTF-8, which some editors write and no one sees."""
+    try:
+        with path.open("rb") as file:
+            return file.read(len(codecs.BOM_UTF8)) == codecs.BOM_UTF8
+    except OSError:
+        return False
+
+
 def lay_environment(
     document: dict[str, Any], model: type[BaseModel], environ: Mapping[str, str], faults: list[Fault]
 ) -> None:
-    """Sets in `document` what `DUCKWATCH_SECTION__KEY` variables say. Lists and maps are JSON; `null` unsets a key."""
-    for name in sorted(environ):
-        keys = name.removeprefix(ENV_PREFIX).lower().split("__")
-        if not name.startswith(ENV_PREFIX) or len(keys) < 2 or keys[0] in OTHER_SECTIONS:
-            continue
+    """Set in `document` what `DUCKWATCH_SECTION__KEY` variables say. Lists and maps are JSON; `null` unsets a key."""
+    told = {name: name.removeprefix(ENV_PREFIX).lower().split("__") for name in sorted(environ)}
+    told = {
+        name: keys
+        for name, keys in told.items()
+        if name.startswith(ENV_PREFIX) and len(keys) > 1 and keys[0] not in OTHER_SECTIONS
+    }
+    # First what is unset: a secret may be unset as a file and set as a value.
+    for name in sorted(told, key=lambda name: environ[name] != "null"):
+        keys = told[name]
         value: Any = environ[name]
         if value == "null":
-            value = None
-        elif _is_structured(_annotation_at(model, keys)):
+            _unset(document, model, keys)
+            continue
+        if _is_structured(_annotation_at(model, keys)):
             try:
                 value = json.loads(value)
             except (ValueError, RecursionError):
                 faults.append(Fault(".".join(keys), f"must be JSON (a list or a map) in {name}"))
                 continue
         _place(document, keys, value)
+
+
+def _unset(document: dict[str, Any], model: type[BaseModel], keys: list[str]) -> None:
+    """Take a key out, so that its default counts. An unknown key stays, as the fault that it is."""
+    field = _field_at(model, keys)
+    if field is None and _field_at(model, [*keys[:-1], keys[-1].removesuffix(FILE_SUFFIX)]) is None:
+        _place(document, keys, None)
+        return
+    if field is not None and _is_optional(field) and field.default is not None:
+        _place(document, keys, None)  # null is a value of its own here
+        return
+    inner: Any = document
+    for key in keys[:-1]:
+        inner = inner.get(key) if isinstance(inner, dict) else None
+    if isinstance(inner, dict):
+        secret = keys[-1].removesuffix(FILE_SUFFIX)
+        inner.pop(secret, None)
+        inner.pop(secret + FILE_SUFFIX, None)
 
 
 def _place(document: dict[str, Any], keys: list[str], value: Any) -> None:  # noqa: ANN401 - any YAML value
@@ -163,34 +211,45 @@ def _read_secret(document: dict[str, Any], name: str, key: str, faults: list[Fau
         faults.append(Fault(fault_key, "must be the path of a file"))
         return
     try:
-        with open(path, "rb") as file:  # noqa: PTH123 - read at most so much, of a pipe too
-            content = file.read(_MAX_SECRET_BYTES + 1)
-        secret = content.decode().rstrip("\r\n")
+        document[name] = _secret_in(path)
     except OSError as error:
         faults.append(Fault(fault_key, f"cannot be read ({type(error).__name__}): name a file that this user can read"))
-        return
     except UnicodeDecodeError:
         faults.append(Fault(fault_key, "must name a file of UTF-8 text"))
-        return
+    except ValueError as error:
+        faults.append(Fault(fault_key, str(error)))
+
+
+def _secret_in(path: str) -> str:
+    """The secret that a file holds. Raises OSError, UnicodeDecodeError, and ValueError, which says what is wrong with it."""
+    with open(path, "rb") as file:  # noqa: PTH123 - read at most so much, of a pipe too
+        content = file.read(_MAX_SECRET_BYTES + 1)
+    if content.startswith(codecs.BOM_UTF8):
+        raise ValueError("must name a file without a byte order mark: save it as UTF-8 without BOM")
+    secret = content.decode().rstrip("\r\n")
     if not secret or len(content) > _MAX_SECRET_BYTES:
-        faults.append(Fault(fault_key, "must name a file that holds the secret, at most 64 KiB"))
-        return
-    document[name] = secret
+        raise ValueError("must name a file that holds the secret, at most 64 KiB")
+    return secret
 
 
-def _annotation_at(model: type[BaseModel], keys: list[str]) -> object:
-    annotation: object = None
+def _field_at(model: type[BaseModel], keys: list[str]) -> FieldInfo | None:
+    """The field of a dotted key; None where there is none, and within lists."""
+    field = None
     for position, key in enumerate(keys):
         field = model.model_fields.get(key)
         if field is None:
             return None
-        annotation = field.annotation
         if position < len(keys) - 1:
             inner = _members(field, BaseModel)
             if not inner:
                 return None
             model = inner[0]
-    return annotation
+    return field
+
+
+def _annotation_at(model: type[BaseModel], keys: list[str]) -> object:
+    field = _field_at(model, keys)
+    return None if field is None else field.annotation
 
 
 def _is_structured(annotation: object) -> bool:

@@ -8,6 +8,7 @@ from typing import Annotated, Final
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationInfo, field_validator
 
+from collector.config.connections import check_mongo
 from collector.config.units import Listen, Network, parse_network
 from collector.config.values import Cluster, Duration, ListenAt, Section, at_least
 
@@ -16,22 +17,7 @@ _COLLECTION: Final = re.compile(r"[^\x00$]{1,200}")
 
 
 def _check_mongo_uri(value: SecretStr) -> SecretStr:
-    uri = value.get_secret_value()
-    if not uri.startswith(("mongodb://", "mongodb+srv://")):
-        raise ValueError("must be a MongoDB connection string like mongodb://user:password@host/?replicaSet=rs0")
-    if uri.startswith("mongodb+srv://"):
-        return value  # to read it is to ask the DNS
-    from pymongo.errors import PyMongoError  # noqa: PLC0415  # not even imported where it is not used
-    from pymongo.uri_parser import parse_uri  # noqa: PLC0415
-
-    try:
-        parse_uri(uri)
-    except (PyMongoError, ValueError, OSError):
-        # Its own message may quote the string.
-        raise ValueError(
-            "must be a MongoDB connection string like mongodb://user:password@host/?replicaSet=rs0, with options that MongoDB knows, "
-            "and what is neither letter nor digit in a password as %40 (@), %3A (:), %2F (/)"
-        ) from None
+    check_mongo(value.get_secret_value())
     return value
 
 

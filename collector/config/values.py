@@ -7,10 +7,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Final
 
-from psycopg import ProgrammingError
-from psycopg.conninfo import conninfo_to_dict
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, SecretStr
 
+from collector.config.connections import check_postgres
 from collector.config.units import (
     Listen,
     format_duration,
@@ -47,13 +46,7 @@ def from_bytes(minimum: int) -> AfterValidator:
 
 
 def _check_dsn(value: SecretStr) -> SecretStr:
-    try:
-        known = conninfo_to_dict(value.get_secret_value())
-    except ProgrammingError:
-        known = {}
-    if not known:
-        # libpq's own message quotes the string, password and all.
-        raise ValueError("must be a PostgreSQL connection string like postgresql://user@host/database")
+    check_postgres(value.get_secret_value())
     return value
 
 

@@ -19,12 +19,13 @@ from pydantic import BaseModel, SecretStr
 from pydantic_core import PydanticUndefined
 
 from collector.config import Listen, Settings, SubjectPolicy, format_duration, format_size, load
+from collector.config.connections import ENCODE, MONGO_FORM, POSTGRES_FORM
+from collector.config.document import NOT_UTF8
 from collector.config.units import parse_duration, parse_listen, parse_size
 from collector.errors import ConfigError
 
 DOCS = Path(__file__).parents[2] / "docs" / "configuration.md"
 SECRET = "s3cr3t-canary"
-MONGO_URI = "must be a MongoDB connection string like mongodb://user:password@host/?replicaSet=rs0"
 MONGO_DATABASE = "must be a MongoDB database's name: 1 to 63 characters, no space and none of . $ / \\ \""
 
 
@@ -120,7 +121,7 @@ def test_every_fault_is_named_at_once(tmp_path: Path) -> None:
     assert found == {
         "collector.listen": "must be HOST:PORT like 127.0.0.1:9626 or [::1]:9626, with a port from 0 to 65535",
         "collector.databse": "is not a known key: did you mean database?",
-        "collector.database.dsn": "must be a PostgreSQL connection string like postgresql://user@host/database",
+        "collector.database.dsn": f"{POSTGRES_FORM}; {ENCODE}",
         "collector.database.session_dsn_file": "cannot be read (FileNotFoundError): name a file that this user can read",
         "collector.journal.path": "must be a path like /var/lib/duckwatch/journal",
         "collector.journal.max_bytes": "must be a size like 512KiB, 8MiB, 8GiB, or a whole number of bytes",
@@ -142,12 +143,11 @@ def test_every_fault_is_named_at_once(tmp_path: Path) -> None:
         "collector.gelf.alow": "is not a known key: did you mean allow?",
         "collector.public_ips.host": "must be an IP address like 192.0.2.5 or 2001:db8::5",
         "collector.public_ips.10.0.0.1": "must be an IP address like 192.0.2.5 or 2001:db8::5",
-        "collector.mongo.0.uri": f"{MONGO_URI}, with options that MongoDB knows, "
-        "and what is neither letter nor digit in a password as %40 (@), %3A (:), %2F (/)",
+        "collector.mongo.0.uri": f"{MONGO_FORM}; {ENCODE}",
         "collector.mongo.0.zonemta_database": MONGO_DATABASE,
         "collector.mongo.0.queue_collection": "must be a MongoDB collection's name",
         "collector.mongo.0.wildduck_database": MONGO_DATABASE,
-        "collector.mongo.1.uri": MONGO_URI,
+        "collector.mongo.1.uri": MONGO_FORM,
         "colector": "is not a known key: did you mean collector?",
     }
 
@@ -228,6 +228,40 @@ def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
     assert collector.public_ips == {"10.0.0.1": "192.0.2.1"}
 
 
+def test_null_in_the_environment_unsets_any_key(tmp_path: Path) -> None:
+    """Its default counts, whether the file sets the key or not, and whichever way a secret is given."""
+    section = {
+        "listen": "127.0.0.1:1",
+        "database": {"dsn": "host=x", "session_dsn": "host=y"},
+        "journal": {"path": "/x", "max_bytes": "1MiB"},
+        "retention": {"raw": "40d"},
+        "gelf": {"udp": "127.0.0.1:2", "tcp": "127.0.0.1:2"},
+    }
+    path = written(tmp_path, {"collector": section})
+    keys = [key for key in keys_of(Settings) if "[]" not in key]
+    secrets = [f"{key}_file" for key in keys if key.endswith(("dsn", "secret"))]
+    assert len(secrets) == 3
+    for key in keys + secrets:
+        environ = {f"DUCKWATCH_{key.upper().replace('.', '__')}": "null"}
+        assert load(None, environ) == load(None, {}), key
+        value: Any = load(path, environ)
+        default: Any = load(None, {})
+        for part in key.removesuffix("_file").split("."):
+            value, default = getattr(value, part), getattr(default, part, None)
+        assert value in (default, "default", ()), key  # the last two: of GELF, which is off by default
+
+
+def test_a_secret_unset_as_a_file_and_set_as_a_value_is_set(tmp_path: Path) -> None:
+    """And the other way round."""
+    path = tmp_path / "dsn"
+    path.write_text("host=of_file", encoding="utf-8")
+    name = "DUCKWATCH_COLLECTOR__DATABASE__DSN"
+    database = load(None, {name: "host=x", f"{name}_FILE": "null"}).collector.database
+    assert database.dsn.get_secret_value() == "host=x"
+    database = load(None, {name: "null", f"{name}_FILE": str(path)}).collector.database
+    assert database.dsn.get_secret_value() == "host=of_file"
+
+
 @pytest.mark.parametrize("value", ["", "x", "{", "[{]", "["])
 def test_lists_and_maps_in_the_environment_must_be_json(value: str) -> None:
     """And the fault names the variable."""
@@ -267,6 +301,7 @@ def test_a_secret_of_the_environment_takes_the_files_place(tmp_path: Path, in_fi
         (b"\n", "must name a file that holds the secret, at most 64 KiB"),
         (b"x" * 70_000, "must name a file that holds the secret, at most 64 KiB"),
         (b"\xff\xfe", "must name a file of UTF-8 text"),
+        (b"\xef\xbb\xbfx", "must name a file without a byte order mark: save it as UTF-8 without BOM"),
     ],
 )
 def test_a_secret_file_that_holds_none_is_one_fault(tmp_path: Path, content: bytes | None, problem: str) -> None:
@@ -305,8 +340,14 @@ def test_a_secret_and_its_file_together_are_a_fault(tmp_path: Path) -> None:
         (f"collector: *{SECRET}", "must be valid YAML"),
         (f"collector: !{SECRET} x", "must be valid YAML"),
         (f"collector: {SECRET}: y", "must be valid YAML"),
-        ("collector: {listen: '127.0.0.1:1', listen: '127.0.0.1:2'}", "gives a key twice"),
-        ("collector: {}\ncollector: {}", "gives a key twice"),
+        ("collector: {listen: '127.0.0.1:1', listen: '127.0.0.1:2'}", "gives a key twice: join the two"),
+        ("collector: {}\ncollector: {}", "gives a key twice: join the two"),
+        ("collector:\n\tlisten: x", "has a tab, which YAML does not take as indentation: write spaces"),
+        ("collector:\n  \tlisten: x", "has a tab, which YAML does not take as indentation: write spaces"),
+        (
+            "collector:\n  journal:\n    path: /x\n\t  max_bytes: 1GiB",
+            "has a tab, which YAML does not take as indentation: write spaces",
+        ),
         ("[" * 100_000, "must be valid YAML"),
         ("{? {a: 1} : 2}", "must be valid YAML"),
         ("collector: 2024-13-45", "must be valid YAML"),
@@ -332,7 +373,7 @@ def test_a_file_that_is_not_there_or_not_text_is_a_fault(tmp_path: Path) -> None
     found = faults(tmp_path / "none.yml", {"DUCKWATCH_COLLECTOR__LISTEN": "x"})
     assert set(found) == {str(tmp_path / "none.yml"), "collector.listen"}
     (tmp_path / "binary").write_bytes(b"\xff\xfe\0")
-    assert faults(tmp_path / "binary") == {str(tmp_path / "binary"): "must be UTF-8 text"}
+    assert faults(tmp_path / "binary") == {str(tmp_path / "binary"): NOT_UTF8}
     assert str(tmp_path) in faults(tmp_path)
 
 

@@ -12,7 +12,7 @@ import yaml
 from exporters.dnsbl.errors import Fault
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 ENV_PREFIX: Final = "DUCKWATCH_"
 SECRETS: Final = ("key", "token")
@@ -69,13 +69,25 @@ def read_file(path: Path, faults: list[Fault]) -> dict[Any, Any]:
     except (yaml.YAMLError, ValueError) as error:
         mark = getattr(error, "problem_mark", None)
         place = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        problem = "gives a key twice" if getattr(error, "problem", None) == "twice" else "must be valid YAML"
+        problem = "must be valid YAML"
+        if getattr(error, "problem", None) == "twice":
+            problem = "gives a key twice: join the two"
+        elif mark is not None and _holds_tab(text or "", mark):
+            problem = "has a tab, which YAML does not take as indentation: write spaces"
         faults.append(Fault(f"{path}{place}", problem))
         return {}
     if document is not None and not isinstance(document, dict):
         faults.append(Fault(str(path), "must be a mapping of sections, like dnsbl: {…}"))
         return {}
     return document or {}
+
+
+def _holds_tab(text: str, mark: yaml.Mark) -> bool:
+    """True when a tab indents the line of the mark, or stands at the mark itself."""
+    line = text.splitlines()[mark.line : mark.line + 1]
+    return bool(line) and (
+        "\t" in line[0][: len(line[0]) - len(line[0].lstrip())] or line[0][mark.column :][:1] == "\t"
+    )
 
 
 def read_text(path: Path, key: str, faults: list[Fault], limit: int = _MAX_BYTES) -> str | None:
@@ -89,7 +101,7 @@ def read_text(path: Path, key: str, faults: list[Fault], limit: int = _MAX_BYTES
         return _decoded(content)
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
-        faults.append(Fault(key, f"must be UTF-8 text: line {line} is not"))
+        faults.append(Fault(key, f"must be UTF-8 text, and line {line} is not: save the file as UTF-8"))
     except (OSError, ValueError) as error:
         faults.append(Fault(key, f"cannot be read ({type(error).__name__}): name a file that this user can read"))
     return None
@@ -102,12 +114,32 @@ def _decoded(content: bytes) -> str:
     return content.decode("utf-8-sig")
 
 
-def lay_environment(document: dict[str, Any], section: str, environ: Mapping[str, str]) -> None:
-    """Sets in `document` what `DUCKWATCH_<SECTION>__KEY` variables say. Lists and maps are JSON; `null` unsets a key."""
-    for name in sorted(environ):
-        keys = name.removeprefix(ENV_PREFIX).lower().split("__")
-        if name.startswith(ENV_PREFIX) and len(keys) > 1 and keys[0] == section:
+def lay_environment(
+    document: dict[str, Any], section: str, environ: Mapping[str, str], is_null_a_value: Callable[[list[str]], bool]
+) -> None:
+    """Set in `document` what `DUCKWATCH_<SECTION>__KEY` variables say. Lists and maps are JSON; `null` unsets a key: its default counts,
+    unless `is_null_a_value` says that null is one.
+    """
+    told = {name: name.removeprefix(ENV_PREFIX).lower().split("__") for name in sorted(environ)}
+    # First what is unset: a secret may be unset as a file and set as a value.
+    for name in sorted(told, key=lambda name: environ[name] != "null"):
+        keys = told[name]
+        if not name.startswith(ENV_PREFIX) or len(keys) < 2 or keys[0] != section:
+            continue
+        if environ[name] == "null" and not is_null_a_value(keys):
+            _unset(document, keys)
+        else:
             _place(document, keys, _value(environ[name]))
+
+
+def _unset(document: dict[str, Any], keys: list[str]) -> None:
+    inner: Any = document
+    for key in keys[:-1]:
+        inner = inner.get(key) if isinstance(inner, dict) else None
+    if isinstance(inner, dict):
+        name = keys[-1].removesuffix("_file")
+        inner.pop(name, None)
+        inner.pop(f"{name}_file", None)
 
 
 def _value(text: str) -> Any:  # noqa: ANN401 - any JSON value
@@ -145,7 +177,9 @@ def read_secrets(value: Any, faults: list[Fault], key: str = "") -> None:  # noq
                 faults.append(Fault(place, f"must not be set beside {name}"))
             elif not isinstance(path, str) or not path:
                 faults.append(Fault(place, "must be the path of a file"))
-            elif text := read_text(Path(path), place, faults, _MAX_SECRET_BYTES):
+            elif (text := read_text(Path(path), place, faults, _MAX_SECRET_BYTES)) and text.startswith("\ufeff"):
+                faults.append(Fault(place, "must name a file without a byte order mark: save it as UTF-8 without BOM"))
+            elif text:
                 mapping[name] = text.rstrip("\r\n")
             elif text == "":
                 faults.append(Fault(place, "must name a file that holds the secret"))

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from exporters.dnsbl.config.document import SECRETS, lay_environment, read_file, read_secrets
 from exporters.dnsbl.config.model import OTHER_SECTIONS, Settings
+from exporters.dnsbl.config.nulls import is_null_a_value
 from exporters.dnsbl.config.sources import SECTION
 from exporters.dnsbl.errors import ConfigError, Fault
 
@@ -48,7 +49,7 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
         del document[key]
         if key not in OTHER_SECTIONS:
             faults.append(Fault(_dotted((key,)), "is not a section"))
-    lay_environment(document, SECTION, environ)
+    lay_environment(document, SECTION, environ, is_null_a_value)
     read_secrets(document, faults)
     _drop_nulls(document)
     settings = None

@@ -67,11 +67,14 @@ def _check_token(value: SecretStr) -> SecretStr:
 def _check_url(value: str) -> str:
     try:
         parts = urlsplit(value)
-        good = parts.scheme in ("http", "https") and parts.hostname and not parts.query and not parts.username
+        # An @ anywhere: a password, which a / in it may have moved into the path.
+        good = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0 and not parts.query
     except ValueError:
         good = False
-    if not good:
-        raise ValueError("must be a URL like http://127.0.0.1:9626")
+    if not good or "@" in value:
+        raise ValueError(
+            "must be a URL like http://127.0.0.1:9626, without user and password: token is a key of its own"
+        )
     return value.rstrip("/")
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from exporters.dnsbl.config.document import SECRETS, lay_environment, mappings, read_file
+from exporters.dnsbl.config.nulls import is_null_a_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -50,7 +51,7 @@ class Sources:
     def _find_named(self) -> None:
         """Also of a configuration that is refused: its faults may lie in the files, and be mended there."""
         document = read_file(self._path, []) if self._path is not None else {}
-        lay_environment(document, SECTION, self._environ)
+        lay_environment(document, SECTION, self._environ, is_null_a_value)
         section = document.get(SECTION)
         named = section.get("target_files") if isinstance(section, dict) else None
         self._patterns = [one for one in named if isinstance(one, str)] if isinstance(named, list) else []

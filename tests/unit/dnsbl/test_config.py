@@ -98,7 +98,7 @@ def test_every_fault_is_named_at_once(tmp_path: Path) -> None:
         "dnsbl.interval": "must be at least 10s",
         "dnsbl.limits.targets": "must be more than 0",
         "dnsbl.limits.in_flight_per_list": "must be a whole number",
-        "dnsbl.collector.url": "must be a URL like http://127.0.0.1:9626",
+        "dnsbl.collector.url": "must be a URL like http://127.0.0.1:9626, without user and password: token is a key of its own",
         "dnsbl.public_ips.10.0.0.1": "must be an IP address like 192.0.2.5 or 2001:db8::5",
         "dnsbl.targts": "is not a known key: did you mean targets?",
     }
@@ -415,3 +415,45 @@ def test_the_documentation_shows_the_catalogue() -> None:
         assert ("asked by default" in row) == entry.is_default
         assert entry.terms in row
         assert entry.dns_list.delisting in row
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "LISTEN",
+        "RESOLVERS",
+        "TIMEOUT",
+        "INTERVAL",
+        "LIMITS",
+        "LIMITS__TARGETS",
+        "COLLECTOR",
+        "COLLECTOR__TOKEN",
+        "LISTS",
+    ],
+)
+def test_null_in_the_environment_unsets_a_key(tmp_path: Path, key: str) -> None:
+    """Its default counts; a part of `collector` that is unset does not begin to post."""
+    assert load(None, {f"DUCKWATCH_DNSBL__{key}": "null"}) == load(None, {})
+    path = tmp_path / "null.yml"
+    path.write_text(
+        "dnsbl: {timeout: 3s, interval: 7m, limits: {targets: 5}, resolvers: [192.0.2.1]}", encoding="utf-8"
+    )
+    section, name = load(path, {f"DUCKWATCH_DNSBL__{key}": "null"}).dnsbl, key.lower().partition("__")[0]
+    default = load(None, {}).dnsbl
+    assert getattr(section, name) == getattr(default, name)
+
+
+def test_a_url_with_a_password_is_refused(tmp_path: Path) -> None:
+    """Wherever a character that was not encoded has moved it to."""
+    for url in ("http://u:Fir5t@h:1", "http://:Fir5t@h:1", "http://u:Fir5t/Secr3t@h:1", "http://u:1/Secr3t@h"):
+        with pytest.raises(ConfigError, match=r"dnsbl\.collector\.url: must be a URL") as error:
+            load(None, {"DUCKWATCH_DNSBL__COLLECTOR__URL": url})
+        assert "Secr3t" not in str(error.value)
+
+
+def test_a_tab_is_named_by_its_place(tmp_path: Path) -> None:
+    """PyYAML's own words do not say what it is that cannot start a token."""
+    path = tmp_path / "tab.yml"
+    path.write_text("dnsbl:\n\ttimeout: 3s\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"tab\.yml, line 2, column 1: has a tab"):
+        load(path, {})

@@ -175,13 +175,20 @@ async def test_a_large_body_over_tls_is_taken(serve: Serve, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("certificate", "key"),
-    [("one.pem", "two.key"), ("one.pem", "encrypted.key"), ("one.pem", "nothing.key"), ("one.key", "one.key")],
+    ("certificate", "key", "problem"),
+    [
+        ("one.pem", "two.key", r"key: must be the unencrypted key"),
+        ("one.pem", "encrypted.key", r"key: must be the unencrypted key"),
+        ("one.pem", "nothing.key", r"key: names a file that is missing"),
+        ("one.pem", ".", r"key: names a folder"),
+        ("nothing.pem", "one.key", r"certificate: names a file that is missing"),
+        ("one.key", "one.key", r"certificate: must name a file with certificates in PEM form"),
+    ],
 )
-def test_a_pair_that_is_none_is_a_fault_of_the_configuration(certificate: str, key: str) -> None:
+def test_a_pair_that_is_none_is_a_fault_of_the_configuration(certificate: str, key: str, problem: str) -> None:
     """Not found by the first client; nobody is asked for a password."""
     section = {"certificate": str(FILES / certificate), "key": str(FILES / key)}
-    with pytest.raises(ConfigError, match=r"collector\.tls\.key: must be the unencrypted key"):
+    with pytest.raises(ConfigError, match=rf"collector\.tls\.{problem}"):
         SettingsFiles(None, {"DUCKWATCH_COLLECTOR__TLS": json.dumps(section)}).load()
 
 
