@@ -9,7 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from collector import app, logs, serving
+from collector import app, logs, output, serving
 from collector.commands import doctor, migrate
 from collector.config import SettingsFiles
 from collector.errors import ConfigError, Fault, StartError, StoreError, WriterFailedError
@@ -73,23 +73,26 @@ def at_least_one(text: str) -> int:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs a command; returns its exit code: 1 it failed, 2 the configuration or the command line is wrong."""
+    """Run a command; return its exit code: 1 it failed, 2 the configuration or the command line is wrong."""
+    return output.guarded("duckwatch-collector", lambda: command(arguments))
+
+
+def command(arguments: Sequence[str] | None) -> int:
+    """As `main`. Raises OSError when the output cannot be written."""
     options = parser().parse_args(arguments)
     try:
         files = SettingsFiles(options.config, os.environ)
         return run(options, files, *read(files, os.environ))
     except ConfigError as error:
         for fault in error.faults:
-            print(f"{fault.key}: {fault.problem}", file=sys.stderr)
+            output.complain(f"{fault.key}: {fault.problem}")
         return EXIT_CONFIG
     except StoreError as error:
         kind = getattr(error, "kind", "bad_row")
-        print(f"the database does not answer as it should: {kind} ({error}); `doctor` says more", file=sys.stderr)
+        output.complain(f"the database does not answer as it should: {kind} ({error}); `doctor` says more")
         return EXIT_FAILED
     except (StartError, WriterFailedError) as error:
-        print(error, file=sys.stderr)
-        return EXIT_FAILED
-    except BrokenPipeError:
+        output.complain(str(error))
         return EXIT_FAILED
 
 

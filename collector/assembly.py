@@ -31,6 +31,7 @@ from collector.events.tally import tally, tally_columns
 from collector.journal.rows import decode
 from collector.pipeline.batch import assemble
 from collector.store.copy import encode, encode_columns
+from collector.unshared import OneProcessContext
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -98,7 +99,7 @@ class Assembler:
     @staticmethod
     def _start() -> ProcessPoolExecutor:
         # spawn: a fork would copy the threads' locks and the journal's descriptors.
-        pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), initializer=live_with_the_parent)
+        pool = ProcessPoolExecutor(1, OneProcessContext(), initializer=live_with_the_parent)
         _widen(pool)
         return pool
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import sys
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from grafana import output
 from grafana.check import differences
 from grafana.generate import GENERATED, write
 
@@ -15,18 +17,26 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 OK, DIFFERENT, CANNOT = 0, 1, 2
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return the exit code: 0, 1 when `check` finds a difference, 2 when a folder cannot be used."""
+    """Run one command and return the exit code: 0; 1 when `check` finds a difference or a disk is full; 2 when a folder cannot be used."""
+    return output.guarded("duckwatch-dashboards", lambda: command(argv))
+
+
+def command(argv: Sequence[str] | None) -> int:
+    """As `main`. Raises OSError when the output cannot be written."""
     arguments = _parser().parse_args(argv)
     try:
         if arguments.command == "build":
             return _build(arguments.output)
         return _check(arguments.directory)
     except OSError as error:
-        sys.stderr.write(f"duckwatch-dashboards: {error}\n")
-        return CANNOT
+        if error.filename is None:  # standard output
+            raise
+        output.complain(f"duckwatch-dashboards: {error}")
+        return DIFFERENT if error.errno in FULL else CANNOT
 
 
 def _build(output: Path) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 from grafana.dashboards import DASHBOARDS
@@ -28,6 +29,11 @@ def write(directory: Path) -> list[Path]:
 def _replace(path: Path, text: str) -> Path:
     # Grafana reads *.json only, so the unfinished file is invisible to it.
     unfinished = path.with_suffix(".unfinished")
-    unfinished.write_text(text, encoding="utf-8", newline="\n")
-    unfinished.replace(path)
+    try:
+        unfinished.write_text(text, encoding="utf-8", newline="\n")
+        unfinished.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            unfinished.unlink(missing_ok=True)
+        raise OSError(error.errno, error.strerror, str(path)) from None  # a failed write names no file
     return path

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
+from collector.output import complain, json_text
 from collector.store.person import Person
 
 if TYPE_CHECKING:
@@ -25,9 +25,9 @@ class SubjectDesk:
             return 2
         rows = 0
         for table, row in self._people.rows(person):
-            print(f'{{"table": "{table}", "row": {row}}}')
+            print(json_text(f'{{"table": "{table}", "row": {row}}}'))
             rows += 1
-        print(f"{rows} rows", file=sys.stderr)
+        complain(f"{rows} rows")
         return 0 if rows else 1
 
     def forget(self, written: str) -> int:
@@ -44,7 +44,7 @@ class SubjectDesk:
     def pseudonym(self, written: str) -> int:
         """Prints the pseudonym of an address, a user's name or a message id; exit code 1 without a secret."""
         if self._pseudonyms is None:
-            print("collector.privacy.secret is not set: there are no pseudonyms", file=sys.stderr)
+            complain("collector.privacy.secret is not set: there are no pseudonyms")
             return 1
         print(self._pseudonyms.of(written))
         return 0
@@ -53,5 +53,5 @@ class SubjectDesk:
         try:
             return Person.of(written, self._pseudonyms)
         except ValueError as error:
-            print(f"ADDRESS {error}", file=sys.stderr)
+            complain(f"ADDRESS {error}")
             return None

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 import random
 import sys
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from collector import output
 from collector.demo.errors import DemoError, StoppedError
 from collector.demo.run import Options, play
 from collector.demo.show import Screen
@@ -45,20 +45,21 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the demo; returns its exit code."""
+    """Run the demo; return its exit code."""
+    return output.guarded("duckwatch-demo", lambda: demonstrate(arguments))
+
+
+def demonstrate(arguments: Sequence[str] | None) -> int:
+    """As `main`. Raises OSError when the output cannot be written."""
     given = parser().parse_args(arguments)
     options = Options(given.rate, given.seconds, given.port, given.data, given.history)
     try:
         asyncio.run(play(options, random.Random(), Screen(sys.stdout, as_json=given.json)))  # noqa: S311 - made-up mail
     except DemoError as error:
-        print(f"duckwatch-demo: {error}", file=sys.stderr)
+        output.complain(f"duckwatch-demo: {error}")
         return EXIT_FAILED
     except (StoppedError, KeyboardInterrupt):
         return EXIT_INTERRUPTED
-    except BrokenPipeError:
-        # Nobody reads any more; Python would complain once more when it flushes at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_FAILED
     return 0
 
 

@@ -9,7 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from exporters.dnsbl import app, logs
+from exporters.dnsbl import app, logs, output
 from exporters.dnsbl.commands import probe
 from exporters.dnsbl.errors import ConfigError, StartError
 from exporters.dnsbl.reading import read_world
@@ -42,18 +42,21 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs a command; returns its exit code: 1 it failed, 2 the configuration or the command line is wrong."""
+    """Run a command; return its exit code: 1 it failed, 2 the configuration or the command line is wrong."""
+    return output.guarded("duckwatch-dnsbl", lambda: command(arguments))
+
+
+def command(arguments: Sequence[str] | None) -> int:
+    """As `main`. Raises OSError when the output cannot be written."""
     options = parser().parse_args(arguments)
     try:
         return run(options)
     except ConfigError as error:
         for fault in error.faults:
-            print(f"{fault.key}: {fault.problem}", file=sys.stderr)
+            output.complain(f"{fault.key}: {fault.problem}")
         return EXIT_CONFIG
     except StartError as error:
-        print(error, file=sys.stderr)
-        return EXIT_FAILED
-    except BrokenPipeError:
+        output.complain(str(error))
         return EXIT_FAILED
 
 

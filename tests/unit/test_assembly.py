@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import logging
 import operator
@@ -10,6 +11,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+from multiprocessing import synchronize
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -201,3 +203,19 @@ def test_the_process_imports_neither_server_nor_database() -> None:
     )
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert ended.stdout == "set()\n"
+
+
+def test_no_shared_memory_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hardened container has /dev/shm read-only or not at all; a semaphore is a file there."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(synchronize.SemLock, "__init__", refuse)
+    made = Assembler({})
+    try:
+        waiting = [made(rows(*(request(n) for n in range(first, first + 20)))) for first in range(0, 200, 20)]
+        assert [len(finish()[0].events) for finish in waiting] == [60] * 10
+        assert made._pool._processes
+    finally:
+        made.close()

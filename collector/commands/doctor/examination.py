@@ -12,6 +12,7 @@ from collector.commands.doctor import database, machine, policies, roads, runnin
 from collector.commands.doctor.finding import Finding, Status, fault, skipped
 from collector.commands.doctor.patient import Patient
 from collector.errors import StoreUnavailableError
+from collector.output import json_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -59,7 +60,7 @@ def run(settings: Settings, signals: Signals | None, *, as_json: bool) -> int:
     faults, warnings = (sum(one.status is kind for one in findings) for kind in (Status.FAULT, Status.WARNING))
     if as_json:
         told = {"faults": faults, "warnings": warnings, "findings": msgspec.to_builtins(findings)}
-        print(json.dumps(told, indent=2, ensure_ascii=False))
+        print(json_text(json.dumps(told, indent=2, ensure_ascii=False)))
     else:
         print(f"faults: {faults}, warnings: {warnings}")
     return 1 if faults else 0

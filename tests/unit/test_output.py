@@ -1,0 +1,116 @@
+"""What every command does where its output cannot be written: a full disk, a closed pipe, an encoding that is not UTF-8."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from collector import output
+
+COMMANDS = (
+    ("collector", ["check-config"]),
+    ("collector", ["subject", "--help"]),
+    ("collector", ["doctor", "--json"]),
+    ("collector", ["subject", "pseudonym", "b@ex.net"]),
+    ("exporters.dnsbl", ["check-config"]),
+    ("exporters.dnsbl", ["probe", "127.0.0.2"]),
+    ("grafana", ["build", "--output", "OUT"]),
+    ("grafana", ["check", "--directory", "EMPTY"]),
+    ("collector.demo", ["--help"]),
+)
+
+
+def run(folder: Path, module: str, arguments: list[str], out: int, **environ: str) -> subprocess.CompletedProcess[str]:
+    """Runs a program with its standard output elsewhere."""
+    (folder / "EMPTY").mkdir(exist_ok=True)
+    settings = {
+        "DUCKWATCH_COLLECTOR__PRIVACY__SECRET": "a secret of sixteen",
+        "DUCKWATCH_COLLECTOR__DATABASE__DSN": "host=127.0.0.1 port=1",
+        "DUCKWATCH_COLLECTOR__JOURNAL__PATH": str(folder / "journal"),
+        "DUCKWATCH_COLLECTOR__LISTEN": "127.0.0.1:1",
+        "DUCKWATCH_DNSBL__RESOLVERS": '["127.0.0.1:1"]',
+        "DUCKWATCH_DNSBL__TIMEOUT": "50ms",
+        "PYTHONUNBUFFERED": "",
+    }
+    return subprocess.run(
+        [sys.executable, "-m", module, *arguments],
+        stdout=out,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), **settings, **environ},
+        timeout=120,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(("module", "arguments"), COMMANDS)
+def test_on_a_full_disk_each_command_says_one_line_and_fails(tmp_path: Path, module: str, arguments: list[str]) -> None:
+    """No traceback, and none of Python's own complaints at its end."""
+    with Path("/dev/full").open("w") as full:
+        ended = run(tmp_path, module, arguments, full.fileno())
+    lines = ended.stderr.splitlines()
+    assert (ended.returncode, len(lines)) == (1, 1), ended.stderr
+    assert lines[0].endswith("the output cannot be written: No space left on device")
+
+
+@pytest.mark.parametrize(("module", "arguments"), [COMMANDS[0], COMMANDS[4], COMMANDS[6]])
+def test_a_reader_that_has_gone_is_no_traceback(tmp_path: Path, module: str, arguments: list[str]) -> None:
+    """As `… | head -0`: nobody is there to be told."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    ended = run(tmp_path, module, arguments, writing)
+    os.close(writing)
+    assert (ended.returncode, ended.stderr) == (1, "")
+
+
+def test_a_full_disk_under_standard_error_hides_no_exit_code(tmp_path: Path) -> None:
+    """A wrong configuration is still exit code 2."""
+    for module in ("collector", "exporters.dnsbl"):
+        with Path("/dev/full").open("w") as full:
+            ended = subprocess.run(
+                [sys.executable, "-m", module, "--config", "none.yml", "check-config"],
+                stderr=full,
+                cwd=tmp_path,
+                env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+                check=False,
+            )
+        assert ended.returncode == 2
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-16"])
+def test_json_is_json_in_any_encoding(tmp_path: Path, encoding: str) -> None:
+    """The name of the cluster is not ASCII; JSON in Latin-1 is none."""
+    settings = {
+        "DUCKWATCH_COLLECTOR__MONGO": '[{"cluster": "M\u00fcller\U0001f986", "uri": "mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=1"}]'
+    }
+    path = tmp_path / "out"
+    with path.open("wb") as out:
+        ended = run(tmp_path, "collector", ["doctor", "--json"], out.fileno(), PYTHONIOENCODING=encoding, **settings)
+    assert "Traceback" not in ended.stderr
+    text = path.read_text("utf-16" if encoding == "utf-16" else "ascii")
+    assert "M\u00fcller\U0001f986" in json.dumps(json.loads(text), ensure_ascii=False)
+
+
+@given(st.recursive(st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))
+def test_json_in_ascii_is_the_same_json(value: object) -> None:
+    """Lone surrogates and characters beyond 16 bits too."""
+
+    class Ascii:
+        encoding = "ascii"
+
+    text, before = json.dumps(value, ensure_ascii=False), sys.stdout
+    sys.stdout = Ascii()  # type: ignore[assignment]
+    try:
+        written = output.json_text(text)
+    finally:
+        sys.stdout = before
+    assert written.isascii()
+    assert json.loads(written) == value
