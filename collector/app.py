@@ -17,6 +17,7 @@ from collector import jobs
 from collector.assembly import Assembler
 from collector.commands.dead_letters import LetterDesk
 from collector.commands.subject import SubjectDesk
+from collector.config.renewable import Connections
 from collector.errors import StartError, WriterFailedError
 from collector.events.pseudonyms import Pseudonyms
 from collector.events.sources.gelf import READERS, READERS_BESIDE_AUTHLOG
@@ -67,11 +68,8 @@ class App:
         self._plugins = PluginMetrics(self._metrics)
         self._journal = self._open_journal()
         self._show_journal()
-        self._store = PostgresStore(
-            settings.database.dsn.get_secret_value(),
-            settings.database.direct_dsn.get_secret_value(),
-            kept=settings.retention,
-        )
+        self._connections = Connections(settings)
+        self._store = PostgresStore(self._connections.dsn, self._connections.direct_dsn, kept=settings.retention)
         self._assembler = Assembler(settings.public_ips)
         mail, logins = MailMetrics(self._metrics, now=time.time), LoginMetrics(self._metrics)
         self._writer = Writer(
@@ -83,12 +81,12 @@ class App:
             metrics=self._metrics,
         )
         self._jobs = jobs.Jobs(
-            settings.database.direct_dsn.get_secret_value(),
+            self._connections.direct_dsn,
             list(self._scheduled(settings, mail)),
             metrics=self._metrics,
             now=time.time,
         )
-        self._feeds = change_feeds(settings, self._metrics, [mail, logins])
+        self._feeds = change_feeds(settings, self._connections, self._metrics, [mail, logins])
         self._web = build_server(
             settings,
             decoders={path: RouteDecoder(settings, read) for path, read in ROUTES.items()},
@@ -136,6 +134,10 @@ class App:
 
     def _open_journal(self) -> Journal:
         journal = self._settings.journal
+        if journal.path.is_dir():
+            raise StartError(
+                f"collector.journal.path: {journal.path} is a folder: name a file in it, like {journal.path}/journal"
+            )
         try:
             return Journal(journal.path, journal.max_bytes)
         except (sqlite3.Error, OSError) as error:
@@ -177,7 +179,9 @@ class App:
         except StartError:
             self._journal.close()
             raise
-        renewal = Renewal(self._files, self._web, self._metrics, look_seconds=LOOK_SECONDS)
+        renewal = Renewal(
+            self._files, self._web, self._metrics, connections=self._connections, look_seconds=LOOK_SECONDS
+        )
         loop.add_signal_handler(signal.SIGHUP, renewal.ask)
         renewing = asyncio.create_task(renewal.run())
         self._writer.start(on_failure=lambda: loop.call_soon_threadsafe(stop.set))
@@ -222,7 +226,10 @@ class App:
 
 
 def change_feeds(
-    settings: Collector, metrics: Metrics, listeners: Sequence[Callable[[Written], None]]
+    settings: Collector,
+    connections: Connections,
+    metrics: Metrics,
+    listeners: Sequence[Callable[[Written], None]],
 ) -> list[Follower]:
     """Builds what follows MongoDB's change streams."""
     if not settings.mongo:
@@ -230,18 +237,17 @@ def change_feeds(
     from collector.feeds.mongo import Follower  # noqa: PLC0415  # pymongo is not even imported where it is not used
     from collector.store.feeds import FeedStore  # noqa: PLC0415
 
-    dsn = settings.database.direct_dsn.get_secret_value()
     return [
         Follower(
-            mongo.uri.get_secret_value(),
+            uri,
             reader,
-            FeedStore(dsn, mongo.cluster, reader.name),
+            FeedStore(connections.direct_dsn, mongo.cluster, reader.name),
             cluster=mongo.cluster,
             metrics=metrics,
             listeners=listeners,
             now_ms=_now_ms,
         )
-        for mongo in settings.mongo
+        for mongo, uri in zip(settings.mongo, connections.mongo, strict=True)
         for reader in change_readers(settings, mongo)
     ]
 

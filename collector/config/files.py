@@ -20,6 +20,8 @@ class SettingsFiles:
 
     def __init__(self, path: Path | None, environ: Mapping[str, str]) -> None:
         self._path, self._environ = path, dict(environ)
+        self.loaded: Settings | None = None
+        """What the last `load` returned."""
         self._files: list[Path] = []
         self._taken: _Look = ()
         self._seen: _Look = ()
@@ -30,6 +32,7 @@ class SettingsFiles:
         settings, files = load_with_files(self._path, self._environ)
         self._files = [*files, *(settings.collector.tls.files or ())]
         self._taken = self._seen = self._look()
+        self.loaded = settings
         return settings
 
     def have_changed(self) -> bool:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 import psycopg
 import schedule
 
+from collector.config.renewable import text_of
 from collector.errors import StoreError
 from collector.store.connection import HANG_SECONDS, connect, cut, deadline, scalar, translate, unbound
 from collector.store.tiers import reach_extension
@@ -20,6 +21,7 @@ from collector.store.tiers import reach_extension
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from collector.config.renewable import Connectable
     from collector.metrics import Metrics
 
 log = logging.getLogger(__name__)
@@ -44,9 +46,12 @@ class Job(Protocol):
 class Jobs:
     """Runs jobs in a thread of its own; a failure is counted and the job's next turn tries again. `now` is in epoch seconds."""
 
-    def __init__(self, session_dsn: str, jobs: Sequence[Job], *, metrics: Metrics, now: Callable[[], float]) -> None:
+    def __init__(
+        self, session_dsn: Connectable, jobs: Sequence[Job], *, metrics: Metrics, now: Callable[[], float]
+    ) -> None:
         self._session_dsn, self._metrics, self._now = session_dsn, metrics, now
         self._connection: psycopg.Connection | None = None
+        self._connected_by = ""
         self._is_leader = False
         self._troubles: dict[str, str] = {}  # what the log said of each job that fails: not once a turn
         self._stop = threading.Event()
@@ -99,10 +104,13 @@ class Jobs:
 
     def _leading(self) -> psycopg.Connection | None:
         """Returns the connection that holds the lock; None while another collector has it. Raises `StoreError` and `psycopg.Error`."""
+        if self._connection is not None and self._connected_by != text_of(self._session_dsn):
+            self._leave()
         if not self._is_leader:
             try:
                 if self._connection is None:
-                    self._connection = connect(self._session_dsn)
+                    self._connected_by = text_of(self._session_dsn)
+                    self._connection = connect(self._connected_by)
                     self._make_ready(self._connection)
                 with deadline(self._connection, HANG_SECONDS):
                     self._is_leader = bool(scalar(self._connection, "SELECT pg_try_advisory_lock(%s)", LOCK_KEY))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, LiteralString
 import psycopg
 from psycopg.sql import SQL, Identifier, Literal
 
+from collector.config.renewable import text_of
 from collector.errors import BadRowError, StoreUnavailableError
 from collector.store.sql import query
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from psycopg.sql import Composed
+
+    from collector.config.renewable import Connectable
 
 HANG_SECONDS = 60.0
 """A statement without an answer for this long is broken off: the peer hangs, or a proxy holds a dead connection."""
@@ -64,13 +67,13 @@ FORMS = {"DateStyle": "ISO", "IntervalStyle": "postgres"}
 """How times are written by the server: psycopg reads no other way. A role or a database may have been given another (ALTER … SET)."""
 
 
-def connect(dsn: str, timeout_seconds: float = CONNECT_SECONDS) -> psycopg.Connection:
+def connect(dsn: Connectable, timeout_seconds: float = CONNECT_SECONDS) -> psycopg.Connection:
     """Opens a connection that notices a dead peer, and that is the same whatever the role's and the database's settings are. Raises
     `StoreUnavailableError`.
     """
     try:
         connection = psycopg.connect(
-            dsn,
+            text_of(dsn),
             connect_timeout=max(2, int(timeout_seconds)),  # 0 would be no limit, and 1 is 2 to libpq
             application_name="duckwatch-collector",
             prepare_threshold=None,  # a transaction pooler gives each transaction another server connection

@@ -20,6 +20,7 @@ from collector.store.store import put
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from collector.config.renewable import Connectable
     from collector.events.batch import Written
     from collector.events.records import HeldEvent
     from collector.events.sources.authlog import Known
@@ -42,7 +43,9 @@ class FeedStore:
     Methods raise `psycopg.Error` and `StoreUnavailableError`; after either the connection is closed, and the lead is lost.
     """
 
-    def __init__(self, session_dsn: str, cluster: str, feed: str, *, hang_seconds: float = HANG_SECONDS) -> None:
+    def __init__(
+        self, session_dsn: Connectable, cluster: str, feed: str, *, hang_seconds: float = HANG_SECONDS
+    ) -> None:
         self._dsn, self._cluster, self._feed = session_dsn, cluster, feed
         self._hang_seconds = hang_seconds
         self._connection: psycopg.Connection | None = None

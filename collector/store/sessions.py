@@ -20,6 +20,8 @@ from collector.store.tiers import reach_extension
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from collector.config.renewable import Connectable
+
 LOOKS = 3
 """So often in a row nothing may have moved: an answer may be on its way, and a busy server may not take a connection in time."""
 
@@ -27,7 +29,7 @@ OUT_OF_REACH = "out of reach"
 
 
 @contextlib.contextmanager
-def session(dsn: str, hang_seconds: float = HANG_SECONDS) -> Iterator[psycopg.Connection]:
+def session(dsn: Connectable, hang_seconds: float = HANG_SECONDS) -> Iterator[psycopg.Connection]:
     """Yields a connection, to the server itself, and closes it. It is cut while it waits for a server that does not work for it.
 
     Raises `StoreUnavailableError`: no row of ours is at fault here.
@@ -54,7 +56,7 @@ def session(dsn: str, hang_seconds: float = HANG_SECONDS) -> Iterator[psycopg.Co
 
 
 def _watch(
-    connection: psycopg.Connection, dsn: str, backend: object, hang_seconds: float, is_over: threading.Event
+    connection: psycopg.Connection, dsn: Connectable, backend: object, hang_seconds: float, is_over: threading.Event
 ) -> None:
     before: object = None
     looks = 0
@@ -69,7 +71,7 @@ def _watch(
             return
 
 
-def _stands_still(dsn: str, backend: object, hang_seconds: float) -> object:
+def _stands_still(dsn: Connectable, backend: object, hang_seconds: float) -> object:
     """None while the server works for this backend; else what stays the same for as long as nothing moves."""
     seconds = min(CONNECT_SECONDS, hang_seconds)
     try:

@@ -14,6 +14,7 @@ import psycopg
 from psycopg import errors as pg
 
 from collector.config.model import Retention
+from collector.config.renewable import text_of
 from collector.errors import StoreUnavailableError
 from collector.events.batch import SeenReport, Written
 from collector.events.model import PluginReport, identity
@@ -30,6 +31,7 @@ from collector.store.touched import touched
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from collector.config.renewable import Connectable
     from collector.events.batch import Batch
     from collector.events.model import MailEvent
 
@@ -55,12 +57,18 @@ class PostgresStore:
     """Writes batches over one connection of its own. For one thread, but `abandon` may come from another."""
 
     def __init__(
-        self, dsn: str, session_dsn: str, *, kept: Retention | None = None, hang_seconds: float = HANG_SECONDS
+        self,
+        dsn: Connectable,
+        session_dsn: Connectable,
+        *,
+        kept: Retention | None = None,
+        hang_seconds: float = HANG_SECONDS,
     ) -> None:
         self._dsn, self._session_dsn = dsn, session_dsn
         self._kept = kept or Retention()
         self._hang_seconds = hang_seconds
         self._connection: psycopg.Connection | None = None
+        self._connected_by = ""
         self._merges_left = 0
         self._doubt: _Doubt | None = None
 
@@ -135,8 +143,11 @@ class PostgresStore:
         return written
 
     def _connected(self) -> psycopg.Connection:
-        if self._connection is None or self._connection.closed:
-            self._connection = connect(self._dsn)
+        # A role that was exchanged for another must not stay connected.
+        if self._connection is None or self._connection.closed or self._connected_by != text_of(self._dsn):
+            self._disconnect()
+            self._connected_by = text_of(self._dsn)
+            self._connection = connect(self._connected_by)
         return self._connection
 
     def _disconnect(self) -> None:

@@ -1,16 +1,19 @@
-"""Credentials and certificate renewed without a restart: when one of their files changes, and on SIGHUP."""
+"""Credentials, connection strings and certificate renewed without a restart: when one of their files changes, and on SIGHUP."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import logging
 from typing import TYPE_CHECKING, Final
 
+from collector.config.renewable import changes
 from collector.errors import ConfigError, Fault
 
 if TYPE_CHECKING:
-    from collector.config import SettingsFiles
+    from collector.config import Settings, SettingsFiles
+    from collector.config.renewable import Connections
     from collector.metrics import Metrics
     from collector.web.server import HttpServer
 
@@ -22,8 +25,18 @@ log = logging.getLogger(__name__)
 class Renewal:
     """Looks at the files every few seconds. What cannot be used is logged, and what was there before stays in force."""
 
-    def __init__(self, files: SettingsFiles, server: HttpServer, metrics: Metrics, *, look_seconds: float) -> None:
-        self._files, self._server = files, server
+    def __init__(
+        self,
+        files: SettingsFiles,
+        server: HttpServer,
+        metrics: Metrics,
+        *,
+        look_seconds: float,
+        connections: Connections | None = None,
+    ) -> None:
+        self._files, self._server, self._connections = files, server, connections
+        self._in_force = files.loaded
+        self._certificate = _digest(files.loaded)
         self._gauge = metrics.config_last_reload_successful
         self._gauge.set(1)
         self._look_seconds = look_seconds
@@ -64,5 +77,36 @@ class Renewal:
                 )
             self._gauge.set(0)
             return
-        log.info("credentials and certificate renewed")
+        self._report(settings)
         self._gauge.set(1)
+
+    def _report(self, settings: Settings) -> None:
+        """Say what was renewed and what has to wait for a restart. Takes the connection strings."""
+        before, self._in_force = self._in_force, settings
+        changed = [] if before is None else [*changes(before.collector, settings.collector)]
+        taken = set() if self._connections is None else self._connections.take(settings.collector)
+        certificate, self._certificate = self._certificate, _digest(settings)
+        renewed = [key for key in changed if key.startswith("collector.auth.") or key in taken]
+        if (
+            certificate is not None and self._certificate is not None
+        ):  # a server with TLS keeps it, and one without has none
+            paths = [key for key in changed if key.startswith("collector.tls.")]
+            renewed += paths or (["collector.tls.certificate"] if self._certificate != certificate else [])
+        waiting = [key for key in changed if key not in renewed]
+        if renewed:
+            log.info("renewed", extra={"fields": {"keys": ", ".join(renewed)}})
+        if waiting:
+            log.warning("changed, and in force only after a restart", extra={"fields": {"keys": ", ".join(waiting)}})
+        if not changed and not renewed:
+            log.info("the configuration was read again: nothing has changed")
+
+
+def _digest(settings: Settings | None) -> bytes | None:
+    """Return what tells one certificate from another; None without any."""
+    files = None if settings is None else settings.collector.tls.files
+    if files is None:
+        return None
+    try:
+        return hashlib.sha256(b"\0".join(path.read_bytes() for path in files)).digest()
+    except OSError:
+        return b""

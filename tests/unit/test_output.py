@@ -107,7 +107,7 @@ def test_json_in_ascii_is_the_same_json(value: object) -> None:
         encoding = "ascii"
 
     text, before = json.dumps(value, ensure_ascii=False), sys.stdout
-    sys.stdout = Ascii()  # type: ignore[assignment]
+    sys.stdout = Ascii()
     try:
         written = output.json_text(text)
     finally:

@@ -20,6 +20,7 @@ from bson.codec_options import CodecOptions, DatetimeConversion
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 
+from collector.config.renewable import text_of
 from collector.errors import BadRowError
 from collector.events.batch import Batch
 from collector.events.model import RejectReason
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from pymongo.change_stream import ChangeStream
     from pymongo.database import Database
 
+    from collector.config.renewable import Connectable
     from collector.events.batch import Written
     from collector.events.model import MailEvent
     from collector.events.records import Record
@@ -85,7 +87,7 @@ class Follower:
 
     def __init__(
         self,
-        uri: str,
+        uri: Connectable,
         reader: Reader,
         store: FeedStore,
         *,
@@ -153,7 +155,7 @@ class Follower:
     def _follow(self) -> None:
         token = self._store.lead()
         client: MongoClient[Any] = MongoClient(
-            self._uri,
+            text_of(self._uri),
             appname="duckwatch-collector",
             serverSelectionTimeoutMS=FIND_MS,
             connectTimeoutMS=CONNECT_MS,

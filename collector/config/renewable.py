@@ -1,0 +1,84 @@
+"""The connection strings in force: those of the settings, which change in place when a file of one is rotated."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from psycopg.conninfo import conninfo_to_dict
+from pydantic import BaseModel
+
+from collector.config.connections import POSTGRES_SCHEMES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from collector.config.model import Collector
+
+CREDENTIALS: Final = frozenset({"user", "password", "passfile", "sslcert", "sslkey", "sslpassword", "sslrootcert"})
+"""Of a PostgreSQL connection string: what may change while the collector runs. Another server or database may hold other events."""
+
+
+class Renewable:
+    """A connection string whose `text` may change: the next connection is made with what it is then."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+
+Connectable: TypeAlias = str | Renewable
+
+
+def text_of(connectable: Connectable) -> str:
+    """Return the connection string in force."""
+    return connectable if isinstance(connectable, str) else connectable.text
+
+
+class Connections:
+    """The connection strings of a collector, by the key of each."""
+
+    def __init__(self, settings: Collector) -> None:
+        self._strings = {key: Renewable(text) for key, text in _strings(settings)}
+        self.dsn = self._strings["collector.database.dsn"]
+        self.direct_dsn = self._strings.get("collector.database.session_dsn", self.dsn)
+        self.mongo = [one for key, one in self._strings.items() if key.startswith("collector.mongo.")]
+
+    def take(self, settings: Collector) -> set[str]:
+        """Take the strings of these settings that lead to where the old ones do; return the keys of those that were others."""
+        taken = set()
+        for key, text in _strings(settings):
+            one = self._strings.get(key)
+            if one is not None and one.text != text and place(one.text) == place(text):
+                one.text = text
+                taken.add(key)
+        return taken
+
+
+def place(text: str) -> object:
+    """Return where a string leads, without its credentials."""
+    if "://" in text and not text.startswith(POSTGRES_SCHEMES):
+        scheme, _, rest = text.partition("://")
+        return scheme, rest.rpartition("@")[2]
+    return {name: value for name, value in conninfo_to_dict(text).items() if name not in CREDENTIALS}
+
+
+def changes(old: BaseModel, new: BaseModel, prefix: str = "collector.") -> Iterator[str]:
+    """Yield the dotted keys in which two sections differ."""
+    for name in type(old).model_fields:
+        before, after = getattr(old, name), getattr(new, name)
+        pairs = [(before, after)]
+        if isinstance(before, tuple) and isinstance(after, tuple) and len(before) == len(after):
+            pairs = list(zip(before, after, strict=True))
+        for index, (was, became) in enumerate(pairs):
+            key = f"{prefix}{name}" if len(pairs) == 1 and was is before else f"{prefix}{name}.{index}"
+            if isinstance(was, BaseModel) and type(was) is type(became):
+                yield from changes(was, became, f"{key}.")
+            elif was != became:
+                yield key
+
+
+def _strings(settings: Collector) -> Iterator[tuple[str, str]]:
+    yield "collector.database.dsn", settings.database.dsn.get_secret_value()
+    if settings.database.session_dsn is not None:
+        yield "collector.database.session_dsn", settings.database.session_dsn.get_secret_value()
+    for index, one in enumerate(settings.mongo):
+        yield f"collector.mongo.{index}.uri", one.uri.get_secret_value()
