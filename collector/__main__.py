@@ -7,11 +7,12 @@ import os
 import sys
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from collector import app, logs, output, serving
 from collector.commands import doctor, migrate
 from collector.config import SettingsFiles
+from collector.config.document import begins_with_mark
 from collector.errors import ConfigError, Fault, StartError, StoreError, WriterFailedError
 from collector.events.model import RejectReason
 from collector.telemetry import Signals, signals_of
@@ -21,48 +22,129 @@ if TYPE_CHECKING:
 
     from collector.config import Settings
 
+PROGRAM = "duckwatch-collector"
+RUN = f"{PROGRAM} --config /etc/duckwatch.yml"
+EPILOG = "example:\n  {examples}\n\nexit codes: {codes}\ndocumentation: docs/operations.md, docs/configuration.md"
+
 EXIT_FAILED = 1
 EXIT_CONFIG = 2
 
 
 def parser() -> argparse.ArgumentParser:
-    """Returns the command line's grammar."""
-    top = argparse.ArgumentParser(prog="duckwatch-collector", description=__doc__)
+    """Return the command line's grammar, with a help that is written for its user."""
+    top = argparse.ArgumentParser(
+        prog=PROGRAM,
+        description="Takes ZoneMTA's delivery events, keeps them on disk until they are in PostgreSQL, and shows them as metrics.",
+        epilog=EPILOG.format(
+            examples=f"{RUN} check-config\n  {RUN} doctor\n  {RUN} serve",
+            codes="0 well, 1 failed or a fault found, 2 wrong configuration",
+        ),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     top.add_argument(
         "--config", type=Path, metavar="FILE", help="duckwatch.yml; without it, the environment and defaults"
     )
     top.add_argument("--version", action="version", version=f"%(prog)s {version('duckwatch')}")
     commands = top.add_subparsers(dest="command", metavar="COMMAND")
-    commands.add_parser("serve", help="run the collector (the default)")
-    migration = commands.add_parser("migrate", help="bring the database's schema up to date")
+    _add(
+        commands,
+        "serve",
+        "run the collector (the default)",
+        "serve",
+        "0 stopped by a signal, 1 cannot start or the writer failed",
+    )
+    _add_migrate(commands)
+    _add(
+        commands,
+        "check-config",
+        "read the configuration and name every fault; ask no server",
+        "check-config",
+        "0 good, 2 a fault",
+    )
+    examination = _add(
+        commands, "doctor", "ask every server, and say what to do about each fault", "doctor", "0 no fault, 1 a fault"
+    )
+    examination.add_argument("--json", action="store_true", help="for a program to read")
+    _add_letters(commands)
+    _add_subject(commands)
+    return top
+
+
+def _add(commands: Any, name: str, what: str, example: str, codes: str) -> argparse.ArgumentParser:  # noqa: ANN401 - argparse has no name for it
+    """Add a command. `example` is what stands behind the program's name and its configuration."""
+    one: argparse.ArgumentParser = commands.add_parser(
+        name,
+        help=what,
+        description=f"{what[0].upper()}{what[1:]}.",
+        epilog=EPILOG.format(examples=f"{RUN} {example}", codes=f"{codes}; 2 also for a wrong command line"),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    return one
+
+
+def _add_migrate(commands: Any) -> None:  # noqa: ANN401
+    migration = _add(
+        commands,
+        "migrate",
+        "bring the database's schema up to date (a start does it too)",
+        "migrate --status",
+        "0 done, 1 failed or not up to date",
+    )
     look = migration.add_mutually_exclusive_group()
     look.add_argument("--dry-run", action="store_true", help="print the SQL that would be run, and run nothing")
     look.add_argument(
         "--status", action="store_true", help="what is applied and what is not; exit 1 if something is not"
     )
-    commands.add_parser("check-config", help="read the configuration, name every fault, and exit 2 if there is one")
-    examination = commands.add_parser("doctor", help="ask every server, and say what to do about each fault")
-    examination.add_argument("--json", action="store_true", help="for a program to read")
-    letters = commands.add_parser("dead-letters", help="events that could not be stored")
+
+
+def _add_letters(commands: Any) -> None:  # noqa: ANN401
+    letters = _add(
+        commands,
+        "dead-letters",
+        "look at events that could not be stored, and try them again",
+        "dead-letters list",
+        "0 done, 1 failed or none found",
+    )
     verbs = letters.add_subparsers(dest="verb", metavar="VERB", required=True)
-    show = verbs.add_parser("list", help="a line for each, without content")
-    show.add_argument("--limit", type=at_least_one, default=100, help="so many, oldest first (100)")
+    show = _add(
+        verbs,
+        "list",
+        "print a line for each, without content",
+        "dead-letters list --reason bad_row",
+        "0 done, 1 failed",
+    )
+    show.add_argument("--limit", type=at_least_one, default=100, help="at most so many, oldest first (100)")
     show.add_argument("--reason", type=RejectReason, choices=list(RejectReason))
-    verbs.add_parser("show", help="one, whole").add_argument("id")
-    for verb, what in (("retry", "store them after all"), ("drop", "delete them")):
-        one = verbs.add_parser(verb, help=what)
+    _add(verbs, "show", "print one whole, as JSON", "dead-letters show ID", "0 done, 1 no such letter").add_argument(
+        "id"
+    )
+    for verb, what in (("retry", "store them after all, once the cause is mended"), ("drop", "delete them")):
+        one = _add(
+            verbs, verb, what, f"dead-letters {verb} --reason bad_row", "0 done, 1 something is left, or none found"
+        )
         which = one.add_mutually_exclusive_group(required=True)
         which.add_argument("id", nargs="*", default=[])
         which.add_argument("--reason", type=RejectReason, choices=list(RejectReason), help="all of this reason")
-    subject = commands.add_parser("subject", help="what is kept of one person")
+
+
+def _add_subject(commands: Any) -> None:  # noqa: ANN401
+    subject = _add(
+        commands,
+        "subject",
+        "show or remove what is kept of one person",
+        "subject export someone@example.org",
+        "0 done, 1 nothing is kept",
+    )
     requests = subject.add_subparsers(dest="verb", metavar="VERB", required=True)
     for verb, what in (
-        ("export", "print every row that names the address"),
+        ("export", "print every row that names the address, a line of JSON each"),
         ("forget", "take the address out of every table"),
-        ("pseudonym", "print what stands for it with privacy.pseudonymise"),
+        ("pseudonym", "print the pseudonym of an address, as privacy.pseudonymise stores it"),
     ):
-        requests.add_parser(verb, help=what).add_argument("address", metavar="ADDRESS")
-    return top
+        one = _add(
+            requests, verb, what, f"subject {verb} someone@example.org", "0 done, 1 nothing is kept, 2 no address"
+        )
+        one.add_argument("address", metavar="ADDRESS")
 
 
 def at_least_one(text: str) -> int:
@@ -74,7 +156,7 @@ def at_least_one(text: str) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; return its exit code: 1 it failed, 2 the configuration or the command line is wrong."""
-    return output.guarded("duckwatch-collector", lambda: command(arguments))
+    return output.guarded(PROGRAM, lambda: command(arguments))
 
 
 def command(arguments: Sequence[str] | None) -> int:
@@ -117,6 +199,10 @@ def run(options: argparse.Namespace, files: SettingsFiles, settings: Settings, s
     """Runs the command that the options name; `files` is where the settings came from."""
     match options.command:
         case "check-config":
+            if options.config is not None and begins_with_mark(options.config):
+                output.complain(
+                    f"{options.config}: begins with a byte order mark (BOM), which is passed over: save it as UTF-8 without BOM"
+                )
             print("the configuration is good")
             return 0
         case "migrate":

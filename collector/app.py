@@ -134,7 +134,7 @@ class App:
 
     def _open_journal(self) -> Journal:
         journal = self._settings.journal
-        if journal.path.is_dir():
+        if os.path.isdir(journal.path):  # noqa: PTH112 - raises nothing
             raise StartError(
                 f"collector.journal.path: {journal.path} is a folder: name a file in it, like {journal.path}/journal"
             )

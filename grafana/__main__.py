@@ -16,6 +16,11 @@ from grafana.generate import GENERATED, write
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+EPILOG = (
+    "example:\n  duckwatch-dashboards {example}\n\n"
+    "exit codes: 0 done, 1 a difference or a full disk, 2 a folder that cannot be used\ndocumentation: docs/dashboards.md"
+)
+
 OK, DIFFERENT, CANNOT = 0, 1, 2
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
@@ -55,13 +60,28 @@ def _check(directory: Path) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="duckwatch-dashboards", description="Grafana dashboards as code.")
+    parser = argparse.ArgumentParser(
+        prog="duckwatch-dashboards",
+        description="Makes the Grafana dashboards of duckwatch, as JSON that Grafana reads from a folder.",
+        epilog=EPILOG.format(example="build --output /var/lib/grafana/dashboards/duckwatch"),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--version", action="version", version=f"%(prog)s {version('duckwatch')}")
     commands = parser.add_subparsers(dest="command", required=True)
-    build = commands.add_parser("build", help="write every dashboard as JSON")
+    build = commands.add_parser(
+        "build",
+        help="write every dashboard as JSON",
+        description="Write every dashboard as JSON into a folder, and print the paths.",
+        epilog=EPILOG.format(example="build --output /var/lib/grafana/dashboards/duckwatch"),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     build.add_argument("--output", type=Path, default=GENERATED, metavar="DIR", help="default: the committed folder")
     check = commands.add_parser(
-        "check", help="exit 1 with a diff when the committed dashboards are not what the code makes"
+        "check",
+        help="exit 1 with a diff when the committed dashboards are not what the code makes",
+        description="Compare the committed dashboards with what the code makes, and print the difference.",
+        epilog=EPILOG.format(example="check"),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     check.add_argument("--directory", type=Path, default=GENERATED, metavar="DIR", help="default: the committed folder")
     return parser

@@ -10,7 +10,7 @@ import re
 import ssl
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, urlsplit
 
 from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
@@ -82,6 +82,19 @@ def check_mongo(text: str) -> None:
     except (PyMongoError, ValueError, OSError):
         # Its own message may quote the string.
         raise ValueError(f"{MONGO_FORM}, with options that MongoDB knows; {ENCODE}") from None
+
+
+def check_url(text: str) -> None:
+    """Raise ValueError, which says what to write, for what is no URL of a server; a user and a password may be in it."""
+    try:
+        parts = urlsplit(text)
+        is_good = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0 and not parts.query
+    except ValueError:
+        is_good = False
+    if not is_good or has_stray_at(text):
+        raise ValueError(
+            f"must be a URL like http://127.0.0.1:9090 or https://user:password@prometheus.example; {ENCODE}"
+        )
 
 
 def has_stray_at(uri: str) -> bool:

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field, SecretStr, ValidationInfo, field_val
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from collector.config.access import Auth, Limits, Tls
+from collector.config.connections import check_url
 from collector.config.feeds import Gelf, Mongo
 from collector.config.units import Listen, format_duration
 from collector.config.values import Address, Dsn, Duration, FilePath, ListenAt, Section, Size, at_least, from_bytes
@@ -118,6 +119,21 @@ class Privacy(Section):
         return secret
 
 
+def _check_url(value: SecretStr) -> SecretStr:
+    check_url(value.get_secret_value())
+    return value
+
+
+Url = Annotated[SecretStr, AfterValidator(_check_url)]
+
+
+class Doctor(Section):
+    """The servers beside the collector that `doctor` asks; secret, because a password may be in their URLs."""
+
+    prometheus: Url | None = None
+    alertmanager: Url | None = None
+
+
 class Collector(Section):
     """The section `collector`."""
 
@@ -132,6 +148,7 @@ class Collector(Section):
     gelf: Gelf | None = None
     public_ips: dict[Address, Address] = Field(default_factory=dict)
     mongo: tuple[Mongo, ...] = ()
+    doctor: Doctor = Doctor()
 
     @field_validator("mongo")
     @classmethod

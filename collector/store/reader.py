@@ -90,6 +90,19 @@ def complete(connection: psycopg.Connection) -> list[ReaderFault]:
     return list(_faults(state))
 
 
+def faults_of(connection: psycopg.Connection) -> list[ReaderFault]:
+    """Return what is amiss, and change nothing. Raise `psycopg.Error`."""
+    return list(_faults(_state(connection)))
+
+
+def may_log_in(connection: psycopg.Connection) -> tuple[bool, bool | None]:
+    """Return whether the role may log in, and whether it has a password: None where we may not see that. Raise `psycopg.Error`."""
+    can_log_in = scalar(connection, "SELECT rolcanlogin FROM pg_roles WHERE rolname = %s", ROLE) is True
+    if not scalar(connection, "SELECT has_table_privilege('pg_catalog.pg_authid', 'SELECT')"):
+        return can_log_in, None
+    return can_log_in, scalar(connection, "SELECT rolpassword FROM pg_authid WHERE rolname = %s", ROLE) is not None
+
+
 def end_long_queries(connection: psycopg.Connection, longest: timedelta) -> int:
     """Ends the role's sessions that read for longer, or hold a lock by number; returns how many. Raises `psycopg.Error`."""
     return len(connection.execute(query("reader_end"), (longest,)).fetchall())

@@ -7,7 +7,7 @@ import os
 import sys
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from exporters.dnsbl import app, logs, output
 from exporters.dnsbl.commands import probe
@@ -17,33 +17,64 @@ from exporters.dnsbl.reading import read_world
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+PROGRAM = "duckwatch-dnsbl"
+RUN = f"{PROGRAM} --config /etc/duckwatch.yml"
+EPILOG = "example:\n  {examples}\n\nexit codes: {codes}\ndocumentation: docs/dnsbl.md, docs/configuration.md"
+
 EXIT_FAILED = 1
 EXIT_CONFIG = 2
 
 
 def parser() -> argparse.ArgumentParser:
-    """Returns the command line's grammar."""
-    top = argparse.ArgumentParser(prog="duckwatch-dnsbl", description=__doc__)
+    """Return the command line's grammar, with a help that is written for its user."""
+    top = argparse.ArgumentParser(
+        prog=PROGRAM,
+        description="Asks DNS block lists about your addresses and domains, and shows the verdicts as metrics and on a page.",
+        epilog=EPILOG.format(
+            examples=f"{RUN} check-config\n  {RUN} probe 192.0.2.1\n  {RUN} serve",
+            codes="0 well, 1 failed, 2 wrong configuration",
+        ),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     top.add_argument(
         "--config", type=Path, metavar="FILE", help="duckwatch.yml; without it, the environment and defaults"
     )
     top.add_argument("--version", action="version", version=f"%(prog)s {version('duckwatch')}")
     commands = top.add_subparsers(dest="command", metavar="COMMAND")
-    commands.add_parser("serve", help="run the exporter (the default)")
-    ask = commands.add_parser(
-        "probe", help="ask the lists now; exit 1 when listed, 3 when none gave a verdict, 4 when some did not"
+    _add(commands, "serve", "run the exporter (the default)", "serve", "0 stopped by a signal, 1 cannot start")
+    ask = _add(
+        commands,
+        "probe",
+        "ask every configured list about one target, now",
+        "probe mail.example.com",
+        "0 listed nowhere, 1 listed, 3 no list gave a verdict, 4 some lists gave none, or a name does not resolve",
     )
     ask.add_argument("target", metavar="TARGET", help="an address, a small range, a host name or a domain")
-    commands.add_parser(
+    _add(
+        commands,
         "check-config",
-        help="read the configuration, name every fault, and exit 2 if there is one; warn of probable mistakes",
+        "read the configuration, name every fault, and warn of probable mistakes; ask no server",
+        "check-config",
+        "0 good, 2 a fault",
     )
     return top
 
 
+def _add(commands: Any, name: str, what: str, example: str, codes: str) -> argparse.ArgumentParser:  # noqa: ANN401 - argparse has no name for it
+    """Add a command. `example` is what stands behind the program's name and its configuration."""
+    one: argparse.ArgumentParser = commands.add_parser(
+        name,
+        help=what,
+        description=f"{what[0].upper()}{what[1:]}.",
+        epilog=EPILOG.format(examples=f"{RUN} {example}", codes=f"{codes}; 2 also for a wrong command line"),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    return one
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; return its exit code: 1 it failed, 2 the configuration or the command line is wrong."""
-    return output.guarded("duckwatch-dnsbl", lambda: command(arguments))
+    return output.guarded(PROGRAM, lambda: command(arguments))
 
 
 def command(arguments: Sequence[str] | None) -> int:

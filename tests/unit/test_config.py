@@ -239,8 +239,8 @@ def test_null_in_the_environment_unsets_any_key(tmp_path: Path) -> None:
     }
     path = written(tmp_path, {"collector": section})
     keys = [key for key in keys_of(Settings) if "[]" not in key]
-    secrets = [f"{key}_file" for key in keys if key.endswith(("dsn", "secret"))]
-    assert len(secrets) == 3
+    secrets = [f"{key}_file" for key in keys if key.endswith(("dsn", "secret", "prometheus", "alertmanager"))]
+    assert len(secrets) == 5
     for key in keys + secrets:
         environ = {f"DUCKWATCH_{key.upper().replace('.', '__')}": "null"}
         assert load(None, environ) == load(None, {}), key
@@ -542,7 +542,15 @@ def test_the_documentation_has_every_key_with_its_default() -> None:
     )
     assert [(key, default) for key, default, _ in rows] == list(keys_of(Settings).items())
     secrets = {key for key, _, what in rows if what.startswith("Secret.")}
-    assert {key.rpartition(".")[2] for key in secrets} == {"dsn", "session_dsn", "token", "secret", "uri"}
+    assert {key.rpartition(".")[2] for key in secrets} == {
+        "dsn",
+        "session_dsn",
+        "token",
+        "secret",
+        "uri",
+        "prometheus",
+        "alertmanager",
+    }
 
 
 def test_the_documentations_example_is_valid(tmp_path: Path) -> None:

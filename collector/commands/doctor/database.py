@@ -28,9 +28,11 @@ PROBES: Final = 5
 POOLER_SECONDS: Final = 5.0
 
 REMEDIES: Final = {
-    "authentication": "check user and password in collector.database.dsn (or the file of dsn_file), and the server's pg_hba.conf",
-    "missing_database": "create it: createdb -O ROLE DATABASE; or name another one in collector.database.dsn",
-    "permission": "GRANT CONNECT ON DATABASE to this role",
+    "authentication": "in psql, as an administrator: CREATE ROLE duckwatch LOGIN (if \\du shows none), then \\password duckwatch, and the same "
+    "password into collector.database.dsn (or the file of dsn_file); pg_hba.conf needs a line for this machine, like: "
+    "hostssl duckwatch duckwatch 192.0.2.7/32 scram-sha-256 (hostssl: add ?sslmode=require to the DSN), then SELECT pg_reload_conf()",
+    "missing_database": "CREATE DATABASE duckwatch OWNER duckwatch, in psql as an administrator; or name another one in collector.database.dsn",
+    "permission": "GRANT CONNECT ON DATABASE duckwatch TO duckwatch (the database and the role of the DSN)",
     "resources": "raise max_connections, or find out who holds the connections: SELECT * FROM pg_stat_activity",
 }
 UNREACHABLE: Final = (
@@ -150,7 +152,7 @@ def schema(patient: Patient) -> Iterator[Finding]:
     if missing and not may_create:
         yield fault(
             f"{len(missing)} migrations to apply, and this role may not create tables",
-            "run `migrate` with the DSN of the tables' owner, or GRANT CREATE ON SCHEMA to this role",
+            "run `migrate` with the DSN of the tables' owner, or GRANT CREATE ON SCHEMA public TO this role (PostgreSQL 15 and newer give it to the owner of the database only)",
         )
     elif missing:
         yield warning(

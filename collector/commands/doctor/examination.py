@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 import psycopg
 
-from collector.commands.doctor import database, machine, policies, roads, running
+from collector.commands.doctor import alerting, contexts, dashboards, database, machine, policies, roads, running
 from collector.commands.doctor.finding import Finding, Status, fault, skipped
 from collector.commands.doctor.patient import Patient
 from collector.errors import StoreUnavailableError
@@ -36,7 +36,11 @@ CHECKS: Final[Mapping[str, Check]] = {
     "journal fsync": machine.journal_fsync,
     "collector": running.collector,
     "prometheus": running.prometheus,
+    "alert rules": alerting.rules,
+    "alertmanager": alerting.alertmanager,
+    "dashboards": dashboards.role,
     "plugins": running.plugins,
+    "contexts": contexts.contexts,
     "clusters": roads.clusters,
     "mongodb": roads.mongodb,
     "gelf": roads.gelf,

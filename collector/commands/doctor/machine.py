@@ -34,6 +34,9 @@ MOUNTS: Final = Path("/proc/self/mountinfo")
 def journal_place(patient: Patient) -> Iterator[Finding]:
     """The journal can be written, on a disk that outlives a crash."""
     path = patient.settings.journal.path
+    if os.path.isdir(path):  # noqa: PTH112 - raises nothing
+        yield fault(f"{path} is a folder", f"name a file in it: collector.journal.path: {path}/journal")
+        return
     folder = _existing(path.parent)
     if not os.access(folder, os.W_OK | os.X_OK) or (path.exists() and not os.access(path, os.R_OK | os.W_OK)):
         mend = f"chown it and {folder}" if folder == path.parent else f"make {path.parent} for it, and give that"
@@ -63,7 +66,7 @@ def journal_place(patient: Patient) -> Iterator[Finding]:
 def journal_room(patient: Patient) -> Iterator[Finding]:
     """The disk has room for the journal's quota."""
     settings = patient.settings.journal
-    used = settings.path.stat().st_size if settings.path.exists() else 0
+    used = settings.path.stat().st_size if settings.path.is_file() else 0
     free = shutil.disk_usage(_existing(settings.path.parent)).free
     quota = format_size(settings.max_bytes)
     if free < LEAST_ROOM_BYTES:
