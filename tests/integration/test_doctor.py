@@ -138,6 +138,8 @@ def test_where_all_is_well_it_says_so(
         cluster.initialise()
         cluster.start()
         execute(cluster.dsn(), "CREATE ROLE duckwatch LOGIN")
+        execute(cluster.dsn(), "CREATE ROLE duckwatch_reader LOGIN")
+        execute(cluster.dsn(), "GRANT duckwatch_reader TO duckwatch")
         execute(cluster.dsn(), "CREATE DATABASE duckwatch OWNER duckwatch")
         dsn = conninfo.make_conninfo(cluster.dsn("duckwatch"), user="duckwatch")
         collector = Collector(tmp_path / "collector", server_logs, dsn)
