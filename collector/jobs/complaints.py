@@ -106,7 +106,7 @@ def _tell(connection: psycopg.Connection, complaint: Mapping[str, Any]) -> None:
         connection.execute("SELECT pg_advisory_xact_lock_shared(%s)", (takeover.LOCK_KEY,))
         for told in _rows(connection, "told_of_message", {**complaint, "rows": ROWS_OF_A_MESSAGE}):
             connection.execute(query("tell_complaint"), {**complaint, **told})
-            connection.execute(query("touch"), [[complaint["bucket"]]])
+            connection.execute(query("touch"), [[complaint["time"]]])
 
 
 def _rows(connection: psycopg.Connection, name: str, values: Mapping[str, Any]) -> list[dict[str, Any]]:

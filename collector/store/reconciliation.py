@@ -163,7 +163,7 @@ def _typed(name: str, value: Any) -> Any:  # noqa: ANN401 - any column's
 def _mark(cursor: psycopg.Cursor, stored: Collection[Waiting]) -> Counter[tuple[str, Source, str]]:
     """Notes which rows they have become, and the buckets of the roll-ups; returns how many are recovered, and why they had to be."""
     marked = cursor.execute(query("mark_held"), _keys(stored)).fetchall()
-    cursor.execute(query("touch"), [list({second for _, _, second, _ in marked})])
+    cursor.execute(query("touch"), [[time for _, _, time, _ in marked]])
     reporting = {cluster for (cluster,) in cursor.execute("SELECT DISTINCT cluster FROM plugin_reports")}
     return Counter(
         (cluster, Source(source), "never_sent" if is_unsendable else "missed" if cluster in reporting else "no_plugin")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.acceptance.world import World
+from tests.oracle.rollups import assert_rolled_up
 from tests.servers.fixtures import need
 
 if TYPE_CHECKING:
@@ -30,3 +31,4 @@ def world(
         stack.callback(world.stop)
         world.start()
         yield world
+        assert_rolled_up(world.dsn)

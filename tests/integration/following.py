@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pymongo
@@ -12,6 +13,7 @@ from collector.metrics import Metrics
 from collector.metrics.logins import LoginMetrics
 from collector.metrics.mail import MailMetrics
 from collector.store.feeds import FeedStore
+from tests.oracle.rollups import assert_equal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,9 +54,11 @@ class Following:
             self.follower = None
 
     def close(self) -> None:
-        """Ends all of it."""
+        """Ends all of it; what was stored is in the roll-ups."""
         self.stop()
         self.client.close()
+        self.house.roll_up(datetime.now(UTC))
+        assert_equal(self.house.connection)
 
     def rows(self, statement: str) -> list[tuple[Any, ...]]:
         """What a query of our database gives."""

@@ -8,6 +8,7 @@ import random
 import subprocess
 import threading
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
@@ -15,6 +16,7 @@ from urllib.parse import urlencode
 import psycopg
 import pytest
 
+from collector.config.model import Retention
 from collector.events.body import Body
 from collector.events.decode import Border, take
 from collector.events.model import Source
@@ -22,12 +24,15 @@ from collector.events.slots import slots_of
 from collector.events.sources import authlog
 from collector.events.sources.gelf import ACTIONS, FIELDS
 from collector.events.sources.zonemta import mail_event
+from collector.jobs import RollUp
 from collector.jobs.scheduler import LOCK_KEY
+from collector.store.reconciliation import Moment, reconcile
 from tests.canaries import TOKEN
 from tests.hostile import values
 from tests.hostile.inputs import mutate
 from tests.oracle.gelf import mail_message
 from tests.oracle.recording import FIXTURES, read_lines, read_recording
+from tests.oracle.rollups import assert_equal
 from tests.servers import installed
 from tests.servers.collector import Collector
 from tests.servers.fixtures import need
@@ -78,6 +83,17 @@ def held(postgres_dsn: str, tmp_path: Path, server_logs: Path) -> Iterator[Held]
         made = Held(tmp_path / "collector", server_logs, postgres_dsn)
         yield made
         made.collector.stop()
+        decide(other)
+
+
+def decide(connection: psycopg.Connection) -> None:
+    """Stores all that is held, as the jobs do when it is due; then the roll-ups are the sums of the rows."""
+    later = datetime.now(UTC) + timedelta(hours=2)
+    while reconcile(connection, Moment(later, {}, None)).due:
+        pass
+    for _ in range(2):
+        RollUp(Retention()).run(connection, datetime.now(UTC), lambda: False)
+    assert_equal(connection)
 
 
 def post(url: str, bounces: list[dict[str, Any]]) -> None:

@@ -15,6 +15,7 @@ import pytest
 from psycopg import conninfo
 
 from tests.integration.senders import Senders
+from tests.oracle.rollups import assert_rolled_up
 from tests.servers.collector import Collector
 from tests.servers.fixtures import need
 from tests.servers.pgbouncer import PgBouncer
@@ -76,6 +77,7 @@ def test_what_was_acknowledged_is_in_the_table_once(
     print(f"{sent} events acknowledged, {senders.repeats} requests repeated")
     assert found == (sent, sent)
     assert letters == (0,)
+    assert_rolled_up(dsn)
     if "collector" not in victims:  # the same process from begin to end: its counter has it all
         assert collector.total("duckwatch_mail_events_total") == sent
     assert collector.stop() == 0
@@ -167,4 +169,5 @@ def test_a_house_of_two_collectors_survives_a_failover(house: House, dice: rando
     print(f"{sent} events acknowledged, {senders.repeats} requests repeated")
     assert found == (sent, sent)
     assert letters == (0,)
+    assert_rolled_up(house.pair.dsn)
     assert [collector.stop() for collector in house.collectors] == [0, 0]

@@ -17,6 +17,7 @@ import pytest
 from tests.hostile.campaign import Campaign
 from tests.hostile.inputs import SECRET
 from tests.hostile.values import CANARY
+from tests.oracle.rollups import assert_rolled_up
 from tests.servers.collector import Collector
 from tests.servers.process import wait_until
 
@@ -62,6 +63,7 @@ async def test_hostile_input_gets_its_answer_and_harms_nothing(
     assert_flat(campaign.memory)
     assert_kept(collector, postgres_dsn, campaign.good)
     assert_clean(collector, postgres_dsn)
+    assert_rolled_up(postgres_dsn)
     assert collector.stop() == 0
 
 

@@ -27,6 +27,7 @@ from collector.store.sql import query
 from tests.oracle.made_up import NOW, NOW_MS
 from tests.oracle.recording import FIXTURES, read_lines
 from tests.oracle.reports import COMCAST, REDACTED, report
+from tests.oracle.rollups import assert_rolled_up
 from tests.servers.collector import Collector
 from tests.servers.process import wait_until
 from tests.unit.events.entries import ACCEPTED, QUEUED, changed
@@ -208,6 +209,7 @@ def collector(postgres_dsn: str, tmp_path: Path, server_logs: Path) -> Iterator[
     made.start()
     wait_until(lambda: made.trouble() == {}, "it writes")
     yield made
+    assert_rolled_up(postgres_dsn)
     assert made.stop() == 0
 
 

@@ -30,12 +30,14 @@ pytestmark = pytest.mark.servers
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 MS = int(NOW.timestamp() * 1000)
 SECOND, HOUR = 1000, 3_600_000
+LATE = 14 * SECOND
+"""In a bucket of 15 seconds: one that is rounded, not floored, is another."""
 
 
 def told(source: Source, action: Action, seq: str | None = "001", *, queue_id: str = "q1", **values: Any) -> MailEvent:
-    """What a road tells, an hour and a half before NOW unless said otherwise; each road has a stamp of its own."""
+    """What a road tells, an hour and a half before NOW unless said otherwise, late in a bucket; each road has a stamp of its own."""
     given: dict[str, Any] = {
-        "time": MS - 2 * HOUR + RANKS[source],
+        "time": MS - 2 * HOUR + LATE + RANKS[source],
         "cluster": "eu1",
         "host": None,
         "action": action,
@@ -127,6 +129,18 @@ def test_what_nobody_told_better_is_stored_once(roads: Roads) -> None:
     assert roads.rows() == [("q1", "001", "released", "change_stream")]
     assert roads.sum("backup_recovered", "reason") == {"no_plugin": 1}
     roads.agree()
+
+
+def test_each_bucket_counts_what_a_backup_source_told_of_any_moment_of_it(roads: Roads) -> None:
+    """The first and the last millisecond, the middle and those beside it; also where every bucket was built before."""
+    offsets = [0, 1, 7_499, 7_500, 7_501, 14_999, *random.Random(5).sample(range(15_000), 20)]
+    stamps = [MS - 2 * HOUR + 15_000 * number + offset for number, offset in enumerate(offsets)]
+    roads.tell(*(told(Source.PLUGIN, Action.QUEUED, None, queue_id=f"p{at}", time=at) for at in stamps))
+    roads.agree()
+    roads.tell(*(told(Source.BOUNCE, Action.BOUNCED, queue_id=f"b{at}", time=at) for at in stamps))
+    roads.reconcile()
+    roads.agree()
+    assert len(roads.rows()) == 2 * len(stamps)
 
 
 def test_what_the_plugin_told_is_not_told_again(roads: Roads) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
@@ -10,12 +11,18 @@ import pytest
 from collector.config.model import Retention
 from collector.events.batch import Batch
 from collector.events.model import Action, Direction, MailEvent, Source
+from collector.events.records import HeldEvent
+from collector.events.slots import slots_of
 from collector.events.tally import tally
 from collector.jobs import RollUp
 from collector.store.migrations import migrate, shipped
+from collector.store.reconciliation import Moment, reconcile
 from tests.integration.house import House
 from tests.oracle.made_up import DAY, HOUR, MINUTE, NOW, NOW_MS, event, some
-from tests.oracle.rollups import assert_equal, read_rollup
+from tests.oracle.rollups import assert_equal, expected, read_events, read_rollup
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 pytestmark = pytest.mark.servers
 
@@ -110,3 +117,78 @@ def test_what_was_there_before_the_roll_ups_is_built(any_dsn: str) -> None:
     house.roll_up()
     assert_equal(house.connection, but=("mail_stats_15s",))  # the finest is kept for three days
     house.close()
+
+
+ROUNDED = """
+INSERT INTO touched_buckets
+SELECT to_timestamp((extract(epoch FROM stored_time) / 15)::bigint * 15) FROM held_events WHERE stored_time IS NOT NULL
+"""
+"""How reconciliation marked a bucket until migration 0013."""
+
+
+def store_held(house: House, stamps: Iterable[int]) -> None:
+    """A bounce of each of these times, as a version before migration 0013 stored what a backup source told."""
+    events = [
+        MailEvent(
+            at, "eu1", None, f"b{at}.001:bounced", Action.BOUNCED, Source.BOUNCE, Direction.OUTBOUND, queue_id=f"b{at}",
+            seq="001", recipients=1, sender_domain="shop.example", received_at=at,
+        )
+        for at in stamps
+    ]  # fmt: skip
+    house.store.write(Batch(records=[HeldEvent.of(one, slots_of(one)[0], is_unsendable=False) for one in events]))
+    assert reconcile(house.connection, Moment(NOW, {}, None)).due == len(events)
+    house.connection.execute("DELETE FROM touched_buckets")
+    house.connection.execute(ROUNDED)
+
+
+def migrate_again(house: House) -> None:
+    """The database is one of the version before 0013, and this version starts."""
+    house.connection.execute("DELETE FROM schema_migrations WHERE version = 13")
+    with psycopg.connect(house.connection.info.dsn) as connection:
+        assert [one.version for one in migrate(connection)] == [13]
+
+
+@pytest.mark.usefixtures("our_jobs")
+def test_a_database_that_was_wrong_is_put_right(house: House) -> None:
+    """Bounces of the seconds before a border, some in buckets of five minutes of their own: in no roll-up before, in each afterwards."""
+    house.store.write(tallied(some(500, NOW_MS - 6 * HOUR, NOW_MS - HOUR, seed=21)))
+    house.roll_up()
+    border = NOW_MS // (5 * MINUTE) * 5 * MINUTE
+    chance = random.Random(22)
+    stamps = {border - 5 * MINUTE * chance.randrange(13, 70) - chance.randrange(1, 7_000) for _ in range(7)}
+    store_held(house, [*stamps, *(NOW_MS - chance.randrange(2 * HOUR, 12 * DAY) for _ in range(100))])
+    house.roll_up()
+    wanted, found = (
+        expected(read_events(house.connection), "mail_stats_5m"),
+        read_rollup(house.connection, "mail_stats_5m"),
+    )
+    assert sum(sums["events"] for sums in found.values()) < sum(sums["events"] for sums in wanted.values())
+    migrate_again(house)
+    house.roll_up()
+    assert_equal(house.connection, but=("mail_stats_15s",))
+    finest = read_rollup(house.connection, "mail_stats_15s")
+    limit = (NOW_MS - 3 * DAY) // DAY * DAY
+    events = [one for one in read_events(house.connection) if one["time"] >= limit]
+    assert finest == expected(events, "mail_stats_15s")
+
+
+@pytest.mark.usefixtures("our_jobs")
+def test_putting_right_builds_nothing_whose_rows_are_gone(house: House) -> None:
+    """By retention, which wrote it down, and by hand, before this version kept what that erases: the roll-ups of then stay as they are."""
+    by_retention, by_hand = NOW_MS - 20 * DAY, NOW_MS - 10 * DAY
+    for day in (by_retention, by_hand):
+        start = day // (5 * MINUTE) * 5 * MINUTE
+        house.store.write(tallied(some(50, start, start + 4 * MINUTE, seed=start)))
+        house.roll_up()
+        store_held(house, [start + 5 * MINUTE - 1_000])
+        house.roll_up()
+    house.connection.execute(
+        "INSERT INTO retention_horizons VALUES ('mail_events', to_timestamp(%s))", ((NOW_MS - 15 * DAY) / 1000,)
+    )
+    house.connection.execute("DROP TRIGGER IF EXISTS keep_erased ON mail_events")
+    house.connection.execute("DELETE FROM mail_events WHERE source = 'plugin'")
+    before = read_rollup(house.connection, "mail_stats_5m")
+    assert sum(sums["events"] for sums in before.values()) == 100
+    migrate_again(house)
+    house.roll_up()
+    assert read_rollup(house.connection, "mail_stats_5m") == before

@@ -13,6 +13,7 @@ import pytest
 
 import collector
 from tests.integration.senders import BATCH, Senders
+from tests.oracle.rollups import assert_rolled_up
 from tests.servers.collector import Collector
 from tests.servers.process import wait_until
 
@@ -61,6 +62,7 @@ def test_two_collectors_share_a_database(any_dsn: str, tmp_path: Path, twice: bo
     assert rows(any_dsn, FOUND) == [(0, sent, sent)]
     assert sum(one.total("duckwatch_mail_events_total") for one in pair) == sent
     assert sum(one.total("duckwatch_ingest_duplicates_total") for one in pair) == (sent if twice else 0)
+    assert_rolled_up(any_dsn)
     assert [one.stop() for one in pair] == [0, 0]
 
 
@@ -90,6 +92,7 @@ def test_old_and_new_write_side_by_side(any_dsn: str, tmp_path: Path, newer_vers
     settle([old, new])
     assert rows(any_dsn, "SELECT max(version) FROM schema_migrations") == [(9999,)]
     assert rows(any_dsn, FOUND) == [(0, sent, sent)]
+    assert_rolled_up(any_dsn)
     assert old.total("duckwatch_mail_events_total") + new.total("duckwatch_mail_events_total") == sent
     assert [new.stop(), old.stop()] == [0, 0]
     old.start()

@@ -14,6 +14,7 @@ import pytest
 
 from tests.integration.zonemta_queue import Mail
 from tests.oracle.gelf import mail_message
+from tests.oracle.rollups import assert_rolled_up
 from tests.servers.collector import Collector
 from tests.servers.fixtures import need
 from tests.servers.gelf import send_datagrams
@@ -80,6 +81,7 @@ def clusters(tmp_path: Path, server_logs: Path, postgres_dsn: str) -> Iterator[C
     lags = "duckwatch_changestream_lag_seconds"
     wait_until(lambda: len(made.collector.metrics().get(lags, {})) == 4, "both are followed, two collections each")
     yield made
+    assert_rolled_up(postgres_dsn)
     made.stop()
 
 

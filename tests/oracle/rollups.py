@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any
 
+import psycopg
+
+from tests.servers.process import wait_until
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-    import psycopg
 
 SECOND_MS = 1_000
 WIDTHS_MS = {"15s": 15 * SECOND_MS, "5m": 300 * SECOND_MS, "1h": 3_600 * SECOND_MS}
@@ -76,3 +78,31 @@ def assert_equal(
         wanted, found = expected(rows, relation), read_rollup(connection, relation)
         assert found.keys() == wanted.keys(), f"{relation}: {len(found)} rows, not {len(wanted)}"
         assert found == wanted, relation
+
+
+MARKS = "SELECT (SELECT count(*) FROM touched_buckets) + (SELECT count(*) FROM stale_buckets WHERE width = '15s')"
+
+
+def assert_rolled_up(dsn: str) -> None:
+    """Behind a running collector that builds the roll-ups: each of 15 seconds is the sum of its events once the marks are taken, and so is
+    each wider one but those that still wait for their turn (up to a minute). Without such a collector nothing is asserted.
+    """
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        kind = connection.execute("SELECT relkind FROM pg_class WHERE oid = to_regclass('mail_stats_5m')").fetchone()
+        if kind != ("r",):
+            return
+        wait_until(lambda: connection.execute(MARKS).fetchone() == (0,), "every mark is taken", 60, every=0.2)
+        with connection.transaction():
+            connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            _assert_equal_or_marked(connection)
+
+
+def _assert_equal_or_marked(connection: psycopg.Connection) -> None:
+    events = read_events(connection)
+    rows = connection.execute("SELECT width, (extract(epoch FROM bucket) * 1000)::bigint FROM stale_buckets").fetchall()
+    hour = WIDTHS_MS["1h"]
+    marked = {*rows, *(("1h", bucket // hour * hour) for width, bucket in rows if width == "5m")}
+    for relation, (width, _, _) in RELATIONS.items():
+        wanted, found = expected(events, relation), read_rollup(connection, relation)
+        wrong = sorted({key[0] for key in wanted.keys() | found.keys() if wanted.get(key) != found.get(key)})
+        assert [bucket for bucket in wrong if (width, bucket) not in marked] == [], relation

@@ -5,4 +5,4 @@ SET stored_event_id = held.event ->> 'event_id', stored_time = (held.event ->> '
 FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::text[]) AS chosen (cluster, queue_id, seq, slot, source)
 WHERE held.cluster = chosen.cluster AND held.queue_id = chosen.queue_id AND held.seq = chosen.seq AND held.slot = chosen.slot
   AND held.source = chosen.source
-RETURNING held.cluster, held.source, (extract(epoch FROM held.stored_time) / 15)::bigint * 15, held.is_unsendable
+RETURNING held.cluster, held.source, held.stored_time, held.is_unsendable

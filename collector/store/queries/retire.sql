@@ -5,4 +5,4 @@ WITH gone AS (
     DELETE FROM held_events AS h USING gone AS g
     WHERE h.queue_id = g.queue_id AND h.cluster = g.cluster AND h.stored_event_id = g.event_id AND h.stored_time = g.time
 )
-INSERT INTO touched_buckets SELECT date_bin('15 seconds', time, 'epoch') FROM gone
+INSERT INTO touched_buckets SELECT time FROM gone

@@ -1,3 +1,4 @@
+-- The one place where a mark becomes a bucket: a mark is any time within it, and the bucket is floored as `rollups.bucket_of` floors it.
 -- A mark that can be seen stands for events that can be seen from the next statement on: one that is not yet committed keeps its own mark.
 WITH taken AS (DELETE FROM touched_buckets RETURNING bucket)
 INSERT INTO stale_buckets

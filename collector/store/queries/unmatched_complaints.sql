@@ -1,5 +1,5 @@
--- Complaints whose message is not known yet, the newest first. `bucket`: of the roll-ups, in epoch seconds.
-SELECT event_id, cluster, time, extract(epoch FROM date_bin('15 seconds', time, 'epoch'))::bigint AS bucket, message_id, fbl_id, recipient
+-- Complaints whose message is not known yet, the newest first.
+SELECT event_id, cluster, time, message_id, fbl_id, recipient
 FROM mail_events
 WHERE action = 'complained' AND queue_id IS NULL AND received_at > %(since)s
   AND (message_id IS NOT NULL OR fbl_id IS NOT NULL)

@@ -1,0 +1,27 @@
+"""The buckets that a batch marks hold every event of it."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from collector.events.batch import Batch
+from collector.events.model import Action, Direction, MailEvent, Source
+from collector.events.tally import tally
+from collector.store.touched import touched
+
+STAMPS = st.integers(-(10**9), 2**41)
+NEAR = st.builds(lambda bucket, offset: bucket * 15_000 + offset, st.integers(-5, 5), st.integers(0, 14_999))
+
+
+@given(st.lists(STAMPS | NEAR, min_size=1, max_size=40), st.booleans())
+def test_every_event_is_in_a_bucket_that_is_marked(stamps: list[int], has_tally: bool) -> None:
+    """Wherever in its bucket an event is: floored, also before 1970, as date_bin floors."""
+    events = [
+        MailEvent(at, "eu1", None, f"q{n}:queued", Action.QUEUED, Source.PLUGIN, Direction.OUTBOUND)
+        for n, at in enumerate(stamps)
+    ]
+    marked = touched(Batch(events, tally=tally(events) if has_tally else None))
+    assert len(set(marked)) == len(marked)
+    assert all(second % 15 == 0 for second in marked)
+    assert {at - at % 15_000 for at in stamps} <= {1000 * second for second in marked}
