@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from collector.store.community import AggregateBuilder
+from collector.store.erasure import keep_dropped
 from collector.store.policies import CHUNK
 from collector.store.retention import begins
 from collector.store.rollups import TableBuilder
@@ -32,10 +33,14 @@ class RollUp:
     def run(self, connection: psycopg.Connection, now: datetime, is_over: Callable[[], bool]) -> None:
         """Builds what is due, within its time; what is left is the next run's."""
         kept = self._kept
-        if layout_of(connection).has_aggregates:
+        layout = layout_of(connection)
+        if layout.has_aggregates:
             # A policy may just be dropping the source's oldest chunk.
             reach = {"15s": min(kept.stats_15s, kept.raw - CHUNK), "5m": kept.raw - CHUNK, "1h": kept.stats_5m - CHUNK}
             self._aggregates.run(connection, {width: now - far for width, far in reach.items()}, is_over)
         else:
+            if layout.has_chunks and not keep_dropped(connection, is_over):
+                return
             reach = {"15s": kept.stats_15s, "5m": kept.stats_5m, "1h": kept.stats_1h}
-            self._tables.run(connection, {width: begins(now, far) for width, far in reach.items()}, is_over)
+            begin = {width: begins(now, far) for width, far in reach.items()}
+            self._tables.run(connection, begin, is_over, has_chunks=layout.has_chunks)

@@ -36,6 +36,7 @@ def convert(connection: psycopg.Connection) -> list[str]:
     caller's transaction. Returns a line for each change.
     """
     connection.execute(query("take_touched"))  # from here on TimescaleDB notes what is written
+    connection.execute(query("no_triggers"))
     for width in WIDTHS:
         for rollup in width.rollups:
             _replace(connection, rollup, width)

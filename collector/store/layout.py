@@ -53,6 +53,7 @@ def lay_out(connection: psycopg.Connection, kept: Retention, now: datetime) -> l
         connection.execute(f"SET LOCAL lock_timeout = {LOCK_MS}")
         layout = layout_of(connection)
         if not layout.has_chunks:
+            connection.execute(query("corrects"))  # the rows move; none is deleted
             connection.execute(query("make_hypertable"))
             changes.append("mail_events: a hypertable now, with chunks of a day")
         is_to_convert = tier is Tier.COMMUNITY and not layout.has_aggregates

@@ -75,7 +75,8 @@ PERSONAL: Final = (
 
 IMPERSONAL: Final = frozenset({
     "schema_migrations", "plugin_reports", "mail_stats_15s", "mail_stats_5m", "mail_stats_1h", "domain_stats_5m", "domain_stats_1h",
-    "touched_buckets", "stale_buckets", "retention_horizons", "dnsbl_results", "change_feeds", "queue_snapshots",
+    "touched_buckets", "stale_buckets", "retention_horizons", "known_chunks", "mail_stats_15s_erased", "mail_stats_5m_erased",
+    "domain_stats_5m_erased", "dnsbl_results", "change_feeds", "queue_snapshots",
 })  # fmt: skip
 """Tables in which nobody stands: counts, domains, addresses and names of hosts."""
 

@@ -53,6 +53,9 @@ def kept_tables(settings: Retention) -> tuple[Kept, ...]:
     """Returns the tables beside them: plain ones on every tier."""
     return (
         Kept("held_events", "stored_time", settings.raw),
+        Kept("mail_stats_15s_erased", "bucket", settings.stats_15s),
+        Kept("mail_stats_5m_erased", "bucket", settings.stats_5m),
+        Kept("domain_stats_5m_erased", "bucket", settings.stats_5m),
         Kept("dnsbl_results", "time", settings.dnsbl_results),
         Kept("auth_events", "time", settings.auth_events),
         Kept("audit_events", "time", settings.audit_events),

@@ -11,6 +11,7 @@ import time
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, LiteralString, NamedTuple
 
+import psycopg
 from psycopg import sql
 
 from collector.store.sql import query
@@ -18,18 +19,24 @@ from collector.store.sql import query
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    import psycopg
-
 log = logging.getLogger(__name__)
 
 
 class Rollup(NamedTuple):
-    """One relation: its definition is `queries/DEFINITION.sql`, over `source`, whose time is in `column`."""
+    """One relation: its definition is `queries/DEFINITION.sql`, over `source`, whose time is in `column`. Where the source is the events,
+    `erased` holds what rows added up to that were deleted by hand (`erasure.py`), and `wider` adds up roll-ups of that name.
+    """
 
     relation: LiteralString
     definition: str
     source: LiteralString
     column: LiteralString
+    erased: LiteralString | None = None
+    wider: tuple[str, LiteralString] | None = None
+
+
+_MAIL: Final[tuple[str, LiteralString]] = ("mail_stats_1h", "mail_stats_5m")
+_DOMAIN: Final[tuple[str, LiteralString]] = ("domain_stats_1h", "domain_stats_5m")
 
 
 class Width(NamedTuple):
@@ -48,7 +55,7 @@ WIDTHS: Final = (
     Width(
         "15s",
         timedelta(seconds=15),
-        (Rollup("mail_stats_15s", "mail_stats", "mail_events", "time"),),
+        (Rollup("mail_stats_15s", "mail_stats", "mail_events", "time", "mail_stats_15s_erased", _MAIL),),
         at_a_time=20,
         pause=timedelta(0),
     ),
@@ -56,8 +63,8 @@ WIDTHS: Final = (
         "5m",
         timedelta(minutes=5),
         (
-            Rollup("mail_stats_5m", "mail_stats", "mail_events", "time"),
-            Rollup("domain_stats_5m", "domain_stats", "mail_events", "time"),
+            Rollup("mail_stats_5m", "mail_stats", "mail_events", "time", "mail_stats_5m_erased", _MAIL),
+            Rollup("domain_stats_5m", "domain_stats", "mail_events", "time", "domain_stats_5m_erased", _DOMAIN),
         ),
         at_a_time=12,
         pause=timedelta(minutes=1),
@@ -74,6 +81,11 @@ WIDTHS: Final = (
     ),
 )
 """In the order in which they are built: hours from the five minutes."""
+
+ERASED: Final[dict[LiteralString, LiteralString]] = {
+    rollup.relation: rollup.erased for width in WIDTHS for rollup in width.rollups if rollup.erased is not None
+}
+"""By relation, the table of what rows added up to that were deleted by hand."""
 
 STALE_AT_ONCE: Final = 2000
 BUDGET_SECONDS: Final = 2.0
@@ -93,7 +105,12 @@ class TableBuilder:
         self._built: dict[str, dict[datetime, float]] = {width.name: {} for width in WIDTHS}
 
     def run(
-        self, connection: psycopg.Connection, kept_from: Mapping[str, datetime], is_over: Callable[[], bool]
+        self,
+        connection: psycopg.Connection,
+        kept_from: Mapping[str, datetime],
+        is_over: Callable[[], bool],
+        *,
+        has_chunks: bool = False,
     ) -> int:
         """Takes the marks and builds what is due, the newest first, until all is done, the time is up or `is_over`; returns the number of
         buckets built. `kept_from` is, by width, where its roll-ups begin. The connection is in autocommit mode.
@@ -106,7 +123,7 @@ class TableBuilder:
             for start, end in self._due(connection, width):
                 if is_over() or self._clock() > deadline:
                     break
-                self._build(connection, width, start, end)
+                self._build(connection, width, start, end, has_chunks=has_chunks)
                 built += (end - start) // width.step
         return built
 
@@ -125,8 +142,12 @@ class TableBuilder:
         rows = connection.execute(query("stale"), (width.name, STALE_AT_ONCE)).fetchall()
         return in_a_row([bucket for (bucket,) in rows if bucket not in built], width)
 
-    def _build(self, connection: psycopg.Connection, width: Width, start: datetime, end: datetime) -> None:
-        """Replaces the buckets of a range, in one transaction: who reads sees the old ones or the new ones."""
+    def _build(
+        self, connection: psycopg.Connection, width: Width, start: datetime, end: datetime, *, has_chunks: bool
+    ) -> None:
+        """Replaces the buckets of a range, in one transaction: a reader sees the old ones or the new ones. Leaves them to the next run when
+        one of the chunks was dropped meanwhile.
+        """
         with connection.transaction():
             connection.execute(query("built"), (width.name, start, end))
             for rollup in width.rollups:
@@ -136,9 +157,14 @@ class TableBuilder:
                     ),
                     (start, end),
                 )
-                connection.execute(_insert(rollup, width, start, end))
+                names = sql.Identifier(rollup.relation), built(rollup, width, start, end)
+                connection.execute(sql.SQL("INSERT INTO {} {}").format(*names))
             if width.name == "5m":
                 connection.execute(query("stale_hours"), (start, end))
+            # Only after the chunks were read: from then on none of them can be dropped before the commit.
+            window = {"start": start, "end": end}
+            if has_chunks and connection.execute(query("gone_chunks"), window).rowcount:
+                raise psycopg.Rollback
         now = self._clock()
         bucket = start
         while bucket < end:
@@ -146,13 +172,31 @@ class TableBuilder:
             bucket += width.step
 
 
-def _insert(rollup: Rollup, width: Width, start: datetime, end: datetime) -> sql.Composed:
-    column = sql.Identifier(rollup.column)
-    bucket = sql.SQL("date_bin({}, {}, 'epoch')").format(sql.Literal(width.step), column)
-    window = sql.SQL("{column} >= {start} AND {column} < {end}").format(
-        column=column, start=sql.Literal(start), end=sql.Literal(end)
+def bucket_of(step: timedelta, time: sql.Composable) -> sql.Composed:
+    """Returns the expression for the start of the bucket that holds a time: the floor, from the epoch on. No other place works it out,
+    but `take_touched.sql` by the same words; TimescaleDB's `time_bucket` agrees for widths that divide a day.
+    """
+    return sql.SQL("date_bin({}, {}, 'epoch')").format(sql.Literal(step), time)
+
+
+def built(rollup: Rollup, width: Width, start: datetime, end: datetime) -> sql.Composed:
+    """Returns the query for what a roll-up must hold of the buckets of a range. One statement, so that it sees a row either among the events
+    or among what was erased.
+    """
+    column, limits = sql.Identifier(rollup.column), (sql.Literal(start), sql.Literal(end))
+    within = sql.SQL("{0} >= {1} AND {0} < {2}")
+    rows = select(rollup, bucket_of(width.step, column), within.format(column, *limits))
+    if rollup.erased is None or rollup.wider is None:
+        return rows
+    definition, source = rollup.wider
+    both = sql.SQL("WITH {source} AS ({rows} UNION ALL SELECT * FROM {erased} WHERE {window}) {sums}")
+    return both.format(
+        source=sql.Identifier(source),
+        rows=rows,
+        erased=sql.Identifier(rollup.erased),
+        window=within.format(sql.Identifier("bucket"), *limits),
+        sums=sql.SQL(query(definition)).format(bucket=sql.Identifier("bucket"), window=sql.SQL("true")),
     )
-    return sql.SQL("INSERT INTO {} {}").format(sql.Identifier(rollup.relation), select(rollup, bucket, window))
 
 
 def in_a_row(newest_first: Sequence[datetime], width: Width) -> list[tuple[datetime, datetime]]:

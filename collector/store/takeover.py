@@ -67,6 +67,7 @@ def retire(cursor: psycopg.Cursor, rows: Iterable[tuple[str, Identity]]) -> None
     """Deletes rows of mail_events, and what was held of them. Raises `psycopg.Error`."""
     keys = [(queue_id, cluster, event_id, timestamp(time)) for queue_id, (event_id, cluster, time) in rows]
     if keys:
+        cursor.execute(query("corrects"))
         cursor.execute(query("retire"), list(map(list, zip(*keys, strict=True))))
         cursor.executemany(query("delete_row"), [key[1:] for key in keys])
 

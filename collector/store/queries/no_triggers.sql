@@ -1,0 +1,3 @@
+-- A continuous aggregate is refreshed from the rows alone.
+DROP TRIGGER IF EXISTS keep_erased ON mail_events;
+DROP TRIGGER IF EXISTS keep_truncated ON mail_events
