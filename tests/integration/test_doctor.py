@@ -10,6 +10,7 @@ import subprocess
 import threading
 import time
 import urllib.request
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -27,10 +28,14 @@ from collector.commands.doctor.finding import Finding, ok
 from collector.commands.doctor.machine import file_system
 from collector.commands.doctor.patient import Patient
 from collector.config import Collector as Section
+from collector.config.model import Retention
+from collector.events.batch import Batch
+from collector.jobs import RollUp
 from collector.store.migrations import shipped
 from collector.store.store import PostgresStore
 from tests import canaries
 from tests.canaries import CANARY
+from tests.oracle.made_up import HOUR, some
 from tests.servers.collector import Collector
 from tests.servers.fixtures import need
 from tests.servers.otlp import http_receiver
@@ -125,6 +130,67 @@ def only(findings: Findings, name: str) -> tuple[str, str]:
     """Status and words of a check that found one thing."""
     [one] = findings[name]
     return one["status"], one["what"]
+
+
+def insert_past_the_writer(dsn: str, at: float) -> None:
+    """A row that no mark stands for, at that time (epoch s)."""
+    execute(
+        dsn,
+        "INSERT INTO mail_events (time, cluster, event_id, action, source, direction, received_at)"
+        " VALUES (to_timestamp(%s), 'eu1', %s, 'bounced', 'bounce', 'outbound', now())",
+        at,
+        f"q{at}:bounced",
+    )
+
+
+def build(dsn: str) -> None:
+    """Runs of the job `roll_up` until nothing is marked."""
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        for _ in range(2):
+            RollUp(Retention()).run(connection, datetime.now(UTC), lambda: False)
+
+
+@pytest.mark.servers
+def test_roll_ups_that_miss_events_are_found_and_put_right(ask: Ask, tables: str) -> None:
+    """Closed buckets that equal their events are well, also while others wait to be built; a row that no roll-up counts is a fault, and the
+    statement that the check prints puts it right.
+    """
+    now = int(time.time() * 1000)
+    store = PostgresStore(tables, tables)
+    store.write(Batch(some(300, now - 26 * HOUR, now - HOUR, seed=1)))
+    build(tables)
+    store.write(Batch(some(300, now - 26 * HOUR, now - HOUR, seed=2)))
+    store.close()
+    assert statuses(ask()[1], "rollups") == ["ok"]
+    build(tables)
+    status, what = only(ask()[1], "rollups")
+    assert (status, what.endswith("equal their events")) == ("ok", True)
+    for n in range(40):
+        insert_past_the_writer(tables, now // 1000 - 2 * 3600 - n * 2000)
+    [found] = ask()[1]["rollups"]
+    assert found["status"] == "fault"
+    while found["status"] == "fault":
+        execute(tables, found["remedy"].split(";")[0])
+        build(tables)
+        [found] = ask()[1]["rollups"]
+    assert found["status"] == "ok"
+
+
+@pytest.mark.servers
+def test_roll_ups_of_rows_that_are_gone_are_to_be_left_alone(ask: Ask, tables: str) -> None:
+    """Rows that were deleted before this version: built anew, the roll-up would lose them. Rows that it keeps count as before."""
+    at = (time.time() // 3600 - 3) * 3600 * 1000
+    store = PostgresStore(tables, tables)
+    store.write(Batch(some(50, int(at), int(at) + 299_000, seed=3)))
+    store.close()
+    build(tables)
+    execute(tables, "DELETE FROM mail_events WHERE cluster = 'us1'")
+    assert statuses(ask()[1], "rollups") == ["ok"]
+    execute(tables, "DROP TRIGGER keep_erased ON mail_events")
+    execute(tables, "DELETE FROM mail_events WHERE action = 'queued'")
+    [found] = ask()[1]["rollups"]
+    assert found["status"] == "warning"
+    assert "leave them" in found["remedy"]
 
 
 @pytest.mark.servers

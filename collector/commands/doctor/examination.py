@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 import psycopg
 
-from collector.commands.doctor import alerting, contexts, dashboards, database, machine, policies, roads, running
+from collector.commands.doctor import alerting, contexts, dashboards, database, machine, policies, roads, rollups, running
 from collector.commands.doctor.finding import Finding, Status, fault, skipped
 from collector.commands.doctor.patient import Patient
 from collector.errors import StoreUnavailableError
@@ -29,6 +29,7 @@ CHECKS: Final[Mapping[str, Check]] = {
     "schema": database.schema,
     "rights": database.rights,
     "policies": policies.policies,
+    "rollups": rollups.rollups,
     "clock": database.clock,
     "session": database.session,
     "journal": machine.journal_place,
