@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from collector.store.community import AggregateBuilder
-from collector.store.erasure import keep_dropped
+from collector.store.erasure import keep_dropped, protect_dropped
 from collector.store.policies import CHUNK
 from collector.store.retention import begins
 from collector.store.rollups import TableBuilder
@@ -35,6 +35,7 @@ class RollUp:
         kept = self._kept
         layout = layout_of(connection)
         if layout.has_aggregates:
+            protect_dropped(connection, kept, now, is_over)
             # A policy may just be dropping the source's oldest chunk.
             reach = {"15s": min(kept.stats_15s, kept.raw - CHUNK), "5m": kept.raw - CHUNK, "1h": kept.stats_5m - CHUNK}
             self._aggregates.run(connection, {width: now - far for width, far in reach.items()}, is_over)

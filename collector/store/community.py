@@ -7,21 +7,18 @@ TimescaleDB itself.
 from __future__ import annotations
 
 import time
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
+import psycopg
 from psycopg import sql
 
 from collector.store.connection import scalar
-from collector.store.rollups import BUDGET_SECONDS, STALE_AT_ONCE, WIDTHS, Rollup, Width, select
+from collector.store.rollups import BUDGET_SECONDS, ERASED_BEFORE, STALE_AT_ONCE, WIDTHS, Rollup, Width, built, select
 from collector.store.sql import query
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from datetime import datetime
-
-    import psycopg
-
 CHUNKS: Final = {"15s": timedelta(days=1), "5m": timedelta(days=1), "1h": timedelta(days=30)}
 
 COMPRESSION: Final = """
@@ -36,6 +33,7 @@ def convert(connection: psycopg.Connection) -> list[str]:
     caller's transaction. Returns a line for each change.
     """
     connection.execute(query("take_touched"))  # from here on TimescaleDB notes what is written
+    connection.execute(query("note_erased"))
     connection.execute(query("no_triggers"))
     for width in WIDTHS:
         for rollup in width.rollups:
@@ -53,13 +51,19 @@ def _replace(connection: psycopg.Connection, rollup: Rollup, width: Width) -> No
     connection.execute(
         "SELECT set_chunk_time_interval(%s::regclass, %s::interval)", (rollup.relation, CHUNKS[width.name])
     )
-    columns = [sql.Identifier(row[0]) for row in connection.execute(query("columns"), (rollup.relation,))]
+    columns = _columns(connection, rollup)
     connection.execute(
         sql.SQL("INSERT INTO {} ({columns}) SELECT {columns} FROM {}").format(
-            _materialised(connection, rollup), before, columns=sql.SQL(", ").join(columns)
+            _materialised(connection, rollup), before, columns=columns
         )
     )
     connection.execute(sql.SQL("DROP TABLE {}").format(before))
+
+
+def _columns(connection: psycopg.Connection, rollup: Rollup) -> sql.Composed:
+    """Returns the aggregate's columns, in the order of its definition."""
+    names = [sql.Identifier(row[0]) for row in connection.execute(query("columns"), (rollup.relation,))]
+    return sql.SQL(", ").join(names)
 
 
 def _materialised(connection: psycopg.Connection, rollup: Rollup) -> sql.Identifier:
@@ -80,8 +84,8 @@ def show_history(connection: psycopg.Connection) -> None:
 
 
 class AggregateBuilder:
-    """Refreshes the buckets that were stale when the aggregates took over (what was there before them), and lets go of the writers' marks.
-    For one thread, under the jobs' lock; raises `psycopg.Error`.
+    """Refreshes the buckets that were stale when the aggregates took over (what was there before them), and builds those that no refresh
+    may reach, since rows of them were deleted by hand. For one thread, under the jobs' lock; raises `psycopg.Error`.
     """
 
     def run(
@@ -90,28 +94,57 @@ class AggregateBuilder:
         """Refreshes up to a day at a time, the newest first, until all is done, the time is up or `is_over`. `kept_from` is, by width, the
         oldest bucket whose source is surely there. The connection is in autocommit mode.
         """
-        connection.execute("DELETE FROM touched_buckets")
+        horizon = scalar(connection, query("horizon"), ERASED_BEFORE)
+        erased = horizon if isinstance(horizon, datetime) else None
+        connection.execute(query("take_erased"), (erased,))
         for width in WIDTHS:
             source = width.rollups[0].source
             values = {"width": width.name, "kept_from": kept_from[width.name], "source": source}
             connection.execute(query("forget_stale"), values)
             deadline = time.monotonic() + BUDGET_SECONDS
-            while not is_over() and time.monotonic() < deadline and self._day(connection, width):
+            while not is_over() and time.monotonic() < deadline and self._day(connection, width, erased):
                 pass
 
-    def _day(self, connection: psycopg.Connection, width: Width) -> bool:
-        """Refreshes the newest stale buckets of one day; False when there are none."""
+    def _day(self, connection: psycopg.Connection, width: Width, erased: datetime | None) -> bool:
+        """Refreshes the newest stale buckets of one day, or builds one of a time before `erased`; False when there are none."""
         rows = connection.execute(query("stale"), (width.name, STALE_AT_ONCE)).fetchall()
         if not rows:
             return False
-        end = rows[0][0] + width.step
-        start = min(bucket for (bucket,) in rows if bucket >= end - timedelta(days=1))
+        newest = rows[0][0]
+        end = newest + width.step
+        if erased is not None and width.rollups[0].erased is not None and newest < erased:
+            return _build(connection, width, newest, end)
+        start = min(
+            bucket
+            for (bucket,) in rows
+            if bucket >= end - timedelta(days=1)
+            and (erased is None or bucket >= erased or width.rollups[0].erased is None)
+        )
         for rollup in width.rollups:
             _refresh(connection, rollup, start, end)
         if width.name == "5m":
             connection.execute(query("stale_hours"), (start, end))
         connection.execute(query("built"), (width.name, start, end))
         return True
+
+
+def _build(connection: psycopg.Connection, width: Width, start: datetime, end: datetime) -> bool:
+    """Puts a bucket into the aggregates' tables as the other tiers build it; False when a chunk was dropped meanwhile."""
+    with connection.transaction():
+        for rollup in width.rollups:
+            behind = _materialised(connection, rollup)
+            connection.execute(
+                sql.SQL("DELETE FROM {} WHERE bucket >= %s AND bucket < %s").format(behind), (start, end)
+            )
+            names = behind, _columns(connection, rollup), built(rollup, width, start, end)
+            connection.execute(sql.SQL("INSERT INTO {} ({}) {}").format(*names))
+        if width.name == "5m":
+            connection.execute(query("stale_hours"), (start, end))
+        connection.execute(query("built"), (width.name, start, end))
+        gone = connection.execute(query("gone_chunks"), {"start": start, "end": end}).fetchall()
+        if gone:
+            raise psycopg.Rollback
+    return not gone
 
 
 def _refresh(connection: psycopg.Connection, rollup: Rollup, start: datetime, end: datetime) -> None:

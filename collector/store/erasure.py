@@ -7,12 +7,14 @@ hold of a chunk's time then stands for its rows; whatever comes later is in a ne
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
 
 from psycopg import sql
 
+from collector.store import policies
 from collector.store.connection import scalar
-from collector.store.rollups import ERASED
+from collector.store.rollups import ERASED, ERASED_BEFORE
 from collector.store.sql import query
 
 if TYPE_CHECKING:
@@ -20,6 +22,11 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     import psycopg
+
+    from collector.config.model import Retention
+
+NEWEST: Final = timedelta(hours=3)
+"""A refresh policy reaches back at least so far: what is newer is not kept on TimescaleDB Community."""
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +48,29 @@ def keep_dropped(connection: psycopg.Connection, is_over: Callable[[], bool]) ->
             connection.execute("DELETE FROM known_chunks WHERE name = %s", (name,))
     connection.execute(query("know_chunks"))
     return True
+
+
+def protect_dropped(
+    connection: psycopg.Connection, kept: Retention, now: datetime, is_over: Callable[[], bool]
+) -> None:
+    """The same on TimescaleDB Community, where the next refresh would empty the buckets of a chunk that was dropped: from here on no policy
+    refreshes what is older than the chunk's end, and late events of that time are added by `AggregateBuilder`. What its retention policy
+    drops is no deletion by hand. Raises `psycopg.Error`.
+    """
+    gone = connection.execute(query("gone_chunks"), {"start": None, "end": None}).fetchall()
+    is_by_hand = False
+    for name, start, end in gone:
+        if is_over():
+            return
+        with connection.transaction():
+            if end > now - kept.raw:
+                is_by_hand = True
+                _keep(connection, start, end)
+                connection.execute(query("note_horizon"), (ERASED_BEFORE, min(end, now - NEWEST)))
+            connection.execute("DELETE FROM known_chunks WHERE name = %s", (name,))
+    if is_by_hand:
+        policies.reconcile(connection, kept, now)
+    connection.execute(query("know_chunks"))
 
 
 def _keep(connection: psycopg.Connection, start: datetime, end: datetime) -> None:

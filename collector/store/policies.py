@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, LiteralString, NamedTuple
 
 from collector.config.units import format_duration
 from collector.store.retention import kept_relations
-from collector.store.rollups import WIDTHS
+from collector.store.rollups import ERASED_BEFORE, WIDTHS
 from collector.store.sql import query
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class Policy(NamedTuple):
 
 def wanted(kept: Retention, horizons: dict[str, datetime], now: datetime) -> list[Policy]:
     """Returns the policies that the settings ask for. No refresh reaches back past its source's retention less one chunk, nor past where
-    the source is known to end (`horizons`): it would empty the buckets there.
+    the source is known to end, or to have been deleted in part by hand (`horizons`): it would empty the buckets there.
     """
     how_long = {one.relation: one.how_long for one in kept_relations(kept)}
     policies = [Policy("mail_events", "columnstore", {"compress_after": COMPRESS_AFTER})]
@@ -63,8 +63,9 @@ def wanted(kept: Retention, horizons: dict[str, datetime], now: datetime) -> lis
     for width in WIDTHS:
         for rollup in width.rollups:
             reach = min(how_long[rollup.relation], how_long[rollup.source] - CHUNK)
-            if rollup.source in horizons:
-                reach = min(reach, timedelta(hours=(now - horizons[rollup.source]) // timedelta(hours=1)))
+            ends = (rollup.source, ERASED_BEFORE) if rollup.erased is not None else (rollup.source,)
+            for end in [horizons[name] for name in ends if name in horizons]:
+                reach = min(reach, timedelta(hours=(now - end) // timedelta(hours=1)))
             offsets = {"start_offset": reach, "end_offset": OPEN[width.name], "schedule_interval": EVERY[width.name]}
             policies.append(Policy(rollup.relation, "refresh", offsets))
     return policies

@@ -87,6 +87,9 @@ ERASED: Final[dict[LiteralString, LiteralString]] = {
 }
 """By relation, the table of what rows added up to that were deleted by hand."""
 
+ERASED_BEFORE: Final = "erased"
+"""The name in `retention_horizons` of the time before which events were deleted by hand: TimescaleDB Community refreshes nothing there."""
+
 STALE_AT_ONCE: Final = 2000
 BUDGET_SECONDS: Final = 2.0
 """How long each width is worked on before the next has its turn: a long backlog of one holds no other up."""

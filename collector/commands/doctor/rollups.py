@@ -37,7 +37,9 @@ def judge(compared: Sequence[Compared], *, has_aggregates: bool) -> Iterator[Fin
     more = [one for one in wrong if one.found > one.wanted]
     less = [one for one in wrong if one.found <= one.wanted]
     if not compared:
-        yield ok("no closed bucket holds an event yet")
+        yield ok(
+            "no closed bucket was compared: none holds an event yet, or reading one takes longer than three seconds"
+        )
     elif not wrong:
         yield ok(f"{len(compared)} samples of closed buckets equal their events")
     if less:
