@@ -52,24 +52,30 @@ def of_the_plugin(collector: Collector, times: list[int]) -> None:
     assert collector.send([{"time": at, "entry": one} for at, one in zip(times, entries, strict=True)]) == 202
 
 
-def of_backup_sources(collector: Collector, gelf_port: int, times: list[int]) -> None:
-    """Bounces, GELF, WildDuck's webhooks, complaints."""
+def of_the_others(collector: Collector, wildduck: Database[Any], times: list[int]) -> None:
+    """WildDuck's webhooks and inbound mail, complaints: stored at once, as the plugin's."""
+    for n, at in enumerate(times):
+        marked = {"ev": "marked.spam", "time": at, "user": f"{n:024x}", "mailbox": f"{n:024x}", "message": n}
+        post(collector, "/api/events/wildduck", json.dumps(marked).encode(), "application/json")
+        moment = datetime.fromtimestamp(at / 1000, UTC)
+        original = f"Message-ID: <c{n}@shop.example>\n\n"
+        post(collector, "/api/events/arf", report(date=format_datetime(moment), original=original), "message/rfc822")
+        message = ObjectId()
+        meta = {"source": "MX", "from": "orders@shop.example", "to": ["alice@example.com"], "transtype": "LMTP"}
+        wildduck["messages"].insert_one(
+            {"_id": message, "root": message, "user": ObjectId(), "mailbox": ObjectId(), "idate": moment, "size": 5,
+             "msgid": f"<w{n}@shop.example>", "meta": meta}
+        )  # fmt: skip
+
+
+def of_backup_sources(collector: Collector, gelf_port: int, queue: Database[Any], times: list[int]) -> None:
+    """Bounces, GELF, ZoneMTA's queue: held first."""
     for n, at in enumerate(times):
         of_it = {"seq": "001", "to": "b@x.example", "response": "550 no"}
         bounce = {"id": f"b{n}", "returnPath": "a@shop.example", "time": at} | of_it
         post(collector, "/api/events/bounce", urlencode(bounce).encode(), "application/x-www-form-urlencoded")
         told = mail_message({"action": "ACCEPTED", "id": f"g{n}", "from": "a@shop.example"} | of_it, at)
         send_datagrams(gelf_port, [zlib.compress(json.dumps(told).encode())])
-        marked = {"ev": "marked.spam", "time": at, "user": f"{n:024x}", "mailbox": f"{n:024x}", "message": n}
-        post(collector, "/api/events/wildduck", json.dumps(marked).encode(), "application/json")
-        date = format_datetime(datetime.fromtimestamp(at // 1000, UTC))
-        original = f"Message-ID: <c{n}@shop.example>\n\n"
-        post(collector, "/api/events/arf", report(date=date, original=original), "message/rfc822")
-
-
-def of_change_streams(queue: Database[Any], wildduck: Database[Any], times: list[int]) -> None:
-    """Deferrals of ZoneMTA's queue, inbound mail of WildDuck."""
-    for n, at in enumerate(times):
         moment = datetime.fromtimestamp(at / 1000, UTC)
         data = {"id": f"m{n}", "from": "a@shop.example", "to": ["b@x.example"], "transtype": "ESMTP"}
         file = queue["mail.files"].insert_one({"filename": f"message m{n}", "metadata": {}}).inserted_id
@@ -81,16 +87,11 @@ def of_change_streams(queue: Database[Any], wildduck: Database[Any], times: list
         key = queue["zone-queue"].insert_one(entry).inserted_id
         deferred = {"first": at, "last": at, "next": at + 300_000, "count": 1, "response": "451 later"}
         queue["zone-queue"].update_one({"_id": key}, {"$set": {"_deferred": deferred}})
-        message = ObjectId()
-        meta = {"source": "MX", "from": "orders@shop.example", "to": ["alice@example.com"], "transtype": "LMTP"}
-        wildduck["messages"].insert_one(
-            {"_id": message, "root": message, "user": ObjectId(), "mailbox": ObjectId(), "idate": moment, "size": 5,
-             "msgid": f"<w{n}@shop.example>", "meta": meta}
-        )  # fmt: skip
 
 
 BY_SOURCE = "SELECT source, count(*)::int FROM mail_events GROUP BY 1 ORDER BY 1"
 FOLLOWED = "SELECT count(*) FROM change_feeds WHERE token IS NOT NULL"
+AT_ONCE = [("arf", EACH), ("change_stream", EACH), ("plugin", EACH), ("wildduck", EACH)]
 WANTED = [
     ("arf", EACH),
     ("bounce", EACH),
@@ -121,10 +122,10 @@ def test_every_row_of_every_source_is_counted(any_dsn: str, tmp_path: Path, serv
         wait_until(lambda: has(FOLLOWED, (2,)), "both databases are followed", 60)
         times = stamps(int(time.time() * 1000))
         of_the_plugin(collector, times)
-        wait_until(lambda: has(BY_SOURCE, ("plugin", EACH)), "the plugin's events are stored", 60)
+        of_the_others(collector, client["wildduck"], times)
+        wait_until(lambda: has(BY_SOURCE, *AT_ONCE), "what is stored at once is stored", 60)
         assert_rolled_up(any_dsn)
-        of_backup_sources(collector, gelf_port, times)
-        of_change_streams(client["zone-mta"], client["wildduck"], times)
+        of_backup_sources(collector, gelf_port, client["zone-mta"], times)
         found = lambda: str(connection.execute(BY_SOURCE.encode()).fetchall())  # noqa: E731
         wait_until(lambda: has(BY_SOURCE, *WANTED), found, 90)
         assert_rolled_up(any_dsn)
