@@ -274,16 +274,16 @@ def test_chunks_that_are_dropped_by_hand_stay_counted(connection: psycopg.Connec
     """The collector's job comes before the next refresh; late events of those days are added, also where a chunk is dropped again."""
     connection.execute("CREATE EXTENSION timescaledb")
     migrate_only(connection)
-    kept = Retention(raw=timedelta(days=6), stats_15s=timedelta(days=4), stats_5m=timedelta(days=7))
+    kept = Retention(raw=timedelta(days=4), stats_15s=timedelta(days=2), stats_5m=timedelta(days=5))
     prepare(connection, kept)
     now = now_ms()
-    came = some(300, now - 4 * DAY, now, seed=13)
+    came = some(300, now - 44 * HOUR, now, seed=13)
     insert(connection, came)
-    refresh(connection, now - 5 * DAY, now - HOUR)
+    refresh(connection, now - 46 * HOUR, now - HOUR)
     roll_up(connection, kept)
     for seed in (14, 15):
-        drop_chunks(connection, now - DAY)
-        late = some(20, now - 3 * DAY, now - 2 * DAY, seed=seed)
+        drop_chunks(connection, now - 18 * HOUR)
+        late = some(20, now - 44 * HOUR, now - 43 * HOUR, seed=seed)
         insert(connection, late)
         came += late
         for _ in range(2):
