@@ -93,6 +93,10 @@ class App:
             submit=self._journal.append,
             checks=self._checks,
             details=lambda: {f"feed {one.name}": one.trouble for one in self._feeds},
+            sqlstates=lambda: {
+                "database": self._writer.sqlstate,
+                **{f"feed {one.name}": one.sqlstate for one in self._feeds},
+            },
             metrics=self._metrics,
             clock_ms=_now_ms,
             tracing=tracing,
@@ -194,6 +198,8 @@ class App:
             await self._gelf.stop(GRACE_SECONDS)
         await asyncio.to_thread(self._stop_threads)
         log.info("stopped", extra={"fields": {"requests_in_journal": self._journal.state.requests}})
+        if self._writer.refusal is not None:
+            raise self._writer.refusal
         if self._writer.state is WriterState.FAILED:
             raise WriterFailedError(
                 "the writer failed: see the log; what is in the journal is written at the next start"

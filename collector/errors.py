@@ -37,7 +37,7 @@ class ConfigError(DuckwatchError):
 
 
 class StartError(DuckwatchError):
-    """The collector cannot start (a port, the journal's file): the message says what to change. Exit code 1."""
+    """The collector cannot start (a port, the journal's file, another program's tables): the message says what to change. Exit code 1."""
 
 
 class WriterFailedError(DuckwatchError):
@@ -101,11 +101,18 @@ class StoreError(DuckwatchError):
 
 
 class StoreUnavailableError(StoreError):
-    """Come back later, with the whole batch. `kind` is the bounded label of `duckwatch_store_errors_total`."""
+    """Come back later, with the whole batch. `kind` is the bounded label of `duckwatch_store_errors_total`; `sqlstate` is the database's
+    code, None where it gave none (no connection, a connection that broke).
+    """
 
-    def __init__(self, kind: str, message: str) -> None:
-        self.kind = kind
+    def __init__(self, kind: str, message: str, sqlstate: str | None = None) -> None:
+        self.kind, self.sqlstate = kind, sqlstate
         super().__init__(message)
+
+    @property
+    def word(self) -> str:
+        """The kind with the SQLSTATE: `permission (42501)`. For people: log, /readyz, `doctor`."""
+        return self.kind if self.sqlstate is None else f"{self.kind} ({self.sqlstate})"
 
 
 class BadRowError(StoreError):

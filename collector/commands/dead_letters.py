@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from collector.errors import BadRowError, UnreadableError
+from collector.errors import BadRowError, StoreUnavailableError, UnreadableError
 from collector.events.batch import Batch
 from collector.events.model import MailEvent, RejectReason
 from collector.pipeline.batch import assemble
 from collector.pipeline.letters import row_of
+from collector.store.commits import SETTLE_PAUSE_SECONDS, SETTLE_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -98,12 +100,25 @@ class LetterDesk:
             batch = self._batch(letter)
             if isinstance(batch, str):
                 return batch
-            self._store.write(batch)
+            self._write(batch)
         except BadRowError as error:
             return f"the database still refuses it: SQLSTATE {error.sqlstate}"
         except (UnreadableError, msgspec.MsgspecError):
             return "it cannot be read (a letter is cut at 64 KiB)"
         return None
+
+    def _write(self, batch: Batch) -> None:
+        """Writes the batch; again, where it is unknown whether it was committed: that is found out then."""
+        until = time.monotonic() + SETTLE_SECONDS
+        while True:
+            try:
+                self._store.write(batch)
+            except StoreUnavailableError:
+                if not self._store.is_in_doubt or time.monotonic() > until:
+                    raise
+                time.sleep(SETTLE_PAUSE_SECONDS)
+            else:
+                return
 
     def _batch(self, letter: DeadLetter) -> Batch | str:
         if letter.reason is RejectReason.BAD_ROW:

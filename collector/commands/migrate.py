@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from collector.store import reader
 from collector.store.layout import lay_out
-from collector.store.migrations import applied, migrate, pending
-from collector.store.sessions import session
+from collector.store.migrations import applied, apply, pending
+from collector.store.sessions import committed, session
 
 if TYPE_CHECKING:
     import psycopg
@@ -20,14 +20,14 @@ UP_TO_DATE = "nothing to apply: the schema is up to date"
 
 def run(settings: Settings, *, dry_run: bool = False, status: bool = False) -> int:
     """Applies, and prints what was applied. `dry_run` prints the SQL instead, `status` what is applied and what is not (exit code 1
-    when something is not); both change nothing. Raises `StoreError`.
+    when something is not); both change nothing. Raises `StoreError`, and `ForeignTableError`.
     """
-    with session(settings.collector.database.direct_dsn.get_secret_value()) as connection:
-        if status:
-            return _status(connection)
-        if dry_run:
-            return _dry_run(connection)
-        done = migrate(connection)
+    dsn = settings.collector.database.direct_dsn.get_secret_value()
+    if status or dry_run:
+        with session(dsn) as connection:
+            return _status(connection) if status else _dry_run(connection)
+    done = committed(dsn, lambda cursor: apply(cursor.connection))
+    with session(dsn) as connection:  # another one: TimescaleDB's functions are found by where our tables lie
         changes = lay_out(connection, settings.collector.retention, datetime.now(UTC))
         faults = reader.complete(connection)
     for migration in done:

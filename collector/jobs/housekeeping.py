@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from collector.store import identity
 from collector.store.sql import query
 
 if TYPE_CHECKING:
@@ -23,7 +24,8 @@ class Housekeeping:
         self._letters = letters
 
     def run(self, connection: psycopg.Connection, now: datetime, is_over: Callable[[], bool]) -> None:
-        """Deletes in slices, each a transaction."""
+        """Deletes in slices, each a transaction; gives a table a replica identity that lacks one still."""
+        identity.complete(connection)
         connection.execute(query("prune_reports"))
         connection.execute(query("prune_held"))
         while not is_over() and connection.execute(query("prune_letters"), (now - self._letters,)).rowcount:

@@ -6,7 +6,8 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from collector.store.reconciliation import Moment, reconcile
+from collector.pipeline.listeners import tell
+from collector.store.reconciliation import Moment, Reconciler
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     import psycopg
 
     from collector.metrics.mail import MailMetrics
+    from collector.store.reconciliation import Reconciled
 
 BUDGET_SECONDS: Final = 2.0
 """The jobs share a thread: what is left is the next run's."""
@@ -35,7 +37,14 @@ class Reconcile:
         oldest_in_journal: Callable[[], int | None],
         count: MailMetrics,
     ) -> None:
-        self._graces, self._oldest_in_journal, self._count = graces, oldest_in_journal, count
+        self._graces, self._oldest_in_journal, self._metrics = graces, oldest_in_journal, count
+        self._reconciler = Reconciler()
+
+    def settle(self, connection: psycopg.Connection) -> None:
+        """Counts a slice that was committed though the reply to its COMMIT was lost."""
+        done = self._reconciler.settle(connection)
+        if done is not None:
+            tell([self._count], done)
 
     def run(self, connection: psycopg.Connection, now: datetime, is_over: Callable[[], bool]) -> None:
         """Decides slice after slice until nothing is due, the time is up or `is_over`."""
@@ -43,7 +52,10 @@ class Reconcile:
         while not is_over() and time.monotonic() < deadline:
             oldest = self._oldest_in_journal()
             journal = None if oldest is None else datetime.fromtimestamp(oldest / 1000, UTC)
-            done = reconcile(connection, Moment(now, self._graces, journal))
+            done = self._reconciler.reconcile(connection, Moment(now, self._graces, journal))
             if not done.due:
                 return
-            self._count.reconciled(done.tally, done.corrections, done.recovered)
+            tell([self._count], done)
+
+    def _count(self, done: Reconciled) -> None:
+        self._metrics.reconciled(done.tally, done.corrections, done.recovered)

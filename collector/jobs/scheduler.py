@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
 import psycopg
 import schedule
@@ -43,6 +43,16 @@ class Job(Protocol):
         """Does it once, over a connection in autocommit mode; ends soon when `is_over`. Raises `psycopg.Error`."""
 
 
+@runtime_checkable
+class CountingJob(Protocol):
+    """A job that counts what it commits."""
+
+    def settle(self, connection: psycopg.Connection) -> None:
+        """Finds out about a COMMIT without a reply, and counts what it did. Called before each turn, also while another collector runs the
+        jobs: the count is this process's. Raises `psycopg.Error` and `StoreError`.
+        """
+
+
 class Jobs:
     """Runs jobs in a thread of its own; a failure is counted and the job's next turn tries again. `now` is in epoch seconds."""
 
@@ -53,7 +63,9 @@ class Jobs:
         self._connection: psycopg.Connection | None = None
         self._connected_by = ""
         self._is_leader = False
-        self._troubles: dict[str, str] = {}  # what the log said of each job that fails: not once a turn
+        self._troubles: dict[
+            str, tuple[str, str | None]
+        ] = {}  # what the log said of each job that fails: not once a turn
         self._stop = threading.Event()
         self._scheduler = schedule.Scheduler()
         for job in jobs:
@@ -77,47 +89,59 @@ class Jobs:
     def run(self, job: Job) -> None:
         """Runs a job once, if this collector holds the lock. Never raises: the result is in the metrics."""
         try:
-            connection = self._leading()
-            if connection is None:
+            connection = self._connected()
+            if isinstance(job, CountingJob):
+                with deadline(connection, HANG_SECONDS):
+                    job.settle(connection)
+            if not self._leads(connection):
                 return
             with deadline(connection, TURN_SECONDS):
                 job.run(connection, self._moment(connection), self._stop.is_set)
         except (psycopg.Error, StoreError) as error:
             told = translate(error) if isinstance(error, psycopg.Error) else error
-            self._failed(job, getattr(told, "kind", "bad_row"))
+            self._failed(job, getattr(told, "kind", "bad_row"), getattr(told, "sqlstate", None))
             # A session keeps what was set for its role when it began: only a new one sees that it was mended.
             self._leave()
         except Exception:
             log.exception("a job failed within the collector")
-            self._failed(job, "internal")
+            self._failed(job, "internal", None)
         else:
             self._metrics.job_runs.labels(job.name, "succeeded").inc()
             self._metrics.job_last_success.labels(job.name).set(self._now())
             if self._troubles.pop(job.name, None) is not None:
                 log.warning("a job succeeds again", extra={"fields": {"job": job.name}})
 
-    def _failed(self, job: Job, kind: str) -> None:
-        if self._troubles.get(job.name) != kind:
-            log.warning("a job failed", extra={"fields": {"job": job.name, "kind": kind}})
-        self._troubles[job.name] = kind
+    def _failed(self, job: Job, kind: str, sqlstate: str | None) -> None:
+        if self._troubles.get(job.name) != (kind, sqlstate):
+            log.warning("a job failed", extra={"fields": {"job": job.name, "kind": kind, "sqlstate": sqlstate}})
+        self._troubles[job.name] = kind, sqlstate
+        self._metrics.count_refusal(sqlstate)
         self._metrics.job_runs.labels(job.name, "failed").inc()
 
-    def _leading(self) -> psycopg.Connection | None:
-        """Returns the connection that holds the lock; None while another collector has it. Raises `StoreError` and `psycopg.Error`."""
+    def _connected(self) -> psycopg.Connection:
+        """Returns the connection, opened if need be. Raises `StoreError` and `psycopg.Error`."""
         if self._connection is not None and self._connected_by != text_of(self._session_dsn):
             self._leave()
+        if self._connection is None:
+            try:
+                self._connected_by = text_of(self._session_dsn)
+                self._connection = connect(self._connected_by)
+                self._make_ready(self._connection)
+            except (psycopg.Error, StoreError):
+                self._hide()
+                raise
+        return self._connection
+
+    def _leads(self, connection: psycopg.Connection) -> bool:
+        """True when the connection holds the lock; False while another collector has it. Raises `psycopg.Error`."""
         if not self._is_leader:
             try:
-                if self._connection is None:
-                    self._connected_by = text_of(self._session_dsn)
-                    self._connection = connect(self._connected_by)
-                    self._make_ready(self._connection)
-                with deadline(self._connection, HANG_SECONDS):
-                    self._is_leader = bool(scalar(self._connection, "SELECT pg_try_advisory_lock(%s)", LOCK_KEY))
+                with deadline(connection, HANG_SECONDS):
+                    self._is_leader = bool(scalar(connection, "SELECT pg_try_advisory_lock(%s)", LOCK_KEY))
             finally:
                 if not self._is_leader:
                     self._hide()
-        return self._connection if self._is_leader else None
+        return self._is_leader
 
     def _make_ready(self, connection: psycopg.Connection) -> None:
         connection.autocommit = True

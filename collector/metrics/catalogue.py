@@ -14,6 +14,7 @@ from prometheus_client.metrics import MetricWrapperBase
 
 from collector.metrics.gauge import PassingGauge
 from collector.metrics.histogram import Histogram
+from collector.metrics.labels import MAX_SQLSTATES, BoundedLabel
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,6 +37,7 @@ class Metrics:
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # prometheus_client leaves it bare
         self.registry = registry if registry is not None else CollectorRegistry()
+        self._sqlstate = BoundedLabel(MAX_SQLSTATES)
         self._mail()
         self._ingest()
         self._logins()
@@ -162,6 +164,7 @@ class Metrics:
         self.store_batch_events = self._histogram("store_batch_events", "Events a batch", BATCH_BUCKETS)
         self.store_write_seconds = self._histogram("store_write_seconds", "Time to commit a batch", WRITE_BUCKETS)
         self.store_errors = self._counter("store_errors_total", "Writes that the database did not take", "kind")
+        self.store_refusals = self._counter("store_refusals_total", "Errors that the database answered", "sqlstate")
         self.store_bytes = self._gauge("store_bytes", "Bytes that a table or roll-up takes on disk", "relation")
         self.store_oldest_transaction_age = PassingGauge(
             "duckwatch_store_oldest_transaction_age_seconds",
@@ -183,6 +186,11 @@ class Metrics:
             "telemetry_exports_total", "Exports of spans and metrics by OTLP", "signal", "result"
         )
         self.build_info = self._gauge("build_info", "The collector's version", "version")
+
+    def count_refusal(self, sqlstate: str | None) -> None:
+        """Counts an error by the database's code; None (it gave none) is not counted. A trigger may raise any code: the label is bounded."""
+        if sqlstate is not None:
+            self.store_refusals.labels(self._sqlstate(sqlstate)).inc()
 
 
 def catalogue_of(metrics: Metrics) -> dict[str, tuple[str, ...]]:

@@ -10,9 +10,10 @@ from collections import deque
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias, TypeVar
 
-from collector.errors import BadRowError, StoreUnavailableError
+from collector.errors import BadRowError, StartError, StoreUnavailableError
 from collector.events.batch import Batch
 from collector.pipeline.letters import in_ascii, letter_of_row
+from collector.pipeline.listeners import tell
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -92,7 +93,8 @@ class _Coming(NamedTuple):
 class Writer:
     """One thread that writes. Nothing leaves the journal before its commit is known; a bad row never holds the others back.
 
-    `prepare` is repeated until the database is there (it raises `StoreUnavailableError`); only then is anything written.
+    `prepare` is repeated until the database is there (it raises `StoreUnavailableError`); only then is anything written. A `StartError`
+    of it ends the writer.
     """
 
     def __init__(
@@ -111,6 +113,10 @@ class Writer:
         self._stop = threading.Event()
         self.state = WriterState.STARTING
         self.trouble: str | None = None
+        self.sqlstate: str | None = None
+        """The database's code for the trouble; None where it gave none."""
+        self.refusal: StartError | None = None
+        """Why `prepare` can never succeed here: set when the writer has FAILED by it."""
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
 
     def start(self, on_failure: Callable[[], object]) -> None:
@@ -134,6 +140,11 @@ class Writer:
             self._write_all()
         except _StoppingError:
             log.info("stopped with requests in the journal")
+        except StartError as error:
+            log.error("the collector cannot start", extra={"fields": {"reason": str(error)}})  # noqa: TRY400  # no fault of ours
+            self.state, self.refusal = WriterState.FAILED, error
+            self._on_failure()
+            return
         except Exception:
             # What was taken from the journal is not `done`: to go on would forget it.
             log.exception("the writer failed")
@@ -174,17 +185,14 @@ class Writer:
             written = self._insist_on(lambda: self._timed_write(batch))
         except BadRowError as error:
             self._metrics.store_errors.labels("bad_row").inc()
+            self._metrics.count_refusal(error.sqlstate)
             if len(batch) > 1:
                 for half in batch.halves():
                     self._settle(half)
             else:
                 self._quarantine(batch, error)
             return
-        for listener in self._listeners:
-            try:
-                listener(written)
-            except Exception:
-                log.exception("a listener failed: the metrics miss a commit")
+        tell(self._listeners, written)
 
     def _timed_write(self, batch: Batch) -> Written:
         began = time.monotonic()
@@ -212,24 +220,27 @@ class Writer:
         while True:
             try:
                 result = attempt()
-            except BadRowError:
+            except (BadRowError, StartError):
                 raise
             except Exception as error:
                 # A fault of ours must not end the thread: the journal would fill unseen. It is repeated and shows as trouble.
-                if not isinstance(error, StoreUnavailableError):
+                if isinstance(error, StoreUnavailableError):
+                    self._trouble(error.kind, error.sqlstate)
+                else:
                     log.exception("a write failed within the collector")
-                self._trouble(error.kind if isinstance(error, StoreUnavailableError) else "internal")
+                    self._trouble("internal", None)
                 if self._stop.wait(random.uniform(0, pause)):  # noqa: S311  # jitter, not a secret
                     raise _StoppingError from error
                 pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
             else:
                 if self.trouble is not None:
                     log.warning("the database takes writes again")
-                self.state, self.trouble = WriterState.WRITING, None
+                self.state, self.trouble, self.sqlstate = WriterState.WRITING, None, None
                 return result
 
-    def _trouble(self, kind: str) -> None:
+    def _trouble(self, kind: str, sqlstate: str | None) -> None:
         self._metrics.store_errors.labels(kind).inc()
-        if self.trouble != kind:
-            log.warning("the database does not take writes", extra={"fields": {"kind": kind}})
-        self.state, self.trouble = WriterState.WAITING, kind
+        self._metrics.count_refusal(sqlstate)
+        if (self.trouble, self.sqlstate) != (kind, sqlstate):
+            log.warning("the database does not take writes", extra={"fields": {"kind": kind, "sqlstate": sqlstate}})
+        self.state, self.trouble, self.sqlstate = WriterState.WAITING, kind, sqlstate

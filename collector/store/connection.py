@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import socket
 import threading
 from typing import TYPE_CHECKING, LiteralString
 
 import psycopg
+from psycopg import conninfo
+from psycopg import errors as pg
 from psycopg.sql import SQL, Identifier, Literal
 
 from collector.config.renewable import text_of
 from collector.errors import BadRowError, StoreUnavailableError
+from collector.store.refusals import refusal_of
 from collector.store.sql import query
 
 if TYPE_CHECKING:
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from psycopg.sql import Composed
 
     from collector.config.renewable import Connectable
+    from collector.store.refusals import Refusal
 
 HANG_SECONDS = 60.0
 """A statement without an answer for this long is broken off: the peer hangs, or a proxy holds a dead connection."""
@@ -32,6 +35,7 @@ BAD_ROW_CLASSES = frozenset({"22", "23", "54"})
 
 KINDS = {
     "08": "connection",
+    "0A": "not_supported",
     "25006": "read_only",
     "25P03": "timeout",
     "25P04": "timeout",
@@ -39,29 +43,19 @@ KINDS = {
     "3D000": "missing_database",
     "3F000": "missing_table",
     "40": "conflict",
+    "42": "definition",
     "42501": "permission",
     "42703": "missing_column",
     "42P01": "missing_table",
     "53": "resources",
     "53100": "disk_full",
+    "55": "not_ready",
     "55P03": "timeout",
     "57": "connection",
     "57014": "timeout",
+    "P0": "raised",
 }
 """What blames no row, by SQLSTATE or its class: the bounded label of `duckwatch_store_errors_total`, and the word of /readyz."""
-
-CONNECT_KINDS = (
-    (
-        "authentication",
-        r'password|pg_hba\.conf|role ".*" does not exist|not permitted to log in|no such user|authentication',
-    ),
-    ("missing_database", r'database ".*" does not exist|no such database'),
-    ("permission", r"permission denied for database"),
-    ("read_only", r"session is read-only|in hot standby mode"),
-    ("resources", r"too many (clients|connections)|connection slots are reserved|no more connections allowed"),
-)
-"""libpq tells no SQLSTATE when a connection fails: its words, and the server's and PgBouncer's in English. The first that fits."""
-
 
 FORMS = {"DateStyle": "ISO", "IntervalStyle": "postgres"}
 """How times are written by the server: psycopg reads no other way. A role or a database may have been given another (ALTER … SET)."""
@@ -71,21 +65,24 @@ def connect(dsn: Connectable, timeout_seconds: float = CONNECT_SECONDS) -> psyco
     """Opens a connection that notices a dead peer, and that is the same whatever the role's and the database's settings are. Raises
     `StoreUnavailableError`.
     """
+    whole = conninfo.make_conninfo(
+        text_of(dsn),
+        connect_timeout=max(2, int(timeout_seconds)),  # 0 would be no limit, and 1 is 2 to libpq
+        application_name="duckwatch-collector",
+        keepalives=1,
+        keepalives_idle=30,
+        keepalives_interval=10,
+        keepalives_count=3,
+        tcp_user_timeout=30000,
+        client_encoding="UTF8",  # what COPY is given
+    )
     try:
-        connection = psycopg.connect(
-            text_of(dsn),
-            connect_timeout=max(2, int(timeout_seconds)),  # 0 would be no limit, and 1 is 2 to libpq
-            application_name="duckwatch-collector",
-            prepare_threshold=None,  # a transaction pooler gives each transaction another server connection
-            keepalives=1,
-            keepalives_idle=30,
-            keepalives_interval=10,
-            keepalives_count=3,
-            tcp_user_timeout=30000,
-            client_encoding="UTF8",  # what COPY is given
-        )
+        # A transaction pooler gives each transaction another server connection: no prepared statements.
+        connection = psycopg.connect(whole, prepare_threshold=None)
+    except pg.ConnectionTimeout as error:
+        raise StoreUnavailableError("connection", type(error).__name__) from None
     except psycopg.Error as error:
-        raise StoreUnavailableError(_connect_kind(str(error)), type(error).__name__) from None
+        raise _refused(refusal_of(whole, timeout_seconds), error) from None
     # Who waits for a lock of another's and goes on must see what that one wrote.
     connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
     _set_forms(connection)
@@ -115,8 +112,21 @@ def unbound(connection: psycopg.Connection) -> None:
         connection.commit()
 
 
-def _connect_kind(message: str) -> str:
-    return next((kind for kind, words in CONNECT_KINDS if re.search(words, message)), "connection")
+def _refused(refusal: Refusal, error: psycopg.Error) -> StoreUnavailableError:
+    """Say why there is no connection. Of several hosts, the first that answers with more than "not now" is the one to look at."""
+    kinds = [(kind_of(sqlstate), sqlstate) for sqlstate in refusal.sqlstates]
+    for kind, sqlstate in sorted(kinds, key=lambda one: one[0] == "connection"):
+        return StoreUnavailableError(kind, f"SQLSTATE {sqlstate}", sqlstate)
+    if refusal.wants_password:
+        return StoreUnavailableError("authentication", "the server asks for a password")
+    if refusal.is_other_state:
+        return StoreUnavailableError("read_only", "no server is in the state of target_session_attrs")
+    return StoreUnavailableError("connection", type(error).__name__)
+
+
+def kind_of(sqlstate: str) -> str:
+    """Return the word for a SQLSTATE: by itself, or by its class."""
+    return KINDS.get(sqlstate) or KINDS.get(sqlstate[:2]) or "other"
 
 
 def translate(error: psycopg.Error) -> StoreUnavailableError | BadRowError:
@@ -126,8 +136,7 @@ def translate(error: psycopg.Error) -> StoreUnavailableError | BadRowError:
         return StoreUnavailableError("connection", type(error).__name__)
     if sqlstate[:2] in BAD_ROW_CLASSES:
         return BadRowError(sqlstate, f"SQLSTATE {sqlstate}")
-    kind = KINDS.get(sqlstate) or KINDS.get(sqlstate[:2]) or "other"
-    return StoreUnavailableError(kind, f"SQLSTATE {sqlstate}")
+    return StoreUnavailableError(kind_of(sqlstate), f"SQLSTATE {sqlstate}", sqlstate)
 
 
 def cut(connection: psycopg.Connection) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import zlib
-from typing import TYPE_CHECKING, Any, Final
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 import psycopg
@@ -12,10 +14,11 @@ from collector.errors import StoreUnavailableError
 from collector.events.batch import Batch
 from collector.events.sources.zonemta_queue import QueueEntry
 from collector.store import logins, records
+from collector.store.commits import Commits, Pending
 from collector.store.connection import HANG_SECONDS, connect, cut, deadline, scalar, translate
 from collector.store.copy import timestamp
 from collector.store.sql import query
-from collector.store.store import put
+from collector.store.store import has_row_of, put
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -37,6 +40,13 @@ class FeedLostError(StoreUnavailableError):
         super().__init__("elsewhere", "another collector follows the feed")
 
 
+class _Step(NamedTuple):
+    """What one transaction of a feed wrote, and until when the feed has been followed by it (epoch ms)."""
+
+    written: Written
+    followed_until: int
+
+
 class FeedStore:
     """One feed of a cluster, over a connection of its own that holds the feed's lock. For one thread, but `abandon` may come from another.
 
@@ -49,6 +59,7 @@ class FeedStore:
         self._dsn, self._cluster, self._feed = session_dsn, cluster, feed
         self._hang_seconds = hang_seconds
         self._connection: psycopg.Connection | None = None
+        self._commits: Commits[_Step] = Commits()
         self._epoch = 0
         self.followed_until = 0
         """Until when the feed has been followed, by whomever, in epoch ms: when the newest change was made that was taken."""
@@ -66,6 +77,17 @@ class FeedStore:
             connection.commit()
         self._epoch, token, self.followed_until = rows[0]
         return None if token is None else str(token)
+
+    def settle(self) -> Written | None:
+        """Return what a COMMIT without a reply has written, None if it was not committed or if every COMMIT got its reply.
+
+        Call it before `lead`, which changes the row that proves the commit.
+        """
+        if not self._commits.is_in_doubt:
+            return None
+        with contextlib.closing(connect(self._dsn)) as connection, deadline(connection, self._hang_seconds):
+            step = self._commits.settle(connection)
+        return None if step is None else step.written
 
     def known(self, mongo_ids: Sequence[str]) -> dict[str, QueueEntry]:
         """Returns those entries of the queue that are known."""
@@ -106,22 +128,33 @@ class FeedStore:
         """
         connection = self._leading()
         try:
-            with deadline(connection, self._hang_seconds), connection.transaction(), connection.cursor() as cursor:
-                _, written = put(cursor, batch, direct=False, hang_seconds=self._hang_seconds)
-                self._keep(cursor, entries)
-                if messages:
-                    cursor.execute(
-                        query("hold_messages"), [_encode([records.json_row(one) for one in messages]).decode()]
-                    )
-                followed_until = self._advance(cursor, token, until_ms)
+            with deadline(connection, self._hang_seconds):
+                with connection.cursor() as cursor:
+                    transaction, written = put(cursor, batch, direct=False, hang_seconds=self._hang_seconds)
+                    self._keep(cursor, entries)
+                    if messages:
+                        cursor.execute(
+                            query("hold_messages"), [_encode([records.json_row(one) for one in messages]).decode()]
+                        )
+                    step = _Step(written, self._advance(cursor, token, until_ms))
+                self._commits.commit(
+                    connection, Pending(transaction, step, partial(self._is_written, written, self._epoch))
+                )
         except psycopg.Error as error:
             self.close()
             raise translate(error) from None
         except FeedLostError:
             self.close()
             raise
-        self.followed_until = followed_until
+        self.followed_until = step.followed_until
         return written
+
+    def _is_written(self, written: Written, epoch: int, connection: psycopg.Connection, transaction: str) -> bool:
+        """True when this finished transaction moved the feed on, or, where another collector follows it by now, wrote a row."""
+        place = [self._cluster, self._feed, epoch, transaction]
+        return scalar(connection, query("feed_advanced_by"), *place) is not None or has_row_of(
+            written, connection, transaction
+        )
 
     def commit_token(self, token: str | None, until_ms: int | None = None) -> None:
         """Keeps how far the stream is that told nothing new."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import psycopg
 
 from collector.errors import BadRowError
-from collector.store import community, policies
+from collector.store import community, identity, policies
 from collector.store.connection import translate
 from collector.store.migrations import LOCK_KEY, LOCK_MS
 from collector.store.sql import query
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
     from collector.config.model import Retention
 
-FOR_GOOD: Final = frozenset({"permission", "other"})
+FOR_GOOD: Final = frozenset({"permission", "definition", "not_supported", "not_ready", "raised", "other"})
 """What waiting does not mend: a right that the role lacks; a view of an operator's own on a table that is to be replaced."""
 
 
 def lay_out_if_let(connection: psycopg.Connection, kept: Retention, now: datetime) -> tuple[list[str], str | None]:
     """As `lay_out`, but what the database refuses for good is left as it is, since events can be stored and added up in every layout: then
-    returns, beside the changes, the kind of the refusal. Raises `psycopg.Error` for what another try may mend.
+    returns, beside the changes, the kind of the refusal with its SQLSTATE. Raises `psycopg.Error` for what another try may mend.
     """
     try:
         return lay_out(connection, kept, now), None
@@ -33,7 +33,7 @@ def lay_out_if_let(connection: psycopg.Connection, kept: Retention, now: datetim
         kind = "other" if isinstance(told, BadRowError) else told.kind
         if kind not in FOR_GOOD:
             raise
-        return [], kind
+        return [], f"{kind} ({error.sqlstate})"
 
 
 def lay_out(connection: psycopg.Connection, kept: Retention, now: datetime) -> list[str]:
@@ -45,7 +45,7 @@ def lay_out(connection: psycopg.Connection, kept: Retention, now: datetime) -> l
     connection.autocommit = True
     tier = tier_of(connection)
     if tier is Tier.PLAIN:
-        return []
+        return identity.complete(connection)
     changes = []
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(%s)", (LOCK_KEY,))
@@ -63,4 +63,4 @@ def lay_out(connection: psycopg.Connection, kept: Retention, now: datetime) -> l
         community.show_history(connection)
     if tier is Tier.COMMUNITY:
         changes += policies.reconcile(connection, kept, now)
-    return changes
+    return changes + identity.complete(connection)

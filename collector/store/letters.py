@@ -6,15 +6,20 @@ from typing import TYPE_CHECKING
 
 from collector.events.batch import DeadLetter
 from collector.events.model import RejectReason, Source
-from collector.store.sessions import session
+from collector.store.migrations import require_ours
+from collector.store.sessions import committed, session
 from collector.store.sql import query
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+
+    import psycopg
 
 
 class LetterBox:
-    """`dead_letters` of one database. Every method raises `StoreUnavailableError`."""
+    """`dead_letters` of one database. Every method raises `StoreUnavailableError`, and `ForeignTableError` beside another program's
+    migrations.
+    """
 
     def __init__(self, dsn: str) -> None:
         self._dsn = dsn
@@ -36,6 +41,7 @@ class LetterBox:
             "after_ms": None if after is None else after.received_at,
         }
         with session(self._dsn) as connection:
+            require_ours(connection)
             rows = connection.execute(query("letters"), wanted).fetchall()
         return [
             DeadLetter(letter_id, received_at, cluster, Source(source), RejectReason(why), error, raw)
@@ -44,5 +50,10 @@ class LetterBox:
 
     def drop(self, ids: Sequence[str], reason: RejectReason | None = None) -> int:
         """Deletes letters, those with these ids and all of a reason, and returns how many there were."""
-        with session(self._dsn) as connection:
-            return connection.execute(query("letters_drop"), {"ids": list(ids), "reason": reason}).rowcount
+        wanted = {"ids": list(ids), "reason": reason}
+        return committed(self._dsn, lambda cursor: _drop(cursor, wanted))
+
+
+def _drop(cursor: psycopg.Cursor, wanted: Mapping[str, object]) -> int:
+    require_ours(cursor.connection)
+    return cursor.execute(query("letters_drop"), wanted).rowcount

@@ -5,14 +5,18 @@
 
 from __future__ import annotations
 
+from collections import deque
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import psycopg
 from psycopg import sql
 
 from collector.errors import StoreUnavailableError
+from collector.store.commits import Commits
 from collector.store.connection import scalar
+from collector.store.migrations import require_ours
 from collector.store.sessions import session
 
 if TYPE_CHECKING:
@@ -104,20 +108,37 @@ class People:
         """Takes the person out of every table, a day of it in a transaction; returns the rows of each that it stood in."""
         changed = dict.fromkeys((table.name for table in PERSONAL), 0)
         with session(self._dsn) as connection:
-            for table, window in _walk(connection):
-                # Or a compressed chunk could not be written to as a whole.
-                connection.execute(
-                    "SELECT set_config(name, '0', true) FROM pg_settings"
-                    " WHERE name = 'timescaledb.max_tuples_decompressed_per_dml_transaction'"
-                )
-                for part in _parts(connection, table, person, window):
-                    changed[table.name] += connection.execute(_forgets(table, person, part)).rowcount
-                connection.commit()
+            left = deque(_walk(connection))
+        commits: Commits[int] = Commits()
+        while left:
+            try:
+                with session(self._dsn) as connection:
+                    while left:
+                        table, window = left[0]
+                        changed[table.name] += commits.run(connection, partial(_forget, table, person, window))
+                        left.popleft()
+            except StoreUnavailableError:
+                rows = commits.settle_by(self._dsn)
+                if rows is None:
+                    raise
+                # The reply to this COMMIT was lost, and nothing else: the work goes on in another session.
+                changed[left.popleft()[0].name] += rows
         return changed
 
 
+def _forget(table: PersonalTable, person: Person, window: sql.Composable, cursor: psycopg.Cursor) -> int:
+    """Takes the person out of a window of a table, in the open transaction; returns the rows that it stood in."""
+    # Or a compressed chunk could not be written to as a whole.
+    cursor.execute(
+        "SELECT set_config(name, '0', true) FROM pg_settings"
+        " WHERE name = 'timescaledb.max_tuples_decompressed_per_dml_transaction'"
+    )
+    parts = _parts(cursor, table, person, window)
+    return sum(cursor.execute(_forgets(table, person, part)).rowcount for part in parts)
+
+
 def _parts(
-    connection: psycopg.Connection, table: PersonalTable, person: Person, window: sql.Composable
+    cursor: psycopg.Cursor, table: PersonalTable, person: Person, window: sql.Composable
 ) -> list[sql.Composable]:
     """Returns the conditions to change a window's rows by: their keys, where they are few. What is compressed is unpacked where a
     condition on its order may hold, and of the person's own conditions none is: without keys a whole day would be, for one row.
@@ -128,7 +149,7 @@ def _parts(
     statement = sql.SQL("SELECT {} FROM {} t WHERE {} AND {} LIMIT {}").format(
         key, sql.Identifier(table.name), window, _stands_in(table, person), _FEW + 1
     )
-    rows = connection.execute(statement).fetchall()
+    rows = cursor.execute(statement).fetchall()
     if len(rows) > _FEW:
         return [window]
     return [
@@ -148,8 +169,9 @@ def _forgets(table: PersonalTable, person: Person, part: sql.Composable) -> sql.
 
 def _walk(connection: psycopg.Connection) -> Iterator[tuple[PersonalTable, sql.Composable]]:
     """Yields each table that is there with a condition for a part of it, a day at a time. Raises `StoreUnavailableError` without any:
-    in the wrong database nobody stands in nothing.
+    in the wrong database nobody stands in nothing. Raises `ForeignTableError` beside another program's migrations.
     """
+    require_ours(connection)
     if scalar(connection, "SELECT to_regclass(%s)", PERSONAL[0].name) is None:
         raise StoreUnavailableError("missing_table", f"there is no table {PERSONAL[0].name}")
     for table in PERSONAL:

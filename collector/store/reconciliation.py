@@ -16,6 +16,8 @@ from collector.events.model import COLUMNS, Action, BounceKind, Direction, Provi
 from collector.events.slots import RANKS, Corrections, Filled, Ruling, Slot, Waiting, corrections_of, filled_slots, rule
 from collector.events.tally import READ, Tally, tally_columns
 from collector.store import takeover
+from collector.store.commits import Commits
+from collector.store.connection import scalar
 from collector.store.sql import query
 
 if TYPE_CHECKING:
@@ -64,32 +66,58 @@ class _Due(NamedTuple):
     action: Action
 
 
-def reconcile(connection: psycopg.Connection, moment: Moment, *, limit: int = SLICE) -> Reconciled:
-    """Decides a slice; a row that the table refuses is set aside. The connection is in autocommit mode. Raises `psycopg.Error`."""
-    try:
-        return _reconcile(connection, moment, limit)
-    except (pg.DataError, pg.IntegrityError, pg.ProgramLimitExceeded):
-        if limit > 1:
-            return reconcile(connection, moment, limit=limit // 8 or 1)
-        with connection.transaction(), connection.cursor() as cursor:
-            due = _due(cursor, moment, 1)
-            cursor.execute(query("set_held_aside"), _keys(due))
-        return Reconciled(len(due), Tally(), Counter(), Counter())
+class Reconciler:
+    """Decides what is due, a slice a transaction. For one thread; every method raises `psycopg.Error` and `StoreUnavailableError`."""
+
+    def __init__(self) -> None:
+        self._commits: Commits[Reconciled] = Commits()
+
+    def settle(self, connection: psycopg.Connection) -> Reconciled | None:
+        """Return what a slice brought whose COMMIT got no reply, None if there is none or if it was not committed."""
+        return self._commits.settle(connection)
+
+    def reconcile(self, connection: psycopg.Connection, moment: Moment, *, limit: int = SLICE) -> Reconciled:
+        """Decides a slice; a row that the table refuses is set aside. The connection is in autocommit mode, and nothing is in doubt."""
+        decided: list[Waiting] = []
+        try:
+            return self._commits.run(
+                connection,
+                lambda cursor: _reconcile(cursor, moment, limit, decided),
+                lambda connection, _: not _is_any_waiting(connection, decided),
+            )
+        except (pg.DataError, pg.IntegrityError, pg.ProgramLimitExceeded):
+            if limit > 1:
+                return self.reconcile(connection, moment, limit=limit // 8 or 1)
+            return self._commits.run(connection, lambda cursor: _set_aside(cursor, moment))
 
 
-def _reconcile(connection: psycopg.Connection, moment: Moment, limit: int) -> Reconciled:
-    with connection.transaction(), connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", (takeover.LOCK_KEY,))
-        due = _due(cursor, moment, limit)
-        ruling = rule(due, _rows(cursor, due)) if due else Ruling({}, [])
-        if ruling.dropped:
-            cursor.execute(query("drop_held"), _keys(ruling.dropped))
-        takeover.retire(cursor, _replaced(ruling))
-        corrections = corrections_of(
-            (*due[waiting], [other.action for other in others]) for waiting, others in ruling.stored.items() if others
-        )
-        sums = _store(cursor, ruling.stored, corrections) if ruling.stored else Tally()
-        recovered = _mark(cursor, ruling.stored) if ruling.stored else Counter()
+def _set_aside(cursor: psycopg.Cursor, moment: Moment) -> Reconciled:
+    due = _due(cursor, moment, 1)
+    cursor.execute(query("set_held_aside"), _keys(due))
+    return Reconciled(len(due), Tally(), Counter(), Counter())
+
+
+def _is_any_waiting(connection: psycopg.Connection, decided: list[Waiting]) -> bool:
+    """True when one of these still waits: the transaction that decided them was not committed. Their rows in `mail_events` prove less: the
+    plugin may have taken them over since.
+    """
+    return scalar(connection, query("held_waiting"), *_keys(decided)) is not None if decided else False
+
+
+def _reconcile(cursor: psycopg.Cursor, moment: Moment, limit: int, decided: list[Waiting]) -> Reconciled:
+    """Decides a slice in the open transaction, and adds to `decided` what waits no longer."""
+    cursor.execute("SELECT pg_advisory_xact_lock(%s)", (takeover.LOCK_KEY,))
+    due = _due(cursor, moment, limit)
+    ruling = rule(due, _rows(cursor, due)) if due else Ruling({}, [])
+    if ruling.dropped:
+        cursor.execute(query("drop_held"), _keys(ruling.dropped))
+    takeover.retire(cursor, _replaced(ruling))
+    corrections = corrections_of(
+        (*due[waiting], [other.action for other in others]) for waiting, others in ruling.stored.items() if others
+    )
+    sums = _store(cursor, ruling.stored, corrections) if ruling.stored else Tally()
+    recovered = _mark(cursor, ruling.stored) if ruling.stored else Counter()
+    decided += [*ruling.dropped, *ruling.stored]
     return Reconciled(len(due), sums, corrections.counts, recovered)
 
 

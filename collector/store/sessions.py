@@ -7,20 +7,24 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import psycopg
 from psycopg.pq import TransactionStatus
 
 from collector.errors import StoreUnavailableError
+from collector.store.commits import Commits
 from collector.store.connection import CONNECT_SECONDS, HANG_SECONDS, connect, cut, deadline, scalar, translate, unbound
 from collector.store.sql import query
 from collector.store.tiers import reach_extension
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from collector.config.renewable import Connectable
+
+
+T = TypeVar("T")
 
 LOOKS = 3
 """So often in a row nothing may have moved: an answer may be on its way, and a busy server may not take a connection in time."""
@@ -48,11 +52,29 @@ def session(dsn: Connectable, hang_seconds: float = HANG_SECONDS) -> Iterator[ps
     except psycopg.Error as error:
         found = translate(error)
         raise (
-            found if isinstance(found, StoreUnavailableError) else StoreUnavailableError("other", str(found))
+            found
+            if isinstance(found, StoreUnavailableError)
+            else StoreUnavailableError("other", str(found), found.sqlstate)
         ) from None
     finally:
         is_over.set()
         connection.close()
+
+
+def committed(dsn: str, work: Callable[[psycopg.Cursor], T]) -> T:
+    """Run `work` in a transaction of a session of its own; return its result, also where the reply to the COMMIT was lost.
+
+    Raise `StoreUnavailableError`, and what `work` raises.
+    """
+    commits: Commits[T] = Commits()
+    try:
+        with session(dsn) as connection:
+            return commits.run(connection, work)
+    except StoreUnavailableError:
+        result = commits.settle_by(dsn)
+        if result is None:
+            raise
+        return result
 
 
 def _watch(

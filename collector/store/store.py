@@ -8,24 +8,26 @@ from __future__ import annotations
 
 import logging
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING
 
 import psycopg
 from psycopg import errors as pg
 
 from collector.config.model import Retention
 from collector.config.renewable import text_of
-from collector.errors import StoreUnavailableError
 from collector.events.batch import SeenReport, Written
 from collector.events.model import PluginReport, identity
 from collector.events.slots import NO_CORRECTIONS
 from collector.store import reader, records, takeover
+from collector.store.commits import Commits, Pending
 from collector.store.connection import HANG_SECONDS, connect, cut, deadline, scalar, translate
 from collector.store.copy import COLUMN_LIST, COPY_EVENTS, encode, timestamp
 from collector.store.layout import lay_out_if_let
 from collector.store.migrations import migrate
 from collector.store.sessions import session
 from collector.store.sql import query
+from collector.store.tiers import reach_extension
 from collector.store.touched import touched
 
 if TYPE_CHECKING:
@@ -46,13 +48,6 @@ LOCK_SHARE = 0.8
 """Of the time that a write may take, a lock may take so much."""
 
 
-class _Doubt(NamedTuple):
-    """A COMMIT whose answer did not come: its transaction, and what it will have written."""
-
-    transaction: str
-    written: Written
-
-
 class PostgresStore:
     """Writes batches over one connection of its own. For one thread, but `abandon` may come from another."""
 
@@ -70,14 +65,15 @@ class PostgresStore:
         self._connection: psycopg.Connection | None = None
         self._connected_by = ""
         self._merges_left = 0
-        self._doubt: _Doubt | None = None
+        self._commits: Commits[Written] = Commits()
 
     def prepare(self) -> None:
         """Applies the migrations, what the tier and the settings ask for beyond, and completes the dashboards' role. Raises
-        `StoreUnavailableError`.
+        `StoreUnavailableError`, and `ForeignTableError` where another program's migrations are in our place.
         """
         with session(self._session_dsn, self._hang_seconds) as connection:
             migrate(connection)
+            reach_extension(connection)  # where our tables lie is known only now
             changes, refusal = lay_out_if_let(connection, self._kept, datetime.now(UTC))
             for change in changes:
                 log.info("the storage was changed", extra={"fields": {"change": change}})
@@ -111,15 +107,18 @@ class PostgresStore:
         """Closes the connection."""
         self._disconnect()
 
+    @property
+    def is_in_doubt(self) -> bool:
+        """True after a COMMIT without a reply: the next `write` of the same batch finds out whether it was committed."""
+        return self._commits.is_in_doubt
+
     def _settled(self) -> Written | None:
-        """Finds out what became of a COMMIT without an answer. The writer repeats the same batch until then."""
-        if self._doubt is None:
+        """Finds out what became of a COMMIT without a reply. The writer repeats the same batch until then."""
+        if not self._commits.is_in_doubt:
             return None
         connection = self._connected()
         with deadline(connection, self._hang_seconds):
-            is_written = _is_written(connection, self._doubt)
-        doubt, self._doubt = self._doubt, None
-        return doubt.written if is_written else None
+            return self._commits.settle(connection)
 
     def _write(self, batch: Batch) -> Written:
         if batch.events and not self._merges_left:
@@ -137,10 +136,7 @@ class PostgresStore:
         with deadline(connection, self._hang_seconds):
             with connection.cursor() as cursor:
                 transaction, written = put(cursor, batch, direct=direct, hang_seconds=self._hang_seconds)
-            self._doubt = _Doubt(transaction, written)
-            connection.commit()
-            self._doubt = None
-        return written
+            return self._commits.commit(connection, Pending(transaction, written, partial(has_row_of, written)))
 
     def _connected(self) -> psycopg.Connection:
         # A role that was exchanged for another must not stay connected.
@@ -175,42 +171,14 @@ def put(cursor: psycopg.Cursor, batch: Batch, *, direct: bool, hang_seconds: flo
     return transaction, Written(batch, new, new_records=new_records, corrections=corrections)
 
 
-def _is_written(connection: psycopg.Connection, doubt: _Doubt) -> bool:
-    """True when the doubtful COMMIT happened, and is as safe as any that was answered. Raises `StoreUnavailableError` while it is open.
-
-    After a failover the number of a transaction that never reached the new primary belongs to another one there, so that
-    `pg_xact_status` alone proves nothing: a row that this transaction wrote does. A batch without a new row may be written again.
-    """
-    try:
-        status = scalar(connection, "SELECT pg_xact_status(%s::xid8)", doubt.transaction)
-    except pg.DataError:  # "in the future": a server that never had it
-        status = "aborted"
-    connection.rollback()
-    if status == "in progress":
-        raise StoreUnavailableError("in_doubt", "the transaction is still open")
-    if status == "aborted":
-        return False
-    try:
-        is_written = _has_row_of(connection, doubt)
-    except (pg.FeatureNotSupported, pg.InvalidColumnReference):  # 2.23, 2.29
-        # A compressed chunk of TimescaleDB shows no xmin. Written again, nothing is doubled; at worst the counters miss a late batch.
-        is_written = False
-    if is_written:
-        # A restarted primary shows what its synchronous standby never got. A commit after it waits until the standby has both.
-        connection.execute("SELECT pg_logical_emit_message(true, 'duckwatch', '')")
-        connection.commit()
-    else:
-        connection.rollback()
-    return is_written
-
-
-def _has_row_of(connection: psycopg.Connection, doubt: _Doubt) -> bool:
-    if doubt.written.new_events:
-        event = max(doubt.written.new_events, key=lambda one: one.time)  # the least likely to lie in a compressed chunk
-        row = event.event_id, event.cluster, timestamp(event.time), doubt.transaction
+def has_row_of(written: Written, connection: psycopg.Connection, transaction: str) -> bool:
+    """True when this finished transaction wrote one of the new rows. A batch without a new row may be written again. Raises `psycopg.Error`."""
+    if written.new_events:
+        event = max(written.new_events, key=lambda one: one.time)  # the least likely to lie in a compressed chunk
+        row = event.event_id, event.cluster, timestamp(event.time), transaction
         return scalar(connection, query("written_by"), *row) is not None
-    for record in doubt.written.new_records[:1]:
-        return records.is_written_by(connection, record, doubt.transaction)
+    for record in written.new_records[:1]:
+        return records.is_written_by(connection, record, transaction)
     return False
 
 

@@ -26,7 +26,7 @@ class Health:
     """Handlers that need no credentials: they tell no content.
 
     `checks` says what troubles each part, in a word of a closed set, None where nothing does: ready while one of them is well. `details`
-    says the same of parts that nobody waits for.
+    says the same of parts that nobody waits for. `sqlstates` is the database's code behind each part's trouble, None where it gave none.
     `scraped` is called when a Prometheus asks for the metrics.
     """
 
@@ -38,8 +38,9 @@ class Health:
         executor: Executor,
         *,
         scraped: Callable[[], object],
+        sqlstates: Callable[[], Mapping[str, str | None]] = dict,
     ) -> None:
-        self._registry = registry
+        self._registry, self._sqlstates = registry, sqlstates
         self._checks, self._details = checks, details
         self._executor = executor
         self._scraped = scraped
@@ -56,7 +57,9 @@ class Health:
         well = {part: trouble is None for part, trouble in checks.items()}
         is_ready = any(well.values())
         troubles = {part: trouble for part, trouble in {**checks, **details}.items() if trouble is not None}
-        return answer(200 if is_ready else 503, {"ready": is_ready, **well, "trouble": troubles})
+        codes = {part: code for part, code in self._sqlstates().items() if code is not None and part in troubles}
+        named = {"sqlstate": codes} if codes else {}
+        return answer(200 if is_ready else 503, {"ready": is_ready, **well, "trouble": troubles, **named})
 
     async def metrics(self, request: web.BaseRequest) -> web.Response:
         """The registry as OpenMetrics (with exemplars) or Prometheus text, as Accept says. Rendered off the loop."""

@@ -162,11 +162,12 @@ def build_server(
     submit: Callable[[Request], Awaitable[None]],
     checks: Callable[[], Mapping[str, str | None]],
     details: Callable[[], Mapping[str, str | None]] = dict,
+    sqlstates: Callable[[], Mapping[str, str | None]] = dict,
     metrics: Metrics,
     clock_ms: Callable[[], int],
     tracing: Tracing | None = None,
 ) -> HttpServer:
-    """Joins the rooms of `web`. `decoders` are those of the routes that take events in; they and `submit` are described at `Ingest`, `checks` and `details` at `Health`; `tracing` is None while it is
+    """Joins the rooms of `web`. `decoders` are those of the routes that take events in; they and `submit` are described at `Ingest`, `checks`, `details` and `sqlstates` at `Health`; `tracing` is None while it is
     off. Raises OSError for a bad certificate.
     """
     limits = settings.limits
@@ -188,7 +189,12 @@ def build_server(
         exemplar=no_trace if tracing is None else tracing.exemplar,
     )
     health = Health(
-        metrics.registry, checks, details, executor, scraped=metrics.last_scrape_timestamp.set_to_current_time
+        metrics.registry,
+        checks,
+        details,
+        executor,
+        scraped=metrics.last_scrape_timestamp.set_to_current_time,
+        sqlstates=sqlstates,
     )
     routes: dict[str, dict[str, Handler]] = {
         "/healthz": {"GET": health.alive, "HEAD": health.alive},

@@ -15,7 +15,7 @@ from collector import jobs
 from collector.commands.doctor import CHECKS
 from collector.events.model import COLUMNS, MailEvent, RejectReason
 from collector.metrics import CATALOGUE
-from collector.store.connection import CONNECT_KINDS, KINDS
+from collector.store.connection import KINDS
 from collector.store.migrations import migrate
 from collector.store.reader import READABLE
 from exporters.dnsbl.metrics import CATALOGUE as DNSBL_CATALOGUE
@@ -63,7 +63,7 @@ def test_no_label_is_one_that_prometheus_gives_to_targets(catalogue: Mapping[str
 def test_the_metrics_page_lists_every_kind_and_reason() -> None:
     """The values of `kind` and `reason` that an operator may meet are explained."""
     told = set(re.findall(r"`(\w+)`", page("docs/metrics.md")))
-    assert {*KINDS.values(), *(kind for kind, _ in CONNECT_KINDS)} <= told
+    assert set(KINDS.values()) <= told
     assert set(RejectReason) <= told
 
 

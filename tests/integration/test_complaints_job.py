@@ -11,7 +11,7 @@ import pytest
 
 from collector.jobs import Complaints
 from collector.store import takeover
-from collector.store.reconciliation import Moment, reconcile
+from collector.store.reconciliation import Moment, Reconciler
 from tests.integration.test_inbound import COMPLAINT, MESSAGE, complain, mail, rows, store
 from tests.oracle.made_up import NOW
 from tests.oracle.reports import report
@@ -88,7 +88,7 @@ def test_a_search_holds_up_neither_reconciliation_nor_the_writer(house: House, a
         try:
             wait_until(lambda: rows(house, ADVISORY)[0][0] == 1, "the search is held up")
             assert rows(house, ADVISORY) == [(1, 0)]
-            reconcile(house.connection, Moment(NOW, {}, None))
+            Reconciler().reconcile(house.connection, Moment(NOW, {}, None))
             store(house, other_message(1))
         finally:
             gate.execute("SELECT pg_advisory_unlock(%s)", (GATE,))

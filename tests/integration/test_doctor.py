@@ -32,6 +32,7 @@ from collector.config.model import Retention
 from collector.events.batch import Batch
 from collector.jobs import RollUp
 from collector.store.migrations import shipped
+from collector.store.migrations import tables as migrated_tables
 from collector.store.store import PostgresStore
 from tests import canaries
 from tests.canaries import CANARY
@@ -577,3 +578,71 @@ def test_check_config_names_the_faults_of_file_and_environment_together(
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4318")
     config.write_text("collector: {}", encoding="utf-8")
     assert main(["--config", str(config), "check-config"]) == 0
+
+
+OBSTACLES: dict[str, tuple[str, str, str]] = {
+    "ALTER TABLE mail_events ENABLE ROW LEVEL SECURITY; ALTER TABLE mail_events FORCE ROW LEVEL SECURITY": (
+        "fault", "row security holds", "NO FORCE ROW LEVEL SECURITY",
+    ),
+    "CREATE FUNCTION audit() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE ''no''; END';"
+    "CREATE TRIGGER audited BEFORE INSERT ON mail_events FOR EACH ROW EXECUTE FUNCTION audit()": (
+        "warning", "the trigger audited on mail_events is not ours", "DISABLE TRIGGER audited",
+    ),
+    "CREATE RULE quiet AS ON INSERT TO dead_letters DO INSTEAD NOTHING": (
+        "warning", "the rule quiet on dead_letters", "DROP RULE quiet",
+    ),
+    "CREATE TABLE tenants (name text PRIMARY KEY);"
+    "ALTER TABLE mail_events ADD CONSTRAINT of_tenant FOREIGN KEY (cluster) REFERENCES tenants": (
+        "warning", "the constraint of_tenant on mail_events", "DROP CONSTRAINT of_tenant",
+    ),
+    "CREATE UNIQUE INDEX once ON auth_events (username)": ("warning", "the unique index once on auth_events", "DROP INDEX once"),
+    "ALTER TABLE queue_snapshots REPLICA IDENTITY NOTHING; CREATE PUBLICATION everything FOR ALL TABLES": (
+        "fault", "the publication everything holds public.queue_snapshots", 'ALTER TABLE "public"."queue_snapshots" REPLICA IDENTITY FULL',
+    ),
+}  # fmt: skip
+"""What somebody does to the tables: the status, what is found, and what to type."""
+
+
+@pytest.mark.parametrize(
+    ("status", "what", "remedy"), OBSTACLES.values(), ids=["security", "trigger", "rule", "key", "index", "publication"]
+)
+def test_what_others_put_on_our_tables_is_named(
+    ask: Ask, tables: str, role: str, request: pytest.FixtureRequest, status: str, what: str, remedy: str
+) -> None:
+    """By a role that owns them: with what to type."""
+    name = conninfo.conninfo_to_dict(role)["user"]
+    execute(tables, f"ALTER SCHEMA public OWNER TO {name}")
+    for table in migrated_tables():
+        execute(tables, f"ALTER TABLE {table} OWNER TO {name}")
+    assert only(ask(database={"dsn": role})[1], "obstacles")[0] == "ok"
+    damage = next(damage for damage, told in OBSTACLES.items() if told == (status, what, remedy))
+    for statement in damage.split(";" if "plpgsql" not in damage else ";CREATE"):
+        execute(tables, statement if not statement.startswith(" TRIGGER") else f"CREATE{statement}")
+    [found] = ask(database={"dsn": role})[1]["obstacles"]
+    execute(tables, f"REASSIGN OWNED BY {name} TO postgres")
+    assert found["status"] == status
+    assert found["what"].startswith(what)
+    assert remedy in found["remedy"]
+
+
+@pytest.mark.servers
+def test_the_state_of_timescaledb_is_named(ask: Ask, timescale_dsn: str) -> None:
+    """Its restoring mode left on, and a schema of it that the role may not use: with what to type."""
+    execute(
+        timescale_dsn,
+        f"ALTER DATABASE {conninfo.conninfo_to_dict(timescale_dsn)['dbname']} SET timescaledb.restoring = on",
+    )
+    [found] = ask(database={"dsn": timescale_dsn})[1]["obstacles"]
+    assert (found["status"], "timescaledb_post_restore" in found["remedy"]) == ("fault", True)
+    execute(
+        timescale_dsn,
+        f"ALTER DATABASE {conninfo.conninfo_to_dict(timescale_dsn)['dbname']} RESET timescaledb.restoring",
+    )
+    name = f"role_{uuid4().hex[:8]}"
+    execute(timescale_dsn, f"CREATE ROLE {name} LOGIN")
+    execute(timescale_dsn, "REVOKE USAGE ON SCHEMA public FROM PUBLIC")
+    try:
+        [found] = ask(database={"dsn": conninfo.make_conninfo(timescale_dsn, user=name)})[1]["obstacles"]
+        assert (found["status"], found["remedy"]) == ("fault", f"GRANT USAGE ON SCHEMA public TO {name}")
+    finally:
+        execute(timescale_dsn, f"DROP ROLE {name}")

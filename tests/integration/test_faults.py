@@ -64,6 +64,13 @@ class Ward:
         errors = self.collector.metrics().get("duckwatch_store_errors_total", {})
         return self.collector.trouble().get("database") == kind and errors.get((("kind", kind),), 0) > 0
 
+    def is_named(self) -> bool:
+        """True when /readyz, /metrics and the log have one and the same SQLSTATE."""
+        sqlstate = self.collector.sqlstates()["database"]
+        counted = self.collector.metrics()["duckwatch_store_refusals_total"]
+        log = self.collector.log.read_text(encoding="utf-8")
+        return counted[(("sqlstate", sqlstate),)] > 0 and f'"sqlstate": "{sqlstate}"' in log
+
     def assert_well(self) -> None:
         """All that was acknowledged is in the table once and counted once, nothing is set aside, nothing was said that is secret."""
         wait_until(lambda: self.collector.total("duckwatch_journal_requests") == 0, "all is written", seconds=60)
@@ -140,6 +147,35 @@ FAULTS: dict[str, tuple[str, list[str], list[str]]] = {
         ["ALTER TABLE mail_events RENAME TO elsewhere"],
         ["ALTER TABLE elsewhere RENAME TO mail_events"],
     ),
+    "row security is forced": (
+        "not_supported",
+        ["ALTER TABLE mail_events ENABLE ROW LEVEL SECURITY", "ALTER TABLE mail_events FORCE ROW LEVEL SECURITY"],
+        ["ALTER TABLE mail_events DISABLE ROW LEVEL SECURITY"],
+    ),
+    "a trigger of the operator's raises": (
+        "raised",
+        [
+            "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no: %', NEW.recipient; END $$",
+            "CREATE TRIGGER refusing BEFORE INSERT ON mail_events FOR EACH ROW EXECUTE FUNCTION refuse()",
+        ],
+        ["DROP FUNCTION refuse CASCADE"],
+    ),
+    "marks may not be made": (
+        "not_ready",
+        [
+            "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no' USING ERRCODE = '55000'; END $$",
+            "CREATE TRIGGER refusing BEFORE INSERT ON touched_buckets FOR EACH ROW EXECUTE FUNCTION refuse()",
+        ],
+        ["DROP FUNCTION refuse CASCADE"],
+    ),
+    "a code that nobody knows": (
+        "other",
+        [
+            "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no' USING ERRCODE = 'ZZ123'; END $$",
+            "CREATE TRIGGER refusing BEFORE INSERT ON mail_events FOR EACH ROW EXECUTE FUNCTION refuse()",
+        ],
+        ["DROP FUNCTION refuse CASCADE"],
+    ),
     "statements take too long": (
         "timeout",
         ["ALTER ROLE {role} SET statement_timeout = '1ms'", NEW_SESSIONS],
@@ -159,6 +195,7 @@ def test_what_no_row_can_help_loses_nothing_and_is_named(
         assert ward.send(20) == 202
     wait_until(lambda: ward.is_troubled(kind), lambda: f"{kind}: {ward.collector.trouble()}")
     assert ward.collector.is_ready()
+    assert ward.is_named()
     ward.execute(*(statement.format(**names) for statement in cure))
     ward.assert_well()
 

@@ -185,8 +185,9 @@ def test_another_transaction_of_the_same_number_is_no_proof(store: PostgresStore
     write_without_commit(store, batch)
     ((number,),) = rows(any_dsn, "SELECT pg_current_xact_id()::text")
     assert rows(any_dsn, f"SELECT pg_xact_status('{number}')") == [("committed",)]
-    assert store._doubt is not None
-    store._doubt = store._doubt._replace(transaction=number)
+    doubt = store._commits._doubt
+    assert doubt is not None
+    store._commits._doubt = doubt._replace(transaction=number)
     assert len(store.write(batch).new_events) == 20
     assert rows(any_dsn) == [(20,)]
 

@@ -101,6 +101,11 @@ class Collector:
         assert said["ready"] is (len(troubles) < 2)
         return troubles
 
+    def sqlstates(self) -> dict[str, str]:
+        """The database's code behind what /readyz says is wrong, by part."""
+        found: dict[str, str] = json.loads(self.ask("/readyz").body).get("sqlstate", {})
+        return found
+
     def send(self, events: list[dict[str, Any]]) -> int:
         """Sends events to be ingested; gives the status."""
         body = json.dumps({"events": events}).encode()

@@ -24,6 +24,7 @@ class Proxy:
         self._is_deaf = False
         self._ears: list[threading.Event] = []
         self._swallow = threading.Event()
+        self._swallow_after: bytes | None = None
         self.swallowed = 0
         self._unheard: bytes | None = None
         self.silenced = 0
@@ -53,8 +54,11 @@ class Proxy:
         for hears in self._ears:
             hears.set()
 
-    def swallow_next_commit_reply(self) -> None:
-        """The next COMMIT reaches the server; its connection is cut before the answer comes back."""
+    def swallow_next_commit_reply(self, after: bytes | None = None) -> None:
+        """The next COMMIT reaches the server; its connection is cut before the answer comes back. `after`: the next one on a connection
+        whose client has said this since its last COMMIT.
+        """
+        self._swallow_after = after
         self._swallow.set()
 
     def cut(self) -> None:
@@ -90,14 +94,18 @@ class Proxy:
         is_committing: threading.Event,
         hears: threading.Event,
     ) -> None:
+        said = b""
         with contextlib.suppress(OSError):
             while data := source.recv(CHUNK):
+                said += data if outward else b""
                 if outward and hears.is_set() and self._unheard is not None and self._unheard in data:
                     hears.clear()
                     self.silenced += 1
                 hears.wait()
-                if outward and self._swallow.is_set() and b"COMMIT" in data:
-                    is_committing.set()
+                if outward and b"COMMIT" in data:
+                    if self._swallow.is_set() and (self._swallow_after is None or self._swallow_after in said):
+                        is_committing.set()
+                    said = b""
                 elif not outward and is_committing.is_set():
                     # The server has answered, so it has committed.
                     self._swallow.clear()

@@ -49,6 +49,15 @@ class Timescale(PostgresCluster):
     def data(self) -> str:
         return f"/{self._home.relative_to(self._tree)}/data"
 
+    @property
+    def entrance(self) -> list[str]:
+        """The words before a command that run it in the tree, as the cluster's owner."""
+        return self._enter
+
+    def edit(self, path: str, text: str) -> None:
+        """Puts a text in place of a file of the cluster's, whose path is the server's."""
+        (self._tree / path.lstrip("/")).write_text(text, encoding="utf-8")
+
     def program(self, name: str, *arguments: str) -> list[str]:
         return [*self._enter, f"/usr/lib/postgresql/17/bin/{name}", *arguments]
 

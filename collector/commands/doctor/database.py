@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import time
 from typing import TYPE_CHECKING, Final
 
 import psycopg
 from psycopg import conninfo
+from psycopg import errors as pg
 
 from collector.commands.doctor.finding import fault, ok, skipped, warning
 from collector.errors import StoreUnavailableError
 from collector.store.connection import connect, deadline, scalar
-from collector.store.migrations import pending, shipped
+from collector.store.migrations import ForeignTableError, pending, shipped, tables
 from collector.store.tiers import Tier, layout_of, tier_of
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ REMEDIES: Final = {
     "hostssl duckwatch duckwatch 192.0.2.7/32 scram-sha-256 (hostssl: add ?sslmode=require to the DSN), then SELECT pg_reload_conf()",
     "missing_database": "CREATE DATABASE duckwatch OWNER duckwatch, in psql as an administrator; or name another one in collector.database.dsn",
     "permission": "GRANT CONNECT ON DATABASE duckwatch TO duckwatch (the database and the role of the DSN)",
+    "read_only": "name the primary in collector.database.dsn, or take target_session_attrs out of it",
     "resources": "raise max_connections, or find out who holds the connections: SELECT * FROM pg_stat_activity",
 }
 UNREACHABLE: Final = (
@@ -53,7 +54,7 @@ def reachable(patient: Patient) -> Iterator[Finding]:
             is_standby = scalar(connection, "SELECT pg_is_in_recovery()")
             is_read_only = scalar(connection, "SHOW default_transaction_read_only") == "on"
     except StoreUnavailableError as error:
-        yield fault(f"cannot connect to {place} ({error.kind})", REMEDIES.get(error.kind, UNREACHABLE))
+        yield fault(f"cannot connect to {place} ({error.word})", REMEDIES.get(error.kind, UNREACHABLE))
         return
     if number < OLDEST_POSTGRES:
         yield fault(f"{place} is PostgreSQL {version}", "upgrade it to 15 or newer")
@@ -144,7 +145,18 @@ def durability(patient: Patient) -> Iterator[Finding]:
 def schema(patient: Patient) -> Iterator[Finding]:
     """The tables are those of this version."""
     with patient.database() as connection:
-        missing = pending(connection)
+        try:
+            missing = pending(connection)
+        except ForeignTableError as error:
+            yield fault(error.what, error.remedy)
+            return
+        except pg.InsufficientPrivilege:
+            yield fault(
+                "no right to read schema_migrations: whether it is ours cannot be seen",
+                "GRANT SELECT ON schema_migrations to this role; if another program made it: "
+                "CREATE SCHEMA duckwatch AUTHORIZATION this role, and add options=-csearch_path%3Dduckwatch to collector.database.dsn",
+            )
+            return
         may_create = scalar(connection, "SELECT has_schema_privilege(current_schema(), 'CREATE')")
         newest = None
         if len(missing) < len(shipped()):
@@ -171,7 +183,7 @@ def rights(patient: Patient) -> Iterator[Finding]:
             "SELECT c.relname, pg_has_role(c.relowner, 'MEMBER'), ARRAY("
             "  SELECT p FROM unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) p WHERE NOT has_table_privilege(c.oid, p))"
             " FROM pg_class c WHERE c.oid = ANY (SELECT to_regclass(name) FROM unnest(%s::text[]) name) ORDER BY 1",
-            (_tables(),),
+            (tables(),),
         ).fetchall()
         may_have_temporary = scalar(connection, "SELECT has_database_privilege(current_database(), 'TEMPORARY')")
         is_superuser = scalar(connection, "SHOW is_superuser") == "on"
@@ -226,7 +238,7 @@ def session(patient: Patient) -> Iterator[Finding]:
                 is_direct = is_kept and first.info.backend_pid == _backend(first)
                 is_same = key == "dsn" or _identity(first) == _patients_identity(patient)
     except StoreUnavailableError as error:
-        yield fault(f"cannot connect by collector.database.{key} ({error.kind})", REMEDIES.get(error.kind, UNREACHABLE))
+        yield fault(f"cannot connect by collector.database.{key} ({error.word})", REMEDIES.get(error.kind, UNREACHABLE))
         return
     except psycopg.OperationalError:
         is_kept = is_direct = False
@@ -291,12 +303,3 @@ def _place(dsn: str) -> str:
     known = conninfo.conninfo_to_dict(dsn)
     host = known.get("host") or known.get("hostaddr") or "the local socket"
     return f"{host}:{known.get('port') or 5432}, database {known.get('dbname') or known.get('user') or 'by default'}"
-
-
-def _tables() -> list[str]:
-    """The tables that the migrations make."""
-    return [
-        name
-        for one in shipped()
-        for name in re.findall(r"^CREATE TABLE (?:IF NOT EXISTS )?(\w+)", one.sql, re.MULTILINE)
-    ]

@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 import psycopg
 
-from collector.commands.doctor import alerting, contexts, dashboards, database, machine, policies, roads, rollups, running
+from collector.commands.doctor import (
+    alerting,
+    contexts,
+    dashboards,
+    database,
+    machine,
+    obstacles,
+    policies,
+    roads,
+    rollups,
+    running,
+)
 from collector.commands.doctor.finding import Finding, Status, fault, skipped
 from collector.commands.doctor.patient import Patient
 from collector.errors import StoreUnavailableError
@@ -28,6 +39,7 @@ CHECKS: Final[Mapping[str, Check]] = {
     "durability": database.durability,
     "schema": database.schema,
     "rights": database.rights,
+    "obstacles": obstacles.obstacles,
     "policies": policies.policies,
     "rollups": rollups.rollups,
     "clock": database.clock,
@@ -82,7 +94,7 @@ def _asked(check: Check, patient: Patient) -> Iterator[Finding]:
     try:
         yield from check(patient)
     except StoreUnavailableError as error:
-        yield skipped(f"the database cannot be reached ({error.kind})")
+        yield skipped(f"the database cannot be reached ({error.word})")
     except psycopg.Error as error:
         # The server's own words may quote rows.
         state = error.sqlstate or "the connection was lost"

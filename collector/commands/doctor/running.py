@@ -37,7 +37,12 @@ def collector(patient: Patient) -> Iterator[Finding]:
     troubles = state.get("trouble")
     parts = {part: "" for part, is_well in state.items() if part != "ready" and is_well is False}
     # Feeds are named there only: nobody waits for them.
-    words = {part: f" ({word})" for part, word in troubles.items()} if isinstance(troubles, dict) else {}
+    codes = state.get("sqlstate")
+    codes = codes if isinstance(codes, dict) else {}
+    words = {
+        part: f" ({word}, SQLSTATE {codes[part]})" if part in codes else f" ({word})"
+        for part, word in (troubles.items() if isinstance(troubles, dict) else ())
+    }
     named = [printable(f"{part}{word}") for part, word in {**parts, **words}.items()]
     if named:
         kind = fault if state["ready"] is False else warning

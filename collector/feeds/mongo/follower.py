@@ -28,6 +28,7 @@ from collector.events.sources.zonemta_queue import moment
 from collector.feeds.mongo.reading import Led
 from collector.feeds.mongo.trouble import ADVICE, HISTORY_LOST, UNAUTHORIZED, trouble_of
 from collector.pipeline.letters import letter_of_row
+from collector.pipeline.listeners import tell
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -101,6 +102,7 @@ class Follower:
         self.name = f"{cluster}/{reader.name}"
         self._stop = threading.Event()
         self.trouble: str | None = "starting"
+        self.sqlstate: str | None = None
         self._thread = threading.Thread(target=self._run, name=f"feed {reader.name}", daemon=True)
 
     def start(self) -> None:
@@ -124,7 +126,7 @@ class Follower:
             try:
                 self._follow()
             except Exception as error:
-                self._note(trouble_of(error))
+                self._note(trouble_of(error), getattr(error, "sqlstate", None))
                 if self.trouble == "internal":
                     log.exception("a feed failed within the collector")
             finally:
@@ -134,16 +136,17 @@ class Follower:
             self._stop.wait(random.uniform(pause / 2, pause))  # noqa: S311  # jitter, not a secret
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
 
-    def _note(self, trouble: str) -> None:
-        """Says once what is amiss; that another collector follows is nothing amiss."""
+    def _note(self, trouble: str, sqlstate: str | None = None) -> None:
+        """Logs a problem when it starts, not at every retry. Another collector that follows the feed is not a problem."""
         if trouble == "elsewhere":
             self.trouble = None
             return
+        self._metrics.count_refusal(sqlstate)
         self._metrics.changestream_errors.labels(self._cluster, self._reader.name, trouble).inc()
         if trouble != self.trouble:
-            about = {"cluster": self._cluster, "feed": self._reader.name, "kind": trouble}
+            about = {"cluster": self._cluster, "feed": self._reader.name, "kind": trouble, "sqlstate": sqlstate}
             log.warning(ADVICE.get(trouble, "a change stream cannot be followed"), extra={"fields": about})
-        self.trouble = trouble
+        self.trouble, self.sqlstate = trouble, sqlstate
 
     def _leave(self) -> None:
         """Takes the gauges away: whoever follows now shows them."""
@@ -153,6 +156,9 @@ class Follower:
                 self._metrics.changestream_lag.remove(self._cluster, collection)
 
     def _follow(self) -> None:
+        written = self._store.settle()
+        if written is not None:
+            tell(self._listeners, written)
         token = self._store.lead()
         client: MongoClient[Any] = MongoClient(
             text_of(self._uri),
@@ -250,7 +256,7 @@ class Follower:
                 self._take(changes[:half], database, None)
                 self._take(changes[half:], database, token)
             else:
-                self._note("bad_row")
+                self._note("bad_row", error.sqlstate)
                 self._set_aside(led, token, until_ms, error.sqlstate)
 
     def _set_aside(self, led: Led, token: str | None, until_ms: int | None, sqlstate: str) -> None:
@@ -264,8 +270,7 @@ class Follower:
 
     def _commit(self, led: Led, token: str | None, until_ms: int | None) -> None:
         written = self._store.commit(led.batch, token, until_ms=until_ms, messages=led.messages, entries=led.entries)
-        for listener in self._listeners:
-            listener(written)
+        tell(self._listeners, written)
 
 
 def open_stream(database: Database[Any], reader: Reader, token: str | None) -> ChangeStream[Any]:

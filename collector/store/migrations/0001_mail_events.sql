@@ -49,10 +49,16 @@ CREATE TABLE mail_events (
 
 -- TimescaleDB, where it is installed in this database (either edition): a hypertable with chunks of one day.
 -- The unique index of a hypertable must hold its time column; the time of an event is its sender's stamp, so a retry is the same row.
+-- Its schema need not be on the search path, where another program's tables lie in it.
 DO $$
+DECLARE
+    home name;
 BEGIN
-    IF EXISTS (SELECT FROM pg_extension WHERE extname = 'timescaledb') THEN
-        PERFORM create_hypertable('mail_events', 'time', chunk_time_interval => interval '1 day', create_default_indexes => false);
+    SELECT nspname INTO home FROM pg_extension JOIN pg_namespace ON pg_namespace.oid = extnamespace WHERE extname = 'timescaledb';
+    IF FOUND THEN
+        EXECUTE format(
+            'SELECT %I.create_hypertable(''mail_events'', ''time'', chunk_time_interval => interval ''1 day'', create_default_indexes => false)', home
+        );
     END IF;
 END
 $$;

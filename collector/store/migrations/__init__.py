@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from importlib import resources
-from typing import TYPE_CHECKING, LiteralString, NamedTuple
+from typing import TYPE_CHECKING, Final, LiteralString, NamedTuple
 
-from collector.store.connection import scalar
+from psycopg import sql
+
+from collector.errors import StartError
+from collector.store.sql import query
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -24,12 +28,19 @@ CREATE TABLE schema_migrations (
 """
 
 
+COLUMNS: Final = ("version integer", "name text", "applied_at timestamp with time zone")
+
+
 class Migration(NamedTuple):
     """One file: `0001_mail_events.sql` is version 1."""
 
     version: int
     name: str
     sql: LiteralString
+
+
+FIRST: Final = Migration(1, "0001_mail_events", "")
+"""What each version of this program applies first."""
 
 
 def shipped() -> list[Migration]:
@@ -42,37 +53,128 @@ def shipped() -> list[Migration]:
     ]
 
 
+def tables() -> list[str]:
+    """Return the names of the tables that the migrations make."""
+    made = re.compile(r"^CREATE TABLE (?:IF NOT EXISTS )?(\w+)", re.MULTILINE)
+    return ["schema_migrations", *(name for migration in shipped() for name in made.findall(migration.sql))]
+
+
+class ForeignTableError(StartError):
+    """The table `schema_migrations` in the role's schema was made by another program: `what` is the case, `remedy` what to type."""
+
+    def __init__(self, what: str, remedy: str) -> None:
+        self.what, self.remedy = what, remedy
+        super().__init__(f"{what}. {remedy}")
+
+
+class _Table(NamedTuple):
+    """The relation that the name `schema_migrations` leads to."""
+
+    schema: str
+    role: str
+    database: str
+    is_in_our_schema: bool
+    is_table: bool
+    columns: list[str]
+
+    def __str__(self) -> str:
+        """Its name, for messages."""
+        return f"{self.schema}.schema_migrations"
+
+
+def require_ours(connection: psycopg.Connection) -> bool:
+    """Return True when our table of migrations is there, False when none is. Raise `ForeignTableError` for another program's, and
+    `psycopg.Error`.
+
+    Ours has our columns and the rows of our files; it was never empty, because it is made and filled in one transaction. The table of
+    another program further along the search path does not count: ours is made in the first schema, in front of it.
+    """
+    row = connection.execute(query("migrations_table")).fetchone()
+    if row is None:
+        return False
+    table = _Table(*row)
+    reason = _why_foreign(connection, table)
+    if reason is None:
+        return True
+    if not table.is_in_our_schema:
+        return False
+    raise ForeignTableError(
+        f"the table {table} in database {table.database} was made by another program: {reason}", _advice(table)
+    )
+
+
+def _why_foreign(connection: psycopg.Connection, table: _Table) -> str | None:
+    """Return what tells it from ours, None for ours."""
+    if not table.is_table:
+        return "it is not a table"
+    lacking = [column for column in COLUMNS if column not in table.columns]
+    if lacking:
+        return f"it has no column {lacking[0]}"
+    # Without the right to read it, this is refused (42501), and rightly: by its columns it may well be ours.
+    rows = connection.execute(
+        sql.SQL("SELECT version, name FROM {} ORDER BY version").format(
+            sql.Identifier(table.schema, "schema_migrations")
+        )
+    ).fetchall()
+    if not rows:
+        return "it is empty"
+    ours = {migration.version: migration.name for migration in shipped()}
+    if rows[0] != (FIRST.version, FIRST.name):
+        return f"its first row is not {FIRST.name}"
+    # A newer version of the collector may have more rows.
+    odd = [version for version, name in rows if name != ours.get(version, name)]
+    return f"row {odd[0]} is not of a migration of ours" if odd else None
+
+
+def _advice(table: _Table) -> str:
+    return (
+        "duckwatch keeps its migrations in a table of that name, and needs a schema of its own; as the owner of the database: "
+        f'CREATE SCHEMA duckwatch AUTHORIZATION "{table.role}"; then add options=-csearch_path%3Dduckwatch to collector.database.dsn, and to '
+        "session_dsn where it is set: postgresql://…/DATABASE?options=-csearch_path%3Dduckwatch "
+        f'(behind a pooler that takes no options: ALTER ROLE "{table.role}" IN DATABASE "{table.database}" SET search_path = duckwatch)'
+    )
+
+
 def pending(connection: psycopg.Connection) -> list[Migration]:
-    """Returns what this database lacks. Versions that only a newer program knows are left alone. Raises `psycopg.Error`."""
-    if scalar(connection, "SELECT to_regclass('schema_migrations')") is None:
+    """Returns what this database lacks. Versions that only a newer program knows are left alone. Raises `psycopg.Error`, and
+    `ForeignTableError`.
+    """
+    if not require_ours(connection):
         return shipped()
     known = {row[0] for row in connection.execute("SELECT version FROM schema_migrations")}
     return [migration for migration in shipped() if migration.version not in known]
 
 
 def applied(connection: psycopg.Connection) -> list[tuple[str, datetime]]:
-    """Returns the name of each migration that this database has, and when it was applied. Raises `psycopg.Error`."""
-    if scalar(connection, "SELECT to_regclass('schema_migrations')") is None:
+    """Returns the name of each migration that this database has, and when it was applied. Raises as `pending`."""
+    if not require_ours(connection):
         return []
     return connection.execute("SELECT name, applied_at FROM schema_migrations ORDER BY version").fetchall()
 
 
-def migrate(connection: psycopg.Connection) -> list[Migration]:
+def apply(connection: psycopg.Connection) -> list[Migration]:
     """Applies what the database lacks, all or nothing, and returns it. Needs no rights where there is nothing to do.
 
-    Raises `psycopg.Error`; a second collector waits for the first. The caller commits.
+    Raises as `pending`; a second collector waits for the first. The caller commits.
     """
     if not pending(connection):
         return []
     connection.execute("SELECT pg_advisory_xact_lock(%s)", (LOCK_KEY,))
     connection.execute(f"SET LOCAL lock_timeout = {LOCK_MS}")
     missing = pending(connection)
-    if scalar(connection, "SELECT to_regclass('schema_migrations')") is None:
+    if not require_ours(connection):
         connection.execute(TABLE)
     for migration in missing:
         connection.execute(migration.sql)
         connection.execute(
             "INSERT INTO schema_migrations (version, name) VALUES (%s, %s)", (migration.version, migration.name)
         )
-    connection.commit()
     return missing
+
+
+def migrate(connection: psycopg.Connection) -> list[Migration]:
+    """As `apply`, and commits what was applied."""
+    done = apply(connection)
+    if done:
+        connection.commit()
+    return done

@@ -1,0 +1,6 @@
+-- What the name `schema_migrations` leads to, by the catalogue alone, so that no right is needed: its columns with their types, and whether
+-- it lies in the schema where our tables are made.
+SELECT nspname, current_user, current_database(), coalesce(nspname = current_schema(), false), relkind IN ('r', 'p'),
+       ARRAY(SELECT attname || ' ' || format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped)
+FROM pg_class AS c JOIN pg_namespace ON pg_namespace.oid = relnamespace
+WHERE c.oid = to_regclass('schema_migrations')
