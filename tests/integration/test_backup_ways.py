@@ -26,7 +26,7 @@ from collector.events.sources.gelf import ACTIONS, FIELDS
 from collector.events.sources.zonemta import mail_event
 from collector.jobs import RollUp
 from collector.jobs.scheduler import LOCK_KEY
-from collector.store.reconciliation import Moment, reconcile
+from collector.store.reconciliation import Moment, Reconciler
 from tests.canaries import TOKEN
 from tests.hostile import values
 from tests.hostile.inputs import mutate
@@ -89,7 +89,7 @@ def held(postgres_dsn: str, tmp_path: Path, server_logs: Path) -> Iterator[Held]
 def decide(connection: psycopg.Connection) -> None:
     """Stores all that is held, as the jobs do when it is due; then the roll-ups are the sums of the rows."""
     later = datetime.now(UTC) + timedelta(hours=2)
-    while reconcile(connection, Moment(later, {}, None)).due:
+    while Reconciler().reconcile(connection, Moment(later, {}, None)).due:
         pass
     for _ in range(2):
         RollUp(Retention()).run(connection, datetime.now(UTC), lambda: False)

@@ -16,7 +16,7 @@ from collector.events.slots import slots_of
 from collector.events.tally import tally
 from collector.jobs import RollUp
 from collector.store.migrations import migrate, shipped
-from collector.store.reconciliation import Moment, reconcile
+from collector.store.reconciliation import Moment, Reconciler
 from tests.integration.house import House
 from tests.oracle.made_up import DAY, HOUR, MINUTE, NOW, NOW_MS, event, some
 from tests.oracle.rollups import assert_equal, expected, read_events, read_rollup
@@ -136,7 +136,7 @@ def store_held(house: House, stamps: Iterable[int]) -> None:
         for at in stamps
     ]  # fmt: skip
     house.store.write(Batch(records=[HeldEvent.of(one, slots_of(one)[0], is_unsendable=False) for one in events]))
-    assert reconcile(house.connection, Moment(NOW, {}, None)).due == len(events)
+    assert Reconciler().reconcile(house.connection, Moment(NOW, {}, None)).due == len(events)
     house.connection.execute("DELETE FROM touched_buckets")
     house.connection.execute(ROUNDED)
 

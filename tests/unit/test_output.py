@@ -36,6 +36,7 @@ def run(folder: Path, module: str, arguments: list[str], out: int, **environ: st
         "DUCKWATCH_COLLECTOR__JOURNAL__PATH": str(folder / "journal"),
         "DUCKWATCH_COLLECTOR__LISTEN": "127.0.0.1:1",
         "DUCKWATCH_DNSBL__RESOLVERS": '["127.0.0.1:1"]',
+        "DUCKWATCH_DNSBL__TARGETS": '["198.51.100.1"]',
         "DUCKWATCH_DNSBL__TIMEOUT": "50ms",
         "PYTHONUNBUFFERED": "",
     }

@@ -41,7 +41,7 @@ def test_text_that_is_not_utf_8_is_named_with_its_line(tmp_path: Path) -> None:
     """A comment in Latin-1, say."""
     (tmp_path / "plain.txt").write_bytes(b"192.0.2.1\n# B\xfccher\n")
     assert list(faults(tmp_path, {"target_files": [f"{tmp_path}/plain.txt"]}).values()) == [
-        "must be UTF-8 text: line 2 is not"
+        "must be UTF-8 text, and line 2 is not: save the file as UTF-8"
     ]
 
 
