@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
+from typing import TYPE_CHECKING
 
 import idna
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 DOMAIN_CHARACTERS = 255
 """RFC 1035, 2.3.4. What is longer is no domain; it is not kept in a cache either, so that no sender can fill it."""
@@ -28,7 +33,16 @@ QUOTED_CHARACTERS = 64
 QUOTED_LOCAL = rf'"(?:[^"\\]|\\.){{0,{QUOTED_CHARACTERS}}}+"'
 """A pattern: a local part in quotes, in which anything may stand."""
 
-_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)', re.DOTALL)
+_SPECIAL = r"""\s"(),:;<>@\[\\\]"""
+_PLAIN = rf"[^{_SPECIAL}]++(?:@[^{_SPECIAL}]++)?+"
+_USUAL = re.compile(rf"{_PLAIN}|<{_PLAIN}>|(?:<>)?+")
+_IN_NO_DOMAIN = re.compile(rf"[{_SPECIAL}\x00-\x1f\x7f]")
+_LITERAL = re.compile(r"\[(ipv6:)?([0-9a-f:.]{1,45})\]")
+_ROUTE = re.compile(r"@[^:\"]*+:")
+_GROUP = re.compile(r"[^:\"@]*+:")
+_AROUND_DOTS = re.compile(r"\s*+\.\s*+")
+_DOMAIN_ENDS = re.compile(r"[;,.\s]*+\Z")
+_TOKEN = re.compile(r'\\.|["(),<>]', re.DOTALL)
 
 
 def bare(address: str) -> str:
@@ -36,8 +50,37 @@ def bare(address: str) -> str:
     return address[1:-1] if address[:1] == "<" and address[-1:] == ">" else address
 
 
+def is_usual(written: str) -> bool:
+    """True for nothing, and for one address, with or without `<>`, that has neither comment, display name, quotes nor white space."""
+    return _USUAL.fullmatch(written) is not None
+
+
+def alone(written: str) -> str:
+    """The first address in a text of RFC 5322 or 5321: without `<>`, display name, comments, route and the rest of a list.
+
+    What is not understood stays as it is. An open quote or comment runs to the end. The time is linear in the text.
+    """
+    if is_usual(written):
+        return bare(written)
+    parts = [part for part in split(written) if part.strip()]
+    # "Doe, Jane <jane@a.example>" should have quotes around the name, and often has none.
+    part = next((part for part in parts if "@" in part), parts[0] if parts else "")
+    found = _in_brackets(_without_comments(part)).strip().rstrip("; ")
+    if before := (_ROUTE if found[:1] == "@" else _GROUP).match(found):
+        found = found[before.end() :].lstrip()
+    local, at, name = found.rpartition("@")
+    return f"{local.rstrip()}@{_AROUND_DOTS.sub('.', name.strip())}" if at else found
+
+
 def domain(address: str) -> str | None:
-    """The domain of the address, lower case, in A-labels (RFC 5891); None without an `@` or with nothing behind it."""
+    """The domain of the address, lower case, in A-labels (RFC 5891); None without an `@`, with nothing behind it, or with what no domain
+    holds.
+    """
+    return domain_of_alone(address if is_usual(address) else alone(address))
+
+
+def domain_of_alone(address: str) -> str | None:
+    """The same of what `alone` returned."""
     _, at, name = address.rpartition("@")
     if not at:
         return None
@@ -45,26 +88,86 @@ def domain(address: str) -> str | None:
 
 
 def count(addresses: str) -> int:
-    """The number of addresses in a comma-joined list; a comma inside double quotes separates nothing."""
+    """The number of addresses in a list; see `split`."""
     if "," not in addresses:
         return 0 if not addresses or addresses.isspace() else 1
-    if '"' in addresses:
-        addresses = _QUOTED.sub("q", addresses)
-    return sum(1 for part in addresses.split(",") if part.strip())
+    return sum(1 for part in split(addresses) if part.strip())
 
 
 def split(addresses: str) -> list[str]:
-    """The parts of a comma-joined list, empty ones too; a comma inside double quotes separates nothing."""
-    if '"' not in addresses:
+    """The parts of a comma-joined list, empty ones too; a comma in double quotes, in a comment or in a route (`@a,@b:c@d`) separates
+    nothing.
+    """
+    if not any(sign in addresses for sign in '"(@'):
         return addresses.split(",")
-    masked = _QUOTED.sub(lambda quoted: "q" * len(quoted[0]), addresses)
-    ends = [place for place, character in enumerate(masked) if character == ","]
-    return [addresses[start:end] for start, end in zip([0, *(end + 1 for end in ends)], [*ends, None], strict=True)]
+    is_simple = '"' not in addresses and "(" not in addresses
+    parts = addresses.split(",") if is_simple else _parts(addresses)
+    return _with_routes(parts) if ":" in addresses else parts
 
 
 def canonical_ip(text: str) -> str | None:
     """The canonical text of an IP address (RFC 5952), an IPv4-mapped one as IPv4; None for anything else."""
     return _canonical_ip(text) if len(text) <= IP_CHARACTERS else None
+
+
+def _signs(text: str) -> Iterator[tuple[str, int, int]]:
+    """Yields each comma, parenthesis and angle bracket outside quotes: the sign, where it stands, and how many comments are around it."""
+    depth, is_quoted = 0, False
+    for token in _TOKEN.finditer(text):
+        sign = token[0]
+        if sign == '"' and not depth:
+            is_quoted = not is_quoted
+        elif not is_quoted and len(sign) == 1:
+            depth -= sign == ")" and depth > 0
+            yield sign, token.start(), depth
+            depth += sign == "("
+
+
+def _parts(addresses: str) -> list[str]:
+    ends = [place for sign, place, depth in _signs(addresses) if sign == "," and not depth]
+    return [addresses[start:end] for start, end in zip([0, *(end + 1 for end in ends)], [*ends, None], strict=True)]
+
+
+def _with_routes(parts: list[str]) -> list[str]:
+    """The parts, with those of one source route (RFC 5321, appendix C) joined: its hosts come before the address, each with an `@`."""
+    joined: list[str] = []
+    route: list[str] = []
+    for part in parts:
+        head = part.lstrip(" \t<") if not route else part.lstrip()
+        if head[:1] == "@" and ":" not in head:
+            route.append(part)
+        elif route and head[:1] == "@":
+            joined.append(",".join([*route, part]))
+            route = []
+        else:
+            joined += [*route, part]
+            route = []
+    return joined + route
+
+
+def _without_comments(text: str) -> str:
+    if "(" not in text:
+        return text
+    kept: list[str] = []
+    start: int | None = 0
+    for sign, place, depth in _signs(text):
+        if sign == "(" and not depth and start is not None:
+            kept.append(text[start:place])
+            start = None
+        elif sign == ")" and not depth and start is None:
+            start = place + 1
+    return "".join(kept) if start is None else "".join([*kept, text[start:]])
+
+
+def _in_brackets(text: str) -> str:
+    """What stands in the last `<>`, the whole text without one. The last `>` may be missing."""
+    found, start = text, None
+    for sign, place, _ in _signs(text):
+        if sign == "<":
+            start = place + 1
+        elif sign == ">" and start is not None:
+            found, start = text[start:place], None
+    return found if start is None else text[start:]
 
 
 @lru_cache(maxsize=4096)
@@ -73,9 +176,14 @@ def _domain(name: str) -> str | None:
 
 
 def _spelt(name: str) -> str | None:
-    name = name.rstrip("> ").lower().rstrip(".")
+    name = _DOMAIN_ENDS.sub("", name.rstrip("> ").lower())
+    if literal := _LITERAL.fullmatch(name):
+        return f"[{literal[1] or ''}{canonical_ip(literal[2]) or literal[2]}]"
+    if not name or _IN_NO_DOMAIN.search(name):
+        return None
     if name.isascii():
-        return name or None
+        return name
+    name = unicodedata.normalize("NFC", name)
     try:
         return idna.encode(name).decode("ascii")
     except (idna.IDNAError, UnicodeError):

@@ -17,11 +17,15 @@ INT32_MAX = 2**31 - 1
 REAL_MIN, REAL_MAX = 1.2e-38, 3.4028234e38
 """What PostgreSQL's `real` takes (beside 0): it refuses a row for a number beyond, also for one too small."""
 
+EXACT_FLOATS = 2.0**53
+"""From here on a float does not tell a whole number from the next."""
+
 SURELY_SHORT = COLUMN_BYTES // 4
 """Characters that fit a column however they are encoded (UTF-8: at most four bytes each)."""
 
 _NUMBER = re.compile(r"\s*[+-]?[0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]{1,3})?\s*", re.ASCII)
 _NUMBER_CHARACTERS = 64
+_DIGITS = re.compile(r"[0-9]{1,19}", re.ASCII)
 
 
 def cut(text: str) -> str:
@@ -30,6 +34,17 @@ def cut(text: str) -> str:
         return text
     encoded = text.encode()
     return text if len(encoded) <= COLUMN_BYTES else encoded[:COLUMN_BYTES].decode("utf-8", "ignore")
+
+
+def id_text(value: object, digits: int = 0) -> object:
+    """A whole number as the text that an id is, with at least so many digits; any other value as it is. A relay may have made a number of
+    an id that has digits only.
+    """
+    if isinstance(value, float) and value.is_integer() and value < EXACT_FLOATS:
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        return value
+    return str(value).zfill(digits)
 
 
 def number_of(value: object) -> float | None:
@@ -83,8 +98,10 @@ class Fields:
         return value if value is None or len(value) <= SURELY_SHORT else cut(value)
 
     def integer(self, key: str, largest: int = INT64_MAX) -> int | None:
-        """A whole number from 0 to `largest`; a float with a whole value counts."""
+        """A whole number from 0 to `largest`; a float with a whole value counts, and so do digits in text."""
         value = self.rest.get(key)
+        if type(value) is str and _DIGITS.fullmatch(value):
+            value = int(value)
         if type(value) is float and value.is_integer():
             value = int(value)
         if type(value) is not int or not 0 <= value <= largest:

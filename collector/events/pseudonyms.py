@@ -23,7 +23,6 @@ _CACHED_CHARACTERS: Final = 320
 """RFC 5321: a local part of 64, a domain of 255. What is longer is no address, and is not kept in a cache either."""
 
 _SHOWN_DOMAIN: Final = re.compile(r"[\w.-]{1,255}|\[(?:ipv6:)?[0-9a-f:.]{1,45}\]")
-_DISPLAYED: Final = re.compile(r"<([^<>]*)>\s*\Z")
 
 
 class Shown(NamedTuple):
@@ -55,11 +54,11 @@ class Pseudonyms:
         return text if PSEUDONYM.fullmatch(text) else self._hash(text)
 
     def _made(self, person: str) -> Shown:
-        name = address.bare(person.strip()).lower()
+        name = without_display(person).lower()
         local, at, _ = name.rpartition("@")
         if not at:
             return Shown(self.of_whole(name), None)
-        domain = address.domain(name)
+        domain = address.domain_of_alone(name)
         pseudonym = local if PSEUDONYM.fullmatch(local) else self._hash(f"{local}@{domain or ''}")
         is_shown = domain is not None and _SHOWN_DOMAIN.fullmatch(domain)
         return Shown(pseudonym, domain if is_shown else None)
@@ -69,7 +68,6 @@ class Pseudonyms:
 
 
 def without_display(written: str) -> str:
-    """The address of a mailbox as headers write it, without its display name and its `<>`."""
-    inner = address.bare(written.strip())
-    shown = _DISPLAYED.search(inner)
-    return shown[1] if shown else inner
+    """The address of a mailbox as headers write it, without display name, comments and `<>`; any other text without its `<>`."""
+    # A comment may hold the only address: it is no mailbox, but still a person's.
+    return ("@" in written and address.alone(written)) or address.bare(written.strip())

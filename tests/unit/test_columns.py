@@ -38,6 +38,18 @@ VALUES = st.one_of(
     st.sampled_from(
         ["0127.0.0.1", "127.0.0.2", "x" * 251, "é" * 600, "tab\tnl\ncr\r\\N", "1e3", " 7 ", "550 5.1.1 no", "QUEUED"]
     ),
+    st.sampled_from(
+        [
+            "a@b.example (x, y)",
+            '"Doe, J" <a@b.example>',
+            "<@a.example,@b.example:c@d.example>",
+            " a @ b . example ",
+            "a@[192.0.2.1]",
+            "root",
+            "12",
+        ]
+    ),
+    st.text(alphabet='a@b. ,;:()<>"\\[]', max_size=20),
     st.lists(st.integers(-(2**63), 2**63 - 1), max_size=2),
 )
 

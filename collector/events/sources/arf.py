@@ -22,7 +22,7 @@ from collector.events.sources import mime
 from collector.events.sources.envelope import envelope_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from collector.events.decode import Border
     from collector.events.model import Entry, Request
@@ -32,8 +32,9 @@ MAX_BYTES: Final = 4 << 20
 
 WORD: Final = "COMPLAINT"
 
-REPORT: Final = "message/feedback-report"
-MESSAGES: Final = frozenset({"message/rfc822", "message/global", "text/rfc822-headers", "message/rfc822-headers"})
+_REPORT: Final = re.compile(r"(?:message|text|application)/(?:x-)?feedback-?report")
+_MESSAGE: Final = re.compile(r"(?:message|text|application)/(?:x-)?(?:rfc-?822|global)(?:[-_]?headers?)?")
+"""Content types of the reported message, or of its headers alone (RFC 6522, RFC 6533), also as senders misspell them."""
 
 NO_COMPLAINTS: Final = frozenset({"not-spam", "auth-failure", "dmarc", "delivery-failure"})
 """Feedback that is none: a verdict taken back (RFC 6430), a failed authentication (RFC 6591). They are kept as `other`."""
@@ -44,7 +45,13 @@ JMRP_RECIPIENT: Final = "X-HmXmrOriginalRecipient"
 MAX_VALUES: Final = 100
 MAX_CHARACTERS: Final = 2000
 _TYPE: Final = re.compile(r"[a-z][a-z0-9-]{0,39}")
-_ENVELOPE: Final = {"from": "Original-Mail-From", "to": "Original-Rcpt-To"}
+_SENDER: Final = "Original-Mail-From"
+_RECIPIENTS: Final = ("Original-Rcpt-To", "Removal-Recipient")
+"""Fields of a report that name who complained; the first that holds an address counts, since either may be redacted."""
+
+_ADDRESS_TYPE: Final = re.compile(r"(?:rfc-?822|smtp|utf-8)\s*;\s*", re.IGNORECASE)
+"""What delivery reports put before an address (RFC 3464, 2.1.2), and some feedback reports too."""
+
 _REPORTED: Final = {
     "ip": "Source-IP",
     "reportedDomain": "Reported-Domain",
@@ -61,8 +68,8 @@ def read(body: bytes, *, received_at: int, border: Border) -> Request:
         raise TooLargeError(f"a report is over {MAX_BYTES} bytes")
     report = mime.read(_without_mbox_line(body))
     parts = mime.leaves(report)
-    told = next((mime.read(part.content().lstrip()) for part in parts if part.kind == REPORT), None)
-    message = next((mime.read(part.content().lstrip()) for part in parts if part.kind in MESSAGES), None)
+    told = next((_inner(part) for part in parts if _REPORT.fullmatch(part.kind)), None)
+    message = _message(parts)
     recipient = next(
         (part.text(JMRP_RECIPIENT) for part in (message, report) if part and part.text(JMRP_RECIPIENT)), None
     )
@@ -73,6 +80,19 @@ def read(body: bytes, *, received_at: int, border: Border) -> Request:
     time = _time(stamps, received_at, border.raw_retention_ms)
     read_items = Body([{"time": time, "entry": entry}], {}, is_clean=False)
     return take(read_items, received_at=received_at, source=Source.ARF, border=border)
+
+
+def _inner(part: mime.Part) -> mime.Part:
+    return mime.read(part.content().lstrip())
+
+
+def _message(parts: Sequence[mime.Part]) -> mime.Part | None:
+    """The reported message: the first part of its type that names a message, else of a part behind the report, whatever its type."""
+    typed = [_inner(part) for part in parts if _MESSAGE.fullmatch(part.kind)]
+    place = next((place for place, part in enumerate(parts) if _REPORT.fullmatch(part.kind)), len(parts))
+    others = (_inner(part) for part in parts[place + 1 :] if not _MESSAGE.fullmatch(part.kind))
+    named = next((one for one in (*typed, *others) if one.text("Message-ID") or one.text("X-FBL")), None)
+    return named or next(iter(typed), None)
 
 
 def _without_mbox_line(body: bytes) -> bytes:
@@ -88,7 +108,7 @@ def _entry(
     if told is not None:
         said = (told.text("Feedback-Type") or "").lower()
         entry["category"] = said if _TYPE.fullmatch(said) else "other"
-        entry |= {key: ",".join(told.texts(name)[:MAX_VALUES]) for key, name in _ENVELOPE.items()}
+        entry |= {"from": _listed(told, _SENDER), "to": _recipients(told)}
         entry |= {key: told.text(name) for key, name in _REPORTED.items()}
         entry["arrivalDate"] = told.text("Arrival-Date") or told.text("Received-Date")
     if message is not None:
@@ -101,8 +121,18 @@ def _entry(
     return {key: value[:MAX_CHARACTERS] for key, value in entry.items() if value}
 
 
+def _recipients(told: mime.Part) -> str:
+    found = [listed for name in _RECIPIENTS if (listed := _listed(told, name))]
+    return next((listed for listed in found if "@" in listed), found[0] if found else "")
+
+
+def _listed(told: mime.Part, name: str) -> str:
+    """Every value of the field, each once, joined by commas."""
+    return ",".join(dict.fromkeys(_ADDRESS_TYPE.sub("", value, count=1) for value in told.texts(name)[:MAX_VALUES]))
+
+
 def _domain(written: str | None) -> str | None:
-    return None if written is None else address.domain(written[:MAX_CHARACTERS].rstrip('>)" '))
+    return None if written is None else address.domain(written[:MAX_CHARACTERS])
 
 
 def _time(stamps: Iterable[str | None], received_at: int, retention_ms: int) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from collector.events import address
-from collector.events.sources.zonemta import address_of
+from collector.events.sources.zonemta import address_in
 
 if TYPE_CHECKING:
     from collector.events.fields import Fields
@@ -16,9 +16,9 @@ def envelope_of(fields: Fields) -> dict[str, Any]:
     columns: dict[str, Any] = {}
     sender, listed = fields.rest.get("from"), fields.rest.get("to")
     if type(sender) is str and "@" in sender:
-        columns["sender"], columns["sender_domain"] = address_of(fields.whole_text("from") or "")
+        columns["sender"], columns["sender_domain"] = address_in(fields, "from")
     if type(listed) is str and "@" in listed:
         count = columns["recipients"] = address.count(listed)
         if count == 1:
-            columns["recipient"], columns["recipient_domain"] = address_of(fields.whole_text("to") or "")
+            columns["recipient"], columns["recipient_domain"] = address_in(fields, "to")
     return columns

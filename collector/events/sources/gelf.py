@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
+from collector.events.fields import id_text
 from collector.events.sources import authlog
 from collector.events.sources.gelf_message import time_of
 
@@ -76,13 +77,10 @@ _RESPONSES: Final = {"NOQUEUE": "responseText", "DROP": "reason", "DELETED": "re
 _WITH_SENDER: Final = frozenset({"QUEUED", "ACCEPTED", "DEFERRED", "REJECTED", "NOQUEUE"})
 """Their entries always name the sender; a message has no empty field, so that the null sender is missing in it."""
 
-_NUMBERS: Final = ("defcount", "body")
-_NUMBER: Final = re.compile(r"[0-9]{1,15}", re.ASCII)
-
 
 def delivery(message: Message, received_at: int) -> Item | None:
     """What happened to a message on its way out. One that names no message fills no slot, and could be told twice: it is none."""
-    word, queue_id = message.get("_mail_action"), message.get("_queue_id")
+    word, queue_id = message.get("_mail_action"), id_text(message.get("_queue_id"))
     if type(word) is not str or word not in ACTIONS or type(queue_id) is not str or not queue_id:
         return None
     action = _dropped(message) if word == "dropped" else ACTIONS[word]
@@ -97,10 +95,6 @@ def delivery(message: Message, received_at: int) -> Item | None:
         entry[_RESPONSES[action]] = entry.pop("response")
     if action in _WITH_SENDER:
         entry.setdefault("from", "")
-    for name in _NUMBERS:
-        # A relay on the way may have made text of it.
-        if type(digits := entry.get(name)) is str and _NUMBER.fullmatch(digits):
-            entry[name] = int(digits)
     return {"time": time_of(message, received_at), "host": message.get("host"), "entry": entry}
 
 

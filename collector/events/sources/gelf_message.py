@@ -1,17 +1,28 @@
 """What every reader of a GELF message goes by: its form, and its time. Pure.
 
-GELF 1.1: an object of flat fields, a sender's own with an underscore before them, `timestamp` in seconds.
+GELF 1.1: an object of flat fields, a sender's own with an underscore before them, `timestamp` in seconds. Senders also write
+milliseconds, microseconds and nanoseconds: the magnitude tells them apart.
 """
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from collector.events.body import Item
 
 Message: TypeAlias = Mapping[str, Any]
+
+SECONDS_END: Final = 10**11
+"""As seconds this is the year 5138, as milliseconds 1973: a stamp below it is in seconds."""
+
+MILLISECONDS_END: Final = 10**14
+MICROSECONDS_END: Final = 10**17
+NANOSECONDS_END: Final = 10**20
+
+_DECIMAL: Final = re.compile(r"[0-9]{1,20}(?:\.[0-9]{0,20})?", re.ASCII)
 
 MessageReader: TypeAlias = Callable[[Message, int], Item | None]
 """Reads one kind of message (and its receipt in epoch ms); None for every other kind. Never raises."""
@@ -19,9 +30,22 @@ MessageReader: TypeAlias = Callable[[Message, int], Item | None]
 
 def time_of(message: Message, received_at: int) -> int:
     """Epoch ms of `timestamp`, else the receipt: it identifies nothing."""
-    seconds = message.get("timestamp")
-    if type(seconds) is int:
-        return seconds * 1000
-    if type(seconds) is float and math.isfinite(milliseconds := seconds * 1000):
-        return round(milliseconds)
-    return received_at
+    stamp = message.get("timestamp")
+    if type(stamp) is str and _DECIMAL.fullmatch(stamp):
+        stamp = float(stamp) if "." in stamp else int(stamp)
+    found = epoch_ms(stamp)
+    return received_at if found is None else found
+
+
+def epoch_ms(stamp: object) -> int | None:
+    """A stamp in seconds, milliseconds, microseconds or nanoseconds, as its magnitude says, in epoch ms; None for what is no number."""
+    if type(stamp) is not int and not (type(stamp) is float and math.isfinite(stamp)):
+        return None
+    assert isinstance(stamp, (int, float))
+    if abs(stamp) >= NANOSECONDS_END:
+        return None
+    if abs(stamp) < SECONDS_END:
+        return round(stamp * 1000)
+    if abs(stamp) < MILLISECONDS_END:
+        return round(stamp)
+    return int(stamp // (1000 if abs(stamp) < MICROSECONDS_END else 1_000_000))

@@ -22,6 +22,10 @@ MAX_PARTS: Final = 32
 MAX_DEPTH: Final = 3
 """Multiparts within multiparts: a report that was forwarded is in a second one."""
 
+_TYPE_CHARACTERS: Final = 300
+_TYPE: Final = re.compile(r"[^\s/;]{1,100}/[^\s/;]{1,100}")
+_COMMENT: Final = re.compile(r"\([^()]*+\)")
+
 _PARSER: Final = BytesHeaderParser(policy=compat32)
 _BLANK: Final = re.compile(rb"(?:\A|\r?\n)\r?\n")
 _QUOTED: Final = re.compile(rb"=(?:([0-9A-Fa-f]{2})|[ \t]*\r?\n)")
@@ -35,8 +39,10 @@ class Part(NamedTuple):
 
     @property
     def kind(self) -> str:
-        """Its content type, lower case."""
-        return self.headers.get_content_type()
+        """Its content type, lower case, however it is spelt; `text/plain` for what is none."""
+        said = str(self.headers.get("Content-Type", ""))[:_TYPE_CHARACTERS].partition(";")[0]
+        kind = "".join(_COMMENT.sub(" ", said).split()).lower()
+        return kind if _TYPE.fullmatch(kind) else self.headers.get_default_type()
 
     def text(self, name: str) -> str | None:
         """The first header of that name, unfolded; what is no text shows as U+FFFD."""
@@ -50,7 +56,8 @@ class Part(NamedTuple):
 
     def content(self) -> bytes:
         """The body without its transfer encoding; what is broken in it is passed over."""
-        match str(self.headers.get("Content-Transfer-Encoding", "")).strip().lower():
+        said = _COMMENT.sub(" ", str(self.headers.get("Content-Transfer-Encoding", ""))[:_TYPE_CHARACTERS])
+        match said.partition(";")[0].strip().lower():
             case "base64":
                 clean = re.sub(rb"[^A-Za-z0-9+/]", b"", self.body)
                 clean = clean[:-1] if len(clean) % 4 == 1 else clean

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import msgspec
 
 from collector.events import address
-from collector.events.fields import INT32_MAX, Fields, cut
+from collector.events.fields import INT32_MAX, Fields, cut, id_text
 from collector.events.model import Action, BounceKind, Direction, Entry, MailEvent, Provider, Reason, Source
 from collector.events.pattern import PATTERN_CHARACTERS, response_pattern
 from collector.events.plain import YEAR_2200_MS, plain_fields
@@ -69,6 +69,9 @@ Reply: TypeAlias = tuple[
 ]
 """The columns `smtp_code` to `response_pattern`, in the table's order."""
 
+SEQ_DIGITS = 3
+"""ZoneMTA counts the recipients of a message in hex digits, three of them: 001, 002, …, 00a."""
+
 EVENT_ID_BYTES = 200
 HASH_DIGITS = 32
 MINUTE_MS = 60_000
@@ -89,7 +92,7 @@ def mail_event(entry: Entry, *, source: Source, received_at: int, public_ips: Ma
 
 
 def _row(entry: Entry, source: Source, received_at: int, public_ips: Mapping[str, str]) -> MailEvent:
-    written = entry.fields
+    written = with_text_ids(entry.fields)
     fields = Fields(written)
     texts = fields.texts(TEXT_COLUMNS)
     seq = texts.get("seq")
@@ -120,6 +123,15 @@ def _row(entry: Entry, source: Source, received_at: int, public_ips: Mapping[str
         _drop_reason(fields) if action in ENDS_UNSENT else None,
         entry.subject_hmac, fields.json(), received_at,
     )  # fmt: skip
+
+
+def with_text_ids(fields: dict[str, Any]) -> dict[str, Any]:
+    """The fields with `id` and `seq` as the texts that ZoneMTA writes, where they are whole numbers."""
+    queue_id, seq = fields.get("id"), fields.get("seq")
+    if type(queue_id) is str and (seq is None or type(seq) is str):
+        return fields
+    texts = {"id": id_text(queue_id), "seq": id_text(seq, SEQ_DIGITS)}
+    return fields | {key: text for key, text in texts.items() if key in fields}
 
 
 def _reply(fields: Fields, action: Action, provider: Provider | None, category: str | None) -> Reply:
@@ -193,12 +205,11 @@ def _sender(fields: Fields) -> tuple[Direction, str | None, str | None]:
     if written in NULL_SENDERS:
         del fields.rest["from"]
         return _DSN, None, None
-    sender, domain = address_of(fields.whole_text("from") or "")
-    return _OUTBOUND, sender, domain
+    return _OUTBOUND, *address_in(fields, "from")
 
 
 def _return_path(fields: Fields) -> str | None:
-    return address_of(fields.whole_text("returnPath") or "")[0]
+    return address_in(fields, "returnPath")[0]
 
 
 def _recipient(fields: Fields, seq: str | None) -> tuple[int | None, str | None, str | None]:
@@ -213,15 +224,26 @@ def _recipient(fields: Fields, seq: str | None) -> tuple[int | None, str | None,
         count = address.count(other) if type(other) is str else None
     if count != 1:
         return recipients, None, None
-    return recipients, *address_of(fields.whole_text(key) or "")
+    return recipients, *address_in(fields, key)
+
+
+def address_in(fields: Fields, key: str) -> tuple[str | None, str | None]:
+    """The field's address as its column holds it, and its domain. The field is taken unless more stands in it: a name, a comment, …"""
+    written = fields.rest.get(key)
+    if type(written) is not str:
+        return None, None
+    held, domain = address_of(written)
+    if (held or "") == address.bare(written):
+        del fields.rest[key]
+    return held, domain
 
 
 def address_of(written: str) -> tuple[str | None, str | None]:
-    """An address as its column holds it, and its domain; neither for the null sender."""
-    whole = address.bare(written)
+    """The address in a text as its column holds it, and its domain; neither for the null sender."""
+    whole = address.alone(written)
     if not whole:
         return None, None
-    domain = address.domain(whole)
+    domain = address.domain_of_alone(whole)
     return cut(whole), domain and cut(domain)
 
 

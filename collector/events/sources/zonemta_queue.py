@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from collector.events.fields import id_text
+from collector.events.sources.zonemta import SEQ_DIGITS
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -102,7 +105,7 @@ class Ledger:
         self._tell(time, entry, action="RELEASED")
 
     def _message(self, data: Mapping[str, Any], time: int) -> None:
-        queue_id = _text(data.get("id"))
+        queue_id = _text(id_text(data.get("id")))
         if queue_id:
             self._queued(queue_id, message_of(data), 0, time)
 
@@ -162,7 +165,7 @@ def moment(change: Mapping[str, Any]) -> int:
 
 def entry_of(document: Mapping[str, Any], seen_at: int) -> QueueEntry | None:
     """Reads a document of the queue; None for one that is none."""
-    queue_id, seq = _text(document.get("id")), _text(document.get("seq"))
+    queue_id, seq = _text(id_text(document.get("id"))), _text(id_text(document.get("seq"), SEQ_DIGITS))
     if not queue_id or not seq or "_id" not in document:
         return None
     created = document.get("created")

@@ -119,8 +119,10 @@ def _object_of(keys: Sequence[str]) -> type[msgspec.Struct]:
 _IS_ODD: dict[str, Callable[[Any], bool]] = {
     "id": lambda text: not text,
     "seq": lambda text: not text,
-    "to": lambda text: address.count(text) != 1,
-    "recipient": lambda text: address.count(text) != 1,
+    "from": lambda text: not address.is_usual(text),
+    "returnPath": lambda text: not address.is_usual(text),
+    "to": lambda text: not text or not address.is_usual(text),
+    "recipient": lambda text: not text or not address.is_usual(text),
     "mx": lambda host: host != host.lower() or host[-1:] in ("", "."),
     "host": lambda ip: address.canonical_ip(ip) != ip,
     "ip": lambda ip: address.canonical_ip(ip) != ip,

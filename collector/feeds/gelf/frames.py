@@ -1,4 +1,4 @@
-"""GELF over TCP: messages that end with a NUL, none of them packed; bounded connections, memory and patience."""
+"""GELF over TCP: messages that end with a NUL or with a line feed, none of them packed; bounded connections, memory and patience."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 from time import monotonic
 from typing import TYPE_CHECKING, Final, cast
 
-from collector.feeds.gelf.payload import MAX_BYTES, Result, read_message
+from collector.feeds.gelf.payload import MAX_BYTES, Read, Result, read_message
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,6 +22,7 @@ IDLE_SECONDS: Final = 300.0
 SWEEP_SECONDS: Final = 5.0
 
 NUL: Final = b"\0"
+LINE_FEED: Final = b"\n"
 
 
 class Frames:
@@ -52,6 +53,7 @@ class Frames:
             self._server.close()
             self._sweeping.cancel()
             for connection in tuple(self._connections):
+                connection.finish()
                 connection.close()
 
     def join(self, connection: _Connection, address: str) -> bool:
@@ -69,10 +71,23 @@ class Frames:
         """The connection is gone."""
         self._connections.discard(connection)
 
-    def put(self, frame: bytes) -> None:
-        """Takes a message."""
+    def put(self, frame: bytes, otherwise: Result = Result.UNREADABLE) -> None:
+        """Takes a message, or several in a line each; what is none of them counts as `otherwise`."""
+        read = read_message(frame)
+        if read is Result.UNREADABLE:
+            lines = [read_message(line) for line in frame.split(LINE_FEED) if line.strip()]
+            if not any(isinstance(one, Read) for one in lines):
+                self.tally(otherwise)
+                return
+            for one in lines:
+                self.put_read(one)
+        else:
+            self.put_read(read)
+
+    def put_read(self, read: Read | Result) -> None:
+        """Takes what a frame was read as."""
         assert self._inbox is not None
-        self._inbox.put(read_message(frame))
+        self._inbox.put(read)
         if self._inbox.is_full:
             for connection in self._connections:
                 connection.pause()
@@ -91,12 +106,17 @@ class Frames:
 
 
 class _Connection(asyncio.Protocol):
-    """One sender. A message that grows too large is counted, and what comes of it until its NUL thrown away."""
+    """One sender. A message that grows too large is counted, and what comes of it until its end is thrown away.
+
+    Messages end with a NUL until the first line is a message of its own: then with a line feed.
+    """
 
     def __init__(self, frames: Frames) -> None:
         self._frames = frames
         self._transport: asyncio.Transport | None = None
         self._unfinished = bytearray()
+        self._end = NUL
+        self._is_settled = self._saw_nul = False
         self._is_skipping = False
         self._is_paused = False
         self._heard = monotonic()
@@ -110,14 +130,7 @@ class _Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._heard = monotonic()
-        *frames, rest = data.split(NUL)
-        for frame in frames:
-            self._keep(frame)
-            if self._unfinished:
-                self._frames.put(bytes(self._unfinished))
-            self._is_skipping = False
-            self._clear()
-        self._keep(rest)
+        self._take(data)
         if self._frames.unfinished_bytes > MAX_UNFINISHED_BYTES and self._unfinished:
             self._frames.tally(Result.OVERLOADED)
             self._clear()
@@ -125,10 +138,15 @@ class _Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         del exc
-        if self._unfinished:
-            self._frames.tally(Result.INCOMPLETE)
-        self._clear()
+        self.finish()
         self._frames.leave(self)
+
+    def finish(self) -> None:
+        """Takes what came last, if it is a message: a JSON object that was cut off is none."""
+        last = bytes(self._unfinished)
+        self._clear()
+        if last.strip():
+            self._frames.put(last, Result.INCOMPLETE)
 
     def pause(self) -> None:
         """Reads no more."""
@@ -152,10 +170,44 @@ class _Connection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
+    def _take(self, data: bytes) -> None:
+        *frames, rest = data.split(self._end)
+        if frames and self._end is NUL:
+            self._is_settled = self._saw_nul = True
+        for frame in frames:
+            self._keep(frame)
+            if self._unfinished.strip():
+                self._frames.put(bytes(self._unfinished))
+            self._is_skipping = False
+            self._clear()
+        self._keep(rest)
+        if not self._is_settled and LINE_FEED in rest:
+            self._settle()
+
+    def _settle(self) -> None:
+        """Finds out from the first line whether messages end with a line feed: a message in several lines ends with a NUL."""
+        first, line_feed, rest = bytes(self._unfinished).lstrip().partition(LINE_FEED)
+        if not line_feed:
+            return
+        self._is_settled = True
+        read = read_message(first)
+        if isinstance(read, Read):
+            self._end = LINE_FEED
+            self._clear()
+            self._frames.put_read(read)
+            self._take(rest)
+
     def _keep(self, part: bytes) -> None:
         if self._is_skipping:
             return
         if len(self._unfinished) + len(part) > MAX_BYTES:
+            if self._end is NUL and not self._saw_nul and LINE_FEED in self._unfinished:
+                # Lines after all, of which the first was no message.
+                whole = bytes(self._unfinished) + part
+                self._end = LINE_FEED
+                self._clear()
+                self._take(whole)
+                return
             self._frames.tally(Result.TOO_LARGE)
             self._is_skipping = True
             self._clear()

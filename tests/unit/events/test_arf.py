@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import json
 import tracemalloc
 from typing import Any
 
@@ -108,6 +109,82 @@ def test_a_time_within_bounds_is_found(date: str, arrival: str, time: int) -> No
     """The report's, else the message's arrival, else the receipt: a wrong clock loses no complaint."""
     fields = WHOLE.replace("Tue, 24 Nov 2026 04:00:00 +0000", arrival)
     assert row(report(fields, date=date)).time == time
+
+
+HEADERS_ONLY = "Return-Path: <bounce+1@shop.example>\nMessage-ID: <1@shop.example>\nX-FBL: list:7\n"
+KINDS = [
+    "text/rfc822-headers", "TEXT/RFC822-Headers", "text/rfc822-headers; charset=us-ascii", 'text/rfc822-headers;\n\tname="headers.txt"',
+    "text/rfc822-headers (the headers)", "text / rfc822-headers", "text/rfc822-header", "text/rfc822headers", "text/RFC-822-headers",
+    "message/rfc822-headers", "message/rfc822", "Message/RFC822; charset=utf-8", "message/global", "message/global-headers", "text/rfc822",
+    "application/x-rfc822-headers", "text/plain", "text/rfc822-headers;;", "x",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("encoding", ["7bit", "base64", "Quoted-Printable (encoded)"])
+def test_the_message_is_found_under_every_spelling_of_its_type(kind: str, encoding: str) -> None:
+    """Case, parameters, comments, the singular, no type at all, and in each transfer encoding."""
+    text = HEADERS_ONLY
+    if encoding == "base64":
+        text = base64.encodebytes(text.encode()).decode()
+    elif encoding != "7bit":
+        text = text.replace("=", "=3D").replace("shop", "sho=70").replace("list", "li=\nst")
+    event = row(report(kind=f"{kind}\nContent-Transfer-Encoding: {encoding}", original=text))
+    assert (event.message_id, event.fbl_id) == ("<1@shop.example>", "list:7")
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["Message/Feedback-Report", "message/feedback-report; charset=us-ascii", "message/feedback-report (RFC 5965)", "text/feedback-report",
+     "message / feedback-report", "message/x-feedbackreport"],
+)  # fmt: skip
+def test_the_report_is_found_under_every_spelling_of_its_type(kind: str) -> None:
+    """It is a complaint, and names who complained."""
+    body = report().replace(b"Content-Type: message/feedback-report", f"Content-Type: {kind}".encode())
+    assert row(body).recipient == "ok@corp.example"
+
+
+def test_a_report_without_the_message_is_a_complaint() -> None:
+    """A missing third part: nothing but the report."""
+    whole = report()
+    body = whole[: whole.rindex(b"--part1", 0, -40)] + b"--part1_13d.2e68ed54_boundary--\r\n"
+    event = row(body)
+    assert (event.recipient, event.message_id, event.category) == ("ok@corp.example", None, "abuse")
+
+
+BARE = "Feedback-Type: abuse\nUser-Agent: X/1\nVersion: 1\nSource-IP: 192.0.2.20\n"
+
+
+@pytest.mark.parametrize(
+    ("fields", "recipient", "recipients"),
+    [
+        ("Removal-Recipient: ok@corp.example\n", "ok@corp.example", 1),
+        ("REMOVAL-RECIPIENT:\n <ok@Corp.example>\n", "ok@Corp.example", 1),
+        ("Removal-Recipient: ok@corp.example\nRemoval-Recipient: b@corp.example\n", None, 2),
+        ("Original-Rcpt-To: redacted\nRemoval-Recipient: ok@corp.example\n", "ok@corp.example", 1),
+        ("Original-Rcpt-To: ok@corp.example\nRemoval-Recipient: b@corp.example\n", "ok@corp.example", 1),
+        ("Original-Rcpt-To: ok@corp.example\nOriginal-Rcpt-To: ok@corp.example\n", "ok@corp.example", 1),
+        ("Original-Rcpt-To: ok@corp.example, b@corp.example\n", None, 2),
+        ("Original-Rcpt-To: rfc822;ok@corp.example\n", "ok@corp.example", 1),
+        ("Original-Rcpt-To: RFC822; <ok@corp.example>\n", "ok@corp.example", 1),
+        ('Original-Rcpt-To: "Doe, Jane" <ok@corp.example> (a, comment)\n', "ok@corp.example", 1),
+        ("Removal-Recipient: redacted\n", None, None),
+    ],
+)
+def test_who_complained_is_found(fields: str, recipient: str | None, recipients: int | None) -> None:
+    """`Original-Rcpt-To`, else `Removal-Recipient`; whichever holds an address, in any spelling of one."""
+    event = row(report(BARE + fields))
+    assert (event.recipient, event.recipients) == (recipient, recipients)
+    assert event.recipient_domain == (None if recipient is None else "corp.example")
+
+
+@pytest.mark.parametrize(
+    "written", ["<staff@Hotmail.com>", '"Feedback, staff" <staff@hotmail.com>', "staff@hotmail.com (feedback)"]
+)
+def test_the_reporter_is_a_domain(written: str) -> None:
+    """Of the report's From, however it is written."""
+    event = row(report().replace(b"<feedback@isp.example>", written.encode()))
+    assert json.loads(event.raw or "{}")["reporter"] == "hotmail.com"
 
 
 def test_several_recipients_are_counted() -> None:

@@ -15,6 +15,7 @@ from collector.events.decode import Border, take
 from collector.events.model import COLUMNS, MailEvent, Source
 from collector.events.slots import slots_of
 from collector.events.sources.gelf import FIELDS, item_of
+from collector.events.sources.gelf_message import time_of
 from collector.events.sources.zonemta import mail_event
 from collector.events.ways import rows_of
 from tests.oracle.gelf import mail_message
@@ -111,6 +112,46 @@ def test_the_attempt_is_the_bounce_count(count: object, attempt: int | None) -> 
     assert row(item_of(GOOD | {"_bounce_count": count}, NOW), Source.GELF, NOW).attempt == attempt
 
 
+@pytest.mark.parametrize(
+    "stamp",
+    [
+        NOW / 1000,
+        f"{NOW / 1000:.3f}",
+        NOW,
+        str(NOW),
+        float(NOW),
+        NOW * 1000,
+        NOW * 1000 + 999,
+        float(NOW * 1000),
+        NOW * 10**6 + 1,
+    ],
+)
+def test_a_stamp_is_read_in_the_unit_of_its_magnitude(stamp: object) -> None:
+    """Seconds by the specification; senders also write milliseconds, microseconds and nanoseconds, as numbers and as text."""
+    assert row(item_of(GOOD | {"timestamp": stamp}, NOW + 5), Source.GELF, NOW + 5).time == NOW
+
+
+@given(st.integers(10**9, 4 * 10**9), st.sampled_from([1, 1000, 10**6, 10**9]))
+def test_every_stamp_of_a_century_is_the_same_second(seconds: int, unit: int) -> None:
+    """From 2001 to 2096, in each unit."""
+    assert time_of({"timestamp": seconds * unit}, 0) == seconds * 1000
+
+
+@pytest.mark.parametrize(
+    ("fields", "event_id", "slot"),
+    [
+        ({"_queue_id_seq": 1}, "q1.001:deferred:3", ("q1", "001", "deferred:3")),
+        ({"_queue_id_seq": 12.0, "_bounce_count": "3"}, "q1.012:deferred:3", ("q1", "012", "deferred:3")),
+        ({"_queue_id": 193500000012345678}, "193500000012345678.001:deferred:3", ("193500000012345678", "001", "deferred:3")),
+    ],
+)  # fmt: skip
+def test_ids_as_numbers_fill_the_same_slots(fields: dict[str, Any], event_id: str, slot: tuple[str, str, str]) -> None:
+    """A relay makes a number of what has digits only; the plugin's word of the same recipient must still be found."""
+    found = row(item_of(GOOD | fields, NOW), Source.GELF, NOW)
+    assert found.event_id == event_id
+    assert [tuple(one)[1:] for one in slots_of(found)] == [slot]
+
+
 @pytest.mark.parametrize("stamp", [None, "now", True, float("nan"), float("inf"), 1e308])
 def test_a_message_without_a_time_is_of_its_receipt(stamp: object) -> None:
     """Its time identifies nothing: a message is not lost for it."""
@@ -121,7 +162,8 @@ def test_a_message_without_a_time_is_of_its_receipt(stamp: object) -> None:
     "fields",
     [
         {"_queue_id": ""},
-        {"_queue_id": 5},
+        {"_queue_id": [5]},
+        {"_queue_id": 5.5},
         {"_mail_action": "auth"},
         {"_mail_action": ["queued"]},
         {"_mail_action": None},

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collector.errors import RequestError
-from collector.events.address import count, domain
+from collector.events.address import alone, count, domain, split
 from collector.events.model import Entry, MailEvent, Request, Source
 from collector.events.pattern import _PARTS, _name, _replaced_run, response_pattern
 from collector.events.reply import HEAD
@@ -166,6 +166,53 @@ def test_addresses_are_counted_and_domains_found_in_anything(text: str) -> None:
     assert 0 <= count(text) <= text.count(",") + 1
     found = domain(text)
     assert found is None or (found == found.lower() and found != "" and "@" not in found)
+
+
+LOCALS = st.sampled_from(
+    ["a", "Jane.Doe", "x+y=z", '"a,b"', '"a (b"', '"<a>@b"', r'"a\"b"', "jürgen", "o'hara", "!#$%&*/?^_`{|}~-"]
+)
+HOSTS = st.sampled_from([
+    ("ex.org", "ex.org"), ("Mail.EX.org.", "mail.ex.org"), ("Bücher.example", "xn--bcher-kva.example"),
+    ("[192.0.2.1]", "[192.0.2.1]"), ("[IPv6:2001:DB8::0:1]", "[ipv6:2001:db8::1]"), ("localhost", "localhost"), ("a_b.ex.org", "a_b.ex.org"),
+])  # fmt: skip
+BLANKS = st.sampled_from(
+    ["", " ", "\t", "\r\n ", "(a comment)", " (one (in), another) ", r"(\) x@y.example, <z@y.example>)", '(")']
+)
+AROUND = st.sampled_from([
+    "{}", "<{}>", "Jane Doe <{}>", '"Doe, Jane" <{}>', '"x@y.example" <{}>', r'"a \" <x@y.example>" <{}>', "<@r.example,@s.example:{}>",
+    "@r.example:{}", "Doe, Jane <{}>", "Team: {};", "{},", "{}, , b@other.example", "<{}>, Jane <b@other.example>", "{} ;",
+])  # fmt: skip
+
+
+@settings(deadline=None, max_examples=500)
+@given(LOCALS, HOSTS, AROUND, st.tuples(BLANKS, BLANKS, BLANKS, BLANKS))
+def test_an_address_is_found_in_every_way_to_write_it(
+    local: str, host: tuple[str, str], around: str, blanks: tuple[str, str, str, str]
+) -> None:
+    """RFC 5322 and 5321: names, comments, routes, groups, literals, white space, and the rest of a list. Put together here, taken apart there."""
+    before, left, right, after = blanks
+    written = around.replace("{}", f"{before}{local}{left}@{right}{host[0]}{after}")
+    assert alone(written) == f"{local}@{host[0]}"
+    assert domain(written) == host[1]
+    assert alone(alone(written)) == alone(written)
+    event = row({**ACCEPTED, "from": written})
+    assert (event.sender, event.sender_domain) == (f"{local}@{host[0]}", host[1])
+
+
+@ANY
+@given(st.text(alphabet='aü@. ,;:()<>"\\[]\n'))
+def test_no_domain_holds_what_no_domain_may(text: str) -> None:
+    """No comment, comma, bracket, quote or white space, whatever was written."""
+    found = domain(text)
+    assert found is None or not set(found) & set(' ,;()<>"\\@\n')
+
+
+@ANY
+@given(st.text(alphabet='a@b. ,:()<>"\\'))
+def test_a_list_is_taken_apart_without_loss(text: str) -> None:
+    """Joined again it is what it was; each part counts at most once."""
+    assert ",".join(split(text)) == text
+    assert count(text) == sum(1 for part in split(text) if part.strip())
 
 
 def test_the_journals_encoding_gives_the_same_row() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bson import json_util
+from bson import Int64, json_util
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -76,6 +76,17 @@ def test_it_is_the_same_however_the_changes_are_cut(changes: list[dict[str, Any]
     whole = told(changes)
     assert items == whole.items
     assert recipients == {queue_id: count for queue_id, (_, count, _) in whole.messages.items()}
+
+
+def test_ids_as_numbers_are_the_texts_that_zonemta_writes() -> None:
+    """A tool that copied the collection may have made numbers of what has digits only, and MongoDB tells them as Int64."""
+    document = {"_id": 1, "id": Int64(193500000012345678), "seq": 7, "recipient": "a@b.example"}
+    found = told(
+        [{"operationType": "insert", "ns": {"coll": QUEUE}, "fullDocument": document, "documentKey": {"_id": 1}}]
+    )
+    (entry,) = found.entries.values()
+    assert entry is not None
+    assert (entry.queue_id, entry.seq) == ("193500000012345678", "007")
 
 
 def test_headers_are_never_told(changes: list[dict[str, Any]]) -> None:

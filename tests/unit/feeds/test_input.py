@@ -183,9 +183,66 @@ async def test_tcp_frames_in_any_pieces() -> None:
             await asyncio.sleep(0)
         await made.counted(taken=3, unreadable=1)
         assert made.ids == ["q1", "q2", "q3"]
-        writer.write(queued(4))
+        writer.write(queued(4)[:-1])
         writer.close()
         await made.counted(taken=3, unreadable=1, incomplete=1)
+
+
+async def test_the_last_tcp_frame_needs_no_nul() -> None:
+    """The end of the connection ends it too: a JSON object that is whole is a message. So it is when the collector ends."""
+    async with listening() as made:
+        for number, last in enumerate([queued(1), b"\0" + queued(2) + b"\n", b" \n"]):
+            _, writer = await made.connect()
+            writer.write(last)
+            writer.close()
+            await made.counted(taken=min(number + 1, 2))
+        _, writer = await made.connect()
+        writer.write(queued(3))
+        await writer.drain()
+        side = made.input._frames
+        assert side is not None
+        await until(lambda: side.unfinished_bytes > 0)
+        await made.input.stop(5)
+        assert made.ids == ["q1", "q2", "q3"]
+
+
+@pytest.mark.parametrize("size", [5, 64, 100_000])
+async def test_tcp_messages_may_be_lines(size: int) -> None:
+    """Of a sender that ends each with a line feed, and sends no NUL; a bad line is counted, and the rest goes on."""
+    text = b"\r\n".join([queued(1), queued(2), b"", b"x", queued(3), queued(4)]) + b"\n"
+    async with listening() as made:
+        _, writer = await made.connect()
+        for at in range(0, len(text), size):
+            writer.write(text[at : at + size])
+            await writer.drain()
+        await made.counted(taken=4, unreadable=1)
+        assert made.ids == ["q1", "q2", "q3", "q4"]
+        side = made.input._frames
+        assert side is not None
+        assert side.unfinished_bytes == 0
+
+
+async def test_lines_behind_a_bad_first_line_are_found() -> None:
+    """It might have been the beginning of a message in several lines: at the end of the connection, or past a mebibyte, it is known."""
+    async with listening() as made:
+        _, writer = await made.connect()
+        writer.write(b'{"a": \n' + queued(1) + b"\n" + queued(2))
+        writer.close()
+        await made.counted(taken=2, unreadable=1)
+        _, writer = await made.connect()
+        writer.write(b'{"a": \n' + (queued(3, _response="x" * 500_000) + b"\n") * 4)
+        await writer.drain()
+        await made.counted(taken=6, unreadable=2)
+
+
+async def test_a_message_in_several_lines_ends_with_its_nul() -> None:
+    """JSON that is printed for people is one message."""
+    pretty = json.dumps(json.loads(queued(1)), indent=2).encode()
+    async with listening() as made:
+        _, writer = await made.connect()
+        writer.write(pretty + b"\0" + queued(2) + b"\0")
+        await made.counted(taken=2)
+        assert made.ids == ["q1", "q2"]
 
 
 async def test_a_tcp_frame_without_end_is_not_held() -> None:
