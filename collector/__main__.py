@@ -67,6 +67,7 @@ def parser() -> argparse.ArgumentParser:
     examination.add_argument("--json", action="store_true", help="for a program to read")
     _add_letters(commands)
     _add_subject(commands)
+    _add_trace(commands)
     return top
 
 
@@ -147,6 +148,26 @@ def _add_subject(commands: Any) -> None:  # noqa: ANN401
         one.add_argument("address", metavar="ADDRESS")
 
 
+def _add_trace(commands: Any) -> None:  # noqa: ANN401
+    trace = _add(
+        commands,
+        "trace",
+        "print the life of a message, oldest event first; a list of messages where several are found",
+        "trace someone@example.org",
+        "0 found, 1 nothing was found",
+    )
+    trace.add_argument(
+        "asked",
+        metavar="ID|MESSAGE-ID|ADDRESS",
+        help="a queue id as in ZoneMTA's log (or ID.SEQ for one recipient), a Message-ID with or without <>, "
+        "or the address of a recipient",
+    )
+    trace.add_argument(
+        "--limit", type=at_least_one, default=100, help="at most so many events, or messages of a list (100)"
+    )
+    trace.add_argument("--json", action="store_true", help="print one JSON document, for a program to read")
+
+
 def at_least_one(text: str) -> int:
     """Reads a number of the command line. Raises `argparse.ArgumentTypeError`."""
     if not text.isdecimal() or int(text) < 1:
@@ -195,7 +216,9 @@ def read(files: SettingsFiles, environ: Mapping[str, str]) -> tuple[Settings, Si
     return settings, signals
 
 
-def run(options: argparse.Namespace, files: SettingsFiles, settings: Settings, signals: Signals | None) -> int:
+def run(  # noqa: PLR0911  # one for each command
+    options: argparse.Namespace, files: SettingsFiles, settings: Settings, signals: Signals | None
+) -> int:
     """Runs the command that the options name; `files` is where the settings came from."""
     match options.command:
         case "check-config":
@@ -213,6 +236,8 @@ def run(options: argparse.Namespace, files: SettingsFiles, settings: Settings, s
             return letters(options, settings)
         case "subject":
             return subject(options, settings)
+        case "trace":
+            return app.trace_desk(settings).trace(options.asked, limit=options.limit, as_json=options.json)
         case _:
             logs.configure()
             serving.serve(settings, files, signals)

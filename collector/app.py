@@ -17,6 +17,7 @@ from collector import jobs
 from collector.assembly import Assembler
 from collector.commands.dead_letters import LetterDesk
 from collector.commands.subject import SubjectDesk
+from collector.commands.trace import TraceDesk
 from collector.config.renewable import Connections
 from collector.errors import StartError, WriterFailedError
 from collector.events.pseudonyms import Pseudonyms
@@ -32,6 +33,7 @@ from collector.routes import ROUTES, RouteDecoder, border_of, decode_letter
 from collector.store.letters import LetterBox
 from collector.store.people import People
 from collector.store.store import PostgresStore
+from collector.store.traces import Traces
 from collector.web import build_server
 from collector.web.renewal import LOOK_SECONDS, Renewal
 
@@ -298,10 +300,17 @@ def letter_desk(settings: Settings) -> LetterDesk:
 
 def subject_desk(settings: Settings) -> SubjectDesk:
     """Builds what the `subject` commands work with."""
-    collector = settings.collector
-    secret = collector.privacy.secret
-    pseudonyms = None if secret is None else Pseudonyms(secret.get_secret_value().encode())
-    return SubjectDesk(People(collector.database.direct_dsn.get_secret_value()), pseudonyms)
+    return SubjectDesk(People(settings.collector.database.direct_dsn.get_secret_value()), _pseudonyms(settings))
+
+
+def trace_desk(settings: Settings) -> TraceDesk:
+    """Builds what the `trace` command works with."""
+    return TraceDesk(Traces(settings.collector.database.direct_dsn.get_secret_value()), _pseudonyms(settings))
+
+
+def _pseudonyms(settings: Settings) -> Pseudonyms | None:
+    secret = settings.collector.privacy.secret
+    return None if secret is None else Pseudonyms(secret.get_secret_value().encode())
 
 
 def _now_ms() -> int:
