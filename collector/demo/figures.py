@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -48,6 +49,18 @@ async def scrape(session: aiohttp.ClientSession, url: str) -> Figures:
                     action = sample.labels["action"]
                     actions[action] = actions.get(action, 0) + int(sample.value)
     return Figures(waiting, duplicates, actions)
+
+
+async def newest_bounce(dsn: str) -> str | None:
+    """Returns the queue id of the message that bounced last; None before the first, and while the database does not answer."""
+    statement = (
+        "SELECT queue_id FROM mail_events WHERE action = 'bounced' AND queue_id IS NOT NULL ORDER BY time DESC LIMIT 1"
+    )
+    with contextlib.suppress(psycopg.Error):
+        async with await psycopg.AsyncConnection.connect(dsn, connect_timeout=5) as connection:
+            row = await (await connection.execute(statement)).fetchone()
+            return None if row is None else str(row[0])
+    return None
 
 
 async def count_rows(dsn: str) -> int:

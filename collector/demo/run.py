@@ -9,6 +9,7 @@ import os
 import shutil
 import signal
 import socket
+import sys
 import tempfile
 import time
 from contextlib import AsyncExitStack
@@ -23,7 +24,7 @@ from collector.demo.day import Day
 from collector.demo.errors import DemoError, StoppedError
 from collector.demo.exporter import Exporter
 from collector.demo.feed import Feed, wait
-from collector.demo.figures import Figures, count_rows, scrape
+from collector.demo.figures import Figures, count_rows, newest_bounce, scrape
 from collector.demo.postgres import Postgres, free_port, wheel
 from collector.demo.service import Service
 from collector.demo.show import Place, Screen, Sum
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from random import Random
 
 DNSBL_PORT = 9627
+OTHER_PORT = 9700
 SCRAPE_SECONDS = 2.0
 SETTLE_SECONDS = 60.0
 """How long the end waits for what was acknowledged to be stored."""
@@ -85,9 +87,10 @@ async def play(options: Options, random: Random, screen: Screen) -> None:
         rows_before = await count_rows(postgres.dsn)
         day = plan(options, now_ms())
         exporter = await _ask_lists(stack, service, home, day, interrupts, port=_dnsbl_port(options))
-        screen.ready(_place(service, exporter, postgres, home, kept=options.data is not None))
+        place = _place(service, exporter, postgres, home, kept=options.data is not None)
+        screen.ready(place)
         feed = Feed(service.url, service.token, Traffic(random, day), now_ms)
-        show = _Show(service, exporter, postgres, feed, screen)
+        show = _Show(service, exporter, postgres, feed, screen, place)
         await show.go_on(options.seconds, interrupts)
         total = await show.total(rows_before)
     screen.done(total)
@@ -120,9 +123,12 @@ def _dnsbl_port(options: Options) -> int:
 class _Show:
     """The time between ready and the end."""
 
-    def __init__(self, service: Service, exporter: Exporter, postgres: Postgres, feed: Feed, screen: Screen) -> None:
+    def __init__(
+        self, service: Service, exporter: Exporter, postgres: Postgres, feed: Feed, screen: Screen, place: Place
+    ) -> None:
         self._service, self._exporter, self._postgres = service, exporter, postgres
-        self._feed, self._screen = feed, screen
+        self._feed, self._screen, self._place = feed, screen, place
+        self._has_bounced = False
         self._figures = Figures()
         self._began = time.monotonic()
 
@@ -151,6 +157,11 @@ class _Show:
             self._figures = await scrape(session, self._service.url)
         except (aiohttp.ClientError, TimeoutError):
             return False
+        if not self._has_bounced and self._figures.actions.get("bounced"):
+            queue_id = await newest_bounce(self._postgres.dsn)
+            if queue_id is not None:
+                self._has_bounced = True
+                self._screen.bounced(self._place, queue_id)
         self._screen.counts(self._feed.tally, self._figures)
         return True
 
@@ -195,7 +206,19 @@ def check_port(port: int) -> None:
         try:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
-            raise DemoError(f"127.0.0.1:{port} cannot be used ({error.strerror}): choose another with --port") from None
+            raise DemoError(
+                f"127.0.0.1:{port} cannot be used ({error.strerror}). Type: make demo DEMO='--port {_other(port)}'"
+            ) from None
+
+
+def _other(port: int) -> int:
+    """A port to suggest: the first from 9700 on that nobody has."""
+    for one in range(OTHER_PORT, OTHER_PORT + 100):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", one))
+            if one != port:
+                return one
+    return 0  # a free one
 
 
 @contextlib.contextmanager
@@ -217,4 +240,16 @@ def _home(data: Path | None) -> Iterator[Path]:
 
 
 def _place(service: Service, exporter: Exporter, postgres: Postgres, home: Path, *, kept: bool) -> Place:
-    return Place(service.url, exporter.url, postgres.dsn, service.token, str(service.token_file), str(home), kept)
+    program = Path(sys.executable).with_name("duckwatch-collector")
+    return Place(
+        service.url,
+        exporter.url,
+        postgres.dsn,
+        service.token,
+        str(service.token_file),
+        str(home),
+        kept,
+        shutil.which("psql") or str(wheel() / "psql"),
+        str(program),
+        str(service.configuration),
+    )

@@ -46,6 +46,11 @@ class Service:
         return self._home / "token"
 
     @property
+    def configuration(self) -> Path:
+        """Its configuration file."""
+        return self._home / "duckwatch.yml"
+
+    @property
     def token(self) -> str:
         """The bearer token."""
         return self.token_file.read_text().strip()
@@ -60,9 +65,8 @@ class Service:
         """Returns once it takes events and writes to the database. Raises DemoError, StoppedError."""
         if not self.token_file.exists():
             write_secret(self.token_file, secrets.token_urlsafe(32))
-        configuration = self._home / "duckwatch.yml"
-        write_secret(configuration, self._settings())
-        words = [sys.executable, "-m", "collector", "--config", str(configuration), "serve"]
+        write_secret(self.configuration, self._settings())
+        words = [sys.executable, "-m", "collector", "--config", str(self.configuration), "serve"]
         log = self._home / "collector.log"
         self._child = Child("the collector", words, log, directory=self._home, environment=environment())
         await self._child.start()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, TextIO
 
@@ -13,12 +14,21 @@ if TYPE_CHECKING:
 QUIET_SECONDS = 5
 """Without a terminal a line is printed that often; on one, the same line is redrawn each second."""
 
+NEWEST_BOUNCES = (
+    "SELECT to_char(time, 'HH24:MI:SS') AS at, recipient_domain, reason, bounce_kind, response FROM mail_events"
+    " WHERE action = 'bounced' ORDER BY time DESC LIMIT 10"
+)
+REASONS = (
+    "SELECT provider, reason, bounce_kind, count(*) FROM mail_events"
+    " WHERE action = 'bounced' AND time > now() - interval '1 day' GROUP BY 1, 2, 3 ORDER BY 4 DESC LIMIT 15"
+)
+
 SHOWN = ("queued", "delivered", "deferred", "bounced", "dropped")
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where everything is; `kept` says that the data stays."""
+    """Where everything is; `kept` says that the data stays. `psql` and `collector` are programs, `configuration` is the collector's file."""
 
     url: str
     dnsbl_url: str
@@ -27,6 +37,9 @@ class Place:
     token_file: str
     data: str
     kept: bool
+    psql: str
+    collector: str
+    configuration: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,21 +72,44 @@ class Screen:
         if self._as_json:
             self._line(json.dumps({"url": place.url, "dsn": place.dsn, "token": place.token, "data": place.data}))
             return
-        query = "SELECT action, count(*) FROM mail_events GROUP BY 1 ORDER BY 2 DESC"
         self._line(
             f"""
 duckwatch is running.
 
-  collector   {place.url}   (/metrics, /readyz)
-  blocklists  {place.dnsbl_url}   (made-up lists; /metrics)
+  collector   {place.url}/   (open it in a browser; /metrics, /readyz)
+  blocklists  {place.dnsbl_url}/   (made-up lists; open it in a browser; /metrics)
   database    {place.dsn}
   token       {place.token_file}
   data        {place.data}   ({"kept" if place.kept else "removed at the end"})
 
-  psql '{place.dsn}' -c '{query}'
-  curl {place.url}/metrics
-
 Ctrl-C stops it.
+"""
+        )
+
+    def bounced(self, place: Place, queue_id: str) -> None:
+        """Says how to find out why messages bounced, once the first one has: commands to paste."""
+        if self._as_json:
+            return
+        psql = f"{shlex.quote(place.psql)} {shlex.quote(place.dsn)} -c"
+        program = f"{shlex.quote(place.collector)} --config {shlex.quote(place.configuration)}"
+        self._line(
+            f"""
+Why did this bounce? Paste one of these into another terminal:
+
+  # the newest bounces, with the reason and the reply
+  {psql} "{NEWEST_BOUNCES}"
+
+  # the reasons of the last day, by mailbox provider
+  {psql} "{REASONS}"
+
+  # the life of one message that bounced: each attempt, with its reply and its reason
+  {program} trace {shlex.quote(queue_id)}
+
+Next steps:
+
+  your own ZoneMTA          README.md, "Into production"
+  dashboards and alerts     docs/dashboards.md, docs/alerting.md
+  what each column holds    docs/events.md
 """
         )
 

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import pwd
+import re
 import shutil
 import signal
 import socket
@@ -20,6 +21,8 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 import yaml
+
+from collector.events.model import Reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -244,9 +247,13 @@ def test_a_taken_port_is_one_clear_line() -> None:
         port = str(other.getsockname()[1])
         done = subprocess.run([*MODULE, "--port", port], capture_output=True, text=True, cwd=ROOT, check=False)
     assert done.returncode == 1
-    assert done.stderr == (
-        f"duckwatch-demo: 127.0.0.1:{port} cannot be used (Address already in use): choose another with --port\n"
-    )
+    said = rf"duckwatch-demo: 127\.0\.0\.1:{port} cannot be used \(Address already in use\)\. Type: make demo DEMO='(--port \d+)'\n"
+    typed = re.fullmatch(said, done.stderr)
+    assert typed is not None, done.stderr
+    suggested = int(typed[1].split()[1])
+    assert suggested != int(port)
+    with socket.create_server(("127.0.0.1", suggested)):
+        pass  # it is free
 
 
 def test_without_the_wheel_it_says_what_to_install() -> None:
@@ -266,6 +273,30 @@ def test_for_people_it_prints_where_to_look_and_a_line_of_counts() -> None:
     for word in ("http://127.0.0.1:", "postgresql://duckwatch:", "sent ", "delivered", "events sent"):
         assert word in done.stdout
     assert "\r" not in done.stdout
+
+
+def test_each_question_that_it_prints_is_answered(open_folder: Path) -> None:
+    """Why did this bounce? The three commands, pasted into a shell as they are printed: each answers, with reasons."""
+    words = [*MODULE, "--port", "0", "--rate", "20", "--data", str(open_folder / "kept")]
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+    assert process.stdout is not None
+    try:
+        printed: list[str] = []
+        for line in process.stdout:
+            printed.append(line)
+            if line.startswith("Next steps"):
+                break
+        begun = next(place for place, line in enumerate(printed) if line.startswith("Why did this bounce?"))
+        commands = [line.strip() for line in printed[begun + 1 :] if line.startswith("  ") and line.strip()[0] != "#"]
+        assert len(commands) == 3
+        answers = [subprocess.run(["sh", "-c", one], capture_output=True, text=True, cwd="/", check=False, timeout=60) for one in commands]  # fmt: skip
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=90)
+    for answer in answers:
+        assert (answer.returncode, answer.stderr) == (0, "")
+        assert any(str(reason) in answer.stdout for reason in Reason), answer.stdout
+    assert "bounced" in answers[2].stdout
 
 
 def test_it_runs_for_a_user_and_for_root(demos: list[Demo]) -> None:
