@@ -249,7 +249,7 @@ def _place(service: Service, exporter: Exporter, postgres: Postgres, home: Path,
         str(service.token_file),
         str(home),
         kept,
-        shutil.which("psql") or str(wheel() / "psql"),
+        "psql" if shutil.which("psql") else str(wheel() / "psql"),
         str(program),
         str(service.configuration),
     )
