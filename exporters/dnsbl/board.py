@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 KEPT_INTERVALS: Final = 3
 
+SET_BACK_MS: Final = 60_000
+"""A clock that is this far behind what it said before was ahead then: stamps go on from the time that is right now."""
+
 
 class Moment(NamedTuple):
     """A time by the clock that never goes back (seconds), and by the calendar (ms since the epoch)."""
@@ -87,13 +90,17 @@ class Board:
         if previous is None:
             return self._tell(row, pair, now, None)
         stands_again = verdict.word.is_real and stood is None
-        if previous.word is not verdict.word or previous.codes != verdict.codes or is_new_reason or stands_again:
+        # The collector rejects what is hours ahead: what a clock that was ahead has stamped is told again, with the right time.
+        was_ahead = now.epoch_ms < row.told_ms - SET_BACK_MS
+        is_new = previous.word is not verdict.word or previous.codes != verdict.codes
+        if is_new or is_new_reason or stands_again or was_ahead:
             return self._tell(row, pair, now, previous.word)
         return None
 
     def _tell(self, row: Standing, pair: Pair, now: Moment, previous: Word | None) -> Change:
-        # Two changes of one pair never carry the same time: it identifies them.
-        row.told_ms = max(now.epoch_ms, row.told_ms + 1)
+        row.told_ms = _stamp(now.epoch_ms, row.told_ms)
+        if row.since_ms is not None:
+            row.since_ms = min(row.since_ms, row.told_ms)
         is_listed = row.last.word is Word.LISTED
         return Change(
             row.told_ms,
@@ -118,6 +125,11 @@ class Board:
     def forget(self, pair: Pair) -> None:
         """The pair is no longer checked."""
         self._rows.pop(_key(pair), None)
+
+
+def _stamp(now_ms: int, last_ms: int) -> int:
+    """The time of a pair's next change: two of them never carry the same one, since it identifies them."""
+    return last_ms + 1 if last_ms - SET_BACK_MS <= now_ms <= last_ms else now_ms
 
 
 def _key(pair: Pair) -> tuple[str, str]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 from prometheus_client.metrics import MetricWrapperBase
 
+from exporters.dnsbl.metrics.gauge import TimeGauge
 from exporters.dnsbl.metrics.pairs import PAIR_FAMILIES
 
 if TYPE_CHECKING:
@@ -31,6 +32,9 @@ class Metrics:
 
     def _gauge(self, name: str, about: str, *labels: str) -> Gauge:
         return Gauge(f"duckwatch_dnsbl_{name}", about, labels, registry=self.registry)
+
+    def _time(self, name: str, about: str, *labels: str) -> TimeGauge:
+        return TimeGauge(f"duckwatch_dnsbl_{name}", about, labels, registry=self.registry)
 
     def _lists(self) -> None:
         self.verdicts = self._counter("verdicts_total", "Checks ended, by what they came to", "list", "verdict")
@@ -56,7 +60,7 @@ class Metrics:
         self.list_breaker_open = self._gauge(
             "list_breaker_open", "1 while the list is left alone after failures in a row", "list"
         )
-        self.last_check = self._gauge(
+        self.last_check = self._time(
             "last_check_timestamp_seconds",
             "When the list last gave a real verdict on a target, or was first to be asked for one",
             "list",
@@ -89,7 +93,7 @@ class Metrics:
         self.reload_successful = self._gauge(
             "config_last_reload_successful", "1 when the configuration was good when it was last read"
         )
-        self.reload_success_time = self._gauge(
+        self.reload_success_time = self._time(
             "config_last_reload_success_timestamp_seconds", "When a good configuration was last read"
         )
         self.build_info = Gauge(

@@ -68,3 +68,35 @@ def test_changes_tell_everything_once(steps: list[tuple[float, Verdict, str | No
     times = [change.time_ms for change in told]
     assert times == sorted(set(times))
     assert all(before.verdict.word is after.previous for before, after in itertools.pairwise(told))
+
+
+def test_a_clock_that_was_ahead_stamps_no_later_change() -> None:
+    """The collector would reject what is hours ahead; set back by less than a minute, two changes still have two times, in order."""
+    board, hours = Board(), 20 * 3_600_000
+    times = []
+    for number, (at, verdict) in enumerate([(hours, SPAM), (1000, CLEAN), (2000, SPAM), (1500, CLEAN)]):
+        change = board.record(PAIR, verdict, Moment(float(number), at))
+        assert change is not None
+        assert change.since_ms is not None
+        assert change.since_ms <= change.time_ms
+        times.append(change.time_ms)
+    assert times == [hours, 1000, 2000, 2001]
+
+
+def test_what_stands_since_a_time_in_the_future_stands_since_now() -> None:
+    """The clock was ahead when it began to stand."""
+    board = Board()
+    board.record(PAIR, SPAM, Moment(0.0, 20 * 3_600_000))
+    change = board.record(PAIR, PROXY, Moment(1.0, 1000))
+    assert change is not None
+    assert change.since_ms == 1000
+
+
+def test_what_was_told_by_a_clock_that_was_ahead_is_told_again() -> None:
+    """Once: the collector has rejected it, and would not know of the listing until it ends."""
+    board = Board()
+    board.record(PAIR, SPAM, Moment(0.0, 20 * 3_600_000))
+    told = [board.record(PAIR, SPAM, Moment(float(n), n * 1000)) for n in (1, 2)]
+    assert told[0] is not None
+    assert (told[0].time_ms, told[0].standing, told[0].since_ms) == (1000, Word.LISTED, 1000)
+    assert told[1] is None
