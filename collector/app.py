@@ -23,6 +23,7 @@ from collector.errors import StartError, WriterFailedError
 from collector.events.pseudonyms import Pseudonyms
 from collector.events.sources.gelf import READERS, READERS_BESIDE_AUTHLOG
 from collector.feeds.gelf import GelfInput
+from collector.journal.age import OldestAge
 from collector.journal.journal import Journal
 from collector.metrics import Metrics
 from collector.metrics.logins import LoginMetrics
@@ -69,6 +70,7 @@ class App:
         tracing = None if self._telemetry is None else self._telemetry.tracing
         self._plugins = PluginMetrics(self._metrics)
         self._journal = self._open_journal()
+        self._journal_age = OldestAge(lambda: self._journal.state.oldest_received_at)
         self._show_journal()
         self._connections = Connections(settings)
         self._store = PostgresStore(self._connections.dsn, self._connections.direct_dsn, kept=settings.retention)
@@ -109,7 +111,7 @@ class App:
         """Yields the jobs, in the order in which they have their turn."""
         yield jobs.Reconcile(
             {one.cluster: one.grace for one in settings.mongo},
-            oldest_in_journal=lambda: self._journal.state.oldest_received_at,
+            journal_age=self._journal_age,
             count=mail,
         )
         if settings.mongo:
@@ -173,7 +175,7 @@ class App:
         m.journal_limit_bytes.set(self._settings.journal.max_bytes)
         m.journal_requests.set_function(lambda: journal.state.requests)
         m.journal_bytes.set_function(lambda: journal.state.used_bytes)
-        m.journal_oldest_age.set_function(lambda: _age(journal.state.oldest_received_at))
+        m.journal_oldest_age.set_function(lambda: self._journal_age() or 0.0)
 
     async def run(self) -> None:
         """Serves until SIGTERM or SIGINT. Raises `StartError`, and `WriterFailedError` when a restart is needed."""
@@ -268,10 +270,6 @@ def change_readers(settings: Collector, mongo: Mongo) -> Iterator[ChangeReader]:
     if mongo.zonemta_database is not None:
         yield QueueReader(mongo.zonemta_database, mongo.queue_collection, border, settings.public_ips)
     yield from wildduck_readers(mongo, border)
-
-
-def _age(epoch_ms: int | None) -> float:
-    return 0.0 if epoch_ms is None else max(0.0, time.time() - epoch_ms / 1000)
 
 
 def telemetry(signals: Signals, metrics: Metrics, settings: Collector) -> Telemetry:

@@ -11,7 +11,7 @@ import msgspec
 
 from collector.errors import BadRowError, StoreUnavailableError, UnreadableError
 from collector.events.batch import Batch
-from collector.events.model import MailEvent, RejectReason
+from collector.events.model import MailEvent, RejectReason, Source
 from collector.pipeline.batch import assemble
 from collector.pipeline.letters import row_of
 from collector.store.commits import SETTLE_PAUSE_SECONDS, SETTLE_SECONDS
@@ -127,4 +127,7 @@ class LetterDesk:
         request = self._decode(b"[" + letter.raw.encode() + b"]", letter)
         if request.rejections:
             return request.rejections[0].error
+        if letter.source is Source.DNSBL:
+            # The newest result is the one that came last: a letter's did not come today.
+            request = msgspec.structs.replace(request, received_at=letter.received_at)
         return assemble([request], self._public_ips)[0]

@@ -44,10 +44,13 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True)
 class SeenReport:
-    """A plugin's report and when it came (epoch ms)."""
+    """A plugin's report, when it came (epoch ms, by the collector's clock), and the id of the request that brought it: ids of one collector
+    process count up. None where that is not known (a report read back from the database).
+    """
 
     report: PluginReport
     received_at: int
+    request_id: str | None = None
 
 
 class Traced(NamedTuple):

@@ -22,6 +22,8 @@ class Record(msgspec.Struct, frozen=True, gc=False):
     KEY: ClassVar[tuple[LiteralString, ...]]
     TIMES: ClassVar[frozenset[str]] = frozenset({"time", "received_at"})
     DOCUMENTS: ClassVar[frozenset[str]] = frozenset({"raw"})
+    IS_ORDERED: ClassVar[bool] = False
+    """True: rows are ordered by `received_at`, which is therefore stored by the database's clock."""
 
     cluster: str
     received_at: int
@@ -45,6 +47,7 @@ class HeldEvent(Record, frozen=True, gc=False):
 
     TABLE: ClassVar[LiteralString] = "held_events"
     KEY: ClassVar[tuple[LiteralString, ...]] = ("cluster", "queue_id", "seq", "slot", "source")
+    IS_ORDERED: ClassVar[bool] = True
 
     queue_id: str
     seq: str
@@ -116,6 +119,7 @@ class DnsblResult(Record, frozen=True, gc=False):
     KEY: ClassVar[tuple[LiteralString, ...]] = ("cluster", "event_id", "time")
     TIMES: ClassVar[frozenset[str]] = frozenset({"time", "standing_since", "received_at"})
     DOCUMENTS: ClassVar[frozenset[str]] = frozenset()
+    IS_ORDERED: ClassVar[bool] = True
 
     time: int
     event_id: str

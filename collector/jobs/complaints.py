@@ -37,46 +37,48 @@ _WAYS: Final = ("message_id", "fbl_id")
 
 
 class _Asked(NamedTuple):
-    """When a complaint is due again, and how long it waits after that."""
+    """When a complaint is due again (monotonic seconds: the clock that is set must not put it off), and how long it waits after that."""
 
-    due: datetime
+    due: float
     wait: timedelta
 
 
 class Complaints:
-    """Every 15 seconds: queue id, recipient, zone, sending address and user of what an ARF report told of."""
+    """Every 15 seconds: queue id, recipient, zone, sending address and user of what an ARF report told of. `clock` is in monotonic seconds."""
 
     name = "complaints"
     every_seconds = 15
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._asked: dict[tuple[Any, ...], _Asked] = {}
 
     def run(self, connection: psycopg.Connection, now: datetime, is_over: Callable[[], bool]) -> None:
         """Looks for the messages of those that are due, one after the other, until the time is up or `is_over`."""
         deadline = time.monotonic() + BUDGET_SECONDS
-        for complaint in self._due(_unmatched(connection, now), now):
+        for complaint in self._due(_unmatched(connection, now)):
             if is_over() or time.monotonic() > deadline:
                 return
             # Before it is looked for: one that fails must not keep the others from their turn.
-            self._asked[_key(complaint)] = self._again(complaint, now)
+            self._asked[_key(complaint)] = self._again(complaint)
             # No lock is held meanwhile: it takes a while among compressed chunks, and what waits for reconciliation waits with it.
             found = _message(connection, complaint)
             if found is not None:
                 _tell(connection, {**complaint, "queue_id": found})
 
-    def _due(self, unmatched: Iterable[Mapping[str, Any]], now: datetime) -> list[Mapping[str, Any]]:
+    def _due(self, unmatched: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
         """Returns those not asked for yet, the newest first, and then those that are due again; forgets who is not unmatched any more."""
         there = {_key(one): one for one in unmatched}
         self._asked = {key: asked for key, asked in self._asked.items() if key in there}
         again = [(self._asked[key].due, key) for key in there if key in self._asked]
+        now = self._clock()
         due = sorted((one for one in again if one[0] <= now), key=lambda one: one[0])
         return [one for key, one in there.items() if key not in self._asked] + [there[key] for _, key in due]
 
-    def _again(self, complaint: Mapping[str, Any], now: datetime) -> _Asked:
+    def _again(self, complaint: Mapping[str, Any]) -> _Asked:
         asked = self._asked.get(_key(complaint))
         wait = FIRST_WAIT if asked is None else asked.wait
-        return _Asked(now + wait, min(2 * wait, LONGEST_WAIT))
+        return _Asked(self._clock() + wait.total_seconds(), min(2 * wait, LONGEST_WAIT))
 
 
 def _unmatched(connection: psycopg.Connection, now: datetime) -> list[dict[str, Any]]:

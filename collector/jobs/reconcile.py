@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from collector.pipeline.listeners import tell
 from collector.store.reconciliation import Moment, Reconciler
+from collector.store.sql import query
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from datetime import timedelta
+    from datetime import datetime
 
     import psycopg
 
@@ -23,21 +24,22 @@ BUDGET_SECONDS: Final = 2.0
 
 
 class Reconcile:
-    """Every few seconds. `graces` are those of the clusters that have their own; `oldest_in_journal` is when the oldest request came that
-    is still in this collector's journal (epoch ms), None when it is empty.
+    """Every few seconds. `graces` are those of the clusters that have their own; `journal_age` is how many seconds ago the oldest request came
+    that is still in this collector's journal, None when it is empty. An age, since held events go by another clock than the journal.
     """
 
     name = "reconcile"
     every_seconds = 3
+    goes_by_the_server = True
 
     def __init__(
         self,
         graces: Mapping[str, timedelta],
         *,
-        oldest_in_journal: Callable[[], int | None],
+        journal_age: Callable[[], float | None],
         count: MailMetrics,
     ) -> None:
-        self._graces, self._oldest_in_journal, self._metrics = graces, oldest_in_journal, count
+        self._graces, self._journal_age, self._metrics = graces, journal_age, count
         self._reconciler = Reconciler()
 
     def settle(self, connection: psycopg.Connection) -> None:
@@ -47,11 +49,14 @@ class Reconcile:
             tell([self._count], done)
 
     def run(self, connection: psycopg.Connection, now: datetime, is_over: Callable[[], bool]) -> None:
-        """Decides slice after slice until nothing is due, the time is up or `is_over`."""
+        """Decides slice after slice until nothing is due, the time is up or `is_over`. `now` is the database's clock, as the receipt of held
+        events is.
+        """
+        connection.execute(query("held_set_back"), {"now": now})
         deadline = time.monotonic() + BUDGET_SECONDS
         while not is_over() and time.monotonic() < deadline:
-            oldest = self._oldest_in_journal()
-            journal = None if oldest is None else datetime.fromtimestamp(oldest / 1000, UTC)
+            age = self._journal_age()
+            journal = None if age is None else now - timedelta(seconds=age)
             done = self._reconciler.reconcile(connection, Moment(now, self._graces, journal))
             if not done.due:
                 return

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from collector.store.community import AggregateBuilder
 from collector.store.erasure import keep_dropped, protect_dropped
 from collector.store.policies import CHUNK
-from collector.store.retention import begins
+from collector.store.retention import begins, set_back
 from collector.store.rollups import TableBuilder
 from collector.store.tiers import layout_of
 
@@ -33,6 +33,7 @@ class RollUp:
     def run(self, connection: psycopg.Connection, now: datetime, is_over: Callable[[], bool]) -> None:
         """Builds what is due, within its time; what is left is the next run's."""
         kept = self._kept
+        set_back(connection, now)  # before marks are forgotten by a horizon that lies in the future
         layout = layout_of(connection)
         if layout.has_aggregates:
             protect_dropped(connection, kept, now, is_over)

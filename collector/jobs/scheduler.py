@@ -34,7 +34,9 @@ TURN_SECONDS: Final = 1800.0
 
 
 class Job(Protocol):
-    """One piece of work. `name` is its label in the metrics; it is run `every_seconds`."""
+    """One piece of work. `name` is its label in the metrics; it is run `every_seconds`. One with a true `goes_by_the_server` is given the
+    database's clock.
+    """
 
     name: str
     every_seconds: int
@@ -96,7 +98,9 @@ class Jobs:
             if not self._leads(connection):
                 return
             with deadline(connection, TURN_SECONDS):
-                job.run(connection, self._moment(connection), self._stop.is_set)
+                theirs = _clock_of(connection)
+                now = theirs if getattr(job, "goes_by_the_server", False) else self._earlier(theirs)
+                job.run(connection, now, self._stop.is_set)
         except (psycopg.Error, StoreError) as error:
             told = translate(error) if isinstance(error, psycopg.Error) else error
             self._failed(job, getattr(told, "kind", "bad_row"), getattr(told, "sqlstate", None))
@@ -151,11 +155,9 @@ class Jobs:
             # A job that waits for a lock holds up those who come after it in the queue: writers.
             connection.execute("SET lock_timeout = '10s'")
 
-    def _moment(self, connection: psycopg.Connection) -> datetime:
+    def _earlier(self, theirs: datetime) -> datetime:
         """The time that jobs go by: ours or the server's, whichever is earlier. One clock that is ahead must not delete what is kept."""
-        theirs = scalar(connection, "SELECT clock_timestamp()")
-        assert isinstance(theirs, datetime)
-        return min(datetime.fromtimestamp(self._now(), UTC), theirs.astimezone(UTC))
+        return min(datetime.fromtimestamp(self._now(), UTC), theirs)
 
     def _leave(self) -> None:
         """Closes the connection, and with it goes the lock. The gauges stay until it is known whether we get it again."""
@@ -179,6 +181,12 @@ class Jobs:
             not_later(self._scheduler.jobs, datetime.now())  # noqa: DTZ005  # schedule goes by the local time of the wall clock
             self._scheduler.run_pending()
         self._resign()
+
+
+def _clock_of(connection: psycopg.Connection) -> datetime:
+    theirs = scalar(connection, "SELECT clock_timestamp()")
+    assert isinstance(theirs, datetime)
+    return theirs.astimezone(UTC)
 
 
 def not_later(jobs: Sequence[schedule.Job], now: datetime) -> None:

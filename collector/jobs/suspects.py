@@ -32,6 +32,6 @@ class Suspects:
 
     def run(self, connection: psycopg.Connection, now: datetime, is_over: Callable[[], bool]) -> None:  # noqa: ARG002  # every job is run alike
         """Counts them."""
-        values = {"since": now - WINDOW, "account": ACCOUNT_FAILURES, "source": SOURCE_FAILURES}
+        values = {"since": now - WINDOW, "until": now + WINDOW, "account": ACCOUNT_FAILURES, "source": SOURCE_FAILURES}
         for kind, count in connection.execute(query("auth_suspects"), values):
             self._gauge.labels(kind).set(count)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from prometheus_client import CollectorRegistry, Counter, Gauge, disable_created_metrics
 from prometheus_client.metrics import MetricWrapperBase
 
-from collector.metrics.gauge import PassingGauge
+from collector.metrics.gauge import PassingGauge, TimeGauge
 from collector.metrics.histogram import Histogram
 from collector.metrics.labels import MAX_SQLSTATES, BoundedLabel
 
@@ -49,6 +49,9 @@ class Metrics:
 
     def _gauge(self, name: str, about: str, *labels: str) -> Gauge:
         return Gauge(f"duckwatch_{name}", about, labels, registry=self.registry)
+
+    def _time(self, name: str, about: str, *labels: str) -> TimeGauge:
+        return TimeGauge(f"duckwatch_{name}", about, labels, registry=self.registry)
 
     def _histogram(self, name: str, about: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
         return Histogram(f"duckwatch_{name}", about, labels, buckets=buckets, registry=self.registry)
@@ -110,7 +113,7 @@ class Metrics:
         self.event_commit_delay = self._histogram(
             "event_commit_delay_seconds", "From an event's stamp to its commit", COMMIT_DELAY_BUCKETS, "source"
         )
-        self.last_event_timestamp = self._gauge(
+        self.last_event_timestamp = self._time(
             "last_event_timestamp_seconds", "Stamp of the newest committed event", "cluster", "source"
         )
 
@@ -126,7 +129,7 @@ class Metrics:
         self.plugin_info = self._gauge(
             "plugin_info", "1 for each mail host whose plugin reports", "cluster", "host", "version"
         )
-        self.plugin_last_seen = self._gauge(
+        self.plugin_last_seen = self._time(
             "plugin_last_seen_timestamp_seconds", "When a host's plugin last reported", "cluster", "host"
         )
         self.plugin_spool_bytes = self._gauge(
@@ -172,14 +175,14 @@ class Metrics:
             registry=self.registry,
         )
         self.dead_letters = self._counter("dead_letters_total", "Events set aside in dead_letters", "reason")
-        self.job_last_success = self._gauge(
+        self.job_last_success = self._time(
             "job_last_success_timestamp_seconds", "When a scheduled job last succeeded", "task"
         )
         self.job_runs = self._counter("job_runs_total", "Runs of a scheduled job", "task", "result")
         self.config_last_reload_successful = self._gauge(
             "config_last_reload_successful", "0 when credentials or certificate could not be renewed"
         )
-        self.last_scrape_timestamp = self._gauge(
+        self.last_scrape_timestamp = self._time(
             "last_scrape_timestamp_seconds", "When a Prometheus last asked for this page; 0 when none did"
         )
         self.telemetry_exports = self._counter(

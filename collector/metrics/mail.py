@@ -78,7 +78,8 @@ class MailMetrics:
             delays = [max(0, now - stamp) / 1000 for stamp in stamps]
             m.event_commit_delay.labels(source).observe_many(delays, exemplar)
             labels = self._cluster(cluster), source
-            self._newest[labels] = max(self._newest.get(labels, 0), *stamps, 0)
+            # Never past now: the stamp of a clock that was ahead would hide a silence until that time comes.
+            self._newest[labels] = min(now, max(self._newest.get(labels, 0), *stamps, 0))
             m.last_event_timestamp.labels(*labels).set(self._newest[labels] / 1000)
         for (cluster, provider), sessions in sums.sessions.items():
             of_provider = m.smtp_session_seconds.labels(self._cluster(cluster), provider or NONE)

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from collector.metrics.labels import MAX_CLUSTERS, MAX_HOSTS, MAX_VERSIONS, OTHER, BoundedLabel, is_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from collector.events.batch import SeenReport, Written
     from collector.metrics.catalogue import Metrics
 
-FORGET_MS = 24 * 3600 * 1000
+FORGET_SECONDS = 24 * 3600
 """A host silent for this long is forgotten."""
 
 PROCESS_MS = 2 * 60 * 1000
 """A process this much behind the newest report of its host has ended (they report every 30 s): its spool is another's now."""
+
+AHEAD_MS = 60 * 1000
+"""A report this much newer than one that came after it was stamped by a clock that was ahead."""
 
 MAX_PROCESSES = 64
 
@@ -24,29 +29,46 @@ _Host = tuple[str, str]
 
 
 class PluginMetrics:
-    """A listener: keeps the newest report of each process, and sums over a host's living ones. Runs in the writer's thread."""
+    """A listener: keeps the newest report of each process, and sums over a host's living ones. Runs in the writer's thread.
 
-    def __init__(self, metrics: Metrics) -> None:
-        self._metrics = metrics
+    Reports come in the order of their receipt, so the last is the newest, whatever the clock said. `clock` is in monotonic seconds: a host
+    is forgotten only after a day that has really passed.
+    """
+
+    def __init__(self, metrics: Metrics, clock: Callable[[], float] = time.monotonic) -> None:
+        self._metrics, self._clock = metrics, clock
+        self._heard: dict[_Host, float] = {}
         self._cluster, self._version = BoundedLabel(MAX_CLUSTERS), BoundedLabel(MAX_VERSIONS)
         self._hosts: dict[_Host, dict[str, SeenReport]] = {}
 
     def restore(self, reports: Iterable[SeenReport]) -> None:
         """Takes the gauges up from the reports of before; what was dropped then is not counted again."""
-        for seen in reports:
+        known = list(reports)
+        for seen in known:
             self._keep(seen)
-        for host in list(self._hosts):
+        latest = max((seen.received_at for seen in known), default=0)
+        for host, processes in self._hosts.items():
+            self._heard[host] = self._clock() - (latest - _newest(processes).received_at) / 1000
             self._show(host)
 
     def __call__(self, written: Written) -> None:
         """Takes the reports of a commit."""
         for seen in written.batch.reports:
+            self._set_back(seen.received_at)
             self._count_dropped(seen)
             host = self._keep(seen)
             if host is not None:
+                self._heard[host] = self._clock()
                 self._show(host)
         if written.batch.reports:
-            self._forget(written.batch.reports[-1].received_at)
+            self._forget()
+
+    def _set_back(self, received_at: int) -> None:
+        """Corrects what a clock that was ahead has stamped: it came before `received_at`."""
+        for processes in self._hosts.values():
+            for process, seen in processes.items():
+                if seen.received_at > received_at + AHEAD_MS:
+                    processes[process] = replace(seen, received_at=received_at)
 
     def _host(self, seen: SeenReport) -> _Host:
         host = seen.report.host
@@ -57,9 +79,8 @@ class PluginMetrics:
         if host not in self._hosts and len(self._hosts) >= MAX_HOSTS:
             return None
         processes = self._hosts.setdefault(host, {})
-        before = processes.pop(seen.report.process, None)
-        newest = seen if before is None or before.received_at <= seen.received_at else before
-        processes[seen.report.process] = newest
+        processes.pop(seen.report.process, None)
+        processes[seen.report.process] = seen
         while len(processes) > MAX_PROCESSES:
             processes.pop(next(iter(processes)))
         return host
@@ -72,19 +93,18 @@ class PluginMetrics:
             self._metrics.plugin_dropped.labels(*host).inc(max(0, grown))
 
     def _show(self, host: _Host) -> None:
-        processes = self._hosts[host].values()
-        newest = max(processes, key=lambda seen: seen.received_at)
-        alive = [seen for seen in processes if seen.received_at > newest.received_at - PROCESS_MS]
+        newest = _newest(self._hosts[host])
+        alive = [seen for seen in self._hosts[host].values() if seen.received_at > newest.received_at - PROCESS_MS]
         self._metrics.plugin_last_seen.labels(*host).set(newest.received_at / 1000)
         self._metrics.plugin_spool_bytes.labels(*host).set(sum(seen.report.spool_bytes for seen in alive))
         self._metrics.plugin_info.remove_by_labels({"cluster": host[0], "host": host[1]})
         for seen in alive:
             self._metrics.plugin_info.labels(*host, self._version(seen.report.version)).set(1)
 
-    def _forget(self, now: int) -> None:
-        for host, processes in list(self._hosts.items()):
-            if max(seen.received_at for seen in processes.values()) < now - FORGET_MS:
-                del self._hosts[host]
+    def _forget(self) -> None:
+        for host, heard in list(self._heard.items()):
+            if heard < self._clock() - FORGET_SECONDS:
+                del self._hosts[host], self._heard[host]
                 self._metrics.plugin_info.remove_by_labels({"cluster": host[0], "host": host[1]})
                 for metric in (
                     self._metrics.plugin_last_seen,
@@ -92,3 +112,7 @@ class PluginMetrics:
                     self._metrics.plugin_dropped,
                 ):
                     metric.remove(*host)
+
+
+def _newest(processes: Mapping[str, SeenReport]) -> SeenReport:
+    return max(processes.values(), key=lambda seen: seen.received_at)

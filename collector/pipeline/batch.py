@@ -46,8 +46,10 @@ def assemble(requests: Iterable[Request], public_ips: Mapping[str, str]) -> tupl
                     repeated[request.source] += 1
         letters.extend(letter_of(request, rejection) for rejection in request.rejections)
         if (report := request.report) is not None:
-            # Only the newest of each process: a plugin that sends single events reports with each of them.
-            reports[report.cluster, report.host, report.process] = SeenReport(report, request.received_at)
+            # Only the newest of each process, in the order of their receipt: a plugin that sends single events reports with each of them.
+            process = report.cluster, report.host, report.process
+            reports.pop(process, None)
+            reports[process] = SeenReport(report, request.received_at, request.request_id)
         if request.trace is not None:
             traces.append(Traced(request.trace, request.received_at))
     return Batch(

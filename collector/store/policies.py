@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, LiteralString, NamedTuple
 
 from collector.config.units import format_duration
-from collector.store.retention import kept_relations
+from collector.store.retention import kept_relations, set_back
 from collector.store.rollups import ERASED_BEFORE, WIDTHS
 from collector.store.sql import query
 
@@ -83,6 +83,7 @@ def reconcile(connection: psycopg.Connection, kept: Retention, now: datetime) ->
         ):
             # With a longer one to come, this is where what is there ends.
             connection.execute(query("note_horizon"), (relation, now - settings["drop_after"]))
+    set_back(connection, now)
     horizons: dict[str, datetime] = dict(
         connection.execute("SELECT relation, gone_before FROM retention_horizons").fetchall()
     )

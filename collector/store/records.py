@@ -10,6 +10,7 @@ import msgspec
 from psycopg import sql
 
 from collector.events.model import MailEvent
+from collector.events.records import DnsblResult
 from collector.store.copy import timestamp
 from collector.store.sql import query
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     import psycopg
 
     from collector.events.records import Record
+    from collector.store.receipt import Clocks
 
 _encode = msgspec.json.Encoder().encode
 
@@ -41,17 +43,26 @@ def json_row(row: Record | MailEvent) -> dict[str, Any]:
     return columns
 
 
-def write(cursor: psycopg.Cursor, records: Sequence[Record]) -> list[Record]:
+def write(cursor: psycopg.Cursor, records: Sequence[Record], clocks: Clocks) -> list[Record]:
     """Inserts the rows, and returns those that were not there before. Raises `psycopg.Error`."""
     new: list[Record] = []
     # In the tables' order, so that two collectors cannot wait for each other's rows.
     for _, some in groupby(sorted(records, key=lambda one: (one.TABLE, *map(str, one.key))), key=type):
         rows = list(some)
         kind = type(rows[0])
-        cursor.execute(_insertion(kind), [_encode([json_row(row) for row in rows]).decode()])
+        document = _encode([_received(row, clocks) for row in rows]).decode()
+        if kind is DnsblResult:
+            cursor.execute(query("dnsbl_set_back"), [document])
+        cursor.execute(_insertion(kind), [document])
         keys = set(cursor.fetchall())
         new += [row for row in rows if row.key in keys]
     return new
+
+
+def _received(row: Record, clocks: Clocks) -> dict[str, Any]:
+    """Return the row's columns; its receipt is by the database's clock where rows are ordered by it."""
+    columns = json_row(row)
+    return columns | {"received_at": timestamp(clocks.received(row.received_at))} if row.IS_ORDERED else columns
 
 
 def is_written_by(connection: psycopg.Connection, row: Record, transaction: str) -> bool:

@@ -72,8 +72,11 @@ def let_go(connection: psycopg.Connection, settings: Retention, now: datetime, i
     """Deletes what is older than the settings keep, until the time is up or `is_over`. The connection is in autocommit mode. Raises
     `psycopg.Error`.
     """
+    set_back(connection, now)
     layout = layout_of(connection)
     deadline = time.monotonic() + BUDGET_SECONDS
+    if layout.has_aggregates:
+        connection.execute(query("wake_policies"))
     relations = () if layout.has_aggregates else kept_relations(settings)
     for kept in (*relations, *kept_tables(settings)):
         before = _limit(connection, kept, now)
@@ -81,6 +84,15 @@ def let_go(connection: psycopg.Connection, settings: Retention, now: datetime, i
             _drop_chunks(connection, kept, before)
         else:
             _delete(connection, kept, before, lambda: is_over() or time.monotonic() > deadline)
+
+
+def set_back(connection: psycopg.Connection, now: datetime) -> None:
+    """Correct horizons in the future, which both clocks being ahead has noted: no later bucket would be built until that time comes. Raise
+    `psycopg.Error`.
+    """
+    corrected = connection.execute(query("set_back_horizons"), {"now": now}).rowcount
+    if corrected:
+        log.warning("the clock was ahead: where history ends is corrected", extra={"fields": {"relations": corrected}})
 
 
 def _limit(connection: psycopg.Connection, kept: Kept, now: datetime) -> datetime:

@@ -25,6 +25,7 @@ from collector.store.connection import HANG_SECONDS, connect, cut, deadline, sca
 from collector.store.copy import COLUMN_LIST, COPY_EVENTS, encode, timestamp
 from collector.store.layout import lay_out_if_let
 from collector.store.migrations import migrate
+from collector.store.receipt import Clocks
 from collector.store.sessions import session
 from collector.store.sql import query
 from collector.store.tiers import reach_extension
@@ -159,15 +160,16 @@ def put(cursor: psycopg.Cursor, batch: Batch, *, direct: bool, hang_seconds: flo
     # A lock that is not to be had is given up by the server itself, in time: a backend whose client has left would wait on.
     longest = f"{int(hang_seconds * LOCK_SHARE * 1000)}ms"
     cursor.execute(query("begin"), [touched(batch), longest, takeover.LOCK_KEY])
-    transaction: str = cursor.fetchall()[0][0]
+    transaction, _, _, theirs = cursor.fetchall()[0]
+    clocks = Clocks.read(theirs)
     corrections = takeover.take_over(cursor, batch) if batch.events else NO_CORRECTIONS
     if direct:
         _copy(cursor, batch)
         new = batch.events
     else:
         new = _merge(cursor, batch)
-    _write_rest(cursor, batch)
-    new_records = records.write(cursor, batch.records) if batch.records else ()
+    _write_rest(cursor, batch, clocks)
+    new_records = records.write(cursor, batch.records, clocks) if batch.records else ()
     return transaction, Written(batch, new, new_records=new_records, corrections=corrections)
 
 
@@ -206,15 +208,17 @@ def _merge(cursor: psycopg.Cursor, batch: Batch) -> Sequence[MailEvent]:
     return [event for event in batch.events if identity(event) in new]
 
 
-def _write_rest(cursor: psycopg.Cursor, batch: Batch) -> None:
+def _write_rest(cursor: psycopg.Cursor, batch: Batch, clocks: Clocks) -> None:
     if batch.letters:
         cursor.executemany(
             query("set_aside"),
             [(x.letter_id, x.received_at, x.cluster, x.source, x.reason, x.error, x.raw) for x in batch.letters],
         )
     if batch.reports:
-        cursor.executemany(query("report"), [(*_report_row(seen.report), seen.received_at) for seen in batch.reports])
+        cursor.executemany(query("report"), [_report_row(seen, clocks) for seen in batch.reports])
 
 
-def _report_row(r: PluginReport) -> tuple[object, ...]:
-    return r.cluster, r.host, r.process, r.version, r.spool_bytes, r.oldest_unsent, r.dropped
+def _report_row(seen: SeenReport, clocks: Clocks) -> tuple[object, ...]:
+    r = seen.report
+    values = r.cluster, r.host, r.process, r.version, r.spool_bytes, r.oldest_unsent, r.dropped
+    return *values, clocks.received(seen.received_at), seen.request_id

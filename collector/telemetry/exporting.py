@@ -111,11 +111,11 @@ class MetricPush:
         self._export()
 
     def _export(self) -> None:
-        scope = InstrumentationScope(NAME)
+        scope, now = InstrumentationScope(NAME), time.time_ns()
+        # A start in the future, stamped by a clock that was ahead, would have receivers refuse the points until that time comes.
+        self._began = min(self._began, now)
         try:
-            data = metrics_data(
-                self._registry, resource=self._resource, scope=scope, began=self._began, now=time.time_ns()
-            )
+            data = metrics_data(self._registry, resource=self._resource, scope=scope, began=self._began, now=now)
             result = self._exporter.export(data)
         except Exception:  # noqa: BLE001  # as for spans
             result = MetricExportResult.FAILURE

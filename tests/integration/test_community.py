@@ -12,6 +12,7 @@ import pytest
 
 from collector.config.model import Retention
 from collector.events.model import COLUMNS, Source
+from collector.jobs import Retention as KeepWhat
 from collector.jobs import RollUp, Sizes
 from collector.metrics import Metrics
 from collector.store.comparison import compare
@@ -311,3 +312,22 @@ def test_what_was_deleted_by_hand_before_the_extension_stays_counted(connection:
         run_policies(connection, "policy_refresh_continuous_aggregate")
     events = [msgspec.structs.asdict(one) for one in came + late]
     assert_equal(connection, events, but=("mail_stats_15s",))
+
+
+def test_a_policy_that_was_put_off_by_a_clock_ahead_runs_now(connection: psycopg.Connection) -> None:
+    """Its next start was computed then, and it would be 20 hours behind; one that is merely not due is left alone."""
+    connection.execute("CREATE EXTENSION timescaledb")
+    migrate(connection)
+    lay_out(connection, SHORT, datetime.now(UTC))
+    refreshes = "FROM timescaledb_information.jobs WHERE proc_name = 'policy_refresh_continuous_aggregate'"
+    connection.execute(f"SELECT alter_job(job_id, next_start => now() + interval '20 hours') {refreshes}".encode())
+    connection.execute(
+        "SELECT alter_job(job_id, next_start => now() + interval '20 hours') FROM timescaledb_information.jobs"
+        " WHERE proc_name = 'policy_retention' AND schedule_interval >= interval '1 day'"
+    )
+    KeepWhat(SHORT).run(connection, datetime.now(UTC), lambda: False)
+    late = (
+        "SELECT count(*) FILTER (WHERE proc_name LIKE '%refresh%'), count(*) FILTER (WHERE proc_name LIKE '%retention%') > 0"
+        " FROM timescaledb_information.jobs WHERE next_start > now() + interval '1 hour'"
+    )
+    assert connection.execute(late.encode()).fetchall() == [(0, True)]

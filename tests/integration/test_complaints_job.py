@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -127,18 +126,21 @@ def test_a_message_id_that_is_no_messages_leaves_the_x_fbl(house: House) -> None
 
 def test_what_is_not_found_is_looked_for_less_and_less_often(house: House) -> None:
     """After 15 seconds, 30, and so on to an hour; what is new is looked for at once, and what came meanwhile is found at the next turn."""
-    job = Complaints()
+    clock = [0.0]
+    job = Complaints(clock=lambda: clock[0])
     waits = [15 * 2**turn for turn in range(8)] + [3600, 3600]
     complain(house, about(0))
-    asked = [NOW + timedelta(seconds=sum(waits[:turn])) for turn in range(len(waits) + 1)]
-    for moment in asked[:-1]:
-        job.run(house.connection, moment, lambda: False)
+    asked = [float(sum(waits[:turn])) for turn in range(len(waits) + 1)]
+    for clock[0] in asked[:-1]:
+        job.run(house.connection, NOW, lambda: False)
     store(house, other_message(0))
     store(house, other_message(1))
     complain(house, about(1))
-    job.run(house.connection, asked[-1] - timedelta(seconds=1), lambda: False)
+    clock[0] = asked[-1] - 1
+    job.run(house.connection, NOW, lambda: False)
     assert matched(house) == [queue_id(1)]
-    job.run(house.connection, asked[-1], lambda: False)
+    clock[0] = asked[-1]
+    job.run(house.connection, NOW, lambda: False)
     assert matched(house) == [queue_id(0), queue_id(1)]
 
 

@@ -47,10 +47,10 @@ STATEMENTS: dict[str, tuple[str, Any]] = {
     "domain_stats_1h_bucket": (f"DELETE FROM domain_stats_1h WHERE {BUCKETS}", None),
     "stale_buckets_pkey": (query("forget_stale"), LOOKED_FOR),
     "retention_horizons_pkey": (query("horizon"), ("mail_events",)),
-    "dnsbl_results_newest": ("SELECT * FROM dnsbl_current", None),
+    "dnsbl_results_current": ("SELECT * FROM dnsbl_current", None),
     "dnsbl_results_time": (query("delete_older").format(relation="dnsbl_results", column="time"), ("2026-03-14", 100)),
     "auth_events_time": (
-        query("auth_suspects"), {"since": "2026-03-14", "account": 10, "source": 20},
+        query("auth_suspects"), {"since": "2026-03-14", "until": "2026-03-15", "account": 10, "source": 20},
     ),
     "auth_events_user": ("SELECT * FROM auth_events WHERE user_id = 'u1' ORDER BY time DESC LIMIT 100", None),
     "auth_events_pkey": (query("known_logins"), (["d1", "d2"], "eu1")),

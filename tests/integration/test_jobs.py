@@ -25,6 +25,7 @@ class Note:
 
     name = "note"
     every_seconds = 1
+    goes_by_the_server = False
 
     def __init__(self) -> None:
         self.moments: list[datetime] = []
@@ -119,6 +120,15 @@ def test_a_clock_that_is_ahead_does_not_count(postgres_dsn: str) -> None:
         one.jobs.run(one.note)
         assert one.note.moments[0].timestamp() < time.time() + 60 + min(step, 0)
         one.jobs._resign()
+
+
+def test_a_job_may_go_by_the_servers_clock(postgres_dsn: str) -> None:
+    """What it decides about is stamped by that clock: ours, which is behind, would hold it up."""
+    one = Collector(postgres_dsn, lambda: time.time() - 72_000)
+    one.note.goes_by_the_server = True
+    one.jobs.run(one.note)
+    assert abs(one.note.moments[0].timestamp() - time.time()) < 60
+    one.jobs._resign()
 
 
 def test_the_size_of_each_relation_is_shown(any_dsn: str) -> None:

@@ -60,9 +60,9 @@ class Roads:
         self.house = house
         self.metrics = Metrics()
         self.mail = MailMetrics(self.metrics, now=NOW.timestamp)
-        self.oldest_in_journal: int | None = None
+        self.journal_age: float | None = None
         graces = {"quick": timedelta(seconds=1)}
-        self.job = Reconcile(graces, oldest_in_journal=lambda: self.oldest_in_journal, count=self.mail)
+        self.job = Reconcile(graces, journal_age=lambda: self.journal_age, count=self.mail)
 
     def tell(self, *events: MailEvent, is_unsendable: bool = False) -> None:
         """The plugin's word goes straight into the table, a backup road's waits."""
@@ -244,7 +244,7 @@ def test_it_waits_until_nothing_better_can_be_on_its_way(
     """Ages and moments in seconds from now; the event's own stamp is when it came."""
     came = MS - age * SECOND
     roads.tell(told(Source.CHANGE_STREAM, Action.RELEASED, cluster=cluster, time=came, received_at=came))
-    roads.oldest_in_journal = None if journal is None else MS + journal * SECOND
+    roads.journal_age = None if journal is None else -journal
     if unsent is not None:
         roads.report(MS + unsent * SECOND, MS - 30 * SECOND, cluster)
     roads.reconcile()

@@ -39,6 +39,7 @@ class Collector:
 
     def __init__(self, folder: Path, logs: Path, dsn: str, settings: dict[str, Any] | None = None) -> None:
         self.environment: dict[str, str] = {}
+        self.program: list[str | Path] = [Path(sys.executable).parent / "duckwatch-collector"]
         self.port = free_port()
         self._folder = folder
         self._log = logs / f"collector-{self.port}.log"
@@ -72,12 +73,13 @@ class Collector:
     def start(self, *, wait: bool = True) -> None:
         """Starts it; with `wait`, until /readyz says yes."""
         assert self._process is None, "it runs already"
-        program = Path(sys.executable).parent / "duckwatch-collector"
         # The settings of whoever runs the tests must not reach it.
         theirs = {name: value for name, value in os.environ.items() if not name.startswith(("DUCKWATCH_", "OTEL_"))}
         environment = theirs | self.environment
         canaries.watch(self._log)
-        self._process = Process("collector", [program, "--config", self.config, "serve"], self._log, env=environment)
+        self._process = Process(
+            "collector", [*self.program, "--config", self.config, "serve"], self._log, env=environment
+        )
         if wait:
             self.wait_ready()
 

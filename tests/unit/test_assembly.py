@@ -69,6 +69,16 @@ def test_only_the_newest_report_of_a_process_is_kept() -> None:
     assert [seen.report for seen in batch.reports] == reports[-1:]
 
 
+def test_reports_are_in_the_order_of_their_receipt() -> None:
+    """That of the last one of each process: what comes later in a batch is newer, and says by which request it came."""
+    reports = [PluginReport("eu1", "mta1", process, "0.1.0", n, None, 0) for n, process in enumerate("aba")]
+    requests = [request(n, 1, report) for n, report in enumerate(reports)]
+    batch, _ = assemble(requests, {})
+    assert [(seen.report, seen.request_id) for seen in batch.reports] == [
+        (reports[n], requests[n].request_id) for n in (1, 2)
+    ]
+
+
 def test_an_event_that_our_own_reading_fails_on_is_set_aside(monkeypatch: pytest.MonkeyPatch) -> None:
     """A fault of ours costs that event its row, not its content, and holds nothing back."""
     reading = zonemta.mail_event

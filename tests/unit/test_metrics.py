@@ -25,8 +25,8 @@ from collector.metrics.labels import MAX_HOSTS, OTHER, BoundedLabel
 from collector.metrics.mail import MailMetrics
 from collector.metrics.plugins import PluginMetrics
 
-NOW = int(time.time() * 1000)
-MINUTE, DAY = 60_000, 86_400_000
+MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
+NOW = int(time.time() * 1000) - 2 * DAY
 
 
 def samples(metrics: Metrics, name: str) -> dict[tuple[str, ...], float]:
@@ -192,12 +192,55 @@ def test_dropped_events_count_by_growth_and_not_again_after_a_restart() -> None:
 
 def test_a_host_that_is_silent_for_a_day_is_forgotten() -> None:
     """All its series go."""
-    metrics = Metrics()
-    plugins = PluginMetrics(metrics)
+    metrics, passed = Metrics(), 0.0
+    plugins = PluginMetrics(metrics, clock=lambda: passed)
     heard(plugins, report("a", NOW, dropped=1))
+    passed = DAY / 1000 + 60
     heard(plugins, report("a", NOW + DAY + MINUTE, host="mta2"))
     for name in ("info", "last_seen_timestamp_seconds", "spool_bytes", "dropped_events_total"):
         assert not [labels for labels in samples(metrics, f"duckwatch_plugin_{name}") if "mta1" in labels], name
+
+
+def test_a_clock_that_jumps_for_a_moment_forgets_no_host() -> None:
+    """A day has not passed."""
+    metrics = Metrics()
+    plugins = PluginMetrics(metrics)
+    heard(plugins, report("a", NOW))
+    heard(plugins, report("a", NOW + 2 * DAY, host="mta2"))
+    assert ("eu1", "mta1") in samples(metrics, "duckwatch_plugin_spool_bytes")
+
+
+@given(st.lists(st.tuples(st.sampled_from("ab"), st.integers(-20, 20)), min_size=1, max_size=10))
+def test_the_last_report_shows_whatever_the_clock_said(steps: list[tuple[str, int]]) -> None:
+    """Reports come in the order of their receipt; none shows a time of the future, nor one that a later report denies."""
+    metrics = Metrics()
+    plugins = PluginMetrics(metrics)
+    for number, (process, hours) in enumerate(steps):
+        stamp = NOW + hours * HOUR
+        heard(plugins, report(process, stamp, spool_bytes=1 << number))
+        shown = int(samples(metrics, "duckwatch_plugin_spool_bytes")["eu1", "mta1"])
+        assert shown & (1 << number)
+        last_seen = samples(metrics, "duckwatch_plugin_last_seen_timestamp_seconds")["eu1", "mta1"]
+        assert stamp / 1000 <= last_seen <= stamp / 1000 + 60
+
+
+def test_a_time_in_the_future_is_shown_as_now() -> None:
+    """`time() - …` is never negative, and grows again from the next scrape on, also where nothing sets the gauge any more."""
+    metrics = Metrics()
+    metrics.last_event_timestamp.labels("eu1", "plugin").set(time.time() + 20 * 3600)
+    shown = [samples(metrics, "duckwatch_last_event_timestamp_seconds")["eu1", "plugin"] for _ in range(2)]
+    assert shown[0] <= time.time()
+    assert shown[0] == shown[1]
+
+
+def test_the_newest_stamp_of_a_clock_that_was_ahead_gives_way() -> None:
+    """The next event brings the gauge to now, not to the highest stamp."""
+    metrics, now = Metrics(), NOW / 1000
+    mail = MailMetrics(metrics, now=lambda: now)
+    for ahead in (20 * HOUR, 0):
+        now = (NOW + ahead) / 1000
+        mail(Written(batch := Batch([event(time=NOW + ahead)]), batch.events))
+    assert samples(metrics, "duckwatch_last_event_timestamp_seconds") == {("eu1", "plugin"): NOW / 1000}
 
 
 def test_a_host_that_is_a_mail_address_is_no_label() -> None:

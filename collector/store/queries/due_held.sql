@@ -11,7 +11,8 @@ clusters AS (
     SELECT cluster,
            least(%(now)s, %(journal)s::timestamptz) - coalesce((%(graces)s::jsonb ->> cluster)::interval, %(grace)s) AS before,
            (SELECT min(p.oldest_unsent) FROM plugin_reports AS p
-            WHERE p.cluster = waiting.cluster AND p.received_at > %(now)s - interval '2 minutes') AS unsent
+            WHERE p.cluster = waiting.cluster AND p.received_at > %(now)s - interval '2 minutes'
+              AND p.received_at <= %(now)s + interval '1 minute') AS unsent
     FROM waiting WHERE cluster IS NOT NULL
 ),
 due AS (

@@ -1,6 +1,7 @@
--- A message's recipients are put into the queue one by one, and what is known of it comes before them: one held event, which grows.
+-- A message's recipients are put into the queue one by one, and what is known of it comes before them: one held event, which grows. It was
+-- read just now: its receipt is the database's time, as that of every held event.
 INSERT INTO held_events (cluster, received_at, queue_id, seq, slot, source, time, event, is_unsendable)
-SELECT cluster, received_at, queue_id, seq, slot, source, time, event, is_unsendable
+SELECT cluster, clock_timestamp(), queue_id, seq, slot, source, time, event, is_unsendable
 FROM jsonb_populate_recordset(NULL::held_events, %s::jsonb)
 ON CONFLICT (queue_id, cluster, seq, slot, source) DO UPDATE
 SET is_unsendable = held_events.is_unsendable OR excluded.is_unsendable,

@@ -1,5 +1,5 @@
 SELECT cluster, host, process, version, spool_bytes, (extract(epoch FROM oldest_unsent) * 1000)::bigint, dropped,
-       (extract(epoch FROM received_at) * 1000)::bigint
+       (extract(epoch FROM least(received_at, now())) * 1000)::bigint
 FROM plugin_reports
 WHERE received_at > now() - interval '1 day'
 ORDER BY received_at
