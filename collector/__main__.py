@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collector import early
+
+if __name__ == "__main__":
+    early.install()
+
 import argparse
 import os
 import sys
@@ -183,6 +188,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def command(arguments: Sequence[str] | None) -> int:
     """As `main`. Raises OSError when the output cannot be written."""
     options = parser().parse_args(arguments)
+    if options.command not in (None, "serve"):
+        early.release()
     try:
         files = SettingsFiles(options.config, os.environ)
         return run(options, files, *read(files, os.environ))

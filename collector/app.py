@@ -13,15 +13,17 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
 
-from collector import jobs
+from collector import early, jobs
 from collector.assembly import Assembler
 from collector.commands.dead_letters import LetterDesk
 from collector.commands.subject import SubjectDesk
 from collector.commands.trace import TraceDesk
 from collector.config.renewable import Connections
+from collector.enduring import Enduring
 from collector.errors import StartError, WriterFailedError
 from collector.events.pseudonyms import Pseudonyms
 from collector.events.sources.gelf import READERS, READERS_BESIDE_AUTHLOG
+from collector.feeds.gelf import MAX_CONNECTIONS as GELF_CONNECTIONS
 from collector.feeds.gelf import GelfInput
 from collector.journal.age import OldestAge
 from collector.journal.journal import Journal
@@ -30,6 +32,7 @@ from collector.metrics.logins import LoginMetrics
 from collector.metrics.mail import MailMetrics
 from collector.metrics.plugins import PluginMetrics
 from collector.pipeline import Writer, WriterState
+from collector.resources import connections_allowed
 from collector.routes import ROUTES, RouteDecoder, border_of, decode_letter
 from collector.store.letters import LetterBox
 from collector.store.people import People
@@ -52,6 +55,14 @@ if TYPE_CHECKING:
     from collector.telemetry import Signals
     from collector.telemetry.exporting import Telemetry
 
+OWN_DESCRIPTORS: Final = 80
+"""The loop, the listening sockets, the journal's files, connections to the database, the assembler's pipes, files that are read: some 30.
+And connections that were closed for others, which keep their descriptors until the loop's next turns: some 32.
+"""
+
+FEED_DESCRIPTORS: Final = 32
+"""A cluster's MongoDB: five streams, each with its connections to the replica set and to our database."""
+
 log = logging.getLogger(__name__)
 
 GRACE_SECONDS: Final = 10.0
@@ -69,6 +80,7 @@ class App:
         self._telemetry = None if signals is None else telemetry(signals, self._metrics, settings)
         tracing = None if self._telemetry is None else self._telemetry.tracing
         self._plugins = PluginMetrics(self._metrics)
+        connections = allowed_connections(settings)
         self._journal = self._open_journal()
         self._journal_age = OldestAge(lambda: self._journal.state.oldest_received_at)
         self._show_journal()
@@ -81,7 +93,7 @@ class App:
             self._store if tracing is None else tracing.store(self._store),
             prepare=self._prepare,
             listeners=[mail, logins, self._plugins],
-            assemble=self._assembler,
+            assemble=Enduring(self._assembler, settings.public_ips),
             metrics=self._metrics,
         )
         self._jobs = jobs.Jobs(
@@ -96,7 +108,10 @@ class App:
             decoders={path: RouteDecoder(settings, read) for path, read in ROUTES.items()},
             submit=self._journal.append,
             checks=self._checks,
-            details=lambda: {f"feed {one.name}": one.trouble for one in self._feeds},
+            details=lambda: {
+                **{f"feed {one.name}": one.trouble for one in self._feeds},
+                "machine": self._web.shortages.trouble,
+            },
             sqlstates=lambda: {
                 "database": self._writer.sqlstate,
                 **{f"feed {one.name}": one.sqlstate for one in self._feeds},
@@ -104,6 +119,7 @@ class App:
             metrics=self._metrics,
             clock_ms=_now_ms,
             tracing=tracing,
+            max_connections=connections,
         )
         self._gelf = self._gelf_input(settings)
 
@@ -142,7 +158,7 @@ class App:
 
     def _open_journal(self) -> Journal:
         journal = self._settings.journal
-        if os.path.isdir(journal.path):  # noqa: PTH112 - raises nothing
+        if os.path.isdir(journal.path):
             raise StartError(
                 f"collector.journal.path: {journal.path} is a folder: name a file in it, like {journal.path}/journal"
             )
@@ -183,7 +199,7 @@ class App:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
         try:
-            port = await self._listen()
+            ports = await self._listen()
         except StartError:
             self._journal.close()
             raise
@@ -191,9 +207,11 @@ class App:
             self._files, self._web, self._metrics, connections=self._connections, look_seconds=LOOK_SECONDS
         )
         loop.add_signal_handler(signal.SIGHUP, renewal.ask)
+        if early.is_asked_to_reload():
+            renewal.ask()
         renewing = asyncio.create_task(renewal.run())
         self._writer.start(on_failure=lambda: loop.call_soon_threadsafe(stop.set))
-        log.info("serving", extra={"fields": {"port": port}})
+        log.info("serving", extra={"fields": {"port": ports[0], "listen": str(self._settings.listen)}})
         await stop.wait()
         log.info("stopping")
         renewing.cancel()
@@ -209,18 +227,15 @@ class App:
                 "the writer failed: see the log; what is in the journal is written at the next start"
             )
 
-    async def _listen(self) -> int:
-        """Opens every way in; returns the port of HTTP. Raises `StartError`."""
-        listen = self._settings.listen
+    async def _listen(self) -> list[int]:
+        """Opens every way in; returns the ports of HTTP. Raises `StartError`."""
         try:
-            port = await self._web.start(listen.host, listen.port)
+            ports = await self._web.start(self._settings.listen)
         except OSError as error:
-            # asyncio's text of a failed bind is a sentence with the address in it; that of a host name without one has a number below 0.
-            reason = os.strerror(number) if (number := error.errno or 0) > 0 else error.strerror
-            raise StartError(f"collector.listen: cannot listen on {listen}: {reason}") from None
+            raise StartError(f"collector.listen: cannot listen on {error.filename}: {error.strerror}") from None
         if self._gelf is not None:
             await self._gelf.start()
-        return port
+        return ports
 
     def _stop_threads(self) -> None:
         if self._feeds:
@@ -233,6 +248,14 @@ class App:
         self._assembler.close()
         if self._telemetry is not None:
             self._telemetry.close()
+
+
+def allowed_connections(settings: Collector) -> int:
+    """How many HTTP connections the limit of open files has room for, after everything else that the collector opens."""
+    others = OWN_DESCRIPTORS + len(settings.mongo) * FEED_DESCRIPTORS
+    if settings.gelf is not None and settings.gelf.tcp is not None:
+        others += GELF_CONNECTIONS
+    return connections_allowed(settings.limits.connections, others=others)
 
 
 def change_feeds(

@@ -84,7 +84,7 @@ class Assembler:
     def _submit(self, rows: Sequence[Row]) -> Future[_Made]:
         try:
             return self._pool.submit(assembled, rows, self._public_ips)
-        except BrokenProcessPool:
+        except RuntimeError:  # BrokenProcessPool is one; so is a pool that could not start its thread, or was shut down
             log.warning("the assembler's process has died")
             self._pool = self._start()
             return self._pool.submit(assembled, rows, self._public_ips)
@@ -165,8 +165,8 @@ def live_with_the_parent() -> None:
     logs.configure()
     # A batch is a hundred thousand short-lived objects without cycles: to look for some now and then is enough.
     gc.set_threshold(200_000, 50, 100)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()

@@ -84,6 +84,12 @@ class UnsupportedError(RequestError):
     status = 415
 
 
+class UnexpectedError(RequestError):
+    """The client expects something else than `100-continue`."""
+
+    status = 417
+
+
 class RateLimitedError(RequestError):
     """The token's events per second are used up."""
 

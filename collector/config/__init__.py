@@ -3,11 +3,12 @@
 from collector.config.files import SettingsFiles
 from collector.config.loading import load
 from collector.config.model import Collector, Settings, SubjectPolicy
-from collector.config.units import Listen, format_duration, format_size
+from collector.config.units import Listen, Listens, format_duration, format_size
 
 __all__ = [
     "Collector",
     "Listen",
+    "Listens",
     "Settings",
     "SettingsFiles",
     "SubjectPolicy",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import json
 import re
 from datetime import timedelta
 from typing import Final, NamedTuple, TypeAlias
@@ -17,6 +18,7 @@ _BYTES: Final = {"": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1
 DURATION_FORM: Final = "must be a duration like 250ms, 30s, 5m, 12h, 30d or 2y"
 SIZE_FORM: Final = "must be a size like 512KiB, 8MiB, 8GiB, or a whole number of bytes"
 LISTEN_FORM: Final = "must be HOST:PORT like 127.0.0.1:9626 or [::1]:9626"
+LISTENS_FORM: Final = 'must be HOST:PORT, or a list of them like ["127.0.0.1:9626", "[::1]:9626"]'
 IP_FORM: Final = "must be an IP address like 192.0.2.5 or 2001:db8::5"
 NETWORK_FORM: Final = "must be a network like 10.0.0.0/8 or 2001:db8::/32, or an address"
 
@@ -30,18 +32,49 @@ class Listen(NamedTuple):
     port: int
 
     @property
+    def each(self) -> tuple[Listen, ...]:
+        """This address alone; the same property of `Listens` has all of a list."""
+        return (self,)
+
+    @property
     def is_loopback(self) -> bool:
         """True when only this machine can connect."""
         if self.host == "localhost":
             return True
         try:
-            return ipaddress.ip_address(self.host).is_loopback
+            address = ipaddress.ip_address(self.host)
         except ValueError:
             return False
+        return unmapped(address).is_loopback
 
     def __str__(self) -> str:
         """As it is written in the configuration."""
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+class Listens(NamedTuple):
+    """Several addresses of one server, the first of them the one that its own tools ask."""
+
+    each: tuple[Listen, ...]
+
+    @property
+    def host(self) -> str:
+        """The host of the first address."""
+        return self.each[0].host
+
+    @property
+    def port(self) -> int:
+        """The port of the first address."""
+        return self.each[0].port
+
+    @property
+    def is_loopback(self) -> bool:
+        """True when only this machine can connect, to every one of them."""
+        return all(one.is_loopback for one in self.each)
+
+    def __str__(self) -> str:
+        """The addresses, as they are written in the configuration."""
+        return ", ".join(map(str, self.each))
 
 
 def parse_duration(value: object) -> timedelta:
@@ -82,6 +115,35 @@ def parse_listen(value: object) -> Listen:
     if not colon or not re.fullmatch(r"[0-9]{1,5}", port, re.ASCII) or int(port) > 65_535:
         raise ValueError(f"{LISTEN_FORM}, with a port from 0 to 65535")
     return Listen(host, int(port))
+
+
+def parse_listens(value: object) -> Listen | Listens:
+    """One address, or a list of different ones; a variable of the environment gives a list as JSON. Raises ValueError."""
+    if isinstance(value, Listens):
+        return value
+    written = _json_list(value) if isinstance(value, str) else value
+    if not isinstance(written, (list, tuple)) or isinstance(written, Listen):
+        return parse_listen(written)
+    if not written:
+        raise ValueError(LISTENS_FORM)
+    each = tuple(parse_listen(one) for one in written)
+    if len(set(each)) < len(each):
+        raise ValueError("must not name the same address twice")
+    return each[0] if len(each) == 1 else Listens(each)
+
+
+def _json_list(text: str) -> object:
+    """The list that the text is in JSON, else the text: `[::1]:9626` begins as a list does."""
+    try:
+        found = json.loads(text) if text.lstrip().startswith("[") else text
+    except (ValueError, RecursionError):
+        return text
+    return found if isinstance(found, list) else text
+
+
+def unmapped(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """The IPv4 address that an IPv6 socket shows as ::ffff:192.0.2.1, else the address itself (RFC 4291, 2.5.5.2)."""
+    return getattr(address, "ipv4_mapped", None) or address
 
 
 def parse_ip(value: object, form: str = IP_FORM) -> str:

@@ -7,16 +7,17 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Final
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, SecretStr
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, PlainValidator, SecretStr
 
 from collector.config.connections import check_postgres
 from collector.config.units import (
     Listen,
+    Listens,
     format_duration,
     format_size,
     parse_duration,
     parse_ip,
-    parse_listen,
+    parse_listens,
     parse_size,
 )
 
@@ -68,7 +69,7 @@ Address = Annotated[str, BeforeValidator(parse_ip)]
 Dsn = Annotated[SecretStr, AfterValidator(_check_dsn)]
 Cluster = Annotated[str, AfterValidator(_check_cluster)]
 FilePath = Annotated[Path, AfterValidator(_check_path)]
-ListenAt = Annotated[Listen, BeforeValidator(parse_listen)]
+ListenAt = Annotated[Listen | Listens, PlainValidator(parse_listens)]
 
 
 class Section(BaseModel):

@@ -236,7 +236,7 @@ class Rejection(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 class PluginReport(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What a plugin process says of itself (design: "HTTP of the collector"). `process` is its spool's random id, `oldest_unsent`
-    epoch ms or None, `dropped` a count since that process began.
+    epoch ms or None, `dropped` a count since that process began, `contexts` those of ZoneMTA in which it has the plugin loaded.
     """
 
     cluster: str
@@ -246,6 +246,7 @@ class PluginReport(msgspec.Struct, frozen=True, array_like=True, gc=False):
     spool_bytes: int
     oldest_unsent: int | None
     dropped: int
+    contexts: tuple[str, ...] = ()
 
 
 class Request(msgspec.Struct, frozen=True, array_like=True):

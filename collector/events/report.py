@@ -9,6 +9,8 @@ from collector.events.plain import INT64_MAX, YEAR_2200_MS, plain_text
 
 PROCESS_CHARACTERS = 64
 VERSION_CHARACTERS = 32
+CONTEXT_CHARACTERS = 32
+MOST_CONTEXTS = 16
 UNKNOWN = "none"
 """What stands for a name that the report lacks: it becomes the value of a label (design: "Metrics")."""
 
@@ -26,7 +28,16 @@ def plugin_report(plugin: object, *, cluster: str, host: str | None) -> PluginRe
         spool_bytes=_whole(plugin.get("spool_bytes")) or 0,
         oldest_unsent=oldest,
         dropped=_whole(plugin.get("dropped")) or 0,
+        contexts=_names(plugin.get("contexts")),
     )
+
+
+def _names(value: object) -> tuple[str, ...]:
+    """The ZoneMTA contexts in which the plugin is loaded, each once and in order; empty for a plugin that does not say."""
+    if type(value) is not list:
+        return ()
+    names = {_name(one, CONTEXT_CHARACTERS) for one in value[:MOST_CONTEXTS]}
+    return tuple(sorted(names - {UNKNOWN}))
 
 
 def _name(value: object, characters: int) -> str:

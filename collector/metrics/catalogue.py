@@ -100,6 +100,18 @@ class Metrics:
 
     def _ingest(self) -> None:
         self.http_requests = self._counter("http_requests_total", "HTTP requests answered", "route", "code")
+        self.http_connections = self._gauge("http_connections", "HTTP connections that are open")
+        self.http_connections_limit = self._gauge(
+            "http_connections_limit", "HTTP connections that may be open: limits.connections, or what open files allow"
+        )
+        self.http_connections_closed = self._counter(
+            "http_connections_closed_total", "HTTP connections closed for want of a place", "reason"
+        )
+        self.resource_shortages = self._counter(
+            "resource_shortages_total",
+            "Times that the machine had too little of it: descriptors, memory, threads or disk",
+            "resource",
+        )
         self.ingest_events = self._counter("ingest_events_total", "Events acknowledged", "source")
         self.ingest_rejected = self._counter(
             "ingest_rejected_total", "Events that cannot be stored", "source", "reason"

@@ -14,6 +14,7 @@ from collector.errors import BadRowError, StartError, StoreUnavailableError
 from collector.events.batch import Batch
 from collector.pipeline.letters import in_ascii, letter_of_row
 from collector.pipeline.listeners import tell
+from collector.resources import shortage_of
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -228,7 +229,7 @@ class Writer:
                     self._trouble(error.kind, error.sqlstate)
                 else:
                     log.exception("a write failed within the collector")
-                    self._trouble("internal", None)
+                    self._trouble(shortage_of(error) or "internal", None)
                 if self._stop.wait(random.uniform(0, pause)):  # noqa: S311  # jitter, not a secret
                     raise _StoppingError from error
                 pause = min(pause * 2, LONGEST_PAUSE_SECONDS)

@@ -220,5 +220,5 @@ def _write_rest(cursor: psycopg.Cursor, batch: Batch, clocks: Clocks) -> None:
 
 def _report_row(seen: SeenReport, clocks: Clocks) -> tuple[object, ...]:
     r = seen.report
-    values = r.cluster, r.host, r.process, r.version, r.spool_bytes, r.oldest_unsent, r.dropped
+    values = r.cluster, r.host, r.process, r.version, r.spool_bytes, r.oldest_unsent, r.dropped, list(r.contexts)
     return *values, clocks.received(seen.received_at), seen.request_id

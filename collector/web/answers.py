@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from email.utils import formatdate
 from functools import lru_cache
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -24,9 +25,20 @@ MAX_REJECTED: Final = 1000
 _encode: Final = msgspec.json.Encoder().encode
 
 
+VERSION_HEADER: Final = "Duckwatch-Version"
+"""On every answer: it tells a sender that the collector speaks, and not a proxy before it (docs/security.md, "Proxies")."""
+
+_VERSION: Final = version("duckwatch")
+
+
 def answer(status: int, content: object, headers: dict[str, str] | None = None) -> web.Response:
     """A JSON answer."""
-    return web.Response(status=status, body=_encode(content), content_type=JSON, headers=headers)
+    return respond(status, _encode(content), {"Content-Type": JSON, **(headers or {})})
+
+
+def respond(status: int, body: bytes, headers: dict[str, str]) -> web.Response:
+    """An answer of any content: all answers but `Acknowledgement` are made here."""
+    return web.Response(status=status, body=body, headers={VERSION_HEADER: _VERSION, **headers})
 
 
 class Acknowledgement:
@@ -60,7 +72,11 @@ class Acknowledgement:
 
 Answer = web.Response | Acknowledgement
 
-_ACKNOWLEDGED_HEAD: Final = b"HTTP/1.1 202 Accepted\r\nContent-Type: application/json\r\nDate: %s\r\nContent-Length: "
+_ACKNOWLEDGED_HEAD: Final = (
+    b"HTTP/1.1 202 Accepted\r\nContent-Type: application/json\r\n"
+    + f"{VERSION_HEADER}: {_VERSION}\r\n".encode()
+    + b"Date: %s\r\nContent-Length: "
+)
 _ONE_ACCEPTED: Final = Acknowledgement(1)
 
 

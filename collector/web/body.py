@@ -6,10 +6,18 @@ import asyncio
 import zlib
 from typing import TYPE_CHECKING, Final
 
-from aiohttp import hdrs
+from aiohttp import HttpVersion11, hdrs
 
-from collector.errors import OverloadedError, TooLargeError, TooSlowError, UnreadableError, UnsupportedError
+from collector.errors import (
+    OverloadedError,
+    TooLargeError,
+    TooSlowError,
+    UnexpectedError,
+    UnreadableError,
+    UnsupportedError,
+)
 from collector.web.limits import RETRY_SECONDS
+from collector.web.protocol import Connection
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -44,10 +52,11 @@ class BodyReader:
     async def receive(self, request: web.BaseRequest, lease: Lease) -> bytes:
         """Returns the body as it came.
 
-        Raises TooLargeError, UnsupportedError, OverloadedError, TooSlowError; and ConnectionError or aiohttp's payload errors when
+        Raises TooLargeError, UnsupportedError, UnexpectedError, OverloadedError, TooSlowError; and ConnectionError or aiohttp's payload errors when
         the client goes away.
         """
         _is_gzip(request.headers.get(hdrs.CONTENT_ENCODING))  # refused before it is read
+        _check_expectation(request)
         length = request.content_length
         if length is not None:
             self._check(length)
@@ -70,6 +79,16 @@ class BodyReader:
 
     async def _wait_for(self, request: web.BaseRequest, lease: Lease, *, is_announced: bool) -> bytes:
         await _say_continue(request)
+        connection = request.protocol
+        if not isinstance(connection, Connection):
+            return await self._gather(request, lease, is_announced=is_announced)
+        connection.waits_for_client()
+        try:
+            return await self._gather(request, lease, is_announced=is_announced)
+        finally:
+            connection.works()
+
+    async def _gather(self, request: web.BaseRequest, lease: Lease, *, is_announced: bool) -> bytes:
         body = bytearray()
         try:
             async with asyncio.timeout(0 if self._stopping else self._seconds) as deadline:
@@ -96,17 +115,30 @@ class BodyReader:
 def _is_gzip(encoding: str | None) -> bool:
     if encoding is None:
         return False
-    coding = encoding.strip().lower()
-    if coding in _GZIP:
+    codings = [one for part in encoding.split(",") if (one := part.strip().lower()) not in {"", "identity"}]
+    if not codings:
+        return False
+    if len(codings) == 1 and codings[0] in _GZIP:
         return True
-    if coding not in {"", "identity"}:
-        raise UnsupportedError("the content encoding must be gzip or none")
-    return False
+    raise UnsupportedError("the content encoding must be gzip or none")
+
+
+def _check_expectation(request: web.BaseRequest) -> str:
+    """Returns what the client expects before it sends its body: `100-continue`, or nothing. Raises UnexpectedError.
+
+    An HTTP/1.0 client does not know what it is (RFC 9110, 10.1.1): whatever it sends there is ignored.
+    """
+    expected = request.headers.get(hdrs.EXPECT, "").strip().lower()
+    if not expected or request.version < HttpVersion11:
+        return ""
+    if expected != "100-continue":
+        raise UnexpectedError("only 100-continue can be expected")
+    return expected
 
 
 async def _say_continue(request: web.BaseRequest) -> None:
     """RFC 9110, 10.1.1: curl waits a second for this before it sends a large body."""
-    if request.headers.get(hdrs.EXPECT, "").lower() == "100-continue":
+    if _check_expectation(request):
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         # Or aiohttp would take the answer for one that has begun.
         request.writer.output_size = 0
@@ -130,7 +162,8 @@ def inflate(body: bytes, limit_bytes: int, lease: Lease) -> bytes:
             rest = member.unconsumed_tail
             if not part and not rest and not member.eof:
                 raise UnreadableError("the gzip body ends early")
-        rest = member.unused_data
+        # Whatever writes in blocks, or to a tape, fills up with zeros; gzip(1) passes over them too.
+        rest = member.unused_data.lstrip(b"\0")
         if not rest:
             return bytes(inflated)
     raise UnreadableError("the gzip body has too many members")

@@ -1,4 +1,4 @@
-"""Accepting TLS connections ourselves: asyncio tells nobody of a handshake that has begun, and a peer may begin thousands."""
+"""Accepting connections ourselves, plain and TLS: asyncio tells nobody of a handshake that has begun, and a peer may begin thousands."""
 
 from __future__ import annotations
 
@@ -7,64 +7,108 @@ import contextlib
 import socket
 from typing import TYPE_CHECKING, Final
 
+from collector.listening import open_sockets
+from collector.resources import shortage_of
+
 if TYPE_CHECKING:
     import ssl
+    from collections.abc import Callable
 
-    from collector.web.protocol import Listener
+    from collector.config import Listen, Listens
+    from collector.web.protocol import Connection, Listener
+
+ACCEPTED_A_TURN: Final = 16
+"""A closed connection keeps its descriptor until the loop's next turn: more at once could pass the limit of open files by as many."""
 
 PAUSE_SECONDS: Final = 1.0
 """How long nothing is accepted once no descriptor is left (asyncio's server does the same)."""
 
 
-class SecureSocket:
-    """Listens with TLS. Connections whose handshake goes on count towards the limit of the `listener` as those that it has."""
+class Doors:
+    """The listening sockets. `on_shortage` is called with the word of what the machine has too little of for a connection.
 
-    def __init__(self, listener: Listener, context: ssl.SSLContext, *, handshake_seconds: float) -> None:
+    With a TLS `context`, a connection whose handshake goes on holds a place like any other.
+    """
+
+    def __init__(
+        self,
+        listener: Listener,
+        context: ssl.SSLContext | None,
+        *,
+        handshake_seconds: float,
+        on_shortage: Callable[[str], None],
+    ) -> None:
         self._listener, self._context, self._seconds = listener, context, handshake_seconds
+        self._on_shortage = on_shortage
         self._sockets: list[socket.socket] = []
-        self._accepting: set[asyncio.Task[None]] = set()
         self._shaking: set[asyncio.Task[None]] = set()
 
-    async def open(self, host: str, port: int, *, backlog: int) -> int:
-        """Returns the bound port. Raises OSError when an address cannot be had."""
-        loop = asyncio.get_running_loop()
-        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    def open(self, listen: Listen | Listens, *, backlog: int) -> list[int]:
+        """Return the bound ports. Raises OSError when an address cannot be had."""
+        self._sockets = open_sockets(listen, socket.SOCK_STREAM)
         try:
-            for family, _, _, _, address in dict.fromkeys(found):
-                self._sockets.append(socket.create_server(address[:2], family=family, backlog=backlog))
+            for one in self._sockets:
+                one.listen(backlog)
         except OSError:
             self.close()
             raise
         for one in self._sockets:
-            one.settimeout(0)
-            self._accepting.add(asyncio.create_task(self._accept(one)))
-        bound: int = self._sockets[0].getsockname()[1]
-        return bound
+            self._listen_on(one)
+        return [one.getsockname()[1] for one in self._sockets]
 
     def close(self) -> None:
-        """Accepts nobody any more, and breaks off the handshakes under way."""
-        for task in (*self._accepting, *self._shaking):
-            task.cancel()
+        """Accept nobody any more, and break off the handshakes under way."""
+        if self._context is not None:
+            for task in self._shaking:
+                task.cancel()
         for one in self._sockets:
+            asyncio.get_running_loop().remove_reader(one)
             one.close()
+        self._sockets = []
 
-    async def _accept(self, listening: socket.socket) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
+    def _listen_on(self, listening: socket.socket) -> None:
+        if listening.fileno() >= 0:  # it may have been closed during a pause
+            asyncio.get_running_loop().add_reader(listening, self._accept, listening)
+
+    def _accept(self, listening: socket.socket) -> None:
+        for _ in range(ACCEPTED_A_TURN):
             try:
-                peer, _ = await loop.sock_accept(listening)
-            except OSError:
-                await asyncio.sleep(PAUSE_SECONDS)
-                continue
-            if self._listener.has_room(len(self._shaking)):
-                task = asyncio.create_task(self._shake_hands(peer))
-                self._shaking.add(task)
-                task.add_done_callback(self._shaking.discard)
-            else:
-                peer.close()
+                peer, _ = listening.accept()
+            except (BlockingIOError, InterruptedError):
+                return
+            except OSError as error:
+                if (word := shortage_of(error)) is None:
+                    continue  # this one is gone already (accept(2) names such errors), the next may be well
+                self._on_shortage(word)
+                loop = asyncio.get_running_loop()
+                loop.remove_reader(listening)
+                loop.call_later(PAUSE_SECONDS, self._listen_on, listening)
+                return
+            self._admit(peer)
 
-    async def _shake_hands(self, peer: socket.socket) -> None:
-        with contextlib.suppress(OSError):  # TLS errors are some; a stranger's failure is nothing to log
-            await asyncio.get_running_loop().connect_accepted_socket(
-                self._listener, peer, ssl=self._context, ssl_handshake_timeout=self._seconds
-            )
+    def _admit(self, peer: socket.socket) -> None:
+        peer.settimeout(0)
+        connection = self._listener()
+        if connection is None:
+            peer.close()
+            return
+        task = asyncio.get_running_loop().create_task(self._receive(peer, connection))
+        self._shaking.add(task)
+        task.add_done_callback(self._shaking.discard)
+
+    async def _receive(self, peer: socket.socket, connection: Connection) -> None:
+        if connection.is_given_up:
+            peer.close()  # from now on the transport closes it
+            return
+        if self._context is not None:
+            connection.shaking = asyncio.current_task()
+        try:
+            with contextlib.suppress(OSError):  # TLS errors are some; a stranger's failure is nothing to log
+                await asyncio.get_running_loop().connect_accepted_socket(
+                    lambda: connection,
+                    peer,
+                    ssl=self._context,
+                    ssl_handshake_timeout=None if self._context is None else self._seconds,
+                )
+        finally:
+            connection.arrived()

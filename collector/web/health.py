@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from aiohttp import hdrs, web
 from prometheus_client.exposition import choose_encoder
 
-from collector.web.answers import answer
+from collector.web.answers import answer, respond
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -20,6 +20,15 @@ OPENMETRICS: Final = "application/openmetrics-text"
 
 SCRAPE_HEADER: Final = "X-Prometheus-Scrape-Timeout-Seconds"
 """What Prometheus and those that stand in for it (agents, VictoriaMetrics, OpenTelemetry's receiver) send, and nobody else."""
+
+
+class State(NamedTuple):
+    """Whether events can be taken; whether each part that decides it is well; what troubles any part, in a word; the database's code for it."""
+
+    is_ready: bool
+    well: Mapping[str, bool]
+    troubles: Mapping[str, str]
+    sqlstates: Mapping[str, str] = {}
 
 
 class Health:
@@ -53,13 +62,19 @@ class Health:
     async def ready(self, request: web.BaseRequest) -> web.Response:
         """200 when events can be taken, else 503; whether each part is well, and what troubles those that are not."""
         del request
+        state = self.state()
+        named = {"sqlstate": state.sqlstates} if state.sqlstates else {}
+        return answer(
+            200 if state.is_ready else 503, {"ready": state.is_ready, **state.well, "trouble": state.troubles, **named}
+        )
+
+    def state(self) -> State:
+        """How the collector is now."""
         checks, details = self._checks(), self._details()
         well = {part: trouble is None for part, trouble in checks.items()}
-        is_ready = any(well.values())
         troubles = {part: trouble for part, trouble in {**checks, **details}.items() if trouble is not None}
         codes = {part: code for part, code in self._sqlstates().items() if code is not None and part in troubles}
-        named = {"sqlstate": codes} if codes else {}
-        return answer(200 if is_ready else 503, {"ready": is_ready, **well, "trouble": troubles, **named})
+        return State(any(well.values()), well, troubles, codes)
 
     async def metrics(self, request: web.BaseRequest) -> web.Response:
         """The registry as OpenMetrics (with exemplars) or Prometheus text, as Accept says. Rendered off the loop."""
@@ -67,7 +82,7 @@ class Health:
             self._scraped()
         encode, content_type = _encoder(request.headers.get(hdrs.ACCEPT, ""))
         body = await asyncio.get_running_loop().run_in_executor(self._executor, encode, self._registry)
-        return web.Response(body=body, headers={"Content-Type": content_type})
+        return respond(200, body, {"Content-Type": content_type})
 
 
 def _encoder(accept: str) -> tuple[Callable[[CollectorRegistry], bytes], str]:

@@ -7,34 +7,124 @@ import logging
 from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
+from aiohttp.http_exceptions import LineTooLong
 
 from collector.web.answers import answer
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from aiohttp import StreamReader
+
     from collector.web.answers import Answer
+    from collector.web.places import Places
 
 MAX_HEADERS: Final = 64
-MAX_HEADER_BYTES: Final = 4096
+MAX_HEADER_BYTES: Final = 16 << 10
+"""Names and values of all headers together."""
+
+MAX_LINE_BYTES: Final = 8 << 10
+MAX_HEAD_BYTES: Final = MAX_LINE_BYTES + MAX_HEADER_BYTES + 4 * MAX_HEADERS + 64
+"""All that a request's head may be, with what stands between its parts: counted while it comes in."""
+
 READ_BUFFER_BYTES: Final = 64 << 10
 """aiohttp pauses a connection at twice this: what a client without credentials can make the collector hold."""
 
 LINGER_SECONDS: Final = 2
-"""How long the rest of a refused body is read and thrown away, so that the client sees the answer and not a reset."""
+"""How long the rest of a refused request is read and thrown away, so that the client sees the answer and not a reset."""
+
+_NO_HEAD: Final = b"\0"
+"""What no head may hold: it has aiohttp's parser refuse the request, in its order behind those before it."""
+
+_TOO_MANY: Final = "Too many headers"
+"""aiohttp has no error class of its own for this (_http_parser.pyx); a test holds its text."""
 
 _log = logging.getLogger(__name__)
 
 
 class Connection(web.RequestHandler):
-    """Answers what is not HTTP in JSON, logs no traceback that quotes a client, and drops clients that do not read answers."""
+    """Answers what is not HTTP in JSON, logs no traceback that quotes a client, and drops clients that do not read answers.
 
-    __slots__ = ("_stalled", "_write_seconds")
+    `shaking` is the task of its TLS handshake, `is_given_up` is True once it had to make room.
+    """
 
-    def __init__(self, manager: Listener, *, write_seconds: float, **options: Any) -> None:  # noqa: ANN401 - handed through
+    __slots__ = (
+        "_gone",
+        "_head_bytes",
+        "_is_parting",
+        "_is_sender",
+        "_payload",
+        "_places",
+        "_stalled",
+        "_write_seconds",
+        "is_given_up",
+        "shaking",
+    )
+
+    def __init__(self, manager: Listener, *, places: Places, write_seconds: float, **options: Any) -> None:  # noqa: ANN401 - handed through
         super().__init__(manager, **options)
+        self.shaking: asyncio.Task[None] | None = None
+        self.is_given_up = False
+        self._places = places
         self._write_seconds = write_seconds
         self._stalled: asyncio.TimerHandle | None = None
+        self._payload: StreamReader | None = None
+        self._head_bytes = 0
+        self._is_parting = False
+        self._is_sender = False
+        self._gone = asyncio.Event()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The client is there; perhaps its place has gone to another meanwhile."""
+        super().connection_made(transport)
+        if self.is_given_up:
+            self.abort()
+
+    def arrived(self) -> None:
+        """Its transport is there, or will never be."""
+        self.shaking = None
+        if self.transport is None:
+            self._places.leave(self)
+
+    def abort(self) -> None:
+        """Close it at once, or as soon as it is there; what is unsent is lost."""
+        self.is_given_up = True
+        if self.transport is not None:
+            self.transport.abort()
+        elif self.shaking is not None:
+            self.shaking.cancel()
+
+    def data_received(self, data: bytes) -> None:
+        """Hands bytes to the parser, and counts those of a head that is not whole yet: aiohttp bounds each header, not all of them."""
+        if self._is_parting:
+            return
+        payload, count = self._payload, self._request_count
+        is_body = payload is not None and not payload.is_eof()
+        super().data_received(data)
+        if self._request_count != count:
+            self._head_bytes = 0
+            self._payload = self._messages[-1][1] if self._messages else None
+            self._places.works(self)
+        elif not is_body and data:
+            self._head_bytes += len(data)
+            if self._head_bytes > MAX_HEAD_BYTES:
+                super().data_received(_NO_HEAD)
+                self._is_parting = True
+                self._places.works(self)
+
+    def answered(self, status: int) -> None:
+        """The handler has its answer: the client's turn, unless it has sent the next request already."""
+        self._is_sender = self._is_sender or status == 202
+        if not self._messages:
+            self._places.idles(self, is_sender=self._is_sender)
+
+    def waits_for_client(self) -> None:
+        """The body is not there yet."""
+        self._places.waits(self)
+
+    def works(self) -> None:
+        """The body is there."""
+        self._places.works(self)
 
     def handle_error(
         self,
@@ -44,13 +134,24 @@ class Connection(web.RequestHandler):
         message: str | None = None,
     ) -> web.StreamResponse:
         """Replaces aiohttp's, whose answer and log line quote the request."""
-        del exc, message
+        del message
         if request.writer.output_size > 0:
             raise ConnectionError
-        error = "this is not a valid HTTP request" if status == 400 else "internal error"
-        response = answer(status, {"error": error})
-        response.force_close()
-        return response
+        error = "internal error"
+        if status == 400:
+            status, error = self._refusal(exc)
+        self._is_parting = True
+        return _Parting(self, answer(status, {"error": error}))  # type: ignore[return-value]  # it has what aiohttp uses
+
+    def _refusal(self, error: BaseException | None) -> tuple[int, str]:
+        """Return the status and the text for what aiohttp's parser refused."""
+        if isinstance(error, LineTooLong) and error.args[1] == MAX_LINE_BYTES:
+            return 414, f"the request line is over {MAX_LINE_BYTES} bytes"
+        if isinstance(error, LineTooLong) or self._head_bytes > MAX_HEAD_BYTES:
+            return too_many_headers()
+        if str(getattr(error, "message", "")).startswith(_TOO_MANY):
+            return too_many_headers()
+        return 400, "this is not a valid HTTP request"
 
     def log_exception(self, *args: object, **kw: Any) -> None:  # noqa: ANN401 - aiohttp's signature
         """Logs where it happened; aiohttp's words would name the client."""
@@ -60,33 +161,66 @@ class Connection(web.RequestHandler):
     def pause_writing(self) -> None:
         """The client does not read: it has `write_seconds` to catch up."""
         super().pause_writing()
-        self._stalled = asyncio.get_running_loop().call_later(self._write_seconds, self._abort)
+        self._places.waits(self)
+        self._stalled = asyncio.get_running_loop().call_later(self._write_seconds, self.abort)
 
     def resume_writing(self) -> None:
         """The client read."""
         self._forget_stall()
+        self._places.idles(self, is_sender=self._is_sender)
         super().resume_writing()
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """The client is gone."""
         self._forget_stall()
+        self._places.leave(self)
+        self._gone.set()
         super().connection_lost(exc)
+
+    async def linger(self) -> None:
+        """Say that nothing more comes, and wait until the client closes, at most LINGER_SECONDS."""
+        transport = self.transport
+        if transport is not None and transport.can_write_eof():  # not over TLS
+            transport.write_eof()
+        try:
+            async with asyncio.timeout(LINGER_SECONDS):
+                await self._gone.wait()
+        except TimeoutError:
+            pass
 
     def _forget_stall(self) -> None:
         if self._stalled is not None:
             self._stalled.cancel()
             self._stalled = None
 
-    def _abort(self) -> None:
-        if self.transport is not None:
-            self.transport.abort()
+
+def too_many_headers() -> tuple[int, str]:
+    """Return the status and the text for headers past the limits."""
+    return 431, f"the headers are over {MAX_HEADER_BYTES} bytes, or more than {MAX_HEADERS}"
 
 
-class _Refusal(asyncio.Protocol):
-    """One connection too many: closed at once."""
+def is_head_too_large(request: web.BaseRequest) -> bool:
+    """True for a head that came whole, and whose headers are larger than all of them may be."""
+    return sum(len(name) + len(value) for name, value in request.raw_headers) > MAX_HEADER_BYTES
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        transport.close()
+
+class _Parting:
+    """The last answer of a connection: the client gets it before it sees the connection closed."""
+
+    keep_alive: Final = False
+
+    def __init__(self, connection: Connection, response: web.Response) -> None:
+        self._connection, self._response = connection, response
+        response.force_close()
+
+    async def prepare(self, request: web.BaseRequest) -> None:
+        """Writes the head. Raises ConnectionError when the client is gone."""
+        await self._response.prepare(request)
+
+    async def write_eof(self) -> None:
+        """Writes the rest, and waits for the client to read it."""
+        await self._response.write_eof()
+        await self._connection.linger()
 
 
 class Listener(web.Server):
@@ -96,26 +230,21 @@ class Listener(web.Server):
         self,
         handler: Callable[[web.BaseRequest], Awaitable[Answer]],
         *,
-        max_connections: int,
+        places: Places,
         idle_seconds: float,
         write_seconds: float,
     ) -> None:
         super().__init__(handler)  # type: ignore[arg-type]  # an Acknowledgement has what aiohttp uses
-        self._max_connections = max_connections
+        self._places = places
         self._idle_seconds = idle_seconds
         self._write_seconds = write_seconds
 
-    def has_room(self, coming: int = 0) -> bool:
-        """True when one more connection may be made, beside so many that are on their way."""
-        return len(self._connections) + coming < self._max_connections
-
-    def __call__(self) -> web.RequestHandler:
-        """Returns the protocol of a new connection."""
-        if not self.has_room():
-            return _Refusal()  # type: ignore[return-value]  # asyncio asks for a protocol only
-        return Connection(
+    def __call__(self) -> Connection | None:  # type: ignore[override]  # only `Doors` calls it
+        """Returns the protocol of a new connection; None when there is no place for it."""
+        made = Connection(
             self,
             loop=self._loop,
+            places=self._places,
             write_seconds=self._write_seconds,
             # Also bounds the time that a request's head may take.
             keepalive_timeout=self._idle_seconds,
@@ -123,8 +252,9 @@ class Listener(web.Server):
             # Inflated under our own limit instead.
             auto_decompress=False,
             lingering_time=LINGER_SECONDS,
-            max_line_size=MAX_HEADER_BYTES,
+            max_line_size=MAX_LINE_BYTES,
             max_field_size=MAX_HEADER_BYTES,
             max_headers=MAX_HEADERS,
             read_bufsize=READ_BUFFER_BYTES,
         )
+        return made if self._places.take(made) else None

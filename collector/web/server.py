@@ -10,19 +10,23 @@ import logging
 import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
 
 from aiohttp.web_protocol import RequestPayloadError
 
-from collector.errors import RequestError
+from collector.errors import OverloadedError, RequestError
+from collector.resources import Shortages, shortage_of
 from collector.web.answers import answer, broken_off, refused, unexpected
 from collector.web.auth import Authenticator
 from collector.web.body import BodyReader
-from collector.web.handshakes import SecureSocket
+from collector.web.front import FrontPage
+from collector.web.handshakes import Doors
 from collector.web.health import Health
 from collector.web.ingest import Decoder, Ingest, no_trace
-from collector.web.limits import Inflight
-from collector.web.protocol import Listener
+from collector.web.limits import RETRY_SECONDS, Inflight
+from collector.web.places import Places
+from collector.web.protocol import Connection, Listener, is_head_too_large, too_many_headers
 from collector.web.tls import Certificate
 
 if TYPE_CHECKING:
@@ -31,7 +35,7 @@ if TYPE_CHECKING:
     from aiohttp import web
     from prometheus_client import Counter
 
-    from collector.config import Collector
+    from collector.config import Collector, Listen, Listens
     from collector.events.model import Request
     from collector.metrics import Metrics
     from collector.telemetry.tracing import Tracing
@@ -48,6 +52,9 @@ IDLE_SECONDS: Final = 75.0
 
 WRITE_SECONDS: Final = 30.0
 HANDSHAKE_SECONDS: Final = 10.0
+
+LOOK_SECONDS: Final = 1.0
+"""How often the spare descriptors are looked after."""
 
 _log = logging.getLogger(__name__)
 
@@ -81,25 +88,49 @@ class HttpServer:
         self._handshake_seconds = handshake_seconds
         self._counters: dict[tuple[str, int], Counter] = {}
         self._listener: Listener | None = None
-        self._socket: asyncio.Server | SecureSocket | None = None
+        self._socket: Doors | None = None
+        self._places: Places | None = None
+        self._looking: asyncio.TimerHandle | None = None
+        self.shortages = Shortages(
+            lambda word: metrics.resource_shortages.labels(word).inc(),
+            lambda: self._places.make_room() if self._places is not None else None,
+        )
 
-    async def start(self, host: str, port: int) -> int:
-        """Returns the bound port. Raises OSError when the address cannot be had."""
+    async def start(self, listen: Listen | Listens) -> list[int]:
+        """Returns the bound ports. Raises OSError when an address cannot be had."""
+        closed = self._metrics.http_connections_closed
+        self._places = places = Places(self._max_connections, lambda why: closed.labels(why).inc())
+        self._metrics.http_connections.set_function(lambda: len(places))
+        self._metrics.http_connections_limit.set(self._max_connections)
         self._listener = Listener(
             self._answer,
-            max_connections=self._max_connections,
+            places=places,
             idle_seconds=self._idle_seconds,
             write_seconds=self._write_seconds,
         )
-        if self._certificate is not None:
-            self._socket = SecureSocket(
-                self._listener, self._certificate.context, handshake_seconds=self._handshake_seconds
-            )
-            return await self._socket.open(host, port, backlog=BACKLOG)
-        # Nothing is quicker than asyncio's own accepting, and a connection counts as soon as it is there.
-        self._socket = await asyncio.get_running_loop().create_server(self._listener, host, port, backlog=BACKLOG)
-        bound: int = self._socket.sockets[0].getsockname()[1]
+        doors = Doors(
+            self._listener,
+            None if self._certificate is None else self._certificate.context,
+            handshake_seconds=self._handshake_seconds,
+            on_shortage=self._out_of,
+        )
+        bound = doors.open(listen, backlog=BACKLOG)
+        self._socket = doors
+        self._look()
         return bound
+
+    def _out_of(self, word: str) -> None:
+        """A connection could not be accepted."""
+        if word == "descriptors":
+            self.shortages.give_up()
+        else:
+            self.shortages.met(word)
+
+    def _look(self) -> None:
+        self.shortages.look()
+        if self.shortages.trouble is None and self._places is not None:
+            self._places.restore()
+        self._looking = asyncio.get_running_loop().call_later(LOOK_SECONDS, self._look)
 
     def renew(self, settings: Collector) -> None:
         """Takes the credentials and the certificate of these settings; nothing else of them. Raises OSError for a bad certificate."""
@@ -110,6 +141,8 @@ class HttpServer:
 
     async def stop(self, timeout_seconds: float) -> None:
         """Stops accepting, lets requests that have come in whole finish within the time, closes every connection."""
+        if self._looking is not None:
+            self._looking.cancel()
         if self._socket is not None and self._listener is not None:
             self._socket.close()
             self._bodies.stop()
@@ -117,23 +150,35 @@ class HttpServer:
             await asyncio.sleep(0)
             self._listener.pre_shutdown()
             await self._listener.shutdown(timeout_seconds)
+        self.shortages.close()
         self._executor.shutdown(wait=False)
 
     async def _answer(self, request: web.BaseRequest) -> Answer:
-        path = request.raw_path
-        methods = self._routes.get(path)
-        if methods is None:
-            path = path.partition("?")[0]
-            methods = self._routes.get(path)
+        path, methods = self._route(request)
         response: Answer
-        if methods is None:
+        if is_head_too_large(request):
+            status, error = too_many_headers()
+            response = answer(status, {"error": error})
+        elif methods is None:
             path, response = OTHER_ROUTE, answer(404, {"error": "no such route"})
         elif (handler := methods.get(request.method)) is None:
             response = answer(405, {"error": "no such method here"}, {"Allow": ", ".join(methods)})
         else:
             response = await self._guarded(handler, request)
         self._count(path, response.status)
+        if isinstance(connection := request.protocol, Connection):
+            connection.answered(response.status)
         return response
+
+    def _route(self, request: web.BaseRequest) -> tuple[str, Mapping[str, Handler] | None]:
+        """Returns the route of the request's target, and its handlers, None where there is none."""
+        path = request.raw_path
+        methods = self._routes.get(path)
+        if methods is None:
+            # A query string, or the absolute form of a target (RFC 9112, 3.2.2). An empty path is `/`.
+            path = request.rel_url.raw_path or "/"
+            methods = self._routes.get(path)
+        return path, methods
 
     async def _guarded(self, handler: Handler, request: web.BaseRequest) -> Answer:
         try:
@@ -143,7 +188,10 @@ class HttpServer:
         except (ConnectionError, RequestPayloadError):
             # The client went away, or its chunks or its length are wrong. Nothing was submitted.
             return broken_off()
-        except Exception:  # noqa: BLE001 - the last border before the client; logged, answered 500
+        except Exception as error:  # noqa: BLE001 - the last border before the client
+            if (word := shortage_of(error)) is not None:
+                self.shortages.met(word)
+                return refused(OverloadedError("the machine has too little of something", retry_after=RETRY_SECONDS))
             _log.exception("request failed")
             return unexpected()
 
@@ -166,9 +214,11 @@ def build_server(
     metrics: Metrics,
     clock_ms: Callable[[], int],
     tracing: Tracing | None = None,
+    max_connections: int | None = None,
 ) -> HttpServer:
-    """Joins the rooms of `web`. `decoders` are those of the routes that take events in; they and `submit` are described at `Ingest`, `checks`, `details` and `sqlstates` at `Health`; `tracing` is None while it is
-    off. Raises OSError for a bad certificate.
+    """Joins the rooms of `web`. `decoders` are those of the routes that take events in; they and `submit` are described at `Ingest`.
+    `checks`, `details` and `sqlstates` are described at `Health`. `tracing` is None while it is off. `max_connections` is what the
+    limit of open files allows; None: as many as the settings say. Raises OSError for a bad certificate.
     """
     limits = settings.limits
     authenticator = Authenticator(settings.auth, limits.events_per_second, time.monotonic, time.time)
@@ -196,7 +246,9 @@ def build_server(
         scraped=metrics.last_scrape_timestamp.set_to_current_time,
         sqlstates=sqlstates,
     )
+    front = FrontPage(health, version("duckwatch"))
     routes: dict[str, dict[str, Handler]] = {
+        "/": {"GET": front.show, "HEAD": front.show},
         "/healthz": {"GET": health.alive, "HEAD": health.alive},
         "/readyz": {"GET": health.ready, "HEAD": health.ready},
         "/metrics": {"GET": health.metrics, "HEAD": health.metrics},
@@ -211,5 +263,5 @@ def build_server(
         certificate=None if settings.tls.files is None else Certificate(*settings.tls.files),
         executor=executor,
         metrics=metrics,
-        max_connections=limits.connections,
+        max_connections=limits.connections if max_connections is None else max_connections,
     )

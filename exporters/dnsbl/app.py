@@ -10,6 +10,7 @@ import time
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
 
+from exporters.dnsbl import early
 from exporters.dnsbl.asking import Resolver, ResolverNames
 from exporters.dnsbl.asking.finding import TO_DO, is_address
 from exporters.dnsbl.board import Board
@@ -20,17 +21,26 @@ from exporters.dnsbl.metrics import Metrics, PairLines
 from exporters.dnsbl.posting import Outbox
 from exporters.dnsbl.reading import World, read_world
 from exporters.dnsbl.reloading import Reloading
+from exporters.dnsbl.resources import Shortages, connections_allowed, shortage_of
 from exporters.dnsbl.schedule import Limits, Planner
 from exporters.dnsbl.targets import PRIVATE, HostNames, SeenAddresses
 from exporters.dnsbl.web import Prober, WebServer, notices
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
     from pathlib import Path
 
     from exporters.dnsbl.config import Dnsbl, Endpoint
     from exporters.dnsbl.plan import Checked
     from exporters.dnsbl.web.notices import Notice
+
+OWN_DESCRIPTORS: Final = 64
+"""The loop, what listens, files that are read, the collector; and connections that were accepted in one turn of the loop and are too many."""
+
+RESOLVER_DESCRIPTORS: Final = 40
+"""A resolver's sockets, those that wait for their last answers, and TCP for what is truncated."""
+
+SHORTAGE_SECONDS: Final = 1.0
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +69,11 @@ class App:
         self._followed: tuple[World | None, tuple[Checked, ...]] = (None, ())
         self._is_finding = asyncio.Lock()
         self._reloading = Reloading(path, environ, self.metrics, self._take)
+        self._web: WebServer | None = None
+        self._shortages = Shortages(
+            lambda word: self.metrics.resource_shortages.labels(word).inc(),
+            lambda: self._web.make_room() if self._web is not None else None,
+        )
 
     async def run(self) -> None:
         """Serves until SIGTERM or SIGINT. Raises `StartError`."""
@@ -77,22 +92,26 @@ class App:
         prober = Prober(
             self._checks, self.metrics, lambda: self._world.plan, lambda: self._world.settings.limits.probes_per_minute
         )
-        web = WebServer(
+        self._allow_connections(settings)
+        self._web = web = WebServer(
             self.metrics,
             self.lines,
             self.board,
             prober,
             self._planner.pairs,
-            lambda: self._world.settings.limits.connections,
+            lambda: min(self._world.settings.limits.connections, self._connections_allowed),
             self._notices,
         )
         try:
-            port = await web.start(settings.listen.host, settings.listen.port)
+            ports = await web.start(settings.listen)
         except OSError as error:
-            raise StartError(f"dnsbl.listen: cannot listen on {settings.listen}: {error.strerror}") from None
-        log.info("serving", extra={"fields": {"port": port, "lists": len(self._world.plan.lists)}})
-        parts = (self._checks.run(), self._outbox.run(), self._reloading.run(), self._tick())
-        running = [loop.create_task(one) for one in parts]
+            raise StartError(f"dnsbl.listen: cannot listen on {error.filename}: {error.strerror}") from None
+        if early.is_asked_to_reload():
+            self._reloading.ask()
+        fields = {"port": ports[0], "listen": str(settings.listen), "lists": len(self._world.plan.lists)}
+        log.info("serving", extra={"fields": fields})
+        parts = (self._checks.run, self._outbox.run, self._reloading.run, self._tick)
+        running = [loop.create_task(self._persist(one)) for one in parts]
         ended = loop.create_task(stop.wait())
         await asyncio.wait([ended, *running], return_when=asyncio.FIRST_COMPLETED)
         log.info("stopping")
@@ -104,18 +123,37 @@ class App:
         for resolver in (self._resolver, *self._retired):
             if resolver is not None:
                 resolver.close()
+        self._shortages.close()
         for result in results:
             if isinstance(result, Exception):
                 raise result
 
+    async def _persist(self, part: Callable[[], Awaitable[None]]) -> None:
+        """Runs a part until it is cancelled, again after a shortage of the machine: that ends nothing. Raises what else the part raises."""
+        while True:
+            try:
+                return await part()
+            except Exception as error:
+                if (word := shortage_of(error)) is None:
+                    raise
+                self._shortages.met(word)
+                await asyncio.sleep(SHORTAGE_SECONDS)
+
+    def _allow_connections(self, settings: Dnsbl) -> None:
+        """Compares what is configured with the limit of open files, and raises that where it can."""
+        others = OWN_DESCRIPTORS + len(settings.resolvers) * RESOLVER_DESCRIPTORS
+        self._connections_allowed = connections_allowed(settings.limits.connections, others=others)
+
     async def _tick(self) -> None:
         """Runs the coarse jobs."""
+        self._jobs.clear()
         self._jobs.every(WATCH_SECONDS).seconds.do(self._reloading.look)
         self._jobs.every(SHOW_SECONDS).seconds.do(self._show)
         self._jobs.every(RESOLVER_NAMES_SECONDS).seconds.do(self._find_failing_resolvers)
         self._plan_finding()
         self._find_more()
         while True:
+            self._shortages.look()
             self._jobs.run_pending()
             await asyncio.sleep(TICK_SECONDS)
 
@@ -135,6 +173,8 @@ class App:
             raise ConfigError([Fault("dnsbl.listen", "cannot change while the exporter runs: restart it")])
         self.metrics.reload_successful.set(1)
         self.metrics.reload_success_time.set(time.time())
+        if world.settings.limits.connections != self._world.settings.limits.connections:
+            self._allow_connections(world.settings)
         if world != self._world:
             self._use(world)
             self._plan_finding()
@@ -170,6 +210,7 @@ class App:
             labels=labels,
             missing=missing,
             on_ignored=lambda reason: self.metrics.answers_ignored.labels(reason).inc(),
+            on_shortage=self._shortages.met,
         )
         self.metrics.resolver_up.clear()
         self._checks.ask(self._resolver)

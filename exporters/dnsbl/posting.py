@@ -35,14 +35,24 @@ STOP_SECONDS: Final = 2.0
 """What a stop allows for a last try."""
 MAX_ANSWER_BYTES: Final = 1 << 20
 _REFUSED: Final = (400, 413, 415, 422)
+_VERSION_HEADER: Final = "Duckwatch-Version"
+"""The collector sends it with every answer; a proxy that refuses a request by rules of its own does not."""
 
 
 class Answer(NamedTuple):
-    """What a post came to: `status` 0 when there was no answer, how long to wait at least, and how many results were rejected one by one."""
+    """What a post came to: `status` 0 when there was no answer, how long to wait at least, how many results were rejected one by one, and
+    whether the collector answered, or a proxy before it.
+    """
 
     status: int
     retry_after: float = 0.0
     rejected: int = 0
+    is_collectors: bool = False
+
+    @property
+    def is_refusal(self) -> bool:
+        """True when the collector will never take these results as they are."""
+        return self.is_collectors and self.status in _REFUSED
 
 
 def result_of(change: Change) -> dict[str, Any]:
@@ -145,9 +155,9 @@ class Outbox:
                 self._metrics.results.labels("rejected").inc(rejected)
             self._forget(batch, "sent", len(batch) - rejected)
             self._pause, self._size = FIRST_PAUSE, min(BATCH, 2 * self._size)
-        elif answer.status in _REFUSED and len(batch) > 1:
+        elif answer.is_refusal and len(batch) > 1:
             self._size = len(batch) // 2
-        elif answer.status in _REFUSED:
+        elif answer.is_refusal:
             log.warning("the collector refused a result", extra={"fields": {"status": answer.status}})
             self._forget(batch, "refused", len(batch))
         else:
@@ -188,7 +198,8 @@ class Outbox:
             ) as answer:
                 wait = answer.headers.get("Retry-After", "")
                 retry_after = min(float(wait), LONGEST_PAUSE) if wait.isdecimal() else 0.0
-                return Answer(answer.status, retry_after, await _rejected(answer) if answer.ok else 0)
+                rejected = await _rejected(answer) if answer.ok else 0
+                return Answer(answer.status, retry_after, rejected, _VERSION_HEADER in answer.headers)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError):
             return Answer(0)
 

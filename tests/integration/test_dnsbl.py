@@ -243,7 +243,7 @@ def test_a_storm_of_sighups_leaves_it_as_it_was(nameserver: NameServer, exporter
     one.hang_up()
     wait_until(lambda: one.listed("192.0.2.7", "bl.example") == 0, "the last configuration is in force")
     assert list(one.metrics()["duckwatch_dnsbl_listed"]) == [(("list", "bl.example"), ("target", "192.0.2.7"))]
-    assert one.open_files() < 128
+    assert one.descriptors() < 128
 
 
 def test_a_probe_asks_configured_lists_now(nameserver: NameServer, exporter: Make) -> None:
@@ -314,13 +314,13 @@ class Collector(ThreadingHTTPServer):
 def test_idle_connections_keep_nobody_from_a_scrape(nameserver: NameServer, exporter: Make) -> None:
     """Many times as many as there may be: each page is answered, and no more stay open."""
     one = exporter(nameserver.address, targets=["192.0.2.1"], lists=["bl.example"], limits={"connections": 8})
-    before = one.open_files()
+    before = one.descriptors()
     with contextlib.ExitStack() as idle:
         for number in range(40):
             line = idle.enter_context(socket.create_connection(("127.0.0.1", one.port)))
             line.sendall(b"GET /metrics HTTP/1.1\r\n" if number % 2 else b"")
         assert [one.get(path)[0] for path in ("/metrics", "/", "/healthz", "/none")] == [200, 200, 200, 404]
-        wait_until(lambda: one.open_files() <= before + 8, lambda: f"{one.open_files()} files, {before} before")
+        wait_until(lambda: one.descriptors() <= before + 8, lambda: f"{one.descriptors()} files, {before} before")
 
 
 def test_changes_are_posted_again_until_they_are_taken(nameserver: NameServer, exporter: Make, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from collector.events.model import COLUMNS, Action, Direction, MailEvent, Plugin
 from collector.events.records import AuthEvent
 from collector.store import migrations
 from collector.store.connection import translate
+from collector.store.contexts import plugin_contexts
 from collector.store.migrations import Migration, migrate, pending, shipped
 from collector.store.store import PostgresStore
 from tests.integration.lost_commits import write_without_commit, write_without_reply
@@ -122,6 +123,22 @@ def test_letters_and_reports_are_written_once(store: PostgresStore, any_dsn: str
     store.write(Batch([], [letter], [older]))
     assert rows(any_dsn, "SELECT letter_id, reason FROM dead_letters") == [("r:0", "no_time")]
     assert store.reports() == [newer]
+
+
+def test_the_contexts_of_a_hosts_processes_are_joined(store: PostgresStore, any_dsn: str) -> None:
+    """Of those that reported lately; a plugin that does not name any says nothing."""
+    now = time.time_ns() // 1_000_000
+    reports = [
+        SeenReport(PluginReport("eu1", "mta1", "p1", "0.1.0", 0, None, 0, ("receiver",)), now),
+        SeenReport(PluginReport("eu1", "mta1", "p2", "0.1.0", 0, None, 0, ("main", "sender")), now),
+        SeenReport(PluginReport("eu1", "mta2", "p3", "0.1.0", 0, None, 0, ("sender",)), now),
+        SeenReport(PluginReport("eu1", "mta2", "p4", "0.1.0", 0, None, 0, ("main",)), now - 3_600_000),
+        SeenReport(PluginReport("eu1", "mta3", "p5", "0.0.9", 0, None, 0), now),
+    ]
+    store.write(Batch([], [], reports))
+    with psycopg.connect(any_dsn) as connection:
+        found = plugin_contexts(connection)
+    assert found == {("eu1", "mta1"): {"main", "receiver", "sender"}, ("eu1", "mta2"): {"sender"}}
 
 
 def test_a_lost_reply_to_commit_is_cleared_up(store: PostgresStore, any_dsn: str) -> None:

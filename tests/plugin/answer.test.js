@@ -6,7 +6,7 @@ const assert = require('node:assert');
 const fs = require('node:fs');
 const path = require('node:path');
 const test = require('node:test');
-const { Collector, Mta, accept, answer, range, temporaryFolder, until } = require('./harness');
+const { Collector, Mta, accept, answer, range, somebodys, temporaryFolder, until } = require('./harness');
 
 async function stage(t, settings = {}, usual = accept) {
     const collector = await Collector.start(t, usual);
@@ -35,9 +35,10 @@ test('202 frees what was sent, and the body is the one agreed on', async t => {
     assert.equal(headers['content-type'], 'application/json');
     assert.deepEqual(Object.keys(body), ['cluster', 'host', 'plugin', 'events']);
     assert.deepEqual([body.cluster, body.host], ['eu1', 'mta1']);
-    assert.deepEqual(Object.keys(body.plugin), ['version', 'process', 'spool_bytes', 'oldest_unsent', 'dropped']);
+    assert.deepEqual(Object.keys(body.plugin), ['version', 'process', 'contexts', 'spool_bytes', 'oldest_unsent', 'dropped']);
     assert.equal(body.plugin.version, '0.1.0');
     assert.match(body.plugin.process, /^[0-9a-f]{16}$/);
+    assert.deepEqual(body.plugin.contexts, ['sender']);
     const [event] = body.events;
     assert.deepEqual(event.entry, { id: 'a', seq: '001', action: 'ACCEPTED', to: 'x@example.org' });
     assert.equal(event.context, 'sender');
@@ -99,13 +100,26 @@ test('400 sets the batch aside, counts it, says so once, and goes on', async t =
     assert.deepEqual(collector.ids, ['good']);
 });
 
-test("A web server's own 400 page refuses nothing", async t => {
-    const { collector, mta } = await stage(t);
-    collector.script.push(answer(400, { 'content-type': 'text/html' }, '<html>The plain HTTP request was sent to HTTPS port</html>'));
-    await mta.emit(['a']);
-    await until('the event', () => collector.has(['a']));
-    assert.equal(collector.withEvents.length, 2);
-});
+for (const [status, type, text] of [
+    [400, 'text/html', '<html>The plain HTTP request was sent to HTTPS port</html>'],
+    [400, 'text/plain; charset=utf-8', 'Client sent an HTTP request to an HTTPS server.'],
+    [400, 'application/problem+json', '{"title":"Bad Request"}'],
+    [413, 'application/json', '{"message":"Request size limit exceeded"}'],
+    [413, 'text/html', '<html>413 Request Entity Too Large</html>']
+]) {
+    test(`A ${status} in ${type} that is not the collector's keeps the batch, whole`, async t => {
+        const { collector, mta } = await stage(t);
+        await until('a heartbeat', () => collector.taken.length);
+        const proxy = somebodys(status, { 'content-type': type }, text);
+        collector.script.push(proxy, proxy);
+        await mta.emit(['a', 'b']);
+        await until('the events', () => collector.has(['a', 'b']));
+        assert.deepEqual(collector.withEvents[0].body.events, collector.withEvents[1].body.events);
+        assert.equal(mta.said('set aside').length, 0);
+        assert.equal(mta.said(`does not take events (status ${status})`).length, 1);
+        assert.equal(collector.taken.slice(-1)[0].body.plugin.dropped, 0);
+    });
+}
 
 test('413 halves the batch until it fits, in order, and sets one too large event aside', async t => {
     const { collector, spool, mta } = await stage(t);

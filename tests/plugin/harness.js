@@ -51,10 +51,13 @@ const accept = (request, response) => {
     response.writeHead(202, { 'content-type': 'application/json' });
     response.end('{"accepted":1,"rejected":[]}');
 };
-const answer = (status, headers = {}, body = '{}') => (request, response) => {
+/** An answer of somebody on the way, a proxy as a rule. */
+const somebodys = (status, headers = {}, body = '{}') => (request, response) => {
     response.writeHead(status, { 'content-type': 'application/json', ...headers });
     response.end(body);
 };
+/** An answer of the collector itself. */
+const answer = (status, headers = {}, body = '{}') => somebodys(status, { 'duckwatch-version': '0.1.0', ...headers }, body);
 
 /** A collector that answers the next requests by `script`, and every later one by `usual`. A request is taken when answered 202. */
 class Collector {
@@ -170,4 +173,4 @@ class Mta {
 
 const range = (prefix, count, from = 0) => Array.from({ length: count }, (_, i) => `${prefix}${String(from + i).padStart(5, '0')}`);
 
-module.exports = { Collector, Mta, accept, afterwards, answer, range, temporaryFolder, until };
+module.exports = { Collector, Mta, accept, afterwards, answer, range, somebodys, temporaryFolder, until };

@@ -17,7 +17,7 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests import canaries
-from tests.servers.process import Process, free_port
+from tests.servers.process import Process, free_port, limited
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,13 +33,16 @@ class Answer(NamedTuple):
 
 
 class Collector:
-    """One collector; `settings` are more keys of its section of the YAML file, `environment` more variables."""
+    """One collector; `settings` are more keys of its section of the YAML file, `environment` more variables, `open_files` its limit
+    of them (None: that of the tests).
+    """
 
     token = canaries.TOKEN
 
     def __init__(self, folder: Path, logs: Path, dsn: str, settings: dict[str, Any] | None = None) -> None:
         self.environment: dict[str, str] = {}
         self.program: list[str | Path] = [Path(sys.executable).parent / "duckwatch-collector"]
+        self.open_files: int | None = None
         self.port = free_port()
         self._folder = folder
         self._log = logs / f"collector-{self.port}.log"
@@ -77,9 +80,8 @@ class Collector:
         theirs = {name: value for name, value in os.environ.items() if not name.startswith(("DUCKWATCH_", "OTEL_"))}
         environment = theirs | self.environment
         canaries.watch(self._log)
-        self._process = Process(
-            "collector", [*self.program, "--config", self.config, "serve"], self._log, env=environment
-        )
+        words: list[str | Path] = [*limited(self.open_files), *self.program, "--config", self.config, "serve"]
+        self._process = Process("collector", words, self._log, env=environment)
         if wait:
             self.wait_ready()
 

@@ -15,7 +15,7 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests import canaries
-from tests.servers.process import Process, free_port
+from tests.servers.process import Process, free_port, limited
 
 Labels = tuple[tuple[str, str], ...]
 
@@ -28,6 +28,7 @@ class DnsblExporter:
         self.log = logs / f"dnsbl-{self.port}.log"
         self._config = folder / "dnsbl.yml"
         self._process: Process | None = None
+        self.open_files: int | None = None
         self.configure(settings)
 
     def configure(self, settings: dict[str, Any]) -> None:
@@ -39,7 +40,15 @@ class DnsblExporter:
         """Starts it and waits until it answers."""
         environment = {name: value for name, value in os.environ.items() if not name.startswith("DUCKWATCH_")}
         canaries.watch(self.log)
-        words = [sys.executable, "-m", "exporters.dnsbl", "--config", str(self._config), "serve"]
+        words = [
+            *limited(self.open_files),
+            sys.executable,
+            "-m",
+            "exporters.dnsbl",
+            "--config",
+            str(self._config),
+            "serve",
+        ]
         self._process = Process("duckwatch-dnsbl", words, self.log, env=environment)
         self._process.wait_ready(self._is_ready)
 
@@ -54,10 +63,14 @@ class DnsblExporter:
         assert self._process is not None
         self._process.send(SIGHUP)
 
-    def open_files(self) -> int:
-        """How many files and sockets it has open."""
+    @property
+    def pid(self) -> int:
         assert self._process is not None
-        return len(list(Path(f"/proc/{self._process.pid}/fd").iterdir()))
+        return self._process.pid
+
+    def descriptors(self) -> int:
+        """How many files and sockets it has open."""
+        return len(list(Path(f"/proc/{self.pid}/fd").iterdir()))
 
     def get(self, path: str, headers: dict[str, str] | None = None) -> tuple[int, str]:
         """A page: its status and text."""

@@ -52,6 +52,11 @@ def dies_with_us(argv: Sequence[str | Path]) -> list[str]:
     return [*prefix, *(str(word) for word in argv)]
 
 
+def limited(open_files: int | None) -> list[str]:
+    """What stands before a command to give it a limit of open files, soft and hard."""
+    return [] if open_files is None else ["sh", "-c", f'ulimit -n {open_files} && exec "$@"', "sh"]
+
+
 def children(pid: int) -> dict[int, str]:
     """The direct children of a process: pid and command line."""
     found = {}

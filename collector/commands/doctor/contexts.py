@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from collector.commands.doctor.finding import fault, ok, printable, skipped
 from collector.store.connection import scalar
-from collector.store.sql import query
+from collector.store.contexts import plugin_contexts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,11 +30,8 @@ def contexts(patient: Patient) -> Iterator[Finding]:
         if scalar(connection, "SELECT to_regclass('plugin_reports')") is None:
             yield skipped("no tables yet")
             return
-        rows = connection.execute(query("plugin_contexts")).fetchall()
-    hosts: dict[str, set[str]] = {}
-    for cluster, host, named in rows:
-        if named:
-            hosts.setdefault(printable(f"{host} ({cluster})"), set()).update(map(str, named))
+        found = plugin_contexts(connection)
+    hosts = {printable(f"{host} ({cluster})"): named for (cluster, host), named in found.items()}
     lacking = {name: [one for one in NEEDED if one not in named] for name, named in hosts.items()}
     for name, missing in [(name, missing) for name, missing in lacking.items() if missing][:MOST_HOSTS]:
         yield fault(

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import psycopg
 
 from collector.commands.doctor.finding import fault, ok, printable, skipped, warning
+from collector.config.units import unmapped
 from collector.errors import StoreUnavailableError
 from collector.events.decode import DEFAULT_CLUSTER
+from collector.listening import EVERY_IPV6
 from collector.store.connection import scalar
 from collector.store.sql import query
 
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from collector.commands.doctor.finding import Finding
     from collector.commands.doctor.patient import Patient
     from collector.config import Collector
-    from collector.config.units import Listen, Network
+    from collector.config.units import Listen, Listens, Network
 
 MOST_NAMES: Final = 10
 WIDE: Final = {4: 8, 6: 20}
@@ -140,11 +142,12 @@ def _too_wide(allow: Collection[Network]) -> Iterator[Finding]:
             )
 
 
-def _unreachable(key: str, listen: Listen, allow: Collection[Network]) -> Iterator[Finding]:
-    """Where is listened and who may send do not go together. Of a host name it is not known by which protocol."""
-    version = _version(listen.host)
-    usable = [network for network in allow if version in (None, network.version)]
+def _unreachable(key: str, listen: Listen | Listens, allow: Collection[Network]) -> Iterator[Finding]:
+    """Yield a finding where none of the addresses listened on can be reached from any network that may send."""
+    versions = set().union(*(_versions(one.host) for one in listen.each))
+    usable = [network for network in allow if network.version in versions]
     if not usable:
+        (version,) = versions
         yield fault(
             f"{key} listens by IPv{version}, and collector.gelf.allow has no such network: nobody may send there",
             f"allow the IPv{version} networks of the mail hosts, or listen by the other protocol",
@@ -154,15 +157,17 @@ def _unreachable(key: str, listen: Listen, allow: Collection[Network]) -> Iterat
             f"{key} is a loopback address, and collector.gelf.allow has none: nobody may send there",
             "listen on an address that the mail hosts reach, or allow 127.0.0.0/8",
         )
-    elif not listen.is_loopback and all(network.is_loopback for network in usable):
+    elif not any(one.is_loopback for one in listen.each) and all(network.is_loopback for network in usable):
         yield warning(
             f"{key} is open to the network, and collector.gelf.allow has nobody there",
             "listen on 127.0.0.1, or allow the networks of the mail hosts",
         )
 
 
-def _version(host: str) -> int | None:
+def _versions(host: str) -> set[int]:
+    """The address families that reach this host. Of a name it is not known which; `::` takes both."""
     try:
-        return ipaddress.ip_address(host).version
+        address = ipaddress.ip_address(host)
     except ValueError:
-        return None
+        return {4, 6}
+    return {4, 6} if host == EVERY_IPV6 else {unmapped(address).version}

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Final
 
 from collector.feeds.gelf.chunks import MAGIC, Chunks
 from collector.feeds.gelf.payload import Result, read_packed
+from collector.listening import open_sockets
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from collector.config import Listen
+    from collector.config import Listen, Listens
     from collector.feeds.gelf.inbox import Inbox, Tally
 
 BUFFER_BYTES: Final = 16 << 20
@@ -42,42 +43,33 @@ _log = logging.getLogger(__name__)
 class Datagrams:
     """The UDP side. `admits` says whether a sender's address may send."""
 
-    def __init__(self, listen: Listen, *, admits: Callable[[str], bool], inbox: Inbox, tally: Tally) -> None:
+    def __init__(self, listen: Listen | Listens, *, admits: Callable[[str], bool], inbox: Inbox, tally: Tally) -> None:
         self._listen, self._admits, self._inbox, self._tally = listen, admits, inbox, tally
         self._chunks = Chunks(tally)
         self._buffer = memoryview(bytearray(MAX_DATAGRAM_BYTES))
-        self._socket: socket.socket | None = None
+        self._sockets: list[socket.socket] = []
         self._ticking: asyncio.TimerHandle | None = None
-        self._overruns = 0
+        self._overruns: dict[socket.socket, int] = {}
 
     def open(self) -> int:
-        """Listens; returns the bound port. Raises OSError when the address cannot be had."""
-        where = socket.getaddrinfo(*self._listen, type=socket.SOCK_DGRAM)[0]
-        family, kind, protocol, _, address = where
-        made = socket.socket(family, kind, protocol)
-        try:
-            if family == socket.AF_INET6:
-                made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)  # as asyncio does for TCP
-            made.settimeout(0)
-            _enlarge(made)
-            made.bind(address)
-        except OSError:
-            made.close()
-            raise
-        self._socket = made
-        asyncio.get_running_loop().add_reader(made, self._drain, made)
+        """Listens; returns the bound port, of several the first. Raises OSError when an address cannot be had."""
+        self._sockets = open_sockets(self._listen, socket.SOCK_DGRAM)
+        for one in self._sockets:
+            _enlarge(one)
+            asyncio.get_running_loop().add_reader(one, self._drain, one)
         self._tick()
-        port: int = made.getsockname()[1]
+        port: int = self._sockets[0].getsockname()[1]
         return port
 
     def close(self) -> None:
         """Takes what has come, and listens no more."""
-        if self._socket is not None and self._ticking is not None:
+        if self._ticking is not None:
             self._ticking.cancel()
-            asyncio.get_running_loop().remove_reader(self._socket)
-            self._drain(self._socket, LAST_TURN_SECONDS)
-            self._socket.close()
-            self._socket = None
+        for one in self._sockets:
+            asyncio.get_running_loop().remove_reader(one)
+            self._drain(one, LAST_TURN_SECONDS)
+            one.close()
+        self._sockets = []
 
     def _drain(self, source: socket.socket, seconds: float = TURN_SECONDS) -> None:
         until = monotonic() + seconds
@@ -108,9 +100,9 @@ class Datagrams:
             return
         with contextlib.suppress(OSError, struct.error):  # before Linux 4.12
             *_, overruns = _MEMINFO.unpack(source.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, _MEMINFO.size))
-            if more := (overruns - self._overruns) & 0xFFFF_FFFF:
+            if more := (overruns - self._overruns.get(source, 0)) & 0xFFFF_FFFF:
                 self._tally(Result.OVERRUN, more)
-            self._overruns = overruns
+            self._overruns[source] = overruns
 
     def _tick(self) -> None:
         self._chunks.expire(monotonic())

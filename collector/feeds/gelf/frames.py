@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from time import monotonic
 from typing import TYPE_CHECKING, Final, cast
 
 from collector.feeds.gelf.payload import MAX_BYTES, Read, Result, read_message
+from collector.listening import open_sockets
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from collector.config import Listen
+    from collector.config import Listen, Listens
     from collector.feeds.gelf.inbox import Inbox, Tally
 
 MAX_CONNECTIONS: Final = 256
 MAX_UNFINISHED_BYTES: Final = 32 << 20
 """Of all connections together; past it whoever sends more of a message is cut off."""
+
+BACKLOG: Final = 64
+"""The loop accepts so many in one turn, and closes those that are too many in the next: their descriptors count meanwhile."""
 
 IDLE_SECONDS: Final = 300.0
 SWEEP_SECONDS: Final = 5.0
@@ -29,28 +34,36 @@ class Frames:
     """The TCP side. `admits` says whether a sender's address may connect."""
 
     def __init__(
-        self, listen: Listen, *, admits: Callable[[str], bool], tally: Tally, idle_seconds: float = IDLE_SECONDS
+        self,
+        listen: Listen | Listens,
+        *,
+        admits: Callable[[str], bool],
+        tally: Tally,
+        idle_seconds: float = IDLE_SECONDS,
     ) -> None:
         self._listen, self._admits, self.tally, self._idle_seconds = listen, admits, tally, idle_seconds
         self.unfinished_bytes = 0
         self._inbox: Inbox | None = None
         self._connections: set[_Connection] = set()
-        self._server: asyncio.Server | None = None
+        self._servers: list[asyncio.Server] = []
         self._sweeping: asyncio.TimerHandle | None = None
 
     async def open(self, inbox: Inbox) -> int:
-        """Listens; returns the bound port. `inbox` is patient. Raises OSError when the address cannot be had."""
+        """Listens; returns the bound port, of several the first. `inbox` is patient. Raises OSError when an address cannot be had."""
         self._inbox = inbox
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: _Connection(self), *self._listen)
+        opened = open_sockets(self._listen, socket.SOCK_STREAM)
+        for one in opened:
+            self._servers.append(await loop.create_server(lambda: _Connection(self), sock=one, backlog=BACKLOG))
         self._sweep()
-        port: int = self._server.sockets[0].getsockname()[1]
+        port: int = opened[0].getsockname()[1]
         return port
 
     def close(self) -> None:
         """Listens no more, and closes every connection."""
-        if self._server is not None and self._sweeping is not None:
-            self._server.close()
+        for server in self._servers:
+            server.close()
+        if self._sweeping is not None:
             self._sweeping.cancel()
             for connection in tuple(self._connections):
                 connection.finish()

@@ -6,6 +6,7 @@ import ipaddress
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Final
 
+from collector.config.units import unmapped
 from collector.errors import StartError
 from collector.events.sources.gelf import READERS
 from collector.feeds.gelf.datagrams import Datagrams
@@ -55,18 +56,18 @@ class GelfInput:
             self._inboxes.append(inbox(is_patient=True, on_room=self._frames.resume))
 
     async def start(self) -> tuple[int | None, int | None]:
-        """Returns the bound ports of UDP and TCP. Raises StartError when an address cannot be had."""
+        """Returns the bound ports of UDP and TCP (the first of several). Raises StartError when an address cannot be had."""
         udp, tcp = None, None
         try:
             if self._datagrams is not None:
                 udp = self._datagrams.open()
         except OSError as error:
-            raise StartError(f"collector.gelf.udp: cannot listen on {self._settings.udp}: {error.strerror}") from None
+            raise StartError(f"collector.gelf.udp: cannot listen on {error.filename}: {error.strerror}") from None
         try:
             if self._frames is not None:
                 tcp = await self._frames.open(self._inboxes[-1])
         except OSError as error:
-            raise StartError(f"collector.gelf.tcp: cannot listen on {self._settings.tcp}: {error.strerror}") from None
+            raise StartError(f"collector.gelf.tcp: cannot listen on {error.filename}: {error.strerror}") from None
         return udp, tcp
 
     async def stop(self, timeout_seconds: float) -> None:
@@ -80,5 +81,9 @@ class GelfInput:
 
 
 def _is_in(networks: Sequence[Network], address: str) -> bool:
-    """Without networks it listens on loopback only: whoever comes in is of this machine."""
-    return not networks or any(ipaddress.ip_address(address) in network for network in networks)
+    """Without networks it listens on loopback only: whoever comes in is of this machine.
+
+    A socket for both address families shows 10.0.0.5 as ::ffff:10.0.0.5; either form of a network admits it.
+    """
+    peer = ipaddress.ip_address(address.partition("%")[0])
+    return not networks or any(unmapped(peer) in network or peer in network for network in networks)

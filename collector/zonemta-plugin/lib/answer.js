@@ -38,11 +38,12 @@ function readAnswer(outcome, now) {
     if (status === 202) {
         return { verdict: VERDICTS.TAKEN, kind, wait: null };
     }
-    // A web server before the collector answers 400 with a page, for instance to plain HTTP on its TLS port.
-    if (status === 400 && !/html/i.test(headers['content-type'] || '')) {
+    // A proxy answers 400 and 413 too, of the transport or by limits of its own: that says nothing of the events.
+    const isCollectors = Boolean(headers['duckwatch-version']);
+    if (status === 400 && isCollectors) {
         return { verdict: VERDICTS.REFUSED, kind, wait: null };
     }
-    if (status === 413) {
+    if (status === 413 && isCollectors) {
         return { verdict: VERDICTS.TOO_LARGE, kind, wait: null };
     }
     const isNamed = status === 429 || status === 503;

@@ -17,6 +17,8 @@ class Orphan {
         this.id = id;
         this.cluster = cluster;
         this.host = host;
+        // Nothing is loaded in a process that is gone.
+        this.contexts = [];
         this.grace = isWriterDead ? 0 : grace;
         this.backlog = Backlog.load(folder);
         this.quietSince = elapsed();

@@ -28,6 +28,7 @@ class Spool {
         this.log = log;
         this.cluster = settings.cluster;
         this.host = settings.host;
+        this.contexts = [owner.note.context];
         this.segmentBytes = Math.min(SEGMENT_BYTES, Math.floor(settings.maxSpoolBytes / SEGMENTS_IN_QUOTA));
         this.verifyMs = settings.deadAfter / 6;
         this.memory = new Memory(() => this.lose(1));

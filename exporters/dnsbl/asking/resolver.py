@@ -53,9 +53,10 @@ class Resolver:
         on_ignored: Callable[[str], None] = lambda _: None,
         labels: Mapping[Endpoint, str] | None = None,
         missing: Sequence[str] = (),
+        on_shortage: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._labels, self._missing = labels or {}, missing
-        self._upstreams = [Upstream(endpoint, on_ignored) for endpoint in endpoints]
+        self._upstreams = [Upstream(endpoint, on_ignored, on_shortage) for endpoint in endpoints]
         self._timeout, self._in_flight = timeout_seconds, in_flight
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[asyncio.Future[None]] = deque()

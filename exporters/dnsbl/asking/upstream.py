@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from exporters.dnsbl.asking import wire
 from exporters.dnsbl.outcome import Trouble
+from exporters.dnsbl.resources import shortage_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,12 +41,18 @@ class _Port:
 
 
 class Upstream:
-    """A resolver at `endpoint`. `on_ignored` hears of datagrams that answer nothing."""
+    """A resolver at `endpoint`. `on_ignored` hears of datagrams that answer nothing, `on_shortage` in a word of sockets that cannot be had."""
 
-    def __init__(self, endpoint: Endpoint, on_ignored: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        on_ignored: Callable[[str], None],
+        on_shortage: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self.endpoint = endpoint
         self.in_flight = 0
         self._on_ignored = on_ignored
+        self._on_shortage = on_shortage
         self._loop = asyncio.get_running_loop()
         self._ports: list[_Port] = []
         self._retired: set[int] = set()
@@ -86,9 +93,11 @@ class Upstream:
         reply: asyncio.Future[Reply] = self._loop.create_future()
         try:
             port = self._port()
-        except OSError:
-            reply.set_result(Trouble.UNREACHABLE)
-            return reply, lambda: None
+        except OSError as error:
+            if not self._has_port(error):
+                reply.set_result(Trouble.UNREACHABLE)
+                return reply, lambda: None
+            port = self._ports[self._next % len(self._ports)]
         message_id = self._free_id(port)
         port.waiting[message_id] = (asked, reply)
         port.sent += 1
@@ -97,6 +106,12 @@ class Upstream:
         except OSError:
             reply.set_result(Trouble.UNREACHABLE)
         return reply, lambda: self._forget(port, message_id)
+
+    def _has_port(self, error: OSError) -> bool:
+        """True when only a further socket could not be had: the ones that are there do, until one can."""
+        if (word := shortage_of(error)) is not None:
+            self._on_shortage(word)
+        return word is not None and bool(self._ports)
 
     def _free_id(self, port: _Port) -> int:
         while (message_id := wire.RANDOM.getrandbits(16)) in port.waiting:
@@ -109,9 +124,10 @@ class Upstream:
         self._next = (self._next + 1) % len(self._ports)
         port = self._ports[self._next]
         if port.sent >= QUERIES_A_PORT:
+            fresh = self._open()  # first: where no descriptor is left the old one stays as it is
             self._retired.add(port.socket.fileno())
             self._close_if_done(port)
-            port = self._ports[self._next] = self._open()
+            port = self._ports[self._next] = fresh
         return port
 
     def _open(self) -> _Port:

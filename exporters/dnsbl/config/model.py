@@ -8,16 +8,17 @@ from ipaddress import IPv4Network
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from exporters.dnsbl import names
 from exporters.dnsbl.config.units import (
     Endpoint,
+    Endpoints,
     format_duration,
     parse_duration,
     parse_ip,
-    parse_listen,
+    parse_listens,
     parse_resolver,
 )
 from exporters.dnsbl.lists import Effect, Severity
@@ -183,7 +184,7 @@ class CollectorLink(Section):
 class Dnsbl(Section):
     """The section `dnsbl`."""
 
-    listen: Annotated[Endpoint, BeforeValidator(parse_listen)] = Endpoint("127.0.0.1", 9627)
+    listen: Annotated[Endpoint | Endpoints, PlainValidator(parse_listens)] = Endpoint("127.0.0.1", 9627)
     resolvers: Annotated[tuple[Annotated[Endpoint, BeforeValidator(parse_resolver)], ...], Field(min_length=1)] = (
         Endpoint("127.0.0.1", 53),
     )

@@ -26,8 +26,22 @@ class Endpoint(NamedTuple):
     host: str
     port: int
 
+    @property
+    def each(self) -> tuple[Endpoint, ...]:
+        """This one alone; the same property of `Endpoints` has all of a list."""
+        return (self,)
+
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+class Endpoints(NamedTuple):
+    """Several addresses to listen on."""
+
+    each: tuple[Endpoint, ...]
+
+    def __str__(self) -> str:
+        return ", ".join(map(str, self.each))
 
 
 def parse_duration(value: object) -> timedelta:
@@ -62,6 +76,20 @@ def parse_listen(value: object) -> Endpoint:
     elif not _HOST.fullmatch(host):
         raise ValueError(LISTEN_FORM)
     return Endpoint(host, _port(port if colon else "", LISTEN_FORM))
+
+
+def parse_listens(value: object) -> Endpoint | Endpoints:
+    """One address, or a list of different ones. Raises ValueError."""
+    if isinstance(value, Endpoints):
+        return value
+    if not isinstance(value, (list, tuple)) or isinstance(value, Endpoint):
+        return parse_listen(value)
+    if not value:
+        raise ValueError('must be HOST:PORT, or a list of them like ["127.0.0.1:9627", "[::1]:9627"]')
+    each = tuple(parse_listen(one) for one in value)
+    if len(set(each)) < len(each):
+        raise ValueError("must not name the same address twice")
+    return each[0] if len(each) == 1 else Endpoints(each)
 
 
 def parse_resolver(value: object) -> Endpoint:

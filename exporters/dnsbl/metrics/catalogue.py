@@ -87,6 +87,11 @@ class Metrics:
         self.answers_ignored = self._counter(
             "answers_ignored_total", "Datagrams that answer no question of ours", "reason"
         )
+        self.resource_shortages = self._counter(
+            "resource_shortages_total",
+            "Times that the machine had too little of it: descriptors, memory, threads or disk",
+            "resource",
+        )
         self.probes = self._counter("probes_total", "Requests to /probe", "result")
         self.results = self._counter("results_total", "Results for the collector", "result")
         self.results_waiting = self._gauge("results_waiting", "Results that wait for the collector")

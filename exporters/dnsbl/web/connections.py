@@ -3,30 +3,48 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import math
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
+from aiohttp.http_exceptions import LineTooLong
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-MAX_LINE: Final = 4096
+MAX_LINE: Final = 8 << 10
+MAX_HEADER_BYTES: Final = 16 << 10
+MAX_HEADERS: Final = 64
+MAX_HEAD_BYTES: Final = MAX_LINE + MAX_HEADER_BYTES + 4 * MAX_HEADERS
+"""Of a request line and all headers: aiohttp bounds each header, not all of them."""
+
+_NO_HEAD: Final = b"\0"
+"""What no head may hold: it has aiohttp's parser refuse the request."""
+
 IDLE_SECONDS: Final = 75.0
 """Outlives a scrape interval of a minute; also bounds the time that a request's head may take."""
 
 WRITE_SECONDS: Final = 30.0
+READING_SECONDS: Final = 1.0
+"""A client that has been reading its answer for less keeps its place, whoever else comes."""
+
+_log = logging.getLogger(__name__)
 
 
 class Connection(web.RequestHandler):
     """One of them; a client that does not read its answer has `write_seconds` to catch up."""
 
-    __slots__ = ("_is_given_up", "_listener", "_stalled", "_write_seconds")
+    __slots__ = ("_head_bytes", "_is_given_up", "_listener", "_stalled", "_write_seconds", "stalled_since")
 
     def __init__(self, listener: Listener, *, write_seconds: float, **options: Any) -> None:  # noqa: ANN401 - handed through
         super().__init__(listener, **options)
         self._listener, self._write_seconds = listener, write_seconds
         self._stalled: asyncio.TimerHandle | None = None
         self._is_given_up = False
+        self.stalled_since = math.inf
+        self._head_bytes = 0
 
     @property
     def is_writing(self) -> bool:
@@ -39,9 +57,42 @@ class Connection(web.RequestHandler):
         if self._is_given_up:
             self.abort()
 
+    def data_received(self, data: bytes) -> None:
+        """Counts what comes of a head that is not whole yet; no request to the exporter has a body."""
+        count = self._request_count
+        super().data_received(data)
+        if self._request_count != count:
+            self._head_bytes = 0
+        elif self._head_bytes <= MAX_HEAD_BYTES:
+            self._head_bytes += len(data)
+            if self._head_bytes > MAX_HEAD_BYTES:
+                super().data_received(_NO_HEAD)
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """Replaces aiohttp's, whose answer and log line quote the request."""
+        del message
+        if request.writer.output_size > 0:
+            raise ConnectionError
+        text = "internal error"
+        if status == 400:
+            is_large = isinstance(exc, LineTooLong) or self._head_bytes > MAX_HEAD_BYTES
+            status, text = (431, "the headers are too large") if is_large else (400, "this is not a valid HTTP request")
+        else:
+            _log.error("request failed", exc_info=exc)
+        response = web.Response(status=status, text=f"{text}\n")
+        response.force_close()
+        return response
+
     def pause_writing(self) -> None:
         """The client does not read."""
         super().pause_writing()
+        self.stalled_since = asyncio.get_running_loop().time()
         self._stalled = asyncio.get_running_loop().call_later(self._write_seconds, self.abort)
 
     def resume_writing(self) -> None:
@@ -62,6 +113,7 @@ class Connection(web.RequestHandler):
             self.transport.abort()
 
     def _forget_stall(self) -> None:
+        self.stalled_since = math.inf
         if self._stalled is not None:
             self._stalled.cancel()
             self._stalled = None
@@ -76,7 +128,8 @@ class _Refusal(asyncio.Protocol):
 
 class Listener(web.Server):
     """Makes connections. Past `most()` at a time, a new one takes the place of the one that has been idle for longest: whoever opens many
-    keeps nobody from a scrape. Where none is idle it is refused.
+    keeps nobody from a scrape. Where none is idle it takes the place of the one that has not read its answer for longest, and where
+    there is none of those it is refused.
     """
 
     def __init__(
@@ -97,8 +150,7 @@ class Listener(web.Server):
     def __call__(self) -> web.RequestHandler:
         """Returns the protocol of a new connection."""
         while len(self._open) >= self._most():
-            longest = next((one for one in self._idle if not one.is_writing), None)
-            if longest is None:
+            if (longest := self._longest()) is None:
                 return _Refusal()  # type: ignore[return-value]  # asyncio asks for a protocol only
             self.forget(longest)
             longest.abort()
@@ -109,11 +161,30 @@ class Listener(web.Server):
             keepalive_timeout=self._idle_seconds,
             access_log=None,
             max_line_size=MAX_LINE,
-            max_field_size=MAX_LINE,
+            max_field_size=MAX_HEADER_BYTES,
+            max_headers=MAX_HEADERS,
         )
         self._open.add(made)
         self._idle[made] = None
         return made
+
+    def _longest(self) -> Connection | None:
+        """The connection whose place a new one takes."""
+        idle = next((one for one in self._idle if not one.is_writing), None)
+        if idle is not None:
+            return idle
+        before = asyncio.get_running_loop().time() - READING_SECONDS
+        return min(
+            (one for one in self._open if one.stalled_since < before), key=attrgetter("stalled_since"), default=None
+        )
+
+    def make_room(self) -> None:
+        """Descriptors are short: closes an eighth of the connections."""
+        for _ in range(max(1, len(self._open) // 8)):
+            if (longest := self._longest()) is None:
+                return
+            self.forget(longest)
+            longest.abort()
 
     def forget(self, connection: Connection) -> None:
         """It is gone, or as good as gone."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import socket
 import zlib
 from typing import TYPE_CHECKING, Final
 
 from aiohttp import hdrs, web
 
+from exporters.dnsbl.listening import open_sockets
 from exporters.dnsbl.web.connections import Listener
 from exporters.dnsbl.web.page import page
 from exporters.dnsbl.web.probe import TIMEOUT_HEADER, Refusal
@@ -15,12 +17,17 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping
 
     from exporters.dnsbl.board import Board
+    from exporters.dnsbl.config.units import Endpoint, Endpoints
     from exporters.dnsbl.metrics import Metrics, PairLines
     from exporters.dnsbl.schedule import Pair
     from exporters.dnsbl.web.notices import Notice
     from exporters.dnsbl.web.probe import Prober
 
 STOP_SECONDS: Final = 2.0
+BACKLOG: Final = 1024
+ACCEPTED_A_TURN: Final = 32
+"""Connections that are too many are closed in the next turn of the loop: their descriptors count meanwhile."""
+
 METHODS: Final = ("GET", "HEAD")
 _GZIP_WINDOW: Final = 31  # zlib's word for a gzip header
 _GZIP_LEVEL: Final = 1
@@ -55,16 +62,24 @@ class WebServer:
             "/healthz": self._alive,
         }
         self._runner: web.ServerRunner | None = None
+        self._listener: Listener | None = None
 
-    async def start(self, host: str, port: int) -> int:
-        """Returns the bound port. Raises OSError when the address cannot be had."""
-        listener = Listener(self._answer, most=self._connections)
+    async def start(self, listen: Endpoint | Endpoints) -> list[int]:
+        """Returns the bound ports. Raises OSError when an address cannot be had."""
+        self._listener = listener = Listener(self._answer, most=self._connections)
         self._runner = web.ServerRunner(listener, shutdown_timeout=STOP_SECONDS)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, host, port)
-        await site.start()
-        bound: int = self._runner.addresses[0][1]
-        return bound
+        for one in open_sockets(listen, socket.SOCK_STREAM):
+            await web.SockSite(self._runner, one, backlog=ACCEPTED_A_TURN).start()
+            one.listen(
+                BACKLOG
+            )  # asyncio has one number for both; the kernel drops what finds no room, for a second at least
+        return [address[1] for address in self._runner.addresses]
+
+    def make_room(self) -> None:
+        """Descriptors are short: closes some of the connections."""
+        if self._listener is not None:
+            self._listener.make_room()
 
     async def stop(self) -> None:
         """Stops listening and closes every connection."""
@@ -72,6 +87,7 @@ class WebServer:
             await self._runner.cleanup()
 
     async def _answer(self, request: web.BaseRequest) -> web.Response:
+        # `path` is that of an absolute-form target too (RFC 9112, 3.2.2).
         handler = self._routes.get(request.path)
         if handler is None:
             raise web.HTTPNotFound

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import aiohttp
 import msgspec
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import RawTestServer
 
 from collector.events.sources.dnsbl import MEANING_CHARACTERS
 from exporters.dnsbl.board import Change
@@ -65,3 +70,30 @@ def test_what_to_do_about_a_refusal_fits_the_collectors_column(answer: str) -> N
     meanings = result_of(Change(0, PAIR, refused, None, None, None, None))["meanings"]
     assert "dnsbl.resolvers" in meanings[-1]
     assert max(map(len, meanings)) <= MEANING_CHARACTERS
+
+
+async def test_only_the_collector_can_refuse_results() -> None:
+    """A proxy's 400 or 413 keeps them, whole; the collector names itself in a header."""
+    said: dict[str, Any] = {}
+
+    async def answer(request: web.BaseRequest) -> web.Response:
+        await request.read()
+        return web.Response(**said)
+
+    async with RawTestServer(answer) as server, aiohttp.ClientSession() as session:
+        metrics = Metrics()
+        outbox = Outbox(metrics, "0")
+        outbox.use(CollectorLink(url=str(server.make_url("")).rstrip("/")))
+        for number in range(4):
+            outbox.put(change(number))
+        for status in (400, 413, 415, 422):
+            said["status"] = status
+            assert await outbox._send_some(session) > 0
+        assert (times(outbox), len(outbox._batch())) == ([0, 1, 2, 3], 4)
+        said.update(status=413, headers={"Duckwatch-Version": "0.1.0"})
+        assert await outbox._send_some(session) == 0
+        assert len(outbox._batch()) == 2
+        await outbox._send_some(session)
+        await outbox._send_some(session)
+        assert times(outbox) == [1, 2, 3]
+        assert metrics.registry.get_sample_value("duckwatch_dnsbl_results_total", {"result": "refused"}) == 1

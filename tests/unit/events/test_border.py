@@ -115,6 +115,14 @@ REPORTS: dict[str, tuple[Any, PluginReport]] = {
         {"oldest_unsent": 2**63 - 1},
         PluginReport("default", "none", "none", "none", 0, YEAR_2200_MS, 0),
     ),
+    "contexts, each once": (
+        {"contexts": ["sender", "receiver", 5, "sender", "", "x" * 99]},
+        PluginReport("default", "none", "none", "none", 0, None, 0, ("receiver", "sender", "x" * 32)),
+    ),
+    "contexts that are no list": (
+        {"contexts": {"sender": 1}},
+        PluginReport("default", "none", "none", "none", 0, None, 0),
+    ),
 }
 
 

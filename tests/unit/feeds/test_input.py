@@ -350,7 +350,7 @@ async def test_an_address_that_is_taken(way: str) -> None:
 async def test_datagrams_that_the_kernel_had_no_room_for_are_counted() -> None:
     """They are lost before anybody sees them, but not unseen."""
     async with listening(udp=LOOPBACK) as made:
-        source = made.input._datagrams._socket  # type: ignore[union-attr]
+        [source] = made.input._datagrams._sockets  # type: ignore[union-attr]
         assert source is not None
         source.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         send_datagrams(made.udp, [queued(n) for n in range(200)])

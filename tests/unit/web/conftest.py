@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
-from collector.config import load
+from collector.config import Listen, load
 from collector.events.decode import Border, decode
 from collector.events.model import Request, Source
 from collector.metrics import Metrics
@@ -83,7 +83,7 @@ def serve() -> Serve:
         served.server._idle_seconds = idle_seconds
         served.server._write_seconds = write_seconds
         served.server._handshake_seconds = handshake_seconds
-        served.port = await served.server.start("127.0.0.1", 0)
+        [served.port] = await served.server.start(Listen("127.0.0.1", 0))
         try:
             yield served
         finally:

@@ -1,0 +1,60 @@
+"""Assembling that goes on while the machine has no process, descriptor, thread or memory for the assembler."""
+
+from __future__ import annotations
+
+import logging
+from functools import partial
+from typing import TYPE_CHECKING
+
+from collector.journal.rows import decode
+from collector.pipeline.batch import assemble
+from collector.resources import shortage_of
+
+if TYPE_CHECKING:
+    from collections import Counter
+    from collections.abc import Callable, Mapping, Sequence
+
+    from collector.events.batch import Batch, Row
+    from collector.events.model import Source
+    from collector.pipeline.writer import Assemble
+
+log = logging.getLogger(__name__)
+
+
+class Enduring:
+    """Has batches assembled by `assembler`, and assembles here those that it cannot: slower, but sure. The next batch tries it again."""
+
+    def __init__(self, assembler: Assemble, public_ips: Mapping[str, str]) -> None:
+        self._assembler, self._public_ips = assembler, dict(public_ips)
+        self._is_failing = False
+
+    def __call__(self, rows: Sequence[Row]) -> Callable[[], tuple[Batch, Counter[Source]]]:
+        """Begins to assemble, as `Assemble` says."""
+        try:
+            coming = self._assembler(rows)
+        except Exception as error:  # noqa: BLE001 - the writer would end
+            self._note(error)
+            return partial(self._assembled_here, rows)
+        return partial(self._finish, rows, coming)
+
+    def _finish(
+        self, rows: Sequence[Row], coming: Callable[[], tuple[Batch, Counter[Source]]]
+    ) -> tuple[Batch, Counter[Source]]:
+        try:
+            made = coming()
+        except Exception as error:  # noqa: BLE001 - the writer would end
+            self._note(error)
+            return self._assembled_here(rows)
+        if self._is_failing:
+            self._is_failing = False
+            log.warning("batches are assembled by the assembler again")
+        return made
+
+    def _note(self, error: Exception) -> None:
+        if not self._is_failing:
+            fields = {"of": shortage_of(error), "error": type(error).__name__}
+            log.warning("the assembler cannot be used: the writer assembles batches itself", extra={"fields": fields})
+        self._is_failing = True
+
+    def _assembled_here(self, rows: Sequence[Row]) -> tuple[Batch, Counter[Source]]:
+        return assemble([decode(row) for row in rows], self._public_ips)

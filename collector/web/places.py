@@ -1,0 +1,101 @@
+"""Who holds a connection. Past the limit a new one takes the place of the one that has kept the server waiting for longest."""
+
+from __future__ import annotations
+
+import asyncio
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Final, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+GRACE_SECONDS: Final = 1.0
+"""A client that was just answered, or that sends a body, keeps its place for so long."""
+
+
+class Guest(Protocol):
+    """A connection, from its acceptance on."""
+
+    def abort(self) -> None:
+        """Close it at once."""
+
+
+class Places:
+    """At most `most` guests. `on_closed` is called with `displaced` or `refused` when one of them had to go.
+
+    Clients that have sent no request yet go first, then those that were answered and are silent, then those that are slow to
+    send a body or to read an answer, and last those whose events were taken: no stranger takes a sender's place. A guest whose
+    request is under way stays.
+    """
+
+    def __init__(self, most: int, on_closed: Callable[[str], None]) -> None:
+        self.most = self._allowed = most
+        self._on_closed = on_closed
+        self._clock = asyncio.get_running_loop().time
+        self._all: set[Guest] = set()
+        # Each in the order in which its guests came to it, with the time of that.
+        self._new: dict[Guest, float] = {}
+        self._idle: dict[Guest, float] = {}
+        self._slow: dict[Guest, float] = {}
+        self._senders: dict[Guest, float] = {}
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def take(self, guest: Guest) -> bool:
+        """Give the guest a place, if need be another's. False when every other is busy."""
+        while len(self._all) >= self._allowed:
+            if (longest := next(self._displaceable(), None)) is None:
+                self._on_closed("refused")
+                return False
+            self._displace(longest)
+        self._all.add(guest)
+        self._new[guest] = self._clock()
+        return True
+
+    def leave(self, guest: Guest) -> None:
+        """The guest is gone; a second call does nothing."""
+        self._all.discard(guest)
+        self._forget(guest)
+
+    def works(self, guest: Guest) -> None:
+        """A request of the guest is under way: it depends on the server."""
+        self._forget(guest)
+
+    def idles(self, guest: Guest, *, is_sender: bool) -> None:
+        """The guest was answered; `is_sender`: it has had events taken."""
+        self._move(guest, self._senders if is_sender else self._idle)
+
+    def waits(self, guest: Guest) -> None:
+        """The server waits for the guest to send its body, or to read its answer."""
+        self._move(guest, self._slow)
+
+    def make_room(self) -> None:
+        """Descriptors are short: close an eighth of the connections, and allow no more than remain until `restore`."""
+        some = max(1, len(self._all) // 8)
+        for guest in list(islice(self._displaceable(), some)):
+            self._displace(guest)
+        self._allowed = max(1, min(self._allowed, len(self._all)))
+
+    def restore(self) -> None:
+        """Allow as many as at first."""
+        self._allowed = self.most
+
+    def _displaceable(self) -> Iterator[Guest]:
+        before = self._clock() - GRACE_SECONDS
+        later = chain(self._idle.items(), self._slow.items(), self._senders.items())
+        return chain(self._new, (guest for guest, since in later if since <= before))
+
+    def _displace(self, guest: Guest) -> None:
+        self.leave(guest)
+        self._on_closed("displaced")
+        guest.abort()
+
+    def _move(self, guest: Guest, kind: dict[Guest, float]) -> None:
+        self._forget(guest)
+        if guest in self._all:
+            kind[guest] = self._clock()
+
+    def _forget(self, guest: Guest) -> None:
+        for kind in (self._new, self._idle, self._slow, self._senders):
+            kind.pop(guest, None)

@@ -1,0 +1,13 @@
+"""`duckwatch-dnsbl`, as it is installed: takes signals before the rest of the program is even imported."""
+
+from __future__ import annotations
+
+from exporters.dnsbl import early
+
+
+def main() -> int:
+    """Runs the command line; returns its exit code."""
+    early.install()
+    from exporters.dnsbl.__main__ import main as run  # noqa: PLC0415 - it takes a while
+
+    return run()

@@ -1,0 +1,88 @@
+"""Signals from the first line of a program on: a reload in the same breath as the start, and an end before it has begun."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.servers.process import free_port, listens, wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+BIN = Path(sys.executable).parent
+PROGRAMS: dict[str, list[str | Path]] = {
+    "collector": [BIN / "duckwatch-collector"],
+    "collector as a module": [sys.executable, "-m", "collector"],
+    "exporter": [BIN / "duckwatch-dnsbl"],
+    "exporter as a module": [sys.executable, "-m", "exporters.dnsbl"],
+}
+
+
+class Started:
+    """A program that was just started; `port` is where it will listen."""
+
+    def __init__(self, name: str, folder: Path) -> None:
+        self.port = free_port()
+        section = "COLLECTOR" if name.startswith("collector") else "DNSBL"
+        theirs = {key: value for key, value in os.environ.items() if not key.startswith(("DUCKWATCH_", "OTEL_"))}
+        environment = {
+            **theirs,
+            f"DUCKWATCH_{section}__LISTEN": f"127.0.0.1:{self.port}",
+            "DUCKWATCH_COLLECTOR__JOURNAL__PATH": str(folder / "journal"),
+            "DUCKWATCH_COLLECTOR__DATABASE__DSN": "postgresql://nobody@127.0.0.1:9/nowhere",
+            "DUCKWATCH_DNSBL__RESOLVERS": '["127.0.0.1:9"]',
+            "DUCKWATCH_DNSBL__LISTS": '["bl.example"]',
+        }
+        self.log = folder / "log"
+        with self.log.open("wb") as output:
+            self.child = subprocess.Popen([*PROGRAMS[name], "serve"], stdout=output, stderr=output, env=environment)
+
+    def takes_signals(self) -> bool:
+        """True once it has a handler for SIGHUP, or ignores it."""
+        status = Path(f"/proc/{self.child.pid}/status").read_text(encoding="utf-8").split()
+        handled = int(status[status.index("SigCgt:") + 1], 16) | int(status[status.index("SigIgn:") + 1], 16)
+        return bool(handled >> (signal.SIGHUP - 1) & 1)
+
+
+@pytest.fixture(params=PROGRAMS)
+def started(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Started]:
+    """Each program, however it is started; ended in any case."""
+    made = Started(request.param, tmp_path)
+    yield made
+    made.child.kill()
+    made.child.wait()
+
+
+def test_a_reload_while_it_starts_is_no_end(started: Started) -> None:
+    """At every moment from the first handler on; what a log rotation sends ends it neither. Then it serves, and SIGTERM ends it."""
+    wait_until(started.takes_signals, "SIGHUP is taken", every=0.001)
+    numbers = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+    while not listens(started.port):
+        for number in numbers:
+            started.child.send_signal(number)
+        assert started.child.poll() is None, started.log.read_text()
+        time.sleep(0.02)
+    for number in numbers:
+        started.child.send_signal(number)
+    time.sleep(0.2)
+    started.child.send_signal(signal.SIGTERM)
+    assert started.child.wait(30) == 0
+    assert "Traceback" not in started.log.read_text()
+
+
+@pytest.mark.parametrize(("number", "wait_seconds"), [(signal.SIGTERM, 0), (signal.SIGTERM, 0.4), (signal.SIGINT, 0.2)])
+def test_an_end_while_it_starts_is_a_clean_one(started: Started, number: signal.Signals, wait_seconds: float) -> None:
+    """Exit code 0, and no traceback, however far it has come."""
+    wait_until(started.takes_signals, "signals are taken", every=0.001)
+    time.sleep(wait_seconds)
+    started.child.send_signal(number)
+    assert started.child.wait(30) == 0
+    assert "Traceback" not in started.log.read_text()

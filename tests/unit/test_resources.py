@@ -1,0 +1,136 @@
+"""Too few descriptors, threads or bytes of memory: named, waited for, and never the end of a program."""
+
+from __future__ import annotations
+
+import errno
+import os
+import resource
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from collector import resources
+from collector.enduring import Enduring
+from collector.pipeline.batch import assemble
+from collector.resources import REPORTED_SECONDS, Shortages, connections_allowed, shortage_of
+from exporters.dnsbl import resources as exporters_own
+from tests.unit.test_assembly import request, rows
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+@pytest.mark.parametrize(
+    ("error", "word"),
+    [
+        (OSError(errno.EMFILE, "x"), "descriptors"),
+        (OSError(errno.ENFILE, "x"), "descriptors"),
+        (BlockingIOError(errno.EAGAIN, "x"), "threads"),
+        (OSError(errno.ENOMEM, "x"), "memory"),
+        (MemoryError(), "memory"),
+        (RuntimeError("can't start new thread"), "threads"),
+        (OSError(errno.ENOSPC, "x"), "disk"),
+        (OSError(errno.ECONNRESET, "x"), None),
+        (OSError(), None),
+        (RuntimeError("x"), None),
+        (ValueError(), None),
+    ],
+)
+def test_a_shortage_is_known_by_its_error(error: Exception, word: str | None) -> None:
+    """In both programs alike."""
+    assert shortage_of(error) == exporters_own.shortage_of(error) == word
+
+
+@pytest.fixture
+def limits(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, int], list[tuple[int, int]]]:
+    """Gives the process other limits of open files, in appearance; what is set is noted."""
+
+    def give(soft: int, hard: int) -> list[tuple[int, int]]:
+        changes: list[tuple[int, int]] = []
+        monkeypatch.setattr(resource, "getrlimit", lambda _: (soft, hard))
+        monkeypatch.setattr(resource, "setrlimit", lambda _, pair: changes.append(pair))
+        monkeypatch.setattr(resources, "open_descriptors", lambda: 10)
+        return changes
+
+    return give
+
+
+@pytest.mark.parametrize(
+    ("soft", "hard", "allowed", "raised_to"),
+    [
+        (1024, 4096, 1000, 1126),
+        (1024, resource.RLIM_INFINITY, 1000, 1126),
+        (resource.RLIM_INFINITY, resource.RLIM_INFINITY, 1000, None),
+        (65_536, 65_536, 1000, None),
+        (1024, 1024, 898, None),
+        (256, 1024, 898, 1024),
+        (256, 256, 130, None),
+        (64, 64, 8, None),
+    ],
+)
+def test_the_limit_is_raised_where_that_is_allowed_and_connections_are_bounded_where_not(
+    limits: Callable[[int, int], list[tuple[int, int]]], soft: int, hard: int, allowed: int, raised_to: int | None
+) -> None:
+    """Beside the connections: 10 that are open, 100 that the program needs, 16 that are spare."""
+    changes = limits(soft, hard)
+    assert connections_allowed(1000, others=100) == allowed
+    assert [pair for pair in changes if pair[0] != soft] == ([] if raised_to is None else [(raised_to, hard)])
+
+
+@pytest.fixture
+def crowded() -> Iterator[Callable[[], None]]:
+    """Opens every descriptor that the limit leaves this process; all are closed again."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    opened: list[int] = []
+
+    def fill() -> None:
+        resource.setrlimit(
+            resource.RLIMIT_NOFILE, (max(int(one.name) for one in Path("/proc/self/fd").iterdir()) + 64, before[1])
+        )
+        while True:
+            try:
+                opened.append(os.open(os.devnull, os.O_RDONLY))
+            except OSError:
+                return
+
+    yield fill
+    for one in opened:
+        os.close(one)
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def test_spare_descriptors_are_given_up_when_no_other_is_left(crowded: Callable[[], None]) -> None:
+    """So that the journal and the database can open theirs; connections make room, and /readyz names it for a while."""
+    now, words, room = [0.0], list[str](), list[int]()
+    shortages = Shortages(words.append, lambda: room.append(1), clock=lambda: now[0])
+    shortages.look()
+    assert (shortages.trouble, len(shortages._spare)) == (None, resources.SPARE)
+    crowded()
+    shortages.look()
+    with pytest.raises(OSError, match="open files"):
+        os.open(os.devnull, os.O_RDONLY)
+    shortages.give_up()
+    assert (shortages.trouble, words, room) == ("descriptors", ["descriptors"], [1])
+    os.close(os.open(os.devnull, os.O_RDONLY))
+    now[0] += REPORTED_SECONDS + 1
+    assert shortages.trouble is None
+    shortages.close()
+
+
+def test_what_the_assembler_cannot_build_is_built_without_it() -> None:
+    """Whatever the machine has too little of, when it begins and when it should be done."""
+    asked = request(1)
+    wanted = assemble([asked], {})
+
+    def cannot_begin(rows: object) -> object:
+        raise OSError(errno.EMFILE, "x")
+
+    def cannot_finish(rows: object) -> object:
+        def fail() -> object:
+            raise MemoryError
+
+        return fail
+
+    for failing in (cannot_begin, cannot_finish):
+        assert Enduring(failing, {})(rows(asked))() == wanted  # type: ignore[arg-type]

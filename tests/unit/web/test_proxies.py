@@ -1,0 +1,183 @@
+"""What proxies and other clients make of a request that is meant well, and what tells the collector's answer from theirs."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+import pytest
+
+from collector.web.protocol import MAX_HEADER_BYTES
+from tests.unit.web.conftest import BEARER, event, events
+from tests.unit.web.wire import ask, connect, head, post
+
+if TYPE_CHECKING:
+    from tests.unit.web.conftest import Serve
+
+PATH = "/api/events/ingest"
+
+
+ASKED = [
+    (post(events(), BEARER), 202),
+    (post(b'["x"]', BEARER), 400),
+    (post(b'[{"action": "QUEUED"}, {"entry": 5}]', BEARER), 202),
+    (post(events()), 401),
+    (head("GET /nowhere"), 404),
+    (head(f"GET {PATH}"), 405),
+    (post(b" " * 3000, BEARER), 413),
+    (post(events(), BEARER, "Content-Encoding: br"), 415),
+    (post(events(), BEARER, "Expect: tea"), 417),
+    (head("GET /", "X: " + "a" * MAX_HEADER_BYTES), 431),
+    (head("GET /" + "a" * 9000), 414),
+    (b"nonsense\r\n\r\n", 400),
+    (head("GET /"), 200),
+    (head("GET /healthz"), 200),
+    (head("GET /readyz"), 200),
+    (head("GET /metrics"), 200),
+    (head("GET /metrics", "Accept: application/openmetrics-text"), 200),
+]
+
+
+@pytest.mark.parametrize(("request_bytes", "status"), ASKED, ids=range(len(ASKED)))
+async def test_every_answer_says_that_it_is_the_collectors(serve: Serve, request_bytes: bytes, status: int) -> None:
+    """Also those that aiohttp's parser refuses, and those of every route."""
+    async with serve(limits={"body_bytes": "2KiB"}) as served:
+        reply = await ask(served.port, request_bytes)
+    assert (reply.status, reply.headers["duckwatch-version"]) == (status, version("duckwatch"))
+
+
+async def test_an_overload_and_a_fault_of_ours_say_so_too(serve: Serve) -> None:
+    """503 and 500."""
+    async with serve() as served:
+        for failure, status in ((RuntimeError("x"), 500), (MemoryError(), 503), (OSError(24, "x"), 503)):
+            served.failure = failure
+            reply = await ask(served.port, post(events(), BEARER))
+            assert (reply.status, reply.headers["duckwatch-version"]) == (status, version("duckwatch"))
+        assert (await ask(served.port, head("GET /readyz"))).status == 200
+    assert served.count("duckwatch_resource_shortages_total", resource="memory") == 1
+    assert served.count("duckwatch_resource_shortages_total", resource="descriptors") == 1
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        (["X-Client-Cert: " + "a" * 5000], 200),
+        (["X-Client-Cert: " + "a" * (MAX_HEADER_BYTES - 100)], 200),
+        (["X-Client-Cert: " + "a" * MAX_HEADER_BYTES], 431),
+        ([f"X-{n}: " + "a" * 1000 for n in range(15)], 200),
+        ([f"X-{n}: " + "a" * 1000 for n in range(20)], 431),
+        ([f"X-{n}: a" for n in range(63)], 200),
+        ([f"X-{n}: a" for n in range(64)], 431),
+        ([f"X-{n}: a" for n in range(500)], 431),
+    ],
+)
+async def test_headers_may_be_16_kib_and_64(serve: Serve, headers: list[str], status: int) -> None:
+    """One may use all of it; `Host` is one of them."""
+    async with serve() as served:
+        assert (await ask(served.port, head("GET /healthz", *headers))).status == status
+
+
+async def test_a_head_without_end_is_431_before_it_is_whole(serve: Serve) -> None:
+    """However many headers it has, and however small its pieces: the collector holds no more than one head of a stranger."""
+    async with serve() as served, connect(served.port) as line:
+        await line.send(b"GET /healthz HTTP/1.1\r\nHost: x\r\n")
+        for n in range(40):
+            await line.send(b"X-%d: %s\r\n" % (n, b"a" * 1000))
+        assert (await line.receive()).status == 431
+        assert await line.is_closed()
+
+
+async def test_a_long_head_behind_a_long_body_is_no_part_of_it(serve: Serve) -> None:
+    """Bytes of a body are not counted as those of a head, in whichever pieces they come."""
+    body = events(400)
+    async with serve() as served, connect(served.port) as line:
+        for _ in range(3):
+            data = post(body, BEARER, "X: " + "a" * 15_000)
+            for start in range(0, len(data), 7000):
+                await line.send(data[start : start + 7000])
+            assert (await line.receive()).status == 202
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "/healthz",
+        "/healthz?x=1",
+        "http://collector.example/healthz",
+        "http://collector.example:9626/healthz?x",
+        "HTTPS://[2001:db8::1]/healthz",
+    ],
+)
+async def test_a_target_in_each_of_its_forms(serve: Serve, target: str) -> None:
+    """RFC 9112, 3.2.2: a server must take the absolute form."""
+    async with serve() as served:
+        assert (await ask(served.port, head(f"GET {target}"))).json == {"status": "ok"}
+        reply = await ask(served.port, head("GET http://collector.example"))
+        assert (reply.status, reply.headers["content-type"]) == (200, "text/html; charset=utf-8")
+        assert (await ask(served.port, post(events(), BEARER, path=f"http://x{PATH}"))).status == 202
+
+
+@pytest.mark.parametrize("extra", ["", "Connection: keep-alive\r\n"])
+async def test_an_http_1_0_client_is_not_told_to_continue(serve: Serve, extra: str) -> None:
+    """RFC 9110, 10.1.1: it would take that for the answer."""
+    body = events()
+    asked = f"POST {PATH} HTTP/1.0\r\n{BEARER}\r\n{extra}Content-Length: {len(body)}\r\nExpect: 100-continue\r\n\r\n"
+    async with serve() as served, connect(served.port) as line:
+        await line.send(asked.encode())
+        await line.send(body)
+        reply = await line.receive()
+        assert reply.status == 202
+        if extra:
+            assert (await line.ask(asked.encode() + body)).status == 202
+        else:
+            assert await line.is_closed()
+
+
+async def test_an_http_1_1_client_is_told_to_continue(serve: Serve) -> None:
+    """And then answered."""
+    body = events()
+    async with serve() as served, connect(served.port) as line:
+        await line.send(head(f"POST {PATH}", BEARER, f"Content-Length: {len(body)}", "Expect: 100-Continue"))
+        assert (await line.receive(has_body=False)).status == 100
+        await line.send(body)
+        assert (await line.receive()).status == 202
+
+
+DRESSED = [
+    (gzip.compress(events()) + b"\0" * 700, ["Content-Encoding: gzip"]),
+    (gzip.compress(events()[:9]) + b"\0" * 9 + gzip.compress(events()[9:]) + b"\0", ["Content-Encoding: x-gzip"]),
+    (gzip.compress(events()), ["Content-Encoding: identity, GZIP"]),
+    (events(), ["Content-Encoding: identity"]),
+    (b"\xef\xbb\xbf" + events(), ["Content-Type: application/json; charset=utf-8"]),
+    (events(), ["Content-Type: text/plain"]),
+    (b"\xef\xbb\xbf" + json.dumps(event()).encode() + b"\r\n" + json.dumps(event()).encode(), []),
+]
+
+
+@pytest.mark.parametrize(("body", "headers"), DRESSED, ids=range(len(DRESSED)))
+async def test_a_body_that_something_on_the_way_has_dressed_up(serve: Serve, body: bytes, headers: list[str]) -> None:
+    """Padding of gzip, its members, a byte order mark, any content type."""
+    async with serve() as served:
+        assert (await ask(served.port, post(body, BEARER, *headers))).status == 202
+    assert served.submitted[0].count >= 1
+
+
+async def test_the_trailers_of_a_chunked_body_are_passed_over(serve: Serve) -> None:
+    """And the connection goes on."""
+    body = events()
+    chunked = b"%x\r\n%s\r\n0\r\nX-Checksum: 1\r\nX-Other: 2\r\n\r\n" % (len(body), body)
+    async with serve() as served, connect(served.port) as line:
+        for _ in range(2):
+            data = head(f"POST {PATH}", BEARER, "Transfer-Encoding: chunked", "Trailer: X-Checksum") + chunked
+            assert (await line.ask(data)).status == 202
+
+
+async def test_head_has_no_body_and_the_same_headers(serve: Serve) -> None:
+    """Of each page that is read with GET."""
+    async with serve() as served, connect(served.port) as line:
+        for path in ("/", "/healthz", "/readyz", "/metrics"):
+            await line.send(head(f"HEAD {path}"))
+            reply = await line.receive(has_body=False)
+            assert (reply.status, int(reply.headers["content-length"]) > 0) == (200, True)
