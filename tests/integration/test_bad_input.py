@@ -430,16 +430,19 @@ def test_clients_that_leave_in_the_middle_leave_nothing(under_attack: Border) ->
     nothing_stored(under_attack)
 
 
-def test_what_is_not_http_is_400_or_hung_up_on(under_attack: Border) -> None:
-    """TLS on the plain port, smuggled lengths, endless headers."""
+def test_what_is_not_http_is_refused(under_attack: Border) -> None:
+    """TLS on the plain port, smuggled lengths, endless headers, a request line without end."""
     attacks = [
-        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + CANARY.encode() * 9 + b"\r\n\r\n",
-        head("Content-Length: 5", "Transfer-Encoding: chunked") + b"0\r\n\r\n" + CANARY.encode(),
-        head("Content-Length: 5", "Content-Length: 6"),
-        b"GET / HTTP/1.1\r\n" + b"".join(b"X-%d: %s\r\n" % (n, CANARY.encode()) for n in range(1000)) + b"\r\n",
-        b"GET /" + CANARY.encode() * 2000 + b" HTTP/1.1\r\n\r\n",
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + CANARY.encode() * 9 + b"\r\n\r\n", b"400"),
+        (head("Content-Length: 5", "Transfer-Encoding: chunked") + b"0\r\n\r\n" + CANARY.encode(), b"400"),
+        (head("Content-Length: 5", "Content-Length: 6"), b"400"),
+        (
+            b"GET / HTTP/1.1\r\n" + b"".join(b"X-%d: %s\r\n" % (n, CANARY.encode()) for n in range(1000)) + b"\r\n",
+            b"431",
+        ),
+        (b"GET /" + CANARY.encode() * 2000 + b" HTTP/1.1\r\n\r\n", b"414"),
     ]
-    for attack in attacks * 5:
+    for attack, status in attacks * 5:
         with socket.create_connection(("127.0.0.1", under_attack.collector.port), timeout=30) as line:
             line.sendall(attack)
             said = b""
@@ -448,5 +451,5 @@ def test_what_is_not_http_is_400_or_hung_up_on(under_attack: Border) -> None:
                     said += part
             except ConnectionError:
                 pass
-        assert said.split(b" ", 2)[1] == b"400"
+        assert said.split(b" ", 2)[1] == status
         assert CANARY.encode() not in said

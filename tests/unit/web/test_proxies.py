@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from collector.web.protocol import MAX_HEADER_BYTES
-from tests.unit.web.conftest import BEARER, event, events
+from tests.unit.web.conftest import BEARER, event, events, until
 from tests.unit.web.wire import ask, connect, head, post
 
 if TYPE_CHECKING:
@@ -126,6 +126,7 @@ async def test_an_http_1_0_client_is_not_told_to_continue(serve: Serve, extra: s
     asked = f"POST {PATH} HTTP/1.0\r\n{BEARER}\r\n{extra}Content-Length: {len(body)}\r\nExpect: 100-continue\r\n\r\n"
     async with serve() as served, connect(served.port) as line:
         await line.send(asked.encode())
+        await until(lambda: served.server._bodies._reading)
         await line.send(body)
         reply = await line.receive()
         assert reply.status == 202
