@@ -86,3 +86,25 @@ def test_an_end_while_it_starts_is_a_clean_one(started: Started, number: signal.
     started.child.send_signal(number)
     assert started.child.wait(30) == 0
     assert "Traceback" not in started.log.read_text()
+
+
+LOOKING_ON = """
+import os, runpy, signal, sys
+
+class LooksOn:
+    def find_spec(self, name, path=None, target=None):
+        if name in ("aiohttp", "pydantic", "argparse") and signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
+            os._exit(3)
+
+sys.meta_path.insert(0, LooksOn())
+sys.argv = ["program", "--version"]
+{}
+"""
+
+
+@pytest.mark.parametrize("package", ["collector", "exporters.dnsbl"])
+@pytest.mark.parametrize("start", ["import {}.program as p; p.main()", "runpy.run_module('{}', run_name='__main__')"])
+def test_signals_are_taken_before_anything_large_is_imported(package: str, start: str) -> None:
+    """The imports take most of the start: a reload in the same breath would find the default action, which ends the program."""
+    code = LOOKING_ON.format(start.format(package))
+    assert subprocess.run([sys.executable, "-c", code], timeout=60, check=False, capture_output=True).returncode == 0
