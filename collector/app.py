@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import signal
 import socket
 import sqlite3
 import time
 from concurrent.futures import ThreadPoolExecutor, wait
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from collector import early, jobs
@@ -158,7 +158,7 @@ class App:
 
     def _open_journal(self) -> Journal:
         journal = self._settings.journal
-        if os.path.isdir(journal.path):
+        if Path(journal.path).is_dir():
             raise StartError(
                 f"collector.journal.path: {journal.path} is a folder: name a file in it, like {journal.path}/journal"
             )
