@@ -8,6 +8,8 @@ const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
 const test = require('node:test');
+const { Aside } = require('../../collector/zonemta-plugin/lib/aside');
+const { Backlog } = require('../../collector/zonemta-plugin/lib/backlog');
 const { Collector, Mta, accept, afterwards, answer, range, temporaryFolder, until } = require('./harness');
 
 const LONG = { response: 'y'.repeat(400) };
@@ -112,6 +114,38 @@ test('A full disk throws nothing, breaks no line, and what waited in memory foll
     await until('the next', () => collector.has(range('y', 50)));
     assert.equal(collector.taken.slice(-1)[0].body.plugin.dropped, 0);
     assert.deepEqual([mta.exit, mta.errors, mta.said('Unexpected')], [null, '', []]);
+});
+
+test('On a full disk neither half a line is set aside nor the count of dropped events forgotten', async t => {
+    const folder = mountSmall(t, 64);
+    if (!folder) {
+        return;
+    }
+    const aside = new Aside({ root: folder });
+    const batch = { lines: range('x', 20).map(id => JSON.stringify({ time: 1, entry: { id, ...LONG } })) };
+    let file = null;
+    for (let next = aside.put({ cluster: 'c', host: 'h' }, batch); next; next = aside.put({ cluster: 'c', host: 'h' }, batch)) {
+        file = next;
+    }
+    const lines = fs.readFileSync(file, 'utf8').split('\n');
+    assert.equal(lines.pop(), '');
+    assert.equal(lines.length % 20, 0);
+    lines.forEach(line => JSON.parse(line));
+    fs.unlinkSync(file);
+    const backlog = new Backlog(folder);
+    backlog.dropped = 7;
+    backlog.noteDropped();
+    try {
+        fs.writeFileSync(path.join(folder, 'filler'), Buffer.alloc(64 * 1024));
+    } catch (err) {
+        assert.equal(err.code, 'ENOSPC');
+    }
+    backlog.dropped = 8;
+    backlog.noteDropped();
+    assert.equal(Backlog.load(folder).dropped, 7);
+    fs.unlinkSync(path.join(folder, 'filler'));
+    backlog.noteDropped();
+    assert.equal(Backlog.load(folder).dropped, 8);
 });
 
 test('A disk that turns read-only throws nothing and loses nothing', async t => {

@@ -8,6 +8,16 @@ const path = require('path');
 const FILE = 'duckwatch.rejected.jsonl';
 const MOST_BYTES = 64 * 1024 * 1024;
 
+/** Writes `text` at the end of a file of `size` bytes, or nothing: on a full disk half a line must not be joined by the next. */
+function append(fd, text, size) {
+    try {
+        fs.writeFileSync(fd, text);
+    } catch (err) {
+        fs.ftruncateSync(fd, size);
+        throw err;
+    }
+}
+
 class Aside {
     constructor(spool) {
         this.spool = spool;
@@ -27,10 +37,11 @@ class Aside {
         try {
             const fd = fs.openSync(file, 'a', 0o600);
             try {
-                if (fs.fstatSync(fd).size + text.length > MOST_BYTES) {
+                const { size } = fs.fstatSync(fd);
+                if (size + text.length > MOST_BYTES) {
                     return null;
                 }
-                fs.writeFileSync(fd, text);
+                append(fd, text, size);
             } finally {
                 fs.closeSync(fd);
             }

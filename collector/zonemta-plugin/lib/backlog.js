@@ -223,7 +223,10 @@ class Backlog {
             return;
         }
         try {
-            fs.writeFileSync(path.join(this.folder, LOST), String(this.dropped), { mode: 0o600 });
+            // Not into the file itself: a full disk would take the old count and not give the new one.
+            const draft = path.join(this.folder, `${LOST}.new`);
+            fs.writeFileSync(draft, String(this.dropped), { mode: 0o600 });
+            fs.renameSync(draft, path.join(this.folder, LOST));
             this.droppedKept = this.dropped;
         } catch (err) {
             // The count goes on in memory.
