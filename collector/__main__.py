@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from collector import app, logs, output, serving
-from collector.commands import doctor, migrate
+from collector.commands import doctor, journal, migrate
 from collector.config import SettingsFiles
 from collector.config.document import begins_with_mark
 from collector.errors import ConfigError, Fault, StartError, StoreError, WriterFailedError
@@ -71,6 +71,7 @@ def parser() -> argparse.ArgumentParser:
     )
     examination.add_argument("--json", action="store_true", help="for a program to read")
     _add_letters(commands)
+    _add_journal(commands)
     _add_subject(commands)
     _add_trace(commands)
     return top
@@ -131,6 +132,25 @@ def _add_letters(commands: Any) -> None:  # noqa: ANN401
         which = one.add_mutually_exclusive_group(required=True)
         which.add_argument("id", nargs="*", default=[])
         which.add_argument("--reason", type=RejectReason, choices=list(RejectReason), help="all of this reason")
+
+
+def _add_journal(commands: Any) -> None:  # noqa: ANN401
+    journal = _add(
+        commands,
+        "journal",
+        "look at the file in which requests wait for the database",
+        "journal check",
+        "0 whole, 1 damaged or incomplete",
+    )
+    verbs = journal.add_subparsers(dest="verb", metavar="VERB", required=True)
+    checking = _add(
+        verbs,
+        "check",
+        "say whether the file is whole and how much is in it, and fold its write-ahead log into it, so that it can be moved",
+        "journal check",
+        "0 whole, 1 damaged or incomplete",
+    )
+    checking.add_argument("file", type=Path, nargs="?", metavar="FILE", help="without it: collector.journal.path")
 
 
 def _add_subject(commands: Any) -> None:  # noqa: ANN401
@@ -239,6 +259,8 @@ def run(  # noqa: PLR0911  # one for each command
             return migrate.run(settings, dry_run=options.dry_run, status=options.status)
         case "doctor":
             return doctor.run(settings, signals, as_json=options.json)
+        case "journal":
+            return journal.run(settings, options.file)
         case "dead-letters":
             return letters(options, settings)
         case "subject":

@@ -19,6 +19,7 @@ from collector.commands.dead_letters import LetterDesk
 from collector.commands.subject import SubjectDesk
 from collector.commands.trace import TraceDesk
 from collector.config.renewable import Connections
+from collector.ending import end_within
 from collector.enduring import Enduring
 from collector.errors import StartError, WriterFailedError
 from collector.events.pseudonyms import Pseudonyms
@@ -28,6 +29,7 @@ from collector.feeds.gelf import GelfInput
 from collector.journal.age import OldestAge
 from collector.journal.journal import Journal
 from collector.metrics import Metrics
+from collector.metrics.journal import show_journal
 from collector.metrics.logins import LoginMetrics
 from collector.metrics.mail import MailMetrics
 from collector.metrics.plugins import PluginMetrics
@@ -68,6 +70,9 @@ log = logging.getLogger(__name__)
 GRACE_SECONDS: Final = 10.0
 """After SIGTERM: how long requests in flight, and then the writer, may take. What is unwritten stays in the journal."""
 
+END_SECONDS: Final = 28.0
+"""After SIGTERM: when the process ends, whatever still hangs. Kubernetes waits for 30 seconds."""
+
 
 class App:
     """The running collector. `signals`: the telemetry that goes out, None while it is off."""
@@ -83,7 +88,7 @@ class App:
         connections = allowed_connections(settings)
         self._journal = self._open_journal()
         self._journal_age = OldestAge(lambda: self._journal.state.oldest_received_at)
-        self._show_journal()
+        show_journal(self._metrics, settings.journal.max_bytes, lambda: self._journal.state, self._journal_age)
         self._connections = Connections(settings)
         self._store = PostgresStore(self._connections.dsn, self._connections.direct_dsn, kept=settings.retention)
         self._assembler = Assembler(settings.public_ips)
@@ -108,14 +113,8 @@ class App:
             decoders={path: RouteDecoder(settings, read) for path, read in ROUTES.items()},
             submit=self._journal.append,
             checks=self._checks,
-            details=lambda: {
-                **{f"feed {one.name}": one.trouble for one in self._feeds},
-                "machine": self._web.shortages.trouble,
-            },
-            sqlstates=lambda: {
-                "database": self._writer.sqlstate,
-                **{f"feed {one.name}": one.sqlstate for one in self._feeds},
-            },
+            details=self._details,
+            sqlstates=self._sqlstates,
             metrics=self._metrics,
             clock_ms=_now_ms,
             tracing=tracing,
@@ -179,19 +178,23 @@ class App:
             feed.start()
 
     def _checks(self) -> Mapping[str, str | None]:
-        is_writing = self._writer.state is WriterState.WRITING
+        writer = self._writer
+        is_writing = writer.state is WriterState.WRITING
         return {
-            "database": None if is_writing else self._writer.trouble or self._writer.state,
+            "database": writer.waits.trouble if is_writing else writer.trouble or writer.state,
             "journal": self._journal.state.trouble,
         }
 
-    def _show_journal(self) -> None:
-        """Lets a scrape read the journal's state of that moment."""
-        m, journal = self._metrics, self._journal
-        m.journal_limit_bytes.set(self._settings.journal.max_bytes)
-        m.journal_requests.set_function(lambda: journal.state.requests)
-        m.journal_bytes.set_function(lambda: journal.state.used_bytes)
-        m.journal_oldest_age.set_function(lambda: self._journal_age() or 0.0)
+    def _details(self) -> Mapping[str, str | None]:
+        inside = {
+            "assembler": self._assembler.trouble,
+            "jobs": self._jobs.waits.trouble,
+            "machine": self._web.shortages.trouble,
+        }
+        return inside | {f"feed {one.name}": one.trouble for one in self._feeds}
+
+    def _sqlstates(self) -> Mapping[str, str | None]:
+        return {"database": self._writer.sqlstate, **{f"feed {one.name}": one.sqlstate for one in self._feeds}}
 
     async def run(self) -> None:
         """Serves until SIGTERM or SIGINT. Raises `StartError`, and `WriterFailedError` when a restart is needed."""
@@ -203,6 +206,7 @@ class App:
         except StartError:
             self._journal.close()
             raise
+        self._journal.log_start()
         renewal = Renewal(
             self._files, self._web, self._metrics, connections=self._connections, look_seconds=LOOK_SECONDS
         )
@@ -212,12 +216,15 @@ class App:
         renewing = asyncio.create_task(renewal.run())
         self._writer.start(on_failure=lambda: loop.call_soon_threadsafe(stop.set))
         log.info("serving", extra={"fields": {"port": ports[0], "listen": str(self._settings.listen)}})
+        watching = asyncio.create_task(self._journal.watch())
         await stop.wait()
         log.info("stopping")
+        end_within(END_SECONDS)
         renewing.cancel()
         await self._web.stop(GRACE_SECONDS)
         if self._gelf is not None:
             await self._gelf.stop(GRACE_SECONDS)
+        watching.cancel()
         await asyncio.to_thread(self._stop_threads)
         log.info("stopped", extra={"fields": {"requests_in_journal": self._journal.state.requests}})
         if self._writer.refusal is not None:
@@ -243,7 +250,8 @@ class App:
                 wait([stopping.submit(feed.stop) for feed in self._feeds])
         self._jobs.stop()
         self._writer.stop(GRACE_SECONDS)
-        self._journal.close()
+        if not self._journal.close():
+            log.error("the journal's disk does not answer: what it has taken is written at the next start")
         self._store.close()
         self._assembler.close()
         if self._telemetry is not None:

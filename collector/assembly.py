@@ -32,6 +32,7 @@ from collector.journal.rows import decode
 from collector.pipeline.batch import assemble
 from collector.store.copy import encode, encode_columns
 from collector.unshared import OneProcessContext
+from collector.waits import STUCK, Waits
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -43,10 +44,17 @@ if TYPE_CHECKING:
     from collector.events.model import Group, MailEvent, Request, Source
 
 _Made: TypeAlias = "tuple[Batch, int, Counter[Source]]"
+_Coming: TypeAlias = "tuple[Future[_Made], ProcessPoolExecutor]"
 
 log = logging.getLogger(__name__)
 
 ATTEMPTS = 2
+
+DEADLINE_SECONDS = 10.0
+"""A batch takes a fraction of a second, and the process's start a few. What takes longer is killed, and another process begins."""
+
+STUCK_SECONDS = 4.0
+CLOSE_SECONDS = 2.0
 
 PIPE_BYTES = 1 << 20
 """What Linux lets a user have (pipe-max-size); a pipe has 64 KiB."""
@@ -58,6 +66,13 @@ class Assembler:
     def __init__(self, public_ips: Mapping[str, str]) -> None:
         self._public_ips = dict(public_ips)
         self._pool = self._start()
+        self._waits = Waits(STUCK_SECONDS)
+        self._is_stuck = False
+
+    @property
+    def trouble(self) -> str | None:
+        """`STUCK` while a batch takes too long, and after a process was killed for that until the next one has built a batch."""
+        return STUCK if self._is_stuck else self._waits.trouble
 
     def __call__(self, rows: Sequence[Row]) -> Callable[[], tuple[Batch, Counter[Source]]]:
         """Begins to assemble; what it returns waits for the batch, its COPY text and tally made, and the number of repeated events
@@ -65,33 +80,48 @@ class Assembler:
         """
         return partial(self._finish, rows, self._submit(rows))
 
-    def _finish(self, rows: Sequence[Row], made: Future[_Made]) -> tuple[Batch, Counter[Source]]:
+    def _finish(self, rows: Sequence[Row], coming: _Coming) -> tuple[Batch, Counter[Source]]:
         for _ in range(ATTEMPTS):
+            made, pool = coming
+            if pool is not self._pool:  # it was killed with batches under way
+                made, _ = coming = self._submit(rows)
             try:
-                batch, count, repeated = made.result()
+                with self._waits.one():
+                    batch, count, repeated = made.result(DEADLINE_SECONDS)
             except BrokenProcessPool:
-                made = self._submit(rows)
+                coming = self._submit(rows)
+                continue
+            except TimeoutError:
+                self._replace()
                 continue
             except Exception:
                 # A fault of ours: one by one is the way that cannot fail.
                 log.exception("assembling by column failed")
                 break
+            self._is_stuck = False
             events = LazyEvents(count, partial(self._events, rows))
             return replace(batch, events=events), repeated
         # Something about these rows, or this machine, kills it: slower, but sure.
         return assemble([decode(row) for row in rows], self._public_ips)
 
-    def _submit(self, rows: Sequence[Row]) -> Future[_Made]:
+    def _submit(self, rows: Sequence[Row]) -> _Coming:
         try:
-            return self._pool.submit(assembled, rows, self._public_ips)
+            return self._pool.submit(assembled, rows, self._public_ips), self._pool
         except RuntimeError:  # BrokenProcessPool is one; so is a pool that could not start its thread, or was shut down
             log.warning("the assembler's process has died")
             self._pool = self._start()
-            return self._pool.submit(assembled, rows, self._public_ips)
+            return self._pool.submit(assembled, rows, self._public_ips), self._pool
+
+    def _replace(self) -> None:
+        """Kill a process that does not come to an end (a stopped one, too), and start another."""
+        log.error("the assembler's process does not answer: it is replaced")
+        self._is_stuck = True
+        _end(self._pool, 0)
+        self._pool = self._start()
 
     def close(self) -> None:
-        """Ends the process."""
-        self._pool.shutdown(cancel_futures=True)
+        """Ends the process, by force if it does not end by itself."""
+        _end(self._pool, CLOSE_SECONDS)
 
     def _events(self, rows: Sequence[Row]) -> Sequence[MailEvent]:
         return assemble([decode(row) for row in rows], self._public_ips)[0].events
@@ -102,6 +132,15 @@ class Assembler:
         pool = ProcessPoolExecutor(1, OneProcessContext(), initializer=live_with_the_parent)
         _widen(pool)
         return pool
+
+
+def _end(pool: ProcessPoolExecutor, seconds: float) -> None:
+    """Shut the pool down and kill its process after so many seconds: the executor itself waits for ever."""
+    processes = list((pool._processes or {}).values())  # noqa: SLF001  # the executor has no kill() before Python 3.14
+    pool.shutdown(wait=False, cancel_futures=True)
+    for process in processes:
+        process.join(seconds)
+        process.kill()
 
 
 def _widen(pool: ProcessPoolExecutor) -> None:

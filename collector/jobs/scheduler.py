@@ -17,6 +17,7 @@ from collector.config.renewable import text_of
 from collector.errors import StoreError
 from collector.store.connection import HANG_SECONDS, connect, cut, deadline, scalar, translate, unbound
 from collector.store.tiers import reach_extension
+from collector.waits import Waits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -69,6 +70,7 @@ class Jobs:
             str, tuple[str, str | None]
         ] = {}  # what the log said of each job that fails: not once a turn
         self._stop = threading.Event()
+        self.waits = Waits(TURN_SECONDS)
         self._scheduler = schedule.Scheduler()
         for job in jobs:
             self._scheduler.every(job.every_seconds).seconds.do(self.run, job)
@@ -97,7 +99,7 @@ class Jobs:
                     job.settle(connection)
             if not self._leads(connection):
                 return
-            with deadline(connection, TURN_SECONDS):
+            with self.waits.one(), deadline(connection, TURN_SECONDS):
                 theirs = _clock_of(connection)
                 now = theirs if getattr(job, "goes_by_the_server", False) else self._earlier(theirs)
                 job.run(connection, now, self._stop.is_set)

@@ -11,13 +11,16 @@ import logging
 import sqlite3
 import threading
 import time
-from collections import deque
-from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from collector.errors import OverloadedError
 from collector.events.batch import Row
-from collector.journal.rows import JournalRows, encode
+from collector.journal.handover import HandOver
+from collector.journal.ledger import Ledger
+from collector.journal.log import log_path
+from collector.journal.rows import encode
+from collector.journal.state import JournalState, name_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,41 +29,24 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-MEMORY_BYTES = 8 * 1024 * 1024
-"""Committed requests up to this size wait for the writer in memory; past it the writer reads them back from the file."""
-
-GATHER_SECONDS, GATHERED_BYTES = 0.05, 128 * 1024
-"""The writer waits so long for so much: a transaction costs as much for one event as for hundreds."""
-
-RETRY_SECONDS = 0.2
+RETRY_SECONDS = 0.5
 FULL_RETRY_SECONDS = 10
+
+QUIET_SECONDS = 0.005
+"""After so long without a request the file's write-ahead log is folded into it; a request that comes after such a pause is folded before
+its answer. So where requests are rare, the file alone holds all that was acknowledged; under load a fold costs too much.
+"""
+
+STUCK_SECONDS = 5.0
+"""A call to the disk that takes longer is trouble: no request waits behind it."""
+
+CLOSE_SECONDS = 5.0
 
 
 class _Waiting(NamedTuple):
     body: bytes
     received_at: int
     acknowledged: asyncio.Future[None]
-
-
-@dataclass(frozen=True, slots=True)
-class JournalState:
-    """What health and metrics show: requests and bytes held, the quota, when the oldest came (epoch ms), whether writes fail, and whether
-    the quota has turned a request away since anything was removed.
-    """
-
-    requests: int
-    used_bytes: int
-    limit_bytes: int
-    oldest_received_at: int | None
-    is_failing: bool
-    is_refusing: bool
-
-    @property
-    def trouble(self) -> str | None:
-        """Why the next request would not be taken: `failing` or `full`; None when it would."""
-        if self.is_failing:
-            return "failing"
-        return "full" if self.is_refusing or self.used_bytes >= self.limit_bytes else None
 
 
 class Journal:
@@ -70,44 +56,68 @@ class Journal:
     """
 
     def __init__(self, path: Path, limit_bytes: int) -> None:
-        self._rows = JournalRows(path)
-        self._file_lock = threading.Lock()  # one user of the SQLite connection at a time
-        lock = threading.Lock()  # guards everything below
-        self._to_commit = threading.Condition(lock)  # wakes the journal's thread
-        self._to_take = threading.Condition(lock)  # wakes the writer's
+        self._path = path
+        self._ledger = Ledger(path)
+        self._out = HandOver(self._ledger)
+        self._to_commit = threading.Condition()  # guards what follows, and wakes the journal's thread
         self._waiting: list[_Waiting] = []
         self._waiting_bytes = 0
-        self._ready: deque[Row] = deque()  # committed, newer than `_taken`
-        self._ready_bytes = 0
-        self._last_id = self._rows.last_id()
-        self._requests = self._rows.count()
-        self._is_spilled = self._requests > 0  # committed rows wait in the file only: `_ready` must not overtake them
-        self._done = self._deleted = self._last_id - self._requests  # ids have no holes
-        self._taken = self._done
+        self._under_way: list[_Waiting] = []  # what the journal's thread has taken from `_waiting`
+        self._busy_since: float | None = None  # when that thread last turned to the disk
+        self._done = self._ledger.deleted
         self._closing = False
         self._is_failing = False
         self._is_refusing = False
         self._is_told_full = False
+        self._added_at = 0.0
+        self._fold_after = QUIET_SECONDS
         self._limit_bytes = limit_bytes
-        self._used_bytes = self._rows.used_bytes()
-        self._oldest = self._rows.oldest_received_at()
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
         self._thread.start()
+
+    def log_start(self) -> None:
+        """Log what the file held at the start, and say so if its write-ahead log is missing."""
+        path, held = self._path, self._ledger
+        fields = {"path": str(path), "requests": held.requests, "bytes": held.used_bytes}
+        if held.oldest is not None:
+            fields["oldest"] = datetime.fromtimestamp(held.oldest / 1000, UTC).isoformat(timespec="seconds")
+        log.info("the journal is open", extra={"fields": fields})
+        if held.lacks_log:
+            log.error(
+                "the journal was in use when it was last seen, and its write-ahead log is missing: the latest requests may be in it. "
+                "If the journal was moved, bring that file, too",
+                extra={"fields": {"missing": str(log_path(path))}},
+            )
 
     @property
     def state(self) -> JournalState:
         """A snapshot; cheap."""
+        held = self._ledger
+        is_failing = self._is_failing or self._out.is_unreadable
         return JournalState(
-            self._requests, self._used_bytes, self._limit_bytes, self._oldest, self._is_failing, self._is_refusing
+            held.requests,
+            held.used_bytes,
+            self._limit_bytes,
+            held.oldest,
+            is_failing,
+            self._is_refusing,
+            self._is_stuck,
         )
+
+    @property
+    def _is_stuck(self) -> bool:
+        since = self._busy_since
+        return since is not None and time.monotonic() - since > STUCK_SECONDS
 
     async def append(self, request: Request) -> None:
         """Returns once the request is on disk.
 
         Raises `OverloadedError` when the quota is reached or the disk does not take it: then it is not in the journal.
         """
+        if self._is_stuck:
+            raise _stuck()
         body = encode(request)
-        if self._used_bytes + self._waiting_bytes + len(body) > self._limit_bytes:
+        if self._ledger.used_bytes + self._waiting_bytes + len(body) > self._limit_bytes:
             self._is_refusing = True
             if not self._is_told_full:
                 self._is_told_full = True
@@ -131,43 +141,8 @@ class Journal:
             self._to_commit.notify()
 
     def take(self, *, max_bytes: int, wait_seconds: float, is_ahead: bool = False) -> list[Row]:
-        """Returns the next requests in order, about `max_bytes` in all, or [] after `wait_seconds` without any. Where there are
-        few, it lets more of them gather (not with `wait_seconds` of 0); [] when the batch `is_ahead`: that can wait.
-
-        A request is never split. Each is handed out once a process; after a restart all that are not `done` come again.
-        """
-        with self._to_take:
-            if not self._ready and not self._is_spilled:
-                self._to_take.wait_for(lambda: self._ready or self._is_spilled or self._closing, wait_seconds)
-            is_little = not self._is_spilled and 0 < self._ready_bytes < min(GATHERED_BYTES, max_bytes)
-        if is_little and is_ahead:
-            return []
-        if is_little and wait_seconds and not self._closing:
-            time.sleep(GATHER_SECONDS)
-        with self._to_take:
-            if self._ready:
-                return self._take_ready(max_bytes)
-            if not self._is_spilled:
-                return []
-        with self._file_lock:
-            rows = self._rows.after(self._taken, limit_bytes=max_bytes)
-        with self._to_take:
-            if rows:
-                self._taken = rows[-1].id
-            if self._taken >= self._last_id or not rows:
-                self._is_spilled = False
-        return rows
-
-    def _take_ready(self, max_bytes: int) -> list[Row]:
-        taken: list[Row] = []
-        size = 0
-        while self._ready and size < max_bytes:
-            row = self._ready.popleft()
-            taken.append(row)
-            size += len(row.body)
-        self._ready_bytes -= size
-        self._taken = taken[-1].id
-        return taken
+        """See `HandOver.take`."""
+        return self._out.take(max_bytes=max_bytes, wait_seconds=wait_seconds, is_ahead=is_ahead)
 
     def done(self, upto: int) -> None:
         """Every request up to this id is committed in the database: it may be forgotten."""
@@ -175,77 +150,109 @@ class Journal:
             self._done = upto
             self._to_commit.notify()
 
-    def close(self) -> None:
-        """Commits what waits, ends the thread, closes the file."""
+    async def watch(self) -> None:
+        """Answer the requests that wait for a disk that does not answer; runs until it is cancelled."""
+        while True:
+            await asyncio.sleep(1)
+            if self._is_stuck:
+                with self._to_commit:
+                    waiting, self._waiting = self._waiting, []
+                    self._waiting_bytes = 0
+                _acknowledge([*self._under_way, *waiting], _stuck())
+
+    def close(self) -> bool:
+        """Commit what waits, end the thread, close the file. Return False when the disk does not answer: the thread is left then."""
         with self._to_commit:
             self._closing = True
             self._to_commit.notify()
-            self._to_take.notify()
-        self._thread.join()
-        with self._file_lock:
-            self._rows.close()
+        self._out.close()
+        self._thread.join(CLOSE_SECONDS)
+        return not self._thread.is_alive()
 
     def _run(self) -> None:
         while True:
             with self._to_commit:
-                is_tidy = self._done == self._deleted
-                if not self._waiting and not self._closing and (is_tidy or self._is_failing):
-                    self._to_commit.wait(None if is_tidy else RETRY_SECONDS)
+                if not self._waiting and not self._closing:
+                    self._pause()
                 waiting, self._waiting = self._waiting, []
                 self._waiting_bytes = 0
                 done, closing = self._done, self._closing
-            if waiting or done > self._deleted:
-                self._commit(waiting, done)
-            elif closing:
+            self._under_way, self._busy_since = waiting, time.monotonic()
+            self._turn(waiting, done)
+            if closing and not waiting:
+                # What the disk did not let us remove comes again at the next start, and the database knows it.
+                self._ledger.close()
+                self._busy_since = None
                 return
+            self._under_way, self._busy_since = [], None
 
-    def _commit(self, waiting: list[_Waiting], done: int) -> None:
-        first = self._last_id + 1
-        rows = [Row(first + n, item.received_at, item.body) for n, item in enumerate(waiting)]
-        try:
-            with self._file_lock:
-                self._rows.commit(rows, done_upto=done if done > self._deleted else None)
-                self._requests += len(rows) - (done - self._deleted)
-                self._used_bytes = self._rows.used_bytes()
-                self._oldest = self._rows.oldest_received_at()
-                if not self._requests:
-                    self._rows.shrink()
-        except sqlite3.Error as error:
-            self._refuse(waiting, error)
-            return
+    def _pause(self) -> None:
+        """Wait for something to do: a moment only, when the last turn failed or something is not folded."""
         if self._is_failing:
+            self._to_commit.wait(RETRY_SECONDS)
+        elif self._done == self._ledger.deleted:
+            self._to_commit.wait(None if self._ledger.is_folded else self._fold_after)
+
+    def _turn(self, waiting: list[_Waiting], done: int) -> None:
+        """Add what waits and remove what is done; fold when there is neither, or when requests are rare."""
+        held = self._ledger
+        is_removal, is_rare = done > held.deleted, time.monotonic() - self._added_at > QUIET_SECONDS
+        try:
+            self._out.put(held.settle())
+            if self._is_failing or not waiting:
+                held.remove(done)  # by itself: an addition that finds no room must not hold it up
+            if waiting:
+                first = held.last_id + 1
+                rows = [Row(first + n, item.received_at, item.body) for n, item in enumerate(waiting)]
+                held.add(rows, done)
+                self._out.put(rows)
+            if self._is_failing and not waiting:
+                held.probe()
+            elif is_rare if waiting else not is_removal:
+                self._fold()
+        except (sqlite3.Error, OSError) as error:
+            self._fail(waiting, done, error)
+            return
+        self._note_success(is_removal=is_removal)
+        _acknowledge(waiting, None)
+        if waiting:
+            self._added_at = time.monotonic()
+
+    def _fold(self) -> None:
+        """Fold, or try again later: what is in the log is as durable as what is in the file."""
+        try:
+            self._ledger.fold()
+        except (sqlite3.Error, OSError):
+            self._fold_after = FULL_RETRY_SECONDS
+        else:
+            self._fold_after = QUIET_SECONDS
+
+    def _note_success(self, *, is_removal: bool) -> None:
+        if self._is_failing:
+            self._is_failing = False
             log.warning("the journal writes again")
-        self._is_failing = False
-        if done > self._deleted:
+        if is_removal:
             self._is_refusing = False
-        if (
-            self._is_told_full and self._used_bytes <= self._limit_bytes // 2
-        ):  # not at each turn of a journal that stays about full
+        if self._is_told_full and self._ledger.used_bytes <= self._limit_bytes // 2:
+            # Not at each turn of a journal that stays about full.
             self._is_told_full = False
             log.warning("the journal has room again")
-        self._hand_over(rows, done)
-        _acknowledge(waiting, None)
 
-    def _hand_over(self, rows: list[Row], done: int) -> None:
-        size = sum(len(row.body) for row in rows)
-        with self._to_take:
-            self._deleted = done
-            self._last_id += len(rows)
-            if self._is_spilled or self._ready_bytes + size > MEMORY_BYTES:
-                self._is_spilled = self._is_spilled or bool(rows)
-            else:
-                self._ready.extend(rows)
-                self._ready_bytes += size
-            self._to_take.notify()
-
-    def _refuse(self, waiting: list[_Waiting], error: sqlite3.Error) -> None:
+    def _fail(self, waiting: list[_Waiting], done: int, error: Exception) -> None:
         if not self._is_failing:
-            log.error(
-                "the journal cannot write",
-                extra={"fields": {"error": getattr(error, "sqlite_errorname", type(error).__name__)}},
-            )
+            log.error("the journal cannot write", extra={"fields": {"error": name_of(error)}})
         self._is_failing = True
         _acknowledge(waiting, OverloadedError("the journal cannot write", retry_after=FULL_RETRY_SECONDS))
+        held = self._ledger
+        with contextlib.suppress(sqlite3.Error, OSError):
+            self._out.put(held.settle())
+            if done == held.last_id and not (held.is_folded and done == held.deleted):
+                held.recover()
+                self._note_success(is_removal=True)
+
+
+def _stuck() -> OverloadedError:
+    return OverloadedError("the journal's disk does not answer", retry_after=FULL_RETRY_SECONDS)
 
 
 def _acknowledge(waiting: list[_Waiting], error: OverloadedError | None) -> None:

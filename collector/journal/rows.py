@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import sqlite3
 import time
-from functools import cache
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -14,21 +14,30 @@ import msgspec
 
 from collector.events.batch import Row
 from collector.events.model import Rejection, RejectReason, Request, Source
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from pathlib import Path
-
-
-SCHEMA = (
-    "CREATE TABLE IF NOT EXISTS requests (id INTEGER PRIMARY KEY, received_at INTEGER NOT NULL, body BLOB NOT NULL)"
+from collector.journal.log import (
+    FOLD_FRAMES,
+    PROBE_FRAMES,
+    REMOVAL_FRAMES,
+    Room,
+    frames_of,
+    log_path,
+)
+from collector.journal.statements import (
+    OPEN,
+    OPENING,
+    PAGE_BYTES,
+    SHRINK_BYTES,
+    bytes_of,
+    insertion,
+    is_full,
+    pieces,
+    scalar,
 )
 
-MAX_INSERTED = 256
-"""Rows of one INSERT: three parameters each, and SQLite may have been built to take 999."""
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
 
-SHRINK_BYTES = 64 * 1024 * 1024
-"""An empty file larger than this gives its pages back to the disk."""
 
 LOOK_SECONDS = 1.0
 """How often it is looked whether the file is still there."""
@@ -60,48 +69,144 @@ class JournalGoneError(sqlite3.OperationalError):
 
 
 class JournalRows:
-    """The table `requests`. Not safe for use by two threads at once: its owner holds a lock. Raises `sqlite3.Error`."""
+    """The table `requests`. Not safe for use by two threads at once: its owner holds a lock.
+
+    Raises `sqlite3.Error`, also when another process holds the file. A disk that is full at the start is no error: the file is made
+    at the first `commit` that finds room. `lacks_log` is true when the file was not closed and its write-ahead log is not beside it.
+    """
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=2)
-        path.chmod(0o600)
-        execute = self._connection.execute
-        # EXCLUSIVE: a second collector on the same file fails at its start instead of taking half of the requests.
-        execute("PRAGMA locking_mode = EXCLUSIVE")
-        execute("PRAGMA page_size = 8192")
-        execute("PRAGMA journal_mode = WAL")
-        execute("PRAGMA synchronous = FULL")
-        execute("PRAGMA journal_size_limit = 67108864")
-        execute("PRAGMA wal_autocheckpoint = 2000")
-        execute(SCHEMA)
-        self._page_bytes = int(self._scalar("PRAGMA page_size"))
-        self._path, self._inode, self._look_at = path, path.stat().st_ino, 0.0
+        self._path = path
+        self._room: Room | None = None
+        self._connection: sqlite3.Connection | None = None
+        self._look_at = 0.0
+        self._page_bytes, self._pages, self._free_pages = PAGE_BYTES, 0, 0
+        self.lacks_log = False
+        self.removed = 0
+        is_new = bytes_of(path) == 0
+        try:
+            self._open()
+        except sqlite3.Error as error:
+            if not (is_new and is_full(error)):
+                raise
 
-    def _scalar(self, sql: str) -> int:
-        row = self._connection.execute(sql).fetchone()
-        return 0 if row is None or row[0] is None else int(row[0])
+    @property
+    def _database(self) -> sqlite3.Connection:
+        return self._connection or self._open()
+
+    def _open(self) -> sqlite3.Connection:
+        has_log = log_path(self._path).exists()
+        connection = sqlite3.connect(self._path, check_same_thread=False, isolation_level=None, timeout=2)
+        try:
+            self._path.chmod(0o600)
+            for statement in OPENING:
+                connection.execute(statement)
+            self._page_bytes = scalar(connection, "PRAGMA page_size")
+            self._room = Room(self._path, page_bytes=self._page_bytes)
+        except BaseException:
+            connection.close()
+            raise
+        self._connection, self._inode = connection, self._path.stat().st_ino
+        was_open = scalar(connection, "PRAGMA user_version") == OPEN
+        self.lacks_log = was_open and not has_log
+        with contextlib.suppress(
+            sqlite3.Error, OSError
+        ):  # a full disk: what is missing is made before the first `commit`
+            self.fold()
+            self._room.reserve(0, 0)
+            if not was_open:
+                connection.execute(f"PRAGMA user_version = {OPEN}")
+                self.fold()
+        return connection
 
     def commit(self, rows: Sequence[Row], *, done_upto: int | None) -> None:
-        """Adds `rows` and removes those up to `done_upto`, in one transaction; on disk when it returns.
+        """Adds `rows` and removes those up to `done_upto`, in one transaction; on disk when it returns. `removed` is then how many.
 
+        After `sqlite3.Error` only `holds` knows whether it is in the file. Raises `OSError` when the disk has no room for `rows`.
         Each step of SQLite hands the interpreter to another thread and has to win it back, so there are few steps.
         """
         self._look()
-        self._connection.execute("BEGIN IMMEDIATE")
+        database = self._database
+        assert self._room is not None
+        self.removed = 0
+        if rows:
+            self._make_room(self._room, frames_of(rows))
+        database.execute("BEGIN IMMEDIATE")
         try:
-            for some in _pieces(rows):
-                self._connection.execute(_insertion(len(some)), list(chain.from_iterable(some)))
+            for some in pieces(rows):
+                database.execute(insertion(len(some)), list(chain.from_iterable(some)))
             if done_upto is not None:
-                self._connection.execute("DELETE FROM requests WHERE id <= ?", (done_upto,))
-            self._connection.execute("COMMIT")
+                self.removed = database.execute("DELETE FROM requests WHERE id <= ?", (done_upto,)).rowcount
+            database.execute("COMMIT")
         except BaseException:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
+            if database.in_transaction:
+                with contextlib.suppress(sqlite3.Error):  # the first error is the one that says why
+                    database.execute("ROLLBACK")
             raise
+        finally:
+            self._room.used_frames += frames_of(rows) + (0 if done_upto is None else REMOVAL_FRAMES)
+
+    def holds(self, first_id: int | None, done_upto: int | None) -> bool:
+        """Return whether a `commit` that raised is in the file: it added rows from `first_id` on, removed those up to `done_upto`."""
+        if first_id is not None:
+            return self.last_id() >= first_id
+        oldest = self._scalar("SELECT min(id) FROM requests")
+        return oldest == 0 or oldest > (done_upto or 0)
+
+    def _make_room(self, room: Room, frames: int) -> None:
+        """Reserve room for `frames`, and for removing everything afterwards. Raise `sqlite3.Error` or `OSError` without room."""
+        if room.used_frames and room.used_frames + frames > FOLD_FRAMES:
+            self.fold()
+        pages = self._pages + max(0, frames - self._free_pages)
+        try:
+            room.reserve(frames, pages)
+        except OSError:
+            if not room.used_frames:
+                raise
+            self.fold()
+            room.reserve(frames, pages)
+
+    def probe(self) -> None:
+        """Raise `sqlite3.Error` or `OSError` unless the disk has room again."""
+        self._look()
+        self.fold()
+        assert self._room is not None
+        self._make_room(self._room, PROBE_FRAMES)
+
+    def fold(self) -> None:
+        """Copy the write-ahead log into the file, so that the file alone holds everything and the log begins anew."""
+        busy, logged, copied = self._database.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        if busy or logged != copied:
+            raise sqlite3.OperationalError("the write-ahead log cannot be copied into the file")
+        if self._room is not None:
+            self._room.used_frames = 0
+
+    def begin_anew(self) -> None:
+        """Delete the file and make an empty one. It needs no room: for a full disk on which not even a deletion of rows is possible.
+
+        Call it only when every row is stored in the database. Raises `OSError` when the file cannot be deleted (a read-only disk), and
+        `JournalGoneError` when another file has its name.
+        """
+        if self._connection is not None:
+            if self._path.exists() and self._path.stat().st_ino != self._inode:
+                raise JournalGoneError
+            self._path.unlink(missing_ok=True)
+            self._discard()
+            log_path(self._path).unlink(missing_ok=True)
+        self._open()
+
+    def _discard(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with contextlib.suppress(sqlite3.Error):
+                connection.close()
+        if self._room is not None:
+            self._room.close()
+            self._room = None
 
     def _look(self) -> None:
-        if (now := time.monotonic()) < self._look_at:
+        if self._connection is None or (now := time.monotonic()) < self._look_at:
             return
         try:
             is_there = self._path.stat().st_ino == self._inode
@@ -115,7 +220,7 @@ class JournalRows:
         """Returns rows past `row_id` in order, at least one if there is one, about `limit_bytes` in all."""
         found: list[Row] = []
         size = 0
-        for row in self._connection.execute(
+        for row in self._database.execute(
             "SELECT id, received_at, body FROM requests WHERE id > ? ORDER BY id", (row_id,)
         ):
             found.append(Row(*row))
@@ -123,6 +228,9 @@ class JournalRows:
             if size >= limit_bytes:
                 break
         return found
+
+    def _scalar(self, sql: str) -> int:
+        return 0 if self._connection is None else scalar(self._connection, sql)
 
     def count(self) -> int:
         """Returns the number of rows."""
@@ -132,36 +240,27 @@ class JournalRows:
         """Returns the highest id, 0 when there is none."""
         return self._scalar("SELECT max(id) FROM requests")
 
+    def first_id(self) -> int:
+        """Returns the lowest id, 0 when there is none."""
+        return self._scalar("SELECT min(id) FROM requests")
+
     def oldest_received_at(self) -> int | None:
         """Returns when the oldest request came (epoch ms)."""
-        row = self._connection.execute("SELECT received_at FROM requests ORDER BY id LIMIT 1").fetchone()
-        return None if row is None else int(row[0])
+        return self._scalar("SELECT received_at FROM requests ORDER BY id LIMIT 1") or None
 
     def used_bytes(self) -> int:
         """Returns the bytes of pages in use: what the quota counts. The file itself shrinks only when it is empty."""
-        return (self._scalar("PRAGMA page_count") - self._scalar("PRAGMA freelist_count")) * self._page_bytes
+        self._pages, self._free_pages = self._scalar("PRAGMA page_count"), self._scalar("PRAGMA freelist_count")
+        return (self._pages - self._free_pages) * self._page_bytes
 
     def shrink(self) -> None:
         """Gives a large empty file's pages back to the disk."""
         if self._scalar("PRAGMA page_count") * self._page_bytes > SHRINK_BYTES:
-            self._connection.execute("VACUUM")
+            self._database.execute("VACUUM")
 
     def close(self) -> None:
         """Folds the write-ahead log into the file and closes it."""
-        self._connection.close()
-
-
-def _pieces(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
-    """Cuts the rows into powers of two: few pieces, of few sizes, so that SQLite knows each statement already."""
-    at = 0
-    while left := len(rows) - at:
-        size = min(MAX_INSERTED, 1 << (left.bit_length() - 1))
-        yield rows[at : at + size]
-        at += size
-
-
-@cache
-def _insertion(count: int) -> str:
-    """The statement that adds so many rows."""
-    rows = ", ".join(["(?, ?, ?)"] * count)
-    return f"INSERT INTO requests VALUES {rows}"  # noqa: S608  # placeholders only
+        if self._connection is not None:
+            with contextlib.suppress(sqlite3.Error):
+                self._connection.execute("PRAGMA user_version = 0")
+        self._discard()

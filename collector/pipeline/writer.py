@@ -15,6 +15,7 @@ from collector.events.batch import Batch
 from collector.pipeline.letters import in_ascii, letter_of_row
 from collector.pipeline.listeners import tell
 from collector.resources import shortage_of
+from collector.waits import Waits
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -35,6 +36,12 @@ AHEAD = 3
 """Batches under way: one that the database takes, one that is assembled, one that waits for the assembler."""
 
 IDLE_SECONDS = 0.25
+STUCK_SECONDS = 15.0
+"""An attempt to write that takes longer shows as trouble; the store breaks it off after its own time."""
+
+LEAVE_SECONDS = 2.0
+"""A write that was broken off ends within this time."""
+
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.1, 10.0
 
 
@@ -118,6 +125,7 @@ class Writer:
         """The database's code for the trouble; None where it gave none."""
         self.refusal: StartError | None = None
         """Why `prepare` can never succeed here: set when the writer has FAILED by it."""
+        self.waits = Waits(STUCK_SECONDS)
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
 
     def start(self, on_failure: Callable[[], object]) -> None:
@@ -133,7 +141,7 @@ class Writer:
         self._thread.join(timeout_seconds)
         if self._thread.is_alive():
             self._store.abandon()
-            self._thread.join(timeout_seconds)
+            self._thread.join(LEAVE_SECONDS)
 
     def _run(self) -> None:
         try:
@@ -220,7 +228,8 @@ class Writer:
         pause = FIRST_PAUSE_SECONDS
         while True:
             try:
-                result = attempt()
+                with self.waits.one():
+                    result = attempt()
             except (BadRowError, StartError):
                 raise
             except Exception as error:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
@@ -27,10 +26,12 @@ from collector.web.ingest import Decoder, Ingest, no_trace
 from collector.web.limits import RETRY_SECONDS, Inflight
 from collector.web.places import Places
 from collector.web.protocol import Connection, Listener, is_head_too_large, too_many_headers
+from collector.web.threads import WebThreads
 from collector.web.tls import Certificate
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
+    from concurrent.futures import ThreadPoolExecutor
 
     from aiohttp import web
     from prometheus_client import Counter
@@ -224,7 +225,7 @@ def build_server(
     authenticator = Authenticator(settings.auth, limits.events_per_second, time.monotonic, time.time)
     bodies = BodyReader(limits.body_bytes, limits.read_timeout.total_seconds())
     # One thread for large bodies and one for scrapes: more would only share the interpreter's lock.
-    executor = ThreadPoolExecutor(2, "web")
+    executor = WebThreads(2)
     ingest = partial(
         Ingest,
         authenticator=authenticator,
@@ -241,7 +242,7 @@ def build_server(
     health = Health(
         metrics.registry,
         checks,
-        details,
+        lambda: {**details(), "web": executor.waits.trouble},
         executor,
         scraped=metrics.last_scrape_timestamp.set_to_current_time,
         sqlstates=sqlstates,

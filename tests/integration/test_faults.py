@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import tempfile
 import time
 from itertools import count
@@ -17,7 +19,7 @@ from tests.servers.collector import Collector
 from tests.servers.disk import small_disk
 from tests.servers.fixtures import need
 from tests.servers.postgres import EmbeddedPostgres, PostgresCluster
-from tests.servers.process import wait_until
+from tests.servers.process import children, is_running, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -198,6 +200,19 @@ def test_what_no_row_can_help_loses_nothing_and_is_named(
     assert ward.is_named()
     ward.execute(*(statement.format(**names) for statement in cure))
     ward.assert_well()
+
+
+def test_a_stopped_assembler_is_named_and_replaced(ward: Ward) -> None:
+    """Nothing is stored while it is stopped; then another is there, and everything is stored."""
+    (assembler,) = (pid for pid, words in children(ward.collector.pid).items() if "spawn_main" in words)
+    os.kill(assembler, signal.SIGSTOP)
+    for _ in range(5):
+        assert ward.send(20) == 202
+    wait_until(lambda: ward.collector.trouble() == {"assembler": "stuck"}, "it is named")
+    assert ward.collector.is_ready()
+    wait_until(lambda: not is_running(assembler), "it is killed")
+    wait_until(lambda: ward.collector.total("duckwatch_mail_events_total") == ward.acknowledged, "all is stored")
+    wait_until(lambda: ward.collector.trouble() == {}, lambda: str(ward.collector.trouble()))
 
 
 @pytest.fixture

@@ -60,7 +60,9 @@ def limited(open_files: int | None) -> list[str]:
 def children(pid: int) -> dict[int, str]:
     """The direct children of a process: pid and command line."""
     found = {}
-    listing = subprocess.run(["ps", "-A", "-o", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
+    listing = subprocess.run(
+        ["ps", "-A", "-ww", "-o", "pid=,ppid=,args="], capture_output=True, text=True, check=True
+    ).stdout
     for line in listing.splitlines():
         child, parent, args = line.split(None, 2)
         if int(parent) == pid:

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+from concurrent.futures import ThreadPoolExecutor
 from multiprocessing import synchronize
 from typing import TYPE_CHECKING, Any
 
@@ -134,6 +135,37 @@ def test_batches_under_way_when_it_dies_are_assembled_again(assembler: Assembler
     coming = [assembler(rows(request(n))) for n in (1, 2, 3)]
     os.kill(pid, signal.SIGKILL)
     assert [batch()[0].events[0].event_id for batch in coming] == [f"q{n}x0:queued" for n in (1, 2, 3)]
+
+
+def test_a_process_that_does_not_answer_is_named_and_replaced(
+    assembler: Assembler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stopped process holds nothing up for longer than its time; every batch under way is built by the next, in order."""
+    assembler(rows(request(0)))()
+    (pid,) = assembler._pool._processes
+    os.kill(pid, signal.SIGSTOP)
+    monkeypatch.setattr("collector.assembly.DEADLINE_SECONDS", 1.0)
+    assembler._waits._seconds = 0.1
+    coming = [assembler(rows(request(n))) for n in (1, 2, 3)]
+    with ThreadPoolExecutor(1) as writer:
+        first = writer.submit(coming[0])
+        wait_until(lambda: assembler.trouble == "stuck", "it is named")
+        monkeypatch.setattr("collector.assembly.DEADLINE_SECONDS", 30.0)
+        assert first.result()[0].events[0].event_id == "q1x0:queued"
+    assert assembler.trouble is None
+    assert [batch()[0].events[0].event_id for batch in coming[1:]] == [f"q{n}x0:queued" for n in (2, 3)]
+    assert not is_alive(pid)
+
+
+def test_a_stopped_process_does_not_hold_up_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """SIGTERM of the collector kills it."""
+    monkeypatch.setattr("collector.assembly.CLOSE_SECONDS", 0.1)
+    assembler = Assembler({})
+    assembler(rows(request(0)))()
+    (pid,) = assembler._pool._processes
+    os.kill(pid, signal.SIGSTOP)
+    assembler.close()
+    wait_until(lambda: not is_alive(pid), "the process has ended")
 
 
 def test_rows_that_kill_the_process_are_assembled_here(assembler: Assembler, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,8 @@ import pytest
 from collector.errors import OverloadedError
 from collector.events.batch import Row
 from collector.events.model import Group, RejectReason, Request, Source
-from collector.journal.journal import MEMORY_BYTES, Journal
+from collector.journal.handover import MEMORY_BYTES
+from collector.journal.journal import Journal
 from collector.journal.rows import JournalRows, decode, encode
 
 if TYPE_CHECKING:
@@ -163,11 +164,11 @@ async def test_a_disk_that_takes_nothing_is_answered_and_mends(tmp_path: Path, m
     journal = Journal(tmp_path / "journal", LIMIT)
     await journal.append(request(0))
     # SQLite's own limit on the file gives the very error of a full disk: SQLITE_FULL.
-    journal._rows._connection.execute("PRAGMA max_page_count = 10")
+    journal._ledger._file._database.execute("PRAGMA max_page_count = 10")
     with pytest.raises(OverloadedError):
         await journal.append(request(1, 500_000))
     assert trouble(journal) == "failing"
-    journal._rows._connection.execute("PRAGMA max_page_count = 1073741823")
+    journal._ledger._file._database.execute("PRAGMA max_page_count = 1073741823")
     await journal.append(request(2))
     assert trouble(journal) is None
     assert taken_ids(journal, until=2) == ["r0", "r2"]

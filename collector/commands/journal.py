@@ -1,0 +1,80 @@
+"""`journal check`: whether a journal's file is whole, and what is in it."""
+
+from __future__ import annotations
+
+import sqlite3
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from collector.commands.doctor.patient import Patient
+from collector.journal.check import JournalInUseError, check
+from collector.journal.log import log_path
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from collector.config import Settings
+    from collector.journal.check import Found
+
+
+def run(settings: Settings, path: Path | None) -> int:
+    """Print what the journal at `path` holds, without any content; exit code 1 when something is wrong with it."""
+    configured = settings.collector.journal.path
+    path = path or configured
+    try:
+        found = check(path)
+    except JournalInUseError:
+        return _ask_collector(settings, path, is_ours=path.absolute() == configured.absolute())
+    except FileNotFoundError:
+        print(f"{path}: there is no such file")
+        return 1
+    except (sqlite3.Error, OSError) as error:
+        print(
+            f"{path}: cannot be read as a journal ({error}): is it the right file, and may this user read and write it?"
+        )
+        return 1
+    return _print(path, found)
+
+
+def _print(path: Path, found: Found) -> int:
+    print(f"{path}: {found.requests} requests, {found.body_bytes} bytes{_span(found)}")
+    if found.damage is not None:
+        print(f"damaged: {found.damage}")
+        print("a collector that is started with this file stores what can be read of it; keep a copy of the file first")
+    if found.is_log_missing:
+        print(
+            f"{log_path(path)} is missing: the file was in use when it was last seen, and the latest requests may be in that file. "
+            "Bring it from where the journal was, and check again"
+        )
+    elif found.log_bytes is not None:
+        print(f"{log_path(path)} ({found.log_bytes} bytes) is folded into it: this one file is the whole journal now")
+    return 1 if found.damage is not None or found.is_log_missing else 0
+
+
+def _span(found: Found) -> str:
+    return f", received from {_time(found.oldest)} to {_time(found.newest)}" if found.requests else ""
+
+
+def _time(epoch_ms: int) -> str:
+    return datetime.fromtimestamp(epoch_ms / 1000, UTC).isoformat(timespec="seconds")
+
+
+def _ask_collector(settings: Settings, path: Path, *, is_ours: bool) -> int:
+    """Print what the collector that has the file open says of it."""
+    if not is_ours:
+        print(f"{path}: a collector has it open; ask it with that collector's --config")
+        return 1
+    patient = Patient(settings.collector, None)
+    try:
+        requests, used = (patient.metric(f"duckwatch_journal_{name}") for name in ("requests", "bytes"))
+        age = patient.metric("duckwatch_journal_oldest_age_seconds")
+    except (OSError, ValueError):
+        print(
+            f"{path}: a process has it open, and no collector answers on {patient.url}: stop that process, then check again"
+        )
+        return 1
+    print(
+        f"{path}: in use by the collector on {patient.url}, which says: {requests or 0:.0f} requests, {used or 0:.0f} bytes used"
+    )
+    print(f"the oldest has waited for {age or 0:.0f} s; stop the collector to have the file itself checked")
+    return 0

@@ -1,0 +1,111 @@
+"""Hand-over: what is committed reaches the writer in its order, from memory or, past what memory may hold, from the file."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import threading
+import time
+from collections import deque
+from typing import TYPE_CHECKING
+
+from collector.journal.state import name_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from collector.events.batch import Row
+    from collector.journal.ledger import Ledger
+
+log = logging.getLogger(__name__)
+
+MEMORY_BYTES = 8 * 1024 * 1024
+"""Committed requests up to this size wait for the writer in memory; past it the writer reads them back from the file."""
+
+GATHER_SECONDS, GATHERED_BYTES = 0.05, 128 * 1024
+"""The writer waits up to GATHER_SECONDS until GATHERED_BYTES have come: a transaction costs as much for one event as for hundreds."""
+
+RETRY_SECONDS = 0.2
+
+
+class HandOver:
+    """The rows that the writer has not taken. `put` is for the journal's thread, `take` for the writer's."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._to_take = threading.Condition()  # guards everything below, and wakes the writer
+        self._ready: deque[Row] = deque()  # newer than `_taken`
+        self._ready_bytes = 0
+        self._last_id, self._taken = ledger.last_id, ledger.deleted
+        self._is_spilled = ledger.requests > 0  # rows wait in the file only: `_ready` must not overtake them
+        self._closing = False
+        self.is_unreadable = False
+
+    def put(self, rows: Sequence[Row]) -> None:
+        """Hand over rows that are in the file."""
+        if not rows:
+            return
+        size = sum(len(row.body) for row in rows)
+        with self._to_take:
+            self._last_id = rows[-1].id
+            if self._is_spilled or self._ready_bytes + size > MEMORY_BYTES:
+                self._is_spilled = True
+            else:
+                self._ready.extend(rows)
+                self._ready_bytes += size
+            self._to_take.notify()
+
+    def close(self) -> None:
+        """Let nobody wait any more."""
+        with self._to_take:
+            self._closing = True
+            self._to_take.notify()
+
+    def take(self, *, max_bytes: int, wait_seconds: float, is_ahead: bool = False) -> list[Row]:
+        """Returns the next requests in order, about `max_bytes` in all, or [] after `wait_seconds` without any. Where there are
+        few, it lets more of them gather (not with `wait_seconds` of 0); [] when the batch `is_ahead`: that can wait.
+
+        A request is never split. Each is handed out once a process; after a restart all that are not `done` come again.
+        """
+        with self._to_take:
+            if not self._ready and not self._is_spilled:
+                self._to_take.wait_for(lambda: self._ready or self._is_spilled or self._closing, wait_seconds)
+            is_little = not self._is_spilled and 0 < self._ready_bytes < min(GATHERED_BYTES, max_bytes)
+        if is_little and is_ahead:
+            return []
+        if is_little and wait_seconds and not self._closing:
+            time.sleep(GATHER_SECONDS)
+        with self._to_take:
+            if self._ready:
+                return self._take_ready(max_bytes)
+            if not self._is_spilled:
+                return []
+        try:
+            rows = self._ledger.after(self._taken, limit_bytes=max_bytes)
+        except (sqlite3.Error, OSError) as error:
+            self._fail_reading(error, RETRY_SECONDS if wait_seconds else 0)
+            return []
+        self.is_unreadable = False
+        with self._to_take:
+            if rows:
+                self._taken = rows[-1].id
+            if self._taken >= self._last_id or not rows:
+                self._is_spilled = False
+        return rows
+
+    def _take_ready(self, max_bytes: int) -> list[Row]:
+        taken: list[Row] = []
+        size = 0
+        while self._ready and size < max_bytes:
+            row = self._ready.popleft()
+            taken.append(row)
+            size += len(row.body)
+        self._ready_bytes -= size
+        self._taken = taken[-1].id
+        return taken
+
+    def _fail_reading(self, error: Exception, pause_seconds: float) -> None:
+        if not self.is_unreadable:
+            log.error("the journal cannot be read", extra={"fields": {"error": name_of(error)}})
+        self.is_unreadable = True
+        time.sleep(pause_seconds)

@@ -1,0 +1,130 @@
+"""What the journal's file holds, in ids and sums, whatever SQLite said of the last transaction."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import threading
+from typing import TYPE_CHECKING, NamedTuple
+
+from collector.journal.rows import JournalRows
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from collector.events.batch import Row
+
+REMOVED_AT_ONCE = 1000
+"""Requests that one transaction removes where nothing is added: its share of the log's reserved room is bounded."""
+
+
+class _Change(NamedTuple):
+    """A transaction: the rows that it adds, and the id up to which it removes (None: nothing)."""
+
+    rows: Sequence[Row]
+    upto: int | None
+
+
+class Ledger:
+    """The file and its sums: `requests`, `last_id`, `deleted` (the highest id that is removed), `used_bytes`, `oldest` (epoch ms).
+
+    An error of SQLite does not say whether a transaction is in the file: `settle` reads it from there. `is_folded`: the file holds all
+    of it, nothing is in its write-ahead log alone. `add`, `remove`, `settle`, `fold` and `recover` are for one thread, `after` for another;
+    all raise `sqlite3.Error` and `OSError`.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = JournalRows(path)
+        self._lock = threading.Lock()  # one user of the SQLite connection at a time
+        self._in_doubt: _Change | None = None
+        self.requests = self._file.count()
+        self.last_id = self._file.last_id()
+        self.deleted = self._file.first_id() - 1 if self.requests else self.last_id
+        self.is_folded = True
+        self.lacks_log = self._file.lacks_log
+        self._look()
+
+    def add(self, rows: Sequence[Row], done: int) -> None:
+        """Add rows, whose ids follow `last_id`, and remove those up to `done`, in one transaction."""
+        with self._lock:
+            self._apply(_Change(rows, done if done > self.deleted else None))
+
+    def remove(self, done: int) -> None:
+        """Remove the rows up to `done`, a bounded number in each transaction."""
+        while done > self.deleted:
+            with self._lock:
+                self._apply(_Change((), min(done, self.deleted + REMOVED_AT_ONCE)))
+
+    def settle(self) -> Sequence[Row]:
+        """Read whether the transaction that failed is in the file all the same; return the rows that it added then."""
+        with self._lock:
+            change = self._in_doubt
+            if change is None:
+                return ()
+            first = change.rows[0].id if change.rows else None
+            is_in = self._file.holds(first, change.upto)
+            self._in_doubt = None
+            if not is_in:
+                return ()
+            self._book(change)
+            return change.rows
+
+    def fold(self) -> None:
+        """Make the file hold everything by itself."""
+        with self._lock:
+            self._file.fold()
+            self.is_folded = True
+
+    def probe(self) -> None:
+        """Fold, and see whether the disk has room."""
+        with self._lock:
+            self._file.probe()
+            self.is_folded = True
+
+    def recover(self) -> None:
+        """Get out of a full disk when every row is stored in the database: remove them all, or else begin a new file."""
+        with self._lock:
+            try:
+                if self.deleted < self.last_id:
+                    self._apply(_Change((), self.last_id))
+                self._file.fold()
+            except (sqlite3.Error, OSError):
+                self._file.begin_anew()
+                self._in_doubt = None
+                self.requests, self.deleted = 0, self.last_id
+                self._look()
+            self.is_folded = True
+
+    def after(self, row_id: int, *, limit_bytes: int) -> list[Row]:
+        """Return rows past `row_id` in order, about `limit_bytes` in all."""
+        with self._lock:
+            return self._file.after(row_id, limit_bytes=limit_bytes)
+
+    def close(self) -> None:
+        """Fold the log and close the file."""
+        with self._lock:
+            self._file.close()
+
+    def _apply(self, change: _Change) -> None:
+        self._in_doubt = change
+        self._file.commit(change.rows, done_upto=change.upto)
+        self._in_doubt = None
+        self._book(change)
+
+    def _book(self, change: _Change) -> None:
+        self.is_folded = False
+        self.requests += len(change.rows) - self._file.removed
+        if change.rows:
+            self.last_id = change.rows[-1].id
+        if change.upto is not None:
+            self.deleted = change.upto
+        self._look()
+
+    def _look(self) -> None:
+        # For people only: what cannot be read now is read after the next transaction.
+        with contextlib.suppress(sqlite3.Error):
+            self.used_bytes = self._file.used_bytes()
+            self.oldest = self._file.oldest_received_at()
+            if not self.requests:
+                self._file.shrink()

@@ -1,0 +1,83 @@
+"""What is said to SQLite, and what its answers mean."""
+
+from __future__ import annotations
+
+import sqlite3
+from functools import cache
+from typing import TYPE_CHECKING
+
+from collector.journal.log import KEPT_LOG_BYTES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from collector.events.batch import Row
+
+SCHEMA = (
+    "CREATE TABLE IF NOT EXISTS requests (id INTEGER PRIMARY KEY, received_at INTEGER NOT NULL, body BLOB NOT NULL)"
+)
+
+MAX_INSERTED = 256
+"""Rows of one INSERT: three parameters each, and SQLite may have been built to take 999."""
+
+OPEN = 1
+"""`user_version` while a process has the file open; 0 once it is closed, and its write-ahead log is gone. In the file itself from the start."""
+
+PAGE_BYTES = 8192
+
+OPENING = (
+    # EXCLUSIVE: a second collector on the same file fails at its start instead of taking half of the requests.
+    "PRAGMA locking_mode = EXCLUSIVE",
+    f"PRAGMA page_size = {PAGE_BYTES}",
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = FULL",
+    f"PRAGMA journal_size_limit = {KEPT_LOG_BYTES}",
+    # When the log is folded is decided here: SQLite's own turn ignores a full disk, and says nothing of it.
+    "PRAGMA wal_autocheckpoint = 0",
+    # A transaction that spills would write pages twice: `frames_of` counts each once.
+    "PRAGMA cache_spill = OFF",
+    "PRAGMA temp_store = MEMORY",
+    SCHEMA,
+)
+
+SHRINK_BYTES = 64 * 1024 * 1024
+"""An empty file larger than this gives its pages back to the disk."""
+
+
+def pieces(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
+    """Cuts the rows into powers of two: few pieces, of few sizes, so that SQLite knows each statement already."""
+    at = 0
+    while left := len(rows) - at:
+        size = min(MAX_INSERTED, 1 << (left.bit_length() - 1))
+        yield rows[at : at + size]
+        at += size
+
+
+@cache
+def insertion(count: int) -> str:
+    """The statement that adds so many rows."""
+    rows = ", ".join(["(?, ?, ?)"] * count)
+    return f"INSERT INTO requests VALUES {rows}"  # noqa: S608  # placeholders only
+
+
+def is_full(error: sqlite3.Error) -> bool:
+    """Return whether the error is of a disk that has no room, or cannot be written: trouble that passes."""
+    return (getattr(error, "sqlite_errorcode", 0) & 0xFF) in {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}
+
+
+def is_busy(error: sqlite3.Error) -> bool:
+    """Return whether another process has the file."""
+    return (getattr(error, "sqlite_errorcode", 0) & 0xFF) in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+
+
+def scalar(connection: sqlite3.Connection, sql: str) -> int:
+    row = connection.execute(sql).fetchone()
+    return 0 if row is None or row[0] is None else int(row[0])
+
+
+def bytes_of(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0

@@ -1,0 +1,328 @@
+"""What SQLite's errors mean to the journal: the file says what is in it, nothing is counted twice or below zero, and the journal goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+import sqlite3
+import subprocess
+import sys
+import textwrap
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from collector.errors import OverloadedError
+from collector.events.batch import Row
+from collector.journal import journal as module
+from collector.journal.journal import Journal
+from collector.journal.ledger import Ledger
+from collector.journal.rows import JournalRows, decode, encode
+from tests.servers.process import wait_until
+from tests.unit.test_journal import LIMIT, emptied, request, taken_ids, trouble
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ERRORS = [
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_IOERR_FSYNC,
+    sqlite3.SQLITE_IOERR_WRITE,
+]
+
+
+class Faulty:
+    """A connection to a real file that fails at the next statement which begins with `at`: before it is executed, or after."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self.at, self.code, self.is_after = "-", 0, False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+    def execute(self, sql: str, *rest: Any) -> sqlite3.Cursor:
+        """Executes, and raises where it has to."""
+        if not sql.startswith(self.at):
+            return self._connection.execute(sql, *rest)
+        self.at = "-"
+        if self.is_after:
+            self._connection.execute(sql, *rest)
+        error = sqlite3.OperationalError("made up")
+        error.sqlite_errorcode, error.sqlite_errorname = self.code, "MADE_UP"
+        raise error
+
+
+def make_faulty(journal: Journal) -> Faulty:
+    """Puts it between the journal and its file."""
+    rows = journal._ledger._file
+    faulty = Faulty(rows._database)
+    rows._connection = faulty  # type: ignore[assignment]
+    return faulty
+
+
+@pytest.mark.parametrize("is_after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize(
+    "at", ["COMMIT", "INSERT", "DELETE", "PRAGMA page_count", "SELECT received_at", "PRAGMA wal_ch"]
+)
+async def test_after_an_error_the_journal_holds_what_the_file_holds(tmp_path: Path, is_after: bool, at: str) -> None:
+    """An error at any statement, its work done or not: each acknowledged request comes once, and the count is the file's."""
+    journal = Journal(tmp_path / "journal", LIMIT)
+    faulty = make_faulty(journal)
+    acknowledged = []
+    last = 0
+    for n in range(15):
+        faulty.at, faulty.code, faulty.is_after = at if n % 3 == 1 else "-", ERRORS[n // 3], is_after
+        try:
+            await journal.append(request(n))
+        except OverloadedError:
+            continue
+        acknowledged.append(f"r{n}")
+        if n == 6:
+            last = journal.take(max_bytes=1, wait_seconds=1)[0].id
+            journal.done(last)
+    faulty.at = "-"
+    await journal.append(request(99))
+    wait_until(lambda: journal._ledger.deleted == last, "the first is removed")
+    held = journal.state.requests
+    found = taken_ids(journal, until=held)
+    assert trouble(journal) is None
+    assert journal.close()
+    assert len(set(found)) == len(found)
+    assert {*acknowledged[1:], "r99"} <= set(found)
+    rows = JournalRows(tmp_path / "journal")
+    assert rows.count() == held
+    rows.close()
+
+
+def test_a_transaction_whose_commit_failed_is_looked_for_before_the_next(tmp_path: Path) -> None:
+    """While the file cannot be read, nobody knows: nothing is written until it can, and no id is given twice."""
+    ledger = Ledger(tmp_path / "journal")
+    rows = [Row(1, 1, encode(request(1)))]
+    file = ledger._file
+    faulty = Faulty(file._database)
+    file._connection = faulty  # type: ignore[assignment]
+    faulty.at, faulty.is_after = "COMMIT", True
+    with pytest.raises(sqlite3.OperationalError):
+        ledger.add(rows, 0)
+    faulty.at = "SELECT max"
+    with pytest.raises(sqlite3.OperationalError):
+        ledger.settle()
+    assert ledger.settle() == rows
+    assert ledger.settle() == ()
+    assert (ledger.requests, ledger.last_id) == (1, 1)
+    ledger.close()
+
+
+async def test_an_addition_without_room_does_not_hold_up_a_deletion(tmp_path: Path) -> None:
+    """Senders that go on and on at a full journal's disk must not keep it full."""
+    journal = Journal(tmp_path / "journal", LIMIT)
+    for n in range(50):
+        await journal.append(request(n, 10_000))
+    taken = journal.take(max_bytes=100_000, wait_seconds=1)
+    journal._ledger._file._database.execute("PRAGMA max_page_count = 10")
+    with pytest.raises(OverloadedError):
+        await journal.append(request(49, 2_000_000))
+    journal._done = taken[-1].id  # as `done` does, but an addition comes first
+    for n in range(50, 100):
+        with pytest.raises(OverloadedError):
+            await journal.append(request(n, 2_000_000))
+        if journal.state.requests == 50 - len(taken):
+            break
+    else:
+        pytest.fail("nothing is removed while senders go on")
+    assert journal.close()
+
+
+async def test_a_file_in_which_nothing_can_be_deleted_is_replaced_once_all_is_stored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last way out of a full disk needs no room; before all is stored it is not taken."""
+
+    def no_room(*_: object, **__: object) -> None:
+        raise sqlite3.OperationalError
+
+    journal = Journal(tmp_path / "journal", LIMIT)
+    for n in range(5):
+        await journal.append(request(n))
+    with monkeypatch.context() as patched:
+        patched.setattr(JournalRows, "commit", no_room)
+        first, *_, last = journal.take(max_bytes=1 << 20, wait_seconds=1)
+        journal.done(first.id)
+        wait_until(lambda: trouble(journal) == "failing", "it shows")
+        assert journal.state.requests == 5
+        journal.done(last.id)
+        await emptied(journal)
+    await journal.append(request(5))
+    assert taken_ids(journal, until=1) == ["r5"]
+    assert journal.close()
+    again = Journal(tmp_path / "journal", LIMIT)
+    assert taken_ids(again, until=1) == ["r5"]
+    assert again.close()
+
+
+async def test_another_file_of_that_name_is_never_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody may have put another journal there."""
+    monkeypatch.setattr("collector.journal.rows.LOOK_SECONDS", 0)
+    journal = Journal(tmp_path / "journal", LIMIT)
+    await journal.append(request(0))
+    (last,) = journal.take(max_bytes=1, wait_seconds=1)
+    (tmp_path / "journal").rename(tmp_path / "elsewhere")
+    (tmp_path / "journal").write_bytes(b"somebody else's")
+    journal.done(last.id)
+    with pytest.raises(OverloadedError):
+        await journal.append(request(1))
+    assert journal.close()
+    assert (tmp_path / "journal").read_bytes() == b"somebody else's"
+
+
+async def test_a_file_that_cannot_be_read_for_a_while_is_read_later(tmp_path: Path) -> None:
+    """The writer gets its requests when the disk answers; it does not end."""
+    journal = Journal(tmp_path / "journal", LIMIT)
+    await journal.append(request(0))
+    assert journal.close()
+    journal = Journal(tmp_path / "journal", LIMIT)
+    faulty = make_faulty(journal)
+    faulty.at, faulty.code = "SELECT id, received_at, body", sqlite3.SQLITE_IOERR_READ
+    assert journal.take(max_bytes=1, wait_seconds=0) == []
+    assert trouble(journal) == "failing"
+    assert taken_ids(journal, until=1) == ["r0"]
+    assert trouble(journal) is None
+    assert journal.close()
+
+
+async def test_a_disk_that_does_not_answer_is_named_and_nobody_waits_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A commit that hangs: requests that wait are refused, later ones at once; `close` gives up; afterwards all goes on."""
+    monkeypatch.setattr(module, "STUCK_SECONDS", 0.1)
+    monkeypatch.setattr(module, "CLOSE_SECONDS", 0.1)
+    journal = Journal(tmp_path / "journal", LIMIT)
+    watching = asyncio.create_task(journal.watch())
+    answers = threading.Event()
+    commit = JournalRows.commit
+
+    def hang(*arguments: Any, **named: Any) -> None:
+        answers.wait(30)
+        commit(*arguments, **named)
+
+    monkeypatch.setattr(JournalRows, "commit", hang)
+    with pytest.raises(OverloadedError):
+        await journal.append(request(0))
+    assert trouble(journal) == "stuck"
+    with pytest.raises(OverloadedError):
+        await journal.append(request(1))
+    assert not journal.close()
+    answers.set()
+    wait_until(lambda: trouble(journal) is None, "the disk answers")
+    watching.cancel()
+    journal._thread.join()
+
+
+LIMITED = """
+    import asyncio, resource, sys
+    from pathlib import Path
+    from collector.errors import OverloadedError
+    from collector.journal.journal import Journal
+    from tests.unit.test_journal import request
+
+    async def send(journal, first, count, size):
+        taken = 0
+        for n in range(first, first + count):
+            try:
+                await journal.append(request(n, size))
+            except OverloadedError:
+                continue
+            print(f"r{n}", flush=True)
+            taken += 1
+        return taken
+
+    async def main():
+        journal = Journal(Path(sys.argv[1]), 1 << 30)
+        hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+        resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), hard))
+        assert await send(journal, 0, 100, 100_000) < 100
+        assert journal.state.trouble == "failing"
+        half = journal.state.requests // 2
+        while journal.state.requests > half:
+            if taken := journal.take(max_bytes=1, wait_seconds=0):
+                journal.done(taken[-1].id)
+            assert journal.state.requests >= half
+            await asyncio.sleep(0.01)
+        while taken := journal.take(max_bytes=1 << 18, wait_seconds=1):
+            journal.done(taken[-1].id)
+            await asyncio.sleep(0.01)
+        while journal.state.requests:
+            await asyncio.sleep(0.01)
+        assert await send(journal, 100, 10, 10) == 10
+        resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+        assert await send(journal, 200, 20, 100_000) == 20
+        assert journal.state.trouble is None
+        assert journal.close()
+
+    asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("mib", [2, 3, 5])
+def test_files_that_may_not_grow_are_emptied_and_used_again(tmp_path: Path, mib: int) -> None:
+    """A limit on the size of files is the real error of a full disk, at every write of SQLite's: the log's, the file's, the fold's."""
+    assert resource.getrlimit(resource.RLIMIT_FSIZE)[1] == resource.RLIM_INFINITY
+    words = [sys.executable, "-c", textwrap.dedent(LIMITED), str(tmp_path / "journal"), str(mib << 20)]
+    ended = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
+    assert ended.returncode == 0, ended.stderr
+    rows = JournalRows(tmp_path / "journal")
+    found = [decode(row).request_id for row in rows.after(0, limit_bytes=LIMIT)]
+    rows.close()
+    said = ended.stdout.split()
+    assert found == said[-30:]
+
+
+KILLED_AT_REST = """
+    import asyncio, os, sys
+    from pathlib import Path
+    from collector.journal.journal import Journal
+    from tests.unit.test_journal import request
+
+    async def main():
+        journal = Journal(Path(sys.argv[1]), 1 << 30)
+        for n in range(20):
+            await asyncio.sleep(0.01)
+            await journal.append(request(n))
+        os.kill(os.getpid(), 9)
+
+    asyncio.run(main())
+"""
+
+
+def test_where_requests_are_rare_the_file_alone_holds_all_that_was_acknowledged(tmp_path: Path) -> None:
+    """Who moves the file and forgets its log after a kill -9 loses nothing then; it is said that the log is missing."""
+    subprocess.run([sys.executable, "-c", textwrap.dedent(KILLED_AT_REST), str(tmp_path / "journal")], check=False)
+    (tmp_path / "moved").write_bytes((tmp_path / "journal").read_bytes())
+    rows = JournalRows(tmp_path / "moved")
+    assert rows.lacks_log
+    assert rows.count() == 20
+    rows.close()
+
+
+async def test_a_log_is_missed_only_where_the_file_was_not_closed(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An error of the start names the missing file; a new file, a closed one and one with its log are as they should be."""
+    path = tmp_path / "journal"
+    for _ in range(2):
+        journal = Journal(path, LIMIT)
+        journal.log_start()
+        await journal.append(request(0))
+        (tmp_path / "copy").write_bytes(path.read_bytes())
+        assert journal.close()
+    assert [record.levelname for record in caplog.records] == []
+    journal = Journal(tmp_path / "copy", LIMIT)
+    journal.log_start()
+    (record,) = caplog.records
+    assert record.levelname == "ERROR"
+    assert record.fields == {"missing": str(tmp_path / "copy-wal")}  # type: ignore[attr-defined]
+    assert journal.close()
