@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 ROUNDS ?= 20
 INPUTS ?= 1000000
+DISKS ?= 40
 JOBS ?= 2
 
 .PHONY: help setup demo test unit servers crash dnsbl-storm hostile check fix generate bench bench-dnsbl lock clean
@@ -40,9 +41,9 @@ unit: setup
 servers:
 	@bash tests/servers/install.sh
 
-## crash      the long kill and fault campaigns (ROUNDS=20); seeds are printed
+## crash      the long kill and fault campaigns (ROUNDS=20, and as root DISKS=40 full disks); seeds are printed
 crash: setup
-	@DUCKWATCH_CRASH_ROUNDS=$(ROUNDS) DUCKWATCH_AWAY_SECONDS=60 $(BIN)/python -m pytest tests/acceptance/test_kills.py tests/acceptance/test_road_kills.py tests/integration/test_crash.py tests/integration/test_connections.py tests/integration/test_failover.py -s --timeout 7200
+	@DUCKWATCH_CRASH_ROUNDS=$(ROUNDS) DUCKWATCH_DISK_ROUNDS=$(DISKS) DUCKWATCH_AWAY_SECONDS=60 $(BIN)/python -m pytest tests/acceptance/test_kills.py tests/acceptance/test_road_kills.py tests/integration/test_crash.py tests/integration/test_connections.py tests/integration/test_failover.py tests/integration/test_full_disks.py -s --timeout 7200
 
 ## dnsbl-storm  ten minutes of a real Prometheus scraping the DNSBL exporter while lists and resolvers die, refuse and come back
 dnsbl-storm: setup
