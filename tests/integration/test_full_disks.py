@@ -39,7 +39,9 @@ if TYPE_CHECKING:
 
 GRACE_SECONDS = 30
 ROUNDS = int(os.environ.get("DUCKWATCH_DISK_ROUNDS", "0"))
-SEED = int(os.environ.get("DUCKWATCH_DISK_SEED", str(random.SystemRandom().randrange(2**32))))
+RUN = os.environ.get("PYTEST_XDIST_TESTRUNUID") or random.SystemRandom().randbytes(16).hex()
+"""The processes of one run of pytest-xdist must draw the same combinations: they share this id."""
+SEED = int(os.environ.get("DUCKWATCH_DISK_SEED") or int(RUN[:8], 16))
 PLACES = ("journal", "spool", "postgres")
 
 Interruption = Literal["none", "SIGTERM", "SIGKILL"]
