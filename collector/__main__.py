@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collector import early
+from duckwatch.base import early
 
 if __name__ == "__main__":
     early.install()
@@ -14,13 +14,14 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from collector import app, logs, output, serving
+from collector import app, logs, serving
 from collector.commands import doctor, journal, migrate
 from collector.config import SettingsFiles
 from collector.config.document import begins_with_mark
 from collector.errors import ConfigError, Fault, StartError, StoreError, WriterFailedError
 from collector.events.model import RejectReason
 from collector.telemetry import Signals, signals_of
+from duckwatch.base import output
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

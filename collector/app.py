@@ -13,7 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from collector import early, jobs
+from collector import jobs
 from collector.assembly import Assembler
 from collector.commands.dead_letters import LetterDesk
 from collector.commands.subject import SubjectDesk
@@ -34,7 +34,6 @@ from collector.metrics.logins import LoginMetrics
 from collector.metrics.mail import MailMetrics
 from collector.metrics.plugins import PluginMetrics
 from collector.pipeline import Writer, WriterState
-from collector.resources import connections_allowed
 from collector.routes import ROUTES, RouteDecoder, border_of, decode_letter
 from collector.store.letters import LetterBox
 from collector.store.people import People
@@ -42,6 +41,8 @@ from collector.store.store import PostgresStore
 from collector.store.traces import Traces
 from collector.web import build_server
 from collector.web.renewal import LOOK_SECONDS, Renewal
+from duckwatch.base import early
+from duckwatch.base.resources import connections_allowed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

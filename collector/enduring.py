@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from collector.journal.rows import decode
 from collector.pipeline.batch import assemble
-from collector.resources import shortage_of
+from duckwatch.base.resources import shortage_of
 
 if TYPE_CHECKING:
     from collections import Counter

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 OWN: Final = "collector"
 """The loggers whose messages are this program's own, and so fixed strings."""
 
+BASE: Final = "duckwatch"
+"""The loggers of the shared code: the same holds for them."""
+
 MAX_TEXT: Final = 200
 MAX_FRAMES: Final = 20
 MAX_CAUSES: Final = 5
@@ -39,7 +42,8 @@ def configure(level: str = "INFO", stream: Any = None) -> None:  # noqa: ANN401 
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
-    logging.getLogger(OWN).setLevel(level)
+    for own in (OWN, BASE):
+        logging.getLogger(own).setLevel(level)
     # What a handler cannot write it would print with its arguments.
     logging.raiseExceptions = False
     logging.captureWarnings(capture=True)
@@ -71,7 +75,7 @@ class JsonFormatter(logging.Formatter):
 
 
 def _is_own(record: logging.LogRecord) -> bool:
-    return record.name == OWN or record.name.startswith(f"{OWN}.")
+    return record.name.partition(".")[0] in (OWN, BASE)
 
 
 def _message(record: logging.LogRecord) -> str:

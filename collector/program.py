@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collector import early
+from duckwatch.base import early
 
 
 def main() -> int:

@@ -9,7 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from grafana import output
+from duckwatch.base import output
 from grafana.check import differences
 from grafana.generate import GENERATED, write
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from collector.output import complain, json_text
 from collector.store.person import Person
+from duckwatch.base.output import complain, json_text
 
 if TYPE_CHECKING:
     from collector.events.pseudonyms import Pseudonyms

@@ -10,10 +10,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from collector import output
 from collector.demo.errors import DemoError, StoppedError
 from collector.demo.run import Options, play
 from collector.demo.show import Screen
+from duckwatch.base import output
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 from prometheus_client import CollectorRegistry, Counter, Gauge, disable_created_metrics
 from prometheus_client.metrics import MetricWrapperBase
 
-from collector.metrics.gauge import PassingGauge, TimeGauge
+from collector.metrics.gauge import PassingGauge
 from collector.metrics.histogram import Histogram
 from collector.metrics.labels import MAX_SQLSTATES, BoundedLabel
+from duckwatch.base.gauge import TimeGauge
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

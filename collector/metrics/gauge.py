@@ -1,9 +1,8 @@
-"""prometheus_client's gauge, for one without labels that is not always ours to show, and for points in time."""
+"""prometheus_client's gauge, for one without labels that is not always ours to show."""
 
 from __future__ import annotations
 
-import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import prometheus_client
 
@@ -30,15 +29,3 @@ class PassingGauge(prometheus_client.Gauge):
     def collect(self) -> Iterable[Metric]:
         """Returns the family, or nothing."""
         return super().collect() if self._is_shown else []
-
-
-class TimeGauge(prometheus_client.Gauge):
-    """A point in time (epoch seconds), never in the future: one that a clock which was ahead has set becomes the time at which it is next
-    read. Else `time() - …` would be negative, and no alert on it could fire, until that time comes.
-    """
-
-    def _child_samples(self) -> Iterable[Any]:
-        now = time.time()
-        if self._value.get() > now:
-            self._value.set(now)
-        return super()._child_samples()

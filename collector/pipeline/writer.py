@@ -14,8 +14,8 @@ from collector.errors import BadRowError, StartError, StoreUnavailableError
 from collector.events.batch import Batch
 from collector.pipeline.letters import in_ascii, letter_of_row
 from collector.pipeline.listeners import tell
-from collector.resources import shortage_of
 from collector.waits import Waits
+from duckwatch.base.resources import shortage_of
 
 if TYPE_CHECKING:
     from collections import Counter

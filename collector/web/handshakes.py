@@ -7,8 +7,8 @@ import contextlib
 import socket
 from typing import TYPE_CHECKING, Final
 
-from collector.listening import open_sockets
-from collector.resources import shortage_of
+from duckwatch.base.listening import open_sockets
+from duckwatch.base.resources import shortage_of
 
 if TYPE_CHECKING:
     import ssl

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Final
 from aiohttp.web_protocol import RequestPayloadError
 
 from collector.errors import OverloadedError, RequestError
-from collector.resources import Shortages, shortage_of
 from collector.web.answers import answer, broken_off, refused, unexpected
 from collector.web.auth import Authenticator
 from collector.web.body import BodyReader
@@ -28,6 +27,7 @@ from collector.web.places import Places
 from collector.web.protocol import Connection, Listener, is_head_too_large, too_many_headers
 from collector.web.threads import WebThreads
 from collector.web.tls import Certificate
+from duckwatch.base.resources import Shortages, shortage_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from exporters.dnsbl import early
+from duckwatch.base import early
 
 if __name__ == "__main__":
     early.install()
@@ -14,7 +14,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from exporters.dnsbl import app, logs, output
+from duckwatch.base import output
+from exporters.dnsbl import app, logs
 from exporters.dnsbl.commands import probe
 from exporters.dnsbl.errors import ConfigError, StartError
 from exporters.dnsbl.reading import read_world

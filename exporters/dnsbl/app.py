@@ -10,7 +10,8 @@ import time
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
 
-from exporters.dnsbl import early
+from duckwatch.base import early
+from duckwatch.base.resources import Shortages, connections_allowed, shortage_of
 from exporters.dnsbl.asking import Resolver, ResolverNames
 from exporters.dnsbl.asking.finding import TO_DO, is_address
 from exporters.dnsbl.board import Board
@@ -21,7 +22,6 @@ from exporters.dnsbl.metrics import Metrics, PairLines
 from exporters.dnsbl.posting import Outbox
 from exporters.dnsbl.reading import World, read_world
 from exporters.dnsbl.reloading import Reloading
-from exporters.dnsbl.resources import Shortages, connections_allowed, shortage_of
 from exporters.dnsbl.schedule import Limits, Planner
 from exporters.dnsbl.targets import PRIVATE, HostNames, SeenAddresses
 from exporters.dnsbl.web import Prober, WebServer, notices

@@ -13,6 +13,9 @@ from pathlib import PurePath
 from typing import Any, Final
 
 OWN: Final = "exporters"
+BASE: Final = "duckwatch"
+"""The shared code's loggers: their messages are fixed strings, too."""
+
 MAX_TEXT: Final = 300
 MAX_FRAMES: Final = 20
 
@@ -24,7 +27,8 @@ def configure(stream: Any = None) -> None:  # noqa: ANN401 - any text stream; No
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
-    logging.getLogger(OWN).setLevel(logging.INFO)
+    for own in (OWN, BASE):
+        logging.getLogger(own).setLevel(logging.INFO)
     logging.raiseExceptions = False
     logging.captureWarnings(capture=True)
     sys.excepthook = lambda kind, error, trace: logging.getLogger(OWN).critical(
@@ -37,7 +41,7 @@ class Lines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Returns one line of JSON."""
-        own = record.name.partition(".")[0] == OWN
+        own = record.name.partition(".")[0] in (OWN, BASE)
         line: dict[str, object] = {
             "ts": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             "level": record.levelname.lower(),

@@ -12,7 +12,7 @@ import pytest
 
 from collector.config import load
 from collector.feeds.gelf.input import _is_in
-from collector.listening import open_sockets
+from duckwatch.base.listening import open_sockets
 from tests.servers.collector import Collector
 from tests.servers.dnsbl import DnsblExporter
 from tests.servers.process import free_port, wait_until

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector import output
+from duckwatch.base import output
 
 COMMANDS = (
     ("collector", ["check-config"]),

@@ -23,7 +23,7 @@ from collector.commands.doctor import (
 from collector.commands.doctor.finding import Finding, Status, fault, skipped
 from collector.commands.doctor.patient import Patient
 from collector.errors import StoreUnavailableError
-from collector.output import json_text
+from duckwatch.base.output import json_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -11,9 +11,9 @@ from collector.commands.doctor.finding import fault, ok, printable, skipped, war
 from collector.config.units import unmapped
 from collector.errors import StoreUnavailableError
 from collector.events.decode import DEFAULT_CLUSTER
-from collector.listening import EVERY_IPV6
 from collector.store.connection import scalar
 from collector.store.sql import query
+from duckwatch.base.listening import EVERY_IPV6
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from collector.feeds.gelf.chunks import MAGIC, Chunks
 from collector.feeds.gelf.payload import Result, read_packed
-from collector.listening import open_sockets
+from duckwatch.base.listening import open_sockets
 
 if TYPE_CHECKING:
     from collections.abc import Callable

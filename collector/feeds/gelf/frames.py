@@ -8,7 +8,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final, cast
 
 from collector.feeds.gelf.payload import MAX_BYTES, Read, Result, read_message
-from collector.listening import open_sockets
+from duckwatch.base.listening import open_sockets
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,9 +8,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from duckwatch.base.resources import shortage_of
 from exporters.dnsbl.asking import wire
 from exporters.dnsbl.outcome import Trouble
-from exporters.dnsbl.resources import shortage_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 from prometheus_client.metrics import MetricWrapperBase
 
-from exporters.dnsbl.metrics.gauge import TimeGauge
+from duckwatch.base.gauge import TimeGauge
 from exporters.dnsbl.metrics.pairs import PAIR_FAMILIES
 
 if TYPE_CHECKING:

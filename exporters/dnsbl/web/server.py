@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from aiohttp import hdrs, web
 
-from exporters.dnsbl.listening import open_sockets
+from duckwatch.base.listening import open_sockets
 from exporters.dnsbl.web.connections import Listener
 from exporters.dnsbl.web.page import page
 from exporters.dnsbl.web.probe import TIMEOUT_HEADER, Refusal

@@ -1,7 +1,4 @@
-"""Standard output and error of a command: an encoding that is not UTF-8, a full disk, a closed pipe.
-
-The DNSBL exporter and the dashboards have the same: the parts do not import each other.
-"""
+"""Standard output and error of a command: an encoding that is not UTF-8, a full disk, a closed pipe."""
 
 from __future__ import annotations
 

@@ -6,12 +6,10 @@ import contextlib
 import errno
 import logging
 import socket
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from collector.config import Listen, Listens
+    from collections.abc import Iterator, Sequence
 
     Where = tuple[socket.AddressFamily, tuple[Any, ...]]
 
@@ -19,10 +17,27 @@ EVERY_IPV4, EVERY_IPV6 = "0.0.0.0", "::"  # noqa: S104 - names of what an operat
 _ABSENT: Final = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 """An address family that is switched off on this machine."""
 
+
+class Address(Protocol):
+    """A host and a port; port 0 means any free one. `str()` is how an operator writes it."""
+
+    @property
+    def host(self) -> str: ...
+    @property
+    def port(self) -> int: ...
+
+
+class Addresses(Protocol):
+    """One address or several, as a setting gives them."""
+
+    @property
+    def each(self) -> Sequence[Address]: ...
+
+
 _log = logging.getLogger(__name__)
 
 
-def open_sockets(listen: Listen | Listens, kind: socket.SocketKind) -> list[socket.socket]:
+def open_sockets(listen: Addresses, kind: socket.SocketKind) -> list[socket.socket]:
     """Return bound, non-blocking sockets for every address. `[::]` takes IPv4 too; several sockets of port 0 share one port.
 
     Raises OSError, whose `filename` is the address that cannot be had; then no socket stays open.
@@ -41,9 +56,9 @@ def open_sockets(listen: Listen | Listens, kind: socket.SocketKind) -> list[sock
     return made
 
 
-def _open_address(listen: Listen, kind: socket.SocketKind, *, beside: Listen | Listens) -> list[socket.socket]:
+def _open_address(listen: Address, kind: socket.SocketKind, *, beside: Addresses) -> list[socket.socket]:
     found: dict[Where, None] = {}
-    for place in socket.getaddrinfo(*listen, type=kind, flags=socket.AI_PASSIVE):
+    for place in socket.getaddrinfo(listen.host, listen.port, type=kind, flags=socket.AI_PASSIVE):
         found[place[0], place[4]] = None
     takes_ipv4 = listen.host == EVERY_IPV6 and not any(
         one.host == EVERY_IPV4 and one.port == listen.port for one in beside.each
@@ -93,7 +108,7 @@ def _open(
     return made
 
 
-def _reason(error: OSError, listen: Listen) -> str:
+def _reason(error: OSError, listen: Address) -> str:
     # A host name without an address has a number below 0 (socket.gaierror), which only its own text explains.
     reason = error.strerror or "no such address"
     if error.errno in _ABSENT and ":" in listen.host:
