@@ -108,7 +108,7 @@ def test_a_view_of_somebodys_own_holds_no_start_up(community: Community) -> None
         connection.execute("CREATE VIEW of_mine AS SELECT bucket, sum(events) FROM mail_stats_5m GROUP BY 1")
         connection.execute("CREATE EXTENSION timescaledb")
         now, kept = datetime.now(UTC), Retention()
-        assert lay_out_if_let(connection, kept, now) == ([], "other")
+        assert lay_out_if_let(connection, kept, now) == ([], "other (2BP01)")
         assert layout_of(connection) == (False, False)
         connection.execute("DROP VIEW of_mine")
         assert lay_out_if_let(connection, kept, now)[1] is None

@@ -99,7 +99,7 @@ def test_what_was_there_before_the_roll_ups_is_built(any_dsn: str) -> None:
         connection.execute(
             "CREATE TABLE schema_migrations (version integer PRIMARY KEY, name text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())"
         )
-        connection.execute("INSERT INTO schema_migrations VALUES (1, 'mail_events')")
+        connection.execute("INSERT INTO schema_migrations VALUES (1, '0001_mail_events')")
         chance = random.Random(9)
         columns = "time, cluster, event_id, action, source, direction, received_at, size_bytes, zone"
         for _ in range(300):
