@@ -7,7 +7,7 @@ import signal
 import sys
 
 _asked: list[int] = []
-_TAKEN = (signal.SIGHUP, signal.SIGTERM, signal.SIGINT)
+_TAKEN = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _OTHERS = (signal.SIGUSR1, signal.SIGUSR2)
 """Nothing is done at these; the system's default would end the program (a log rotation's hook sends them)."""
 
@@ -40,7 +40,8 @@ def _take(number: int, frame: object) -> None:
 
 def install() -> None:
     """Take the signals. To be called in the main thread of a program, never by an import of a library."""
-    for number in _TAKEN:
-        signal.signal(number, _take)
+    # SIGHUP last: whoever sees that it is taken may send any of them.
     for number in _OTHERS:
         signal.signal(number, signal.SIG_IGN)
+    for number in _TAKEN:
+        signal.signal(number, _take)

@@ -32,7 +32,7 @@ Sums = dict[tuple[Any, ...], dict[str, int]]
 
 
 LARGEST = 2**63 - 1
-"""A sender may claim any size: a sum of bytes that does not fit is the largest number (docs/storage.md)."""
+"""A sender may claim any size: a sum of bytes that does not fit is the largest number (collector/store/queries/mail_stats.sql)."""
 
 
 def expected(events: Iterable[dict[str, Any]], relation: str) -> Sums:
