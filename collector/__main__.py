@@ -65,7 +65,7 @@ def parser() -> argparse.ArgumentParser:
         "check-config",
         "read the configuration and name every fault; ask no server",
         "check-config",
-        "0 good, 2 a fault",
+        "0 good",
     )
     examination = _add(
         commands, "doctor", "ask every server, and say what to do about each fault", "doctor", "0 no fault, 1 a fault"
@@ -84,9 +84,11 @@ def _add(commands: Any, name: str, what: str, example: str, codes: str) -> argpa
         name,
         help=what,
         description=f"{what[0].upper()}{what[1:]}.",
-        epilog=EPILOG.format(examples=f"{RUN} {example}", codes=f"{codes}; 2 also for a wrong command line"),
+        epilog=EPILOG.format(examples=f"{RUN} {example}", codes=f"{codes}, 2 wrong configuration or command line"),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    # Taken behind the command too, where most people type it. Without it the value from before the command stays.
+    one.add_argument("--config", type=Path, metavar="FILE", default=argparse.SUPPRESS, help="duckwatch.yml")
     return one
 
 
@@ -121,17 +123,17 @@ def _add_letters(commands: Any) -> None:  # noqa: ANN401
         "dead-letters list --reason bad_row",
         "0 done, 1 failed",
     )
-    show.add_argument("--limit", type=at_least_one, default=100, help="at most so many, oldest first (100)")
-    show.add_argument("--reason", type=RejectReason, choices=list(RejectReason))
-    _add(verbs, "show", "print one whole, as JSON", "dead-letters show ID", "0 done, 1 no such letter").add_argument(
-        "id"
-    )
+    show.add_argument("--limit", type=at_least_one, metavar="N", default=100, help="at most N, oldest first (100)")
+    show.add_argument("--reason", type=RejectReason, choices=list(RejectReason), help="only those of this reason")
+    _add(
+        verbs, "show", "print one whole, as JSON", "dead-letters show ID", "0 done, 1 no such dead letter"
+    ).add_argument("id", metavar="ID", help="as `list` prints it")
     for verb, what in (("retry", "store them after all, once the cause is mended"), ("drop", "delete them")):
         one = _add(
             verbs, verb, what, f"dead-letters {verb} --reason bad_row", "0 done, 1 something is left, or none found"
         )
         which = one.add_mutually_exclusive_group(required=True)
-        which.add_argument("id", nargs="*", default=[])
+        which.add_argument("id", nargs="*", metavar="ID", default=[], help="as `list` prints it")
         which.add_argument("--reason", type=RejectReason, choices=list(RejectReason), help="all of this reason")
 
 
@@ -168,9 +170,7 @@ def _add_subject(commands: Any) -> None:  # noqa: ANN401
         ("forget", "take the address out of every table"),
         ("pseudonym", "print the pseudonym of an address, as privacy.pseudonymise stores it"),
     ):
-        one = _add(
-            requests, verb, what, f"subject {verb} someone@example.org", "0 done, 1 nothing is kept, 2 no address"
-        )
+        one = _add(requests, verb, what, f"subject {verb} someone@example.org", "0 done, 1 nothing is kept")
         one.add_argument("address", metavar="ADDRESS")
 
 
@@ -189,7 +189,7 @@ def _add_trace(commands: Any) -> None:  # noqa: ANN401
         "or the address of a recipient",
     )
     trace.add_argument(
-        "--limit", type=at_least_one, default=100, help="at most so many events, or messages of a list (100)"
+        "--limit", type=at_least_one, metavar="N", default=100, help="at most N events, or N messages of a list (100)"
     )
     trace.add_argument("--json", action="store_true", help="print one JSON document, for a program to read")
 

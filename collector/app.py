@@ -10,7 +10,6 @@ import sqlite3
 import time
 from concurrent.futures import ThreadPoolExecutor, wait
 from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from collector import jobs
@@ -157,16 +156,20 @@ class App:
         )
 
     def _open_journal(self) -> Journal:
-        journal = self._settings.journal
-        if Path(journal.path).is_dir():
-            raise StartError(
-                f"collector.journal.path: {journal.path} is a folder: name a file in it, like {journal.path}/journal"
-            )
+        path, max_bytes = self._settings.journal.path, self._settings.journal.max_bytes
         try:
-            return Journal(journal.path, journal.max_bytes)
+            # `is_dir` raises PermissionError below a folder that this user may not enter.
+            if path.is_dir():
+                raise StartError(f"collector.journal.path: {path} is a folder: name a file in it, like {path}/journal")
+            return Journal(path, max_bytes)
+        except PermissionError as error:
+            raise StartError(
+                f"collector.journal.path: {path} cannot be opened ({error.strerror}): this user must own its folder; "
+                f"as root: chown -R USER {path.parent}"
+            ) from None
         except (sqlite3.Error, OSError) as error:
             raise StartError(
-                f"collector.journal.path: {journal.path} cannot be opened ({error}): "
+                f"collector.journal.path: {path} cannot be opened ({error}): "
                 "it must be a file in a directory of this user, and no other collector may use it"
             ) from None
 

@@ -37,7 +37,7 @@ def list_of(newest: Sequence[Row], limit: int) -> Iterable[str]:
         yield _clean(f"  {_time(row['time'])}  {name}  {row['action']}{why}{to}  from {row['sender'] or '<>'}")
     if len(newest) >= limit:
         yield f"  there may be more: --limit {limit * 10}"
-    yield "see one with: duckwatch-collector trace QUEUE-ID"
+    yield "to see one of them, type the same command with its queue id"
 
 
 def life_of(life: dict[str, Any], limit: int) -> Iterable[str]:

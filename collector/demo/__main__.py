@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import random
 import sys
 from importlib.metadata import version
@@ -67,17 +68,16 @@ def demonstrate(arguments: Sequence[str] | None) -> int:
 
 
 def _not_negative(text: str) -> float:
-    number = float(text)
-    if not 0 <= number < 1e6:
-        raise argparse.ArgumentTypeError("must be a number from 0 up")
-    return number
+    with contextlib.suppress(ValueError):
+        if 0 <= float(text) < 1e6:
+            return float(text)
+    raise argparse.ArgumentTypeError("must be a number from 0 up")
 
 
 def _port(text: str) -> int:
-    number = int(text)
-    if not 0 <= number <= 65_535:
+    if not (text.isascii() and text.isdecimal() and int(text) <= 65_535):
         raise argparse.ArgumentTypeError("must be a port, 0 to 65535")
-    return number
+    return int(text)
 
 
 if __name__ == "__main__":

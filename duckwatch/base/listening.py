@@ -17,6 +17,13 @@ EVERY_IPV4, EVERY_IPV6 = "0.0.0.0", "::"  # noqa: S104 - names of what an operat
 _ABSENT: Final = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 """An address family that is switched off on this machine."""
 
+_REMEDIES: Final = {
+    errno.EADDRINUSE: "; name another port, or end the program that has this one: ss -lnp 'sport = :{port}'",
+    errno.EADDRNOTAVAIL: "; name an address of this machine (ip address), or 0.0.0.0:{port} for all of IPv4",
+    errno.EACCES: "; name a port from 1024 on, or give the service AmbientCapabilities=CAP_NET_BIND_SERVICE",
+}
+"""What to do about an address that cannot be had."""
+
 
 class Address(Protocol):
     """A host and a port; port 0 means any free one. `str()` is how an operator writes it."""
@@ -113,4 +120,5 @@ def _reason(error: OSError, listen: Address) -> str:
     reason = error.strerror or "no such address"
     if error.errno in _ABSENT and ":" in listen.host:
         reason += "; if IPv6 is switched off on this machine, name an IPv4 address"
-    return reason
+    remedy = _REMEDIES.get(error.errno or 0, "")
+    return reason + remedy.format(port=listen.port)

@@ -61,7 +61,7 @@ def parser() -> argparse.ArgumentParser:
         "check-config",
         "read the configuration, name every fault, and warn of probable mistakes; ask no server",
         "check-config",
-        "0 good, 2 a fault",
+        "0 good",
     )
     return top
 
@@ -72,9 +72,11 @@ def _add(commands: Any, name: str, what: str, example: str, codes: str) -> argpa
         name,
         help=what,
         description=f"{what[0].upper()}{what[1:]}.",
-        epilog=EPILOG.format(examples=f"{RUN} {example}", codes=f"{codes}; 2 also for a wrong command line"),
+        epilog=EPILOG.format(examples=f"{RUN} {example}", codes=f"{codes}, 2 wrong configuration or command line"),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    # Taken behind the command too, where most people type it. Without it the value from before the command stays.
+    one.add_argument("--config", type=Path, metavar="FILE", default=argparse.SUPPRESS, help="duckwatch.yml")
     return one
 
 

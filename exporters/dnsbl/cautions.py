@@ -1,4 +1,4 @@
-"""Settings that are valid but probably mistakes: nothing to check, targets that no list can know. Pure."""
+"""Settings that are valid but probably mistakes: nothing to check, targets that no list can know, public resolvers. Pure."""
 
 from __future__ import annotations
 
@@ -17,6 +17,16 @@ if TYPE_CHECKING:
 MAX_OF_A_KIND: Final = 10
 """A range of private networks in a long target file need not be named entry by entry."""
 
+PUBLIC_RESOLVERS: Final = frozenset(
+    {
+        *("1.0.0.1", "1.1.1.1", "2606:4700:4700::1001", "2606:4700:4700::1111"),  # Cloudflare
+        *("8.8.4.4", "8.8.8.8", "2001:4860:4860::8844", "2001:4860:4860::8888"),  # Google
+        *("9.9.9.9", "149.112.112.112", "2620:fe::9", "2620:fe::fe"),  # Quad9
+        *("208.67.220.220", "208.67.222.222", "2620:119:35::35", "2620:119:53::53"),  # OpenDNS
+    }
+)
+"""The best known of the resolvers that anybody may use (docs/dnsbl.md, "Verdicts")."""
+
 
 def cautions(settings: Dnsbl, plan: Plan, wanted: Sequence[Wanted]) -> Iterator[Fault]:
     """`wanted` are all entries of the configuration and of its target files."""
@@ -33,7 +43,18 @@ def cautions(settings: Dnsbl, plan: Plan, wanted: Sequence[Wanted]) -> Iterator[
         )
     if len(private) > MAX_OF_A_KIND:
         yield Fault("dnsbl.targets", f"{len(private) - MAX_OF_A_KIND} more entries are private")
+    yield from _public_resolvers(settings)
     yield from _taken_by_no_list(plan)
+
+
+def _public_resolvers(settings: Dnsbl) -> Iterator[Fault]:
+    """Resolvers through which many lists refuse every question."""
+    for index, one in enumerate(settings.resolvers):
+        if one.host in PUBLIC_RESOLVERS:
+            yield Fault(
+                f"dnsbl.resolvers.{index}",
+                f"{one.host} is a public resolver: many lists refuse to answer it; name a resolver of your own, like 127.0.0.1",
+            )
 
 
 def _short(target: names.Range | str) -> str:

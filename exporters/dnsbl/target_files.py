@@ -34,7 +34,7 @@ def read(patterns: tuple[str, ...], faults: list[Fault], warnings: list[Fault]) 
         if not any(matches(pattern)):
             warnings.append(Fault(f"dnsbl.target_files.{index}", f"no file is named {pattern}"))
     for key, path in _named(patterns):
-        if path.exists() and not path.is_file():
+        if _is_special(path):
             faults.append(Fault(f"{key} ({path})", "must be a file"))  # reading a pipe could wait for ever
             continue
         text = read_text(path, f"{key} ({path})", faults, _MAX_BYTES)
@@ -51,6 +51,14 @@ def read(patterns: tuple[str, ...], faults: list[Fault], warnings: list[Fault]) 
                 own.append(Fault(place, str(error)))
         faults += [Fault(f"{key} ({path}, {fault.key})", fault.problem) for fault in own[:MAX_FAULTS]]
     return wanted
+
+
+def _is_special(path: Path) -> bool:
+    """True for a folder, a pipe or a device. What cannot be seen is left to the reading, which names the reason."""
+    try:
+        return path.exists() and not path.is_file()
+    except PermissionError:  # a folder on the way that this user may not enter
+        return False
 
 
 def _named(patterns: tuple[str, ...]) -> Iterator[tuple[str, Path]]:

@@ -160,7 +160,10 @@ def test_several_messages_are_a_list_with_the_newest_first(house: House) -> None
     assert code == 0
     assert lines[0] == "5 messages, the newest first:"
     assert [line.split()[2] for line in lines[1:6]] == [f"1a20bd7ba7a000cd{n:02}" for n in range(5)]
-    assert lines[6:] == ["  there may be more: --limit 50", "see one with: duckwatch-collector trace QUEUE-ID"]
+    assert lines[6:] == [
+        "  there may be more: --limit 50",
+        "to see one of them, type the same command with its queue id",
+    ]
     house.fill([{"time": NOW + n, "entry": changed(ACCEPTED, action="DEFERRED", defcount=n)} for n in range(9)])
     code, out, _ = house.ask(ACCEPTED["id"], "--limit", "3")
     assert out.count("  deferred ") == 3

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -53,7 +54,66 @@ def test_a_port_that_is_taken_is_named_as_it_is_configured(tmp_path: Path) -> No
             check=False,
         )
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == f"collector.listen: cannot listen on {listen}: Address already in use\n"
+    port = listen.partition(":")[2]
+    assert done.stderr == (
+        f"collector.listen: cannot listen on {listen}: Address already in use; "
+        f"name another port, or end the program that has this one: ss -lnp 'sport = :{port}'\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("module", "section", "command", "key"),
+    [
+        ("collector", {"listen": "127.0.0.1:0", "journal": {"path": "PRIVATE/journal"}}, "serve", "journal.path"),
+        ("exporters.dnsbl", {"target_files": ["PRIVATE/targets.txt"]}, "check-config", "target_files.0"),
+    ],
+    ids=["journal", "target file"],
+)
+def test_a_folder_of_another_user_is_named(
+    tmp_path: Path, module: str, section: dict[str, object], command: str, key: str
+) -> None:
+    """One line, and no traceback: the folder may not even be looked into."""
+    private = tmp_path / "private"
+    private.mkdir()
+    words = [sys.executable, "-m", module, "--config", str(tmp_path / "duckwatch.yml"), command]
+    if os.geteuid() == 0:  # root without its right to look everywhere
+        os.chown(private, 65534, 65534)
+        words = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", *words]
+    document = json.dumps({module.rpartition(".")[2]: section}).replace("PRIVATE", str(private))
+    (tmp_path / "duckwatch.yml").write_text(document)
+    private.chmod(0o700 if os.geteuid() == 0 else 0)
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+    private.chmod(0o700)
+    assert done.returncode in {1, 2}
+    [line] = done.stderr.splitlines()
+    assert line.startswith(f"{module.rpartition('.')[2]}.{key}")
+    assert "this user" in line
+
+
+@pytest.mark.parametrize(
+    ("run", "section"), [(main, "collector"), (dnsbl, "dnsbl")], ids=["duckwatch-collector", "duckwatch-dnsbl"]
+)
+def test_the_configuration_may_be_named_behind_the_command(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], run: Callable[[list[str]], int], section: str
+) -> None:
+    """It is the one that is read, as where it is named before the command."""
+    wrong, right = tmp_path / "wrong.yml", tmp_path / "right.yml"
+    wrong.write_text(json.dumps({section: {"lisen": "127.0.0.1:0"}}))
+    right.write_text(json.dumps({section: {"listen": "127.0.0.1:0"}}))
+    for words in (["check-config", "--config", str(wrong)], ["--config", str(wrong), "check-config"]):
+        assert run(words) == 2
+        assert "did you mean listen?" in capsys.readouterr().err
+    assert run(["check-config", "--config", str(right)]) == 0
+
+
+@pytest.mark.parametrize(("option", "words"), [("--seconds", "a number from 0 up"), ("--port", "a port, 0 to 65535")])
+def test_the_demo_says_which_values_an_option_takes(
+    capsys: pytest.CaptureFixture[str], option: str, words: str
+) -> None:
+    """Not the name of a function of its own."""
+    with pytest.raises(SystemExit, match="2"):
+        demo([option, "x"])
+    assert f"argument {option}: must be {words}" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

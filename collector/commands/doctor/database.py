@@ -31,7 +31,7 @@ REMEDIES: Final = {
     "authentication": "in psql, as an administrator: CREATE ROLE duckwatch LOGIN (if \\du shows none), then \\password duckwatch, and the same "
     "password into collector.database.dsn (or the file of dsn_file); pg_hba.conf needs a line for this machine, like: "
     "hostssl duckwatch duckwatch 192.0.2.7/32 scram-sha-256 (hostssl: add ?sslmode=require to the DSN), then SELECT pg_reload_conf()",
-    "missing_database": "CREATE DATABASE duckwatch OWNER duckwatch, in psql as an administrator; or name another one in collector.database.dsn",
+    "missing_database": "CREATE DATABASE duckwatch OWNER duckwatch TEMPLATE template0 ENCODING 'UTF8' LOCALE 'C', in psql as an administrator; or name another one in collector.database.dsn",
     "permission": "GRANT CONNECT ON DATABASE duckwatch TO duckwatch (the database and the role of the DSN)",
     "read_only": "name the primary in collector.database.dsn, or take target_session_attrs out of it",
     "resources": "raise max_connections, or find out who holds the connections: SELECT * FROM pg_stat_activity",

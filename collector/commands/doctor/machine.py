@@ -39,10 +39,10 @@ def journal_place(patient: Patient) -> Iterator[Finding]:
         return
     folder = _existing(path.parent)
     if not os.access(folder, os.W_OK | os.X_OK) or (path.exists() and not os.access(path, os.R_OK | os.W_OK)):
-        mend = f"chown it and {folder}" if folder == path.parent else f"make {path.parent} for it, and give that"
         yield fault(
             f"{path} cannot be written by this user",
-            f"{mend} to the user that runs the collector, and run this as that user",
+            f"run this as the user that runs the collector; if it is that user, as root: install -d -o USER -m 0700 {path.parent}"
+            + (f", and chown USER {path}*" if folder == path.parent else ""),
         )
         return
     if path.exists() and path.stat().st_uid != os.geteuid():

@@ -59,6 +59,13 @@ def test_text_that_is_not_utf_8_is_named_with_its_line(tmp_path: Path) -> None:
         ({"targets": ["::ffff:127.0.0.1"]}, {"dnsbl.targets.0": "127.0.0.1 is private"}),
         ({"targets": ["fd00::5"]}, {"dnsbl.targets.0": "fd00::5 is private", "dnsbl.lists": "takes IPv6"}),
         ({"targets": [{"target": "a.example", "treat_as": "domain"}]}, {"dnsbl.lists": "takes domains: a.example"}),
+        (
+            {"targets": ["192.0.2.1"], "resolvers": ["127.0.0.1:1", "8.8.8.8", "[2620:fe::9]:53"]},
+            {
+                "dnsbl.resolvers.1": "name a resolver of your own",
+                "dnsbl.resolvers.2": "2620:fe::9 is a public resolver",
+            },
+        ),
         ({"targets": ["192.0.2.1"], "target_files": ["EMPTY"]}, {"dnsbl.target_files.0 (EMPTY)": "names no target"}),
         ({"targets": ["192.0.2.1"], "target_files": ["NONE*"]}, {"dnsbl.target_files.0": "no file is named"}),
     ],
