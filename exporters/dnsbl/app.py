@@ -237,8 +237,9 @@ class App:
     def _notices(self) -> list[Notice]:
         """What the page has to say before it shows verdicts."""
         unresolved = self._resolver_names.unresolved(self._world.settings.resolvers)
+        silent = [name for name, is_up in self._checks.questions.resolver.states().items() if not is_up]
         return [
-            *notices.of_resolvers(unresolved, TO_DO),
+            *notices.of_resolvers(unresolved, TO_DO, silent),
             *notices.of_names(self._hosts.faults),
             *notices.of_lists(self._checks.watches.items()),
             *notices.of_settings(self._world.warnings),

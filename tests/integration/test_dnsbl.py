@@ -161,6 +161,17 @@ NOWHERE = f"{64 * 'a'}.example"
 """The system's resolver asks nobody for a name with so long a label."""
 
 
+def test_a_resolver_that_does_not_answer_is_named(exporter: Make) -> None:
+    """On the page, with what to do: where none runs, every verdict is an error."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        resolver = f"127.0.0.1:{nobody.getsockname()[1]}"
+    one = exporter(resolver, lists=["bl.example", "good.example"], targets=["192.0.2.1", "192.0.2.2"])
+    wait_until(lambda: "the resolver does not answer" in one.get("/")[1], "the page says so")
+    assert f"<td>{resolver}<td" in one.get("/")[1]
+    assert "start it, or name another in dnsbl.resolvers" in one.get("/")[1]
+
+
 def test_a_resolver_may_be_named(nameserver: NameServer, exporter: Make) -> None:
     """Its addresses come from the system; one that does not resolve is said, and ends nothing."""
     nameserver.zones["bl.example"] = Zone("bl.example", LISTED)

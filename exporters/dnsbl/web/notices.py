@@ -45,7 +45,10 @@ def of_settings(warnings: Iterable[Fault]) -> Iterator[Notice]:
         yield Notice(warning.key, "setting", warning.problem)
 
 
-def of_resolvers(unresolved: Iterable[object], to_do: str) -> Iterator[Notice]:
-    """One for each resolver whose name does not resolve."""
-    for endpoint in unresolved:
-        yield Notice(str(endpoint), "resolver", "the resolver's name does not resolve", to_do)
+def of_resolvers(unresolved: Iterable[object], to_do: str, silent: Iterable[str]) -> Iterator[Notice]:
+    """One for each resolver whose name does not resolve, and for each that does not answer."""
+    nameless = [str(endpoint) for endpoint in unresolved]
+    for name in nameless:
+        yield Notice(name, "resolver", "the resolver's name does not resolve", to_do)
+    for name in sorted(set(silent).difference(nameless)):
+        yield Notice(name, "resolver", "the resolver does not answer", "start it, or name another in dnsbl.resolvers")
