@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import http.server
 import io
 import json
 import os
 import shutil
 import tempfile
+import threading
+import time
 import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
+from unittest import mock
 from uuid import uuid4
 
 import psycopg
@@ -99,6 +103,48 @@ def without_rules(site: Site) -> dict[str, Any]:
     return {"collector": {"doctor": {"prometheus": prometheus.url}}, "start": prometheus}
 
 
+class Stranger:
+    """Another program's web server, on the port that the collector is to have."""
+
+    def __init__(self) -> None:
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), http.server.SimpleHTTPRequestHandler)
+        self.listen = f"127.0.0.1:{self._server.server_address[1]}"
+
+    def start(self) -> None:
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def stop(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+class WrongClock:
+    """This machine's clock, two minutes ahead of the database's."""
+
+    def start(self) -> None:
+        real = time.time
+        self._patch = mock.patch("time.time", side_effect=lambda: real() + 120)
+        self._patch.start()
+
+    def stop(self) -> None:
+        self._patch.stop()
+
+
+def behind_a_stranger(_: Site) -> dict[str, Any]:
+    other = Stranger()
+    return {"collector": {"listen": other.listen}, "start": other}
+
+
+def journal_of_another(site: Site) -> dict[str, Any]:
+    """Root may write it all the same, so that the start goes well, and the service's own user then fails."""
+    path = file(site, "")
+    if os.geteuid() == 0:
+        os.chown(path, 65534, 65534)
+    else:
+        Path(path).chmod(0)
+    return {"collector": {"journal": {"path": path}}}
+
+
 MISTAKES = (
     Mistake(
         "a wrong port",
@@ -107,7 +153,13 @@ MISTAKES = (
         "database",
         ["is PostgreSQL running there"],
     ),
-    Mistake("no database", "doctor", dsn(dbname="nowhere"), "database", ["CREATE DATABASE duckwatch OWNER duckwatch"]),
+    Mistake(
+        "no database",
+        "doctor",
+        dsn(dbname="nowhere"),
+        "database",
+        ["CREATE DATABASE duckwatch OWNER duckwatch TEMPLATE template0"],
+    ),
     Mistake("no role", "doctor", dsn(user="nobody"), "database", ["CREATE ROLE duckwatch LOGIN"]),
     Mistake("a wrong password", "doctor", dsn(password="wrong"), "database", ["\\password duckwatch"]),
     Mistake("TLS is required", "doctor", dsn(user="tls"), "database", ["?sslmode=require"]),
@@ -215,7 +267,28 @@ MISTAKES = (
         "doctor",
         lambda site: {"collector": {"journal": {"path": f"{file(site, '')}/journal"}}},
         "journal",
-        ["to the user that runs the collector"],
+        ["install -d -o USER -m 0700"],
+    ),
+    Mistake(
+        "the journal belongs to another user",
+        "doctor",
+        journal_of_another,
+        "journal",
+        ["as the user that runs the collector"],
+    ),
+    Mistake(
+        "a clock that is off",
+        "doctor",
+        lambda _: {"collector": {}, "start": WrongClock()},
+        "clock",
+        ["timedatectl set-ntp true"],
+    ),
+    Mistake(
+        "another program has the port",
+        "doctor",
+        behind_a_stranger,
+        "collector",
+        ["stop it, or change collector.listen"],
     ),
     Mistake("the collector does not run", "doctor", section(), "collector", ["start the collector"]),
     Mistake(

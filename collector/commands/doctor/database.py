@@ -211,6 +211,9 @@ def rights(patient: Patient) -> Iterator[Finding]:
         yield skipped("no tables yet")
 
 
+NTP: Final = "keep both clocks by NTP: on each machine, as root, apt-get install chrony, or timedatectl set-ntp true"
+
+
 def clock(patient: Patient) -> Iterator[Finding]:
     """This machine and the database agree on the time."""
     with patient.database() as connection:
@@ -218,9 +221,9 @@ def clock(patient: Patient) -> Iterator[Finding]:
     difference = abs(behind)
     what = f"the database's clock is {difference:.1f} s {'ahead of' if behind > 0 else 'behind'} this machine's"
     if difference - doubt > WRONG_CLOCK_SECONDS:
-        yield fault(what, "run NTP (chrony, systemd-timesyncd) on both: events an hour ahead are set aside")
+        yield fault(what, f"{NTP}: events an hour ahead are set aside")
     elif difference - doubt > CLOCK_SECONDS:
-        yield warning(what, "run NTP (chrony, systemd-timesyncd) on both: delays are measured by both clocks")
+        yield warning(what, f"{NTP}: delays are measured by both clocks")
     else:
         yield ok(f"within {max(difference, doubt) * 1000:.0f} ms of the database's")
 
