@@ -236,7 +236,10 @@ MISTAKES = (
             "VALUES ('eu1', 'mta1', 'p', '1', 0, 0, now(), '{{receiver}}')",
         ),
         "contexts",
-        ['enabled = ["receiver", "sender", "main"]', "delivered, deferred and bounced"],
+        [
+            'enabled = ["receiver", "sender", "main"] in the plugin\'s section of ZoneMTA\'s configuration',
+            "delivered, deferred and bounced",
+        ],
     ),
     Mistake("no plugin at all", "doctor", migrated(), "plugins", ["install it in ZoneMTA"]),
     Mistake("Prometheus does not scrape", "doctor", section(), "prometheus", ["no collector answers"]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Final
 
 from collector.commands.doctor.finding import fault, ok, printable, skipped
@@ -36,9 +37,7 @@ def contexts(patient: Patient) -> Iterator[Finding]:
     for name, missing in [(name, missing) for name, missing in lacking.items() if missing][:MOST_HOSTS]:
         yield fault(
             f"{name} has the plugin in {', '.join(sorted(hosts[name]))} only: {'; '.join(NEEDED[one] for one in missing)} is not seen",
-            f"enabled = {[*NEEDED]} in the plugin's section of ZoneMTA's configuration, and restart ZoneMTA".replace(
-                "'", '"'
-            ),
+            f"enabled = {json.dumps([*NEEDED])} in the plugin's section of ZoneMTA's configuration, and restart ZoneMTA",
         )
     if not hosts:
         yield skipped("no plugin has said within five minutes in which contexts it is loaded")
