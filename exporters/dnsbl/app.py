@@ -237,7 +237,8 @@ class App:
     def _notices(self) -> list[Notice]:
         """What the page has to say before it shows verdicts."""
         unresolved = self._resolver_names.unresolved(self._world.settings.resolvers)
-        silent = [name for name, is_up in self._checks.questions.resolver.states().items() if not is_up]
+        resolver = self._checks.questions.resolver
+        silent = [name for name, is_up in resolver.states().items() if not is_up] if resolver is not None else []
         return [
             *notices.of_resolvers(unresolved, TO_DO, silent),
             *notices.of_names(self._hosts.faults),
