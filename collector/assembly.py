@@ -106,11 +106,21 @@ class Assembler:
 
     def _submit(self, rows: Sequence[Row]) -> _Coming:
         try:
-            return self._pool.submit(assembled, rows, self._public_ips), self._pool
-        except RuntimeError:  # BrokenProcessPool is one; so is a pool that could not start its thread, or was shut down
-            log.warning("the assembler's process has died")
+            return self._give(rows)
+        except RuntimeError as error:  # BrokenProcessPool is one; so is a pool that was ended, or could not start its thread
+            if isinstance(error, BrokenProcessPool):
+                log.warning("the assembler's process has died")
             self._pool = self._start()
-            return self._pool.submit(assembled, rows, self._public_ips), self._pool
+            return self._give(rows)
+
+    def _give(self, rows: Sequence[Row]) -> _Coming:
+        """Hand the rows to the pool. End a pool that fails at it: it would keep these rows, and a process that it has started already."""
+        pool = self._pool
+        try:
+            return pool.submit(assembled, rows, self._public_ips), pool
+        except BaseException:
+            _end(pool, 0)
+            raise
 
     def _replace(self) -> None:
         """Kill a process that does not come to an end (a stopped one, too), and start another."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import logging
+import multiprocessing
 import operator
 import os
 import signal
@@ -166,6 +167,36 @@ def test_a_stopped_process_does_not_hold_up_the_end(monkeypatch: pytest.MonkeyPa
     os.kill(pid, signal.SIGSTOP)
     assembler.close()
     wait_until(lambda: not is_alive(pid), "the process has ended")
+
+
+@pytest.mark.parametrize(
+    ("where", "error"),
+    [
+        ("concurrent.futures.process._ExecutorManagerThread.start", RuntimeError("can't start new thread")),
+        ("concurrent.futures.process.ProcessPoolExecutor._spawn_process", OSError(errno.EAGAIN, "no process")),
+    ],
+    ids=["no thread", "no process"],
+)
+def test_a_process_that_could_not_be_used_is_not_left_behind(
+    monkeypatch: pytest.MonkeyPatch, where: str, error: Exception
+) -> None:
+    """A shortage may last for hours, with a try at every batch: neither processes nor rows may pile up."""
+
+    def fail(*_: object) -> None:
+        raise error
+
+    before = set(multiprocessing.active_children())
+    assembler = Assembler({})
+    with monkeypatch.context() as short:
+        short.setattr(where, fail)
+        for n in range(3):
+            with pytest.raises(type(error)):
+                assembler(rows(request(n)))
+        wait_until(lambda: set(multiprocessing.active_children()) <= before, "no process is left")
+    batch, _ = assembler(rows(request(4)))()
+    assert [event.event_id for event in batch.events] == [f"q4x{k}:queued" for k in range(3)]
+    assert assembler._pool._queue_count == 1
+    assembler.close()
 
 
 def test_rows_that_kill_the_process_are_assembled_here(assembler: Assembler, monkeypatch: pytest.MonkeyPatch) -> None:
