@@ -178,10 +178,13 @@ class Outbox:
         return batch
 
     def _forget(self, batch: list[bytes], result: str, count: int) -> None:
-        sent = {id(one) for one in batch}  # some may have been dropped meanwhile
+        sent = {id(one) for one in batch}
+        left = 0
         while self._waiting and id(self._waiting[0]) in sent:
             self._bytes -= len(self._waiting.popleft())
-        self._metrics.results.labels(result).inc(count)
+            left += 1
+        # Some may have been dropped meanwhile, and counted as that.
+        self._metrics.results.labels(result).inc(min(count, left))
         self._metrics.results_waiting.set(len(self._waiting))
 
     async def _send(self, session: aiohttp.ClientSession, batch: list[bytes]) -> Answer:

@@ -51,6 +51,23 @@ async def test_the_oldest_go_when_too_much_waits(monkeypatch: pytest.MonkeyPatch
     assert sample("duckwatch_dnsbl_results_waiting") == 3
 
 
+async def test_a_result_that_was_dropped_while_it_was_sent_counts_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It made room for a newer one while its batch was under way: it counts as dropped, and not as sent as well."""
+    metrics = Metrics()
+    outbox = Outbox(metrics, "0")
+    outbox.use(CollectorLink())
+    monkeypatch.setattr("exporters.dnsbl.posting.MAX_WAITING", 3)
+    for number in range(3):
+        outbox.put(change(number))
+    batch = outbox._batch()
+    outbox.put(change(3))
+    outbox._forget(batch, "sent", len(batch))
+    sample = metrics.registry.get_sample_value
+    found = [sample("duckwatch_dnsbl_results_total", {"result": word}) for word in ("dropped", "sent")]
+    assert found == [1, 2]
+    assert times(outbox) == [3]
+
+
 async def test_without_a_collector_nothing_is_kept() -> None:
     """And what waited goes when a reload takes the collector out."""
     outbox = Outbox(Metrics(), "0")
