@@ -107,7 +107,9 @@ class Assembler:
     def _submit(self, rows: Sequence[Row]) -> _Coming:
         try:
             return self._give(rows)
-        except RuntimeError as error:  # BrokenProcessPool is one; so is a pool that was ended, or could not start its thread
+        except (
+            RuntimeError
+        ) as error:  # BrokenProcessPool is one; so is a pool that was ended, or could not start its thread
             if isinstance(error, BrokenProcessPool):
                 log.warning("the assembler's process has died")
             self._pool = self._start()

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import logging
-import sqlite3
 import threading
 import time
 from collections import deque
 from typing import TYPE_CHECKING
 
-from collector.journal.state import name_of
+from collector.journal.state import ERRORS, name_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -82,7 +81,7 @@ class HandOver:
                 return []
         try:
             rows = self._ledger.after(self._taken, limit_bytes=max_bytes)
-        except (sqlite3.Error, OSError) as error:
+        except ERRORS as error:
             self._fail_reading(error, RETRY_SECONDS if wait_seconds else 0)
             return []
         self.is_unreadable = False

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import sqlite3
 import threading
 import time
 from datetime import UTC, datetime
@@ -20,7 +19,7 @@ from collector.journal.handover import HandOver
 from collector.journal.ledger import Ledger
 from collector.journal.log import log_path
 from collector.journal.rows import encode
-from collector.journal.state import JournalState, name_of
+from collector.journal.state import ERRORS, JournalState, name_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -210,7 +209,7 @@ class Journal:
                 held.probe()
             elif is_rare if waiting else not is_removal:
                 self._fold()
-        except (sqlite3.Error, OSError) as error:
+        except ERRORS as error:
             self._fail(waiting, done, error)
             return
         self._note_success(is_removal=is_removal)
@@ -222,7 +221,7 @@ class Journal:
         """Fold, or try again later: what is in the log is as durable as what is in the file."""
         try:
             self._ledger.fold()
-        except (sqlite3.Error, OSError):
+        except ERRORS:
             self._fold_after = FULL_RETRY_SECONDS
         else:
             self._fold_after = QUIET_SECONDS
@@ -244,7 +243,7 @@ class Journal:
         self._is_failing = True
         _acknowledge(waiting, OverloadedError("the journal cannot write", retry_after=FULL_RETRY_SECONDS))
         held = self._ledger
-        with contextlib.suppress(sqlite3.Error, OSError):
+        with contextlib.suppress(*ERRORS):
             self._out.put(held.settle())
             if done == held.last_id and not (held.is_folded and done == held.deleted):
                 held.recover()

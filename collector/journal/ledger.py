@@ -8,6 +8,7 @@ import threading
 from typing import TYPE_CHECKING, NamedTuple
 
 from collector.journal.rows import JournalRows
+from collector.journal.state import ERRORS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -89,7 +90,7 @@ class Ledger:
                 if self.deleted < self.last_id:
                     self._apply(_Change((), self.last_id))
                 self._file.fold()
-            except (sqlite3.Error, OSError):
+            except ERRORS:
                 self._file.begin_anew()
                 self._in_doubt = None
                 self.requests, self.deleted = 0, self.last_id
@@ -123,7 +124,7 @@ class Ledger:
 
     def _look(self) -> None:
         # For people only: what cannot be read now is read after the next transaction.
-        with contextlib.suppress(sqlite3.Error):
+        with contextlib.suppress(sqlite3.Error, MemoryError):
             self.used_bytes = self._file.used_bytes()
             self.oldest = self._file.oldest_received_at()
             if not self.requests:

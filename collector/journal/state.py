@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import errno
+import sqlite3
 from dataclasses import dataclass
+from typing import Final
+
+ERRORS: Final = (sqlite3.Error, OSError, MemoryError)
+"""What any use of the file may raise: trouble of the disk or of the machine, which is reported and tried again."""
 
 
 @dataclass(frozen=True, slots=True)

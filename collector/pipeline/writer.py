@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import random
 import threading
@@ -181,7 +182,7 @@ class Writer:
             coming.append(_Coming(self._assemble(taken), taken[-1].id))
 
     def _write(self, coming: _Coming) -> None:
-        batch, repeated = coming.batch()
+        batch, repeated = self._insist_on(coming.batch, of_database=False)  # memory may be short for it, too
         if len(batch):
             self._settle(batch)
         for source, count in repeated.items():
@@ -196,7 +197,7 @@ class Writer:
             self._metrics.store_errors.labels("bad_row").inc()
             self._metrics.count_refusal(error.sqlstate)
             if len(batch) > 1:
-                for half in batch.halves():
+                for half in self._insist_on(batch.halves, of_database=False):
                     self._settle(half)
             else:
                 self._quarantine(batch, error)
@@ -223,12 +224,12 @@ class Writer:
                 "the database refuses a dead letter or a plugin report", extra={"fields": {"sqlstate": error.sqlstate}}
             )
 
-    def _insist_on(self, attempt: Callable[[], T]) -> T:
-        """Repeats the attempt until the database takes it, with full jitter (so that collectors do not come back in step)."""
+    def _insist_on(self, attempt: Callable[[], T], *, of_database: bool = True) -> T:
+        """Repeats the attempt until it succeeds, with full jitter (so that collectors do not come back in step)."""
         pause = FIRST_PAUSE_SECONDS
         while True:
             try:
-                with self.waits.one():
+                with self.waits.one() if of_database else contextlib.nullcontext():
                     result = attempt()
             except (BadRowError, StartError):
                 raise

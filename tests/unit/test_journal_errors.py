@@ -222,6 +222,31 @@ async def test_a_disk_that_does_not_answer_is_named_and_nobody_waits_for_it(
     journal._thread.join()
 
 
+async def test_a_moment_without_memory_ends_neither_the_journal_nor_the_reading(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite and Python raise MemoryError: the request is refused, later ones are taken, and what is there is read later."""
+    journal = Journal(tmp_path / "journal", LIMIT)
+    await journal.append(request(0))
+    assert journal.close()
+    journal = Journal(tmp_path / "journal", LIMIT)
+
+    def fail(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    with monkeypatch.context() as short:
+        short.setattr(JournalRows, "commit", fail)
+        short.setattr(JournalRows, "after", fail)
+        with pytest.raises(OverloadedError):
+            await asyncio.wait_for(journal.append(request(1)), 5)
+        assert trouble(journal) == "failing"
+        assert journal.take(max_bytes=1, wait_seconds=0) == []
+    await asyncio.wait_for(journal.append(request(2)), 5)
+    assert taken_ids(journal, until=2) == ["r0", "r2"]
+    assert trouble(journal) is None
+    assert journal.close()
+
+
 LIMITED = """
     import asyncio, resource, sys
     from pathlib import Path

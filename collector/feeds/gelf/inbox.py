@@ -62,6 +62,7 @@ class Inbox:
         self._tally, self._readers, self._is_patient, self._on_room = tally, readers, is_patient, on_room
         self._waiting: list[tuple[dict[str, Any], int, bool]] = []
         self._waiting_bytes = 0
+        self._under_way = 0  # messages of the request that is being stored
         self._flushing: asyncio.Task[None] | None = None
 
     @property
@@ -87,19 +88,23 @@ class Inbox:
                 self._flushing = asyncio.create_task(self._flush())
 
     async def close(self, timeout_seconds: float) -> None:
-        """Waits until what has come is durable, at most so long."""
+        """Wait until what has come is durable, at most so long. Count what is not as dropped."""
         if self._flushing is not None:
             await asyncio.wait([self._flushing], timeout=timeout_seconds)
             if self._flushing is not None:
                 self._flushing.cancel()
+                self._tally(Result.OVERLOADED, len(self._waiting) + self._under_way)
+                self._waiting.clear()
 
     async def _flush(self) -> None:
         try:
             while self._waiting:
                 taken = self._waiting[:MAX_REQUEST_MESSAGES]
                 del self._waiting[:MAX_REQUEST_MESSAGES]
+                self._under_way = len(taken)
                 read = Body([item for item, _, _ in taken], {}, all(is_clean for _, _, is_clean in taken))
                 await self._store(read)
+                self._under_way = 0
                 self._waiting_bytes -= sum(size for _, size, _ in taken)
                 if not self.is_full:
                     self._on_room()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import json
 import os
 import socket
@@ -336,6 +337,21 @@ async def test_what_came_before_the_end_is_durable() -> None:
         made.gate.set()
         await stopping
         assert made.count(Result.TAKEN) == 10
+
+
+async def test_what_is_not_durable_at_the_end_of_the_stop_is_counted() -> None:
+    """Those of the request under way, and those that waited behind it: each message is counted once."""
+    async with listening(udp=LOOPBACK) as made:
+        made.gate.clear()
+        send_datagrams(made.udp, [queued(n) for n in range(4)])
+        (box,) = [one for one in gc.get_objects() if isinstance(one, inbox.Inbox) and one._metrics is made.metrics]
+        await until(lambda: box._under_way > 0)
+        send_datagrams(made.udp, [queued(n) for n in range(4, 10)])
+        await until(lambda: box._under_way + len(box._waiting) == 10)
+        await made.input.stop(0.1)
+        made.gate.set()
+        await made.counted(overloaded=10)
+        assert made.requests == []
 
 
 @pytest.mark.parametrize("way", ["udp", "tcp"])

@@ -1,0 +1,64 @@
+"""The writer beside the database: a machine that is short of memory for a moment does not end it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from collector.events.batch import Batch, Written
+from collector.metrics import Metrics
+from collector.pipeline import Writer
+from tests.servers.process import wait_until
+from tests.unit.test_assembly import request, rows
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from collector.events.batch import Row
+    from collector.events.model import Source
+
+
+class Waiting:
+    """A journal with one request."""
+
+    def __init__(self) -> None:
+        self.rows: list[Row] = rows(request(1))
+        self.finished: list[int] = []
+
+    def take(self, **_: Any) -> Sequence[Row]:
+        taken, self.rows = self.rows, []
+        return taken
+
+    def done(self, upto: int) -> None:
+        self.finished.append(upto)
+
+
+class Taking:
+    """A database that takes everything."""
+
+    def write(self, batch: Batch) -> Written:
+        return Written(batch, batch.events)
+
+    def abandon(self) -> None: ...
+
+
+def test_a_batch_that_memory_was_short_for_is_assembled_again() -> None:
+    """It is trouble that is repeated: the writer goes on, and the journal forgets the request only when it is written."""
+    failures = [MemoryError(), MemoryError()]
+
+    def assemble(_: Sequence[Row]) -> Callable[[], tuple[Batch, Counter[Source]]]:
+        def finish() -> tuple[Batch, Counter[Source]]:
+            if failures:
+                raise failures.pop()
+            return Batch(), Counter()
+
+        return finish
+
+    journal, failed, metrics = Waiting(), list[bool](), Metrics()
+    writer = Writer(journal, Taking(), prepare=lambda: None, assemble=assemble, listeners=[], metrics=metrics)
+    writer.start(on_failure=lambda: failed.append(True))
+    wait_until(lambda: bool(journal.finished or failed), "it is written")
+    writer.stop(5)
+    assert not failed
+    assert journal.finished == [1]
+    assert metrics.registry.get_sample_value("duckwatch_store_errors_total", {"kind": "memory"}) == 2
