@@ -60,6 +60,10 @@ class UnreadableError(RequestError):
     status = 400
 
 
+class MangledError(UnreadableError):
+    """The body is not what its sender wrote: it was cut or recoded on its way. Says nothing of the events."""
+
+
 class UnauthorizedError(RequestError):
     """No credentials, or wrong ones."""
 

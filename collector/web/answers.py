@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from aiohttp import HttpVersion11, web
 
+from collector.errors import MangledError
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -27,6 +29,9 @@ _encode: Final = msgspec.json.Encoder().encode
 
 VERSION_HEADER: Final = "Duckwatch-Version"
 """On every answer: it tells a sender that the collector speaks, and not a proxy before it (docs/security.md, "Proxies")."""
+
+TRANSPORT_FAULT: Final = {"Duckwatch-Fault": "transport"}
+"""On a 400 about the request as it came (its framing, its gzip): something on the way may have broken it, so the sender keeps its events."""
 
 _VERSION: Final = version("duckwatch")
 
@@ -108,6 +113,8 @@ def refused(error: RequestError) -> web.Response:
     headers: dict[str, str] = {}
     if error.retry_after is not None:
         headers["Retry-After"] = str(error.retry_after)
+    if isinstance(error, MangledError):
+        headers |= TRANSPORT_FAULT
     if error.status == 401:
         # RFC 9110, 11.6.1: a 401 must name a scheme; stock ZoneMTA and WildDuck can send Basic only.
         headers["WWW-Authenticate"] = 'Bearer realm="duckwatch", Basic realm="duckwatch"'
@@ -124,6 +131,6 @@ def unexpected() -> web.Response:
 
 def broken_off() -> web.Response:
     """400: the body did not come whole. Seldom read, since the client is gone as a rule."""
-    response = answer(400, {"error": "the body is not whole"})
+    response = answer(400, {"error": "the body is not whole"}, TRANSPORT_FAULT)
     response.force_close()
     return response

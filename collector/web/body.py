@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from aiohttp import HttpVersion11, hdrs
 
 from collector.errors import (
+    MangledError,
     OverloadedError,
     TooLargeError,
     TooSlowError,
@@ -154,14 +155,14 @@ def inflate(body: bytes, limit_bytes: int, lease: Lease) -> bytes:
             try:
                 part = member.decompress(rest, _INFLATE_STEP)
             except zlib.error:
-                raise UnreadableError("the body is not gzip") from None
+                raise MangledError("the body is not gzip") from None
             if len(inflated) + len(part) > limit_bytes:
                 raise TooLargeError(f"the body is over {limit_bytes} bytes when inflated")
             lease.grow(len(part))
             inflated += part
             rest = member.unconsumed_tail
             if not part and not rest and not member.eof:
-                raise UnreadableError("the gzip body ends early")
+                raise MangledError("the gzip body ends early")
         # Whatever writes in blocks, or to a tape, fills up with zeros; gzip(1) passes over them too.
         rest = member.unused_data.lstrip(b"\0")
         if not rest:

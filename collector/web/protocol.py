@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from aiohttp import web
 from aiohttp.http_exceptions import LineTooLong
 
-from collector.web.answers import answer
+from collector.web.answers import TRANSPORT_FAULT, answer
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -141,7 +141,7 @@ class Connection(web.RequestHandler):
         if status == 400:
             status, error = self._refusal(exc)
         self._is_parting = True
-        return _Parting(self, answer(status, {"error": error}))  # type: ignore[return-value]  # it has what aiohttp uses
+        return _Parting(self, answer(status, {"error": error}, TRANSPORT_FAULT if status == 400 else None))  # type: ignore[return-value]  # it has what aiohttp uses
 
     def _refusal(self, error: BaseException | None) -> tuple[int, str]:
         """Return the status and the text for what aiohttp's parser refused."""

@@ -35,6 +35,9 @@ STOP_SECONDS: Final = 2.0
 """What a stop allows for a last try."""
 MAX_ANSWER_BYTES: Final = 1 << 20
 _REFUSED: Final = (400, 413, 415, 422)
+_FAULT_HEADER: Final = "Duckwatch-Fault"
+"""With it the collector says that a request was broken on its way, which says nothing of the results."""
+
 _VERSION_HEADER: Final = "Duckwatch-Version"
 """The collector sends it with every answer; a proxy that refuses a request by rules of its own does not."""
 
@@ -202,7 +205,8 @@ class Outbox:
                 wait = answer.headers.get("Retry-After", "")
                 retry_after = min(float(wait), LONGEST_PAUSE) if wait.isdecimal() else 0.0
                 rejected = await _rejected(answer) if answer.ok else 0
-                return Answer(answer.status, retry_after, rejected, _VERSION_HEADER in answer.headers)
+                is_collectors = _VERSION_HEADER in answer.headers and _FAULT_HEADER not in answer.headers
+                return Answer(answer.status, retry_after, rejected, is_collectors)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError):
             return Answer(0)
 

@@ -121,6 +121,16 @@ for (const [status, type, text] of [
     });
 }
 
+test('A 400 of the collector about the transport keeps the batch', async t => {
+    const { collector, mta } = await stage(t, {}, answer(400, { 'duckwatch-fault': 'transport' }));
+    await mta.emit(['a', 'b']);
+    await until('a try', () => collector.withEvents.length);
+    collector.usual = accept;
+    await until('the events', () => collector.has(['a', 'b']));
+    assert.equal(mta.said('set aside').length, 0);
+    assert.equal(collector.taken.slice(-1)[0].body.plugin.dropped, 0);
+});
+
 test('413 halves the batch until it fits, in order, and sets one too large event aside', async t => {
     const { collector, spool, mta } = await stage(t);
     const tooLarge = (request, response, seen) => {

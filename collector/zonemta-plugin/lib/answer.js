@@ -40,7 +40,8 @@ function readAnswer(outcome, now) {
     }
     // A proxy answers 400 and 413 too, of the transport or by limits of its own: that says nothing of the events.
     const isCollectors = Boolean(headers['duckwatch-version']);
-    if (status === 400 && isCollectors) {
+    // The collector says so of a request that was broken on its way: it would take the same events another time.
+    if (status === 400 && isCollectors && headers['duckwatch-fault'] !== 'transport') {
         return { verdict: VERDICTS.REFUSED, kind, wait: null };
     }
     if (status === 413 && isCollectors) {

@@ -48,6 +48,35 @@ async def test_every_answer_says_that_it_is_the_collectors(serve: Serve, request
     assert (reply.status, reply.headers["duckwatch-version"]) == (status, version("duckwatch"))
 
 
+CHUNKED = head(f"POST {PATH}", BEARER, "Transfer-Encoding: chunked")
+GZIP = gzip.compress(events())
+
+
+@pytest.mark.parametrize(
+    ("request_bytes", "is_of_transport"),
+    [
+        (b"nonsense\r\n\r\n", True),
+        (head("GET /", "A b: c"), True),
+        (head(f"POST {PATH}", BEARER, "Content-Length: 5", "Transfer-Encoding: chunked"), True),
+        (CHUNKED + b"zz\r\n", True),
+        (CHUNKED + b"3\r\nabcde\r\n0\r\n\r\n", True),
+        (post(events(), BEARER, "Content-Encoding: gzip"), True),
+        (post(GZIP[:-4], BEARER, "Content-Encoding: gzip"), True),
+        (post(b'["x"]', BEARER), False),
+        (post(b"{}x", BEARER), False),
+    ],
+    ids=range(9),
+)
+async def test_a_400_says_whether_it_is_about_the_transport(
+    serve: Serve, request_bytes: bytes, is_of_transport: bool
+) -> None:
+    """What breaks on its way says nothing of the events: their sender keeps them, and sets aside what the collector cannot read."""
+    async with serve() as served:
+        reply = await ask(served.port, request_bytes)
+    assert (reply.status, reply.headers["duckwatch-version"]) == (400, version("duckwatch"))
+    assert reply.headers.get("duckwatch-fault") == ("transport" if is_of_transport else None)
+
+
 async def test_an_overload_and_a_fault_of_ours_say_so_too(serve: Serve) -> None:
     """503 and 500."""
     async with serve() as served:
