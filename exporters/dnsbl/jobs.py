@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime, timedelta
 
 import schedule
+
+from duckwatch.base.resources import shortage_of
+
+log = logging.getLogger(__name__)
 
 
 class Jobs(schedule.Scheduler):
@@ -19,3 +24,13 @@ class Jobs(schedule.Scheduler):
             if job.next_run is not None:
                 job.next_run = min(job.next_run, now + timedelta(seconds=job.interval))
         super().run_pending()
+
+    def _run_job(self, job: schedule.Job) -> None:
+        """Run a job. What it raises is logged, and it has its next turn; a shortage of the machine is raised, for it is waited for."""
+        try:
+            super()._run_job(job)
+        except Exception as error:
+            if shortage_of(error) is not None:
+                raise
+            log.exception("a job failed: it is tried again at its next turn")
+            job._schedule_next_run()  # noqa: SLF001 - schedule does it only after a job that ended well

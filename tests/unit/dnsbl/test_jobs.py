@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+import errno
+from datetime import datetime, timedelta
+
+import pytest
 
 from exporters.dnsbl.jobs import Jobs
 
@@ -20,3 +23,25 @@ def test_a_clock_that_is_set_back_stops_no_job() -> None:
     jobs.run_pending()
     assert ran == ["due"]
     assert timedelta(0) <= ahead.next_run - planned < timedelta(minutes=1)
+
+
+def test_a_job_that_fails_holds_up_no_other_and_has_its_next_turn() -> None:
+    """A fault of ours in one of them must not end the exporter; what the machine is short of is the caller's to wait for."""
+    jobs, done = Jobs(), list[str]()
+    errors: list[Exception] = [ValueError(), OSError(errno.EMFILE, "x")]
+
+    def fail() -> None:
+        done.append("failing")
+        raise errors[0]
+
+    jobs.every(10).seconds.do(fail)
+    jobs.every(10).seconds.do(lambda: done.append("other"))
+    for job in jobs.jobs:
+        job.next_run = datetime.now() - timedelta(seconds=1)  # noqa: DTZ005
+    jobs.run_pending()
+    assert sorted(done) == ["failing", "other"]
+    assert all(job.next_run is not None and job.next_run > datetime.now() for job in jobs.jobs)  # noqa: DTZ005
+    jobs.jobs[0].next_run = datetime.now() - timedelta(seconds=1)  # noqa: DTZ005
+    del errors[0]
+    with pytest.raises(OSError, match="x"):
+        jobs.run_pending()
