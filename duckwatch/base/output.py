@@ -6,6 +6,7 @@ import contextlib
 import errno
 import io
 import os
+import select
 import sys
 from typing import TYPE_CHECKING, Final
 
@@ -34,6 +35,8 @@ def guarded(program: str, command: Callable[[], int]) -> int:
             raise
         _flush()
     except BrokenPipeError:
+        if not _is_reader_gone():
+            raise  # of another pipe or connection
         code = EXIT_FAILED  # nobody reads any more: nobody is to be told
     except OSError as error:
         if error.filename is not None or error.errno not in OF_WRITING:
@@ -60,6 +63,15 @@ def json_text(text: str) -> str:
     units = text.encode("utf-16-be", "surrogatepass")
     codes = [int.from_bytes(units[at : at + 2]) for at in range(0, len(units), 2)]
     return "".join(chr(code) if code < 128 else f"\\u{code:04x}" for code in codes)
+
+
+def _is_reader_gone() -> bool:
+    """Return whether nobody reads the standard output or error any more."""
+    poll = select.poll()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError, AttributeError):  # closed, or no file
+            poll.register(stream.fileno(), 0)
+    return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
 
 
 def _flush() -> None:

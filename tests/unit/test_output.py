@@ -115,3 +115,13 @@ def test_json_in_ascii_is_the_same_json(value: object) -> None:
         sys.stdout = before
     assert written.isascii()
     assert json.loads(written) == value
+
+
+def test_a_broken_pipe_of_something_else_is_not_taken_for_a_reader_who_left() -> None:
+    """A connection or a child's pipe that broke is a fault: a silent exit code 1 would explain nothing."""
+
+    def command() -> int:
+        raise BrokenPipeError
+
+    with pytest.raises(BrokenPipeError):
+        output.guarded("duckwatch", command)
