@@ -15,8 +15,10 @@ from collector.events.records import HeldEvent
 from collector.events.slots import slots_of
 from collector.events.tally import tally
 from collector.jobs import RollUp
+from collector.store import reconciliation
 from collector.store.migrations import migrate, shipped
 from collector.store.reconciliation import Moment, Reconciler
+from collector.store.sql import query
 from tests.integration.house import House
 from tests.oracle.made_up import DAY, HOUR, MINUTE, NOW, NOW_MS, event, some
 from tests.oracle.rollups import assert_equal, expected, read_events, read_rollup
@@ -119,15 +121,23 @@ def test_what_was_there_before_the_roll_ups_is_built(any_dsn: str) -> None:
     house.close()
 
 
-ROUNDED = """
+ROUNDING = """
 INSERT INTO touched_buckets
-SELECT to_timestamp((extract(epoch FROM stored_time) / 15)::bigint * 15) FROM held_events WHERE stored_time IS NOT NULL
+SELECT to_timestamp((extract(epoch FROM stored_time) / 15)::bigint * 15) FROM unnest(%s::timestamptz[]) AS stored_time
 """
+ROUNDED = ROUNDING.replace("unnest(%s::timestamptz[]) AS stored_time", "held_events WHERE stored_time IS NOT NULL")
 """How reconciliation marked a bucket until migration 0013."""
 
 
 def store_held(house: House, stamps: Iterable[int]) -> None:
     """A bounce of each of these times, as a version before migration 0013 stored what a backup source told."""
+    reconcile_bounces(house, stamps)
+    house.connection.execute("DELETE FROM touched_buckets")
+    house.connection.execute(ROUNDED)
+
+
+def reconcile_bounces(house: House, stamps: Iterable[int]) -> None:
+    """A bounce of each of these times, that a backup source told."""
     events = [
         MailEvent(
             at, "eu1", None, f"b{at}.001:bounced", Action.BOUNCED, Source.BOUNCE, Direction.OUTBOUND, queue_id=f"b{at}",
@@ -137,8 +147,6 @@ def store_held(house: House, stamps: Iterable[int]) -> None:
     ]  # fmt: skip
     house.store.write(Batch(records=[HeldEvent.of(one, slots_of(one)[0], is_unsendable=False) for one in events]))
     assert Reconciler().reconcile(house.connection, Moment(NOW, {}, None)).due == len(events)
-    house.connection.execute("DELETE FROM touched_buckets")
-    house.connection.execute(ROUNDED)
 
 
 def migrate_again(house: House) -> None:
@@ -170,6 +178,18 @@ def test_a_database_that_was_wrong_is_put_right(house: House) -> None:
     limit = (NOW_MS - 3 * DAY) // DAY * DAY
     events = [one for one in read_events(house.connection) if one["time"] >= limit]
     assert finest == expected(events, "mail_stats_15s")
+
+
+@pytest.mark.usefixtures("our_jobs")
+def test_a_bucket_that_an_earlier_version_marks_wrong_is_built(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It reconciles beside this version, or again after a downgrade, and marks as it did: the database marks the right bucket."""
+    monkeypatch.setattr(reconciliation, "query", lambda name: ROUNDING if name == "touch" else query(name))
+    house.store.write(tallied(some(300, NOW_MS - 6 * HOUR, NOW_MS - HOUR, seed=23)))
+    house.roll_up()
+    chance = random.Random(24)
+    reconcile_bounces(house, {NOW_MS - chance.randrange(2 * HOUR, 6 * HOUR) for _ in range(50)})
+    house.roll_up()
+    assert_equal(house.connection)
 
 
 @pytest.mark.usefixtures("our_jobs")
