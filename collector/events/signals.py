@@ -24,6 +24,7 @@ _BOUNCES = "ZoneMTA config/bounces.txt"
 _ORANGE = "www.postmastery.com/orange-postmaster-smtp-error-codes-ofr"
 _SUPED_APPLE = "suped.com: what causes Apple email bounces"
 _GMX = "postmaster.gmx.com/en/error-messages"
+_KUMO = "github.com/KumoCorp/kumomta: assets/community/bounces.toml"
 _NETEASE = "biecuoliao.com/pa/MBRrwEM.html (NetEase's list of bounce codes)"
 
 
@@ -106,12 +107,14 @@ SIGNALS: tuple[Signal, ...] = (
     Signal(Provider.YAHOO, "TS02", Reason.REPUTATION, "unusual traffic or users' complaints", "www.smtp-error-codes.info: 421 4.7.0 [TS02]"),
     Signal(Provider.YAHOO, "TS03", Reason.REPUTATION, "all messages of the IP deferred for good", "help.yahoo.com/kb SLN3436"),
     Signal(Provider.YAHOO, "TSS04", Reason.REPUTATION, "unexpected volume or users' complaints", _SMTP_CODES),
+    Signal(Provider.YAHOO, "TSS05", Reason.REPUTATION, "unexpected volume or users' complaints", _KUMO),
     Signal(Provider.YAHOO, "TSS07", Reason.REPUTATION, "Spamhaus lists the IP", _BOUNCES),
     Signal(Provider.YAHOO, "TSS09", Reason.REPUTATION, "all messages of the IP deferred for good", _SISIMAI),
     Signal(Provider.YAHOO, "TSS11", Reason.REPUTATION, "all messages of the IP deferred for good", _SISIMAI),
     Signal(Provider.YAHOO, "BL21", Reason.REPUTATION, "Spamhaus lists the IP", _SISIMAI),
     Signal(Provider.YAHOO, "BL23", Reason.REPUTATION, "Spamhaus XBL lists the IP", _SISIMAI),
     Signal(Provider.YAHOO, "IPTS04", Reason.REPUTATION, "deferred for users' complaints", _BOUNCES),
+    Signal(Provider.YAHOO, "IPTS05", Reason.REPUTATION, "deferred for users' complaints", _KUMO),
     Signal(Provider.YAHOO, "PH01", Reason.CONTENT, "content against policy (viruses, phishing, links)", _YAHOO),
     Signal(Provider.YAHOO, "AU01", Reason.AUTHENTICATION, "the DKIM signature is not valid", _BOUNCES),
     # iCloud.
@@ -131,6 +134,12 @@ SIGNALS: tuple[Signal, ...] = (
     Signal(Provider.ORANGE, "OFR_999", Reason.REPUTATION, "the IP is refused for some hours", _ORANGE),
     # GMX, WEB.DE, mail.com: the case in the link (`?c=`).
     Signal(Provider.GMX, "r0201", Reason.REPUTATION, "the IP is on a block list", _GMX),
+    Signal(Provider.GMX, "bl", Reason.REPUTATION, "the IP is on a block list", _GMX),
+    Signal(Provider.GMX, "rdns", Reason.AUTHENTICATION, "the sending IP has no valid PTR record", _GMX),
+    Signal(Provider.GMX, "hi", Reason.CONTENT, "a header of the message does not follow RFC 5322", "github.com/nextcloud/mail/issues/6497"),
+    Signal(Provider.GMX, "hd", Reason.POLICY, "rejected by policy", _GMX),
+    Signal(Provider.GMX, "r0735", Reason.POLICY, "rejected by policy", "github.com/hitobito/hitobito/issues/2671"),
+    Signal(Provider.GMX, "r1001", Reason.POLICY, "rejected by policy", _GMX),
     # NetEase (163, 126, yeah).
     Signal(Provider.NETEASE, "HL:REP", Reason.REPUTATION, "too many unknown recipients from the IP", _NETEASE),
     Signal(Provider.NETEASE, "HL:MEP", Reason.REPUTATION, "forged sender domains from the IP", _NETEASE),
@@ -145,7 +154,7 @@ SIGNALS: tuple[Signal, ...] = (
 # How each provider writes its codes: the group, or the two groups joined, is the code.
 _WRITTEN: dict[Provider, re.Pattern[str]] = {
     Provider.MICROSOFT: re.compile(r"\((?:AS(?=[0-9]{4}\)))?((?:AS|S)?[0-9]{3,8})\)|\b((?:RP|SC|DY|OU)-00[0-9])\b"),
-    Provider.YAHOO: re.compile(r"[\[(]([A-Z]{2,3}[0-9]{2})[\])]|\b(IPTS04)\b"),
+    Provider.YAHOO: re.compile(r"[\[(]([A-Z]{2,3}[0-9]{2})[\])]|\b(IPTS0[45])\b"),
     Provider.APPLE: re.compile(r"\[([A-Z]{2,3}[0-9]{1,2})\]"),
     Provider.ORANGE: re.compile(r"\b(OFR)[0-9]{0,3}(_[0-9]{3})\b", re.IGNORECASE),
     Provider.GMX: re.compile(r"[?&]c=([a-z0-9]{1,16})\b"),

@@ -8,7 +8,7 @@ import pytest
 
 from collector.events.model import COLUMNS, Action, BounceKind, Provider, Reason, RejectReason, Source
 from collector.events.provider import SUFFIXES
-from collector.events.reason import BY_CATEGORY, BY_CATEGORY_5
+from collector.events.reason import BY_CATEGORY
 from collector.events.records import AuditEvent, AuthEvent, DnsblResult
 from collector.events.signals import SIGNALS
 from collector.events.sources.authlog import PROTOCOLS, RESULTS
@@ -33,7 +33,7 @@ PAGE = (Path(__file__).parents[3] / "docs" / "events.md").read_text()
         set(Provider),
         [f"`{reason}`" for reason in RejectReason],
         [f"`{domain}`" for domain in SUFFIXES],
-        [*BY_CATEGORY, *BY_CATEGORY_5],
+        list(BY_CATEGORY),
         [f"`{signal.code}`" for signal in SIGNALS],
     ],
     ids=[
