@@ -110,12 +110,13 @@ def _reasons() -> dict[str, Any]:
         Card(
             id=5,
             title="Reasons of bounces and deferrals",
-            description="The most frequent first, with the newest reply of each kind (its ids, addresses and numbers replaced). Deferred counts each attempt.",
+            description="The most frequent first, with the newest reply of each kind (its ids, addresses and numbers replaced). Deferred counts each attempt. The class of a bounce: hard, expired, block, other or soft.",
             place=Place(0, 17, 24, 9),
         ),
         [Sql("failure_reasons", table=True)],
         overrides=[
             column("action", "Outcome", 100, words=OUTCOMES),
+            column("class", "Class", 90),
             column("reason", "Reason", 140),
             column("provider", "Provider", 120),
             column("recipients", "Count", 90, unit=Unit.COUNT),
@@ -142,6 +143,7 @@ def _newest_failures() -> dict[str, Any]:
             column("recipient_domain", "Domain", 170),
             column("provider", "Provider", 110),
             column("smtp_code", "Code", 80, unit=Unit.NONE),
+            column("class", "Class", 90),
             column("reason", "Reason", 140),
             column("response_pattern", "Reply", None),
         ],

@@ -1,11 +1,13 @@
 """The SQL of panels and variables, one file a query, loaded by name.
 
 The rules of these files (tests hold them): bins are `date_bin('$__interval', …)`, which runs on every storage tier; a variable
-stands as `IN ($name)` only; a time series has one row per time and label, in order of time.
+stands as `IN ($name)` only; a time series has one row per time and label, in order of time. `{{name}}` stands for the expression
+in `name.sql`, so that several queries share one definition.
 """
 
 from __future__ import annotations
 
+import re
 from importlib.resources import files
 
 
@@ -16,4 +18,4 @@ def load(name: str) -> str:
     """
     text = files(__name__).joinpath(f"{name}.sql").read_text(encoding="utf-8")
     lines = [line.rstrip() for line in text.splitlines() if not line.lstrip().startswith("--")]
-    return "\n".join(lines).strip()
+    return re.sub(r"\{\{(\w+)\}\}", lambda found: load(found[1]), "\n".join(lines).strip())

@@ -1,6 +1,7 @@
 -- Why mail was deferred or bounced, the most frequent first, each with the newest reply of its kind.
 SELECT
   action,
+  {{outcome_class}} AS class,
   reason,
   coalesce(provider, 'none') AS provider,
   count(*) AS recipients,
@@ -11,6 +12,6 @@ WHERE $__timeFilter(time)
   AND cluster IN ($cluster)
   AND direction = 'outbound'
   AND action IN ('deferred', 'bounced')
-GROUP BY 1, 2, 3
-ORDER BY recipients DESC, action, reason, provider
+GROUP BY 1, 2, 3, 4
+ORDER BY recipients DESC, action, class, reason, provider
 LIMIT 100

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import re
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import psycopg
@@ -230,25 +233,63 @@ def test_outcomes_are_counted_right(filled: psycopg.Connection) -> None:
     assert counted == Counter(row.action.value for row in shown(Action.DELIVERED, Action.DEFERRED, Action.BOUNCED))
 
 
+def outcome_class(row: Row) -> str | None:
+    """The class of a bounce as docs/events.md, section 3 defines it."""
+    if row.action is not Action.BOUNCED:
+        return None
+    if row.bounce_kind is not None and row.bounce_kind is not BounceKind.SOFT:
+        return row.bounce_kind.value
+    if row.reason in BLOCKED:
+        return "block"
+    return "other" if row.reason is Reason.OTHER else "soft"
+
+
+BLOCKED = {
+    Reason.REPUTATION,
+    Reason.POLICY,
+    Reason.AUTHENTICATION,
+    Reason.CONTENT,
+    Reason.RATE_LIMITED,
+    Reason.GREYLISTED,
+}
+
+
 @pytest.mark.servers
 def test_reasons_are_counted_right(filled: psycopg.Connection) -> None:
-    """Each outcome, reason and provider once, with its count, its newest time and the newest reply that has a pattern."""
+    """Each outcome, class, reason and provider once, with its count, its newest time and the newest reply that has a pattern."""
     rows = ask(filled, load("failure_reasons"))
-    expected: dict[tuple[str, str, str], list[Row]] = {}
+    expected: dict[tuple[str, str | None, str, str], list[Row]] = {}
     for row in shown(Action.DEFERRED, Action.BOUNCED):
         assert row.reason is not None
-        expected.setdefault(
-            (row.action.value, row.reason.value, row.provider.value if row.provider else "none"), []
-        ).append(row)
-    assert {(row["action"], row["reason"], row["provider"]): row["recipients"] for row in rows} == {
+        provider = row.provider.value if row.provider else "none"
+        expected.setdefault((row.action.value, outcome_class(row), row.reason.value, provider), []).append(row)
+    assert {(row["action"], row["class"], row["reason"], row["provider"]): row["recipients"] for row in rows} == {
         key: len(group) for key, group in expected.items()
     }
     for found in rows:
-        group = expected[found["action"], found["reason"], found["provider"]]
+        group = expected[found["action"], found["class"], found["reason"], found["provider"]]
         assert found["newest"] == max(event.time for event in group)
         patterns = [event.response_pattern for event in group if event.response_pattern]
         assert found["pattern"] == (patterns[-1] if patterns else None)
     assert [row["recipients"] for row in rows] == sorted((row["recipients"] for row in rows), reverse=True)
+
+
+@pytest.mark.servers
+def test_every_bounce_is_in_the_class_that_its_kind_and_reason_give(filled: psycopg.Connection) -> None:
+    """The one SQL expression, and the one recording rule beside it, over every pair of a kind and a reason."""
+    rule = (ROOT / "alert-rules" / "recording" / "mail.yml").read_text()
+    for listed in re.findall(r'reason=~"([a-z_|]+)"', rule):
+        assert set(listed.split("|")) == BLOCKED
+    for listed in re.findall(r'reason!~"([a-z_|]+)"', rule):
+        assert set(listed.split("|")) == {*BLOCKED, Reason.OTHER}
+    expression = load("outcome_class")
+    for action, kind, reason in itertools.product([Action.BOUNCED, Action.DEFERRED], BounceKind, Reason):
+        row = SimpleNamespace(action=action, bounce_kind=kind, reason=reason)
+        found = filled.execute(
+            f"SELECT {expression} FROM (VALUES (%s, %s, %s)) AS given (action, bounce_kind, reason)".encode(),
+            (action.value, kind.value, reason.value),
+        ).fetchone()
+        assert found == (outcome_class(row),)  # type: ignore[arg-type]
 
 
 @pytest.mark.servers
