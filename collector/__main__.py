@@ -18,6 +18,7 @@ from collector import app, logs, serving
 from collector.commands import doctor, journal, migrate
 from collector.config import SettingsFiles
 from collector.config.document import begins_with_mark
+from collector.config.units import parse_duration
 from collector.errors import ConfigError, Fault, StartError, StoreError, WriterFailedError
 from collector.events.model import RejectReason
 from collector.telemetry import Signals, signals_of
@@ -25,6 +26,7 @@ from duckwatch.base import output
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import timedelta
 
     from collector.config import Settings
 
@@ -75,6 +77,7 @@ def parser() -> argparse.ArgumentParser:
     _add_journal(commands)
     _add_subject(commands)
     _add_trace(commands)
+    _add_reclassify(commands)
     return top
 
 
@@ -194,6 +197,28 @@ def _add_trace(commands: Any) -> None:  # noqa: ANN401
     trace.add_argument("--json", action="store_true", help="print one JSON document, for a program to read")
 
 
+def _add_reclassify(commands: Any) -> None:  # noqa: ANN401
+    reclassify = _add(
+        commands,
+        "reclassify",
+        "judge stored replies by today's rules, and print what changes; safe to stop and to run again",
+        "reclassify --since 30d --dry-run",
+        "0 done, 1 failed",
+    )
+    reclassify.add_argument(
+        "--since", type=duration, required=True, metavar="DURATION", help="events that are younger than this, like 30d"
+    )
+    reclassify.add_argument("--dry-run", action="store_true", help="print what would change, and change nothing")
+
+
+def duration(text: str) -> timedelta:
+    """Read a duration of the command line. Raises `argparse.ArgumentTypeError`."""
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
 def at_least_one(text: str) -> int:
     """Reads a number of the command line. Raises `argparse.ArgumentTypeError`."""
     if not text.isdecimal() or int(text) < 1:
@@ -268,6 +293,8 @@ def run(  # noqa: PLR0911  # one for each command
             return subject(options, settings)
         case "trace":
             return app.trace_desk(settings).trace(options.asked, limit=options.limit, as_json=options.json)
+        case "reclassify":
+            return app.reclassify_desk(settings).run(options.since, is_dry=options.dry_run)
         case _:
             logs.configure()
             serving.serve(settings, files, signals)

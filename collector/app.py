@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 from collector import jobs
 from collector.assembly import Assembler
 from collector.commands.dead_letters import LetterDesk
+from collector.commands.reclassify import ReclassifyDesk
 from collector.commands.subject import SubjectDesk
 from collector.commands.trace import TraceDesk
 from collector.config.renewable import Connections
@@ -36,6 +37,7 @@ from collector.pipeline import Writer, WriterState
 from collector.routes import ROUTES, RouteDecoder, border_of, decode_letter
 from collector.store.letters import LetterBox
 from collector.store.people import People
+from collector.store.reclassification import Reclassification
 from collector.store.store import PostgresStore
 from collector.store.traces import Traces
 from collector.web import build_server
@@ -339,6 +341,11 @@ def subject_desk(settings: Settings) -> SubjectDesk:
 def trace_desk(settings: Settings) -> TraceDesk:
     """Builds what the `trace` command works with."""
     return TraceDesk(Traces(settings.collector.database.direct_dsn.get_secret_value()), _pseudonyms(settings))
+
+
+def reclassify_desk(settings: Settings) -> ReclassifyDesk:
+    """Builds what the `reclassify` command works with."""
+    return ReclassifyDesk(Reclassification(settings.collector.database.direct_dsn.get_secret_value()))
 
 
 def _pseudonyms(settings: Settings) -> Pseudonyms | None:

@@ -1,0 +1,47 @@
+"""What a stored reply is read as by today's rules: the judgement that `reclassify` compares with the row's columns. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from collector.events.provider import provider_of
+from collector.events.sources.zonemta import FAILURES, reply_of
+
+if TYPE_CHECKING:
+    from collector.events.model import Action, BounceKind, Provider, Reason
+
+
+class Judgement(NamedTuple):
+    """The columns of `mail_events` that the rules on replies decide."""
+
+    reason: Reason | None
+    bounce_kind: BounceKind | None
+    provider: Provider | None
+    provider_code: str | None
+    response_pattern: str | None
+    enhanced_code: str | None
+
+
+class StoredReply(NamedTuple):
+    """What a row of `mail_events` holds of a reply. `response` is cut at 1,000 bytes; `whole` are the texts in `raw` that may be it uncut."""
+
+    action: Action
+    mx_host: str | None
+    category: str | None
+    response: str | None
+    whole: tuple[str | None, ...]
+    is_http: bool
+    judged: Judgement
+
+
+def judge(stored: StoredReply) -> Judgement:
+    """Return today's judgement. A reply that is not kept any more (`subject forget`) keeps its judgement, but for the provider."""
+    provider = stored.judged.provider if stored.mx_host is None else provider_of(stored.mx_host)
+    response = stored.response or ""
+    if not response and (stored.judged.response_pattern is not None or stored.action not in FAILURES):
+        return stored.judged._replace(provider=provider)
+    whole = next((text for text in stored.whole if text and text.startswith(response)), response)
+    _, enhanced_code, _, reason, kind, provider_code, _, pattern = reply_of(
+        stored.action, whole, provider, stored.category, stored.is_http
+    )
+    return Judgement(reason, kind, provider, provider_code, pattern, enhanced_code)

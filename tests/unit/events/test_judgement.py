@@ -1,0 +1,37 @@
+"""A stored reply is judged as a whole, and one that is not kept any more keeps its judgement."""
+
+from __future__ import annotations
+
+import msgspec
+
+from collector.events.judgement import Judgement, StoredReply, judge
+from collector.events.model import Action, Provider, Reason
+from tests.unit.events.entries import ACCEPTED, changed, row
+
+UNJUDGED = Judgement(None, None, None, None, None, None)
+
+
+def test_a_reply_that_its_column_cuts_is_judged_whole() -> None:
+    """What decides may stand behind the first 1,000 bytes: a link is one word of the pattern, however long it is."""
+    reply = f"550 see https://help.example/{'x' * 1500} for details: user unknown"
+    event = row(changed(ACCEPTED, action="REJECTED", response=reply, mx="mx00.gmx.net"))
+    assert event.raw is not None
+    whole = msgspec.json.decode(event.raw).get("response")
+    stored = StoredReply(Action.BOUNCED, event.mx_host, event.category, event.response, (whole, None), False, UNJUDGED)
+    assert judge(stored) == Judgement(
+        event.reason,
+        event.bounce_kind,
+        event.provider,
+        event.provider_code,
+        event.response_pattern,
+        event.enhanced_code,
+    )
+    assert event.reason is Reason.UNKNOWN_USER
+    assert judge(stored._replace(whole=(None, None))).reason is not Reason.UNKNOWN_USER
+
+
+def test_a_reply_that_was_forgotten_keeps_its_judgement() -> None:
+    """Only the provider is read anew: the name of the mail server is still there."""
+    before = UNJUDGED._replace(reason=Reason.UNKNOWN_USER, response_pattern="550 no <id>")
+    stored = StoredReply(Action.BOUNCED, "mx1.comcast.net", None, None, (None, None), False, before)
+    assert judge(stored) == before._replace(provider=Provider.COMCAST)
