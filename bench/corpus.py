@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -16,6 +18,11 @@ if TYPE_CHECKING:
 
 RECORDING = Path(__file__).parents[1] / "tests" / "fixtures" / "zonemta-log-entries.jsonl"
 ID_KEYS = ("id", "bounceId")
+
+_VARIABLE = re.compile(
+    r"\b(?=[A-Za-z]*[0-9])(?=[0-9]*[A-Za-z])[A-Za-z0-9]{6,}\b|\b[0-9]{2}:[0-9]{2}:[0-9]{2}\b|(?<=<)[^<>@\s]+(?=@)"
+)
+"""What differs in each reply of a real server: ids, times, and the mailbox that it quotes."""
 
 
 def events(count: int, until_ms: int) -> list[dict[str, Any]]:
@@ -46,9 +53,25 @@ def _shifted(one: dict[str, Any], shift: int) -> dict[str, Any]:
     for key in ID_KEYS:
         if key in entry:
             entry[key] = f"{int(entry[key][:11], 16) + shift:011x}{entry[key][11:]}"
+    if "response" in entry:
+        entry["response"] = own_reply(entry["response"], one["time_ms"] + shift)
     if "nextattempt" in entry:
         entry["nextattempt"] += shift
     return {"time": one["time_ms"] + shift, "context": one["context"], "entry": entry}
+
+
+def own_reply(reply: str, number: int) -> str:
+    """Return the reply with ids, times and mailboxes of its own, each as long as it was; one without any gets a session's id."""
+
+    def other(part: re.Match[str]) -> str:
+        text = part[0]
+        if ":" in text:
+            return f"{number // 3600 % 24:02d}:{number // 60 % 60:02d}:{number % 60:02d}"
+        made = blake2b(f"{text}{number}".encode(), digest_size=32).hexdigest()[: len(text)]
+        return made.upper() if text.isupper() else made
+
+    own = _VARIABLE.sub(other, reply)
+    return own if own != reply else f"{reply} {blake2b(f'{reply}{number}'.encode(), digest_size=10).hexdigest()}"
 
 
 def bodies(made: Sequence[dict[str, Any]], size: int) -> Iterator[bytes]:
