@@ -82,11 +82,11 @@ REPLIES: dict[str, Reply] = {
         reason="unknown_user",
         bounce_kind="hard",
     ),
-    # Gmail's three lines as ZoneMTA joins them. Only the codes at the head stay; `d2si123.45` has a dot and a letter: a host.
+    # Gmail's three lines as ZoneMTA joins them. The codes stay once, at the head; `d2si123.45` has a dot and a letter: a host.
     r"550 5\.1\.1 The email account that you tried to reach does not exist\. 550-Please try double-checking the recipient address for typos\. 5\.1\.1 https://support\.gmail\.example/mail/\?p=NoSuchUser d2si123\.45 - gsmtp": Reply(
         550,
         "5.1.1",
-        "550 5.1.1 The email account that you tried to reach does not exist. #-Please try double-checking the recipient address for typos. #.#.# <url> <host> - gsmtp",
+        "550 5.1.1 The email account that you tried to reach does not exist. Please try double-checking the recipient address for typos. <url> <host> - gsmtp",
         reason="unknown_user",
         bounce_kind="hard",
     ),
