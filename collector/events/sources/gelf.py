@@ -88,6 +88,7 @@ def delivery(message: Message, received_at: int) -> Item | None:
     for key, value in message.items():
         if (name := FIELDS.get(key)) is not None:
             entry[name] = value
+    entry["id"] = queue_id  # a number of any size: the border takes 64 bits
     for key, name in _BOOLEANS.items():
         if (said := message.get(key)) == "yes" or said == "no":
             entry[name] = said == "yes"

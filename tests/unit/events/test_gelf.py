@@ -143,6 +143,7 @@ def test_every_stamp_of_a_century_is_the_same_second(seconds: int, unit: int) ->
         ({"_queue_id_seq": 1}, "q1.001:deferred:3", ("q1", "001", "deferred:3")),
         ({"_queue_id_seq": 12.0, "_bounce_count": "3"}, "q1.012:deferred:3", ("q1", "012", "deferred:3")),
         ({"_queue_id": 193500000012345678}, "193500000012345678.001:deferred:3", ("193500000012345678", "001", "deferred:3")),
+        ({"_queue_id": 10**24}, f"{10**24}.001:deferred:3", (f"{10**24}", "001", "deferred:3")),
     ],
 )  # fmt: skip
 def test_ids_as_numbers_fill_the_same_slots(fields: dict[str, Any], event_id: str, slot: tuple[str, str, str]) -> None:
