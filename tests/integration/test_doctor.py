@@ -370,7 +370,7 @@ def test_a_journal_in_the_wrong_place_is_told(ask: Ask, tmp_path: Path) -> None:
     assert statuses(found, "journal", "journal fsync") == ["fault", "skipped"]
     found = ask(journal={"path": str(tmp_path / "file" / "new" / "journal")})[1]
     # The folder above is somebody else's: to be left alone.
-    assert found["journal"][0]["remedy"].startswith(f"make {tmp_path}/file/new for it, and give that to the user")
+    assert found["journal"][0]["remedy"].endswith(f"install -d -o USER -m 0700 {tmp_path}/file/new")
     assert (
         only(ask(journal={"path": str(tmp_path / "j"), "max_bytes": "1000000TiB"})[1], "journal room")[0] == "warning"
     )
