@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import psycopg
 import pytest
+from psycopg import conninfo
 
 from collector.config.model import Retention as Kept
 from collector.events.batch import Batch
@@ -103,6 +104,24 @@ def test_a_role_that_may_only_delete_needs_no_further_right(ledger: Ledger) -> N
     assert read_events(ledger.house.connection) == []
     ledger.write(some(5, NOW_MS - HOUR, NOW_MS, seed=7))
     ledger.agree()
+
+
+@pytest.mark.parametrize("statement", ["DELETE FROM mail_events", "TRUNCATE mail_events"])
+def test_a_schema_that_was_renamed_refuses_no_deletion(any_dsn: str, statement: str) -> None:
+    """The tables beside `mail_events` are found where it is, and what is deleted stays counted."""
+    with psycopg.connect(any_dsn, autocommit=True) as connection:
+        connection.execute("CREATE SCHEMA before")
+        before = House(conninfo.make_conninfo(any_dsn, options="-csearch_path=before"))
+        before.store.write(Batch(some(100, NOW_MS - HOUR, NOW_MS, seed=13)))
+        before.roll_up()
+        before.close()
+        connection.execute("ALTER SCHEMA before RENAME TO later")
+    ledger = Ledger(House(conninfo.make_conninfo(any_dsn, options="-csearch_path=later")))
+    ledger.came = read_events(ledger.house.connection)
+    ledger.sql(statement)
+    ledger.write(some(5, NOW_MS - HOUR, NOW_MS, seed=14))
+    ledger.agree()
+    ledger.house.close()
 
 
 def test_retention_lets_go_as_before(ledger: Ledger) -> None:

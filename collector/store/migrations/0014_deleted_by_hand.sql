@@ -18,7 +18,8 @@ CREATE TABLE known_chunks (
 -- Adds up the rows that a statement deletes, as queries/mail_stats.sql and domain_stats.sql do. Not those that the collector deletes: it
 -- says so by `duckwatch.corrects`; a collector of an earlier version holds the lock of reconciliation ("held"), and writes down in
 -- retention_horizons what retention deletes. With the rights of the tables' owner: whoever may delete rows may know nothing of these tables.
-CREATE FUNCTION keep_erased() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+-- They are found in the schema of mail_events, also after that was renamed; nobody's temporary table takes the place of one.
+CREATE FUNCTION keep_erased() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     horizon timestamptz;
 BEGIN
@@ -28,6 +29,7 @@ BEGIN
     ) THEN
         RETURN NULL;
     END IF;
+    PERFORM set_config('search_path', format('%I, pg_temp', TG_TABLE_SCHEMA), true);
     SELECT coalesce(max(gone_before), '-infinity') INTO horizon FROM retention_horizons WHERE relation = 'mail_events';
     INSERT INTO mail_stats_15s_erased
     SELECT date_bin('15 seconds', time, 'epoch'), cluster, zone, provider, local_ip, direction, action, reason,
@@ -61,11 +63,12 @@ END
 $$;
 
 -- TRUNCATE names no rows: what the roll-ups hold is kept as it is.
-CREATE FUNCTION keep_truncated() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+CREATE FUNCTION keep_truncated() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF current_setting('duckwatch.corrects', true) = 'on' THEN
         RETURN NULL;
     END IF;
+    PERFORM set_config('search_path', format('%I, pg_temp', TG_TABLE_SCHEMA), true);
     DELETE FROM mail_stats_15s_erased;
     INSERT INTO mail_stats_15s_erased SELECT * FROM mail_stats_15s;
     DELETE FROM mail_stats_5m_erased;
@@ -73,14 +76,6 @@ BEGIN
     DELETE FROM domain_stats_5m_erased;
     INSERT INTO domain_stats_5m_erased SELECT * FROM domain_stats_5m;
     RETURN NULL;
-END
-$$;
-
--- Nobody's temporary table takes the place of one of these.
-DO $$
-BEGIN
-    EXECUTE format('ALTER FUNCTION keep_erased() SET search_path = %I, pg_temp', current_schema());
-    EXECUTE format('ALTER FUNCTION keep_truncated() SET search_path = %I, pg_temp', current_schema());
 END
 $$;
 
