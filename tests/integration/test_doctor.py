@@ -166,8 +166,8 @@ def test_roll_ups_that_miss_events_are_found_and_put_right(ask: Ask, tables: str
     build(tables)
     status, what = only(ask()[1], "rollups")
     assert (status, what.endswith("equal their events")) == ("ok", True)
-    for n in range(40):
-        insert_past_the_writer(tables, now // 1000 - 2 * 3600 - n * 2000)
+    for n in range(280):  # nearly every five minutes of the day: the sample is drawn at random
+        insert_past_the_writer(tables, now // 1000 - 2 * 3600 - n * 300)
     [found] = ask()[1]["rollups"]
     assert found["status"] == "fault"
     while found["status"] == "fault":
