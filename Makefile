@@ -43,7 +43,7 @@ servers:
 
 ## crash      the long kill and fault campaigns (ROUNDS=20, and as root DISKS=40 full disks); seeds are printed
 crash: setup
-	@DUCKWATCH_CRASH_ROUNDS=$(ROUNDS) DUCKWATCH_DISK_ROUNDS=$(DISKS) DUCKWATCH_AWAY_SECONDS=60 $(BIN)/python -m pytest tests/acceptance/test_kills.py tests/acceptance/test_road_kills.py tests/integration/test_crash.py tests/integration/test_connections.py tests/integration/test_failover.py tests/integration/test_full_disks.py -s --timeout 7200
+	@DUCKWATCH_CRASH_ROUNDS=$(ROUNDS) DUCKWATCH_DISK_ROUNDS=$(DISKS) DUCKWATCH_AWAY_SECONDS=60 $(BIN)/python -m pytest tests/acceptance/test_kills.py tests/acceptance/test_road_kills.py tests/integration/process/test_crash.py tests/integration/database/test_connections.py tests/integration/database/test_failover.py tests/integration/process/test_full_disks.py -s --timeout 7200
 
 ## dnsbl-storm  ten minutes of a real Prometheus scraping the DNSBL exporter while lists and resolvers die, refuse and come back
 dnsbl-storm: setup
@@ -51,7 +51,7 @@ dnsbl-storm: setup
 
 ## hostile    generated hostile input through HTTP against a running collector (INPUTS=1000000); the seed is printed
 hostile: setup
-	@DUCKWATCH_HOSTILE_INPUTS=$(INPUTS) $(BIN)/python -m pytest tests/integration/test_hostile.py -s --timeout 14400
+	@DUCKWATCH_HOSTILE_INPUTS=$(INPUTS) $(BIN)/python -m pytest tests/integration/process/test_hostile.py -s --timeout 14400
 
 ## check      formatters, linters, types, import contracts, generated files up to date
 check: setup

@@ -20,10 +20,10 @@ from bench import compression, feeds, gelf, mailserver, queue_state
 from bench.database import Table
 from bench.rounds import FULL, QUICK, Bench, Size
 from bench.storage import Storage
-from collector.demo.errors import DemoError
-from collector.demo.postgres import Postgres, free_port
-from collector.demo.service import Service
-from collector.store.store import PostgresStore
+from collector.store.writing.batch_write import PostgresStore
+from duckwatch.demo.errors import DemoError
+from duckwatch.demo.postgres import Postgres, free_port
+from duckwatch.demo.service import Service
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,11 +10,11 @@ from psycopg import sql
 
 from bench import corpus
 from collector.config.model import Retention
-from collector.events.decode import Border, decode
-from collector.events.model import COLUMNS, Source
+from collector.events.border.decoding import Border, decode
+from collector.events.model.event import COLUMNS, Source
 from collector.pipeline.batch import assemble
-from collector.store.layout import lay_out
 from collector.store.migrations import migrate
+from collector.store.schema.layout import lay_out
 from tests.servers.community import Community
 from tests.servers.missing import MissingServerError
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     import psycopg
 
-    from collector.events.model import MailEvent
+    from collector.events.model.event import MailEvent
 
 SKIPPED = "skipped: run make servers"
 MOST_EVENTS = 30_000

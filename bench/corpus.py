@@ -8,10 +8,10 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from collector.events.decode import Border, decode
-from collector.events.model import Source
+from collector.events.border.decoding import Border, decode
+from collector.events.model.event import Source
 from collector.pipeline.batch import assemble
-from collector.store.copy import encode
+from collector.store.writing.copy_text import encode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

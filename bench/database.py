@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from collector.events.model import COLUMNS
-from collector.store.copy import COPY_EVENTS
+from collector.events.model.event import COLUMNS
+from collector.store.writing.copy_text import COPY_EVENTS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -12,10 +12,10 @@ import psycopg
 from bson import ObjectId, json_util
 from pymongo import DeleteOne, MongoClient, UpdateOne
 
-from collector.events.decode import Border
+from collector.events.border.decoding import Border
 from collector.feeds.mongo import Follower, QueueReader, open_stream
 from collector.metrics import Metrics
-from collector.store.feeds import FeedStore
+from collector.store.backup.stream_position import FeedStore
 from tests.servers.missing import MissingServerError
 from tests.servers.secantus import Secantus
 

@@ -9,9 +9,9 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from bench import corpus
-from collector.events.model import COLUMNS
-from collector.store.connection import scalar
-from collector.store.copy import COPY_EVENTS
+from collector.events.model.event import COLUMNS
+from collector.store.database.connection import scalar
+from collector.store.writing.copy_text import COPY_EVENTS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -24,7 +24,7 @@ from bench import corpus, load
 from tests.oracle.gelf import mail_message
 
 if TYPE_CHECKING:
-    from collector.demo.service import Service
+    from duckwatch.demo.service import Service
 
 RATES = (5_000, 10_000)
 SETTLE_SECONDS = 120.0

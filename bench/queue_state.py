@@ -11,7 +11,7 @@ import psycopg
 
 from collector.jobs import QueueState
 from collector.metrics import Metrics
-from collector.store.sql import query
+from collector.store.database.sql import query
 
 if TYPE_CHECKING:
     from collections.abc import Callable

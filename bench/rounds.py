@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bench.database import Table
-    from collector.demo.service import Service
+    from duckwatch.demo.service import Service
 
 HUNDREDS_CONNECTIONS = 8
 SINGLES_CONNECTIONS = 64

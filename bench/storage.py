@@ -14,10 +14,10 @@ from bench.database import BUILT_FROM_IT
 from bench.filling import BASE_EVENTS, BUSIEST, Filling, now_ms
 from bench.traces import TRACES
 from collector.config.model import Retention
-from collector.demo.errors import DemoError
 from collector.jobs import RollUp
-from collector.store.store import PostgresStore
-from collector.store.tiers import layout_of, storage_of
+from collector.store.database.tiers import layout_of, storage_of
+from collector.store.writing.batch_write import PostgresStore
+from duckwatch.demo.errors import DemoError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""How a message is found: the statements that docs/storage.md shows, each held by an index (tests/integration/test_indexes.py)."""
+"""How a message is found: the statements that docs/storage.md shows, each held by an index (tests/integration/database/test_indexes.py)."""
 
 from __future__ import annotations
 

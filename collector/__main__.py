@@ -16,11 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 from collector import app, logs, serving
 from collector.commands import doctor, journal, migrate
+from collector.commands.dead_letters import LetterDesk
+from collector.commands.subject import SubjectDesk
 from collector.config import SettingsFiles
 from collector.config.document import begins_with_mark
 from collector.config.units import parse_duration
 from collector.errors import ConfigError, Fault, StartError, StoreError, WriterFailedError
-from collector.events.model import RejectReason
+from collector.events.model.event import RejectReason
 from collector.telemetry import Signals, signals_of
 from duckwatch.base import output
 
@@ -303,7 +305,7 @@ def run(  # noqa: PLR0911  # one for each command
 
 def letters(options: argparse.Namespace, settings: Settings) -> int:
     """Runs a verb of `dead-letters`."""
-    desk = app.letter_desk(settings)
+    desk = LetterDesk(app.dead_letters(settings))
     match options.verb:
         case "list":
             return desk.list(reason=options.reason, limit=options.limit)
@@ -317,7 +319,7 @@ def letters(options: argparse.Namespace, settings: Settings) -> int:
 
 def subject(options: argparse.Namespace, settings: Settings) -> int:
     """Runs a verb of `subject`."""
-    desk = app.subject_desk(settings)
+    desk = SubjectDesk(app.subjects(settings))
     match options.verb:
         case "export":
             return desk.export(options.address)

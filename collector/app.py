@@ -14,15 +14,13 @@ from typing import TYPE_CHECKING, Final
 
 from collector import jobs
 from collector.assembly import Assembler
-from collector.commands.dead_letters import LetterDesk
 from collector.commands.reclassify import ReclassifyDesk
-from collector.commands.subject import SubjectDesk
 from collector.commands.trace import TraceDesk
 from collector.config.renewable import Connections
 from collector.ending import end_within
 from collector.enduring import Enduring
 from collector.errors import StartError, WriterFailedError
-from collector.events.pseudonyms import Pseudonyms
+from collector.events.privacy.pseudonyms import Pseudonyms
 from collector.events.sources.gelf import READERS, READERS_BESIDE_AUTHLOG
 from collector.feeds.gelf import MAX_CONNECTIONS as GELF_CONNECTIONS
 from collector.feeds.gelf import GelfInput
@@ -33,13 +31,15 @@ from collector.metrics.journal import show_journal
 from collector.metrics.logins import LoginMetrics
 from collector.metrics.mail import MailMetrics
 from collector.metrics.plugins import PluginMetrics
+from collector.operations.dead_letters import DeadLetters
+from collector.operations.subjects import Subjects
 from collector.pipeline import Writer, WriterState
 from collector.routes import ROUTES, RouteDecoder, border_of, decode_letter
-from collector.store.letters import LetterBox
-from collector.store.people import People
+from collector.store.lookups.dead_letters import LetterBox
+from collector.store.lookups.traces import Traces
+from collector.store.people.subjects import People
 from collector.store.reclassification import Reclassification
-from collector.store.store import PostgresStore
-from collector.store.traces import Traces
+from collector.store.writing.batch_write import PostgresStore
 from collector.web import build_server
 from collector.web.renewal import LOOK_SECONDS, Renewal
 from duckwatch.base import early
@@ -51,10 +51,10 @@ if TYPE_CHECKING:
     from collector.config import Settings, SettingsFiles
     from collector.config.feeds import Mongo
     from collector.config.model import Collector
-    from collector.events.batch import DeadLetter, Written
-    from collector.events.model import Request
+    from collector.events.model.batch import DeadLetter, Written
+    from collector.events.model.event import Request
     from collector.feeds.mongo import Follower
-    from collector.feeds.mongo.reading import Reader as ChangeReader
+    from collector.feeds.mongo.reader import Reader as ChangeReader
     from collector.jobs.scheduler import Job
     from collector.telemetry import Signals
     from collector.telemetry.exporting import Telemetry
@@ -282,7 +282,7 @@ def change_feeds(
     if not settings.mongo:
         return []
     from collector.feeds.mongo import Follower  # noqa: PLC0415  # pymongo is not even imported where it is not used
-    from collector.store.feeds import FeedStore  # noqa: PLC0415
+    from collector.store.backup.stream_position import FeedStore  # noqa: PLC0415
 
     return [
         Follower(
@@ -322,20 +322,20 @@ def telemetry(signals: Signals, metrics: Metrics, settings: Collector) -> Teleme
     )
 
 
-def letter_desk(settings: Settings) -> LetterDesk:
-    """Builds what the `dead-letters` commands work with."""
+def dead_letters(settings: Settings) -> DeadLetters:
+    """Build the operations on dead letters."""
     collector = settings.collector
     dsn = collector.database.direct_dsn.get_secret_value()
 
     def decode_again(body: bytes, letter: DeadLetter) -> Request:
         return decode_letter(collector, body, letter, received_at=_now_ms())
 
-    return LetterDesk(LetterBox(dsn), PostgresStore(dsn, dsn), decode_again, collector.public_ips)
+    return DeadLetters(LetterBox(dsn), PostgresStore(dsn, dsn), decode_again, collector.public_ips)
 
 
-def subject_desk(settings: Settings) -> SubjectDesk:
-    """Builds what the `subject` commands work with."""
-    return SubjectDesk(People(settings.collector.database.direct_dsn.get_secret_value()), _pseudonyms(settings))
+def subjects(settings: Settings) -> Subjects:
+    """Build the operations on data subjects."""
+    return Subjects(People(settings.collector.database.direct_dsn.get_secret_value()), _pseudonyms(settings))
 
 
 def trace_desk(settings: Settings) -> TraceDesk:

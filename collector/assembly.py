@@ -24,13 +24,13 @@ from typing import TYPE_CHECKING, TypeAlias
 import msgspec
 
 from collector import logs
-from collector.events.batch import LazyEvents
-from collector.events.model import identity
-from collector.events.sources.zonemta_columns import columns_of
-from collector.events.tally import tally, tally_columns
+from collector.events.columnar.zonemta_columns import columns_of
+from collector.events.model.batch import LazyEvents
+from collector.events.model.event import identity
+from collector.events.model.tally import tally, tally_columns
 from collector.journal.rows import decode
 from collector.pipeline.batch import assemble
-from collector.store.copy import encode, encode_columns
+from collector.store.writing.copy_text import encode, encode_columns
 from collector.unshared import OneProcessContext
 from collector.waits import STUCK, Waits
 
@@ -39,9 +39,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from concurrent.futures import Future
 
-    from collector.events.batch import Batch, Row
-    from collector.events.columns import Columns
-    from collector.events.model import Group, MailEvent, Request, Source
+    from collector.events.model.batch import Batch, Row
+    from collector.events.model.columns import Columns
+    from collector.events.model.event import Group, MailEvent, Request, Source
 
 _Made: TypeAlias = "tuple[Batch, int, Counter[Source]]"
 _Coming: TypeAlias = "tuple[Future[_Made], ProcessPoolExecutor]"

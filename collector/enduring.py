@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Callable, Mapping, Sequence
 
-    from collector.events.batch import Batch, Row
-    from collector.events.model import Source
+    from collector.events.model.batch import Batch, Row
+    from collector.events.model.event import Source
     from collector.pipeline.writer import Assemble
 
 log = logging.getLogger(__name__)

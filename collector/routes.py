@@ -6,9 +6,9 @@ from functools import cache, partial
 from typing import TYPE_CHECKING, Final, Protocol
 
 from collector.config import SubjectPolicy
-from collector.events.decode import Border, decode
-from collector.events.model import Source
-from collector.events.pseudonyms import Pseudonyms
+from collector.events.border.decoding import Border, decode
+from collector.events.model.event import Source
+from collector.events.privacy.pseudonyms import Pseudonyms
 from collector.events.sources import arf, dnsbl, wildduck
 from collector.events.sources.bounce import bounce
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from collector.config.model import Collector
-    from collector.events.batch import DeadLetter
-    from collector.events.model import Request
+    from collector.events.model.batch import DeadLetter
+    from collector.events.model.event import Request
 
 
 def border_of(settings: Collector, cluster: str | None) -> Border:

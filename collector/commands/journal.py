@@ -6,9 +6,9 @@ import sqlite3
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from collector.commands.doctor.patient import Patient
 from collector.journal.check import JournalInUseError, check
 from collector.journal.log import log_path
+from collector.operations.doctor.installation import Patient
 
 if TYPE_CHECKING:
     from pathlib import Path

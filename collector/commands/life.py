@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from collector.store.traces import Row
+    from collector.store.lookups.traces import Row
 
 INDENT: Final = " " * 41
 ENDS: Final = frozenset({"delivered", "bounced", "dropped", "deleted", "refused", "released"})

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from collector.store import reader
-from collector.store.layout import lay_out
+from collector.store.database.sessions import committed, session
 from collector.store.migrations import applied, apply, pending
-from collector.store.sessions import committed, session
+from collector.store.schema import reader_role
+from collector.store.schema.layout import lay_out
 
 if TYPE_CHECKING:
     import psycopg
@@ -29,7 +29,7 @@ def run(settings: Settings, *, dry_run: bool = False, status: bool = False) -> i
     done = committed(dsn, lambda cursor: apply(cursor.connection))
     with session(dsn) as connection:  # another one: TimescaleDB's functions are found by where our tables lie
         changes = lay_out(connection, settings.collector.retention, datetime.now(UTC))
-        faults = reader.complete(connection)
+        faults = reader_role.complete(connection)
     for migration in done:
         print(f"applied {migration.name}")
     for change in changes:

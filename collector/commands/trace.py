@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from collector.commands import life
-from collector.events import address
-from collector.events.plain import plain_text
-from collector.store.traces import ascii_lower
+from collector.events import addresses
+from collector.events.border.json_values import plain_text
+from collector.store.lookups.traces import ascii_lower
 
 if TYPE_CHECKING:
     import psycopg
 
-    from collector.events.pseudonyms import Pseudonyms
-    from collector.store.traces import Row, Traces
+    from collector.events.privacy.pseudonyms import Pseudonyms
+    from collector.store.lookups.traces import Row, Traces
 
 COMPLETE: Final = 8
 """Rows that are read for each message of a list: a message has some for each attempt and recipient."""
@@ -51,7 +51,7 @@ class TraceDesk:
         with self._traces.open() as connection:
             connection.execute("SET jit = off")
             found = self._find(connection, text, limit)
-            letters = self._traces.letters(connection, address.bare(text), limit) if text else []
+            letters = self._traces.letters(connection, addresses.bare(text), limit) if text else []
             lives = [self._life(connection, one, limit) for one in found] if len(found) == 1 else []
         if as_json:
             messages = lives or [{**_name(rows), "newest": rows[0]} for rows in found]
@@ -100,18 +100,18 @@ class TraceDesk:
         return found + [row for one in people for row in self._traces.by_recipient(connection, one, rows)]
 
     def _message_ids(self, text: str) -> list[str]:
-        bare = address.bare(text)
+        bare = addresses.bare(text)
         spelt = [f"<{one}>" for one in (bare, bare.lower())] + [bare, bare.lower()]
         if self._pseudonyms is not None:
             spelt.append(self._pseudonyms.of(bare))
-        return list(dict.fromkeys(filter(address.bare, spelt)))
+        return list(dict.fromkeys(filter(addresses.bare, spelt)))
 
     def _recipients(self, text: str) -> list[str]:
-        whole = address.alone(text)
+        whole = addresses.alone(text)
         local, at, name = whole.rpartition("@")
         if not at:
             return []
-        domains = dict.fromkeys((name.lower(), address.domain(whole) or name.lower()))
+        domains = dict.fromkeys((name.lower(), addresses.domain(whole) or name.lower()))
         spelt = [whole, *[f"{one}@{domain}" for domain in domains for one in (local, local.lower())]]
         if self._pseudonyms is not None:
             shown = self._pseudonyms.shown(whole)

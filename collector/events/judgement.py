@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from collector.events.provider import provider_of
+from collector.events.replies.provider import provider_of
 from collector.events.sources.zonemta import FAILURES, reply_of
 
 if TYPE_CHECKING:
-    from collector.events.model import Action, BounceKind, Provider, Reason
+    from collector.events.model.event import Action, BounceKind, Provider, Reason
 
 
 class Judgement(NamedTuple):

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from psycopg.rows import dict_row
 
-from collector.store import takeover
-from collector.store.sql import query
+from collector.store.database.sql import query
+from collector.store.writing import takeover
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from collector.store import identity
-from collector.store.sql import query
+from collector.store.database.sql import query
+from collector.store.schema import replica_identity
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +25,7 @@ class Housekeeping:
 
     def run(self, connection: psycopg.Connection, now: datetime, is_over: Callable[[], bool]) -> None:
         """Deletes in slices, each a transaction; gives a table a replica identity that lacks one still."""
-        identity.complete(connection)
+        replica_identity.complete(connection)
         connection.execute(query("prune_reports"))
         connection.execute(query("prune_held"))
         while not is_over() and connection.execute(query("prune_letters"), (now - self._letters,)).rowcount:

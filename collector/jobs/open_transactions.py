@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from collector.store.connection import scalar
-from collector.store.sql import query
+from collector.store.database.connection import scalar
+from collector.store.database.sql import query
 
 if TYPE_CHECKING:
     from collections.abc import Callable

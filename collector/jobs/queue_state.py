@@ -7,7 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 from collector.metrics.labels import MAX_CLUSTERS, MAX_ZONES, BoundedLabel
-from collector.store.sql import query
+from collector.store.database.sql import query
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from collector.store import reader
+from collector.store.schema import reader_role
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +27,7 @@ class ReaderQueries:
 
     def run(self, connection: psycopg.Connection, now: datetime, is_over: Callable[[], bool]) -> None:  # noqa: ARG002  # every job is run alike
         """Ends what takes too long; a relation that was made anew (a continuous aggregate in place of a table) is granted again."""
-        reader.complete(connection)  # first: where sessions may not be ended, the rest fails
-        ended = reader.end_long_queries(connection, self._longest)
+        reader_role.complete(connection)  # first: where sessions may not be ended, the rest fails
+        ended = reader_role.end_long_queries(connection, self._longest)
         if ended:
             log.warning("ended sessions of the dashboards' role", extra={"fields": {"sessions": ended}})

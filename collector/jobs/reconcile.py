@@ -7,8 +7,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from collector.pipeline.listeners import tell
-from collector.store.reconciliation import Moment, Reconciler
-from collector.store.sql import query
+from collector.store.backup.reconciliation import Moment, Reconciler
+from collector.store.database.sql import query
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import psycopg
 
     from collector.metrics.mail import MailMetrics
-    from collector.store.reconciliation import Reconciled
+    from collector.store.backup.reconciliation import Reconciled
 
 BUDGET_SECONDS: Final = 2.0
 """The jobs share a thread: what is left is the next run's."""

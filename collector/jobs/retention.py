@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from collector.store import retention
+from collector.store.rollups import retention
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from collector.store.community import AggregateBuilder
-from collector.store.erasure import keep_dropped, protect_dropped
-from collector.store.policies import CHUNK
-from collector.store.retention import begins, set_back
-from collector.store.rollups import TableBuilder
-from collector.store.tiers import layout_of
+from collector.store.database.tiers import layout_of
+from collector.store.rollups.building import TableBuilder
+from collector.store.rollups.continuous_aggregates import AggregateBuilder
+from collector.store.rollups.erasure import keep_dropped, protect_dropped
+from collector.store.rollups.policies import CHUNK
+from collector.store.rollups.retention import begins, set_back
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,8 +15,8 @@ import schedule
 
 from collector.config.renewable import text_of
 from collector.errors import StoreError
-from collector.store.connection import HANG_SECONDS, connect, cut, deadline, scalar, translate, unbound
-from collector.store.tiers import reach_extension
+from collector.store.database.connection import HANG_SECONDS, connect, cut, deadline, scalar, translate, unbound
+from collector.store.database.tiers import reach_extension
 from collector.waits import Waits
 
 if TYPE_CHECKING:

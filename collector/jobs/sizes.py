@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from collector.store.sizes import sizes
+from collector.store.schema.sizes import sizes
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from collector.store.sql import query
+from collector.store.database.sql import query
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,7 +13,7 @@ from collector.journal.state import ERRORS, name_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from collector.events.batch import Row
+    from collector.events.model.batch import Row
     from collector.journal.ledger import Ledger
 
 log = logging.getLogger(__name__)

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from collector.errors import OverloadedError
-from collector.events.batch import Row
+from collector.events.model.batch import Row
 from collector.journal.handover import HandOver
 from collector.journal.ledger import Ledger
 from collector.journal.log import log_path
@@ -24,7 +24,7 @@ from collector.journal.state import ERRORS, JournalState, name_of
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from collector.events.model import Request
+    from collector.events.model.event import Request
 
 log = logging.getLogger(__name__)
 

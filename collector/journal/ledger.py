@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from collector.events.batch import Row
+    from collector.events.model.batch import Row
 
 REMOVED_AT_ONCE = 1000
 """Requests that one transaction removes where nothing is added: its share of the log's reserved room is bounded."""

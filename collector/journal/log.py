@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from collector.events.batch import Row
+    from collector.events.model.batch import Row
 
 FOLD_FRAMES: Final = 512
 """The log is copied into the file when it has about so many frames (4 MiB)."""

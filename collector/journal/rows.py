@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from collector.events.batch import Row
-from collector.events.model import Rejection, RejectReason, Request, Source
+from collector.events.model.batch import Row
+from collector.events.model.event import Rejection, RejectReason, Request, Source
 from collector.journal.log import (
     FOLD_FRAMES,
     PROBE_FRAMES,

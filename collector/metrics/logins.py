@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from collector.events.records import AuthEvent
+from collector.events.model.side_tables import AuthEvent
 from collector.metrics.labels import MAX_CLUSTERS, BoundedLabel
 
 if TYPE_CHECKING:
-    from collector.events.batch import Written
+    from collector.events.model.batch import Written
     from collector.metrics.catalogue import Metrics
 
 

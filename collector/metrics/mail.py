@@ -10,9 +10,9 @@ from collector.metrics.labels import MAX_ADDRESSES, MAX_CLUSTERS, MAX_ZONES, NON
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from collector.events.batch import Written
-    from collector.events.model import Source
-    from collector.events.tally import Tally
+    from collector.events.model.batch import Written
+    from collector.events.model.event import Source
+    from collector.events.model.tally import Tally
     from collector.metrics.catalogue import Metrics
 
 

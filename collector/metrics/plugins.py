@@ -11,7 +11,7 @@ from collector.metrics.labels import MAX_CLUSTERS, MAX_HOSTS, MAX_VERSIONS, OTHE
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from collector.events.batch import SeenReport, Written
+    from collector.events.model.batch import SeenReport, Written
     from collector.metrics.catalogue import Metrics
 
 FORGET_SECONDS = 24 * 3600

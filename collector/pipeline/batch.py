@@ -6,16 +6,16 @@ import logging
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from collector.events.batch import Batch, DeadLetter, SeenReport, Traced
-from collector.events.model import MailEvent, identity
-from collector.events.ways import rows_of
+from collector.events.conversion import rows_of
+from collector.events.model.batch import Batch, DeadLetter, SeenReport, Traced
+from collector.events.model.event import MailEvent, identity
 from collector.pipeline.letters import letter_of, rejection_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from collector.events.model import Identity, Request, Source
-    from collector.events.records import Record
+    from collector.events.model.event import Identity, Request, Source
+    from collector.events.model.side_tables import Record
 
 log = logging.getLogger(__name__)
 

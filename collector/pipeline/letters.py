@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from collector.events.batch import DeadLetter
-from collector.events.model import MailEvent, Rejection, RejectReason
-from collector.events.records import AuditEvent, AuthEvent, DnsblResult, HeldEvent
+from collector.events.model.batch import DeadLetter
+from collector.events.model.event import MailEvent, Rejection, RejectReason
+from collector.events.model.side_tables import AuditEvent, AuthEvent, DnsblResult, HeldEvent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from collector.events.model import Entry, Request
-    from collector.events.records import Record
+    from collector.events.model.event import Entry, Request
+    from collector.events.model.side_tables import Record
 
 KEPT_CHARACTERS: Final = 65536
 """A dead letter keeps this much of its event."""

@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from collector.errors import BadRowError, StartError, StoreUnavailableError
-from collector.events.batch import Batch
+from collector.events.model.batch import Batch
 from collector.pipeline.letters import in_ascii, letter_of_row
 from collector.pipeline.listeners import tell
 from collector.waits import Waits
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Callable, Sequence
 
-    from collector.events.batch import Row, Written
-    from collector.events.model import Source
+    from collector.events.model.batch import Row, Written
+    from collector.events.model.event import Source
     from collector.metrics import Metrics
 
 log = logging.getLogger(__name__)

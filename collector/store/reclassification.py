@@ -14,10 +14,10 @@ from psycopg import sql
 
 from collector.errors import StoreUnavailableError
 from collector.events.judgement import Judgement, StoredReply, judge
-from collector.events.model import Action
-from collector.store.connection import scalar
-from collector.store.sessions import session
-from collector.store.sql import query
+from collector.events.model.event import Action
+from collector.store.database.connection import scalar
+from collector.store.database.sessions import session
+from collector.store.database.sql import query
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

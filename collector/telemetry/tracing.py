@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from aiohttp import web
     from opentelemetry.trace import Span, SpanContext, Tracer
 
-    from collector.events.batch import Batch, Traced, Written
-    from collector.events.model import Request
+    from collector.events.model.batch import Batch, Traced, Written
+    from collector.events.model.event import Request
 
 TRACEPARENT: Final = "traceparent"
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from collector.errors import RequestError
-    from collector.events.model import Rejection
+    from collector.events.model.event import Rejection
 
 JSON: Final = "application/json"
 

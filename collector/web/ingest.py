@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from aiohttp import web
     from prometheus_client import Counter
 
-    from collector.events.model import Request, Source
+    from collector.events.model.event import Request, Source
     from collector.metrics import Metrics
     from collector.web.answers import Answer
     from collector.web.auth import Authenticator, Sender

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from prometheus_client import Counter
 
     from collector.config import Collector, Listen, Listens
-    from collector.events.model import Request
+    from collector.events.model.event import Request
     from collector.metrics import Metrics
     from collector.telemetry.tracing import Tracing
     from collector.web.answers import Answer

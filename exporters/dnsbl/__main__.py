@@ -18,7 +18,7 @@ from duckwatch.base import output
 from exporters.dnsbl import app, logs
 from exporters.dnsbl.commands import probe
 from exporters.dnsbl.errors import ConfigError, StartError
-from exporters.dnsbl.reading import read_world
+from exporters.dnsbl.planning.plan_loading import read_world
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

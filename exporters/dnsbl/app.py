@@ -14,16 +14,16 @@ from duckwatch.base import early
 from duckwatch.base.resources import Shortages, connections_allowed, shortage_of
 from exporters.dnsbl.asking import Resolver, ResolverNames
 from exporters.dnsbl.asking.finding import TO_DO, is_address
-from exporters.dnsbl.board import Board
-from exporters.dnsbl.checks import Checks, pairs_of
+from exporters.dnsbl.checking.checks import Checks, pairs_of
+from exporters.dnsbl.checking.current_verdicts import Board
+from exporters.dnsbl.checking.discovered_targets import PRIVATE, HostNames, SeenAddresses
 from exporters.dnsbl.errors import ConfigError, Fault, StartError
 from exporters.dnsbl.jobs import Jobs
 from exporters.dnsbl.metrics import Metrics, PairLines
+from exporters.dnsbl.planning.plan_loading import World, read_world
+from exporters.dnsbl.planning.reloading import Reloading
 from exporters.dnsbl.posting import Outbox
-from exporters.dnsbl.reading import World, read_world
-from exporters.dnsbl.reloading import Reloading
 from exporters.dnsbl.schedule import Limits, Planner
-from exporters.dnsbl.targets import PRIVATE, HostNames, SeenAddresses
 from exporters.dnsbl.web import Prober, WebServer, notices
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from exporters.dnsbl.config import Dnsbl, Endpoint
-    from exporters.dnsbl.plan import Checked
+    from exporters.dnsbl.planning.plan import Checked
     from exporters.dnsbl.web.notices import Notice
 
 OWN_DESCRIPTORS: Final = 64

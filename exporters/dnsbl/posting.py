@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import aiohttp
 import msgspec
 
-from exporters.dnsbl.verdict import Word
+from exporters.dnsbl.verdicts.verdict import Word
 
 if TYPE_CHECKING:
-    from exporters.dnsbl.board import Change
+    from exporters.dnsbl.checking.current_verdicts import Change
     from exporters.dnsbl.config.model import CollectorLink
     from exporters.dnsbl.metrics import Metrics
-    from exporters.dnsbl.verdict import Verdict
+    from exporters.dnsbl.verdicts.verdict import Verdict
 
 log = logging.getLogger(__name__)
 

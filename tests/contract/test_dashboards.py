@@ -14,9 +14,9 @@ import psycopg
 import pytest
 import yaml
 
-from collector.events.model import Action, BounceKind, Direction, Provider, Reason, Source
+from collector.events.model.event import Action, BounceKind, Direction, Provider, Reason, Source
 from collector.store.migrations import migrate
-from collector.store.reader import complete
+from collector.store.schema.reader_role import complete
 from grafana.dashboards import DASHBOARDS
 from grafana.queries import load
 from tests.alert_rules.rules import METRIC, RECORDED, ROOT, RULE_FILES, all_rules, run, tool

@@ -12,12 +12,12 @@ import psycopg
 import pytest
 
 from collector import jobs
-from collector.commands.doctor import CHECKS
-from collector.events.model import COLUMNS, MailEvent, RejectReason
+from collector.events.model.event import COLUMNS, MailEvent, RejectReason
 from collector.metrics import CATALOGUE
-from collector.store.connection import KINDS
+from collector.operations.doctor import CHECKS
+from collector.store.database.connection import KINDS
 from collector.store.migrations import migrate
-from collector.store.reader import READABLE
+from collector.store.schema.reader_role import READABLE
 from exporters.dnsbl.metrics import CATALOGUE as DNSBL_CATALOGUE
 from tests.servers.collector import Collector
 

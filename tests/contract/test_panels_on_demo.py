@@ -15,7 +15,7 @@ import psycopg
 import pytest
 import yaml
 
-from collector.demo.cast import LISTED_ADDRESS
+from duckwatch.demo.cast import LISTED_ADDRESS
 from grafana.queries import load
 from tests import canaries
 from tests.alert_rules.rules import ROOT, RULE_FILES
@@ -41,7 +41,7 @@ def demo() -> Iterator[dict[str, str]]:
     """A running demo: what its first line says."""
     words = ("--json", "--port", "0", "--rate", "50", "--history", "1", "--seconds", "420")
     process = subprocess.Popen(
-        [sys.executable, "-m", "collector.demo", *words], stdout=subprocess.PIPE, text=True, cwd=ROOT
+        [sys.executable, "-m", "duckwatch.demo", *words], stdout=subprocess.PIPE, text=True, cwd=ROOT
     )
     try:
         assert process.stdout is not None

@@ -9,8 +9,8 @@ import psycopg
 
 from collector.config.model import Retention
 from collector.jobs import RollUp
-from collector.store.store import PostgresStore
-from collector.store.tiers import layout_of
+from collector.store.database.tiers import layout_of
+from collector.store.writing.batch_write import PostgresStore
 from tests.oracle.made_up import NOW
 from tests.oracle.rollups import RELATIONS
 from tests.servers.process import wait_until

@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 
-from collector.events.model import COLUMNS
+from collector.events.model.event import COLUMNS
 
 Row = dict[str, Any]
 Key = tuple[Any, ...]

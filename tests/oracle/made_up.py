@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from datetime import UTC, datetime
 
-from collector.events.model import Action, Direction, MailEvent, Provider, Reason, Source
+from collector.events.model.event import Action, Direction, MailEvent, Provider, Reason, Source
 
 NOW = datetime(2026, 3, 14, 15, 9, 26, tzinfo=UTC)
 NOW_MS = int(NOW.timestamp() * 1000)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from collector.events.model import COLUMNS
+from collector.events.model.event import COLUMNS
 from tests.oracle.replies import reviewed_reply
 from tests.oracle.shapes import SHAPES, Shape, shape_name
 from tests.oracle.stamps import Record, shift_record

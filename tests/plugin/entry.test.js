@@ -6,7 +6,7 @@ const assert = require('node:assert');
 const path = require('node:path');
 const test = require('node:test');
 
-const lib = name => require(path.join(__dirname, '../../collector/zonemta-plugin/lib', name));
+const lib = name => require(path.join(__dirname, '../../zonemta-plugin/lib', name));
 const { keep, isIgnored } = lib('entry');
 const { Clock } = lib('clock');
 

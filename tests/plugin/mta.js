@@ -7,7 +7,7 @@ const fs = require('fs');
 const path = require('path');
 const { format } = require('util');
 
-const plugin = require(path.join(__dirname, '../../collector/zonemta-plugin'));
+const plugin = require(path.join(__dirname, '../../zonemta-plugin'));
 
 const hooks = [];
 const tell = message => process.connected && process.send(message);

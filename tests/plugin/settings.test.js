@@ -9,7 +9,7 @@ const path = require('node:path');
 const test = require('node:test');
 const { Collector, Mta, temporaryFolder, until } = require('./harness');
 
-const PLUGIN = path.join(__dirname, '../../collector/zonemta-plugin');
+const PLUGIN = path.join(__dirname, '../../zonemta-plugin');
 const { readSettings } = require(path.join(PLUGIN, 'lib/settings'));
 const { readAnswer, readRetryAfter, waitAfter } = require(path.join(PLUGIN, 'lib/answer'));
 

@@ -8,8 +8,8 @@ const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
 const test = require('node:test');
-const { Aside } = require('../../collector/zonemta-plugin/lib/aside');
-const { Backlog } = require('../../collector/zonemta-plugin/lib/backlog');
+const { Aside } = require('../../zonemta-plugin/lib/aside');
+const { Backlog } = require('../../zonemta-plugin/lib/backlog');
 const { Collector, Mta, accept, afterwards, answer, range, temporaryFolder, until } = require('./harness');
 
 const LONG = { response: 'y'.repeat(400) };

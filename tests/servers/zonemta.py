@@ -17,7 +17,7 @@ from tests.servers.process import Process, children, free_port, wait_until
 from tests.servers.sinks import Sinks, read_lines
 
 HERE = Path(__file__).parent / "zonemta"
-PLUGIN = Path(__file__).parents[2] / "collector" / "zonemta-plugin"
+PLUGIN = Path(__file__).parents[2] / "zonemta-plugin"
 EVERYWHERE = ["receiver", "sender", "main"]
 INTERFACES = ("feeder", "submission")
 

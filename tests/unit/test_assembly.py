@@ -19,13 +19,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from collector.assembly import PIPE_BYTES, Assembler
-from collector.events.batch import Row
-from collector.events.model import Entry, MailEvent, PluginReport, RejectReason, Request, Source
+from collector.events.model.batch import Row
+from collector.events.model.event import Entry, MailEvent, PluginReport, RejectReason, Request, Source
+from collector.events.model.tally import tally
 from collector.events.sources import zonemta
-from collector.events.tally import tally
 from collector.journal.rows import encode
 from collector.pipeline.batch import assemble
-from collector.store.copy import encode as copy_text
+from collector.store.writing.copy_text import encode as copy_text
 from tests.servers.process import wait_until
 from tests.unit.events.entries import grouped
 
@@ -239,7 +239,7 @@ def test_the_process_logs_as_the_collector_does(assembler: Assembler) -> None:
 ORPHANED = """
     import sys, time
     from collector.assembly import PIPE_BYTES, Assembler
-    from collector.events.batch import Row
+    from collector.events.model.batch import Row
 
     if __name__ == "__main__":
         assembler = Assembler({})

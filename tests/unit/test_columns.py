@@ -10,13 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collector.assembly import assembled
-from collector.events.batch import Row
-from collector.events.model import Entry, Request, Source
-from collector.events.sources.zonemta_columns import columns_of
-from collector.events.tally import tally
+from collector.events.columnar.zonemta_columns import columns_of
+from collector.events.model.batch import Row
+from collector.events.model.event import Entry, Request, Source
+from collector.events.model.tally import tally
 from collector.journal.rows import encode as journalled
 from collector.pipeline.batch import assemble
-from collector.store.copy import encode
+from collector.store.writing.copy_text import encode
 from tests.unit.events.entries import grouped
 
 FIXTURE = Path(__file__).parents[1] / "fixtures" / "zonemta-log-entries.jsonl"

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from collector.__main__ import main
-from collector.demo.__main__ import main as demo
+from duckwatch.demo.__main__ import main as demo
 from exporters.dnsbl.__main__ import main as dnsbl
 from grafana.__main__ import main as dashboards
 

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.events.model import COLUMNS, Action, Direction, MailEvent, Source
-from collector.store.copy import line, timestamp
+from collector.events.model.event import COLUMNS, Action, Direction, MailEvent, Source
+from collector.store.writing.copy_text import line, timestamp
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=30)
 UNESCAPES = {"\\\\": "\\", "\\t": "\t", "\\n": "\n", "\\r": "\r"}

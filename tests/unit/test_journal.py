@@ -16,8 +16,8 @@ import msgspec
 import pytest
 
 from collector.errors import OverloadedError
-from collector.events.batch import Row
-from collector.events.model import Group, RejectReason, Request, Source
+from collector.events.model.batch import Row
+from collector.events.model.event import Group, RejectReason, Request, Source
 from collector.journal.handover import MEMORY_BYTES
 from collector.journal.journal import Journal
 from collector.journal.rows import JournalRows, decode, encode
@@ -224,7 +224,7 @@ def test_old_and_new_versions_read_each_others_rows() -> None:
 KILLED = """
     import asyncio, sys
     from pathlib import Path
-    from collector.events.model import Group, Request, Source
+    from collector.events.model.event import Group, Request, Source
     from collector.journal.journal import Journal
 
     async def main():

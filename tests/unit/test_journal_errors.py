@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from collector.errors import OverloadedError
-from collector.events.batch import Row
+from collector.events.model.batch import Row
 from collector.journal import journal as module
 from collector.journal.journal import Journal
 from collector.journal.ledger import Ledger

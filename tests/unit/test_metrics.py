@@ -8,8 +8,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from collector.events.batch import Batch, DeadLetter, SeenReport, Written
-from collector.events.model import (
+from collector.events.model.batch import Batch, DeadLetter, SeenReport, Written
+from collector.events.model.event import (
     Action,
     BounceKind,
     Direction,

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from collector.events.model import COLUMNS, Action, BounceKind, Provider, Reason
+from collector.events.model.event import COLUMNS, Action, BounceKind, Provider, Reason
 from tests.oracle.recording import read_recording, read_reviewed_rows
 from tests.oracle.replies import REPLIES, UnknownReplyError, reviewed_reply
 from tests.oracle.rows import UnknownShapeError, expected_row

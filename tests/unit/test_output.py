@@ -23,7 +23,7 @@ COMMANDS = (
     ("exporters.dnsbl", ["probe", "127.0.0.2"]),
     ("grafana", ["build", "--output", "OUT"]),
     ("grafana", ["check", "--directory", "EMPTY"]),
-    ("collector.demo", ["--help"]),
+    ("duckwatch.demo", ["--help"]),
 )
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.events.batch import Batch
-from collector.events.model import Action, Direction, MailEvent, Source
-from collector.events.tally import tally
-from collector.store.touched import touched
+from collector.events.model.batch import Batch
+from collector.events.model.event import Action, Direction, MailEvent, Source
+from collector.events.model.tally import tally
+from collector.store.writing.touched_buckets import touched
 
 STAMPS = st.integers(-(10**9), 2**41)
 NEAR = st.builds(lambda bucket, offset: bucket * 15_000 + offset, st.integers(-5, 5), st.integers(0, 14_999))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from collector.events.batch import Batch, Written
+from collector.events.model.batch import Batch, Written
 from collector.metrics import Metrics
 from collector.pipeline import Writer
 from tests.servers.process import wait_until
@@ -14,8 +14,8 @@ from tests.unit.test_assembly import request, rows
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from collector.events.batch import Row
-    from collector.events.model import Source
+    from collector.events.model.batch import Row
+    from collector.events.model.event import Source
 
 
 class Waiting:

@@ -13,19 +13,19 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from collector.errors import TooLargeError, UnreadableError
-from collector.events import address
-from collector.events.body import Body
-from collector.events.decode import DAY_MS, HOUR_MS, take
-from collector.events.fields import Fields
-from collector.events.model import Action, Direction, MailEvent, Source
+from collector.events import addresses
+from collector.events.border.decoding import DAY_MS, HOUR_MS, take
+from collector.events.border.fields import Fields
+from collector.events.border.request_body import Body
+from collector.events.model.event import Action, Direction, MailEvent, Source
 from collector.events.sources import mime
 from collector.events.sources.envelope import envelope_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from collector.events.decode import Border
-    from collector.events.model import Entry, Request
+    from collector.events.border.decoding import Border
+    from collector.events.model.event import Entry, Request
 
 MAX_BYTES: Final = 4 << 20
 """A report carries the message that it is about, at times whole."""
@@ -132,7 +132,7 @@ def _listed(told: mime.Part, name: str) -> str:
 
 
 def _domain(written: str | None) -> str | None:
-    return None if written is None else address.domain(written[:MAX_CHARACTERS])
+    return None if written is None else addresses.domain(written[:MAX_CHARACTERS])
 
 
 def _time(stamps: Iterable[str | None], received_at: int, retention_ms: int) -> int:
@@ -161,7 +161,7 @@ def complaint_of(entry: Entry, received_at: int) -> MailEvent:
     category = fields.text("category")
     envelope = envelope_of(fields)
     written = fields.rest.get("ip")
-    local_ip = address.canonical_ip(written) if type(written) is str else None
+    local_ip = addresses.canonical_ip(written) if type(written) is str else None
     if local_ip is not None and local_ip == written:
         del fields.rest["ip"]
     return MailEvent(

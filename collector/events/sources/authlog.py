@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from collector.events import address
-from collector.events.fields import Fields
-from collector.events.records import AuthEvent
+from collector.events import addresses
+from collector.events.border.fields import Fields
+from collector.events.model.side_tables import AuthEvent
 from collector.events.sources.gelf_message import time_of
 from collector.events.sources.zonemta import bounded_id
 from collector.events.sources.zonemta_queue import moment, mongo_id
@@ -23,8 +23,8 @@ from collector.events.sources.zonemta_queue import moment, mongo_id
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from collector.events.body import Item
-    from collector.events.model import Entry, Source
+    from collector.events.border.request_body import Item
+    from collector.events.model.event import Entry, Source
     from collector.events.sources.gelf_message import Message
 
 AUTHLOG: Final = "authlog"
@@ -226,7 +226,7 @@ def _one_of(fields: Fields, key: str, words: Mapping[str, str]) -> str:
 
 def _source_ip(fields: Fields) -> str | None:
     said = fields.text("src")
-    return said if said is None else address.canonical_ip(said) or said
+    return said if said is None else addresses.canonical_ip(said) or said
 
 
 def _hashed(entry: Entry) -> str:

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl
 
 from collector.errors import TooLargeError, UnreadableError
-from collector.events.body import Body
-from collector.events.decode import take
-from collector.events.model import Source
+from collector.events.border.decoding import take
+from collector.events.border.request_body import Body
+from collector.events.model.event import Source
 
 if TYPE_CHECKING:
-    from collector.events.decode import Border
-    from collector.events.model import Request
+    from collector.events.border.decoding import Border
+    from collector.events.model.event import Request
 
 FIELDS: Final = {
     "id": "id",

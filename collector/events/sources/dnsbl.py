@@ -6,16 +6,16 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from collector.errors import TooLargeError, UnreadableError
-from collector.events import address
-from collector.events.body import Body, Misfit, read_body
-from collector.events.decode import take
-from collector.events.model import Source
-from collector.events.plain import YEAR_2200_MS
-from collector.events.records import DnsblResult
+from collector.events import addresses
+from collector.events.border.decoding import take
+from collector.events.border.json_values import YEAR_2200_MS
+from collector.events.border.request_body import Body, Misfit, read_body
+from collector.events.model.event import Source
+from collector.events.model.side_tables import DnsblResult
 
 if TYPE_CHECKING:
-    from collector.events.decode import Border
-    from collector.events.model import Entry, Request
+    from collector.events.border.decoding import Border
+    from collector.events.model.event import Entry, Request
 
 VERDICTS: Final = frozenset({"listed", "clean", "refused", "error"})
 STANDINGS: Final = frozenset({"listed", "clean"})
@@ -89,7 +89,7 @@ def _details(result: dict[str, Any]) -> dict[str, Any]:
 
 
 def _ip(value: object) -> str | None:
-    return address.canonical_ip(value) if type(value) is str else None
+    return addresses.canonical_ip(value) if type(value) is str else None
 
 
 def _name(value: object) -> str | None:
@@ -134,6 +134,6 @@ def result_of(entry: Entry, received_at: int) -> DnsblResult:
         time=entry.time,
         event_id=f"{target}:{fields['list']}:{fields['verdict']}",
         host=entry.host,
-        kind=DOMAIN if address.canonical_ip(target) is None else ADDRESS,
+        kind=DOMAIN if addresses.canonical_ip(target) is None else ADDRESS,
         **{key: value for key, value in fields.items() if key != "action"},
     )

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from collector.events import address
+from collector.events import addresses
 from collector.events.sources.zonemta import address_in
 
 if TYPE_CHECKING:
-    from collector.events.fields import Fields
+    from collector.events.border.fields import Fields
 
 
 def envelope_of(fields: Fields) -> dict[str, Any]:
@@ -18,7 +18,7 @@ def envelope_of(fields: Fields) -> dict[str, Any]:
     if type(sender) is str and "@" in sender:
         columns["sender"], columns["sender_domain"] = address_in(fields, "from")
     if type(listed) is str and "@" in listed:
-        count = columns["recipients"] = address.count(listed)
+        count = columns["recipients"] = addresses.count(listed)
         if count == 1:
             columns["recipient"], columns["recipient_domain"] = address_in(fields, "to")
     return columns

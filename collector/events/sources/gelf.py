@@ -8,14 +8,14 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from collector.events.fields import id_text
+from collector.events.border.fields import id_text
 from collector.events.sources import authlog
 from collector.events.sources.gelf_message import time_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from collector.events.body import Item
+    from collector.events.border.request_body import Item
     from collector.events.sources.gelf_message import Message, MessageReader
 
 ACTIONS: Final = {

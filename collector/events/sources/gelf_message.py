@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeAlias
 
-from collector.events.body import Item
+from collector.events.border.request_body import Item
 
 Message: TypeAlias = Mapping[str, Any]
 

@@ -13,21 +13,21 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from collector.events.body import Body, Misfit, read_body
-from collector.events.decode import take
-from collector.events.fields import Fields, cut
-from collector.events.model import Action, Direction, MailEvent, Source
-from collector.events.plain import MAX_DEPTH
-from collector.events.records import AuditEvent
+from collector.events.border.decoding import take
+from collector.events.border.fields import Fields, cut
+from collector.events.border.json_values import MAX_DEPTH
+from collector.events.border.request_body import Body, Misfit, read_body
+from collector.events.model.event import Action, Direction, MailEvent, Source
+from collector.events.model.side_tables import AuditEvent
 from collector.events.sources.envelope import envelope_of
 from collector.events.sources.zonemta import bounded_id
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from collector.events.decode import Border
-    from collector.events.model import Entry, Request
-    from collector.events.records import Record
+    from collector.events.border.decoding import Border
+    from collector.events.model.event import Entry, Request
+    from collector.events.model.side_tables import Record
 
 MARKS: Final = {"marked.spam": Action.MARKED_SPAM, "marked.ham": Action.MARKED_HAM}
 

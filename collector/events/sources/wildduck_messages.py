@@ -10,8 +10,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from collector.events.fields import Fields
-from collector.events.model import Action, Direction, MailEvent, Source
+from collector.events.border.fields import Fields
+from collector.events.model.event import Action, Direction, MailEvent, Source
 from collector.events.sources.envelope import envelope_of
 from collector.events.sources.zonemta import bounded_id
 from collector.events.sources.zonemta_queue import moment
@@ -19,8 +19,8 @@ from collector.events.sources.zonemta_queue import moment
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from collector.events.body import Item
-    from collector.events.model import Entry
+    from collector.events.border.request_body import Item
+    from collector.events.model.event import Entry
 
 MESSAGES: Final = "messages"
 

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 
-from collector.events import address
-from collector.events.fields import INT32_MAX, Fields, cut, id_text
-from collector.events.model import Action, BounceKind, Direction, Entry, MailEvent, Provider, Reason, Source
-from collector.events.pattern import PATTERN_CHARACTERS, response_pattern
-from collector.events.plain import YEAR_2200_MS, plain_fields
-from collector.events.provider import provider_of
-from collector.events.reason import bounce_kind, reason_of
-from collector.events.reply import codes
-from collector.events.signals import signal_of
+from collector.events import addresses
+from collector.events.border.fields import INT32_MAX, Fields, cut, id_text
+from collector.events.border.json_values import YEAR_2200_MS, plain_fields
+from collector.events.model.event import Action, BounceKind, Direction, Entry, MailEvent, Provider, Reason, Source
+from collector.events.replies.pattern import PATTERN_CHARACTERS, response_pattern
+from collector.events.replies.provider import provider_of
+from collector.events.replies.provider_codes import signal_of
+from collector.events.replies.reason import bounce_kind, reason_of
+from collector.events.replies.status_codes import codes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -215,13 +215,13 @@ def _return_path(fields: Fields) -> str | None:
 def _recipient(fields: Fields, seq: str | None) -> tuple[int | None, str | None, str | None]:
     """The number of recipients that the row speaks for, the one recipient if it is one, and its domain."""
     listed = fields.rest.get("to")
-    count = address.count(listed) if type(listed) is str and listed else None
+    count = addresses.count(listed) if type(listed) is str and listed else None
     recipients = 1 if seq else count
     key = "to"
     if count is None:
         fields.text("to")
         key, other = "recipient", fields.rest.get("recipient")
-        count = address.count(other) if type(other) is str else None
+        count = addresses.count(other) if type(other) is str else None
     if count != 1:
         return recipients, None, None
     return recipients, *address_in(fields, key)
@@ -233,17 +233,17 @@ def address_in(fields: Fields, key: str) -> tuple[str | None, str | None]:
     if type(written) is not str:
         return None, None
     held, domain = address_of(written)
-    if (held or "") == address.bare(written):
+    if (held or "") == addresses.bare(written):
         del fields.rest[key]
     return held, domain
 
 
 def address_of(written: str) -> tuple[str | None, str | None]:
     """The address in a text as its column holds it, and its domain; neither for the null sender."""
-    whole = address.alone(written)
+    whole = addresses.alone(written)
     if not whole:
         return None, None
-    domain = address.domain_of_alone(whole)
+    domain = addresses.domain_of_alone(whole)
     return cut(whole), domain and cut(domain)
 
 
@@ -262,7 +262,7 @@ def _ip(fields: Fields, key: str) -> str | None:
     written = fields.rest.get(key)
     if type(written) is not str or not written:
         return fields.text(key)
-    canonical = address.canonical_ip(written)
+    canonical = addresses.canonical_ip(written)
     if canonical == written:
         del fields.rest[key]
     return canonical
@@ -271,7 +271,7 @@ def _ip(fields: Fields, key: str) -> str | None:
 def _local_ip(fields: Fields, public_ips: Mapping[str, str]) -> str | None:
     local_ip = fields.rest.get("ip")
     if type(local_ip) is str:
-        public_ip = public_ips.get(address.canonical_ip(local_ip) or "")
+        public_ip = public_ips.get(addresses.canonical_ip(local_ip) or "")
         if public_ip is not None:
             return public_ip
     return _ip(fields, "ip")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from collector.events.fields import id_text
+from collector.events.border.fields import id_text
 from collector.events.sources.zonemta import SEQ_DIGITS
 
 if TYPE_CHECKING:

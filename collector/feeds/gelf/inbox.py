@@ -7,17 +7,17 @@ import logging
 from typing import TYPE_CHECKING, Any, Final
 
 from collector.errors import OverloadedError
-from collector.events.body import Body
-from collector.events.decode import take
-from collector.events.model import Source
+from collector.events.border.decoding import take
+from collector.events.border.request_body import Body
+from collector.events.model.event import Source
 from collector.events.sources.gelf import READERS, item_of
 from collector.feeds.gelf.payload import Result
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from collector.events.decode import Border
-    from collector.events.model import Request
+    from collector.events.border.decoding import Border
+    from collector.events.model.event import Request
     from collector.events.sources.gelf_message import MessageReader
     from collector.feeds.gelf.payload import Read
     from collector.metrics import Metrics

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from collector.config.feeds import Gelf
     from collector.config.units import Network
-    from collector.events.decode import Border
-    from collector.events.model import Request
+    from collector.events.border.decoding import Border
+    from collector.events.model.event import Request
     from collector.events.sources.gelf_message import MessageReader
     from collector.metrics import Metrics
 

@@ -6,7 +6,7 @@ import zlib
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
-from collector.events.body import read_value
+from collector.events.border.request_body import read_value
 
 MAX_BYTES: Final = 1 << 20
 """Of a message, also after inflating. Graylog bounds it at 2 MiB; a delivery has a few hundred bytes."""

@@ -22,10 +22,10 @@ from pymongo.errors import OperationFailure
 
 from collector.config.renewable import text_of
 from collector.errors import BadRowError
-from collector.events.batch import Batch
-from collector.events.model import RejectReason
+from collector.events.model.batch import Batch
+from collector.events.model.event import RejectReason
 from collector.events.sources.zonemta_queue import moment
-from collector.feeds.mongo.reading import Led
+from collector.feeds.mongo.reader import Led
 from collector.feeds.mongo.trouble import ADVICE, HISTORY_LOST, UNAUTHORIZED, trouble_of
 from collector.pipeline.letters import letter_of_row
 from collector.pipeline.listeners import tell
@@ -37,12 +37,12 @@ if TYPE_CHECKING:
     from pymongo.database import Database
 
     from collector.config.renewable import Connectable
-    from collector.events.batch import Written
-    from collector.events.model import MailEvent
-    from collector.events.records import Record
-    from collector.feeds.mongo.reading import Change, Reader
+    from collector.events.model.batch import Written
+    from collector.events.model.event import MailEvent
+    from collector.events.model.side_tables import Record
+    from collector.feeds.mongo.reader import Change, Reader
     from collector.metrics import Metrics
-    from collector.store.feeds import FeedStore
+    from collector.store.backup.stream_position import FeedStore
 
 log = logging.getLogger(__name__)
 

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 from msgspec.structs import replace
 
-from collector.events.batch import Batch
-from collector.events.body import Body
-from collector.events.decode import DEFAULT_CLUSTER, Border, take
-from collector.events.fields import cut
-from collector.events.hiding import hide
-from collector.events.model import ROW_HEAD, Group, Request, Source
-from collector.events.plain import plain_text
-from collector.events.records import HeldEvent
+from collector.events.border.decoding import DEFAULT_CLUSTER, Border, take
+from collector.events.border.fields import cut
+from collector.events.border.json_values import plain_text
+from collector.events.border.request_body import Body
+from collector.events.conversion import rows_of
+from collector.events.model.batch import Batch
+from collector.events.model.event import ROW_HEAD, Group, Request, Source
+from collector.events.model.side_tables import HeldEvent
+from collector.events.privacy.hiding import hide
 from collector.events.sources.zonemta_queue import FILES, PIPELINE_STAGES, Ledger, named_by, queued_item
-from collector.events.ways import rows_of
-from collector.feeds.mongo.reading import STOCK_SLICE, Led, id_of
+from collector.feeds.mongo.reader import STOCK_SLICE, Led, id_of
 from collector.pipeline.letters import letter_of
 
 if TYPE_CHECKING:
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
     from pymongo.database import Database
 
-    from collector.events.records import Record
+    from collector.events.model.side_tables import Record
     from collector.events.sources.zonemta_queue import QueueEntry, Told
-    from collector.feeds.mongo.reading import Change
-    from collector.store.feeds import FeedStore
+    from collector.feeds.mongo.reader import Change
+    from collector.store.backup.stream_position import FeedStore
 
 _SHOWN: Final = {
     "id": 1, "seq": 1, "domain": 1, "sendingZone": 1, "recipient": 1, "created": 1,

@@ -8,7 +8,7 @@ import psycopg
 from pymongo.errors import ConfigurationError, OperationFailure, PyMongoError
 
 from collector.errors import StoreError, StoreUnavailableError
-from collector.store.connection import translate
+from collector.store.database.connection import translate
 
 UNAUTHORIZED: Final = 13
 AUTHENTICATION_FAILED: Final = 18

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bson import ObjectId
 
-from collector.events.body import Body
-from collector.events.decode import take
-from collector.events.model import Source
+from collector.events.border.decoding import take
+from collector.events.border.request_body import Body
+from collector.events.model.event import Source
 from collector.events.sources.authlog import AUTHLOG, Logins, named_by
 from collector.events.sources.wildduck_changes import (
     AUTHLOG_PROJECTION,
@@ -19,7 +19,7 @@ from collector.events.sources.wildduck_changes import (
     PIPELINE_STAGES,
 )
 from collector.events.sources.wildduck_messages import MESSAGES, stored_item
-from collector.feeds.mongo.reading import STOCK_SLICE, Led, id_of
+from collector.feeds.mongo.reader import STOCK_SLICE, Led, id_of
 from collector.pipeline.batch import assemble
 
 if TYPE_CHECKING:
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     from pymongo.database import Database
 
     from collector.config.feeds import Mongo
-    from collector.events.body import Item
-    from collector.events.decode import Border
-    from collector.feeds.mongo.reading import Change
-    from collector.store.feeds import FeedStore
+    from collector.events.border.decoding import Border
+    from collector.events.border.request_body import Item
+    from collector.feeds.mongo.reader import Change
+    from collector.store.backup.stream_position import FeedStore
 
 COUNTED_UP: Final = timedelta(hours=6)
 """For so long WildDuck 1.46 counts logins that are alike in one document (its `AUTHLOG_BUCKET`)."""

@@ -1,4 +1,4 @@
--- Every delivery event, once. The columns are collector/events/model.py:MailEvent; docs/events.md says what each holds.
+-- Every delivery event, once. The columns are collector/events/model/event.py:MailEvent; docs/events.md says what each holds.
 -- event_id sorts by bytes ("C"), so that all rows of one message are a range scan: event_id begins with its queue id.
 CREATE TABLE mail_events (
     time             timestamptz NOT NULL,

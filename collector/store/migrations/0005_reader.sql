@@ -1,5 +1,5 @@
 -- The role with which dashboards read (docs/dashboards.md). What it may do is decided by its grants: a viewer can undo any setting of a
--- session. What it may read is granted at each start (collector/store/reader.py), so that later relations join it.
+-- session. What it may read is granted at each start (collector/store/schema/reader_role.py), so that later relations join it.
 -- Where we may not make roles (managed databases), everything else goes on; the log and `migrate` say what is missing.
 DO $$
 BEGIN

@@ -1,4 +1,4 @@
--- What is ordered by receipt goes by the database's clock from now on (collector/store/receipt.py). Before, one collector's clock that was
+-- What is ordered by receipt goes by the database's clock from now on (collector/store/database/receipt_clock.py). Before, one collector's clock that was
 -- ahead for a moment froze what it had stamped until that time came.
 
 -- The request that brought the report: orders the reports of one collector process. Null: written by a version before.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, LiteralString, NamedTuple
 from psycopg import sql
 
 from collector.errors import StartError
-from collector.store.sql import query
+from collector.store.database.sql import query
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -15,7 +15,7 @@ import dns.message
 
 from exporters.dnsbl.asking import wire
 from exporters.dnsbl.asking.upstream import Upstream
-from exporters.dnsbl.outcome import Answer, Failure, Outcome, Trouble
+from exporters.dnsbl.verdicts.lookup_result import Answer, Failure, Outcome, Trouble
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from duckwatch.base.resources import shortage_of
 from exporters.dnsbl.asking import wire
-from exporters.dnsbl.outcome import Trouble
+from exporters.dnsbl.verdicts.lookup_result import Trouble
 
 if TYPE_CHECKING:
     from collections.abc import Callable

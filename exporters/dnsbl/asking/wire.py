@@ -15,7 +15,7 @@ import dns.rdataclass
 import dns.rdatatype
 import dns.wire
 
-from exporters.dnsbl.outcome import Answer, Failure, Outcome, Trouble
+from exporters.dnsbl.verdicts.lookup_result import Answer, Failure, Outcome, Trouble
 
 A: Final = int(dns.rdatatype.A)
 AAAA: Final = int(dns.rdatatype.AAAA)

@@ -7,25 +7,25 @@ import logging
 import sys
 from typing import TYPE_CHECKING, Final
 
-from exporters.dnsbl import names
 from exporters.dnsbl.asking import Resolver, ResolverNames
 from exporters.dnsbl.asking.finding import TO_DO
-from exporters.dnsbl.board import Board
-from exporters.dnsbl.checks import Checks, pairs_of
+from exporters.dnsbl.checking.checks import Checks, pairs_of
+from exporters.dnsbl.checking.current_verdicts import Board
+from exporters.dnsbl.checking.discovered_targets import NAME_FAULTS, PRIVATE, HostNames
 from exporters.dnsbl.errors import ConfigError, Fault, StartError
+from exporters.dnsbl.lists import names
 from exporters.dnsbl.metrics import Metrics, PairLines
-from exporters.dnsbl.plan import Checked, Host
+from exporters.dnsbl.planning.plan import Checked, Host
 from exporters.dnsbl.schedule import Limits, Planner
-from exporters.dnsbl.targets import NAME_FAULTS, PRIVATE, HostNames
-from exporters.dnsbl.verdict import Word
+from exporters.dnsbl.verdicts.verdict import Word
 from exporters.dnsbl.web.probe import Found, probe
 
 if TYPE_CHECKING:
     from typing import TextIO
 
     from exporters.dnsbl.config import Dnsbl, Endpoint
-    from exporters.dnsbl.names import Target
-    from exporters.dnsbl.plan import Plan
+    from exporters.dnsbl.lists.names import Target
+    from exporters.dnsbl.planning.plan import Plan
 
 LISTED: Final = 1
 NOTHING_ASKED: Final = 3

@@ -11,7 +11,6 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from exporters.dnsbl import names
 from exporters.dnsbl.config.units import (
     Endpoint,
     Endpoints,
@@ -21,9 +20,9 @@ from exporters.dnsbl.config.units import (
     parse_listens,
     parse_resolver,
 )
-from exporters.dnsbl.lists import Effect, Severity
+from exporters.dnsbl.lists import Effect, Severity, names
 from exporters.dnsbl.lists.catalogue import holds_key
-from exporters.dnsbl.names import Kind, Range  # noqa: TC001 - pydantic reads them
+from exporters.dnsbl.lists.names import Kind, Range  # noqa: TC001 - pydantic reads them
 
 OTHER_SECTIONS: Final = frozenset({"collector", "grafana"})
 """Sections of the same file that other programs validate: known by name only."""

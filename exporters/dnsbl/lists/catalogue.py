@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import yaml
 
 from exporters.dnsbl.lists.model import ADDRESS_TEST, DOMAIN_TEST, DnsList, Effect, Meaning, Severity, TestPoints
-from exporters.dnsbl.names import Kind
+from exporters.dnsbl.lists.names import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

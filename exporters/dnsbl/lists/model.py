@@ -10,7 +10,7 @@ from functools import cached_property
 from ipaddress import IPv4Address, IPv4Network
 from typing import Final
 
-from exporters.dnsbl.names import Kind, domain_wire
+from exporters.dnsbl.lists.names import Kind, domain_wire
 
 
 class Severity(StrEnum):

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from exporters.dnsbl.lists import DnsList
-    from exporters.dnsbl.names import Target
-    from exporters.dnsbl.outcome import Outcome
+    from exporters.dnsbl.lists.names import Target
+    from exporters.dnsbl.verdicts.lookup_result import Outcome
 
 RETRY_SECONDS: Final = 30.0
 RETRIES: Final = 5

@@ -6,14 +6,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from exporters.dnsbl.health import Health
-from exporters.dnsbl.targets import NAME_FAULTS, PRIVATE
+from exporters.dnsbl.checking.discovered_targets import NAME_FAULTS, PRIVATE
+from exporters.dnsbl.checking.list_health import Health
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from exporters.dnsbl.checking.list_health import Watch
     from exporters.dnsbl.errors import Fault
-    from exporters.dnsbl.health import Watch
 
 
 class Notice(NamedTuple):

@@ -8,12 +8,12 @@ import time
 from html import escape
 from typing import TYPE_CHECKING, Final
 
-from exporters.dnsbl.verdict import Word
+from exporters.dnsbl.verdicts.verdict import Word
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from exporters.dnsbl.board import Board, Standing
+    from exporters.dnsbl.checking.current_verdicts import Board, Standing
     from exporters.dnsbl.schedule import Pair
     from exporters.dnsbl.web.notices import Notice
 

@@ -9,23 +9,23 @@ from typing import TYPE_CHECKING, Final
 from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client.exposition import generate_latest
 
-from exporters.dnsbl import names
 from exporters.dnsbl.asking.wire import TXT, A
-from exporters.dnsbl.checks import text_of
-from exporters.dnsbl.health import Health
-from exporters.dnsbl.outcome import Failure, Trouble
-from exporters.dnsbl.plan import Checked
+from exporters.dnsbl.checking.checks import text_of
+from exporters.dnsbl.checking.list_health import Health
+from exporters.dnsbl.lists import names
+from exporters.dnsbl.planning.plan import Checked
 from exporters.dnsbl.schedule.budget import Budget
-from exporters.dnsbl.verdict import UNHEALTHY, Verdict, Word, judge
+from exporters.dnsbl.verdicts.lookup_result import Failure, Trouble
+from exporters.dnsbl.verdicts.verdict import UNHEALTHY, Verdict, Word, judge
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from exporters.dnsbl.checks import Checks
+    from exporters.dnsbl.checking.checks import Checks
     from exporters.dnsbl.lists import DnsList
+    from exporters.dnsbl.lists.names import Target
     from exporters.dnsbl.metrics import Metrics
-    from exporters.dnsbl.names import Target
-    from exporters.dnsbl.plan import Plan
+    from exporters.dnsbl.planning.plan import Plan
 
 TIMEOUT_HEADER: Final = "X-Prometheus-Scrape-Timeout-Seconds"
 DEFAULT_SECONDS: Final = 10.0

@@ -16,7 +16,7 @@ from exporters.dnsbl.web.probe import TIMEOUT_HEADER, Refusal
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping
 
-    from exporters.dnsbl.board import Board
+    from exporters.dnsbl.checking.current_verdicts import Board
     from exporters.dnsbl.config.units import Endpoint, Endpoints
     from exporters.dnsbl.metrics import Metrics, PairLines
     from exporters.dnsbl.schedule import Pair

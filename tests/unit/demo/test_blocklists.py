@@ -7,9 +7,9 @@ import dns.rcode
 import dns.rdatatype
 import pytest
 
-from collector.demo.blocklists import CALM, STERN, BlockLists, yesterday
-from collector.demo.cast import STANDING_ADDRESS, ZONES
-from collector.demo.day import Day, Incidents
+from duckwatch.demo.blocklists import CALM, STERN, BlockLists, yesterday
+from duckwatch.demo.cast import STANDING_ADDRESS, ZONES
+from duckwatch.demo.day import Day, Incidents
 
 NOW = 1_795_495_100_000
 DAY = Day(10, NOW)

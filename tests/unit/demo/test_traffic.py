@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from collector.demo.cast import BAD_LIST_SENDER, HOSTS, LISTED_ADDRESS
-from collector.demo.day import DAY_SECONDS, Day, Incidents
-from collector.demo.traffic import EVENTS_PER_MESSAGE, Traffic
-from collector.events.decode import Border, decode
-from collector.events.model import Source
+from collector.events.border.decoding import Border, decode
+from collector.events.model.event import Source
+from duckwatch.demo.cast import BAD_LIST_SENDER, HOSTS, LISTED_ADDRESS
+from duckwatch.demo.day import DAY_SECONDS, Day, Incidents
+from duckwatch.demo.traffic import EVENTS_PER_MESSAGE, Traffic
 
 if TYPE_CHECKING:
-    from collector.demo.entries import Event
+    from duckwatch.demo.entries import Event
 
 NOON = 1_795_521_600_000
 RECORDED = Path(__file__).parents[2] / "fixtures" / "zonemta-log-entries.jsonl"

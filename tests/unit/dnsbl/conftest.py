@@ -10,14 +10,14 @@ from exporters.dnsbl.asking import Resolver
 from exporters.dnsbl.asking.resolver import Asker
 from exporters.dnsbl.asking.wire import A
 from exporters.dnsbl.config import Endpoint
-from exporters.dnsbl.names import target
+from exporters.dnsbl.lists.names import target
 from tests.servers.nameserver import NameServer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
     from exporters.dnsbl.lists import DnsList
-    from exporters.dnsbl.outcome import Outcome
+    from exporters.dnsbl.verdicts.lookup_result import Outcome
 
 
 @pytest.fixture

@@ -13,9 +13,9 @@ import pytest
 from exporters.dnsbl.asking.wire import TXT
 from exporters.dnsbl.lists import DnsList
 from exporters.dnsbl.lists.model import Meaning
-from exporters.dnsbl.names import Kind
-from exporters.dnsbl.outcome import Answer, Failure, Trouble
-from exporters.dnsbl.verdict import judge
+from exporters.dnsbl.lists.names import Kind
+from exporters.dnsbl.verdicts.lookup_result import Answer, Failure, Trouble
+from exporters.dnsbl.verdicts.verdict import judge
 from tests.servers import nameserver as behave
 from tests.servers.nameserver import NameServer, Query, Zone
 

@@ -7,11 +7,11 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporters.dnsbl.board import KEPT_INTERVALS, Board, Change, Moment
+from exporters.dnsbl.checking.current_verdicts import KEPT_INTERVALS, Board, Change, Moment
 from exporters.dnsbl.lists import DnsList, Severity
-from exporters.dnsbl.names import target
+from exporters.dnsbl.lists.names import target
 from exporters.dnsbl.schedule import Pair
-from exporters.dnsbl.verdict import CLEAN, UNHEALTHY, Code, Verdict, Word
+from exporters.dnsbl.verdicts.verdict import CLEAN, UNHEALTHY, Code, Verdict, Word
 
 INTERVAL = 300.0
 PAIR = Pair(target("192.0.2.1"), DnsList("bl.example"), INTERVAL)

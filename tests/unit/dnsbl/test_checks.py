@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING
 import pytest
 
 from exporters.dnsbl.asking import Resolver
-from exporters.dnsbl.board import Board
-from exporters.dnsbl.checks import Checks
+from exporters.dnsbl.checking.checks import Checks
+from exporters.dnsbl.checking.current_verdicts import Board
+from exporters.dnsbl.checking.list_health import STATES, Health
 from exporters.dnsbl.config import Endpoint
-from exporters.dnsbl.health import STATES, Health
 from exporters.dnsbl.lists import DnsList
 from exporters.dnsbl.lists import TestPoints as Points
+from exporters.dnsbl.lists.names import target
 from exporters.dnsbl.metrics import Metrics, PairLines
-from exporters.dnsbl.names import target
 from exporters.dnsbl.posting import result_of
 from exporters.dnsbl.schedule import Limits, Pair, Planner
-from exporters.dnsbl.verdict import Word
+from exporters.dnsbl.verdicts.verdict import Word
 from tests.servers import nameserver as behave
 from tests.servers.nameserver import NameServer, Zone
 from tests.servers.process import free_port
@@ -27,7 +27,7 @@ from tests.servers.process import free_port
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from exporters.dnsbl.board import Change
+    from exporters.dnsbl.checking.current_verdicts import Change
 
 BL = replace(DnsList("bl.example"), queries_per_minute=8)
 LISTED = Zone("bl.example", {"1.2.0.192": ["127.0.0.2"]})
@@ -95,7 +95,7 @@ async def test_a_test_waits_for_its_budget(running: Running, nameserver: NameSer
 
 async def test_without_budget_nothing_is_learnt(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither is the list unhealthy, nor does its word count before it has shown that it works."""
-    monkeypatch.setattr("exporters.dnsbl.health.TEST_PATIENCE", 0.0)
+    monkeypatch.setattr("exporters.dnsbl.checking.list_health.TEST_PATIENCE", 0.0)
     running.spend(ago=0.0)
     assert await running.checks.watches.test(BL) is Health.UNKNOWN
     assert running.shown_health is None

@@ -17,17 +17,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from exporters.dnsbl.checks import pairs_of
+from exporters.dnsbl.checking.checks import pairs_of
 from exporters.dnsbl.config import load
 from exporters.dnsbl.config.document import SECRETS
 from exporters.dnsbl.config.loading import _models
 from exporters.dnsbl.config.model import Dnsbl, Section, Settings
 from exporters.dnsbl.errors import ConfigError
 from exporters.dnsbl.lists.catalogue import Use, catalogue
-from exporters.dnsbl.names import Kind
-from exporters.dnsbl.names import target as target_of
-from exporters.dnsbl.plan import Checked, Plan
-from exporters.dnsbl.reading import plan_of, read_world
+from exporters.dnsbl.lists.names import Kind
+from exporters.dnsbl.lists.names import target as target_of
+from exporters.dnsbl.planning.plan import Checked, Plan
+from exporters.dnsbl.planning.plan_loading import plan_of, read_world
 
 ROOT = Path(__file__).parents[3]
 SECRET = "s3cr3tcanary"
@@ -343,7 +343,7 @@ def test_any_document_is_settings_or_faults(tmp_path_factory: pytest.TempPathFac
 @given(st.text(max_size=80))
 def test_any_text_is_a_target_or_a_fault(text: str) -> None:
     """Nothing else comes out of a target file's line."""
-    from exporters.dnsbl import names
+    from exporters.dnsbl.lists import names
 
     try:
         found = names.parse(text)

@@ -8,7 +8,7 @@ import pytest
 
 from exporters.dnsbl.config import Endpoint
 from exporters.dnsbl.config.units import parse_resolver
-from exporters.dnsbl.reading import read_world
+from exporters.dnsbl.planning.plan_loading import read_world
 from tests.unit.dnsbl.test_config import faults, planned, written
 
 if TYPE_CHECKING:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 
-from exporters.dnsbl.board import Board, Moment
+from exporters.dnsbl.checking.current_verdicts import Board, Moment
 from exporters.dnsbl.lists import DnsList
-from exporters.dnsbl.names import target
-from exporters.dnsbl.outcome import Answer
+from exporters.dnsbl.lists.names import target
 from exporters.dnsbl.schedule import Pair
-from exporters.dnsbl.verdict import judge
+from exporters.dnsbl.verdicts.lookup_result import Answer
+from exporters.dnsbl.verdicts.verdict import judge
 from exporters.dnsbl.web.notices import Notice
 from exporters.dnsbl.web.page import MAX_NOTICES, page
 

@@ -11,15 +11,15 @@ from aiohttp import web
 from aiohttp.test_utils import RawTestServer
 
 from collector.events.sources.dnsbl import MEANING_CHARACTERS
-from exporters.dnsbl.board import Change
+from exporters.dnsbl.checking.current_verdicts import Change
 from exporters.dnsbl.config.model import CollectorLink
 from exporters.dnsbl.lists import DnsList
+from exporters.dnsbl.lists.names import target
 from exporters.dnsbl.metrics import Metrics
-from exporters.dnsbl.names import target
-from exporters.dnsbl.outcome import Answer
 from exporters.dnsbl.posting import Outbox, result_of
 from exporters.dnsbl.schedule import Pair
-from exporters.dnsbl.verdict import CLEAN, judge
+from exporters.dnsbl.verdicts.lookup_result import Answer
+from exporters.dnsbl.verdicts.verdict import CLEAN, judge
 
 PAIR = Pair(target("192.0.2.1"), DnsList("bl.example"), 300.0)
 

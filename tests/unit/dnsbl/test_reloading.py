@@ -12,15 +12,15 @@ import yaml
 
 from exporters.dnsbl.config import Sources
 from exporters.dnsbl.metrics import Metrics
-from exporters.dnsbl.reading import read_world
-from exporters.dnsbl.reloading import Reloading
+from exporters.dnsbl.planning.plan_loading import read_world
+from exporters.dnsbl.planning.reloading import Reloading
 from tests.unit.web.conftest import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
-    from exporters.dnsbl.reading import World
+    from exporters.dnsbl.planning.plan_loading import World
 
 
 class Watching:
@@ -180,7 +180,7 @@ async def test_a_storm_of_signals_is_one_more_reading(watching: Watching, monkey
         read += 1
         return read_world(*words)
 
-    monkeypatch.setattr("exporters.dnsbl.reloading.read_world", counted)
+    monkeypatch.setattr("exporters.dnsbl.planning.reloading.read_world", counted)
     for _ in range(1000):
         watching.reloading.ask()
         await asyncio.sleep(0)
@@ -194,9 +194,9 @@ async def test_a_fault_of_ours_ends_nothing(watching: Watching, monkeypatch: pyt
     """What nobody foresaw leaves the old configuration in force, shows, and is over with the next good reading."""
     watching.configure(targets=["192.0.2.1"])
     watching.start()
-    monkeypatch.setattr("exporters.dnsbl.reloading.read_world", lambda *_: 1 / 0)
+    monkeypatch.setattr("exporters.dnsbl.planning.reloading.read_world", lambda *_: 1 / 0)
     watching.configure(targets=["192.0.2.2"])
     assert await watching.is_refused()
-    monkeypatch.setattr("exporters.dnsbl.reloading.read_world", read_world)
+    monkeypatch.setattr("exporters.dnsbl.planning.reloading.read_world", read_world)
     watching.configure(targets=["192.0.2.33"])
     assert await watching.targets() == ["192.0.2.33"]

@@ -14,9 +14,9 @@ from exporters.dnsbl.asking.resolver import Asker
 from exporters.dnsbl.asking.wire import A
 from exporters.dnsbl.config import Endpoint
 from exporters.dnsbl.lists import DnsList
-from exporters.dnsbl.names import target
-from exporters.dnsbl.outcome import Failure, Trouble
-from exporters.dnsbl.reading import read_world
+from exporters.dnsbl.lists.names import target
+from exporters.dnsbl.planning.plan_loading import read_world
+from exporters.dnsbl.verdicts.lookup_result import Failure, Trouble
 from tests.servers.nameserver import Zone
 from tests.servers.process import free_port, wait_until
 

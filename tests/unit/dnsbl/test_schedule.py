@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporters.dnsbl.lists import DnsList
-from exporters.dnsbl.names import target
+from exporters.dnsbl.lists.names import target
 from exporters.dnsbl.schedule import Limits, Pair, Planner
 from exporters.dnsbl.schedule.breaker import Breaker
 from exporters.dnsbl.schedule.budget import Budget

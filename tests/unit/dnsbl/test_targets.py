@@ -10,9 +10,9 @@ import pytest
 
 from collector.metrics import CATALOGUE
 from exporters.dnsbl.asking.wire import AAAA, A
-from exporters.dnsbl.outcome import Answer, Failure, Outcome, Trouble
-from exporters.dnsbl.plan import Host
-from exporters.dnsbl.targets import NAME_FAULTS, SENDING_METRIC, HostNames, SeenAddresses, fault_of
+from exporters.dnsbl.checking.discovered_targets import NAME_FAULTS, SENDING_METRIC, HostNames, SeenAddresses, fault_of
+from exporters.dnsbl.planning.plan import Host
+from exporters.dnsbl.verdicts.lookup_result import Answer, Failure, Outcome, Trouble
 from tests.servers import nameserver as behave
 from tests.servers.nameserver import Zone
 

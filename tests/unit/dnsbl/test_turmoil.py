@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporters.dnsbl.lists import DnsList
-from exporters.dnsbl.names import target
+from exporters.dnsbl.lists.names import target
 from exporters.dnsbl.schedule import Limits, Pair, Planner
 from tests.unit.dnsbl.test_schedule import most_in_a_minute
 

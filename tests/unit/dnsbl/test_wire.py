@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 from exporters.dnsbl.asking import wire
 from exporters.dnsbl.lists import DnsList
 from exporters.dnsbl.lists.catalogue import catalogue
-from exporters.dnsbl.names import target
-from exporters.dnsbl.outcome import Answer
-from exporters.dnsbl.verdict import Word, judge
+from exporters.dnsbl.lists.names import target
+from exporters.dnsbl.verdicts.lookup_result import Answer
+from exporters.dnsbl.verdicts.verdict import Word, judge
 
 BL = DnsList("bl.example")
 NAME = target("192.0.2.1").wire + BL.wire

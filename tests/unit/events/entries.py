@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from collector.events.decode import Border, decode
-from collector.events.model import Entry, Group, MailEvent, Request, Source
+from collector.events.border.decoding import Border, decode
+from collector.events.model.event import Entry, Group, MailEvent, Request, Source
 from collector.events.sources.zonemta import mail_event
 
 if TYPE_CHECKING:

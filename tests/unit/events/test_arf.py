@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collector.errors import TooLargeError, UnreadableError
-from collector.events.decode import Border
-from collector.events.model import Action, Direction, MailEvent, Source
-from collector.events.pseudonyms import Pseudonyms
+from collector.events.border.decoding import Border
+from collector.events.model.event import Action, Direction, MailEvent, Source
+from collector.events.privacy.pseudonyms import Pseudonyms
 from collector.events.sources import mime
 from collector.events.sources.arf import MAX_BYTES, read
 from collector.pipeline.batch import assemble

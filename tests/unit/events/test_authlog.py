@@ -12,11 +12,11 @@ from bson import json_util
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.events.body import Body
-from collector.events.decode import Border, take
-from collector.events.model import RejectReason, Source
-from collector.events.pseudonyms import Pseudonyms
-from collector.events.records import AuthEvent
+from collector.events.border.decoding import Border, take
+from collector.events.border.request_body import Body
+from collector.events.model.event import RejectReason, Source
+from collector.events.model.side_tables import AuthEvent
+from collector.events.privacy.pseudonyms import Pseudonyms
 from collector.events.sources import gelf
 from collector.events.sources.authlog import OTHER, PROTOCOLS, RESULTS, Known, Logins, known_of, logged, named_by
 from collector.pipeline.batch import assemble

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from collector.errors import TooLargeError, UnreadableError
-from collector.events.body import Body, Misfit
-from collector.events.decode import Border, take
-from collector.events.model import PluginReport, Rejection, RejectReason, Source
-from collector.events.plain import YEAR_2200_MS
+from collector.events.border.decoding import Border, take
+from collector.events.border.json_values import YEAR_2200_MS
+from collector.events.border.request_body import Body, Misfit
+from collector.events.model.event import PluginReport, Rejection, RejectReason, Source
 from tests.unit.events.entries import ACCEPTED, NOW, changed, read
 
 DAY = 86_400_000

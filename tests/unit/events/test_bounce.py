@@ -11,16 +11,16 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from collector.errors import RequestError, TooLargeError, UnreadableError
-from collector.events.decode import Border
-from collector.events.model import MailEvent, RejectReason, Source
-from collector.events.records import HeldEvent
+from collector.events.border.decoding import Border
+from collector.events.conversion import rows_of
+from collector.events.model.event import MailEvent, RejectReason, Source
+from collector.events.model.side_tables import HeldEvent
 from collector.events.sources.bounce import MAX_BYTES, MAX_FIELDS, bounce
-from collector.events.ways import rows_of
 from tests.oracle.recording import FIXTURES, read_lines, read_recording
 from tests.unit.events.entries import NOW
 
 if TYPE_CHECKING:
-    from collector.events.model import Request
+    from collector.events.model.event import Request
 
 GOOD = {
     "id": "1a20bd7ba7a000cd07",

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collector.errors import TooLargeError, UnreadableError
-from collector.events.decode import Border
-from collector.events.model import RejectReason, Request, Source
-from collector.events.pseudonyms import Pseudonyms
-from collector.events.records import DnsblResult
+from collector.events.border.decoding import Border
+from collector.events.model.event import RejectReason, Request, Source
+from collector.events.model.side_tables import DnsblResult
+from collector.events.privacy.pseudonyms import Pseudonyms
 from collector.events.sources.dnsbl import read
 from collector.pipeline.batch import assemble
 from tests.unit.events.entries import NOW

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from collector.events.model import COLUMNS, Action, BounceKind, Provider, Reason, RejectReason, Source
-from collector.events.provider import SUFFIXES
-from collector.events.reason import BY_CATEGORY
-from collector.events.records import AuditEvent, AuthEvent, DnsblResult
-from collector.events.signals import SIGNALS
+from collector.events.model.event import COLUMNS, Action, BounceKind, Provider, Reason, RejectReason, Source
+from collector.events.model.side_tables import AuditEvent, AuthEvent, DnsblResult
+from collector.events.replies.provider import SUFFIXES
+from collector.events.replies.provider_codes import SIGNALS
+from collector.events.replies.reason import BY_CATEGORY
 from collector.events.sources.authlog import PROTOCOLS, RESULTS
 from collector.events.sources.dnsbl import SEVERITIES, VERDICTS
 from collector.events.sources.zonemta import ACTIONS

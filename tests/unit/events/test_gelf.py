@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.events.body import Body
-from collector.events.decode import Border, take
-from collector.events.model import COLUMNS, MailEvent, Source
-from collector.events.slots import slots_of
+from collector.events.border.decoding import Border, take
+from collector.events.border.request_body import Body
+from collector.events.conversion import rows_of
+from collector.events.model.event import COLUMNS, MailEvent, Source
+from collector.events.model.precedence import slots_of
 from collector.events.sources.gelf import FIELDS, item_of
 from collector.events.sources.gelf_message import time_of
 from collector.events.sources.zonemta import mail_event
-from collector.events.ways import rows_of
 from tests.oracle.gelf import mail_message
 from tests.oracle.recording import FIXTURES, read_lines, read_recording
 from tests.unit.events.entries import NOW

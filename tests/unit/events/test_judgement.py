@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from collector.events.judgement import Judgement, StoredReply, judge
-from collector.events.model import Action, Provider, Reason
+from collector.events.model.event import Action, Provider, Reason
 from tests.unit.events.entries import ACCEPTED, changed, row
 
 UNJUDGED = Judgement(None, None, None, None, None, None)

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collector.errors import RequestError
-from collector.events.address import alone, count, domain, split
-from collector.events.model import Entry, MailEvent, Request, Source
-from collector.events.pattern import _PARTS, _name, _replaced_run, response_pattern
-from collector.events.reply import HEAD
+from collector.events.addresses import alone, count, domain, split
+from collector.events.model.event import Entry, MailEvent, Request, Source
+from collector.events.replies.pattern import _PARTS, _name, _replaced_run, response_pattern
+from collector.events.replies.status_codes import HEAD
 from tests.unit.events.entries import ACCEPTED, NOW, QUEUED, read, row
 from tests.unit.events.test_zonemta_rows import FIELDS, check
 

@@ -12,15 +12,15 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from collector.assembly import assembled
-from collector.events import address
-from collector.events.batch import Row
-from collector.events.hiding import Hiding
-from collector.events.model import COLUMNS, MailEvent, Request
-from collector.events.pseudonyms import Pseudonyms
-from collector.events.quoted import MAX_SHOWN, is_telling, mailboxes_of, without_names
+from collector.events import addresses
+from collector.events.model.batch import Row
+from collector.events.model.event import COLUMNS, MailEvent, Request
+from collector.events.privacy.hiding import Hiding
+from collector.events.privacy.pseudonyms import Pseudonyms
+from collector.events.privacy.quoted_people import MAX_SHOWN, is_telling, mailboxes_of, without_names
 from collector.journal.rows import encode as journalled
 from collector.pipeline.batch import assemble
-from collector.store.copy import encode
+from collector.store.writing.copy_text import encode
 from tests.unit.events.entries import ACCEPTED, NOW, QUEUED, changed, read, recording
 
 SECRET = b"a secret of the tests"
@@ -111,7 +111,7 @@ def test_replies_are_kept_without_their_people(reply: str, shown: str) -> None:
 def test_people_of_every_script_are_found_in_a_reply(person: str) -> None:
     """Whoever it is, and not one of the event's own: marks and symbols are no letters to a pattern, but stand in addresses."""
     event = row(to="jane.doe@x.example", response=f"550 <{person}> and, {person}: none")
-    shown = f"{P.of(person)}@{address.domain(person)}"
+    shown = f"{P.of(person)}@{addresses.domain(person)}"
     assert event.response == f"550 <{shown}> and, {shown}: none"
 
 
@@ -286,8 +286,8 @@ def test_what_is_hidden_is_not_hidden_again(entry: dict[str, Any]) -> None:
 def test_a_list_has_as_many_addresses_as_before(written: str) -> None:
     """The number of recipients counts."""
     made = Hiding(P)._addresses(written)
-    assert len(address.split(written)) == len(made.split(","))
-    assert address.count(written) == sum(1 for part in address.split(written) if part.strip())
+    assert len(addresses.split(written)) == len(made.split(","))
+    assert addresses.count(written) == sum(1 for part in addresses.split(written) if part.strip())
 
 
 MANY = st.builds(
@@ -310,7 +310,7 @@ def test_a_reply_full_of_people_shows_the_first_and_hides_the_rest_whole(written
     if key in {"mx", "zone"}:
         fields[key] = written = written.replace("and canaryqx", "and")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("collector.events.quoted.MAX_SHOWN", 3)
+        patch.setattr("collector.events.privacy.quoted_people.MAX_SHOWN", 3)
         once = Hiding(P)._fields(fields)
         assert CANARY not in once[key].lower()
         assert Hiding(P)._fields(once) == once
@@ -355,14 +355,14 @@ def test_a_reply_costs_a_bounded_number_of_pseudonyms(piece: str) -> None:
 
 def test_a_request_costs_a_bounded_number_of_pseudonyms(monkeypatch: pytest.MonkeyPatch) -> None:
     """Past it nobody is shown, also no domain; the null sender stays, and recipients are counted."""
-    monkeypatch.setattr("collector.events.hiding.MAX_PEOPLE", 50)
+    monkeypatch.setattr("collector.events.privacy.hiding.MAX_PEOPLE", 50)
     counted = Counted(SECRET)
     people = ",".join(f"u{n}@x.example" for n in range(100))
     hidden = Hiding(counted)._fields(
         {"to": people, "from": "", "error": "u7@x.example", "note": "u8", "mx": "x.example"}
     )
     assert counted.hashed <= 53
-    assert address.count(hidden["to"]) == 100
+    assert addresses.count(hidden["to"]) == 100
     assert len(set(hidden["to"].split(","))) == 51
     assert (hidden["from"], hidden["mx"]) == ("", "x.example")
     assert hidden["error"] == hidden["note"] == hidden["to"].split(",")[-1]
@@ -370,7 +370,7 @@ def test_a_request_costs_a_bounded_number_of_pseudonyms(monkeypatch: pytest.Monk
 
 def test_a_request_spells_a_bounded_number_of_domains(monkeypatch: pytest.MonkeyPatch) -> None:
     """IDNA is dear: who comes from one more domain that is not ASCII is hidden with it; ASCII ones, and known ones, go on."""
-    monkeypatch.setattr("collector.events.hiding.MAX_SPELT", 2)
+    monkeypatch.setattr("collector.events.privacy.hiding.MAX_SPELT", 2)
     people = "a@ä.example,a@ö.example,a@ü.example,a@x.example,b@ä.example"
     shown = Hiding(P)._addresses(people).split(",")
     assert [one.partition("@")[2] for one in shown] == [

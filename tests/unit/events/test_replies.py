@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from collector.events import provider as providers
-from collector.events.model import Action, BounceKind, Provider, Reason
-from collector.events.pattern import _PARTS, READ_CHARACTERS, response_pattern
-from collector.events.reason import (
+from collector.events.model.event import Action, BounceKind, Provider, Reason
+from collector.events.replies import provider as providers
+from collector.events.replies.pattern import _PARTS, READ_CHARACTERS, response_pattern
+from collector.events.replies.provider_codes import SIGNALS, Signal, signal_of
+from collector.events.replies.reason import (
     BLOCKLISTS,
     BY_CATEGORY,
     BY_ENHANCED_CODE,
@@ -20,8 +21,7 @@ from collector.events.reason import (
     TEXT_RULES,
     bounce_kind,
 )
-from collector.events.reply import codes
-from collector.events.signals import SIGNALS, Signal, signal_of
+from collector.events.replies.status_codes import codes
 from tests.unit.events.entries import ACCEPTED, changed, recording, row
 
 CODES: dict[str, tuple[int | None, str | None]] = {

@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.events.model import BounceKind, MailEvent, Reason
-from collector.events.reason import BY_CATEGORY
-from collector.events.reply_rules import DECIDED, WEAK
+from collector.events.model.event import BounceKind, MailEvent, Reason
+from collector.events.replies.reason import BY_CATEGORY
+from collector.events.replies.rules.order import DECIDED, WEAK
 from tests.unit.events.entries import ACCEPTED, changed, row
 
 if TYPE_CHECKING:
-    from collector.events.reply_rule import TextRule
+    from collector.events.replies.rules.rule import TextRule
 
 LABELLED: list[dict[str, Any]] = [
     json.loads(line)

@@ -7,7 +7,7 @@ from typing import Final
 
 import pytest
 
-from collector.events.model import BounceKind, Reason
+from collector.events.model.event import BounceKind, Reason
 from tests.unit.events.test_reply_rules import bounce
 
 WORDINGS: Final[dict[Reason, tuple[str, ...]]] = {

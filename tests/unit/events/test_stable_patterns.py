@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.events.pattern import PATTERN_CHARACTERS, response_pattern
+from collector.events.replies.pattern import PATTERN_CHARACTERS, response_pattern
 
 REPLIES: Final = [
     json.loads(line)["reply"]

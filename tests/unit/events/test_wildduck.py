@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collector.errors import TooLargeError, UnreadableError
-from collector.events.decode import Border
-from collector.events.model import Action, Direction, MailEvent, RejectReason, Request, Source
-from collector.events.pseudonyms import Pseudonyms
-from collector.events.records import AuditEvent
+from collector.events.border.decoding import Border
+from collector.events.model.event import Action, Direction, MailEvent, RejectReason, Request, Source
+from collector.events.model.side_tables import AuditEvent
+from collector.events.privacy.pseudonyms import Pseudonyms
 from collector.events.sources.wildduck import read, without_secrets
 from collector.pipeline.batch import assemble
 from tests.oracle.recording import FIXTURES, read_lines

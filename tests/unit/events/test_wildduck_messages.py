@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.events.body import Body
-from collector.events.decode import Border, take
-from collector.events.model import Action, Direction, MailEvent, RejectReason, Source
-from collector.events.pseudonyms import Pseudonyms
+from collector.events.border.decoding import Border, take
+from collector.events.border.request_body import Body
+from collector.events.model.event import Action, Direction, MailEvent, RejectReason, Source
+from collector.events.privacy.pseudonyms import Pseudonyms
 from collector.events.sources.wildduck_changes import PIPELINE_STAGES
 from collector.events.sources.wildduck_messages import FIELDS, stored_item
 from collector.pipeline.batch import assemble

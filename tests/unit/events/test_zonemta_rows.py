@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from collector.events.model import COLUMNS, Action, Direction, MailEvent, Provider, Source
+from collector.events.model.event import COLUMNS, Action, Direction, MailEvent, Provider, Source
 from tests.unit.events.entries import ACCEPTED, NOW, QUEUE_ID, QUEUED, QUEUED_AT, changed, raw, read, recording, row
 
 

@@ -18,8 +18,8 @@ import pytest
 
 from collector.config import load
 from collector.errors import OverloadedError, StartError
-from collector.events.decode import Border
-from collector.events.model import Request, Source
+from collector.events.border.decoding import Border
+from collector.events.model.event import Request, Source
 from collector.feeds.gelf import GelfInput, frames, inbox
 from collector.feeds.gelf.chunks import MAX_WAITING_BYTES
 from collector.feeds.gelf.payload import MAX_BYTES, Result

@@ -6,7 +6,7 @@ import pytest
 from pydantic import SecretStr
 
 from collector.config.feeds import Mongo
-from collector.events.decode import Border
+from collector.events.border.decoding import Border
 from collector.feeds.mongo.wildduck import wildduck_readers
 
 BOTH = ["messages", "authlog"]

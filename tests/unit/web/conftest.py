@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import pytest
 
 from collector.config import Listen, load
-from collector.events.decode import Border, decode
-from collector.events.model import Request, Source
+from collector.events.border.decoding import Border, decode
+from collector.events.model.event import Request, Source
 from collector.metrics import Metrics
 from collector.web import HttpServer, build_server
 

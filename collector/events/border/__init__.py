@@ -1,0 +1,1 @@
+"""Where bytes from outside become entries that hold what they promise. Pure."""

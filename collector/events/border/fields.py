@@ -1,0 +1,130 @@
+"""The fields of one log entry on their way into columns: what a column holds whole is taken, what is left becomes `raw`."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from collector.events.border.json_values import INT64_MAX
+from collector.events.model.event import COLUMN_BYTES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+INT32_MAX = 2**31 - 1
+REAL_MIN, REAL_MAX = 1.2e-38, 3.4028234e38
+"""What PostgreSQL's `real` takes (beside 0): it refuses a row for a number beyond, also for one too small."""
+
+EXACT_FLOATS = 2.0**53
+"""From here on a float does not tell a whole number from the next."""
+
+SURELY_SHORT = COLUMN_BYTES // 4
+"""Characters that fit a column however they are encoded (UTF-8: at most four bytes each)."""
+
+_NUMBER = re.compile(r"\s*[+-]?[0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]{1,3})?\s*", re.ASCII)
+_NUMBER_CHARACTERS = 64
+_DIGITS = re.compile(r"[0-9]{1,19}", re.ASCII)
+
+
+def cut(text: str) -> str:
+    """The text as a column holds it: at most `COLUMN_BYTES` bytes of UTF-8, cut on a character border."""
+    if len(text) <= SURELY_SHORT:
+        return text
+    encoded = text.encode()
+    return text if len(encoded) <= COLUMN_BYTES else encoded[:COLUMN_BYTES].decode("utf-8", "ignore")
+
+
+def id_text(value: object, digits: int = 0) -> object:
+    """A whole number as the text that an id is, with at least so many digits; any other value as it is. A relay may have made a number of
+    an id that has digits only.
+    """
+    if isinstance(value, float) and value.is_integer() and value < EXACT_FLOATS:
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        return value
+    return str(value).zfill(digits)
+
+
+def number_of(value: object) -> float | None:
+    """The number, or the number that a text writes, if a `real` holds it; None for anything else."""
+    if type(value) is str:
+        if len(value) > _NUMBER_CHARACTERS or not _NUMBER.fullmatch(value):
+            return None
+        number = float(value)
+    elif type(value) is int or type(value) is float:
+        number = float(value)
+    else:
+        return None
+    return number if number == 0 or REAL_MIN <= abs(number) <= REAL_MAX else None
+
+
+class Fields:
+    """Takes typed values out of an entry. A field of another type than its column's yields None and is left."""
+
+    __slots__ = ("rest",)
+
+    def __init__(self, entry: dict[str, Any]) -> None:
+        self.rest = entry.copy()
+
+    def texts(self, columns: Mapping[str, str]) -> dict[str, str]:
+        """The texts of many fields by column, as the columns hold them; `columns` is field to column."""
+        rest = self.rest
+        texts: dict[str, str] = {}
+        for key, column in columns.items():
+            value = rest.get(key)
+            if type(value) is not str:
+                continue
+            if value:
+                texts[column] = held = value if len(value) <= SURELY_SHORT else cut(value)
+                if len(held) != len(value):
+                    continue
+            del rest[key]
+        return texts
+
+    def whole_text(self, key: str) -> str | None:
+        """The text, uncut. It is taken unless its column has to cut it; an empty one is taken and None."""
+        value = self.rest.get(key)
+        if type(value) is not str:
+            return None
+        if len(value) <= SURELY_SHORT or len(value.encode()) <= COLUMN_BYTES:
+            del self.rest[key]
+        return value or None
+
+    def text(self, key: str) -> str | None:
+        """The text, as its column holds it."""
+        value = self.whole_text(key)
+        return value if value is None or len(value) <= SURELY_SHORT else cut(value)
+
+    def integer(self, key: str, largest: int = INT64_MAX) -> int | None:
+        """A whole number from 0 to `largest`; a float with a whole value counts, and so do digits in text."""
+        value = self.rest.get(key)
+        if type(value) is str and _DIGITS.fullmatch(value):
+            value = int(value)
+        if type(value) is float and value.is_integer():
+            value = int(value)
+        if type(value) is not int or not 0 <= value <= largest:
+            return None
+        del self.rest[key]
+        return value
+
+    def boolean(self, key: str) -> bool | None:
+        """True or False."""
+        value = self.rest.get(key)
+        if type(value) is not bool:
+            return None
+        del self.rest[key]
+        return value
+
+    def number(self, key: str) -> float | None:
+        """A finite number, or text that is one (ZoneMTA writes scores as text). An empty text is taken and None."""
+        value = self.rest.get(key)
+        number = number_of(value)
+        if number is not None or value == "":
+            del self.rest[key]
+        return number
+
+    def json(self) -> str | None:
+        """What is left, as compact JSON in the entry's order; None when nothing is."""
+        return msgspec.json.encode(self.rest).decode() if self.rest else None

@@ -1,0 +1,56 @@
+"""What a plugin says of itself, read so that nothing in it can be refused: a bad field becomes its default."""
+
+from __future__ import annotations
+
+import math
+
+from collector.events.border.json_values import INT64_MAX, YEAR_2200_MS, plain_text
+from collector.events.model.event import PluginReport
+
+PROCESS_CHARACTERS = 64
+VERSION_CHARACTERS = 32
+CONTEXT_CHARACTERS = 32
+MOST_CONTEXTS = 16
+UNKNOWN = "none"
+"""What stands for a name that the report lacks: it becomes the value of a label (design: "Metrics")."""
+
+
+def plugin_report(plugin: object, *, cluster: str, host: str | None) -> PluginReport | None:
+    """The report, or None when the body's `plugin` is no object. Never raises."""
+    if type(plugin) is not dict:
+        return None
+    oldest = _whole(plugin.get("oldest_unsent"), YEAR_2200_MS)
+    return PluginReport(
+        cluster=cluster,
+        host=host or UNKNOWN,
+        process=_name(plugin.get("process"), PROCESS_CHARACTERS),
+        version=_name(plugin.get("version"), VERSION_CHARACTERS),
+        spool_bytes=_whole(plugin.get("spool_bytes")) or 0,
+        oldest_unsent=oldest,
+        dropped=_whole(plugin.get("dropped")) or 0,
+        contexts=_names(plugin.get("contexts")),
+    )
+
+
+def _names(value: object) -> tuple[str, ...]:
+    """The ZoneMTA contexts in which the plugin is loaded, each once and in order; empty for a plugin that does not say."""
+    if type(value) is not list:
+        return ()
+    names = {_name(one, CONTEXT_CHARACTERS) for one in value[:MOST_CONTEXTS]}
+    return tuple(sorted(names - {UNKNOWN}))
+
+
+def _name(value: object, characters: int) -> str:
+    if type(value) is not str:
+        return UNKNOWN
+    text = value[:characters]
+    if text.isprintable():
+        return text or UNKNOWN
+    return "".join(character for character in plain_text(text) if character.isprintable()) or UNKNOWN
+
+
+def _whole(value: object, largest: int = INT64_MAX) -> int | None:
+    """A count or a time: a finite number, rounded down, kept within 0 and `largest`; else None."""
+    if type(value) is int or (type(value) is float and math.isfinite(value)):
+        return min(max(math.floor(value), 0), largest)
+    return None

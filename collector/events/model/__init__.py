@@ -1,0 +1,1 @@
+"""What an event is: its row, the rows beside it, and which source's word counts. Pure."""

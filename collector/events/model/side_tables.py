@@ -1,0 +1,144 @@
+"""Rows of other tables than `mail_events` that come out of a request: what they hold, and what tells them apart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence  # noqa: TC003  # msgspec reads the annotations, to read a row back
+from typing import TYPE_CHECKING, ClassVar, LiteralString
+
+import msgspec
+
+from collector.events.model.event import MailEvent, Source
+
+if TYPE_CHECKING:
+    from collector.events.model.precedence import Slot
+
+
+class Record(msgspec.Struct, frozen=True, gc=False):
+    """A row of the table `TABLE`; the fields are its columns. As in `MailEvent`, times (`TIMES`) are epoch milliseconds, strings hold no
+    NUL and no lone surrogate, and `DOCUMENTS` are JSON text. The row is new unless one with the same `KEY` is there.
+    """
+
+    TABLE: ClassVar[LiteralString]
+    KEY: ClassVar[tuple[LiteralString, ...]]
+    TIMES: ClassVar[frozenset[str]] = frozenset({"time", "received_at"})
+    DOCUMENTS: ClassVar[frozenset[str]] = frozenset({"raw"})
+    IS_ORDERED: ClassVar[bool] = False
+    """True: rows are ordered by `received_at`, which is therefore stored by the database's clock."""
+
+    cluster: str
+    received_at: int
+
+    @property
+    def origin(self) -> Source:
+        """The road on which it came."""
+        raise NotImplementedError
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """What makes a row the same row."""
+        return tuple(getattr(self, name) for name in self.KEY)
+
+
+class HeldEvent(Record, frozen=True, gc=False):
+    """An event of a backup road that waits until its slot is known to be empty (`slots`), or has been stored and may be taken over.
+
+    `event` is the row that it would be. `is_unsendable`: ZoneMTA has no hook for it, so the plugin could not have sent it.
+    """
+
+    TABLE: ClassVar[LiteralString] = "held_events"
+    KEY: ClassVar[tuple[LiteralString, ...]] = ("cluster", "queue_id", "seq", "slot", "source")
+    IS_ORDERED: ClassVar[bool] = True
+
+    queue_id: str
+    seq: str
+    slot: str
+    source: Source
+    time: int
+    event: MailEvent
+    is_unsendable: bool = False
+
+    @classmethod
+    def of(cls, event: MailEvent, slot: Slot, *, is_unsendable: bool = False) -> HeldEvent:
+        """The event, held under a slot that it fills."""
+        place = slot.cluster, event.received_at, slot.queue_id, slot.seq, slot.name
+        return cls(*place, event.source, event.time, event, is_unsendable)
+
+    @property
+    def origin(self) -> Source:
+        """The road on which it came."""
+        return self.source
+
+
+class AuditEvent(Record, frozen=True, gc=False):
+    """What a webhook of WildDuck told (docs/events.md, "WildDuck's webhooks")."""
+
+    TABLE: ClassVar[LiteralString] = "audit_events"
+    KEY: ClassVar[tuple[LiteralString, ...]] = ("cluster", "event_id", "time")
+
+    time: int
+    event_id: str
+    ev: str
+    user_id: str | None = None
+    mailbox: str | None = None
+    message: str | None = None
+    raw: str | None = None
+
+    @property
+    def origin(self) -> Source:
+        """The road on which it came."""
+        return Source.WILDDUCK
+
+
+class AuthEvent(Record, frozen=True, gc=False):
+    """Logins that are alike, `count` of them (docs/events.md, "Logins")."""
+
+    TABLE: ClassVar[LiteralString] = "auth_events"
+    KEY: ClassVar[tuple[LiteralString, ...]] = ("cluster", "event_id", "time")
+
+    time: int
+    event_id: str
+    source: Source
+    protocol: str
+    result: str
+    user_id: str | None = None
+    username: str | None = None
+    source_ip: str | None = None
+    count: int = 1
+    raw: str | None = None
+
+    @property
+    def origin(self) -> Source:
+        """The road on which it came."""
+        return self.source
+
+
+class DnsblResult(Record, frozen=True, gc=False):
+    """What a DNS list said of a target from this moment on (docs/events.md, "DNSBL results")."""
+
+    TABLE: ClassVar[LiteralString] = "dnsbl_results"
+    KEY: ClassVar[tuple[LiteralString, ...]] = ("cluster", "event_id", "time")
+    TIMES: ClassVar[frozenset[str]] = frozenset({"time", "standing_since", "received_at"})
+    DOCUMENTS: ClassVar[frozenset[str]] = frozenset()
+    IS_ORDERED: ClassVar[bool] = True
+
+    time: int
+    event_id: str
+    target: str
+    kind: str
+    list: str
+    verdict: str
+    host: str | None = None
+    name: str | None = None
+    detail: str | None = None
+    codes: Sequence[str] = ()
+    meanings: Sequence[str] = ()
+    severity: str | None = None
+    reason: str | None = None
+    previous: str | None = None
+    standing: str | None = None
+    standing_since: int | None = None
+
+    @property
+    def origin(self) -> Source:
+        """The road on which it came."""
+        return Source.DNSBL

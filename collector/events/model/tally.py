@@ -1,0 +1,119 @@
+"""What a set of events adds up to: the numbers that the metrics of mail are made of. Pure; labels are not bounded here.
+
+It is counted where the events are built, so that who commits them need not look at each again.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import compress
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import msgspec
+
+from collector.events.model.columns import Columns
+from collector.events.model.event import Action, Direction, Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from collector.events.model.event import MailEvent
+
+Key: TypeAlias = tuple[Any, ...]
+
+_OUTCOMES = {Action.DELIVERED: "delivered", Action.DEFERRED: "deferred", Action.BOUNCED: "bounced"}
+_OUTCOME_OF_REASON: dict[Reason | None, str] = {Reason.REPUTATION: "blocklisted", Reason.RATE_LIMITED: "rate_limited"}
+
+# Names of their own: reading a member off its enum costs 0.1 µs on Python 3.11.
+_QUEUED, _DELIVERED, _BOUNCED = Action.QUEUED, Action.DELIVERED, Action.BOUNCED
+_OUTBOUND = Direction.OUTBOUND
+
+
+_COUNTED = frozenset({_QUEUED, *_OUTCOMES})
+
+_OUTBOUND_READ = (
+    "direction", "action", "cluster", "zone", "provider", "recipients", "reason", "bounce_kind", "provider_code", "local_ip",
+    "queue_ms",
+)  # fmt: skip
+READ = (*_OUTBOUND_READ, "source", "time", "smtp_ms")
+"""The columns that are looked at."""
+
+
+class Tally(msgspec.Struct):
+    """Counts and times by their labels, `None` where an event lacks one. Times are milliseconds; stamps epoch ms.
+
+    Every event is in `events` and `stamps`, and its session in `sessions`; the others hold outbound mail only.
+    """
+
+    events: Counter[Key] = msgspec.field(default_factory=Counter)  # cluster, zone, provider, action
+    queued: Counter[Key] = msgspec.field(default_factory=Counter)  # cluster -> recipients
+    bounces: Counter[Key] = msgspec.field(default_factory=Counter)  # cluster, zone, provider, reason, kind
+    deferrals: Counter[Key] = msgspec.field(default_factory=Counter)  # cluster, zone, provider, reason
+    signals: Counter[Key] = msgspec.field(default_factory=Counter)  # provider, code
+    addresses: Counter[Key] = msgspec.field(default_factory=Counter)  # local_ip, provider, outcome
+    stamps: dict[Key, list[int]] = {}  # cluster, source
+    sessions: dict[Key, list[int]] = {}  # cluster, provider
+    deliveries: dict[Key, list[int]] = {}  # cluster, zone, provider
+
+    def add(self, other: Tally) -> None:
+        """Adds another's sums to these."""
+        for name in ("events", "queued", "bounces", "deferrals", "signals", "addresses"):
+            getattr(self, name).update(getattr(other, name))
+        for name in ("stamps", "sessions", "deliveries"):
+            mine: dict[Key, list[int]] = getattr(self, name)
+            for key, times in getattr(other, name).items():
+                mine.setdefault(key, []).extend(times)
+
+
+def tally(events: Iterable[MailEvent]) -> Tally:
+    """Adds events up."""
+    rows = list(events)
+    return tally_columns(Columns(len(rows), {name: [getattr(row, name) for row in rows] for name in READ}))
+
+
+def tally_columns(columns: Columns) -> Tally:
+    """Adds up rows that come column by column."""
+    sums = Tally()
+    sums.events.update(columns.rows("cluster", "zone", "provider", "action"))
+    _append(sums.stamps, columns, ("cluster", "source"), "time")
+    _append(sums.sessions, columns, ("cluster", "provider"), "smtp_ms")
+    if not _COUNTED.isdisjoint(columns.column("action")):
+        _add_outbound(sums, columns)
+    return sums
+
+
+def _append(times: dict[Key, list[int]], columns: Columns, labels: tuple[str, ...], name: str) -> None:
+    """Adds a column of times under the labels of their rows."""
+    if name not in columns.values:
+        return
+    values, keys = columns.values[name], list(columns.rows(*labels))
+    kinds = set(keys)
+    for key in kinds:
+        # Nearly always there is one: a batch of one cluster.
+        mine = values if len(kinds) == 1 else compress(values, map(key.__eq__, keys))
+        known = [value for value in mine if value is not None]
+        if known:
+            times.setdefault(key, []).extend(known)
+
+
+def _add_outbound(sums: Tally, columns: Columns) -> None:
+    for row in columns.rows(*_OUTBOUND_READ):
+        direction, action, cluster, zone, provider, recipients, reason, kind, code, local_ip, queue_ms = row
+        if direction is not _OUTBOUND:
+            continue
+        outcome = _OUTCOMES.get(action)
+        if outcome is None:
+            if action is _QUEUED and recipients:
+                sums.queued[cluster,] += recipients
+            continue
+        if action is _DELIVERED:
+            if queue_ms is not None:
+                sums.deliveries.setdefault((cluster, zone, provider), []).append(queue_ms)
+        elif action is _BOUNCED:
+            sums.bounces[cluster, zone, provider, reason, kind] += 1
+        else:
+            sums.deferrals[cluster, zone, provider, reason] += 1
+        if code is not None:
+            sums.signals[provider, code] += 1
+        if local_ip is not None:
+            sums.addresses[local_ip, provider, _OUTCOME_OF_REASON.get(reason, outcome)] += 1

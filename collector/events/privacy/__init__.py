@@ -1,0 +1,1 @@
+"""People as pseudonyms (docs/privacy.md). Pure."""

@@ -1,0 +1,245 @@
+"""What `privacy.pseudonymise` does to a request at the border (docs/privacy.md): pseudonyms in place of people. Pure.
+
+Fields that ZoneMTA writes have a rule each; what no rule knows is hidden whole.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from collector.events import addresses
+from collector.events.model.event import ROW_HEAD, Group, Source
+from collector.events.privacy.pseudonyms import PSEUDONYM, Shown, without_display
+from collector.events.privacy.quoted_people import in_text, mailboxes_of, may_quote, without_names
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from collector.events.model.event import Rejection, Request
+    from collector.events.privacy.pseudonyms import Pseudonyms
+
+ADDRESSES: Final = frozenset({"from", "returnPath", "to", "recipient", "headerFrom", "suppressed address", "user"})
+"""Addresses, or a list of some: the domain stays."""
+
+TEXTS: Final = frozenset({
+    "response", "responseText", "error", "description", "reason", "tlsAuthorizationError", "httpUrl", "httpResponse", "tests",
+})  # fmt: skip
+"""Words of a server, which may quote an address."""
+
+NUMBERS: Final = frozenset(
+    {
+        "created",
+        "body",
+        "size",
+        "timer",
+        "start",
+        "defcount",
+        "nextattempt",
+        "score",
+        "secure",
+        "tls",
+        "tlsAuthorized",
+        "time",
+        "count",
+        "events",
+    }
+)
+KEPT: Final = frozenset({
+    "id", "seq", "action", "zone", "interface", "category", "mx", "host", "ip", "protocol", "tlsVersion", "tlsCipher",
+    "transtype", "bounceType", "bounceId", "queued", "result", "suppressed domain", "cluster", "context",
+})  # fmt: skip
+"""Words of the mail system itself, kept as they are but for an address in them."""
+
+RESULTS: Final = frozenset({
+    "target", "kind", "name", "list", "verdict", "detail", "codes", "meanings", "severity", "previous", "standing", "standing_since",
+})  # fmt: skip
+"""Words of the DNSBL exporter, and lists of some: an operator's own addresses and domains, and what a list says of them."""
+
+WEBHOOK_ADDRESSES: Final = frozenset({"address", "username", "value", "target"})
+"""Of WildDuck's webhooks, and what it may be instead of an address: the name of a user, an id, a link's host."""
+
+WORDS: Final = {
+    Source.DNSBL: RESULTS,
+    Source.WILDDUCK: frozenset({"domain", "alias", "selector", "servername", "type"}),
+    Source.ARF: frozenset({"userAgent", "reportedDomain", "arrivalDate", "version", "incidents", "reporter"}),
+}
+"""What is kept, but for an address in it, beside `KEPT`: only of what came on that road."""
+
+MAX_SPELT: Final = 4096
+"""So many domains that are not ASCII are spelt as A-labels in one request: each costs as much as twenty addresses. People of others are
+hidden with their domain.
+"""
+
+MAX_PEOPLE: Final = 200_000
+"""So many people and other names of one request get a pseudonym each, ten for each event that a body may hold; the rest share one."""
+
+_NUMERIC: Final = re.compile(r"[0-9TZeE:.+ -]{0,40}", re.ASCII)
+
+
+def hide(request: Request, pseudonyms: Pseudonyms) -> Request:
+    """The request as it may be kept. Never raises."""
+    return Hiding(pseudonyms).request(request)
+
+
+class Hiding:
+    """Hides the people of one request."""
+
+    def __init__(self, pseudonyms: Pseudonyms) -> None:
+        self._pseudonyms = pseudonyms
+        self._spelt: set[str] = set()
+        self._left = MAX_PEOPLE
+        self._words: frozenset[str] = frozenset()
+        self._is_webhook = False
+        self._rest = Shown(pseudonyms.of_whole("the rest of a request"), None)
+
+    def request(self, request: Request) -> Request:
+        """See `hide`."""
+        self._words = WORDS.get(request.source, frozenset())
+        self._is_webhook = request.source is Source.WILDDUCK
+        report = request.report
+        if report is not None:
+            report = msgspec.structs.replace(report, cluster=self._text(report.cluster), host=self._text(report.host))
+        return msgspec.structs.replace(
+            request,
+            groups=[self._group(group) for group in request.groups],
+            rejections=[self._rejection(rejection) for rejection in request.rejections],
+            report=report,
+        )
+
+    def _group(self, group: Group) -> Group:
+        # What becomes of a value depends on its key and its type alone: a group stays one.
+        rules = [self._rule(key) for key in group.keys]
+        named = [place for place, key in enumerate(group.keys) if key in ADDRESSES]
+        texts = [place for place, key in enumerate(group.keys) if key in TEXTS]
+        rows = []
+        for row in group.rows:
+            values = row[ROW_HEAD:]
+            made = [rule(value) for rule, value in zip(rules, values, strict=True)]
+            if texts:
+                mailboxes = mailboxes_of(values[place] for place in named if type(values[place]) is str)
+                for place in texts:
+                    if type(made[place]) is str:
+                        made[place] = without_names(made[place], mailboxes, self._of, self._pseudonyms.of_whole)
+            rows.append([*row[:ROW_HEAD], *made])
+        label = self._label
+        return Group(
+            self._text(group.cluster),
+            label(group.host),
+            label(group.context),
+            tuple(map(self._text, group.keys)),
+            rows,
+        )
+
+    def _rejection(self, rejection: Rejection) -> Rejection:
+        try:
+            item = msgspec.json.decode(rejection.raw)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            item = rejection.raw  # cut within its JSON
+        if isinstance(item, dict):
+            kept: Any = self._event(item)
+        else:
+            kept = self._hidden(item)
+        return msgspec.structs.replace(
+            rejection, cluster=self._text(rejection.cluster), raw=msgspec.json.encode(kept).decode()
+        )
+
+    def _event(self, event: dict[str, Any]) -> dict[str, Any]:
+        """An event of the plugin, or a bare entry: as it came, not yet known to be anything."""
+        fields = event.get("entry")
+        if not isinstance(fields, dict):
+            return self._fields(event)
+        return self._fields({key: value for key, value in event.items() if key != "entry"}) | {
+            "entry": self._fields(fields)
+        }
+
+    def _fields(self, fields: dict[str, Any]) -> dict[str, Any]:
+        group = self._group(Group("", None, None, tuple(fields), [[0, 0, None, *fields.values()]]))
+        return dict(zip(group.keys, group.rows[0][ROW_HEAD:], strict=True))
+
+    def _label(self, label: str | None) -> str | None:
+        return None if label is None else self._text(label)
+
+    def _rule(self, key: str) -> Callable[[Any], Any]:
+        if key in self._words:
+            return self._word
+        if key in ADDRESSES or (self._is_webhook and key in WEBHOOK_ADDRESSES):
+            return partial(self._typed, self._addresses)
+        if self._is_webhook and key in TEXTS:  # a user's own words
+            return self._hidden
+        if key in TEXTS or key in KEPT:
+            return partial(self._typed, self._text, keeps_numbers=key in KEPT)
+        if key in NUMBERS:
+            return partial(self._typed, self._number, keeps_numbers=True)
+        return self._hidden
+
+    def _typed(self, rule: Callable[[str], str], value: Any, *, keeps_numbers: bool = False) -> Any:  # noqa: ANN401 - any JSON value
+        if type(value) is str:
+            return rule(value)
+        if value is None or type(value) is bool or (keeps_numbers and isinstance(value, (int, float))):
+            return value
+        return self._boxed(value)
+
+    def _word(self, value: Any) -> Any:  # noqa: ANN401 - any JSON value
+        """Kept but for an address in it, and so is each text of a list."""
+        if isinstance(value, list) and all(type(one) is str for one in value):
+            return [self._text(one) for one in value]
+        return self._typed(self._text, value, keeps_numbers=True)
+
+    def _addresses(self, written: str) -> str:
+        return ",".join(map(self._address, addresses.split(written)))
+
+    def _address(self, written: str) -> str:
+        """An address with a pseudonym as its local part. What is no address becomes the pseudonym alone; nothing, and the null
+        sender, stay.
+        """
+        person = without_display(written)
+        return _written(self._shown(person)) if person else written.strip()
+
+    def _text(self, text: str) -> str:
+        if self._left <= 0 and may_quote(text):
+            return self._rest.pseudonym
+        return in_text(text, self._quoted, self._pseudonyms.of_whole)
+
+    def _quoted(self, person: str, at: str) -> str:
+        return _written(self._shown(person), at)
+
+    def _number(self, written: str) -> str:
+        return written if _NUMERIC.fullmatch(written) else self._of(written)
+
+    def _hidden(self, value: Any) -> Any:  # noqa: ANN401 - any JSON value
+        if value is None or type(value) is bool or value == "":
+            return value
+        return self._of(value) if type(value) is str else self._boxed(value)
+
+    def _boxed(self, value: object) -> list[str]:
+        """The pseudonym of what is no text, in a list: it stays another type than text."""
+        if isinstance(value, list) and len(value) == 1 and type(value[0]) is str and PSEUDONYM.fullmatch(value[0]):
+            return value
+        return [self._of(msgspec.json.encode(value, order="sorted").decode())]
+
+    def _of(self, person: str) -> str:
+        return self._shown(person).pseudonym
+
+    def _shown(self, person: str) -> Shown:
+        if self._left <= 0:
+            return self._rest
+        self._left -= 1
+        if person.isascii() or "@" not in person or self._may_spell(person.rpartition("@")[2]):
+            return self._pseudonyms.shown(person)
+        return Shown(self._pseudonyms.of_whole(person), None)
+
+    def _may_spell(self, domain: str) -> bool:
+        if domain.isascii() or domain in self._spelt:
+            return True
+        if len(self._spelt) >= MAX_SPELT:
+            return False
+        self._spelt.add(domain)
+        return True
+
+
+def _written(shown: Shown, at: str = "@") -> str:
+    return shown.pseudonym if shown.domain is None else f"{shown.pseudonym}{at}{shown.domain}"

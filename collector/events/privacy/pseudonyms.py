@@ -1,0 +1,73 @@
+"""The pseudonym of a person: a keyed hash, the same for each spelling of an address, and never made anew from itself. Pure."""
+
+from __future__ import annotations
+
+import hmac
+import re
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+from collector.events import addresses
+
+PREFIX: Final = "p-"
+DIGITS: Final = 20
+"""80 bits: a million addresses share a pseudonym with a chance of one in 10¹²."""
+
+PSEUDONYM: Final = re.compile(rf"{PREFIX}[0-9a-f]{{{DIGITS}}}")
+
+_CONTEXT: Final = b"duckwatch pseudonyms 1"
+"""Sets this use of the secret apart from the hash of subjects."""
+
+_CACHED: Final = 8192
+_CACHED_CHARACTERS: Final = 320
+"""RFC 5321: a local part of 64, a domain of 255. What is longer is no address, and is not kept in a cache either."""
+
+_SHOWN_DOMAIN: Final = re.compile(r"[\w.-]{1,255}|\[(?:ipv6:)?[0-9a-f:.]{1,45}\]")
+
+
+class Shown(NamedTuple):
+    """What may be seen of a person. `domain` is None for what is no address, or hides behind a domain that is none."""
+
+    pseudonym: str
+    domain: str | None
+
+
+class Pseudonyms:
+    """The pseudonyms of one secret. For any thread."""
+
+    def __init__(self, secret: bytes) -> None:
+        self._key = hmac.digest(secret, _CONTEXT, "sha256")
+        self._known = lru_cache(_CACHED)(self._made)
+
+    def of(self, person: str) -> str:
+        """The pseudonym of an address or of any other name, as it stands alone: the same for each spelling of an address (case, `<>`,
+        IDN). A pseudonym, also as the local part of an address, stays.
+        """
+        return self.shown(person).pseudonym
+
+    def shown(self, person: str) -> Shown:
+        """The pseudonym of a person, and the domain that may stand beside it."""
+        return self._known(person) if len(person) <= _CACHED_CHARACTERS else self._made(person)
+
+    def of_whole(self, text: str) -> str:
+        """The pseudonym of a text that is not looked into, whatever stands in it; a pseudonym stays."""
+        return text if PSEUDONYM.fullmatch(text) else self._hash(text)
+
+    def _made(self, person: str) -> Shown:
+        name = without_display(person).lower()
+        local, at, _ = name.rpartition("@")
+        if not at:
+            return Shown(self.of_whole(name), None)
+        domain = addresses.domain_of_alone(name)
+        pseudonym = local if PSEUDONYM.fullmatch(local) else self._hash(f"{local}@{domain or ''}")
+        is_shown = domain is not None and _SHOWN_DOMAIN.fullmatch(domain)
+        return Shown(pseudonym, domain if is_shown else None)
+
+    def _hash(self, name: str) -> str:
+        return PREFIX + hmac.digest(self._key, name.encode("utf-8", "replace"), "sha256").hex()[:DIGITS]
+
+
+def without_display(written: str) -> str:
+    """The address of a mailbox as headers write it, without display name, comments and `<>`; any other text without its `<>`."""
+    # A comment may hold the only address: it is no mailbox, but still a person's.
+    return ("@" in written and addresses.alone(written)) or addresses.bare(written.strip())

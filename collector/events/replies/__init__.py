@@ -1,0 +1,1 @@
+"""What a server's reply means: codes, provider, reason, pattern. Pure."""

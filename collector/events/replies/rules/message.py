@@ -1,0 +1,56 @@
+"""Rules on replies that blame the message: its links, form, size and content (see `rule.py`)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from collector.events.model.event import Reason
+from collector.events.replies.rules.rule import BOUNCES, GMAIL, GMX, QQ, rule
+
+LISTED_LINK: Final = rule(
+    Reason.CONTENT,
+    f"{BOUNCES}: a link in the message",
+    "550 REJECTED - Blacklisted URL in message. See http://lookup.uribl.com.",
+    r"\b(?:uribl|surbl)\b|\b(?:black ?listed|spam|spammy|malicious|phishing|bad|listed|blocked) (?:url|uri|link"
+    r"|domain in (?:body|message))s?\b",
+    r"\b(?:url|uri|link|domain)s? (?:\(\S+\) )?in (?:this|your|the) (?:e-?)?(?:mail|message|body)|(?:body|message"
+    r"|mail) contains (?:an? )?(?:\w+ )?(?:url|uri|link)",
+)
+
+FORM: Final = rule(
+    Reason.CONTENT,
+    f"{GMAIL}; {GMX}; RFC 5322: the form of the message",
+    "554 Transaction failed: Duplicate header 'DKIM-Signature'.",
+    r"(?:duplicate|missing|invalid|bad|malformed|multiple) (?:\w+[: ]){0,2}'?headers?\b|headers? (?:error|are not"
+    r"|based\))|missing a valid address in from",
+    r"no from: header|rfc ?-?(?:5322|2822|822)\b|not rfc compliant|rfcmessagenoncompliant|mcspamsignature"
+    r"|mime/reject|invalid structure"
+    r"|(?:mime|header|message) (?:structure|syntax|format) (?:is )?(?:error|invalid|bad)|bare (?:lf|cr|newline"
+    r"|line ?feed)|base64 encoding|mime complexity",
+)
+
+SIZE: Final = rule(
+    Reason.SIZE,
+    f"{GMAIL} (5.3.4); RFC 1870",
+    "552 5.2.3 Recipient address rejected: Message length exceeds administrative limit.",
+    r"message (?:\w+ ){0,3}(?:too (?:large|big|long)|size)|size (?:[\w#()]+ ){0,6}(?:exceed|limit|too)|too (?:large"
+    r"|big)\b",
+    r"exceeds? (?:\w+ ){0,4}size|exceeded mailsize|(?:message|line|header) (?:length|limit) (?:\w+ )?exceed"
+    r"|line limit exceeded|message length",
+    r"larger than|(?:max(?:imum)?|allowed) (?:message |mail |e-?mail )?size|too much mail data"
+    r"|nachricht (?:\w+ )?zu gro|message trop (?:gros|volumineux)"
+    r"|taille (?:limite )?du message|messaggio (?:\w+ )?troppo grande|mensaje (?:\w+ )?demasiado grande",
+)
+
+CONTENT: Final = rule(
+    Reason.CONTENT,
+    f"{BOUNCES}; {GMAIL}; {QQ}",
+    "550 5.7.1 Our system has detected that this message is likely unsolicited mail.",
+    r"\bspam(?:ming|assassin|profiler|my)?\b|antispam|unsolicited|\bvirus\b|malware|phish|infected|trojan"
+    r"|mail content|banned content",
+    r"\bcontent (?:\w+ )?(?:denied|rejected|blocked|violat|presents|filter)|(?:illegal|prohibited|blocked|banned"
+    r"|dangerous|forbidden) (?:attachment|file|extension)",
+    r"suspicious|junk|message (?:was |has been |is )?(?:classified|identified|detected|filtered)|security issue"
+    r"|bulk (?:e-?)?mail|bulk\.advertising"
+    r"|mass mail|(?:blocked|rejected) by (?:our|the) (?:\w+ )?filter|high[- ]probability|recurrent pattern",
+)

@@ -1,0 +1,70 @@
+"""The order of the rules on a reply's text (`rule.py` says what a rule is). The first that matches decides."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from collector.events.model.event import Reason
+from collector.events.replies.rules import message, recipient, sender, server
+from collector.events.replies.rules.rule import BOUNCES, GMAIL, RFC5321, TextRule, rule
+
+DECIDED: Final[tuple[TextRule, ...]] = (
+    server.GREYLISTED,
+    server.TROUBLE,
+    server.LOOP,
+    message.LISTED_LINK,
+    sender.RECIPIENTS_LIST,
+    sender.CALLED_BACK,
+    sender.REPUTATION,
+    sender.BAD_ADDRESS,
+    message.FORM,
+    sender.AUTHENTICATION,
+    sender.RATE_LIMITED,
+    recipient.MAILBOX_FULL,
+    message.SIZE,
+    # Before a rule makes a bounce hard, the reply must not blame the sender.
+    sender.SENDER,
+    sender.RELAYING,
+    sender.NAMED_POLICY,
+    recipient.UNKNOWN_USER,
+    recipient.UNKNOWN_USER_ELSEWHERE,
+    recipient.DNS,
+    server.TLS,
+    message.CONTENT,
+    server.EXPIRED,
+    server.CONNECTION,
+)
+"""Rules that outweigh the enhanced code."""
+
+WEAK: Final[tuple[TextRule, ...]] = (
+    rule(
+        Reason.UNKNOWN_USER,
+        RFC5321,
+        "550 Requested action not taken: mailbox unavailable",
+        r"mailbox (?:name |is )?(?:unavaila?ble|not allowed|not available)|(?:recipient|account) unavailable"
+        r"|addressee unknown",
+    ),
+    rule(
+        Reason.AUTHENTICATION,
+        f"{GMAIL}; RFC 4954",
+        "550 5.7.0 authentication failed",
+        r"authenticat(?:ed|ion|e\b)",
+    ),
+    rule(Reason.CONTENT, BOUNCES, "552 5.7.0 the attachment", r"\bcontent\b|attachment|\bheaders?\b|filtered\b"),
+    rule(
+        Reason.POLICY,
+        f"{BOUNCES}; RFC 5321 (550, 554)",
+        "550 5.7.1 access denied",
+        r"\brelay(?:ing)?\b(?!=)|polic(?:y|ies)|prohibit|not (?:permitted|authori[sz]ed|allowed)|access denied"
+        r"|administrative|geographical",
+        r"rejected (?:by|for)|\bblocked\b|protocol violation|not accepting connections|confirm this"
+        r"|too many recipients|recipient preferences",
+    ),
+    rule(
+        Reason.OTHER,
+        "a fault at the other end, in words that greylisting uses too",
+        "451 4.7.1 Service unavailable - try again later",
+        r"service (?:\w+ )?unavailable|service not available|temporar(?:y|ily) (?:failure|unable|unavailable)",
+    ),
+)
+"""Words that many replies use for many things. They count only where neither a rule above nor a clear code decides."""

@@ -1,0 +1,168 @@
+"""Rules on replies that speak of the recipient: no such user, a full mailbox, a domain without mail (see `rule.py`)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from collector.events.model.event import Reason
+from collector.events.replies.rules.rule import BOUNCES, EXCHANGE, GMAIL, LABELLED, RFC5321, rule
+
+_PERSON: Final = (
+    r"(?:users?(?: ?names?)?|recipients?|addressees?|mail[- ]?box(?:es)?|mail[- ]?drop|accounts?|e?-?mail ?(?:id"
+    r"|name)|address(?:es)?"
+    r"|destinations?|customer|person|alias|local[- ]?part|inbox|login|subscriber|member|employee|destinatary)"
+)
+"""Nouns for a recipient."""
+
+_NAMED: Final = (
+    r"(?: <*<(?:addr|id|name|host)>>*| \( ?<+addr>+ ?\)| ['\"]<\w+>['\"]| \[<\w+>\]"
+    r"| (?!servers?\b|domains?\b|hosts?\b|systems?\b|polic|database|director|service|verif|access|quota|storage"
+    r"|sender)[\w-]+)"
+)
+"""One word between the noun and what is said of it: an address, or any word that does not change the subject."""
+
+_HELPERS: Final = (
+    r"(?:(?:is|are|was|were|has|have|been|be|could|can|status|currently|now|marked|as|temporar(?:y|ily|ly)"
+    r"|permanently|does"
+    r"|did|name|that|or|in|an?|no) ){0,4}"
+)
+
+_IS_MISSING: Final = (
+    r"(?:unknown|unrecogni[sz]ed|unallocated|unassigned|non-?existent|inexistent|not (?:be )?(?:found|known"
+    r"|exist(?:ing|s)?|valid"
+    r"|recogni[sz]ed|registered|activ(?:e|ated)|local|available|defined|listed|present|configured|provisioned"
+    r"|enabled|hosted"
+    r"|here|a (?:valid|known|registered|local) \w+)"
+    r"|(?:does|do|did)(?: not|n't|nt) exist|cannot be found|(?:couldn|can)'?t be found|no longer|invalid"
+    r"|inactiv(?:e|ated)"
+    r"|disabled|deactivated|suspended|expired|closed|locked|frozen|terminated|discontinued|discarded|deleted"
+    r"|removed|cancell?ed"
+    r"|archived|moved|misspelled|obsolete|retired|abandoned|blocked due to inactivity|undeliverable|unroutable"
+    r"|unresolvable)"
+)
+"""What is said of a recipient that is not there (any more)."""
+
+_NO_SUCH: Final = (
+    r"(?:unknown|no such|invalid|bad(?! destination system)|wrong|inactive|disabled|deactivated|expired"
+    r"|unrecogni[sz]ed|archived"
+    r"|non-?existent|not an? (?:valid|known|registered|active|local)|not our|not in|no valid|undefined|there is no"
+    r"|no known)"
+)
+
+UNKNOWN_USER: Final = rule(
+    Reason.UNKNOWN_USER,
+    f"{BOUNCES}; {GMAIL}; {RFC5321} (550); {LABELLED}",
+    "550 5.1.1 <a@b.example>: Recipient address rejected: User unknown in virtual mailbox table",
+    # The noun, then what is said of it.
+    rf"\b{_PERSON}{_NAMED}{{0,3}}:? ?{_HELPERS}{_IS_MISSING}\b(?! (?:error|policy))",
+    r"<(?:addr|id|name)>>*['\"]?:? (?:(?:is|has been|was|currently|been) ){0,3}(?:not an? (?:valid|known|registered"
+    r"|active|local)"
+    rf"|{_IS_MISSING})\b",
+    r"(?:that you tried to reach|account|mailbox|user|recipient)(?: \w+){0,2} (?:does not|doesn't) exist"
+    r"|tried to reach (?:is |has been )?(?:disabled|inactive)",
+    # What is said, then the noun.
+    rf"\b{_NO_SUCH}[- ](?:[\w-]+ ){{0,2}}{_PERSON}\b(?! (?:error|policy|access|syntax|domain|host|server))",
+    r"\b(?:no such|unknown) (?:id|name|destination|object|person|local[- ]?part)\b",
+    r"\bno (?:such |local |valid )?(?:mail[- ]?box|user|account|customer|alias|recipient|person|subscriber"
+    r"|one at this)\b",
+    r"\bnobody (?:here|by that name|with that name)|there is no one at this address|\bnot found (?:recipient|user"
+    r"|mailbox)",
+    # Whole phrases.
+    r"(?:user|recipient|he|she) (?:does(?: not|n't)) have an?|does(?: not|n't) have an? (?:\S++ )?(?:account"
+    r"|mailbox)",
+    r"recipient(?: name)? (?:does not exist here|not ok)|(?:address|recipient"
+    r"|user) (?:is )?not (?:present )?in (?:the |our )?(?:directory|ldap)",
+    r"not in (?:the |our |my )?(?:recipient|validrcptto|user) list|not in (?:our|the) (?:directory|database)"
+    r"|recipnotfound|recipientnotfound",
+    rf"{_PERSON} (?:\w+ ){{0,3}}(?:marked as invalid|not in recipient list)|invalid-recipient|bad_?rcpt_?to"
+    rf"|badrecipientto",
+    r"(?:recipient|address) (?:address )?(?:rejected|refused): (?:account |mailbox )?(?:inactive|unavailable"
+    r"|no such|invalid|unknown|disabled|not found)",
+    r"can(?:not|'t| not) accept (?:this )?(?:user|recipient)|user missing home directory|(?:user"
+    r"|addressee) (?:has )?(?:left|moved|gone)",
+    r"account .{0,20}(?:disabled|blocked|closed)|compte .{0,30}(?:bloque|inactif|ferme|desactive)"
+    r"|extended inactivity",
+    r"has left (?:the )?(?:company|organi[sz]ation)|no longer (?:works?|employed|with (?:us|the)|valid|active"
+    r"|in (?:use|service)|available|exists?)",
+    # The address as a whole is refused, by servers whose words for an unknown recipient these are (Cisco, Exchange).
+    r"^5\.4\.1 .{0,80}address(?:es)? rejected ?: access denied",
+    r"^(?:5\.1\.0 )?(?:<*<addr>>*:? )?(?:recipient )?address (?:rejected|invalid)\b *\.? *(?:$|<|\(in reply)",
+)
+
+UNKNOWN_USER_ELSEWHERE: Final = rule(
+    Reason.UNKNOWN_USER,
+    f"{LABELLED}: French, German, Italian, Spanish, Polish, Dutch, Portuguese, Russian",
+    "550 Utilisateur inconnu !",
+    r"(?:utilisateur|usager|destinataire|adresse|compte|bo[iîi]te) (?:\S++ ){0,4}(?:inconnue?s?|invalides?"
+    r"|inexistante?|introuvable"
+    r"|n\Wexiste|ferm[eé]e?|archiv[eé]e?|d[eé]sactiv[eé]e?|suspendue?)\b|n\Wexiste (?:pas|plus)|(?:utilisateur"
+    r"|destinataire) (?:invalide|inconnu)",
+    r"(?:adressat|empf[aä]e?nger|benutzer|nutzer|postfach|mailbox|adresse"
+    r"|konto)\w{0,12}:? (?:\S++ ){0,3}(?:unbekannt|existiert (?:hier )?nicht"
+    r"|nicht (?:mehr )?(?:gefunden|vorhanden|bekannt|existent|verf[uü]e?gbar|g[uü]e?ltig|aktiv)|ung[uü]e?ltig"
+    r"|deaktiviert|gesperrt|gel[oö]e?scht)",
+    r"unbekannte[rns]? (?:empf|benutzer|nutzer|adress|postfach)|kein(?:en?)? (?:solche[rs]?n? )?(?:benutzer|empf"
+    r"|postfach|konto)|existiert (?:hier )?nicht",
+    r"(?:destinatario|utente|indirizzo|casella|account|mailbox) (?:\S++ ){0,3}(?:sconosciut[oa]|inesistente"
+    r"|non (?:esiste|trovat[oa]"
+    r"|valid[oa]|attiv[oa])|disattivat[oa]|disabilitat[oa]|scadut[oa])|non esiste|nessun utente",
+    r"(?:usuario|destinatario|buz[oó]n|cuenta|direcci[oó]n|casilla) (?:\S++ ){0,3}(?:no existe|desconocid[oa]"
+    r"|inexistente"
+    r"|inv[aá]lid[oa]|desactivad[oa]|no (?:se )?(?:encuentra|encontrad[oa]|(?:es )?v[aá]lid[oa]))|no existe"
+    r"|usuario no v[aá]lido",
+    r"(?:adres|u[zż]ytkownik|odbiorca|konto|skrzynka) (?:\S++ ){0,3}(?:nie (?:istnieje|zosta[lł]|jest aktywn"
+    r"|znaleziono)|nieznan[yae]"
+    r"|nieprawid[lł]ow[yae]|nieaktywn[yae]|zablokowan[yae])|(?:nieznany|nieprawid[lł]owy"
+    r"|brak) (?:\S++ )?(?:u[zż]ytkownika?|odbiorc[ay]|adres)|nie istnieje|nie ma (?:takiego|takiej)",
+    r"(?:gebruiker|ontvanger|postbus|postvak|adres|e-mailadres|geadresseerde) (?:\S++ ){0,3}(?:onbekend"
+    r"|bestaat niet|niet (?:gevonden|bekend"
+    r"|geldig|actief)|ongeldig)|onbekende? (?:gebruiker|ontvanger|adres)|bestaat niet",
+    r"(?:usu[aá]rio|destinat[aá]rio|caixa|conta|endere[cç]o) (?:\S++ ){0,3}(?:desconhecid[oa]|inexistente"
+    r"|inv[aá]lid[oa]|desativad[oa]"
+    r"|n[aã]o (?:existe|encontrad[oa]|[eé] v[aá]lid[oa]|v[aá]lid[oa]))|n[aã]o existe",
+    r"(?:пользовател|получател|адресат|ящик|адрес|аккаунт|уч[её]тн)\w{0,12} (?:\S++ ){0,4}(?:не (?:найден"
+    r"|существует|зарегистрирован|известен"
+    r"|активен)|неизвест|отключ[её]н|заблокирован|удал[её]н)|(?:неизвестный|неверный|несуществующий) (?:пользовател"
+    r"|получател|адрес)",
+    r"не существует|нет такого (?:пользовател|получател|адрес|ящик)|такого пользователя нет",
+)
+
+MAILBOX_FULL: Final = rule(
+    Reason.MAILBOX_FULL,
+    f"{BOUNCES}; RFC 5321 (552); {EXCHANGE}",
+    "552 5.2.2 The email account that you tried to reach is over quota",
+    r"over ?-?(?:the |its |their |his )?(?:\w+ )?quota\b"
+    r"|(?<!queue )(?<!relay )(?<!sending )quota (?:\w+ ){0,2}(?:exceed|full|limit|violat|reached)|quotaexceeded",
+    r"exceed(?:ed|s|ing)? (?:\w+ ){0,3}(?:quota|storage|disk ?space|allowed size)|(?:reached"
+    r"|hit) (?:\w+ ){0,2}(?:disk )?quota",
+    r"out of (?:storage|disk ?space|space)|(?:exhausted|exceeded|used up) (?:\w+ ){0,3}(?:storage|space)"
+    r"|space (?:has been|is) used up",
+    r"not enough (?:storage|space in|space for)|enough (?:storage )?space (?:in|to store)"
+    r"|have enough (?:disk )?space",
+    r"(?:mail ?box|inbox|mail ?folder|mail ?box for user|folder|mail ?drop|mail store) (?:\S+ ){0,3}full\b"
+    r"|(?<!system )\bis full\b|full mail ?box",
+    r"mail ?box (?:size|is over)|mailbox (?:has )?(?:too many|exceed)|too many messages (?:on|in)\b"
+    r"|disk ?space (?:limit|quota)|(?:user|domain)?disk quota"
+    r"|over(?: its| the)? (?:storage|size|maximum allowed) ?limit|over (?:its |their )?storage",
+    r"bo[iî]te .{0,30}pleine|quota (?:d[eé]pass[eé]|utilisateur)|postfach (?:\S+ ){0,4}voll"
+    r"|speicherplatz .{0,30}(?:ersch|voll|[uü]berschr)"
+    r"|kontingent (?:\w+ )?[uü]berschritten|casella (?:\S+ ){0,3}piena|quota superata"
+    r"|buz[oó]n (?:\S+ ){0,3}llen[oa]|cuota (?:\w+ )?excedida",
+    r"caixa (?:\S+ ){0,4}cheia|quota excedida|skrzynka .{0,40}(?:pe[lł]na|przepe[lł]nion)|przepe[lł]nion"
+    r"|postvak (?:\S+ ){0,2}vol\b"
+    r"|mailbox (?:is )?vol\b|ящик .{0,20}переполнен|переполнен|квот\w{1,3} превыш|превышен\w{0,3} квот",
+)
+
+DNS: Final = rule(
+    Reason.DNS,
+    "RFC 7505; RFC 5321 (5.1); ZoneMTA lib/mail-queue: DNS Error",
+    "556 5.1.10 Recipient address has null MX",
+    r"^dns error|null mx|no (?:valid |suitable )?mx\b|no such domain|domain (?:name )?(?:\w+ )?(?:not found"
+    r"|does not exist|(?:is )?not reachable|unknown)",
+    r"nxdomain|\b(?:unknown|unresolvable|invalid) (?:host|domain)\b|host (?:or domain )?(?:name )?(?:not found"
+    r"|unknown)|unrouteable|unroutable",
+    r"dns (?:lookup|query) |^<host> does(?: not|n't) exist|(?:host|domain"
+    r"|server)>? does not accept (?:any )?(?:e?-?mail|messages)(?! from)",
+    r"not accepting network messages|(?:recipient )?domain must exist|mail receiving disabled|no route to (?:host"
+    r"|domain)",
+)

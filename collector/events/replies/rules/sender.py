@@ -1,0 +1,188 @@
+"""Rules on replies that blame the sender: address, HELO, relaying, reputation, rates, authentication (see `rule.py`)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from collector.events.model.event import Reason
+from collector.events.replies.rules.rule import (
+    BOUNCES,
+    COMCAST,
+    EXCHANGE,
+    EXIM,
+    GMAIL,
+    GMX,
+    MIMECAST,
+    NEAR,
+    POSTFIX,
+    QQ,
+    SENDMAIL,
+    TONLINE,
+    TREND,
+    rule,
+)
+
+_SENDER: Final = (
+    r"(?:\bsend(?:er|ing)s?(?:'s)?\b(?! list|,)|\bmail ?from\b|\breturn[- ]?path\b|\benvelope[- ](?:from|sender)\b"
+    r"|\bfrom:? <"
+    r"|\bfrom: |\boriginat(?:or|ing (?:address|domain))\b|\bfrom (?:address|header|domain)\b"
+    r"|\byour (?:own )?(?:\w+ )?(?:account|domain"
+    r"|address|host ?name)\b|[eé]metteur\b|\bexp[eé]diteur\b|\babsender\w{0,8}\b|\bmittente\b|\bremitente\b"
+    r"|\bremetente\b"
+    r"|\bnadawc[ay]\b|\bafzender\w{0,5}\b|отправител)"
+)
+"""Words for the sender of a message, in the languages of the rules."""
+
+_IS_AT_FAULT: Final = (
+    r"(?:reject|refus|den(?:ied|y)|invalid|unknown|blocked|banned|disabled|suspended|locked|forged|missing|required"
+    r"|empty|fail"
+    r"|not (?:exist|found|valid|allowed|verified|authori[sz]ed|permitted|accepted|local|registered|known"
+    r"|recogni[sz]ed|owned|pre-approved)"
+    r"|does(?: not|n't)|resolv|verif|unrout|undeliver|null mx|no (?:valid )?(?:mx|a record|dns)|fully-qualified"
+    r"|has sent|exceeded"
+    r"|inconnu|n'existe|invalide|unbekannt|existiert nicht|ung[uü]ltig|abgelehnt|sconosciut|inesistente"
+    r"|non (?:esiste|valid)"
+    r"|desconoc|inexistente|no existe|inv[aá]lid|desconhec|n[aã]o existe|rejeitad|rechazad|rejet|rifiutat|odrzucon"
+    r"|nieznan|nie istnieje|onbekend|bestaat niet|geweigerd|не (?:найден|существует)|неизвест|отклон)"
+)
+
+CALLED_BACK: Final = rule(
+    Reason.POLICY,
+    f"{EXIM}: the sender's address is called back",
+    "550-Verification failed for <a@b.example>\r\n550 Sender verify failed",
+    r"verification failed for|sender verif(?:y|ication) (?:failed|error)|sender callout"
+    r"|callback (?:verification )?(?:failed|setup)",
+    r"(?:could ?n[o']t|cannot|can't|unable to) (?:deliver mail to|verify) (?:the )?(?:<addr>|sender|envelope from)",
+)
+
+SENDER: Final = rule(
+    Reason.POLICY,
+    f"{SENDMAIL}; {POSTFIX}; {EXIM}: the sender's address or HELO, not the recipient's",
+    "553 5.1.8 <a@b.example>... Domain of sender address a@b.example does not exist",
+    _SENDER + NEAR + _IS_AT_FAULT,
+    r"(?:unrout|invalid|bad|unknown|unverified|unauthori[sz]ed|undeliver|unresolv|forged|fake|bogus|domain of"
+    r"|verify the|for your|without a valid"
+    r"|inconnue?|unbekannte|ung[uü]ltige|nieznany|неизвестн|неверн) ?\w{0,6} (?:\w+ )?" + _SENDER,
+    r"\bhelo\b|\behlo\b|invalid dns mx|does not meet .{0,30}sender|email address is not verified"
+    r"|invalid domain name\b",
+    r"^(?:5\.1\.0 )?\S+ <host> does not exist (?:<id>|e#)|batv|backscatter|unsigned dsn|mail from not owned"
+    r"|\bdsns?\b .{0,20}not accepted",
+)
+
+RELAYING: Final = rule(
+    Reason.POLICY,
+    f"{SENDMAIL}; {EXCHANGE}; {EXIM}: relaying, or a closed group",
+    "550 5.7.1 Relaying denied",
+    r"relay(?:ing)?(?: access)?,? (?:(?!recipient)\S+ ){0,4}(?:denied|not|disallowed|prohibited|rejected|refused"
+    r"|forbidden|disabled)\b",
+    r"(?:not|n't|no|unable|refus\w{2,4}|denied) (?:\w+ ){0,3}(?:to|for) relay|to relay through|as a relay"
+    r"|open relay|third[- ]party relay"
+    r"|(?:do|does|will|can)(?: not|n't|not) relay(?! *\.? *$)|\bwe do(?: not|n't) relay"
+    r"|^(?:5\.\d+\.\d+ )?(?:no relay|relaying\b)",
+    r"rcpthosts|resolver\.rst|senderno?t?authenticated|delivery restriction|smtp authentication (?:turned|in your"
+    r"|required)",
+    r"authentication (?:is )?required(?:; delivery| for relay)?|(?:must|please|need to) (?:first )?(?:authenticate"
+    r"|log ?in|check your mail)"
+    r"|turn on smtp auth|before (?:sending|smtp)|pop before smtp",
+    r"transport\.rules|allowed-senders|please use the smtp server|not (?:a |local |hosted )?(?:gateway"
+    r"|domain here)\b|don't handle mail for",
+    r"(?:members?|subscribers?)[- ]only|non-?members?|not (?:a )?(?:subscribed|member)|closed (?:mailing )?list"
+    r"|not allowed to (?:post|send)",
+)
+
+REPUTATION: Final = rule(
+    Reason.REPUTATION,
+    f"{BOUNCES}; {GMAIL}",
+    "554 5.7.1 Service unavailable; Client host [192.0.2.1] blocked using zen.spamhaus.org",
+    r"reputation|black ?-?list|block ?-?list|deny ?-?list|\b(?:dns)?[rb]ls?\b|dnsbl|user complaints|banned send"
+    r"|spammer|open proxy",
+    r"blocked (?:using|by) (?:<host>|<id>|spamhaus|trend|ivm|cloudmark|\w+(?:rbl|bl|sip))|\blisted (?:at|in|on|by"
+    r"|due)\b|due to listing|found in <host>",
+    r"originating from your (?:ip|netblock)(?=.{0,200}block)|blocked for (?:spam|abuse)|too many (?:unwanted"
+    r"|spams?\b)|currently sending spam",
+    r"permanently deferred|too many (?:invalid|unknown) (?:recipients|users)|abus d[eé]tect|sent from a compromised"
+    r"|directory harvest",
+)
+
+BAD_ADDRESS: Final = rule(
+    Reason.REPUTATION,
+    f"{COMCAST}; {QQ}; {TONLINE}",
+    "550 extreme bad ip profile",
+    r"\bblock for spam|bad ip profile|spam ips?\b|(?:dynamic|zombied?|residential"
+    r"|dial-?up)[-/ ]{1,3}(?:\w+[-/ ]{1,3}){0,2}ips?\b|dynamic(?:-| ip)",
+    r"suspected spam (?:ip|sender|source)|not (?:\w+ )?accepting (?:e?-?mail|connections|messages) from (?:your"
+    r"|this) (?:ip|server|host|network)",
+    r"(?:your|this|sender|sending|source) (?:ip|server|host|network)(?: address)?:? (?:\(?\[?<ip>\]?\)? )?(?:(?:is"
+    r"|has|have|was|been|temporarily"
+    r"|permanently|currently) ){0,4}(?:block|ban(?:ned|ni)|denied|rejected|refused|blocked|listed|suspicious)",
+    r"(?:access|connection) (?:\w+ ){0,2}(?:denied|forbidden|refused|rejected) (?:\w+ ){0,2}(?:from|by|for) (?:your"
+    r"|this) (?:ip|network)|server access forbidden by your ip",
+    r"bloqu[eé]e? pour incident de spam|ip=<ip> - a problem occurred|ask your postmaster for help or to contact"
+    r"|no access from mail server",
+    r"\bip (?:address )?(?:<ip> )?(?:is |has been )?(?:block(?:ed)?|banned|banni)|(?:you are|source of"
+    r"|sources of) (?:sending |known )?spam",
+)
+
+AUTHENTICATION: Final = rule(
+    Reason.AUTHENTICATION,
+    f"{GMAIL}; RFC 7372; RFC 1912 (2.1)",
+    "421 4.7.0 The IP address sending this message does not have a PTR record",
+    r"\b(?:dmarc|spf|dkim)\b|domainkeys?\b|sender policy framework|unauthenticated (?:e?mail|message|sender)"
+    r"|is unauthenticated",
+    r"reverse[- ]?(?:dns|hostname|host name|lookup|mapping|name|entry|resolution|record)|\br-?dns\b|\bptr\b"
+    r"|cannot find your (?:reverse )?(?:host|name)",
+    r"ip name lookup failed|forward(?:ed)? (?:dns|confirmed|reverse)|unverifi?y?able sending|unverifiable sending"
+    r"|invalid ip for sending",
+    r"mismatch(?:es)? client ip|(?:domain|address) .{0,40}mismatches client|purported responsible"
+    r"|no matches to nameserver query"
+    r"|unresolvable relay host|client host rejected: may not be",
+)
+
+RATE_LIMITED: Final = rule(
+    Reason.RATE_LIMITED,
+    f"{BOUNCES}; {GMAIL}; {POSTFIX}; smtp-field-manual",
+    "450 4.7.1 Error: too much mail from 192.0.2.1",
+    r"too many (?:\w+ ){0,3}(?:connections|sessions|mails|emails|login|concurrent|recipients this|messages (?:from"
+    r"|in|per|to|for|sent)|smtp)",
+    r"too many (?:recent|outgoing|sent) |(?<!has )too many messages(?= *$|[,;])|too (?:quickly|fast|frequent)"
+    r"|too much (?:e?-?mail|traffic)(?! data)",
+    r"too many (?:recipients|messages|errors) from|(?:sent|sending|send) (?:\w+ ){0,2}too (?:many|much)"
+    r"|at a rate that|unusual rate",
+    r"rate ?-?limit|rate (?:exceeded|control)|throttl|slow(?:ing)? down|(?:again|try) slower|flood",
+    r"(?:connection|session|sending|relay|hourly|daily|thread|receive|message rate)s? (?:\w+ )?(?:limit|quota)"
+    r"|\be?-?mails? (?:send(?:ing)? )?limit\b",
+    r"max(?:imum)? (?:allowed )?(?:number of )?(?:\w+ ){0,2}(?:connections?|sessions|messages? per|emails per"
+    r"|mails per|concurrent)|organization queue quota",
+    r"excessive (?:volume|number of connections)|unexpected volume|(?:frequency|connections?) limited|(?:exceeded"
+    r"|over|exceeds?) (?:the |their |its |your )?(?:rate|sending|max(?:imum)? emails)",
+    r"limit for the number of messages|(?:messages|emails|mails|recipients) (?:\w+ )?(?:per|this|an"
+    r"|in the last) (?:hour|day|minute|connection)",
+    r"trop de connexions|zu viele (?:verbindungen|nachrichten|mails)|troppe connessioni|demasiad[oa]s (?:conexiones"
+    r"|mensajes)|muitas conex",
+    r"mailbox unavailable or access denied",
+)
+
+NAMED_POLICY: Final = rule(
+    Reason.POLICY,
+    f"{MIMECAST}; {TREND}; {GMX}",
+    "550-Requested action not taken: mailbox unavailable Reject due to policy restrictions.",
+    r"anti-?spoofing|spoof(?:ed|ing)|policy (?:\w+ )?(?:reasons?|restrictions?|violation|error|rejection)|policy: "
+    r"|mailpolicy|restricted by policy",
+    r"delivery failure policy|no-domain\b|rejected by (?:the )?(?:recipient|destination)|administrative prohibition"
+    r"|recipient address rejected: blocked|one or more recipients \(<addr>:blocked|organi[sz]ational settings",
+    r"you (?:cannot|can't|can not|may not|are not (?:allowed|permitted|authori[sz]ed) to) send",
+)
+
+RECIPIENTS_LIST: Final = rule(
+    Reason.POLICY,
+    f"{BOUNCES}; {MIMECAST}: the recipient's own list",
+    "550 5.7.1 Blacklisted by recipient",
+    r"blacklisted by recipient|(?:blocked|refused) by (?:the )?recipient|customer block list|personal block"
+    r"|manually blocked senders?",
+    r"envelope blocked|recipient(?:'s)? (?:block|deny) ?list|blocked senders? list|user entry|customized-block"
+    r"|block-(?:send|rcpt)",
+    r"not in (?:the )?(?:\w+ )?(?:allowed|allow|white|safe|accepted)[- ]?(?:senders?|list)"
+    r"|mail is rejected by recipients",
+    r"recipient (?:refuses|does not want)|user refuses to receive|(?:on|in) the recipient's list|only accept(?:s"
+    r"|ing) mail from",
+)

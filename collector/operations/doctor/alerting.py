@@ -1,0 +1,111 @@
+"""The checks of Prometheus's alert rules and of the Alertmanager, where the settings say where they are."""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import json
+import urllib.error
+import urllib.request
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote, urlsplit
+
+from collector.operations.doctor.finding import fault, ok, printable, skipped
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from collector.operations.doctor.finding import Finding
+    from collector.operations.doctor.installation import Patient
+
+PATIENCE_SECONDS: Final = 10.0
+MOST_BYTES: Final = 16 << 20
+OURS: Final = "duckwatch_"
+"""What the query of each of our rules names."""
+
+LOAD: Final = (
+    "rule_files: [recording/*.yml, alerts/*.yml] of alert-rules/ in prometheus.yml, then promtool check config prometheus.yml, and reload "
+    "Prometheus (docs/alerting.md)"
+)
+
+
+class _AnswerError(Exception):
+    """The server does not answer as it should: the message says what came instead."""
+
+
+def rules(patient: Patient) -> Iterator[Finding]:
+    """Prometheus has our alert rules, can evaluate them, and knows an Alertmanager."""
+    url = patient.settings.doctor.prometheus
+    if url is None:
+        yield skipped("not asked: set collector.doctor.prometheus, like http://127.0.0.1:9090")
+        return
+    try:
+        groups = _ask(url.get_secret_value(), "/api/v1/rules")["data"]["groups"]
+        found = [rule for group in groups for rule in group["rules"] if OURS in rule["query"]]
+        managers = _ask(url.get_secret_value(), "/api/v1/alertmanagers")["data"]["activeAlertmanagers"]
+    except _AnswerError as error:
+        yield fault(
+            f"Prometheus at {_shown(url.get_secret_value())}: {error}", "mend collector.doctor.prometheus, or start it"
+        )
+        return
+    except (LookupError, TypeError):
+        yield fault(f"no Prometheus answers at {_shown(url.get_secret_value())}", "mend collector.doctor.prometheus")
+        return
+    alerts = [rule for rule in found if rule.get("type") == "alerting"]
+    failing = [rule for rule in found if rule.get("health") == "err"]
+    if not alerts:
+        yield fault("no alert rule of duckwatch is loaded: no one is told of anything", LOAD)
+        return
+    for rule in failing:
+        name = printable(str(rule.get("name")))
+        yield fault(f"the rule {name} cannot be evaluated", "Prometheus's page Status > Rules says why")
+    if not managers:
+        yield fault(
+            "Prometheus knows no Alertmanager: alerts reach no one",
+            "alerting: {alertmanagers: …} in prometheus.yml (alert-rules/prometheus.yml)",
+        )
+    elif not failing:
+        yield ok(f"Prometheus has {len(alerts)} alert rules, and sends alerts to {len(managers)} Alertmanagers")
+
+
+def alertmanager(patient: Patient) -> Iterator[Finding]:
+    """The Alertmanager answers."""
+    url = patient.settings.doctor.alertmanager
+    if url is None:
+        yield skipped("not asked: set collector.doctor.alertmanager, like http://127.0.0.1:9093")
+        return
+    place = _shown(url.get_secret_value())
+    try:
+        version = _ask(url.get_secret_value(), "/api/v2/status")["versionInfo"]["version"]
+    except _AnswerError as error:
+        yield fault(f"Alertmanager at {place}: {error}", "mend collector.doctor.alertmanager, or start it")
+    except (LookupError, TypeError):
+        yield fault(f"no Alertmanager answers at {place}", "mend collector.doctor.alertmanager")
+    else:
+        yield ok(f"Alertmanager {printable(str(version))} at {place}")
+
+
+def _ask(url: str, path: str) -> Any:  # noqa: ANN401 - any JSON
+    """What a server answers. Raises `_AnswerError`, whose text holds no part of the URL."""
+    parts = urlsplit(url)
+    netloc = parts.netloc.rpartition("@")[2]
+    request = urllib.request.Request(f"{parts.scheme}://{netloc}{parts.path.rstrip('/')}{path}")  # noqa: S310  # http(s)
+    if parts.username is not None:
+        pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+        request.add_header("Authorization", f"Basic {base64.b64encode(pair.encode()).decode()}")
+    try:
+        with urllib.request.urlopen(request, timeout=PATIENCE_SECONDS) as answer:  # noqa: S310  # http(s)
+            return json.loads(answer.read(MOST_BYTES))
+    except urllib.error.HTTPError as error:
+        with error:
+            raise _AnswerError(f"it answers {error.code}") from None
+    except ValueError:
+        raise _AnswerError("it does not answer in JSON") from None
+    except (OSError, http.client.HTTPException):
+        raise _AnswerError("it does not answer") from None
+
+
+def _shown(url: str) -> str:
+    """Where a URL leads, without user and password."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"

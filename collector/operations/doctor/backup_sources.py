@@ -1,0 +1,173 @@
+"""The checks of the backup roads: that they name a cluster as its plugin does, that MongoDB lets itself be followed, who may send GELF."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import psycopg
+
+from collector.config.units import unmapped
+from collector.errors import StoreUnavailableError
+from collector.events.border.decoding import DEFAULT_CLUSTER
+from collector.operations.doctor.finding import fault, ok, printable, skipped, warning
+from collector.store.database.connection import scalar
+from collector.store.database.sql import query
+from duckwatch.base.listening import EVERY_IPV6
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Set as AbstractSet
+
+    from collector.config import Collector
+    from collector.config.units import Listen, Listens, Network
+    from collector.operations.doctor.finding import Finding
+    from collector.operations.doctor.installation import Patient
+
+MOST_NAMES: Final = 10
+WIDE: Final = {4: 8, 6: 20}
+"""Prefixes: a public network as wide as this is no operator's own."""
+
+
+class Names(NamedTuple):
+    """Who names which cluster. `feeds` by the key of the settings; `credentials`: those that tokens and HMAC secrets decide; `leaves_it`: a
+    credential leaves it to its sender; `plugins`: what plugins called theirs within a day.
+    """
+
+    feeds: Mapping[str, str]
+    credentials: AbstractSet[str]
+    leaves_it: bool
+    plugins: AbstractSet[str] = frozenset()
+
+
+def clusters(patient: Patient) -> Iterator[Finding]:
+    """Tokens, HMAC secrets, plugins and feeds name the same clusters: what two names tell is never matched."""
+    names = names_of(patient.settings)
+    if not names.feeds:
+        yield ok("no feed: neither collector.mongo nor collector.gelf is set")
+        return
+    yield from compare(names._replace(plugins=_reported(patient)))
+
+
+def names_of(settings: Collector) -> Names:
+    """Returns what the settings name."""
+    feeds = {f"collector.mongo[{index}]": one.cluster for index, one in enumerate(settings.mongo)}
+    if settings.gelf is not None:
+        feeds["collector.gelf"] = settings.gelf.cluster
+    auth = settings.auth
+    bound = [one.cluster for one in auth.tokens] + [one.cluster for one in auth.hmac_secrets]
+    return Names(feeds, {one for one in bound if one is not None}, auth.is_open or None in bound)
+
+
+def compare(names: Names) -> Iterator[Finding]:
+    """Yields a finding for each feed whose cluster no sender names, or one that all is well."""
+    senders = names.credentials | names.plugins
+    strangers = {
+        key: cluster
+        for key, cluster in names.feeds.items()
+        if cluster not in senders and not (names.leaves_it and cluster == DEFAULT_CLUSTER)
+    }
+    alone = sorted(senders - set(names.feeds.values()))
+    for key, cluster in strangers.items():
+        what = f"{key} names the cluster {cluster}"
+        if alone:
+            yield fault(
+                f"{what}, which no sender does, and senders name {_some(alone)}, which no feed does",
+                "if they are the same mail system give both one name (there, at the token, or in the plugin's settings): "
+                "what two names tell is stored twice",
+            )
+        elif names.leaves_it and not names.plugins:
+            yield skipped(f"{what}; what its plugins call it is known once one has reported")
+        else:
+            yield warning(
+                f"{what}, which no token, no HMAC secret and no plugin does",
+                f"give the token of its ZoneMTA `cluster: {cluster}`; where no plugin is loaded, load it: the feed knows less",
+            )
+    if not strangers:
+        yield ok(f"feeds and senders name {_some(sorted(set(names.feeds.values())))} alike")
+
+
+def _reported(patient: Patient) -> set[str]:
+    """Nobody without a database: other checks say that it is away."""
+    try:
+        with patient.database() as connection:
+            if scalar(connection, "SELECT to_regclass('plugin_reports')") is None:
+                return set()
+            return {printable(row[0]) for row in connection.execute(query("reports")).fetchall()}
+    except (StoreUnavailableError, psycopg.Error):
+        return set()
+
+
+def _some(names: Collection[str]) -> str:
+    shown = [*names][:MOST_NAMES]
+    return ", ".join(shown) + (f" and {len(names) - len(shown)} more" if len(names) > len(shown) else "")
+
+
+def mongodb(patient: Patient) -> Iterator[Finding]:
+    """Each cluster's MongoDB answers, has change streams, and lets its user follow them."""
+    if not patient.settings.mongo:
+        yield ok("off: no collector.mongo")
+        return
+    from collector.operations.doctor import mongo  # noqa: PLC0415  # pymongo is not even imported where it is not used
+
+    for one in patient.settings.mongo:
+        yield from mongo.examine(one)
+
+
+def gelf(patient: Patient) -> Iterator[Finding]:
+    """Those who may send GELF can, and not half the world besides: it has no credentials."""
+    settings = patient.settings.gelf
+    if settings is None:
+        yield ok("off: no collector.gelf")
+        return
+    found = [*_too_wide(settings.allow)]
+    for key, listen in (("udp", settings.udp), ("tcp", settings.tcp)):
+        if listen is not None and settings.allow:
+            found += _unreachable(f"collector.gelf.{key}", listen, settings.allow)
+    ways = " and ".join(f"{key} {one}" for key, one in (("udp", settings.udp), ("tcp", settings.tcp)) if one)
+    yield from found or [ok(f"{ways}, from {_some([*map(str, settings.allow)]) or 'this machine'}")]
+
+
+def _too_wide(allow: Collection[Network]) -> Iterator[Finding]:
+    for network in allow:
+        if network.prefixlen == 0:
+            yield fault(
+                f"collector.gelf.allow lets everyone send ({network}): whoever reaches the port can make events up",
+                "name the networks of the mail hosts, like 10.0.0.0/8",
+            )
+        elif network.prefixlen <= WIDE[network.version] and not network.is_private:
+            yield warning(
+                f"collector.gelf.allow has {network}, {network.num_addresses} public addresses",
+                "name the networks of the mail hosts alone",
+            )
+
+
+def _unreachable(key: str, listen: Listen | Listens, allow: Collection[Network]) -> Iterator[Finding]:
+    """Yield a finding where none of the addresses listened on can be reached from any network that may send."""
+    versions = set().union(*(_versions(one.host) for one in listen.each))
+    usable = [network for network in allow if network.version in versions]
+    if not usable:
+        (version,) = versions
+        yield fault(
+            f"{key} listens by IPv{version}, and collector.gelf.allow has no such network: nobody may send there",
+            f"allow the IPv{version} networks of the mail hosts, or listen by the other protocol",
+        )
+    elif listen.is_loopback and not any(network.is_loopback for network in usable):
+        yield fault(
+            f"{key} is a loopback address, and collector.gelf.allow has none: nobody may send there",
+            "listen on an address that the mail hosts reach, or allow 127.0.0.0/8",
+        )
+    elif not any(one.is_loopback for one in listen.each) and all(network.is_loopback for network in usable):
+        yield warning(
+            f"{key} is open to the network, and collector.gelf.allow has nobody there",
+            "listen on 127.0.0.1, or allow the networks of the mail hosts",
+        )
+
+
+def _versions(host: str) -> set[int]:
+    """The address families that reach this host. Of a name it is not known which; `::` takes both."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return {4, 6}
+    return {4, 6} if host == EVERY_IPV6 else {unmapped(address).version}

@@ -1,0 +1,84 @@
+"""The table of checks, and how each is asked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+import psycopg
+
+from collector.errors import StoreUnavailableError
+from collector.operations.doctor import (
+    alerting,
+    backup_sources,
+    contexts,
+    dashboards,
+    database,
+    machine,
+    obstacles,
+    policies,
+    rollups,
+    services,
+)
+from collector.operations.doctor.finding import Finding, fault, skipped
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from collector.operations.doctor.installation import Patient
+
+    Check = Callable[[Patient], Iterator[Finding]]
+
+CHECKS: Final[Mapping[str, Check]] = {
+    "database": database.reachable,
+    "tier": database.tier,
+    "durability": database.durability,
+    "schema": database.schema,
+    "rights": database.rights,
+    "obstacles": obstacles.obstacles,
+    "policies": policies.policies,
+    "rollups": rollups.rollups,
+    "clock": database.clock,
+    "session": database.session,
+    "journal": machine.journal_place,
+    "journal room": machine.journal_room,
+    "journal fsync": machine.journal_fsync,
+    "collector": services.collector,
+    "prometheus": services.prometheus,
+    "alert rules": alerting.rules,
+    "alertmanager": alerting.alertmanager,
+    "dashboards": dashboards.role,
+    "plugins": services.plugins,
+    "contexts": contexts.contexts,
+    "clusters": backup_sources.clusters,
+    "mongodb": backup_sources.mongodb,
+    "gelf": backup_sources.gelf,
+    "dead letters": services.dead_letters,
+    "telemetry": services.telemetry,
+}
+"""Every check by its name, in the order in which it is shown. A check yields what it finds; it may raise what `_asked` catches."""
+
+
+def examine(patient: Patient, checks: Mapping[str, Check] = CHECKS) -> Iterator[Finding]:
+    """Yields the findings of all checks, each with its check's name. Raises nothing: a check that cannot be made says so."""
+    for name, check in checks.items():
+        for found in _asked(check, patient):
+            yield msgspec.structs.replace(found, check=name)
+
+
+def _asked(check: Check, patient: Patient) -> Iterator[Finding]:
+    try:
+        yield from check(patient)
+    except StoreUnavailableError as error:
+        yield skipped(f"the database cannot be reached ({error.word})")
+    except psycopg.Error as error:
+        # The server's own words may quote rows.
+        state = error.sqlstate or "the connection was lost"
+        yield fault(f"the database does not answer this check ({state})", "the server's log says why")
+    except OSError as error:
+        yield fault(
+            f"this machine does not answer this check ({error.strerror})",
+            "run this as the user that runs the collector",
+        )
+    except Exception as error:  # noqa: BLE001  # what nobody foresaw must not hide what the others find
+        yield fault(f"the check itself failed ({type(error).__name__})", "tell the authors; the other checks stand")

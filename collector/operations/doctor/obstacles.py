@@ -1,0 +1,95 @@
+"""The check of what others have put in the writers' way: row security, triggers, rules, constraints, publications, TimescaleDB's state."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from collector.operations.doctor.finding import fault, ok, printable, warning
+from collector.store.database.connection import scalar
+from collector.store.database.sql import query
+from collector.store.migrations import tables
+from collector.store.schema.replica_identity import unidentified
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import psycopg
+
+    from collector.operations.doctor.finding import Finding
+    from collector.operations.doctor.installation import Patient
+
+ADVICE: Final = {
+    "trigger": (
+        "can refuse or change what is written",
+        "ALTER TABLE {table} DISABLE TRIGGER {name}, or DROP TRIGGER {name} ON {table}",
+    ),
+    "event trigger": (
+        "can refuse migrations",
+        "ALTER EVENT TRIGGER {name} DISABLE for the time of a migration, if it refuses one",
+    ),
+    "rule": ("changes what is written, and refuses COPY", "DROP RULE {name} ON {table}"),
+    "constraint": ("can refuse rows: they become dead letters", "ALTER TABLE … DROP CONSTRAINT {name}"),
+    "unique index": ("refuses rows: they count as repeated and are not stored", "DROP INDEX {name}"),
+}
+
+EXTENSION_SCHEMA: Final = (
+    "SELECT nspname FROM pg_extension JOIN pg_namespace ON pg_namespace.oid = extnamespace"
+    " WHERE extname = 'timescaledb' AND NOT has_schema_privilege(extnamespace, 'USAGE')"
+)
+
+
+def obstacles(patient: Patient) -> Iterator[Finding]:
+    """Nothing that others put on our tables makes the database refuse writes."""
+    with patient.database() as connection:
+        found = [*_timescaledb(connection), *_foreign(connection), *_published(connection)]
+    yield from found or [
+        ok("no row security, foreign trigger, rule or constraint on our tables; none is published without identity")
+    ]
+
+
+def _timescaledb(connection: psycopg.Connection) -> Iterator[Finding]:
+    role = scalar(connection, "SELECT quote_ident(current_user)")
+    schema = scalar(connection, EXTENSION_SCHEMA)
+    if schema is not None:
+        yield fault(
+            f"TimescaleDB is in the schema {schema}, which this role may not use: its functions are not found (SQLSTATE 42883, 42501)",
+            f"GRANT USAGE ON SCHEMA {schema} TO {role}",
+        )
+    if scalar(connection, "SELECT current_setting('timescaledb.restoring', true)") == "on":
+        yield fault(
+            "timescaledb.restoring is on: TimescaleDB refuses every INSERT into mail_events (SQLSTATE 0A000)",
+            "in this database, as a superuser: SELECT timescaledb_post_restore(); if it stays on: ALTER DATABASE … RESET timescaledb.restoring, "
+            "and ALTER ROLE … RESET timescaledb.restoring",
+        )
+
+
+def _foreign(connection: psycopg.Connection) -> Iterator[Finding]:
+    for row in connection.execute(query("obstacles"), (tables(),)).fetchall():
+        kind, table, name = map(printable, row)
+        if kind == "row security":
+            yield fault(
+                f"row security holds for this role on {table}: COPY is refused (SQLSTATE 0A000), and rows are hidden",
+                f"ALTER TABLE {table} NO FORCE ROW LEVEL SECURITY (this role must own it), or ALTER TABLE {table} DISABLE ROW LEVEL SECURITY",
+            )
+        else:
+            does, remedy = ADVICE[kind]
+            yield warning(
+                f"the {kind} {name}{f' on {table}' if table else ''} is not ours: it {does}",
+                remedy.format(name=name, table=table),
+            )
+
+
+def _published(connection: psycopg.Connection) -> Iterator[Finding]:
+    bare = {(one.schema, one.table): one for one in unidentified(connection)}
+    rows = connection.execute(
+        "SELECT DISTINCT ON (schemaname, tablename) schemaname, tablename, p.pubname FROM pg_publication_tables AS t"
+        " JOIN pg_publication AS p USING (pubname) WHERE pubupdate OR pubdelete"
+    ).fetchall()
+    for schema, table, publication in rows:
+        one = bare.get((schema, table))
+        if one is not None:
+            yield fault(
+                f"the publication {printable(publication)} holds {one}, which has no replica identity: DELETE and UPDATE are refused "
+                "(SQLSTATE 55000)",
+                f"as the owner of the table: {one.remedy.as_string(connection)}",
+            )

@@ -1,0 +1,76 @@
+"""The check of the roll-ups: a sample of closed buckets against the events that they are built from."""
+
+from __future__ import annotations
+
+import random
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from collector.operations.doctor.finding import fault, ok, skipped, warning
+from collector.store.database.connection import scalar
+from collector.store.database.tiers import layout_of
+from collector.store.migrations import pending
+from collector.store.rollups.comparison import compare
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from collector.operations.doctor.finding import Finding
+    from collector.operations.doctor.installation import Patient
+    from collector.store.rollups.comparison import Compared
+
+
+def rollups(patient: Patient) -> Iterator[Finding]:
+    """Closed buckets count the events that are in the table."""
+    with patient.database() as connection:
+        if scalar(connection, "SELECT to_regclass('mail_events')") is None or pending(connection):
+            yield skipped("there are migrations to apply first")
+            return
+        has_aggregates = layout_of(connection).has_aggregates
+        found = list(compare(connection, patient.settings.retention, datetime.now(UTC), random.Random()))  # noqa: S311  # a sample
+    yield from judge(found, has_aggregates=has_aggregates)
+
+
+def judge(compared: Sequence[Compared], *, has_aggregates: bool) -> Iterator[Finding]:
+    """Yields what is wrong with the buckets of a sample, or that nothing is."""
+    wrong = [one for one in compared if one.is_different]
+    more = [one for one in wrong if one.found > one.wanted]
+    less = [one for one in wrong if one.found <= one.wanted]
+    if not compared:
+        yield ok(
+            "no closed bucket was compared: none holds an event yet, or reading one takes longer than three seconds"
+        )
+    elif not wrong:
+        yield ok(f"{len(compared)} samples of closed buckets equal their events")
+    if less:
+        yield fault(_said(less, len(compared)), _refresh(less[0]) if has_aggregates else _mark(less, alone=bool(more)))
+    if more:
+        yield warning(
+            f"{_said(more, len(compared))}: rows were deleted that are not kept in the tables *_erased",
+            "leave them: built from the rows that are left, these buckets would lose history",
+        )
+
+
+def _said(wrong: Sequence[Compared], looked_at: int) -> str:
+    one = wrong[0]
+    return (
+        f"{len(wrong)} of {looked_at} samples of closed buckets differ from their events: {one.relation} from "
+        f"{one.start:%Y-%m-%d %H:%M} UTC on counts {one.found}, there are {one.wanted}"
+    )
+
+
+def _mark(wrong: Sequence[Compared], *, alone: bool) -> str:
+    """The statement that has the job build the buckets; `alone`: the first only, since others beside it must stay as they are."""
+    chosen = wrong[:1] if alone else wrong
+    start, end = min(one.start for one in chosen), max(one.end for one in chosen)
+    return (
+        f"INSERT INTO touched_buckets SELECT generate_series('{start:%Y-%m-%d %H:%M}+00', '{end:%Y-%m-%d %H:%M}+00'::timestamptz - "
+        "interval '15 seconds', interval '15 seconds'); a running collector builds them within minutes; then ask again"
+    )
+
+
+def _refresh(one: Compared) -> str:
+    return (
+        "ask again in five minutes, a late event may wait for the next refresh; if it stays: CALL refresh_continuous_aggregate("
+        f"'{one.relation}', '{one.start:%Y-%m-%d %H:%M}+00', '{one.end:%Y-%m-%d %H:%M}+00', force => true)"
+    )

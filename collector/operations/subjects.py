@@ -1,0 +1,42 @@
+"""Data subjects (docs/privacy.md): a person is named, and their rows are exported or forgotten."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from collector.store.people.spelling import Person
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from collector.events.privacy.pseudonyms import Pseudonyms
+    from collector.store.people.subjects import People
+
+
+class NoSecretError(Exception):
+    """`collector.privacy.secret` is not set, so that there are no pseudonyms."""
+
+
+class Subjects:
+    """The people of one database. `pseudonyms` are those of `privacy.secret`, None without one.
+
+    Every method that takes an address raises ValueError, with what is wrong with it, for a text that is none; `rows` and `forget` raise
+    `StoreUnavailableError`.
+    """
+
+    def __init__(self, people: People, pseudonyms: Pseudonyms | None) -> None:
+        self._people, self._pseudonyms = people, pseudonyms
+
+    def rows(self, address: str) -> Iterator[tuple[str, str]]:
+        """Return an iterator over the rows that name the person: each is the table, and the row as JSON."""
+        return iter(self._people.rows(Person.of(address, self._pseudonyms)))
+
+    def forget(self, address: str) -> Mapping[str, int]:
+        """Take the person out of every table. Return the number of rows that changed, by table."""
+        return self._people.forget(Person.of(address, self._pseudonyms))
+
+    def pseudonym(self, written: str) -> str:
+        """Return the pseudonym of an address, a user's name or a message id. Raise `NoSecretError` without a secret."""
+        if self._pseudonyms is None:
+            raise NoSecretError
+        return self._pseudonyms.of(written)

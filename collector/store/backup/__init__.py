@@ -1,0 +1,1 @@
+"""What the backup sources keep in the database: positions of change streams, and held events."""

@@ -1,0 +1,209 @@
+"""What backup roads told is stored, or dropped, once it is due: a slice of it a transaction (design: "Backup roads")."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from psycopg import errors as pg
+from psycopg import sql
+
+from collector.events.model.columns import Columns
+from collector.events.model.event import COLUMNS, Action, BounceKind, Direction, Provider, Reason, Source
+from collector.events.model.precedence import (
+    RANKS,
+    Corrections,
+    Filled,
+    Ruling,
+    Slot,
+    Waiting,
+    corrections_of,
+    filled_slots,
+    rule,
+)
+from collector.events.model.tally import READ, Tally, tally_columns
+from collector.store.database.commits import Commits
+from collector.store.database.connection import scalar
+from collector.store.database.sql import query
+from collector.store.writing import takeover
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+
+    import psycopg
+
+    from collector.events.model.event import Identity
+
+SLICE: Final = 500
+GRACE: Final = timedelta(seconds=60)
+"""Of clusters without settings of their own."""
+
+NEARBY: Final = timedelta(days=1)
+"""So far apart the stamps of two roads for the same thing may be (their hosts' clocks)."""
+
+_KINDS: Final = {
+    "direction": Direction, "action": Action, "provider": Provider, "reason": Reason, "bounce_kind": BounceKind, "source": Source,
+}  # fmt: skip
+_COUNTED: Final = ("event_id", *READ)
+
+
+@dataclass(frozen=True)
+class Moment:
+    """What the decision goes by: the time, the grace of each cluster, and when the oldest request in the journal came (None: it is empty)."""
+
+    now: datetime
+    graces: Mapping[str, timedelta]
+    journal: datetime | None
+
+
+@dataclass(frozen=True)
+class Reconciled:
+    """What a commit brought: how many were due, what the new rows add up to, and how many are recovered by cluster, source and reason."""
+
+    due: int
+    tally: Tally
+    corrections: Counter[tuple[str, str, str]]
+    recovered: Counter[tuple[str, Source, str]]
+
+
+class _Due(NamedTuple):
+    """The row that an event would be."""
+
+    identity: Identity
+    action: Action
+
+
+class Reconciler:
+    """Decides what is due, a slice a transaction. For one thread; every method raises `psycopg.Error` and `StoreUnavailableError`."""
+
+    def __init__(self) -> None:
+        self._commits: Commits[Reconciled] = Commits()
+
+    def settle(self, connection: psycopg.Connection) -> Reconciled | None:
+        """Return what a slice brought whose COMMIT got no reply, None if there is none or if it was not committed."""
+        return self._commits.settle(connection)
+
+    def reconcile(self, connection: psycopg.Connection, moment: Moment, *, limit: int = SLICE) -> Reconciled:
+        """Decides a slice; a row that the table refuses is set aside. The connection is in autocommit mode, and nothing is in doubt."""
+        decided: list[Waiting] = []
+        try:
+            return self._commits.run(
+                connection,
+                lambda cursor: _reconcile(cursor, moment, limit, decided),
+                lambda connection, _: not _is_any_waiting(connection, decided),
+            )
+        except (pg.DataError, pg.IntegrityError, pg.ProgramLimitExceeded):
+            if limit > 1:
+                return self.reconcile(connection, moment, limit=limit // 8 or 1)
+            return self._commits.run(connection, lambda cursor: _set_aside(cursor, moment))
+
+
+def _set_aside(cursor: psycopg.Cursor, moment: Moment) -> Reconciled:
+    due = _due(cursor, moment, 1)
+    cursor.execute(query("set_held_aside"), _keys(due))
+    return Reconciled(len(due), Tally(), Counter(), Counter())
+
+
+def _is_any_waiting(connection: psycopg.Connection, decided: list[Waiting]) -> bool:
+    """True when one of these still waits: the transaction that decided them was not committed. Their rows in `mail_events` prove less: the
+    plugin may have taken them over since.
+    """
+    return scalar(connection, query("held_waiting"), *_keys(decided)) is not None if decided else False
+
+
+def _reconcile(cursor: psycopg.Cursor, moment: Moment, limit: int, decided: list[Waiting]) -> Reconciled:
+    """Decides a slice in the open transaction, and adds to `decided` what waits no longer."""
+    cursor.execute("SELECT pg_advisory_xact_lock(%s)", (takeover.LOCK_KEY,))
+    due = _due(cursor, moment, limit)
+    ruling = rule(due, _rows(cursor, due)) if due else Ruling({}, [])
+    if ruling.dropped:
+        cursor.execute(query("drop_held"), _keys(ruling.dropped))
+    takeover.retire(cursor, _replaced(ruling))
+    corrections = corrections_of(
+        (*due[waiting], [other.action for other in others]) for waiting, others in ruling.stored.items() if others
+    )
+    sums = _store(cursor, ruling.stored, corrections) if ruling.stored else Tally()
+    recovered = _mark(cursor, ruling.stored) if ruling.stored else Counter()
+    decided += [*ruling.dropped, *ruling.stored]
+    return Reconciled(len(due), sums, corrections.counts, recovered)
+
+
+def _keys(waiting: Iterable[Waiting]) -> list[list[str]]:
+    """Returns the columns cluster, queue_id, seq, slot, source."""
+    return list(map(list, zip(*[(*one.slot, one.source.value) for one in waiting], strict=True)))
+
+
+def _due(cursor: psycopg.Cursor, moment: Moment, limit: int) -> dict[Waiting, _Due]:
+    graces = {cluster: f"{grace.total_seconds()} seconds" for cluster, grace in moment.graces.items()}
+    values = {
+        "now": moment.now, "graces": json.dumps(graces), "grace": GRACE, "journal": moment.journal, "limit": limit,
+    }  # fmt: skip
+    found = {}
+    for *slot, source, event_id, time, action in cursor.execute(query("due_held"), values):
+        place = Slot(*slot)
+        found[Waiting(place, Source(source))] = _Due((event_id, place.cluster, time), Action(action))
+    return found
+
+
+def _rows(cursor: psycopg.Cursor, due: Mapping[Waiting, _Due]) -> list[Filled]:
+    """Returns what is in the table of the messages that something is due of."""
+    stamps = [datetime.fromtimestamp(one.identity[2] / 1000, UTC) for one in due.values()]
+    values = {
+        "queue_ids": list({one.slot.queue_id for one in due}), "start": min(stamps) - NEARBY, "end": max(stamps) + NEARBY,
+    }  # fmt: skip
+    return [
+        Filled(
+            filled_slots(cluster, queue_id, seq, Action(action), attempt),
+            event_id,
+            time,
+            Action(action),
+            Source(source),
+        )
+        for cluster, queue_id, seq, action, attempt, source, event_id, time in cursor.execute(
+            query("rows_of_messages"), values
+        )
+        if source in RANKS
+    ]
+
+
+def _replaced(ruling: Ruling) -> Iterable[tuple[str, Identity]]:
+    for waiting, others in ruling.stored.items():
+        for other in others:
+            yield waiting.slot.queue_id, (other.event_id, waiting.slot.cluster, other.time)
+
+
+def _store(cursor: psycopg.Cursor, stored: Collection[Waiting], corrections: Corrections) -> Tally:
+    """Writes the rows; returns what those add up to that are to be counted."""
+    statement = sql.SQL(query("store_held")).format(
+        columns=sql.SQL(", ").join(map(sql.Identifier, COLUMNS)),
+        values=sql.SQL(", ").join(sql.Identifier("event", name) for name in COLUMNS),
+        read=sql.SQL(", ").join(map(_read, _COUNTED)),
+    )
+    rows = [dict(zip(_COUNTED, row, strict=True)) for row in cursor.execute(statement, _keys(stored))]
+    counted = [row for row in rows if (row["event_id"], row["cluster"], row["time"]) not in corrections.uncounted]
+    columns = {name: [_typed(name, row[name]) for row in counted] for name in READ}
+    return tally_columns(Columns(len(counted), columns))
+
+
+def _read(name: str) -> sql.Composable:
+    column = sql.Identifier(name)
+    return sql.SQL("(extract(epoch FROM {}) * 1000)::bigint").format(column) if name == "time" else column
+
+
+def _typed(name: str, value: Any) -> Any:  # noqa: ANN401 - any column's
+    kind = _KINDS.get(name)
+    return value if kind is None or value is None else kind(value)
+
+
+def _mark(cursor: psycopg.Cursor, stored: Collection[Waiting]) -> Counter[tuple[str, Source, str]]:
+    """Notes which rows they have become, and the buckets of the roll-ups; returns how many are recovered, and why they had to be."""
+    marked = cursor.execute(query("mark_held"), _keys(stored)).fetchall()
+    cursor.execute(query("touch"), [[time for _, _, time, _ in marked]])
+    reporting = {cluster for (cluster,) in cursor.execute("SELECT DISTINCT cluster FROM plugin_reports")}
+    return Counter(
+        (cluster, Source(source), "never_sent" if is_unsendable else "missed" if cluster in reporting else "no_plugin")
+        for cluster, source, _, is_unsendable in marked
+    )

@@ -1,0 +1,1 @@
+"""The database server: connections, sessions, commits, and what each failure means."""

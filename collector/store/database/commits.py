@@ -1,0 +1,126 @@
+"""The one way to commit: a transaction whose COMMIT got no reply is remembered, and a new connection finds out what became of it.
+
+Whoever counts or reports what a transaction did commits through `Commits`, so that a lost reply makes no number wrong.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from typing import TYPE_CHECKING, Final, Generic, NamedTuple, TypeVar
+
+import psycopg
+from psycopg import errors as pg
+
+from collector.errors import StoreUnavailableError
+from collector.store.database.connection import HANG_SECONDS, connect, deadline, scalar, translate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Proof = Callable[[psycopg.Connection, str], bool]
+
+T = TypeVar("T")
+
+SETTLE_SECONDS: Final = 30.0
+"""How long a command waits for a database that went away at its COMMIT: a restart takes a few seconds."""
+
+SETTLE_PAUSE_SECONDS: Final = 0.5
+
+
+def always(connection: psycopg.Connection, transaction: str) -> bool:
+    """The proof of a transaction that leaves no row to look at: its status alone."""
+    del connection, transaction
+    return True
+
+
+class Pending(NamedTuple, Generic[T]):
+    """A transaction that is ready to commit: its number, what it did, and its proof.
+
+    After a failover or a crash the number of a transaction that never reached the disk is given to another one. So the status alone
+    proves nothing: `proof(connection, transaction)` looks for what only this transaction wrote. It may raise `psycopg.Error`.
+    """
+
+    transaction: str
+    result: T
+    proof: Proof = always
+
+
+class Commits(Generic[T]):
+    """Commits the transactions of one thread. At most one is in doubt: call `settle` before the next one."""
+
+    def __init__(self) -> None:
+        self._doubt: Pending[T] | None = None
+
+    @property
+    def is_in_doubt(self) -> bool:
+        """True while it is unknown whether the last transaction was committed."""
+        return self._doubt is not None
+
+    def commit(self, connection: psycopg.Connection, pending: Pending[T]) -> T:
+        """Commit the open transaction; return its result. Raise `psycopg.Error`: then `settle` on a new connection says what happened."""
+        self._doubt = pending
+        connection.commit()
+        self._doubt = None
+        return pending.result
+
+    def run(self, connection: psycopg.Connection, work: Callable[[psycopg.Cursor], T], proof: Proof = always) -> T:
+        """Run `work` in a transaction of its own and commit it. Raise what `work` raises, after a rollback, and `psycopg.Error` as `commit`."""
+        with connection.transaction(), connection.cursor() as cursor:
+            result = work(cursor)
+            transaction = str(scalar(connection, "SELECT pg_current_xact_id()::text"))
+            self._doubt = Pending(transaction, result, proof)  # the last step before COMMIT
+        self._doubt = None
+        return result
+
+    def settle(self, connection: psycopg.Connection) -> T | None:
+        """Return the result of the transaction in doubt if it was committed, None if it was not or if there is no doubt.
+
+        `connection` has no open transaction. Raise `psycopg.Error`, and `StoreUnavailableError` while the transaction is still open: the
+        doubt stays then.
+        """
+        if self._doubt is None:
+            return None
+        is_committed = _is_committed(connection, self._doubt)
+        doubt, self._doubt = self._doubt, None
+        return doubt.result if is_committed else None
+
+    def settle_by(self, dsn: str, seconds: float = SETTLE_SECONDS) -> T | None:
+        """As `settle`, on connections of its own, and again until the database answers. Raise `StoreUnavailableError` when it does not."""
+        until = time.monotonic() + seconds
+        while self._doubt is not None:
+            try:
+                with contextlib.closing(connect(dsn)) as connection, deadline(connection, HANG_SECONDS):
+                    return self.settle(connection)
+            except psycopg.Error as error:
+                if time.monotonic() > until:
+                    raise translate(error) from None
+            except StoreUnavailableError:
+                if time.monotonic() > until:
+                    raise
+            time.sleep(SETTLE_PAUSE_SECONDS)
+        return None
+
+
+def _is_committed(connection: psycopg.Connection, doubt: Pending[T]) -> bool:
+    """True when the doubtful COMMIT happened, and is as safe as any that was answered."""
+    try:
+        status = scalar(connection, "SELECT pg_xact_status(%s::xid8)", doubt.transaction)
+    except pg.DataError:  # "in the future": a server that never had it
+        status = "aborted"
+    connection.rollback()
+    if status == "in progress":
+        raise StoreUnavailableError("in_doubt", "the transaction is still open")
+    if status == "aborted":
+        return False
+    try:
+        is_proved = doubt.proof(connection, doubt.transaction)
+    except (pg.FeatureNotSupported, pg.InvalidColumnReference):  # 2.23, 2.29
+        # A compressed chunk of TimescaleDB shows no xmin. Written again, nothing is doubled; at worst the counters miss a late batch.
+        is_proved = False
+    connection.rollback()
+    if is_proved:
+        # A restarted primary shows what its synchronous standby never got. A commit after it waits until the standby has both.
+        connection.execute("SELECT pg_logical_emit_message(true, 'duckwatch', '')")
+        connection.commit()
+    return is_proved

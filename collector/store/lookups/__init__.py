@@ -1,0 +1,1 @@
+"""Questions that an operator or the collector asks of the database."""

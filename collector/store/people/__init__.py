@@ -1,0 +1,1 @@
+"""People in the database: found, exported and forgotten (docs/privacy.md)."""

@@ -1,0 +1,213 @@
+"""The roll-ups where the collector builds them itself: tables whose buckets are built anew, whole, when events were written into them.
+
+The definitions in `queries/` are also those of TimescaleDB Community's continuous aggregates (`continuous_aggregates.py`), so that no tier counts
+otherwise than another.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final, LiteralString, NamedTuple
+
+import psycopg
+from psycopg import sql
+
+from collector.store.database.sql import query
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+log = logging.getLogger(__name__)
+
+
+class Rollup(NamedTuple):
+    """One relation: its definition is `queries/DEFINITION.sql`, over `source`, whose time is in `column`. Where the source is the events,
+    `erased` holds what rows added up to that were deleted by hand (`erasure.py`), and `wider` adds up roll-ups of that name.
+    """
+
+    relation: LiteralString
+    definition: str
+    source: LiteralString
+    column: LiteralString
+    erased: LiteralString | None = None
+    wider: tuple[str, LiteralString] | None = None
+
+
+_MAIL: Final[tuple[str, LiteralString]] = ("mail_stats_1h", "mail_stats_5m")
+_DOMAIN: Final[tuple[str, LiteralString]] = ("domain_stats_1h", "domain_stats_5m")
+
+
+class Width(NamedTuple):
+    """The roll-ups of one width of bucket, built together. `at_a_time` buckets in a row are built in one transaction; one bucket at most
+    every `pause` (an open one of five minutes may hold a million events).
+    """
+
+    name: LiteralString
+    step: timedelta
+    rollups: tuple[Rollup, ...]
+    at_a_time: int
+    pause: timedelta
+
+
+WIDTHS: Final = (
+    Width(
+        "15s",
+        timedelta(seconds=15),
+        (Rollup("mail_stats_15s", "mail_stats", "mail_events", "time", "mail_stats_15s_erased", _MAIL),),
+        at_a_time=20,
+        pause=timedelta(0),
+    ),
+    Width(
+        "5m",
+        timedelta(minutes=5),
+        (
+            Rollup("mail_stats_5m", "mail_stats", "mail_events", "time", "mail_stats_5m_erased", _MAIL),
+            Rollup("domain_stats_5m", "domain_stats", "mail_events", "time", "domain_stats_5m_erased", _DOMAIN),
+        ),
+        at_a_time=12,
+        pause=timedelta(minutes=1),
+    ),
+    Width(
+        "1h",
+        timedelta(hours=1),
+        (
+            Rollup("mail_stats_1h", "mail_stats_1h", "mail_stats_5m", "bucket"),
+            Rollup("domain_stats_1h", "domain_stats_1h", "domain_stats_5m", "bucket"),
+        ),
+        at_a_time=24,
+        pause=timedelta(0),
+    ),
+)
+"""In the order in which they are built: hours from the five minutes."""
+
+ERASED: Final[dict[LiteralString, LiteralString]] = {
+    rollup.relation: rollup.erased for width in WIDTHS for rollup in width.rollups if rollup.erased is not None
+}
+"""By relation, the table of what rows added up to that were deleted by hand."""
+
+ERASED_BEFORE: Final = "erased"
+"""The name in `retention_horizons` of the time before which events were deleted by hand: TimescaleDB Community refreshes nothing there."""
+
+STALE_AT_ONCE: Final = 2000
+BUDGET_SECONDS: Final = 2.0
+"""How long each width is worked on before the next has its turn: a long backlog of one holds no other up."""
+
+
+def select(rollup: Rollup, bucket: sql.Composable, window: sql.Composable) -> sql.Composed:
+    """Returns the statement that adds up the rows of `window`, by `bucket`."""
+    return sql.SQL(query(rollup.definition)).format(bucket=bucket, window=window)
+
+
+class TableBuilder:
+    """Builds stale buckets. For one thread, under the jobs' lock; every method raises `psycopg.Error`."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._built: dict[str, dict[datetime, float]] = {width.name: {} for width in WIDTHS}
+
+    def run(
+        self,
+        connection: psycopg.Connection,
+        kept_from: Mapping[str, datetime],
+        is_over: Callable[[], bool],
+        *,
+        has_chunks: bool = False,
+    ) -> int:
+        """Takes the marks and builds what is due, the newest first, until all is done, the time is up or `is_over`; returns the number of
+        buckets built. `kept_from` is, by width, where its roll-ups begin. The connection is in autocommit mode.
+        """
+        connection.execute(query("take_touched"))
+        built = 0
+        for width in WIDTHS:
+            self._forget(connection, width, kept_from[width.name])
+            deadline = self._clock() + BUDGET_SECONDS
+            for start, end in self._due(connection, width):
+                if is_over() or self._clock() > deadline:
+                    break
+                self._build(connection, width, start, end, has_chunks=has_chunks)
+                built += (end - start) // width.step
+        return built
+
+    def _forget(self, connection: psycopg.Connection, width: Width, kept_from: datetime) -> None:
+        source = width.rollups[0].source
+        values = {"width": width.name, "kept_from": kept_from, "source": source}
+        forgotten = connection.execute(query("forget_stale"), values).rowcount
+        if forgotten:
+            log.info("buckets older than their source are left as they are", extra={"fields": {"buckets": forgotten}})
+
+    def _due(self, connection: psycopg.Connection, width: Width) -> list[tuple[datetime, datetime]]:
+        """Returns ranges [start, end) of buckets in a row, the newest first; without those that were built just now."""
+        oldest = self._clock() - width.pause.total_seconds()
+        built = {bucket: when for bucket, when in self._built[width.name].items() if when > oldest}
+        self._built[width.name] = built
+        rows = connection.execute(query("stale"), (width.name, STALE_AT_ONCE)).fetchall()
+        return in_a_row([bucket for (bucket,) in rows if bucket not in built], width)
+
+    def _build(
+        self, connection: psycopg.Connection, width: Width, start: datetime, end: datetime, *, has_chunks: bool
+    ) -> None:
+        """Replaces the buckets of a range, in one transaction: a reader sees the old ones or the new ones. Leaves them to the next run when
+        one of the chunks was dropped meanwhile.
+        """
+        with connection.transaction():
+            connection.execute(query("built"), (width.name, start, end))
+            for rollup in width.rollups:
+                connection.execute(
+                    sql.SQL("DELETE FROM {} WHERE bucket >= %s AND bucket < %s").format(
+                        sql.Identifier(rollup.relation)
+                    ),
+                    (start, end),
+                )
+                names = sql.Identifier(rollup.relation), built(rollup, width, start, end)
+                connection.execute(sql.SQL("INSERT INTO {} {}").format(*names))
+            if width.name == "5m":
+                connection.execute(query("stale_hours"), (start, end))
+            # Only after the chunks were read: from then on none of them can be dropped before the commit.
+            window = {"start": start, "end": end}
+            if has_chunks and connection.execute(query("gone_chunks"), window).rowcount:
+                raise psycopg.Rollback
+        now = self._clock()
+        bucket = start
+        while bucket < end:
+            self._built[width.name][bucket] = now
+            bucket += width.step
+
+
+def bucket_of(step: timedelta, time: sql.Composable) -> sql.Composed:
+    """Returns the expression for the start of the bucket that holds a time: the floor, from the epoch on. No other place works it out,
+    but `take_touched.sql` by the same words; TimescaleDB's `time_bucket` agrees for widths that divide a day.
+    """
+    return sql.SQL("date_bin({}, {}, 'epoch')").format(sql.Literal(step), time)
+
+
+def built(rollup: Rollup, width: Width, start: datetime, end: datetime) -> sql.Composed:
+    """Returns the query for what a roll-up must hold of the buckets of a range. One statement, so that it sees a row either among the events
+    or among what was erased.
+    """
+    column, limits = sql.Identifier(rollup.column), (sql.Literal(start), sql.Literal(end))
+    within = sql.SQL("{0} >= {1} AND {0} < {2}")
+    rows = select(rollup, bucket_of(width.step, column), within.format(column, *limits))
+    if rollup.erased is None or rollup.wider is None:
+        return rows
+    definition, source = rollup.wider
+    both = sql.SQL("WITH {source} AS ({rows} UNION ALL SELECT * FROM {erased} WHERE {window}) {sums}")
+    return both.format(
+        source=sql.Identifier(source),
+        rows=rows,
+        erased=sql.Identifier(rollup.erased),
+        window=within.format(sql.Identifier("bucket"), *limits),
+        sums=sql.SQL(query(definition)).format(bucket=sql.Identifier("bucket"), window=sql.SQL("true")),
+    )
+
+
+def in_a_row(newest_first: Sequence[datetime], width: Width) -> list[tuple[datetime, datetime]]:
+    """Joins buckets that follow each other to ranges [start, end) of at most `width.at_a_time`, in the order given."""
+    ranges: list[tuple[datetime, datetime]] = []
+    for bucket in newest_first:
+        if ranges and ranges[-1][0] == bucket + width.step and ranges[-1][1] - bucket <= width.step * width.at_a_time:
+            ranges[-1] = bucket, ranges[-1][1]
+        else:
+            ranges.append((bucket, bucket + width.step))
+    return ranges

@@ -1,0 +1,96 @@
+"""A sample of the roll-ups compared with the events that they are built from."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final, LiteralString, NamedTuple
+
+from psycopg import errors as pg
+from psycopg import sql
+
+from collector.store.database.connection import scalar
+from collector.store.database.sql import query
+from collector.store.rollups.building import WIDTHS, Rollup, Width, built
+from collector.store.rollups.retention import begins
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Iterator
+
+    import psycopg
+
+    from collector.config.model import Retention
+
+BUDGET_SECONDS: Final = 4.0
+STATEMENT_MS: LiteralString = "3000"
+
+OF_EACH: Final = 6
+"""How many times are drawn from the last day, from all that is kept, and from what backup sources told."""
+
+CLOSED: Final = timedelta(minutes=10)
+"""A bucket that ended longer ago is built; or it is marked, and is left out."""
+
+
+class Compared(NamedTuple):
+    """A range of buckets of one roll-up: how many events it must count, how many it does, and whether they differ in anything."""
+
+    relation: str
+    start: datetime
+    end: datetime
+    wanted: int
+    found: int
+    is_different: bool
+
+
+def compare(connection: psycopg.Connection, kept: Retention, now: datetime, dice: random.Random) -> Iterator[Compared]:
+    """Yields what a sample of closed buckets holds, until all are compared or the time is up. Each range costs one look at its events for
+    each roll-up, whatever the size of the table. Raises `psycopg.Error`.
+    """
+    deadline = time.monotonic() + BUDGET_SECONDS
+    for moment in _sample(connection, kept, now, dice):
+        for width in WIDTHS:
+            # The 15 seconds of a bucket of five minutes are compared together: the events are the same.
+            step = max(width.step, WIDTHS[1].step)
+            start = datetime.fromtimestamp(moment.timestamp() // step.total_seconds() * step.total_seconds(), UTC)
+            if start + step > now - CLOSED or start < begins(now, kept.stats_15s if width.name == "15s" else kept.raw):
+                continue
+            for rollup in width.rollups:
+                if time.monotonic() > deadline:
+                    return
+                try:
+                    yield from _compared(connection, rollup, width, start, start + step)
+                except pg.QueryCanceled:  # the busiest bucket of a slow server
+                    return
+
+
+def _sample(connection: psycopg.Connection, kept: Retention, now: datetime, dice: random.Random) -> list[datetime]:
+    """Returns times of events, each of another five minutes, in the order in which they are looked at."""
+    horizon = scalar(connection, query("horizon"), "mail_events")
+    start = max(
+        begins(now, kept.raw) + timedelta(days=1), horizon if isinstance(horizon, datetime) else begins(now, kept.raw)
+    )
+    spans = [now - timedelta(days=1)] * OF_EACH + [start] * OF_EACH
+    asked = [max(start, now - (now - begin) * dice.random()) for begin in spans]
+    values = {"asked": asked, "start": start, "end": now - CLOSED, "held": OF_EACH}
+    times = [found for (found,) in connection.execute(query("sampled_times"), values) if found is not None]
+    dice.shuffle(times)
+    return list({int(one.timestamp()) // 300: one for one in times}.values())
+
+
+def _compared(
+    connection: psycopg.Connection, rollup: Rollup, width: Width, start: datetime, end: datetime
+) -> Iterator[Compared]:
+    statement = sql.SQL(query("differs")).format(
+        built=built(rollup, width, start, end),
+        relation=sql.Identifier(rollup.relation),
+        start=sql.Literal(start),
+        end=sql.Literal(end),
+    )
+    with connection.transaction():
+        connection.execute(f"SET LOCAL statement_timeout = {STATEMENT_MS}")
+        row = connection.execute(statement).fetchone()
+    assert row is not None
+    wanted, found, is_different, is_waiting = row
+    if not is_waiting:
+        yield Compared(rollup.relation, start, end, wanted, found, is_different)

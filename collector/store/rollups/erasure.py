@@ -1,0 +1,85 @@
+"""What events added up to whose rows were deleted by hand: kept, so that a bucket that is built anew does not lose them.
+
+DELETE and TRUNCATE run the triggers of migration 0014. drop_chunks runs none: here the chunks that are gone are found. What the roll-ups
+hold of a chunk's time then stands for its rows; whatever comes later is in a new chunk, and is added to that.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from psycopg import sql
+
+from collector.store.database.connection import scalar
+from collector.store.database.sql import query
+from collector.store.rollups import policies
+from collector.store.rollups.building import ERASED, ERASED_BEFORE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    import psycopg
+
+    from collector.config.model import Retention
+
+NEWEST: Final = timedelta(hours=3)
+"""A refresh policy reaches back at least so far: what is newer is not kept on TimescaleDB Community."""
+
+log = logging.getLogger(__name__)
+
+
+def keep_dropped(connection: psycopg.Connection, is_over: Callable[[], bool]) -> bool:
+    """Keeps what the roll-ups hold of chunks of `mail_events` that somebody dropped, a chunk in a transaction; call it before anything is
+    built. Returns False when `is_over` came first. The connection is in autocommit mode. Raises `psycopg.Error`.
+    """
+    gone: list[tuple[Any, ...]] = connection.execute(query("gone_chunks"), {"start": None, "end": None}).fetchall()
+    if not scalar(connection, "SELECT EXISTS (SELECT FROM known_chunks)"):
+        gone = [(None, *day) for day in connection.execute(query("bare_days"))]
+    horizon = scalar(connection, query("horizon"), "mail_events")
+    for name, start, end in gone:
+        if is_over():
+            return False
+        with connection.transaction():
+            if horizon is None or end > horizon:
+                _keep(connection, start if horizon is None else max(start, horizon), end)
+            connection.execute("DELETE FROM known_chunks WHERE name = %s", (name,))
+    connection.execute(query("know_chunks"))
+    return True
+
+
+def protect_dropped(
+    connection: psycopg.Connection, kept: Retention, now: datetime, is_over: Callable[[], bool]
+) -> None:
+    """The same on TimescaleDB Community, where the next refresh would empty the buckets of a chunk that was dropped: from here on no policy
+    refreshes what is older than the chunk's end, and late events of that time are added by `AggregateBuilder`. What its retention policy
+    drops is no deletion by hand. Raises `psycopg.Error`.
+    """
+    gone = connection.execute(query("gone_chunks"), {"start": None, "end": None}).fetchall()
+    is_by_hand = False
+    for name, start, end in gone:
+        if is_over():
+            return
+        with connection.transaction():
+            if end > now - kept.raw:
+                is_by_hand = True
+                _keep(connection, start, end)
+                connection.execute(query("note_horizon"), (ERASED_BEFORE, min(end, now - NEWEST)))
+            connection.execute("DELETE FROM known_chunks WHERE name = %s", (name,))
+    if is_by_hand:
+        policies.reconcile(connection, kept, now)
+    connection.execute(query("know_chunks"))
+
+
+def _keep(connection: psycopg.Connection, start: datetime, end: datetime) -> None:
+    for relation, erased in ERASED.items():
+        names = {"relation": sql.Identifier(relation), "erased": sql.Identifier(erased)}
+        for statement in (
+            "DELETE FROM {erased} WHERE bucket >= %s AND bucket < %s",
+            "INSERT INTO {erased} SELECT * FROM {relation} WHERE bucket >= %s AND bucket < %s",
+        ):
+            connection.execute(sql.SQL(statement).format(**names), (start, end))
+    fields = {"start": start.isoformat(), "end": end.isoformat()}
+    log.warning("events were deleted by hand: the roll-ups keep what they counted", extra={"fields": fields})

@@ -1,0 +1,124 @@
+"""Retention where the collector sees to it itself: whole days are let go, in slices or by chunks, and where history ends is written down."""
+
+from __future__ import annotations
+
+import logging
+import time
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final, LiteralString, NamedTuple
+
+from psycopg import sql
+
+from collector.store.database.connection import scalar
+from collector.store.database.sql import query
+from collector.store.database.tiers import layout_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import psycopg
+
+    from collector.config.model import Retention
+
+log = logging.getLogger(__name__)
+
+BUDGET_SECONDS: Final = 15.0
+"""How long a run may delete: the jobs share a thread, and roll-ups must not wait for long."""
+
+SLICE_ROWS: Final = 5_000
+
+
+class Kept(NamedTuple):
+    """A relation, its time, how long it is kept, and the width of roll-up that is built from it."""
+
+    relation: LiteralString
+    column: LiteralString
+    how_long: timedelta
+    feeds: tuple[LiteralString, ...] = ()
+
+
+def kept_relations(settings: Retention) -> tuple[Kept, ...]:
+    """Returns the events and what is built on them, sources first: where the tier has policies, these see to them (policies.py)."""
+    return (
+        Kept("mail_events", "time", settings.raw, feeds=("15s", "5m")),
+        Kept("mail_stats_15s", "bucket", settings.stats_15s),
+        Kept("mail_stats_5m", "bucket", settings.stats_5m, feeds=("1h",)),
+        Kept("domain_stats_5m", "bucket", settings.stats_5m, feeds=("1h",)),
+        Kept("mail_stats_1h", "bucket", settings.stats_1h),
+        Kept("domain_stats_1h", "bucket", settings.stats_1h),
+    )
+
+
+def kept_tables(settings: Retention) -> tuple[Kept, ...]:
+    """Returns the tables beside them: plain ones on every tier."""
+    return (
+        Kept("held_events", "stored_time", settings.raw),
+        Kept("mail_stats_15s_erased", "bucket", settings.stats_15s),
+        Kept("mail_stats_5m_erased", "bucket", settings.stats_5m),
+        Kept("domain_stats_5m_erased", "bucket", settings.stats_5m),
+        Kept("dnsbl_results", "time", settings.dnsbl_results),
+        Kept("auth_events", "time", settings.auth_events),
+        Kept("audit_events", "time", settings.audit_events),
+        Kept("queue_snapshots", "time", settings.queue_snapshots),
+    )
+
+
+def begins(now: datetime, how_long: timedelta) -> datetime:
+    """Returns where what is kept begins: the start of a day (UTC), since whole days go, and no bucket is cut in two."""
+    return (now - how_long).astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def let_go(connection: psycopg.Connection, settings: Retention, now: datetime, is_over: Callable[[], bool]) -> None:
+    """Deletes what is older than the settings keep, until the time is up or `is_over`. The connection is in autocommit mode. Raises
+    `psycopg.Error`.
+    """
+    set_back(connection, now)
+    layout = layout_of(connection)
+    deadline = time.monotonic() + BUDGET_SECONDS
+    if layout.has_aggregates:
+        connection.execute(query("wake_policies"))
+    relations = () if layout.has_aggregates else kept_relations(settings)
+    for kept in (*relations, *kept_tables(settings)):
+        before = _limit(connection, kept, now)
+        if layout.has_chunks and kept.relation == "mail_events":
+            _drop_chunks(connection, kept, before)
+        else:
+            _delete(connection, kept, before, lambda: is_over() or time.monotonic() > deadline)
+
+
+def set_back(connection: psycopg.Connection, now: datetime) -> None:
+    """Correct horizons in the future, which both clocks being ahead has noted: no later bucket would be built until that time comes. Raise
+    `psycopg.Error`.
+    """
+    corrected = connection.execute(query("set_back_horizons"), {"now": now}).rowcount
+    if corrected:
+        log.warning("the clock was ahead: where history ends is corrected", extra={"fields": {"relations": corrected}})
+
+
+def _limit(connection: psycopg.Connection, kept: Kept, now: datetime) -> datetime:
+    """Returns before which the relation may go. What a roll-up has still to be built from stays."""
+    limit = begins(now, kept.how_long)
+    waiting = scalar(connection, query("oldest_stale"), list(kept.feeds))
+    return min(limit, begins(waiting, timedelta(0))) if isinstance(waiting, datetime) else limit
+
+
+def _drop_chunks(connection: psycopg.Connection, kept: Kept, before: datetime) -> None:
+    if not scalar(connection, query("old_chunks"), kept.relation, before):
+        return
+    with connection.transaction():
+        # Whoever reads an old chunk for long is waited for next time; meanwhile nobody waits behind us.
+        connection.execute("SET LOCAL lock_timeout = '2s'")
+        connection.execute(query("note_horizon"), (kept.relation, before))
+        dropped = connection.execute(query("drop_chunks"), (kept.relation, before)).rowcount
+    log.info("old chunks dropped", extra={"fields": {"chunks": dropped}})
+
+
+def _delete(connection: psycopg.Connection, kept: Kept, before: datetime, is_over: Callable[[], bool]) -> None:
+    names = {"relation": sql.Identifier(kept.relation), "column": sql.Identifier(kept.column)}
+    if not scalar(connection, sql.SQL(query("has_older")).format(**names), before):
+        return
+    # First, in a transaction of its own: from now on no roll-up is built from what is about to go.
+    connection.execute(query("note_horizon"), (kept.relation, before))
+    slice_of = sql.SQL(query("delete_older")).format(**names)
+    while not is_over() and connection.execute(slice_of, (before, SLICE_ROWS)).rowcount:
+        pass

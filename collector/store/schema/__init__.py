@@ -1,0 +1,1 @@
+"""What the schema holds beside its migrations: what a tier adds, rights, sizes."""

@@ -1,0 +1,80 @@
+"""Replica identities: without one, PostgreSQL refuses every DELETE and UPDATE on a table that a publication holds (SQLSTATE 55000).
+
+A publication of all tables needs nobody's consent, so every table has one ahead of it. Migration 0015 sets them; what it could not set, and
+what TimescaleDB has made since, is completed here.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Final, LiteralString, NamedTuple
+
+import psycopg
+from psycopg import sql
+
+from collector.store.database.sql import query
+from collector.store.database.tiers import layout_of
+from collector.store.migrations import tables
+
+if TYPE_CHECKING:
+    from psycopg.sql import Composed
+
+log = logging.getLogger(__name__)
+
+LOCK_MS: Final = 500
+"""ALTER TABLE waits for whoever reads the table, and writers wait behind it: it gives up soon, and is tried again."""
+
+NOTHING: LiteralString = "SELECT NULL::text, NULL::text WHERE false"
+
+
+class Unidentified(NamedTuple):
+    """A table without a replica identity, and the unique index that can be one (None: all its columns have to)."""
+
+    schema: str
+    table: str
+    unique_index: str | None
+
+    def __str__(self) -> str:
+        """Its name, for messages."""
+        return f"{self.schema}.{self.table}"
+
+    @property
+    def remedy(self) -> Composed:
+        """The statement that gives it one."""
+        identity = (
+            sql.SQL("FULL")
+            if self.unique_index is None
+            else sql.SQL("USING INDEX {}").format(sql.Identifier(self.unique_index))
+        )
+        return sql.SQL("ALTER TABLE {} REPLICA IDENTITY {}").format(sql.Identifier(self.schema, self.table), identity)
+
+
+def unidentified(connection: psycopg.Connection) -> list[Unidentified]:
+    """Return our tables without a replica identity. Raise `psycopg.Error`."""
+    behind = query("behind_aggregates") if layout_of(connection).has_aggregates else NOTHING
+    statement = sql.SQL(query("without_identity")).format(behind=sql.SQL(behind))
+    return [Unidentified(*row) for row in connection.execute(statement, (tables(),))]
+
+
+def complete(connection: psycopg.Connection) -> list[str]:
+    """Give each of our tables a replica identity, each in a transaction of its own; return a line for each change.
+
+    A table that is locked or belongs to another role is left for the next call, and logged. The connection is in autocommit mode. Raise
+    `psycopg.Error` only where the connection is lost.
+    """
+    changes = []
+    for table in unidentified(connection):
+        try:
+            with connection.transaction():
+                connection.execute("SELECT set_config('lock_timeout', %s, true)", (f"{LOCK_MS}ms",))
+                connection.execute(table.remedy)
+        except psycopg.Error as error:
+            if error.sqlstate is None:
+                raise
+            log.info(
+                "a table has no replica identity yet",
+                extra={"fields": {"table": str(table), "sqlstate": error.sqlstate}},
+            )
+        else:
+            changes.append(f"{table}: has a replica identity now")
+    return changes

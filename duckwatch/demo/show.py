@@ -1,0 +1,149 @@
+"""What the demo prints: where to look, a line of counts that moves, and the sum at the end; or two lines of JSON."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    from duckwatch.demo.feed import Tally
+    from duckwatch.demo.figures import Figures
+
+QUIET_SECONDS = 5
+"""Without a terminal a line is printed that often; on one, the same line is redrawn each second."""
+
+NEWEST_BOUNCES = (
+    "SELECT to_char(time, 'HH24:MI:SS') AS at, recipient_domain, reason, bounce_kind, response FROM mail_events"
+    " WHERE action = 'bounced' ORDER BY time DESC LIMIT 10"
+)
+REASONS = (
+    "SELECT provider, reason, bounce_kind, count(*) FROM mail_events"
+    " WHERE action = 'bounced' AND time > now() - interval '1 day' GROUP BY 1, 2, 3 ORDER BY 4 DESC LIMIT 15"
+)
+
+SHOWN = ("queued", "delivered", "deferred", "bounced", "dropped")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where everything is; `kept` says that the data stays. `psql` and `collector` are programs, `configuration` is the collector's file."""
+
+    url: str
+    dnsbl_url: str
+    dsn: str
+    token: str
+    token_file: str
+    data: str
+    kept: bool
+    psql: str
+    collector: str
+    configuration: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sum:
+    """The end of a run: events sent, acknowledged, new rows in the table, repeated ones, and for how long."""
+
+    sent: int
+    acknowledged: int
+    stored: int
+    duplicates: int
+    seconds: float
+
+
+class Screen:
+    """Writes to `out`. With `as_json` only the first and the last line, for programs."""
+
+    def __init__(self, out: TextIO, *, as_json: bool) -> None:
+        self._out, self._as_json = out, as_json
+        self._redraws = out.isatty()
+        self._ticks = 0
+        self._width = 0
+
+    def starting(self, what: str) -> None:
+        """Says what is being started."""
+        if not self._as_json:
+            self._line(f"starting {what} …")
+
+    def ready(self, place: Place) -> None:
+        """Says where to look."""
+        if self._as_json:
+            self._line(json.dumps({"url": place.url, "dsn": place.dsn, "token": place.token, "data": place.data}))
+            return
+        self._line(
+            f"""
+duckwatch is running.
+
+  collector   {place.url}/   (open it in a browser; /metrics, /readyz)
+  blocklists  {place.dnsbl_url}/   (made-up lists; open it in a browser; /metrics)
+  database    {place.dsn}
+  token       {place.token_file}
+  data        {place.data}   ({"kept" if place.kept else "removed at the end"})
+
+Ctrl-C stops it.
+"""
+        )
+
+    def bounced(self, place: Place, queue_id: str) -> None:
+        """Says how to find out why messages bounced, once the first one has: commands to paste."""
+        if self._as_json:
+            return
+        psql = f"{shlex.quote(place.psql)} {shlex.quote(place.dsn)} -c"
+        program = f"{shlex.quote(place.collector)} --config {shlex.quote(place.configuration)}"
+        self._line(
+            f"""
+Why did this bounce? Paste one of these into another terminal:
+
+  # the newest bounces, with the reason and the reply
+  {psql} "{NEWEST_BOUNCES}"
+
+  # the reasons of the last day, by mailbox provider
+  {psql} "{REASONS}"
+
+  # the life of one message that bounced: each attempt, with its reply and its reason
+  {program} trace {shlex.quote(queue_id)}
+
+Next steps:
+
+  your own ZoneMTA          README.md, "Into production"
+  dashboards and alerts     docs/dashboards.md, docs/alerting.md
+  what each column holds    docs/events.md
+"""
+        )
+
+    def counts(self, tally: Tally, figures: Figures) -> None:
+        """Shows the counts of this second."""
+        self._ticks += 1
+        if self._as_json or (not self._redraws and self._ticks % QUIET_SECONDS != 1):
+            return
+        by_action = " · ".join(f"{action} {figures.actions.get(action, 0):,}" for action in SHOWN)
+        line = f"sent {tally.sent:,} · stored {figures.stored:,} · {by_action}"
+        if self._redraws:
+            self._out.write(f"\r{line:<{self._width}}")
+            self._out.flush()
+            self._width = max(self._width, len(line))
+        else:
+            self._line(line)
+
+    def stopping(self) -> None:
+        """Says that the end has begun."""
+        if not self._as_json:
+            self._line("stopping (Ctrl-C once more: at once) …")
+
+    def done(self, total: Sum) -> None:
+        """Says what became of it."""
+        if self._as_json:
+            self._line(json.dumps(asdict(total)))
+        else:
+            self._line(
+                f"{total.sent:,} events sent, {total.acknowledged:,} acknowledged, {total.stored:,} stored, "
+                f"{total.duplicates:,} repeated, in {total.seconds:.0f} s."
+            )
+
+    def _line(self, text: str) -> None:
+        # The line that is redrawn stays as it is at last, and the next one begins below it.
+        self._out.write(("\n" if self._width else "") + text + "\n")
+        self._width = 0
+        self._out.flush()

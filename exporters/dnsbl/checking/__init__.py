@@ -1,0 +1,1 @@
+"""The checks: queries within budgets, the health of lists, and the current verdicts."""

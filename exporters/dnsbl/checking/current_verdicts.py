@@ -1,0 +1,137 @@
+"""What stands for each target at each list: the last real verdict, kept through errors and refusals for three intervals. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from exporters.dnsbl.verdicts.verdict import Verdict, Word
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from exporters.dnsbl.schedule import Pair
+
+KEPT_INTERVALS: Final = 3
+
+SET_BACK_MS: Final = 60_000
+"""A clock that is this far behind what it said before was ahead then: stamps go on from the time that is right now."""
+
+
+class Moment(NamedTuple):
+    """A time by the clock that never goes back (seconds), and by the calendar (ms since the epoch)."""
+
+    clock: float
+    epoch_ms: int
+
+
+@dataclass(slots=True)
+class Standing:
+    """One pair's state. `real` is the last real verdict while it is kept; `lapsed` the one that was kept too long, until there is another."""
+
+    last: Verdict
+    checked: Moment
+    real: Verdict | None = None
+    lapsed: Verdict | None = None
+    real_at: float = 0.0
+    since_ms: int | None = None
+    reason: str | None = None
+    reason_at: float = 0.0
+    told_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What is told to others: see docs/dnsbl.md, "What it posts"."""
+
+    time_ms: int
+    pair: Pair
+    verdict: Verdict
+    previous: Word | None
+    standing: Word | None
+    since_ms: int | None
+    reason: str | None
+
+
+class Board:
+    """All pairs. Every method returns what changed by it."""
+
+    def __init__(self) -> None:
+        self._rows: dict[tuple[str, str], Standing] = {}
+
+    def row(self, target: str, zone: str) -> Standing | None:
+        """What is known of a pair."""
+        return self._rows.get((target, zone))
+
+    def standing(self, target: str, zone: str) -> Word | None:
+        """What stands for a pair: listed, clean, or nothing."""
+        row = self._rows.get((target, zone))
+        return row.real.word if row is not None and row.real is not None else None
+
+    def record(self, pair: Pair, verdict: Verdict, now: Moment, reason: str | None = None) -> Change | None:
+        """Notes a verdict; None when it says nothing new."""
+        key = _key(pair)
+        row = self._rows.get(key)
+        previous = row.last if row is not None else None
+        if row is None:
+            row = self._rows[key] = Standing(verdict, now)
+        row.last, row.checked = verdict, now
+        stood = row.real.word if row.real is not None else None
+        is_new_reason = False
+        if verdict.word.is_real:
+            if row.real is None or row.real.word is not verdict.word:
+                row.since_ms = now.epoch_ms
+            row.real, row.lapsed, row.real_at = verdict, None, now.clock
+            is_new_reason = verdict.word is Word.LISTED and reason is not None and reason != row.reason
+            if verdict.word is Word.CLEAN:
+                row.reason = None
+            elif reason is not None:
+                row.reason, row.reason_at = reason, now.clock
+        if previous is None:
+            return self._tell(row, pair, now, None)
+        stands_again = verdict.word.is_real and stood is None
+        # The collector rejects what is hours ahead: what a clock that was ahead has stamped is told again, with the right time.
+        was_ahead = now.epoch_ms < row.told_ms - SET_BACK_MS
+        is_new = previous.word is not verdict.word or previous.codes != verdict.codes
+        if is_new or is_new_reason or stands_again or was_ahead:
+            return self._tell(row, pair, now, previous.word)
+        return None
+
+    def _tell(self, row: Standing, pair: Pair, now: Moment, previous: Word | None) -> Change:
+        row.told_ms = _stamp(now.epoch_ms, row.told_ms)
+        if row.since_ms is not None:
+            row.since_ms = min(row.since_ms, row.told_ms)
+        is_listed = row.last.word is Word.LISTED
+        return Change(
+            row.told_ms,
+            pair,
+            row.last,
+            previous,
+            row.real.word if row.real is not None else None,
+            row.since_ms,
+            row.reason if is_listed else None,
+        )
+
+    def lapse(self, pairs: Iterator[Pair], now: Moment) -> list[Change]:
+        """Lets go of real verdicts that are older than three intervals."""
+        changes = []
+        for pair in pairs:
+            row = self._rows.get(_key(pair))
+            if row is not None and row.real is not None and now.clock - row.real_at > KEPT_INTERVALS * pair.interval:
+                row.real, row.lapsed, row.since_ms, row.reason = None, row.real, None, None
+                changes.append(self._tell(row, pair, now, row.last.word))
+        return changes
+
+    def forget(self, pair: Pair) -> None:
+        """The pair is no longer checked."""
+        self._rows.pop(_key(pair), None)
+
+
+def _stamp(now_ms: int, last_ms: int) -> int:
+    """The time of a pair's next change: two of them never carry the same one, since it identifies them."""
+    return last_ms + 1 if last_ms - SET_BACK_MS <= now_ms <= last_ms else now_ms
+
+
+def _key(pair: Pair) -> tuple[str, str]:
+    assert pair.target is not None
+    return (pair.target.text, pair.dns_list.zone)

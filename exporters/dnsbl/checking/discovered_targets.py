@@ -1,0 +1,206 @@
+"""Targets that are not written down: the addresses of host names, and those that the collector has seen sending."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import logging
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import aiohttp
+
+from exporters.dnsbl.asking.resolver import Asker
+from exporters.dnsbl.asking.wire import AAAA, A
+from exporters.dnsbl.checking.current_verdicts import KEPT_INTERVALS
+from exporters.dnsbl.lists import names
+from exporters.dnsbl.planning.plan import Checked
+from exporters.dnsbl.verdicts.lookup_result import Answer, Failure, Outcome, Trouble
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from exporters.dnsbl.asking import Resolver
+    from exporters.dnsbl.config.model import CollectorLink
+    from exporters.dnsbl.planning.plan import Host
+
+log = logging.getLogger(__name__)
+
+SENDING_METRIC: Final = "duckwatch_sending_ip_events_total"
+_SENDING: Final = re.compile(rf'^{SENDING_METRIC}\{{[^}}]*\blocal_ip="([0-9a-fA-F.:]+)"', re.ASCII | re.MULTILINE)
+"""The whole page need not be parsed: an address holds nothing that is escaped."""
+SEEN_KEPT_SECONDS: Final = 86_400.0
+_MAX_PAGE_BYTES: Final = 32 << 20
+_TIMEOUT_SECONDS: Final = 10.0
+_AT_ONCE: Final = 16
+MAX_LOGGED: Final = 10
+"""Of the names that begin or cease to resolve at once: so many are logged one by one."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """The addresses of one family that a name last had, and when it was last seen to have them."""
+
+    addresses: tuple[str, ...]
+    at: float
+
+
+PRIVATE: Final = "private_address"
+_NOT_ASKED: Final = "its resolver gave no answer"
+NAME_FAULTS: Final[Mapping[str, tuple[str, str]]] = {
+    "no_such_name": ("there is no such name", "correct the name in dnsbl.targets, or create its record in DNS"),
+    "no_address": (
+        "the name has neither an IPv4 nor an IPv6 address",
+        "create its A or AAAA record in DNS, or set treat_as: domain if only lists of domains have to be asked about it",
+    ),
+    PRIVATE: (
+        "the name has private addresses only, which no list can know",
+        "map them to the addresses that the world sees (dnsbl.public_ips), or name those in dnsbl.targets",
+    ),
+} | {
+    trouble.value: (
+        f"{_NOT_ASKED}: {trouble.value.replace('_', ' ')}",
+        "check the name's DNS zone, and dnsbl.resolvers",
+    )
+    for trouble in Trouble
+}
+"""What may be wrong with a host name: what it means, and what to do."""
+
+
+def fault_of(outcomes: Mapping[int, Outcome], public: Mapping[str, str]) -> str | None:
+    """What is wrong with a name that was resolved to this: a word of NAME_FAULTS, or None. Behind NAT the public addresses count."""
+    addresses = [public.get(address, address) for outcome in outcomes.values() for address in _addresses(outcome)]
+    if addresses:
+        return PRIVATE if all(map(names.is_private_address, addresses)) else None
+    if any(isinstance(outcome, Answer) and outcome.no_such_name for outcome in outcomes.values()):
+        return "no_such_name"
+    failed = [outcome.trouble.value for outcome in outcomes.values() if isinstance(outcome, Failure)]
+    return failed[0] if failed else "no_address"
+
+
+class HostNames:
+    """The addresses of configured names. What one resolved to is kept through failures for three intervals, as verdicts are: each family
+    by itself, since one may fail alone. A name that has addresses of the other family only has lost these.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, int], _Known] = {}
+        self.faults: dict[str, str] = {}
+        """What is wrong with each name that leads to no address which lists can know: a word of NAME_FAULTS."""
+
+    async def resolve(
+        self, hosts: Sequence[Host], resolver: Resolver, interval: float, public: Mapping[str, str]
+    ) -> None:
+        """Resolves all names. `interval` (seconds): of those that have none of their own."""
+        gate = asyncio.Semaphore(_AT_ONCE)
+        found = await asyncio.gather(*(_lookups(host.name, resolver, gate) for host in hosts))
+        now = asyncio.get_running_loop().time()
+        for host, outcomes in zip(hosts, found, strict=True):
+            own = host.interval.total_seconds() if host.interval is not None else interval
+            self.note(host.name, outcomes, now, KEPT_INTERVALS * own)
+        names_left = {host.name for host in hosts}
+        self._known = {key: known for key, known in self._known.items() if key[0] in names_left}
+        self._note_faults({host.name: fault_of(outcomes, public) for host, outcomes in zip(hosts, found, strict=True)})
+
+    def _note_faults(self, found: Mapping[str, str | None]) -> None:
+        """Keeps what is wrong with each name, and logs when that begins and when it ends. A long list of names need not fill the log."""
+        begun = [name for name, fault in found.items() if fault is not None and name not in self.faults]
+        ended = [name for name in self.faults if name in found and found[name] is None]
+        for name in begun[:MAX_LOGGED]:
+            fields = {"target": name, "problem": found[name], "to_do": NAME_FAULTS[found[name] or ""][1]}
+            is_private = found[name] == PRIVATE
+            message = "a target has private addresses only" if is_private else "a target does not resolve"
+            log.warning(message, extra={"fields": fields})
+        for name in ended[:MAX_LOGGED]:
+            log.info("a target resolves again", extra={"fields": {"target": name}})
+        for message, more in (
+            ("more targets do not resolve", len(begun)),
+            ("more targets resolve again", len(ended)),
+        ):
+            if more > MAX_LOGGED:
+                log.warning(message, extra={"fields": {"targets": more - MAX_LOGGED}})
+        self.faults = {name: fault for name, fault in found.items() if fault is not None}
+
+    def note(self, name: str, outcomes: Mapping[int, Outcome], now: float, kept_seconds: float) -> None:
+        """Takes in what a name was resolved to, by record type."""
+        is_there = any(map(_addresses, outcomes.values()))
+        for rdtype, outcome in outcomes.items():
+            known = self._known.get((name, rdtype))
+            if addresses := _addresses(outcome):
+                self._known[name, rdtype] = _Known(addresses, now)
+            elif known and ((is_there and isinstance(outcome, Answer)) or now - known.at > kept_seconds):
+                del self._known[name, rdtype]
+
+    def targets(self, hosts: Sequence[Host], public: Mapping[str, str]) -> list[Checked]:
+        """Every address known of these names."""
+        return [
+            Checked(names.target(public.get(address, address)), host.interval, host.name)
+            for host in hosts
+            for rdtype in (A, AAAA)
+            if (host.name, rdtype) in self._known
+            for address in self._known[host.name, rdtype].addresses
+        ]
+
+
+async def _lookups(name: str, resolver: Resolver, gate: asyncio.Semaphore) -> dict[int, Outcome]:
+    asker = Asker("", lambda: True, lambda _: None)
+    wire = names.domain_wire(name) + b"\0"
+    async with gate:
+        return {rdtype: await resolver.lookup(wire, rdtype, asker) for rdtype in (A, AAAA)}
+
+
+def _addresses(outcome: Outcome) -> tuple[str, ...]:
+    return tuple(filter(_is_address, outcome.records)) if isinstance(outcome, Answer) else ()
+
+
+class SeenAddresses:
+    """The addresses that the collector has seen sending. It counts from its own start, and an address may be quiet for hours: each is kept
+    for a day after it was last on the collector's page, so that no standing listing goes with a restart.
+    """
+
+    def __init__(self) -> None:
+        self._last: dict[str, float] = {}
+
+    async def read(self, link: CollectorLink) -> None:
+        """Reads the collector's /metrics; where that is not to be had, what is known stays."""
+        page = await _page(f"{link.url}/metrics")
+        if page is not None:
+            self.note(page, asyncio.get_running_loop().time())
+
+    def note(self, page: str, now: float) -> None:
+        """Takes in a page of metrics."""
+        self._last |= dict.fromkeys(filter(_is_address, _SENDING.findall(page)), now)
+        self._last = {text: last for text, last in self._last.items() if now - last <= SEEN_KEPT_SECONDS}
+
+    def targets(self, public: Mapping[str, str]) -> list[Checked]:
+        """As the world sees them; those that only a network of one's own knows are left out."""
+        texts = dict.fromkeys(public.get(text, text) for text in map(_canonical, self._last))
+        return [Checked(names.target(text)) for text in texts if not names.is_private_address(text)]
+
+
+async def _page(url: str) -> str | None:
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(_TIMEOUT_SECONDS)) as session,
+            session.get(url, headers={"Accept": "text/plain"}) as answer,
+        ):
+            page = await answer.content.read(_MAX_PAGE_BYTES) if answer.status == 200 else None
+            # A page that comes in pieces is read to its end.
+            while page is not None and not answer.content.at_eof() and len(page) < _MAX_PAGE_BYTES:
+                page += await answer.content.read(_MAX_PAGE_BYTES - len(page))
+    except (aiohttp.ClientError, TimeoutError, OSError, ValueError):
+        return None
+    return None if page is None else page.decode("utf-8", "replace")
+
+
+def _canonical(text: str) -> str:
+    return str(ipaddress.ip_address(text))
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return "%" not in text

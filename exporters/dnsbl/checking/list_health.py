@@ -1,0 +1,219 @@
+"""Whether lists work: each shows it by its test points (RFC 5782, 5), now and then and before it changes its mind about a target."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+from exporters.dnsbl.asking.wire import A
+from exporters.dnsbl.lists import names
+from exporters.dnsbl.lists.names import Kind
+from exporters.dnsbl.verdicts.lookup_result import Failure, Outcome, Trouble
+from exporters.dnsbl.verdicts.verdict import UNHEALTHY, Verdict, Word, judge
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from exporters.dnsbl.checking.queries import Questions
+    from exporters.dnsbl.lists import DnsList
+    from exporters.dnsbl.lists.model import TestPoints
+    from exporters.dnsbl.metrics import Metrics
+    from exporters.dnsbl.schedule import Pair, Planner
+
+log = logging.getLogger(__name__)
+
+TEST_PATIENCE: Final = 65.0
+"""How long a test waits for room in its list's budget: any query of a minute ago makes some."""
+
+SAYS_NOTHING: Final = (Trouble.NO_BUDGET, Trouble.UNREACHABLE)
+"""Failures of ours and of the resolvers, not of the list."""
+
+
+class Health(StrEnum):
+    """How a list answered its test points."""
+
+    UNKNOWN = "unknown"
+    HEALTHY = "healthy"
+    WRONG = "wrong"
+    SILENT = "silent"
+    REFUSED = "refused"
+
+    @property
+    def state(self) -> str:
+        """The same as a word of `STATES`."""
+        return "unhealthy" if self in (Health.WRONG, Health.SILENT) else self.value
+
+
+STATES: Final = ("healthy", "unhealthy", "refused", "unknown")
+"""The values of `state` in duckwatch_dnsbl_list_state: exactly one of them holds for each list."""
+
+
+@dataclass(slots=True)
+class Watch:
+    """A list's health, and when it was last found."""
+
+    health: Health = Health.UNKNOWN
+    at: float = -1e9
+    failure: Verdict = UNHEALTHY
+    """What the last real failure was: the verdict of whoever is not asked while the list is left alone."""
+    shown: Verdict = UNHEALTHY
+    """What the list answered to a test point when it last failed its test."""
+    test: asyncio.Task[Health] | None = None
+
+    @property
+    def refusal(self) -> Verdict | None:
+        """The verdict about every target while the list refuses every question; None of any other list."""
+        return self.shown if self.health is Health.REFUSED else None
+
+    @property
+    def problem(self) -> str:
+        """Why the list is not healthy."""
+        if self.health is Health.REFUSED:
+            return f"it answers every question with {', '.join(self.shown.answers)}: {'; '.join(self.shown.refusals)}"
+        if self.health is Health.SILENT:
+            return f"its test points have no usable answer: {self.shown.detail.replace('_', ' ')}"
+        return "its test points are answered wrongly: it lists what no list may, or does not list what every list must"
+
+    @property
+    def advice(self) -> str:
+        """What to do about that."""
+        return self.shown.advice or "if the list is closed or its name was sold, remove it from dnsbl.lists"
+
+
+class Watches:
+    """The health of all lists. `on_room` is called when a test no longer holds back its list's other queries."""
+
+    def __init__(self, planner: Planner, questions: Questions, metrics: Metrics, on_room: Callable[[], None]) -> None:
+        self._planner, self._questions, self._metrics, self._on_room = planner, questions, metrics, on_room
+        self._watches: dict[str, Watch] = {}
+        self._has_ipv6: set[str] = set()
+
+    def use(self, pairs: Iterable[Pair]) -> None:
+        """Watches the lists of these pairs from now on."""
+        found = list(pairs)
+        self._has_ipv6 = {pair.dns_list.zone for pair in found if pair.target and pair.target.version == 6}
+        zones = {pair.dns_list.zone for pair in found}
+        for zone in [zone for zone in self._watches if zone not in zones]:
+            del self._watches[zone]
+            for gauge in (self._metrics.list_healthy, self._metrics.list_breaker_open):
+                with contextlib.suppress(KeyError):
+                    gauge.remove(zone)
+            for state in STATES:
+                self._metrics.list_state.remove(zone, state)
+        for zone in zones - self._watches.keys():
+            self._watches[zone] = Watch()
+            self._show_state(zone, Health.UNKNOWN)
+
+    def __getitem__(self, zone: str) -> Watch:
+        return self._watches[zone]
+
+    def health(self, zone: str) -> Health:
+        """How a list answered its test points."""
+        watch = self._watches.get(zone)
+        return watch.health if watch is not None else Health.UNKNOWN
+
+    def refusal(self, zone: str) -> Verdict | None:
+        """The verdict about every target of a list that refuses everything; None of any other list."""
+        watch = self._watches.get(zone)
+        return watch.refusal if watch is not None else None
+
+    def items(self) -> list[tuple[str, Watch]]:
+        """Each list's zone with what is known of its health, by name."""
+        return sorted(self._watches.items())
+
+    def _show_state(self, zone: str, health: Health) -> None:
+        for state in STATES:
+            self._metrics.list_state.labels(zone, state).set(state == health.state)
+
+    def show(self) -> None:
+        """Sets the gauges of the lists' breakers."""
+        for zone in self._watches:
+            self._metrics.list_breaker_open.labels(zone).set(self._planner.is_left_alone(zone))
+
+    async def test(self, dns_list: DnsList, *, is_paid: bool = False) -> Health:
+        """Asks a list its test points, once for all who want to know at the same time. `Health.UNKNOWN`: nothing was learnt."""
+        watch = self._watches[dns_list.zone]
+        if watch.test is None:
+            watch.test = asyncio.get_running_loop().create_task(self._test(dns_list, watch, is_paid=is_paid))
+        return await asyncio.shield(watch.test)
+
+    async def _test(self, dns_list: DnsList, watch: Watch, *, is_paid: bool) -> Health:
+        try:
+            health, shown = Health.HEALTHY, UNHEALTHY
+            for points in self._points(dns_list):
+                for point, should_list in ((points.listed, True), (points.unlisted, False)):
+                    if point is None or health is not Health.HEALTHY:
+                        continue
+                    outcome = await self._ask_point(names.target(point).wire, dns_list, is_paid=is_paid)
+                    health, is_paid = _judge_test(outcome, dns_list, should_list=should_list), False
+                    shown = judge(outcome, dns_list)
+            if health is Health.UNKNOWN or self._watches.get(dns_list.zone) is not watch:
+                return health  # what is known of it stays; of a list that a reload has taken out, nothing is shown any more
+            if health is Health.SILENT and watch.health is Health.WRONG:
+                health = Health.WRONG  # silence does not clear it
+            self._note(dns_list.zone, watch, health, shown)
+            return health
+        finally:
+            watch.test = None
+
+    def note_refusal(self, dns_list: DnsList, verdict: Verdict) -> None:
+        """A target was refused: all that can be known of a list without test points, which then counts as one that refuses everything."""
+        watch = self._watches.get(dns_list.zone)
+        has_points = any(points.listed or points.unlisted for points in self._points(dns_list))
+        if watch is not None and not has_points:
+            self._note(dns_list.zone, watch, Health.REFUSED, verdict)
+
+    def _note(self, zone: str, watch: Watch, health: Health, shown: Verdict) -> None:
+        """Keeps what a test found, and logs a change of the list's state once."""
+        before = watch.health.state
+        watch.health, watch.shown, watch.at = health, shown, asyncio.get_running_loop().time()
+        watch.failure = watch.refusal or watch.failure
+        self._metrics.list_healthy.labels(zone).set(health is Health.HEALTHY)
+        self._show_state(zone, health)
+        if health.state == before:
+            return
+        if health is not Health.HEALTHY:
+            message = "a list refuses every question" if health is Health.REFUSED else "a list is unhealthy"
+            fields = {"list": zone, "problem": watch.problem, "to_do": watch.advice}
+            log.warning(message, extra={"fields": fields})
+        elif before != Health.UNKNOWN.state:
+            log.info("a list is healthy again", extra={"fields": {"list": zone}})
+
+    async def _ask_point(self, prefix: bytes, dns_list: DnsList, *, is_paid: bool) -> Outcome:
+        """Asks for a test point as soon as the list's budget has room, before everything else that waits for it."""
+        loop, zone = asyncio.get_running_loop(), dns_list.zone
+        until = loop.time() + TEST_PATIENCE
+        self._planner.claim(zone, waits=not is_paid)
+        try:
+            while not is_paid and not self._planner.pay(zone, loop.time(), for_test=True):
+                room = self._planner.room_at(zone, loop.time())
+                if room > until:
+                    return Failure(Trouble.NO_BUDGET)
+                await asyncio.sleep(max(0.01, room - loop.time()))
+        finally:
+            self._planner.claim(zone, waits=False)
+            self._on_room()
+        return await self._questions.ask(prefix, A, dns_list, for_test=True)
+
+    def _points(self, dns_list: DnsList) -> Iterator[TestPoints]:
+        if dns_list.kind is Kind.DOMAIN or dns_list.ipv4:
+            yield dns_list.test
+        if dns_list.zone in self._has_ipv6 or (dns_list.kind is Kind.ADDRESS and not dns_list.ipv4):
+            yield dns_list.ipv6_test
+
+
+def _judge_test(outcome: Outcome, dns_list: DnsList, *, should_list: bool) -> Health:
+    if isinstance(outcome, Failure) and outcome.trouble in SAYS_NOTHING:
+        return Health.UNKNOWN
+    verdict = judge(outcome, dns_list)
+    if verdict.detail == "refused_code":
+        return Health.REFUSED
+    if verdict.word is Word.ERROR:
+        return Health.SILENT
+    if verdict.word is Word.REFUSED:
+        return Health.WRONG
+    return Health.HEALTHY if (verdict.word is Word.LISTED) == should_list else Health.WRONG

@@ -1,0 +1,1 @@
+"""From settings and target files to the plan of what is asked."""

@@ -1,0 +1,80 @@
+"""Settings that are valid but probably mistakes: nothing to check, targets that no list can know, public resolvers. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from exporters.dnsbl.errors import Fault
+from exporters.dnsbl.lists import names
+from exporters.dnsbl.lists.names import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from exporters.dnsbl.config import Dnsbl
+    from exporters.dnsbl.planning.plan import Plan, Wanted
+
+MAX_OF_A_KIND: Final = 10
+"""A range of private networks in a long target file need not be named entry by entry."""
+
+PUBLIC_RESOLVERS: Final = frozenset(
+    {
+        *("1.0.0.1", "1.1.1.1", "2606:4700:4700::1001", "2606:4700:4700::1111"),  # Cloudflare
+        *("8.8.4.4", "8.8.8.8", "2001:4860:4860::8844", "2001:4860:4860::8888"),  # Google
+        *("9.9.9.9", "149.112.112.112", "2620:fe::9", "2620:fe::fe"),  # Quad9
+        *("208.67.220.220", "208.67.222.222", "2620:119:35::35", "2620:119:53::53"),  # OpenDNS
+    }
+)
+"""The best known of the resolvers that anybody may use (docs/dnsbl.md, "Verdicts")."""
+
+
+def cautions(settings: Dnsbl, plan: Plan, wanted: Sequence[Wanted]) -> Iterator[Fault]:
+    """`wanted` are all entries of the configuration and of its target files."""
+    link = settings.collector
+    if not wanted and not (link is not None and link.targets):
+        yield Fault(
+            "dnsbl.targets", "names nothing to check: add the addresses, ranges or host names that send your mail"
+        )
+    private = [one for one in wanted if not isinstance(one.target, str) and names.is_private(one.target)]
+    for one in private[:MAX_OF_A_KIND]:
+        yield Fault(
+            one.key,
+            f"{_short(one.target)} is private, or holds addresses that are: no list knows it; name the address that the world sees",
+        )
+    if len(private) > MAX_OF_A_KIND:
+        yield Fault("dnsbl.targets", f"{len(private) - MAX_OF_A_KIND} more entries are private")
+    yield from _public_resolvers(settings)
+    yield from _taken_by_no_list(plan)
+
+
+def _public_resolvers(settings: Dnsbl) -> Iterator[Fault]:
+    """Resolvers through which many lists refuse every question."""
+    for index, one in enumerate(settings.resolvers):
+        if one.host in PUBLIC_RESOLVERS:
+            yield Fault(
+                f"dnsbl.resolvers.{index}",
+                f"{one.host} is a public resolver: many lists refuse to answer it; name a resolver of your own, like 127.0.0.1",
+            )
+
+
+def _short(target: names.Range | str) -> str:
+    return str(target).removesuffix("/32").removesuffix("/128")
+
+
+def _taken_by_no_list(plan: Plan) -> Iterator[Fault]:
+    """Targets at which no list is asked. A name that is a host too is asked about by its addresses."""
+    hosts = {host.name for host in plan.hosts}
+    left = [
+        one.target for one in plan.targets if one.target.text not in hosts and next(plan.lists_for(one), None) is None
+    ]
+    for kind, called in (((Kind.ADDRESS, 4), "IPv4"), ((Kind.ADDRESS, 6), "IPv6"), ((Kind.DOMAIN, None), "domains")):
+        those = [target.text for target in left if (target.kind, target.version) == kind]
+        if those:
+            yield Fault(
+                "dnsbl.lists",
+                f"no configured list takes {called}: {those[0]}{_and_more(those)} will not be checked; add such a list (docs/dnsbl.md)",
+            )
+
+
+def _and_more(those: list[str]) -> str:
+    return f" and {len(those) - 1} more" if len(those) > 1 else ""

@@ -1,0 +1,53 @@
+"""From settings to the plan, with the files that they name: at start, at every reload, and for `check-config`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from exporters.dnsbl.config import load
+from exporters.dnsbl.errors import ConfigError, Fault
+from exporters.dnsbl.planning import plan, target_files
+from exporters.dnsbl.planning.cautions import cautions
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from exporters.dnsbl.config import Dnsbl
+    from exporters.dnsbl.planning.plan import Plan
+
+
+@dataclass(frozen=True)
+class World:
+    """A configuration that holds: its settings and what they ask for."""
+
+    settings: Dnsbl
+    plan: Plan
+    warnings: tuple[Fault, ...] = ()
+    """Settings that are valid but probably mistakes."""
+
+
+def read_world(path: Path | None, environ: Mapping[str, str]) -> World:
+    """Raises ConfigError with every fault."""
+    return world_of(load(path, environ).dnsbl)
+
+
+def plan_of(settings: Dnsbl) -> Plan:
+    """What these settings ask for. Raises ConfigError with every fault of target files and plan."""
+    return world_of(settings).plan
+
+
+def world_of(settings: Dnsbl) -> World:
+    """These settings with the files that they name. Raises ConfigError with every fault of target files and plan."""
+    faults: list[Fault] = []
+    warnings: list[Fault] = []
+    from_files = target_files.read(settings.target_files, faults, warnings)
+    try:
+        made = plan.build(settings, from_files)
+    except ConfigError as error:
+        raise ConfigError(faults + error.faults) from None
+    if faults:
+        raise ConfigError(faults)
+    warnings += cautions(settings, made, [*plan.written(settings), *from_files])
+    return World(settings, made, tuple(warnings))

@@ -1,0 +1,70 @@
+"""The configuration while the exporter runs: read again on SIGHUP, and when one of its files changes; a wrong one is refused whole."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+from exporters.dnsbl.config import Sources
+from exporters.dnsbl.errors import ConfigError
+from exporters.dnsbl.planning.plan_loading import World, read_world
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from exporters.dnsbl.metrics import Metrics
+
+log = logging.getLogger(__name__)
+
+
+class Reloading:
+    """Reads off the loop (a large file takes seconds), one reading at a time: what asks meanwhile is one more, however often it asks.
+
+    `take` is called with each configuration that holds; it raises ConfigError for what cannot be taken while the exporter runs.
+    """
+
+    def __init__(
+        self, path: Path | None, environ: Mapping[str, str], metrics: Metrics, take: Callable[[World], None]
+    ) -> None:
+        self._path, self._environ, self._metrics, self._take = path, environ, metrics, take
+        self._sources = Sources(path, environ)
+        self._wake = asyncio.Event()
+        self._is_asked = False
+
+    def ask(self) -> None:
+        """Has everything read again."""
+        self._is_asked = True
+        self._wake.set()
+
+    def look(self) -> None:
+        """Has everything read again if a file has changed, and has stood still since the last look."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Runs until cancelled."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            is_asked, self._is_asked = self._is_asked, False
+            try:
+                if is_asked or await asyncio.to_thread(self._sources.have_changed):
+                    await self._reload()
+            except Exception:
+                # A fault of ours must not end the checks: what was in force stays.
+                log.exception("reading the configuration failed")
+                self._metrics.reload_successful.set(0)
+
+    async def _reload(self) -> None:
+        await asyncio.to_thread(self._sources.note_read)
+        try:
+            self._take(await asyncio.to_thread(read_world, self._path, self._environ))
+        except ConfigError as error:
+            self._metrics.reload_successful.set(0)
+            for fault in error.faults:
+                log.error(  # noqa: TRY400 - the faults are all there is to say
+                    "the new configuration is refused", extra={"fields": {"key": fault.key, "problem": fault.problem}}
+                )
+            return
+        log.info("the configuration was read again")

@@ -1,0 +1,112 @@
+"""From what a list answered to one verdict: listed, clean, refused or error, and never two at once. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from ipaddress import IPv4Address
+from typing import TYPE_CHECKING, Final
+
+from exporters.dnsbl.lists import Effect, Severity, gravest
+from exporters.dnsbl.lists.model import LOOPBACK, MISSPELT
+from exporters.dnsbl.verdicts.lookup_result import Answer, Outcome, Trouble
+
+if TYPE_CHECKING:
+    from exporters.dnsbl.lists import DnsList
+
+MAX_CODES: Final = 16
+"""Of one answer that are kept: a list sends a handful."""
+
+
+class Word(StrEnum):
+    """What is said of a target at a list."""
+
+    LISTED = "listed"
+    CLEAN = "clean"
+    REFUSED = "refused"
+    ERROR = "error"
+
+    @property
+    def is_real(self) -> bool:
+        """True when it says something about the target; else only about the asking."""
+        return self in (Word.LISTED, Word.CLEAN)
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """One answer of a listing, with what it means."""
+
+    code: str
+    meaning: str
+    severity: Severity
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """`detail` is a word of a closed set (docs/dnsbl.md); `codes` are those of a listing, `answers` whatever addresses came, `refusals` what
+    the codes of a refusal mean.
+    """
+
+    word: Word
+    detail: str
+    codes: tuple[Code, ...] = ()
+    answers: tuple[str, ...] = ()
+    refusals: tuple[str, ...] = ()
+
+    @property
+    def severity(self) -> Severity | None:
+        """The gravest of the codes; None unless listed."""
+        return gravest({code.severity for code in self.codes})
+
+    @property
+    def advice(self) -> str | None:
+        """What the operator of the exporter can do; None when nothing has to be done about the asking."""
+        advice = _ADVICE.get(self.detail)
+        if advice is not None and self.detail == "refused_code" and MISSPELT in self.answers:
+            return f"check the spelling of the zone in dnsbl.lists; if it is right, {advice}"
+        return advice
+
+
+OWN_RESOLVER: Final = "use a resolver of your own (dnsbl.resolvers)"
+REGISTER: Final = f"{OWN_RESOLVER}, or register with the list"
+_NOT_THROUGH_PUBLIC: Final = f"if it stays so, {OWN_RESOLVER}: some lists do not answer public resolvers"
+_ADVICE: Final = {
+    "refused_code": REGISTER,
+    "outside_127": f"if the resolver answers for names that do not exist, {OWN_RESOLVER}; if the list is closed, remove it from dnsbl.lists",
+    "unhealthy": "see duckwatch-dnsbl's page for the list's state; if the list is closed, remove it from dnsbl.lists",
+    Trouble.REFUSED_RCODE: f"allow this machine to ask the resolver, or {OWN_RESOLVER}",
+    Trouble.SERVFAIL: _NOT_THROUGH_PUBLIC,
+    Trouble.TIMEOUT: _NOT_THROUGH_PUBLIC,
+    Trouble.LAME: "correct the zone in dnsbl.lists; if the list is closed, remove it from there",
+    Trouble.UNREACHABLE: "check that the resolvers of dnsbl.resolvers run and can be reached",
+}
+"""By the detail of a verdict."""
+
+CLEAN: Final = Verdict(Word.CLEAN, "not_listed")
+UNHEALTHY: Final = Verdict(Word.ERROR, "unhealthy")
+_ERRORS: Final = {trouble: Verdict(Word.ERROR, trouble.value) for trouble in Trouble}
+
+
+def judge(outcome: Outcome, dns_list: DnsList) -> Verdict:
+    """What the list's answer to an A question says of the target.
+
+    An answer outside 127.0.0.0/8 is no list's (a parked zone, a resolver that rewrites NXDOMAIN), whatever stands beside it; a refusal
+    beside a code makes the whole answer a refusal: nothing can be told from it.
+    """
+    if not isinstance(outcome, Answer):
+        return _ERRORS[outcome.trouble]
+    if not outcome.records:
+        return CLEAN
+    answers = outcome.records[:MAX_CODES]
+    addresses = [IPv4Address(record) for record in outcome.records]
+    if not all(address in LOOPBACK for address in addresses):
+        return Verdict(Word.REFUSED, "outside_127", answers=answers)
+    meanings = [(str(address), meaning) for address in addresses for meaning in dns_list.meanings(address)]
+    effects = {meaning.effect for _, meaning in meanings}
+    if Effect.REFUSED in effects:
+        said = dict.fromkeys(meaning.text for _, meaning in meanings if meaning.effect is Effect.REFUSED)
+        return Verdict(Word.REFUSED, "refused_code", answers=answers, refusals=tuple(said)[: MAX_CODES - 1])
+    codes = [Code(code, one.text, one.severity) for code, one in meanings if one.effect is Effect.LISTED]
+    if not codes:
+        return Verdict(Word.CLEAN, "harmless_code", answers=answers)
+    return Verdict(Word.LISTED, "listed", tuple(codes[:MAX_CODES]), answers)

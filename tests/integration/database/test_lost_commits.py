@@ -1,0 +1,264 @@
+"""Replies to COMMIT that are lost outside the writer: what was committed is counted and reported once, what was not is not."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+import pytest
+import yaml
+from psycopg import conninfo
+
+from collector.__main__ import main
+from collector.errors import StoreUnavailableError
+from collector.events.model.batch import Batch, DeadLetter
+from collector.events.model.event import Action, RejectReason, Source
+from collector.jobs import Jobs
+from collector.metrics import Metrics
+from collector.metrics.mail import MailMetrics
+from collector.pipeline.letters import letter_of_row
+from collector.store.backup.stream_position import FeedLostError, FeedStore
+from collector.store.people.spelling import Person
+from collector.store.people.subjects import People
+from tests.integration.sources.test_wildduck_stream import WildDuck, mongo
+from tests.integration.writing.test_reconciliation import MS, NOW, Roads, told
+from tests.servers.process import wait_until
+from tests.servers.proxy import Proxy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from datetime import datetime
+    from pathlib import Path
+
+    from collector.events.model.batch import Written
+    from tests.integration.house import House
+    from tests.servers.secantus import Secantus
+
+__all__ = ["mongo"]
+
+pytestmark = pytest.mark.servers
+
+TIMES = 12
+
+FEW = 3
+"""A feed pauses longer after each failure."""
+
+
+@pytest.fixture
+def proxy(any_dsn: str) -> Iterator[Proxy]:
+    """Before the database."""
+    with Proxy(int(str(conninfo.conninfo_to_dict(any_dsn)["port"]))) as made:
+        yield made
+
+
+@pytest.fixture
+def proxied(any_dsn: str, proxy: Proxy) -> str:
+    """The database, by way of the proxy."""
+    return conninfo.make_conninfo(any_dsn, port=proxy.port)
+
+
+class AtTheirTime:
+    """Reconciliation at the time of the test's events, which is not the server's: `Jobs` runs it by the server's clock."""
+
+    name, every_seconds = "reconcile", 3
+
+    def __init__(self, roads: Roads) -> None:
+        self._job = roads.job
+
+    def settle(self, connection: psycopg.Connection) -> None:
+        """As the job's."""
+        self._job.settle(connection)
+
+    def run(self, connection: psycopg.Connection, now: datetime, is_over: Callable[[], bool]) -> None:
+        """As the job's, but for the time."""
+        del now
+        self._job.run(connection, NOW, is_over)
+
+
+def test_reconciliation_counts_what_it_committed(house: House, proxied: str, proxy: Proxy) -> None:
+    """The plugin takes rows over before and after it is found out that they were committed: counters = rows - corrections all the while."""
+    roads = Roads(house)
+    job = AtTheirTime(roads)
+    jobs = Jobs(proxied, [job], metrics=roads.metrics, now=NOW.timestamp)
+    for number in range(TIMES):
+        one, other = f"a{number}", f"b{number}"
+        roads.tell(*(told(Source.CHANGE_STREAM, Action.RELEASED, queue_id=name) for name in (one, other)))
+        proxy.swallow_next_commit_reply(after=b"pg_current_xact_id()::text")
+        jobs.run(job)
+        assert proxy.swallowed == number + 1
+        roads.tell(told(Source.PLUGIN, Action.DELIVERED, queue_id=one))
+        jobs.run(job)
+        roads.tell(told(Source.PLUGIN, Action.DELIVERED, queue_id=other))
+    jobs._resign()
+    assert roads.sum("mail_events", "action") == {"released": 2 * TIMES, "delivered": 2 * TIMES}
+    assert roads.sum("mail_corrections", "from") == {"released": 2 * TIMES}
+    roads.agree()
+
+
+def test_a_count_is_made_good_while_another_collector_runs_the_jobs(house: House, proxied: str, proxy: Proxy) -> None:
+    """The lock is another's by now: what this process committed it counts all the same."""
+    roads = Roads(house)
+    job = AtTheirTime(roads)
+    jobs = Jobs(proxied, [job], metrics=roads.metrics, now=NOW.timestamp)
+    roads.tell(told(Source.CHANGE_STREAM, Action.RELEASED))
+    proxy.swallow_next_commit_reply(after=b"pg_current_xact_id()::text")
+    jobs.run(job)
+    others = AtTheirTime(Roads(house))
+    other = Jobs(house.store._session_dsn, [others], metrics=Metrics(), now=NOW.timestamp)
+    other.run(others)
+    jobs.run(job)
+    assert roads.sum("mail_events", "action") == {"released": 1}
+    jobs._resign()
+    other._resign()
+
+
+def test_a_slice_that_never_reached_the_disk_is_not_counted(house: House, proxied: str, proxy: Proxy) -> None:
+    """The server aborts, or gives the number of the transaction to another after a crash: what waits still waits, and is decided again."""
+    roads = Roads(house)
+    job = AtTheirTime(roads)
+    jobs = Jobs(proxied, [job], metrics=roads.metrics, now=NOW.timestamp)
+    roads.tell(told(Source.CHANGE_STREAM, Action.RELEASED))
+    proxy.swallow_next_commit_reply(after=b"pg_current_xact_id()::text")
+    jobs.run(job)
+    # As if the crash had taken it back, while a transaction of the same number is committed.
+    house.connection.execute(
+        "UPDATE held_events SET stored_time = NULL, event = (SELECT to_jsonb(m) FROM mail_events m)"
+    )
+    # The triggers would keep what is deleted by hand in the roll-ups (migration 0014): a crash runs none.
+    house.connection.execute("SET session_replication_role = replica")
+    house.connection.execute("DELETE FROM mail_events")
+    house.connection.execute("RESET session_replication_role")
+    jobs.run(job)
+    jobs._resign()
+    assert roads.sum("mail_events", "action") == {"released": 1}
+    roads.agree()
+
+
+def lead(feed: FeedStore) -> str | None:
+    """Take the feed over; return its resume token. A server takes a moment to let go of the lock of a connection that was cut."""
+    tokens: list[str | None] = []
+
+    def is_had() -> bool:
+        try:
+            tokens.append(feed.lead())
+        except FeedLostError:
+            return False
+        return True
+
+    wait_until(is_had, "the feed's lock is free", 30)
+    return tokens[0]
+
+
+def test_a_feed_counts_what_it_committed(house: House, proxied: str, proxy: Proxy) -> None:
+    """Events, or nothing new at all: the commit is found out before the lead is taken again, and told once."""
+    count, feed = MailMetrics(metrics := Metrics(), now=NOW.timestamp), FeedStore(proxied, "eu1", "zonemta")
+    for number in range(TIMES):
+        lead(feed)
+        batch = Batch([told(Source.PLUGIN, Action.DELIVERED, queue_id=f"f{number}", time=MS)] if number % 3 else [])
+        proxy.swallow_next_commit_reply(after=b"change_feeds")
+        with pytest.raises(StoreUnavailableError):
+            feed.commit(batch, json.dumps({"n": number}))
+        written = feed.settle()
+        assert written is not None
+        assert feed.settle() is None
+        count(written)
+        assert lead(feed) == json.dumps({"n": number})
+    feed.close()
+    total = sum(
+        s.value for m in metrics.registry.collect() for s in m.samples if s.name == "duckwatch_mail_events_total"
+    )
+    assert house.connection.execute("SELECT count(*) FROM mail_events").fetchone() == (total,)
+    assert total == TIMES - TIMES // 3
+
+
+def test_a_change_stream_loses_no_count_and_no_listener_ends_it(
+    mongo: Secantus, house: House, proxied: str, proxy: Proxy
+) -> None:
+    """Mail comes in while reply after reply is lost, and a listener raises at each commit."""
+
+    def fail(written: Written) -> None:
+        raise ZeroDivisionError(written)
+
+    wildduck = WildDuck(mongo, house, proxied)
+    wildduck._listeners.insert(0, fail)
+    try:
+        wildduck.follow()
+        for number in range(FEW):
+            proxy.swallow_next_commit_reply(after=b"COPY incoming")
+            wildduck.deliver(number)
+            wildduck.until(lambda: len(wildduck.stored()) > number)  # noqa: B023  # asked now
+        wildduck.until(
+            lambda: proxy.swallowed >= FEW and wildduck.follower is not None and not wildduck.follower.trouble
+        )
+        wildduck.until(lambda: _total(wildduck.metrics) == FEW)
+    finally:
+        wildduck.close()
+    assert len(wildduck.stored()) == FEW
+
+
+def _total(metrics: Metrics) -> float:
+    return sum(
+        s.value for m in metrics.registry.collect() for s in m.samples if s.name == "duckwatch_mail_events_total"
+    )
+
+
+@pytest.fixture
+def run(proxied: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str]]:
+    """Runs the command line by way of the proxy; gives its exit code and what it printed."""
+    config = tmp_path / "duckwatch.yml"
+    config.write_text(yaml.safe_dump({"collector": {"database": {"dsn": proxied}}}), encoding="utf-8")
+
+    def command(*arguments: str) -> tuple[int, str]:
+        code = main(["--config", str(config), *arguments])
+        return code, capsys.readouterr().out
+
+    return command
+
+
+def letter(number: int, reason: RejectReason = RejectReason.BAD_ROW) -> DeadLetter:
+    """Of a row that goes in by now."""
+    row = told(Source.PLUGIN, Action.DELIVERED, queue_id=f"q{number}", time=MS)
+    made = letter_of_row(row, "23514")
+    return DeadLetter(made.letter_id, MS, "eu1", made.source, reason, made.error, made.raw)
+
+
+def test_commands_report_what_they_committed(
+    any_dsn: str, run: Callable[..., tuple[int, str]], proxy: Proxy, house: House
+) -> None:
+    """`dead-letters drop` and `retry`: the reply to each COMMIT in turn is lost, and each number is right."""
+    reasons = itertools.cycle([RejectReason.NO_TIME])
+    house.store.write(Batch(letters=[letter(n, next(reasons)) for n in range(3)]))
+    proxy.swallow_next_commit_reply(after=b"DELETE FROM dead_letters")
+    assert run("dead-letters", "drop", "--reason", "no_time") == (0, "dropped 3\n")
+    house.store.write(Batch(letters=[letter(n) for n in range(3)]))
+    proxy.swallow_next_commit_reply(after=b"INSERT INTO touched_buckets")
+    assert run("dead-letters", "retry", "--reason", "bad_row") == (0, "stored 3, left 0\n")
+    assert proxy.swallowed == 2
+    with psycopg.connect(any_dsn) as connection:
+        found: list[tuple[Any, ...]] = connection.execute(
+            "SELECT (SELECT count(*) FROM mail_events), (SELECT count(*) FROM dead_letters)"
+        ).fetchall()
+    assert found == [(3, 0)]
+
+
+def test_migrate_reports_what_it_applied(run: Callable[..., tuple[int, str]], proxy: Proxy) -> None:
+    """All of it, though the reply to its COMMIT was lost."""
+    proxy.swallow_next_commit_reply(after=b"INSERT INTO schema_migrations")
+    code, printed = run("migrate")
+    assert (code, proxy.swallowed) == (0, 1)
+    assert printed.startswith("applied 0001_mail_events\n")
+
+
+def test_forgetting_a_person_reports_each_row_once(house: House, proxied: str, proxy: Proxy) -> None:
+    """Days of rows, each a transaction: the reply to one of them is lost, and the others follow."""
+    days = [
+        told(Source.PLUGIN, Action.DELIVERED, queue_id=f"d{n}", time=MS - n * 86_400_000, recipient="jane@x.example")
+        for n in range(5)
+    ]
+    house.store.write(Batch(days))
+    proxy.swallow_next_commit_reply(after=b"UPDATE")
+    assert People(proxied).forget(Person.of("jane@x.example", None))["mail_events"] == 5
+    assert proxy.swallowed == 1
+    assert People(proxied).forget(Person.of("jane@x.example", None))["mail_events"] == 0

@@ -1,0 +1,238 @@
+"""Rows of `mail_events` that an operator deletes stay counted in the roll-ups, whatever comes late; the collector's own corrections do not."""
+
+from __future__ import annotations
+
+import random
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import psycopg
+import pytest
+from psycopg import conninfo
+
+from collector.config.model import Retention as Kept
+from collector.events.model.batch import Batch
+from collector.jobs import Retention, RollUp
+from collector.store.database.tiers import layout_of
+from tests.integration.house import House
+from tests.oracle.made_up import DAY, HOUR, MINUTE, NOW, NOW_MS, some
+from tests.oracle.rollups import RELATIONS, assert_equal, read_events, read_rollup
+
+if TYPE_CHECKING:
+    from collector.events.model.event import MailEvent
+
+pytestmark = [pytest.mark.servers, pytest.mark.usefixtures("our_jobs")]
+
+ERASED = ("mail_stats_15s_erased", "mail_stats_5m_erased", "domain_stats_5m_erased")
+
+
+class Ledger:
+    """A house, and every event that was ever written into it."""
+
+    def __init__(self, house: House) -> None:
+        self.house = house
+        self.came: list[dict[str, Any]] = []
+
+    def write(self, events: list[MailEvent]) -> None:
+        """Writes events as the writer does."""
+        self.house.store.write(Batch(events))
+        self.came += [msgspec.structs.asdict(one) for one in events]
+
+    def sql(self, statement: str, *values: object) -> int:
+        """What an operator types; returns how many rows it changed."""
+        with psycopg.connect(self.house.connection.info.dsn, autocommit=True) as operator:
+            return operator.execute(statement.encode(), values).rowcount
+
+    def agree(self) -> None:
+        """After the job, each roll-up is the sum of all events that ever came."""
+        self.house.roll_up()
+        assert_equal(self.house.connection, self.came)
+
+
+@pytest.fixture
+def ledger(house: House) -> Ledger:
+    """On a fresh database."""
+    return Ledger(house)
+
+
+def stamp(ms: int) -> datetime:
+    """A time of the made-up events."""
+    return NOW + timedelta(milliseconds=ms - NOW_MS)
+
+
+@pytest.mark.parametrize(
+    "statement", ["DELETE FROM mail_events", "DELETE FROM mail_events WHERE action <> 'queued'", "TRUNCATE mail_events"]
+)
+def test_one_late_event_does_not_replace_what_was_deleted(ledger: Ledger, statement: str) -> None:
+    """A thousand events, deleted whole or in part, and two that come late: a thousand and two are counted."""
+    ledger.write(some(1000, NOW_MS - 2 * HOUR, NOW_MS, seed=1))
+    ledger.agree()
+    ledger.sql(statement)
+    ledger.write(some(2, NOW_MS - HOUR, NOW_MS, seed=2))
+    ledger.agree()
+    assert len(read_events(ledger.house.connection)) < 1000
+
+
+def test_what_was_deleted_before_it_was_built_is_counted(ledger: Ledger) -> None:
+    """The writer has marked its bucket, and the rows are gone when the job comes."""
+    ledger.write(some(300, NOW_MS - 10 * MINUTE, NOW_MS, seed=3))
+    ledger.sql("DELETE FROM mail_events WHERE cluster = 'eu1'")
+    ledger.agree()
+
+
+def test_a_deletion_that_is_not_yet_committed_is_not_counted_twice(ledger: Ledger) -> None:
+    """A bucket that is built meanwhile counts each row once, among the events or among what was deleted."""
+    ledger.write(some(300, NOW_MS - 10 * MINUTE, NOW_MS, seed=4))
+    with psycopg.connect(ledger.house.connection.info.dsn) as operator:
+        operator.execute("DELETE FROM mail_events")
+        ledger.agree()
+        operator.commit()
+    ledger.write(some(30, NOW_MS - 10 * MINUTE, NOW_MS, seed=5))
+    ledger.agree()
+
+
+def test_a_role_that_may_only_delete_needs_no_further_right(ledger: Ledger) -> None:
+    """What it deletes is kept with the rights of the tables' owner."""
+    ledger.write(some(100, NOW_MS - HOUR, NOW_MS, seed=6))
+    ledger.sql("CREATE ROLE sweeper_of_mail")
+    try:
+        ledger.sql("GRANT SELECT, DELETE ON mail_events TO sweeper_of_mail")
+        ledger.sql("SET ROLE sweeper_of_mail; DELETE FROM mail_events")
+    finally:
+        ledger.sql("DROP OWNED BY sweeper_of_mail; DROP ROLE sweeper_of_mail")
+    assert read_events(ledger.house.connection) == []
+    ledger.write(some(5, NOW_MS - HOUR, NOW_MS, seed=7))
+    ledger.agree()
+
+
+@pytest.mark.parametrize("statement", ["DELETE FROM mail_events", "TRUNCATE mail_events"])
+def test_a_schema_that_was_renamed_refuses_no_deletion(any_dsn: str, statement: str) -> None:
+    """The tables beside `mail_events` are found where it is, and what is deleted stays counted."""
+    with psycopg.connect(any_dsn, autocommit=True) as connection:
+        connection.execute("CREATE SCHEMA before")
+        before = House(conninfo.make_conninfo(any_dsn, options="-csearch_path=before"))
+        before.store.write(Batch(some(100, NOW_MS - HOUR, NOW_MS, seed=13)))
+        before.roll_up()
+        before.close()
+        connection.execute("ALTER SCHEMA before RENAME TO later")
+    ledger = Ledger(House(conninfo.make_conninfo(any_dsn, options="-csearch_path=later")))
+    ledger.came = read_events(ledger.house.connection)
+    ledger.sql(statement)
+    ledger.write(some(5, NOW_MS - HOUR, NOW_MS, seed=14))
+    ledger.agree()
+    ledger.house.close()
+
+
+def test_retention_lets_go_as_before(ledger: Ledger) -> None:
+    """What the collector deletes by its settings is not kept twice; what an operator deleted goes with its roll-up."""
+    ledger.write(some(500, NOW_MS - 9 * DAY, NOW_MS, seed=8))
+    ledger.house.roll_up()
+    ledger.sql("DELETE FROM mail_events WHERE time < %s", stamp(NOW_MS - 8 * DAY))
+    short = Kept(raw=timedelta(days=4), stats_15s=timedelta(days=1), stats_5m=timedelta(days=6))
+    Retention(short).run(ledger.house.connection, NOW, lambda: False)
+    for relation in ERASED:
+        assert ledger.house.connection.execute(f"SELECT count(*) FROM {relation}".encode()).fetchone() == (0,)
+    ledger.house.roll_up()
+    assert sum(sums["events"] for sums in read_rollup(ledger.house.connection, "mail_stats_1h").values()) == 500
+
+
+def test_an_earlier_version_corrects_beside_this_one(ledger: Ledger) -> None:
+    """During an upgrade it takes rows over without saying so, under the lock of reconciliation: a correction all the same."""
+    ledger.write(some(100, NOW_MS - HOUR, NOW_MS, seed=9))
+    ledger.agree()
+    with psycopg.connect(ledger.house.connection.info.dsn) as earlier:
+        earlier.execute("SELECT pg_advisory_xact_lock_shared(%s)", (0x68656C64,))
+        earlier.execute("INSERT INTO touched_buckets SELECT DISTINCT time FROM mail_events WHERE cluster = 'us1'")
+        earlier.execute("DELETE FROM mail_events WHERE cluster = 'us1'")
+    ledger.came = [one for one in ledger.came if one["cluster"] != "us1"]
+    ledger.agree()
+
+
+def test_chunks_that_are_dropped_stay_counted(timescale_dsn: str) -> None:
+    """drop_chunks, while the job runs and while it does not; late events make the chunk anew, twice over."""
+    house = House(timescale_dsn)
+    if house.builds_itself:
+        house.close()
+        pytest.skip("TimescaleDB Community builds for itself (test_community.py)")
+    ledger = Ledger(house)
+    ledger.write(some(1000, NOW_MS - 2 * DAY, NOW_MS, seed=10))
+    ledger.agree()
+    for seed in (11, 12):
+        assert ledger.sql("SELECT drop_chunks('mail_events', %s)", stamp(NOW_MS - DAY // 2)) > 0
+        ledger.write(some(2, NOW_MS - 2 * DAY, NOW_MS - DAY, seed=seed))
+        ledger.agree()
+        ledger.write(some(20, NOW_MS - 2 * DAY, NOW_MS - DAY, seed=seed + 10))
+        ledger.agree()
+    house.close()
+
+
+def test_chunks_that_were_dropped_before_this_version_stay_counted(timescale_dsn: str) -> None:
+    """The first run of the job finds days that a roll-up counts, and no chunk of them."""
+    house = House(timescale_dsn)
+    if house.builds_itself:
+        house.close()
+        pytest.skip("TimescaleDB Community builds for itself (test_community.py)")
+    ledger = Ledger(house)
+    ledger.write(some(500, NOW_MS - 2 * DAY, NOW_MS, seed=13))
+    ledger.agree()
+    ledger.sql("SELECT drop_chunks('mail_events', %s)", stamp(NOW_MS - DAY // 2))
+    ledger.sql("DELETE FROM known_chunks")
+    ledger.agree()
+    ledger.write(some(5, NOW_MS - 2 * DAY, NOW_MS - DAY, seed=14))
+    ledger.agree()
+    house.close()
+
+
+def test_a_chunk_that_is_dropped_amid_a_run_is_left_to_the_next(
+    timescale_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the look for dropped chunks and the building of a bucket: nothing is built from what is left."""
+    house = House(timescale_dsn)
+    if house.builds_itself:
+        house.close()
+        pytest.skip("TimescaleDB Community builds for itself (test_community.py)")
+    ledger = Ledger(house)
+    ledger.write(some(500, NOW_MS - 2 * DAY, NOW_MS, seed=15))
+    ledger.agree()
+    ledger.write(some(5, NOW_MS - 2 * DAY, NOW_MS - DAY, seed=16))
+    ledger.house.roll_up()
+    job, late = RollUp(Kept()), some(5, NOW_MS - 2 * DAY, NOW_MS - DAY, seed=17)
+    run = job._tables.run
+
+    def dropped_first(*arguments: Any, **options: Any) -> int:
+        ledger.sql("SELECT drop_chunks('mail_events', %s)", stamp(NOW_MS - DAY // 2))
+        ledger.write(late)
+        return run(*arguments, **options)
+
+    monkeypatch.setattr(job._tables, "run", dropped_first)
+    job.run(house.connection, NOW, lambda: False)
+    ledger.agree()
+    house.close()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_roll_ups_count_every_event_that_ever_came(ledger: Ledger, seed: int) -> None:
+    """Writing, deleting, emptying, dropping and building in any order."""
+    chance = random.Random(seed)
+    has_chunks = layout_of(ledger.house.connection).has_chunks
+    for step in range(25):
+        match chance.choice(["write", "write", "late", "delete", "truncate", "drop", "build", "build"]):
+            case "write":
+                ledger.write(some(chance.randrange(1, 80), NOW_MS - 3 * HOUR, NOW_MS, seed=seed * 1000 + step))
+            case "late":
+                ledger.write(some(chance.randrange(1, 9), NOW_MS - 2 * DAY, NOW_MS, seed=seed * 1000 + step))
+            case "delete":
+                at = NOW_MS - chance.randrange(2 * DAY if chance.random() < 0.3 else 3 * HOUR)
+                ledger.sql(f"DELETE FROM mail_events WHERE time {chance.choice('<>')} %s", stamp(at))
+            case "truncate":
+                ledger.house.roll_up()  # of what is not built when no row is named, nothing can be kept
+                if chance.random() < 0.3:
+                    ledger.sql("TRUNCATE mail_events")
+            case "drop" if has_chunks:
+                ledger.house.roll_up()
+                ledger.sql("SELECT drop_chunks('mail_events', %s)", stamp(NOW_MS - chance.randrange(2 * DAY)))
+            case _:
+                ledger.agree()
+    ledger.agree()
+    assert {relation: read_rollup(ledger.house.connection, relation) for relation in RELATIONS}

@@ -1,0 +1,181 @@
+"""The jobs' thread: one collector of a database runs them, and its metrics say how."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, LiteralString
+
+import psycopg
+import pytest
+
+from collector.jobs import Jobs, OpenTransactions, Sizes
+from collector.metrics import Metrics
+from collector.store.writing.batch_write import PostgresStore
+from tests.servers.process import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+pytestmark = pytest.mark.servers
+
+
+class Note:
+    """A job that notes when it was told to run."""
+
+    name = "note"
+    every_seconds = 1
+    goes_by_the_server = False
+
+    def __init__(self) -> None:
+        self.moments: list[datetime] = []
+
+    def run(self, connection: psycopg.Connection, now: datetime, is_over: Callable[[], bool]) -> None:
+        """Notes, and writes."""
+        connection.execute("CREATE TEMPORARY TABLE IF NOT EXISTS notes ()")
+        self.moments.append(now)
+
+
+class Collector:
+    """The jobs of one collector."""
+
+    def __init__(self, dsn: str, now: Callable[[], float] = time.time) -> None:
+        self.metrics, self.note = Metrics(), Note()
+        self.jobs = Jobs(dsn, [self.note, Sizes(self.metrics)], metrics=self.metrics, now=now)
+
+    def value(self, name: str, **labels: str) -> float | None:
+        """A sample of /metrics."""
+        return self.metrics.registry.get_sample_value(name, labels)
+
+
+def alter_database(dsn: str, change: LiteralString) -> None:
+    """As an administrator does: it holds for sessions that begin afterwards."""
+    with psycopg.connect(dsn, autocommit=True) as other:
+        name = psycopg.sql.Identifier(other.info.dbname)
+        # Also where the change before it forbids this one.
+        other.execute("SET default_transaction_read_only = off")
+        other.execute(psycopg.sql.SQL("ALTER DATABASE {} {}").format(name, psycopg.sql.SQL(change)))
+
+
+def test_one_of_two_collectors_runs_the_jobs(postgres_dsn: str) -> None:
+    """The other takes over when the first is gone, and only the one that runs them shows their gauges."""
+    first, second = Collector(postgres_dsn), Collector(postgres_dsn)
+    for one in (first, second):
+        one.jobs.start()
+        wait_until(lambda: first.note.moments, "the first runs")
+    wait_until(lambda: len(first.note.moments) > 2, "the first goes on")
+    assert not second.note.moments
+    assert first.value("duckwatch_job_last_success_timestamp_seconds", task="note")
+    first.jobs.stop()
+    wait_until(lambda: second.note.moments, "the second takes over")
+    assert first.value("duckwatch_job_last_success_timestamp_seconds", task="note") is None
+    second.jobs.stop()
+
+
+def test_a_connection_that_is_cut_is_made_anew(postgres_dsn: str) -> None:
+    """The run that it happens to fails and is counted; the next succeeds."""
+    one = Collector(postgres_dsn)
+    one.jobs.run(one.note)
+    with psycopg.connect(postgres_dsn, autocommit=True) as other:
+        other.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'duckwatch-collector'"
+        )
+    for _ in range(2):
+        one.jobs.run(one.note)
+    assert one.value("duckwatch_job_runs_total", task="note", result="failed") == 1
+    assert one.value("duckwatch_job_runs_total", task="note", result="succeeded") == 2
+    one.jobs._resign()
+
+
+def test_a_job_that_goes_on_failing_is_told_of_once(postgres_dsn: str, caplog: pytest.LogCaptureFixture) -> None:
+    """At one line a turn, every few seconds, the log of an outage would hold nothing else."""
+    one = Collector(postgres_dsn)
+    for change in ("SET default_transaction_read_only = on", "RESET default_transaction_read_only"):
+        alter_database(postgres_dsn, change)
+        for _ in range(3):
+            one.jobs.run(one.note)
+    assert one.value("duckwatch_job_runs_total", task="note", result="failed") == 3
+    assert caplog.messages == ["a job failed", "a job succeeds again"]
+    one.jobs._resign()
+
+
+def test_what_was_set_for_the_role_and_is_mended_needs_no_restart(postgres_dsn: str) -> None:
+    """A session keeps what it began with: the job fails once more at most, and shows its gauges all the while."""
+    alter_database(postgres_dsn, "SET default_transaction_read_only = on")
+    one = Collector(postgres_dsn)
+    one.jobs.run(Sizes(one.metrics))
+    one.jobs.run(one.note)
+    alter_database(postgres_dsn, "RESET default_transaction_read_only")
+    for _ in range(2):
+        one.jobs.run(one.note)
+    assert one.value("duckwatch_job_runs_total", task="note", result="succeeded")
+    assert one.value("duckwatch_job_last_success_timestamp_seconds", task="sizes")
+    one.jobs._resign()
+
+
+def test_a_clock_that_is_ahead_does_not_count(postgres_dsn: str) -> None:
+    """Jobs go by the earlier of two clocks: a wrong one would delete what is kept."""
+    for step in (-1e6, 1e6):
+        one = Collector(postgres_dsn, lambda step=step: time.time() + step)  # type: ignore[misc]
+        one.jobs.run(one.note)
+        assert one.note.moments[0].timestamp() < time.time() + 60 + min(step, 0)
+        one.jobs._resign()
+
+
+def test_a_job_may_go_by_the_servers_clock(postgres_dsn: str) -> None:
+    """What it decides about is stamped by that clock: ours, which is behind, would hold it up."""
+    one = Collector(postgres_dsn, lambda: time.time() - 72_000)
+    one.note.goes_by_the_server = True
+    one.jobs.run(one.note)
+    assert abs(one.note.moments[0].timestamp() - time.time()) < 60
+    one.jobs._resign()
+
+
+def test_the_size_of_each_relation_is_shown(any_dsn: str) -> None:
+    """Tables, roll-ups, and a hypertable with its chunks."""
+    store = PostgresStore(any_dsn, any_dsn)
+    store.prepare()
+    one = Collector(any_dsn)
+    one.jobs.run(Sizes(one.metrics))
+    before = one.value("duckwatch_store_bytes", relation="mail_events")
+    with psycopg.connect(any_dsn) as connection:
+        connection.execute(
+            "INSERT INTO mail_events (time, cluster, event_id, action, source, direction, received_at, response)"
+            " SELECT now(), 'eu1', n::text, 'queued', 'plugin', 'outbound', now(), repeat('x', 500) FROM generate_series(1, 1000) n"
+        )
+    one.jobs.run(Sizes(one.metrics))
+    after = one.value("duckwatch_store_bytes", relation="mail_events")
+    assert before is not None
+    assert after is not None
+    assert after - before > 500_000
+    assert one.value("duckwatch_store_bytes", relation="mail_stats_5m")
+    assert one.value("duckwatch_job_runs_total", task="sizes", result="succeeded") == 2
+    one.jobs._resign()
+
+
+def test_an_open_transaction_ages(postgres_dsn: str) -> None:
+    """From its first statement until it ends, its session's end notwithstanding where it was prepared; a session without one counts for
+    nothing. Who runs no jobs shows nothing.
+    """
+    one, name = Collector(postgres_dsn), "duckwatch_store_oldest_transaction_age_seconds"
+    job = OpenTransactions(one.metrics)
+
+    def age() -> float | None:
+        one.jobs.run(job)
+        return one.value(name)
+
+    assert one.value(name) is None
+    with psycopg.connect(postgres_dsn) as hung, psycopg.connect(postgres_dsn, autocommit=True) as other:
+        assert age() == 0
+        hung.execute("CREATE TABLE unfinished ()")
+        first, second = age(), age()
+        assert first
+        assert second
+        assert 0 < first < second
+        hung.execute("PREPARE TRANSACTION 'forgotten'")
+        hung.close()
+        assert (age() or 0) > 0
+        other.execute("ROLLBACK PREPARED 'forgotten'")
+        assert age() == 0
+    one.jobs._resign()
+    assert one.value(name) is None

@@ -1,0 +1,170 @@
+"""How the job looks for the messages of complaints: without a lock, less and less often, and for as long as it may."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+import psycopg
+import pytest
+
+from collector.jobs import Complaints
+from collector.store.backup.reconciliation import Moment, Reconciler
+from collector.store.writing import takeover
+from tests.integration.writing.test_inbound import COMPLAINT, MESSAGE, complain, mail, rows, store
+from tests.oracle.made_up import NOW
+from tests.oracle.reports import report
+from tests.servers.process import wait_until
+from tests.unit.events.entries import ACCEPTED, changed
+
+if TYPE_CHECKING:
+    from tests.integration.house import House
+
+pytestmark = pytest.mark.servers
+
+GATE = 4711
+"""An advisory lock of the test's."""
+
+HELD_UP = f"""
+CREATE SCHEMA held_up;
+CREATE FUNCTION held_up.passes() RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_advisory_lock_shared({GATE}), pg_advisory_unlock_shared({GATE});
+    RETURN true;
+END $$;
+CREATE VIEW held_up.mail_events AS
+SELECT * FROM public.mail_events WHERE CASE WHEN queue_id IS NULL THEN true ELSE held_up.passes() END
+"""
+"""Who looks there for `mail_events` finds what belongs to a message once the gate is open."""
+
+REFUSING = """
+CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'refused'; END $$;
+CREATE TRIGGER refusing BEFORE UPDATE ON mail_events FOR EACH ROW WHEN (NEW.message_id = '<m1@of.example>') EXECUTE FUNCTION refuse()
+"""
+NEWEST = "UPDATE mail_events SET received_at = received_at + interval '1 second' WHERE message_id = '<m1@of.example>' AND action = 'complained'"
+
+ADVISORY = (
+    f"SELECT count(*) FILTER (WHERE objid = {GATE} AND NOT granted), count(*) FILTER (WHERE objid = {takeover.LOCK_KEY})"
+    " FROM pg_locks WHERE locktype = 'advisory'"
+)
+
+
+WAITING = f"SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = {takeover.LOCK_KEY} AND NOT granted"
+
+
+def queue_id(number: int) -> str:
+    """Of `other_message`."""
+    return f"1a20bd7ba7a0{number:06x}"
+
+
+def other_message(number: int) -> list[object]:
+    """A delivery whose Message-ID no other has."""
+    return mail(changed(ACCEPTED, id=queue_id(number), messageId=f"<m{number}@of.example>"))
+
+
+def about(number: int) -> bytes:
+    """A complaint about it."""
+    return report(original=f"Message-ID: <m{number}@of.example>\n\n")
+
+
+def matched(house: House) -> list[str]:
+    """The queue ids that complaints have found."""
+    return sorted(row[0] for row in rows(house, COMPLAINT) if row[0] is not None)
+
+
+def test_a_search_holds_up_neither_reconciliation_nor_the_writer(house: House, any_dsn: str) -> None:
+    """It holds no lock of theirs while it looks; what was found is told afterwards."""
+    store(house, mail(*MESSAGE))
+    complain(house, report())
+    house.connection.execute(HELD_UP.encode())
+    with (
+        psycopg.connect(any_dsn, autocommit=True) as gate,
+        psycopg.connect(any_dsn, autocommit=True, options="-c search_path=held_up,public") as searching,
+    ):
+        gate.execute("SELECT pg_advisory_lock(%s)", (GATE,))
+        search = threading.Thread(target=Complaints().run, args=(searching, NOW, lambda: False))
+        search.start()
+        try:
+            wait_until(lambda: rows(house, ADVISORY)[0][0] == 1, "the search is held up")
+            assert rows(house, ADVISORY) == [(1, 0)]
+            Reconciler().reconcile(house.connection, Moment(NOW, {}, None))
+            store(house, other_message(1))
+        finally:
+            gate.execute("SELECT pg_advisory_unlock(%s)", (GATE,))
+            search.join()
+    assert matched(house) == [ACCEPTED["id"]]
+
+
+def test_a_message_that_has_gone_by_then_is_not_told_of(house: House, any_dsn: str) -> None:
+    """What was found without a lock is looked at again under it: a take-over or retention may have been there meanwhile."""
+    store(house, mail(*MESSAGE))
+    complain(house, report())
+    with (
+        psycopg.connect(any_dsn, autocommit=True) as other,
+        psycopg.connect(any_dsn, autocommit=True) as searching,
+    ):
+        other.execute("SELECT pg_advisory_lock(%s)", (takeover.LOCK_KEY,))
+        search = threading.Thread(target=Complaints().run, args=(searching, NOW, lambda: False))
+        search.start()
+        try:
+            wait_until(lambda: rows(house, WAITING) == [(1,)], "the message is found")
+            other.execute("DELETE FROM mail_events WHERE action <> 'complained'")
+        finally:
+            other.execute("SELECT pg_advisory_unlock(%s)", (takeover.LOCK_KEY,))
+            search.join()
+    assert matched(house) == []
+
+
+def test_a_message_id_that_is_no_messages_leaves_the_x_fbl(house: House) -> None:
+    """A relay may have put its own into every copy: that an earlier complaint has it, and has been matched, says nothing."""
+    store(house, mail(changed(ACCEPTED, fbl="list:7")))
+    for reporter in ("one@isp.example", "two@other.example"):
+        complain(house, report(sender=reporter, original="Message-ID: <relay@isp.example>\nX-FBL: list:7\n\n"))
+        Complaints().run(house.connection, NOW, lambda: False)
+    assert matched(house) == [ACCEPTED["id"]] * 2
+
+
+def test_what_is_not_found_is_looked_for_less_and_less_often(house: House) -> None:
+    """After 15 seconds, 30, and so on to an hour; what is new is looked for at once, and what came meanwhile is found at the next turn."""
+    clock = [0.0]
+    job = Complaints(clock=lambda: clock[0])
+    waits = [15 * 2**turn for turn in range(8)] + [3600, 3600]
+    complain(house, about(0))
+    asked = [float(sum(waits[:turn])) for turn in range(len(waits) + 1)]
+    for clock[0] in asked[:-1]:
+        job.run(house.connection, NOW, lambda: False)
+    store(house, other_message(0))
+    store(house, other_message(1))
+    complain(house, about(1))
+    clock[0] = asked[-1] - 1
+    job.run(house.connection, NOW, lambda: False)
+    assert matched(house) == [queue_id(1)]
+    clock[0] = asked[-1]
+    job.run(house.connection, NOW, lambda: False)
+    assert matched(house) == [queue_id(0), queue_id(1)]
+
+
+def test_a_run_ends_when_it_is_over_and_the_next_goes_on(house: House) -> None:
+    """One search after the other: a stop waits for no more than the one under way, and nobody's turn is lost."""
+    job, overs = Complaints(), iter([False, True, *[False] * 9])
+    for number in range(3):
+        store(house, other_message(number))
+        complain(house, about(number))
+    job.run(house.connection, NOW, lambda: next(overs))
+    assert len(matched(house)) == 1
+    job.run(house.connection, NOW, lambda: next(overs))
+    assert len(matched(house)) == 3
+
+
+def test_one_that_fails_lets_the_others_have_their_turn(house: House) -> None:
+    """The run ends with it; the next one goes on with the others."""
+    job = Complaints()
+    for number in range(2):
+        store(house, other_message(number))
+        complain(house, about(number))
+    house.connection.execute(NEWEST)
+    house.connection.execute(REFUSING.encode())
+    with pytest.raises(psycopg.errors.RaiseException):
+        job.run(house.connection, NOW, lambda: False)
+    job.run(house.connection, NOW, lambda: False)
+    assert len(matched(house)) == 1
