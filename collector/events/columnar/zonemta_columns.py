@@ -198,18 +198,6 @@ def _hosts(plan: Plan, table: Table) -> dict[str, Sequence[Any]]:
     return values
 
 
-_REPLY = (
-    "smtp_code",
-    "enhanced_code",
-    "category",
-    "reason",
-    "bounce_kind",
-    "provider_code",
-    "response",
-    "response_pattern",
-)
-
-
 _ANY_REPLY = frozenset({"smtp_code", "enhanced_code", "category", "response", "response_pattern"})
 
 
@@ -231,10 +219,12 @@ def _replies(plan: Plan, table: Table, providers: Sequence[Provider | None]) -> 
         replies = [zonemta.reply_of(plan.action, *row) for row in rows]
         # What only failures have is null.
         return {
-            name: column for name, column in zip(_REPLY, zip(*replies, strict=True), strict=True) if name in _ANY_REPLY
+            name: column
+            for name, column in zip(zonemta.REPLY_COLUMNS, zip(*replies, strict=True), strict=True)
+            if name in _ANY_REPLY
         }
     known: dict[tuple[Any, ...], Any] = {}
     for row in rows:
         if row not in known:
             known[row] = zonemta.reply_of(plan.action, *row)
-    return dict(zip(_REPLY, zip(*[known[row] for row in rows], strict=True), strict=True))
+    return dict(zip(zonemta.REPLY_COLUMNS, zip(*[known[row] for row in rows], strict=True), strict=True))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import msgspec
 
@@ -143,12 +143,16 @@ class RejectReason(StrEnum):
     UNREAD = "unread"
 
 
+Timestamp: TypeAlias = Annotated[int, msgspec.Meta(extra={"column": "timestamptz"})]
+"""Epoch milliseconds in Python, a timestamptz in the table."""
+
+
 class MailEvent(msgspec.Struct, frozen=True, gc=False):
     """One row of `mail_events`; the fields are its columns, in the table's order. Strings hold no NUL and no lone surrogate,
     and at most `COLUMN_BYTES` bytes of UTF-8; an empty string is `None`. `raw` is JSON text of what no column holds whole.
     """
 
-    time: int
+    time: Timestamp
     cluster: str
     host: str | None
     event_id: str
@@ -180,7 +184,7 @@ class MailEvent(msgspec.Struct, frozen=True, gc=False):
     response: str | None = None
     response_pattern: str | None = None
     attempt: int | None = None
-    next_attempt: int | None = None
+    next_attempt: Timestamp | None = None
     size_bytes: int | None = None
     smtp_ms: int | None = None
     queue_ms: int | None = None
@@ -191,7 +195,7 @@ class MailEvent(msgspec.Struct, frozen=True, gc=False):
     drop_reason: str | None = None
     subject_hmac: str | None = None
     raw: str | None = None
-    received_at: int = 0
+    received_at: Timestamp = 0
 
 
 COLUMNS: tuple[str, ...] = MailEvent.__struct_fields__

@@ -10,7 +10,17 @@ import msgspec
 from collector.events import addresses
 from collector.events.border.fields import INT32_MAX, Fields, cut, id_text
 from collector.events.border.json_values import YEAR_2200_MS, plain_fields
-from collector.events.model.event import Action, BounceKind, Direction, Entry, MailEvent, Provider, Reason, Source
+from collector.events.model.event import (
+    COLUMNS,
+    Action,
+    BounceKind,
+    Direction,
+    Entry,
+    MailEvent,
+    Provider,
+    Reason,
+    Source,
+)
 from collector.events.replies.pattern import PATTERN_CHARACTERS, response_pattern
 from collector.events.replies.provider import provider_of
 from collector.events.replies.provider_codes import signal_of
@@ -67,7 +77,10 @@ _OUTBOUND, _DSN = Direction.OUTBOUND, Direction.DSN
 Reply: TypeAlias = tuple[
     int | None, str | None, str | None, Reason | None, BounceKind | None, str | None, str | None, str | None
 ]
-"""The columns `smtp_code` to `response_pattern`, in the table's order."""
+"""The values of `REPLY_COLUMNS`."""
+
+REPLY_COLUMNS = COLUMNS[COLUMNS.index("smtp_code") : COLUMNS.index("response_pattern") + 1]
+"""The columns that hold what a server answered and what it means."""
 
 SEQ_DIGITS = 3
 """ZoneMTA counts the recipients of a message in hex digits, three of them: 001, 002, …, 00a."""

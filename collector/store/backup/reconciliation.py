@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from psycopg import errors as pg
 from psycopg import sql
 
+from collector.events.model.column_types import CLOSED_SETS
 from collector.events.model.columns import Columns
-from collector.events.model.event import COLUMNS, Action, BounceKind, Direction, Provider, Reason, Source
+from collector.events.model.event import COLUMNS, Action, Source
 from collector.events.model.precedence import (
     RANKS,
     Corrections,
@@ -44,9 +45,6 @@ GRACE: Final = timedelta(seconds=60)
 NEARBY: Final = timedelta(days=1)
 """So far apart the stamps of two roads for the same thing may be (their hosts' clocks)."""
 
-_KINDS: Final = {
-    "direction": Direction, "action": Action, "provider": Provider, "reason": Reason, "bounce_kind": BounceKind, "source": Source,
-}  # fmt: skip
 _COUNTED: Final = ("event_id", *READ)
 
 
@@ -194,7 +192,7 @@ def _read(name: str) -> sql.Composable:
 
 
 def _typed(name: str, value: Any) -> Any:  # noqa: ANN401 - any column's
-    kind = _KINDS.get(name)
+    kind = CLOSED_SETS.get(name)
     return value if kind is None or value is None else kind(value)
 
 

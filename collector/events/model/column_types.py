@@ -1,0 +1,36 @@
+"""What the annotations of `MailEvent` say of each column, worked out once, at import."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from types import NoneType
+from typing import TYPE_CHECKING, Annotated, Any, Final, get_args, get_origin, get_type_hints
+
+from collector.events.model.event import MailEvent, Timestamp
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def _without_null(hint: Any) -> Any:  # noqa: ANN401  # type forms have no common type
+    """Return the type form of a value that is there: `X` for `X` and for `X | None`."""
+    if get_origin(hint) is Annotated or not get_args(hint):
+        return hint
+    [kept] = [option for option in get_args(hint) if option is not NoneType]
+    return kept
+
+
+_HINTS: Final = {name: _without_null(hint) for name, hint in get_type_hints(MailEvent, include_extras=True).items()}
+
+COLUMN_TYPES: Final[Mapping[str, type]] = {
+    name: get_args(hint)[0] if get_origin(hint) is Annotated else hint for name, hint in _HINTS.items()
+}
+"""The Python type of each column's values, in the table's order. It says nothing of null."""
+
+TIMESTAMPS: Final = frozenset(name for name, hint in _HINTS.items() if hint == Timestamp)
+"""Columns of epoch milliseconds that are timestamptz in the table."""
+
+CLOSED_SETS: Final[Mapping[str, type[StrEnum]]] = {
+    name: kind for name, kind in COLUMN_TYPES.items() if issubclass(kind, StrEnum)
+}
+"""Columns whose values are the members of an enum."""
