@@ -20,7 +20,11 @@ def _without_null(hint: Any) -> Any:  # noqa: ANN401  # type forms have no commo
     return kept
 
 
-_HINTS: Final = {name: _without_null(hint) for name, hint in get_type_hints(MailEvent, include_extras=True).items()}
+_ANNOTATED: Final = get_type_hints(MailEvent, include_extras=True)
+_HINTS: Final = {name: _without_null(hint) for name, hint in _ANNOTATED.items()}
+
+NEVER_NULL: Final = frozenset(name for name, hint in _ANNOTATED.items() if hint == _HINTS[name])
+"""Columns that have a value in every row."""
 
 COLUMN_TYPES: Final[Mapping[str, type]] = {
     name: get_args(hint)[0] if get_origin(hint) is Annotated else hint for name, hint in _HINTS.items()

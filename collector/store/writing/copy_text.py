@@ -7,7 +7,7 @@ from functools import lru_cache
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, LiteralString
 
-from collector.events.model.column_types import COLUMN_TYPES, TIMESTAMPS
+from collector.events.model.column_types import COLUMN_TYPES, NEVER_NULL, TIMESTAMPS
 from collector.events.model.event import COLUMNS
 
 if TYPE_CHECKING:
@@ -111,9 +111,10 @@ def line(event: MailEvent) -> str:
 def _expression(name: str) -> str:
     """Return the Python expression that writes the column of the event `e`."""
     value = f"e.{name}"
-    if name not in _WRITE:
-        return f"{value} or ''"
-    return f"'' if {value} is None else {_WRITE[name].__name__}({value})"
+    written = f"{_WRITE[name].__name__}({value})" if name in _WRITE else value
+    if name in NEVER_NULL:
+        return written
+    return f"'' if {value} is None else {written}" if name in _WRITE else f"{value} or ''"
 
 
 _fields: Callable[[MailEvent], tuple[str, ...]] = eval(  # noqa: S307  # the text is made of our own column names
