@@ -14,17 +14,18 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from collector import app, logs, serving
+from collector import app, serving
 from collector.commands import doctor, journal, migrate
 from collector.commands.dead_letters import LetterDesk
 from collector.commands.subject import SubjectDesk
 from collector.config import SettingsFiles
-from collector.config.document import begins_with_mark
-from collector.config.units import parse_duration
-from collector.errors import ConfigError, Fault, StartError, StoreError, WriterFailedError
+from collector.errors import StoreError, WriterFailedError
 from collector.events.model.event import RejectReason
 from collector.telemetry import Signals, signals_of
-from duckwatch.base import output
+from duckwatch.base import logs, output
+from duckwatch.base.config.document import MARKED, begins_with_mark
+from duckwatch.base.config.units import parse_duration
+from duckwatch.base.errors import ConfigError, Fault, StartError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -278,9 +279,7 @@ def run(  # noqa: PLR0911  # one for each command
     match options.command:
         case "check-config":
             if options.config is not None and begins_with_mark(options.config):
-                output.complain(
-                    f"{options.config}: begins with a byte order mark (BOM), which is passed over: save it as UTF-8 without BOM"
-                )
+                output.complain(f"{options.config}: {MARKED}")
             print("the configuration is good")
             return 0
         case "migrate":
@@ -298,7 +297,7 @@ def run(  # noqa: PLR0911  # one for each command
         case "reclassify":
             return app.reclassify_desk(settings).run(options.since, is_dry=options.dry_run)
         case _:
-            logs.configure()
+            logs.configure("collector")
             serving.serve(settings, files, signals)
             return 0
 

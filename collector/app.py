@@ -19,7 +19,7 @@ from collector.commands.trace import TraceDesk
 from collector.config.renewable import Connections
 from collector.ending import end_within
 from collector.enduring import Enduring
-from collector.errors import StartError, WriterFailedError
+from collector.errors import WriterFailedError
 from collector.events.privacy.pseudonyms import Pseudonyms
 from collector.events.sources.gelf import READERS, READERS_BESIDE_AUTHLOG
 from collector.feeds.gelf import MAX_CONNECTIONS as GELF_CONNECTIONS
@@ -43,6 +43,7 @@ from collector.store.writing.batch_write import PostgresStore
 from collector.web import build_server
 from collector.web.renewal import LOOK_SECONDS, Renewal
 from duckwatch.base import early
+from duckwatch.base.errors import StartError
 from duckwatch.base.resources import connections_allowed
 
 if TYPE_CHECKING:

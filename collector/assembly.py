@@ -23,7 +23,6 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 
-from collector import logs
 from collector.events.columnar.zonemta_columns import columns_of
 from collector.events.model.batch import LazyEvents
 from collector.events.model.event import identity
@@ -33,6 +32,7 @@ from collector.pipeline.batch import assemble
 from collector.store.writing.copy_text import encode, encode_columns
 from collector.unshared import OneProcessContext
 from collector.waits import STUCK, Waits
+from duckwatch.base import logs
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -213,7 +213,7 @@ def with_groups(requests: Sequence[Request], chosen: Sequence[tuple[Request, Gro
 
 def live_with_the_parent() -> None:
     """Signals to the whole group (Ctrl-C, a service manager) are the parent's to answer; when it is gone, so is this process."""
-    logs.configure()
+    logs.configure("collector")
     # A batch is a hundred thousand short-lived objects without cycles: to look for some now and then is enough.
     gc.set_threshold(200_000, 50, 100)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):

@@ -7,37 +7,7 @@ the batch is retried whole) or "never again" (`BadRow`: the batch is split down 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-
-class DuckwatchError(Exception):
-    """Root of every error that this program raises on purpose."""
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """One mistake in the configuration: the dotted key, and what would be right. `is_unknown`: the key's last word is whatever stood there."""
-
-    key: str
-    problem: str
-    is_unknown: bool = False
-
-    @property
-    def place(self) -> str:
-        """The part of the key that is ours: a secret may stand where a key belongs, and a log is read by many."""
-        return self.key.rpartition(".")[0] if self.is_unknown else self.key
-
-
-class ConfigError(DuckwatchError):
-    """The configuration cannot be used. Carries every fault found, not only the first."""
-
-    def __init__(self, faults: list[Fault]) -> None:
-        self.faults = faults
-        super().__init__("\n".join(f"{fault.key}: {fault.problem}" for fault in faults))
-
-
-class StartError(DuckwatchError):
-    """The collector cannot start (a port, the journal's file, another program's tables): the message says what to change. Exit code 1."""
+from duckwatch.base.errors import DuckwatchError
 
 
 class WriterFailedError(DuckwatchError):

@@ -1,18 +1,20 @@
 """The collector's settings: typed, read once, all faults reported together."""
 
-from collector.config.files import SettingsFiles
-from collector.config.loading import load
-from collector.config.model import Collector, Settings, SubjectPolicy
-from collector.config.units import Listen, Listens, format_duration, format_size
+from __future__ import annotations
 
-__all__ = [
-    "Collector",
-    "Listen",
-    "Listens",
-    "Settings",
-    "SettingsFiles",
-    "SubjectPolicy",
-    "format_duration",
-    "format_size",
-    "load",
-]
+from typing import TYPE_CHECKING
+
+from collector.config.files import SettingsFiles
+from collector.config.model import Collector, Settings, SubjectPolicy
+from duckwatch.base.config import loading
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+__all__ = ["Collector", "Settings", "SettingsFiles", "SubjectPolicy", "load"]
+
+
+def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
+    """Return the settings of `path` (None: defaults) with `environ` over them. Raise ConfigError with every fault found."""
+    return loading.load(Settings, path, environ).settings

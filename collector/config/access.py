@@ -4,25 +4,17 @@ from __future__ import annotations
 
 import base64
 import binascii
-import re
 from datetime import timedelta
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationInfo, field_validator, model_validator
 
 from collector.config.connections import check_certificates, check_pair
-from collector.config.values import Cluster, Duration, FilePath, Section, Size, at_least, from_bytes
+from collector.config.values import Cluster, FilePath
+from duckwatch.base.config.values import BearerToken, Duration, Section, Size, at_least, from_bytes
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-_TOKEN: Final = re.compile(r"[!-~]{1,1024}", re.ASCII)
-
-
-def _check_token(value: SecretStr) -> SecretStr:
-    if not _TOKEN.fullmatch(value.get_secret_value()):
-        raise ValueError("must be 1 to 1024 printable ASCII characters without spaces")
-    return value
 
 
 def _check_hmac_secret(value: SecretStr) -> SecretStr:
@@ -43,7 +35,7 @@ def hmac_key(secret: SecretStr) -> bytes:
 class Token(Section):
     """One credential of a sender, and the cluster that it speaks for."""
 
-    token: Annotated[SecretStr, AfterValidator(_check_token)]
+    token: BearerToken
     cluster: Cluster | None = None
 
 

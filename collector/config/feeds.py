@@ -9,8 +9,9 @@ from typing import Annotated, Final
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationInfo, field_validator
 
 from collector.config.connections import check_mongo
-from collector.config.units import Listen, Listens, Network, parse_network
-from collector.config.values import Cluster, Duration, ListenAt, Section, at_least
+from collector.config.values import Cluster, ListenAt
+from duckwatch.base.config.addresses import Endpoint, Endpoints, Network, parse_network
+from duckwatch.base.config.values import Duration, Section, at_least
 
 _DATABASE: Final = re.compile(r'[^\x00 .$/\\"]{1,63}')
 _COLLECTION: Final = re.compile(r"[^\x00$]{1,200}")
@@ -64,7 +65,7 @@ class Gelf(Section):
 
     @field_validator("tcp")
     @classmethod
-    def _listen_somewhere(cls, tcp: Listen | Listens | None, info: ValidationInfo) -> Listen | Listens | None:
+    def _listen_somewhere(cls, tcp: Endpoint | Endpoints | None, info: ValidationInfo) -> Endpoint | Endpoints | None:
         if tcp is None and "udp" in info.data and info.data["udp"] is None:
             raise ValueError("must be set when udp is not: a HOST:PORT like 127.0.0.1:12201")
         return tcp

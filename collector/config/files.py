@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
-from collector.config.loading import load_with_files
+from collector.config.model import Settings
+from duckwatch.base.config.loading import load
+from duckwatch.base.config.watching import FileWatch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
-
-    from collector.config.model import Settings
-
-_Look: TypeAlias = "tuple[tuple[int, int, int] | None, ...]"
 
 
 class SettingsFiles:
@@ -23,33 +21,20 @@ class SettingsFiles:
         self.loaded: Settings | None = None
         """What the last `load` returned."""
         self._files: list[Path] = []
-        self._taken: _Look = ()
-        self._seen: _Look = ()
+        self._watch = FileWatch(lambda: self._files)
 
     def load(self) -> Settings:
-        """Reads everything. Raises ConfigError with every fault found; then the files count as looked at all the same."""
-        self._taken = self._seen = self._look()
-        settings, files = load_with_files(self._path, self._environ)
-        self._files = [*files, *(settings.collector.tls.files or ())]
-        self._taken = self._seen = self._look()
-        self.loaded = settings
-        return settings
+        """Read everything. Raise ConfigError with every fault found; then the files count as looked at all the same."""
+        self._watch.take()
+        loaded = load(Settings, self._path, self._environ)
+        self._files = [*loaded.secret_files, *(loaded.settings.collector.tls.files or ())]
+        self._watch.take()
+        self.loaded = loaded.settings
+        return loaded.settings
 
     def have_changed(self) -> bool:
-        """True when a file of a secret, the certificate or its key is another than at the last `load`, and the same as when this was
-        asked before: what is being written is left to be finished. The YAML file itself does not count.
+        """Return True when a secret's file, the certificate or its key has changed since the last `load`, and is at rest.
+
+        The YAML file itself does not count.
         """
-        look, before = self._look(), self._seen
-        self._seen = look
-        return look == before != self._taken
-
-    def _look(self) -> _Look:
-        return tuple(map(_stamp, self._files))
-
-
-def _stamp(path: Path) -> tuple[int, int, int] | None:
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_ino, status.st_mtime_ns, status.st_size
+        return self._watch.have_changed()

@@ -5,19 +5,17 @@ from __future__ import annotations
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Final, Self
+from typing import Annotated, Final
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationInfo, field_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from collector.config.access import Auth, Limits, Tls
 from collector.config.connections import check_url
 from collector.config.feeds import Gelf, Mongo
-from collector.config.units import Listen, format_duration
-from collector.config.values import Address, Dsn, Duration, FilePath, ListenAt, Section, Size, at_least, from_bytes
-
-OTHER_SECTIONS: Final = frozenset({"dnsbl", "grafana"})
-"""Sections of the same file that other programs validate: known by name only."""
+from collector.config.values import Dsn, FilePath, ListenAt
+from duckwatch.base.config.addresses import Endpoint
+from duckwatch.base.config.units import format_duration
+from duckwatch.base.config.values import Duration, IpAddress, Section, SettingsDocument, Size, at_least, from_bytes
 
 _PSEUDONYMS_SECRET: Final = 16
 """Characters. Whoever can guess the secret can try every address that there is."""
@@ -137,7 +135,7 @@ class Doctor(Section):
 class Collector(Section):
     """The section `collector`."""
 
-    listen: ListenAt = Listen("127.0.0.1", 9626)
+    listen: ListenAt = Endpoint("127.0.0.1", 9626)
     database: Database = Database()
     journal: Journal = Journal()
     tls: Tls = Tls()
@@ -146,7 +144,7 @@ class Collector(Section):
     retention: Retention = Retention()
     privacy: Privacy = Privacy()
     gelf: Gelf | None = None
-    public_ips: dict[Address, Address] = Field(default_factory=dict)
+    public_ips: dict[IpAddress, IpAddress] = Field(default_factory=dict)
     mongo: tuple[Mongo, ...] = ()
     doctor: Doctor = Doctor()
 
@@ -168,27 +166,7 @@ class Collector(Section):
         return auth
 
 
-class Settings(BaseSettings):
+class Settings(SettingsDocument):
     """Everything that the collector was told."""
 
-    model_config = SettingsConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
-
     collector: Collector = Collector()
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Only what `load` hands over: nothing here reads the process's own environment."""
-        del settings_cls, env_settings, dotenv_settings, file_secret_settings
-        return (init_settings,)
-
-    @classmethod
-    def defaults(cls) -> Self:
-        """The settings when nothing is set."""
-        return cls()

@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import logging
 import threading
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
 import psycopg
-import schedule
 
 from collector.config.renewable import text_of
 from collector.errors import StoreError
 from collector.store.database.connection import HANG_SECONDS, connect, cut, deadline, scalar, translate, unbound
 from collector.store.database.tiers import reach_extension
 from collector.waits import Waits
+from duckwatch.base.schedule import ClockSafeScheduler
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -71,7 +71,7 @@ class Jobs:
         ] = {}  # what the log said of each job that fails: not once a turn
         self._stop = threading.Event()
         self.waits = Waits(TURN_SECONDS)
-        self._scheduler = schedule.Scheduler()
+        self._scheduler = ClockSafeScheduler()
         for job in jobs:
             self._scheduler.every(job.every_seconds).seconds.do(self.run, job)
         self._thread = threading.Thread(target=self._run, name="jobs", daemon=True)
@@ -180,7 +180,6 @@ class Jobs:
 
     def _run(self) -> None:
         while not self._stop.wait(TICK_SECONDS):
-            not_later(self._scheduler.jobs, datetime.now())  # noqa: DTZ005  # schedule goes by the local time of the wall clock
             self._scheduler.run_pending()
         self._resign()
 
@@ -189,12 +188,3 @@ def _clock_of(connection: psycopg.Connection) -> datetime:
     theirs = scalar(connection, "SELECT clock_timestamp()")
     assert isinstance(theirs, datetime)
     return theirs.astimezone(UTC)
-
-
-def not_later(jobs: Sequence[schedule.Job], now: datetime) -> None:
-    """Brings forward what is due later than one period from now: the clock was set back (the end of summer time), and nothing would be
-    done for that long.
-    """
-    for job in jobs:
-        if job.next_run is not None:
-            job.next_run = min(job.next_run, now + timedelta(seconds=job.interval))

@@ -11,11 +11,12 @@ from collections import deque
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias, TypeVar
 
-from collector.errors import BadRowError, StartError, StoreUnavailableError
+from collector.errors import BadRowError, StoreUnavailableError
 from collector.events.model.batch import Batch
 from collector.pipeline.letters import in_ascii, letter_of_row
 from collector.pipeline.listeners import tell
 from collector.waits import Waits
+from duckwatch.base.errors import StartError
 from duckwatch.base.resources import shortage_of
 
 if TYPE_CHECKING:

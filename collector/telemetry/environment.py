@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from collector.errors import ConfigError, Fault
+from duckwatch.base.errors import ConfigError, Fault
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -14,9 +14,9 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
-from collector.errors import StartError
 from collector.telemetry.registry import metrics_data
 from collector.telemetry.tracing import Tracing
+from duckwatch.base.errors import StartError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

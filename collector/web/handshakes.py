@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable
 
-    from collector.config import Listen, Listens
     from collector.web.protocol import Connection, Listener
+    from duckwatch.base.config.addresses import Endpoint, Endpoints
 
 ACCEPTED_A_TURN: Final = 16
 """A closed connection keeps its descriptor until the loop's next turn: more at once could pass the limit of open files by as many."""
@@ -43,7 +43,7 @@ class Doors:
         self._sockets: list[socket.socket] = []
         self._shaking: set[asyncio.Task[None]] = set()
 
-    def open(self, listen: Listen | Listens, *, backlog: int) -> list[int]:
+    def open(self, listen: Endpoint | Endpoints, *, backlog: int) -> list[int]:
         """Return the bound ports. Raises OSError when an address cannot be had."""
         self._sockets = open_sockets(listen, socket.SOCK_STREAM)
         try:

@@ -9,7 +9,7 @@ import logging
 from typing import TYPE_CHECKING, Final
 
 from collector.config.renewable import changes
-from collector.errors import ConfigError, Fault
+from duckwatch.base.errors import ConfigError, Fault
 
 if TYPE_CHECKING:
     from collector.config import Settings, SettingsFiles

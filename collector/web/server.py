@@ -36,11 +36,12 @@ if TYPE_CHECKING:
     from aiohttp import web
     from prometheus_client import Counter
 
-    from collector.config import Collector, Listen, Listens
+    from collector.config import Collector
     from collector.events.model.event import Request
     from collector.metrics import Metrics
     from collector.telemetry.tracing import Tracing
     from collector.web.answers import Answer
+    from duckwatch.base.config.addresses import Endpoint, Endpoints
 
     Handler = Callable[[web.BaseRequest], Awaitable[Answer]]
 
@@ -97,7 +98,7 @@ class HttpServer:
             lambda: self._places.make_room() if self._places is not None else None,
         )
 
-    async def start(self, listen: Listen | Listens) -> list[int]:
+    async def start(self, listen: Endpoint | Endpoints) -> list[int]:
         """Returns the bound ports. Raises OSError when an address cannot be had."""
         closed = self._metrics.http_connections_closed
         self._places = places = Places(self._max_connections, lambda why: closed.labels(why).inc())

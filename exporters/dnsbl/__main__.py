@@ -14,10 +14,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from duckwatch.base import output
-from exporters.dnsbl import app, logs
+from duckwatch.base import logs, output
+from duckwatch.base.config.document import MARKED, begins_with_mark
+from duckwatch.base.errors import ConfigError, StartError
+from exporters.dnsbl import app
 from exporters.dnsbl.commands import probe
-from exporters.dnsbl.errors import ConfigError, StartError
 from exporters.dnsbl.planning.plan_loading import read_world
 
 if TYPE_CHECKING:
@@ -110,13 +111,15 @@ def run(options: argparse.Namespace) -> int:
     if options.command == "check-config":
         world = read_world(options.config, os.environ)
         plan = world.plan
+        if options.config is not None and begins_with_mark(options.config):
+            output.complain(f"{options.config}: {MARKED}")
         for warning in world.warnings:
             print(f"warning: {warning.key}: {warning.problem}", file=sys.stderr)
         print(
             f"the configuration is good: {len(plan.targets)} targets, {len(plan.hosts)} host names, {len(plan.lists)} lists"
         )
         return 0
-    logs.configure()
+    logs.configure("exporters")
     app.serve(options.config)
     return 0
 

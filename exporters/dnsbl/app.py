@@ -11,13 +11,13 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
 
 from duckwatch.base import early
+from duckwatch.base.errors import ConfigError, Fault, StartError
 from duckwatch.base.resources import Shortages, connections_allowed, shortage_of
 from exporters.dnsbl.asking import Resolver, ResolverNames
 from exporters.dnsbl.asking.finding import TO_DO, is_address
 from exporters.dnsbl.checking.checks import Checks, pairs_of
 from exporters.dnsbl.checking.current_verdicts import Board
 from exporters.dnsbl.checking.discovered_targets import PRIVATE, HostNames, SeenAddresses
-from exporters.dnsbl.errors import ConfigError, Fault, StartError
 from exporters.dnsbl.jobs import Jobs
 from exporters.dnsbl.metrics import Metrics, PairLines
 from exporters.dnsbl.planning.plan_loading import World, read_world
@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
     from pathlib import Path
 
-    from exporters.dnsbl.config import Dnsbl, Endpoint
+    from duckwatch.base.config.addresses import Endpoint
+    from exporters.dnsbl.config import Dnsbl
     from exporters.dnsbl.planning.plan import Checked
     from exporters.dnsbl.web.notices import Notice
 

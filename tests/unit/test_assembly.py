@@ -233,7 +233,7 @@ def formatters() -> list[str]:
 
 def test_the_process_logs_as_the_collector_does(assembler: Assembler) -> None:
     """Python's own way would print an exception's text, which may quote an event."""
-    assert assembler._pool.submit(formatters).result() == ["collector.logs"]
+    assert assembler._pool.submit(formatters).result() == ["duckwatch.base.logs"]
 
 
 ORPHANED = """

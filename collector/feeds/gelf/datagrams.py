@@ -18,8 +18,8 @@ from duckwatch.base.listening import open_sockets
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from collector.config import Listen, Listens
     from collector.feeds.gelf.inbox import Inbox, Tally
+    from duckwatch.base.config.addresses import Endpoint, Endpoints
 
 BUFFER_BYTES: Final = 16 << 20
 """What the kernel keeps while the loop is busy. It gives root so much, others at most net.core.rmem_max."""
@@ -43,7 +43,9 @@ _log = logging.getLogger(__name__)
 class Datagrams:
     """The UDP side. `admits` says whether a sender's address may send."""
 
-    def __init__(self, listen: Listen | Listens, *, admits: Callable[[str], bool], inbox: Inbox, tally: Tally) -> None:
+    def __init__(
+        self, listen: Endpoint | Endpoints, *, admits: Callable[[str], bool], inbox: Inbox, tally: Tally
+    ) -> None:
         self._listen, self._admits, self._inbox, self._tally = listen, admits, inbox, tally
         self._chunks = Chunks(tally)
         self._buffer = memoryview(bytearray(MAX_DATAGRAM_BYTES))

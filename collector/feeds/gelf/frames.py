@@ -13,8 +13,8 @@ from duckwatch.base.listening import open_sockets
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from collector.config import Listen, Listens
     from collector.feeds.gelf.inbox import Inbox, Tally
+    from duckwatch.base.config.addresses import Endpoint, Endpoints
 
 MAX_CONNECTIONS: Final = 256
 MAX_UNFINISHED_BYTES: Final = 32 << 20
@@ -35,7 +35,7 @@ class Frames:
 
     def __init__(
         self,
-        listen: Listen | Listens,
+        listen: Endpoint | Endpoints,
         *,
         admits: Callable[[str], bool],
         tally: Tally,

@@ -6,22 +6,22 @@ import ipaddress
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Final
 
-from collector.config.units import unmapped
-from collector.errors import StartError
 from collector.events.sources.gelf import READERS
 from collector.feeds.gelf.datagrams import Datagrams
 from collector.feeds.gelf.frames import Frames
 from collector.feeds.gelf.inbox import Inbox, Tally
+from duckwatch.base.config.addresses import unmapped
+from duckwatch.base.errors import StartError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from collector.config.feeds import Gelf
-    from collector.config.units import Network
     from collector.events.border.decoding import Border
     from collector.events.model.event import Request
     from collector.events.sources.gelf_message import MessageReader
     from collector.metrics import Metrics
+    from duckwatch.base.config.addresses import Network
 
 KNOWN_SENDERS: Final = 4096
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import psycopg
 
-from collector.config.units import unmapped
 from collector.errors import StoreUnavailableError
 from collector.events.border.decoding import DEFAULT_CLUSTER
 from collector.operations.doctor.finding import fault, ok, printable, skipped, warning
 from collector.store.database.connection import scalar
 from collector.store.database.sql import query
+from duckwatch.base.config.addresses import unmapped
 from duckwatch.base.listening import EVERY_IPV6
 
 if TYPE_CHECKING:
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
     from collector.config import Collector
-    from collector.config.units import Listen, Listens, Network
     from collector.operations.doctor.finding import Finding
     from collector.operations.doctor.installation import Patient
+    from duckwatch.base.config.addresses import Endpoint, Endpoints, Network
 
 MOST_NAMES: Final = 10
 WIDE: Final = {4: 8, 6: 20}
@@ -142,7 +142,7 @@ def _too_wide(allow: Collection[Network]) -> Iterator[Finding]:
             )
 
 
-def _unreachable(key: str, listen: Listen | Listens, allow: Collection[Network]) -> Iterator[Finding]:
+def _unreachable(key: str, listen: Endpoint | Endpoints, allow: Collection[Network]) -> Iterator[Finding]:
     """Yield a finding where none of the addresses listened on can be reached from any network that may send."""
     versions = set().union(*(_versions(one.host) for one in listen.each))
     usable = [network for network in allow if network.version in versions]

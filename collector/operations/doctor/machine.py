@@ -10,8 +10,8 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Final
 
-from collector.config import format_size
 from collector.operations.doctor.finding import fault, ok, skipped, warning
+from duckwatch.base.config.units import format_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final, LiteralString, NamedTuple
 
 from psycopg import sql
 
-from collector.errors import StartError
 from collector.store.database.sql import query
+from duckwatch.base.errors import StartError
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, LiteralString, NamedTuple
 
-from collector.config.units import format_duration
 from collector.store.database.sql import query
 from collector.store.rollups.building import ERASED_BEFORE, WIDTHS
 from collector.store.rollups.retention import kept_relations, set_back
+from duckwatch.base.config.units import format_duration
 
 if TYPE_CHECKING:
     import psycopg

@@ -10,7 +10,7 @@ import socket
 import threading
 from typing import TYPE_CHECKING, Final
 
-from exporters.dnsbl.config import Endpoint
+from duckwatch.base.config.addresses import Endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

@@ -20,8 +20,8 @@ from exporters.dnsbl.verdicts.lookup_result import Answer, Failure, Outcome, Tro
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from duckwatch.base.config.addresses import Endpoint
     from exporters.dnsbl.asking.upstream import Reply
-    from exporters.dnsbl.config import Endpoint
 
 TRIES: Final = 3
 FAILURES_TO_LOOK_AGAIN: Final = 3

@@ -15,7 +15,7 @@ from exporters.dnsbl.verdicts.lookup_result import Trouble
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from exporters.dnsbl.config import Endpoint
+    from duckwatch.base.config.addresses import Endpoint
 
 PORTS: Final = 16
 QUERIES_A_PORT: Final = 512

@@ -7,12 +7,12 @@ import logging
 import sys
 from typing import TYPE_CHECKING, Final
 
+from duckwatch.base.errors import ConfigError, Fault, StartError
 from exporters.dnsbl.asking import Resolver, ResolverNames
 from exporters.dnsbl.asking.finding import TO_DO
 from exporters.dnsbl.checking.checks import Checks, pairs_of
 from exporters.dnsbl.checking.current_verdicts import Board
 from exporters.dnsbl.checking.discovered_targets import NAME_FAULTS, PRIVATE, HostNames
-from exporters.dnsbl.errors import ConfigError, Fault, StartError
 from exporters.dnsbl.lists import names
 from exporters.dnsbl.metrics import Metrics, PairLines
 from exporters.dnsbl.planning.plan import Checked, Host
@@ -23,7 +23,8 @@ from exporters.dnsbl.web.probe import Found, probe
 if TYPE_CHECKING:
     from typing import TextIO
 
-    from exporters.dnsbl.config import Dnsbl, Endpoint
+    from duckwatch.base.config.addresses import Endpoint
+    from exporters.dnsbl.config import Dnsbl
     from exporters.dnsbl.lists.names import Target
     from exporters.dnsbl.planning.plan import Plan
 

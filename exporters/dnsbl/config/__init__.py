@@ -1,8 +1,20 @@
 """The exporter's settings: typed, read once, all faults reported together."""
 
-from exporters.dnsbl.config.loading import load
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from duckwatch.base.config import loading
 from exporters.dnsbl.config.model import Dnsbl, Settings
 from exporters.dnsbl.config.sources import Sources
-from exporters.dnsbl.config.units import Endpoint, format_duration
 
-__all__ = ["Dnsbl", "Endpoint", "Settings", "Sources", "format_duration", "load"]
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+__all__ = ["Dnsbl", "Settings", "Sources", "load"]
+
+
+def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
+    """Return the settings of `path` (None: defaults) with `environ` over them. Raise ConfigError with every fault found."""
+    return loading.load(Settings, path, environ).settings

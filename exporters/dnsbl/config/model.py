@@ -8,36 +8,17 @@ from ipaddress import IPv4Network
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, SecretStr
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, SecretStr
 
-from exporters.dnsbl.config.units import (
-    Endpoint,
-    Endpoints,
-    format_duration,
-    parse_duration,
-    parse_ip,
-    parse_listens,
-    parse_resolver,
-)
+from duckwatch.base.config import values
+from duckwatch.base.config.addresses import Endpoint, Endpoints
+from duckwatch.base.config.values import BearerToken, IpAddress, SettingsDocument, at_least, listens_like
+from exporters.dnsbl.config.units import parse_duration, parse_resolver
 from exporters.dnsbl.lists import Effect, Severity, names
 from exporters.dnsbl.lists.catalogue import holds_key
-from exporters.dnsbl.lists.names import Kind, Range  # noqa: TC001 - pydantic reads them
-
-OTHER_SECTIONS: Final = frozenset({"collector", "grafana"})
-"""Sections of the same file that other programs validate: known by name only."""
+from exporters.dnsbl.lists.names import Kind, Range
 
 _KEY: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", re.ASCII | re.IGNORECASE)
-_TOKEN: Final = re.compile(r"[!-~]{1,1024}", re.ASCII)
-
-
-def _at_least(minimum: timedelta) -> AfterValidator:
-    def check(value: timedelta) -> timedelta:
-        if value < minimum:
-            raise ValueError(f"must be at least {format_duration(minimum)}")
-        return value
-
-    return AfterValidator(check)
 
 
 def _check_zone(value: str) -> str:
@@ -55,12 +36,6 @@ def _check_zone(value: str) -> str:
 def _check_key(value: SecretStr) -> SecretStr:
     if not _KEY.fullmatch(value.get_secret_value()):
         raise ValueError("must be one label of a name: letters, digits and hyphens")
-    return value
-
-
-def _check_token(value: SecretStr) -> SecretStr:
-    if not _TOKEN.fullmatch(value.get_secret_value()):
-        raise ValueError("must be 1 to 1024 printable ASCII characters without spaces")
     return value
 
 
@@ -105,17 +80,14 @@ def _parse_target(value: object) -> Range | str:
     return names.parse(value)
 
 
-Interval = Annotated[timedelta, BeforeValidator(parse_duration), _at_least(timedelta(seconds=10))]
+Interval = Annotated[timedelta, BeforeValidator(parse_duration), at_least(timedelta(seconds=10))]
 Zone = Annotated[str, AfterValidator(_check_zone)]
-Address = Annotated[str, BeforeValidator(parse_ip)]
 
 
-class Section(BaseModel):
-    """A group of keys. Unknown keys are errors; what was written never appears in an error."""
+class Section(values.Section):
+    """A group of keys, some of them of types of our own."""
 
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, hide_input_in_errors=True, validate_default=False, arbitrary_types_allowed=True
-    )
+    model_config = ConfigDict(arbitrary_types_allowed=True)
 
 
 class TargetEntry(Section):
@@ -175,7 +147,7 @@ class CollectorLink(Section):
     """The collector beside the exporter: where changes go, and from where sending addresses may be read."""
 
     url: Annotated[str, AfterValidator(_check_url)] = "http://127.0.0.1:9626"
-    token: Annotated[SecretStr, AfterValidator(_check_token)] | None = None
+    token: BearerToken | None = None
     post: bool = True
     targets: bool = False
 
@@ -183,11 +155,11 @@ class CollectorLink(Section):
 class Dnsbl(Section):
     """The section `dnsbl`."""
 
-    listen: Annotated[Endpoint | Endpoints, PlainValidator(parse_listens)] = Endpoint("127.0.0.1", 9627)
+    listen: Annotated[Endpoint | Endpoints, listens_like(9627)] = Endpoint("127.0.0.1", 9627)
     resolvers: Annotated[tuple[Annotated[Endpoint, BeforeValidator(parse_resolver)], ...], Field(min_length=1)] = (
         Endpoint("127.0.0.1", 53),
     )
-    timeout: Annotated[timedelta, BeforeValidator(parse_duration), _at_least(timedelta(milliseconds=50))] = timedelta(
+    timeout: Annotated[timedelta, BeforeValidator(parse_duration), at_least(timedelta(milliseconds=50))] = timedelta(
         seconds=2
     )
     targets: tuple[Annotated[TargetEntry, _as_mapping("target")], ...] = ()
@@ -197,25 +169,10 @@ class Dnsbl(Section):
     interval: Interval = timedelta(minutes=5)
     limits: Limits = Limits()
     collector: CollectorLink | None = None
-    public_ips: dict[Address, Address] = Field(default_factory=dict)
+    public_ips: dict[IpAddress, IpAddress] = Field(default_factory=dict)
 
 
-class Settings(BaseSettings):
+class Settings(SettingsDocument):
     """Everything that the exporter was told."""
 
-    model_config = SettingsConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
-
     dnsbl: Dnsbl = Dnsbl()
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Only what `load` hands over: nothing here reads the process's own environment."""
-        del settings_cls, env_settings, dotenv_settings, file_secret_settings
-        return (init_settings,)

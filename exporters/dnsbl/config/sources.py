@@ -5,18 +5,17 @@ from __future__ import annotations
 import re
 from glob import glob
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from exporters.dnsbl.config.document import SECRETS, lay_environment, mappings, read_file
-from exporters.dnsbl.config.nulls import is_null_a_value
+from duckwatch.base.config.loading import read_document
+from duckwatch.base.config.secret_files import named_secret_files
+from duckwatch.base.config.watching import FileWatch, stamp
+from exporters.dnsbl.config.model import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-SECTION: Final = "dnsbl"
-_SECRET_FILES: Final = frozenset(f"{name}_file" for name in SECRETS)
-
-Look = dict[Path, tuple[int, ...] | None]
+    from duckwatch.base.config.watching import Stamp
 
 
 class Sources:
@@ -26,41 +25,36 @@ class Sources:
         self._path, self._environ = path, environ
         self._secrets: list[Path] = []
         self._patterns: list[str] = []
-        self._own: Look | None = None
-        self._taken = self._seen = self._look()
+        self._is_read = False
+        self._own: Stamp = None
+        self._watch = FileWatch(self._files)
 
     def note_read(self) -> None:
-        """They are about to be read as they are now."""
-        self._taken = self._seen = self._look()
+        """Note that the files are about to be read as they are now."""
+        self._watch.take()
 
     def have_changed(self) -> bool:
-        """True when they are others than when they were last read, and the same as when this was asked before: what is being written is
-        left to be finished.
-        """
-        look, before = self._look(), self._seen
-        self._seen = look
-        return look == before != self._taken
+        """Return True when the files are others than at the last `note_read`, and the same as when this was asked before."""
+        return self._watch.have_changed()
 
-    def _look(self) -> Look:
-        own = _stamps([self._path] if self._path is not None else [])
-        if own != self._own:
+    def _files(self) -> Iterator[Path]:
+        own = stamp(self._path) if self._path is not None else None
+        if own != self._own or not self._is_read:
             self._find_named()
-            self._own = own
-        return own | _stamps([*self._secrets, *(path for one in self._patterns for path in matches(one))])
+            self._own, self._is_read = own, True
+        if self._path is not None:
+            yield self._path
+        yield from self._secrets
+        for pattern in self._patterns:
+            yield from matches(pattern)
 
     def _find_named(self) -> None:
-        """Also of a configuration that is refused: its faults may lie in the files, and be mended there."""
-        document = read_file(self._path, []) if self._path is not None else {}
-        lay_environment(document, SECTION, self._environ, is_null_a_value)
-        section = document.get(SECTION)
+        """Find the files also of a configuration that is refused: its faults may lie in them, and be mended there."""
+        document = read_document(Settings, self._path, self._environ, [])
+        section = document.get("dnsbl")
         named = section.get("target_files") if isinstance(section, dict) else None
         self._patterns = [one for one in named if isinstance(one, str)] if isinstance(named, list) else []
-        self._secrets = [
-            Path(value)
-            for _, mapping in mappings(section)
-            for key, value in mapping.items()
-            if key in _SECRET_FILES and isinstance(value, str)
-        ]
+        self._secrets = named_secret_files(document, Settings)
 
 
 def matches(pattern: str) -> Iterator[Path]:
@@ -69,15 +63,3 @@ def matches(pattern: str) -> Iterator[Path]:
         yield from map(Path, sorted(glob(pattern)))  # noqa: PTH207 - absolute patterns too
     else:
         yield Path(pattern)
-
-
-def _stamps(paths: list[Path]) -> Look:
-    return {path: _stamp(path) for path in paths}
-
-
-def _stamp(path: Path) -> tuple[int, ...] | None:
-    try:
-        status = path.stat()
-    except (OSError, ValueError):
-        return None
-    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns

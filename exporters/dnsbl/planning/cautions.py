@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from exporters.dnsbl.errors import Fault
+from duckwatch.base.errors import Fault
 from exporters.dnsbl.lists import names
 from exporters.dnsbl.lists.names import Kind
 

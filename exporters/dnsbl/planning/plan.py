@@ -10,8 +10,8 @@ from datetime import timedelta
 from itertools import chain
 from typing import TYPE_CHECKING, Final
 
-from exporters.dnsbl.config import format_duration
-from exporters.dnsbl.errors import ConfigError, Fault
+from duckwatch.base.config.units import format_duration
+from duckwatch.base.errors import ConfigError, Fault
 from exporters.dnsbl.lists import DnsList, TestPoints, names
 from exporters.dnsbl.lists.catalogue import Use, catalogue, code_table, default_test
 from exporters.dnsbl.lists.names import MAX_NAME_BYTES, Kind, Target

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from duckwatch.base.errors import ConfigError, Fault
 from exporters.dnsbl.config import load
-from exporters.dnsbl.errors import ConfigError, Fault
 from exporters.dnsbl.planning import plan, target_files
 from exporters.dnsbl.planning.cautions import cautions
 

@@ -6,8 +6,8 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING
 
+from duckwatch.base.errors import ConfigError
 from exporters.dnsbl.config import Sources
-from exporters.dnsbl.errors import ConfigError
 from exporters.dnsbl.planning.plan_loading import World, read_world
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class Reloading:
             self._metrics.reload_successful.set(0)
             for fault in error.faults:
                 log.error(  # noqa: TRY400 - the faults are all there is to say
-                    "the new configuration is refused", extra={"fields": {"key": fault.key, "problem": fault.problem}}
+                    "the new configuration is refused", extra={"fields": {"key": fault.place, "problem": fault.problem}}
                 )
             return
         log.info("the configuration was read again")

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import yaml
 
-from exporters.dnsbl.config.document import read_text, read_yaml
+from duckwatch.base.config.document import read_text, read_yaml
+from duckwatch.base.errors import Fault
 from exporters.dnsbl.config.sources import matches
-from exporters.dnsbl.errors import Fault
 from exporters.dnsbl.lists import names
 from exporters.dnsbl.planning.plan import Wanted
 
@@ -37,7 +37,7 @@ def read(patterns: tuple[str, ...], faults: list[Fault], warnings: list[Fault]) 
         if _is_special(path):
             faults.append(Fault(f"{key} ({path})", "must be a file"))  # reading a pipe could wait for ever
             continue
-        text = read_text(path, f"{key} ({path})", faults, _MAX_BYTES)
+        text = read_text(path, f"{key} ({path})", faults, _MAX_BYTES, takes_utf16=True)
         if text is None:
             continue
         own: list[Fault] = []

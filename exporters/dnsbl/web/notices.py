@@ -12,8 +12,8 @@ from exporters.dnsbl.checking.list_health import Health
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from duckwatch.base.errors import Fault
     from exporters.dnsbl.checking.list_health import Watch
-    from exporters.dnsbl.errors import Fault
 
 
 class Notice(NamedTuple):

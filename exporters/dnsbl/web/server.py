@@ -16,8 +16,8 @@ from exporters.dnsbl.web.probe import TIMEOUT_HEADER, Refusal
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping
 
+    from duckwatch.base.config.addresses import Endpoint, Endpoints
     from exporters.dnsbl.checking.current_verdicts import Board
-    from exporters.dnsbl.config.units import Endpoint, Endpoints
     from exporters.dnsbl.metrics import Metrics, PairLines
     from exporters.dnsbl.schedule import Pair
     from exporters.dnsbl.web.notices import Notice

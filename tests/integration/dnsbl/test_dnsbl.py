@@ -231,7 +231,8 @@ def test_a_wrong_new_configuration_is_refused_and_a_right_one_taken(nameserver: 
     one.configure({**settings, "targets": ["192.0.2.1/28"], "intervall": "5m"})
     wait_until(lambda: one.value("config_last_reload_successful") == 0, "the change was seen and refused")
     faults = [line for line in one.log.read_text().splitlines() if "is refused" in line]
-    assert {json.loads(line)["fields"]["key"] for line in faults} == {"dnsbl.targets.0.target", "dnsbl.intervall"}
+    assert {json.loads(line)["fields"]["key"] for line in faults} == {"dnsbl.targets.0.target", "dnsbl"}
+    assert "is not a known key: did you mean interval?" in {json.loads(line)["fields"]["problem"] for line in faults}
     assert one.listed("192.0.2.1", "bl.example") == 0
     one.configure({**settings, "targets": ["192.0.2.2"]})
     one.hang_up()

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from duckwatch.base.config.addresses import Endpoint
 from exporters.dnsbl.asking import Resolver
 from exporters.dnsbl.asking.resolver import Asker
 from exporters.dnsbl.asking.wire import A
-from exporters.dnsbl.config import Endpoint
 from exporters.dnsbl.lists.names import target
 from tests.servers.nameserver import NameServer
 

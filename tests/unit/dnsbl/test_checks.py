@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from duckwatch.base.config.addresses import Endpoint
 from exporters.dnsbl.asking import Resolver
 from exporters.dnsbl.checking.checks import Checks
 from exporters.dnsbl.checking.current_verdicts import Board
 from exporters.dnsbl.checking.list_health import STATES, Health
-from exporters.dnsbl.config import Endpoint
 from exporters.dnsbl.lists import DnsList
 from exporters.dnsbl.lists import TestPoints as Points
 from exporters.dnsbl.lists.names import target

@@ -17,18 +17,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
+from duckwatch.base.config.fields import members
+from duckwatch.base.errors import ConfigError
 from exporters.dnsbl.checking.checks import pairs_of
 from exporters.dnsbl.config import load
-from exporters.dnsbl.config.document import SECRETS
-from exporters.dnsbl.config.loading import _models
 from exporters.dnsbl.config.model import Dnsbl, Section, Settings
-from exporters.dnsbl.errors import ConfigError
 from exporters.dnsbl.lists.catalogue import Use, catalogue
 from exporters.dnsbl.lists.names import Kind
 from exporters.dnsbl.lists.names import target as target_of
 from exporters.dnsbl.planning.plan import Checked, Plan
 from exporters.dnsbl.planning.plan_loading import plan_of, read_world
 
+SECRETS = ("key", "token")
 ROOT = Path(__file__).parents[3]
 SECRET = "s3cr3tcanary"
 
@@ -273,7 +273,9 @@ def test_the_environment_wins_and_null_unsets(tmp_path: Path) -> None:
     assert settings.lists is None
     assert len(settings.targets) == 1
     assert settings.limits.queries_per_minute_per_list is None
-    assert faults(tmp_path, {}, {"DUCKWATCH_DNSBL__TARGETS": '["192.0.2.1"'}) == {"dnsbl.targets": "must be a list"}
+    assert faults(tmp_path, {}, {"DUCKWATCH_DNSBL__TARGETS": '["192.0.2.1"'}) == {
+        "dnsbl.targets": "must be JSON (a list or a map) in DUCKWATCH_DNSBL__TARGETS"
+    }
 
 
 def test_target_files_are_read_in_both_forms(tmp_path: Path) -> None:
@@ -367,7 +369,7 @@ def _keys(model: Any, prefix: str) -> list[str]:
     found = []
     for name, field in model.model_fields.items():
         key = f"{prefix}.{name}"
-        inner = next((one for one in _models(field.annotation) if issubclass(one, Section)), None)
+        inner = next(iter(members(field.annotation, Section)), None)
         text = str(field.annotation)
         if inner is None or "tuple" in text or "dict" in text or "None" in text:
             found.append(key)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from exporters.dnsbl.config import Endpoint
+from duckwatch.base.config.addresses import Endpoint
 from exporters.dnsbl.config.units import parse_resolver
 from exporters.dnsbl.planning.plan_loading import read_world
 from tests.unit.dnsbl.test_config import faults, planned, written

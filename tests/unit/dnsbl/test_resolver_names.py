@@ -8,11 +8,11 @@ import os
 import signal
 from typing import TYPE_CHECKING
 
+from duckwatch.base.config.addresses import Endpoint
 from exporters.dnsbl.app import App
 from exporters.dnsbl.asking import Resolver, ResolverNames
 from exporters.dnsbl.asking.resolver import Asker
 from exporters.dnsbl.asking.wire import A
-from exporters.dnsbl.config import Endpoint
 from exporters.dnsbl.lists import DnsList
 from exporters.dnsbl.lists.names import target
 from exporters.dnsbl.planning.plan_loading import read_world

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.config import Listen
 from collector.feeds.gelf.chunks import SECONDS
 from collector.feeds.gelf.datagrams import Datagrams
 from collector.feeds.gelf.payload import Read, Result
+from duckwatch.base.config.addresses import Endpoint
 from tests.servers.gelf import PACKINGS, chunked
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def passed(datagrams: Iterable[bytes]) -> Kept:
     """All of it through the way in, and five seconds more."""
     kept = Kept()
     unbound: Any = kept
-    way = Datagrams(Listen("", 0), admits=bool, inbox=unbound, tally=unbound.tally)
+    way = Datagrams(Endpoint("", 0), admits=bool, inbox=unbound, tally=unbound.tally)
     for datagram in datagrams:
         way._take(SENDER, datagram, 0.0)
     way._chunks.expire(SECONDS)

@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from collector.config import load
-from collector.errors import OverloadedError, StartError
+from collector.errors import OverloadedError
 from collector.events.border.decoding import Border
 from collector.events.model.event import Request, Source
 from collector.feeds.gelf import GelfInput, frames, inbox
 from collector.feeds.gelf.chunks import MAX_WAITING_BYTES
 from collector.feeds.gelf.payload import MAX_BYTES, Result
 from collector.metrics import Metrics
+from duckwatch.base.errors import StartError
 from tests.servers.gelf import chunked, send_datagrams
 from tests.unit.web.conftest import until
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.errors import ConfigError
 from collector.telemetry import Signals, signals_of
+from duckwatch.base.errors import ConfigError
 
 URL = "http://127.0.0.1:4318"
 ALL = {"OTEL_EXPORTER_OTLP_ENDPOINT": URL}

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
-from collector.config import Listen, load
+from collector.config import load
 from collector.events.border.decoding import Border, decode
 from collector.events.model.event import Request, Source
 from collector.metrics import Metrics
 from collector.web import HttpServer, build_server
+from duckwatch.base.config.addresses import Endpoint
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -83,7 +84,7 @@ def serve() -> Serve:
         served.server._idle_seconds = idle_seconds
         served.server._write_seconds = write_seconds
         served.server._handshake_seconds = handshake_seconds
-        [served.port] = await served.server.start(Listen("127.0.0.1", 0))
+        [served.port] = await served.server.start(Endpoint("127.0.0.1", 0))
         try:
             yield served
         finally:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from collector.config import Listen
+from duckwatch.base.config.addresses import Endpoint
 from tests.unit.web.conftest import BEARER, events, until
 from tests.unit.web.wire import Line, ask, connect, head, post
 
@@ -206,4 +206,4 @@ async def test_a_port_that_is_taken_is_an_oserror(serve: Serve) -> None:
     """The program says so and ends."""
     async with serve() as served, serve() as other:
         with pytest.raises(OSError, match=r"[Aa]ddress already in use"):
-            await other.server.start(Listen("127.0.0.1", served.port))
+            await other.server.start(Endpoint("127.0.0.1", served.port))

@@ -15,9 +15,10 @@ import pytest
 import uvloop
 import yaml
 
-from collector.config import Listen, SettingsFiles
-from collector.errors import ConfigError
+from collector.config import SettingsFiles
 from collector.web.renewal import Renewal
+from duckwatch.base.config.addresses import Endpoint
+from duckwatch.base.errors import ConfigError
 from tests.unit.web.conftest import TOKEN, events, until
 from tests.unit.web.wire import Line, ask, connect, post
 
@@ -147,7 +148,7 @@ async def test_a_port_that_is_taken_is_an_oserror_with_tls_too(serve: Serve, tmp
     async with serve(tls=tls) as served, serve(tls=tls) as other:
         first = other.server._socket
         with pytest.raises(OSError, match=r"[Aa]ddress already in use"):
-            await other.server.start(Listen("127.0.0.1", served.port))
+            await other.server.start(Endpoint("127.0.0.1", served.port))
         assert first is not None
         first.close()
 

@@ -13,9 +13,11 @@ import psycopg
 import pytest
 
 from collector.errors import StoreUnavailableError
-from collector.logs import MAX_TEXT, JsonFormatter
+from duckwatch.base.logs import MAX_TEXT, JsonFormatter
 
 CANARY = "canary@example.com"
+PROGRAMS = ("collector", "exporters", "grafana")
+"""The top-level packages of the programs: one of each begins the names of its loggers."""
 
 
 def line_of(record: logging.LogRecord) -> dict[str, Any]:
@@ -58,21 +60,44 @@ def test_values_put_into_our_own_messages_do_not_show() -> None:
     assert line_of(record("collector.web", "refused %s", CANARY))["message"] == "refused %s"
 
 
-def test_fields_are_bounded_and_plain() -> None:
-    """Long text is cut; what is no plain value shows its type only; NaN does not break the line."""
+@pytest.mark.parametrize("program", [*PROGRAMS, "duckwatch"])
+def test_fields_are_bounded_and_plain(program: str) -> None:
+    """Long text is cut; what is no plain value shows its type only; what JSON cannot hold does not break the line."""
     fields = {
         "long": "x" * 1000,
         "bytes": b"canary",
         "list": [CANARY],
         "error": ValueError(CANARY),
         "nan": float("nan"),
+        "infinity": float("-inf"),
+        "list_of_nan": [float("nan")],
+        "huge_list": list(range(100_000)),
+        "nested": nested(10_000),
+        "huge_number": 10**5000,
+        "large_number": 1 << 63,
     }
-    shown = line_of(record("collector", "m", fields=fields))["fields"]
+    text = JsonFormatter().format(record(f"{program}.x", "m", fields=fields))
+    shown = json.loads(text, parse_constant=refuse)["fields"]
+    assert len(text) < 2000
     assert len(shown["long"]) == MAX_TEXT + 1
     assert shown["bytes"] == "(bytes)"
-    assert shown["list"] == "(list)"
+    assert shown["list"] == shown["list_of_nan"] == shown["huge_list"] == "(list)"
     assert shown["error"] == "ValueError"
-    assert shown["nan"] == "nan"
+    assert (shown["nan"], shown["infinity"]) == ("nan", "-inf")
+    assert shown["nested"] == "(dict)"
+    assert (shown["huge_number"], shown["large_number"]) == ("(int)", 1 << 63)
+
+
+def nested(depth: int) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for _ in range(depth):
+        found = {"x": found}
+    return found
+
+
+def refuse(constant: str) -> None:
+    """NaN and Infinity are not JSON, but Python's parser takes them (RFC 8259, 6)."""
+    raise AssertionError(constant)
 
 
 @pytest.mark.parametrize(
@@ -108,10 +133,11 @@ def test_causes_that_go_round_in_a_circle_end() -> None:
 
 SCRIPT = """
     import asyncio, logging, sys, threading, warnings
-    from collector import logs
-    logs.configure()
+    from duckwatch.base import logs
+    program = sys.argv[1]
+    logs.configure(program)
     secret = "canary" + "@example.com"
-    own = logging.getLogger("collector.x")
+    own = logging.getLogger(f"{program}.x")
     own.info("own message", extra={"fields": {"count": 1}})
     own.debug("too quiet")
     logging.getLogger("aiohttp.access").info("GET /%s", secret)
@@ -143,33 +169,38 @@ SCRIPT = """
 """
 
 
-def test_nothing_of_a_canary_leaves_a_real_process() -> None:
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_nothing_of_a_canary_leaves_a_real_process(program: str) -> None:
     """Through libraries, warnings, tasks, threads, destructors and the end of the program: every line is JSON without it."""
     ended = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(SCRIPT)], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", textwrap.dedent(SCRIPT), program],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
     assert ended.returncode == 1
     assert ended.stdout == ""
     assert "canary" not in ended.stderr
     lines = [json.loads(line) for line in ended.stderr.splitlines()]
     said = [(line["logger"], line["message"]) for line in lines]
-    assert said[0] == ("collector.x", "own message")
-    assert ("collector.x", "too quiet") not in said
+    assert said[0] == (f"{program}.x", "own message")
+    assert (f"{program}.x", "too quiet") not in said
     assert ("aiohttp.access", "GET /%s") not in said
     assert ("bad", "%d items") in said
     assert "py.warnings" in {name for name, _ in said}
     assert sum(name == "asyncio" for name, _ in said) == 3
     assert said[-3:] == [
-        ("collector", "uncaught exception in a thread"),
-        ("collector", "exception that could not be raised"),
-        ("collector", "uncaught exception"),
+        (program, "uncaught exception in a thread"),
+        (program, "exception that could not be raised"),
+        (program, "uncaught exception"),
     ]
     assert [line["error"]["type"] for line in lines[-3:]] == ["KeyError", "ValueError", "RuntimeError"]
 
 
 AT_THE_END_OF_THE_STACK = """
-    from collector import logs
-    logs.configure()
+    from duckwatch.base import logs
+    logs.configure("collector")
     class Dying:
         def __del__(self):
             raise ValueError

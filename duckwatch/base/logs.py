@@ -1,9 +1,10 @@
 """The log: one JSON object a line on standard error, safe to hand to anyone.
 
-What a line may hold is decided here and not where it is written: a fixed message, bounded fields, and for an exception its
-type and the places it passed. Never an exception's own text (PostgreSQL's quotes the row, libpq's the connection string), and
-never a library's text with values put in. A caller says more with `extra={"fields": {"requests": 3}}`: numbers, booleans and
-short words of its own, never what came from a sender.
+What a line may hold is decided here, and not where it is written: a fixed message, bounded fields, and for an exception its
+type and the places it passed. Never an exception's own text: PostgreSQL's quotes the row, libpq's the connection string, and
+that of a DNS library a query name, which may hold a list's key. Never a library's text with values put in.
+A caller says more with `extra={"fields": {"requests": 3}}`: numbers, booleans and short words of its own, never what came
+from a sender.
 """
 
 from __future__ import annotations
@@ -15,48 +16,51 @@ import threading
 import traceback
 from datetime import UTC, datetime
 from enum import Enum
+from functools import partial
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-OWN: Final = "collector"
-"""The loggers whose messages are this program's own, and so fixed strings."""
+OWN: Final = frozenset({"collector", "duckwatch", "exporters", "grafana"})
+"""The top-level packages of this project: the messages of their loggers are fixed strings."""
 
-BASE: Final = "duckwatch"
-"""The loggers of the shared code: the same holds for them."""
-
-MAX_TEXT: Final = 200
+MAX_TEXT: Final = 300
+MAX_INTEGER: Final = 1 << 64
 MAX_FRAMES: Final = 20
 MAX_CAUSES: Final = 5
 
-_TOLD_OF_ERRORS: Final = ("sqlstate", "kind", "errno", "status")
+_ATTRIBUTES: Final = ("sqlstate", "kind", "errno", "status")
 """Attributes of an exception that come from closed sets (PostgreSQL's codes, our kinds, the system's numbers)."""
 
 
-def configure(level: str = "INFO", stream: Any = None) -> None:  # noqa: ANN401 - any text stream; None: standard error
-    """Makes this log the only one: for the loggers of libraries, for warnings, and for exceptions that nobody caught."""
+def configure(program: str, stream: Any = None) -> None:  # noqa: ANN401 - any text stream; None: standard error
+    """Make this log the only one: for the loggers of libraries, for warnings, and for exceptions that nobody caught.
+
+    `program` is the top-level package of the program, and the logger of those exceptions.
+    """
     handler = logging.StreamHandler(stream)
     handler.setFormatter(JsonFormatter())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
-    for own in (OWN, BASE):
-        logging.getLogger(own).setLevel(level)
+    for own in OWN:
+        logging.getLogger(own).setLevel(logging.INFO)
     # What a handler cannot write it would print with its arguments.
     logging.raiseExceptions = False
     logging.captureWarnings(capture=True)
-    sys.excepthook = _log_uncaught
-    threading.excepthook = _log_uncaught_in_thread
-    sys.unraisablehook = _log_unraisable
+    log = logging.getLogger(program)
+    sys.excepthook = partial(_log_uncaught, log)
+    threading.excepthook = partial(_log_uncaught_in_thread, log)
+    sys.unraisablehook = partial(_log_unraisable, log)
 
 
 class JsonFormatter(logging.Formatter):
-    """Turns a record into its line."""
+    """Turn a record into its line."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Returns one line of JSON; raises nothing."""
+        """Return one line of JSON; raise nothing."""
         line: dict[str, object] = {
             "ts": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             "level": record.levelname.lower(),
@@ -75,21 +79,25 @@ class JsonFormatter(logging.Formatter):
 
 
 def _is_own(record: logging.LogRecord) -> bool:
-    return record.name.partition(".")[0] in (OWN, BASE)
+    return record.name.partition(".")[0] in OWN
 
 
 def _message(record: logging.LogRecord) -> str:
-    """The words as they stand in the source, without values. A library's text without arguments may have been put together."""
+    """Return the message as the source has it, without values. A library's text without arguments may hold some."""
     if isinstance(record.msg, str) and (_is_own(record) or record.args):
         return record.msg[:MAX_TEXT]
     return "(text of a library, withheld)"
 
 
 def _bounded(value: object) -> object:
+    """Return a value that is short and valid JSON: text is cut, and of what is no plain value only the type is left."""
     if isinstance(value, Enum):
         value = value.value
-    if value is None or isinstance(value, (bool, int)):
+    if value is None or isinstance(value, bool):
         return value
+    if isinstance(value, int):
+        # Python refuses to write an integer of more than 4300 digits (sys.set_int_max_str_digits).
+        return value if -MAX_INTEGER < value < MAX_INTEGER else "(int)"
     if isinstance(value, float):
         return value if value - value == 0 else str(value)
     if isinstance(value, str):
@@ -100,9 +108,9 @@ def _bounded(value: object) -> object:
 
 
 def _describe(error: BaseException) -> dict[str, object]:
-    """An exception without its text: its type, what its closed sets say, where it was raised, and what caused it."""
+    """Return an exception without its text: its type, its codes, where it was raised, and what caused it."""
     described: dict[str, object] = {"type": type(error).__qualname__}
-    for name in _TOLD_OF_ERRORS:
+    for name in _ATTRIBUTES:
         value = getattr(error, name, None)
         if isinstance(value, (int, str)):
             described[name] = _bounded(value)
@@ -127,24 +135,22 @@ def _causes(error: BaseException) -> list[str]:
     return found
 
 
-def _log_uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    logging.getLogger(OWN).critical("uncaught exception", exc_info=(kind, error, trace))
+def _log_uncaught(
+    log: logging.Logger, kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    log.critical("uncaught exception", exc_info=(kind, error, trace))
 
 
-def _log_uncaught_in_thread(args: threading.ExceptHookArgs) -> None:
+def _log_uncaught_in_thread(log: logging.Logger, args: threading.ExceptHookArgs) -> None:
     if args.exc_value is not None:
-        logging.getLogger(OWN).critical(
-            "uncaught exception in a thread", exc_info=(args.exc_type, args.exc_value, args.exc_traceback)
-        )
+        log.critical("uncaught exception in a thread", exc_info=(args.exc_type, args.exc_value, args.exc_traceback))
 
 
-def _log_unraisable(args: sys.UnraisableHookArgs) -> None:
+def _log_unraisable(log: logging.Logger, args: sys.UnraisableHookArgs) -> None:
     if args.exc_value is None:
         return
     try:
-        logging.getLogger(OWN).error(
-            "exception that could not be raised", exc_info=(args.exc_type, args.exc_value, args.exc_traceback)
-        )
+        log.error("exception that could not be raised", exc_info=(args.exc_type, args.exc_value, args.exc_traceback))
     except RecursionError:
-        # Garbage was collected while deeply nested JSON was read: no stack is left to tell of it, and Python would do so in plain text.
+        # Garbage was collected while deeply nested JSON was read: no stack is left to log it, and Python would do so in plain text.
         return

@@ -1,0 +1,131 @@
+"""Files as text, and YAML as a document, with faults that name the place and quote nothing: the text may hold a secret."""
+
+from __future__ import annotations
+
+import codecs
+from typing import TYPE_CHECKING, Any, Final
+
+import yaml
+
+from duckwatch.base.errors import Fault
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+UNREADABLE: Final = "cannot be read ({reason}): name a file that this user can read"
+MARKED: Final = "begins with a byte order mark (BOM), which is passed over: save it as UTF-8 without BOM"
+
+_NOT_UTF8: Final = "must be UTF-8 text, and line {line} is not: save "
+_MAX_BYTES: Final = 1 << 20
+_MAX_NESTING: Final = 16
+_MAX_NODES: Final = 500_000
+"""Nodes of a document with every alias written out: with aliases of aliases, a few lines make a document of any size."""
+
+
+class _DuplicateKeyError(yaml.constructor.ConstructorError):
+    """A mapping names one key twice: YAML forbids it, PyYAML takes the last."""
+
+
+class _Loader(yaml.SafeLoader):
+    """SafeLoader that refuses a key given twice, nesting that no setting has, and what grows by its aliases."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.depth = self.nodes = 0
+        self.anchored: dict[str, int] = {}
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:  # noqa: ANN401 - PyYAML's own
+        event = self.peek_event()  # type: ignore[no-untyped-call]  # left bare
+        before, anchor = self.nodes, str(getattr(event, "anchor", None) or "")
+        # Nothing is known of an anchor within itself.
+        self.nodes += self.anchored.get(anchor, _MAX_NODES) if isinstance(event, yaml.AliasEvent) else 1
+        self.depth += 1
+        if self.depth > _MAX_NESTING or self.nodes > _MAX_NODES:
+            raise yaml.constructor.ConstructorError(problem_mark=event.start_mark)
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        if anchor:
+            self.anchored[anchor] = self.nodes - before
+        if isinstance(node, yaml.MappingNode):
+            _refuse_twice(node)
+        return node
+
+
+def _refuse_twice(node: yaml.MappingNode) -> None:
+    seen = set()
+    for key, _ in node.value:
+        if isinstance(key, yaml.ScalarNode) and key.value in seen:
+            raise _DuplicateKeyError(problem_mark=key.start_mark)
+        seen.add(key.value if isinstance(key, yaml.ScalarNode) else key)
+
+
+def read_yaml(text: str) -> Any:  # noqa: ANN401 - any document
+    """Return a YAML document. Raise yaml.YAMLError and ValueError, whose texts may quote the document."""
+    try:
+        return yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
+    except (AttributeError, LookupError, RecursionError) as error:
+        # PyYAML's own reading of `!!timestamp x` or `!!int ''` ends in these.
+        raise ValueError(type(error).__name__) from None
+
+
+def read_file(path: Path, section: str, faults: list[Fault]) -> dict[Any, Any]:
+    """Return the file's top-level mapping. What is wrong with the file goes to `faults`; `section` is for an example."""
+    text = read_text(path, str(path), faults)
+    try:
+        document = read_yaml(text or "")
+    except (yaml.YAMLError, ValueError) as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        problem = "must be valid YAML"
+        if isinstance(error, _DuplicateKeyError):
+            problem = "gives a key twice: join the two"
+        elif mark is not None and _holds_tab(text or "", mark):
+            problem = "has a tab, which YAML does not take as indentation: write spaces"
+        faults.append(Fault(f"{path}{place}", problem))
+        return {}
+    if document is not None and not isinstance(document, dict):
+        faults.append(Fault(str(path), f"must be a mapping of sections, like {section}: {{…}}"))
+        return {}
+    return document or {}
+
+
+def read_text(
+    path: Path, key: str, faults: list[Fault], limit: int = _MAX_BYTES, *, takes_utf16: bool = False
+) -> str | None:
+    """Return a small file's text without a byte order mark; None when that is a fault, which goes to `faults` under `key`.
+
+    UTF-8; with `takes_utf16` also the UTF-16 that Windows writes, known by its byte order mark.
+    """
+    try:
+        with path.open("rb") as file:  # read at most so much, of a pipe too
+            content = file.read(limit + 1)
+        if len(content) > limit:
+            faults.append(Fault(key, f"must be smaller than {limit} bytes"))
+            return None
+        if takes_utf16 and content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            return content.decode("utf-16")
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        how = "the file as UTF-8" if takes_utf16 else "it as UTF-8 (UTF-16 and Windows code pages are not read)"
+        line = error.object[: error.start].count(b"\n") + 1
+        faults.append(Fault(key, f"{_NOT_UTF8.format(line=line)}{how}"))
+    except (OSError, ValueError) as error:
+        faults.append(Fault(key, UNREADABLE.format(reason=type(error).__name__)))
+    return None
+
+
+def begins_with_mark(path: Path) -> bool:
+    """Return True when the file begins with a byte order mark in UTF-8, which some editors write and no one sees."""
+    try:
+        with path.open("rb") as file:
+            return file.read(len(codecs.BOM_UTF8)) == codecs.BOM_UTF8
+    except OSError:
+        return False
+
+
+def _holds_tab(text: str, mark: yaml.Mark) -> bool:
+    """Return True when a tab indents the line of the mark, or is at the mark itself."""
+    line = text.splitlines()[mark.line : mark.line + 1]
+    return bool(line) and (
+        "\t" in line[0][: len(line[0]) - len(line[0].lstrip())] or line[0][mark.column :][:1] == "\t"
+    )

@@ -1,0 +1,77 @@
+"""The environment over the file: what variables like `DUCKWATCH_COLLECTOR__LISTEN` say."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+from duckwatch.base.config.fields import FILE_SUFFIX, field_at, is_optional, is_structured
+from duckwatch.base.config.values import SECTIONS
+from duckwatch.base.errors import Fault
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pydantic import BaseModel
+
+ENV_PREFIX: Final = "DUCKWATCH_"
+
+
+def lay_environment(
+    document: dict[Any, Any], model: type[BaseModel], environ: Mapping[str, str], faults: list[Fault]
+) -> None:
+    """Set in `document` what `DUCKWATCH_SECTION__KEY` variables say. Lists and maps are JSON; `null` unsets a key.
+
+    Variables of other programs' sections are passed over; those of no program's section stay, as the faults that they are.
+    """
+    variables = {
+        name: keys
+        for name in environ
+        if name.startswith(ENV_PREFIX)
+        and len(keys := name.removeprefix(ENV_PREFIX).lower().split("__")) > 1
+        and (keys[0] in model.model_fields or keys[0] not in SECTIONS)
+    }
+    # First what is unset: a secret may be unset as a file and set as a value.
+    for name in sorted(variables, key=lambda name: (environ[name] != "null", name)):
+        keys = variables[name]
+        value: Any = environ[name]
+        if value == "null":
+            _unset(document, model, keys)
+            continue
+        if is_structured(field_at(model, keys)):
+            try:
+                value = json.loads(value)
+            except (ValueError, RecursionError):
+                faults.append(Fault(".".join(keys), f"must be JSON (a list or a map) in {name}"))
+                continue
+        _place(document, keys, value)
+
+
+def _unset(document: dict[Any, Any], model: type[BaseModel], keys: list[str]) -> None:
+    """Take a key out, so that its default counts. An unknown key stays, as the fault that it is."""
+    field = field_at(model, keys)
+    if field is None and field_at(model, [*keys[:-1], keys[-1].removesuffix(FILE_SUFFIX)]) is None:
+        _place(document, keys, None)
+        return
+    if field is not None and is_optional(field) and field.default is not None:
+        _place(document, keys, None)  # null is a value of its own here
+        return
+    inner: Any = document
+    for key in keys[:-1]:
+        inner = inner.get(key) if isinstance(inner, dict) else None
+    if isinstance(inner, dict):
+        secret = keys[-1].removesuffix(FILE_SUFFIX)
+        inner.pop(secret, None)
+        inner.pop(secret + FILE_SUFFIX, None)
+
+
+def _place(document: dict[Any, Any], keys: list[str], value: Any) -> None:  # noqa: ANN401 - any YAML value
+    for key in keys[:-1]:
+        inner = document.get(key)
+        if not isinstance(inner, dict):
+            inner = document[key] = {}
+        document = inner
+    last = keys[-1]
+    document[last] = value
+    # A secret from the environment takes the place of the file's, whichever way either is given.
+    document.pop(last.removesuffix(FILE_SUFFIX) if last.endswith(FILE_SUFFIX) else last + FILE_SUFFIX, None)

@@ -1,0 +1,64 @@
+"""Reading settings: every fault of file, environment and secrets at once, each with its key and what would be right."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from pydantic import ValidationError
+
+from duckwatch.base.config.document import read_file
+from duckwatch.base.config.environment import lay_environment
+from duckwatch.base.config.faults import dotted, faults_of
+from duckwatch.base.config.fields import FILE_SUFFIX, drop_nulls
+from duckwatch.base.config.secret_files import named_secret_files, read_secret_files
+from duckwatch.base.config.values import SECTIONS, SettingsDocument
+from duckwatch.base.errors import ConfigError, Fault
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+S = TypeVar("S", bound=SettingsDocument)
+
+
+@dataclass(frozen=True)
+class Loaded(Generic[S]):
+    """Settings, and the files that secrets were read from."""
+
+    settings: S
+    secret_files: tuple[Path, ...]
+
+
+def load(model: type[S], path: Path | None, environ: Mapping[str, str]) -> Loaded[S]:
+    """Return the settings of `path` (None: defaults) with `environ` over them. Raise ConfigError with every fault found."""
+    faults: list[Fault] = []
+    document = read_document(model, path, environ, faults)
+    secret_files = named_secret_files(document, model)
+    read_secret_files(document, model, faults)
+    drop_nulls(document, model)
+    settings = None
+    try:
+        settings = model(**document)
+    except ValidationError as error:
+        told = {fault.key.removesuffix(FILE_SUFFIX) for fault in faults}
+        faults += [fault for fault in faults_of(error, model) if fault.key not in told]
+    if settings is None or faults:
+        raise ConfigError(faults)
+    return Loaded(settings, tuple(secret_files))
+
+
+def read_document(
+    model: type[SettingsDocument], path: Path | None, environ: Mapping[str, str], faults: list[Fault]
+) -> dict[Any, Any]:
+    """Return the sections of `model` as they are written, with the environment over them; secrets are not read yet.
+
+    Sections of other programs are left out.
+    """
+    document = read_file(path, next(iter(model.model_fields)), faults) if path is not None else {}
+    for key in [key for key in document if not isinstance(key, str) or key in SECTIONS - set(model.model_fields)]:
+        del document[key]
+        if not isinstance(key, str):
+            faults.append(Fault(dotted((key,)), "is not a section"))
+    lay_environment(document, model, environ, faults)
+    return document

@@ -1,0 +1,90 @@
+"""What settings models are made of: sections, the document above them, and types that several keys share."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import TYPE_CHECKING, Annotated, Final, Self
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, PlainValidator, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from duckwatch.base.config.addresses import parse_ip, parse_listens
+from duckwatch.base.config.units import format_duration, format_size, parse_duration, parse_size
+
+if TYPE_CHECKING:
+    from pydantic_settings import PydanticBaseSettingsSource
+
+SECTIONS: Final = frozenset({"collector", "dnsbl", "grafana"})
+"""The sections of duckwatch.yml. Each program validates its own, and knows the others by name only."""
+
+_TOKEN: Final = re.compile(r"[!-~]{1,1024}", re.ASCII)
+
+
+class Section(BaseModel):
+    """A group of keys. Unknown keys are errors; what was written never appears in an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, validate_default=False)
+
+
+class SettingsDocument(BaseSettings):
+    """What one program reads of duckwatch.yml: a field for its section."""
+
+    model_config = SettingsConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take only what `load` hands over: nothing here reads the process's own environment."""
+        del settings_cls, env_settings, dotenv_settings, file_secret_settings
+        return (init_settings,)
+
+    @classmethod
+    def defaults(cls) -> Self:
+        """Return the settings when nothing is set."""
+        return cls()
+
+
+def at_least(minimum: timedelta) -> AfterValidator:
+    """Return the rule that a duration is no shorter than `minimum`."""
+
+    def check(value: timedelta) -> timedelta:
+        if value < minimum:
+            raise ValueError(f"must be at least {format_duration(minimum)}")
+        return value
+
+    return AfterValidator(check)
+
+
+def from_bytes(minimum: int) -> AfterValidator:
+    """Return the rule that a size is no smaller than `minimum`."""
+
+    def check(value: int) -> int:
+        if value < minimum:
+            raise ValueError(f"must be at least {format_size(minimum)}")
+        return value
+
+    return AfterValidator(check)
+
+
+def listens_like(port: int) -> PlainValidator:
+    """Return the reader of the endpoints that a server listens on; its faults show an example with `port`."""
+    return PlainValidator(lambda value: parse_listens(value, port))
+
+
+def _check_token(value: SecretStr) -> SecretStr:
+    if not _TOKEN.fullmatch(value.get_secret_value()):
+        raise ValueError("must be 1 to 1024 printable ASCII characters without spaces")
+    return value
+
+
+Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
+Size = Annotated[int, BeforeValidator(parse_size)]
+IpAddress = Annotated[str, BeforeValidator(parse_ip)]
+BearerToken = Annotated[SecretStr, AfterValidator(_check_token)]
