@@ -1,4 +1,4 @@
-"""The files behind the settings, looked at again while the program runs: secrets and certificates are renewed in place."""
+"""The files behind the settings. They are looked at while the program runs: secrets and certificates are renewed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class SettingsFiles:
         self._watch = FileWatch(lambda: self._files)
 
     def load(self) -> Settings:
-        """Read everything. Raise ConfigError with every fault found; then the files count as looked at all the same."""
+        """Read everything. Raise ConfigError with every fault; the files count as looked at then, too."""
         self._watch.take()
         loaded = load(Settings, self._path, self._environ)
         self._files = [*loaded.secret_files, *(loaded.settings.collector.tls.files or ())]
@@ -33,7 +33,7 @@ class SettingsFiles:
         return loaded.settings
 
     def have_changed(self) -> bool:
-        """Return True when a secret's file, the certificate or its key has changed since the last `load`, and is at rest.
+        """Return True when a secret's file, the certificate or its key has changed since `load`, and is at rest.
 
         The YAML file itself does not count.
         """

@@ -1,10 +1,11 @@
 """The log: one JSON object a line on standard error, safe to hand to anyone.
 
-What a line may hold is decided here, and not where it is written: a fixed message, bounded fields, and for an exception its
-type and the places it passed. Never an exception's own text: PostgreSQL's quotes the row, libpq's the connection string, and
-that of a DNS library a query name, which may hold a list's key. Never a library's text with values put in.
-A caller says more with `extra={"fields": {"requests": 3}}`: numbers, booleans and short words of its own, never what came
-from a sender.
+What a line may hold is decided here, and not where it is written: a fixed message, bounded fields, and for an exception
+its type and the places it passed.
+Never an exception's own text: PostgreSQL's quotes the row, libpq's the connection string, and that of a DNS library a
+query name, which may hold a list's key. Never a library's text with values put in.
+A caller says more with `extra={"fields": {"requests": 3}}`: numbers, booleans and short words of its own, never what
+came from a sender.
 """
 
 from __future__ import annotations
@@ -152,5 +153,5 @@ def _log_unraisable(log: logging.Logger, args: sys.UnraisableHookArgs) -> None:
     try:
         log.error("exception that could not be raised", exc_info=(args.exc_type, args.exc_value, args.exc_traceback))
     except RecursionError:
-        # Garbage was collected while deeply nested JSON was read: no stack is left to log it, and Python would do so in plain text.
+        # Garbage was collected while deeply nested JSON was read: no stack is left to log it, and Python would print text.
         return

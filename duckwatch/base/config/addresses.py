@@ -86,7 +86,10 @@ def parse_listen(value: object, port: int) -> Endpoint:
 
 
 def parse_listens(value: object, port: int) -> Endpoint | Endpoints:
-    """Return one endpoint, or those of a list without doubles; in an environment variable a list is JSON. Raise ValueError."""
+    """Return one endpoint, or those of a list, which differ; in an environment variable a list is JSON.
+
+    Raise ValueError, whose example has the port `port`.
+    """
     if isinstance(value, Endpoints):
         return value
     written = _json_list(value) if isinstance(value, str) else value

@@ -1,4 +1,4 @@
-"""Files as text, and YAML as a document, with faults that name the place and quote nothing: the text may hold a secret."""
+"""Files as text, and YAML as a document. Faults name the place and quote nothing: the text may hold a secret."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _NOT_UTF8: Final = "must be UTF-8 text, and line {line} is not: save "
 _MAX_BYTES: Final = 1 << 20
 _MAX_NESTING: Final = 16
 _MAX_NODES: Final = 500_000
-"""Nodes of a document with every alias written out: with aliases of aliases, a few lines make a document of any size."""
+"""Nodes of a document with every alias written out: aliases of aliases make a few lines as large as one likes."""
 
 
 class _DuplicateKeyError(yaml.constructor.ConstructorError):
@@ -69,7 +69,7 @@ def read_yaml(text: str) -> Any:  # noqa: ANN401 - any document
 
 
 def read_file(path: Path, section: str, faults: list[Fault]) -> dict[Any, Any]:
-    """Return the file's top-level mapping. What is wrong with the file goes to `faults`; `section` is for an example."""
+    """Return the file's top-level mapping. Its faults go to `faults`; `section` is the example in their words."""
     text = read_text(path, str(path), faults)
     try:
         document = read_yaml(text or "")
@@ -92,9 +92,9 @@ def read_file(path: Path, section: str, faults: list[Fault]) -> dict[Any, Any]:
 def read_text(
     path: Path, key: str, faults: list[Fault], limit: int = _MAX_BYTES, *, takes_utf16: bool = False
 ) -> str | None:
-    """Return a small file's text without a byte order mark; None when that is a fault, which goes to `faults` under `key`.
+    """Return a small file's text without a byte order mark; None when it has a fault, which goes to `faults`.
 
-    UTF-8; with `takes_utf16` also the UTF-16 that Windows writes, known by its byte order mark.
+    The text is UTF-8; with `takes_utf16` also the UTF-16 that Windows writes, known by its byte order mark.
     """
     try:
         with path.open("rb") as file:  # read at most so much, of a pipe too

@@ -22,7 +22,7 @@ def lay_environment(
 ) -> None:
     """Set in `document` what `DUCKWATCH_SECTION__KEY` variables say. Lists and maps are JSON; `null` unsets a key.
 
-    Variables of other programs' sections are passed over; those of no program's section stay, as the faults that they are.
+    Variables of other programs' sections are passed over. Those of no program's section stay, and become faults.
     """
     variables = {
         name: keys

@@ -52,14 +52,17 @@ def is_optional(field: FieldInfo) -> bool:
 
 
 def members(annotation: object, kind: type[T]) -> list[type[T]]:
-    """Return the types of `kind` that an annotation names: itself, its alternatives, and the items of lists and maps."""
+    """Return the types of `kind` in an annotation: itself, its alternatives, the items of lists and maps."""
     return list(_search(annotation, kind))
 
 
 def mappings(
     document: dict[Any, Any], model: type[BaseModel], prefix: str = ""
 ) -> Iterator[tuple[str, dict[Any, Any], type[BaseModel]]]:
-    """Yield every mapping of a document that a model describes, outermost first: its dotted key and a dot, it, its model."""
+    """Yield every mapping of a document that a model describes, outermost first.
+
+    Each with the dotted key before its own keys (`collector.auth.`, empty for the document) and its model.
+    """
     yield prefix, document, model
     for name, field in model.model_fields.items():
         for inner in members(field.annotation, BaseModel):
@@ -68,7 +71,7 @@ def mappings(
 
 
 def drop_nulls(document: dict[Any, Any], model: type[BaseModel]) -> None:
-    """Take out sections, lists and maps that are written as null, as when all their lines are comments: defaults count."""
+    """Take out sections, lists and maps that are null, as when all their lines are comments: defaults count."""
     for _, mapping, inner in mappings(document, model):
         for name, field in inner.model_fields.items():
             if name in mapping and mapping[name] is None and is_structured(field) and not is_optional(field):

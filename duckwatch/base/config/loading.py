@@ -31,7 +31,7 @@ class Loaded(Generic[S]):
 
 
 def load(model: type[S], path: Path | None, environ: Mapping[str, str]) -> Loaded[S]:
-    """Return the settings of `path` (None: defaults) with `environ` over them. Raise ConfigError with every fault found."""
+    """Return the settings of `path` (None: defaults) with `environ` over them. Raise ConfigError with every fault."""
     faults: list[Fault] = []
     document = read_document(model, path, environ, faults)
     secret_files = named_secret_files(document, model)

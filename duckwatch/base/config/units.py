@@ -17,7 +17,10 @@ SIZE_FORM: Final = "must be a size like 512KiB, 8MiB, 8GiB, or a whole number of
 
 
 def parse_duration(value: object, *, form: str = DURATION_FORM, years: int = 1000) -> timedelta:
-    """Return `30s` as 30 seconds; a year is 365 days. Raise ValueError, which says `form`, also above so many `years`."""
+    """Return `30s` as 30 seconds; a year is 365 days.
+
+    Raise ValueError, which says `form`, also for more than `years`.
+    """
     if isinstance(value, timedelta):
         return value
     if not isinstance(value, str) or (match := _DURATION.fullmatch(value.strip())) is None:

@@ -16,5 +16,5 @@ __all__ = ["Dnsbl", "Settings", "Sources", "load"]
 
 
 def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
-    """Return the settings of `path` (None: defaults) with `environ` over them. Raise ConfigError with every fault found."""
+    """Return the settings of `path` (None: defaults) with `environ` over them. Raise ConfigError with every fault."""
     return loading.load(Settings, path, environ).settings

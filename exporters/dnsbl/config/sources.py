@@ -1,4 +1,4 @@
-"""The files that a configuration is made of: the YAML file, and those for secrets and targets that it or the environment names."""
+"""The files of a configuration: the YAML file, and those for secrets and targets that it or the environment names."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Sources:
         self._watch.take()
 
     def have_changed(self) -> bool:
-        """Return True when the files are others than at the last `note_read`, and the same as when this was asked before."""
+        """Return True when the files have changed since the last `note_read`, and are at rest."""
         return self._watch.have_changed()
 
     def _files(self) -> Iterator[Path]:
