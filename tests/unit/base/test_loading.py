@@ -1,0 +1,89 @@
+"""The loader with a model of its own: it knows no program's keys, only what a model's types say of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import pytest
+from pydantic import Field
+
+from duckwatch.base.config.addresses import Endpoint, Endpoints
+from duckwatch.base.config.loading import load
+from duckwatch.base.config.values import BearerToken, Section, SettingsDocument, listens_like
+from duckwatch.base.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class Server(Section):
+    """A section with a secret."""
+
+    token: BearerToken | None = None
+    folder: str | None = "General"
+
+
+class Grafana(Section):
+    """Sections by name, in a list, and alone; an address."""
+
+    servers: dict[str, Server] = Field(default_factory=dict)
+    mirrors: tuple[Server, ...] | None = None
+    main: Server = Server()
+    codes: dict[str, int] = Field(default_factory=dict)
+    listen: Annotated[Endpoint | Endpoints, listens_like(3000)] = Endpoint("127.0.0.1", 3000)
+
+
+class Settings(SettingsDocument):
+    """What a program reads that has the section `grafana`."""
+
+    grafana: Grafana = Grafana()
+
+
+def test_secrets_are_read_wherever_the_model_has_them(tmp_path: Path) -> None:
+    """In a map of sections, in a list that may be null, in a section."""
+    secret, path = tmp_path / "secret", tmp_path / "duckwatch.yml"
+    secret.write_text("abc\n", encoding="utf-8")
+    one = f"{{token_file: {secret}}}"
+    path.write_text(f"grafana: {{servers: {{eu: {one}, token: {one}}}, mirrors: [{one}], main: {one}}}\ncollector: 5")
+    loaded = load(Settings, path, {})
+    found = loaded.settings.grafana
+    assert found.mirrors is not None
+    tokens = [one.token for one in (*found.servers.values(), *found.mirrors, found.main)]
+    assert [token.get_secret_value() for token in tokens if token is not None] == ["abc"] * 4
+    assert loaded.secret_files == (secret,) * 4
+
+
+def test_null_is_a_value_where_the_model_says_so() -> None:
+    """Of a key with another default; elsewhere it unsets."""
+    name = "DUCKWATCH_GRAFANA__MAIN__FOLDER"
+    assert load(Settings, None, {name: "null"}).settings.grafana.main.folder is None
+    environ = {"DUCKWATCH_GRAFANA__SERVERS": "null", "DUCKWATCH_GRAFANA__MIRRORS": "null"}
+    assert load(Settings, None, environ).settings == Settings.defaults()
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "problem"),
+    [
+        ("{mirors: []}", "grafana.mirors", "is not a known key: did you mean mirrors?"),
+        ("{servers: {eu: {tokn: x}}}", "grafana.servers.eu.tokn", "is not a known key: did you mean token?"),
+        (
+            "{servers: {eu: {x: x}}}",
+            "grafana.servers.eu.x",
+            "is not a known key: known here are folder, token, token_file",
+        ),
+        ("{servers: {eu: {token_file: /nowhere/x}}}", "grafana.servers.eu.token_file", "cannot be read"),
+        ("{codes: {10.0.0.0/8: x}}", "grafana.codes.10.0.0.0/8", "must be a whole number"),
+        ("{codes: {a/b: x}}", "grafana.codes.(not a key)", "must be a whole number"),
+        ("{listen: x}", "grafana.listen", "must be HOST:PORT like 127.0.0.1:3000 or [::1]:3000"),
+        ("[1]", "grafana", "must be a mapping of keys"),
+    ],
+)
+def test_a_fault_names_the_key_and_what_would_be_right(tmp_path: Path, text: str, key: str, problem: str) -> None:
+    """With the keys of the model that stands there."""
+    path = tmp_path / "duckwatch.yml"
+    path.write_text(f"grafana: {text}", encoding="utf-8")
+    with pytest.raises(ConfigError) as refusal:
+        load(Settings, path, {})
+    (fault,) = refusal.value.faults
+    assert fault.key == key
+    assert fault.problem.startswith(problem)
