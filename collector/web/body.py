@@ -57,7 +57,8 @@ class BodyReader:
         the client goes away.
         """
         _is_gzip(request.headers.get(hdrs.CONTENT_ENCODING))  # refused before it is read
-        _check_expectation(request)
+        if hdrs.EXPECT in request.headers:
+            _check_expectation(request)
         length = request.content_length
         if length is not None:
             self._check(length)

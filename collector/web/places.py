@@ -14,7 +14,9 @@ GRACE_SECONDS: Final = 1.0
 
 
 class Guest(Protocol):
-    """A connection, from its acceptance on."""
+    """A connection, from its acceptance on. `kind` belongs to `Places`: the dict there that holds the guest; None at first."""
+
+    kind: dict[Guest, float] | None
 
     def abort(self) -> None:
         """Close it at once."""
@@ -50,17 +52,19 @@ class Places:
                 return False
             self._displace(longest)
         self._all.add(guest)
-        self._new[guest] = self._clock()
+        self._move(guest, self._new)
         return True
 
     def leave(self, guest: Guest) -> None:
         """The guest is gone; a second call does nothing."""
         self._all.discard(guest)
-        self._forget(guest)
+        self.works(guest)
 
     def works(self, guest: Guest) -> None:
         """A request of the guest is under way: it depends on the server."""
-        self._forget(guest)
+        if guest.kind is not None:
+            del guest.kind[guest]
+            guest.kind = None
 
     def idles(self, guest: Guest, *, is_sender: bool) -> None:
         """The guest was answered; `is_sender`: it has had events taken."""
@@ -92,10 +96,9 @@ class Places:
         guest.abort()
 
     def _move(self, guest: Guest, kind: dict[Guest, float]) -> None:
-        self._forget(guest)
+        if guest.kind is not None:
+            del guest.kind[guest]
+            guest.kind = None
         if guest in self._all:
             kind[guest] = self._clock()
-
-    def _forget(self, guest: Guest) -> None:
-        for kind in (self._new, self._idle, self._slow, self._senders):
-            kind.pop(guest, None)
+            guest.kind = kind

@@ -156,7 +156,12 @@ class HttpServer:
         self._executor.shutdown(wait=False)
 
     async def _answer(self, request: web.BaseRequest) -> Answer:
-        path, methods = self._route(request)
+        path = request.raw_path
+        methods = self._routes.get(path)
+        if methods is None:
+            # A query string, or the absolute form of a target (RFC 9112, 3.2.2). An empty path is `/`.
+            path = request.rel_url.raw_path or "/"
+            methods = self._routes.get(path)
         response: Answer
         if is_head_too_large(request):
             status, error = too_many_headers()
@@ -171,16 +176,6 @@ class HttpServer:
         if isinstance(connection := request.protocol, Connection):
             connection.answered(response.status)
         return response
-
-    def _route(self, request: web.BaseRequest) -> tuple[str, Mapping[str, Handler] | None]:
-        """Returns the route of the request's target, and its handlers, None where there is none."""
-        path = request.raw_path
-        methods = self._routes.get(path)
-        if methods is None:
-            # A query string, or the absolute form of a target (RFC 9112, 3.2.2). An empty path is `/`.
-            path = request.rel_url.raw_path or "/"
-            methods = self._routes.get(path)
-        return path, methods
 
     async def _guarded(self, handler: Handler, request: web.BaseRequest) -> Answer:
         try:
