@@ -31,9 +31,11 @@ log = logging.getLogger(__name__)
 RETRY_SECONDS = 0.5
 FULL_RETRY_SECONDS = 10
 
-QUIET_SECONDS = 0.005
-"""After so long without a request the file's write-ahead log is folded into it; a request that comes after such a pause is folded before
-its answer. So where requests are rare, the file alone holds all that was acknowledged; under load a fold costs too much.
+QUIET_SECONDS, LONGEST_QUIET_SECONDS = 0.005, 0.1
+"""Requests are rare when QUIET_SECONDS for each of a commit's requests (LONGEST_QUIET_SECONDS at most) pass before it. Then the file's
+write-ahead log is folded into it before the answer. After a commit that is not folded the log is folded when nothing comes for as long.
+So where requests are rare, the file alone holds all that was acknowledged. Under load a fold costs too much: there, too, all clients may wait
+for a commit, and send their next requests some milliseconds after it.
 """
 
 STUCK_SECONDS = 5.0
@@ -69,7 +71,8 @@ class Journal:
         self._is_refusing = False
         self._is_told_full = False
         self._added_at = 0.0
-        self._fold_after = QUIET_SECONDS
+        self._quiet_seconds = QUIET_SECONDS  # what is a pause after the last commit
+        self._fold_after = 0.0  # at least
         self._limit_bytes = limit_bytes
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
         self._thread.start()
@@ -190,12 +193,13 @@ class Journal:
         if self._is_failing:
             self._to_commit.wait(RETRY_SECONDS)
         elif self._done == self._ledger.deleted:
-            self._to_commit.wait(None if self._ledger.is_folded else self._fold_after)
+            self._to_commit.wait(None if self._ledger.is_folded else max(self._quiet_seconds, self._fold_after))
 
     def _turn(self, waiting: list[_Waiting], done: int) -> None:
         """Add what waits and remove what is done; fold when there is neither, or when requests are rare."""
         held = self._ledger
-        is_removal, is_rare = done > held.deleted, time.monotonic() - self._added_at > QUIET_SECONDS
+        is_removal = done > held.deleted
+        is_rare = time.monotonic() - self._added_at > _quiet_seconds(waiting)
         try:
             self._out.put(held.settle())
             if self._is_failing or not waiting:
@@ -216,6 +220,7 @@ class Journal:
         _acknowledge(waiting, None)
         if waiting:
             self._added_at = time.monotonic()
+            self._quiet_seconds = _quiet_seconds(waiting)
 
     def _fold(self) -> None:
         """Fold, or try again later: what is in the log is as durable as what is in the file."""
@@ -224,7 +229,7 @@ class Journal:
         except ERRORS:
             self._fold_after = FULL_RETRY_SECONDS
         else:
-            self._fold_after = QUIET_SECONDS
+            self._fold_after = 0.0
 
     def _note_success(self, *, is_removal: bool) -> None:
         if self._is_failing:
@@ -248,6 +253,10 @@ class Journal:
             if done == held.last_id and not (held.is_folded and done == held.deleted):
                 held.recover()
                 self._note_success(is_removal=True)
+
+
+def _quiet_seconds(waiting: list[_Waiting]) -> float:
+    return min(QUIET_SECONDS * len(waiting), LONGEST_QUIET_SECONDS)
 
 
 def _stuck() -> OverloadedError:

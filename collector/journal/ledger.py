@@ -20,6 +20,10 @@ REMOVED_AT_ONCE = 1000
 """Requests that one transaction removes where nothing is added: its share of the log's reserved room is bounded."""
 
 
+UNSEEN_FRAMES = 64
+"""After additions of about so many frames (512 KiB, or seven turns of few requests) SQLite is asked anew how large the file is."""
+
+
 class _Change(NamedTuple):
     """A transaction: the rows that it adds, and the id up to which it removes (None: nothing)."""
 
@@ -44,6 +48,8 @@ class Ledger:
         self.deleted = self._file.first_id() - 1 if self.requests else self.last_id
         self.is_folded = True
         self.lacks_log = self._file.lacks_log
+        self.used_bytes = 0
+        self.oldest: int | None = None
         self._look()
 
     def add(self, rows: Sequence[Row], done: int) -> None:
@@ -120,7 +126,16 @@ class Ledger:
             self.last_id = change.rows[-1].id
         if change.upto is not None:
             self.deleted = change.upto
-        self._look()
+        if change.upto is None and self._file.unseen_frames <= UNSEEN_FRAMES:
+            self._estimate(change.rows)
+        else:
+            self._look()
+
+    def _estimate(self, rows: Sequence[Row]) -> None:
+        """Add rows to the sums without asking SQLite: each question hands the interpreter to another thread, and waits for it."""
+        self.used_bytes += sum(len(row.body) for row in rows)
+        if self.oldest is None:
+            self.oldest = rows[0].received_at or None
 
     def _look(self) -> None:
         # For people only: what cannot be read now is read after the next transaction.

@@ -71,6 +71,7 @@ class Room:
             os.close(self._log)
             raise
         self.used_frames = max(0, os.fstat(self._log).st_size - _LOG_HEAD_BYTES) // self._frame_bytes
+        self._file_bytes = self._log_bytes = 0  # how long the two files are at least
 
     def reserve(self, frames: int, pages: int) -> None:
         """Make the log large enough for `frames` more, and for deletions behind them; and the file for `pages` in all, so that the log can
@@ -78,10 +79,22 @@ class Room:
 
         SQLite goes by the number of pages in the file's head, and ignores what is behind them.
         """
-        with _lengthened(self._file, pages * self._page_bytes):
-            frames_in_all = self.used_frames + frames + RESERVED_FRAMES
-            with _lengthened(self._log, _LOG_HEAD_BYTES + frames_in_all * self._frame_bytes):
-                pass
+        file_bytes = pages * self._page_bytes
+        log_bytes = _LOG_HEAD_BYTES + (self.used_frames + frames + RESERVED_FRAMES) * self._frame_bytes
+        if file_bytes <= self._file_bytes and log_bytes <= self._log_bytes:
+            return
+        with _lengthened(self._file, file_bytes) as now, _lengthened(self._log, log_bytes) as log_now:
+            self._file_bytes, self._log_bytes = now, log_now
+
+    def note_commit(self, frames: int) -> None:
+        """Count frames that a transaction may have added. The first one after a fold may cut the log to KEPT_LOG_BYTES."""
+        if not self.used_frames:
+            self._log_bytes = 0
+        self.used_frames += frames
+
+    def note_fold(self) -> None:
+        """The log begins anew, and the file may have been cut to its pages."""
+        self.used_frames = self._file_bytes = self._log_bytes = 0
 
     def close(self) -> None:
         """Close both files."""
@@ -90,12 +103,13 @@ class Room:
 
 
 @contextmanager
-def _lengthened(file: int, wanted: int) -> Iterator[None]:
+def _lengthened(file: int, wanted: int) -> Iterator[int]:
+    """Make the file at least so long; yields how long it is. After an `OSError`, also within the block, it is as it was."""
     before = size = os.fstat(file).st_size
     try:
         while size < wanted:
             size += os.pwrite(file, _ZEROS[: wanted - size], size)
-        yield
+        yield size
     except OSError:
         if size > before:
             os.ftruncate(file, before)

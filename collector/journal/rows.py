@@ -82,6 +82,7 @@ class JournalRows:
         self._connection: sqlite3.Connection | None = None
         self._look_at = 0.0
         self._page_bytes, self._pages, self._free_pages = PAGE_BYTES, 0, 0
+        self.unseen_frames = 0
         self.lacks_log = False
         self.removed = 0
         is_new = bytes_of(path) == 0
@@ -130,8 +131,9 @@ class JournalRows:
         database = self._database
         assert self._room is not None
         self.removed = 0
+        frames = frames_of(rows)
         if rows:
-            self._make_room(self._room, frames_of(rows))
+            self._make_room(self._room, frames)
         database.execute("BEGIN IMMEDIATE")
         try:
             for some in pieces(rows):
@@ -145,7 +147,8 @@ class JournalRows:
                     database.execute("ROLLBACK")
             raise
         finally:
-            self._room.used_frames += frames_of(rows) + (0 if done_upto is None else REMOVAL_FRAMES)
+            self.unseen_frames += frames
+            self._room.note_commit(frames + (0 if done_upto is None else REMOVAL_FRAMES))
 
     def holds(self, first_id: int | None, done_upto: int | None) -> bool:
         """Return whether a `commit` that raised is in the file: it added rows from `first_id` on, removed those up to `done_upto`."""
@@ -158,14 +161,18 @@ class JournalRows:
         """Reserve room for `frames`, and for removing everything afterwards. Raise `sqlite3.Error` or `OSError` without room."""
         if room.used_frames and room.used_frames + frames > FOLD_FRAMES:
             self.fold()
-        pages = self._pages + max(0, frames - self._free_pages)
         try:
-            room.reserve(frames, pages)
+            room.reserve(frames, self._pages_with(frames))
         except OSError:
             if not room.used_frames:
                 raise
             self.fold()
-            room.reserve(frames, pages)
+            self.used_bytes()
+            room.reserve(frames, self._pages_with(frames))
+
+    def _pages_with(self, frames: int) -> int:
+        """Return the pages of the file once so many frames are folded into it, at most."""
+        return self._pages + max(0, self.unseen_frames + frames - self._free_pages)
 
     def probe(self) -> None:
         """Raise `sqlite3.Error` or `OSError` unless the disk has room again."""
@@ -180,7 +187,7 @@ class JournalRows:
         if busy or logged != copied:
             raise sqlite3.OperationalError("the write-ahead log cannot be copied into the file")
         if self._room is not None:
-            self._room.used_frames = 0
+            self._room.note_fold()
 
     def begin_anew(self) -> None:
         """Delete the file and make an empty one. It needs no room: for a full disk on which not even a deletion of rows is possible.
@@ -249,8 +256,12 @@ class JournalRows:
         return self._scalar("SELECT received_at FROM requests ORDER BY id LIMIT 1") or None
 
     def used_bytes(self) -> int:
-        """Returns the bytes of pages in use: what the quota counts. The file itself shrinks only when it is empty."""
+        """Returns the bytes of pages in use: what the quota counts. The file itself shrinks only when it is empty.
+
+        `unseen_frames` is then 0: those that were added since this was asked.
+        """
         self._pages, self._free_pages = self._scalar("PRAGMA page_count"), self._scalar("PRAGMA freelist_count")
+        self.unseen_frames = 0
         return (self._pages - self._free_pages) * self._page_bytes
 
     def shrink(self) -> None:
