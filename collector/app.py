@@ -6,7 +6,6 @@ import asyncio
 import logging
 import signal
 import socket
-import sqlite3
 import time
 from concurrent.futures import ThreadPoolExecutor, wait
 from importlib.metadata import version
@@ -25,7 +24,7 @@ from collector.events.sources.gelf import READERS, READERS_BESIDE_AUTHLOG
 from collector.feeds.gelf import MAX_CONNECTIONS as GELF_CONNECTIONS
 from collector.feeds.gelf import GelfInput
 from collector.journal.age import OldestAge
-from collector.journal.journal import Journal
+from collector.journal.kinds import open_journal
 from collector.metrics import Metrics
 from collector.metrics.journal import show_journal
 from collector.metrics.logins import LoginMetrics
@@ -89,7 +88,7 @@ class App:
         tracing = None if self._telemetry is None else self._telemetry.tracing
         self._plugins = PluginMetrics(self._metrics)
         connections = allowed_connections(settings)
-        self._journal = self._open_journal()
+        self._journal = open_journal(settings.journal)
         self._journal_age = OldestAge(lambda: self._journal.state.oldest_received_at)
         show_journal(self._metrics, settings.journal.max_bytes, lambda: self._journal.state, self._journal_age)
         self._connections = Connections(settings)
@@ -158,24 +157,6 @@ class App:
             readers=READERS_BESIDE_AUTHLOG if gelf.cluster in followed else READERS,
         )
 
-    def _open_journal(self) -> Journal:
-        path, max_bytes = self._settings.journal.path, self._settings.journal.max_bytes
-        try:
-            # `is_dir` raises PermissionError below a folder that this user may not enter.
-            if path.is_dir():
-                raise StartError(f"collector.journal.path: {path} is a folder: name a file in it, like {path}/journal")
-            return Journal(path, max_bytes)
-        except PermissionError as error:
-            raise StartError(
-                f"collector.journal.path: {path} cannot be opened ({error.strerror}): this user must own its folder; "
-                f"as root: chown -R USER {path.parent}"
-            ) from None
-        except (sqlite3.Error, OSError) as error:
-            raise StartError(
-                f"collector.journal.path: {path} cannot be opened ({error}): "
-                "it must be a file in a directory of this user, and no other collector may use it"
-            ) from None
-
     def _prepare(self) -> None:
         """Makes the schema ready, takes up the plugins' gauges and begins the jobs; repeated until the database is there."""
         self._store.prepare()
@@ -189,7 +170,7 @@ class App:
         is_writing = writer.state is WriterState.WRITING
         return {
             "database": writer.waits.trouble if is_writing else writer.trouble or writer.state,
-            "journal": self._journal.state.trouble,
+            "journal": self._journal.trouble,
         }
 
     def _details(self) -> Mapping[str, str | None]:
@@ -213,7 +194,6 @@ class App:
         except StartError:
             self._journal.close()
             raise
-        self._journal.log_start()
         renewal = Renewal(
             self._files, self._web, self._metrics, connections=self._connections, look_seconds=LOOK_SECONDS
         )
@@ -223,7 +203,6 @@ class App:
         renewing = asyncio.create_task(renewal.run())
         self._writer.start(on_failure=lambda: loop.call_soon_threadsafe(stop.set))
         log.info("serving", extra={"fields": {"port": ports[0], "listen": str(self._settings.listen)}})
-        watching = asyncio.create_task(self._journal.watch())
         await stop.wait()
         log.info("stopping")
         end_within(END_SECONDS)
@@ -231,7 +210,6 @@ class App:
         await self._web.stop(GRACE_SECONDS)
         if self._gelf is not None:
             await self._gelf.stop(GRACE_SECONDS)
-        watching.cancel()
         await asyncio.to_thread(self._stop_threads)
         log.info("stopped", extra={"fields": {"requests_in_journal": self._journal.state.requests}})
         if self._writer.refusal is not None:

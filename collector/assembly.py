@@ -27,7 +27,7 @@ from collector.events.columnar.zonemta_columns import columns_of
 from collector.events.model.batch import LazyEvents
 from collector.events.model.event import identity
 from collector.events.model.tally import tally, tally_columns
-from collector.journal.rows import decode
+from collector.journal.codec import decode
 from collector.pipeline.batch import assemble
 from collector.store.writing.copy_text import encode, encode_columns
 from collector.unshared import OneProcessContext

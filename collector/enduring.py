@@ -6,7 +6,7 @@ import logging
 from functools import partial
 from typing import TYPE_CHECKING
 
-from collector.journal.rows import decode
+from collector.journal.codec import decode
 from collector.pipeline.batch import assemble
 from duckwatch.base.resources import shortage_of
 

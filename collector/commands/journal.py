@@ -6,15 +6,15 @@ import sqlite3
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from collector.journal.check import JournalInUseError, check
-from collector.journal.log import log_path
+from collector.journal.sqlite.check import JournalInUseError, check
+from collector.journal.sqlite.log import log_path
 from collector.operations.doctor.installation import Patient
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from collector.config import Settings
-    from collector.journal.check import Found
+    from collector.journal.sqlite.check import Found
 
 
 def run(settings: Settings, path: Path | None) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal, TypeAlias
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationInfo, field_validator
 
@@ -47,11 +47,16 @@ class Database(Section):
         return self.session_dsn or self.dsn
 
 
-class Journal(Section):
-    """The durable buffer between the acknowledgement and the database."""
+class SqliteJournalSettings(Section):
+    """The durable buffer between the acknowledgement and the database, in a file."""
 
+    kind: Literal["sqlite"] = "sqlite"
     path: FilePath = Path("/var/lib/duckwatch/journal")
     max_bytes: Annotated[Size, from_bytes(64 << 10)] = 8 << 30
+
+
+JournalSettings: TypeAlias = SqliteJournalSettings
+"""The union of the kinds of journal, chosen by `kind`."""
 
 
 class Retention(Section):
@@ -137,7 +142,7 @@ class Collector(Section):
 
     listen: ListenAt = Endpoint("127.0.0.1", 9626)
     database: Database = Database()
-    journal: Journal = Journal()
+    journal: JournalSettings = SqliteJournalSettings()
     tls: Tls = Tls()
     auth: Auth = Field(default=Auth(), validate_default=True)
     limits: Limits = Limits()

@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-import errno
-import sqlite3
 from dataclasses import dataclass
-from typing import Final
-
-ERRORS: Final = (sqlite3.Error, OSError, MemoryError)
-"""What any use of the file may raise: trouble of the disk or of the machine, which is reported and tried again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +27,3 @@ class JournalState:
         if self.is_failing:
             return "failing"
         return "full" if self.is_refusing or self.used_bytes >= self.limit_bytes else None
-
-
-def name_of(error: Exception) -> str:
-    """Return the error's name, without its text: that may hold a path."""
-    if isinstance(error, OSError):
-        return errno.errorcode.get(error.errno or 0, type(error).__name__)
-    return getattr(error, "sqlite_errorname", type(error).__name__)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Callable, Sequence
 
-    from collector.events.model.batch import Row, Written
+    from collector.events.model.batch import Position, Row, Written
     from collector.events.model.event import Source
     from collector.metrics import Metrics
 
@@ -53,8 +53,8 @@ class Backlog(Protocol):
     def take(self, *, max_bytes: int, wait_seconds: float, is_ahead: bool = False) -> Sequence[Row]:
         """Returns the next requests in order, each once; [] when none came in time, or too few for a batch that `is_ahead`."""
 
-    def done(self, upto: int) -> None:
-        """Forgets the requests up to this id."""
+    def done(self, position: Position) -> None:
+        """Forgets the requests up to this one, which `take` has returned."""
 
 
 class Store(Protocol):
@@ -97,7 +97,8 @@ class _StoppingError(Exception):
 
 class _Coming(NamedTuple):
     batch: Callable[[], tuple[Batch, Counter[Source]]]
-    last_id: int
+    position: Position
+    """Of its last request."""
 
 
 class Writer:
@@ -180,7 +181,7 @@ class Writer:
             taken = self._backlog.take(max_bytes=BATCH_BYTES, wait_seconds=wait_seconds, is_ahead=bool(coming))
             if not taken:
                 return
-            coming.append(_Coming(self._assemble(taken), taken[-1].id))
+            coming.append(_Coming(self._assemble(taken), taken[-1].position))
 
     def _write(self, coming: _Coming) -> None:
         batch, repeated = self._insist_on(coming.batch, of_database=False)  # memory may be short for it, too
@@ -188,7 +189,7 @@ class Writer:
             self._settle(batch)
         for source, count in repeated.items():
             self._metrics.ingest_duplicates.labels(source).inc(count)
-        self._backlog.done(coming.last_id)
+        self._backlog.done(coming.position)
 
     def _settle(self, batch: Batch) -> None:
         """Writes the batch; splits it down to the row that the database refuses, and sets that one aside."""

@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from collector.assembly import PIPE_BYTES, Assembler
-from collector.events.model.batch import Row
+from collector.events.model.batch import Position, Row
 from collector.events.model.event import Entry, MailEvent, PluginReport, RejectReason, Request, Source
 from collector.events.model.tally import tally
 from collector.events.sources import zonemta
-from collector.journal.rows import encode
+from collector.journal.codec import encode
 from collector.pipeline.batch import assemble
 from collector.store.writing.copy_text import encode as copy_text
 from tests.servers.process import wait_until
@@ -46,7 +46,7 @@ def request(n: int, events: int = 3, report: PluginReport | None = None) -> Requ
 
 def rows(*requests: Request) -> list[Row]:
     """As the journal holds them."""
-    return [Row(n, one.received_at, encode(one)) for n, one in enumerate(requests, 1)]
+    return [Row(Position(n), one.received_at, encode(one)) for n, one in enumerate(requests, 1)]
 
 
 @pytest.fixture

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from collector.assembly import assembled
 from collector.events.columnar.zonemta_columns import columns_of
-from collector.events.model.batch import Row
+from collector.events.model.batch import Position, Row
 from collector.events.model.event import Entry, Request, Source
 from collector.events.model.tally import tally
-from collector.journal.rows import encode as journalled
+from collector.journal.codec import encode as journalled
 from collector.pipeline.batch import assemble
 from collector.store.writing.copy_text import encode
 from tests.unit.events.entries import grouped
@@ -64,7 +64,7 @@ def request(entries: list[dict[str, Any]], time: int = 1_795_495_300_000) -> Req
 
 def check(requests: list[Request]) -> int:
     """Both ways give the same rows and sums; returns how many entries went by column."""
-    rows = [Row(n, one.received_at, journalled(one)) for n, one in enumerate(requests)]
+    rows = [Row(Position(n), one.received_at, journalled(one)) for n, one in enumerate(requests)]
     batch, count, repeated = assembled(rows, PUBLIC_IPS)
     expected, expected_repeated = assemble(requests, PUBLIC_IPS)
     assert batch.copy_text is not None

@@ -228,6 +228,15 @@ def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
     assert collector.public_ips == {"10.0.0.1": "192.0.2.1"}
 
 
+def test_the_journals_kind_may_be_left_out_and_must_be_known(tmp_path: Path) -> None:
+    """Files of a time with one kind stay valid; a kind that is not there is named with those that are."""
+    for journal in ({"path": "/x"}, {"path": "/x", "kind": "sqlite"}):
+        read = load(written(tmp_path, {"collector": {"journal": journal}}), {}).collector.journal
+        assert (read.kind, read.path) == ("sqlite", Path("/x"))
+    unknown = faults(written(tmp_path, {"collector": {"journal": {"kind": "paper"}}}), {})
+    assert unknown == {"collector.journal.kind": "must be 'sqlite'"}
+
+
 def test_null_in_the_environment_unsets_any_key(tmp_path: Path) -> None:
     """Its default counts, whether the file sets the key or not, and whichever way a secret is given."""
     section = {

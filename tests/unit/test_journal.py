@@ -1,31 +1,74 @@
-"""The journal: durable when acknowledged, in order, each request once, bounded."""
+"""What every kind of journal promises: durable when acknowledged, in order, each request once, bounded.
+
+`KINDS` says how a test opens each of them. What only one kind does is tested in a file of its own (`test_journal_sqlite.py`).
+"""
 
 from __future__ import annotations
 
 import asyncio
-import base64
+import json
 import os
+import pickle
 import signal
-import sqlite3
 import subprocess
 import sys
 import textwrap
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Final
 
-import msgspec
 import pytest
+from pydantic import TypeAdapter
 
+from collector.config.model import JournalSettings
 from collector.errors import OverloadedError
-from collector.events.model.batch import Row
-from collector.events.model.event import Group, RejectReason, Request, Source
-from collector.journal.handover import MEMORY_BYTES
-from collector.journal.journal import Journal
-from collector.journal.rows import JournalRows, decode, encode
+from collector.events.model.event import Group, Request, Source
+from collector.journal.codec import decode
+from collector.journal.kinds import KINDS as REGISTERED
+from collector.journal.kinds import open_journal
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
     from pathlib import Path
+    from typing import Any
+
+    from collector.events.model.batch import Row
+    from collector.journal.protocol import Journal
 
 LIMIT = 1 << 30
+
+MUCH_BYTES = 8 << 20
+"""More than a journal keeps in memory."""
+
+KINDS: Final[Mapping[str, Callable[[Path], dict[str, Any]]]] = {
+    "sqlite": lambda folder: {"path": str(folder / "journal")}
+}
+"""The settings of each kind of journal for a test, by the word of `collector.journal.kind`."""
+
+
+def opened(settings: str) -> Journal:
+    """Open the journal of these settings (JSON), as `serve` does."""
+    return open_journal(TypeAdapter(JournalSettings).validate_json(settings))
+
+
+class Place:
+    """Where a journal of one kind keeps its requests: it can be closed there and opened again."""
+
+    def __init__(self, kind: str, folder: Path) -> None:
+        self.kind = kind
+        self._settings = {"kind": kind, **KINDS[kind](folder)}
+
+    def settings(self, limit_bytes: int = LIMIT) -> str:
+        """As JSON."""
+        return json.dumps({**self._settings, "max_bytes": limit_bytes})
+
+    def open(self, limit_bytes: int = LIMIT) -> Journal:
+        """Open it, as `serve` does."""
+        return opened(self.settings(limit_bytes))
+
+
+@pytest.fixture(params=list(KINDS))
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    """An empty journal of each kind in turn."""
+    return Place(request.param, tmp_path)
 
 
 def request(n: int, size: int = 10) -> Request:
@@ -45,7 +88,8 @@ def taken_ids(journal: Journal, *, until: int) -> list[str]:
 
 def trouble(journal: Journal) -> str | None:
     """Asks anew (mypy would remember the last answer)."""
-    return journal.state.trouble
+    assert journal.trouble == journal.state.trouble
+    return journal.trouble
 
 
 async def emptied(journal: Journal) -> None:
@@ -55,34 +99,80 @@ async def emptied(journal: Journal) -> None:
             await asyncio.sleep(0.01)
 
 
-async def test_requests_come_out_in_the_order_in_which_they_went_in(tmp_path: Path) -> None:
+def test_every_kind_is_tested() -> None:
+    """A kind that can be configured is held by the tests of this file."""
+    assert set(KINDS) == set(REGISTERED)
+
+
+async def test_a_position_is_handed_back_as_it_came_also_from_another_process(place: Place) -> None:
+    """It goes to the assembler's process and may come back: a copy of it forgets what the original does, and the earlier ones with it."""
+    journal = place.open()
+    for n in range(5):
+        await journal.append(request(n))
+    rows: list[Row] = []
+    while len(rows) < 5:
+        rows += journal.take(max_bytes=1, wait_seconds=5)
+    journal.done(pickle.loads(pickle.dumps(rows[2].position)))
+    assert journal.close()
+    again = place.open()
+    assert again.state.requests == 2
+    assert again.state.oldest_received_at == 1003
+    assert taken_ids(again, until=2) == ["r3", "r4"]
+    assert again.take(max_bytes=1, wait_seconds=0) == []
+    assert again.close()
+
+
+async def test_after_the_end_nothing_is_taken_and_nobody_waits(place: Place) -> None:
+    """What came before is there at the next start."""
+    journal = place.open()
+    await journal.append(request(0))
+    assert journal.close()
+    with pytest.raises(OverloadedError) as refused:
+        await asyncio.wait_for(journal.append(request(1)), 5)
+    assert refused.value.retry_after
+    again = place.open()
+    assert taken_ids(again, until=1) == ["r0"]
+    assert again.close()
+
+
+async def test_few_requests_are_not_taken_ahead_and_a_large_one_comes_whole(place: Place) -> None:
+    """A batch that is ahead can wait for more. `max_bytes` splits no request."""
+    journal = place.open()
+    await journal.append(request(0))
+    assert journal.take(max_bytes=1 << 20, wait_seconds=0, is_ahead=True) == []
+    await journal.append(request(1, 1 << 20))
+    assert taken_ids(journal, until=2) == ["r0", "r1"]
+    assert journal.close()
+
+
+async def test_requests_come_out_in_the_order_in_which_they_went_in(place: Place) -> None:
     """Concurrent requests keep the order of their arrival."""
-    journal = Journal(tmp_path / "journal", LIMIT)
+    journal = place.open()
     await asyncio.gather(*(journal.append(request(n)) for n in range(500)))
     assert taken_ids(journal, until=500) == [f"r{n}" for n in range(500)]
     assert journal.take(max_bytes=1, wait_seconds=0) == []
     journal.close()
 
 
-async def test_what_is_not_done_comes_again_after_a_restart(tmp_path: Path) -> None:
+async def test_what_is_not_done_comes_again_after_a_restart(place: Place) -> None:
     """Only `done` removes; the rest is replayed once, in order, and new requests follow it."""
-    journal = Journal(tmp_path / "journal", LIMIT)
+    journal = place.open()
     for n in range(10):
         await journal.append(request(n))
     first = journal.take(max_bytes=100, wait_seconds=1)
-    journal.done(first[-1].id)
+    journal.done(first[-1].position)
     journal.close()
-    again = Journal(tmp_path / "journal", LIMIT)
+    again = place.open()
     await again.append(request(10))
     left = [f"r{n}" for n in range(len(first), 11)]
     assert taken_ids(again, until=len(left)) == left
     again.close()
 
 
-async def test_more_than_memory_holds_is_read_back_from_the_file_in_order(tmp_path: Path) -> None:
+async def test_more_than_memory_holds_is_read_back_from_the_file_in_order(place: Place) -> None:
     """A long outage of the database: the writer gets everything, once, also what arrives while it catches up."""
-    journal = Journal(tmp_path / "journal", LIMIT)
-    big = MEMORY_BYTES // 20
+    journal = place.open()
+    big = MUCH_BYTES // 20
     for n in range(50):
         await journal.append(request(n, big))
     found = taken_ids(journal, until=30)
@@ -95,21 +185,17 @@ async def test_more_than_memory_holds_is_read_back_from_the_file_in_order(tmp_pa
     journal.close()
 
 
-async def test_the_quota_counts_used_pages_and_frees_with_done(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_the_quota_refuses_and_frees_with_done(place: Place, caplog: pytest.LogCaptureFixture) -> None:
     """Past the quota a request is refused with a time to come back; what is done makes room again. The log has a line for each."""
-    journal = Journal(tmp_path / "journal", 1 << 20)
+    journal = place.open(1 << 20)
     answers = await asyncio.gather(*(journal.append(request(n, 50_000)) for n in range(30)), return_exceptions=True)
     refused = [answer for answer in answers if isinstance(answer, OverloadedError)]
     assert all(answer.retry_after for answer in refused)
     assert 9 <= len(refused) <= 15
     assert journal.state.requests == 30 - len(refused)
     assert trouble(journal) == "full"  # though a small request would still fit
-    last = 0
     while got := journal.take(max_bytes=1 << 20, wait_seconds=0):
-        last = got[-1].id
-    journal.done(last)
+        journal.done(got[-1].position)
     await emptied(journal)
     assert journal.state.oldest_received_at is None
     assert trouble(journal) is None
@@ -118,79 +204,9 @@ async def test_the_quota_counts_used_pages_and_frees_with_done(
     journal.close()
 
 
-async def test_a_large_file_gives_its_pages_back_once_it_is_empty(tmp_path: Path) -> None:
-    """After an outage the disk is free again."""
-    journal = Journal(tmp_path / "journal", LIMIT)
-    for n in range(30):
-        await journal.append(request(n, 3 << 20))
-    last = 0
-    while got := journal.take(max_bytes=1 << 20, wait_seconds=0):
-        last = got[-1].id
-    journal.done(last)
-    await emptied(journal)
-    journal.close()
-    assert (tmp_path / "journal").stat().st_size < 1 << 20
-
-
-async def test_a_second_collector_on_the_same_file_is_refused(tmp_path: Path) -> None:
-    """Two would each take half of the requests."""
-    journal = Journal(tmp_path / "journal", LIMIT)
-    with pytest.raises(sqlite3.OperationalError):
-        Journal(tmp_path / "journal", LIMIT)
-    journal.close()
-
-
-async def test_a_damaged_row_becomes_a_rejection(tmp_path: Path) -> None:
-    """It reaches the dead letters; the rows behind it are not held back."""
-    journal = Journal(tmp_path / "journal", LIMIT)
-    await journal.append(request(0))
-    await journal.append(request(1))
-    journal.close()
-    with sqlite3.connect(tmp_path / "journal") as file:
-        file.execute("UPDATE requests SET body = x'c1ff' WHERE id = 1")
-    file.close()
-    again = Journal(tmp_path / "journal", LIMIT)
-    damaged, good = (decode(row) for row in again.take(max_bytes=1 << 20, wait_seconds=1))
-    assert damaged.rejections[0].reason is RejectReason.NOT_AN_EVENT
-    assert (
-        base64.b64decode(damaged.rejections[0].raw) == b"\xc1\xff"
-    )  # it was acknowledged: nothing of it is thrown away
-    assert good == request(1)
-    again.close()
-
-
-async def test_a_disk_that_takes_nothing_is_answered_and_mends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A full disk refuses the request and loses nothing that was acknowledged; room brings the journal back."""
-    journal = Journal(tmp_path / "journal", LIMIT)
-    await journal.append(request(0))
-    # SQLite's own limit on the file gives the very error of a full disk: SQLITE_FULL.
-    journal._ledger._file._database.execute("PRAGMA max_page_count = 10")
-    with pytest.raises(OverloadedError):
-        await journal.append(request(1, 500_000))
-    assert trouble(journal) == "failing"
-    journal._ledger._file._database.execute("PRAGMA max_page_count = 1073741823")
-    await journal.append(request(2))
-    assert trouble(journal) is None
-    assert taken_ids(journal, until=2) == ["r0", "r2"]
-    journal.close()
-
-
-async def test_a_file_that_was_removed_takes_nothing_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """SQLite would write on into a file without a name: what is acknowledged then is gone with the process. What it held is handed out."""
-    monkeypatch.setattr("collector.journal.rows.LOOK_SECONDS", 0)
-    journal = Journal(tmp_path / "journal", LIMIT)
-    await journal.append(request(0))
-    (tmp_path / "journal").unlink()
-    with pytest.raises(OverloadedError):
-        await journal.append(request(1))
-    assert trouble(journal) == "failing"
-    assert taken_ids(journal, until=1) == ["r0"]
-    journal.close()
-
-
-async def test_a_client_that_goes_away_does_not_disturb_the_others(tmp_path: Path) -> None:
+async def test_a_client_that_goes_away_does_not_disturb_the_others(place: Place) -> None:
     """Its request is kept or not; the group commit goes on."""
-    journal = Journal(tmp_path / "journal", LIMIT)
+    journal = place.open()
     gone = asyncio.create_task(journal.append(request(0)))
     stays = asyncio.create_task(journal.append(request(1)))
     await asyncio.sleep(0)
@@ -200,35 +216,13 @@ async def test_a_client_that_goes_away_does_not_disturb_the_others(tmp_path: Pat
     journal.close()
 
 
-class First(msgspec.Struct, frozen=True, array_like=True):
-    """A request as the first version of the program keeps and reads it."""
-
-    request_id: str
-    received_at: int
-    source: Source
-    groups: list[Any]
-    rejections: list[Any]
-    report: Any = None
-
-
-def test_old_and_new_versions_read_each_others_rows() -> None:
-    """An upgrade, and a way back, find the journal as they left it: what the other does not know is passed over."""
-    old = First("r1", 1001, Source.PLUGIN, [["c", None, None, ["pad"], [[0, 1, None, "x"]]]], [])
-    assert decode(Row(1, 1001, msgspec.msgpack.encode(old))) == request(1, 1)
-    new = msgspec.structs.replace(request(1, 1), trace="00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
-    assert decode(Row(1, 1001, encode(new))) == new
-    read = msgspec.msgpack.decode(encode(new), type=First)
-    assert (read.request_id, read.groups[0][-1], read.report) == ("r1", [[0, 1, None, "x"]], None)
-
-
 KILLED = """
     import asyncio, sys
-    from pathlib import Path
     from collector.events.model.event import Group, Request, Source
-    from collector.journal.journal import Journal
+    from tests.unit.test_journal import opened
 
     async def main():
-        journal = Journal(Path(sys.argv[1]), 1 << 30)
+        journal = opened(sys.argv[1])
         n = 0
         async def one(n):
             await journal.append(Request(f"r{n}", n, Source.PLUGIN, [Group("c", None, None, (), [[0, n, None]])], []))
@@ -241,12 +235,14 @@ KILLED = """
 """
 
 
-def test_kill_9_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
+def test_kill_9_loses_nothing_that_was_acknowledged(place: Place, tmp_path: Path) -> None:
     """A process that prints each acknowledgement is killed: all that it printed is in the file."""
     for round_number in range(3):
-        path = tmp_path / f"journal{round_number}"
+        folder = tmp_path / str(round_number)
+        folder.mkdir()
+        there = Place(place.kind, folder)
         process = subprocess.Popen(
-            [sys.executable, "-c", textwrap.dedent(KILLED), str(path)], stdout=subprocess.PIPE, text=True
+            [sys.executable, "-c", textwrap.dedent(KILLED), there.settings()], stdout=subprocess.PIPE, text=True
         )
         assert process.stdout is not None
         acknowledged = [int(process.stdout.readline()) for _ in range(100 + 57 * round_number)]
@@ -254,6 +250,9 @@ def test_kill_9_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
         acknowledged += [int(text) for text in process.stdout.read().splitlines() if text.isdigit()]
         process.wait()
         process.stdout.close()
-        rows = JournalRows(path)
-        assert set(acknowledged) <= {row.received_at for row in rows.after(0, limit_bytes=LIMIT)}
-        rows.close()
+        journal = there.open()
+        found = set[int]()
+        while rows := journal.take(max_bytes=LIMIT, wait_seconds=0):
+            found.update(row.received_at for row in rows)
+        assert set(acknowledged) <= found
+        assert journal.close()

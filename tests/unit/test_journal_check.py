@@ -9,8 +9,8 @@ import pytest
 
 from collector.commands import journal as command
 from collector.config import SettingsFiles
-from collector.journal.check import JournalInUseError, check
-from collector.journal.journal import Journal
+from collector.journal.sqlite.check import JournalInUseError, check
+from collector.journal.sqlite.journal import SqliteJournal
 from tests.servers.process import free_port
 from tests.unit.test_journal import LIMIT, request
 
@@ -31,7 +31,7 @@ def copied(path: Path, target: Path, *, with_log: bool = True) -> Path:
 @pytest.fixture
 async def left(tmp_path: Path) -> Path:
     """A journal of five requests, two of them in its log alone."""
-    journal = Journal(tmp_path / "journal", LIMIT)
+    journal = SqliteJournal(tmp_path / "journal", LIMIT)
     for n in range(3):
         await journal.append(request(n))
     copied(tmp_path / "journal", tmp_path / "early", with_log=False)
@@ -76,7 +76,7 @@ def test_it_says_that_the_log_is_missing_until_it_is_brought(left: Path, capsys:
 async def test_a_journal_in_use_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """It is said who has it, as far as that is known, and the collector goes on."""
     path = tmp_path / "journal"
-    journal = Journal(path, LIMIT)
+    journal = SqliteJournal(path, LIMIT)
     await journal.append(request(0))
     before = path.read_bytes()
     with pytest.raises(JournalInUseError):
@@ -102,7 +102,7 @@ def test_what_is_no_journal_is_said_to_be_none(tmp_path: Path, capsys: pytest.Ca
 async def test_a_damaged_file_is_said_to_be_damaged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """With what to do."""
     path = tmp_path / "journal"
-    journal = Journal(path, LIMIT)
+    journal = SqliteJournal(path, LIMIT)
     for n in range(40):
         await journal.append(request(n, 2000))
     assert journal.close()

@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from collector.errors import OverloadedError
-from collector.events.model.batch import Row
-from collector.journal import journal as module
-from collector.journal.journal import Journal
-from collector.journal.ledger import Ledger
-from collector.journal.rows import JournalRows, decode, encode
+from collector.events.model.batch import Position, Row
+from collector.journal.codec import decode, encode
+from collector.journal.sqlite import journal as module
+from collector.journal.sqlite.journal import SqliteJournal
+from collector.journal.sqlite.ledger import Ledger
+from collector.journal.sqlite.rows import JournalRows
+from collector.journal.sqlite.statements import number_of
 from tests.servers.process import wait_until
 from tests.unit.test_journal import LIMIT, emptied, request, taken_ids, trouble
 
@@ -56,7 +58,7 @@ class Faulty:
         raise error
 
 
-def make_faulty(journal: Journal) -> Faulty:
+def make_faulty(journal: SqliteJournal) -> Faulty:
     """Puts it between the journal and its file."""
     rows = journal._ledger._file
     faulty = Faulty(rows._database)
@@ -70,7 +72,7 @@ def make_faulty(journal: Journal) -> Faulty:
 )
 async def test_after_an_error_the_journal_holds_what_the_file_holds(tmp_path: Path, is_after: bool, at: str) -> None:
     """An error at any statement, its work done or not: each acknowledged request comes once, and the count is the file's."""
-    journal = Journal(tmp_path / "journal", LIMIT)
+    journal = SqliteJournal(tmp_path / "journal", LIMIT)
     faulty = make_faulty(journal)
     acknowledged = []
     last = 0
@@ -82,8 +84,9 @@ async def test_after_an_error_the_journal_holds_what_the_file_holds(tmp_path: Pa
             continue
         acknowledged.append(f"r{n}")
         if n == 6:
-            last = journal.take(max_bytes=1, wait_seconds=1)[0].id
-            journal.done(last)
+            (first,) = journal.take(max_bytes=1, wait_seconds=1)
+            journal.done(first.position)
+            last = number_of(first)
     faulty.at = "-"
     await journal.append(request(99))
     wait_until(lambda: journal._ledger.deleted == last, "the first is removed")
@@ -101,7 +104,7 @@ async def test_after_an_error_the_journal_holds_what_the_file_holds(tmp_path: Pa
 def test_a_transaction_whose_commit_failed_is_looked_for_before_the_next(tmp_path: Path) -> None:
     """While the file cannot be read, nobody knows: nothing is written until it can, and no id is given twice."""
     ledger = Ledger(tmp_path / "journal")
-    rows = [Row(1, 1, encode(request(1)))]
+    rows = [Row(Position(1), 1, encode(request(1)))]
     file = ledger._file
     faulty = Faulty(file._database)
     file._connection = faulty  # type: ignore[assignment]
@@ -119,14 +122,14 @@ def test_a_transaction_whose_commit_failed_is_looked_for_before_the_next(tmp_pat
 
 async def test_an_addition_without_room_does_not_hold_up_a_deletion(tmp_path: Path) -> None:
     """Senders that go on and on at a full journal's disk must not keep it full."""
-    journal = Journal(tmp_path / "journal", LIMIT)
+    journal = SqliteJournal(tmp_path / "journal", LIMIT)
     for n in range(50):
         await journal.append(request(n, 10_000))
     taken = journal.take(max_bytes=100_000, wait_seconds=1)
     journal._ledger._file._database.execute("PRAGMA max_page_count = 10")
     with pytest.raises(OverloadedError):
         await journal.append(request(49, 2_000_000))
-    journal._done = taken[-1].id  # as `done` does, but an addition comes first
+    journal._done = number_of(taken[-1])  # as `done` does, but an addition comes first
     for n in range(50, 100):
         with pytest.raises(OverloadedError):
             await journal.append(request(n, 2_000_000))
@@ -145,34 +148,34 @@ async def test_a_file_in_which_nothing_can_be_deleted_is_replaced_once_all_is_st
     def no_room(*_: object, **__: object) -> None:
         raise sqlite3.OperationalError
 
-    journal = Journal(tmp_path / "journal", LIMIT)
+    journal = SqliteJournal(tmp_path / "journal", LIMIT)
     for n in range(5):
         await journal.append(request(n))
     with monkeypatch.context() as patched:
         patched.setattr(JournalRows, "commit", no_room)
         first, *_, last = journal.take(max_bytes=1 << 20, wait_seconds=1)
-        journal.done(first.id)
+        journal.done(first.position)
         wait_until(lambda: trouble(journal) == "failing", "it shows")
         assert journal.state.requests == 5
-        journal.done(last.id)
+        journal.done(last.position)
         await emptied(journal)
     await journal.append(request(5))
     assert taken_ids(journal, until=1) == ["r5"]
     assert journal.close()
-    again = Journal(tmp_path / "journal", LIMIT)
+    again = SqliteJournal(tmp_path / "journal", LIMIT)
     assert taken_ids(again, until=1) == ["r5"]
     assert again.close()
 
 
 async def test_another_file_of_that_name_is_never_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Somebody may have put another journal there."""
-    monkeypatch.setattr("collector.journal.rows.LOOK_SECONDS", 0)
-    journal = Journal(tmp_path / "journal", LIMIT)
+    monkeypatch.setattr("collector.journal.sqlite.rows.LOOK_SECONDS", 0)
+    journal = SqliteJournal(tmp_path / "journal", LIMIT)
     await journal.append(request(0))
     (last,) = journal.take(max_bytes=1, wait_seconds=1)
     (tmp_path / "journal").rename(tmp_path / "elsewhere")
     (tmp_path / "journal").write_bytes(b"somebody else's")
-    journal.done(last.id)
+    journal.done(last.position)
     with pytest.raises(OverloadedError):
         await journal.append(request(1))
     assert journal.close()
@@ -181,10 +184,10 @@ async def test_another_file_of_that_name_is_never_deleted(tmp_path: Path, monkey
 
 async def test_a_file_that_cannot_be_read_for_a_while_is_read_later(tmp_path: Path) -> None:
     """The writer gets its requests when the disk answers; it does not end."""
-    journal = Journal(tmp_path / "journal", LIMIT)
+    journal = SqliteJournal(tmp_path / "journal", LIMIT)
     await journal.append(request(0))
     assert journal.close()
-    journal = Journal(tmp_path / "journal", LIMIT)
+    journal = SqliteJournal(tmp_path / "journal", LIMIT)
     faulty = make_faulty(journal)
     faulty.at, faulty.code = "SELECT id, received_at, body", sqlite3.SQLITE_IOERR_READ
     assert journal.take(max_bytes=1, wait_seconds=0) == []
@@ -200,8 +203,7 @@ async def test_a_disk_that_does_not_answer_is_named_and_nobody_waits_for_it(
     """A commit that hangs: requests that wait are refused, later ones at once; `close` gives up; afterwards all goes on."""
     monkeypatch.setattr(module, "STUCK_SECONDS", 0.1)
     monkeypatch.setattr(module, "CLOSE_SECONDS", 0.1)
-    journal = Journal(tmp_path / "journal", LIMIT)
-    watching = asyncio.create_task(journal.watch())
+    journal = SqliteJournal(tmp_path / "journal", LIMIT)
     answers = threading.Event()
     commit = JournalRows.commit
 
@@ -218,7 +220,6 @@ async def test_a_disk_that_does_not_answer_is_named_and_nobody_waits_for_it(
     assert not journal.close()
     answers.set()
     wait_until(lambda: trouble(journal) is None, "the disk answers")
-    watching.cancel()
     journal._thread.join()
 
 
@@ -226,10 +227,10 @@ async def test_a_moment_without_memory_ends_neither_the_journal_nor_the_reading(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """SQLite and Python raise MemoryError: the request is refused, later ones are taken, and what is there is read later."""
-    journal = Journal(tmp_path / "journal", LIMIT)
+    journal = SqliteJournal(tmp_path / "journal", LIMIT)
     await journal.append(request(0))
     assert journal.close()
-    journal = Journal(tmp_path / "journal", LIMIT)
+    journal = SqliteJournal(tmp_path / "journal", LIMIT)
 
     def fail(*_: object, **__: object) -> None:
         raise MemoryError
@@ -251,7 +252,7 @@ LIMITED = """
     import asyncio, resource, sys
     from pathlib import Path
     from collector.errors import OverloadedError
-    from collector.journal.journal import Journal
+    from collector.journal.sqlite.journal import SqliteJournal
     from tests.unit.test_journal import request
 
     async def send(journal, first, count, size):
@@ -266,7 +267,7 @@ LIMITED = """
         return taken
 
     async def main():
-        journal = Journal(Path(sys.argv[1]), 1 << 30)
+        journal = SqliteJournal(Path(sys.argv[1]), 1 << 30)
         hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
         resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), hard))
         assert await send(journal, 0, 100, 100_000) < 100
@@ -274,11 +275,11 @@ LIMITED = """
         half = journal.state.requests // 2
         while journal.state.requests > half:
             if taken := journal.take(max_bytes=1, wait_seconds=0):
-                journal.done(taken[-1].id)
+                journal.done(taken[-1].position)
             assert journal.state.requests >= half
             await asyncio.sleep(0.01)
         while taken := journal.take(max_bytes=1 << 18, wait_seconds=1):
-            journal.done(taken[-1].id)
+            journal.done(taken[-1].position)
             await asyncio.sleep(0.01)
         while journal.state.requests:
             await asyncio.sleep(0.01)
@@ -309,11 +310,11 @@ def test_files_that_may_not_grow_are_emptied_and_used_again(tmp_path: Path, mib:
 KILLED_AT_REST = """
     import asyncio, os, sys
     from pathlib import Path
-    from collector.journal.journal import Journal
+    from collector.journal.sqlite.journal import SqliteJournal
     from tests.unit.test_journal import request
 
     async def main():
-        journal = Journal(Path(sys.argv[1]), 1 << 30)
+        journal = SqliteJournal(Path(sys.argv[1]), 1 << 30)
         for n in range(20):
             await asyncio.sleep(0.01)
             await journal.append(request(n))
@@ -339,13 +340,13 @@ async def test_a_log_is_missed_only_where_the_file_was_not_closed(
     """An error of the start names the missing file; a new file, a closed one and one with its log are as they should be."""
     path = tmp_path / "journal"
     for _ in range(2):
-        journal = Journal(path, LIMIT)
+        journal = SqliteJournal(path, LIMIT)
         journal.log_start()
         await journal.append(request(0))
         (tmp_path / "copy").write_bytes(path.read_bytes())
         assert journal.close()
     assert [record.levelname for record in caplog.records] == []
-    journal = Journal(tmp_path / "copy", LIMIT)
+    journal = SqliteJournal(tmp_path / "copy", LIMIT)
     journal.log_start()
     (record,) = caplog.records
     assert record.levelname == "ERROR"

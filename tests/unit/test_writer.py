@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from collector.events.model.batch import Batch, Written
+from collector.events.model.batch import Batch, Position, Written
 from collector.metrics import Metrics
 from collector.pipeline import Writer
 from tests.servers.process import wait_until
@@ -23,14 +23,14 @@ class Waiting:
 
     def __init__(self) -> None:
         self.rows: list[Row] = rows(request(1))
-        self.finished: list[int] = []
+        self.finished: list[Position] = []
 
     def take(self, **_: Any) -> Sequence[Row]:
         taken, self.rows = self.rows, []
         return taken
 
-    def done(self, upto: int) -> None:
-        self.finished.append(upto)
+    def done(self, position: Position) -> None:
+        self.finished.append(position)
 
 
 class Taking:
@@ -60,5 +60,5 @@ def test_a_batch_that_memory_was_short_for_is_assembled_again() -> None:
     wait_until(lambda: bool(journal.finished or failed), "it is written")
     writer.stop(5)
     assert not failed
-    assert journal.finished == [1]
+    assert journal.finished == [Position(1)]
     assert metrics.registry.get_sample_value("duckwatch_store_errors_total", {"kind": "memory"}) == 2

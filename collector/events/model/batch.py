@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple, overload
+from typing import TYPE_CHECKING, Any, NamedTuple, NewType, overload
 
 from collector.events.model.event import identity
 from collector.events.model.precedence import NO_CORRECTIONS
@@ -21,10 +21,17 @@ if TYPE_CHECKING:
     from collector.events.model.tally import Tally
 
 
-class Row(NamedTuple):
-    """An accepted request as the journal holds it: its place in the order, when it came (epoch ms), and its bytes."""
+Position = NewType("Position", object)
+"""Where a request lies in the journal. Opaque: only the journal that gave it can read it, others hand it back (`done`).
 
-    id: int
+It can be pickled (it goes to the assembler's process with its row). It may be an integer, or a text.
+"""
+
+
+class Row(NamedTuple):
+    """An accepted request as the journal holds it: its position, when it came (epoch ms), and its bytes."""
+
+    position: Position
     received_at: int
     body: bytes
 

@@ -26,11 +26,11 @@ from collector.config import Collector as Section
 from collector.config.model import Retention
 from collector.events.model.batch import Batch
 from collector.jobs import RollUp
+from collector.journal.sqlite.examination import file_system
 from collector.operations.doctor import CHECKS, mongo
 from collector.operations.doctor.examination import examine
 from collector.operations.doctor.finding import Finding, ok
 from collector.operations.doctor.installation import Patient
-from collector.operations.doctor.machine import file_system
 from collector.store.migrations import shipped
 from collector.store.migrations import tables as migrated_tables
 from collector.store.writing.batch_write import PostgresStore

@@ -24,7 +24,7 @@ import psycopg
 import pytest
 
 from collector.errors import OverloadedError
-from collector.journal.journal import Journal
+from collector.journal.sqlite.journal import SqliteJournal
 from tests.servers.collector import Collector
 from tests.servers.disk import SmallDisk, small_disk
 from tests.servers.fixtures import need
@@ -208,7 +208,7 @@ def test_a_full_disk_needs_nobodys_help(
 async def test_what_is_stored_can_be_deleted_from_a_full_disk_while_the_rest_waits(tmp_path: Path, kind: str) -> None:
     """Room for deleting is reserved: it does not take an empty journal."""
     with small_disk(tmp_path / "disk", 24, kind) as disk:
-        journal = Journal(disk.folder / "journal", 1 << 30)
+        journal = SqliteJournal(disk.folder / "journal", 1 << 30)
         taken = 0
         with contextlib.suppress(OverloadedError):
             while True:
@@ -218,9 +218,9 @@ async def test_what_is_stored_can_be_deleted_from_a_full_disk_while_the_rest_wai
         disk.fill()
         rows = journal.take(max_bytes=taken * 15_000, wait_seconds=1)
         for row in rows[::10]:
-            journal.done(row.id)
+            journal.done(row.position)
             await asyncio.sleep(0.01)
-        left = taken - rows[::10][-1].id
+        left = taken - rows.index(rows[::10][-1]) - 1
         wait_until(lambda: journal.state.requests == left, lambda: f"{journal.state}, {left} should be left")
         await journal.append(journal_request(0, 30_000))
         assert journal.close()

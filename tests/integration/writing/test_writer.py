@@ -15,7 +15,7 @@ import pytest
 from collector.assembly import Assembler
 from collector.errors import StoreUnavailableError
 from collector.events.model.event import Entry, PluginReport, Rejection, RejectReason, Request, Source
-from collector.journal.journal import Journal
+from collector.journal.sqlite.journal import SqliteJournal
 from collector.metrics import Metrics
 from collector.metrics.mail import MailMetrics
 from collector.pipeline import Writer, WriterState
@@ -56,7 +56,7 @@ class House:
         self.metrics = Metrics()
         self.failed = threading.Event()
         self.assembler = Assembler({})
-        self.journal = Journal(path / "journal", 1 << 30)
+        self.journal = SqliteJournal(path / "journal", 1 << 30)
         self.store = store or PostgresStore(dsn, dsn)
         self.writer = Writer(
             self.journal,

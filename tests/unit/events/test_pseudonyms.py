@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 
 from collector.assembly import assembled
 from collector.events import addresses
-from collector.events.model.batch import Row
+from collector.events.model.batch import Position, Row
 from collector.events.model.event import COLUMNS, MailEvent, Request
 from collector.events.privacy.hiding import Hiding
 from collector.events.privacy.pseudonyms import Pseudonyms
 from collector.events.privacy.quoted_people import MAX_SHOWN, is_telling, mailboxes_of, without_names
-from collector.journal.rows import encode as journalled
+from collector.journal.codec import encode as journalled
 from collector.pipeline.batch import assemble
 from collector.store.writing.copy_text import encode
 from tests.unit.events.entries import ACCEPTED, NOW, QUEUED, changed, read, recording
@@ -172,7 +172,7 @@ def test_both_readers_give_the_same_rows() -> None:
     """By column and one by one."""
     entries = [{"time": one["time_ms"], "entry": one["entry"]} for one in recording()]
     request = read(entries, received_at=max(one["time"] for one in entries), pseudonyms=P)
-    batch = assembled([Row(1, request.received_at, journalled(request))], {})[0]
+    batch = assembled([Row(Position(1), request.received_at, journalled(request))], {})[0]
     assert batch.copy_text is not None
     one_by_one = encode(assemble([request], {})[0].events)
     assert sorted(batch.copy_text.splitlines()) == sorted(one_by_one.splitlines())

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
-import hashlib
 import sqlite3
 import time
 from itertools import chain
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from collector.events.model.batch import Row
-from collector.events.model.event import Rejection, RejectReason, Request, Source
-from collector.journal.log import (
+from collector.journal.sqlite.log import (
     FOLD_FRAMES,
     PROBE_FRAMES,
     REMOVAL_FRAMES,
@@ -22,7 +17,7 @@ from collector.journal.log import (
     frames_of,
     log_path,
 )
-from collector.journal.statements import (
+from collector.journal.sqlite.statements import (
     OPEN,
     OPENING,
     PAGE_BYTES,
@@ -41,27 +36,6 @@ if TYPE_CHECKING:
 
 LOOK_SECONDS = 1.0
 """How often it is looked whether the file is still there."""
-
-_encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(Request)
-
-
-def encode(request: Request) -> bytes:
-    """Returns the row's body."""
-    return _encoder.encode(request)
-
-
-def decode(row: Row) -> Request:
-    """Returns the request of a row. A row that cannot be read (a damaged file) becomes a rejection that says so: it reaches the
-    dead letters instead of stopping the queue.
-    """
-    try:
-        return _decoder.decode(row.body)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        # Whole, not cut: it was acknowledged. Damaged, or written by a version whose rows were others.
-        kept = base64.b64encode(row.body).decode()
-        unreadable = Rejection(0, RejectReason.NOT_AN_EVENT, "the journal's row cannot be read", "default", kept)
-        return Request(hashlib.sha256(row.body).hexdigest()[:32], row.received_at, Source.PLUGIN, [], [unreadable])
 
 
 class JournalGoneError(sqlite3.OperationalError):
@@ -183,11 +157,13 @@ class JournalRows:
 
     def fold(self) -> None:
         """Copy the write-ahead log into the file, so that the file alone holds everything and the log begins anew."""
+        if self._room is not None:
+            self._room.note_cut()
         busy, logged, copied = self._database.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
         if busy or logged != copied:
             raise sqlite3.OperationalError("the write-ahead log cannot be copied into the file")
         if self._room is not None:
-            self._room.note_fold()
+            self._room.used_frames = 0
 
     def begin_anew(self) -> None:
         """Delete the file and make an empty one. It needs no room: for a full disk on which not even a deletion of rows is possible.

@@ -92,9 +92,9 @@ class Room:
             self._log_bytes = 0
         self.used_frames += frames
 
-    def note_fold(self) -> None:
-        """The log begins anew, and the file may have been cut to its pages."""
-        self.used_frames = self._file_bytes = self._log_bytes = 0
+    def note_cut(self) -> None:
+        """SQLite may cut the two files: look anew how long they are. A fold that fails half-way may have done so, too."""
+        self._file_bytes = self._log_bytes = 0
 
     def close(self) -> None:
         """Close both files."""

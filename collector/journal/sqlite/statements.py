@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sqlite3
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
-from collector.journal.log import KEPT_LOG_BYTES
+from collector.journal.sqlite.log import KEPT_LOG_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -69,6 +69,11 @@ def is_full(error: sqlite3.Error) -> bool:
 def is_busy(error: sqlite3.Error) -> bool:
     """Return whether another process has the file."""
     return (getattr(error, "sqlite_errorcode", 0) & 0xFF) in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+
+
+def number_of(row: Row) -> int:
+    """Return the position of a row of this kind of journal: the id of the table's row. Ids only grow."""
+    return cast("int", row.position)
 
 
 def scalar(connection: sqlite3.Connection, sql: str) -> int:

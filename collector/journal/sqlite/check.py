@@ -6,8 +6,8 @@ import contextlib
 import sqlite3
 from typing import TYPE_CHECKING, NamedTuple
 
-from collector.journal.log import log_path
-from collector.journal.statements import OPEN, is_busy, scalar
+from collector.journal.sqlite.log import log_path
+from collector.journal.sqlite.statements import OPEN, is_busy, scalar
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,13 +8,14 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING
 
-from collector.journal.state import ERRORS, name_of
+from collector.journal.sqlite.errors import ERRORS, name_of
+from collector.journal.sqlite.statements import number_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from collector.events.model.batch import Row
-    from collector.journal.ledger import Ledger
+    from collector.journal.sqlite.ledger import Ledger
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +47,7 @@ class HandOver:
             return
         size = sum(len(row.body) for row in rows)
         with self._to_take:
-            self._last_id = rows[-1].id
+            self._last_id = number_of(rows[-1])
             if self._is_spilled or self._ready_bytes + size > MEMORY_BYTES:
                 self._is_spilled = True
             else:
@@ -61,11 +62,7 @@ class HandOver:
             self._to_take.notify()
 
     def take(self, *, max_bytes: int, wait_seconds: float, is_ahead: bool = False) -> list[Row]:
-        """Returns the next requests in order, about `max_bytes` in all, or [] after `wait_seconds` without any. Where there are
-        few, it lets more of them gather (not with `wait_seconds` of 0); [] when the batch `is_ahead`: that can wait.
-
-        A request is never split. Each is handed out once a process; after a restart all that are not `done` come again.
-        """
+        """See `Journal.take`."""
         with self._to_take:
             if not self._ready and not self._is_spilled:
                 self._to_take.wait_for(lambda: self._ready or self._is_spilled or self._closing, wait_seconds)
@@ -87,7 +84,7 @@ class HandOver:
         self.is_unreadable = False
         with self._to_take:
             if rows:
-                self._taken = rows[-1].id
+                self._taken = number_of(rows[-1])
             if self._taken >= self._last_id or not rows:
                 self._is_spilled = False
         return rows
@@ -100,7 +97,7 @@ class HandOver:
             taken.append(row)
             size += len(row.body)
         self._ready_bytes -= size
-        self._taken = taken[-1].id
+        self._taken = number_of(taken[-1])
         return taken
 
     def _fail_reading(self, error: Exception, pause_seconds: float) -> None:

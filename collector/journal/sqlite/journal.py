@@ -11,19 +11,23 @@ import logging
 import threading
 import time
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, NamedTuple
+from itertools import count
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from collector.errors import OverloadedError
 from collector.events.model.batch import Row
-from collector.journal.handover import HandOver
-from collector.journal.ledger import Ledger
-from collector.journal.log import log_path
-from collector.journal.rows import encode
-from collector.journal.state import ERRORS, JournalState, name_of
+from collector.journal.codec import encode
+from collector.journal.sqlite.errors import ERRORS, name_of
+from collector.journal.sqlite.handover import HandOver
+from collector.journal.sqlite.ledger import Ledger
+from collector.journal.sqlite.log import log_path
+from collector.journal.state import JournalState
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
+    from collector.events.model.batch import Position
     from collector.events.model.event import Request
 
 log = logging.getLogger(__name__)
@@ -38,6 +42,9 @@ So where requests are rare, the file alone holds all that was acknowledged. Unde
 for a commit, and send their next requests some milliseconds after it.
 """
 
+LOOK_SECONDS = 1.0
+"""How often it is looked whether the disk answers, while requests wait for it."""
+
 STUCK_SECONDS = 5.0
 """A call to the disk that takes longer is trouble: no request waits behind it."""
 
@@ -50,8 +57,8 @@ class _Waiting(NamedTuple):
     acknowledged: asyncio.Future[None]
 
 
-class Journal:
-    """The durable buffer. Nothing is acknowledged before its fsync; nothing is removed before `done`.
+class SqliteJournal:
+    """A `Journal` in a file. Nothing is acknowledged before its fsync; nothing is removed before `done`.
 
     Raises `sqlite3.Error` when the file cannot be opened, also when another process holds it.
     """
@@ -70,6 +77,7 @@ class Journal:
         self._is_failing = False
         self._is_refusing = False
         self._is_told_full = False
+        self._is_watching = False  # for the event loop only
         self._added_at = 0.0
         self._quiet_seconds = QUIET_SECONDS  # what is a pause after the last commit
         self._fold_after = 0.0  # at least
@@ -93,7 +101,7 @@ class Journal:
 
     @property
     def state(self) -> JournalState:
-        """A snapshot; cheap."""
+        """See `Journal.state`."""
         held = self._ledger
         is_failing = self._is_failing or self._out.is_unreadable
         return JournalState(
@@ -107,15 +115,17 @@ class Journal:
         )
 
     @property
+    def trouble(self) -> str | None:
+        """See `Journal.trouble`."""
+        return self.state.trouble
+
+    @property
     def _is_stuck(self) -> bool:
         since = self._busy_since
         return since is not None and time.monotonic() - since > STUCK_SECONDS
 
     async def append(self, request: Request) -> None:
-        """Returns once the request is on disk.
-
-        Raises `OverloadedError` when the quota is reached or the disk does not take it: then it is not in the journal.
-        """
+        """See `Journal.append`."""
         if self._is_stuck:
             raise _stuck()
         body = encode(request)
@@ -136,6 +146,9 @@ class Journal:
         if is_first:
             # After the requests that came in the same turn of the loop: one wake-up, and one commit, for all of them.
             loop.call_soon(self._rouse)
+            if not self._is_watching:
+                self._is_watching = True
+                loop.call_later(LOOK_SECONDS, self._watch, loop)
         await acknowledged
 
     def _rouse(self) -> None:
@@ -143,27 +156,29 @@ class Journal:
             self._to_commit.notify()
 
     def take(self, *, max_bytes: int, wait_seconds: float, is_ahead: bool = False) -> list[Row]:
-        """See `HandOver.take`."""
+        """See `Journal.take`."""
         return self._out.take(max_bytes=max_bytes, wait_seconds=wait_seconds, is_ahead=is_ahead)
 
-    def done(self, upto: int) -> None:
-        """Every request up to this id is committed in the database: it may be forgotten."""
+    def done(self, position: Position) -> None:
+        """See `Journal.done`."""
         with self._to_commit:
-            self._done = upto
+            self._done = cast("int", position)
             self._to_commit.notify()
 
-    async def watch(self) -> None:
-        """Answer the requests that wait for a disk that does not answer; runs until it is cancelled."""
-        while True:
-            await asyncio.sleep(1)
-            if self._is_stuck:
-                with self._to_commit:
-                    waiting, self._waiting = self._waiting, []
-                    self._waiting_bytes = 0
-                _acknowledge([*self._under_way, *waiting], _stuck())
+    def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Answer the requests that wait for a disk that does not answer; look again while there are any."""
+        with self._to_commit:
+            under_way, waiting, is_stuck = self._under_way, self._waiting, self._is_stuck
+            if is_stuck:
+                self._waiting, self._waiting_bytes = [], 0
+        if is_stuck:
+            _acknowledge([*under_way, *waiting], _stuck())
+        self._is_watching = bool(under_way or waiting)
+        if self._is_watching:
+            loop.call_later(LOOK_SECONDS, self._watch, loop)
 
     def close(self) -> bool:
-        """Commit what waits, end the thread, close the file. Return False when the disk does not answer: the thread is left then."""
+        """See `Journal.close`: the file holds everything by itself then."""
         with self._to_commit:
             self._closing = True
             self._to_commit.notify()
@@ -177,9 +192,9 @@ class Journal:
                 if not self._waiting and not self._closing:
                     self._pause()
                 waiting, self._waiting = self._waiting, []
-                self._waiting_bytes = 0
+                self._under_way, self._waiting_bytes = waiting, 0
                 done, closing = self._done, self._closing
-            self._under_way, self._busy_since = waiting, time.monotonic()
+            self._busy_since = time.monotonic()
             self._turn(waiting, done)
             if closing and not waiting:
                 # What the disk did not let us remove comes again at the next start, and the database knows it.
@@ -205,8 +220,8 @@ class Journal:
             if self._is_failing or not waiting:
                 held.remove(done)  # by itself: an addition that finds no room must not hold it up
             if waiting:
-                first = held.last_id + 1
-                rows = [Row(first + n, item.received_at, item.body) for n, item in enumerate(waiting)]
+                positions = cast("Iterator[Position]", count(held.last_id + 1))
+                rows = [Row(next_one, item.received_at, item.body) for next_one, item in zip(positions, waiting)]  # noqa: B905
                 held.add(rows, done)
                 self._out.put(rows)
             if self._is_failing and not waiting:

@@ -7,8 +7,9 @@ import sqlite3
 import threading
 from typing import TYPE_CHECKING, NamedTuple
 
-from collector.journal.rows import JournalRows
-from collector.journal.state import ERRORS
+from collector.journal.sqlite.errors import ERRORS
+from collector.journal.sqlite.rows import JournalRows
+from collector.journal.sqlite.statements import number_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -69,7 +70,7 @@ class Ledger:
             change = self._in_doubt
             if change is None:
                 return ()
-            first = change.rows[0].id if change.rows else None
+            first = number_of(change.rows[0]) if change.rows else None
             is_in = self._file.holds(first, change.upto)
             self._in_doubt = None
             if not is_in:
@@ -123,7 +124,7 @@ class Ledger:
         self.is_folded = False
         self.requests += len(change.rows) - self._file.removed
         if change.rows:
-            self.last_id = change.rows[-1].id
+            self.last_id = number_of(change.rows[-1])
         if change.upto is not None:
             self.deleted = change.upto
         if change.upto is None and self._file.unseen_frames <= UNSEEN_FRAMES:

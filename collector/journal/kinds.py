@@ -1,0 +1,36 @@
+"""The kinds of journal: which module opens the journal that the settings name, and which looks at its settings for `doctor`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from collector.journal.sqlite.examination import examine_file
+from collector.journal.sqlite.opening import open_file
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from collector.config.model import JournalSettings
+    from collector.journal.observation import Observation, Topic
+    from collector.journal.protocol import Journal
+
+
+class Kind(NamedTuple):
+    """What one kind of journal offers."""
+
+    open: Callable[[JournalSettings], Journal]
+    examine: Callable[[JournalSettings, Topic], Iterator[Observation]]
+
+
+KINDS: Final[Mapping[str, Kind]] = {"sqlite": Kind(open_file, examine_file)}
+"""By the word of `collector.journal.kind`."""
+
+
+def open_journal(settings: JournalSettings) -> Journal:
+    """Open the journal and log what it holds. Raise `StartError`, which names the key and what to do."""
+    return KINDS[settings.kind].open(settings)
+
+
+def examine(settings: JournalSettings, topic: Topic) -> Iterator[Observation]:
+    """Look whether a journal with these settings can work; nothing is opened or changed. Raise `OSError`."""
+    return KINDS[settings.kind].examine(settings, topic)

@@ -1,0 +1,34 @@
+"""Opening the journal's file, with errors that say what to do."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import TYPE_CHECKING
+
+from collector.errors import StartError
+from collector.journal.sqlite.journal import SqliteJournal
+
+if TYPE_CHECKING:
+    from collector.config.model import SqliteJournalSettings
+
+
+def open_file(settings: SqliteJournalSettings) -> SqliteJournal:
+    """Open the file and log what it holds. Raise `StartError`."""
+    path = settings.path
+    try:
+        # `is_dir` raises PermissionError below a folder that this user may not enter.
+        if path.is_dir():
+            raise StartError(f"collector.journal.path: {path} is a folder: name a file in it, like {path}/journal")
+        journal = SqliteJournal(path, settings.max_bytes)
+    except PermissionError as error:
+        raise StartError(
+            f"collector.journal.path: {path} cannot be opened ({error.strerror}): this user must own its folder; "
+            f"as root: chown -R USER {path.parent}"
+        ) from None
+    except (sqlite3.Error, OSError) as error:
+        raise StartError(
+            f"collector.journal.path: {path} cannot be opened ({error}): "
+            "it must be a file in a directory of this user, and no other collector may use it"
+        ) from None
+    journal.log_start()
+    return journal

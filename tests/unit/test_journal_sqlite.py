@@ -1,0 +1,86 @@
+"""The journal's file: it gives room back, belongs to one process, and outlives damage, a full disk and its own removal."""
+
+from __future__ import annotations
+
+import base64
+import sqlite3
+from typing import TYPE_CHECKING
+
+import pytest
+
+from collector.errors import OverloadedError
+from collector.events.model.event import RejectReason
+from collector.journal.codec import decode
+from collector.journal.sqlite.journal import SqliteJournal
+from tests.unit.test_journal import LIMIT, emptied, request, taken_ids, trouble
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+async def test_a_large_file_gives_its_pages_back_once_it_is_empty(tmp_path: Path) -> None:
+    """After an outage the disk is free again."""
+    journal = SqliteJournal(tmp_path / "journal", LIMIT)
+    for n in range(30):
+        await journal.append(request(n, 3 << 20))
+    while got := journal.take(max_bytes=1 << 20, wait_seconds=0):
+        journal.done(got[-1].position)
+    await emptied(journal)
+    journal.close()
+    assert (tmp_path / "journal").stat().st_size < 1 << 20
+
+
+async def test_a_second_collector_on_the_same_file_is_refused(tmp_path: Path) -> None:
+    """Two would each take half of the requests."""
+    journal = SqliteJournal(tmp_path / "journal", LIMIT)
+    with pytest.raises(sqlite3.OperationalError):
+        SqliteJournal(tmp_path / "journal", LIMIT)
+    journal.close()
+
+
+async def test_a_damaged_row_becomes_a_rejection(tmp_path: Path) -> None:
+    """It reaches the dead letters; the rows behind it are not held back."""
+    journal = SqliteJournal(tmp_path / "journal", LIMIT)
+    await journal.append(request(0))
+    await journal.append(request(1))
+    journal.close()
+    with sqlite3.connect(tmp_path / "journal") as file:
+        file.execute("UPDATE requests SET body = x'c1ff' WHERE id = 1")
+    file.close()
+    again = SqliteJournal(tmp_path / "journal", LIMIT)
+    damaged, good = (decode(row) for row in again.take(max_bytes=1 << 20, wait_seconds=1))
+    assert damaged.rejections[0].reason is RejectReason.NOT_AN_EVENT
+    assert (
+        base64.b64decode(damaged.rejections[0].raw) == b"\xc1\xff"
+    )  # it was acknowledged: nothing of it is thrown away
+    assert good == request(1)
+    again.close()
+
+
+async def test_a_disk_that_takes_nothing_is_answered_and_mends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full disk refuses the request and loses nothing that was acknowledged; room brings the journal back."""
+    journal = SqliteJournal(tmp_path / "journal", LIMIT)
+    await journal.append(request(0))
+    # SQLite's own limit on the file gives the very error of a full disk: SQLITE_FULL.
+    journal._ledger._file._database.execute("PRAGMA max_page_count = 10")
+    with pytest.raises(OverloadedError):
+        await journal.append(request(1, 500_000))
+    assert trouble(journal) == "failing"
+    journal._ledger._file._database.execute("PRAGMA max_page_count = 1073741823")
+    await journal.append(request(2))
+    assert trouble(journal) is None
+    assert taken_ids(journal, until=2) == ["r0", "r2"]
+    journal.close()
+
+
+async def test_a_file_that_was_removed_takes_nothing_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQLite would write on into a file without a name: what is acknowledged then is gone with the process. What it held is handed out."""
+    monkeypatch.setattr("collector.journal.sqlite.rows.LOOK_SECONDS", 0)
+    journal = SqliteJournal(tmp_path / "journal", LIMIT)
+    await journal.append(request(0))
+    (tmp_path / "journal").unlink()
+    with pytest.raises(OverloadedError):
+        await journal.append(request(1))
+    assert trouble(journal) == "failing"
+    assert taken_ids(journal, until=1) == ["r0"]
+    journal.close()
