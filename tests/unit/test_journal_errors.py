@@ -334,6 +334,25 @@ def test_where_requests_are_rare_the_file_alone_holds_all_that_was_acknowledged(
     rows.close()
 
 
+async def test_where_many_wait_for_each_commit_its_log_is_not_folded_each_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Clients that all wait for one commit send their next requests some milliseconds after it: they are not rare."""
+    journal = SqliteJournal(tmp_path / "journal", LIMIT)
+    folds, rounds, fold = list[int](), 20, JournalRows.fold
+
+    def counted(rows: JournalRows) -> None:
+        folds.append(1)
+        fold(rows)
+
+    monkeypatch.setattr(JournalRows, "fold", counted)
+    for n in range(rounds):
+        await asyncio.gather(*(journal.append(request(64 * n + k)) for k in range(64)))
+        await asyncio.sleep(module.QUIET_SECONDS * 1.5)
+    assert len(folds) < rounds
+    assert journal.close()
+
+
 async def test_a_log_is_missed_only_where_the_file_was_not_closed(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

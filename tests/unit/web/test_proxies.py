@@ -108,6 +108,17 @@ async def test_headers_may_be_16_kib_and_64(serve: Serve, headers: list[str], st
         assert (await ask(served.port, head("GET /healthz", *headers))).status == status
 
 
+@pytest.mark.parametrize("early", [0, 100, 8_000, 15_000, 19_000, -1])
+async def test_a_large_head_is_431_wherever_it_is_cut(serve: Serve, early: int) -> None:
+    """Its first bytes may come with the request before it; -1: all but the last."""
+    large = head("GET /healthz", *[f"X-{n}: " + "a" * 1000 for n in range(20)])
+    async with serve() as served, connect(served.port) as line:
+        await line.send(head("GET /healthz") + large[:early])
+        assert (await line.receive()).status == 200
+        await line.send(large[early:])
+        assert (await line.receive()).status == 431
+
+
 async def test_a_head_without_end_is_431_before_it_is_whole(serve: Serve) -> None:
     """However many headers it has, and however small its pieces: the collector holds no more than one head of a stranger."""
     async with serve() as served, connect(served.port) as line:
