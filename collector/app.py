@@ -194,6 +194,7 @@ class App:
         except StartError:
             self._journal.close()
             raise
+        self._journal.log_start()
         renewal = Renewal(
             self._files, self._web, self._metrics, connections=self._connections, look_seconds=LOOK_SECONDS
         )

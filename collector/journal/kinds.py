@@ -27,7 +27,7 @@ KINDS: Final[Mapping[str, Kind]] = {"sqlite": Kind(open_file, examine_file)}
 
 
 def open_journal(settings: JournalSettings) -> Journal:
-    """Open the journal and log what it holds. Raise `StartError`, which names the key and what to do."""
+    """Open the journal. Raise `StartError`, which names the key and what to do."""
     return KINDS[settings.kind].open(settings)
 
 

@@ -51,6 +51,9 @@ class Journal(Protocol):
     def trouble(self) -> str | None:
         """Why the next request would not be taken: `stuck`, `failing` or `full`. None when it would. As cheap as `state`."""
 
+    def log_start(self) -> None:
+        """Log what it held when it was opened, and what was wrong with it. Called once, when the collector serves. Neither blocks nor raises."""
+
     def close(self) -> bool:
         """Make durable what waits, and end the threads. Blocks for some seconds at most, raises nothing.
 

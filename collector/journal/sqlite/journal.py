@@ -86,7 +86,7 @@ class SqliteJournal:
         self._thread.start()
 
     def log_start(self) -> None:
-        """Log what the file held at the start, and say so if its write-ahead log is missing."""
+        """See `Journal.log_start`; it says so if the file's write-ahead log is missing."""
         path, held = self._path, self._ledger
         fields = {"path": str(path), "requests": held.requests, "bytes": held.used_bytes}
         if held.oldest is not None:

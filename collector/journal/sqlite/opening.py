@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 
 def open_file(settings: SqliteJournalSettings) -> SqliteJournal:
-    """Open the file and log what it holds. Raise `StartError`."""
+    """Open the file. Raise `StartError`."""
     path = settings.path
     try:
         # `is_dir` raises PermissionError below a folder that this user may not enter.
         if path.is_dir():
             raise StartError(f"collector.journal.path: {path} is a folder: name a file in it, like {path}/journal")
-        journal = SqliteJournal(path, settings.max_bytes)
+        return SqliteJournal(path, settings.max_bytes)
     except PermissionError as error:
         raise StartError(
             f"collector.journal.path: {path} cannot be opened ({error.strerror}): this user must own its folder; "
@@ -30,5 +30,3 @@ def open_file(settings: SqliteJournalSettings) -> SqliteJournal:
             f"collector.journal.path: {path} cannot be opened ({error}): "
             "it must be a file in a directory of this user, and no other collector may use it"
         ) from None
-    journal.log_start()
-    return journal
