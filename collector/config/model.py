@@ -56,7 +56,10 @@ class SqliteJournalSettings(Section):
 
 
 JournalSettings: TypeAlias = SqliteJournalSettings
-"""The union of the kinds of journal, chosen by `kind`. A second one joins with pydantic's callable `Discriminator`: `kind` may be left out."""
+"""The union of the kinds of journal, chosen by `kind`.
+
+A second one joins with pydantic's callable `Discriminator`, because `kind` may be left out.
+"""
 
 
 class Retention(Section):

@@ -25,7 +25,8 @@ def encode(request: Request) -> bytes:
 def decode(row: Row) -> Request:
     """Return the request of a row.
 
-    A row that cannot be read (a damaged file) becomes a rejection that says so. It reaches the dead letters and does not stop the queue.
+    A row that cannot be read (a damaged file) becomes a rejection that says so.
+    It reaches the dead letters and does not stop the queue.
     """
     try:
         return _decoder.decode(row.body)

@@ -1,4 +1,4 @@
-"""The kinds of journal: which module opens the journal that the settings name, and which looks at its settings for `doctor`."""
+"""The kinds of journal: for each, who opens it and who looks at its settings for `doctor`."""
 
 from __future__ import annotations
 

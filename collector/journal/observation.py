@@ -18,7 +18,7 @@ class Topic(StrEnum):
 
 
 class Severity(StrEnum):
-    """FAULT: it does not work, or data can be lost. WARNING: it works, but not as it should. SKIPPED: it could not be told."""
+    """FAULT: it does not work, or data can be lost. WARNING: it works, but badly. SKIPPED: it could not be told."""
 
     OK = "ok"
     WARNING = "warning"

@@ -14,7 +14,7 @@ GRACE_SECONDS: Final = 1.0
 
 
 class Guest(Protocol):
-    """A connection, from its acceptance on. `kind` belongs to `Places`: the dict there that holds the guest; None at first."""
+    """A connection, from its acceptance on. `kind` belongs to `Places`: the dict that holds the guest; None at first."""
 
     kind: dict[Guest, float] | None
 

@@ -1,6 +1,7 @@
 """What every kind of journal promises: durable when acknowledged, in order, each request once, bounded.
 
-`KINDS` says how a test opens each of them. What only one kind does is tested in a file of its own (`test_journal_sqlite.py`).
+`KINDS` says how a test opens each of them.
+What only one kind does is tested in a file of its own (`test_journal_sqlite.py`).
 """
 
 from __future__ import annotations
@@ -105,7 +106,7 @@ def test_every_kind_is_tested() -> None:
 
 
 async def test_a_position_is_handed_back_as_it_came_also_from_another_process(place: Place) -> None:
-    """It goes to the assembler's process and may come back: a copy of it forgets what the original does, and the earlier ones with it."""
+    """It goes to the assembler's process: a copy forgets what the original does, and the earlier ones with it."""
     journal = place.open()
     for n in range(5):
         await journal.append(request(n))

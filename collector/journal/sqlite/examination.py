@@ -1,4 +1,4 @@
-"""Whether a journal's file would work: where it lies, how much room its disk has, and how long that takes to make something durable."""
+"""Whether a journal's file would work: where it lies, the room on its disk, and the time of an fsync there."""
 
 from __future__ import annotations
 

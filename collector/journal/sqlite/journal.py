@@ -36,10 +36,11 @@ RETRY_SECONDS = 0.5
 FULL_RETRY_SECONDS = 10
 
 QUIET_SECONDS, LONGEST_QUIET_SECONDS = 0.005, 0.1
-"""Requests are rare when QUIET_SECONDS for each of a commit's requests (LONGEST_QUIET_SECONDS at most) pass before it. Then the file's
-write-ahead log is folded into it before the answer. After a commit that is not folded the log is folded when nothing comes for as long.
-So where requests are rare, the file alone holds all that was acknowledged. Under load a fold costs too much: there, too, all clients may wait
-for a commit, and send their next requests some milliseconds after it.
+"""Requests are rare when QUIET_SECONDS for each of a commit's requests (LONGEST_QUIET_SECONDS at most) pass before it.
+
+Then the file's write-ahead log is folded into it before the answer: the file alone holds all that was acknowledged.
+After a commit that is not folded, the log is folded when nothing comes for as long. Under load a fold costs too much.
+There, too, all clients may wait for a commit, and send their next requests some milliseconds after it.
 """
 
 LOOK_SECONDS = 1.0
@@ -221,7 +222,7 @@ class SqliteJournal:
                 held.remove(done)  # by itself: an addition that finds no room must not hold it up
             if waiting:
                 positions = cast("Iterator[Position]", count(held.last_id + 1))
-                rows = [Row(next_one, item.received_at, item.body) for next_one, item in zip(positions, waiting)]  # noqa: B905
+                rows = [Row(next(positions), item.received_at, item.body) for item in waiting]
                 held.add(rows, done)
                 self._out.put(rows)
             if self._is_failing and not waiting:

@@ -22,7 +22,7 @@ REMOVED_AT_ONCE = 1000
 
 
 UNSEEN_FRAMES = 64
-"""After additions of about so many frames (512 KiB, or seven turns of few requests) SQLite is asked anew how large the file is."""
+"""After so many frames (512 KiB, or seven turns of few requests) SQLite is asked anew how large the file is."""
 
 
 class _Change(NamedTuple):
@@ -133,7 +133,7 @@ class Ledger:
             self._look()
 
     def _estimate(self, rows: Sequence[Row]) -> None:
-        """Add rows to the sums without asking SQLite: each question hands the interpreter to another thread, and waits for it."""
+        """Add rows to the sums without asking SQLite: each question waits for the interpreter afterwards."""
         self.used_bytes += sum(len(row.body) for row in rows)
         if self.oldest is None:
             self.oldest = rows[0].received_at or None

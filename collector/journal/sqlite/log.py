@@ -87,7 +87,7 @@ class Room:
             self._file_bytes, self._log_bytes = now, log_now
 
     def note_commit(self, frames: int) -> None:
-        """Count frames that a transaction may have added. The first one after a fold may cut the log to KEPT_LOG_BYTES."""
+        """Count frames of a transaction. The first one after a fold may cut the log to KEPT_LOG_BYTES."""
         if not self.used_frames:
             self._log_bytes = 0
         self.used_frames += frames
@@ -104,7 +104,7 @@ class Room:
 
 @contextmanager
 def _lengthened(file: int, wanted: int) -> Iterator[int]:
-    """Make the file at least so long; yields how long it is. After an `OSError`, also within the block, it is as it was."""
+    """Make the file at least so long, and yield its length. After an `OSError`, also of the block, it is as it was."""
     before = size = os.fstat(file).st_size
     try:
         while size < wanted:
