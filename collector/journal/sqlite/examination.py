@@ -10,8 +10,8 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Final
 
-from collector.config.units import format_size
 from collector.journal.observation import Observation, Severity, Topic
+from duckwatch.base.config.units import format_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlite3
 from typing import TYPE_CHECKING
 
-from collector.errors import StartError
 from collector.journal.sqlite.journal import SqliteJournal
+from duckwatch.base.errors import StartError
 
 if TYPE_CHECKING:
     from collector.config.model import SqliteJournalSettings
