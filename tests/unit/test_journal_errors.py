@@ -25,6 +25,7 @@ from tests.servers.process import wait_until
 from tests.unit.test_journal import LIMIT, emptied, request, taken_ids, trouble
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 ERRORS = [
@@ -121,22 +122,35 @@ def test_a_transaction_whose_commit_failed_is_looked_for_before_the_next(tmp_pat
 
 
 async def test_an_addition_without_room_does_not_hold_up_a_deletion(tmp_path: Path) -> None:
-    """Senders that go on and on at a full journal's disk must not keep it full."""
+    """Senders that overlap: whenever the journal's thread turns to the disk, an addition waits that finds no room."""
     journal = SqliteJournal(tmp_path / "journal", LIMIT)
     for n in range(50):
         await journal.append(request(n, 10_000))
     taken = journal.take(max_bytes=100_000, wait_seconds=1)
-    journal._ledger._file._database.execute("PRAGMA max_page_count = 10")
-    with pytest.raises(OverloadedError):
-        await journal.append(request(49, 2_000_000))
-    journal._done = number_of(taken[-1])  # as `done` does, but an addition comes first
-    for n in range(50, 100):
-        with pytest.raises(OverloadedError):
-            await journal.append(request(n, 2_000_000))
-        if journal.state.requests == 50 - len(taken):
-            break
-    else:
-        pytest.fail("nothing is removed while senders go on")
+    ledger, loop = journal._ledger, asyncio.get_running_loop()
+    ledger._file._database.execute("PRAGMA max_page_count = 10")
+    senders, left = [asyncio.create_task(journal.append(request(50, 2_000_000)))], []
+    add = ledger.add
+
+    def send_another() -> None:
+        senders.append(loop.create_task(journal.append(request(50 + len(senders), 2_000_000))))
+
+    def add_while_another_comes(rows: Sequence[Row], done: int) -> None:
+        left.append(ledger.requests)
+        if len(left) == 1:
+            journal.done(taken[-1].position)
+        if len(left) < 10:
+            loop.call_soon_threadsafe(send_another)
+            wait_until(lambda: bool(journal._waiting), "another addition waits")
+        add(rows, done)
+
+    ledger.add = add_while_another_comes  # type: ignore[method-assign]
+    async with asyncio.timeout(30):
+        while len(left) < 10:
+            await asyncio.sleep(0.01)
+        refusals = await asyncio.gather(*senders, return_exceptions=True)
+    assert {type(refusal) for refusal in refusals} == {OverloadedError}
+    assert left[-1] == 50 - len(taken), "nothing is removed while senders go on"
     assert journal.close()
 
 
