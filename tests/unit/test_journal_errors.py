@@ -130,7 +130,7 @@ async def test_an_addition_without_room_does_not_hold_up_a_deletion(tmp_path: Pa
     ledger, loop = journal._ledger, asyncio.get_running_loop()
     ledger._file._database.execute("PRAGMA max_page_count = 10")
     senders, left = [asyncio.create_task(journal.append(request(50, 2_000_000)))], []
-    add = ledger.add
+    add, has_last = ledger.add, asyncio.Event()
 
     def send_another() -> None:
         senders.append(loop.create_task(journal.append(request(50 + len(senders), 2_000_000))))
@@ -142,12 +142,13 @@ async def test_an_addition_without_room_does_not_hold_up_a_deletion(tmp_path: Pa
         if len(left) < 10:
             loop.call_soon_threadsafe(send_another)
             wait_until(lambda: bool(journal._waiting), "another addition waits")
+        else:
+            loop.call_soon_threadsafe(has_last.set)
         add(rows, done)
 
     ledger.add = add_while_another_comes  # type: ignore[method-assign]
     async with asyncio.timeout(30):
-        while len(left) < 10:
-            await asyncio.sleep(0.01)
+        await has_last.wait()
         refusals = await asyncio.gather(*senders, return_exceptions=True)
     assert {type(refusal) for refusal in refusals} == {OverloadedError}
     assert left[-1] == 50 - len(taken), "nothing is removed while senders go on"
