@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from collector.operations.doctor.finding import fault, ok, printable, warning
 from collector.store.database.connection import scalar
 from collector.store.database.sql import query
-from collector.store.migrations import tables
+from collector.store.migrations import functions, tables
 from collector.store.schema.replica_identity import unidentified
 
 if TYPE_CHECKING:
@@ -64,7 +64,8 @@ def _timescaledb(connection: psycopg.Connection) -> Iterator[Finding]:
 
 
 def _foreign(connection: psycopg.Connection) -> Iterator[Finding]:
-    for row in connection.execute(query("obstacles"), (tables(),)).fetchall():
+    ours = {"tables": tables(), "functions": functions()}
+    for row in connection.execute(query("obstacles"), ours).fetchall():
         kind, table, name = map(printable, row)
         if kind == "row security":
             yield fault(

@@ -55,8 +55,17 @@ def shipped() -> list[Migration]:
 
 def tables() -> list[str]:
     """Return the names of the tables that the migrations make."""
-    made = re.compile(r"^CREATE TABLE (?:IF NOT EXISTS )?(\w+)", re.MULTILINE)
-    return ["schema_migrations", *(name for migration in shipped() for name in made.findall(migration.sql))]
+    return ["schema_migrations", *_made(r"^CREATE TABLE (?:IF NOT EXISTS )?(\w+)")]
+
+
+def functions() -> list[str]:
+    """Return the names of the functions that the migrations make."""
+    return _made(r"^\s*CREATE (?:OR REPLACE )?FUNCTION (\w+)")
+
+
+def _made(pattern: str) -> list[str]:
+    made = re.compile(pattern, re.MULTILINE)
+    return [name for migration in shipped() for name in made.findall(migration.sql)]
 
 
 class ForeignTableError(StartError):

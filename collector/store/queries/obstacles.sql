@@ -1,9 +1,9 @@
 -- What somebody else has put on our tables, and by which the database may refuse what we write: kind, table, name. What belongs to an extension
--- (TimescaleDB's own triggers) is none, and neither are the triggers of migrations 0014 and 0019.
-WITH ours AS (SELECT to_regclass(name)::oid AS oid, name FROM unnest(%s::text[]) AS name),
+-- (TimescaleDB's own triggers) is none, and neither are the triggers of our migrations.
+WITH ours AS (SELECT to_regclass(name)::oid AS oid, name FROM unnest(%(tables)s::text[]) AS name),
      functions AS (
          SELECT pg_proc.oid FROM pg_proc JOIN pg_class ON pg_class.oid = to_regclass('mail_events') AND relnamespace = pronamespace
-         WHERE proname IN ('keep_erased', 'keep_truncated', 'mark_stored')
+         WHERE proname = ANY (%(functions)s::text[])
      ),
      extensions AS (SELECT classid, objid FROM pg_depend WHERE deptype = 'e')
 SELECT 'row security', name, name FROM ours WHERE ours.oid IS NOT NULL AND row_security_active(ours.oid)
