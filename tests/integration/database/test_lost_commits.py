@@ -19,12 +19,12 @@ from collector.jobs import Jobs
 from collector.metrics import Metrics
 from collector.metrics.mail import MailMetrics
 from collector.pipeline.letters import letter_of_row
-from collector.store.backup.stream_position import FeedLostError, FeedStore
+from collector.store.backup.stream_position import FeedStore
 from collector.store.people.spelling import Person
 from collector.store.people.subjects import People
+from tests.integration.sources.following import lead
 from tests.integration.sources.test_wildduck_stream import WildDuck, mongo
 from tests.integration.writing.test_reconciliation import MS, NOW, Roads, told
-from tests.servers.process import wait_until
 from tests.servers.proxy import Proxy
 
 if TYPE_CHECKING:
@@ -134,21 +134,6 @@ def test_a_slice_that_never_reached_the_disk_is_not_counted(house: House, proxie
     jobs._resign()
     assert roads.sum("mail_events", "action") == {"released": 1}
     roads.agree()
-
-
-def lead(feed: FeedStore) -> str | None:
-    """Take the feed over; return its resume token. A server takes a moment to let go of the lock of a connection that was cut."""
-    tokens: list[str | None] = []
-
-    def is_had() -> bool:
-        try:
-            tokens.append(feed.lead())
-        except FeedLostError:
-            return False
-        return True
-
-    wait_until(is_had, "the feed's lock is free", 30)
-    return tokens[0]
 
 
 def test_a_feed_counts_what_it_committed(house: House, proxied: str, proxy: Proxy) -> None:

@@ -12,8 +12,9 @@ from collector.feeds.mongo import Follower
 from collector.metrics import Metrics
 from collector.metrics.logins import LoginMetrics
 from collector.metrics.mail import MailMetrics
-from collector.store.backup.stream_position import FeedStore
+from collector.store.backup.stream_position import FeedLostError, FeedStore
 from tests.oracle.rollups import assert_equal
+from tests.servers.process import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,6 +23,21 @@ if TYPE_CHECKING:
     from collector.feeds.mongo.reader import Reader
     from tests.integration.house import House
     from tests.servers.secantus import Secantus
+
+
+def lead(feed: FeedStore) -> str | None:
+    """Take the feed over; return its resume token. A server takes a moment to let go of the lock of a connection that was closed or cut."""
+    tokens: list[str | None] = []
+
+    def is_had() -> bool:
+        try:
+            tokens.append(feed.lead())
+        except FeedLostError:
+            return False
+        return True
+
+    wait_until(is_had, "the feed's lock is free", 30)
+    return tokens[0]
 
 
 class Following:

@@ -16,7 +16,7 @@ from collector.events.sources import authlog, wildduck_messages
 from collector.events.sources.wildduck_changes import PIPELINE_STAGES
 from collector.feeds.mongo import WildduckReader
 from collector.store.backup.stream_position import FeedStore
-from tests.integration.sources.following import Following
+from tests.integration.sources.following import Following, lead
 from tests.servers.fixtures import need
 from tests.servers.secantus import Secantus
 from tests.unit.events.test_authlog import changes
@@ -280,7 +280,7 @@ def test_how_far_a_feed_was_followed_is_when_its_newest_change_was_made(wildduck
     store.commit_token("{}", 1_000)
     store.commit_token(None)
     assert store.followed_until == 1_000
-    store.lead()
+    lead(store)
     assert store.followed_until == 1_000
     store.commit_token("{}")
     assert store.followed_until > 1_000
