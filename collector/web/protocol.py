@@ -7,9 +7,17 @@ import logging
 from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
-from aiohttp.http_exceptions import LineTooLong
 
 from collector.web.answers import TRANSPORT_FAULT, answer
+from duckwatch.base.heads import (
+    MAX_HEAD_BYTES,
+    MAX_HEADER_BYTES,
+    MAX_HEADERS,
+    MAX_LINE_BYTES,
+    NO_HEAD,
+    is_head_too_large,
+    refusal_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -19,25 +27,11 @@ if TYPE_CHECKING:
     from collector.web.answers import Answer
     from collector.web.places import Guest, Places
 
-MAX_HEADERS: Final = 64
-MAX_HEADER_BYTES: Final = 16 << 10
-"""Names and values of all headers together."""
-
-MAX_LINE_BYTES: Final = 8 << 10
-MAX_HEAD_BYTES: Final = MAX_LINE_BYTES + MAX_HEADER_BYTES + 4 * MAX_HEADERS + 64
-"""All that a request's head may be, with what stands between its parts: counted while it comes in."""
-
 READ_BUFFER_BYTES: Final = 64 << 10
 """aiohttp pauses a connection at twice this: what a client without credentials can make the collector hold."""
 
 LINGER_SECONDS: Final = 2
 """How long the rest of a refused request is read and thrown away, so that the client sees the answer and not a reset."""
-
-_NO_HEAD: Final = b"\0"
-"""What no head may hold: it has aiohttp's parser refuse the request, in its order behind those before it."""
-
-_TOO_MANY: Final = "Too many headers"
-"""aiohttp has no error class of its own for this (_http_parser.pyx); a test holds its text."""
 
 _log = logging.getLogger(__name__)
 
@@ -118,7 +112,7 @@ class Connection(web.RequestHandler):
         elif not is_body and data:
             self._head_bytes += len(data)
             if self._head_bytes > MAX_HEAD_BYTES:
-                super().data_received(_NO_HEAD)
+                super().data_received(NO_HEAD)
                 self._is_parting = True
                 self._places.works(self)
 
@@ -149,19 +143,9 @@ class Connection(web.RequestHandler):
             raise ConnectionError
         error = "internal error"
         if status == 400:
-            status, error = self._refusal(exc)
+            status, error = refusal_of(exc, self._head_bytes)
         self._is_parting = True
         return _Parting(self, answer(status, {"error": error}, TRANSPORT_FAULT if status == 400 else None))  # type: ignore[return-value]  # it has what aiohttp uses
-
-    def _refusal(self, error: BaseException | None) -> tuple[int, str]:
-        """Return the status and the text for what aiohttp's parser refused."""
-        if isinstance(error, LineTooLong) and error.args[1] == MAX_LINE_BYTES:
-            return 414, f"the request line is over {MAX_LINE_BYTES} bytes"
-        if isinstance(error, LineTooLong) or self._head_bytes > MAX_HEAD_BYTES:
-            return too_many_headers()
-        if str(getattr(error, "message", "")).startswith(_TOO_MANY):
-            return too_many_headers()
-        return 400, "this is not a valid HTTP request"
 
     def log_exception(self, *args: object, **kw: Any) -> None:  # noqa: ANN401 - aiohttp's signature
         """Logs where it happened; aiohttp's words would name the client."""
@@ -204,17 +188,12 @@ class Connection(web.RequestHandler):
             self._stalled = None
 
 
-def too_many_headers() -> tuple[int, str]:
-    """Return the status and the text for headers past the limits."""
-    return 431, f"the headers are over {MAX_HEADER_BYTES} bytes, or more than {MAX_HEADERS}"
-
-
-def is_head_too_large(request: web.BaseRequest) -> bool:
+def exceeds_head_limits(request: web.BaseRequest) -> bool:
     """True for a head that came whole, and whose headers are larger than all of them may be."""
     connection = request.protocol
     if isinstance(connection, Connection) and not connection.may_exceed:
         return False  # adding up the headers of every request would cost 1 % of it
-    return sum(len(name) + len(value) for name, value in request.raw_headers) > MAX_HEADER_BYTES
+    return is_head_too_large(request)
 
 
 class _Parting:

@@ -24,9 +24,10 @@ from collector.web.health import Health
 from collector.web.ingest import Decoder, Ingest, no_trace
 from collector.web.limits import RETRY_SECONDS, Inflight
 from collector.web.places import Places
-from collector.web.protocol import Connection, Listener, is_head_too_large, too_many_headers
+from collector.web.protocol import Connection, Listener, exceeds_head_limits
 from collector.web.threads import WebThreads
 from collector.web.tls import Certificate
+from duckwatch.base.heads import LARGE_HEADERS
 from duckwatch.base.resources import Shortages, shortage_of
 
 if TYPE_CHECKING:
@@ -163,9 +164,8 @@ class HttpServer:
             path = request.rel_url.raw_path or "/"
             methods = self._routes.get(path)
         response: Answer
-        if is_head_too_large(request):
-            status, error = too_many_headers()
-            response = answer(status, {"error": error})
+        if exceeds_head_limits(request):
+            response = answer(LARGE_HEADERS.status, {"error": LARGE_HEADERS.text})
         elif methods is None:
             path, response = OTHER_ROUTE, answer(404, {"error": "no such route"})
         elif (handler := methods.get(request.method)) is None:

@@ -9,19 +9,20 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
-from aiohttp.http_exceptions import LineTooLong
+
+from duckwatch.base.heads import (
+    LARGE_HEADERS,
+    MAX_HEAD_BYTES,
+    MAX_HEADER_BYTES,
+    MAX_HEADERS,
+    MAX_LINE_BYTES,
+    NO_HEAD,
+    is_head_too_large,
+    refusal_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-
-MAX_LINE: Final = 8 << 10
-MAX_HEADER_BYTES: Final = 16 << 10
-MAX_HEADERS: Final = 64
-MAX_HEAD_BYTES: Final = MAX_LINE + MAX_HEADER_BYTES + 4 * MAX_HEADERS
-"""Of a request line and all headers: aiohttp bounds each header, not all of them."""
-
-_NO_HEAD: Final = b"\0"
-"""What no head may hold: it has aiohttp's parser refuse the request."""
 
 IDLE_SECONDS: Final = 75.0
 """Outlives a scrape interval of a minute; also bounds the time that a request's head may take."""
@@ -66,7 +67,7 @@ class Connection(web.RequestHandler):
         elif self._head_bytes <= MAX_HEAD_BYTES:
             self._head_bytes += len(data)
             if self._head_bytes > MAX_HEAD_BYTES:
-                super().data_received(_NO_HEAD)
+                super().data_received(NO_HEAD)
 
     def handle_error(
         self,
@@ -81,8 +82,7 @@ class Connection(web.RequestHandler):
             raise ConnectionError
         text = "internal error"
         if status == 400:
-            is_large = isinstance(exc, LineTooLong) or self._head_bytes > MAX_HEAD_BYTES
-            status, text = (431, "the headers are too large") if is_large else (400, "this is not a valid HTTP request")
+            status, text = refusal_of(exc, self._head_bytes)
         else:
             _log.error("request failed", exc_info=exc)
         response = web.Response(status=status, text=f"{text}\n")
@@ -160,7 +160,7 @@ class Listener(web.Server):
             write_seconds=self._write_seconds,
             keepalive_timeout=self._idle_seconds,
             access_log=None,
-            max_line_size=MAX_LINE,
+            max_line_size=MAX_LINE_BYTES,
             max_field_size=MAX_HEADER_BYTES,
             max_headers=MAX_HEADERS,
         )
@@ -196,6 +196,8 @@ class Listener(web.Server):
         assert isinstance(connection, Connection)
         self._idle.pop(connection, None)
         try:
+            if is_head_too_large(request):
+                return web.Response(status=LARGE_HEADERS.status, text=f"{LARGE_HEADERS.text}\n")
             return await self._handler(request)
         finally:
             if connection in self._open:

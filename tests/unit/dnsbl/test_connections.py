@@ -7,10 +7,13 @@ import contextlib
 import socket
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from aiohttp import web
 
+from duckwatch.base.heads import MAX_HEADER_BYTES
 from exporters.dnsbl.web.connections import Listener
 from tests.unit.web.conftest import until
+from tests.unit.web.wire import head
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -143,3 +146,24 @@ async def test_a_silent_connection_is_left() -> None:
         async with asyncio.timeout(30):
             for reader, _ in lines:
                 await reader.read()
+
+
+@pytest.mark.parametrize(
+    ("said", "status"),
+    [
+        (head("GET /", *[f"X-{n}: a" for n in range(63)]), 200),
+        (head("GET /", *[f"X-{n}: a" for n in range(64)]), 431),
+        (head("GET /", *[f"X-{n}: a" for n in range(500)]), 431),
+        (head("GET /", "X: " + "a" * (MAX_HEADER_BYTES - 100)), 200),
+        (head("GET /", "X: " + "a" * MAX_HEADER_BYTES), 431),
+        (head("GET /", *[f"X-{n}: " + "a" * 1000 for n in range(20)]), 431),
+        (head("GET /")[:-2] + b"X: a\r\n" * 9000, 431),
+        (head("GET /" + "a" * 9000), 414),
+        (b"nonsense\r\n\r\n", 400),
+    ],
+    ids=range(9),
+)
+async def test_a_head_that_is_too_large_is_named(said: bytes, status: int) -> None:
+    """By the status that the collector gives for the same: too many headers are no bad request."""
+    async with serve() as served:
+        assert (await answer(await served.connect(said))).split()[1] == str(status).encode()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from collector.web.protocol import MAX_HEADER_BYTES
+from duckwatch.base.heads import MAX_HEADER_BYTES
 from tests.unit.web.conftest import BEARER, event, events, until
 from tests.unit.web.wire import ask, connect, head, post
 
