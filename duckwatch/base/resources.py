@@ -7,6 +7,7 @@ import errno
 import logging
 import os
 import resource
+import socket
 import time
 from typing import TYPE_CHECKING, Final
 
@@ -42,6 +43,18 @@ def shortage_of(error: BaseException) -> str | None:
     # CPython raises a plain RuntimeError with this text; there is nothing else to know it by (Modules/_threadmodule.c).
     is_thread = isinstance(error, RuntimeError) and str(error) == "can't start new thread"
     return "threads" if is_thread else None
+
+
+def shortage_now() -> str | None:
+    """Return the word for what a new socket lacks at this moment, None when it lacks nothing.
+
+    For a library that says that a connection failed, and not by which errno: libpq's text is in any language, and pymongo has its own.
+    """
+    try:
+        with socket.socket():
+            return None
+    except OSError as error:
+        return shortage_of(error)
 
 
 def open_descriptors() -> int:

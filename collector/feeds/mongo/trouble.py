@@ -9,6 +9,7 @@ from pymongo.errors import ConfigurationError, OperationFailure, PyMongoError
 
 from collector.errors import StoreError, StoreUnavailableError
 from collector.store.database.connection import translate
+from duckwatch.base.resources import shortage_now, shortage_of
 
 UNAUTHORIZED: Final = 13
 AUTHENTICATION_FAILED: Final = 18
@@ -37,7 +38,7 @@ def trouble_of(error: Exception) -> str:  # noqa: PLR0911  # a table
         case ConfigurationError():
             return "configuration"
         case PyMongoError():
-            return "mongodb"
+            return shortage_now() or "mongodb"
         case psycopg.Error():
             return trouble_of(translate(error))
         case StoreUnavailableError(kind=kind):
@@ -45,4 +46,4 @@ def trouble_of(error: Exception) -> str:  # noqa: PLR0911  # a table
         case StoreError():
             return "bad_row"
         case _:
-            return "internal"
+            return shortage_of(error) or "internal"

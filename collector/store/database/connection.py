@@ -16,6 +16,7 @@ from collector.config.renewable import text_of
 from collector.errors import BadRowError, StoreUnavailableError
 from collector.store.database.refusals import refusal_of
 from collector.store.database.sql import query
+from duckwatch.base.resources import shortage_now, shortage_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -82,7 +83,11 @@ def connect(dsn: Connectable, timeout_seconds: float = CONNECT_SECONDS) -> psyco
     except pg.ConnectionTimeout as error:
         raise StoreUnavailableError("connection", type(error).__name__) from None
     except psycopg.Error as error:
+        if (word := shortage_now()) is not None:
+            raise StoreUnavailableError(word, "this machine has too little of it for a connection") from None
         raise _refused(refusal_of(whole, timeout_seconds), error) from None
+    except OSError as error:  # psycopg waits by a descriptor of its own
+        raise StoreUnavailableError(shortage_of(error) or "connection", type(error).__name__) from None
     # Who waits for a lock of another's and goes on must see what that one wrote.
     connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
     _set_forms(connection)

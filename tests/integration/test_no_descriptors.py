@@ -1,0 +1,85 @@
+"""A database that cannot be reached because this machine has no descriptor left: named as that, and tried again."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+from typing import TYPE_CHECKING
+
+import psycopg
+import pytest
+from psycopg import conninfo
+from pymongo.errors import AutoReconnect
+
+from collector.errors import StoreUnavailableError
+from collector.feeds.mongo.trouble import trouble_of
+from collector.store.database.connection import connect
+from tests.integration.process.test_descriptors import Sender
+from tests.servers.collector import Collector
+from tests.servers.process import wait_until
+from tests.servers.proxy import Proxy
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+pytestmark = pytest.mark.servers
+
+
+@contextlib.contextmanager
+def descriptors_left(number: int) -> Iterator[None]:
+    """Within the block this process can open so many descriptors, and no more."""
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    free = [os.open(os.devnull, os.O_RDONLY) for _ in range(number)]
+    highest = os.open(os.devnull, os.O_RDONLY)
+    for one in free:
+        os.close(one)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (highest, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        os.close(highest)
+
+
+@pytest.mark.parametrize("left", [0, 1])
+def test_a_connection_without_descriptors_fails_for_want_of_them(postgres_dsn: str, left: int) -> None:
+    """Libpq needs one, and psycopg waits by another. Afterwards there is a connection."""
+    connect(postgres_dsn).close()
+    with descriptors_left(left), pytest.raises(StoreUnavailableError) as failed:
+        connect(postgres_dsn)
+    assert (failed.value.kind, failed.value.sqlstate) == ("descriptors", None)
+    connect(postgres_dsn).close()
+
+
+def test_a_change_stream_without_descriptors_fails_for_want_of_them() -> None:
+    """The driver says only that it could not connect."""
+    with descriptors_left(0):
+        assert trouble_of(AutoReconnect()) == "descriptors"
+    assert trouble_of(AutoReconnect()) == "mongodb"
+    assert trouble_of(OSError(24, "x")) == "descriptors"
+
+
+def test_the_collector_names_the_shortage(postgres_dsn: str, tmp_path: Path, server_logs: Path) -> None:
+    """In /readyz, the log and the metric; once there are descriptors again, everything is stored."""
+    port = int(str(conninfo.conninfo_to_dict(postgres_dsn)["port"]))
+    with Proxy(port) as way:
+        through = conninfo.make_conninfo(postgres_dsn, port=way.port)
+        collector = Collector(tmp_path / "collector", server_logs, through)
+        collector.start()
+        with contextlib.closing(Sender(collector, is_tls=False)) as sender:
+            assert sender.send("before") == 202
+            before = resource.prlimit(collector.pid, resource.RLIMIT_NOFILE)
+            resource.prlimit(collector.pid, resource.RLIMIT_NOFILE, (4, before[1]))
+            way.cut()
+            assert sender.send("meanwhile") == 202
+            wait_until(lambda: sender.troubles().get("database") == "descriptors", "the shortage is named")
+            resource.prlimit(collector.pid, resource.RLIMIT_NOFILE, before)
+            wait_until(lambda: sender.troubles() == {}, "all is well again")
+        assert collector.metrics()["duckwatch_store_errors_total"][(("kind", "descriptors"),)] > 0
+        assert '"kind": "descriptors"' in collector.log.read_text()
+        assert collector.stop() == 0
+    with psycopg.connect(postgres_dsn) as connection:
+        rows = connection.execute("SELECT queue_id FROM mail_events ORDER BY 1").fetchall()
+    assert rows == [("before",), ("meanwhile",)]
