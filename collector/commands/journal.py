@@ -6,7 +6,7 @@ import sqlite3
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from collector.journal.sqlite.check import JournalInUseError, check
+from collector.journal.sqlite.check import DamagedJournalError, JournalFaultError, JournalInUseError, NotAJournalError, check
 from collector.journal.sqlite.log import log_path
 from collector.operations.doctor.installation import Patient
 
@@ -25,15 +25,31 @@ def run(settings: Settings, path: Path | None) -> int:
         found = check(path)
     except JournalInUseError:
         return _ask_collector(settings, path, is_ours=path.absolute() == configured.absolute())
-    except FileNotFoundError:
-        print(f"{path}: there is no such file")
-        return 1
-    except (sqlite3.Error, OSError) as error:
-        print(
-            f"{path}: cannot be read as a journal ({error}): is it the right file, and may this user read and write it?"
-        )
+    except (JournalFaultError, sqlite3.Error, OSError) as error:
+        print(f"{path}: {_fault(path, error)}")
         return 1
     return _print(path, found)
+
+
+def _fault(path: Path, error: Exception) -> str:
+    """Say why the file cannot be read, and what to do."""
+    match error:
+        case FileNotFoundError():
+            return "there is no such file"
+        case PermissionError():
+            return "this user may not read and write it and its folder: run the command as the collector's user, or as root"
+        case NotAJournalError():
+            return f"this is not a journal: {error}"
+        case DamagedJournalError():
+            return (
+                f"the journal is damaged, and cannot be read to its end ({error})\n"
+                f"keep a copy of it and of {log_path(path)}; SQLite's own shell makes another journal of what can be read:\n"
+                f"  sqlite3 {path} .dump | sed 's/^ROLLBACK;.*/COMMIT;/' | sqlite3 {path}.saved"
+            )
+        case OSError(strerror=reason):
+            return f"cannot be read ({reason}): is its disk well, not full, and not read-only?"
+        case _:
+            return f"cannot be read ({error}): is its disk well, not full, and not read-only?"
 
 
 def _print(path: Path, found: Found) -> int:

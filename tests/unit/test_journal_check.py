@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import shutil
+import sqlite3
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 
 from collector.commands import journal as command
 from collector.config import SettingsFiles
-from collector.journal.sqlite.check import JournalInUseError, check
+from collector.journal.sqlite.check import DamagedJournalError, JournalInUseError, check
 from collector.journal.sqlite.journal import SqliteJournal
 from tests.servers.process import free_port
 from tests.unit.test_journal import LIMIT, request
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from collector.config import Settings
@@ -89,26 +94,134 @@ async def test_a_journal_in_use_is_left_alone(tmp_path: Path, capsys: pytest.Cap
     assert check(path).requests == 2
 
 
-def test_what_is_no_journal_is_said_to_be_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """No file, another file, a damaged one."""
-    path = tmp_path / "journal"
-    assert command.run(settings(path), None) == 1
-    assert not path.exists()
-    path.write_bytes(b"this is a text, not a journal" * 100)
-    assert command.run(settings(path), None) == 1
-    assert "cannot be read as a journal" in capsys.readouterr().out
+def made(path: Path, statement: str) -> Path:
+    """Another program's SQLite file."""
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute(statement)
+        connection.commit()
+    return path
 
 
-async def test_a_damaged_file_is_said_to_be_damaged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """With what to do."""
+def with_bytes(path: Path, content: bytes) -> Path:
+    """A file of these bytes."""
+    path.write_bytes(content)
+    return path
+
+
+def folder(path: Path) -> Path:
+    """Made there."""
+    path.mkdir()
+    return path
+
+
+def pipe(path: Path) -> Path:
+    """Made there: whoever opens it for reading alone waits for ever."""
+    os.mkfifo(path)
+    return path
+
+
+NO_JOURNALS: dict[str, tuple[Callable[[Path], object], str]] = {
+    "missing": (lambda path: path, "there is no such file"),
+    "empty": (lambda path: with_bytes(path, b""), "this is not a journal: it is empty"),
+    "text": (lambda path: with_bytes(path, b"a text, not a journal" * 500), "it does not begin as an SQLite file"),
+    "short": (lambda path: with_bytes(path, b"SQL"), "it does not begin as an SQLite file"),
+    "header": (
+        lambda path: with_bytes(path, b"SQLite format 3\0" + bytes(9000)),
+        "it does not begin as an SQLite file",
+    ),
+    "folder": (folder, "this is not a journal: it is a folder"),
+    "pipe": (pipe, "this is not a journal: it is not a regular file"),
+    "stranger": (lambda path: made(path, "CREATE TABLE notes (id INTEGER)"), "another program made it"),
+    "same name": (lambda path: made(path, "CREATE TABLE requests (id INTEGER, url TEXT)"), "another program made it"),
+}
+
+
+@pytest.mark.parametrize("kind", NO_JOURNALS)
+def test_what_is_no_journal_is_said_to_be_none(tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str) -> None:
+    """What it is instead, in one line; it stays as it was."""
     path = tmp_path / "journal"
-    journal = SqliteJournal(path, LIMIT)
+    make, says = NO_JOURNALS[kind]
+    make(path)
+    before = path.read_bytes() if path.is_file() else None
+    assert command.run(settings(path), None) == 1
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith(f"{path}: ")
+    assert says in line
+    assert (path.read_bytes() if path.is_file() else None) == before
+    assert {one.name for one in tmp_path.iterdir()} <= {"journal"}
+
+
+@pytest.fixture
+async def forty(tmp_path: Path) -> Path:
+    """A journal of forty requests, on some ten pages."""
+    journal = SqliteJournal(tmp_path / "journal", LIMIT)
     for n in range(40):
         await journal.append(request(n, 2000))
     assert journal.close()
+    return tmp_path / "journal"
+
+
+def damage(path: Path, start: int, end: int) -> None:
+    """Zeros where something else was."""
     content = bytearray(path.read_bytes())
-    content[3 * 8192 : 3 * 8192 + 100] = b"\0" * 100
+    content[start:end] = bytes(end - start)
     path.write_bytes(content)
-    assert command.run(settings(path), None) == 1
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "says"),
+    [
+        (3 * 8192, 3 * 8192 + 100, "the journal is damaged, and cannot be read to its end"),
+        (100, 400, "the journal is damaged, and cannot be read to its end"),
+        (3 * 8192 + 2000, 3 * 8192 + 2100, "damaged: "),
+    ],
+    ids=["page", "schema", "row"],
+)
+def test_a_damaged_file_is_said_to_be_damaged(
+    forty: Path, capsys: pytest.CaptureFixture[str], start: int, end: int, says: str
+) -> None:
+    """With what SQLite finds, and what to do."""
+    damage(forty, start, end)
+    assert command.run(settings(forty), None) == 1
     said = capsys.readouterr().out
-    assert "damaged" in said or "cannot be read as a journal" in said
+    assert says in said
+    assert "***" not in said
+    assert "keep a copy" in said
+
+
+def test_what_it_advises_saves_what_can_be_read(forty: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The command is pasted: the new file is a journal with the requests of the pages that are whole. One that was cut off is damaged, too."""
+    if shutil.which("sqlite3") is None:
+        pytest.skip("SQLite's shell is not installed")
+    damage(forty, 3 * 8192, 3 * 8192 + 100)
+    assert command.run(settings(forty), None) == 1
+    advised = capsys.readouterr().out.splitlines()[-1]
+    subprocess.run(["sh", "-c", advised], check=True, capture_output=True)
+    assert 20 < check(forty.with_name("journal.saved")).requests < 40
+    forty.write_bytes(forty.read_bytes()[: forty.stat().st_size // 2])
+    with pytest.raises(DamagedJournalError):
+        check(forty)
+
+
+@pytest.mark.parametrize("is_folder", [False, True], ids=["file", "folder"])
+def test_whose_the_file_is_may_check_it(
+    forty: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, is_folder: bool
+) -> None:
+    """Another user is told so. SQLite makes its log in the folder: to read the file is not enough."""
+    denied = forty.parent if is_folder else forty
+    mode = denied.stat().st_mode
+    denied.chmod(0o555 if is_folder else 0)
+    if os.geteuid() == 0:  # root may all the same
+        monkeypatch.setattr(os, "access", lambda asked, _: not (is_folder and asked == denied))
+        if not is_folder:
+            monkeypatch.setattr("pathlib.Path.open", refuse)
+    assert command.run(settings(forty), forty) == 1
+    assert "run the command as the collector's user" in capsys.readouterr().out
+    monkeypatch.undo()
+    denied.chmod(mode)
+    assert check(forty).requests == 40
+
+
+def refuse(path: Path, *_: object) -> None:
+    """As the system refuses another user."""
+    raise PermissionError(13, "Permission denied", str(path))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
-from typing import TYPE_CHECKING, NamedTuple
+import stat
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from collector.journal.sqlite.log import log_path
 from collector.journal.sqlite.statements import OPEN, is_busy, scalar
@@ -15,6 +17,25 @@ if TYPE_CHECKING:
 
 class JournalInUseError(Exception):
     """A collector has the file open: nobody else can read it."""
+
+
+class JournalFaultError(Exception):
+    """The file cannot be read whole, whoever reads it."""
+
+
+class NotAJournalError(JournalFaultError):
+    """The file is none, or not enough of one to be read: the text says why, for people."""
+
+
+class DamagedJournalError(JournalFaultError):
+    """SQLite cannot read the journal's table to its end; the text is SQLite's."""
+
+
+FIRST_BYTES: Final = b"SQLite format 3\0"
+"""Of every SQLite file (https://www.sqlite.org/fileformat.html, 1.3)."""
+
+NO_SQLITE: Final = "it does not begin as an SQLite file does: it is another file, or its beginning is lost"
+COLUMNS: Final = ["id", "received_at", "body"]
 
 
 class Found(NamedTuple):
@@ -36,22 +57,48 @@ class Found(NamedTuple):
 def check(path: Path) -> Found:
     """Read the whole journal at `path`. Afterwards the file alone holds all of it, and can be moved.
 
-    Raise `FileNotFoundError` without a file, `JournalInUseError` while a collector has it open, and `sqlite3.Error` for what is no journal.
+    Raise `FileNotFoundError` without a file, `JournalInUseError` while a collector has it open, `NotAJournalError` and
+    `DamagedJournalError`; `OSError` and `sqlite3.Error` when this user or the disk does not let it be read. Only a journal is changed.
     """
+    _require_sqlite(path)
     log = log_path(path)
-    path.stat()
     log_bytes = log.stat().st_size if log.exists() else None
     with contextlib.closing(sqlite3.connect(path, isolation_level=None, timeout=0)) as connection:
         try:
             connection.execute("PRAGMA locking_mode = EXCLUSIVE")
             return _read(connection, log_bytes)
-        except sqlite3.OperationalError as error:
+        except sqlite3.DatabaseError as error:
             if is_busy(error):
                 raise JournalInUseError from None
+            if (error.sqlite_errorcode & 0xFF) == sqlite3.SQLITE_NOTADB:
+                raise NotAJournalError(NO_SQLITE) from None
+            if (error.sqlite_errorcode & 0xFF) == sqlite3.SQLITE_CORRUPT:
+                raise DamagedJournalError(str(error)) from None
             raise
 
 
+def _require_sqlite(path: Path) -> None:
+    found = path.stat()
+    if stat.S_ISDIR(found.st_mode):
+        raise NotAJournalError("it is a folder: name the file in it")
+    if not stat.S_ISREG(found.st_mode):
+        raise NotAJournalError("it is not a regular file")
+    with path.open("r+b") as file:
+        first = file.read(len(FIRST_BYTES))
+    if not os.access(path.parent, os.W_OK | os.X_OK):  # SQLite makes its log there
+        raise PermissionError
+    if not first:
+        raise NotAJournalError(
+            "it is empty. If it is a copy, the copy failed: compare it with the original. A collector begins a new journal in it"
+        )
+    if first != FIRST_BYTES:
+        raise NotAJournalError(NO_SQLITE)
+
+
 def _read(connection: sqlite3.Connection, log_bytes: int | None) -> Found:
+    columns = [name for (name,) in connection.execute("SELECT name FROM pragma_table_info('requests')")]
+    if columns != COLUMNS:
+        raise NotAJournalError("it is an SQLite file without a journal's table: another program made it")
     requests, body_bytes, oldest, newest = connection.execute(
         "SELECT count(*), coalesce(sum(length(body)), 0), coalesce(min(received_at), 0), coalesce(max(received_at), 0) FROM requests"
     ).fetchone()
@@ -66,5 +113,5 @@ def _read(connection: sqlite3.Connection, log_bytes: int | None) -> Found:
         newest,
         log_bytes,
         is_log_missing,
-        None if said == "ok" else str(said).partition("\n")[0],
+        None if said == "ok" else str(said).splitlines()[-1],
     )
