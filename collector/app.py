@@ -7,7 +7,7 @@ import logging
 import signal
 import socket
 import time
-from concurrent.futures import ThreadPoolExecutor, wait
+from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
 
@@ -16,7 +16,7 @@ from collector.assembly import Assembler
 from collector.commands.reclassify import ReclassifyDesk
 from collector.commands.trace import TraceDesk
 from collector.config.renewable import Connections
-from collector.ending import end_within
+from collector.ending import end_within, together
 from collector.enduring import Enduring
 from collector.errors import WriterFailedError
 from collector.events.privacy.pseudonyms import Pseudonyms
@@ -39,7 +39,7 @@ from collector.store.lookups.traces import Traces
 from collector.store.people.subjects import People
 from collector.store.reclassification import Reclassification
 from collector.store.writing.batch_write import PostgresStore
-from collector.web import build_server
+from collector.web import HttpServer, build_server
 from collector.web.renewal import LOOK_SECONDS, Renewal
 from duckwatch.base import early
 from duckwatch.base.errors import StartError
@@ -69,8 +69,11 @@ FEED_DESCRIPTORS: Final = 32
 
 log = logging.getLogger(__name__)
 
-GRACE_SECONDS: Final = 10.0
-"""After SIGTERM: how long requests in flight, and then the writer, may take. What is unwritten stays in the journal."""
+GRACE_SECONDS: Final = 9.0
+"""After SIGTERM: how long the ways in, and then the writer, may take. What is unwritten stays in the journal.
+
+The ways in are stopped together, then all that uses the database, then all that is left: where each hangs that is 9 s, 11 s and 5 s.
+"""
 
 END_SECONDS: Final = 28.0
 """After SIGTERM: when the process ends, whatever still hangs. Kubernetes waits for 30 seconds."""
@@ -208,9 +211,8 @@ class App:
         log.info("stopping")
         end_within(END_SECONDS)
         renewing.cancel()
-        await self._web.stop(GRACE_SECONDS)
-        if self._gelf is not None:
-            await self._gelf.stop(GRACE_SECONDS)
+        ways_in: list[HttpServer | GelfInput] = [self._web] if self._gelf is None else [self._web, self._gelf]
+        await asyncio.gather(*[one.stop(GRACE_SECONDS) for one in ways_in])
         await asyncio.to_thread(self._stop_threads)
         log.info("stopped", extra={"fields": {"requests_in_journal": self._journal.state.requests}})
         if self._writer.refusal is not None:
@@ -231,17 +233,14 @@ class App:
         return ports
 
     def _stop_threads(self) -> None:
-        if self._feeds:
-            with ThreadPoolExecutor(len(self._feeds)) as stopping:  # each may be silent: they are waited for together
-                wait([stopping.submit(feed.stop) for feed in self._feeds])
-        self._jobs.stop()
-        self._writer.stop(GRACE_SECONDS)
+        feeds = [feed.stop for feed in self._feeds]
+        together(self._jobs.stop, partial(self._writer.stop, GRACE_SECONDS), *feeds)
+        telemetry = [] if self._telemetry is None else [self._telemetry.close]
+        together(self._close_journal, self._store.close, self._assembler.close, *telemetry)
+
+    def _close_journal(self) -> None:
         if not self._journal.close():
             log.error("the journal's disk does not answer: what it has taken is written at the next start")
-        self._store.close()
-        self._assembler.close()
-        if self._telemetry is not None:
-            self._telemetry.close()
 
 
 def allowed_connections(settings: Collector) -> int:

@@ -5,11 +5,26 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from typing import Final
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 log = logging.getLogger(__name__)
 
 EXIT_UNFINISHED: Final = 1
+
+
+def together(*parts: Callable[[], object]) -> None:
+    """Run the parts at the same time, and return when all have ended: where each waits for something that hangs, the waits do not add up.
+
+    What one of them raises is logged, and keeps no other from its end.
+    """
+    with ThreadPoolExecutor(len(parts), thread_name_prefix="ending") as threads:
+        for one in [threads.submit(part) for part in parts]:
+            if (error := one.exception()) is not None:
+                log.error("a part of the collector did not stop as it should", exc_info=error)
 
 
 def end_within(seconds: float) -> None:

@@ -152,7 +152,8 @@ class HttpServer:
             # Requests that have just arrived get their turn before idle connections are closed (aiohttp does the same).
             await asyncio.sleep(0)
             self._listener.pre_shutdown()
-            await self._listener.shutdown(timeout_seconds)
+            # aiohttp waits twice for a request that hangs, each time so long.
+            await self._listener.shutdown(timeout_seconds / 2)
         self.shortages.close()
         self._executor.shutdown(wait=False)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Final
@@ -76,8 +77,7 @@ class GelfInput:
             self._datagrams.close()
         if self._frames is not None:
             self._frames.close()
-        for inbox in self._inboxes:
-            await inbox.close(timeout_seconds)
+        await asyncio.gather(*[inbox.close(timeout_seconds) for inbox in self._inboxes])
 
 
 def _is_in(networks: Sequence[Network], address: str) -> bool:
