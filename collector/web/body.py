@@ -29,6 +29,9 @@ _GZIP: Final = frozenset({"gzip", "x-gzip"})
 _GZIP_WINDOW: Final = 16 + zlib.MAX_WBITS
 _INFLATE_STEP: Final = 256 << 10
 
+LENGTH_HEADER: Final = "Duckwatch-Length"
+"""The bytes of the body as its sender wrote it, before any encoding: `Content-Length` is each proxy's own."""
+
 MAX_GZIP_MEMBERS: Final = 64
 """RFC 1952 allows any number; each empty one costs a copy of all that follows it."""
 
@@ -112,6 +115,15 @@ class BodyReader:
     def _check(self, size_bytes: int) -> None:
         if size_bytes > self._limit:
             raise TooLargeError(f"the body is over {self._limit} bytes")
+
+
+def require_whole(request: web.BaseRequest, body: bytes) -> None:
+    """Raise MangledError if the body, which cannot be read, is not as long as its sender says that it was.
+
+    A body that can be read is never looked at: a proxy may write the same JSON in other words.
+    """
+    if request.headers.get(LENGTH_HEADER, str(len(body))).strip() != str(len(body)):
+        raise MangledError("the body is not as long as its sender wrote it")
 
 
 def _is_gzip(encoding: str | None) -> bool:

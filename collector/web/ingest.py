@@ -7,8 +7,9 @@ from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Final, Protocol
 
-from collector.errors import OverloadedError
+from collector.errors import OverloadedError, UnreadableError
 from collector.web.answers import accepted
+from collector.web.body import require_whole
 from collector.web.signature import Claim
 
 if TYPE_CHECKING:
@@ -88,7 +89,11 @@ class Ingest:
         else:
             sender.rate.admit()
             body = await self._bodies.read(request, lease)
-        batch = await self._decoded(body, sender.cluster)
+        try:
+            batch = await self._decoded(body, sender.cluster)
+        except UnreadableError:
+            require_whole(request, body)
+            raise
         count = batch.count
         events = count + len(batch.rejections)
         sender.rate.charge(events)

@@ -35,6 +35,9 @@ STOP_SECONDS: Final = 2.0
 """What a stop allows for a last try."""
 MAX_ANSWER_BYTES: Final = 1 << 20
 _REFUSED: Final = (400, 413, 415, 422)
+_LENGTH_HEADER: Final = "Duckwatch-Length"
+"""By it the collector knows a body that was cut on its way."""
+
 _FAULT_HEADER: Final = "Duckwatch-Fault"
 """With it the collector says that a request was broken on its way, which says nothing of the results."""
 
@@ -194,10 +197,10 @@ class Outbox:
         link = self._link
         if link is None:
             return Answer(0)
-        headers = {"Content-Type": "application/json"}
+        body = self._head + b",".join(batch) + self._tail
+        headers = {"Content-Type": "application/json", _LENGTH_HEADER: str(len(body))}
         if link.token is not None:
             headers["Authorization"] = f"Bearer {link.token.get_secret_value()}"
-        body = self._head + b",".join(batch) + self._tail
         try:
             async with session.post(
                 f"{link.url}/api/events/dnsbl", data=body, headers=headers, allow_redirects=False

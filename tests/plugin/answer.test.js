@@ -33,6 +33,8 @@ test('202 frees what was sent, and the body is the one agreed on', async t => {
     assert.equal(url, '/api/events/ingest');
     assert.equal(headers.authorization, 'Bearer secret-token');
     assert.equal(headers['content-type'], 'application/json');
+    assert.ok(Number(headers['content-length']) > 0);
+    assert.equal(headers['duckwatch-length'], headers['content-length']);
     assert.deepEqual(Object.keys(body), ['cluster', 'host', 'plugin', 'events']);
     assert.deepEqual([body.cluster, body.host], ['eu1', 'mta1']);
     assert.deepEqual(Object.keys(body.plugin), ['version', 'process', 'contexts', 'spool_bytes', 'oldest_unsent', 'dropped']);

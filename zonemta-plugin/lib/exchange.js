@@ -44,6 +44,8 @@ class Exchange {
         const headers = {
             'content-type': 'application/json',
             'content-length': bytes.length,
+            // A proxy that cuts the body corrects content-length, and leaves this.
+            'duckwatch-length': bytes.length,
             'user-agent': `zonemta-duckwatch/${this.version}`
         };
         const token = readToken(this.settings, this.log);

@@ -77,6 +77,29 @@ async def test_a_400_says_whether_it_is_about_the_transport(
     assert reply.headers.get("duckwatch-fault") == ("transport" if is_of_transport else None)
 
 
+@pytest.mark.parametrize(
+    ("body", "headers", "status", "is_of_transport"),
+    [
+        (events()[:-1], [f"Duckwatch-Length: {len(events())}"], 400, True),
+        (b"", [f"Duckwatch-Length: {len(events())}"], 400, True),
+        (gzip.compress(events()[:-1]), ["Content-Encoding: gzip", f"Duckwatch-Length: {len(events())}"], 400, True),
+        (b"not JSON", ["Duckwatch-Length: 8"], 400, False),
+        (events()[:-1], [], 400, False),
+        (gzip.compress(events()), ["Content-Encoding: gzip", f"Duckwatch-Length: {len(events())}"], 202, False),
+        (events() + b"  ", [f"Duckwatch-Length: {len(events())}"], 202, False),
+    ],
+    ids=["cut", "nothing left", "packed by a proxy", "not JSON", "no word of its length", "packed", "in other words"],
+)
+async def test_a_body_that_was_cut_on_its_way_is_a_fault_of_the_transport(
+    serve: Serve, body: bytes, headers: list[str], status: int, is_of_transport: bool
+) -> None:
+    """A proxy that corrects `Content-Length` leaves the length that the sender wrote down; what can be read is taken, however long it is."""
+    async with serve() as served:
+        reply = await ask(served.port, post(body, BEARER, *headers))
+    assert reply.status == status
+    assert reply.headers.get("duckwatch-fault") == ("transport" if is_of_transport else None)
+
+
 async def test_an_overload_and_a_fault_of_ours_say_so_too(serve: Serve) -> None:
     """503 and 500."""
     async with serve() as served:
