@@ -6,7 +6,13 @@ import sqlite3
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from collector.journal.sqlite.check import DamagedJournalError, JournalFaultError, JournalInUseError, NotAJournalError, check
+from collector.journal.sqlite.check import (
+    DamagedJournalError,
+    JournalFaultError,
+    JournalInUseError,
+    NotAJournalError,
+    check,
+)
 from collector.journal.sqlite.log import log_path
 from collector.operations.doctor.installation import Patient
 

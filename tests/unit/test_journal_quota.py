@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from collector.errors import OverloadedError
-from collector.journal.journal import Journal
+from collector.journal.sqlite.journal import SqliteJournal
 from tests.servers.process import wait_until
 from tests.unit.test_journal import LIMIT, emptied, request, taken_ids, trouble
 
@@ -25,7 +25,7 @@ async def test_a_quota_that_is_used_up_is_a_full_disk(
     def used_up(*_: object) -> int:
         raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))
 
-    journal = Journal(tmp_path / "journal", LIMIT)
+    journal = SqliteJournal(tmp_path / "journal", LIMIT)
     for n in range(5):
         await journal.append(request(n, 10_000))
     with monkeypatch.context() as patched:
@@ -35,9 +35,9 @@ async def test_a_quota_that_is_used_up_is_a_full_disk(
         assert trouble(journal) == "failing"
         assert [record.fields for record in caplog.records if record.levelname == "ERROR"] == [{"error": "EDQUOT"}]  # type: ignore[attr-defined]
         first, *_, last = journal.take(max_bytes=1 << 20, wait_seconds=1)
-        journal.done(first.id)
+        journal.done(first.position)
         wait_until(lambda: journal.state.requests == 4, "one is deleted")
-        journal.done(last.id)
+        journal.done(last.position)
         await emptied(journal)
     await journal.append(request(6, 8_000_000))
     assert taken_ids(journal, until=1) == ["r6"]

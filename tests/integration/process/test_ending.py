@@ -1,6 +1,6 @@
 """SIGTERM while everything hangs at once: each part is waited for, all of them together within the time, and the process ends well.
 
-As a program (`python -m tests.integration.test_ending …`) it is the collector whose disk, database, jobs and feeds hang after SIGUSR1.
+As a program (`python -m tests.integration.process.test_ending …`) it is the collector whose disk, database, jobs and feeds hang after SIGUSR1.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def test_a_collector_in_which_everything_hangs_ends_in_time(
     gelf = {"udp": f"127.0.0.1:{udp}", "tcp": f"127.0.0.1:{tcp}", "cluster": "eu1"}
     mongo = [{"cluster": "eu1", "uri": "mongodb://127.0.0.1:1/", "zonemta_database": "zone-mta"}]
     collector = Collector(tmp_path / "collector", server_logs, postgres_dsn, {"gelf": gelf, "mongo": mongo})
-    collector.program = [sys.executable, "-m", "tests.integration.test_ending"]
+    collector.program = [sys.executable, "-m", "tests.integration.process.test_ending"]
     collector.environment = {"PYTHONPATH": os.pathsep.join(sys.path)}
     collector.start()
     os.kill(collector.pid, signal.SIGUSR1)
@@ -87,20 +87,20 @@ def main() -> int:
     from collector.__main__ import main as collector
     from collector.feeds.mongo import Follower
     from collector.jobs import scheduler
-    from collector.journal import journal
-    from collector.journal.rows import JournalRows
+    from collector.journal.sqlite import journal
+    from collector.journal.sqlite.rows import JournalRows
     from collector.pipeline import Writer
 
     is_on = threading.Event()
     journal.STUCK_SECONDS = 1000.0  # else the requests are sent away
-    append = journal.Journal.append
+    append = journal.SqliteJournal.append
 
-    async def noted(self: journal.Journal, request: Any) -> None:
+    async def noted(self: journal.SqliteJournal, request: Any) -> None:
         if is_on.is_set():
             say("hangs: an addition")
         await append(self, request)
 
-    journal.Journal.append = noted  # type: ignore[method-assign]
+    journal.SqliteJournal.append = noted  # type: ignore[method-assign]
     hang(JournalRows, "commit", "the disk", is_on.is_set)
     hang(Writer, "_look_ahead", "the writer", is_on.is_set)
     hang(scheduler, "not_later", "the jobs", is_on.is_set)
