@@ -25,7 +25,7 @@ PAGE = Page(
 )
 
 BOUNCE_RATIO_LIMIT = 0.1
-"""Where MailBounceRatioHigh begins; a test holds it to alert-rules/thresholds.yml."""
+"""Where DuckwatchMailBounceRatioHigh begins; a test holds it to alert-rules/thresholds.yml."""
 
 OUTCOMES = {"bounced": Colour.BAD, "deferred": Colour.WATCH}
 
@@ -59,7 +59,8 @@ def _bounce_ratio() -> dict[str, Any]:
         Card(
             id=2,
             title="Bounce ratio",
-            description="Bounced recipients among those finished (delivered or bounced) in the last 30 minutes. The line is where MailBounceRatioHigh begins.",
+            description="Bounced recipients among those finished (delivered or bounced) in the last 30 minutes. "
+            "The line is where DuckwatchMailBounceRatioHigh begins.",
             place=Place(12, 0, 12, 9),
         ),
         [PromQL('cluster_zone:duckwatch_mail_bounce_ratio:rate30m{cluster=~"$cluster"}', "{{cluster}} / {{zone}}")],

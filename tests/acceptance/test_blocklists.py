@@ -221,7 +221,7 @@ def test_no_scrape_fails_no_alert_flaps_and_a_standing_listing_stays(storm: Stor
     pairs = {(BAD, zone) for zone in (STEADY, FRAIL, REFUSING, LYING)}
 
     def all_listed() -> bool:
-        alerts = storm.prometheus.query('ALERTS{alertname="DnsblListed", alertstate="firing"}')
+        alerts = storm.prometheus.query('ALERTS{alertname="DuckwatchDnsblListed", alertstate="firing"}')
         return {(dict(labels)["target"], dict(labels)["list"]) for labels in alerts} == pairs
 
     wait_until(all_listed, "what is listed is alerted", seconds=90)
@@ -255,7 +255,7 @@ def _check_alerts(
 ) -> None:
     periods = {key: _periods(points) for key, points in alerts.items()}
     for pair in pairs:
-        ((begun, ended),) = periods.pop(("DnsblListed", *pair))
+        ((begun, ended),) = periods.pop(("DuckwatchDnsblListed", *pair))
         assert begun - start < 2
         assert end - ended < 2
     by_name: dict[str, set[str]] = defaultdict(set)
@@ -263,8 +263,8 @@ def _check_alerts(
         by_name[name].add(of[-1] if of else "")
         troubles = 2 if IS_LONG else 1  # as often as the storm breaks a list for longer than `for`
         assert len(spans) <= troubles, (name, of, spans)
-    assert by_name.pop("DnsblListedMinor") == {SIX}
-    assert by_name.pop("DnsblListUnhealthy", set()) <= {FRAIL, REFUSING, LYING}
-    assert by_name.pop("DnsblListRefused", set()) <= {REFUSING}
-    assert by_name.pop("DnsblChecksStale", set()) <= {FRAIL, REFUSING, LYING}
+    assert by_name.pop("DuckwatchDnsblListedMinor") == {SIX}
+    assert by_name.pop("DuckwatchDnsblListUnhealthy", set()) <= {FRAIL, REFUSING, LYING}
+    assert by_name.pop("DuckwatchDnsblListRefused", set()) <= {REFUSING}
+    assert by_name.pop("DuckwatchDnsblChecksStale", set()) <= {FRAIL, REFUSING, LYING}
     assert not by_name

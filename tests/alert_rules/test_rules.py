@@ -68,13 +68,13 @@ def test_amtool_accepts_the_example_configuration(amtool: Path) -> None:
 @pytest.mark.parametrize(
     ("labels", "receiver"),
     [
-        ("alertname=MailBounceRatioHigh severity=page", "slack-and-email"),
+        ("alertname=DuckwatchMailBounceRatioHigh severity=page", "slack-and-email"),
         ("alertname=Anything severity=ticket", "email"),
         ("alertname=Anything severity=none", "nowhere"),
-        ("alertname=Watchdog severity=none", "deadman"),
-        ("alertname=DnsblListed severity=page target=192.0.2.1 list=bl.example", "slack-and-email"),
-        ("alertname=DnsblListedMinor severity=ticket target=192.0.2.1 list=bl.example", "email"),
-        ("alertname=DnsblExporterDown severity=ticket job=duckwatch-dnsbl", "email"),
+        ("alertname=DuckwatchWatchdog severity=none", "deadman"),
+        ("alertname=DuckwatchDnsblListed severity=page target=192.0.2.1 list=bl.example", "slack-and-email"),
+        ("alertname=DuckwatchDnsblListedMinor severity=ticket target=192.0.2.1 list=bl.example", "email"),
+        ("alertname=DuckwatchDnsblExporterDown severity=ticket job=duckwatch-dnsbl", "email"),
         ("alertname=Anything severity=misspelt", "email"),
     ],
 )
@@ -146,7 +146,7 @@ def test_an_alert_has_cases(rule: Rule) -> None:
         if case["alertname"] == rule.name
     ]
     assert any(case["exp_alerts"] for case in cases)
-    assert rule.name == "Watchdog" or any(not case["exp_alerts"] for case in cases)
+    assert rule.name == "DuckwatchWatchdog" or any(not case["exp_alerts"] for case in cases)
 
 
 def test_thresholds_name_every_alert() -> None:
@@ -169,9 +169,9 @@ def test_an_alert_keeps_to_its_thresholds(rule: Rule) -> None:
 
 @named
 def test_a_name_is_in_prometheus_convention(rule: Rule) -> None:
-    """A recorded series is `level:metric:operation`, its level being the labels it keeps; an alert is in CamelCase."""
+    """A recorded series is `level:metric:operation`, its level being the labels it keeps; an alert is in CamelCase, with our name first."""
     if rule.is_alert:
-        assert re.fullmatch(r"([A-Z][a-z0-9]+)+", rule.name)
+        assert re.fullmatch(r"Duckwatch([A-Z][a-z0-9]+)+", rule.name)
         return
     level, metric, operation = rule.name.split(":")
     assert metric.startswith("duckwatch_")

@@ -101,7 +101,7 @@ def test_only_the_watchdog_fires(prometheus: Prometheus) -> None:
     while not (firing := _alerts(prometheus)):
         assert time.monotonic() < deadline, "the watchdog does not fire"
         time.sleep(0.5)
-    assert firing == {"Watchdog"}
+    assert firing == {"DuckwatchWatchdog"}
 
 
 def _rows(connection: psycopg.Connection, sql: str, clusters: list[str]) -> list[tuple[str, ...]]:

@@ -51,6 +51,6 @@ def test_the_documentation_lists_the_alert(rule: Rule) -> None:
 
 
 def test_the_dashboard_draws_the_alerts_limit() -> None:
-    """The line in the panel *Bounce ratio* is where MailBounceRatioHigh begins."""
-    limits = yaml.safe_load((RULES / "thresholds.yml").read_text())["MailBounceRatioHigh"]["limits"]
+    """The line in the panel *Bounce ratio* is where DuckwatchMailBounceRatioHigh begins."""
+    limits = yaml.safe_load((RULES / "thresholds.yml").read_text())["DuckwatchMailBounceRatioHigh"]["limits"]
     assert BOUNCE_RATIO_LIMIT in [limit["value"] for limit in limits]
