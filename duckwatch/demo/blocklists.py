@@ -116,7 +116,7 @@ def yesterday(day: Day) -> list[dict[str, Any]]:
     begins, ends = (round(midnight + part * DAY_SECONDS * 1_000) for part in Incidents().listed)
     if begins < day.begins:
         return []
-    listed = {"codes": [CODE], "meanings": [MEANING], "severity": "page", "reason": reason(), "previous": "clean"}
+    listed = {"codes": [CODE], "meanings": [MEANING], "severity": "critical", "reason": reason(), "previous": "clean"}
     return [_result(begins, "listed") | listed, _result(ends, "clean") | {"previous": "listed"}]
 
 

@@ -74,7 +74,7 @@ class Exporter:
             await self._child.stop(SIGTERM, STOP_SECONDS, hurry)
 
     def _settings(self) -> str:
-        codes = {CODE: {"meaning": MEANING, "severity": "page"}}
+        codes = {CODE: {"meaning": MEANING, "severity": "critical"}}
         section = {
             "listen": f"127.0.0.1:{self._port}",
             "resolvers": [self._resolver],

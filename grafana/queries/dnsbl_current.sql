@@ -11,5 +11,5 @@ SELECT
   reason,
   time AS changed
 FROM dnsbl_current
-ORDER BY (standing = 'listed') DESC NULLS LAST, severity = 'page' DESC NULLS LAST, changed DESC, target, list
+ORDER BY (standing = 'listed') DESC NULLS LAST, severity = 'critical' DESC NULLS LAST, changed DESC, target, list
 LIMIT 500

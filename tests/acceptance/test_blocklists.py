@@ -115,8 +115,8 @@ class Storm:
                 "interval": "10s",
                 "targets": ["192.0.2.0/29", "2001:db8::4/127"],
                 "lists": [
-                    *({"zone": zone, "severity": "page"} for zone in (STEADY, FRAIL, REFUSING, LYING)),
-                    {"zone": SIX, "ipv4": False, "ipv6": True, "severity": "ticket"},
+                    *({"zone": zone, "severity": "critical"} for zone in (STEADY, FRAIL, REFUSING, LYING)),
+                    {"zone": SIX, "ipv4": False, "ipv6": True, "severity": "warning"},
                 ],
             },
         )

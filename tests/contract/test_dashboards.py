@@ -121,7 +121,12 @@ def said(minute: float, target: str, verdict: str, **fields: Any) -> dict[str, A
     return row | {"event_id": f"{target}:{row['list']}:{verdict}"}
 
 
-LISTED: dict[str, Any] = {"codes": ["127.0.0.2"], "meanings": ["spam", "<b>"], "severity": "page", "reason": "'why'"}
+LISTED: dict[str, Any] = {
+    "codes": ["127.0.0.2"],
+    "meanings": ["spam", "<b>"],
+    "severity": "critical",
+    "reason": "'why'",
+}
 RESULTS = [
     said(-90, "192.0.2.5", "clean"),
     said(-60, "192.0.2.5", "listed", **LISTED),

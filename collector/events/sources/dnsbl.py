@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 VERDICTS: Final = frozenset({"listed", "clean", "refused", "error"})
 STANDINGS: Final = frozenset({"listed", "clean"})
-SEVERITIES: Final = frozenset({"page", "ticket", "info"})
+SEVERITIES: Final = frozenset({"critical", "warning", "info"})
+FORMER_SEVERITIES: Final = {"page": "critical", "ticket": "warning"}
+"""An exporter of an earlier version posts these words; the row has today's (docs/decisions.md, "Severities")."""
 ADDRESS, DOMAIN = "address", "domain"
 
 REASON_CHARACTERS: Final = 500
@@ -80,7 +82,7 @@ def _details(result: dict[str, Any]) -> dict[str, Any]:
         "detail": _detail(result.get("detail")),
         "codes": list(filter(None, codes)),
         "meanings": list(filter(None, meanings)),
-        "severity": _one_of(SEVERITIES, result.get("severity")),
+        "severity": _severity(result.get("severity")),
         "reason": _readable(result.get("reason"), REASON_CHARACTERS),
         "previous": _one_of(VERDICTS, result.get("previous")),
         "standing": _one_of(STANDINGS, result.get("standing")),
@@ -111,6 +113,11 @@ def _detail(value: object) -> str | None:
 
 def _one_of(words: frozenset[str], value: object) -> str | None:
     return value if type(value) is str and value in words else None
+
+
+def _severity(value: object) -> str | None:
+    word = _one_of(SEVERITIES | FORMER_SEVERITIES.keys(), value)
+    return word and FORMER_SEVERITIES.get(word, word)
 
 
 def _texts(value: object) -> list[str]:

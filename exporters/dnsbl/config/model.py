@@ -19,6 +19,8 @@ from exporters.dnsbl.lists.catalogue import holds_key
 from exporters.dnsbl.lists.names import Kind, Range
 
 _KEY: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", re.ASCII | re.IGNORECASE)
+_FORMER_SEVERITIES: Final = {"page": Severity.CRITICAL, "ticket": Severity.WARNING}
+"""Words of earlier versions. An error rather than another name: metrics and alerts show the new word only."""
 
 
 def _check_zone(value: str) -> str:
@@ -74,6 +76,12 @@ def _as_mapping(key: str) -> BeforeValidator:
     return BeforeValidator(lambda value: {key: value} if isinstance(value, str) else value)
 
 
+def _refuse_former_severity(value: object) -> object:
+    if isinstance(value, str) and value in _FORMER_SEVERITIES:
+        raise ValueError(f"must be critical, warning or info: type {_FORMER_SEVERITIES[value]} instead of {value}")
+    return value
+
+
 def _parse_target(value: object) -> Range | str:
     if not isinstance(value, str):
         raise ValueError(names.TARGET_FORM)  # noqa: TRY004 - pydantic reports ValueError only
@@ -82,6 +90,7 @@ def _parse_target(value: object) -> Range | str:
 
 Interval = Annotated[timedelta, BeforeValidator(parse_duration), at_least(timedelta(seconds=10))]
 Zone = Annotated[str, AfterValidator(_check_zone)]
+Grade = Annotated[Severity, BeforeValidator(_refuse_former_severity)]
 
 
 class Section(values.Section):
@@ -102,7 +111,7 @@ class CodeEntry(Section):
     """What one answer of a list means."""
 
     meaning: Annotated[str, Field(max_length=200)] = "listed"
-    severity: Severity | None = None
+    severity: Grade | None = None
     effect: Effect = Effect.LISTED
 
 
@@ -124,7 +133,7 @@ class ListEntry(Section):
     codes: dict[Annotated[str, BeforeValidator(_check_code)], Annotated[CodeEntry, _as_mapping("meaning")]] | None = (
         None
     )
-    severity: Severity | None = None
+    severity: Grade | None = None
     test: TestEntry | None = None
     delisting: str | None = None
     interval: Interval | None = None

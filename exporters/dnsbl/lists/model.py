@@ -14,10 +14,10 @@ from exporters.dnsbl.lists.names import Kind, domain_wire
 
 
 class Severity(StrEnum):
-    """How grave a listing is, by the meaning of its code: wake somebody, open a ticket, or know of it."""
+    """How grave a listing is, by the meaning of its code: it wakes somebody, it waits for the morning, or it is for information."""
 
-    PAGE = "page"
-    TICKET = "ticket"
+    CRITICAL = "critical"
+    WARNING = "warning"
     INFO = "info"
 
 
@@ -29,7 +29,7 @@ class Effect(StrEnum):
     REFUSED = "refused"
 
 
-_GRAVITY: Final = (Severity.INFO, Severity.TICKET, Severity.PAGE)
+_GRAVITY: Final = (Severity.INFO, Severity.WARNING, Severity.CRITICAL)
 
 
 def gravest(severities: set[Severity]) -> Severity | None:
@@ -42,7 +42,7 @@ class Meaning:
     """What one code of a list means."""
 
     text: str
-    severity: Severity = Severity.TICKET
+    severity: Severity = Severity.WARNING
     effect: Effect = Effect.LISTED
 
 
@@ -81,7 +81,7 @@ class DnsList:
     kind: Kind = Kind.ADDRESS
     codes: tuple[tuple[IPv4Network, Meaning], ...] = ()
     bits: tuple[tuple[int, Meaning], ...] = ()
-    severity: Severity = Severity.TICKET
+    severity: Severity = Severity.WARNING
     ipv4: bool = True
     ipv6: bool = False
     test: TestPoints = ADDRESS_TEST

@@ -80,7 +80,7 @@ def test_lists_that_work_and_lists_that_do_not(nameserver: NameServer, exporter:
     stands = {tuple(value for _, value in labels): value for labels, value in samples["duckwatch_dnsbl_listed"].items()}
     assert stands == {("bl.example", f"192.0.2.{last}"): float(last == 1) for last in range(4)}
     assert list(samples["duckwatch_dnsbl_listing_info"]) == [
-        (("code", "127.0.0.2"), ("list", "bl.example"), ("severity", "ticket"), ("target", "192.0.2.1"))
+        (("code", "127.0.0.2"), ("list", "bl.example"), ("severity", "warning"), ("target", "192.0.2.1"))
     ]
     healthy = {labels[0][1]: value for labels, value in samples["duckwatch_dnsbl_list_healthy"].items()}
     assert healthy == {zone: float(zone == "bl.example") for zone in zones}
@@ -349,7 +349,7 @@ def test_changes_are_posted_again_until_they_are_taken(nameserver: NameServer, e
             {
                 "zone": "bl.example",
                 "key_file": str(tmp_path / "key"),
-                "codes": {"127.0.0.2": {"meaning": "spam", "severity": "page"}},
+                "codes": {"127.0.0.2": {"meaning": "spam", "severity": "critical"}},
             }
         ],
         collector={"url": f"http://127.0.0.1:{collector.server_port}", "token": f"{CANARY}-token"},
@@ -372,7 +372,7 @@ def test_changes_are_posted_again_until_they_are_taken(nameserver: NameServer, e
         "detail": "listed",
         "codes": ["127.0.0.2"],
         "meanings": ["spam"],
-        "severity": "page",
+        "severity": "critical",
         "reason": f"*** listed, {WHY}",
         "previous": None,
         "standing": "listed",

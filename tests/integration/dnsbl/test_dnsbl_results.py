@@ -13,6 +13,7 @@ from collector.events.model.batch import Batch
 from collector.events.model.event import Source
 from collector.events.model.side_tables import DnsblResult
 from collector.store.migrations import migrate
+from collector.store.writing.batch_write import PostgresStore
 from tests.canaries import REASON
 from tests.servers.collector import Collector
 from tests.servers.dnsbl import DnsblExporter
@@ -96,6 +97,38 @@ def test_the_current_state_is_the_newest_of_each_target_and_list(house: House) -
         ("eu1", "2001:db8::5", "bl.example", "listed"),
         ("us1", "192.0.2.5", "bl.example", "listed"),
     ]
+
+
+def severities(connection: psycopg.Connection) -> list[str | None]:
+    """The severity of each stored result, in the order of their times."""
+    found = connection.execute("SELECT severity FROM dnsbl_results ORDER BY time").fetchall()
+    return [word for (word,) in found]
+
+
+def test_the_migration_renames_stored_severities(any_dsn: str) -> None:
+    """All of them; what has no severity still has none."""
+    store = PostgresStore(any_dsn, any_dsn)
+    store.prepare()
+    words = ["page", "ticket", "info", None]
+    with psycopg.connect(any_dsn) as connection:
+        connection.execute("DROP TRIGGER rename_severity ON dnsbl_results")
+        connection.execute("DROP FUNCTION rename_severity")
+        connection.execute("DELETE FROM schema_migrations WHERE version = 20")
+        connection.commit()
+        store.write(Batch(records=[result(number, severity=word) for number, word in enumerate(words)]))
+        assert severities(connection) == words
+        connection.commit()
+        assert [one.version for one in migrate(connection)] == [20]
+        assert severities(connection) == ["critical", "warning", "info", None]
+    store.close()
+
+
+def test_a_former_severity_is_renamed_whichever_version_stores_it(house: House) -> None:
+    """As a collector of an earlier version stores it, or a row of a journal or dead letter that it wrote; a repeat is still one."""
+    rows = [result(number, severity=word) for number, word in enumerate(["page", "ticket", "warning"])]
+    assert len(house.store.write(Batch(records=rows)).new_records) == 3
+    assert house.store.write(Batch(records=rows)).new_records == []
+    assert severities(house.connection) == ["critical", "warning", "warning"]
 
 
 class World:

@@ -15,8 +15,8 @@ from exporters.dnsbl.verdicts.verdict import CLEAN, UNHEALTHY, Code, Verdict, Wo
 
 INTERVAL = 300.0
 PAIR = Pair(target("192.0.2.1"), DnsList("bl.example"), INTERVAL)
-SPAM = Verdict(Word.LISTED, "listed", (Code("127.0.0.2", "spam", Severity.PAGE),))
-PROXY = Verdict(Word.LISTED, "listed", (Code("127.0.0.4", "proxy", Severity.TICKET),))
+SPAM = Verdict(Word.LISTED, "listed", (Code("127.0.0.2", "spam", Severity.CRITICAL),))
+PROXY = Verdict(Word.LISTED, "listed", (Code("127.0.0.4", "proxy", Severity.WARNING),))
 REFUSED = Verdict(Word.REFUSED, "refused_code")
 TIMEOUT = Verdict(Word.ERROR, "timeout")
 

@@ -104,6 +104,24 @@ def test_every_fault_is_named_at_once(tmp_path: Path) -> None:
     }
 
 
+def test_a_former_severity_is_an_error_that_says_what_to_type(tmp_path: Path) -> None:
+    """Of a list, of a code, and in `more_lists`; another unknown word gets the three that are known, and is not repeated."""
+    section = {
+        "lists": [
+            {"zone": "bl.example", "severity": "page", "codes": {"127.0.0.2": {"severity": "ticket"}}},
+            {"zone": "good.example", "severity": "critical", "codes": {"127.0.0.2": {"severity": "warning"}}},
+        ],
+        "more_lists": [{"zone": "more.example", "severity": "ticket"}, {"zone": "odd.example", "severity": SECRET}],
+    }
+    known = "must be critical, warning or info"
+    assert faults(tmp_path, section) == {
+        "dnsbl.lists.0.severity": f"{known}: type critical instead of page",
+        "dnsbl.lists.0.codes.127.0.0.2.severity": f"{known}: type warning instead of ticket",
+        "dnsbl.more_lists.0.severity": f"{known}: type warning instead of ticket",
+        "dnsbl.more_lists.1.severity": "must be 'critical', 'warning' or 'info'",
+    }
+
+
 def test_500_targets_fit_the_defaults_and_501_do_not(tmp_path: Path) -> None:
     """The fault names the list and says what would fit."""
     targets = [

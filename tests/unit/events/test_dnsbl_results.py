@@ -29,7 +29,7 @@ RESULT: dict[str, Any] = {
     "detail": "listed",
     "codes": ["127.0.0.3"],
     "meanings": ["CSS: low-reputation sender"],
-    "severity": "page",
+    "severity": "critical",
     "reason": "https://www.spamhaus.org/query/ip/192.0.2.5",
     "previous": "clean",
     "standing": "listed",
@@ -155,6 +155,16 @@ def test_what_does_not_identify_is_cut_or_dropped() -> None:
     assert row.codes == ["127.0.0.3", *["127.0.0.4"] * 13]
     assert row.meanings == ["m" * 200]
     assert {row.name, row.detail, row.severity, row.previous, row.standing, row.standing_since} == {None}
+
+
+@pytest.mark.parametrize(
+    ("posted_word", "word"),
+    [("critical", "critical"), ("warning", "warning"), ("info", "info"), ("page", "critical"), ("ticket", "warning")],
+)
+def test_severities_of_an_earlier_exporter_become_todays(posted_word: str, word: str) -> None:
+    """An exporter that is upgraded after its collector loses no severity."""
+    (row,) = stored(changed(severity=posted_word))
+    assert row.severity == word
 
 
 @pytest.mark.parametrize("body", [b"", b"5", b"[]", b'{"results": 5}', b"\xff\xfe", b"[" * 100_000])
