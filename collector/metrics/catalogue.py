@@ -59,23 +59,23 @@ class Metrics:
 
     def _mail(self) -> None:
         self.mail_events = self._counter(
-            "mail_events_total", "Events committed to mail_events", "cluster", "zone", "provider", "action"
+            "mail_events_total", "Events committed to mail_events", "mail_cluster", "zone", "provider", "action"
         )
         self.mail_corrections = self._counter(
             "mail_corrections_total",
             "Rows replaced by a better road's word with another action",
-            "cluster",
+            "mail_cluster",
             "from",
             "to",
         )
         self.mail_recipients_queued = self._counter(
-            "mail_recipients_queued_total", "Recipients of outbound messages queued", "cluster"
+            "mail_recipients_queued_total", "Recipients of outbound messages queued", "mail_cluster"
         )
         self.mail_bounces = self._counter(
-            "mail_bounces_total", "Outbound recipients bounced", "cluster", "zone", "provider", "reason", "kind"
+            "mail_bounces_total", "Outbound recipients bounced", "mail_cluster", "zone", "provider", "reason", "kind"
         )
         self.mail_deferrals = self._counter(
-            "mail_deferrals_total", "Outbound attempts deferred", "cluster", "zone", "provider", "reason"
+            "mail_deferrals_total", "Outbound attempts deferred", "mail_cluster", "zone", "provider", "reason"
         )
         self.mail_provider_signals = self._counter(
             "mail_provider_signals_total", "Replies that carry a provider's own code", "provider", "code"
@@ -84,7 +84,7 @@ class Metrics:
             "mail_delivery_seconds",
             "Outbound: from queued to delivered, per recipient",
             DELIVERY_BUCKETS,
-            "cluster",
+            "mail_cluster",
             "zone",
             "provider",
         )
@@ -92,7 +92,7 @@ class Metrics:
             "smtp_session_seconds",
             "Length of the SMTP session of a delivery attempt",
             SESSION_BUCKETS,
-            "cluster",
+            "mail_cluster",
             "provider",
         )
         self.sending_ip_events = self._counter(
@@ -127,47 +127,56 @@ class Metrics:
             "event_commit_delay_seconds", "From an event's stamp to its commit", COMMIT_DELAY_BUCKETS, "source"
         )
         self.last_event_timestamp = self._time(
-            "last_event_timestamp_seconds", "Stamp of the newest committed event", "cluster", "source"
+            "last_event_timestamp_seconds", "Stamp of the newest committed event", "mail_cluster", "source"
         )
 
         self.gelf_messages = self._counter("gelf_messages_total", "GELF messages, by what became of them", "result")
 
     def _logins(self) -> None:
-        self.auth_events = self._counter("auth_events_total", "Logins, good and bad", "cluster", "protocol", "result")
+        self.auth_events = self._counter(
+            "auth_events_total", "Logins, good and bad", "mail_cluster", "protocol", "result"
+        )
         self.auth_suspects = self._gauge(
             "auth_suspects", "Accounts or sources with a burst of failed logins just now", "kind"
         )
 
     def _plugin(self) -> None:
         self.plugin_info = self._gauge(
-            "plugin_info", "1 for each mail host whose plugin reports", "cluster", "host", "version"
+            "plugin_info", "1 for each mail host whose plugin reports", "mail_cluster", "host", "version"
         )
         self.plugin_last_seen = self._time(
-            "plugin_last_seen_timestamp_seconds", "When a host's plugin last reported", "cluster", "host"
+            "plugin_last_seen_timestamp_seconds", "When a host's plugin last reported", "mail_cluster", "host"
         )
         self.plugin_spool_bytes = self._gauge(
-            "plugin_spool_bytes", "Bytes that a host's plugin has still to send", "cluster", "host"
+            "plugin_spool_bytes", "Bytes that a host's plugin has still to send", "mail_cluster", "host"
         )
         self.queue_messages = self._gauge(
-            "queue_messages", "Recipients that wait in ZoneMTA's queue", "cluster", "zone", "state"
+            "queue_messages", "Recipients that wait in ZoneMTA's queue", "mail_cluster", "zone", "state"
         )
         self.queue_oldest_age = self._gauge(
-            "queue_oldest_age_seconds", "Age of the oldest recipient's message in the queue", "cluster", "zone"
+            "queue_oldest_age_seconds", "Age of the oldest recipient's message in the queue", "mail_cluster", "zone"
         )
         self.changestream_lag = self._gauge(
-            "changestream_lag_seconds", "Age of the newest change that was taken from MongoDB", "cluster", "collection"
+            "changestream_lag_seconds",
+            "Age of the newest change that was taken from MongoDB",
+            "mail_cluster",
+            "collection",
         )
         self.changestream_changes = self._counter(
-            "changestream_changes_total", "Changes taken from MongoDB", "cluster", "collection"
+            "changestream_changes_total", "Changes taken from MongoDB", "mail_cluster", "collection"
         )
         self.changestream_errors = self._counter(
-            "changestream_errors_total", "Times that a change stream could not be followed", "cluster", "feed", "kind"
+            "changestream_errors_total",
+            "Times that a change stream could not be followed",
+            "mail_cluster",
+            "feed",
+            "kind",
         )
         self.backup_recovered = self._counter(
-            "backup_recovered_total", "Rows that only a backup road told of", "cluster", "source", "reason"
+            "backup_recovered_total", "Rows that only a backup road told of", "mail_cluster", "source", "reason"
         )
         self.plugin_dropped = self._counter(
-            "plugin_dropped_events_total", "Events that a host's plugin lost to its quota", "cluster", "host"
+            "plugin_dropped_events_total", "Events that a host's plugin lost to its quota", "mail_cluster", "host"
         )
 
     def _inside(self) -> None:

@@ -97,7 +97,7 @@ class PluginMetrics:
         alive = [seen for seen in self._hosts[host].values() if seen.received_at > newest.received_at - PROCESS_MS]
         self._metrics.plugin_last_seen.labels(*host).set(newest.received_at / 1000)
         self._metrics.plugin_spool_bytes.labels(*host).set(sum(seen.report.spool_bytes for seen in alive))
-        self._metrics.plugin_info.remove_by_labels({"cluster": host[0], "host": host[1]})
+        self._metrics.plugin_info.remove_by_labels({"mail_cluster": host[0], "host": host[1]})
         for seen in alive:
             self._metrics.plugin_info.labels(*host, self._version(seen.report.version)).set(1)
 
@@ -105,7 +105,7 @@ class PluginMetrics:
         for host, heard in list(self._heard.items()):
             if heard < self._clock() - FORGET_SECONDS:
                 del self._hosts[host], self._heard[host]
-                self._metrics.plugin_info.remove_by_labels({"cluster": host[0], "host": host[1]})
+                self._metrics.plugin_info.remove_by_labels({"mail_cluster": host[0], "host": host[1]})
                 for metric in (
                     self._metrics.plugin_last_seen,
                     self._metrics.plugin_spool_bytes,

@@ -63,7 +63,12 @@ def _bounce_ratio() -> dict[str, Any]:
             "The line is where DuckwatchMailBounceRatioHigh begins.",
             place=Place(12, 0, 12, 9),
         ),
-        [PromQL('cluster_zone:duckwatch_mail_bounce_ratio:rate30m{cluster=~"$cluster"}', "{{cluster}} / {{zone}}")],
+        [
+            PromQL(
+                'mail_cluster_zone:duckwatch_mail_bounce_ratio:rate30m{mail_cluster=~"$cluster"}',
+                "{{mail_cluster}} / {{zone}}",
+            )
+        ],
         Scale(Unit.RATIO, (Step(Colour.GOOD), Step(Colour.BAD, BOUNCE_RATIO_LIMIT))),
     )
 
@@ -77,8 +82,8 @@ def _latency() -> dict[str, Any]:
             place=Place(0, 9, 12, 8),
         ),
         [
-            PromQL.quantile(0.5, "duckwatch_mail_delivery_seconds", "p50", where='cluster=~"$cluster"'),
-            PromQL.quantile(0.95, "duckwatch_mail_delivery_seconds", "p95", where='cluster=~"$cluster"', ref="B"),
+            PromQL.quantile(0.5, "duckwatch_mail_delivery_seconds", "p50", where='mail_cluster=~"$cluster"'),
+            PromQL.quantile(0.95, "duckwatch_mail_delivery_seconds", "p95", where='mail_cluster=~"$cluster"', ref="B"),
         ],
         Scale(Unit.SECONDS),
     )
@@ -96,7 +101,7 @@ def _ingest() -> dict[str, Any]:
             PromQL.quantile(0.95, "duckwatch_event_commit_delay_seconds", "Stamp to commit, p95"),
             PromQL("max(duckwatch_journal_oldest_age_seconds)", "Oldest in the journal", ref="B"),
             PromQL(
-                'time() - min(duckwatch_plugin_last_seen_timestamp_seconds{cluster=~"$cluster"})',
+                'time() - min(duckwatch_plugin_last_seen_timestamp_seconds{mail_cluster=~"$cluster"})',
                 "Most silent plugin",
                 ref="C",
             ),

@@ -21,19 +21,21 @@ def counters(rows: list[Row]) -> dict[str, Counter[Labels]]:
     """Metric -> labels -> value, samples of zero left out. All but the first are of outbound mail alone."""
     found: dict[str, Counter[Labels]] = {name: Counter() for name in COUNTED}
     for row in rows:
-        where = {"cluster": row["cluster"], "zone": row["zone"], "provider": row["provider"]}
+        where = {"mail_cluster": row["cluster"], "zone": row["zone"], "provider": row["provider"]}
         found["duckwatch_mail_events_total"][labels(**where, action=row["action"])] += 1
         if row["direction"] == "outbound":
             _count_outbound(found, row, where)
         if row["smtp_ms"] is not None:
-            found["duckwatch_smtp_session_seconds_count"][labels(cluster=row["cluster"], provider=row["provider"])] += 1
+            found["duckwatch_smtp_session_seconds_count"][
+                labels(mail_cluster=row["cluster"], provider=row["provider"])
+            ] += 1
         found["duckwatch_event_commit_delay_seconds_count"][labels(source=row["source"])] += 1
     return found
 
 
 def _count_outbound(found: dict[str, Counter[Labels]], row: Row, where: dict[str, str | None]) -> None:
     if row["action"] == "queued":
-        found["duckwatch_mail_recipients_queued_total"][labels(cluster=row["cluster"])] += row["recipients"]
+        found["duckwatch_mail_recipients_queued_total"][labels(mail_cluster=row["cluster"])] += row["recipients"]
     if row["action"] == "bounced":
         kind = labels(**where, reason=row["reason"], kind=row["bounce_kind"])
         found["duckwatch_mail_bounces_total"][kind] += 1

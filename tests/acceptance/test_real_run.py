@@ -122,7 +122,7 @@ def test_prometheus_has_the_same_numbers(run: Run) -> None:
 def test_the_plugin_has_nothing_left(run: Run) -> None:
     """Afterwards the spools are empty, and the plugin says so itself: no bytes unsent, nothing dropped, its version known."""
     wait_until(lambda: run.world.unsent() == [], "the plugin's spools are empty", 30)
-    where = (("cluster", CLUSTER), ("host", HOST))
+    where = (("host", HOST), ("mail_cluster", CLUSTER))
 
     def is_reported() -> bool:
         page = run.world.collector.metrics()

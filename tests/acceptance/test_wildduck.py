@@ -178,7 +178,7 @@ def test_mail_that_comes_in_is_stored_once_for_each_recipient(told: Told) -> Non
     assert {(row["direction"], row["sender"], row["source"]) for row in stored} == {
         ("inbound", "orders@shop.example", "change_stream")
     }
-    assert told.counted("duckwatch_mail_events_total", "cluster", "action")[CLUSTER, "stored"] == 3
+    assert told.counted("duckwatch_mail_events_total", "mail_cluster", "action")[CLUSTER, "stored"] == 3
 
 
 def test_logins_are_counted_as_wildduck_counts_them(told: Told) -> None:

@@ -100,7 +100,7 @@ def test_notifications_escape_what_labels_hold(
     hostile = "<!channel> <script>&"
     alert = {
         "status": "firing",
-        "labels": {"alertname": "Any", "cluster": hostile},
+        "labels": {"alertname": "Any", "mail_cluster": hostile},
         "annotations": {"summary": hostile, "description": hostile, "runbook_url": f"{RUNBOOK}any"},
         "startsAt": "2026-01-01T00:00:00Z",
         "endsAt": "2026-01-01T00:00:00Z",

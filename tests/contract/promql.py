@@ -18,6 +18,11 @@ def series_of(name: str) -> str:
     return name if name in CATALOGUE else SUFFIX.sub("", name)
 
 
+def labels_kept(name: str) -> list[str]:
+    """The labels that the level of a recorded series names: `mail_cluster` and `zone` of `mail_cluster_zone:…`."""
+    return re.findall(r"mail_cluster|[a-z]+", name.partition(":")[0])
+
+
 def labels_used(expr: str) -> set[str]:
     """The labels in matchers and groupings."""
     matchers = [

@@ -20,7 +20,7 @@ from collector.store.schema.reader_role import complete
 from grafana.dashboards import DASHBOARDS
 from grafana.queries import load
 from tests.alert_rules.rules import METRIC, RECORDED, ROOT, RULE_FILES, all_rules, run, tool
-from tests.contract.promql import CATALOGUE, labels_used, series_of
+from tests.contract.promql import CATALOGUE, labels_kept, labels_used, series_of
 from tests.servers.fixtures import need
 from tests.unit.grafana.macros import expand
 
@@ -420,7 +420,7 @@ def test_every_expression_reads_what_the_collector_exposes(expr: str) -> None:
     assert {series_of(metric) for metric in metrics} <= set(CATALOGUE)
     rules = {rule.name: rule for rule in all_rules()}
     assert set(recorded) <= set(rules)
-    levels = {label for name in recorded for label in name.split(":")[0].split("_")}
+    levels = {label for name in recorded for label in labels_kept(name)}
     known = {"job", "instance", "le"} | levels | {label for metric in metrics for label in CATALOGUE[series_of(metric)]}
     assert labels_used(expr) <= known
 

@@ -30,6 +30,10 @@ LABELS_OF_TARGETS = frozenset(
     {"job", "instance", "namespace", "pod", "container", "service", "endpoint", "node", "prometheus"}
 )
 """Labels that Prometheus or its operator for Kubernetes gives to each scrape target: a metric's own of this name becomes `exported_…`."""
+EXTERNAL_LABELS = frozenset({"cluster", "replica", "region", "environment", "env", "datacenter", "tenant"})
+"""Usual external labels of a Prometheus: it adds them only to series that have no label of that name."""
+
+each_catalogue = pytest.mark.parametrize("catalogue", [CATALOGUE, DNSBL_CATALOGUE], ids=["collector", "dnsbl"])
 
 
 def page(name: str) -> str:
@@ -53,11 +57,17 @@ def test_the_metrics_page_lists_the_catalogue() -> None:
     assert found == {**CATALOGUE, **DNSBL_CATALOGUE}
 
 
-@pytest.mark.parametrize("catalogue", [CATALOGUE, DNSBL_CATALOGUE], ids=["collector", "dnsbl"])
+@each_catalogue
 def test_no_label_is_one_that_prometheus_gives_to_targets(catalogue: Mapping[str, tuple[str, ...]]) -> None:
     """A query after docs/metrics.md finds its series, with `honor_labels` and without."""
     labels = {(name, label) for name, labels in catalogue.items() for label in labels}
     assert not {(name, label) for name, label in labels if label in LABELS_OF_TARGETS or label.startswith("exported_")}
+
+
+@each_catalogue
+def test_no_label_hides_an_external_label(catalogue: Mapping[str, tuple[str, ...]]) -> None:
+    """Else federation and remote storage would show the mail cluster where all other series show the Prometheus's cluster."""
+    assert not {(name, label) for name, labels in catalogue.items() for label in labels if label in EXTERNAL_LABELS}
 
 
 def test_the_metrics_page_lists_every_kind_and_reason() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -107,10 +108,9 @@ def severities(connection: psycopg.Connection) -> list[str | None]:
 
 def test_the_migration_renames_stored_severities(any_dsn: str) -> None:
     """All of them; what has no severity still has none."""
-    store = PostgresStore(any_dsn, any_dsn)
-    store.prepare()
     words = ["page", "ticket", "info", None]
-    with psycopg.connect(any_dsn) as connection:
+    with closing(PostgresStore(any_dsn, any_dsn)) as store, psycopg.connect(any_dsn) as connection:
+        store.prepare()
         connection.execute("DROP TRIGGER rename_severity ON dnsbl_results")
         connection.execute("DROP FUNCTION rename_severity")
         connection.execute("DELETE FROM schema_migrations WHERE version = 20")
@@ -120,7 +120,6 @@ def test_the_migration_renames_stored_severities(any_dsn: str) -> None:
         connection.commit()
         assert [one.version for one in migrate(connection)] == [20]
         assert severities(connection) == ["critical", "warning", "info", None]
-    store.close()
 
 
 def test_a_former_severity_is_renamed_whichever_version_stores_it(house: House) -> None:

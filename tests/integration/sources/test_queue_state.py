@@ -36,14 +36,14 @@ def test_the_gauges_are_the_queue(house: House) -> None:
     fill(house, "us1", None, "a.example", "queued", [30])
     job.run(house.connection, NOW, lambda: False)
     value = metrics.registry.get_sample_value
-    where = {"cluster": "eu1", "zone": "bulk"}
+    where = {"mail_cluster": "eu1", "zone": "bulk"}
     assert value("duckwatch_queue_messages", where | {"state": "queued"}) == 2
     assert value("duckwatch_queue_messages", where | {"state": "deferred"}) == 1
     assert value("duckwatch_queue_oldest_age_seconds", where) == 700
-    assert value("duckwatch_queue_oldest_age_seconds", {"cluster": "us1", "zone": "none"}) == 30
+    assert value("duckwatch_queue_oldest_age_seconds", {"mail_cluster": "us1", "zone": "none"}) == 30
     house.connection.execute("DELETE FROM queue_entries WHERE cluster = 'us1'")
     job.run(house.connection, NOW, lambda: False)
-    assert value("duckwatch_queue_oldest_age_seconds", {"cluster": "us1", "zone": "none"}) is None
+    assert value("duckwatch_queue_oldest_age_seconds", {"mail_cluster": "us1", "zone": "none"}) is None
 
 
 def test_snapshots_hold_the_zones_and_the_busiest_destinations(house: House) -> None:

@@ -123,10 +123,10 @@ def test_the_same_ids_in_two_clusters_are_two_messages(clusters: Clusters) -> No
     assert clusters.rows(TRACE, ID, ID) == trace
     waiting = [("eu1", "003"), ("us1", "003")]
     assert clusters.rows("SELECT cluster, seq FROM queue_entries ORDER BY 1") == waiting
-    assert clusters.counted("duckwatch_mail_events_total", "cluster", "action") == {
+    assert clusters.counted("duckwatch_mail_events_total", "mail_cluster", "action") == {
         (cluster, action): 1 for cluster, _, action, _ in trace
     }
-    assert clusters.counted("duckwatch_backup_recovered_total", "cluster", "source") == {
+    assert clusters.counted("duckwatch_backup_recovered_total", "mail_cluster", "source") == {
         ("eu1", "change_stream"): 2,
         ("us1", "change_stream"): 2,
         ("us1", "gelf"): 1,
@@ -138,6 +138,6 @@ def test_the_same_ids_in_two_clusters_are_two_messages(clusters: Clusters) -> No
     assert clusters.collector.send([{"time": now + 1, "entry": late}]) == 202
     trace[3] = ("eu1", "002", "bounced", "plugin")
     wait_until(lambda: clusters.rows(TRACE, ID, ID) == trace, lambda: str(clusters.rows(TRACE, ID, ID)), 30)
-    assert clusters.counted("duckwatch_mail_corrections_total", "cluster", "from", "to") == {
+    assert clusters.counted("duckwatch_mail_corrections_total", "mail_cluster", "from", "to") == {
         ("eu1", "released", "bounced"): 1
     }

@@ -161,7 +161,7 @@ def recorded_changes() -> list[Any]:
     return recent(sorted(both, key=lambda change: change["clusterTime"]))
 
 
-LABELS = {"cluster": "eu1"}
+LABELS = {"mail_cluster": "eu1"}
 FIELDS = {*wildduck_messages.FIELDS, *authlog.FIELDS}
 META = {name.removeprefix("meta.") for name in wildduck_messages.FIELDS}
 ALICE, BOB = "6b05172ebb7cd0c6d7213bf5", "6b05172ebb7cd0c6d7213bfe"

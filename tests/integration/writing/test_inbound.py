@@ -170,7 +170,7 @@ def test_logins_are_counted_once_wherever_the_feed_begins(house: House) -> None:
         ("pop3", "failed", 1), ("pop3", "success", 1),
     ]  # fmt: skip
     for protocol, result, events in found:
-        labels = {"cluster": "eu1", "protocol": protocol, "result": result}
+        labels = {"mail_cluster": "eu1", "protocol": protocol, "result": result}
         assert metrics.registry.get_sample_value("duckwatch_auth_events_total", labels) == events
 
 

@@ -99,14 +99,17 @@ def assert_counters_equal_rows(collector: ReplayCollector, rows: list[dict[str, 
         wanted = [row for row in rows if row["action"] == action and row["direction"] == direction]
         return Counter(tuple(row[column] or "none" for column in columns) for row in wanted)
 
-    labels = ("cluster", "zone", "provider", "action")
-    assert collector.totals("duckwatch_mail_events_total", *labels) == Counter(
-        tuple(row[label] or "none" for label in labels) for row in rows
+    def totals(name: str, *labels: str) -> Counter[tuple[str, ...]]:
+        return collector.totals(f"duckwatch_mail_{name}_total", "mail_cluster", *labels)
+
+    columns = ("cluster", "zone", "provider", "action")
+    assert totals("events", "zone", "provider", "action") == Counter(
+        tuple(row[column] or "none" for column in columns) for row in rows
     )
-    assert collector.totals("duckwatch_mail_bounces_total", "cluster", "zone", "provider", "reason", "kind") == sums(
+    assert totals("bounces", "zone", "provider", "reason", "kind") == sums(
         "cluster", "zone", "provider", "reason", "bounce_kind", action="bounced"
     )
-    assert collector.totals("duckwatch_mail_deferrals_total", "cluster", "zone", "provider", "reason") == sums(
+    assert totals("deferrals", "zone", "provider", "reason") == sums(
         "cluster", "zone", "provider", "reason", action="deferred"
     )
     queued = [row["recipients"] for row in rows if row["action"] == "queued" and row["direction"] == "outbound"]
