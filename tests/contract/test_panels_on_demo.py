@@ -21,6 +21,7 @@ from tests import canaries
 from tests.alert_rules.rules import ROOT, RULE_FILES
 from tests.contract.test_dashboards import PROMQL, SQL
 from tests.servers.fixtures import need
+from tests.servers.process import wait_until
 from tests.servers.prometheus import Prometheus
 from tests.unit.grafana.macros import expand
 
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 
 DEADLINE_SECONDS = 150
 """The demo's lists list an address from second 48 on."""
+
+EXTERNAL_LABELS = {"cluster": "kubernetes", "replica": "a"}
+"""As many a Prometheus has them."""
 
 each_sql = pytest.mark.parametrize("sql", SQL.values(), ids=SQL)
 each_promql = pytest.mark.parametrize("expr", PROMQL.values(), ids=PROMQL)
@@ -65,7 +69,7 @@ def prometheus(
     rules = [_quick(path, folder) for path in RULE_FILES]
     dnsbl = yaml.safe_load((Path(demo["data"]) / "dnsbl.yml").read_text())["dnsbl"]
     targets = {"duckwatch-collector": [demo["url"].removeprefix("http://")], "duckwatch-dnsbl": [dnsbl["listen"]]}
-    server = need(lambda: Prometheus(folder, server_logs, targets, rules))
+    server = need(lambda: Prometheus(folder, server_logs, targets, rules, EXTERNAL_LABELS))
     server.start()
     try:
         yield server
@@ -93,6 +97,15 @@ def test_every_expression_has_samples(prometheus: Prometheus, expr: str) -> None
         assert time.monotonic() < deadline, f"no sample for {sent}"
         time.sleep(0.5)
         found = prometheus.query(sent)
+
+
+def test_external_labels_stand_beside_the_mail_cluster(prometheus: Prometheus) -> None:
+    """Prometheus adds an external label only to series that have no label of that name: none of ours may be in its way."""
+    for series in ("duckwatch_mail_events_total", '{__name__=~"mail_cluster_zone:.+"}'):
+        wait_until(lambda: prometheus.federated(series), f"there are {series}", seconds=60)  # noqa: B023  # waited for at once
+        for sample in prometheus.federated(series):
+            assert 'cluster="kubernetes"' in sample
+            assert 'mail_cluster="' in sample
 
 
 def test_only_the_watchdog_fires(prometheus: Prometheus) -> None:

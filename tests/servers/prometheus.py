@@ -25,7 +25,12 @@ class Prometheus:
     """One server; `targets` are `host:port` by job, `rules` are rule files. Raises `MissingServerError` where it is not installed."""
 
     def __init__(
-        self, folder: Path, logs: Path, targets: dict[str, list[str]], rules: list[Path] | None = None
+        self,
+        folder: Path,
+        logs: Path,
+        targets: dict[str, list[str]],
+        rules: list[Path] | None = None,
+        external_labels: dict[str, str] | None = None,
     ) -> None:
         self.port = free_port()
         self._program = command("prometheus")
@@ -33,7 +38,11 @@ class Prometheus:
         self._log = logs / f"prometheus-{self.port}.log"
         self._process: Process | None = None
         self._settings = {
-            "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
+            "global": {
+                "scrape_interval": "1s",
+                "evaluation_interval": "1s",
+                "external_labels": external_labels or {},
+            },
             "rule_files": [str(path) for path in rules or []],
             "scrape_configs": [
                 {"job_name": job, "static_configs": [{"targets": hosts}]} for job, hosts in targets.items()
@@ -71,6 +80,13 @@ class Prometheus:
             f"{self.url}/api/v1/{path}?{urllib.parse.urlencode(parameters)}", timeout=10
         ) as answer:
             return json.load(answer)["data"]
+
+    def federated(self, selector: str) -> list[str]:
+        """The samples that another Prometheus gets of these series, a line each, with the external labels."""
+        with urllib.request.urlopen(
+            f"{self.url}/federate?{urllib.parse.urlencode({'match[]': selector})}", timeout=10
+        ) as answer:
+            return [line for line in answer.read().decode().splitlines() if not line.startswith("#")]
 
     def query(self, promql: str) -> dict[tuple[tuple[str, str], ...], float]:
         """An instant query's vector: sorted labels (less `__name__`, `job`, `instance`) -> value."""
