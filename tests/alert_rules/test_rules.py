@@ -170,7 +170,7 @@ def test_an_alert_keeps_to_its_thresholds(rule: Rule) -> None:
 
 @named
 def test_a_name_is_in_prometheus_convention(rule: Rule) -> None:
-    """A recorded series is `level:metric:operation`, its level being the labels it keeps; an alert is in CamelCase, with our name first."""
+    """A recorded series is `level:metric:operation`, its level the labels it keeps; an alert is `Duckwatch…` in CamelCase."""
     if rule.is_alert:
         assert re.fullmatch(r"Duckwatch([A-Z][a-z0-9]+)+", rule.name)
         return

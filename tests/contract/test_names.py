@@ -66,7 +66,7 @@ def test_no_label_is_one_that_prometheus_gives_to_targets(catalogue: Mapping[str
 
 @each_catalogue
 def test_no_label_hides_an_external_label(catalogue: Mapping[str, tuple[str, ...]]) -> None:
-    """Else federation and remote storage would show the mail cluster where all other series show the Prometheus's cluster."""
+    """Else federation and remote storage show the mail cluster where other series show the Prometheus's cluster."""
     assert not {(name, label) for name, labels in catalogue.items() for label in labels if label in EXTERNAL_LABELS}
 
 

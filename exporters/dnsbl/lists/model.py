@@ -14,7 +14,7 @@ from exporters.dnsbl.lists.names import Kind, domain_wire
 
 
 class Severity(StrEnum):
-    """How grave a listing is, by the meaning of its code: it wakes somebody, it waits for the morning, or it is for information."""
+    """How grave a listing is, by the meaning of its code: act at once, act in the morning, or only know of it."""
 
     CRITICAL = "critical"
     WARNING = "warning"

@@ -123,7 +123,7 @@ def test_the_migration_renames_stored_severities(any_dsn: str) -> None:
 
 
 def test_a_former_severity_is_renamed_whichever_version_stores_it(house: House) -> None:
-    """As a collector of an earlier version stores it, or a row of a journal or dead letter that it wrote; a repeat is still one."""
+    """As an earlier version stores it, or as a journal or dead letter of its holds it; a repeat is still one."""
     rows = [result(number, severity=word) for number, word in enumerate(["page", "ticket", "warning"])]
     assert len(house.store.write(Batch(records=rows)).new_records) == 3
     assert house.store.write(Batch(records=rows)).new_records == []

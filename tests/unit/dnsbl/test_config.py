@@ -105,7 +105,7 @@ def test_every_fault_is_named_at_once(tmp_path: Path) -> None:
 
 
 def test_a_former_severity_is_an_error_that_says_what_to_type(tmp_path: Path) -> None:
-    """Of a list, of a code, and in `more_lists`; another unknown word gets the three that are known, and is not repeated."""
+    """Of a list, of a code, and in `more_lists`; another unknown word is answered with the three that are known."""
     section = {
         "lists": [
             {"zone": "bl.example", "severity": "page", "codes": {"127.0.0.2": {"severity": "ticket"}}},
