@@ -86,10 +86,10 @@ def main() -> int:
     """Replaces the methods, and runs the collector."""
     from collector.__main__ import main as collector
     from collector.feeds.mongo import Follower
-    from collector.jobs import scheduler
     from collector.journal.sqlite import journal
     from collector.journal.sqlite.rows import JournalRows
     from collector.pipeline import Writer
+    from duckwatch.base import schedule
 
     is_on = threading.Event()
     journal.STUCK_SECONDS = 1000.0  # else the requests are sent away
@@ -103,7 +103,7 @@ def main() -> int:
     journal.SqliteJournal.append = noted  # type: ignore[method-assign]
     hang(JournalRows, "commit", "the disk", is_on.is_set)
     hang(Writer, "_look_ahead", "the writer", is_on.is_set)
-    hang(scheduler, "not_later", "the jobs", is_on.is_set)
+    hang(schedule, "bring_forward", "the jobs", is_on.is_set)
     hang(Follower, "_follow", "the feed", lambda: True)
 
     def begin(*_: object) -> None:
