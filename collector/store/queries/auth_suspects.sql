@@ -1,5 +1,6 @@
--- Accounts and addresses with many failed logins of late. What the server got wrong itself is nobody's failure. Not those of the future: the
--- clock that stamped them was ahead, and they would count until that time has passed.
+-- Return the number of accounts, and of addresses, with many failed logins lately.
+-- A login that failed by an error of the server does not count. Nor does one with a time in the future: the clock that
+-- stamped it was ahead, and it would count until that time has passed.
 WITH failed AS (
     SELECT cluster, coalesce(user_id, lower(username)) AS account, source_ip, count
     FROM auth_events

@@ -1,4 +1,5 @@
--- Days that a roll-up counts events of and that no chunk covers: their rows were deleted before chunks were noted.
+-- Return the days whose events a roll-up counts and no chunk holds.
+-- The rows of such a day were deleted before chunks were noted in known_chunks.
 SELECT day.start, day.start + interval '1 day'
 FROM (SELECT DISTINCT date_bin('1 day', bucket, 'epoch') AS start FROM mail_stats_1h) AS day
 WHERE NOT EXISTS (

@@ -1,4 +1,5 @@
--- The tables in which TimescaleDB keeps our continuous aggregates, and the one of its own that a refresh deletes from.
+-- Return the tables in which TimescaleDB keeps our continuous aggregates.
+-- The last one is TimescaleDB's own: a refresh deletes from it.
 SELECT materialization_hypertable_schema::text, materialization_hypertable_name::text
 FROM timescaledb_information.continuous_aggregates WHERE view_schema = current_schema()
 UNION ALL

@@ -1,15 +1,20 @@
--- What waits and is due: its cluster's grace is over, nothing that came by then is still in the journal, and no plugin has just said that
--- it has something older to send; after an hour in any case. A look at the rows that are due, however many wait.
+-- Return the held events that are due.
+-- An event is due when its cluster's grace period is over, the journal holds nothing received before that, and no
+-- plugin reported lately that it has an older entry to send. After one hour it is due in any case. However many events
+-- wait, only due rows are read.
 WITH RECURSIVE waiting AS (
     (SELECT cluster FROM held_events WHERE stored_time IS NULL ORDER BY cluster LIMIT 1)
     UNION ALL
     SELECT (
-        SELECT h.cluster FROM held_events AS h WHERE h.stored_time IS NULL AND h.cluster > waiting.cluster ORDER BY h.cluster LIMIT 1
+        SELECT h.cluster FROM held_events AS h
+        WHERE h.stored_time IS NULL AND h.cluster > waiting.cluster
+        ORDER BY h.cluster LIMIT 1
     ) FROM waiting WHERE waiting.cluster IS NOT NULL
 ),
 clusters AS (
     SELECT cluster,
-           least(%(now)s, %(journal)s::timestamptz) - coalesce((%(graces)s::jsonb ->> cluster)::interval, %(grace)s) AS before,
+           least(%(now)s, %(journal)s::timestamptz)
+               - coalesce((%(graces)s::jsonb ->> cluster)::interval, %(grace)s) AS before,
            (SELECT min(p.oldest_unsent) FROM plugin_reports AS p
             WHERE p.cluster = waiting.cluster AND p.received_at > %(now)s - interval '2 minutes'
               AND p.received_at <= %(now)s + interval '1 minute') AS unsent
@@ -25,7 +30,8 @@ due AS (
     UNION ALL
     SELECT free.* FROM clusters AS c, LATERAL (
         SELECT h.* FROM held_events AS h
-        WHERE h.stored_time IS NULL AND h.cluster = c.cluster AND h.received_at > %(now)s - interval '1 hour' AND h.received_at < c.before
+        WHERE h.stored_time IS NULL AND h.cluster = c.cluster AND h.received_at > %(now)s - interval '1 hour'
+          AND h.received_at < c.before
           AND h.event ->> 'recipients' IS DISTINCT FROM '0'
         ORDER BY h.received_at LIMIT %(limit)s
     ) AS free
@@ -34,7 +40,7 @@ due AS (
     SELECT older.* FROM clusters AS c, LATERAL (
         SELECT h.* FROM held_events AS h
         WHERE h.stored_time IS NULL AND h.cluster = c.cluster AND h.time < c.unsent
-          -- Not by the index on it: most that wait came in that time.
+          -- Without the index on received_at: most waiting events were received in that time.
           AND h.received_at + interval '0' > %(now)s - interval '1 hour' AND h.received_at + interval '0' < c.before
           AND h.event ->> 'recipients' IS DISTINCT FROM '0'
         ORDER BY h.time LIMIT %(limit)s

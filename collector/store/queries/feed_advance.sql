@@ -1,5 +1,7 @@
--- What leads to no further token, as while stock is taken, changes nothing about how far the feed was followed. No change was made in the
--- future: MongoDB's clock may be ahead, and a feed that is followed "until tomorrow" would skip a day when it takes stock.
+-- Store how far a change stream was followed.
+-- Without a new token, as during a full read of the collection, the time stays as it was. A change time in the future
+-- is replaced by now: MongoDB's clock may be ahead, and a feed that is followed "until tomorrow" would skip a day at
+-- its next full read.
 UPDATE change_feeds AS feed
 SET
     token = coalesce(come.token, feed.token),

@@ -1,5 +1,6 @@
--- A message's recipients are put into the queue one by one, and what is known of it comes before them: one held event, which grows. It was
--- read just now: its receipt is the database's time, as that of every held event.
+-- Insert held events of messages, or add recipients to those that wait already.
+-- ZoneMTA queues the recipients of a message one by one, after the message itself, so its one held event grows. Its
+-- receipt is the database's time, as for every held event.
 INSERT INTO held_events (cluster, received_at, queue_id, seq, slot, source, time, event, is_unsendable)
 SELECT cluster, clock_timestamp(), queue_id, seq, slot, source, time, event, is_unsendable
 FROM jsonb_populate_recordset(NULL::held_events, %s::jsonb)

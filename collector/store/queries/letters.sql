@@ -1,3 +1,4 @@
+-- Return a page of dead letters, oldest first.
 SELECT letter_id, (extract(epoch FROM received_at) * 1000)::bigint, cluster, source, reason, error, raw
 FROM dead_letters
 WHERE (%(reason)s::text IS NULL OR reason = %(reason)s) AND (%(ids)s::text[] IS NULL OR letter_id = ANY (%(ids)s))

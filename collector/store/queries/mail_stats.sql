@@ -1,7 +1,8 @@
+-- Define the roll-ups of mail: count events, recipients, bytes and waiting times of a window.
 SELECT {bucket} AS bucket, cluster, zone, provider, local_ip, direction, action, reason,
        count(*) AS events,
        coalesce(sum(recipients), 0)::bigint AS recipients,
-       -- A sender may claim any size: a sum that does not fit is the largest number, not an error that holds the job up.
+       -- A sender may claim any size. A sum that does not fit becomes the largest number: an error would stop the job.
        least(coalesce(sum(size_bytes), 0), 9223372036854775807)::bigint AS bytes,
        count(*) FILTER (WHERE queue_ms <= 1000) AS queue_le_1s,
        count(*) FILTER (WHERE queue_ms <= 5000) AS queue_le_5s,

@@ -1,3 +1,4 @@
+-- Define the hourly roll-up of mail: add up the buckets of five minutes.
 SELECT {bucket} AS bucket, cluster, zone, provider, local_ip, direction, action, reason,
        sum(events)::bigint AS events,
        sum(recipients)::bigint AS recipients,

@@ -1,6 +1,10 @@
--- What the name `schema_migrations` leads to, by the catalogue alone, so that no right is needed: its columns with their types, and whether
--- it lies in the schema where our tables are made.
+-- Return the table that the name `schema_migrations` leads to: its schema, kind and columns.
+-- It is read from the catalogue alone, so that no right on the table is needed.
 SELECT nspname, current_user, current_database(), coalesce(nspname = current_schema(), false), relkind IN ('r', 'p'),
-       ARRAY(SELECT attname || ' ' || format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped)
+       ARRAY(
+           SELECT attname || ' ' || format_type(atttypid, atttypmod)
+           FROM pg_attribute
+           WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped
+       )
 FROM pg_class AS c JOIN pg_namespace ON pg_namespace.oid = relnamespace
 WHERE c.oid = to_regclass('schema_migrations')

@@ -1,5 +1,5 @@
--- What somebody else has put on our tables, and by which the database may refuse what we write: kind, table, name. What belongs to an extension
--- (TimescaleDB's own triggers) is none, and neither are the triggers of our migrations.
+-- Return what others have put on our tables, and by which the database may refuse what we write: kind, table, name.
+-- What belongs to an extension (TimescaleDB's own triggers) is left out, and so are the triggers of our migrations.
 WITH ours AS (SELECT to_regclass(name)::oid AS oid, name FROM unnest(%(tables)s::text[]) AS name),
      functions AS (
          SELECT pg_proc.oid FROM pg_proc JOIN pg_class ON pg_class.oid = to_regclass('mail_events') AND relnamespace = pronamespace

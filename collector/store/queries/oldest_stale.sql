@@ -1,2 +1,2 @@
--- The oldest bucket of some widths that waits to be built.
+-- Return the oldest bucket that waits to be built, of some widths.
 SELECT min(bucket) FROM stale_buckets WHERE width = ANY (%s)

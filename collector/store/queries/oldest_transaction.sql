@@ -1,5 +1,6 @@
--- How long the oldest open transaction of this database has been open, in seconds; 0 when none is. Prepared ones are no session's.
--- Sessions of other roles show no time to one who may not read pg_read_all_stats: they are missing here.
+-- Return the age, in seconds, of the oldest open transaction of this database; 0 if none is open.
+-- Prepared transactions count too; they belong to no session. Without the right pg_read_all_stats, the start times of
+-- other roles' sessions are hidden, and those sessions are missing here.
 SELECT coalesce(greatest(0, extract(epoch FROM clock_timestamp() - min(began))), 0)::float8
 FROM (
     SELECT xact_start FROM pg_stat_activity

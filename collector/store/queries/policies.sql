@@ -1,4 +1,6 @@
--- A job on a continuous aggregate is named after the view, or after the hypertable behind it, depending on the version.
+-- Return TimescaleDB's policies on our relations, with their settings.
+-- Depending on its version, TimescaleDB names a continuous aggregate's job after the view or after the hypertable
+-- behind it.
 SELECT coalesce(view_name, jobs.hypertable_name),
        CASE proc_name
            WHEN 'policy_retention' THEN 'retention'
@@ -12,6 +14,7 @@ SELECT coalesce(view_name, jobs.hypertable_name),
        schedule_interval
 FROM timescaledb_information.jobs
 LEFT JOIN timescaledb_information.continuous_aggregates
-    ON jobs.hypertable_schema = materialization_hypertable_schema AND jobs.hypertable_name = materialization_hypertable_name
+    ON jobs.hypertable_schema = materialization_hypertable_schema
+    AND jobs.hypertable_name = materialization_hypertable_name
 WHERE proc_name IN ('policy_retention', 'policy_compression', 'policy_refresh_continuous_aggregate')
   AND jobs.hypertable_name IS NOT NULL

@@ -1,3 +1,4 @@
--- In slices, so that a large backlog holds no lock for long.
+-- Delete a limited number of old dead letters.
+-- The limit keeps the locks of a large backlog short.
 DELETE FROM dead_letters
 WHERE letter_id IN (SELECT letter_id FROM dead_letters WHERE received_at < %s LIMIT 10000)

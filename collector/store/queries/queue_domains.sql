@@ -1,4 +1,4 @@
--- The 50 destinations with the most messages in each cluster's queue.
+-- Return the 50 destinations with the most messages in each cluster's queue.
 WITH counted AS (
     SELECT cluster, domain, state, count(*) AS messages, min(queued_at) AS oldest
     FROM queue_entries
@@ -9,4 +9,6 @@ WITH counted AS (
     FROM counted
     GROUP BY cluster, domain
 )
-SELECT cluster, NULL AS zone, domain, state, messages, oldest FROM counted JOIN ranked USING (cluster, domain) WHERE place <= 50
+SELECT cluster, NULL AS zone, domain, state, messages, oldest
+FROM counted JOIN ranked USING (cluster, domain)
+WHERE place <= 50

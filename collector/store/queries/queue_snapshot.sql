@@ -1,1 +1,2 @@
+-- Insert one row of a queue snapshot.
 INSERT INTO queue_snapshots (time, cluster, zone, domain, state, messages, oldest) VALUES (%s, %s, %s, %s, %s, %s, %s)

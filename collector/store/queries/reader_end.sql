@@ -1,5 +1,5 @@
--- The sessions of the dashboards' role that are to end: a transaction that lasts too long, in one query or many, or a lock by
--- number, which could be one of ours.
+-- End the sessions of the dashboards' role that take too long or hold an advisory lock.
+-- A transaction may be too long by one query or by many. An advisory lock of that role could be one of ours.
 SELECT pg_terminate_backend(a.pid)
 FROM pg_stat_activity a
 WHERE a.usename = 'duckwatch_reader' AND a.datname = current_database() AND a.pid <> pg_backend_pid()

@@ -1,4 +1,4 @@
--- What stands between the dashboards' role and its work; the role itself is there.
+-- Return which rights the dashboards' role has and lacks. The role exists.
 SELECT has_database_privilege('duckwatch_reader', current_database(), 'CONNECT'),
        has_schema_privilege('duckwatch_reader', current_schema(), 'USAGE'),
        has_database_privilege('duckwatch_reader', current_database(), 'TEMPORARY')

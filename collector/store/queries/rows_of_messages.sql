@@ -1,5 +1,6 @@
--- The rows of some messages that may fill a slot, by the index of identity.
-SELECT m.cluster, m.queue_id, m.seq, m.action, m.attempt, m.source, m.event_id, (extract(epoch FROM m.time) * 1000)::bigint
+-- Return the rows of some messages that may fill a slot, by the unique index of identity.
+SELECT m.cluster, m.queue_id, m.seq, m.action, m.attempt, m.source, m.event_id,
+       (extract(epoch FROM m.time) * 1000)::bigint
 FROM unnest(%(queue_ids)s::text[]) AS message (queue_id)
 JOIN LATERAL (
     SELECT * FROM mail_events

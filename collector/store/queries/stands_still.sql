@@ -1,4 +1,5 @@
--- Null while the backend works, also while it waits for a lock; else since when it has been waiting for its client, or that it is gone.
+-- Return null while a backend works, else since when it waits for its client, or that it has ended.
+-- A backend that waits for a lock works.
 SELECT CASE
     WHEN a.pid IS NULL THEN 'gone'
     WHEN a.state <> 'active' OR a.wait_event_type = 'Client' THEN concat_ws(' ', a.state, a.query_start, a.state_change)

@@ -1,4 +1,5 @@
--- Held events become rows. What they add up to is counted by those that come back: one that was there already is none.
+-- Insert held events into mail_events, and return the new rows.
+-- Metrics count the returned rows alone: a row that was there already is not counted again.
 INSERT INTO mail_events ({columns})
 SELECT {values}
 FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::text[]) AS chosen (cluster, queue_id, seq, slot, source)

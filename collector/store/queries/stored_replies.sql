@@ -1,4 +1,4 @@
--- What the rules on replies are given, and what they once made of it, for the rows of a window.
+-- Return the replies of a window, with what the rules need and what they once made of each.
 SELECT time, event_id, cluster, response,
        action, mx_host, category,
        -- The whole of a reply that the column cut.

@@ -1,4 +1,5 @@
--- The marks of buckets that no refresh reaches, since rows of that time were deleted by hand; TimescaleDB has marks of its own for the rest.
+-- Turn the marks of buckets that no refresh reaches into buckets to build.
+-- Rows of that time were deleted by hand. For later buckets TimescaleDB keeps its own marks.
 WITH taken AS (DELETE FROM touched_buckets RETURNING bucket)
 INSERT INTO stale_buckets
 SELECT DISTINCT width, date_bin(step, bucket, 'epoch')

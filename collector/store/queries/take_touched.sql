@@ -1,5 +1,6 @@
--- The one place where a mark becomes a bucket: a mark is any time within it, and the bucket is floored as `rollups.bucket_of` floors it.
--- A mark that can be seen stands for events that can be seen from the next statement on: one that is not yet committed keeps its own mark.
+-- Turn all marks into buckets to build.
+-- A mark is any time within a bucket. This and `rollups.building.bucket_of` are the only places that floor a time to
+-- its bucket. A visible mark means that the next statement sees its events: an uncommitted event keeps its own mark.
 WITH taken AS (DELETE FROM touched_buckets RETURNING bucket)
 INSERT INTO stale_buckets
 SELECT DISTINCT width, date_bin(step, bucket, 'epoch')

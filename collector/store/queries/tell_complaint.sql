@@ -1,4 +1,5 @@
--- What the rows of its message say, a complaint's row says too. By its key alone, for the reason that `delete_row` gives.
+-- Copy the values of a complaint's message into the complaint's row.
+-- The row is found by its key alone, for the reason that delete_row.sql gives.
 UPDATE mail_events
 SET queue_id = %(queue_id)s, seq = %(seq)s,
     auth_user = coalesce(auth_user, %(auth_user)s), sender = coalesce(sender, %(sender)s),

@@ -1,5 +1,5 @@
--- What the rows of a message tell a complaint about it; no row when none of them is there. Its recipient is the one that complained, if
--- the report says who, else the only one. What is told is written by `tell_complaint`.
+-- Return what the rows of a message say for its complaint; no row when the message has none.
+-- The recipient is the one that the complaint names, else the message's only one. `tell_complaint` writes the values.
 WITH message AS (
     SELECT seq, action, zone, auth_user, local_ip, provider, sender, sender_domain, recipient, recipient_domain
     FROM mail_events

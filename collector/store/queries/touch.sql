@@ -1,2 +1,3 @@
--- Marks the buckets that hold these times. Which buckets they are is worked out in `take_touched` alone.
+-- Mark the buckets that hold these times.
+-- `take_touched` alone works out which buckets those are.
 INSERT INTO touched_buckets SELECT DISTINCT time FROM unnest(%s::timestamptz[]) AS time

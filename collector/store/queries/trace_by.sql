@@ -1,4 +1,5 @@
--- The newest events with one value in an indexed column. One value a statement: TimescaleDB asks each compressed batch's Bloom filter for it.
+-- Return the newest events with one value in an indexed column.
+-- Ask for one value at a time: TimescaleDB asks the Bloom filter of each compressed batch for it.
 SELECT {columns}
 FROM mail_events
 WHERE {column} = %(value)s

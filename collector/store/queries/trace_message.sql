@@ -1,4 +1,5 @@
--- The newest events of one message, or of some of its recipients and of the message as a whole. An event_id begins with its queue id.
+-- Return the newest events of a message, or of some of its recipients and of the message as a whole.
+-- An event_id begins with its queue id.
 SELECT {columns}
 FROM mail_events
 WHERE event_id >= %(queue_id)s AND event_id < %(queue_id)s || '~' AND queue_id = %(queue_id)s

@@ -1,4 +1,4 @@
--- Complaints whose message is not known yet, the newest first.
+-- Return the complaints whose message is not known yet, newest first.
 SELECT event_id, cluster, time, message_id, fbl_id, recipient
 FROM mail_events
 WHERE action = 'complained' AND queue_id IS NULL AND received_at > %(since)s

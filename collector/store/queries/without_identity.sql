@@ -1,6 +1,10 @@
--- Of these tables, and of what TimescaleDB keeps behind our continuous aggregates, those without a replica identity: name, and the unique index
--- that can be one. Temporary and unlogged tables are never published.
-WITH aggregates AS (SELECT to_regclass(format('%%I.%%I', relation_schema, relation_name)) AS oid FROM ({behind}) AS behind (relation_schema, relation_name)),
+-- Return those of our tables without a replica identity, and the unique index that can become one.
+-- "Our tables" include those that TimescaleDB keeps behind continuous aggregates. Temporary and unlogged tables are
+-- never published.
+WITH aggregates AS (
+         SELECT to_regclass(format('%%I.%%I', relation_schema, relation_name)) AS oid
+         FROM ({behind}) AS behind (relation_schema, relation_name)
+     ),
      ours AS (SELECT to_regclass(name)::oid AS oid FROM unnest(%s::text[]) AS name UNION SELECT oid FROM aggregates)
 SELECT nspname, c.relname,
        (SELECT candidate.relname FROM pg_index JOIN pg_class AS candidate ON candidate.oid = indexrelid
