@@ -1,1 +1,1 @@
-"""What the backup sources keep in the database: positions of change streams, and held events."""
+"""The backup sources' state in the database: positions of change streams, and held events."""

@@ -1,4 +1,4 @@
-"""What `auth_events` knows of the documents that WildDuck counts logins in."""
+"""The logins in `auth_events` that were counted from a document of WildDuck's."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _DOCUMENT: Final = re.compile(r"[0-9A-Za-z_-]{1,100}", re.ASCII)
 
 
 def askable(documents: Iterable[str]) -> list[str]:
-    """Returns those ids of documents that can be a part of an event_id; WildDuck's always are."""
+    """Return those document ids that can be part of an event_id. WildDuck's ids always can."""
     return [one for one in documents if _DOCUMENT.fullmatch(one)]
 
 
 def known(rows: Iterable[Sequence[Any]]) -> dict[str, Known]:
-    """Returns by document what the rows of `known_logins.sql` say."""
+    """Return the rows of `known_logins.sql` by document."""
     found = {}
     for cluster, event_id, source, protocol, result, user_id, username, source_ip, raw in rows:
         told = AuthEvent(

@@ -1,4 +1,7 @@
-"""What backup roads told is stored, or dropped, once it is due: a slice of it a transaction (design: "Backup roads")."""
+"""Reconciliation: a held event of a backup source is stored or dropped when it is due, a slice in a transaction.
+
+docs/backup-roads.md describes the decision.
+"""
 
 from __future__ import annotations
 
@@ -40,17 +43,21 @@ if TYPE_CHECKING:
 
 SLICE: Final = 500
 GRACE: Final = timedelta(seconds=60)
-"""Of clusters without settings of their own."""
+"""The grace period of clusters without a setting of their own."""
 
 NEARBY: Final = timedelta(days=1)
-"""So far apart the stamps of two roads for the same thing may be (their hosts' clocks)."""
+"""How far apart two sources' times of the same event may be, because their hosts' clocks differ."""
 
 _COUNTED: Final = ("event_id", *READ)
 
 
 @dataclass(frozen=True)
 class Moment:
-    """What the decision goes by: the time, the grace of each cluster, and when the oldest request in the journal came (None: it is empty)."""
+    """The input of a decision: the time, each cluster's grace period, and the receipt of the oldest submission in the
+    journal.
+
+    The receipt is None if the journal is empty.
+    """
 
     now: datetime
     graces: Mapping[str, timedelta]
@@ -59,7 +66,10 @@ class Moment:
 
 @dataclass(frozen=True)
 class Reconciled:
-    """What a commit brought: how many were due, what the new rows add up to, and how many are recovered by cluster, source and reason."""
+    """The result of a commit: the number of due events, the metric sums of new rows, and the recovered events.
+
+    Recovered events are counted by cluster, source and reason.
+    """
 
     due: int
     tally: Tally
@@ -68,24 +78,30 @@ class Reconciled:
 
 
 class _Due(NamedTuple):
-    """The row that an event would be."""
+    """The row that a held event would become."""
 
     identity: Identity
     action: Action
 
 
 class Reconciler:
-    """Decides what is due, a slice a transaction. For one thread; every method raises `psycopg.Error` and `StoreUnavailableError`."""
+    """Decides due events, a slice in a transaction, in one thread.
+
+    Every method raises `psycopg.Error` and `StoreUnavailableError`.
+    """
 
     def __init__(self) -> None:
         self._commits: Commits[Reconciled] = Commits()
 
     def settle(self, connection: psycopg.Connection) -> Reconciled | None:
-        """Return what a slice brought whose COMMIT got no reply, None if there is none or if it was not committed."""
+        """Return the result of the slice whose COMMIT got no reply; None if there is none or it was not committed."""
         return self._commits.settle(connection)
 
     def reconcile(self, connection: psycopg.Connection, moment: Moment, *, limit: int = SLICE) -> Reconciled:
-        """Decides a slice; a row that the table refuses is set aside. The connection is in autocommit mode, and nothing is in doubt."""
+        """Decide a slice; move rows that the table refuses to the dead letters.
+
+        The connection is in autocommit mode, and no transaction is in doubt.
+        """
         decided: list[Waiting] = []
         try:
             return self._commits.run(
@@ -106,14 +122,15 @@ def _set_aside(cursor: psycopg.Cursor, moment: Moment) -> Reconciled:
 
 
 def _is_any_waiting(connection: psycopg.Connection, decided: list[Waiting]) -> bool:
-    """True when one of these still waits: the transaction that decided them was not committed. Their rows in `mail_events` prove less: the
-    plugin may have taken them over since.
+    """Return True if one of these still waits: then the transaction that decided them was not committed.
+
+    Their rows in `mail_events` prove less: the plugin's events may have replaced them since.
     """
     return scalar(connection, query("held_waiting"), *_keys(decided)) is not None if decided else False
 
 
 def _reconcile(cursor: psycopg.Cursor, moment: Moment, limit: int, decided: list[Waiting]) -> Reconciled:
-    """Decides a slice in the open transaction, and adds to `decided` what waits no longer."""
+    """Decide a slice in the open transaction, and add to `decided` the events that wait no longer."""
     cursor.execute("SELECT pg_advisory_xact_lock(%s)", (takeover.LOCK_KEY,))
     due = _due(cursor, moment, limit)
     ruling = rule(due, _rows(cursor, due)) if due else Ruling({}, [])
@@ -130,7 +147,7 @@ def _reconcile(cursor: psycopg.Cursor, moment: Moment, limit: int, decided: list
 
 
 def _keys(waiting: Iterable[Waiting]) -> list[list[str]]:
-    """Returns the columns cluster, queue_id, seq, slot, source."""
+    """Return the columns cluster, queue_id, seq, slot, source."""
     return list(map(list, zip(*[(*one.slot, one.source.value) for one in waiting], strict=True)))
 
 
@@ -147,11 +164,13 @@ def _due(cursor: psycopg.Cursor, moment: Moment, limit: int) -> dict[Waiting, _D
 
 
 def _rows(cursor: psycopg.Cursor, due: Mapping[Waiting, _Due]) -> list[Filled]:
-    """Returns what is in the table of the messages that something is due of."""
+    """Return the rows of mail_events of the messages that have due events."""
     stamps = [datetime.fromtimestamp(one.identity[2] / 1000, UTC) for one in due.values()]
     values = {
-        "queue_ids": list({one.slot.queue_id for one in due}), "start": min(stamps) - NEARBY, "end": max(stamps) + NEARBY,
-    }  # fmt: skip
+        "queue_ids": list({one.slot.queue_id for one in due}),
+        "start": min(stamps) - NEARBY,
+        "end": max(stamps) + NEARBY,
+    }
     return [
         Filled(
             filled_slots(cluster, queue_id, seq, Action(action), attempt),
@@ -174,7 +193,7 @@ def _replaced(ruling: Ruling) -> Iterable[tuple[str, Identity]]:
 
 
 def _store(cursor: psycopg.Cursor, stored: Collection[Waiting], corrections: Corrections) -> Tally:
-    """Writes the rows; returns what those add up to that are to be counted."""
+    """Write the rows; return the metric sums of those that count."""
     statement = sql.SQL(query("store_held")).format(
         columns=sql.SQL(", ").join(map(sql.Identifier, COLUMNS)),
         values=sql.SQL(", ").join(sql.Identifier("event", name) for name in COLUMNS),
@@ -197,7 +216,9 @@ def _typed(name: str, value: Any) -> Any:  # noqa: ANN401 - any column's
 
 
 def _mark(cursor: psycopg.Cursor, stored: Collection[Waiting]) -> Counter[tuple[str, Source, str]]:
-    """Notes which rows they have become, and the buckets of the roll-ups; returns how many are recovered, and why they had to be."""
+    """Note the rows that the held events became, and mark their buckets; return the number of recovered events by
+    reason.
+    """
     marked = cursor.execute(query("mark_held"), _keys(stored)).fetchall()
     cursor.execute(query("touch"), [[time for _, _, time, _ in marked]])
     reporting = {cluster for (cluster,) in cursor.execute("SELECT DISTINCT cluster FROM plugin_reports")}

@@ -1,4 +1,4 @@
-"""A change stream's place in the database: who follows it, how far it has come, and what it led to, in one transaction."""
+"""A change stream in the database: who follows it, how far, and the rows it led to, in one transaction."""
 
 from __future__ import annotations
 
@@ -42,16 +42,17 @@ class FeedLostError(StoreUnavailableError):
 
 
 class _Step(NamedTuple):
-    """What one transaction of a feed wrote, and until when the feed has been followed by it (epoch ms)."""
+    """The result of one transaction of a feed, and until when the feed has been followed (epoch ms)."""
 
     written: Written
     followed_until: int
 
 
 class FeedStore:
-    """One feed of a cluster, over a connection of its own that holds the feed's lock. For one thread, but `abandon` may come from another.
+    """One feed of a cluster, over a connection of its own that holds the feed's lock.
 
-    Methods raise `psycopg.Error` and `StoreUnavailableError`; after either the connection is closed, and the lead is lost.
+    For one thread, but `abandon` may be called from another. Methods raise `psycopg.Error` and `StoreUnavailableError`.
+    After either, the connection is closed and the lead is lost.
     """
 
     def __init__(
@@ -63,10 +64,13 @@ class FeedStore:
         self._commits: Commits[_Step] = Commits()
         self._epoch = 0
         self.followed_until = 0
-        """Until when the feed has been followed, by whomever, in epoch ms: when the newest change was made that was taken."""
+        """Until when any collector has followed the feed (epoch ms): the time of the newest change that was stored."""
 
     def lead(self) -> str | None:
-        """Takes the feed over, and returns its resume token, None where there is none yet. Raises `FeedLostError` while another has it."""
+        """Take the feed over, and return its resume token, or None if it has none yet.
+
+        Raise `FeedLostError` while another collector has it.
+        """
         self.close()
         self._connection = connection = connect(self._dsn)
         with deadline(connection, self._hang_seconds):
@@ -80,9 +84,9 @@ class FeedStore:
         return None if token is None else str(token)
 
     def settle(self) -> Written | None:
-        """Return what a COMMIT without a reply has written, None if it was not committed or if every COMMIT got its reply.
+        """Return what a COMMIT without a reply wrote; None if it was not committed, or if every COMMIT got its reply.
 
-        Call it before `lead`, which changes the row that proves the commit.
+        Call this before `lead`, which changes the row that proves the commit.
         """
         if not self._commits.is_in_doubt:
             return None
@@ -91,19 +95,19 @@ class FeedStore:
         return None if step is None else step.written
 
     def known(self, mongo_ids: Sequence[str]) -> dict[str, QueueEntry]:
-        """Returns those entries of the queue that are known."""
+        """Return those queue entries that are stored."""
         if not mongo_ids:
             return {}
         rows = self._rows("queue_entries_known", [self._cluster, list(mongo_ids)])
         return {row[0]: QueueEntry(*row) for row in rows}
 
     def known_logins(self, documents: Sequence[str]) -> dict[str, Known]:
-        """Returns what is known of those documents of WildDuck's `authlog`."""
+        """Return the stored logins of those documents of WildDuck's `authlog`."""
         asked = logins.askable(documents)
         return logins.known(self._rows("known_logins", [asked, self._cluster])) if asked else {}
 
     def page(self, after: str, limit: int) -> dict[str, QueueEntry]:
-        """Returns some of the entries that are known, those that follow `after`."""
+        """Return some of the stored queue entries, in order, those after `after`."""
         rows = self._rows("queue_entries_page", [self._cluster, after, limit])
         return {row[0]: QueueEntry(*row) for row in rows}
 
@@ -123,9 +127,11 @@ class FeedStore:
         messages: Sequence[HeldEvent] = (),
         entries: Mapping[str, QueueEntry | None] = {},  # never changed
     ) -> Written:
-        """Writes what some changes led to, and how far that is (`token` None: no further): until when changes were made that are taken now
-        (`until_ms` None: all that there are). `messages` are held events that grow by what
-        comes later, each once; `entries` are those of the queue that have changed, None where they have ended.
+        """Write the rows that some changes led to, and how far the feed has been followed.
+
+        `token` is None if that position does not move; `until_ms` is the time of the newest change, None for all
+        changes so far. `messages` are held events that later changes add to, each once. `entries` are the queue entries
+        that changed; None stands for one that ended.
         """
         connection = self._leading()
         try:
@@ -151,14 +157,16 @@ class FeedStore:
         return written
 
     def _is_written(self, written: Written, epoch: int, connection: psycopg.Connection, transaction: str) -> bool:
-        """True when this finished transaction moved the feed on, or, where another collector follows it by now, wrote a row."""
+        """Return True if this finished transaction advanced the feed, or wrote a row if another collector follows it
+        now.
+        """
         place = [self._cluster, self._feed, epoch, transaction]
         return scalar(connection, query("feed_advanced_by"), *place) is not None or has_row_of(
             written, connection, transaction
         )
 
     def commit_token(self, token: str | None, until_ms: int | None = None) -> None:
-        """Keeps how far the stream is that told nothing new."""
+        """Store the position of a stream that brought no event."""
         self.commit(Batch(), token, until_ms=until_ms)
 
     def _keep(self, cursor: psycopg.Cursor, entries: Mapping[str, QueueEntry | None]) -> None:
@@ -182,12 +190,12 @@ class FeedStore:
         return int(row[0])
 
     def abandon(self) -> None:
-        """Breaks off what is under way in another thread."""
+        """Break off the work of another thread."""
         if self._connection is not None:
             cut(self._connection)
 
     def close(self) -> None:
-        """Gives the lead up."""
+        """Give the lead up."""
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()

@@ -1,6 +1,7 @@
-"""The one way to commit: a transaction whose COMMIT got no reply is remembered, and a new connection finds out what became of it.
+"""The one way to commit: if a COMMIT gets no reply, a new connection finds out whether it happened.
 
-Whoever counts or reports what a transaction did commits through `Commits`, so that a lost reply makes no number wrong.
+Code that counts or reports what a transaction did commits through `Commits`, so that a lost reply makes no number
+wrong.
 """
 
 from __future__ import annotations
@@ -23,22 +24,23 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 SETTLE_SECONDS: Final = 30.0
-"""How long a command waits for a database that went away at its COMMIT: a restart takes a few seconds."""
+"""How long a command waits for a database that was lost during its COMMIT: a restart takes a few seconds."""
 
 SETTLE_PAUSE_SECONDS: Final = 0.5
 
 
 def always(connection: psycopg.Connection, transaction: str) -> bool:
-    """The proof of a transaction that leaves no row to look at: its status alone."""
+    """Prove a transaction that leaves no row behind by its status alone."""
     del connection, transaction
     return True
 
 
 class Pending(NamedTuple, Generic[T]):
-    """A transaction that is ready to commit: its number, what it did, and its proof.
+    """A transaction that is ready to commit: its number, its result, and its proof.
 
-    After a failover or a crash the number of a transaction that never reached the disk is given to another one. So the status alone
-    proves nothing: `proof(connection, transaction)` looks for what only this transaction wrote. It may raise `psycopg.Error`.
+    After a failover or a crash, the number of a transaction that never reached the disk is given to another one. The
+    status alone therefore proves nothing: `proof(connection, transaction)` looks for a row that only this transaction
+    wrote. It may raise `psycopg.Error`.
     """
 
     transaction: str
@@ -58,14 +60,20 @@ class Commits(Generic[T]):
         return self._doubt is not None
 
     def commit(self, connection: psycopg.Connection, pending: Pending[T]) -> T:
-        """Commit the open transaction; return its result. Raise `psycopg.Error`: then `settle` on a new connection says what happened."""
+        """Commit the open transaction, and return its result.
+
+        Raise `psycopg.Error`: then `settle`, on a new connection, finds out whether the transaction was committed.
+        """
         self._doubt = pending
         connection.commit()
         self._doubt = None
         return pending.result
 
     def run(self, connection: psycopg.Connection, work: Callable[[psycopg.Cursor], T], proof: Proof = always) -> T:
-        """Run `work` in a transaction of its own and commit it. Raise what `work` raises, after a rollback, and `psycopg.Error` as `commit`."""
+        """Run `work` in a transaction of its own and commit it.
+
+        Raise what `work` raises, after a rollback, and `psycopg.Error` as `commit` does.
+        """
         with connection.transaction(), connection.cursor() as cursor:
             result = work(cursor)
             transaction = str(scalar(connection, "SELECT pg_current_xact_id()::text"))
@@ -74,10 +82,11 @@ class Commits(Generic[T]):
         return result
 
     def settle(self, connection: psycopg.Connection) -> T | None:
-        """Return the result of the transaction in doubt if it was committed, None if it was not or if there is no doubt.
+        """Return the result of the transaction in doubt if it was committed; None if it was not, or if there is no
+        doubt.
 
-        `connection` has no open transaction. Raise `psycopg.Error`, and `StoreUnavailableError` while the transaction is still open: the
-        doubt stays then.
+        `connection` has no open transaction. Raise `psycopg.Error`, and `StoreUnavailableError` while the transaction
+        is still open: the doubt remains then.
         """
         if self._doubt is None:
             return None
@@ -86,7 +95,10 @@ class Commits(Generic[T]):
         return doubt.result if is_committed else None
 
     def settle_by(self, dsn: str, seconds: float = SETTLE_SECONDS) -> T | None:
-        """As `settle`, on connections of its own, and again until the database answers. Raise `StoreUnavailableError` when it does not."""
+        """Settle on new connections, and retry until the database answers.
+
+        Raise `StoreUnavailableError` if it does not answer in time.
+        """
         until = time.monotonic() + seconds
         while self._doubt is not None:
             try:
@@ -103,7 +115,7 @@ class Commits(Generic[T]):
 
 
 def _is_committed(connection: psycopg.Connection, doubt: Pending[T]) -> bool:
-    """True when the doubtful COMMIT happened, and is as safe as any that was answered."""
+    """Return True if the doubtful COMMIT happened and is as durable as any other."""
     try:
         status = scalar(connection, "SELECT pg_xact_status(%s::xid8)", doubt.transaction)
     except pg.DataError:  # "in the future": a server that never had it
@@ -116,11 +128,13 @@ def _is_committed(connection: psycopg.Connection, doubt: Pending[T]) -> bool:
     try:
         is_proved = doubt.proof(connection, doubt.transaction)
     except (pg.FeatureNotSupported, pg.InvalidColumnReference):  # 2.23, 2.29
-        # A compressed chunk of TimescaleDB shows no xmin. Written again, nothing is doubled; at worst the counters miss a late batch.
+        # A compressed chunk of TimescaleDB shows no xmin. Writing the batch again doubles nothing; at worst the
+        # counters miss a late batch.
         is_proved = False
     connection.rollback()
     if is_proved:
-        # A restarted primary shows what its synchronous standby never got. A commit after it waits until the standby has both.
+        # A restarted primary shows rows that its synchronous standby never received. The next commit waits until the
+        # standby has both.
         connection.execute("SELECT pg_logical_emit_message(true, 'duckwatch', '')")
         connection.commit()
     return is_proved

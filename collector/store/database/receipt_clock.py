@@ -1,7 +1,8 @@
-"""When a request came, by the database's clock: the one clock that all collectors of a database share.
+"""Receipt times by the database's clock: the one clock that all collectors of a database share.
 
-A request carries the receipt time of its collector's clock. That clock may be wrong, and it may be set while the request waits in the
-journal. What is ordered by receipt (plugin reports, held events, DNSBL results) is therefore stored with the database's time.
+A submission carries the receipt time of its collector's clock. That clock may be wrong, and it may be set while the
+submission waits in the journal. Rows that are ordered by receipt (heartbeats, held events, DNSBL results) are therefore
+stored with the database's time.
 """
 
 from __future__ import annotations
@@ -30,6 +31,9 @@ class Clocks(NamedTuple):
         return cls(theirs, now_ms())
 
     def received(self, at: int) -> int:
-        """Translate a receipt time of this collector's clock (epoch ms); never later than now, which only a clock that was ahead can say."""
+        """Translate a receipt time of this collector's clock (epoch ms) to the database's clock.
+
+        The result is never later than now: only a clock that was ahead reports a receipt in the future.
+        """
         ahead = self.ours - self.theirs
         return min(at if abs(ahead) <= TOLERANCE_MS else at - ahead, self.theirs)

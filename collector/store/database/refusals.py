@@ -1,7 +1,7 @@
-"""Why no connection came about: by the server's SQLSTATE and libpq's status, never by words, which may be in any language.
+"""Why a connection failed: by the server's SQLSTATE and libpq's status, never by words, which may be in any language.
 
-libpq keeps no SQLSTATE of a connection that failed, only a text. So the connection is tried once more, with libpq told to write the
-SQLSTATE in place of the text (PQERRORS_SQLSTATE, libpq 12 and newer).
+libpq keeps no SQLSTATE of a failed connection, only a text. So the connection is tried once more, with libpq told to
+write the SQLSTATE in place of the text (PQERRORS_SQLSTATE, libpq 12 and newer).
 """
 
 from __future__ import annotations
@@ -24,21 +24,24 @@ if TYPE_CHECKING:
 PQERRORS_SQLSTATE: Final = 3
 
 _SQLSTATE: Final = re.compile(r":\s+([0-9A-Z]{5})\s*$", re.MULTILINE)
-"""The end of a line that libpq writes in that verbosity: `…: FATAL:  28P01`. The word before it may be translated."""
+"""The end of a line that libpq writes at that verbosity: `…: FATAL: 28P01`. The word before it may be translated."""
 
 
 class Refusal(NamedTuple):
-    """What the servers of a DSN answered: their SQLSTATEs, in the order of the hosts, none where none answered."""
+    """The answers of a DSN's servers: their SQLSTATEs in the order of the hosts; empty if none answered."""
 
     sqlstates: tuple[str, ...] = ()
     wants_password: bool = False
     """A server asked for a password, and the DSN has none."""
     is_other_state: bool = False
-    """A server answers, but is not in the state that `target_session_attrs` asks for: a standby, or read-only."""
+    """A server answers, but is not in the state that `target_session_attrs` requires: it is a standby, or read-only."""
 
 
 def refusal_of(dsn: str, seconds: float) -> Refusal:
-    """Ask the servers of a DSN again for what they refused. Raise nothing: what cannot be found out is left out."""
+    """Connect to the servers of a DSN once more, and return why they refuse.
+
+    Raise nothing: what cannot be found out is left out.
+    """
     until = time.monotonic() + seconds
     found = _asked(dsn, until)
     if found is None:
@@ -51,7 +54,7 @@ def refusal_of(dsn: str, seconds: float) -> Refusal:
 
 
 def _asked(dsn: str, until: float) -> Refusal | None:
-    """Return what was refused, None when a server took the connection this time."""
+    """Return the refusal, or None if a server accepts the connection this time."""
     connection = pq.PGconn.connect_start(dsn.encode())
     with contextlib.closing(_Closing(connection)):
         set_verbosity, pointer = _verbosity_setter(), getattr(connection, "pgconn_ptr", None)
@@ -72,7 +75,7 @@ class _Closing(NamedTuple):
 
 
 def _polled(connection: pq.abc.PGconn, until: float) -> int:
-    """Return the polling status at the end: OK, FAILED, or another one when the time was up."""
+    """Return the last polling status: OK, FAILED, or another one if the time ran out."""
     if connection.status == pq.ConnStatus.BAD:
         return pq.PollingStatus.FAILED
     while (status := connection.connect_poll()) in (pq.PollingStatus.READING, pq.PollingStatus.WRITING):
@@ -86,7 +89,7 @@ def _polled(connection: pq.abc.PGconn, until: float) -> int:
 
 @cache
 def _verbosity_setter() -> Callable[[int, int], object] | None:
-    """Return libpq's PQsetErrorVerbosity, of the very library that psycopg has loaded. None where it cannot be found."""
+    """Return libpq's PQsetErrorVerbosity, from the library that psycopg has loaded; None if it cannot be found."""
     module = sys.modules.get(pq.PGconn.__module__)
     for name in (getattr(module, "__file__", None), ctypes.util.find_library("pq")):
         with contextlib.suppress(OSError, AttributeError):

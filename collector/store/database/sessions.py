@@ -1,6 +1,7 @@
-"""Sessions: a connection for a piece of work that may rightly take hours, and is left when its server has fallen silent.
+"""Sessions: connections for work that may take hours, given up when the server stops working for them.
 
-A deadline would cut a migration of a large table short each time anew. So a second connection looks whether the server still works.
+A deadline would cut the migration of a large table short at every attempt. Instead, a second connection checks whether
+the server still works.
 """
 
 from __future__ import annotations
@@ -36,16 +37,18 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 LOOKS = 3
-"""So often in a row nothing may have moved: an answer may be on its way, and a busy server may not take a connection in time."""
+"""How many checks in a row may find no progress: an answer may be on its way, and a busy server may not accept a
+connection in time.
+"""
 
 OUT_OF_REACH = "out of reach"
 
 
 @contextlib.contextmanager
 def session(dsn: Connectable, hang_seconds: float = HANG_SECONDS) -> Iterator[psycopg.Connection]:
-    """Yields a connection, to the server itself, and closes it. It is cut while it waits for a server that does not work for it.
+    """Yield a connection to the server itself, and close it afterwards. Cut it when the server stops working for it.
 
-    Raises `StoreUnavailableError`: no row of ours is at fault here.
+    Raise `StoreUnavailableError`: no row of ours is at fault here.
     """
     connection = connect(dsn)
     is_over = threading.Event()
@@ -71,7 +74,7 @@ def session(dsn: Connectable, hang_seconds: float = HANG_SECONDS) -> Iterator[ps
 
 
 def committed(dsn: str, work: Callable[[psycopg.Cursor], T]) -> T:
-    """Run `work` in a transaction of a session of its own; return its result, also where the reply to the COMMIT was lost.
+    """Run `work` in a transaction of its own session; return its result, even if the reply to the COMMIT was lost.
 
     Raise `StoreUnavailableError`, and what `work` raises.
     """
@@ -92,7 +95,7 @@ def _watch(
     before: object = None
     looks = 0
     while not is_over.wait(hang_seconds):
-        # Only who waits can wait in vain: between two statements the work is ours.
+        # A connection can hang only while a statement runs; between statements there is nothing to watch.
         is_waiting = connection.pgconn.transaction_status == TransactionStatus.ACTIVE
         seen = _stands_still(dsn, backend, hang_seconds) if is_waiting else None
         looks = 0 if seen is None else looks + 1 if seen == before else 1
@@ -103,13 +106,13 @@ def _watch(
 
 
 def _stands_still(dsn: Connectable, backend: object, hang_seconds: float) -> object:
-    """None while the server works for this backend; else what stays the same for as long as nothing moves."""
+    """Return None while the server works for this backend; else a text that stays the same until something changes."""
     seconds = min(CONNECT_SECONDS, hang_seconds)
     try:
         with contextlib.closing(connect(dsn, seconds)) as second, deadline(second, seconds):
             return scalar(second, query("stands_still"), backend)
     except StoreUnavailableError as error:
-        # Any other refusal is the word of a server that is there.
+        # A server that refuses for another reason is there.
         return OUT_OF_REACH if error.kind == "connection" else None
     except psycopg.Error:
         return OUT_OF_REACH

@@ -9,6 +9,6 @@ from typing import LiteralString
 
 @cache
 def query(name: str) -> LiteralString:
-    """Returns the text of `queries/NAME.sql`. Raises FileNotFoundError for a name that is not there."""
-    # The files are part of the package, not input: what psycopg asks for by LiteralString holds.
+    """Return the text of `queries/NAME.sql`. Raise FileNotFoundError for an unknown name."""
+    # The files are part of the package, not input: this is what psycopg's LiteralString requires.
     return resources.files("collector.store").joinpath("queries", f"{name}.sql").read_text("utf-8")

@@ -1,4 +1,4 @@
-"""Storage tiers (design: "Storage tiers"): what the server can do, found by asking it."""
+"""Storage tiers: what the server can do, found by asking it (docs/storage.md)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import psycopg
 
 OLDEST_COMMUNITY = (2, 18)
-"""The first TimescaleDB with `add_columnstore_policy`; an older one is used as if it were the Apache edition."""
+"""The first TimescaleDB with `add_columnstore_policy`; an older one is used like the Apache edition."""
 
 ASK: LiteralString = """
 SELECT current_setting('server_version'),
@@ -22,8 +22,10 @@ SELECT current_setting('server_version'),
 
 
 class Tier(StrEnum):
-    """What a database is built on. COMMUNITY has continuous aggregates, compression and policies; on the others the collector's own jobs
-    make roll-ups and retention.
+    """The storage tier of a database.
+
+    COMMUNITY has continuous aggregates, compression and policies. On the others, the collector's own jobs do roll-ups
+    and retention.
     """
 
     COMMUNITY = "timescaledb_community"
@@ -32,7 +34,9 @@ class Tier(StrEnum):
 
 
 class Storage(NamedTuple):
-    """The tier, and the versions behind it ("17.6", "2.19.3"); `timescaledb` is None where the extension is not in this database."""
+    """The tier, and the versions behind it ("17.6", "2.19.3"); `timescaledb` is None where the extension is not in this
+    database.
+    """
 
     tier: Tier
     postgresql: str
@@ -40,7 +44,7 @@ class Storage(NamedTuple):
 
 
 def storage_of(connection: psycopg.Connection) -> Storage:
-    """Returns what this database is built on, now: an extension or a licence may appear later. Raises `psycopg.Error`."""
+    """Return the present tier and versions: an extension or a licence may appear later. Raise `psycopg.Error`."""
     row = connection.execute(ASK).fetchone()
     assert row is not None
     version, extension, licence = row
@@ -52,8 +56,10 @@ def storage_of(connection: psycopg.Connection) -> Storage:
 
 
 def reach_extension(connection: psycopg.Connection) -> None:
-    """Has the session find TimescaleDB's functions, whose schema need not be on the search path that the role was given. Commits. For a
-    session with the server itself: a transaction pooler would hand the setting on to others. Raises `psycopg.Error`.
+    """Make TimescaleDB's functions visible to the session: their schema may be missing on the role's search path.
+
+    Commit. Use this only in a session with the server itself: a transaction pooler would pass the setting on to other
+    clients. Raise `psycopg.Error`.
     """
     connection.execute(query("reach_extension"))
     if not connection.autocommit:
@@ -61,19 +67,22 @@ def reach_extension(connection: psycopg.Connection) -> None:
 
 
 def tier_of(connection: psycopg.Connection) -> Tier:
-    """Returns the tier alone. Raises `psycopg.Error`."""
+    """Return the tier alone. Raise `psycopg.Error`."""
     return storage_of(connection).tier
 
 
 class Layout(NamedTuple):
-    """How the relations are laid out: whether `mail_events` is a hypertable, and whether the roll-ups are continuous aggregates."""
+    """The layout: whether `mail_events` is a hypertable, and whether the roll-ups are continuous aggregates."""
 
     has_chunks: bool
     has_aggregates: bool
 
 
 def layout_of(connection: psycopg.Connection) -> Layout:
-    """Returns what is there, which may be less than the tier can (`layout.lay_out` sees to that at a start). Raises `psycopg.Error`."""
+    """Return the layout, which may use less than the tier allows. At each start, `layout.lay_out` completes it.
+
+    Raise `psycopg.Error`.
+    """
     if storage_of(connection).timescaledb is None:
         return Layout(has_chunks=False, has_aggregates=False)
     row = connection.execute(query("layout")).fetchone()

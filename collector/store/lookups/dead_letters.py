@@ -1,4 +1,4 @@
-"""The dead letters: what an operator can list, read, and drop."""
+"""The dead letters, for an operator to list, read and delete."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 
 
 class LetterBox:
-    """`dead_letters` of one database. Every method raises `StoreUnavailableError`, and `ForeignTableError` beside another program's
-    migrations.
+    """The dead letters of one database.
+
+    Every method raises `StoreUnavailableError`, and `ForeignTableError` beside another program's migrations.
     """
 
     def __init__(self, dsn: str) -> None:
@@ -32,7 +33,7 @@ class LetterBox:
         ids: Sequence[str] | None = None,
         after: DeadLetter | None = None,
     ) -> list[DeadLetter]:
-        """Returns letters, oldest first, at most `limit`; of one reason, or those with these ids; those that come `after` one."""
+        """Return at most `limit` letters, oldest first: of one reason, or with these ids, or that come `after` one."""
         wanted = {
             "limit": limit,
             "reason": reason,
@@ -49,7 +50,7 @@ class LetterBox:
         ]
 
     def drop(self, ids: Sequence[str], reason: RejectReason | None = None) -> int:
-        """Deletes letters, those with these ids and all of a reason, and returns how many there were."""
+        """Delete the letters with these ids and all letters of a reason; return the number of deleted letters."""
         wanted = {"ids": list(ids), "reason": reason}
         return committed(self._dsn, lambda cursor: _drop(cursor, wanted))
 

@@ -1,4 +1,4 @@
-"""In which of ZoneMTA's contexts the plugin is loaded, by what its processes report."""
+"""The ZoneMTA contexts in which the plugin is loaded, as its processes report them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 def plugin_contexts(connection: psycopg.Connection) -> dict[tuple[str, str], frozenset[str]]:
     """Return the contexts by (cluster, host), of processes that reported within five minutes.
 
-    A host whose plugin does not name its contexts (an older version) is absent. Raises `psycopg.Error`.
+    A host whose plugin is too old to name its contexts is absent. Raise `psycopg.Error`.
     """
     hosts: dict[tuple[str, str], frozenset[str]] = {}
     for cluster, host, named in connection.execute(query("plugin_contexts")).fetchall():

@@ -1,4 +1,7 @@
-"""A message's events, found by its queue id, its Message-ID or a recipient, each by an index (tests/integration/database/test_indexes.py)."""
+"""A message's events, found by queue id, Message-ID or recipient, each by an index.
+
+tests/integration/database/test_indexes.py holds the queries to their indexes.
+"""
 
 from __future__ import annotations
 
@@ -20,9 +23,10 @@ if TYPE_CHECKING:
 Row: TypeAlias = dict[str, Any]
 
 COLUMNS: Final[LiteralString] = (
-    "time, cluster, host, action, source, direction, queue_id, seq, recipients, message_id, zone, interface, auth_user, sender, recipient,"
-    " mx_host, mx_ip, provider, local_ip, smtp_code, enhanced_code, category, reason, bounce_kind, provider_code, response, attempt,"
-    " next_attempt, size_bytes, smtp_ms, queue_ms, tls_version, drop_reason, raw ->> 'bounceId' AS bounce_id, received_at"
+    "time, cluster, host, action, source, direction, queue_id, seq, recipients, message_id, zone, interface, auth_user,"
+    " sender, recipient, mx_host, mx_ip, provider, local_ip, smtp_code, enhanced_code, category, reason, bounce_kind,"
+    " provider_code, response, attempt, next_attempt, size_bytes, smtp_ms, queue_ms, tls_version, drop_reason,"
+    " raw ->> 'bounceId' AS bounce_id, received_at"
 )
 
 LETTERS_LOOKED_INTO: Final = 10_000
@@ -33,32 +37,35 @@ _LAST: Final = "\U0010ffff"
 
 
 class Traces:
-    """Reads one database. Methods raise `StoreUnavailableError`. `rows` bounds each answer; the newest come first."""
+    """Lookups in one database. Methods raise `StoreUnavailableError`. `rows` limits each result, newest first."""
 
     def __init__(self, dsn: str) -> None:
         self._dsn = dsn
 
     def open(self) -> AbstractContextManager[psycopg.Connection]:
-        """Opens a connection for the other methods."""
+        """Open a connection for the other methods."""
         return session(self._dsn)
 
     def message(
         self, connection: psycopg.Connection, queue_id: str, *, seqs: Sequence[str] | None, rows: int
     ) -> list[Row]:
-        """Returns the events of a message; with `seqs` those of these recipients, and those of the message as a whole."""
+        """Return the events of a message; with `seqs`, those of these recipients and of the whole message."""
         asked = {"queue_id": queue_id, "seqs": None if seqs is None else list(seqs), "rows": rows}
         return _rows(connection, query("trace_message").format(columns=COLUMNS), asked)
 
     def by_message_id(self, connection: psycopg.Connection, message_id: str, rows: int) -> list[Row]:
-        """Returns the events with exactly this Message-ID."""
+        """Return the events with exactly this Message-ID."""
         return _rows(connection, _by("message_id"), {"value": message_id, "rows": rows})
 
     def by_recipient(self, connection: psycopg.Connection, recipient: str, rows: int) -> list[Row]:
-        """Returns the events of exactly this recipient."""
+        """Return the events of exactly this recipient."""
         return _rows(connection, _by("recipient"), {"value": recipient, "rows": rows})
 
     def spellings(self, connection: psycopg.Connection, column: LiteralString, lower: Sequence[str]) -> list[str]:
-        """Returns the values of `message_id` or `recipient` that are one of `lower` in another mix of cases. Not quick in compressed chunks."""
+        """Return the values of `message_id` or `recipient` that equal one of `lower` in another mix of cases.
+
+        This is slow in compressed chunks.
+        """
         spans = [span for text in lower for span in spans_of(text)]
         asked = {
             "starts": [first for first, _ in spans],
@@ -69,17 +76,19 @@ class Traces:
         return [row["value"] for row in _rows(connection, query("trace_spellings").format(column=column), asked)]
 
     def held(self, connection: psycopg.Connection, queue_id: str, rows: int) -> list[Row]:
-        """Returns the message's events that wait in `held_events`."""
+        """Return the message's events that wait in `held_events`."""
         return _rows(connection, query("trace_held"), {"queue_id": queue_id, "rows": rows})
 
     def letters(self, connection: psycopg.Connection, text: str, rows: int) -> list[Row]:
-        """Returns those of the newest dead letters that hold the text, ASCII in any case."""
+        """Return those of the newest dead letters that contain the text, its ASCII in any case."""
         asked = {"text": ascii_lower(text), "looked_into": LETTERS_LOOKED_INTO, "rows": rows}
         return _rows(connection, query("trace_letters"), asked)
 
 
 def spans_of(text: str) -> Iterator[tuple[str, str]]:
-    """Yields the ranges, in the order of bytes, that hold the text in any mix of cases: one for each way to write its first letters."""
+    """Yield the ranges of byte order that hold the text in any mix of cases: one for each way to write its first
+    letters.
+    """
     ways: list[list[str]] = []
     number = 1
     for character in text[:MAX_PREFIX]:
@@ -94,7 +103,7 @@ def spans_of(text: str) -> Iterator[tuple[str, str]]:
 
 
 def ascii_lower(text: str) -> str:
-    """The text with its ASCII in lower case: what `lower(… COLLATE "C")` does."""
+    """Return the text with its ASCII in lower case, as `lower(… COLLATE "C")` does."""
     return "".join(character.lower() if character.isascii() else character for character in text)
 
 

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 LOCK_KEY = 0x6475636B  # "duck"
 
 LOCK_MS: LiteralString = "10000"
-"""While a migration waits for a table's lock behind a long query, every writer waits behind the migration: it gives up, and tries again."""
+"""How long a migration waits for a table's lock. Behind a long query, every writer waits behind the migration: it gives
+up, and tries again.
+"""
 
 TABLE: LiteralString = """
 CREATE TABLE schema_migrations (
@@ -40,11 +42,11 @@ class Migration(NamedTuple):
 
 
 FIRST: Final = Migration(1, "0001_mail_events", "")
-"""What each version of this program applies first."""
+"""The migration that each version of this program applies first."""
 
 
 def shipped() -> list[Migration]:
-    """Returns the migrations of this version of the program, in order."""
+    """Return the migrations of this version of the program, in order."""
     files = [file for file in resources.files(__package__).iterdir() if file.name.endswith(".sql")]
     return [
         # The files are part of the package, not input.
@@ -69,7 +71,10 @@ def _made(pattern: str) -> list[str]:
 
 
 class ForeignTableError(StartError):
-    """The table `schema_migrations` in the role's schema was made by another program: `what` is the case, `remedy` what to type."""
+    """The table `schema_migrations` in the role's schema belongs to another program.
+
+    `what` says what was found, `remedy` what to type.
+    """
 
     def __init__(self, what: str, remedy: str) -> None:
         self.what, self.remedy = what, remedy
@@ -87,16 +92,16 @@ class _Table(NamedTuple):
     columns: list[str]
 
     def __str__(self) -> str:
-        """Its name, for messages."""
+        """Return its name, for messages."""
         return f"{self.schema}.schema_migrations"
 
 
 def require_ours(connection: psycopg.Connection) -> bool:
-    """Return True when our table of migrations is there, False when none is. Raise `ForeignTableError` for another program's, and
-    `psycopg.Error`.
+    """Return True if our table of migrations exists, False if none does.
 
-    Ours has our columns and the rows of our files; it was never empty, because it is made and filled in one transaction. The table of
-    another program further along the search path does not count: ours is made in the first schema, in front of it.
+    Raise `ForeignTableError` for another program's table, and `psycopg.Error`. Ours has our columns and the rows of our
+    files. It is never empty, because it is made and filled in one transaction. Another program's table further along
+    the search path does not count: ours is made in the first schema, ahead of it.
     """
     row = connection.execute(query("migrations_table")).fetchone()
     if row is None:
@@ -113,13 +118,13 @@ def require_ours(connection: psycopg.Connection) -> bool:
 
 
 def _why_foreign(connection: psycopg.Connection, table: _Table) -> str | None:
-    """Return what tells it from ours, None for ours."""
+    """Return how the table differs from ours, or None for ours."""
     if not table.is_table:
         return "it is not a table"
     lacking = [column for column in COLUMNS if column not in table.columns]
     if lacking:
         return f"it has no column {lacking[0]}"
-    # Without the right to read it, this is refused (42501), and rightly: by its columns it may well be ours.
+    # Without the right to read the table this raises 42501, as it should: by its columns it may be ours.
     rows = connection.execute(
         sql.SQL("SELECT version, name FROM {} ORDER BY version").format(
             sql.Identifier(table.schema, "schema_migrations")
@@ -137,16 +142,19 @@ def _why_foreign(connection: psycopg.Connection, table: _Table) -> str | None:
 
 def _advice(table: _Table) -> str:
     return (
-        "duckwatch keeps its migrations in a table of that name, and needs a schema of its own; as the owner of the database: "
-        f'CREATE SCHEMA duckwatch AUTHORIZATION "{table.role}"; then add options=-csearch_path%3Dduckwatch to collector.database.dsn, and to '
-        "session_dsn where it is set: postgresql://…/DATABASE?options=-csearch_path%3Dduckwatch "
-        f'(behind a pooler that takes no options: ALTER ROLE "{table.role}" IN DATABASE "{table.database}" SET search_path = duckwatch)'
+        "duckwatch keeps its migrations in a table of that name, and needs a schema of its own; "
+        f'as the owner of the database: CREATE SCHEMA duckwatch AUTHORIZATION "{table.role}"; '
+        "then add options=-csearch_path%3Dduckwatch to collector.database.dsn, and to session_dsn where it is set: "
+        "postgresql://…/DATABASE?options=-csearch_path%3Dduckwatch "
+        f'(behind a pooler that takes no options: ALTER ROLE "{table.role}" IN DATABASE "{table.database}" '
+        "SET search_path = duckwatch)"
     )
 
 
 def pending(connection: psycopg.Connection) -> list[Migration]:
-    """Returns what this database lacks. Versions that only a newer program knows are left alone. Raises `psycopg.Error`, and
-    `ForeignTableError`.
+    """Return the migrations that this database lacks. Rows of newer versions of the program are ignored.
+
+    Raise `psycopg.Error`, and `ForeignTableError`.
     """
     if not require_ours(connection):
         return shipped()
@@ -155,16 +163,16 @@ def pending(connection: psycopg.Connection) -> list[Migration]:
 
 
 def applied(connection: psycopg.Connection) -> list[tuple[str, datetime]]:
-    """Returns the name of each migration that this database has, and when it was applied. Raises as `pending`."""
+    """Return the name of each applied migration, and when it was applied. Raise as `pending` does."""
     if not require_ours(connection):
         return []
     return connection.execute("SELECT name, applied_at FROM schema_migrations ORDER BY version").fetchall()
 
 
 def apply(connection: psycopg.Connection) -> list[Migration]:
-    """Applies what the database lacks, all or nothing, and returns it. Needs no rights where there is nothing to do.
+    """Apply the missing migrations, all or none, and return them. This needs no rights if none is missing.
 
-    Raises as `pending`; a second collector waits for the first. The caller commits.
+    A second collector waits for the first. The caller commits. Raise as `pending` does.
     """
     if not pending(connection):
         return []
@@ -182,7 +190,7 @@ def apply(connection: psycopg.Connection) -> list[Migration]:
 
 
 def migrate(connection: psycopg.Connection) -> list[Migration]:
-    """As `apply`, and commits what was applied."""
+    """Apply the missing migrations and commit them."""
     done = apply(connection)
     if done:
         connection.commit()

@@ -1,7 +1,7 @@
-"""How one person may be written: in whole columns, and within texts as patterns of PostgreSQL's. Pure.
+"""The spellings of one person: as whole columns, and within texts as PostgreSQL patterns. Pure.
 
-No pattern and no comparison leaves upper and lower case to the database: in the locale C it knows none beyond ASCII, in a Turkish one
-another I.
+No pattern and no comparison leaves upper and lower case to the database: the locale C knows none beyond ASCII, and a
+Turkish one has another I.
 """
 
 from __future__ import annotations
@@ -25,14 +25,17 @@ if TYPE_CHECKING:
 FORGOTTEN: Final = "forgotten"
 
 _LOCAL: Final = r"\w.!#$%&'*+/=?^`{|}~-"
-"""What may stand in a local part: an address does not begin behind one of these."""
+"""The characters of a local part: an address does not begin after one of these."""
 
 
 @dataclass(frozen=True)
 class Person:
-    """How one person is written: `whole` as a column's value (ASCII in lower case), in columns also by the pattern `spelt` where the name
-    is not ASCII, and in texts by `quoted`, patterns with what replaces them. Where a text holds none of `needles` (its ASCII in lower
-    case), it quotes nobody. `alone` finds the mailbox's name without its domain, where that tells anything.
+    """The spellings of one person.
+
+    `whole` are the values of a column (ASCII in lower case); `spelt` is a pattern for columns, for a name that is not
+    ASCII. `quoted` are patterns within texts, with their replacements. A text that contains none of `needles` (its
+    ASCII in lower case) quotes the person nowhere. `alone` finds the mailbox's name without its domain, if that
+    identifies a person.
     """
 
     whole: tuple[str, ...]
@@ -44,7 +47,10 @@ class Person:
 
     @classmethod
     def of(cls, written: str, pseudonyms: Pseudonyms | None) -> Person:
-        """An address, or the name of a user without one (then only whole columns count). Raises ValueError for neither."""
+        """Return the spellings of an address, or of a user name without a domain (then only whole columns count).
+
+        Raise ValueError for anything else.
+        """
         text = addresses.bare(written.strip())
         local, at, domain = text.rpartition("@")
         if (
@@ -72,13 +78,14 @@ class Person:
 
     @property
     def forgotten(self) -> str:
-        """What stands in a column in place of the address."""
+        """Return the text that replaces the address in a column."""
         return FORGOTTEN if self.domain is None else f"{FORGOTTEN}@{self.domain}"
 
 
 def _forms(name: str) -> Iterator[str]:
-    """Yields a name in lower case; one that is not ASCII also as it was written (lower case may be two characters), each in both of
-    Unicode's normal forms.
+    """Yield a name in lower case. One that is not ASCII is also yielded as written, in both of Unicode's normal forms.
+
+    Lower case of one character may be two characters.
     """
     if name.isascii():
         yield name.lower()
@@ -88,7 +95,7 @@ def _forms(name: str) -> Iterator[str]:
 
 
 def _domains(text: str, domain: str) -> tuple[list[str], str]:
-    """Returns each spelling of the domain, in lower case, and the one that is kept in columns of domains (A-labels)."""
+    """Return each spelling of the domain, in lower case, and the one kept in columns of domains (A-labels)."""
     spelt = addresses.domain(text) or domain
     names = [domain, spelt]
     with contextlib.suppress(idna.IDNAError, UnicodeError):  # a literal, or a name that is none
@@ -106,7 +113,7 @@ def _quotations(local: str, domains: list[str], spelt: str) -> Iterator[tuple[st
 
 
 def _escaped(local: str) -> str:
-    """As JSON writes it."""
+    """Return the text as JSON escapes it."""
     return local.replace("\\", "\\\\").replace('"', '\\"')
 
 
@@ -115,24 +122,24 @@ def _pattern(text: str, replacement: str, before: str) -> tuple[str, str]:
 
 
 def _spelt(names: list[str]) -> str | None:
-    """Returns the pattern of whole values; None where all are ASCII, and compared as they are."""
+    """Return the pattern of whole values; None if all are ASCII, and compared as they are."""
     patterns = [_any_case(name) for name in names if not name.isascii()]
     return f"^(?:{'|'.join(patterns)})$" if patterns else None
 
 
 def _any_case(text: str) -> str:
-    """Returns the pattern of a text, with each of its letters in either case."""
+    """Return the pattern of a text with each of its letters in either case."""
     return "".join([f"[{''.join(cases)}]" if len(cases := _cases(c)) > 1 else re.escape(c) for c in text])
 
 
 def _cases(character: str) -> list[str]:
-    """Returns a character in its cases, those that are one character."""
+    """Return a character in its upper and lower cases, those that are one character."""
     upper = character.upper()
     cases = dict.fromkeys((character, character.lower(), upper, upper.lower()))  # the last: a final sigma is a sigma
     return [case for case in cases if len(case) == 1]
 
 
 def _needle(text: str) -> str:
-    """Returns the longest part of a text whose case the database knows wherever it is; may be empty."""
+    """Return the longest part of a text whose case every locale of the database knows; it may be empty."""
     known = [c.lower() if c.isascii() else c if len(_cases(c)) == 1 else "\n" for c in text]
     return max("".join(known).split("\n"), key=len)

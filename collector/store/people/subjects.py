@@ -1,6 +1,6 @@
-"""Where people stand in the database, and how one of them is found and forgotten (docs/privacy.md).
+"""The tables and columns that name people, and how one person is found and forgotten (docs/privacy.md).
 
-`PERSONAL` is the one list: a table that is in neither list fails a test.
+Each table is in `PERSONAL` or in `IMPERSONAL`; a test fails for a table that is in neither.
 """
 
 from __future__ import annotations
@@ -25,33 +25,33 @@ if TYPE_CHECKING:
     from collector.store.people.spelling import Person
 
 _AT_ONCE: Final = 1000
-"""Rows that are fetched at a time."""
+"""Rows fetched at a time."""
 
 _FEW: Final = 1000
-"""So many rows of a day are changed one by one, by their keys."""
+"""Up to this many rows of a day are changed one by one, by their keys."""
 
 _DAY: Final = timedelta(days=1)
 
 
 class PersonalTable(NamedTuple):
-    """A table whose rows name people. `time` is what it is walked by, a day at a time; None: in one go."""
+    """A table whose rows name people. It is read a day at a time by the column `time`, or whole if that is None."""
 
     name: str
     time: str | None
     addresses: tuple[str, ...] = ()
-    """Columns that hold one address, or a user's name: a row with the person in one of them is *about* that person."""
+    """Columns that hold one address or user name: a row with the person in one of them is *about* the person."""
     texts: tuple[str, ...] = ()
-    """Columns of text in which an address may be quoted."""
+    """Text columns that may quote an address."""
     documents: tuple[str, ...] = ()
-    """Columns of jsonb in which one may be quoted."""
+    """jsonb columns that may quote an address."""
     emptied: tuple[str, ...] = ()
-    """Columns that are emptied in rows about the person."""
+    """Columns that are set to null in rows about the person."""
     patterns: tuple[str, ...] = ()
-    """Columns in which, in rows about the person, the mailbox's name may stand alone."""
+    """Columns in which the mailbox's name may occur without its domain, in rows about the person."""
     key: tuple[str, ...] = ()
-    """Columns that name one row, where rows may lie compressed; see `People.forget`."""
+    """Columns that identify one row, if rows may be compressed; see `_parts`."""
     is_deleted: bool = False
-    """Whether a row in which the person stands goes as a whole."""
+    """Whether a row that names the person is deleted as a whole."""
 
 
 PERSONAL: Final = (
@@ -65,7 +65,7 @@ PERSONAL: Final = (
         patterns=("response_pattern", "drop_reason"),
         key=("time", "event_id", "cluster", "action"),
     ),
-    # What waits here becomes a row of mail_events within the hour; then nothing of the event is left.
+    # A waiting event becomes a row of mail_events within the hour, and this table keeps nothing of it.
     PersonalTable("held_events", None, documents=("event",)),
     PersonalTable("queue_entries", None, addresses=("recipient",), texts=("response",), emptied=("response",)),
     PersonalTable(
@@ -78,11 +78,12 @@ PERSONAL: Final = (
 )
 
 IMPERSONAL: Final = frozenset({
-    "schema_migrations", "plugin_reports", "mail_stats_15s", "mail_stats_5m", "mail_stats_1h", "domain_stats_5m", "domain_stats_1h",
-    "touched_buckets", "stale_buckets", "retention_horizons", "known_chunks", "mail_stats_15s_erased", "mail_stats_5m_erased",
-    "domain_stats_5m_erased", "dnsbl_results", "change_feeds", "queue_snapshots",
+    "schema_migrations", "plugin_reports", "mail_stats_15s", "mail_stats_5m", "mail_stats_1h", "domain_stats_5m",
+    "domain_stats_1h", "touched_buckets", "stale_buckets", "retention_horizons", "known_chunks",
+    "mail_stats_15s_erased", "mail_stats_5m_erased", "domain_stats_5m_erased", "dnsbl_results", "change_feeds",
+    "queue_snapshots",
 })  # fmt: skip
-"""Tables in which nobody stands: counts, domains, addresses and names of hosts."""
+"""Tables that name no person: counts, domains, addresses of hosts and names of hosts."""
 
 
 class People:
@@ -92,7 +93,7 @@ class People:
         self._dsn = dsn
 
     def rows(self, person: Person) -> Iterator[tuple[str, str]]:
-        """Yields each row in which the person stands: its table, and the row as JSON text."""
+        """Yield each row that names the person: its table, and the row as JSON text."""
         with session(self._dsn) as connection:
             for table, window in _walk(connection):
                 statement = sql.SQL("SELECT to_jsonb(t)::text FROM {} t WHERE {} AND {}").format(
@@ -105,7 +106,9 @@ class People:
                 connection.commit()
 
     def forget(self, person: Person) -> dict[str, int]:
-        """Takes the person out of every table, a day of it in a transaction; returns the rows of each that it stood in."""
+        """Remove the person from every table, one day of it in a transaction; return the number of changed rows by
+        table.
+        """
         changed = dict.fromkeys((table.name for table in PERSONAL), 0)
         with session(self._dsn) as connection:
             left = deque(_walk(connection))
@@ -121,14 +124,14 @@ class People:
                 rows = commits.settle_by(self._dsn)
                 if rows is None:
                     raise
-                # The reply to this COMMIT was lost, and nothing else: the work goes on in another session.
+                # The reply to this COMMIT was lost, but it happened: the work continues in another session.
                 changed[left.popleft()[0].name] += rows
         return changed
 
 
 def _forget(table: PersonalTable, person: Person, window: sql.Composable, cursor: psycopg.Cursor) -> int:
-    """Takes the person out of a window of a table, in the open transaction; returns the rows that it stood in."""
-    # Or a compressed chunk could not be written to as a whole.
+    """Remove the person from a window of a table, in the open transaction; return the number of changed rows."""
+    # With the default limit, TimescaleDB refuses to change a whole compressed chunk.
     cursor.execute(
         "SELECT set_config(name, '0', true) FROM pg_settings"
         " WHERE name = 'timescaledb.max_tuples_decompressed_per_dml_transaction'"
@@ -140,8 +143,10 @@ def _forget(table: PersonalTable, person: Person, window: sql.Composable, cursor
 def _parts(
     cursor: psycopg.Cursor, table: PersonalTable, person: Person, window: sql.Composable
 ) -> list[sql.Composable]:
-    """Returns the conditions to change a window's rows by: their keys, where they are few. What is compressed is unpacked where a
-    condition on its order may hold, and of the person's own conditions none is: without keys a whole day would be, for one row.
+    """Return the conditions by which to change a window's rows: their keys, if the rows are few.
+
+    TimescaleDB decompresses the batches that may match a condition on the order columns. The person's own conditions
+    are on other columns: without keys, a whole day would be decompressed for one row.
     """
     if not table.key:
         return [window]
@@ -168,8 +173,10 @@ def _forgets(table: PersonalTable, person: Person, part: sql.Composable) -> sql.
 
 
 def _walk(connection: psycopg.Connection) -> Iterator[tuple[PersonalTable, sql.Composable]]:
-    """Yields each table that is there with a condition for a part of it, a day at a time. Raises `StoreUnavailableError` without any:
-    in the wrong database nobody stands in nothing. Raises `ForeignTableError` beside another program's migrations.
+    """Yield each existing table with a condition for a part of it, a day at a time.
+
+    Raise `StoreUnavailableError` if `mail_events` is missing, so that a wrong DSN is not reported as "0 rows". Raise
+    `ForeignTableError` beside another program's migrations.
     """
     require_ours(connection)
     if scalar(connection, "SELECT to_regclass(%s)", PERSONAL[0].name) is None:
@@ -188,7 +195,7 @@ def _walk(connection: psycopg.Connection) -> Iterator[tuple[PersonalTable, sql.C
 def _days(column: sql.Composable, oldest: datetime | None, newest: datetime | None) -> Iterator[sql.Composable]:
     if oldest is None or newest is None:
         return
-    # From the newest: what comes in meanwhile is the collector's.
+    # Newest first; rows that arrive meanwhile are not part of this run.
     while newest >= oldest:
         start = newest - _DAY
         yield sql.SQL("t.{0} > {1} AND t.{0} <= {2}").format(column, sql.Literal(start), sql.Literal(newest))
@@ -200,8 +207,8 @@ def _column(name: str) -> sql.Composable:
 
 
 def _is_it(column: sql.Composable, person: Person) -> sql.Composable:
-    """The column's value is the person."""
-    # The cases of ASCII alone, and those the same in each locale; `spelt` sees to the rest.
+    """Return the condition that the column's value is the person."""
+    # COLLATE "C" changes the case of ASCII alone, in every locale; `spelt` covers the rest.
     is_it = sql.SQL('lower({} COLLATE "C") = ANY ({})').format(column, sql.Literal(list(person.whole)))
     if person.spelt is not None:
         is_it = sql.SQL("({} OR {} ~ {})").format(is_it, column, sql.Literal(person.spelt))
@@ -210,7 +217,7 @@ def _is_it(column: sql.Composable, person: Person) -> sql.Composable:
 
 def _is_about(table: PersonalTable, person: Person) -> sql.Composable:
     tests = [_is_it(_column(name), person) for name in table.addresses]
-    # Null in a column is not the person.
+    # A null column does not name the person.
     return sql.SQL("coalesce({}, false)").format(sql.SQL(" OR ").join([*tests, sql.SQL("false")]))
 
 
@@ -219,7 +226,7 @@ def _stands_in(table: PersonalTable, person: Person) -> sql.Composable:
     columns = [sql.SQL("{}::text").format(_column(name)) for name in (*table.texts, *table.documents)]
     if person.quoted and columns:
         every = sql.SQL("concat_ws(' ', {})").format(sql.SQL(", ").join(columns))
-        # Cheap first: most rows hold none of it.
+        # The cheap test comes first: most rows contain none of the needles.
         near = [
             sql.SQL('strpos(lower({} COLLATE "C"), {}) > 0').format(every, sql.Literal(needle))
             for needle in person.needles
@@ -234,7 +241,7 @@ def _stands_in(table: PersonalTable, person: Person) -> sql.Composable:
 
 
 def _forgetting(table: PersonalTable, person: Person) -> sql.Composable:
-    """What becomes of each column of a row in which the person stands."""
+    """Return the assignments for each column of a row that names the person."""
     columns = dict.fromkeys((*table.addresses, *table.texts, *table.documents, *table.emptied, *table.patterns))
     return sql.SQL(", ").join(
         sql.SQL("{} = {}").format(sql.Identifier(name), _forgotten(table, name, person)) for name in columns

@@ -1,1 +1,1 @@
-"""Roll-ups: how they are built, kept, compared and let go, on every tier."""
+"""Roll-ups: how they are built, compared, kept and deleted, on every tier."""

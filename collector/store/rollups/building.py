@@ -1,7 +1,7 @@
-"""The roll-ups where the collector builds them itself: tables whose buckets are built anew, whole, when events were written into them.
+"""Roll-ups that the collector builds itself, as tables: a bucket with new events is rebuilt whole.
 
-The definitions in `queries/` are also those of TimescaleDB Community's continuous aggregates (`continuous_aggregates.py`), so that no tier counts
-otherwise than another.
+The definitions in `queries/` are also those of TimescaleDB Community's continuous aggregates
+(`continuous_aggregates.py`), so that every tier counts alike.
 """
 
 from __future__ import annotations
@@ -23,8 +23,10 @@ log = logging.getLogger(__name__)
 
 
 class Rollup(NamedTuple):
-    """One relation: its definition is `queries/DEFINITION.sql`, over `source`, whose time is in `column`. Where the source is the events,
-    `erased` holds what rows added up to that were deleted by hand (`erasure.py`), and `wider` adds up roll-ups of that name.
+    """One roll-up: `queries/DEFINITION.sql` over `source`, whose time is in `column`.
+
+    If the source is `mail_events`, `erased` names the table with the counts of rows that were deleted by hand
+    (`erasure.py`), and `wider` is the definition that adds up roll-ups of that name.
     """
 
     relation: LiteralString
@@ -40,8 +42,10 @@ _DOMAIN: Final[tuple[str, LiteralString]] = ("domain_stats_1h", "domain_stats_5m
 
 
 class Width(NamedTuple):
-    """The roll-ups of one width of bucket, built together. `at_a_time` buckets in a row are built in one transaction; one bucket at most
-    every `pause` (an open one of five minutes may hold a million events).
+    """The roll-ups of one width of bucket, built together.
+
+    `at_a_time` consecutive buckets are built in one transaction. A bucket is built at most once every `pause`, because
+    an open bucket of five minutes may hold a million events.
     """
 
     name: LiteralString
@@ -80,28 +84,31 @@ WIDTHS: Final = (
         pause=timedelta(0),
     ),
 )
-"""In the order in which they are built: hours from the five minutes."""
+"""In building order: hours are built from five minutes."""
 
 ERASED: Final[dict[LiteralString, LiteralString]] = {
     rollup.relation: rollup.erased for width in WIDTHS for rollup in width.rollups if rollup.erased is not None
 }
-"""By relation, the table of what rows added up to that were deleted by hand."""
+"""By relation, the table with the counts of rows that were deleted by hand."""
 
 ERASED_BEFORE: Final = "erased"
-"""The name in `retention_horizons` of the time before which events were deleted by hand: TimescaleDB Community refreshes nothing there."""
+"""The row of `retention_horizons` with the time before which events were deleted by hand.
+
+TimescaleDB Community refreshes nothing before that time.
+"""
 
 STALE_AT_ONCE: Final = 2000
 BUDGET_SECONDS: Final = 2.0
-"""How long each width is worked on before the next has its turn: a long backlog of one holds no other up."""
+"""How long each width is worked on in one run, so that a long backlog of one does not delay the others."""
 
 
 def select(rollup: Rollup, bucket: sql.Composable, window: sql.Composable) -> sql.Composed:
-    """Returns the statement that adds up the rows of `window`, by `bucket`."""
+    """Return the statement that adds up the rows of `window`, by `bucket`."""
     return sql.SQL(query(rollup.definition)).format(bucket=bucket, window=window)
 
 
 class TableBuilder:
-    """Builds stale buckets. For one thread, under the jobs' lock; every method raises `psycopg.Error`."""
+    """Builds stale buckets, in one thread, under the jobs' lock. Every method raises `psycopg.Error`."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -115,8 +122,10 @@ class TableBuilder:
         *,
         has_chunks: bool = False,
     ) -> int:
-        """Takes the marks and builds what is due, the newest first, until all is done, the time is up or `is_over`; returns the number of
-        buckets built. `kept_from` is, by width, where its roll-ups begin. The connection is in autocommit mode.
+        """Collect the marks and build the due buckets, newest first; return the number of buckets built.
+
+        Stop when all are built, the time is up, or `is_over`. `kept_from` is the start of each width's roll-ups. The
+        connection is in autocommit mode.
         """
         connection.execute(query("take_touched"))
         built = 0
@@ -138,7 +147,7 @@ class TableBuilder:
             log.info("buckets older than their source are left as they are", extra={"fields": {"buckets": forgotten}})
 
     def _due(self, connection: psycopg.Connection, width: Width) -> list[tuple[datetime, datetime]]:
-        """Returns ranges [start, end) of buckets in a row, the newest first; without those that were built just now."""
+        """Return ranges [start, end) of consecutive buckets, newest first, without those that were built just now."""
         oldest = self._clock() - width.pause.total_seconds()
         built = {bucket: when for bucket, when in self._built[width.name].items() if when > oldest}
         self._built[width.name] = built
@@ -148,8 +157,9 @@ class TableBuilder:
     def _build(
         self, connection: psycopg.Connection, width: Width, start: datetime, end: datetime, *, has_chunks: bool
     ) -> None:
-        """Replaces the buckets of a range, in one transaction: a reader sees the old ones or the new ones. Leaves them to the next run when
-        one of the chunks was dropped meanwhile.
+        """Rebuild the buckets of a range in one transaction, so that a reader sees the old ones or the new ones.
+
+        If one of the chunks was dropped meanwhile, leave the buckets to the next run.
         """
         with connection.transaction():
             connection.execute(query("built"), (width.name, start, end))
@@ -164,7 +174,7 @@ class TableBuilder:
                 connection.execute(sql.SQL("INSERT INTO {} {}").format(*names))
             if width.name == "5m":
                 connection.execute(query("stale_hours"), (start, end))
-            # Only after the chunks were read: from then on none of them can be dropped before the commit.
+            # Only after the chunks were read: from then on, none of them can be dropped before the commit.
             window = {"start": start, "end": end}
             if has_chunks and connection.execute(query("gone_chunks"), window).rowcount:
                 raise psycopg.Rollback
@@ -176,15 +186,18 @@ class TableBuilder:
 
 
 def bucket_of(step: timedelta, time: sql.Composable) -> sql.Composed:
-    """Returns the expression for the start of the bucket that holds a time: the floor, from the epoch on. No other place works it out,
-    but `take_touched.sql` by the same words; TimescaleDB's `time_bucket` agrees for widths that divide a day.
+    """Return the expression for the start of the bucket that holds a time: the floor, counted from the epoch.
+
+    No other place works it out, except `take_touched.sql`, by the same expression. TimescaleDB's `time_bucket` agrees
+    for widths that divide a day.
     """
     return sql.SQL("date_bin({}, {}, 'epoch')").format(sql.Literal(step), time)
 
 
 def built(rollup: Rollup, width: Width, start: datetime, end: datetime) -> sql.Composed:
-    """Returns the query for what a roll-up must hold of the buckets of a range. One statement, so that it sees a row either among the events
-    or among what was erased.
+    """Return the query for the correct content of a roll-up's buckets in a range.
+
+    It is one statement, so that it sees a row either among the events or among the deleted ones.
     """
     column, limits = sql.Identifier(rollup.column), (sql.Literal(start), sql.Literal(end))
     within = sql.SQL("{0} >= {1} AND {0} < {2}")
@@ -203,7 +216,7 @@ def built(rollup: Rollup, width: Width, start: datetime, end: datetime) -> sql.C
 
 
 def in_a_row(newest_first: Sequence[datetime], width: Width) -> list[tuple[datetime, datetime]]:
-    """Joins buckets that follow each other to ranges [start, end) of at most `width.at_a_time`, in the order given."""
+    """Join consecutive buckets to ranges [start, end) of at most `width.at_a_time`, in the given order."""
     ranges: list[tuple[datetime, datetime]] = []
     for bucket in newest_first:
         if ranges and ranges[-1][0] == bucket + width.step and ranges[-1][1] - bucket <= width.step * width.at_a_time:

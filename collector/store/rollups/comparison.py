@@ -1,4 +1,4 @@
-"""A sample of the roll-ups compared with the events that they are built from."""
+"""Comparison of a sample of the roll-ups' buckets with their events."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ BUDGET_SECONDS: Final = 4.0
 STATEMENT_MS: LiteralString = "3000"
 
 OF_EACH: Final = 6
-"""How many times are drawn from the last day, from all that is kept, and from what backup sources told."""
+"""How many times are drawn from the last day, from everything that is kept, and from the backup sources' events."""
 
 CLOSED: Final = timedelta(minutes=10)
-"""A bucket that ended longer ago is built; or it is marked, and is left out."""
+"""A bucket that ended longer ago has been built, or it is marked and left out."""
 
 
 class Compared(NamedTuple):
-    """A range of buckets of one roll-up: how many events it must count, how many it does, and whether they differ in anything."""
+    """A range of one roll-up's buckets: the events that it must count, those it counts, and whether any row differs."""
 
     relation: str
     start: datetime
@@ -44,13 +44,14 @@ class Compared(NamedTuple):
 
 
 def compare(connection: psycopg.Connection, kept: Retention, now: datetime, dice: random.Random) -> Iterator[Compared]:
-    """Yields what a sample of closed buckets holds, until all are compared or the time is up. Each range costs one look at its events for
-    each roll-up, whatever the size of the table. Raises `psycopg.Error`.
+    """Yield the comparisons of a sample of closed buckets, until all are compared or the time is up.
+
+    A range costs one read of its events for each roll-up, whatever the size of the table. Raise `psycopg.Error`.
     """
     deadline = time.monotonic() + BUDGET_SECONDS
     for moment in _sample(connection, kept, now, dice):
         for width in WIDTHS:
-            # The 15 seconds of a bucket of five minutes are compared together: the events are the same.
+            # The 15-second buckets within five minutes are compared together: they count the same events.
             step = max(width.step, WIDTHS[1].step)
             start = datetime.fromtimestamp(moment.timestamp() // step.total_seconds() * step.total_seconds(), UTC)
             if start + step > now - CLOSED or start < begins(now, kept.stats_15s if width.name == "15s" else kept.raw):
@@ -65,7 +66,7 @@ def compare(connection: psycopg.Connection, kept: Retention, now: datetime, dice
 
 
 def _sample(connection: psycopg.Connection, kept: Retention, now: datetime, dice: random.Random) -> list[datetime]:
-    """Returns times of events, each of another five minutes, in the order in which they are looked at."""
+    """Return times of events, at most one for each five minutes, in the order in which to compare them."""
     horizon = scalar(connection, query("horizon"), "mail_events")
     start = max(
         begins(now, kept.raw) + timedelta(days=1), horizon if isinstance(horizon, datetime) else begins(now, kept.raw)

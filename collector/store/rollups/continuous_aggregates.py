@@ -1,7 +1,7 @@
-"""TimescaleDB Community: the roll-ups as continuous aggregates, with the names, columns and definitions of the tables that they replace.
+"""TimescaleDB Community: roll-ups as continuous aggregates, with the names and columns of the tables they replace.
 
-They are real-time: a query adds what has come since the last refresh. Policies refresh them (`policies.py`); late events are noted by
-TimescaleDB itself.
+They are real-time: a query adds the events since the last refresh. Policies refresh them (`policies.py`), and
+TimescaleDB itself notes late events.
 """
 
 from __future__ import annotations
@@ -38,8 +38,9 @@ ALTER TABLE mail_events SET (
 
 
 def convert(connection: psycopg.Connection) -> list[str]:
-    """Puts continuous aggregates in the tables' place and what these hold into them, and makes `mail_events` compressible; within the
-    caller's transaction. Returns a line for each change.
+    """Replace the tables by continuous aggregates with the same content, and make `mail_events` compressible.
+
+    This runs in the caller's transaction. Return a line for each change.
     """
     connection.execute(query("take_touched"))  # from here on TimescaleDB notes what is written
     connection.execute(query("note_erased"))
@@ -70,20 +71,22 @@ def _replace(connection: psycopg.Connection, rollup: Rollup, width: Width) -> No
 
 
 def _columns(connection: psycopg.Connection, rollup: Rollup) -> sql.Composed:
-    """Returns the aggregate's columns, in the order of its definition."""
+    """Return the aggregate's columns, in the order of its definition."""
     names = [sql.Identifier(row[0]) for row in connection.execute(query("columns"), (rollup.relation,))]
     return sql.SQL(", ").join(names)
 
 
 def _materialised(connection: psycopg.Connection, rollup: Rollup) -> sql.Identifier:
-    """Returns the hypertable behind the aggregate."""
+    """Return the hypertable behind the aggregate."""
     row = connection.execute(query("materialised"), (rollup.relation,)).fetchone()
     assert row is not None
     return sql.Identifier(*row)
 
 
 def show_history(connection: psycopg.Connection) -> None:
-    """Refreshes the last bucket of each aggregate: from then on a query takes what is before it from the aggregate, not from the events."""
+    """Refresh the last bucket of each aggregate: from then on, a query reads older buckets from it, not from the
+    events.
+    """
     for width in WIDTHS:
         for rollup in width.rollups:
             last = scalar(connection, sql.SQL("SELECT max(bucket) FROM {}").format(_materialised(connection, rollup)))
@@ -93,15 +96,18 @@ def show_history(connection: psycopg.Connection) -> None:
 
 
 class AggregateBuilder:
-    """Refreshes the buckets that were stale when the aggregates took over (what was there before them), and builds those that no refresh
-    may reach, since rows of them were deleted by hand. For one thread, under the jobs' lock; raises `psycopg.Error`.
+    """Refreshes the buckets that were stale when the aggregates replaced the tables.
+
+    It builds those that no refresh may reach, because rows of them were deleted by hand. For one thread, under the
+    jobs' lock. Methods raise `psycopg.Error`.
     """
 
     def run(
         self, connection: psycopg.Connection, kept_from: Mapping[str, datetime], is_over: Callable[[], bool]
     ) -> None:
-        """Refreshes up to a day at a time, the newest first, until all is done, the time is up or `is_over`. `kept_from` is, by width, the
-        oldest bucket whose source is surely there. The connection is in autocommit mode.
+        """Refresh up to a day at a time, newest first, until all is done, the time is up, or `is_over`.
+
+        `kept_from` is, by width, the oldest bucket whose source still exists. The connection is in autocommit mode.
         """
         horizon = scalar(connection, query("horizon"), ERASED_BEFORE)
         erased = horizon if isinstance(horizon, datetime) else None
@@ -115,7 +121,9 @@ class AggregateBuilder:
                 pass
 
     def _day(self, connection: psycopg.Connection, width: Width, erased: datetime | None) -> bool:
-        """Refreshes the newest stale buckets of one day, or builds one of a time before `erased`; False when there are none."""
+        """Refresh the newest stale buckets of one day, or build one that lies before `erased`; return False if none is
+        stale.
+        """
         rows = connection.execute(query("stale"), (width.name, STALE_AT_ONCE)).fetchall()
         if not rows:
             return False
@@ -138,7 +146,9 @@ class AggregateBuilder:
 
 
 def _build(connection: psycopg.Connection, width: Width, start: datetime, end: datetime) -> bool:
-    """Puts a bucket into the aggregates' tables as the other tiers build it; False when a chunk was dropped meanwhile."""
+    """Write a bucket into the aggregate's tables, built as on the other tiers; return False if a chunk was dropped
+    meanwhile.
+    """
     with connection.transaction():
         for rollup in width.rollups:
             behind = _materialised(connection, rollup)

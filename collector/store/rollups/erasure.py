@@ -1,7 +1,7 @@
-"""What events added up to whose rows were deleted by hand: kept, so that a bucket that is built anew does not lose them.
+"""The counts of rows that were deleted by hand: they are kept, so that a rebuilt bucket does not lose them.
 
-DELETE and TRUNCATE run the triggers of migration 0014. drop_chunks runs none: here the chunks that are gone are found. What the roll-ups
-hold of a chunk's time then stands for its rows; whatever comes later is in a new chunk, and is added to that.
+DELETE and TRUNCATE run the triggers of migration 0014. drop_chunks runs no trigger, so dropped chunks are found here.
+The roll-ups' counts of a chunk's time then stand for its rows. Later rows go into a new chunk and are added to them.
 """
 
 from __future__ import annotations
@@ -26,14 +26,16 @@ if TYPE_CHECKING:
     from collector.config.model import Retention
 
 NEWEST: Final = timedelta(hours=3)
-"""A refresh policy reaches back at least so far: what is newer is not kept on TimescaleDB Community."""
+"""A refresh policy reaches back at least this far: on TimescaleDB Community, counts of newer rows are not kept."""
 
 log = logging.getLogger(__name__)
 
 
 def keep_dropped(connection: psycopg.Connection, is_over: Callable[[], bool]) -> bool:
-    """Keeps what the roll-ups hold of chunks of `mail_events` that somebody dropped, a chunk in a transaction; call it before anything is
-    built. Returns False when `is_over` came first. The connection is in autocommit mode. Raises `psycopg.Error`.
+    """Keep the counts of chunks of `mail_events` that somebody dropped, one chunk in a transaction.
+
+    Call it before any bucket is built. Return False if `is_over` came first. The connection is in autocommit mode.
+    Raise `psycopg.Error`.
     """
     gone: list[tuple[Any, ...]] = connection.execute(query("gone_chunks"), {"start": None, "end": None}).fetchall()
     if not scalar(connection, "SELECT EXISTS (SELECT FROM known_chunks)"):
@@ -53,9 +55,10 @@ def keep_dropped(connection: psycopg.Connection, is_over: Callable[[], bool]) ->
 def protect_dropped(
     connection: psycopg.Connection, kept: Retention, now: datetime, is_over: Callable[[], bool]
 ) -> None:
-    """The same on TimescaleDB Community, where the next refresh would empty the buckets of a chunk that was dropped: from here on no policy
-    refreshes what is older than the chunk's end, and late events of that time are added by `AggregateBuilder`. What its retention policy
-    drops is no deletion by hand. Raises `psycopg.Error`.
+    """Do the same on TimescaleDB Community, where the next refresh would empty the buckets of a dropped chunk.
+
+    From then on, no policy refreshes buckets before the chunk's end, and `AggregateBuilder` adds late events of that
+    time. A chunk that the retention policy drops is not deleted by hand. Raise `psycopg.Error`.
     """
     gone = connection.execute(query("gone_chunks"), {"start": None, "end": None}).fetchall()
     is_by_hand = False

@@ -1,4 +1,4 @@
-"""TimescaleDB Community's policies: refresh, retention and compression, made and altered from the settings."""
+"""TimescaleDB Community's policies (refresh, retention, compression), made and altered from the settings."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 CHUNK: Final = timedelta(days=1)
 
 COMPRESS_AFTER: Final = timedelta(days=2)
-"""Events are rarely later than that; those that are go into compressed chunks, only slower."""
+"""Events are rarely later than this. Later ones are written into compressed chunks, which is slower."""
 
 OPEN: Final = {"15s": timedelta(seconds=30), "5m": timedelta(minutes=10), "1h": timedelta(hours=2)}
-"""How much of the end is left to the query to add up, rather than to be refreshed again and again."""
+"""The newest part of a roll-up that queries add up themselves, so that it is not refreshed again and again."""
 
 EVERY: Final = {"15s": timedelta(seconds=30), "5m": timedelta(minutes=1), "1h": timedelta(minutes=5)}
 
@@ -41,21 +41,23 @@ REMOVE: Final[dict[str, LiteralString]] = {
 
 
 class Policy(NamedTuple):
-    """One policy, by TimescaleDB's own words for its settings."""
+    """One policy, in the words of TimescaleDB's settings."""
 
     relation: LiteralString
     kind: str
     settings: dict[str, timedelta]
 
     def __str__(self) -> str:
-        """The policy as `migrate` shows it."""
+        """Return the policy as `migrate` shows it."""
         said = ", ".join(f"{name} {format_duration(value)}" for name, value in self.settings.items())
         return f"{self.relation}: {self.kind} policy, {said}"
 
 
 def wanted(kept: Retention, horizons: dict[str, datetime], now: datetime) -> list[Policy]:
-    """Returns the policies that the settings ask for. No refresh reaches back past its source's retention less one chunk, nor past where
-    the source is known to end, or to have been deleted in part by hand (`horizons`): it would empty the buckets there.
+    """Return the policies that the settings require.
+
+    No refresh reaches back past its source's retention less one chunk, nor past the time where the source ends or was
+    deleted in part by hand (`horizons`): it would empty the buckets there.
     """
     how_long = {one.relation: one.how_long for one in kept_relations(kept)}
     policies = [Policy("mail_events", "columnstore", {"compress_after": COMPRESS_AFTER})]
@@ -72,8 +74,9 @@ def wanted(kept: Retention, horizons: dict[str, datetime], now: datetime) -> lis
 
 
 def reconcile(connection: psycopg.Connection, kept: Retention, now: datetime) -> list[str]:
-    """Makes what is missing, alters what differs, and returns a line for each. The connection is in autocommit mode. Raises
-    `psycopg.Error`.
+    """Create missing policies and alter those that differ; return a line for each.
+
+    The connection is in autocommit mode. Raise `psycopg.Error`.
     """
     there = _there(connection)
     changes = []
@@ -81,7 +84,7 @@ def reconcile(connection: psycopg.Connection, kept: Retention, now: datetime) ->
         if "drop_after" in (settings := old.get("retention", {})) and settings["drop_after"] != _how_long(
             kept, relation
         ):
-            # With a longer one to come, this is where what is there ends.
+            # If retention becomes longer, the stored rows end here.
             connection.execute(query("note_horizon"), (relation, now - settings["drop_after"]))
     set_back(connection, now)
     horizons: dict[str, datetime] = dict(
@@ -105,7 +108,7 @@ def _how_long(kept: Retention, relation: str) -> timedelta | None:
 
 
 def _there(connection: psycopg.Connection) -> dict[str, dict[str, dict[str, timedelta]]]:
-    """Returns the settings of the policies in place, by relation and kind."""
+    """Return the settings of the existing policies, by relation and kind."""
     found: dict[str, dict[str, dict[str, timedelta]]] = {}
     for relation, kind, *values in connection.execute(query("policies")):
         names = ("drop_after", "compress_after", "start_offset", "end_offset", "schedule_interval")

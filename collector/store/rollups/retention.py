@@ -1,4 +1,4 @@
-"""Retention where the collector sees to it itself: whole days are let go, in slices or by chunks, and where history ends is written down."""
+"""Retention by the collector: whole days are deleted in slices or by chunks, and the start of the history is noted."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SLICE_ROWS: Final = 5_000
 
 
 class Kept(NamedTuple):
-    """A relation, its time, how long it is kept, and the width of roll-up that is built from it."""
+    """A relation, its time column, how long it is kept, and the width of roll-up that is built from it."""
 
     relation: LiteralString
     column: LiteralString
@@ -38,7 +38,7 @@ class Kept(NamedTuple):
 
 
 def kept_relations(settings: Retention) -> tuple[Kept, ...]:
-    """Returns the events and what is built on them, sources first: where the tier has policies, these see to them (policies.py)."""
+    """Return the rules for events and roll-ups, sources first. Tiers with policies do not use them (policies.py)."""
     return (
         Kept("mail_events", "time", settings.raw, feeds=("15s", "5m")),
         Kept("mail_stats_15s", "bucket", settings.stats_15s),
@@ -50,7 +50,7 @@ def kept_relations(settings: Retention) -> tuple[Kept, ...]:
 
 
 def kept_tables(settings: Retention) -> tuple[Kept, ...]:
-    """Returns the tables beside them: plain ones on every tier."""
+    """Return the rules for the other tables, which are plain tables on every tier."""
     return (
         Kept("held_events", "stored_time", settings.raw),
         Kept("mail_stats_15s_erased", "bucket", settings.stats_15s),
@@ -64,13 +64,14 @@ def kept_tables(settings: Retention) -> tuple[Kept, ...]:
 
 
 def begins(now: datetime, how_long: timedelta) -> datetime:
-    """Returns where what is kept begins: the start of a day (UTC), since whole days go, and no bucket is cut in two."""
+    """Return the start of what is kept: the start of a day (UTC), so that no bucket is cut in two."""
     return (now - how_long).astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 def let_go(connection: psycopg.Connection, settings: Retention, now: datetime, is_over: Callable[[], bool]) -> None:
-    """Deletes what is older than the settings keep, until the time is up or `is_over`. The connection is in autocommit mode. Raises
-    `psycopg.Error`.
+    """Delete rows older than the settings keep, until the time is up or `is_over`.
+
+    The connection is in autocommit mode. Raise `psycopg.Error`.
     """
     set_back(connection, now)
     layout = layout_of(connection)
@@ -87,8 +88,9 @@ def let_go(connection: psycopg.Connection, settings: Retention, now: datetime, i
 
 
 def set_back(connection: psycopg.Connection, now: datetime) -> None:
-    """Correct horizons in the future, which both clocks being ahead has noted: no later bucket would be built until that time comes. Raise
-    `psycopg.Error`.
+    """Set back horizons in the future, which were noted while both clocks were ahead. Raise `psycopg.Error`.
+
+    Otherwise no later bucket would be built until that time comes.
     """
     corrected = connection.execute(query("set_back_horizons"), {"now": now}).rowcount
     if corrected:
@@ -96,7 +98,7 @@ def set_back(connection: psycopg.Connection, now: datetime) -> None:
 
 
 def _limit(connection: psycopg.Connection, kept: Kept, now: datetime) -> datetime:
-    """Returns before which the relation may go. What a roll-up has still to be built from stays."""
+    """Return the time before which the relation's rows may be deleted. Sources of unbuilt buckets are kept."""
     limit = begins(now, kept.how_long)
     waiting = scalar(connection, query("oldest_stale"), list(kept.feeds))
     return min(limit, begins(waiting, timedelta(0))) if isinstance(waiting, datetime) else limit
@@ -106,7 +108,8 @@ def _drop_chunks(connection: psycopg.Connection, kept: Kept, before: datetime) -
     if not scalar(connection, query("old_chunks"), kept.relation, before):
         return
     with connection.transaction():
-        # Whoever reads an old chunk for long is waited for next time; meanwhile nobody waits behind us.
+        # If a long query reads an old chunk, the next run tries again. Meanwhile no other session waits behind this
+        # one.
         connection.execute("SET LOCAL lock_timeout = '2s'")
         connection.execute(query("note_horizon"), (kept.relation, before))
         dropped = connection.execute(query("drop_chunks"), (kept.relation, before)).rowcount
@@ -117,7 +120,7 @@ def _delete(connection: psycopg.Connection, kept: Kept, before: datetime, is_ove
     names = {"relation": sql.Identifier(kept.relation), "column": sql.Identifier(kept.column)}
     if not scalar(connection, sql.SQL(query("has_older")).format(**names), before):
         return
-    # First, in a transaction of its own: from now on no roll-up is built from what is about to go.
+    # First, in a transaction of its own: from now on no roll-up is built from the rows that are about to be deleted.
     connection.execute(query("note_horizon"), (kept.relation, before))
     slice_of = sql.SQL(query("delete_older")).format(**names)
     while not is_over() and connection.execute(slice_of, (before, SLICE_ROWS)).rowcount:

@@ -1,1 +1,1 @@
-"""What the schema holds beside its migrations: what a tier adds, rights, sizes."""
+"""The parts of the schema beside its migrations: layout by tier, rights, sizes."""

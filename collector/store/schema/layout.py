@@ -1,4 +1,4 @@
-"""What each tier adds to the schema, laid out at each start: an extension or a licence that has appeared is used from then on."""
+"""The layout that each tier adds to the schema, at each start: a new extension or licence is used from then on."""
 
 from __future__ import annotations
 
@@ -20,12 +20,16 @@ if TYPE_CHECKING:
     from collector.config.model import Retention
 
 FOR_GOOD: Final = frozenset({"permission", "definition", "not_supported", "not_ready", "raised", "other"})
-"""What waiting does not mend: a right that the role lacks; a view of an operator's own on a table that is to be replaced."""
+"""Refusals that a retry cannot change: a right that the role lacks; an operator's own view on a table that is to be
+replaced.
+"""
 
 
 def lay_out_if_let(connection: psycopg.Connection, kept: Retention, now: datetime) -> tuple[list[str], str | None]:
-    """As `lay_out`, but what the database refuses for good is left as it is, since events can be stored and added up in every layout: then
-    returns, beside the changes, the kind of the refusal with its SQLSTATE. Raises `psycopg.Error` for what another try may mend.
+    """Complete the layout as `lay_out` does, but accept a permanent refusal of the database.
+
+    Events can be stored and counted in every layout. Return the changes, and the kind of the refusal with its SQLSTATE,
+    or None. Raise `psycopg.Error` for an error that a retry may solve.
     """
     try:
         return lay_out(connection, kept, now), None
@@ -38,9 +42,10 @@ def lay_out_if_let(connection: psycopg.Connection, kept: Retention, now: datetim
 
 
 def lay_out(connection: psycopg.Connection, kept: Retention, now: datetime) -> list[str]:
-    """Brings the layout and the policies to what the tier and the settings ask for; returns a line for each change, none where all is as
-    it should be. Raises `psycopg.Error`; a second collector waits for the first. The connection is left in autocommit mode: a refresh is
-    no part of a transaction.
+    """Bring the layout and the policies to what the tier and the settings require; return a line for each change.
+
+    A second collector waits for the first. The connection is left in autocommit mode: a refresh cannot run in a
+    transaction. Raise `psycopg.Error`.
     """
     connection.commit()
     connection.autocommit = True
@@ -50,7 +55,7 @@ def lay_out(connection: psycopg.Connection, kept: Retention, now: datetime) -> l
     changes = []
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(%s)", (LOCK_KEY,))
-        # Or writers would wait behind this, which waits behind a long query.
+        # Without this limit, writers would wait behind this transaction, which waits behind a long query.
         connection.execute(f"SET LOCAL lock_timeout = {LOCK_MS}")
         layout = layout_of(connection)
         if not layout.has_chunks:

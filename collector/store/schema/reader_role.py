@@ -1,4 +1,4 @@
-"""The role with which dashboards read: what it may read, and what is amiss with it."""
+"""The dashboards' role: what it may read, and what is wrong with it."""
 
 from __future__ import annotations
 
@@ -32,12 +32,15 @@ READABLE: Final = (
     "dnsbl_current",
     "auth_attempts",
 )
-"""The relations that dashboards may read. One that this database lacks is passed over; never `dead_letters`, and of logins
-only what names nobody."""
+"""The relations that dashboards may read.
+
+A relation that this database lacks is skipped. `dead_letters` is never readable, and of logins only columns without
+names of people.
+"""
 
 
 class ReaderFault(StrEnum):
-    """What is amiss. `advice` says what to do."""
+    """What is wrong with the role. `advice` says what to do."""
 
     MISSING = "missing"
     GRANTS = "grants"
@@ -46,18 +49,21 @@ class ReaderFault(StrEnum):
 
     @property
     def advice(self) -> str:
-        """What to do about it, as a sentence for an operator."""
+        """Return what to do about it, as a sentence for an operator."""
         return _ADVICE[self]
 
 
 _ADVICE: Final = {
     ReaderFault.MISSING: f"there is no role {ROLE}, and this role may not make one; as an administrator: "
     f"CREATE ROLE {ROLE} LOGIN CONNECTION LIMIT 20; the next start grants it what dashboards read",
-    ReaderFault.GRANTS: f"{ROLE} lacks grants that this role may not give; as the owner of the database and of its relations: "
-    f"GRANT CONNECT ON DATABASE …, GRANT USAGE ON SCHEMA …, GRANT SELECT ON {', '.join(READABLE)} TO {ROLE}",
-    ReaderFault.TEMPORARY: f"{ROLE} may make tables, and so fill the disk; as the owner of the database: GRANT TEMPORARY ON DATABASE … "
-    "to the roles that write, REVOKE TEMPORARY ON DATABASE … FROM PUBLIC, REVOKE CREATE ON SCHEMA … FROM PUBLIC",
-    ReaderFault.SIGNAL: f"the collector may not end long queries of {ROLE}; as an administrator: GRANT {ROLE} TO the collector's role",
+    ReaderFault.GRANTS: f"{ROLE} lacks grants that this role may not give; "
+    f"as the owner of the database and of its relations: GRANT CONNECT ON DATABASE …, GRANT USAGE ON SCHEMA …, "
+    f"GRANT SELECT ON {', '.join(READABLE)} TO {ROLE}",
+    ReaderFault.TEMPORARY: f"{ROLE} may make tables, and so fill the disk; as the owner of the database: "
+    "GRANT TEMPORARY ON DATABASE … to the roles that write, REVOKE TEMPORARY ON DATABASE … FROM PUBLIC, "
+    "REVOKE CREATE ON SCHEMA … FROM PUBLIC",
+    ReaderFault.SIGNAL: f"the collector may not end long queries of {ROLE}; "
+    f"as an administrator: GRANT {ROLE} TO the collector's role",
 }
 
 
@@ -74,9 +80,9 @@ class _State(NamedTuple):
 
 
 def complete(connection: psycopg.Connection) -> list[ReaderFault]:
-    """Grants the role what it lacks, where we may, and returns what is still amiss. Needs no rights where nothing is to do. The caller commits.
+    """Grant the role what it lacks, where the collector may, and return the remaining faults.
 
-    Raises `psycopg.Error`.
+    This needs no rights if nothing is missing. The caller commits. Raise `psycopg.Error`.
     """
     state = _state(connection)
     if state is not None and state.lacks_grants:
@@ -91,12 +97,15 @@ def complete(connection: psycopg.Connection) -> list[ReaderFault]:
 
 
 def faults_of(connection: psycopg.Connection) -> list[ReaderFault]:
-    """Return what is amiss, and change nothing. Raise `psycopg.Error`."""
+    """Return the faults, and change nothing. Raise `psycopg.Error`."""
     return list(_faults(_state(connection)))
 
 
 def may_log_in(connection: psycopg.Connection) -> tuple[bool, bool | None]:
-    """Return whether the role may log in, and whether it has a password: None where we may not see that. Raise `psycopg.Error`."""
+    """Return whether the role may log in, and whether it has a password (None: the collector may not see that).
+
+    Raise `psycopg.Error`.
+    """
     can_log_in = scalar(connection, "SELECT rolcanlogin FROM pg_roles WHERE rolname = %s", ROLE) is True
     if not scalar(connection, "SELECT has_table_privilege('pg_catalog.pg_authid', 'SELECT')"):
         return can_log_in, None
@@ -104,7 +113,7 @@ def may_log_in(connection: psycopg.Connection) -> tuple[bool, bool | None]:
 
 
 def end_long_queries(connection: psycopg.Connection, longest: timedelta) -> int:
-    """Ends the role's sessions that read for longer, or hold a lock by number; returns how many. Raises `psycopg.Error`."""
+    """End the role's sessions that take longer or hold an advisory lock; return their number. Raise `psycopg.Error`."""
     return len(connection.execute(query("reader_end"), (longest,)).fetchall())
 
 

@@ -1,7 +1,7 @@
-"""Replica identities: without one, PostgreSQL refuses every DELETE and UPDATE on a table that a publication holds (SQLSTATE 55000).
+"""Replica identities: without one, PostgreSQL refuses every DELETE and UPDATE on a published table (SQLSTATE 55000).
 
-A publication of all tables needs nobody's consent, so every table has one ahead of it. Migration 0015 sets them; what it could not set, and
-what TimescaleDB has made since, is completed here.
+Anyone may publish all tables, so every table gets a replica identity in advance. Migration 0015 sets them. Tables that
+it could not change, and tables that TimescaleDB has made since, are completed here.
 """
 
 from __future__ import annotations
@@ -22,25 +22,27 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LOCK_MS: Final = 500
-"""ALTER TABLE waits for whoever reads the table, and writers wait behind it: it gives up soon, and is tried again."""
+"""ALTER TABLE waits for readers of the table, and writers wait behind it. It therefore gives up soon, and is tried
+again.
+"""
 
 NOTHING: LiteralString = "SELECT NULL::text, NULL::text WHERE false"
 
 
 class Unidentified(NamedTuple):
-    """A table without a replica identity, and the unique index that can be one (None: all its columns have to)."""
+    """A table without a replica identity, and the unique index that can be one (None: use all its columns)."""
 
     schema: str
     table: str
     unique_index: str | None
 
     def __str__(self) -> str:
-        """Its name, for messages."""
+        """Return its name, for messages."""
         return f"{self.schema}.{self.table}"
 
     @property
     def remedy(self) -> Composed:
-        """The statement that gives it one."""
+        """Return the statement that gives it one."""
         identity = (
             sql.SQL("FULL")
             if self.unique_index is None
@@ -59,8 +61,8 @@ def unidentified(connection: psycopg.Connection) -> list[Unidentified]:
 def complete(connection: psycopg.Connection) -> list[str]:
     """Give each of our tables a replica identity, each in a transaction of its own; return a line for each change.
 
-    A table that is locked or belongs to another role is left for the next call, and logged. The connection is in autocommit mode. Raise
-    `psycopg.Error` only where the connection is lost.
+    A table that is locked or belongs to another role is logged, and left for the next call. The connection is in
+    autocommit mode. Raise `psycopg.Error` only if the connection is lost.
     """
     changes = []
     for table in unidentified(connection):

@@ -1,1 +1,1 @@
-"""The batch write: COPY, the tables beside `mail_events`, and which buckets it touches."""
+"""The batch write: COPY, the tables beside `mail_events`, and the buckets that a batch touches."""

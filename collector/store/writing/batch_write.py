@@ -1,7 +1,8 @@
-"""The batch write: exactly once in the table, and which events were new.
+"""The batch write: each event is stored exactly once, and the new events are known.
 
-A batch without duplicates is the rule, so it goes straight into the table by COPY. A conflict rolls that back, and this batch
-and the next ones take the merging way (a temporary table and INSERT … ON CONFLICT DO NOTHING), which says which rows were new.
+Most batches have no duplicates, so a batch goes straight into the table by COPY. A conflict rolls that back. Then this
+batch and the next ones are merged: COPY into a temporary table and INSERT … ON CONFLICT DO NOTHING, which returns the
+new rows.
 """
 
 from __future__ import annotations
@@ -42,16 +43,16 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MERGE_AFTER_CONFLICT = 20
-"""Batches that take the merging way after a conflict: duplicates come in runs (a retry, a replayed journal)."""
+"""Batches that are merged after a conflict: duplicates come in runs (a retry, a replayed journal)."""
 
 COPY_CHUNK_BYTES = 256 * 1024
 
 LOCK_SHARE = 0.8
-"""Of the time that a write may take, a lock may take so much."""
+"""Share of the write deadline that may be spent waiting for a lock."""
 
 
 class PostgresStore:
-    """Writes batches over one connection of its own. For one thread, but `abandon` may come from another."""
+    """Writes batches over one connection of its own, from one thread. `abandon` may be called from another thread."""
 
     def __init__(
         self,
@@ -70,8 +71,10 @@ class PostgresStore:
         self._commits: Commits[Written] = Commits()
 
     def prepare(self) -> None:
-        """Applies the migrations, what the tier and the settings ask for beyond, and completes the dashboards' role. Raises
-        `StoreUnavailableError`, and `ForeignTableError` where another program's migrations are in our place.
+        """Apply the migrations and the layout of the tier, and complete the dashboards' role.
+
+        Raise `StoreUnavailableError`, and `ForeignTableError` if another program's table of migrations has our table's
+        name.
         """
         with session(self._session_dsn, self._hang_seconds) as connection:
             migrate(connection)
@@ -87,13 +90,13 @@ class PostgresStore:
                 )
 
     def reports(self) -> list[SeenReport]:
-        """Returns the last report of each plugin process of the last day. Raises `StoreUnavailableError`."""
+        """Return the last heartbeat of each plugin process of the last day. Raise `StoreUnavailableError`."""
         with session(self._session_dsn, self._hang_seconds) as connection:
             rows = connection.execute(query("reports")).fetchall()
         return [SeenReport(PluginReport(*row[:7]), row[7]) for row in rows]
 
     def write(self, batch: Batch) -> Written:
-        """Commits the batch whole (the obligations stand in `pipeline.writer.Store`)."""
+        """Commit the whole batch; `pipeline.writer.Store` states the obligations."""
         try:
             return self._settled() or self._write(batch)
         except psycopg.Error as error:
@@ -101,21 +104,21 @@ class PostgresStore:
             raise translate(error) from None
 
     def abandon(self) -> None:
-        """Breaks off a write under way in another thread."""
+        """Break off a write in another thread."""
         if self._connection is not None:
             cut(self._connection)
 
     def close(self) -> None:
-        """Closes the connection."""
+        """Close the connection."""
         self._disconnect()
 
     @property
     def is_in_doubt(self) -> bool:
-        """True after a COMMIT without a reply: the next `write` of the same batch finds out whether it was committed."""
+        """Whether a COMMIT got no reply: the next `write` of the same batch finds out whether it was committed."""
         return self._commits.is_in_doubt
 
     def _settled(self) -> Written | None:
-        """Finds out what became of a COMMIT without a reply. The writer repeats the same batch until then."""
+        """Find out whether a COMMIT without a reply happened. The writer repeats the same batch until then."""
         if not self._commits.is_in_doubt:
             return None
         connection = self._connected()
@@ -127,7 +130,8 @@ class PostgresStore:
             try:
                 return self._transaction(batch, direct=True)
             except pg.UniqueViolation:
-                # Not by a rollback: PgBouncer 1.24 takes a connection for busy for ever whose COPY the server refused before its end came.
+                # Not by a rollback: PgBouncer 1.24 keeps a connection busy forever if the server refused its COPY
+                # before the end.
                 self._disconnect()
                 self._merges_left = MERGE_AFTER_CONFLICT
         self._merges_left = max(0, self._merges_left - 1)
@@ -141,7 +145,7 @@ class PostgresStore:
             return self._commits.commit(connection, Pending(transaction, written, partial(has_row_of, written)))
 
     def _connected(self) -> psycopg.Connection:
-        # A role that was exchanged for another must not stay connected.
+        # A connection must not keep a role that was exchanged for another.
         if self._connection is None or self._connection.closed or self._connected_by != text_of(self._dsn):
             self._disconnect()
             self._connected_by = text_of(self._dsn)
@@ -155,10 +159,11 @@ class PostgresStore:
 
 
 def put(cursor: psycopg.Cursor, batch: Batch, *, direct: bool, hang_seconds: float) -> tuple[str, Written]:
-    """Writes a batch within the transaction that it begins; returns the transaction's number, and what its commit will have brought. With
-    `direct`, an event that is there already is a `UniqueViolation`. Raises `psycopg.Error`.
+    """Write a batch in a transaction that this begins; return the transaction's number and its result.
+
+    With `direct`, an event that is in the table already raises `UniqueViolation`. Raise `psycopg.Error`.
     """
-    # A lock that is not to be had is given up by the server itself, in time: a backend whose client has left would wait on.
+    # The server itself gives up waiting for a lock, in time: a backend whose client has left would wait on.
     longest = f"{int(hang_seconds * LOCK_SHARE * 1000)}ms"
     cursor.execute(query("begin"), [touched(batch), longest, takeover.LOCK_KEY])
     transaction, _, _, theirs = cursor.fetchall()[0]
@@ -175,7 +180,10 @@ def put(cursor: psycopg.Cursor, batch: Batch, *, direct: bool, hang_seconds: flo
 
 
 def has_row_of(written: Written, connection: psycopg.Connection, transaction: str) -> bool:
-    """True when this finished transaction wrote one of the new rows. A batch without a new row may be written again. Raises `psycopg.Error`."""
+    """Return True if this finished transaction wrote one of the new rows.
+
+    A batch without a new row may be written again. Raise `psycopg.Error`.
+    """
     if written.new_events:
         event = max(written.new_events, key=lambda one: one.time)  # the least likely to lie in a compressed chunk
         row = event.event_id, event.cluster, timestamp(event.time), transaction
@@ -187,7 +195,7 @@ def has_row_of(written: Written, connection: psycopg.Connection, transaction: st
 
 def _copy(cursor: psycopg.Cursor, batch: Batch) -> None:
     with cursor.copy(COPY_EVENTS) as copy:
-        # In chunks, so that the server works on one while the next is on its way.
+        # In chunks, so that the server works on one chunk while the next one is sent.
         text = memoryview(_text(batch))
         for start in range(0, len(text), COPY_CHUNK_BYTES):
             copy.write(text[start : start + COPY_CHUNK_BYTES])
@@ -198,7 +206,7 @@ def _text(batch: Batch) -> bytes:
 
 
 def _merge(cursor: psycopg.Cursor, batch: Batch) -> Sequence[MailEvent]:
-    """Returns the events that were new."""
+    """Return the new events."""
     if not batch.events:
         return []
     cursor.execute(query("incoming").format(columns=COLUMN_LIST))

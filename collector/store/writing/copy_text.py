@@ -34,12 +34,12 @@ _MILLISECONDS = [f".{ms:03d}+00" for ms in range(1000)]
 
 
 def timestamp(epoch_ms: int) -> str:
-    """Returns a timestamptz literal."""
+    """Return a timestamptz literal."""
     return _second(epoch_ms // 1000) + _MILLISECONDS[epoch_ms % 1000]
 
 
 def flag(value: bool) -> str:  # noqa: FBT001  # mapped over a column
-    """Returns a boolean literal."""
+    """Return a boolean literal."""
     return "t" if value else "f"
 
 
@@ -54,14 +54,14 @@ def _writer(name: str) -> Callable[[Any], str] | None:
 
 
 _WRITE: dict[str, Callable[[Any], str]] = {name: write for name in COLUMNS if (write := _writer(name)) is not None}
-"""How a column that is no text becomes one."""
+"""How the value of a column that is not text becomes text."""
 
 _REPEATED = frozenset({"received_at", "recipients", "smtp_code", "tls_authorized"})
-"""Of those the ones that hold few values in many rows."""
+"""Those of them that hold few values in many rows."""
 
 
 def encode_columns(columns: Columns) -> bytes:
-    """Returns the same as `encode`, for rows that come column by column."""
+    """Return the same as `encode`, from columns."""
     fields: list[Sequence[str]] = []
     for is_there, names in groupby(COLUMNS, columns.values.__contains__):
         if is_there:
@@ -80,7 +80,7 @@ def encode_columns(columns: Columns) -> bytes:
 
 
 def _column(name: str, values: Sequence[Any], *, is_whole: bool) -> Sequence[str]:
-    """Returns the column as text, null as the empty one."""
+    """Return the column as text; null becomes the empty text."""
     write = _WRITE.get(name)
     if not is_whole and None in values:
         return ["" if value is None else write(value) if write else value for value in values]
@@ -93,12 +93,12 @@ def _column(name: str, values: Sequence[Any], *, is_whole: bool) -> Sequence[str
 
 
 def encode(events: Sequence[MailEvent]) -> bytes:
-    """Returns the rows as COPY text in UTF-8."""
+    """Return the rows as COPY text in UTF-8."""
     return "".join([line(event) for event in events]).encode()
 
 
 def line(event: MailEvent) -> str:
-    """Returns one row, its line end included."""
+    """Return one row, its line end included."""
     fields = _fields(event)
     row = "\t".join(fields)
     if "\\" in row:
@@ -120,4 +120,6 @@ def _expression(name: str) -> str:
 _fields: Callable[[MailEvent], tuple[str, ...]] = eval(  # noqa: S307  # the text is made of our own column names
     f"lambda e: ({', '.join(map(_expression, COLUMNS))},)", {"timestamp": timestamp, "flag": flag, "str": str}
 )
-"""Returns the fields of a row, in the order of COLUMNS. Compiled, because a loop over the columns takes four times as long."""
+"""Returns the fields of a row, in the order of COLUMNS. Compiled, because a loop over the columns takes four times as
+long.
+"""

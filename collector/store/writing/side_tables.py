@@ -1,4 +1,4 @@
-"""Rows of the tables beside `mail_events`: written as JSON, many in one statement, and which of them were new."""
+"""Rows of the tables beside `mail_events`: written as JSON, many in one statement, which returns the new ones."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ _encode = msgspec.json.Encoder().encode
 
 
 MAIL_TIMES, MAIL_DOCUMENTS = frozenset({"time", "next_attempt", "received_at"}), frozenset({"raw"})
-"""Of `mail_events`, as a `Record` tells them of its own table."""
+"""What a `Record` says of its own table, said of `mail_events`."""
 
 
 def json_row(row: Record | MailEvent) -> dict[str, Any]:
-    """Returns the row's columns as `jsonb_populate_record` takes them; what is null is left out, as most of an event is."""
+    """Return the row's columns for `jsonb_populate_record`, without nulls: most columns of an event are null."""
     times, documents = (MAIL_TIMES, MAIL_DOCUMENTS) if isinstance(row, MailEvent) else (row.TIMES, row.DOCUMENTS)
     columns = {name: value for name, value in msgspec.structs.asdict(row).items() if value is not None}
     for name, value in columns.items():
@@ -44,9 +44,9 @@ def json_row(row: Record | MailEvent) -> dict[str, Any]:
 
 
 def write(cursor: psycopg.Cursor, records: Sequence[Record], clocks: Clocks) -> list[Record]:
-    """Inserts the rows, and returns those that were not there before. Raises `psycopg.Error`."""
+    """Insert the rows, and return the new ones. Raise `psycopg.Error`."""
     new: list[Record] = []
-    # In the tables' order, so that two collectors cannot wait for each other's rows.
+    # In the order of the keys, so that two collectors do not wait for each other's rows.
     for _, some in groupby(sorted(records, key=lambda one: (one.TABLE, *map(str, one.key))), key=type):
         rows = list(some)
         kind = type(rows[0])
@@ -60,13 +60,13 @@ def write(cursor: psycopg.Cursor, records: Sequence[Record], clocks: Clocks) -> 
 
 
 def _received(row: Record, clocks: Clocks) -> dict[str, Any]:
-    """Return the row's columns; its receipt is by the database's clock where rows are ordered by it."""
+    """Return the row's columns; the receipt is by the database's clock if rows are ordered by it."""
     columns = json_row(row)
     return columns | {"received_at": timestamp(clocks.received(row.received_at))} if row.IS_ORDERED else columns
 
 
 def is_written_by(connection: psycopg.Connection, row: Record, transaction: str) -> bool:
-    """True when this finished transaction wrote this row. Raises `psycopg.Error`."""
+    """Return True if this finished transaction wrote this row. Raise `psycopg.Error`."""
     document = _encode([json_row(row)]).decode()
     return connection.execute(_search(type(row)), [document, transaction]).fetchone() is not None
 

@@ -1,7 +1,7 @@
-"""The plugin's word takes the place of what a backup road told before it: done by the writer, in the transaction that brings it.
+"""A better source's event replaces the stored event of a backup source, in the transaction that writes it.
 
-Reconciliation and the writers exclude each other by `LOCK_KEY` (it alone, these together), so that no slot is judged empty while a better
-word for it is on its way into the table.
+Reconciliation takes `LOCK_KEY` alone, and writers share it. So reconciliation never finds a slot empty while a better
+event for that slot is being written.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ LOCK_KEY: Final = 0x68656C64  # "held"
 
 
 class Stored(NamedTuple):
-    """A backup road's event that is in `mail_events`. `time` is epoch ms."""
+    """An event of a backup source that is in `mail_events`. `time` is epoch ms."""
 
     slot: Slot
     source: Source
@@ -35,13 +35,16 @@ class Stored(NamedTuple):
 
     @property
     def row(self) -> tuple[str, Identity]:
-        """Its message, and the identity of its row."""
+        """Return its queue id, and the identity of its row."""
         return self.slot.queue_id, (self.event_id, self.slot.cluster, self.time)
 
 
 def take_over(cursor: psycopg.Cursor, batch: Batch) -> Corrections:
-    """Removes the rows of lesser roads whose slots the batch's events fill; call it before these are written. Raises `psycopg.Error`."""
-    # There are some only after an outage: one look at an index that is empty otherwise.
+    """Delete the rows of lesser sources whose slots the batch's events fill. Call this before they are written.
+
+    Raise `psycopg.Error`.
+    """
+    # Such rows exist only after an outage: this looks at an index that is empty otherwise.
     cursor.execute("SELECT FROM held_events WHERE stored_time IS NOT NULL LIMIT 1")
     if not cursor.rowcount:
         return NO_CORRECTIONS
@@ -58,13 +61,13 @@ def take_over(cursor: psycopg.Cursor, batch: Batch) -> Corrections:
 
 
 def stored_of(cursor: psycopg.Cursor, queue_ids: Sequence[str]) -> list[Stored]:
-    """Returns what backup roads told of messages and is in the table."""
+    """Return the events of these messages that backup sources reported and the table holds."""
     rows = cursor.execute(query("stored_held"), [list(queue_ids)]).fetchall()
     return [Stored(Slot(*row[:4]), Source(row[4]), row[5], row[6], Action(row[7])) for row in rows]
 
 
 def retire(cursor: psycopg.Cursor, rows: Iterable[tuple[str, Identity]]) -> None:
-    """Deletes rows of mail_events, and what was held of them. Raises `psycopg.Error`."""
+    """Delete rows of mail_events, and the held events behind them. Raise `psycopg.Error`."""
     keys = [(queue_id, cluster, event_id, timestamp(time)) for queue_id, (event_id, cluster, time) in rows]
     if keys:
         cursor.execute(query("corrects"))
@@ -73,7 +76,7 @@ def retire(cursor: psycopg.Cursor, rows: Iterable[tuple[str, Identity]]) -> None
 
 
 def _taken(events: Iterable[MailEvent], stored: Iterable[Stored]) -> dict[Identity, list[Stored]]:
-    """Returns by event what it takes over; each is taken over once."""
+    """Return the rows that each event replaces. A row is replaced once."""
     left: dict[tuple[str, str], list[Stored]] = {}
     for one in stored:
         left.setdefault(one.slot[:2], []).append(one)

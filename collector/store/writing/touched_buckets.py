@@ -1,4 +1,7 @@
-"""Which buckets of the roll-ups a batch writes into. Pure; it runs for each batch, so it looks at no event that it need not."""
+"""The buckets of the roll-ups that a batch writes into.
+
+Pure. This runs for each batch, so it reads as few events as possible.
+"""
 
 from __future__ import annotations
 
@@ -10,15 +13,17 @@ if TYPE_CHECKING:
     from collector.events.model.batch import Batch
 
 STEP_SECONDS: Final = 15
-"""The finest width: every other is a whole multiple of it."""
+"""The finest width; every other width is a multiple of it."""
 
 _STEP_MS: Final = STEP_SECONDS * 1000
 _NEARBY: Final = 8
-"""So many buckets in a row are noted without asking which of them hold events: to build one in vain is cheap."""
+"""Up to this many consecutive buckets are marked without a look at which hold events: building one in vain is cheap."""
 
 
 def touched(batch: Batch) -> list[int]:
-    """Returns the starts (epoch seconds) of the 15-second buckets that hold the batch's events, and perhaps a few between them."""
+    """Return the starts (epoch seconds) of the 15-second buckets that hold the batch's events, and perhaps a few
+    between.
+    """
     buckets: set[int] = set()
     for stamps in _stamps(batch):
         first, last = min(stamps) // _STEP_MS, max(stamps) // _STEP_MS
@@ -30,7 +35,7 @@ def touched(batch: Batch) -> list[int]:
 
 
 def _stamps(batch: Batch) -> Iterable[Sequence[int]]:
-    """The events' times (epoch ms) in groups, none empty."""
+    """Return the events' times (epoch ms) in groups, none of them empty."""
     if batch.tally is not None:
         return batch.tally.stamps.values()
     return [[event.time for event in batch.events]] if batch.events else []
