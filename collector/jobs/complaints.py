@@ -1,4 +1,4 @@
-"""The job that finds the message which a complaint is about."""
+"""The job that finds the message of a complaint."""
 
 from __future__ import annotations
 
@@ -18,33 +18,41 @@ if TYPE_CHECKING:
     import psycopg
 
 LOOKED_FOR: Final = timedelta(days=1)
-"""A complaint comes after its message; what was not there when it came may be on its way for as long as a journal or a spool waits."""
+"""How long a complaint's message is looked for. The complaint comes after the message, but the message's events may
+wait in a journal or a spool.
+"""
 
 FIRST_WAIT, LONGEST_WAIT = timedelta(seconds=15), timedelta(hours=1)
-"""Until a message that was not found is looked for again; twice as long each time."""
+"""The wait before a missing message is looked for again. It doubles each time."""
 
 AT_ONCE: Final = 5000
-"""So many of the newest that are unmatched are looked at."""
+"""How many of the newest unmatched complaints a run reads."""
 
 BUDGET_SECONDS: Final = 2.0
-"""The jobs share a thread: what is left is the next run's."""
+"""The time limit of a run, because the jobs share a thread. The next run continues."""
 
 ROWS_OF_A_MESSAGE: Final = 2000
-"""So many rows with its Message-ID are looked at."""
+"""How many rows with the complaint's Message-ID are read."""
 
 _WAYS: Final = ("message_id", "fbl_id")
-"""By what a message is looked for: by the second if the first finds none."""
+"""The columns by which a message is looked for: the second one if the first finds none."""
 
 
 class _Asked(NamedTuple):
-    """When a complaint is due again (monotonic seconds: the clock that is set must not put it off), and how long it waits after that."""
+    """When a complaint is due again, in monotonic seconds, and how long it waits after that.
+
+    A clock that is set must not delay it.
+    """
 
     due: float
     wait: timedelta
 
 
 class Complaints:
-    """Every 15 seconds: queue id, recipient, zone, sending address and user of what an ARF report told of. `clock` is in monotonic seconds."""
+    """Every 15 seconds: completes complaints with their message's queue id, recipient, zone, sending address and user.
+
+    `clock` is in monotonic seconds.
+    """
 
     name = "complaints"
     every_seconds = 15
@@ -54,20 +62,22 @@ class Complaints:
         self._asked: dict[tuple[Any, ...], _Asked] = {}
 
     def run(self, connection: psycopg.Connection, now: datetime, is_over: Callable[[], bool]) -> None:
-        """Looks for the messages of those that are due, one after the other, until the time is up or `is_over`."""
+        """Look for the messages of due complaints, one after the other, until the time is up or `is_over`."""
         deadline = time.monotonic() + BUDGET_SECONDS
         for complaint in self._due(_unmatched(connection, now)):
             if is_over() or time.monotonic() > deadline:
                 return
-            # Before it is looked for: one that fails must not keep the others from their turn.
+            # Note this before the lookup: a complaint that fails must not keep the others from their turn.
             self._asked[_key(complaint)] = self._again(complaint)
-            # No lock is held meanwhile: it takes a while among compressed chunks, and what waits for reconciliation waits with it.
+            # No lock is held during the lookup: it is slow in compressed chunks, and reconciliation would wait for it.
             found = _message(connection, complaint)
             if found is not None:
                 _tell(connection, {**complaint, "queue_id": found})
 
     def _due(self, unmatched: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-        """Returns those not asked for yet, the newest first, and then those that are due again; forgets who is not unmatched any more."""
+        """Return the complaints that are new, newest first, then those that are due again. Forget those that are
+        matched.
+        """
         there = {_key(one): one for one in unmatched}
         self._asked = {key: asked for key, asked in self._asked.items() if key in there}
         again = [(self._asked[key].due, key) for key in there if key in self._asked]
@@ -90,7 +100,10 @@ def _key(complaint: Mapping[str, Any]) -> tuple[Any, ...]:
 
 
 def _message(connection: psycopg.Connection, complaint: Mapping[str, Any]) -> str | None:
-    """Returns the queue id of the one message that it can be about. A Message-ID that was used twice says nothing, nor does another's X-FBL."""
+    """Return the queue id of the one message that the complaint can be about, or None.
+
+    A Message-ID that several messages share identifies none. The same holds for an X-FBL.
+    """
     for way in _WAYS:
         if complaint[way] is None:
             continue
@@ -102,9 +115,9 @@ def _message(connection: psycopg.Connection, complaint: Mapping[str, Any]) -> st
 
 
 def _tell(connection: psycopg.Connection, complaint: Mapping[str, Any]) -> None:
-    """Writes what its message's rows say now, by keys alone."""
+    """Copy the values of the message's rows into the complaint's row, by keys alone."""
     with connection.transaction():
-        # As a writer: reconciliation and take-overs move rows of messages about.
+        # Take the lock as a writer does: reconciliation and take-overs replace rows of messages.
         connection.execute("SELECT pg_advisory_xact_lock_shared(%s)", (takeover.LOCK_KEY,))
         for told in _rows(connection, "told_of_message", {**complaint, "rows": ROWS_OF_A_MESSAGE}):
             connection.execute(query("tell_complaint"), {**complaint, **told})

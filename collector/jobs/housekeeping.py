@@ -1,4 +1,4 @@
-"""The hourly job that lets go of old dead letters, of the reports of plugins that are gone, and of messages that never came into a queue."""
+"""The hourly job that deletes old dead letters, old heartbeats, and held messages that never came into a queue."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Housekeeping:
-    """`letters`: how long dead letters are kept."""
+    """`letters` is how long dead letters are kept."""
 
     name = "housekeeping"
     every_seconds = 3600
@@ -24,7 +24,7 @@ class Housekeeping:
         self._letters = letters
 
     def run(self, connection: psycopg.Connection, now: datetime, is_over: Callable[[], bool]) -> None:
-        """Deletes in slices, each a transaction; gives a table a replica identity that lacks one still."""
+        """Delete in slices, each in a transaction. Give a replica identity to tables that lack one."""
         replica_identity.complete(connection)
         connection.execute(query("prune_reports"))
         connection.execute(query("prune_held"))

@@ -1,4 +1,4 @@
-"""The job that shows how long the oldest transaction of the database has been open."""
+"""The job that shows the age of the database's oldest open transaction."""
 
 from __future__ import annotations
 
@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 
 
 class OpenTransactions:
-    """Every 15 seconds: `duckwatch_store_oldest_transaction_age_seconds`. VACUUM leaves everything that was deleted since then, and the
-    tables of marks, held events and queue entries are deleted from all the time.
+    """Every 15 seconds: sets `duckwatch_store_oldest_transaction_age_seconds`.
+
+    VACUUM keeps everything that was deleted since that transaction began, and rows of marks, held events and queue
+    entries are deleted all the time.
     """
 
     name = "open_transactions"
@@ -28,7 +30,7 @@ class OpenTransactions:
         self._gauge = metrics.store_oldest_transaction_age
 
     def run(self, connection: psycopg.Connection, now: datetime, is_over: Callable[[], bool]) -> None:  # noqa: ARG002  # every job is run alike
-        """Asks the server, whose clock counts on both ends."""
+        """Ask the server: both times are by its clock."""
         age = scalar(connection, query("oldest_transaction"))
         assert isinstance(age, float)
         self._gauge.set(age)

@@ -1,4 +1,4 @@
-"""The job that shows how many messages wait in the queues, and for how long."""
+"""The job that shows how many messages wait in the queues, and how old the oldest is."""
 
 from __future__ import annotations
 
@@ -19,11 +19,14 @@ if TYPE_CHECKING:
     from collector.metrics import Metrics
 
 DOMAINS_EVERY: Final = 4
-"""Runs: destinations are counted once a minute."""
+"""Destinations are counted in every fourth run: once a minute."""
 
 
 class QueueState:
-    """Every 15 seconds: `queue_snapshots` and the gauges, from `queue_entries`; to count in MongoDB would take seconds."""
+    """Every 15 seconds: writes `queue_snapshots` and sets the gauges, from `queue_entries`.
+
+    To count in MongoDB would take seconds.
+    """
 
     name = "queue_state"
     every_seconds = 15
@@ -34,7 +37,7 @@ class QueueState:
         self._runs = 0
 
     def run(self, connection: psycopg.Connection, now: datetime, is_over: Callable[[], bool]) -> None:
-        """Takes one snapshot."""
+        """Take one snapshot."""
         zones = connection.execute(query("queue_state")).fetchall()
         domains = []
         if self._runs % DOMAINS_EVERY == 0 and not is_over():
@@ -56,7 +59,7 @@ class QueueState:
 
 
 class _Present:
-    """A gauge of what there is now: what has gone is taken away, and a scrape in between misses nothing that stayed."""
+    """A gauge of the present state: labels without a value are removed, and a scrape in between misses no other."""
 
     def __init__(self, gauge: Gauge) -> None:
         self._gauge = gauge

@@ -1,4 +1,4 @@
-"""The job that keeps the dashboards' role within bounds: its long queries end, and what it may read is granted."""
+"""The job that limits the dashboards' role: it ends long queries, and grants what the role may read."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 
 class ReaderQueries:
-    """`longest`: how long a transaction of the role may last. Its own `statement_timeout` is no bound: a viewer can undo it."""
+    """`longest` limits a transaction of the role. The role's `statement_timeout` is none: a viewer can change it."""
 
     name = "reader_queries"
     every_seconds = 10
@@ -26,7 +26,7 @@ class ReaderQueries:
         self._longest = longest
 
     def run(self, connection: psycopg.Connection, now: datetime, is_over: Callable[[], bool]) -> None:  # noqa: ARG002  # every job is run alike
-        """Ends what takes too long; a relation that was made anew (a continuous aggregate in place of a table) is granted again."""
+        """End transactions that take too long. Grant relations again that were replaced, as a table by an aggregate."""
         reader_role.complete(connection)  # first: where sessions may not be ended, the rest fails
         ended = reader_role.end_long_queries(connection, self._longest)
         if ended:

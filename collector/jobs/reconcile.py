@@ -1,4 +1,4 @@
-"""The job that stores what the backup roads told and nobody told better, and drops the rest."""
+"""The job that stores the backup sources' events which no better source reported, and drops the others."""
 
 from __future__ import annotations
 
@@ -20,12 +20,15 @@ if TYPE_CHECKING:
     from collector.store.backup.reconciliation import Reconciled
 
 BUDGET_SECONDS: Final = 2.0
-"""The jobs share a thread: what is left is the next run's."""
+"""The time limit of a run, because the jobs share a thread. The next run continues."""
 
 
 class Reconcile:
-    """Every few seconds. `graces` are those of the clusters that have their own; `journal_age` is how many seconds ago the oldest request came
-    that is still in this collector's journal, None when it is empty. An age, since held events go by another clock than the journal.
+    """Every few seconds: decides the due held events.
+
+    `graces` are the grace periods of clusters that have their own. `journal_age` returns the age, in seconds, of the
+    oldest submission in this collector's journal, or None if the journal is empty. It is an age because held events use
+    another clock than the journal.
     """
 
     name = "reconcile"
@@ -43,14 +46,15 @@ class Reconcile:
         self._reconciler = Reconciler()
 
     def settle(self, connection: psycopg.Connection) -> None:
-        """Counts a slice that was committed though the reply to its COMMIT was lost."""
+        """Count a slice that was committed although the reply to its COMMIT was lost."""
         done = self._reconciler.settle(connection)
         if done is not None:
             tell([self._count], done)
 
     def run(self, connection: psycopg.Connection, now: datetime, is_over: Callable[[], bool]) -> None:
-        """Decides slice after slice until nothing is due, the time is up or `is_over`. `now` is the database's clock, as the receipt of held
-        events is.
+        """Decide slice after slice until none is due, the time is up, or `is_over`.
+
+        `now` is by the database's clock, like the receipt of held events.
         """
         connection.execute(query("held_set_back"), {"now": now})
         deadline = time.monotonic() + BUDGET_SECONDS

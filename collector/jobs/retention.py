@@ -1,4 +1,4 @@
-"""The job that lets go of what is older than the settings keep."""
+"""The job that deletes rows older than the settings keep."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Retention:
-    """Once a minute, for a few seconds at most: there is nearly always nothing to do."""
+    """Once a minute, for a few seconds at most. Nearly always there is nothing to do."""
 
     name = "retention"
     every_seconds = 60
@@ -25,5 +25,5 @@ class Retention:
         self._kept = kept
 
     def run(self, connection: psycopg.Connection, now: datetime, is_over: Callable[[], bool]) -> None:
-        """Lets go of what is due; what does not fit into its time is the next run's."""
+        """Delete what is due. What does not fit into the time is left to the next run."""
         retention.let_go(connection, self._kept, now, is_over)

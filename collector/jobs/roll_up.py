@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 
 class RollUp:
-    """Every few seconds: the buckets that were written into since. With TimescaleDB Community, those that its policies do not know of."""
+    """Every few seconds: builds the buckets with new events. With TimescaleDB Community, those that no policy
+    refreshes.
+    """
 
     name = "roll_up"
     every_seconds = 5
@@ -31,13 +33,13 @@ class RollUp:
         self._tables, self._aggregates = TableBuilder(), AggregateBuilder()
 
     def run(self, connection: psycopg.Connection, now: datetime, is_over: Callable[[], bool]) -> None:
-        """Builds what is due, within its time; what is left is the next run's."""
+        """Build the due buckets within the time limit; the next run continues."""
         kept = self._kept
         set_back(connection, now)  # before marks are forgotten by a horizon that lies in the future
         layout = layout_of(connection)
         if layout.has_aggregates:
             protect_dropped(connection, kept, now, is_over)
-            # A policy may just be dropping the source's oldest chunk.
+            # A policy may be dropping the source's oldest chunk at this moment.
             reach = {"15s": min(kept.stats_15s, kept.raw - CHUNK), "5m": kept.raw - CHUNK, "1h": kept.stats_5m - CHUNK}
             self._aggregates.run(connection, {width: now - far for width, far in reach.items()}, is_over)
         else:

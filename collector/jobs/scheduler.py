@@ -1,6 +1,7 @@
 """The jobs' thread: a schedule, and the session lock that lets one collector of a database run it.
 
-All work is done over the connection that holds the lock, so that whoever loses the one cannot go on with the other.
+All jobs use the connection that holds the lock. A collector that loses the connection loses the lock with it, and
+cannot continue.
 """
 
 from __future__ import annotations
@@ -31,19 +32,20 @@ LOCK_KEY: Final = 0x6A6F6273  # "jobs"
 TICK_SECONDS: Final = 0.5
 STOP_SECONDS: Final = 5.0
 TURN_SECONDS: Final = 1800.0
-"""A job without an end for this long is broken off: a peer that is silent but alive would hold it for ever."""
+"""A job that takes this long is broken off: a peer that is silent but alive would hold it forever."""
 
 
 class Job(Protocol):
-    """One piece of work. `name` is its label in the metrics; it is run `every_seconds`. One with a true `goes_by_the_server` is given the
-    database's clock.
+    """One kind of scheduled work. `name` is its label in the metrics, and it runs every `every_seconds`.
+
+    A job with a true `goes_by_the_server` gets the database's clock.
     """
 
     name: str
     every_seconds: int
 
     def run(self, connection: psycopg.Connection, now: datetime, is_over: Callable[[], bool]) -> None:
-        """Does it once, over a connection in autocommit mode; ends soon when `is_over`. Raises `psycopg.Error`."""
+        """Run once, over a connection in autocommit mode; return soon after `is_over`. Raise `psycopg.Error`."""
 
 
 @runtime_checkable
@@ -51,13 +53,17 @@ class CountingJob(Protocol):
     """A job that counts what it commits."""
 
     def settle(self, connection: psycopg.Connection) -> None:
-        """Finds out about a COMMIT without a reply, and counts what it did. Called before each turn, also while another collector runs the
-        jobs: the count is this process's. Raises `psycopg.Error` and `StoreError`.
+        """Find out whether a COMMIT without a reply happened, and count its result.
+
+        This is called before each turn, also while another collector runs the jobs: the count is this process's. Raise
+        `psycopg.Error` and `StoreError`.
         """
 
 
 class Jobs:
-    """Runs jobs in a thread of its own; a failure is counted and the job's next turn tries again. `now` is in epoch seconds."""
+    """Runs jobs in a thread of its own. A failure is counted, and the job's next turn tries again. `now` is in epoch
+    seconds.
+    """
 
     def __init__(
         self, session_dsn: Connectable, jobs: Sequence[Job], *, metrics: Metrics, now: Callable[[], float]
@@ -77,11 +83,11 @@ class Jobs:
         self._thread = threading.Thread(target=self._run, name="jobs", daemon=True)
 
     def start(self) -> None:
-        """Begins the schedule; the schema must be there."""
+        """Begin the schedule. The schema must exist."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Ends the schedule after the statement under way, or breaks that off when it takes long."""
+        """End the schedule after the statement under way, or break that off when it takes too long."""
         self._stop.set()
         if not self._thread.is_alive():
             return
@@ -91,7 +97,7 @@ class Jobs:
             self._thread.join(STOP_SECONDS)
 
     def run(self, job: Job) -> None:
-        """Runs a job once, if this collector holds the lock. Never raises: the result is in the metrics."""
+        """Run a job once, if this collector holds the lock. Raise nothing: the result is in the metrics."""
         try:
             connection = self._connected()
             if isinstance(job, CountingJob):
@@ -106,7 +112,7 @@ class Jobs:
         except (psycopg.Error, StoreError) as error:
             told = translate(error) if isinstance(error, psycopg.Error) else error
             self._failed(job, getattr(told, "kind", "bad_row"), getattr(told, "sqlstate", None))
-            # A session keeps what was set for its role when it began: only a new one sees that it was mended.
+            # A session keeps the settings its role had when it began: only a new session sees that they were corrected.
             self._leave()
         except Exception:
             log.exception("a job failed within the collector")
@@ -125,7 +131,7 @@ class Jobs:
         self._metrics.job_runs.labels(job.name, "failed").inc()
 
     def _connected(self) -> psycopg.Connection:
-        """Returns the connection, opened if need be. Raises `StoreError` and `psycopg.Error`."""
+        """Return the connection; open it if there is none. Raise `StoreError` and `psycopg.Error`."""
         if self._connection is not None and self._connected_by != text_of(self._session_dsn):
             self._leave()
         if self._connection is None:
@@ -139,7 +145,7 @@ class Jobs:
         return self._connection
 
     def _leads(self, connection: psycopg.Connection) -> bool:
-        """True when the connection holds the lock; False while another collector has it. Raises `psycopg.Error`."""
+        """Return True if the connection holds the lock, False while another collector does. Raise `psycopg.Error`."""
         if not self._is_leader:
             try:
                 with deadline(connection, HANG_SECONDS):
@@ -154,21 +160,24 @@ class Jobs:
         with deadline(connection, HANG_SECONDS):
             unbound(connection)
             reach_extension(connection)
-            # A job that waits for a lock holds up those who come after it in the queue: writers.
+            # A job that waits for a lock blocks the writers behind it in the lock's queue.
             connection.execute("SET lock_timeout = '10s'")
 
     def _earlier(self, theirs: datetime) -> datetime:
-        """The time that jobs go by: ours or the server's, whichever is earlier. One clock that is ahead must not delete what is kept."""
+        """Return the time for the jobs: the collector's clock or the server's, whichever is earlier.
+
+        Then one clock that is ahead deletes nothing that is to be kept.
+        """
         return min(datetime.fromtimestamp(self._now(), UTC), theirs)
 
     def _leave(self) -> None:
-        """Closes the connection, and with it goes the lock. The gauges stay until it is known whether we get it again."""
+        """Close the connection, and lose the lock with it. The gauges stay until another collector has it."""
         connection, self._connection, self._is_leader = self._connection, None, False
         if connection is not None:
             connection.close()
 
     def _resign(self) -> None:
-        """Leaves for good: the gauges are the next holder's to show."""
+        """Give the lock up for good, and clear the gauges: the next holder shows them."""
         self._leave()
         self._hide()
 

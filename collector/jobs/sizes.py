@@ -1,4 +1,4 @@
-"""The job that measures what the relations take on the database's disk."""
+"""The job that measures the relations' sizes on the database's disk."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Sizes:
-    """Once a minute: `duckwatch_store_bytes{relation}`."""
+    """Once a minute: sets `duckwatch_store_bytes{relation}`."""
 
     name = "sizes"
     every_seconds = 60
@@ -25,6 +25,6 @@ class Sizes:
         self._metrics = metrics
 
     def run(self, connection: psycopg.Connection, now: datetime, is_over: Callable[[], bool]) -> None:  # noqa: ARG002  # every job is run alike
-        """Shows each relation's size, its indexes and chunks included."""
+        """Show each relation's size, with its indexes and chunks."""
         for relation, size in sizes(connection).items():
             self._metrics.store_bytes.labels(relation).set(size)

@@ -1,4 +1,4 @@
-"""The job that shows how many accounts and addresses look as if somebody were trying passwords."""
+"""The job that shows how many accounts and addresses look like targets or sources of password guessing."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 WINDOW: Final = timedelta(minutes=10)
 ACCOUNT_FAILURES: Final = 10
 SOURCE_FAILURES: Final = 20
-"""So many failed logins within `WINDOW` make a suspect. An address may be an office's: it needs more."""
+"""How many failed logins within `WINDOW` make a suspect. An office may share an address, so an address needs more."""
 
 
 class Suspects:
-    """Every 30 seconds: `duckwatch_auth_suspects{kind}`, from `auth_events`."""
+    """Every 30 seconds: sets `duckwatch_auth_suspects{kind}`, from `auth_events`."""
 
     name = "suspects"
     every_seconds = 30
@@ -31,7 +31,7 @@ class Suspects:
         self._gauge = metrics.auth_suspects
 
     def run(self, connection: psycopg.Connection, now: datetime, is_over: Callable[[], bool]) -> None:  # noqa: ARG002  # every job is run alike
-        """Counts them."""
+        """Count the suspects."""
         values = {"since": now - WINDOW, "until": now + WINDOW, "account": ACCOUNT_FAILURES, "source": SOURCE_FAILURES}
         for kind, count in connection.execute(query("auth_suspects"), values):
             self._gauge.labels(kind).set(count)

@@ -1,4 +1,4 @@
-"""From the journal to the database: batches, retries, quarantine, and who is told of what was committed."""
+"""From the journal to the database: batches, retries, quarantine, and the listeners of a commit."""
 
 from collector.pipeline.writer import Writer, WriterState
 

@@ -1,4 +1,4 @@
-"""Requests become a batch: entries become rows, rejections become letters."""
+"""Submissions become a batch: entries become rows, rejections become dead letters."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ log = logging.getLogger(__name__)
 
 
 def assemble(requests: Iterable[Request], public_ips: Mapping[str, str]) -> tuple[Batch, Counter[Source]]:
-    """Returns the batch of some requests, each identity once, and how many events by source repeated one of it. Never raises."""
+    """Return the batch of some submissions, each identity once, and the number of repeated events by source.
+
+    Raise nothing.
+    """
     events: dict[Identity, MailEvent] = {}
     records: dict[tuple[object, ...], Record] = {}
     repeated: Counter[Source] = Counter()
@@ -33,7 +36,8 @@ def assemble(requests: Iterable[Request], public_ips: Mapping[str, str]) -> tupl
             try:
                 rows = rows_of(entry, request, public_ips)
             except Exception:
-                # It promises not to raise. If it breaks that, one event must not hold the others back.
+                # The conversion promises to raise nothing. If it breaks that promise, one event must not hold the
+                # others back.
                 log.exception("an event could not be read")
                 letters.append(letter_of(request, rejection_of(entry)))
                 continue
@@ -46,7 +50,8 @@ def assemble(requests: Iterable[Request], public_ips: Mapping[str, str]) -> tupl
                     repeated[request.source] += 1
         letters.extend(letter_of(request, rejection) for rejection in request.rejections)
         if (report := request.report) is not None:
-            # Only the newest of each process, in the order of their receipt: a plugin that sends single events reports with each of them.
+            # Only the newest heartbeat of each process, in order of receipt: a plugin that sends single events adds one
+            # to each submission.
             process = report.cluster, report.host, report.process
             reports.pop(process, None)
             reports[process] = SeenReport(report, request.received_at, request.request_id)

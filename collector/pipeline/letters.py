@@ -1,4 +1,4 @@
-"""Dead letters: what is written of an event or a row that could not be stored, and how its row is read back."""
+"""Dead letters: how a rejected event or row is written as a letter, and how the row is read back."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collector.events.model.side_tables import Record
 
 KEPT_CHARACTERS: Final = 65536
-"""A dead letter keeps this much of its event."""
+"""A dead letter keeps this many characters of its event."""
 
 _NOT_ASCII: Final = re.compile(r"[^\x00-\x7f]+")
 
@@ -31,21 +31,23 @@ _KINDS: Final[Mapping[str, type[Record]]] = {
 
 
 class _OfTable(msgspec.Struct):
-    """How a row of another table than `mail_events` stands in a letter."""
+    """The form of a row of a table beside `mail_events` in a letter."""
 
     table: str
     row: msgspec.Raw
 
 
 def rejection_of(entry: Entry) -> Rejection:
-    """Returns what sets an entry aside that our own reading failed on."""
+    """Return the rejection of an entry on which our own code failed."""
     event = {"time": entry.time, "context": entry.context, "host": entry.host, "entry": entry.fields}
     raw = msgspec.json.encode(event).decode()[:KEPT_CHARACTERS]
     return Rejection(entry.index, RejectReason.UNREAD, "the collector failed on it", entry.cluster, raw)
 
 
 def letter_of(request: Request, rejection: Rejection) -> DeadLetter:
-    """Returns the letter of a rejection. Its id holds the place in the request, so one request's rejections differ."""
+    """Return the letter of a rejection. Its id includes the place in the submission, so that a submission's rejections
+    differ.
+    """
     return DeadLetter(
         letter_id=f"{request.request_id}:{rejection.index}",
         received_at=request.received_at,
@@ -58,7 +60,7 @@ def letter_of(request: Request, rejection: Rejection) -> DeadLetter:
 
 
 def letter_of_row(row: MailEvent | Record, sqlstate: str) -> DeadLetter:
-    """Returns the letter of a row that the database refuses; its id comes from the row's identity."""
+    """Return the letter of a row that the database refuses. Its id is derived from the row's identity."""
     if isinstance(row, MailEvent):
         identity: tuple[object, ...] = row.cluster, row.event_id, row.time
         source, raw = row.source, msgspec.json.encode(row)
@@ -78,17 +80,20 @@ def letter_of_row(row: MailEvent | Record, sqlstate: str) -> DeadLetter:
 
 
 def in_ascii(letter: DeadLetter) -> DeadLetter:
-    """Returns the same letter for a database whose encoding lacks a character of it: what is read from it is the same, being JSON."""
+    """Return the letter in ASCII, for a database whose encoding lacks one of its characters.
+
+    The letter is JSON, so that it means the same with escapes.
+    """
     return replace(letter, cluster=_escaped(letter.cluster), raw=_escaped(letter.raw))
 
 
 def _escaped(text: str) -> str:
-    """As JSON escapes what is not ASCII."""
+    """Return the text with characters beyond ASCII as JSON escapes."""
     return _NOT_ASCII.sub(lambda found: json.dumps(found[0])[1:-1], text)
 
 
 def row_of(letter: DeadLetter) -> MailEvent | Record:
-    """Returns the row of a letter that `letter_of_row` wrote. Raises `msgspec.MsgspecError` where it was cut."""
+    """Return the row of a letter that `letter_of_row` wrote. Raise `msgspec.MsgspecError` if the letter was cut."""
     try:
         told = msgspec.json.decode(letter.raw, type=_OfTable)
     except msgspec.ValidationError:

@@ -1,4 +1,4 @@
-"""Tells listeners what was committed: the one place where their faults are kept from whoever commits."""
+"""Listeners of a commit: the one place that keeps their faults from the thread that commits."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 def tell(listeners: Iterable[Callable[[T], object]], written: T) -> None:
-    """Call each listener with what was committed. Raise nothing: what a listener raises is logged, and the next one is called."""
+    """Call each listener with what was committed. Raise nothing: log what a listener raises, and call the next one."""
     for listener in listeners:
         try:
             listener(written)

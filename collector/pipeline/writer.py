@@ -1,4 +1,7 @@
-"""The writer: takes requests from the journal, has the store commit them, tells the listeners, and only then lets the journal forget."""
+"""The writer: it takes submissions from the journal, has the store commit them, and tells the listeners.
+
+Only then does the journal forget the submissions.
+"""
 
 from __future__ import annotations
 
@@ -32,14 +35,14 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 BATCH_BYTES = 1 * 1024 * 1024
-"""Some 3,000 events: larger batches are no quicker, and hold more back when a row is refused."""
+"""About 3,000 events: larger batches are no faster, and delay more events when a row is refused."""
 
 AHEAD = 3
-"""Batches under way: one that the database takes, one that is assembled, one that waits for the assembler."""
+"""Batches in progress: the database writes one, the assembler builds one, and one waits for the assembler."""
 
 IDLE_SECONDS = 0.25
 STUCK_SECONDS = 15.0
-"""An attempt to write that takes longer shows as trouble; the store breaks it off after its own time."""
+"""A write that takes longer is reported as trouble. The store breaks it off after its own time limit."""
 
 LEAVE_SECONDS = 2.0
 """A write that was broken off ends within this time."""
@@ -48,41 +51,48 @@ FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.1, 10.0
 
 
 class Backlog(Protocol):
-    """Where requests wait (the journal)."""
+    """Where submissions wait (the journal)."""
 
     def take(self, *, max_bytes: int, wait_seconds: float, is_ahead: bool = False) -> Sequence[Row]:
-        """Returns the next requests in order, each once; [] when none came in time, or too few for a batch that `is_ahead`."""
+        """Return the next submissions in order, each once.
+
+        Return [] if none came in time, or too few for a batch that `is_ahead`.
+        """
 
     def done(self, position: Position) -> None:
-        """Forgets the requests up to this one, which `take` has returned."""
+        """Forget the submissions up to this one, which `take` has returned."""
 
 
 class Store(Protocol):
-    """Where events go (the database)."""
+    """Where batches are written (the database)."""
 
     def write(self, batch: Batch) -> Written:
-        """Commits the batch whole, or raises: `StoreUnavailableError` (call again with the same batch: what was committed without
-        our knowing is found out then, and not written twice), or `BadRowError` (nothing was written, some row is at fault).
+        """Commit the whole batch.
+
+        Raise `StoreUnavailableError` if the batch is to be passed again: that call finds out whether it was committed,
+        and does not write it twice. Raise `BadRowError` if nothing was written because a row is at fault.
         """
 
     def abandon(self) -> None:
-        """Breaks off a write under way in another thread, which then raises `StoreUnavailableError`."""
+        """Break off a write in another thread, which then raises `StoreUnavailableError`."""
 
 
 class Assemble(Protocol):
-    """Begins to build the batch of some requests. What it returns waits for the batch, and says how many events by source repeated
-    one of it; it raises nothing.
+    """Begins to build the batch of some submissions.
+
+    The returned function waits for the batch, and returns it with the number of repeated events by source. Neither
+    raises.
     """
 
     def __call__(self, waiting: Sequence[Row], /) -> Callable[[], tuple[Batch, Counter[Source]]]: ...
 
 
 Listener: TypeAlias = "Callable[[Written], None]"
-"""Who is told what was committed. Runs in the writer's thread, so must be quick; what it raises is logged and forgotten."""
+"""A listener of commits. It runs in the writer's thread, so it must be quick; what it raises is logged and ignored."""
 
 
 class WriterState(StrEnum):
-    """What /readyz says of the way to the database."""
+    """The state of the writer, as /readyz shows it."""
 
     STARTING = "starting"
     WRITING = "writing"
@@ -92,7 +102,7 @@ class WriterState(StrEnum):
 
 
 class _StoppingError(Exception):
-    """The writer is asked to stop while the database is away: what is unwritten stays in the journal."""
+    """The writer must stop while the database is away: unwritten submissions stay in the journal."""
 
 
 class _Coming(NamedTuple):
@@ -102,10 +112,11 @@ class _Coming(NamedTuple):
 
 
 class Writer:
-    """One thread that writes. Nothing leaves the journal before its commit is known; a bad row never holds the others back.
+    """One thread that writes. The journal forgets nothing before its commit is known; a bad row does not hold others
+    back.
 
-    `prepare` is repeated until the database is there (it raises `StoreUnavailableError`); only then is anything written. A `StartError`
-    of it ends the writer.
+    `prepare` is repeated until the database answers (it raises `StoreUnavailableError`); only then is anything written.
+    If it raises a `StartError`, the writer ends.
     """
 
     def __init__(
@@ -125,21 +136,23 @@ class Writer:
         self.state = WriterState.STARTING
         self.trouble: str | None = None
         self.sqlstate: str | None = None
-        """The database's code for the trouble; None where it gave none."""
+        """The SQLSTATE of the trouble; None if there is none."""
         self.refusal: StartError | None = None
-        """Why `prepare` can never succeed here: set when the writer has FAILED by it."""
+        """Why `prepare` can never succeed; set when the writer has FAILED for that reason."""
         self.waits = Waits(STUCK_SECONDS)
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
 
     def start(self, on_failure: Callable[[], object]) -> None:
-        """Begins to write. `on_failure` is called, from the writer's thread, when it cannot go on: the program should end, and begin
-        again with what is in the journal.
+        """Begin to write.
+
+        `on_failure` is called from the writer's thread when the writer cannot continue: the program should end, and
+        start again with the submissions in the journal.
         """
         self._on_failure = on_failure
         self._thread.start()
 
     def stop(self, timeout_seconds: float) -> None:
-        """Writes what the journal holds as long as the database takes it and the time allows, then ends the thread."""
+        """Write the journal's submissions while the database accepts them and the time allows, then end the thread."""
         self._stop.set()
         self._thread.join(timeout_seconds)
         if self._thread.is_alive():
@@ -153,12 +166,12 @@ class Writer:
         except _StoppingError:
             log.info("stopped with requests in the journal")
         except StartError as error:
-            log.error("the collector cannot start", extra={"fields": {"reason": str(error)}})  # noqa: TRY400  # no fault of ours
+            log.error("the collector cannot start", extra={"fields": {"reason": str(error)}})  # noqa: TRY400  # no error in our code
             self.state, self.refusal = WriterState.FAILED, error
             self._on_failure()
             return
         except Exception:
-            # What was taken from the journal is not `done`: to go on would forget it.
+            # Submissions that were taken from the journal are not `done`: a writer that went on would forget them.
             log.exception("the writer failed")
             self.state = WriterState.FAILED
             self._on_failure()
@@ -166,7 +179,7 @@ class Writer:
         self.state = WriterState.STOPPED
 
     def _write_all(self) -> None:
-        """Writes until told to stop and nothing is left. While the database takes a batch, the next ones are assembled."""
+        """Write until told to stop and nothing is left. The next batches are assembled while one is written."""
         coming: deque[_Coming] = deque()
         while True:
             self._look_ahead(coming)
@@ -192,7 +205,7 @@ class Writer:
         self._backlog.done(coming.position)
 
     def _settle(self, batch: Batch) -> None:
-        """Writes the batch; splits it down to the row that the database refuses, and sets that one aside."""
+        """Write the batch. If the database refuses it, halve it down to the faulty row, and set that row aside."""
         try:
             written = self._insist_on(lambda: self._timed_write(batch))
         except BadRowError as error:
@@ -214,7 +227,11 @@ class Writer:
         return written
 
     def _quarantine(self, batch: Batch, error: BadRowError) -> None:
-        """Sets one row aside. A report that the database refuses cannot be, nor a letter in ASCII: it is logged, by kind only, and dropped."""
+        """Set one row aside as a dead letter.
+
+        A heartbeat that the database refuses has no dead letter, nor has a dead letter in ASCII: log the SQLSTATE and
+        drop it.
+        """
         row = next(iter(batch.records), None) or next(iter(batch.events), None)
         letter = next(iter(batch.letters), None)
         if row is not None:
@@ -227,7 +244,7 @@ class Writer:
             )
 
     def _insist_on(self, attempt: Callable[[], T], *, of_database: bool = True) -> T:
-        """Repeats the attempt until it succeeds, with full jitter (so that collectors do not come back in step)."""
+        """Repeat the attempt until it succeeds, with full jitter, so that collectors do not retry in step."""
         pause = FIRST_PAUSE_SECONDS
         while True:
             try:
@@ -236,7 +253,8 @@ class Writer:
             except (BadRowError, StartError):
                 raise
             except Exception as error:
-                # A fault of ours must not end the thread: the journal would fill unseen. It is repeated and shows as trouble.
+                # An error in our own code must not end the thread: the journal would fill unseen. It is repeated and
+                # reported as trouble.
                 if isinstance(error, StoreUnavailableError):
                     self._trouble(error.kind, error.sqlstate)
                 else:
