@@ -1,5 +1,6 @@
--- Every delivery event, once. The columns are collector/events/model/event.py:MailEvent; docs/events.md says what each holds.
--- event_id sorts by bytes ("C"), so that all rows of one message are a range scan: event_id begins with its queue id.
+-- Every delivery event, once. The columns are collector/events/model/event.py:MailEvent; docs/events.md says what each
+-- holds. event_id sorts by bytes ("C"), so that all rows of one message are a range scan: event_id begins with its
+-- queue id.
 CREATE TABLE mail_events (
     time             timestamptz NOT NULL,
     cluster          text        NOT NULL,
@@ -47,9 +48,9 @@ CREATE TABLE mail_events (
     received_at      timestamptz NOT NULL
 );
 
--- TimescaleDB, where it is installed in this database (either edition): a hypertable with chunks of one day.
--- The unique index of a hypertable must hold its time column; the time of an event is its sender's stamp, so a retry is the same row.
--- Its schema need not be on the search path, where another program's tables lie in it.
+-- TimescaleDB, where it is installed in this database (either edition): a hypertable with chunks of one day. The unique
+-- index of a hypertable must hold its time column; the time of an event is its sender's stamp, so a retry is the same
+-- row. Its schema need not be on the search path, where another program's tables lie in it.
 DO $$
 DECLARE
     home name;
@@ -68,8 +69,8 @@ CREATE INDEX mail_events_time ON mail_events (time DESC);
 CREATE INDEX mail_events_message_id ON mail_events (message_id) WHERE message_id IS NOT NULL;
 CREATE INDEX mail_events_recipient ON mail_events (recipient) WHERE recipient IS NOT NULL;
 
--- What cannot be stored, with its reason, until somebody looks (duckwatch-collector dead-letters). letter_id is derived from the
--- request, so that a replayed journal does not set an event aside twice.
+-- What cannot be stored, with its reason, until somebody looks (duckwatch-collector dead-letters). letter_id is derived
+-- from the request, so that a replayed journal does not set an event aside twice.
 CREATE TABLE dead_letters (
     letter_id   text        COLLATE "C" PRIMARY KEY,
     received_at timestamptz NOT NULL,

@@ -1,5 +1,6 @@
--- Roll-ups of mail_events, and what keeps them (docs/storage.md). They are tables here; with TimescaleDB Community the collector puts
--- continuous aggregates of the same names and columns in their place (store/community.py). What each column adds up: queries/mail_stats.sql.
+-- Roll-ups of mail_events, and what keeps them (docs/storage.md). They are tables here; with TimescaleDB Community the
+-- collector puts continuous aggregates of the same names and columns in their place (store/community.py). What each
+-- column adds up: queries/mail_stats.sql.
 CREATE TABLE mail_stats_15s (
     bucket       timestamptz NOT NULL,
     cluster      text,
@@ -44,8 +45,9 @@ CREATE INDEX mail_stats_1h_bucket ON mail_stats_1h (bucket);
 CREATE INDEX domain_stats_5m_bucket ON domain_stats_5m (bucket);
 CREATE INDEX domain_stats_1h_bucket ON domain_stats_1h (bucket);
 
--- The 15-second buckets that a transaction wrote events into, noted in that transaction. Without an index and never updated, so that
--- writers do not wait for each other, and no mark is taken before the events that it stands for can be seen.
+-- The 15-second buckets that a transaction wrote events into, noted in that transaction. Without an index and never
+-- updated, so that writers do not wait for each other, and no mark is taken before the events that it stands for can be
+-- seen.
 CREATE TABLE touched_buckets (bucket timestamptz NOT NULL);
 
 -- The buckets that are to be built anew.
@@ -55,7 +57,8 @@ CREATE TABLE stale_buckets (
     PRIMARY KEY (width, bucket)
 );
 
--- What retention has let go: nothing of the relation is older. A bucket whose source is gone is never built anew, or history would go with it.
+-- What retention has let go: nothing of the relation is older. A bucket whose source is gone is never built anew, or
+-- history would go with it.
 CREATE TABLE retention_horizons (
     relation    text PRIMARY KEY,
     gone_before timestamptz NOT NULL

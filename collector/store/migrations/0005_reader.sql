@@ -1,6 +1,7 @@
--- The role with which dashboards read (docs/dashboards.md). What it may do is decided by its grants: a viewer can undo any setting of a
--- session. What it may read is granted at each start (collector/store/schema/reader_role.py), so that later relations join it.
--- Where we may not make roles (managed databases), everything else goes on; the log and `migrate` say what is missing.
+-- The role with which dashboards read (docs/dashboards.md). What it may do is decided by its grants: a viewer can undo
+-- any setting of a session. What it may read is granted at each start (collector/store/schema/reader_role.py), so that
+-- later relations join it. Where we may not make roles (managed databases), everything else goes on; the log and
+-- `migrate` say what is missing.
 DO $$
 BEGIN
     IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'duckwatch_reader') THEN
@@ -30,7 +31,8 @@ EXCEPTION
 END
 $$;
 
--- Temporary tables are everybody's right in PostgreSQL, and would be a reader's way to fill the disk. Who writes events keeps it.
+-- Temporary tables are everybody's right in PostgreSQL, and would be a reader's way to fill the disk. Who writes events
+-- keeps it.
 DO $$
 DECLARE
     writer name;

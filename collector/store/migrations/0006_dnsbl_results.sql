@@ -1,4 +1,5 @@
--- What DNS lists said of our addresses and domains, as the DNSBL exporter posts it: changes only (docs/events.md, "DNSBL results").
+-- What DNS lists said of our addresses and domains, as the DNSBL exporter posts it: changes only (docs/events.md,
+-- "DNSBL results").
 CREATE TABLE dnsbl_results (
     time           timestamptz NOT NULL,
     cluster        text        NOT NULL,

@@ -1,6 +1,7 @@
--- What backup roads told and the plugin may yet tell better: at most one word of each road for a slot (collector/events/model/precedence.py).
--- The job `reconcile` stores what is due and whose slot is empty; then `event` is emptied, and stored_event_id and stored_time name the row
--- of mail_events (and stored_action what it says), so that a better word that comes late finds what it has to take over.
+-- What backup roads told and the plugin may yet tell better: at most one word of each road for a slot
+-- (collector/events/model/precedence.py). The job `reconcile` stores what is due and whose slot is empty; then `event`
+-- is emptied, and stored_event_id and stored_time name the row of mail_events (and stored_action what it says), so that
+-- a better word that comes late finds what it has to take over.
 CREATE TABLE held_events (
     cluster         text        NOT NULL,
     queue_id        text        COLLATE "C" NOT NULL,

@@ -40,6 +40,7 @@ CREATE VIEW auth_attempts AS
 SELECT time, cluster, source, protocol, result, source_ip, count
 FROM auth_events;
 
--- A complaint knows the message by its X-FBL where its Message-ID is taken out; and those whose message is still looked for.
+-- A complaint knows the message by its X-FBL where its Message-ID is taken out; and those whose message is still looked
+-- for.
 CREATE INDEX mail_events_fbl_id ON mail_events (fbl_id) WHERE fbl_id IS NOT NULL;
 CREATE INDEX mail_events_complaints ON mail_events (received_at) WHERE action = 'complained' AND queue_id IS NULL;

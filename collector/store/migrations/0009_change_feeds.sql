@@ -1,5 +1,5 @@
--- Where each change stream has come to. Who follows it holds a session lock, and raises the epoch: a transaction of one who has lost the
--- lock without noticing finds another epoch, and changes nothing.
+-- Where each change stream has come to. Who follows it holds a session lock, and raises the epoch: a transaction of one
+-- who has lost the lock without noticing finds another epoch, and changes nothing.
 CREATE TABLE change_feeds (
     cluster    text        NOT NULL,
     feed       text        NOT NULL,
@@ -9,7 +9,8 @@ CREATE TABLE change_feeds (
     PRIMARY KEY (cluster, feed)
 );
 
--- The queue as the change stream tells of it: a deletion names nothing but its _id. The queue's state is counted here, not in MongoDB.
+-- The queue as the change stream tells of it: a deletion names nothing but its _id. The queue's state is counted here,
+-- not in MongoDB.
 CREATE TABLE queue_entries (
     cluster   text        NOT NULL,
     mongo_id  text        COLLATE "C" NOT NULL,

@@ -1,4 +1,5 @@
--- A query over many compressed chunks looks costly to the planner and is not: compiling it took 150 ms of the 210 that a message's trace took.
+-- A query over many compressed chunks looks costly to the planner and is not: compiling it took 150 ms of the 210 that
+-- a message's trace took.
 DO $$
 BEGIN
     ALTER ROLE duckwatch_reader SET jit = off;

@@ -1,8 +1,9 @@
--- Until this version, reconciliation rounded the time of an event to the nearest 15 seconds to mark its bucket. An event in the second
--- half of a bucket marked the bucket after its own, so that no roll-up counted it. Those buckets are marked here, and the job `roll_up`
--- builds them. A bucket of which rows were deleted is left as it is: built from what is left, it would lose history.
--- Each five minutes are counted once, since all of the table may have to be looked at: a collector that starts waits for this.
--- TimescaleDB Community refreshes its aggregates by marks of its own, which were right.
+-- Until this version, reconciliation rounded the time of an event to the nearest 15 seconds to mark its bucket. An
+-- event in the second half of a bucket marked the bucket after its own, so that no roll-up counted it. Those buckets
+-- are marked here, and the job `roll_up` builds them. A bucket of which rows were deleted is left as it is: built from
+-- what is left, it would lose history. Each five minutes are counted once, since all of the table may have to be looked
+-- at: a collector that starts waits for this. TimescaleDB Community refreshes its aggregates by marks of its own, which
+-- were right.
 INSERT INTO touched_buckets
 WITH wrong AS MATERIALIZED (
     SELECT DISTINCT date_bin('15 seconds', stored_time, 'epoch') AS bucket, date_bin('5 minutes', stored_time, 'epoch') AS wider

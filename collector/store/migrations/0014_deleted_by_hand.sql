@@ -1,5 +1,6 @@
--- A roll-up is built whole from the rows of its bucket. When an operator deletes rows by hand, what they added up to is kept here, so that
--- the next late event of the bucket does not make the roll-up forget them (docs/storage.md, "Deleting by hand").
+-- A roll-up is built whole from the rows of its bucket. When an operator deletes rows by hand, what they added up to is
+-- kept here, so that the next late event of the bucket does not make the roll-up forget them (docs/storage.md,
+-- "Deleting by hand").
 CREATE TABLE mail_stats_15s_erased (LIKE mail_stats_15s);
 CREATE TABLE mail_stats_5m_erased (LIKE mail_stats_5m);
 CREATE TABLE domain_stats_5m_erased (LIKE domain_stats_5m);
@@ -8,17 +9,19 @@ CREATE INDEX mail_stats_15s_erased_bucket ON mail_stats_15s_erased (bucket);
 CREATE INDEX mail_stats_5m_erased_bucket ON mail_stats_5m_erased (bucket);
 CREATE INDEX domain_stats_5m_erased_bucket ON domain_stats_5m_erased (bucket);
 
--- The chunks of mail_events that the job `roll_up` has seen: drop_chunks runs no trigger, so that the job notices which are gone.
+-- The chunks of mail_events that the job `roll_up` has seen: drop_chunks runs no trigger, so that the job notices which
+-- are gone.
 CREATE TABLE known_chunks (
     name        text        PRIMARY KEY,
     range_start timestamptz NOT NULL,
     range_end   timestamptz NOT NULL
 );
 
--- Adds up the rows that a statement deletes, as queries/mail_stats.sql and domain_stats.sql do. Not those that the collector deletes: it
--- says so by `duckwatch.corrects`; a collector of an earlier version holds the lock of reconciliation ("held"), and writes down in
--- retention_horizons what retention deletes. With the rights of the tables' owner: whoever may delete rows may know nothing of these tables.
--- They are found in the schema of mail_events, also after that was renamed; nobody's temporary table takes the place of one.
+-- Adds up the rows that a statement deletes, as queries/mail_stats.sql and domain_stats.sql do. Not those that the
+-- collector deletes: it says so by `duckwatch.corrects`; a collector of an earlier version holds the lock of
+-- reconciliation ("held"), and writes down in retention_horizons what retention deletes. With the rights of the tables'
+-- owner: whoever may delete rows may know nothing of these tables. They are found in the schema of mail_events, also
+-- after that was renamed; nobody's temporary table takes the place of one.
 CREATE FUNCTION keep_erased() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     horizon timestamptz;

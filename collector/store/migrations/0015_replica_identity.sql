@@ -1,8 +1,8 @@
--- A publication of all tables (logical replication, an upgrade by replication, a change-data-capture tool) makes PostgreSQL refuse every
--- DELETE and UPDATE on a table without a replica identity (SQLSTATE 55000). A primary key is one. mail_events has a unique index, which its
--- chunks take over; the others may hold the same row twice, so they have all their columns as identity. It costs nothing while
--- wal_level is not `logical`. A table that is in use for long, or is not ours, is left: each start and the job `housekeeping` try again
--- (collector/store/schema/replica_identity.py).
+-- A publication of all tables (logical replication, an upgrade by replication, a change-data-capture tool) makes
+-- PostgreSQL refuse every DELETE and UPDATE on a table without a replica identity (SQLSTATE 55000). A primary key is
+-- one. mail_events has a unique index, which its chunks take over; the others may hold the same row twice, so they have
+-- all their columns as identity. It costs nothing while wal_level is not `logical`. A table that is in use for long, or
+-- is not ours, is left: each start and the job `housekeeping` try again (collector/store/schema/replica_identity.py).
 DO $$
 DECLARE
     before text := current_setting('lock_timeout');

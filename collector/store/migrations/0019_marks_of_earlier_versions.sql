@@ -1,5 +1,6 @@
--- A collector of an earlier version may run beside this one during an upgrade, or again after a downgrade. Its reconciliation still marks
--- a wrong bucket (migration 0013). So the database itself marks the right one, whichever version stores what a backup source told.
+-- A collector of an earlier version may run beside this one during an upgrade, or again after a downgrade. Its
+-- reconciliation still marks a wrong bucket (migration 0013). So the database itself marks the right one, whichever
+-- version stores what a backup source told.
 CREATE FUNCTION mark_stored() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO touched_buckets
@@ -10,8 +11,8 @@ $$;
 
 CREATE TRIGGER mark_stored AFTER UPDATE ON held_events REFERENCING NEW TABLE AS stored FOR EACH STATEMENT EXECUTE FUNCTION mark_stored();
 
--- What an earlier version stored while migration 0013 looked. From here on that version waits for this transaction. By the receipt, which is
--- hours before at most, and which a clock that was wrong may have stamped.
+-- What an earlier version stored while migration 0013 looked. From here on that version waits for this transaction. By
+-- the receipt, which is hours before at most, and which a clock that was wrong may have stamped.
 INSERT INTO touched_buckets
 WITH latest AS MATERIALIZED (
     SELECT DISTINCT date_bin('15 seconds', stored_time, 'epoch') AS bucket, date_bin('5 minutes', stored_time, 'epoch') AS wider
