@@ -1,1 +1,1 @@
-"""What an operator types beside `serve`: one module a command. Each function prints and returns the exit code."""
+"""The operator's commands, one module each. Each function prints, and returns the exit code."""

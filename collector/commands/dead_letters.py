@@ -1,4 +1,4 @@
-"""`dead-letters list|show|retry|drop`: prints the dead letters, and what became of them."""
+"""`dead-letters list|show|retry|drop`: print the dead letters, and the result of a retry."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ class LetterDesk:
         self._letters = letters
 
     def list(self, *, reason: RejectReason | None, limit: int) -> int:
-        """Print a line a letter, without its content."""
+        """Print one line for each letter, without its content."""
         for letter in self._letters.newest(limit=limit, reason=reason):
             received = datetime.fromtimestamp(letter.received_at / 1000, UTC).isoformat(timespec="seconds")
-            # A sender names the cluster: no control character of it reaches a terminal.
+            # A sender chose the cluster's name: its control characters must not reach a terminal.
             cluster = "".join(character if character.isprintable() else "?" for character in letter.cluster)
             print(f"{letter.letter_id}  {received}  {cluster}  {letter.source}  {letter.reason}  {letter.error}")
         return 0
 
     def show(self, letter_id: str) -> int:
-        """Print one letter whole, as JSON; exit code 1 when there is none."""
+        """Print one letter whole, as JSON. Return 1 if there is none."""
         letter = self._letters.letter(letter_id)
         if letter is None:
             print("no such letter")
@@ -41,13 +41,13 @@ class LetterDesk:
         return 0
 
     def drop(self, ids: Sequence[str] | None, reason: RejectReason | None) -> int:
-        """Delete letters, and print how many; exit code 1 when there was none."""
+        """Delete letters, and print their number. Return 1 if there was none."""
         dropped = self._letters.drop(ids, reason)
         print(f"dropped {dropped}")
         return 0 if dropped else 1
 
     def retry(self, ids: Sequence[str] | None, reason: RejectReason | None) -> int:
-        """Store letters after all, and print each that stays; exit code 1 when one stays, or none was stored."""
+        """Retry letters, and print each that stays. Return 1 if one stays or none was stored."""
         stored = failed = 0
         with closing(self._letters.retry(ids, reason)) as results:
             for letter_id, problem in results:

@@ -1,4 +1,4 @@
-"""`doctor`: asks every server, and prints what to do about each fault."""
+"""`doctor`: examine the installation, and print what to do about each fault."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How `trace` prints messages for a person: a block for the message, and for each event a line, its reply and its reason."""
+"""The text form of `trace`: a block for each message, and a line for each event, its reply and its reason."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ENDS: Final = frozenset({"delivered", "bounced", "dropped", "deleted", "refused"
 
 
 def show(lives: Sequence[dict[str, Any]], newest: Sequence[Row], letters: Sequence[Row], limit: int) -> None:
-    """Prints the lives of messages, or a line for each where there are several."""
+    """Print the lives of messages, or one line for each if there are several."""
     for life in lives:
         for line in life_of(life, limit):
             print(line)
@@ -28,7 +28,7 @@ def show(lives: Sequence[dict[str, Any]], newest: Sequence[Row], letters: Sequen
 
 
 def list_of(newest: Sequence[Row], limit: int) -> Iterable[str]:
-    """Yields a line for each message: its newest event that was found."""
+    """Yield one line for each message: the newest event that was found."""
     yield f"{len(newest)} messages, the newest first:"
     for row in newest:
         name = row["queue_id"] or "(no queue id)"
@@ -41,7 +41,7 @@ def list_of(newest: Sequence[Row], limit: int) -> Iterable[str]:
 
 
 def life_of(life: dict[str, Any], limit: int) -> Iterable[str]:
-    """Yields the lines of one message."""
+    """Yield the lines of one message."""
     events: Sequence[Row] = life["events"]
     yield _clean(f"message {life['queue_id'] or '(no queue id)'} in cluster {life['cluster']}")
     for title, names in (("Message-ID", ("message_id",)), ("from", ("sender",)), ("user", ("auth_user",))):
@@ -64,7 +64,7 @@ def life_of(life: dict[str, Any], limit: int) -> Iterable[str]:
 
 
 def _state(life: dict[str, Any]) -> Iterable[str]:
-    """The newest event of each recipient, added up."""
+    """Return the counts of the recipients' newest events, as text."""
     newest: dict[str, str] = {row["seq"]: row["action"] for row in life["events"] if row["seq"] and _tells_state(row)}
     if newest:
         counts = {action: list(newest.values()).count(action) for action in sorted(set(newest.values()))}
@@ -77,8 +77,9 @@ def _tells_state(row: Row) -> bool:
 
 
 _SHOWN: Final = (
-    "recipients", "recipient", "seq", "attempt", "mx_host", "mx_ip", "provider", "local_ip", "interface", "size_bytes", "next_attempt",
-    "response", "reason", "bounce_kind", "provider_code", "drop_reason", "bounce_id", "host", "zone", "category",
+    "recipients", "recipient", "seq", "attempt", "mx_host", "mx_ip", "provider",
+    "local_ip", "interface", "size_bytes", "next_attempt", "response", "reason", "bounce_kind",
+    "provider_code", "drop_reason", "bounce_id", "host", "zone", "category",
 )  # fmt: skip
 
 
@@ -119,5 +120,5 @@ def _time(moment: datetime) -> str:
 
 
 def _clean(text: str) -> str:
-    """The text on one line: no control character that a sender wrote reaches a terminal."""
+    """Return the text on one line, without control characters: they must not reach a terminal."""
     return "".join(character if character.isprintable() else "?" for character in text)

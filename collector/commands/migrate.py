@@ -1,4 +1,4 @@
-"""`migrate`: applies the schema ahead of a start (a start does it too), or says what there is to apply."""
+"""`migrate`: apply the schema before a start (a start does it too), or print what there is to apply."""
 
 from __future__ import annotations
 
@@ -19,8 +19,10 @@ UP_TO_DATE = "nothing to apply: the schema is up to date"
 
 
 def run(settings: Settings, *, dry_run: bool = False, status: bool = False) -> int:
-    """Applies, and prints what was applied. `dry_run` prints the SQL instead, `status` what is applied and what is not (exit code 1
-    when something is not); both change nothing. Raises `StoreError`, and `ForeignTableError`.
+    """Apply the migrations and the layout, and print what changed.
+
+    `dry_run` prints the SQL instead. `status` prints what is applied and what is not, and returns 1 if something is
+    not. Both change nothing. Raise `StoreError`, and `ForeignTableError`.
     """
     dsn = settings.collector.database.direct_dsn.get_secret_value()
     if status or dry_run:

@@ -1,4 +1,4 @@
-"""`subject export|forget|pseudonym`: prints what is known of a person, and takes it out (docs/privacy.md)."""
+"""`subject export|forget|pseudonym`: print the rows that name a person, or remove the person (docs/privacy.md)."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ if TYPE_CHECKING:
 
 
 class SubjectDesk:
-    """The verbs. Methods return the exit code (2 for a text that is no address), and raise `StoreUnavailableError`."""
+    """The three verbs. Methods return the exit code (2 for a text that is no address) and raise
+    `StoreUnavailableError`.
+    """
 
     def __init__(self, subjects: Subjects) -> None:
         self._subjects = subjects
 
     def export(self, written: str) -> int:
-        """Print each row that names the person, a line of JSON; exit code 1 when there is none."""
+        """Print each row that names the person as a line of JSON. Return 1 if there is none."""
         try:
             found = self._subjects.rows(written)
         except ValueError as error:
@@ -31,18 +33,18 @@ class SubjectDesk:
         return 0 if rows else 1
 
     def forget(self, written: str) -> int:
-        """Take the person out of every table, and print the number of rows; exit code 1 when there was none."""
+        """Remove the person from every table, and print the number of rows. Return 1 if there was none."""
         try:
             changed = self._subjects.forget(written)
         except ValueError as error:
             return _complain_of(error)
         for table, rows in changed.items():
             print(f"{table}: {rows} rows")
-        print("what still waits in a journal or a spool is stored afterwards: run this again when it is empty")
+        print("events in a journal or a spool are stored later: run this again when both are empty")
         return 0 if any(changed.values()) else 1
 
     def pseudonym(self, written: str) -> int:
-        """Print the pseudonym of an address, a user's name or a message id; exit code 1 without a secret."""
+        """Print the pseudonym of an address, a user's name or a message id. Return 1 without a secret."""
         try:
             print(self._subjects.pseudonym(written))
         except NoSecretError:

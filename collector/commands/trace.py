@@ -1,4 +1,4 @@
-"""`trace`: the life of a message, by its queue id, its Message-ID or a recipient's address (docs/operations.md, "One message")."""
+"""`trace`: print a message's life, by queue id, Message-ID or recipient (docs/operations.md, "One message")."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from collector.store.lookups.traces import Row, Traces
 
 COMPLETE: Final = 8
-"""Rows that are read for each message of a list: a message has some for each attempt and recipient."""
+"""Rows read for each message of a list: a message has some for each attempt and recipient."""
 
 NOTES: Final = frozenset({"stored", "marked_spam", "marked_ham", "complained"})
-"""Actions that other sources report of a message by its Message-ID."""
+"""Actions that sources report for a message by its Message-ID alone."""
 
 _OF_RECIPIENT: Final = re.compile(r"(?P<queue_id>[0-9a-z]{6,})\.(?P<seq>[0-9a-z]{3,})", re.IGNORECASE)
 
@@ -38,14 +38,15 @@ nothing is stored under this. What to try next:
 
 
 class TraceDesk:
-    """The command over one database. `pseudonyms` are those of `privacy.secret`, None without one."""
+    """The command for one database. `pseudonyms` belong to `privacy.secret`; None without a secret."""
 
     def __init__(self, traces: Traces, pseudonyms: Pseudonyms | None) -> None:
         self._traces, self._pseudonyms = traces, pseudonyms
 
     def trace(self, asked: str, *, limit: int, as_json: bool) -> int:
-        """Prints a message's life, or the list of messages where several are found; exit code 1 when nothing is. Raises
-        `StoreUnavailableError`.
+        """Print a message's life, or a list if several messages are found. Return 1 if none is found.
+
+        Raise `StoreUnavailableError`.
         """
         text = plain_text(asked).strip()
         with self._traces.open() as connection:
@@ -64,7 +65,7 @@ class TraceDesk:
         return 1
 
     def _find(self, connection: psycopg.Connection, text: str, limit: int) -> list[list[Row]]:
-        """Returns the rows that were found of each message, the newest message first."""
+        """Return the rows that were found of each message, the newest message first."""
         rows: list[Row] = []
         if "@" not in text:
             rows = self._by_queue_id(connection, text, limit)
@@ -73,7 +74,7 @@ class TraceDesk:
         messages: dict[tuple[str, str | None], list[Row]] = {}
         for row in sorted(rows, key=lambda row: row["time"], reverse=True):
             messages.setdefault((row["cluster"], row["queue_id"]), []).append(row)
-        # What has no queue id, as mail that came in, is told with the message if there is one.
+        # Rows without a queue id, such as received mail, are shown with the message if there is one.
         named = [of_message for (_, queue_id), of_message in messages.items() if queue_id is not None]
         return (named or list(messages.values()))[:limit]
 
@@ -88,7 +89,7 @@ class TraceDesk:
         return []
 
     def _by_texts(self, connection: psycopg.Connection, text: str, rows: int) -> list[Row]:
-        """By Message-ID and by recipient: in the likely spellings, and only where these find nothing in any."""
+        """Find rows by Message-ID and by recipient: first in likely spellings, and only if there are none, in any."""
         ids, people = self._message_ids(text), self._recipients(text)
         found = [row for one in ids for row in self._traces.by_message_id(connection, one, rows)]
         found += [row for one in people for row in self._traces.by_recipient(connection, one, rows)]
@@ -119,7 +120,7 @@ class TraceDesk:
         return list(dict.fromkeys(spelt))
 
     def _life(self, connection: psycopg.Connection, found: list[Row], limit: int) -> dict[str, Any]:
-        """All that is known of one message, oldest first: of the recipients that were asked for, if some were."""
+        """Return everything known of one message, oldest first, or of the recipients that were named."""
         name = _name(found)
         queue_id = name["queue_id"]
         if queue_id is None:

@@ -119,8 +119,8 @@ def _tell(connection: psycopg.Connection, complaint: Mapping[str, Any]) -> None:
     with connection.transaction():
         # Take the lock as a writer does: reconciliation and take-overs replace rows of messages.
         connection.execute("SELECT pg_advisory_xact_lock_shared(%s)", (takeover.LOCK_KEY,))
-        for told in _rows(connection, "told_of_message", {**complaint, "rows": ROWS_OF_A_MESSAGE}):
-            connection.execute(query("tell_complaint"), {**complaint, **told})
+        for values in _rows(connection, "values_of_message", {**complaint, "rows": ROWS_OF_A_MESSAGE}):
+            connection.execute(query("complete_complaint"), {**complaint, **values})
             connection.execute(query("touch"), [[complaint["time"]]])
 
 

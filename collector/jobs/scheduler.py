@@ -110,12 +110,12 @@ class Jobs:
                 now = theirs if getattr(job, "goes_by_the_server", False) else self._earlier(theirs)
                 job.run(connection, now, self._stop.is_set)
         except (psycopg.Error, StoreError) as error:
-            told = translate(error) if isinstance(error, psycopg.Error) else error
-            self._failed(job, getattr(told, "kind", "bad_row"), getattr(told, "sqlstate", None))
+            failure = translate(error) if isinstance(error, psycopg.Error) else error
+            self._failed(job, getattr(failure, "kind", "bad_row"), getattr(failure, "sqlstate", None))
             # A session keeps the settings its role had when it began: only a new session sees that they were corrected.
             self._leave()
         except Exception:
-            log.exception("a job failed within the collector")
+            log.exception("a job failed by an error in the collector")
             self._failed(job, "internal", None)
         else:
             self._metrics.job_runs.labels(job.name, "succeeded").inc()

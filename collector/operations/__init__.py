@@ -1,1 +1,1 @@
-"""What an operator does with an installation: it returns data, and prints nothing."""
+"""An operator's work on an installation: each function returns data and prints nothing."""

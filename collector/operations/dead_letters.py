@@ -1,4 +1,4 @@
-"""Dead letters: events that could not be stored are listed, dropped, or stored after all once the cause is mended."""
+"""Dead letters: list, delete or retry events that could not be stored."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collector.store.writing.batch_write import PostgresStore
 
 PAGE: Final = 100
-"""Letters that are held in memory at a time: each may be 64 KiB."""
+"""Letters held in memory at a time: each may have 64 KiB."""
 
 
 class Retried(NamedTuple):
@@ -58,10 +58,11 @@ class DeadLetters:
         return self._box.drop(ids or [], reason)
 
     def retry(self, ids: Sequence[str] | None, reason: RejectReason | None) -> Generator[Retried]:
-        """Store the letters named, or all of a reason, and yield the result of each. A letter whose event is stored is deleted.
+        """Store the letters named, or all of a reason, and yield the result of each. A letter whose event is stored is
+        deleted.
 
-        The letters are deleted a page at a time, and the last page when the iterator is closed: a connection for each letter took
-        three times as long.
+        The letters are deleted a page at a time, and the last page when the iterator is closed: a connection for each
+        letter took three times as long.
         """
         done: list[str] = []
         try:
@@ -79,14 +80,17 @@ class DeadLetters:
                 self._box.drop(done)
 
     def _all(self, ids: Sequence[str] | None, reason: RejectReason | None) -> Iterator[DeadLetter]:
-        """Yields the letters named, or all of a reason, oldest first; each may be dropped before the next."""
+        """Yield the letters named, or all of a reason, oldest first. Each may be deleted before the next."""
         last = None
         while page := self._box.letters(limit=PAGE, reason=reason, ids=ids or None, after=last):
             yield from page
             last = page[-1]
 
     def _retry(self, letter: DeadLetter) -> str | None:
-        """Returns what stands against it, None when it is stored. The same row twice is one row: a retry cut short does no harm."""
+        """Return why the letter cannot be stored, or None when it is stored.
+
+        The same row twice is one row, so an interrupted retry does no harm.
+        """
         try:
             batch = self._batch(letter)
             if isinstance(batch, str):
@@ -99,7 +103,7 @@ class DeadLetters:
         return None
 
     def _write(self, batch: Batch) -> None:
-        """Writes the batch; again, where it is unknown whether it was committed: that is found out then."""
+        """Write the batch. Repeat it while it is unknown whether it was committed: the next write finds that out."""
         until = time.monotonic() + SETTLE_SECONDS
         while True:
             try:
@@ -119,6 +123,6 @@ class DeadLetters:
         if request.rejections:
             return request.rejections[0].error
         if letter.source is Source.DNSBL:
-            # The newest result is the one that came last: a letter's did not come today.
+            # The newest DNSBL result is the one with the latest receipt, so the letter's result keeps its own receipt.
             request = msgspec.structs.replace(request, received_at=letter.received_at)
         return assemble([request], self._public_ips)[0]

@@ -1,4 +1,4 @@
-"""Data subjects (docs/privacy.md): a person is named, and their rows are exported or forgotten."""
+"""Data subjects (docs/privacy.md): export or forget the rows that name a person."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ class NoSecretError(Exception):
 
 
 class Subjects:
-    """The people of one database. `pseudonyms` are those of `privacy.secret`, None without one.
+    """The people of one database. `pseudonyms` belong to `privacy.secret`; None without a secret.
 
-    Every method that takes an address raises ValueError, with what is wrong with it, for a text that is none; `rows` and `forget` raise
-    `StoreUnavailableError`.
+    Every method that takes an address raises ValueError for a text that is none, and says why. `rows` and `forget`
+    raise `StoreUnavailableError`.
     """
 
     def __init__(self, people: People, pseudonyms: Pseudonyms | None) -> None:
@@ -32,7 +32,7 @@ class Subjects:
         return iter(self._people.rows(Person.of(address, self._pseudonyms)))
 
     def forget(self, address: str) -> Mapping[str, int]:
-        """Take the person out of every table. Return the number of rows that changed, by table."""
+        """Remove the person from every table. Return the number of changed rows by table."""
         return self._people.forget(Person.of(address, self._pseudonyms))
 
     def pseudonym(self, written: str) -> str:

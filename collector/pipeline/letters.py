@@ -95,7 +95,7 @@ def _escaped(text: str) -> str:
 def row_of(letter: DeadLetter) -> MailEvent | Record:
     """Return the row of a letter that `letter_of_row` wrote. Raise `msgspec.MsgspecError` if the letter was cut."""
     try:
-        told = msgspec.json.decode(letter.raw, type=_OfTable)
+        decoded = msgspec.json.decode(letter.raw, type=_OfTable)
     except msgspec.ValidationError:
         return msgspec.json.decode(letter.raw, type=MailEvent)
-    return msgspec.json.decode(told.row, type=_KINDS[told.table])
+    return msgspec.json.decode(decoded.row, type=_KINDS[decoded.table])

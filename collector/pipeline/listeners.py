@@ -19,4 +19,4 @@ def tell(listeners: Iterable[Callable[[T], object]], written: T) -> None:
         try:
             listener(written)
         except Exception:
-            log.exception("a listener failed: the metrics miss a commit")
+            log.exception("a listener failed: the metrics miss one commit")

@@ -164,7 +164,7 @@ class Writer:
             self._insist_on(self._prepare)
             self._write_all()
         except _StoppingError:
-            log.info("stopped with requests in the journal")
+            log.info("stopped: unwritten submissions stay in the journal")
         except StartError as error:
             log.error("the collector cannot start", extra={"fields": {"reason": str(error)}})  # noqa: TRY400  # no error in our code
             self.state, self.refusal = WriterState.FAILED, error
@@ -179,7 +179,7 @@ class Writer:
         self.state = WriterState.STOPPED
 
     def _write_all(self) -> None:
-        """Write until told to stop and nothing is left. The next batches are assembled while one is written."""
+        """Write until `stop` is called and nothing is left. The next batches are assembled while one is written."""
         coming: deque[_Coming] = deque()
         while True:
             self._look_ahead(coming)
@@ -240,7 +240,7 @@ class Writer:
             self._settle(Batch(letters=[plain]))
         else:
             log.error(
-                "the database refuses a dead letter or a plugin report", extra={"fields": {"sqlstate": error.sqlstate}}
+                "the database refuses a dead letter or a heartbeat", extra={"fields": {"sqlstate": error.sqlstate}}
             )
 
     def _insist_on(self, attempt: Callable[[], T], *, of_database: bool = True) -> T:
@@ -258,7 +258,7 @@ class Writer:
                 if isinstance(error, StoreUnavailableError):
                     self._trouble(error.kind, error.sqlstate)
                 else:
-                    log.exception("a write failed within the collector")
+                    log.exception("a write failed by an error in the collector")
                     self._trouble(shortage_of(error) or "internal", None)
                 if self._stop.wait(random.uniform(0, pause)):  # noqa: S311  # jitter, not a secret
                     raise _StoppingError from error

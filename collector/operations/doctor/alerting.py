@@ -1,4 +1,4 @@
-"""The checks of Prometheus's alert rules and of the Alertmanager, where the settings say where they are."""
+"""The checks of Prometheus's alert rules and of the Alertmanager, at the addresses in the settings."""
 
 from __future__ import annotations
 
@@ -21,20 +21,21 @@ if TYPE_CHECKING:
 PATIENCE_SECONDS: Final = 10.0
 MOST_BYTES: Final = 16 << 20
 OURS: Final = "duckwatch_"
-"""What the query of each of our rules names."""
+"""A text that the query of each of our rules contains."""
 
 LOAD: Final = (
-    "rule_files: [recording/*.yml, alerts/*.yml] of alert-rules/ in prometheus.yml, then promtool check config prometheus.yml, and reload "
+    "rule_files: [recording/*.yml, alerts/*.yml] of alert-rules/ in prometheus.yml, then promtool check config "
+    "prometheus.yml, and reload "
     "Prometheus (docs/alerting.md)"
 )
 
 
 class _AnswerError(Exception):
-    """The server does not answer as it should: the message says what came instead."""
+    """The server's answer is not the expected one: the message says what came instead."""
 
 
 def rules(patient: Patient) -> Iterator[Finding]:
-    """Prometheus has our alert rules, can evaluate them, and knows an Alertmanager."""
+    """Check that Prometheus has our alert rules, can evaluate them, and knows an Alertmanager."""
     url = patient.settings.doctor.prometheus
     if url is None:
         yield skipped("not asked: set collector.doctor.prometheus, like http://127.0.0.1:9090")
@@ -45,23 +46,24 @@ def rules(patient: Patient) -> Iterator[Finding]:
         managers = _ask(url.get_secret_value(), "/api/v1/alertmanagers")["data"]["activeAlertmanagers"]
     except _AnswerError as error:
         yield fault(
-            f"Prometheus at {_shown(url.get_secret_value())}: {error}", "mend collector.doctor.prometheus, or start it"
+            f"Prometheus at {_shown(url.get_secret_value())}: {error}",
+            "correct collector.doctor.prometheus, or start it",
         )
         return
     except (LookupError, TypeError):
-        yield fault(f"no Prometheus answers at {_shown(url.get_secret_value())}", "mend collector.doctor.prometheus")
+        yield fault(f"no Prometheus answers at {_shown(url.get_secret_value())}", "correct collector.doctor.prometheus")
         return
     alerts = [rule for rule in found if rule.get("type") == "alerting"]
     failing = [rule for rule in found if rule.get("health") == "err"]
     if not alerts:
-        yield fault("no alert rule of duckwatch is loaded: no one is told of anything", LOAD)
+        yield fault("no alert rule of duckwatch is loaded: no alert can be sent", LOAD)
         return
     for rule in failing:
         name = printable(str(rule.get("name")))
         yield fault(f"the rule {name} cannot be evaluated", "Prometheus's page Status > Rules says why")
     if not managers:
         yield fault(
-            "Prometheus knows no Alertmanager: alerts reach no one",
+            "Prometheus knows no Alertmanager: alerts are not sent",
             "alerting: {alertmanagers: …} in prometheus.yml (alert-rules/prometheus.yml)",
         )
     elif not failing:
@@ -69,7 +71,7 @@ def rules(patient: Patient) -> Iterator[Finding]:
 
 
 def alertmanager(patient: Patient) -> Iterator[Finding]:
-    """The Alertmanager answers."""
+    """Check that the Alertmanager answers."""
     url = patient.settings.doctor.alertmanager
     if url is None:
         yield skipped("not asked: set collector.doctor.alertmanager, like http://127.0.0.1:9093")
@@ -78,15 +80,15 @@ def alertmanager(patient: Patient) -> Iterator[Finding]:
     try:
         version = _ask(url.get_secret_value(), "/api/v2/status")["versionInfo"]["version"]
     except _AnswerError as error:
-        yield fault(f"Alertmanager at {place}: {error}", "mend collector.doctor.alertmanager, or start it")
+        yield fault(f"Alertmanager at {place}: {error}", "correct collector.doctor.alertmanager, or start it")
     except (LookupError, TypeError):
-        yield fault(f"no Alertmanager answers at {place}", "mend collector.doctor.alertmanager")
+        yield fault(f"no Alertmanager answers at {place}", "correct collector.doctor.alertmanager")
     else:
         yield ok(f"Alertmanager {printable(str(version))} at {place}")
 
 
 def _ask(url: str, path: str) -> Any:  # noqa: ANN401 - any JSON
-    """What a server answers. Raises `_AnswerError`, whose text holds no part of the URL."""
+    """Return a server's answer, decoded from JSON. Raise `_AnswerError`, whose text has no part of the URL."""
     parts = urlsplit(url)
     netloc = parts.netloc.rpartition("@")[2]
     request = urllib.request.Request(f"{parts.scheme}://{netloc}{parts.path.rstrip('/')}{path}")  # noqa: S310  # http(s)
@@ -106,6 +108,6 @@ def _ask(url: str, path: str) -> Any:  # noqa: ANN401 - any JSON
 
 
 def _shown(url: str) -> str:
-    """Where a URL leads, without user and password."""
+    """Return the URL's scheme, host and port, without user and password."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"

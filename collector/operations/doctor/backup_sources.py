@@ -1,4 +1,4 @@
-"""The checks of the backup roads: that they name a cluster as its plugin does, that MongoDB lets itself be followed, who may send GELF."""
+"""The checks of the backup sources: same cluster names as the plugins, MongoDB's change streams, GELF's senders."""
 
 from __future__ import annotations
 
@@ -26,12 +26,14 @@ if TYPE_CHECKING:
 
 MOST_NAMES: Final = 10
 WIDE: Final = {4: 8, 6: 20}
-"""Prefixes: a public network as wide as this is no operator's own."""
+"""Prefix lengths: a public network this wide does not belong to one operator."""
 
 
 class Names(NamedTuple):
-    """Who names which cluster. `feeds` by the key of the settings; `credentials`: those that tokens and HMAC secrets decide; `leaves_it`: a
-    credential leaves it to its sender; `plugins`: what plugins called theirs within a day.
+    """The cluster names, by who uses them.
+
+    `feeds` are by their configuration key. `credentials` are those that tokens and HMAC secrets fix; `leaves_it` says
+    whether a credential lets its sender choose. `plugins` are the names that plugins reported within a day.
     """
 
     feeds: Mapping[str, str]
@@ -41,7 +43,9 @@ class Names(NamedTuple):
 
 
 def clusters(patient: Patient) -> Iterator[Finding]:
-    """Tokens, HMAC secrets, plugins and feeds name the same clusters: what two names tell is never matched."""
+    """Check that tokens, HMAC secrets, plugins and feeds use the same cluster names: events under two names are never
+    matched.
+    """
     names = names_of(patient.settings)
     if not names.feeds:
         yield ok("no feed: neither collector.mongo nor collector.gelf is set")
@@ -50,7 +54,7 @@ def clusters(patient: Patient) -> Iterator[Finding]:
 
 
 def names_of(settings: Collector) -> Names:
-    """Returns what the settings name."""
+    """Return the names in the settings."""
     feeds = {f"collector.mongo[{index}]": one.cluster for index, one in enumerate(settings.mongo)}
     if settings.gelf is not None:
         feeds["collector.gelf"] = settings.gelf.cluster
@@ -60,7 +64,7 @@ def names_of(settings: Collector) -> Names:
 
 
 def compare(names: Names) -> Iterator[Finding]:
-    """Yields a finding for each feed whose cluster no sender names, or one that all is well."""
+    """Yield a finding for each feed whose cluster no sender names, or one that says all names match."""
     senders = names.credentials | names.plugins
     strangers = {
         key: cluster
@@ -73,22 +77,24 @@ def compare(names: Names) -> Iterator[Finding]:
         if alone:
             yield fault(
                 f"{what}, which no sender does, and senders name {_some(alone)}, which no feed does",
-                "if they are the same mail system give both one name (there, at the token, or in the plugin's settings): "
-                "what two names tell is stored twice",
+                "if they are the same mail system give both one name (there, at the token, or in the plugin's "
+                "settings): "
+                "events under two names are stored twice",
             )
         elif names.leaves_it and not names.plugins:
             yield skipped(f"{what}; what its plugins call it is known once one has reported")
         else:
             yield warning(
                 f"{what}, which no token, no HMAC secret and no plugin does",
-                f"give the token of its ZoneMTA `cluster: {cluster}`; where no plugin is loaded, load it: the feed knows less",
+                f"give the token of its ZoneMTA `cluster: {cluster}`; where no plugin is loaded, load it: the feed "
+                "knows less",
             )
     if not strangers:
         yield ok(f"feeds and senders name {_some(sorted(set(names.feeds.values())))} alike")
 
 
 def _reported(patient: Patient) -> set[str]:
-    """Nobody without a database: other checks say that it is away."""
+    """Return the cluster names that plugins reported; none without a database, which other checks report."""
     try:
         with patient.database() as connection:
             if scalar(connection, "SELECT to_regclass('plugin_reports')") is None:
@@ -104,7 +110,7 @@ def _some(names: Collection[str]) -> str:
 
 
 def mongodb(patient: Patient) -> Iterator[Finding]:
-    """Each cluster's MongoDB answers, has change streams, and lets its user follow them."""
+    """Check that each cluster's MongoDB answers, has change streams, and lets its user follow them."""
     if not patient.settings.mongo:
         yield ok("off: no collector.mongo")
         return
@@ -115,7 +121,7 @@ def mongodb(patient: Patient) -> Iterator[Finding]:
 
 
 def gelf(patient: Patient) -> Iterator[Finding]:
-    """Those who may send GELF can, and not half the world besides: it has no credentials."""
+    """Check that the intended senders of GELF can send, and strangers cannot: GELF has no credentials."""
     settings = patient.settings.gelf
     if settings is None:
         yield ok("off: no collector.gelf")
@@ -132,7 +138,8 @@ def _too_wide(allow: Collection[Network]) -> Iterator[Finding]:
     for network in allow:
         if network.prefixlen == 0:
             yield fault(
-                f"collector.gelf.allow lets everyone send ({network}): whoever reaches the port can make events up",
+                f"collector.gelf.allow lets every address send ({network}): any client that reaches the port can "
+                "forge events",
                 "name the networks of the mail hosts, like 10.0.0.0/8",
             )
         elif network.prefixlen <= WIDE[network.version] and not network.is_private:
@@ -143,29 +150,29 @@ def _too_wide(allow: Collection[Network]) -> Iterator[Finding]:
 
 
 def _unreachable(key: str, listen: Endpoint | Endpoints, allow: Collection[Network]) -> Iterator[Finding]:
-    """Yield a finding where none of the addresses listened on can be reached from any network that may send."""
+    """Yield a finding if no network that may send can reach any of the addresses listened on."""
     versions = set().union(*(_versions(one.host) for one in listen.each))
     usable = [network for network in allow if network.version in versions]
     if not usable:
         (version,) = versions
         yield fault(
-            f"{key} listens by IPv{version}, and collector.gelf.allow has no such network: nobody may send there",
+            f"{key} listens by IPv{version}, and collector.gelf.allow has no such network: no client may send there",
             f"allow the IPv{version} networks of the mail hosts, or listen by the other protocol",
         )
     elif listen.is_loopback and not any(network.is_loopback for network in usable):
         yield fault(
-            f"{key} is a loopback address, and collector.gelf.allow has none: nobody may send there",
+            f"{key} is a loopback address, and collector.gelf.allow has none: no client may send there",
             "listen on an address that the mail hosts reach, or allow 127.0.0.0/8",
         )
     elif not any(one.is_loopback for one in listen.each) and all(network.is_loopback for network in usable):
         yield warning(
-            f"{key} is open to the network, and collector.gelf.allow has nobody there",
+            f"{key} is open to the network, and collector.gelf.allow has no network there",
             "listen on 127.0.0.1, or allow the networks of the mail hosts",
         )
 
 
 def _versions(host: str) -> set[int]:
-    """The address families that reach this host. Of a name it is not known which; `::` takes both."""
+    """Return the IP versions that reach this host. A name may have either; `::` accepts both."""
     try:
         address = ipaddress.ip_address(host)
     except ValueError:

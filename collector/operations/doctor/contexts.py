@@ -1,4 +1,4 @@
-"""The check of where ZoneMTA has the plugin loaded."""
+"""The check of the ZoneMTA contexts in which the plugin is loaded."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ NEEDED: Final = {
     "sender": "what is delivered, deferred and bounced",
     "main": "what a process that died has left in its spool",
 }
-"""The contexts, and what only each of them sees (zonemta-plugin/README.md)."""
+"""The contexts, and the events that only each of them sees (zonemta-plugin/README.md)."""
 
 MOST_HOSTS: Final = 20
 
 
 def contexts(patient: Patient) -> Iterator[Finding]:
-    """Each host has the plugin in all three kinds of ZoneMTA's processes."""
+    """Check that each host has the plugin in all three kinds of ZoneMTA's processes."""
     with patient.database() as connection:
         if scalar(connection, "SELECT to_regclass('plugin_reports')") is None:
             yield skipped("no tables yet")
@@ -36,10 +36,12 @@ def contexts(patient: Patient) -> Iterator[Finding]:
     lacking = {name: [one for one in NEEDED if one not in named] for name, named in hosts.items()}
     for name, missing in [(name, missing) for name, missing in lacking.items() if missing][:MOST_HOSTS]:
         yield fault(
-            f"{name} has the plugin in {', '.join(sorted(hosts[name]))} only: {'; '.join(NEEDED[one] for one in missing)} is not seen",
-            f"enabled = {json.dumps([*NEEDED])} in the plugin's section of ZoneMTA's configuration, and restart ZoneMTA",
+            f"{name} has the plugin in {', '.join(sorted(hosts[name]))} only: "
+            f"{'; '.join(NEEDED[one] for one in missing)} is not seen",
+            f"enabled = {json.dumps([*NEEDED])} in the plugin's section of ZoneMTA's configuration, and restart "
+            "ZoneMTA",
         )
     if not hosts:
-        yield skipped("no plugin has said within five minutes in which contexts it is loaded")
+        yield skipped("no plugin has reported its contexts within five minutes")
     elif not any(lacking.values()):
         yield ok(f"{len(hosts)} hosts have the plugin in {', '.join(NEEDED)}")

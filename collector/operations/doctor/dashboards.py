@@ -1,4 +1,4 @@
-"""The check of the role with which dashboards read."""
+"""The check of the dashboards' role."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ PASSWORD = f"\\password {reader_role.ROLE} in psql, as an administrator; the sam
 
 
 def role(patient: Patient) -> Iterator[Finding]:
-    """The role is there, may read what panels show and nothing else, and can log in."""
+    """Check that the role exists, may read what panels show and nothing else, and can log in."""
     with patient.database() as connection:
         if scalar(connection, "SELECT to_regclass('mail_events')") is None:
             yield skipped("no tables yet")
             return
-        amiss = reader_role.faults_of(connection)
+        faults = reader_role.faults_of(connection)
         can_log_in, has_password = reader_role.may_log_in(connection)
-    for one in amiss:
+    for one in faults:
         yield warning(f"Grafana's panels lack something: {one}", one.advice)
-    if reader_role.ReaderFault.MISSING in amiss:
+    if reader_role.ReaderFault.MISSING in faults:
         return
     if not can_log_in:
         yield warning(f"{reader_role.ROLE} may not log in", f"ALTER ROLE {reader_role.ROLE} LOGIN, as an administrator")
     elif has_password is False:
         yield warning(f"{reader_role.ROLE} has no password: Grafana cannot log in with one", PASSWORD)
-    elif not amiss:
+    elif not faults:
         seen = "has a password" if has_password else f"its password is not for this role to see ({PASSWORD})"
         yield ok(f"{reader_role.ROLE} may read what panels show; {seen}")

@@ -1,4 +1,4 @@
-"""The checks of the database: reachable, its tier, that a commit lasts, what the role may, its clock, and the way past a pooler."""
+"""The checks of the database: connection, tier, durability of commits, rights, clock, and the session past a pooler."""
 
 from __future__ import annotations
 
@@ -28,22 +28,26 @@ PROBES: Final = 5
 POOLER_SECONDS: Final = 5.0
 
 REMEDIES: Final = {
-    "authentication": "in psql, as an administrator: CREATE ROLE duckwatch LOGIN (if \\du shows none), then \\password duckwatch, and the same "
+    "authentication": "in psql, as an administrator: CREATE ROLE duckwatch LOGIN (if \\du shows none), then "
+    "\\password duckwatch, and the same "
     "password into collector.database.dsn (or the file of dsn_file); pg_hba.conf needs a line for this machine, like: "
-    "hostssl duckwatch duckwatch 192.0.2.7/32 scram-sha-256 (hostssl: add ?sslmode=require to the DSN), then SELECT pg_reload_conf()",
-    "missing_database": "CREATE DATABASE duckwatch OWNER duckwatch TEMPLATE template0 ENCODING 'UTF8' LOCALE 'C', in psql as an administrator; or name another one in collector.database.dsn",
+    "hostssl duckwatch duckwatch 192.0.2.7/32 scram-sha-256 (hostssl: add ?sslmode=require to the DSN), then SELECT "
+    "pg_reload_conf()",
+    "missing_database": "CREATE DATABASE duckwatch OWNER duckwatch TEMPLATE template0 ENCODING 'UTF8' LOCALE 'C', in "
+    "psql as an administrator; or name another one in collector.database.dsn",
     "permission": "GRANT CONNECT ON DATABASE duckwatch TO duckwatch (the database and the role of the DSN)",
     "read_only": "name the primary in collector.database.dsn, or take target_session_attrs out of it",
     "resources": "raise max_connections, or find out who holds the connections: SELECT * FROM pg_stat_activity",
 }
 UNREACHABLE: Final = (
-    "is PostgreSQL running there, does it listen on that address (listen_addresses), do firewall and pg_hba.conf let this machine "
+    "is PostgreSQL running there, does it listen on that address (listen_addresses), do firewall and pg_hba.conf let "
+    "this machine "
     "in, are user, password and database right? psql with the same DSN says more"
 )
 
 
 def reachable(patient: Patient) -> Iterator[Finding]:
-    """The server answers, is new enough, and takes writes."""
+    """Check that the server answers, is new enough, and accepts writes."""
     place = _place(patient.settings.database.dsn.get_secret_value())
     try:
         with patient.database() as connection:
@@ -67,7 +71,8 @@ def reachable(patient: Patient) -> Iterator[Finding]:
         )
     elif encoding != "UTF8":
         yield warning(
-            f"{place} is in {encoding}, not UTF8: an event with a character that it lacks is set aside, and `subject` finds no name beyond ASCII",
+            f"{place} is in {encoding}, not UTF8: an event with a character that it lacks is set aside, and "
+            "`subject` finds no name beyond ASCII",
             "CREATE DATABASE … TEMPLATE template0 ENCODING 'UTF8', and pg_dump and pg_restore into it",
         )
     else:
@@ -75,7 +80,7 @@ def reachable(patient: Patient) -> Iterator[Finding]:
 
 
 def tier(patient: Patient) -> Iterator[Finding]:
-    """What the tables are stored on (design: "Storage tiers")."""
+    """Check the storage tier (docs/storage.md)."""
     with patient.database() as connection:
         installed = scalar(connection, "SELECT extversion FROM pg_extension WHERE extname = 'timescaledb'")
         newest = scalar(connection, "SELECT default_version FROM pg_available_extensions WHERE name = 'timescaledb'")
@@ -84,10 +89,10 @@ def tier(patient: Patient) -> Iterator[Finding]:
     if installed is None and newest is not None:
         yield warning(
             f"plain PostgreSQL, though TimescaleDB {newest} is there",
-            "CREATE EXTENSION timescaledb in this database before the first start, for smaller and quicker tables",
+            "CREATE EXTENSION timescaledb in this database before the first start, for smaller and faster tables",
         )
     elif installed is None:
-        yield ok("plain PostgreSQL (TimescaleDB would make large tables smaller and quicker)")
+        yield ok("plain PostgreSQL (TimescaleDB would make large tables smaller and faster)")
     elif newest is not None and installed != newest:
         yield warning(
             f"TimescaleDB {installed}, while the server has {newest}",
@@ -96,14 +101,15 @@ def tier(patient: Patient) -> Iterator[Finding]:
     elif lacks is not None:
         yield warning(
             f"TimescaleDB {installed}, but {lacks} as without it",
-            "migrate as the owner of the tables; views of your own on the roll-ups are in its way, and can be made again afterwards",
+            "migrate as the owner of the tables; views of your own on the roll-ups are in its way, and can be made "
+            "again afterwards",
         )
     else:
         yield ok(f"TimescaleDB {installed}, {'Community' if licence == 'timescale' else 'Apache'} edition")
 
 
 def _lacks(connection: psycopg.Connection) -> str | None:
-    """What is not laid out as the tier allows; None while there are no tables."""
+    """Return what the layout lacks that the tier allows; None if there are no tables."""
     if scalar(connection, "SELECT to_regclass('mail_events')") is None:
         return None
     layout = layout_of(connection)
@@ -113,7 +119,7 @@ def _lacks(connection: psycopg.Connection) -> str | None:
 
 
 def durability(patient: Patient) -> Iterator[Finding]:
-    """What is committed stays committed: the journal forgets events then."""
+    """Check that a commit is durable: after it, the journal forgets the events."""
     with patient.database() as connection:
         fsync = scalar(connection, "SHOW fsync")
         full_pages = scalar(connection, "SHOW full_page_writes")
@@ -143,7 +149,7 @@ def durability(patient: Patient) -> Iterator[Finding]:
 
 
 def schema(patient: Patient) -> Iterator[Finding]:
-    """The tables are those of this version."""
+    """Check that the tables are those of this version."""
     with patient.database() as connection:
         try:
             missing = pending(connection)
@@ -154,7 +160,8 @@ def schema(patient: Patient) -> Iterator[Finding]:
             yield fault(
                 "no right to read schema_migrations: whether it is ours cannot be seen",
                 "GRANT SELECT ON schema_migrations to this role; if another program made it: "
-                "CREATE SCHEMA duckwatch AUTHORIZATION this role, and add options=-csearch_path%3Dduckwatch to collector.database.dsn",
+                "CREATE SCHEMA duckwatch AUTHORIZATION this role, and add options=-csearch_path%3Dduckwatch to "
+                "collector.database.dsn",
             )
             return
         may_create = scalar(connection, "SELECT has_schema_privilege(current_schema(), 'CREATE')")
@@ -164,24 +171,26 @@ def schema(patient: Patient) -> Iterator[Finding]:
     if missing and not may_create:
         yield fault(
             f"{len(missing)} migrations to apply, and this role may not create tables",
-            "run `migrate` with the DSN of the tables' owner, or GRANT CREATE ON SCHEMA public TO this role (PostgreSQL 15 and newer give it to the owner of the database only)",
+            "run `migrate` with the DSN of the tables' owner, or GRANT CREATE ON SCHEMA public TO this role "
+            "(PostgreSQL 15 and newer give it to the owner of the database only)",
         )
     elif missing:
         yield warning(
             f"{len(missing)} migrations to apply", "the next start applies them; `migrate` does so ahead of it"
         )
     elif isinstance(newest, int) and newest > max(one.version for one in shipped()):
-        yield ok(f"version {newest}, of a newer collector: this one goes on to work")
+        yield ok(f"version {newest}, of a newer collector: this one still works")
     else:
         yield ok(f"version {newest}, up to date")
 
 
 def rights(patient: Patient) -> Iterator[Finding]:
-    """The role may do what the collector does."""
+    """Check that the role has the rights that the collector needs."""
     with patient.database() as connection:
         rows = connection.execute(
             "SELECT c.relname, pg_has_role(c.relowner, 'MEMBER'), ARRAY("
-            "  SELECT p FROM unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) p WHERE NOT has_table_privilege(c.oid, p))"
+            "  SELECT p FROM unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) p WHERE NOT "
+            "has_table_privilege(c.oid, p))"
             " FROM pg_class c WHERE c.oid = ANY (SELECT to_regclass(name) FROM unnest(%s::text[]) name) ORDER BY 1",
             (tables(),),
         ).fetchall()
@@ -194,7 +203,7 @@ def rights(patient: Patient) -> Iterator[Finding]:
             )
     if not may_have_temporary:
         yield fault(
-            "no right to temporary tables: repeated events could not be told from new ones",
+            "no right to temporary tables: repeated events cannot be distinguished from new ones",
             "GRANT TEMPORARY ON DATABASE to this role",
         )
     foreign = [name for name, is_own, _ in rows if not is_own]
@@ -215,7 +224,7 @@ NTP: Final = "keep both clocks by NTP: on each machine, as root, apt-get install
 
 
 def clock(patient: Patient) -> Iterator[Finding]:
-    """This machine and the database agree on the time."""
+    """Check that this machine and the database agree on the time."""
     with patient.database() as connection:
         behind, doubt = min((_difference(connection) for _ in range(PROBES)), key=lambda found: found[1])
     difference = abs(behind)
@@ -229,7 +238,7 @@ def clock(patient: Patient) -> Iterator[Finding]:
 
 
 def session(patient: Patient) -> Iterator[Finding]:
-    """session_dsn keeps one server connection, which locks that last need, and leads to the same database."""
+    """Check that session_dsn keeps one server connection, as advisory locks need, and leads to the same database."""
     settings = patient.settings.database
     key = "dsn" if settings.session_dsn is None else "session_dsn"
     remedy = "set collector.database.session_dsn to the server itself, past the pooler (or to a pool in session mode)"
@@ -257,9 +266,9 @@ def session(patient: Patient) -> Iterator[Finding]:
 
 
 def _keeps_its_server(first: psycopg.Connection, second: psycopg.Connection) -> bool:
-    """False when the first's next transaction runs on another backend, or has to wait for one, while the second holds one.
+    """Return False if the first's next transaction uses or awaits another backend while the second holds one.
 
-    Raises `psycopg.OperationalError` when that takes too long.
+    Raise `psycopg.OperationalError` if that takes too long.
     """
     first.autocommit = True
     backend = _backend(first)
@@ -275,10 +284,11 @@ def _backend(connection: psycopg.Connection) -> object:
 
 
 def _identity(connection: psycopg.Connection) -> object:
-    """What tells one database of one running server from any other."""
+    """Return what identifies one database of one running server."""
     return scalar(
         connection,
-        "SELECT extract(epoch FROM pg_postmaster_start_time()) || '/' || oid FROM pg_database WHERE datname = current_database()",
+        "SELECT extract(epoch FROM pg_postmaster_start_time()) || '/' || oid FROM pg_database WHERE datname = "
+        "current_database()",
     )
 
 
@@ -288,7 +298,7 @@ def _patients_identity(patient: Patient) -> object:
 
 
 def _difference(connection: psycopg.Connection) -> tuple[float, float]:
-    """Seconds by which the database is ahead, and how far that may be off."""
+    """Return the seconds by which the database is ahead, and the possible error."""
     asked = time.time()
     theirs = scalar(connection, "SELECT extract(epoch FROM clock_timestamp())::float8")
     answered = time.time()
@@ -297,12 +307,12 @@ def _difference(connection: psycopg.Connection) -> tuple[float, float]:
 
 
 def _reached(connection: psycopg.Connection) -> str:
-    """Where a connection has led: a DSN can name several servers."""
+    """Return the server that a connection has reached: a DSN can name several."""
     return f"{connection.info.host or 'the local socket'}:{connection.info.port}, database {connection.info.dbname}"
 
 
 def _place(dsn: str) -> str:
-    """Where a DSN leads, without its secrets."""
+    """Return the DSN's hosts and database, without its secrets."""
     known = conninfo.conninfo_to_dict(dsn)
     host = known.get("host") or known.get("hostaddr") or "the local socket"
     return f"{host}:{known.get('port') or 5432}, database {known.get('dbname') or known.get('user') or 'by default'}"

@@ -1,4 +1,4 @@
-"""The table of checks, and how each is asked."""
+"""The table of checks, and how each check is run."""
 
 from __future__ import annotations
 
@@ -56,11 +56,11 @@ CHECKS: Final[Mapping[str, Check]] = {
     "dead letters": services.dead_letters,
     "telemetry": services.telemetry,
 }
-"""Every check by its name, in the order in which it is shown. A check yields what it finds; it may raise what `_asked` catches."""
+"""Every check by its name, in the order shown. A check yields findings; it may raise what `_asked` catches."""
 
 
 def examine(patient: Patient, checks: Mapping[str, Check] = CHECKS) -> Iterator[Finding]:
-    """Yields the findings of all checks, each with its check's name. Raises nothing: a check that cannot be made says so."""
+    """Yield the findings of all checks, each with its check's name. Raise nothing: a failed check is a finding."""
     for name, check in checks.items():
         for found in _asked(check, patient):
             yield msgspec.structs.replace(found, check=name)
@@ -72,7 +72,7 @@ def _asked(check: Check, patient: Patient) -> Iterator[Finding]:
     except StoreUnavailableError as error:
         yield skipped(f"the database cannot be reached ({error.word})")
     except psycopg.Error as error:
-        # The server's own words may quote rows.
+        # The server's text may quote rows.
         state = error.sqlstate or "the connection was lost"
         yield fault(f"the database does not answer this check ({state})", "the server's log says why")
     except OSError as error:
@@ -80,5 +80,7 @@ def _asked(check: Check, patient: Patient) -> Iterator[Finding]:
             f"this machine does not answer this check ({error.strerror})",
             "run this as the user that runs the collector",
         )
-    except Exception as error:  # noqa: BLE001  # what nobody foresaw must not hide what the others find
-        yield fault(f"the check itself failed ({type(error).__name__})", "tell the authors; the other checks stand")
+    except Exception as error:  # noqa: BLE001  # an unforeseen error must not hide other findings
+        yield fault(
+            f"the check itself failed ({type(error).__name__})", "report it to the authors; the other checks are valid"
+        )

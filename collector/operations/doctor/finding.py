@@ -1,4 +1,4 @@
-"""What a check says: a status, what is the case, and what to do about it."""
+"""The result of a check: a status, what was found, and what to do about it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import msgspec
 
 
 class Status(StrEnum):
-    """FAULT: something does not work, or data can be lost. WARNING: it works, but not as it should. SKIPPED: it could not be told."""
+    """FAULT: something does not work, or data can be lost. WARNING: it works badly. SKIPPED: it is unknown."""
 
     OK = "ok"
     WARNING = "warning"
@@ -17,7 +17,7 @@ class Status(StrEnum):
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """One result of the check `check` (its name in the table); `remedy` is empty where there is nothing to do."""
+    """One result of the check `check` (its name in the table). `remedy` is empty if there is nothing to do."""
 
     status: Status
     what: str
@@ -26,27 +26,27 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 def ok(what: str) -> Finding:
-    """All is well."""
+    """Return the finding that all is well."""
     return Finding(Status.OK, what)
 
 
 def warning(what: str, remedy: str) -> Finding:
-    """It works, but not as it should."""
+    """Return the finding that something works, but badly."""
     return Finding(Status.WARNING, what, remedy)
 
 
 def fault(what: str, remedy: str) -> Finding:
-    """It does not work, or data can be lost."""
+    """Return the finding that something does not work, or that data can be lost."""
     return Finding(Status.FAULT, what, remedy)
 
 
 def skipped(why: str) -> Finding:
-    """It could not be told."""
+    """Return the finding that the state is unknown."""
     return Finding(Status.SKIPPED, why)
 
 
 def age(seconds: float) -> str:
-    """Returns a time in words: `12 s`, `5 min`, `3 h`, `2 d`."""
+    """Return a duration in words: `12 s`, `5 min`, `3 h`, `2 d`."""
     for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
         if seconds >= 2 * size:
             return f"{seconds / size:.0f} {unit}"
@@ -54,5 +54,5 @@ def age(seconds: float) -> str:
 
 
 def printable(text: str) -> str:
-    """Returns a sender's word without control characters: none of them reaches a terminal."""
+    """Return a sender's text without control characters, so that none reaches a terminal."""
     return "".join(character if character.isprintable() else "?" for character in text)

@@ -1,4 +1,4 @@
-"""What is examined: the settings, and the servers behind them, each reached when a check first asks for it."""
+"""The examined installation: the settings, and the servers, each connected when a check first asks for it."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ if TYPE_CHECKING:
     from collector.telemetry import Signals
 
 PATIENCE_SECONDS: Final = 10.0
-"""A server that says nothing for so long counts as one that does not answer."""
+"""A server that is silent for this long counts as one that does not answer."""
 
 MOST_BYTES: Final = 16 << 20
-"""Another program in the collector's place may never end its answer."""
+"""The byte limit of an answer: another program in the collector's place may never end its answer."""
 
 EVERYWHERE: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # where such a listener is reached
 
 
 @dataclass
 class Patient:
-    """One installation. `signals` is the telemetry that the environment asks for. Close it after use."""
+    """One installation. `signals` are the telemetry signals that the environment turns on. Close it after use."""
 
     settings: Collector
     signals: Signals | None
@@ -42,7 +42,10 @@ class Patient:
 
     @contextlib.contextmanager
     def database(self) -> Iterator[psycopg.Connection]:
-        """Yields one connection for all checks, in autocommit, cut when it hangs. Raises `StoreUnavailableError`, and `psycopg.Error`."""
+        """Yield the one connection of all checks, in autocommit mode; it is cut when it hangs.
+
+        Raise `StoreUnavailableError`, and `psycopg.Error`.
+        """
         if self._connection is None or self._connection.closed:
             self._connection = connect(self.settings.database.dsn.get_secret_value())
             self._connection.autocommit = True
@@ -51,27 +54,30 @@ class Patient:
 
     @property
     def url(self) -> str:
-        """Where the collector of these settings listens."""
+        """Return the URL on which the collector of these settings listens."""
         listen = self.settings.listen
         host = EVERYWHERE.get(listen.host, listen.host)
         scheme = "http" if self.settings.tls.certificate is None else "https"
         return f"{scheme}://{f'[{host}]' if ':' in host else host}:{listen.port}"
 
     def ready(self) -> dict[str, Any]:
-        """Returns what the running collector says on /readyz. Raises OSError when none answers, ValueError when it is another program."""
+        """Return the running collector's answer on /readyz.
+
+        Raise OSError if none answers, ValueError if another program answers.
+        """
         found = json.loads(self._get("/readyz"))
         if not isinstance(found, dict) or "ready" not in found:
             raise ValueError("not a collector")
         return found
 
     def metric(self, name: str) -> float | None:
-        """Returns a metric without labels of the running collector, None where it does not show it. Raises as `ready` does."""
+        """Return a metric without labels of the running collector, None if it is missing. Raise as `ready` does."""
         page = self._get("/metrics").decode()
         values = (s.value for family in text_string_to_metric_families(page) for s in family.samples if s.name == name)
         return next(values, None)
 
     def _get(self, path: str) -> bytes:
-        # Its certificate is for the name that senders use, not for this address; nothing secret is sent.
+        # The certificate is for the name that senders use, not for this address. Nothing secret is sent.
         context = ssl._create_unverified_context()  # noqa: S323, SLF001  # public in all but its name (PEP 476)
         try:
             with urllib.request.urlopen(self.url + path, timeout=PATIENCE_SECONDS, context=context) as answer:  # noqa: S310  # http(s)
@@ -84,6 +90,6 @@ class Patient:
         return page
 
     def close(self) -> None:
-        """Closes what was opened."""
+        """Close what was opened."""
         if self._connection is not None:
             self._connection.close()

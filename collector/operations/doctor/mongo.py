@@ -1,4 +1,4 @@
-"""What is asked of one cluster's MongoDB. The driver's own words may quote the user: only codes are read."""
+"""The check of one cluster's MongoDB. The driver's text may quote the user, so only its codes are used."""
 
 from __future__ import annotations
 
@@ -26,10 +26,13 @@ AWAIT_MS: Final = 1
 UNAUTHORIZED: Final = 13
 AUTHENTICATION_FAILED: Final = 18
 
-URI: Final = "mongodb://user:password@host1,host2/?replicaSet=rs0; a + @ : or / in user or password is written as %2B %40 %3A %2F"
+URI: Final = (
+    "mongodb://user:password@host1,host2/?replicaSet=rs0; "
+    "a + @ : or / in user or password is written as %2B %40 %3A %2F"
+)
 UNREACHABLE: Final = (
-    "is MongoDB running there, does it listen on that address (net.bindIp), do firewall and TLS let this machine in, is "
-    "replicaSet= right? mongosh with the same URI says more"
+    "is MongoDB running there, does it listen on that address (net.bindIp), do firewall and TLS let this machine in, "
+    "is replicaSet= right? mongosh with the same URI says more"
 )
 STANDALONE: Final = (
     "make it a replica set, one member is enough: start it with --replSet rs0, then rs.initiate() in mongosh"
@@ -37,7 +40,7 @@ STANDALONE: Final = (
 
 
 def examine(settings: Mongo) -> Iterator[Finding]:
-    """Yields what is found of this cluster's. Raises nothing that the driver raises."""
+    """Yield the findings of this cluster's MongoDB. Raise nothing that the driver raises."""
     name = settings.cluster
     try:
         with MongoClient[Any](
@@ -67,8 +70,10 @@ def examine(settings: Mongo) -> Iterator[Finding]:
 
 
 def _followed(name: str, collection: Collection[Any], key: str, *, is_enough: bool = True) -> Finding:
-    """Whether the changes may be seen and what is there be read, as a feed does both. `is_enough`: the feed makes do with this collection
-    where it may not watch the database. Raises PyMongoError.
+    """Return a finding on the rights to read a collection and to watch its changes, which a feed does both.
+
+    `is_enough` says that the feed can use this collection alone where it may not watch the database. Raise
+    PyMongoError.
     """
     database = collection.database
     place = f"{name}: {database.name}.{collection.name}"
@@ -84,7 +89,7 @@ def _followed(name: str, collection: Collection[Any], key: str, *, is_enough: bo
             raise
         return fault(f"{place} may not be read by this user", _grant(database.name))
     if not is_there:
-        return warning(f"{place} is not there: nothing can be told of it", f"look at collector.mongo[].{key}")
+        return warning(f"{place} does not exist: its rights cannot be checked", f"look at collector.mongo[].{key}")
     if not is_whole:
         return warning(f"{place} can be followed, and no other collection of its database", _grant(database.name))
     return ok(f"{place} can be followed")
@@ -101,7 +106,8 @@ def _may_watch(whole: Database[Any] | Collection[Any]) -> bool:
 
 
 def _grant(database: str) -> str:
-    return f'db.grantRolesToUser(USER, [{{role: "read", db: "{database}"}}]) in mongosh, in the database where the user was made'
+    command = f'db.grantRolesToUser(USER, [{{role: "read", db: "{database}"}}])'
+    return f"{command} in mongosh, in the database where the user was made"
 
 
 def _refusal(name: str, error: PyMongoError | ValueError) -> Finding:

@@ -1,4 +1,4 @@
-"""The check of TimescaleDB Community's background jobs: they refresh roll-ups, compress, and let go of what is old."""
+"""The check of TimescaleDB Community's background jobs: refresh, compression, retention."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from collector.operations.doctor.installation import Patient
 
 PATIENCE_SECONDS: Final = 3600.0
-"""A job fails now and then, behind a lock say; one without a good run for this long beyond its interval is a fault."""
+"""How long a job may go without a good run beyond its interval. Single failures are normal, for example behind a lock.
+"""
 
 OVERDUE_SECONDS: Final = 600.0
 
@@ -25,13 +26,15 @@ WITHOUT_IT: Final = {
     "refresh": "queries add up ever more events",
 }
 WORKERS: Final = (
-    "look for 'out of background workers' or a worker that ended in the server's log; timescaledb.max_background_workers must be at "
-    "least the number of databases with TimescaleDB plus 8, max_worker_processes more than that and the parallel workers"
+    "look for 'out of background workers' or a worker that ended in the server's log; "
+    "timescaledb.max_background_workers must be at "
+    "least the number of databases with TimescaleDB plus 8, max_worker_processes more than that and the parallel "
+    "workers"
 )
 
 
 class Job(NamedTuple):
-    """A policy's job; times in seconds before now, None for never."""
+    """A policy's job. Times are in seconds before now, None for never."""
 
     number: int
     kind: str
@@ -47,12 +50,12 @@ class Job(NamedTuple):
     sqlstate: str | None
 
     def __str__(self) -> str:
-        """What the messages call it."""
+        """Return the job's name for messages."""
         return f"the {self.kind} policy of {self.relation} (job {self.number})"
 
 
 def policies(patient: Patient) -> Iterator[Finding]:
-    """They are on, they run, and they succeed."""
+    """Check that the jobs are on, run, and succeed."""
     with patient.database() as connection:
         if not layout_of(connection).has_aggregates:
             yield ok("none here: the collector's own jobs do the work (duckwatch_job_last_success_timestamp_seconds)")
@@ -62,7 +65,7 @@ def policies(patient: Patient) -> Iterator[Finding]:
 
 
 def judge(jobs: list[Job]) -> Iterator[Finding]:
-    """Yields what is wrong with them, or that nothing is."""
+    """Yield the faults of the jobs, or the finding that there are none."""
     found = [*(finding for job in jobs for finding in _judged(job)), *_running(jobs)]
     yield from found or [ok(f"{len(jobs)} jobs of TimescaleDB, each successful when it last ran")]
 
@@ -79,7 +82,8 @@ def _judged(job: Job) -> Iterator[Finding]:
             f"({job.failures} of {job.runs} runs failed, {good}): {WITHOUT_IT[job.kind]}"
         )
         remedy = (
-            f"timescaledb_information.job_errors has the server's words (job_id {job.number}); once mended it runs by itself, or at once "
+            f"timescaledb_information.job_errors has the server's words (job_id {job.number}); once mended it runs "
+            "by itself, or at once "
             f"by CALL run_job({job.number})"
         )
         is_old = job.succeeded is None or job.succeeded > job.interval + PATIENCE_SECONDS

@@ -1,4 +1,4 @@
-"""The check of the roll-ups: a sample of closed buckets against the events that they are built from."""
+"""The check of the roll-ups: a sample of closed buckets is compared with their events."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def rollups(patient: Patient) -> Iterator[Finding]:
-    """Closed buckets count the events that are in the table."""
+    """Check that closed buckets count the events that are in the table."""
     with patient.database() as connection:
         if scalar(connection, "SELECT to_regclass('mail_events')") is None or pending(connection):
             yield skipped("there are migrations to apply first")
@@ -32,7 +32,7 @@ def rollups(patient: Patient) -> Iterator[Finding]:
 
 
 def judge(compared: Sequence[Compared], *, has_aggregates: bool) -> Iterator[Finding]:
-    """Yields what is wrong with the buckets of a sample, or that nothing is."""
+    """Yield the faults of a sample's buckets, or the finding that there are none."""
     wrong = [one for one in compared if one.is_different]
     more = [one for one in wrong if one.found > one.wanted]
     less = [one for one in wrong if one.found <= one.wanted]
@@ -60,17 +60,22 @@ def _said(wrong: Sequence[Compared], looked_at: int) -> str:
 
 
 def _mark(wrong: Sequence[Compared], *, alone: bool) -> str:
-    """The statement that has the job build the buckets; `alone`: the first only, since others beside it must stay as they are."""
+    """Return the statement that makes the job build the buckets.
+
+    `alone` limits it to the first one, because others beside it must stay as they are.
+    """
     chosen = wrong[:1] if alone else wrong
     start, end = min(one.start for one in chosen), max(one.end for one in chosen)
     return (
-        f"INSERT INTO touched_buckets SELECT generate_series('{start:%Y-%m-%d %H:%M}+00', '{end:%Y-%m-%d %H:%M}+00'::timestamptz - "
+        f"INSERT INTO touched_buckets SELECT generate_series('{start:%Y-%m-%d %H:%M}+00', "
+        f"'{end:%Y-%m-%d %H:%M}+00'::timestamptz - "
         "interval '15 seconds', interval '15 seconds'); a running collector builds them within minutes; then ask again"
     )
 
 
 def _refresh(one: Compared) -> str:
     return (
-        "ask again in five minutes, a late event may wait for the next refresh; if it stays: CALL refresh_continuous_aggregate("
+        "ask again in five minutes, a late event may wait for the next refresh; if it stays: CALL "
+        "refresh_continuous_aggregate("
         f"'{one.relation}', '{one.start:%Y-%m-%d %H:%M}+00', '{one.end:%Y-%m-%d %H:%M}+00', force => true)"
     )

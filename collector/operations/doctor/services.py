@@ -1,4 +1,4 @@
-"""The checks of what should be running: the collector itself, who scrapes it, the plugins that send, what was set aside, and OTLP."""
+"""The checks of running services: the collector, its scrapes, the plugins, dead letters, and OTLP."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MOST_HOSTS: Final = 20
 
 
 def collector(patient: Patient) -> Iterator[Finding]:
-    """A collector answers where these settings say, and is ready."""
+    """Check that a collector answers at the configured address, and is ready."""
     try:
         state = patient.ready()
     except OSError:
@@ -36,7 +36,7 @@ def collector(patient: Patient) -> Iterator[Finding]:
         return
     troubles = state.get("trouble")
     parts = {part: "" for part, is_well in state.items() if part != "ready" and is_well is False}
-    # Feeds are named there only: nobody waits for them.
+    # Only feeds are listed there: readiness does not depend on them.
     codes = state.get("sqlstate")
     codes = codes if isinstance(codes, dict) else {}
     words = {
@@ -52,7 +52,7 @@ def collector(patient: Patient) -> Iterator[Finding]:
 
 
 def prometheus(patient: Patient) -> Iterator[Finding]:
-    """Somebody takes the metrics: a Prometheus was here lately, or they go out by OTLP."""
+    """Check that the metrics are used: a Prometheus scraped lately, or they are sent by OTLP."""
     if patient.signals is not None and patient.signals.metrics is not None:
         yield ok("metrics go out by OTLP")
         return
@@ -78,7 +78,7 @@ def prometheus(patient: Patient) -> Iterator[Finding]:
 
 
 def plugins(patient: Patient) -> Iterator[Finding]:
-    """Each mail host's plugin reports, and has sent what it holds."""
+    """Check that each mail host's plugin reports, and has sent its events."""
     with patient.database() as connection:
         if scalar(connection, "SELECT to_regclass('plugin_reports')") is None:
             yield skipped("no tables yet")
@@ -101,7 +101,10 @@ def plugins(patient: Patient) -> Iterator[Finding]:
 
 
 def _host(name: str, reports: list[tuple[Any, ...]]) -> Iterator[Finding]:
-    """What is wrong with one host; a report is process, version, spool bytes, oldest unsent (ms), dropped, received (ms)."""
+    """Yield the faults of one host. A heartbeat has process, version, spool bytes, oldest unsent, dropped, received.
+
+    Oldest unsent and received are in epoch ms.
+    """
     now = time.time()
     silent = now - max(report[5] for report in reports) / 1000
     living = [report for report in reports if now - report[5] / 1000 < SILENT_SECONDS]
@@ -120,12 +123,13 @@ def _host(name: str, reports: list[tuple[Any, ...]]) -> Iterator[Finding]:
     if dropped:
         yield warning(
             f"{name} has dropped {dropped} events",
-            "its spool's quota was reached: raise it (the plugin's README), or find out why nobody took them",
+            "its spool's quota was reached: raise it (the plugin's README), or find out why the collector did not "
+            "take them",
         )
 
 
 def dead_letters(patient: Patient) -> Iterator[Finding]:
-    """Nothing was set aside."""
+    """Check that there are no dead letters."""
     with patient.database() as connection:
         if scalar(connection, "SELECT to_regclass('dead_letters')") is None:
             yield skipped("no tables yet")
@@ -135,14 +139,15 @@ def dead_letters(patient: Patient) -> Iterator[Finding]:
         ).fetchall()
     for reason, count in rows:
         yield warning(
-            f"{count} events set aside: {reason}", f"dead-letters list --reason {reason}; mended, dead-letters retry"
+            f"{count} events set aside: {reason}",
+            f"dead-letters list --reason {reason}; when the cause is fixed, dead-letters retry",
         )
     if not rows:
         yield ok("none")
 
 
 def telemetry(patient: Patient) -> Iterator[Finding]:
-    """The OTLP receiver takes what it is sent (an export with nothing in it)."""
+    """Check that the OTLP receiver accepts an export, an empty one."""
     if patient.signals is None:
         yield ok("off: no OTEL_EXPORTER_OTLP_ENDPOINT")
         return
@@ -158,5 +163,6 @@ def telemetry(patient: Patient) -> Iterator[Finding]:
         else:
             yield warning(
                 f"the receiver does not take {signal} by {protocol}",
-                "check the OTEL_EXPORTER_OTLP_ variables (4317 is grpc, 4318 http/protobuf; headers, certificate), and its own log",
+                "check the OTEL_EXPORTER_OTLP_ variables (4317 is grpc, 4318 http/protobuf; headers, certificate), "
+                "and its own log",
             )

@@ -24,9 +24,9 @@ def known(rows: Iterable[Sequence[Any]]) -> dict[str, Known]:
     """Return the rows of `known_logins.sql` by document."""
     found = {}
     for cluster, event_id, source, protocol, result, user_id, username, source_ip, raw in rows:
-        told = AuthEvent(
+        login = AuthEvent(
             cluster, 0, 0, event_id, Source(source), protocol, result, user_id, username, source_ip, raw=raw
         )
-        if (one := known_of(told)) is not None:
+        if (one := known_of(login)) is not None:
             found[one[0]] = one[1]
     return found

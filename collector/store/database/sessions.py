@@ -97,7 +97,7 @@ def _watch(
     while not is_over.wait(hang_seconds):
         # A connection can hang only while a statement runs; between statements there is nothing to watch.
         is_waiting = connection.pgconn.transaction_status == TransactionStatus.ACTIVE
-        seen = _stands_still(dsn, backend, hang_seconds) if is_waiting else None
+        seen = _backend_state(dsn, backend, hang_seconds) if is_waiting else None
         looks = 0 if seen is None else looks + 1 if seen == before else 1
         before = seen
         if looks == LOOKS and not is_over.is_set():
@@ -105,12 +105,12 @@ def _watch(
             return
 
 
-def _stands_still(dsn: Connectable, backend: object, hang_seconds: float) -> object:
+def _backend_state(dsn: Connectable, backend: object, hang_seconds: float) -> object:
     """Return None while the server works for this backend; else a text that stays the same until something changes."""
     seconds = min(CONNECT_SECONDS, hang_seconds)
     try:
         with contextlib.closing(connect(dsn, seconds)) as second, deadline(second, seconds):
-            return scalar(second, query("stands_still"), backend)
+            return scalar(second, query("backend_state"), backend)
     except StoreUnavailableError as error:
         # A server that refuses for another reason is there.
         return OUT_OF_REACH if error.kind == "connection" else None

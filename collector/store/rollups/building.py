@@ -144,7 +144,7 @@ class TableBuilder:
         values = {"width": width.name, "kept_from": kept_from, "source": source}
         forgotten = connection.execute(query("forget_stale"), values).rowcount
         if forgotten:
-            log.info("buckets older than their source are left as they are", extra={"fields": {"buckets": forgotten}})
+            log.info("buckets older than their source are not rebuilt", extra={"fields": {"buckets": forgotten}})
 
     def _due(self, connection: psycopg.Connection, width: Width) -> list[tuple[datetime, datetime]]:
         """Return ranges [start, end) of consecutive buckets, newest first, without those that were built just now."""

@@ -94,7 +94,10 @@ def set_back(connection: psycopg.Connection, now: datetime) -> None:
     """
     corrected = connection.execute(query("set_back_horizons"), {"now": now}).rowcount
     if corrected:
-        log.warning("the clock was ahead: where history ends is corrected", extra={"fields": {"relations": corrected}})
+        log.warning(
+            "the clock was ahead: retention horizons in the future are set back",
+            extra={"fields": {"relations": corrected}},
+        )
 
 
 def _limit(connection: psycopg.Connection, kept: Kept, now: datetime) -> datetime:

@@ -34,8 +34,8 @@ def lay_out_if_let(connection: psycopg.Connection, kept: Retention, now: datetim
     try:
         return lay_out(connection, kept, now), None
     except psycopg.Error as error:
-        told = translate(error)
-        kind = "other" if isinstance(told, BadRowError) else told.kind
+        failure = translate(error)
+        kind = "other" if isinstance(failure, BadRowError) else failure.kind
         if kind not in FOR_GOOD:
             raise
         return [], f"{kind} ({error.sqlstate})"

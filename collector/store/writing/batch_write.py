@@ -81,12 +81,12 @@ class PostgresStore:
             reach_extension(connection)  # where our tables lie is known only now
             changes, refusal = lay_out_if_let(connection, self._kept, datetime.now(UTC))
             for change in changes:
-                log.info("the storage was changed", extra={"fields": {"change": change}})
+                log.info("the storage layout was changed", extra={"fields": {"change": change}})
             if refusal is not None:
-                log.warning("the storage stays as it is: see doctor", extra={"fields": {"kind": refusal}})
+                log.warning("the storage layout could not be changed: run doctor", extra={"fields": {"kind": refusal}})
             for fault in reader_role.complete(connection):
                 log.warning(
-                    "the dashboards' role is not as it should be: see migrate", extra={"fields": {"kind": fault}}
+                    "the dashboards' role lacks rights or has too many: run migrate", extra={"fields": {"kind": fault}}
                 )
 
     def reports(self) -> list[SeenReport]:

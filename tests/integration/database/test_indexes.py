@@ -97,7 +97,7 @@ def expected(house: House) -> set[str]:
 SPANS = {"starts": ["a", "A"], "ends": ["a~", "A~"], "values": ["a@b.example"], "rows": 20}
 BESIDE: list[tuple[str, tuple[str, Any]]] = [
     ("mail_events_message_id", (query("messages_by").format(column="message_id"), COMPLAINT)),
-    ("mail_events_identity", (query("told_of_message"), COMPLAINT)),
+    ("mail_events_identity", (query("values_of_message"), COMPLAINT)),
     (
         "mail_events_identity",
         (query("trace_message").format(columns=TRACED), {"queue_id": "q1", "seqs": ["001"], "rows": 100}),

@@ -78,7 +78,7 @@ def test_a_role_that_may_not_change_the_layout_writes_all_the_same(
     execute(timescale_dsn, "CREATE EXTENSION timescaledb")
     assert write(stranger) == 20
     assert not has_chunks(timescale_dsn)
-    assert "the storage stays as it is: see doctor" in caplog.messages
+    assert "the storage layout could not be changed: run doctor" in caplog.messages
     PostgresStore(timescale_dsn, timescale_dsn).prepare()
     assert has_chunks(timescale_dsn)
 

@@ -321,7 +321,7 @@ def test_the_schema_is_missing_old_or_newer(ask: Ask, postgres_dsn: str, role: s
         execute(postgres_dsn, "INSERT INTO schema_migrations VALUES (%s, %s, now())", one.version, one.name)
     assert "up to date" in only(ask()[1], "schema")[1]
     execute(postgres_dsn, "INSERT INTO schema_migrations VALUES (9999, 'later', now())")
-    assert only(ask()[1], "schema") == ("ok", "version 9999, of a newer collector: this one goes on to work")
+    assert only(ask()[1], "schema") == ("ok", "version 9999, of a newer collector: this one still works")
 
 
 @pytest.mark.parametrize(("seconds", "status"), [(0, "ok"), (5, "warning"), (-5, "warning"), (90, "fault")])
@@ -495,7 +495,7 @@ def test_each_mongodb_is_followed_for_a_try(tmp_path: Path, server_logs: Path, m
     with pymongo.MongoClient[Any](server.uri("")) as client:
         client["zone-mta"]["zone-queue"].insert_one({"id": "q1"})
         client["zone-mta"].command("createUser", "duck", pwd="c4nary", roles=[{"role": "read", "db": "zone-mta"}])
-    assert told(server) == [queue, ("warning", "eu1: wildduck.messages is not there: nothing can be told of it")]
+    assert told(server) == [queue, ("warning", "eu1: wildduck.messages does not exist: its rights cannot be checked")]
     assert [status for status, _ in told(server, queue_collection="other")] == ["warning", "warning"]
     server.stop()
     assert told(server) == [("fault", "eu1: MongoDB does not answer")]

@@ -256,7 +256,7 @@ MISTAKES = (
         "doctor",
         lambda _: {"collector": {"doctor": {"alertmanager": f"http://u:{'p'}@127.0.0.1:{free_port()}"}}},
         "alertmanager",
-        ["mend collector.doctor.alertmanager"],
+        ["correct collector.doctor.alertmanager"],
     ),
     Mistake(
         "the journal is a folder",
@@ -537,7 +537,7 @@ def test_each_mistake_is_answered_by_what_to_type(
 def test_a_prometheus_with_our_rules_and_an_alertmanager_are_well(
     site: Site, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The real ones: nothing is said of rules; without an Alertmanager that Prometheus knows, alerts reach no one."""
+    """The real ones: nothing is said of rules; without an Alertmanager that Prometheus knows, alerts are not sent."""
     prometheus = need(
         lambda: Prometheus(site.folder / "prometheus", site.folder, {}, [*sorted((RULES / "alerts").glob("*.yml"))])
     )

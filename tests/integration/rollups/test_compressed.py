@@ -160,7 +160,9 @@ def test_one_row_is_changed_by_its_key_within_what_may_be_unpacked(packed: Commu
         with pytest.raises(psycopg.errors.ConfigurationLimitExceeded):
             connection.execute("DELETE FROM mail_events USING unnest(ARRAY['x']) AS id WHERE event_id = id")
         connection.execute(query("delete_row"), (gone.cluster, gone.event_id, timestamp(gone.time)))
-        connection.execute(query("tell_complaint"), {**message, **row, "queue_id": "q", "seq": "001", "recipient": "x"})
+        connection.execute(
+            query("complete_complaint"), {**message, **row, "queue_id": "q", "seq": "001", "recipient": "x"}
+        )
         left = connection.execute(
             "SELECT event_id, queue_id, recipient FROM mail_events WHERE event_id = ANY (%s)",
             ([gone.event_id, complaint.event_id],),

@@ -1,5 +1,6 @@
 -- Return what the rows of a message say for its complaint; no row when the message has none.
--- The recipient is the one that the complaint names, else the message's only one. `tell_complaint` writes the values.
+-- The recipient is the one that the complaint names, else the message's only one.
+-- `complete_complaint` writes the values.
 WITH message AS (
     SELECT seq, action, zone, auth_user, local_ip, provider, sender, sender_domain, recipient, recipient_domain
     FROM mail_events
