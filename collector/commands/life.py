@@ -64,7 +64,7 @@ def life_of(life: dict[str, Any], limit: int) -> Iterable[str]:
 
 
 def _state(life: dict[str, Any]) -> Iterable[str]:
-    """Return the counts of the recipients' newest events, as text."""
+    """Yield one line: the recipients' newest events, counted by action."""
     newest: dict[str, str] = {row["seq"]: row["action"] for row in life["events"] if row["seq"] and _tells_state(row)}
     if newest:
         counts = {action: list(newest.values()).count(action) for action in sorted(set(newest.values()))}
