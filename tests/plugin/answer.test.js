@@ -15,7 +15,8 @@ async function stage(t, settings = {}, usual = accept) {
     return { collector, spool, mta };
 }
 
-const segments = spool => fs.readdirSync(spool, { recursive: true }).filter(name => /^\d+\.jsonl$/.test(path.basename(name)));
+const segments = spool =>
+    fs.readdirSync(spool, { recursive: true }).filter(name => /^\d+\.jsonl$/.test(path.basename(name)));
 const spooledBytes = spool => segments(spool).reduce((sum, name) => sum + fs.statSync(path.join(spool, name)).size, 0);
 const rejectedIn = spool =>
     fs
@@ -37,7 +38,14 @@ test('202 frees what was sent, and the body is the one agreed on', async t => {
     assert.equal(headers['duckwatch-length'], headers['content-length']);
     assert.deepEqual(Object.keys(body), ['cluster', 'host', 'plugin', 'events']);
     assert.deepEqual([body.cluster, body.host], ['eu1', 'mta1']);
-    assert.deepEqual(Object.keys(body.plugin), ['version', 'process', 'contexts', 'spool_bytes', 'oldest_unsent', 'dropped']);
+    assert.deepEqual(Object.keys(body.plugin), [
+        'version',
+        'process',
+        'contexts',
+        'spool_bytes',
+        'oldest_unsent',
+        'dropped'
+    ]);
     assert.equal(body.plugin.version, '0.1.0');
     assert.match(body.plugin.process, /^[0-9a-f]{16}$/);
     assert.deepEqual(body.plugin.contexts, ['sender']);
@@ -69,7 +77,10 @@ test('A report names what is left once its body is acknowledged', async t => {
 for (const status of [200, 204, 302, 401, 403, 404, 410, 415, 429, 500, 502, 503]) {
     test(`${status} keeps the events, says so once, and the same events come again with the same stamps`, async t => {
         const { collector, mta } = await stage(t);
-        collector.script.push(answer(status, {}, status === 204 ? '' : '{}'), answer(status, {}, status === 204 ? '' : '{}'));
+        collector.script.push(
+            answer(status, {}, status === 204 ? '' : '{}'),
+            answer(status, {}, status === 204 ? '' : '{}')
+        );
         await mta.emit(['a', 'b']);
         await until('both', () => collector.has(['a', 'b']));
         const tries = collector.withEvents.map(request => request.body.events);
@@ -164,7 +175,8 @@ test('A token is read anew from its file after it was refused, and no log ever h
     const folder = temporaryFolder(t);
     const tokenFile = path.join(folder, 'token');
     fs.writeFileSync(tokenFile, 'old-token\n');
-    collector.usual = (request, response) => (request.headers.authorization === 'Bearer new-token' ? accept : answer(401))(request, response);
+    collector.usual = (request, response) =>
+        (request.headers.authorization === 'Bearer new-token' ? accept : answer(401))(request, response);
     const mta = await Mta.start(t, { url: collector.url, spool: path.join(folder, 'spool'), token: null, tokenFile });
     await mta.emit(['a']);
     await until('a refusal', () => collector.withEvents.length);
@@ -182,7 +194,10 @@ test("A URL's own login is sent as Basic when no token is set, and is not logged
     const mta = await Mta.start(t, { url, spool: temporaryFolder(t), token: null });
     await mta.emit(['a']);
     await until('the event', () => collector.has(['a']));
-    assert.equal(collector.withEvents[0].headers.authorization, `Basic ${Buffer.from('any:s@cret').toString('base64')}`);
+    assert.equal(
+        collector.withEvents[0].headers.authorization,
+        `Basic ${Buffer.from('any:s@cret').toString('base64')}`
+    );
     assert.equal(mta.logs.filter(line => /s(%40|@)cret/.test(line)).length, 0);
 });
 
@@ -226,7 +241,10 @@ test('An idle process sends a heartbeat without events as soon as it starts', as
     const { collector } = await stage(t);
     const [beat] = await until('a heartbeat', () => collector.taken.length && collector.taken);
     assert.deepEqual(beat.body.events, []);
-    assert.deepEqual([beat.body.plugin.spool_bytes, beat.body.plugin.oldest_unsent, beat.body.plugin.dropped], [0, null, 0]);
+    assert.deepEqual(
+        [beat.body.plugin.spool_bytes, beat.body.plugin.oldest_unsent, beat.body.plugin.dropped],
+        [0, null, 0]
+    );
 });
 
 test('A refused heartbeat is tried again', async t => {

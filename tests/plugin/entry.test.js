@@ -23,8 +23,16 @@ const nest = depth => Array.from({ length: depth }).reduce(inner => ({ inner }),
 
 const CASES = [
     ['a plain one', { action: 'X', n: 1, b: false, s: 'ä', z: null }, { action: 'X', n: 1, b: false, s: 'ä', z: null }],
-    ['undefined, functions and symbols are left out', { action: 'X', u: undefined, f: () => 1, s: Symbol('s') }, { action: 'X' }],
-    ['a date', { action: 'X', d: new Date(0), e: new Date(NaN) }, { action: 'X', d: '1970-01-01T00:00:00.000Z', e: null }],
+    [
+        'undefined, functions and symbols are left out',
+        { action: 'X', u: undefined, f: () => 1, s: Symbol('s') },
+        { action: 'X' }
+    ],
+    [
+        'a date',
+        { action: 'X', d: new Date(0), e: new Date(NaN) },
+        { action: 'X', d: '1970-01-01T00:00:00.000Z', e: null }
+    ],
     ['bytes', { action: 'X', b: Buffer.from('hi'), u: new Uint8Array([104, 105]) }, { action: 'X', b: 'hi', u: 'hi' }],
     ['a BigInt', { action: 'X', s: 5n, l: 2n ** 80n }, { action: 'X', s: 5, l: '1208925819614629174706176' }],
     ['no numbers', { action: 'X', n: NaN, i: Infinity }, { action: 'X', n: null, i: null }],
@@ -32,7 +40,18 @@ const CASES = [
     ['an error', { action: 'X', e: new Error('no') }, { action: 'X', e: 'no' }],
     ['maps and sets', { action: 'X', m: new Map([['a', 1]]), s: new Set([1]) }, { action: 'X', m: [['a', 1]], s: [1] }],
     ['an object with a text of its own', { action: 'X', o: { toJSON: () => '65a0' } }, { action: 'X', o: '65a0' }],
-    ['a toJSON that throws', { action: 'X', o: { toJSON: () => { throw new Error(); } } }, { action: 'X', o: '[unreadable]' }],
+    [
+        'a toJSON that throws',
+        {
+            action: 'X',
+            o: {
+                toJSON: () => {
+                    throw new Error();
+                }
+            }
+        },
+        { action: 'X', o: '[unreadable]' }
+    ],
     ['a toJSON of the entry itself is not asked', { action: 'X', toJSON: () => ({}) }, { action: 'X' }],
     ['a list with holes', { action: 'X', l: [1, undefined, 'a'] }, { action: 'X', l: [1, null, 'a'] }],
     ['line breaks and NUL', { action: 'X', s: 'a\r\n\u2028\0' }, { action: 'X', s: 'a\r\n\u2028\0' }],
@@ -47,7 +66,12 @@ for (const [what, entry, expected] of CASES) {
 
 test('A getter that throws costs its own field only', () => {
     const entry = { action: 'X', id: 'a', to: 'b' };
-    Object.defineProperty(entry, 'bad', { enumerable: true, get: () => { throw new Error('no'); } });
+    Object.defineProperty(entry, 'bad', {
+        enumerable: true,
+        get: () => {
+            throw new Error('no');
+        }
+    });
     assert.deepEqual(kept(entry).entry, { action: 'X', id: 'a', to: 'b', bad: '[unreadable]' });
 });
 
@@ -64,12 +88,29 @@ test('Depth, breadth and length are bounded, the event stays', () => {
 });
 
 test('An entry that cannot be walked is reduced to what names it', () => {
-    const hostile = new Proxy({ id: 'a', seq: '001', action: 'X', to: 'b' }, { ownKeys: () => { throw new Error('no'); } });
+    const hostile = new Proxy(
+        { id: 'a', seq: '001', action: 'X', to: 'b' },
+        {
+            ownKeys: () => {
+                throw new Error('no');
+            }
+        }
+    );
     assert.deepEqual(kept(hostile).entry, { id: 'a', seq: '001', action: 'X', reduced: true });
 });
 
 test('What is no entry at all is not kept', () => {
-    const hostile = new Proxy({}, { get: () => { throw new Error(); }, ownKeys: () => { throw new Error(); } });
+    const hostile = new Proxy(
+        {},
+        {
+            get: () => {
+                throw new Error();
+            },
+            ownKeys: () => {
+                throw new Error();
+            }
+        }
+    );
     for (const entry of [undefined, null, 'text', 5, hostile]) {
         assert.equal(keep(entry, 'sender', new Clock()), null);
         assert.equal(isIgnored(entry), false);
@@ -91,7 +132,10 @@ test('Queue polls are ignored, and nothing else is', () => {
 test('Two events of one name in one millisecond get two stamps, others share it', () => {
     const clock = new Clock(() => 1000);
     const names = ['a', 'b', 'a', 'a', 'b', 'c'];
-    assert.deepEqual(names.map(name => clock.stamp(name)), [1000, 1000, 1001, 1002, 1002, 1002]);
+    assert.deepEqual(
+        names.map(name => clock.stamp(name)),
+        [1000, 1000, 1001, 1002, 1002, 1002]
+    );
 });
 
 test('A clock set back a little is waited out, one set back far is followed', () => {
@@ -115,7 +159,7 @@ test('A clock that stands still fills no memory and keeps stamp and name unique'
     assert.equal(seen.size, 50000);
 });
 
-test('Same queue id, seq, action, attempt and bounce type make the same name; another value of one of them another', () => {
+test('Same queue id, seq, action, attempt and bounce type make the same name; another value another', () => {
     const base = { id: 'a', seq: '001', action: 'DEFERRED', defcount: 1, bounceType: 'delayed' };
     const clock = new Clock(() => 1000);
     const time = entry => JSON.parse(keep(entry, 'sender', clock)).time;

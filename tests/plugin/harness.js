@@ -52,14 +52,20 @@ const accept = (request, response) => {
     response.end('{"accepted":1,"rejected":[]}');
 };
 /** An answer of somebody on the way, a proxy as a rule. */
-const somebodys = (status, headers = {}, body = '{}') => (request, response) => {
-    response.writeHead(status, { 'content-type': 'application/json', ...headers });
-    response.end(body);
-};
+const somebodys =
+    (status, headers = {}, body = '{}') =>
+    (request, response) => {
+        response.writeHead(status, { 'content-type': 'application/json', ...headers });
+        response.end(body);
+    };
 /** An answer of the collector itself. */
-const answer = (status, headers = {}, body = '{}') => somebodys(status, { 'duckwatch-version': '0.1.0', ...headers }, body);
+const answer = (status, headers = {}, body = '{}') =>
+    somebodys(status, { 'duckwatch-version': '0.1.0', ...headers }, body);
 
-/** A collector that answers the next requests by `script`, and every later one by `usual`. A request is taken when answered 202. */
+/**
+ * A collector that answers the next requests by `script`, and every later one by `usual`. A request is taken when
+ * answered 202.
+ */
 class Collector {
     static async start(t, usual = accept) {
         const collector = new Collector();
@@ -128,7 +134,9 @@ class Mta {
         });
         mta.child.stderr.on('data', chunk => (mta.errors += chunk));
         mta.child.stdout.on('data', chunk => (mta.errors += chunk));
-        mta.ended = new Promise(resolve => mta.child.on('exit', (code, signal) => resolve((mta.exit = { code, signal }))));
+        mta.ended = new Promise(resolve =>
+            mta.child.on('exit', (code, signal) => resolve((mta.exit = { code, signal })))
+        );
         afterwards(t, () => mta.exit || mta.kill());
         await new Promise((resolve, reject) => {
             mta.child.on('error', reject);
@@ -171,6 +179,7 @@ class Mta {
     }
 }
 
-const range = (prefix, count, from = 0) => Array.from({ length: count }, (_, i) => `${prefix}${String(from + i).padStart(5, '0')}`);
+const range = (prefix, count, from = 0) =>
+    Array.from({ length: count }, (_, i) => `${prefix}${String(from + i).padStart(5, '0')}`);
 
 module.exports = { Collector, Mta, accept, afterwards, answer, range, somebodys, temporaryFolder, until };

@@ -11,7 +11,10 @@ const plugin = require(path.join(__dirname, '../../zonemta-plugin'));
 
 const hooks = [];
 const tell = message => process.connected && process.send(message);
-const say = level => (prefix, text, ...args) => tell({ log: `${level} ${format(text, ...args)}` });
+const say =
+    level =>
+    (prefix, text, ...args) =>
+        tell({ log: `${level} ${format(text, ...args)}` });
 const app = {
     config: JSON.parse(process.argv[2]),
     manager: { context: process.argv[3] },

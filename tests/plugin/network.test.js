@@ -8,12 +8,14 @@ const net = require('node:net');
 const test = require('node:test');
 const { Collector, Mta, accept, afterwards, answer, range, temporaryFolder, until } = require('./harness');
 
-const raw = (...texts) => (request, response) => {
-    for (const text of texts) {
-        response.socket.write(text);
-    }
-    response.socket.destroySoon();
-};
+const raw =
+    (...texts) =>
+    (request, response) => {
+        for (const text of texts) {
+            response.socket.write(text);
+        }
+        response.socket.destroySoon();
+    };
 
 const NONSENSE = {
     'no HTTP at all': raw('220 mail.example ESMTP\r\n'),
@@ -22,7 +24,9 @@ const NONSENSE = {
     'a status out of range': raw('HTTP/1.1 99999 What\r\n\r\n'),
     'a closed connection': (request, response) => response.socket.end(),
     'a reset connection': (request, response) => response.socket.resetAndDestroy(),
-    'an upgrade that nobody asked for': raw('HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\nxx'),
+    'an upgrade that nobody asked for': raw(
+        'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\nxx'
+    ),
     'endless headers': raw(`HTTP/1.1 202 Accepted\r\n${'x-y: z\r\n'.repeat(20000)}`),
     'provisional answers and then nothing': raw('HTTP/1.1 100 Continue\r\n\r\n'.repeat(100)),
     'a 500 with a broken chunked body': raw('HTTP/1.1 500 Oh\r\nTransfer-Encoding: chunked\r\n\r\nZZZ\r\n'),
@@ -122,7 +126,13 @@ test('A collector that does not read what is sent holds up no hook', async t => 
         server.close();
     });
     const url = `http://127.0.0.1:${server.address().port}/`;
-    const mta = await Mta.start(t, { url, spool: temporaryFolder(t), timeout: 200, batchBytes: 8388608, batchEvents: 10000 });
+    const mta = await Mta.start(t, {
+        url,
+        spool: temporaryFolder(t),
+        timeout: 200,
+        batchBytes: 8388608,
+        batchEvents: 10000
+    });
     await mta.emit(range('x', 2000), { response: 'y'.repeat(4000) });
     await until('the complaint', () => mta.said('(timeout)').length);
     assert.deepEqual([mta.exit, mta.errors], [null, '']);

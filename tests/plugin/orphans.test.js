@@ -1,6 +1,7 @@
 'use strict';
 
-// The spools of dead processes are claimed by one master and sent; those of processes that were only stopped lose nothing.
+// The spools of dead processes are claimed by one master and sent; those of processes that were only stopped lose
+// nothing.
 
 const assert = require('node:assert');
 const fs = require('node:fs');
@@ -8,7 +9,8 @@ const path = require('node:path');
 const test = require('node:test');
 const { Collector, Mta, accept, afterwards, answer, range, temporaryFolder, until } = require('./harness');
 
-const line = (id, time) => `{"time":${time},"context":"sender","entry":{"id":"${id}","seq":"001","action":"ACCEPTED"}}\n`;
+const line = (id, time) =>
+    `{"time":${time},"context":"sender","entry":{"id":"${id}","seq":"001","action":"ACCEPTED"}}\n`;
 const spoolId = n => n.toString(16).padStart(16, '0');
 const spoolsIn = folder => fs.readdirSync(folder).filter(name => /^[0-9a-f]{16}(\.|$)/.test(name));
 
@@ -17,7 +19,10 @@ function leave(root, id, segments, note = {}) {
     const folder = path.join(root, id);
     fs.mkdirSync(folder, { recursive: true });
     segments.forEach((text, i) => fs.writeFileSync(path.join(folder, `${i + 1}.jsonl`), text));
-    fs.writeFileSync(path.join(folder, 'owner.json'), JSON.stringify({ holder: id, cluster: 'eu1', host: 'gone1', ...note }));
+    fs.writeFileSync(
+        path.join(folder, 'owner.json'),
+        JSON.stringify({ holder: id, cluster: 'eu1', host: 'gone1', ...note })
+    );
     const then = new Date(Date.now() - 3600000);
     fs.utimesSync(path.join(folder, 'owner.json'), then, then);
 }
@@ -71,7 +76,9 @@ test('Of two masters on one folder each spool has one claimer', async t => {
     const ids = range('x', 60);
     ids.forEach((id, n) => leave(spool, spoolId(n + 1), [line(id, Date.now())]));
     // Long enough that on a busy machine no claimer is taken for dead itself.
-    const masters = await Promise.all([1, 2, 3].map(() => Mta.start(t, { url: collector.url, spool, deadAfter: 4000 }, 'main')));
+    const masters = await Promise.all(
+        [1, 2, 3].map(() => Mta.start(t, { url: collector.url, spool, deadAfter: 4000 }, 'main'))
+    );
     await until('all', () => collector.has(ids));
     await until('the spools to go', () => spoolsIn(spool).length === masters.length);
     assert.deepEqual([...collector.ids].sort(), ids);
@@ -125,7 +132,10 @@ test("A dead claimer's spools are claimed in their turn", async t => {
     await Mta.start(t, { url: collector.url, spool }, 'main');
     await until('the event', () => collector.has(['a']));
     const [request] = collector.taken.filter(taken => taken.body.events.length);
-    assert.deepEqual([request.body.cluster, request.body.host, request.body.plugin.process], ['eu1', 'gone1', spoolId(1)]);
+    assert.deepEqual(
+        [request.body.cluster, request.body.host, request.body.plugin.process],
+        ['eu1', 'gone1', spoolId(1)]
+    );
     await until('the spools to go', () => spoolsIn(spool).length === 1);
 });
 
@@ -152,7 +162,7 @@ test('A living process keeps its spool', async t => {
     assert.equal(master.said(id).length, 0);
 });
 
-test('A process stopped so long that its spool was claimed, sent and removed goes on in a new one and loses nothing', async t => {
+test('A process whose spool was claimed while it was stopped goes on in a new one and loses nothing', async t => {
     const collector = await Collector.start(t, answer(503));
     const spool = temporaryFolder(t);
     const mta = await Mta.start(t, { url: collector.url, spool });
@@ -189,7 +199,10 @@ test('What a claimed spool still gets through an open file is sent before the sp
 test('Claimed spools share one quota, and what goes is counted', async t => {
     const collector = await Collector.start(t, answer(503));
     const spool = temporaryFolder(t);
-    const segment = n => range(`s${n}-`, 200).map(id => line(id, 1000)).join('');
+    const segment = n =>
+        range(`s${n}-`, 200)
+            .map(id => line(id, 1000))
+            .join('');
     [1, 2, 3].forEach(n => leave(spool, spoolId(n), [segment(`${n}a`), segment(`${n}b`), segment(`${n}c`)]));
     const master = await Mta.start(t, { url: collector.url, spool, maxSpoolBytes: 65536 }, 'main');
     await until('the word', () => master.said('The claimed spools are too large').length);

@@ -22,7 +22,14 @@ test('Without settings the defaults hold', () => {
         ['default', os.hostname(), null, '/var/spool/duckwatch']
     );
     assert.deepEqual(
-        [settings.maxSpoolBytes, settings.batchEvents, settings.batchBytes, settings.batchAge, settings.timeout, settings.deadAfter],
+        [
+            settings.maxSpoolBytes,
+            settings.batchEvents,
+            settings.batchBytes,
+            settings.batchAge,
+            settings.timeout,
+            settings.deadAfter
+        ],
         [1073741824, 500, 1048576, 200, 15000, 60000]
     );
 });
@@ -127,10 +134,26 @@ test('Only 429 and 503 name a wait', () => {
 
 test('The README tells of every setting and its default, and of nothing else', () => {
     const readme = fs.readFileSync(path.join(PLUGIN, 'README.md'), 'utf8');
-    const told = [...readme.matchAll(/^\| `(\w+)` \| ([^|]*) \|/gm)].map(([, name, byDefault]) => [name, byDefault.trim().replace(/`/g, '')]);
+    const told = [...readme.matchAll(/^\| `(\w+)` \| ([^|]*) \|/gm)].map(([, name, byDefault]) => [
+        name,
+        byDefault.trim().replace(/`/g, '')
+    ]);
     const { settings } = readSettings({});
     const actual = Object.fromEntries(told);
-    const known = ['url', 'token', 'tokenFile', 'cluster', 'host', 'spool', 'maxSpoolBytes', 'batchEvents', 'batchBytes', 'batchAge', 'timeout', 'deadAfter'];
+    const known = [
+        'url',
+        'token',
+        'tokenFile',
+        'cluster',
+        'host',
+        'spool',
+        'maxSpoolBytes',
+        'batchEvents',
+        'batchBytes',
+        'batchAge',
+        'timeout',
+        'deadAfter'
+    ];
     assert.deepEqual(Object.keys(actual).sort(), known.sort());
     for (const name of ['maxSpoolBytes', 'batchEvents', 'batchBytes', 'batchAge', 'timeout', 'deadAfter']) {
         assert.equal(Number(actual[name].replace(/[^0-9]/g, '')), settings[name], name);

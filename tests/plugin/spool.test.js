@@ -65,7 +65,10 @@ test('A spool that can be made later is, and takes what waited in memory', async
     const mta = await Mta.start(t, { url: collector.url, spool });
     await mta.emit(['a', 'b']);
     fs.unlinkSync(spool);
-    await until('the spool', () => fs.existsSync(spool) && bytesIn(spool) > 300 && mta.said('Events are spooled in').length);
+    await until(
+        'the spool',
+        () => fs.existsSync(spool) && bytesIn(spool) > 300 && mta.said('Events are spooled in').length
+    );
     await mta.emit(['c']);
     await mta.kill();
     collector.usual = accept;
@@ -124,7 +127,11 @@ test('On a full disk neither half a line is set aside nor the count of dropped e
     const aside = new Aside({ root: folder });
     const batch = { lines: range('x', 20).map(id => JSON.stringify({ time: 1, entry: { id, ...LONG } })) };
     let file = null;
-    for (let next = aside.put({ cluster: 'c', host: 'h' }, batch); next; next = aside.put({ cluster: 'c', host: 'h' }, batch)) {
+    for (
+        let next = aside.put({ cluster: 'c', host: 'h' }, batch);
+        next;
+        next = aside.put({ cluster: 'c', host: 'h' }, batch)
+    ) {
         file = next;
     }
     const lines = fs.readFileSync(file, 'utf8').split('\n');
@@ -165,7 +172,7 @@ test('A disk that turns read-only throws nothing and loses nothing', async t => 
     assert.deepEqual([mta.exit, mta.errors, mta.said('Unexpected')], [null, '', []]);
 });
 
-test('A spool removed while its process lives is begun anew with the unsent events that its open file holds', async t => {
+test('A spool removed while its process lives is begun anew with the unsent events of its open file', async t => {
     const collector = await Collector.start(t, answer(503));
     const spool = path.join(temporaryFolder(t), 'spool');
     const mta = await Mta.start(t, { url: collector.url, spool });

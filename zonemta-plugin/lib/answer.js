@@ -2,18 +2,33 @@
 
 // What each answer of the collector means for the batch that it answers.
 
-// taken: free it. refused: never again. tooLarge: in smaller parts. again: at once, once more. later: keep it, and wait.
-const VERDICTS = Object.freeze({ TAKEN: 'taken', REFUSED: 'refused', TOO_LARGE: 'tooLarge', AGAIN: 'again', LATER: 'later' });
+// taken: free it. refused: never again. tooLarge: in smaller parts. again: at once, once more. later: keep it, and
+// wait.
+const VERDICTS = Object.freeze({
+    TAKEN: 'taken',
+    REFUSED: 'refused',
+    TOO_LARGE: 'tooLarge',
+    AGAIN: 'again',
+    LATER: 'later'
+});
 const MOST_NAMED_WAIT_MS = 300000;
-// Others judge by the plugin's reports whether something older is still to come, so its own tries are at most 30 s apart.
+// Others judge by the plugin's reports whether something older is still to come, so its own tries are at most 30 s
+// apart.
 const FIRST_WAIT_MS = 500;
 const MOST_WAIT_MS = 30000;
 const LEAST_NAMED_WAIT_MS = 1000;
 
-/** A Retry-After header (RFC 9110, section 10.2.3: seconds or an HTTP date) as milliseconds, at most five minutes; null without a sensible one. */
+/**
+ * A Retry-After header (RFC 9110, section 10.2.3: seconds or an HTTP date) as milliseconds, at most five minutes; null
+ * without a sensible one.
+ */
 function readRetryAfter(value, now) {
     const text = typeof value === 'string' ? value.trim() : '';
-    const wait = /^\d{1,10}$/.test(text) ? Number(text) * 1000 : /^[A-Z][a-z]{2}/.test(text) ? Date.parse(text) - now : NaN;
+    const wait = /^\d{1,10}$/.test(text)
+        ? Number(text) * 1000
+        : /^[A-Z][a-z]{2}/.test(text)
+          ? Date.parse(text) - now
+          : NaN;
     return Number.isNaN(wait) ? null : Math.min(Math.max(wait, 0), MOST_NAMED_WAIT_MS);
 }
 
@@ -26,8 +41,8 @@ function readError(outcome) {
 }
 
 /**
- * `outcome` is `{status, headers}` or `{error, isReused}`; the answer is `{verdict, kind, wait}`: `kind` for the log, `wait` in
- * milliseconds where the collector named it, else null.
+ * `outcome` is `{status, headers}` or `{error, isReused}`; the answer is `{verdict, kind, wait}`: `kind` for the log,
+ * `wait` in milliseconds where the collector named it, else null.
  */
 function readAnswer(outcome, now) {
     const { status, headers } = outcome;
@@ -51,7 +66,10 @@ function readAnswer(outcome, now) {
     return { verdict: VERDICTS.LATER, kind, wait: isNamed ? readRetryAfter(headers['retry-after'], now) : null };
 }
 
-/** How long to wait (ms) after `answer`, when `failures` came before it in a row; `random` is in [0, 1). Processes that failed together come apart. */
+/**
+ * How long to wait (ms) after `answer`, when `failures` came before it in a row; `random` is in [0, 1). Processes that
+ * failed together come apart.
+ */
 function waitAfter(answer, failures, random) {
     if (answer.wait !== null) {
         return Math.max(answer.wait, LEAST_NAMED_WAIT_MS) + random * LEAST_NAMED_WAIT_MS;

@@ -8,7 +8,10 @@ const path = require('path');
 const FILE = 'duckwatch.rejected.jsonl';
 const MOST_BYTES = 64 * 1024 * 1024;
 
-/** Writes `text` at the end of a file of `size` bytes, or nothing: on a full disk half a line must not be joined by the next. */
+/**
+ * Writes `text` at the end of a file of `size` bytes, or nothing: on a full disk half a line must not be joined by the
+ * next.
+ */
 function append(fd, text, size) {
     try {
         fs.writeFileSync(fd, text);
@@ -24,8 +27,8 @@ class Aside {
     }
 
     /**
-     * Appends the lines of `batch`, each with the cluster and host of `source`, so that the file can be posted as it stands.
-     * Returns the file, or null when it is full or cannot be written; throws nothing.
+     * Appends the lines of `batch`, each with the cluster and host of `source`, so that the file can be posted as it
+     * stands. Returns the file, or null when it is full or cannot be written; throws nothing.
      */
     put(source, batch) {
         if (!this.spool.root) {

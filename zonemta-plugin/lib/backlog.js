@@ -1,6 +1,7 @@
 'use strict';
 
-// The segments of one spool on disk, oldest first: cutting batches off, freeing what is acknowledged, giving up the oldest.
+// The segments of one spool on disk, oldest first: cutting batches off, freeing what is acknowledged, giving up the
+// oldest.
 
 const fs = require('fs');
 const path = require('path');
@@ -34,7 +35,9 @@ function isEvent(line) {
     }
 }
 
-/** How far `segment` can be sent: to its end, or only as far as it was, when all that follows is a line without an end. */
+/**
+ * How far `segment` can be sent: to its end, or only as far as it was, when all that follows is a line without an end.
+ */
 function endOf(segment) {
     return segment.tornAt === segment.size ? segment.acked : segment.size;
 }
@@ -48,9 +51,10 @@ function countLines(bytes) {
 }
 
 /**
- * Segments are named by number. `size` counts whole lines only where the writer is of this process; `acked` is how far the
- * collector has taken them (not kept on disk: after a crash at most one segment is sent again, and the collector knows
- * stamps that it has seen); `taken` how far the batch on its way reaches. The last segment is open: it may still grow.
+ * Segments are named by number. `size` counts whole lines only where the writer is of this process; `acked` is how far
+ * the collector has taken them (not kept on disk: after a crash at most one segment is sent again, and the collector
+ * knows stamps that it has seen); `taken` how far the batch on its way reaches. The last segment is open: it may still
+ * grow.
  */
 class Backlog {
     constructor(folder) {
@@ -64,7 +68,10 @@ class Backlog {
     static load(folder) {
         const backlog = new Backlog(folder);
         const numbers = fs.readdirSync(folder).map(name => SEGMENT.exec(name));
-        for (const number of numbers.filter(Boolean).map(found => Number(found[1])).sort((a, b) => a - b)) {
+        for (const number of numbers
+            .filter(Boolean)
+            .map(found => Number(found[1]))
+            .sort((a, b) => a - b)) {
             const segment = backlog.add(number);
             segment.size = fs.statSync(segment.file).size;
         }
@@ -77,7 +84,15 @@ class Backlog {
     }
 
     add(number) {
-        const segment = { number, file: path.join(this.folder, `${number}.jsonl`), size: 0, acked: 0, taken: 0, tornAt: -1, isGone: false };
+        const segment = {
+            number,
+            file: path.join(this.folder, `${number}.jsonl`),
+            size: 0,
+            acked: 0,
+            taken: 0,
+            tornAt: -1,
+            isGone: false
+        };
         this.segments.push(segment);
         return segment;
     }
@@ -94,7 +109,9 @@ class Backlog {
         return this.segments.reduce((sum, segment) => sum + endOf(segment) - segment.acked, 0);
     }
 
-    /** Looks at the open segment's size anew, where another process may still write it. Returns whether it has grown. */
+    /**
+     * Looks at the open segment's size anew, where another process may still write it. Returns whether it has grown.
+     */
     refresh() {
         const { last } = this;
         const before = last ? last.size : 0;
@@ -104,7 +121,10 @@ class Backlog {
         return last !== undefined && last.size > before;
     }
 
-    /** The next batch, its lines without their ends; null when there is none. Ends with `free` or `keep`. Throws what reading throws. */
+    /**
+     * The next batch, its lines without their ends; null when there is none. Ends with `free` or `keep`. Throws what
+     * reading throws.
+     */
     take(maxEvents, maxBytes) {
         for (let segment = this.head(); segment; segment = this.head()) {
             const left = segment.size - segment.acked;
@@ -141,7 +161,11 @@ class Backlog {
         const batch = { backlog: this, segment, end: segment.acked, lines: [], unreadable: 0 };
         const bytes = readAt(segment.file, segment.acked, window);
         let from = 0;
-        for (let to = bytes.indexOf(NEWLINE); to >= 0 && batch.lines.length < maxEvents; to = bytes.indexOf(NEWLINE, from)) {
+        for (
+            let to = bytes.indexOf(NEWLINE);
+            to >= 0 && batch.lines.length < maxEvents;
+            to = bytes.indexOf(NEWLINE, from)
+        ) {
             if (to > maxBytes && batch.lines.length) {
                 break;
             }
@@ -179,7 +203,10 @@ class Backlog {
         }
     }
 
-    /** Gives up the oldest segment; returns how many events that lost. What is on its way is lost only if it does not arrive. */
+    /**
+     * Gives up the oldest segment; returns how many events that lost. What is on its way is lost only if it does not
+     * arrive.
+     */
     dropOldest() {
         const segment = this.segments[0];
         let lost = 0;
@@ -210,7 +237,9 @@ class Backlog {
         for (const segment of this.segments) {
             const from = batch && batch.segment === segment ? batch.end : segment.acked;
             if (from < endOf(segment)) {
-                const found = TIME.exec(readAt(segment.file, from, Math.min(64, segment.size - from)).toString('latin1'));
+                const found = TIME.exec(
+                    readAt(segment.file, from, Math.min(64, segment.size - from)).toString('latin1')
+                );
                 return found ? Number(found[1]) : null;
             }
         }

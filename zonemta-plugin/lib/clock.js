@@ -4,8 +4,8 @@
 
 const { performance } = require('perf_hooks');
 
-// A clock set back by less than this is waited out, so that the stamps of a process never go backwards. One set back by more
-// was wrong before; to wait it out would stamp events with times that the collector must refuse.
+// A clock set back by less than this is waited out, so that the stamps of a process never go backwards. One set back by
+// more was wrong before; to wait it out would stamp events with times that the collector must refuse.
 const WAIT_OUT_MS = 60000;
 const NAMES_KEPT = 10000;
 
@@ -16,7 +16,10 @@ class Clock {
         this.names = new Set();
     }
 
-    /** The time of the event called `name`: now, or a millisecond later when this millisecond has one of that name already. */
+    /**
+     * The time of the event called `name`: now, or a millisecond later when this millisecond has one of that name
+     * already.
+     */
     stamp(name) {
         const now = this.now();
         if (now > this.last || now < this.last - WAIT_OUT_MS) {

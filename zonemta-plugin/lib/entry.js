@@ -55,7 +55,9 @@ class Copy {
             return Number.isNaN(value.getTime()) ? null : value.toISOString();
         }
         if (value instanceof Uint8Array) {
-            return this.text(Buffer.from(value.buffer, value.byteOffset, Math.min(value.byteLength, this.characters)).toString());
+            return this.text(
+                Buffer.from(value.buffer, value.byteOffset, Math.min(value.byteLength, this.characters)).toString()
+            );
         }
         if (value instanceof Error) {
             return this.text(String(value.message));
@@ -141,8 +143,8 @@ function write(copy, context, time) {
 }
 
 /**
- * The spool's line for `entry`, stamped by `clock`; the entry itself is left as it is. Null when nothing of the entry can be
- * kept. Throws nothing that an entry could cause.
+ * The spool's line for `entry`, stamped by `clock`; the entry itself is left as it is. Null when nothing of the entry
+ * can be kept. Throws nothing that an entry could cause.
  */
 function keep(entry, context, clock) {
     let time = null;

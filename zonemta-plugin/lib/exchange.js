@@ -1,6 +1,7 @@
 'use strict';
 
-// One request to the collector and its outcome, over one kept connection; whatever the other side does, there is one outcome.
+// One request to the collector and its outcome, over one kept connection; whatever the other side does, there is one
+// outcome.
 
 const http = require('http');
 const https = require('https');
@@ -19,7 +20,10 @@ class Exchange {
         this.agent = new this.transport.Agent({ keepAlive: true, maxSockets: 1 });
     }
 
-    /** Posts `body` (text). Calls `settle` once, later: with `{status, headers}`, or `{error, isReused}` without an answer. */
+    /**
+     * Posts `body` (text). Calls `settle` once, later: with `{status, headers}`, or `{error, isReused}` without an
+     * answer.
+     */
     post(body, settle) {
         const exchange = { settle, status: 0, headers: {}, isReused: false, isSettled: false, timer: null };
         const finish = guard(this.log, error => this.finish(exchange, error));
@@ -109,7 +113,9 @@ class Exchange {
         exchange.isSettled = true;
         clearTimeout(exchange.timer);
         exchange.settle(
-            exchange.status ? { status: exchange.status, headers: exchange.headers } : { error: error || 'error', isReused: exchange.isReused }
+            exchange.status
+                ? { status: exchange.status, headers: exchange.headers }
+                : { error: error || 'error', isReused: exchange.isReused }
         );
     }
 }

@@ -55,7 +55,9 @@ class Log {
     }
 }
 
-/** `action`, unable to throw. For timers, events and callbacks: an exception there ends a process that delivers mail. */
+/**
+ * `action`, unable to throw. For timers, events and callbacks: an exception there ends a process that delivers mail.
+ */
 function guard(log, action) {
     return (...args) => {
         try {

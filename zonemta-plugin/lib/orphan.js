@@ -1,6 +1,7 @@
 'use strict';
 
-// One claimed spool: sent by the master in its own order, under its own process's name, and removed when nothing can follow.
+// One claimed spool: sent by the master in its own order, under its own process's name, and removed when nothing can
+// follow.
 
 const fs = require('fs');
 const { Backlog } = require('./backlog');
@@ -8,8 +9,8 @@ const { elapsed } = require('./clock');
 const { touch } = require('./owner');
 
 /**
- * Its writer may be alive after all, stopped for long and holding its last segment open. It notices within `deadAfter / 6`
- * of writing; so what it wrote is waited for (`grace`) and read before the folder goes.
+ * Its writer may be alive after all, stopped for long and holding its last segment open. It notices within `deadAfter /
+ * 6` of writing; so what it wrote is waited for (`grace`) and read before the folder goes.
  */
 class Orphan {
     constructor({ folder, id, cluster, host, isWriterDead, grace }) {
@@ -64,7 +65,9 @@ class Orphan {
         return this.backlog.bytesUnsent === 0;
     }
 
-    /** The collector is to be told once more of a spool when it is sent: its last word may speak of events that waited. */
+    /**
+     * The collector is to be told once more of a spool when it is sent: its last word may speak of events that waited.
+     */
     get isFarewellDue() {
         return !this.isReported && this.isSent;
     }

@@ -9,8 +9,9 @@ const { Orphan } = require('./orphan');
 const { elapsed } = require('./clock');
 const { readNote } = require('./owner');
 
-// A living process's spool is `<id>`; a claimed one `<id>.<claimer>`. Only its holder uses that name, so one rename decides
-// between two masters, and whoever lost a spool (or was stopped for too long) finds nothing under the name that it knows.
+// A living process's spool is `<id>`; a claimed one `<id>.<claimer>`. Only its holder uses that name, so one rename
+// decides between two masters, and whoever lost a spool (or was stopped for too long) finds nothing under the name that
+// it knows.
 const SPOOL = /^([0-9a-f]{16})(?:\.([0-9a-f]{16}))?$/;
 
 class Orphans {
@@ -24,7 +25,9 @@ class Orphans {
         this.seen = new Map();
     }
 
-    /** To be called every few seconds: keeps what is claimed alive, lets go of what is done, claims what is abandoned. */
+    /**
+     * To be called every few seconds: keeps what is claimed alive, lets go of what is done, claims what is abandoned.
+     */
     sweep(ownId) {
         if (!this.active) {
             return;
@@ -63,7 +66,13 @@ class Orphans {
             while (bytes > this.settings.maxSpoolBytes && backlog.segments.length > 1) {
                 bytes -= backlog.segments[0].size;
                 const lost = backlog.dropOldest();
-                this.log.seldom('orphans', 60000, 'error', 'The claimed spools are too large: the oldest %s events are given up', lost);
+                this.log.seldom(
+                    'orphans',
+                    60000,
+                    'error',
+                    'The claimed spools are too large: the oldest %s events are given up',
+                    lost
+                );
             }
         }
     }
@@ -73,7 +82,13 @@ class Orphans {
             return fs.readdirSync(root).filter(name => SPOOL.test(name));
         } catch (err) {
             if (err.code !== 'ENOENT') {
-                this.log.once(`sweep ${root}`, 'error', 'The spools of dead processes cannot be looked for in %s (%s)', root, err.code);
+                this.log.once(
+                    `sweep ${root}`,
+                    'error',
+                    'The spools of dead processes cannot be looked for in %s (%s)',
+                    root,
+                    err.code
+                );
             }
             return [];
         }
@@ -94,14 +109,20 @@ class Orphans {
         } catch (err) {
             // Another master was quicker (ENOENT), or the folder is not ours to move.
             if (err.code !== 'ENOENT') {
-                this.log.once(`claim ${folder}`, 'error', 'The spool %s could not be claimed (%s)', folder, err.code || err.message);
+                this.log.once(
+                    `claim ${folder}`,
+                    'error',
+                    'The spool %s could not be claimed (%s)',
+                    folder,
+                    err.code || err.message
+                );
             }
         }
     }
 
     /**
-     * True when nothing has given a sign of life for `deadAfter`: by the heartbeat's time and the folder's own (a spool just
-     * made or claimed has no note yet), or, the clock having been set back, by having watched it that long.
+     * True when nothing has given a sign of life for `deadAfter`: by the heartbeat's time and the folder's own (a spool
+     * just made or claimed has no note yet), or, the clock having been set back, by having watched it that long.
      */
     isSilent(folder, beat) {
         const sign = Math.max(beat, fs.statSync(folder).ctimeMs);
@@ -129,7 +150,8 @@ class Orphans {
         try {
             this.owner.sign(target, this.claimer, origin);
         } catch (err) {
-            // On a full disk the old note stays; the folder's name says who holds it, and the heartbeat that it is held.
+            // On a full disk the old note stays; the folder's name says who holds it, and the heartbeat that it is
+            // held.
             if (err.code === 'ENOENT') {
                 throw err;
             }

@@ -1,6 +1,7 @@
 'use strict';
 
-// Whose a spool is: the note `owner.json` in its folder, whose modification time is the heartbeat, and what it tells of life.
+// Whose a spool is: the note `owner.json` in its folder, whose modification time is the heartbeat, and what it tells of
+// life.
 
 const fs = require('fs');
 const path = require('path');
@@ -18,7 +19,8 @@ function readLine(file) {
 /** State and start time (clock ticks since boot) of a process, from Linux's /proc; null where that cannot be read. */
 function readProcess(pid) {
     const line = readLine(`/proc/${pid}/stat`);
-    // The second field is the program's name in parentheses, which may hold anything; state is field 3, start time field 22.
+    // The second field is the program's name in parentheses, which may hold anything; state is field 3, start time
+    // field 22.
     const fields = line && line.slice(line.lastIndexOf(')') + 2).split(' ');
     return fields && fields.length > 19 ? { state: fields[0], started: fields[19] } : null;
 }
@@ -43,7 +45,10 @@ class Owner {
         this.note = { context, version, cluster, host, pid: process.pid, place, started: self ? self.started : null };
     }
 
-    /** Writes the note into `folder`: it is held by `holder` (a spool's or a claimer's random id) in this process from now on. */
+    /**
+     * Writes the note into `folder`: it is held by `holder` (a spool's or a claimer's random id) in this process from
+     * now on.
+     */
     sign(folder, holder, origin = {}) {
         const note = Object.assign({}, this.note, origin, { holder });
         const draft = path.join(folder, `${NOTE}.new`);
@@ -51,7 +56,9 @@ class Owner {
         fs.renameSync(draft, path.join(folder, NOTE));
     }
 
-    /** True when the process that `note` names is known to be dead; false when it lives, or nobody can tell from here. */
+    /**
+     * True when the process that `note` names is known to be dead; false when it lives, or nobody can tell from here.
+     */
     isDead(note) {
         if (!note.place || note.place !== this.place || !Number.isInteger(note.pid) || note.pid <= 0) {
             return false;
@@ -62,7 +69,11 @@ class Owner {
             return err.code === 'ESRCH';
         }
         const found = readProcess(note.pid);
-        return found !== null && note.started !== null && (found.started !== note.started || found.state === 'Z' || found.state === 'X');
+        return (
+            found !== null &&
+            note.started !== null &&
+            (found.started !== note.started || found.state === 'Z' || found.state === 'X')
+        );
     }
 }
 

@@ -32,7 +32,15 @@ function build(app, log) {
     const spool = new Spool({ settings, owner, log });
     // Only the master claims: one process of an instance is enough, and it lives longest.
     const orphans = new Orphans({ settings, owner, log, active: context === 'main' });
-    const sender = new Sender({ settings, spool, orphans, exchange: new Exchange(settings, version, log), aside: new Aside(spool), log, version });
+    const sender = new Sender({
+        settings,
+        spool,
+        orphans,
+        exchange: new Exchange(settings, version, log),
+        aside: new Aside(spool),
+        log,
+        version
+    });
     return { settings, context, log, spool, orphans, sender, clock: new Clock() };
 }
 

@@ -3,9 +3,10 @@
 // The body of a request: the events of one spool, and what its process says of itself.
 
 /**
- * `source` is a spool, own or claimed; without a `batch` the body is a heartbeat. Bytes and oldest event are those left once
- * this body is acknowledged. A line of the spool is an event of the body as it stands. `contexts` are those in which this process has the
- * plugin loaded: the collector joins those of a host's processes, and so sees one that is missing.
+ * `source` is a spool, own or claimed; without a `batch` the body is a heartbeat. Bytes and oldest event are those left
+ * once this body is acknowledged. A line of the spool is an event of the body as it stands. `contexts` are those in
+ * which this process has the plugin loaded: the collector joins those of a host's processes, and so sees one that is
+ * missing.
  */
 function writeBody(source, batch, version) {
     const left = source.remaining(batch);

@@ -6,13 +6,14 @@ const fs = require('fs');
 const path = require('path');
 
 /**
- * Makes the folder `name` in `root`, and `root` too; both for this user only. `isShared`: anyone may make folders beside
- * `root`, which must then be this user's own. Throws what the disk throws.
+ * Makes the folder `name` in `root`, and `root` too; both for this user only. `isShared`: anyone may make folders
+ * beside `root`, which must then be this user's own. Throws what the disk throws.
  */
 function makeFolder(root, name, isShared) {
     fs.mkdirSync(root, { recursive: true, mode: 0o700 });
     const found = fs.lstatSync(root);
-    const isOwn = found.isDirectory() && (found.mode & 0o022) === 0 && (!process.getuid || found.uid === process.getuid());
+    const isOwn =
+        found.isDirectory() && (found.mode & 0o022) === 0 && (!process.getuid || found.uid === process.getuid());
     if (isShared && !isOwn) {
         throw new Error('it belongs to someone else');
     }

@@ -1,6 +1,7 @@
 'use strict';
 
-// Sends the spools, one request at a time: own and claimed ones by turns, each in its own order, at the collector's pace.
+// Sends the spools, one request at a time: own and claimed ones by turns, each in its own order, at the collector's
+// pace.
 
 const { readAnswer, waitAfter, VERDICTS } = require('./answer');
 const { elapsed } = require('./clock');
@@ -39,7 +40,9 @@ class Sender {
         }
     }
 
-    /** To be called every few seconds: what no append has announced (a claimed spool, a spool begun anew) is looked for. */
+    /**
+     * To be called every few seconds: what no append has announced (a claimed spool, a spool begun anew) is looked for.
+     */
     wake() {
         const left = this.reading(() => this.spool.remaining(null));
         if (left && left.bytes === 0) {
@@ -271,7 +274,13 @@ class Sender {
     complain(answer) {
         if (!this.troubles.has(answer.kind)) {
             this.troubles.add(answer.kind);
-            this.log.seldom(`trouble ${answer.kind}`, RELAPSE_MS, 'error', 'The collector does not take events (%s); they wait in the spool', answer.kind);
+            this.log.seldom(
+                `trouble ${answer.kind}`,
+                RELAPSE_MS,
+                'error',
+                'The collector does not take events (%s); they wait in the spool',
+                answer.kind
+            );
         }
     }
 }

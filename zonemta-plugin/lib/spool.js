@@ -12,14 +12,15 @@ const { Memory } = require('./memory');
 const { touch } = require('./owner');
 
 const SEGMENT_BYTES = 1024 * 1024;
-// A segment that is sent whole is left behind from this size on, so that a crash resends little; a smaller one by housekeeping.
+// A segment that is sent whole is left behind from this size on, so that a crash resends little; a smaller one by
+// housekeeping.
 const LEAVE_BYTES = 64 * 1024;
 const RETRY_DISK_MS = 1000;
 const SEGMENTS_IN_QUOTA = 8;
 
 /**
- * Holds what the hook saw until the collector has it. Every line is written by one `write` to an open file before `append`
- * returns. Nothing here throws into the hook: what the disk does not take waits in memory.
+ * Holds what the hook saw until the collector has it. Every line is written by one `write` to an open file before
+ * `append` returns. Nothing here throws into the hook: what the disk does not take waits in memory.
  */
 class Spool {
     constructor({ settings, owner, log }) {
@@ -102,7 +103,8 @@ class Spool {
             this.emptyMemory();
             return;
         }
-        // Only now: a process that was stopped between a look and the write would have written into a spool taken from it.
+        // Only now: a process that was stopped between a look and the write would have written into a spool taken from
+        // it.
         if (this.isUnconfirmed()) {
             this.verify();
         }
@@ -129,7 +131,13 @@ class Spool {
             return true;
         } catch (err) {
             if (err.code !== 'ENOENT' || !this.verify()) {
-                this.log.seldom('write', 60000, 'error', 'The spool could not be written (%s)', err.code || err.message);
+                this.log.seldom(
+                    'write',
+                    60000,
+                    'error',
+                    'The spool could not be written (%s)',
+                    err.code || err.message
+                );
                 this.diskFailed();
             }
             return false;
@@ -139,7 +147,7 @@ class Spool {
     writeWhole(bytes) {
         const segment = this.backlog.last;
         try {
-            for (let done = 0; done < bytes.length; ) {
+            for (let done = 0; done < bytes.length;) {
                 done += fs.writeSync(this.fd, bytes, done);
             }
             segment.size += bytes.length;
@@ -149,7 +157,10 @@ class Spool {
         }
     }
 
-    /** Takes back a line that a full disk took only the half of, or else leaves the segment: the next line must not join it. */
+    /**
+     * Takes back a line that a full disk took only the half of, or else leaves the segment: the next line must not join
+     * it.
+     */
     cutOff(segment) {
         try {
             fs.ftruncateSync(this.fd, segment.size);
@@ -166,10 +177,20 @@ class Spool {
         this.fd = fd;
         this.backlog.add(number);
         this.backlog.head();
-        while (this.backlog.segments.length > 1 && this.backlog.bytesOnDisk > this.settings.maxSpoolBytes - this.segmentBytes) {
+        while (
+            this.backlog.segments.length > 1 &&
+            this.backlog.bytesOnDisk > this.settings.maxSpoolBytes - this.segmentBytes
+        ) {
             const lost = this.backlog.dropOldest();
             this.events -= lost;
-            this.log.seldom('quota', 60000, 'error', 'The spool is full: the oldest %s events are given up, %s so far', lost, this.dropped);
+            this.log.seldom(
+                'quota',
+                60000,
+                'error',
+                'The spool is full: the oldest %s events are given up, %s so far',
+                lost,
+                this.dropped
+            );
         }
     }
 
@@ -223,7 +244,10 @@ class Spool {
         }
     }
 
-    /** The unsent lines of the open segment, through its open file: who claimed it may have read it before the last were written. */
+    /**
+     * The unsent lines of the open segment, through its open file: who claimed it may have read it before the last were
+     * written.
+     */
     readUnsent() {
         const { last } = this.backlog;
         try {

@@ -1,4 +1,5 @@
-// One empty database in memory, on the port of 127.0.0.1 that the command line names. A second connection waits for the first to end.
+// One empty database in memory, on the port of 127.0.0.1 that the command line names. A second connection waits for the
+// first to end.
 import { createRequire } from 'node:module';
 import { pathToFileURL } from 'node:url';
 

@@ -1,7 +1,7 @@
 'use strict';
 
-// Has ZoneMTA's own core/http-bounce send bounces: PLUGIN URL, and a bounce a line on standard input, as the hook `queue:bounce`
-// hands them over. Ends once each has been answered or given up.
+// Has ZoneMTA's own core/http-bounce send bounces: PLUGIN URL, and a bounce a line on standard input, as the hook
+// `queue:bounce` hands them over. Ends once each has been answered or given up.
 
 const readline = require('readline');
 

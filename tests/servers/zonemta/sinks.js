@@ -1,11 +1,12 @@
 'use strict';
 
 // The world that ZoneMTA delivers to: SMTP, LMTP and HTTP sinks, and stand-ins for rspamd and clamd, all on 127.0.0.1.
-// What a recipient's name starts with decides the answer. Every answer that decides something is written down, one JSON line each:
-//   {"verdict": "accepted" | "refused", "port", "from", "to": [...], "id", "seq", "code", "text"}
-// (`id` and `seq` are ZoneMTA's, out of the Received header; a recipient refused before the message came has none.)
+// What a recipient's name starts with decides the answer. Every answer that decides something is written down, one JSON
+// line each: {"verdict": "accepted" | "refused", "port", "from", "to": [...], "id", "seq", "code", "text"} (`id` and
+// `seq` are ZoneMTA's, out of the Received header; a recipient refused before the message came has none.)
 //
-// node sinks.js SETTINGS   where SETTINGS is JSON: {project, key, cert, log, ports: {tls, plain, silent, closing, lmtp, http, rspamd, clamd}}
+// node sinks.js SETTINGS   where SETTINGS is JSON: {project, key, cert, log, ports: {tls, plain, silent, closing, lmtp,
+// http, rspamd, clamd}}
 
 const crypto = require('crypto');
 const fs = require('fs');
@@ -22,12 +23,30 @@ const ENHANCED = '5.1.1 The email account that you tried to reach does not exist
 const AT_RECIPIENT = [
     [/^slow/, 451, '4.3.2 Please try again later'],
     [/^unknown/, 550, `${ENHANCED} User unknown`],
-    [/^multi/, 550, [ENHANCED, 'Please try double-checking the recipient address for typos.', '5.1.1  https://support.gmail.example/mail/?p=NoSuchUser d2si123.45 - gsmtp'].join('\r\n550-').replace(/550-(5\.1\.1 {2}http)/, '$1')],
-    [/^spamhaus/, 554, '5.7.1 Service unavailable; Client host [127.0.0.2] blocked using zen.spamhaus.org; listed at spamhaus https://www.spamhaus.org/query/ip/127.0.0.2'],
+    [
+        /^multi/,
+        550,
+        [
+            ENHANCED,
+            'Please try double-checking the recipient address for typos.',
+            '5.1.1  https://support.gmail.example/mail/?p=NoSuchUser d2si123.45 - gsmtp'
+        ]
+            .join('\r\n550-')
+            .replace(/550-(5\.1\.1 {2}http)/, '$1')
+    ],
+    [
+        /^spamhaus/,
+        554,
+        '5.7.1 Service unavailable; Client host [127.0.0.2] blocked using zen.spamhaus.org; listed at spamhaus https://www.spamhaus.org/query/ip/127.0.0.2'
+    ],
     [/^full/, 552, '5.2.2 The email account that you tried to reach is over quota; mailbox full'],
     [/^busy/, 421, '4.7.0 Too many concurrent SMTP connections from your IP, try again later'],
     [/^relay/, 550, '5.7.1 Relaying denied'],
-    [/^rate/, 450, '4.2.1 The user you are trying to contact is receiving mail at a rate that prevents additional messages from being delivered']
+    [
+        /^rate/,
+        450,
+        '4.2.1 The user you are trying to contact is receiving mail at a rate that prevents additional messages from being delivered'
+    ]
 ];
 // The answers to the message.
 const AT_MESSAGE = [
@@ -38,8 +57,8 @@ const OVER_QUOTA = [552, '5.2.2 over quota'];
 
 const greylist = new Map(); // `sender|recipient` -> times seen
 
-function write(verdict, port, from, to, named, code, text) {
-    fs.writeSync(log, JSON.stringify({ verdict, port, from, to, ...named, code, text }) + '\n');
+function write(verdict, port, from, to, names, code, text) {
+    fs.writeSync(log, JSON.stringify({ verdict, port, from, to, ...names, code, text }) + '\n');
 }
 
 function refusal(code, text) {
@@ -51,7 +70,9 @@ function atRecipient(sender, recipient) {
         const pair = `${sender}|${recipient}`;
         const times = (greylist.get(pair) || 0) + 1;
         greylist.set(pair, times);
-        return times <= (/^grey3/.test(recipient) ? 3 : 1) ? [451, '4.7.1 Greylisting in action, please come back later'] : null;
+        return times <= (/^grey3/.test(recipient) ? 3 : 1)
+            ? [451, '4.7.1 Greylisting in action, please come back later']
+            : null;
     }
     const rule = AT_RECIPIENT.find(([name]) => name.test(recipient));
     return rule ? rule.slice(1) : null;
@@ -96,11 +117,21 @@ function smtp(port, options) {
         const recipients = session.envelope.rcptTo.map(recipient => recipient.address);
         const accepted = `2.0.0 Ok: queued as ${crypto.randomBytes(5).toString('hex').toUpperCase()}`;
         if (options.lmtp) {
-            return next(null, recipients.map(recipient => {
-                const full = /^full/.test(recipient);
-                write(full ? 'refused' : 'accepted', port, sender, [recipient], named(message), ...(full ? OVER_QUOTA : [250, accepted]));
-                return full ? refusal(...OVER_QUOTA) : accepted;
-            }));
+            return next(
+                null,
+                recipients.map(recipient => {
+                    const full = /^full/.test(recipient);
+                    write(
+                        full ? 'refused' : 'accepted',
+                        port,
+                        sender,
+                        [recipient],
+                        named(message),
+                        ...(full ? OVER_QUOTA : [250, accepted])
+                    );
+                    return full ? refusal(...OVER_QUOTA) : accepted;
+                })
+            );
         }
         const rule = AT_MESSAGE.find(([name]) => recipients.some(recipient => name.test(recipient)));
         if (rule) {
@@ -173,7 +204,9 @@ function clamd(port) {
         quiet(socket).on('data', chunk => {
             message = Buffer.concat([message, chunk]);
             if (message.length > 4 && message.subarray(-4).equals(Buffer.alloc(4))) {
-                socket.end(/EICAR/.test(message.toString('latin1')) ? 'stream: Eicar-Test-Signature FOUND\0' : 'stream: OK\0');
+                socket.end(
+                    /EICAR/.test(message.toString('latin1')) ? 'stream: Eicar-Test-Signature FOUND\0' : 'stream: OK\0'
+                );
             }
         });
     }).listen(port, '127.0.0.1');

@@ -1,7 +1,8 @@
 'use strict';
 
-// Writes down every log entry that reaches this place in the row of hooks, one JSON line each, in the form of the recording
-// (tests/fixtures): {time_ms, pid, context, entry}. One file per process; a line is one write, so a killed process leaves none half.
+// Writes down every log entry that reaches this place in the row of hooks, one JSON line each, in the form of the
+// recording (tests/fixtures): {time_ms, pid, context, entry}. One file per process; a line is one write, so a killed
+// process leaves none half.
 
 const fs = require('fs');
 const path = require('path');

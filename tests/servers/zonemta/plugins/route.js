@@ -19,7 +19,9 @@ module.exports.init = (app, done) => {
             return next(app.drop(envelope, 'policy', messageInfo, '250 OK silently dropped'));
         }
         if (/REJECTME/.test(messageInfo.subject)) {
-            return next(app.reject(envelope, 'ratelimit', messageInfo, '550 5.7.1 You reached your daily sending limit'));
+            return next(
+                app.reject(envelope, 'ratelimit', messageInfo, '550 5.7.1 You reached your daily sending limit')
+            );
         }
         next();
     });
