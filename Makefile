@@ -3,12 +3,16 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+NODE_STAMP := node_modules/.installed
 ROUNDS ?= 20
 INPUTS ?= 1000000
 DISKS ?= 40
 JOBS ?= 2
+PROGRAMS := collector duckwatch exporters grafana
+JAVASCRIPT := '*.mjs' 'zonemta-plugin/**/*.js' 'tests/**/*.{js,mjs}'
+HAS_NODE := command -v npm >/dev/null && node -e 'const [major, minor] = process.versions.node.split(".").map(Number); process.exit(major > 18 || (major === 18 && minor >= 18) ? 0 : 1)' 2>/dev/null
 
-.PHONY: help setup demo test unit servers crash dnsbl-storm hostile check fix generate bench bench-dnsbl lock clean
+.PHONY: help setup demo test unit servers crash dnsbl-storm hostile check check-javascript fix fix-javascript generate bench bench-dnsbl lock clean
 
 help:
 	@sed -n 's/^## //p' Makefile
@@ -53,17 +57,36 @@ dnsbl-storm: setup
 hostile: setup
 	@DUCKWATCH_HOSTILE_INPUTS=$(INPUTS) $(BIN)/python -m pytest tests/integration/process/test_hostile.py -s --timeout 14400
 
-## check      formatters, linters, types, import contracts, generated files up to date
+## check      formatters, linters, types, import contracts, dead code, names, Markdown, generated files up to date; Python, then JavaScript
 check: setup
 	@$(BIN)/ruff format --check --quiet . || { echo "make fix formats"; exit 1; }
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/vulture $(PROGRAMS)
+	@$(BIN)/vulture $(PROGRAMS) bench tests
+	@$(BIN)/python -m pytest -q tests/contract/sources tests/contract/test_rooms.py
 	@$(BIN)/duckwatch-dashboards check
+	@if $(HAS_NODE); then $(MAKE) --no-print-directory check-javascript; else echo "make check: JavaScript is not checked: that needs npm and Node 18.18 or newer" >&2; test -z "$$CI"; fi
 
-## fix        format, and mend what the linter can
+## check-javascript  format, lint and types of the plugin and its tests (part of check)
+check-javascript: $(NODE_STAMP)
+	@node_modules/.bin/prettier --log-level warn --check $(JAVASCRIPT) || { echo "make fix formats"; exit 1; }
+	@node_modules/.bin/eslint .
+
+$(NODE_STAMP): package.json package-lock.json
+	@echo "installing into node_modules (once)" >&2
+	@npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $(NODE_STAMP)
+
+## fix        format, and mend what the linters can
 fix: setup
 	@$(BIN)/ruff format --quiet . && $(BIN)/ruff check --fix .
+	@if $(HAS_NODE); then $(MAKE) --no-print-directory fix-javascript; fi
+
+fix-javascript: $(NODE_STAMP)
+	@node_modules/.bin/prettier --log-level warn --write $(JAVASCRIPT)
+	@node_modules/.bin/eslint --fix .
 
 ## generate   dashboards regenerated into grafana/generated/
 generate: setup
@@ -82,4 +105,4 @@ lock: setup
 	@$(BIN)/python -m pip install --quiet uv && $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --upgrade --all-extras --group dev pyproject.toml -o requirements.lock
 
 clean:
-	@rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf $(VENV) node_modules build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

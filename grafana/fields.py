@@ -26,9 +26,6 @@ PROMETHEUS = Datasource("prometheus", "${prometheus}")
 MIXED = Datasource("datasource", "-- Mixed --")
 """What a panel refers to whose targets differ in theirs."""
 
-DASHBOARD = Datasource("grafana", "-- Grafana --")
-"""Grafana itself: annotations and alerts."""
-
 
 class Unit(StrEnum):
     """Grafana's ids of the units in use."""

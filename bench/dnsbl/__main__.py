@@ -19,7 +19,7 @@ import yaml
 
 from bench.dnsbl.servers import Server
 
-LISTS, TARGETS = 50, 256
+LISTS = 50
 SCRAPE_HEADERS = {
     "Accept": "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.2",
     "Accept-Encoding": "gzip",

@@ -33,10 +33,6 @@ class SmallDisk:
         """Makes room, as an operator would."""
         _allowed("mount", "-o", f"remount,size={mib}m", str(self.folder))
 
-    def make_read_only(self, *, read_only: bool = True) -> None:
-        """Takes writes no more, or again. Raises `CalledProcessError` while somebody writes."""
-        subprocess.run(["mount", "-o", f"remount,{'ro' if read_only else 'rw'}", str(self.folder)], check=True)
-
     def fill(self) -> int:
         """Another program takes all the room that is left; returns how many bytes it took now."""
         taken = 0

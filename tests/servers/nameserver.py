@@ -61,9 +61,6 @@ class Query:
         return made
 
 
-Behaviour = "Callable[[Query], list[bytes]]"
-
-
 class Zone:
     """A list that works: `listed` are names before the zone with their addresses; test points included (RFC 5782, 5)."""
 

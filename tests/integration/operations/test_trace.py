@@ -43,7 +43,7 @@ class House:
     """A database with the recording; `ask` runs the command as an operator types it."""
 
     def __init__(self, dsn: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-        self.dsn, self._capsys, self._monkeypatch = dsn, capsys, monkeypatch
+        self.dsn, self._capsys = dsn, capsys
         monkeypatch.setenv("DUCKWATCH_COLLECTOR__DATABASE__DSN", dsn)
         self.store = PostgresStore(dsn, dsn)
         self.store.prepare()

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.servers
 
-RECENT = 1.0
 """Seconds within which a deletion is surely seen as one of its own."""
 
 

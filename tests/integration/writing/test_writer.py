@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from collector.events.model.batch import Batch, Written
 
 NOW = int(time.time() * 1000)
-POISON = "poison"
 
 
 def request(n: int, *, to: str = "a@b.example", events: int = 5) -> Request:
