@@ -73,6 +73,8 @@ check: setup
 check-javascript: $(NODE_STAMP)
 	@node_modules/.bin/prettier --log-level warn --check $(JAVASCRIPT) || { echo "make fix formats"; exit 1; }
 	@node_modules/.bin/eslint .
+	@node_modules/.bin/tsc --project .
+	@node_modules/.bin/tsc --project tests/plugin
 
 $(NODE_STAMP): package.json package-lock.json
 	@echo "installing into node_modules (once)" >&2

@@ -7,6 +7,10 @@ const { start } = require('./lib/plugin');
 
 module.exports.title = 'duckwatch';
 
+/**
+ * @param {import('./lib/plugin').App} app
+ * @param {() => void} [done]
+ */
 module.exports.init = (app, done) => {
     start(app);
     if (typeof done === 'function') {

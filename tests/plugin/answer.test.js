@@ -16,7 +16,10 @@ async function stage(t, settings = {}, usual = accept) {
 }
 
 const segments = spool =>
-    fs.readdirSync(spool, { recursive: true }).filter(name => /^\d+\.jsonl$/.test(path.basename(name)));
+    fs
+        .readdirSync(spool, { recursive: true })
+        .map(String)
+        .filter(name => /^\d+\.jsonl$/.test(path.basename(name)));
 const spooledBytes = spool => segments(spool).reduce((sum, name) => sum + fs.statSync(path.join(spool, name)).size, 0);
 const rejectedIn = spool =>
     fs
@@ -123,7 +126,7 @@ for (const [status, type, text] of [
     test(`A ${status} in ${type} that is not the collector's keeps the batch, whole`, async t => {
         const { collector, mta } = await stage(t);
         await until('a heartbeat', () => collector.taken.length);
-        const proxy = somebodys(status, { 'content-type': type }, text);
+        const proxy = somebodys(status, { 'content-type': type }, String(text));
         collector.script.push(proxy, proxy);
         await mta.emit(['a', 'b']);
         await until('the events', () => collector.has(['a', 'b']));

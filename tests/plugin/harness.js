@@ -47,6 +47,11 @@ async function until(what, condition) {
     }
 }
 
+/** The port that `server` listens on. */
+function portOf(server) {
+    return server.address().port;
+}
+
 const accept = (request, response) => {
     response.writeHead(202, { 'content-type': 'application/json' });
     response.end('{"accepted":1,"rejected":[]}');
@@ -67,12 +72,18 @@ const answer = (status, headers = {}, body = '{}') =>
  * answered 202.
  */
 class Collector {
+    constructor(usual) {
+        this.usual = usual;
+        this.script = [];
+        this.requests = [];
+        this.connections = 0;
+        this.server = http.createServer((request, response) => this.receive(request, response));
+    }
+
     static async start(t, usual = accept) {
-        const collector = new Collector();
-        Object.assign(collector, { usual, script: [], requests: [], connections: 0 });
-        collector.server = http.createServer((request, response) => collector.receive(request, response));
+        const collector = new Collector(usual);
         collector.server.on('connection', () => (collector.connections += 1));
-        await new Promise(resolve => collector.server.listen(0, '127.0.0.1', resolve));
+        await new Promise(resolve => collector.server.listen(0, '127.0.0.1', () => resolve(undefined)));
         afterwards(t, () => {
             collector.server.closeAllConnections();
             collector.server.close();
@@ -95,7 +106,7 @@ class Collector {
     }
 
     get url() {
-        return `http://127.0.0.1:${this.server.address().port}/api/events/ingest`;
+        return `http://127.0.0.1:${portOf(this.server)}/api/events/ingest`;
     }
 
     get withEvents() {
@@ -122,21 +133,31 @@ class Collector {
 
 /** A process of ZoneMTA with the plugin in it. */
 class Mta {
+    constructor(child) {
+        this.child = child;
+        this.logs = [];
+        this.errors = '';
+        this.waiting = new Map();
+        this.number = 0;
+        /** @type {{code: number | null, signal: string | null} | null} */
+        this.exit = null;
+        this.ready = null;
+        this.ended = new Promise(resolve =>
+            child.on('exit', (code, signal) => resolve((this.exit = { code, signal })))
+        );
+    }
+
     static async start(t, settings, context = 'sender') {
-        const mta = new Mta();
-        Object.assign(mta, { logs: [], errors: '', waiting: new Map(), number: 0, exit: null });
         const config = JSON.stringify({ batchAge: 20, deadAfter: 600, token: 'secret-token', ...settings });
-        mta.child = fork(path.join(__dirname, 'mta.js'), [config, context], {
+        const child = fork(path.join(__dirname, 'mta.js'), [config, context], {
             execPath: process.env.PLUGIN_NODE || process.execPath,
             execArgv: [],
             stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
             env: { ...process.env, http_proxy: 'http://127.0.0.1:9', HTTP_PROXY: 'http://127.0.0.1:9' }
         });
+        const mta = new Mta(child);
         mta.child.stderr.on('data', chunk => (mta.errors += chunk));
         mta.child.stdout.on('data', chunk => (mta.errors += chunk));
-        mta.ended = new Promise(resolve =>
-            mta.child.on('exit', (code, signal) => resolve((mta.exit = { code, signal })))
-        );
         afterwards(t, () => mta.exit || mta.kill());
         await new Promise((resolve, reject) => {
             mta.child.on('error', reject);
@@ -182,4 +203,4 @@ class Mta {
 const range = (prefix, count, from = 0) =>
     Array.from({ length: count }, (_, i) => `${prefix}${String(from + i).padStart(5, '0')}`);
 
-module.exports = { Collector, Mta, accept, afterwards, answer, range, somebodys, temporaryFolder, until };
+module.exports = { Collector, Mta, accept, afterwards, answer, portOf, range, somebodys, temporaryFolder, until };

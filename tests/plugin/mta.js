@@ -10,7 +10,7 @@ const { format } = require('util');
 const plugin = require(path.join(__dirname, '../../zonemta-plugin'));
 
 const hooks = [];
-const tell = message => process.connected && process.send(message);
+const tell = message => process.connected && process.send && process.send(message);
 const say =
     level =>
     (prefix, text, ...args) =>
@@ -50,7 +50,7 @@ const orders = {
     exit: () => process.exit(0)
 };
 
-process.on('message', message => {
+process.on('message', (/** @type {{order: string, number: number}} */ message) => {
     orders[message.order](message);
     tell({ done: message.number });
 });

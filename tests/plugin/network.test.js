@@ -6,7 +6,7 @@ const assert = require('node:assert');
 const http = require('node:http');
 const net = require('node:net');
 const test = require('node:test');
-const { Collector, Mta, accept, afterwards, answer, range, temporaryFolder, until } = require('./harness');
+const { Collector, Mta, accept, afterwards, answer, portOf, range, temporaryFolder, until } = require('./harness');
 
 const raw =
     (...texts) =>
@@ -118,14 +118,15 @@ test('A collector that does not read what is sent holds up no hook', async t => 
         socket.on('error', () => {});
         socket.pause();
     });
-    await new Promise(resolve => server.listen(0, '127.0.0.1', resolve));
+    server.listen(0, '127.0.0.1');
+    await new Promise(resolve => server.on('listening', resolve));
     const sockets = new Set();
     server.on('connection', socket => sockets.add(socket));
     afterwards(t, () => {
         sockets.forEach(socket => socket.destroy());
         server.close();
     });
-    const url = `http://127.0.0.1:${server.address().port}/`;
+    const url = `http://127.0.0.1:${portOf(server)}/`;
     const mta = await Mta.start(t, {
         url,
         spool: temporaryFolder(t),
@@ -141,7 +142,7 @@ test('A collector that does not read what is sent holds up no hook', async t => 
 test('A collector that is not there yet is found when it comes', async t => {
     const probe = http.createServer().listen(0, '127.0.0.1');
     await new Promise(resolve => probe.on('listening', resolve));
-    const { port } = probe.address();
+    const port = portOf(probe);
     await new Promise(resolve => probe.close(resolve));
     const mta = await Mta.start(t, { url: `http://127.0.0.1:${port}/api/events/ingest`, spool: temporaryFolder(t) });
     await mta.emit(['a']);

@@ -34,6 +34,8 @@ test('Without settings the defaults hold', () => {
     );
 });
 
+/** @typedef {import('../../zonemta-plugin/lib/settings').Settings} Settings */
+/** @type {[Record<string, unknown>, string, (settings: Settings) => boolean][]} */
 const WRONG = [
     [{ batchEvents: 0 }, 'batchEvents', settings => settings.batchEvents === 500],
     [{ batchEvents: 'many' }, 'batchEvents', settings => settings.batchEvents === 500],

@@ -126,7 +126,7 @@ test('On a full disk neither half a line is set aside nor the count of dropped e
     }
     const aside = new Aside({ root: folder });
     const batch = { lines: range('x', 20).map(id => JSON.stringify({ time: 1, entry: { id, ...LONG } })) };
-    let file = null;
+    let file = '';
     for (
         let next = aside.put({ cluster: 'c', host: 'h' }, batch);
         next;

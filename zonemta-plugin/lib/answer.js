@@ -11,6 +11,7 @@ const VERDICTS = Object.freeze({
     AGAIN: 'again',
     LATER: 'later'
 });
+const BROKEN_CONNECTION = ['ECONNRESET', 'EPIPE'];
 const MOST_NAMED_WAIT_MS = 300000;
 // Others judge by the plugin's reports whether something older is still to come, so its own tries are at most 30 s
 // apart.
@@ -19,8 +20,16 @@ const MOST_WAIT_MS = 30000;
 const LEAST_NAMED_WAIT_MS = 1000;
 
 /**
+ * What an answer means: its verdict, the kind of trouble for the log, and the wait in milliseconds where the collector
+ * named one, else null.
+ * @typedef {{verdict: string, kind: string, wait: number | null}} Answer
+ */
+
+/**
  * A Retry-After header (RFC 9110, section 10.2.3: seconds or an HTTP date) as milliseconds, at most five minutes; null
  * without a sensible one.
+ * @param {string | string[] | undefined} value
+ * @param {number} now epoch milliseconds
  */
 function readRetryAfter(value, now) {
     const text = typeof value === 'string' ? value.trim() : '';
@@ -32,20 +41,27 @@ function readRetryAfter(value, now) {
     return Number.isNaN(wait) ? null : Math.min(Math.max(wait, 0), MOST_NAMED_WAIT_MS);
 }
 
+/**
+ * @param {import('./exchange').Outcome} outcome one without an answer
+ * @returns {Answer}
+ */
 function readError(outcome) {
+    const kind = outcome.error || 'error';
     // A server may close a kept connection just as a request goes out on it: that says nothing of the server's health.
-    if (outcome.isReused && ['ECONNRESET', 'EPIPE'].includes(outcome.error)) {
-        return { verdict: VERDICTS.AGAIN, kind: outcome.error, wait: 0 };
+    if (outcome.isReused && BROKEN_CONNECTION.includes(kind)) {
+        return { verdict: VERDICTS.AGAIN, kind, wait: 0 };
     }
-    return { verdict: VERDICTS.LATER, kind: outcome.error, wait: null };
+    return { verdict: VERDICTS.LATER, kind, wait: null };
 }
 
 /**
- * `outcome` is `{status, headers}` or `{error, isReused}`; the answer is `{verdict, kind, wait}`: `kind` for the log,
- * `wait` in milliseconds where the collector named it, else null.
+ * What `outcome` means for the batch.
+ * @param {import('./exchange').Outcome} outcome
+ * @param {number} now epoch milliseconds
+ * @returns {Answer}
  */
 function readAnswer(outcome, now) {
-    const { status, headers } = outcome;
+    const { status, headers = {} } = outcome;
     if (!status) {
         return readError(outcome);
     }
@@ -69,6 +85,9 @@ function readAnswer(outcome, now) {
 /**
  * How long to wait (ms) after `answer`, when `failures` came before it in a row; `random` is in [0, 1). Processes that
  * failed together come apart.
+ * @param {Answer} answer
+ * @param {number} failures
+ * @param {number} random
  */
 function waitAfter(answer, failures, random) {
     if (answer.wait !== null) {
@@ -77,4 +96,4 @@ function waitAfter(answer, failures, random) {
     return Math.min(MOST_WAIT_MS, FIRST_WAIT_MS * 2 ** Math.min(failures, 10)) * (0.5 + random / 2);
 }
 
-module.exports = { readAnswer, readRetryAfter, waitAfter, VERDICTS };
+module.exports = { readAnswer, readRetryAfter, waitAfter, BROKEN_CONNECTION, VERDICTS };

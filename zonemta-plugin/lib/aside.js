@@ -11,6 +11,9 @@ const MOST_BYTES = 64 * 1024 * 1024;
 /**
  * Writes `text` at the end of a file of `size` bytes, or nothing: on a full disk half a line must not be joined by the
  * next.
+ * @param {number} fd
+ * @param {string} text
+ * @param {number} size
  */
 function append(fd, text, size) {
     try {
@@ -22,6 +25,7 @@ function append(fd, text, size) {
 }
 
 class Aside {
+    /** @param {{root: string | null}} spool whose root the file lies in */
     constructor(spool) {
         this.spool = spool;
     }
@@ -29,6 +33,8 @@ class Aside {
     /**
      * Appends the lines of `batch`, each with the cluster and host of `source`, so that the file can be posted as it
      * stands. Returns the file, or null when it is full or cannot be written; throws nothing.
+     * @param {{cluster: string, host: string}} source
+     * @param {{lines: string[]}} batch
      */
     put(source, batch) {
         if (!this.spool.root) {

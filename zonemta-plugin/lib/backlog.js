@@ -13,6 +13,37 @@ const LOST = 'dropped';
 // More than nearly every event has; the window that a batch is first looked for in.
 const EVENT_BYTES = 1024;
 
+/**
+ * A file of a spool. `size` counts whole lines only where the writer is of this process. `acked` is how far the
+ * collector has taken them; it is not kept on disk: after a crash at most one segment is sent again, and the collector
+ * knows stamps that it has seen. `taken` is how far the batch on its way reaches. `tornAt` is the size at which a line
+ * without an end was found last, or -1. `isGone`: given up while a batch of it may be on its way.
+ * @typedef {object} Segment
+ * @property {number} number
+ * @property {string} file
+ * @property {number} size
+ * @property {number} acked
+ * @property {number} taken
+ * @property {number} tornAt
+ * @property {boolean} isGone
+ */
+
+/**
+ * Events cut off a segment: `lines` without their ends, up to the position `end`. `unreadable` counts lines that are no
+ * events.
+ * @typedef {object} DiskBatch
+ * @property {Backlog} backlog
+ * @property {Segment} segment
+ * @property {number} end
+ * @property {string[]} lines
+ * @property {number} unreadable
+ */
+
+/**
+ * @param {string} file
+ * @param {number} position
+ * @param {number} length
+ */
 function readAt(file, position, length) {
     const fd = fs.openSync(file, 'r');
     try {
@@ -27,6 +58,7 @@ function readAt(file, position, length) {
     }
 }
 
+/** @param {string} line */
 function isEvent(line) {
     try {
         return TIME.test(line) && JSON.parse(line) !== null;
@@ -37,11 +69,13 @@ function isEvent(line) {
 
 /**
  * How far `segment` can be sent: to its end, or only as far as it was, when all that follows is a line without an end.
+ * @param {Segment} segment
  */
 function endOf(segment) {
     return segment.tornAt === segment.size ? segment.acked : segment.size;
 }
 
+/** @param {Buffer} bytes */
 function countLines(bytes) {
     let lines = 0;
     for (let at = bytes.indexOf(NEWLINE); at >= 0; at = bytes.indexOf(NEWLINE, at + 1)) {
@@ -50,28 +84,26 @@ function countLines(bytes) {
     return lines;
 }
 
-/**
- * Segments are named by number. `size` counts whole lines only where the writer is of this process; `acked` is how far
- * the collector has taken them (not kept on disk: after a crash at most one segment is sent again, and the collector
- * knows stamps that it has seen); `taken` how far the batch on its way reaches. The last segment is open: it may still
- * grow.
- */
+/** Segments are named by number. The last segment is open: it may still grow. */
 class Backlog {
+    /** @param {string} folder */
     constructor(folder) {
         this.folder = folder;
+        /** @type {Segment[]} */
         this.segments = [];
         this.dropped = 0;
         this.droppedKept = 0;
     }
 
-    /** The backlog that a process has left in `folder`. */
+    /**
+     * The backlog that a process has left in `folder`.
+     * @param {string} folder
+     */
     static load(folder) {
         const backlog = new Backlog(folder);
-        const numbers = fs.readdirSync(folder).map(name => SEGMENT.exec(name));
-        for (const number of numbers
-            .filter(Boolean)
-            .map(found => Number(found[1]))
-            .sort((a, b) => a - b)) {
+        const names = fs.readdirSync(folder).filter(name => SEGMENT.test(name));
+        const numbers = names.map(name => Number.parseInt(name, 10));
+        for (const number of numbers.sort((a, b) => a - b)) {
             const segment = backlog.add(number);
             segment.size = fs.statSync(segment.file).size;
         }
@@ -83,10 +115,17 @@ class Backlog {
         return backlog;
     }
 
+    /** @param {number} number */
+    fileOf(number) {
+        return path.join(this.folder, `${number}.jsonl`);
+    }
+
+    /** @param {number} number */
     add(number) {
+        /** @type {Segment} */
         const segment = {
             number,
-            file: path.join(this.folder, `${number}.jsonl`),
+            file: this.fileOf(number),
             size: 0,
             acked: 0,
             taken: 0,
@@ -97,6 +136,7 @@ class Backlog {
         return segment;
     }
 
+    /** The open segment; undefined in a backlog whose folder was found without any. */
     get last() {
         return this.segments[this.segments.length - 1];
     }
@@ -122,8 +162,10 @@ class Backlog {
     }
 
     /**
-     * The next batch, its lines without their ends; null when there is none. Ends with `free` or `keep`. Throws what
-     * reading throws.
+     * The next batch, null when there is none. Ends with `free` or `keep`. Throws what reading throws.
+     * @param {number} maxEvents
+     * @param {number} maxBytes
+     * @returns {DiskBatch | null}
      */
     take(maxEvents, maxBytes) {
         for (let segment = this.head(); segment; segment = this.head()) {
@@ -157,7 +199,14 @@ class Backlog {
         return segment && segment.acked < endOf(segment) ? segment : null;
     }
 
+    /**
+     * @param {Segment} segment
+     * @param {number} maxEvents
+     * @param {number} maxBytes
+     * @param {number} window how many bytes are read
+     */
     cut(segment, maxEvents, maxBytes, window) {
+        /** @type {DiskBatch} */
         const batch = { backlog: this, segment, end: segment.acked, lines: [], unreadable: 0 };
         const bytes = readAt(segment.file, segment.acked, window);
         let from = 0;
@@ -181,7 +230,10 @@ class Backlog {
         return batch;
     }
 
-    /** The collector answers for `batch` (or it is set aside): it is not sent again. */
+    /**
+     * The collector answers for `batch` (or it is set aside): it is not sent again.
+     * @param {DiskBatch} batch
+     */
     free(batch) {
         const { segment } = batch;
         segment.taken = 0;
@@ -195,7 +247,10 @@ class Backlog {
         }
     }
 
-    /** `batch` was not taken: it comes again, unless its segment had to be given up meanwhile. */
+    /**
+     * `batch` was not taken: it comes again, unless its segment had to be given up meanwhile.
+     * @param {DiskBatch} batch
+     */
     keep(batch) {
         batch.segment.taken = 0;
         if (batch.segment.isGone) {
@@ -223,6 +278,7 @@ class Backlog {
         return lost;
     }
 
+    /** @param {Segment} segment */
     remove(segment) {
         this.segments = this.segments.filter(other => other !== segment);
         try {
@@ -232,7 +288,10 @@ class Backlog {
         }
     }
 
-    /** The stamp of the oldest event that is unsent once `batch` (if any) is acknowledged; null without one. */
+    /**
+     * The stamp of the oldest event that is unsent once `batch` (if any) is acknowledged; null without one.
+     * @param {DiskBatch | null} batch
+     */
     oldestUnsent(batch) {
         for (const segment of this.segments) {
             const from = batch && batch.segment === segment ? batch.end : segment.acked;

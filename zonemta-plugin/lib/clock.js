@@ -13,12 +13,14 @@ class Clock {
     constructor(now = Date.now) {
         this.now = now;
         this.last = 0;
+        /** @type {Set<string>} */
         this.names = new Set();
     }
 
     /**
      * The time of the event called `name`: now, or a millisecond later when this millisecond has one of that name
      * already.
+     * @param {string} name
      */
     stamp(name) {
         const now = this.now();
@@ -31,6 +33,7 @@ class Clock {
         return this.last;
     }
 
+    /** @param {number} time */
     turn(time) {
         this.last = time;
         this.names.clear();

@@ -2,6 +2,8 @@
 
 // A log entry as a line of the spool: a plain copy that survives whatever a plugin put into the entry.
 
+/** @typedef {{values: number, characters: number}} Limits */
+
 // A usual entry has some 20 values and 330 characters. The second limits are for an entry whose line came out too long.
 const LIMITS = [
     { values: 5000, characters: 512 * 1024 },
@@ -11,7 +13,10 @@ const LINE_BYTES = 1024 * 1024;
 const DEPTH = 8;
 const IDENTITY = ['id', 'seq', 'action', 'defcount', 'bounceType'];
 
-/** Queue polls are not events of mail (and come by the second where they are logged). */
+/**
+ * Queue polls are not events of mail (and come by the second where they are logged).
+ * @param {any} entry
+ */
 function isIgnored(entry) {
     try {
         return entry.action === 'QUEUE_POLL';
@@ -21,18 +26,25 @@ function isIgnored(entry) {
 }
 
 class Copy {
+    /** @param {Limits} limits */
     constructor(limits) {
         this.values = limits.values;
         this.characters = limits.characters;
+        /** @type {object[]} */
         this.parents = [];
     }
 
+    /** @param {string} value */
     text(value) {
         const kept = value.length > this.characters ? value.slice(0, this.characters) : value;
         this.characters -= kept.length;
         return kept;
     }
 
+    /**
+     * @param {any} value
+     * @returns {unknown}
+     */
     of(value) {
         this.values -= 1;
         switch (typeof value) {
@@ -50,6 +62,10 @@ class Copy {
         }
     }
 
+    /**
+     * @param {any} value
+     * @returns {unknown}
+     */
     ofObject(value) {
         if (value instanceof Date) {
             return Number.isNaN(value.getTime()) ? null : value.toISOString();
@@ -78,12 +94,14 @@ class Copy {
         return copy;
     }
 
+    /** @param {any} value */
     members(value) {
         if (value instanceof Map || value instanceof Set) {
             value = Array.from(value);
         }
         const isList = Array.isArray(value);
         // Without a prototype, a member named `__proto__` is a member like any other.
+        /** @type {any} */
         const copy = isList ? [] : Object.create(null);
         for (const key of Object.keys(value)) {
             if (this.values <= 0) {
@@ -99,6 +117,10 @@ class Copy {
         return copy;
     }
 
+    /**
+     * @param {any} value
+     * @param {string} key
+     */
     member(value, key) {
         const depth = this.parents.length;
         try {
@@ -110,7 +132,10 @@ class Copy {
     }
 }
 
-/** The few fields that name an event, of an entry that cannot be copied; null when not even those can be read. */
+/**
+ * The few fields that name an event, of an entry that cannot be copied; null when not even those can be read.
+ * @param {any} entry
+ */
 function reduce(entry) {
     const reduced = Object.create(null);
     for (const key of IDENTITY) {
@@ -126,6 +151,10 @@ function reduce(entry) {
     return reduced.action ? Object.assign(reduced, { reduced: true }) : null;
 }
 
+/**
+ * @param {unknown} entry
+ * @param {Limits} limits
+ */
 function copyWithin(entry, limits) {
     try {
         return entry && typeof entry === 'object' ? new Copy(limits).of(entry) : null;
@@ -134,10 +163,16 @@ function copyWithin(entry, limits) {
     }
 }
 
+/** @param {any} copy */
 function nameOf(copy) {
     return JSON.stringify(IDENTITY.map(key => copy[key]));
 }
 
+/**
+ * @param {unknown} copy
+ * @param {string} context
+ * @param {number} time
+ */
 function write(copy, context, time) {
     return `{"time":${time},"context":${JSON.stringify(context)},"entry":${JSON.stringify(copy)}}\n`;
 }
@@ -145,6 +180,9 @@ function write(copy, context, time) {
 /**
  * The spool's line for `entry`, stamped by `clock`; the entry itself is left as it is. Null when nothing of the entry
  * can be kept. Throws nothing that an entry could cause.
+ * @param {unknown} entry whatever a plugin made of it
+ * @param {string} context
+ * @param {import('./clock').Clock} clock
  */
 function keep(entry, context, clock) {
     let time = null;

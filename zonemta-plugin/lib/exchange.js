@@ -10,7 +10,32 @@ const { readToken } = require('./settings');
 
 const ANSWER_BYTES = 64 * 1024;
 
+/**
+ * What came of a request: an answer (`status`, `headers`), or none (`error`, and whether it went out on a connection
+ * that had been used before).
+ * @typedef {object} Outcome
+ * @property {number} [status]
+ * @property {import('http').IncomingHttpHeaders} [headers]
+ * @property {string} [error]
+ * @property {boolean} [isReused]
+ *
+ * @typedef {object} Pending
+ * @property {(outcome: Outcome) => void} settle
+ * @property {number} status
+ * @property {import('http').IncomingHttpHeaders} headers
+ * @property {boolean} isReused
+ * @property {boolean} isSettled
+ * @property {NodeJS.Timeout | undefined} timer
+ *
+ * @typedef {(error: string | null) => void} Finish
+ */
+
 class Exchange {
+    /**
+     * @param {import('./settings').Settings} settings
+     * @param {string} version
+     * @param {import('./log').Log} log
+     */
     constructor(settings, version, log) {
         this.settings = settings;
         this.log = log;
@@ -21,12 +46,14 @@ class Exchange {
     }
 
     /**
-     * Posts `body` (text). Calls `settle` once, later: with `{status, headers}`, or `{error, isReused}` without an
-     * answer.
+     * Posts `body`. Calls `settle` once, later.
+     * @param {string} body
+     * @param {(outcome: Outcome) => void} settle
      */
     post(body, settle) {
-        const exchange = { settle, status: 0, headers: {}, isReused: false, isSettled: false, timer: null };
-        const finish = guard(this.log, error => this.finish(exchange, error));
+        /** @type {Pending} */
+        const exchange = { settle, status: 0, headers: {}, isReused: false, isSettled: false, timer: undefined };
+        const finish = guard(this.log, (/** @type {string | null} */ error) => this.finish(exchange, error));
         try {
             const bytes = Buffer.from(body);
             const request = this.transport.request(this.options(bytes));
@@ -43,8 +70,11 @@ class Exchange {
         }
     }
 
+    /** @param {Buffer} bytes */
     options(bytes) {
-        const { url } = this.settings;
+        // The sender sends nothing without a URL.
+        const url = /** @type {URL} */ (this.settings.url);
+        /** @type {import('http').OutgoingHttpHeaders} */
         const headers = {
             'content-type': 'application/json',
             'content-length': bytes.length,
@@ -70,30 +100,40 @@ class Exchange {
         };
     }
 
+    /**
+     * @param {import('http').ClientRequest} request
+     * @param {Pending} exchange
+     * @param {Finish} finish
+     */
     listen(request, exchange, finish) {
-        request.on('error', err => finish(err.code || 'error'));
+        request.on('error', (/** @type {NodeJS.ErrnoException} */ err) => finish(err.code || 'error'));
         request.on('close', () => finish('closed'));
         // A connection, idle or not, must not keep a process from ending: what is not acknowledged is on disk.
         request.on(
             'socket',
-            guard(this.log, socket => {
+            guard(this.log, (/** @type {import('net').Socket} */ socket) => {
                 exchange.isReused = request.reusedSocket;
                 socket.unref();
             })
         );
         request.on(
             'response',
-            guard(this.log, response => {
-                exchange.status = response.statusCode;
+            guard(this.log, (/** @type {import('http').IncomingMessage} */ response) => {
+                exchange.status = response.statusCode || 0;
                 exchange.headers = response.headers;
                 this.drain(request, response, finish);
             })
         );
     }
 
+    /**
+     * @param {import('http').ClientRequest} request
+     * @param {import('http').IncomingMessage} response
+     * @param {Finish} finish
+     */
     drain(request, response, finish) {
         let bytes = 0;
-        response.on('error', err => finish(err.code || 'error'));
+        response.on('error', (/** @type {NodeJS.ErrnoException} */ err) => finish(err.code || 'error'));
         response.on('aborted', () => finish('aborted'));
         response.on('end', () => finish(null));
         response.on('data', chunk => {
@@ -105,7 +145,11 @@ class Exchange {
         });
     }
 
-    /** The status line is the answer, also when the body behind it breaks off. */
+    /**
+     * The status line is the answer, also when the body behind it breaks off.
+     * @param {Pending} exchange
+     * @param {string | null} error
+     */
     finish(exchange, error) {
         if (exchange.isSettled) {
             return;

@@ -6,12 +6,25 @@ const PREFIX = `Duckwatch/${process.pid}`;
 
 const KEYS_KEPT = 1000;
 
+/**
+ * @typedef {'info' | 'error'} Level
+ * @typedef {(prefix: string, format: string, ...args: unknown[]) => void} Write
+ * @typedef {Partial<Record<Level, Write>> | undefined} Logger ZoneMTA's, if the plugin was given one.
+ */
+
 class Log {
+    /** @param {Logger} logger */
     constructor(logger) {
         this.logger = logger;
+        /** @type {Map<string, number>} */
         this.said = new Map();
     }
 
+    /**
+     * @param {Level} level
+     * @param {string} format
+     * @param {unknown[]} args
+     */
     say(level, format, args) {
         try {
             const write = this.logger && (this.logger[level] || this.logger.info);
@@ -23,20 +36,41 @@ class Log {
         }
     }
 
+    /**
+     * @param {string} format
+     * @param {unknown[]} args
+     */
     info(format, ...args) {
         this.say('info', format, args);
     }
 
+    /**
+     * @param {string} format
+     * @param {unknown[]} args
+     */
     error(format, ...args) {
         this.say('error', format, args);
     }
 
-    /** Says a thing once, until `forget(key)`. Returns whether it was said. */
+    /**
+     * Says a thing once, until `forget(key)`. Returns whether it was said.
+     * @param {string} key
+     * @param {Level} level
+     * @param {string} format
+     * @param {unknown[]} args
+     */
     once(key, level, format, ...args) {
         return this.seldom(key, Infinity, level, format, ...args);
     }
 
-    /** Says a thing at most once in `everyMs`. Returns whether it was said. */
+    /**
+     * Says a thing at most once in `everyMs`. Returns whether it was said.
+     * @param {string} key
+     * @param {number} everyMs
+     * @param {Level} level
+     * @param {string} format
+     * @param {unknown[]} args
+     */
     seldom(key, everyMs, level, format, ...args) {
         const last = this.said.get(key);
         if (last !== undefined && Math.abs(Date.now() - last) < everyMs) {
@@ -50,6 +84,7 @@ class Log {
         return true;
     }
 
+    /** @param {string} key */
     forget(key) {
         this.said.delete(key);
     }
@@ -57,6 +92,11 @@ class Log {
 
 /**
  * `action`, unable to throw. For timers, events and callbacks: an exception there ends a process that delivers mail.
+ * @template {any[]} A
+ * @template R
+ * @param {Log} log
+ * @param {(...args: A) => R} action
+ * @returns {(...args: A) => R | undefined}
  */
 function guard(log, action) {
     return (...args) => {

@@ -13,12 +13,22 @@ const { touch } = require('./owner');
  * 6` of writing; so what it wrote is waited for (`grace`) and read before the folder goes.
  */
 class Orphan {
+    /**
+     * @param {object} claimed
+     * @param {string} claimed.folder
+     * @param {string} claimed.id
+     * @param {string} claimed.cluster
+     * @param {string} claimed.host
+     * @param {boolean} claimed.isWriterDead
+     * @param {number} claimed.grace milliseconds
+     */
     constructor({ folder, id, cluster, host, isWriterDead, grace }) {
         this.folder = folder;
         this.id = id;
         this.cluster = cluster;
         this.host = host;
         // Nothing is loaded in a process that is gone.
+        /** @type {string[]} */
         this.contexts = [];
         this.grace = isWriterDead ? 0 : grace;
         this.backlog = Backlog.load(folder);
@@ -39,23 +49,34 @@ class Orphan {
         this.backlog.noteDropped();
     }
 
+    /**
+     * @param {number} maxEvents
+     * @param {number} maxBytes
+     */
     take(maxEvents, maxBytes) {
         return this.backlog.take(maxEvents, maxBytes);
     }
 
+    /** @param {import('./backlog').DiskBatch} batch */
     free(batch) {
         this.backlog.free(batch);
     }
 
+    /** @param {import('./backlog').DiskBatch} batch */
     keep(batch) {
         this.backlog.keep(batch);
     }
 
+    /** @param {number} events */
     lose(events) {
         this.backlog.dropped += events;
     }
 
-    /** What is left once `batch` (if any) is acknowledged: `{bytes, oldest}`, oldest being a stamp or null. */
+    /**
+     * What is left once `batch` (if any) is acknowledged.
+     * @param {import('./backlog').DiskBatch | null} batch
+     * @returns {import('./spool').Remaining}
+     */
     remaining(batch) {
         const taken = batch && !batch.segment.isGone ? batch.end - batch.segment.acked : 0;
         return { bytes: this.backlog.bytesUnsent - taken, oldest: this.backlog.oldestUnsent(batch) };

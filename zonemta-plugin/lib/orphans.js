@@ -15,18 +15,28 @@ const { readNote } = require('./owner');
 const SPOOL = /^([0-9a-f]{16})(?:\.([0-9a-f]{16}))?$/;
 
 class Orphans {
+    /**
+     * @param {object} parts
+     * @param {import('./settings').Settings} parts.settings
+     * @param {import('./owner').Owner} parts.owner
+     * @param {import('./log').Log} parts.log
+     * @param {boolean} parts.active whether this process claims at all
+     */
     constructor({ settings, owner, log, active }) {
         this.settings = settings;
         this.owner = owner;
         this.log = log;
         this.active = active;
         this.claimer = crypto.randomBytes(8).toString('hex');
+        /** @type {Orphan[]} */
         this.list = [];
+        /** @type {Map<string, {sign: number, since: number}>} */
         this.seen = new Map();
     }
 
     /**
      * To be called every few seconds: keeps what is claimed alive, lets go of what is done, claims what is abandoned.
+     * @param {string} ownId
      */
     sweep(ownId) {
         if (!this.active) {
@@ -44,7 +54,10 @@ class Orphans {
         this.seen.forEach((_, folder) => names.has(folder) || this.seen.delete(folder));
     }
 
-    /** Returns whether `orphan` is still ours to send. */
+    /**
+     * Returns whether `orphan` is still ours to send.
+     * @param {Orphan} orphan
+     */
     attend(orphan) {
         try {
             orphan.keepAlive();
@@ -77,6 +90,7 @@ class Orphans {
         }
     }
 
+    /** @param {string} root */
     spoolsIn(root) {
         try {
             return fs.readdirSync(root).filter(name => SPOOL.test(name));
@@ -94,8 +108,14 @@ class Orphans {
         }
     }
 
+    /**
+     * Claims the spool called `name` in `root`, if it is abandoned.
+     * @param {string} root
+     * @param {string} name
+     * @param {string} ownId
+     */
     consider(root, name, ownId) {
-        const [, id, claimer] = SPOOL.exec(name);
+        const [id, claimer] = name.split('.');
         if (id === ownId || claimer === this.claimer) {
             return;
         }
@@ -123,6 +143,8 @@ class Orphans {
     /**
      * True when nothing has given a sign of life for `deadAfter`: by the heartbeat's time and the folder's own (a spool
      * just made or claimed has no note yet), or, the clock having been set back, by having watched it that long.
+     * @param {string} folder
+     * @param {number} beat epoch milliseconds
      */
     isSilent(folder, beat) {
         const sign = Math.max(beat, fs.statSync(folder).ctimeMs);
@@ -134,6 +156,13 @@ class Orphans {
         return Math.max(watched, Date.now() - sign) > this.settings.deadAfter;
     }
 
+    /**
+     * @param {string} folder
+     * @param {string} target the folder's name from now on
+     * @param {string} id
+     * @param {import('./owner').Note} note
+     * @param {boolean} isWriterDead
+     */
     claim(folder, target, id, note, isWriterDead) {
         fs.renameSync(folder, target);
         const origin = {
@@ -146,6 +175,10 @@ class Orphans {
         this.log.info('Claimed the spool of process %s (%s bytes)', id, orphan.backlog.bytesUnsent);
     }
 
+    /**
+     * @param {string} target
+     * @param {{cluster: string, host: string}} origin
+     */
     sign(target, origin) {
         try {
             this.owner.sign(target, this.claimer, origin);

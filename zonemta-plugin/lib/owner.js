@@ -8,6 +8,7 @@ const path = require('path');
 
 const NOTE = 'owner.json';
 
+/** @param {string} file */
 function readLine(file) {
     try {
         return fs.readFileSync(file, 'utf8').trim();
@@ -16,7 +17,10 @@ function readLine(file) {
     }
 }
 
-/** State and start time (clock ticks since boot) of a process, from Linux's /proc; null where that cannot be read. */
+/**
+ * State and start time (clock ticks since boot) of a process, from Linux's /proc; null where that cannot be read.
+ * @param {number} pid
+ */
 function readProcess(pid) {
     const line = readLine(`/proc/${pid}/stat`);
     // The second field is the program's name in parentheses, which may hold anything; state is field 3, start time
@@ -37,7 +41,19 @@ function readPlace() {
     }
 }
 
+/**
+ * What `owner.json` says. Another process wrote it, perhaps of another version, so nothing is certain to be there.
+ * @typedef {object} Note
+ * @property {unknown} [cluster]
+ * @property {unknown} [host]
+ * @property {unknown} [holder]
+ * @property {unknown} [pid]
+ * @property {unknown} [place]
+ * @property {unknown} [started]
+ */
+
 class Owner {
+    /** @param {{context: string, version: string, cluster: string, host: string}} process */
     constructor({ context, version, cluster, host }) {
         const place = readPlace();
         const self = place && readProcess(process.pid);
@@ -48,9 +64,12 @@ class Owner {
     /**
      * Writes the note into `folder`: it is held by `holder` (a spool's or a claimer's random id) in this process from
      * now on.
+     * @param {string} folder
+     * @param {string} holder
+     * @param {{cluster?: string, host?: string}} origin of the events, where that is another process
      */
     sign(folder, holder, origin = {}) {
-        const note = Object.assign({}, this.note, origin, { holder });
+        const note = { ...this.note, ...origin, holder };
         const draft = path.join(folder, `${NOTE}.new`);
         fs.writeFileSync(draft, JSON.stringify(note), { mode: 0o600 });
         fs.renameSync(draft, path.join(folder, NOTE));
@@ -58,33 +77,42 @@ class Owner {
 
     /**
      * True when the process that `note` names is known to be dead; false when it lives, or nobody can tell from here.
+     * @param {Note} note
      */
     isDead(note) {
-        if (!note.place || note.place !== this.place || !Number.isInteger(note.pid) || note.pid <= 0) {
+        const { pid, started } = note;
+        if (!note.place || note.place !== this.place || typeof pid !== 'number' || !Number.isInteger(pid) || pid <= 0) {
             return false;
         }
         try {
-            process.kill(note.pid, 0);
+            process.kill(pid, 0);
         } catch (err) {
             return err.code === 'ESRCH';
         }
-        const found = readProcess(note.pid);
+        const found = readProcess(pid);
         return (
             found !== null &&
-            note.started !== null &&
-            (found.started !== note.started || found.state === 'Z' || found.state === 'X')
+            started !== null &&
+            (found.started !== started || found.state === 'Z' || found.state === 'X')
         );
     }
 }
 
-/** The heartbeat. Throws ENOENT when the folder is no longer there under this name: someone has claimed it. */
+/**
+ * The heartbeat. Throws ENOENT when the folder is no longer there under this name: someone has claimed it.
+ * @param {string} folder
+ */
 function touch(folder) {
     const now = new Date();
     fs.utimesSync(path.join(folder, NOTE), now, now);
 }
 
-/** The note of `folder` and the time (epoch ms) of its last heartbeat; the note is empty when it cannot be read. */
+/**
+ * The note of `folder` and the time (epoch ms) of its last heartbeat; the note is empty when it cannot be read.
+ * @param {string} folder
+ */
 function readNote(folder) {
+    /** @type {Note} */
     let note = {};
     let beat = 0;
     try {

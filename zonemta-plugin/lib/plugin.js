@@ -16,12 +16,28 @@ const { readSettings } = require('./settings');
 
 const HOUSEKEEPING_MS = 5000;
 
+/**
+ * What ZoneMTA hands to a plugin, as far as this one uses it.
+ * @typedef {object} App
+ * @property {import('./settings').Config} [config]
+ * @property {{context?: unknown}} [manager]
+ * @property {import('./log').Logger} [logger]
+ * @property {(name: string, action: (entry: unknown, next: () => void) => void) => void} addHook
+ *
+ * @typedef {ReturnType<typeof build>} Parts
+ */
+
 // ZoneMTA tells a plugin its context only through the plugin handler (wild-plugins: `PluginInstance.manager.context`).
+/** @param {App} app */
 function contextOf(app) {
     const context = app && app.manager && app.manager.context;
     return typeof context === 'string' && context ? context : 'unknown';
 }
 
+/**
+ * @param {App} app
+ * @param {Log} log
+ */
 function build(app, log) {
     const { settings, faults } = readSettings((app && app.config) || {});
     for (const fault of faults) {
@@ -44,7 +60,11 @@ function build(app, log) {
     return { settings, context, log, spool, orphans, sender, clock: new Clock() };
 }
 
-/** Writes one entry to the spool. It is on its way to the disk when this returns; throws nothing. */
+/**
+ * Writes one entry to the spool. It is on its way to the disk when this returns; throws nothing.
+ * @param {Parts} parts
+ * @param {unknown} entry
+ */
 function record(parts, entry) {
     try {
         if (isIgnored(entry)) {
@@ -63,13 +83,17 @@ function record(parts, entry) {
     }
 }
 
+/** @param {Parts} parts */
 function keepHouse(parts) {
     parts.spool.keepAlive();
     parts.orphans.sweep(parts.spool.id);
     parts.sender.wake();
 }
 
-/** Starts the plugin in this process; throws nothing. Returns its parts, for tests. */
+/**
+ * Starts the plugin in this process; throws nothing. Returns its parts, for tests.
+ * @param {App} app
+ */
 function start(app) {
     const log = new Log(app && app.logger);
     try {

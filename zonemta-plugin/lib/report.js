@@ -7,6 +7,9 @@
  * once this body is acknowledged. A line of the spool is an event of the body as it stands. `contexts` are those in
  * which this process has the plugin loaded: the collector joins those of a host's processes, and so sees one that is
  * missing.
+ * @param {import('./spool').Source} source
+ * @param {import('./spool').Batch | null} batch
+ * @param {string} version
  */
 function writeBody(source, batch, version) {
     const left = source.remaining(batch);

@@ -8,6 +8,9 @@ const path = require('path');
 /**
  * Makes the folder `name` in `root`, and `root` too; both for this user only. `isShared`: anyone may make folders
  * beside `root`, which must then be this user's own. Throws what the disk throws.
+ * @param {string} root
+ * @param {string} name
+ * @param {boolean} isShared
  */
 function makeFolder(root, name, isShared) {
     fs.mkdirSync(root, { recursive: true, mode: 0o700 });

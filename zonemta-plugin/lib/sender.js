@@ -3,7 +3,7 @@
 // Sends the spools, one request at a time: own and claimed ones by turns, each in its own order, at the collector's
 // pace.
 
-const { readAnswer, waitAfter, VERDICTS } = require('./answer');
+const { readAnswer, waitAfter, BROKEN_CONNECTION, VERDICTS } = require('./answer');
 const { elapsed } = require('./clock');
 const { guard } = require('./log');
 const { writeBody } = require('./report');
@@ -13,17 +13,46 @@ const HEARTBEAT_MS = 30000;
 const HEARTBEAT_SLACK_MS = 2500;
 const RELAPSE_MS = 60000;
 
+/**
+ * @typedef {import('./answer').Answer} Answer
+ * @typedef {import('./spool').Batch} Batch
+ * @typedef {import('./spool').Source} Source
+ *
+ * What is sent in one request: a batch of a source, or its heartbeat.
+ * @typedef {{source: Source, batch: Batch | null, isRepeated?: boolean}} Parcel
+ */
+
 class Sender {
+    /**
+     * @param {object} parts
+     * @param {import('./settings').Settings} parts.settings
+     * @param {import('./spool').Spool} parts.spool
+     * @param {import('./orphans').Orphans} parts.orphans
+     * @param {import('./exchange').Exchange} parts.exchange
+     * @param {import('./aside').Aside} parts.aside
+     * @param {import('./log').Log} parts.log
+     * @param {string} parts.version
+     */
     constructor({ settings, spool, orphans, exchange, aside, log, version }) {
-        Object.assign(this, { settings, spool, orphans, exchange, aside, log, version });
+        this.settings = settings;
+        this.spool = spool;
+        this.orphans = orphans;
+        this.exchange = exchange;
+        this.aside = aside;
+        this.log = log;
+        this.version = version;
         this.isBusy = false;
+        /** @type {number | null} */
         this.ripeAt = null;
         this.notBefore = 0;
         this.failures = 0;
         this.heardAt = -Infinity;
         this.turn = 0;
+        /** @type {Map<string, number>} */
         this.limits = new Map();
+        /** @type {Set<string>} */
         this.troubles = new Set();
+        /** @type {{due: number, handle: NodeJS.Timeout} | null} */
         this.timer = null;
         this.run = guard(log, () => this.next());
     }
@@ -53,6 +82,7 @@ class Sender {
         this.wakeAt(0);
     }
 
+    /** @param {number} time on the clock of `elapsed` */
     wakeAt(time) {
         const due = Math.max(time, this.notBefore, elapsed());
         if (this.isBusy || !this.settings.url || (this.timer && this.timer.due <= due)) {
@@ -89,8 +119,12 @@ class Sender {
         }
     }
 
-    /** What to send next: a batch, a farewell of a claimed spool, a heartbeat that is due; null: nothing. */
+    /**
+     * What to send next: a batch, a farewell of a claimed spool, a heartbeat that is due; null: nothing.
+     * @returns {Parcel | null}
+     */
     pick() {
+        /** @type {Source[]} */
         const sources = [this.spool, ...this.orphans.list];
         for (let i = 1; i <= sources.length; i += 1) {
             const at = (this.turn + i) % sources.length;
@@ -108,6 +142,7 @@ class Sender {
         return isDue ? { source: this.spool, batch: null } : null;
     }
 
+    /** @param {Source} source */
     batchOf(source) {
         const isOwn = source === this.spool;
         if (isOwn && (this.ripeAt === null || elapsed() < this.ripeAt)) {
@@ -120,13 +155,21 @@ class Sender {
         return batch;
     }
 
-    /** When the own spool's next batch is due, `batch` having been taken from it. */
+    /**
+     * When the own spool's next batch is due, `batch` having been taken from it.
+     * @param {Batch | null} batch
+     */
     ripen(batch) {
         const rest = batch ? this.spool.events - batch.lines.length : 0;
         const isFull = rest >= this.settings.batchEvents || (rest > 0 && this.limits.has(this.spool.id));
         this.ripeAt = rest <= 0 ? null : isFull ? 0 : elapsed() + this.settings.batchAge;
     }
 
+    /**
+     * The result of `action`, which reads a spool; null, logged, when that fails.
+     * @template T
+     * @param {() => T} action
+     */
     reading(action) {
         try {
             return action();
@@ -136,10 +179,12 @@ class Sender {
         }
     }
 
+    /** @param {Source} source */
     limitOf(source) {
         return this.limits.get(source.id) || this.settings.batchEvents;
     }
 
+    /** @param {Parcel} parcel */
     send(parcel) {
         const body = this.reading(() => writeBody(parcel.source, parcel.batch, this.version));
         if (body === null) {
@@ -149,10 +194,14 @@ class Sender {
         this.isBusy = true;
         this.exchange.post(
             body,
-            guard(this.log, outcome => this.settle(parcel, outcome))
+            guard(this.log, (/** @type {import('./exchange').Outcome} */ outcome) => this.settle(parcel, outcome))
         );
     }
 
+    /**
+     * @param {Parcel} parcel
+     * @param {import('./exchange').Outcome} outcome
+     */
     settle(parcel, outcome) {
         this.isBusy = false;
         const answer = readAnswer(outcome, Date.now());
@@ -175,6 +224,7 @@ class Sender {
         this.wakeAt(0);
     }
 
+    /** @param {Parcel} parcel */
     taken({ source, batch }) {
         if (batch) {
             source.free(batch);
@@ -193,7 +243,10 @@ class Sender {
         }
     }
 
-    /** After a batch that had to be smaller, the next may be twice as large. */
+    /**
+     * After a batch that had to be smaller, the next may be twice as large.
+     * @param {Source} source
+     */
     grow(source) {
         const limit = this.limitOf(source) * 2;
         if (limit >= this.settings.batchEvents) {
@@ -203,15 +256,25 @@ class Sender {
         }
     }
 
+    /**
+     * @param {Parcel} parcel
+     * @param {Answer} answer
+     */
     refused(parcel, answer) {
-        if (parcel.batch) {
-            this.setAside(parcel, answer);
+        const { source, batch } = parcel;
+        if (batch) {
+            this.setAside(source, batch, answer);
         } else {
             this.later(parcel, answer);
         }
     }
 
-    setAside({ source, batch }, answer) {
+    /**
+     * @param {Source} source
+     * @param {Batch} batch
+     * @param {Answer} answer
+     */
+    setAside(source, batch, answer) {
         const file = this.aside.put(source, batch);
         source.free(batch);
         source.lose(batch.lines.length);
@@ -225,12 +288,16 @@ class Sender {
         this.ripeNow(source);
     }
 
+    /**
+     * @param {Parcel} parcel
+     * @param {Answer} answer
+     */
     tooLarge(parcel, answer) {
         const { source, batch } = parcel;
         if (!batch) {
             this.later(parcel, answer);
         } else if (batch.lines.length === 1) {
-            this.setAside(parcel, answer);
+            this.setAside(source, batch, answer);
         } else {
             source.keep(batch);
             this.limits.set(source.id, Math.floor(batch.lines.length / 2));
@@ -238,6 +305,10 @@ class Sender {
         }
     }
 
+    /**
+     * @param {Parcel} parcel
+     * @param {Answer} answer
+     */
     again(parcel, answer) {
         if (parcel.isRepeated) {
             this.later(parcel, answer);
@@ -246,17 +317,22 @@ class Sender {
         }
     }
 
+    /**
+     * @param {Parcel} parcel
+     * @param {Answer} answer
+     */
     later(parcel, answer) {
         this.release(parcel);
         this.notBefore = elapsed() + waitAfter(answer, this.failures, Math.random());
         this.failures += 1;
         this.complain(answer);
         // A server that does not read what it finds too large cuts the connection instead of answering 413.
-        if (parcel.batch && parcel.batch.lines.length > 1 && ['ECONNRESET', 'EPIPE'].includes(answer.kind)) {
+        if (parcel.batch && parcel.batch.lines.length > 1 && BROKEN_CONNECTION.includes(answer.kind)) {
             this.limits.set(parcel.source.id, Math.floor(parcel.batch.lines.length / 2));
         }
     }
 
+    /** @param {Parcel} parcel */
     release({ source, batch }) {
         if (batch) {
             source.keep(batch);
@@ -264,13 +340,17 @@ class Sender {
         }
     }
 
+    /** @param {Source} source */
     ripeNow(source) {
         if (source === this.spool) {
             this.ripeAt = 0;
         }
     }
 
-    /** Each kind of trouble once in an outage, and not again at once when it comes back. */
+    /**
+     * Each kind of trouble once in an outage, and not again at once when it comes back.
+     * @param {Answer} answer
+     */
     complain(answer) {
         if (!this.troubles.has(answer.kind)) {
             this.troubles.add(answer.kind);

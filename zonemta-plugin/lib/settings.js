@@ -9,7 +9,29 @@ const path = require('path');
 const DEFAULT_URL = 'http://127.0.0.1:9626/api/events/ingest';
 const DEFAULT_SPOOL = '/var/spool/duckwatch';
 
-// Name, default, least, most.
+/**
+ * The settings as the plugin uses them. `url` is null when no events can be sent; `roots` are the folders where a spool
+ * may be, best first. Times are milliseconds.
+ * @typedef {object} Settings
+ * @property {URL | null} url
+ * @property {string | null} token
+ * @property {string | null} tokenFile
+ * @property {string} cluster
+ * @property {string} host
+ * @property {string[]} roots
+ * @property {number} maxSpoolBytes
+ * @property {number} batchEvents
+ * @property {number} batchBytes
+ * @property {number} batchAge
+ * @property {number} timeout
+ * @property {number} deadAfter
+ *
+ * @typedef {Record<string, unknown>} Config The plugin's section of ZoneMTA's configuration, unchecked.
+ * @typedef {[name: 'maxSpoolBytes' | 'batchEvents' | 'batchBytes' | 'batchAge' | 'timeout' | 'deadAfter',
+ *     byDefault: number, least: number, most: number]} NumberRule
+ */
+
+/** @type {NumberRule[]} */
 const NUMBERS = [
     ['maxSpoolBytes', 1024 * 1024 * 1024, 64 * 1024, Number.MAX_SAFE_INTEGER],
     ['batchEvents', 500, 1, 10000],
@@ -22,6 +44,11 @@ const TEXTS = ['url', 'token', 'tokenFile', 'cluster', 'host', 'spool'];
 // ZoneMTA's own keys of a plugin.
 const FOREIGN = ['enabled', 'ordering'];
 
+/**
+ * @param {Config} config
+ * @param {NumberRule} rule
+ * @param {string[]} faults gets a sentence when the value is wrong
+ */
 function readNumber(config, [name, byDefault, least, most], faults) {
     const value = config[name];
     if (value === undefined || value === null) {
@@ -35,6 +62,11 @@ function readNumber(config, [name, byDefault, least, most], faults) {
     return Math.floor(number);
 }
 
+/**
+ * @param {Config} config
+ * @param {string} name
+ * @param {string[]} faults gets a sentence when the value is wrong
+ */
 function readText(config, name, faults) {
     const value = config[name];
     if (value === undefined || value === null || value === '') {
@@ -47,6 +79,10 @@ function readText(config, name, faults) {
     return value;
 }
 
+/**
+ * @param {string | null} text
+ * @param {string[]} faults gets a sentence when the value is wrong
+ */
 function readUrl(text, faults) {
     try {
         const url = new URL(text || DEFAULT_URL);
@@ -60,7 +96,10 @@ function readUrl(text, faults) {
     return null;
 }
 
-/** Where a spool may be, best first. The place below the system's folder for temporary files is for a try-out only. */
+/**
+ * Where a spool may be, best first. The place below the system's folder for temporary files is for a try-out only.
+ * @param {string | null} spool
+ */
 function spoolRoots(spool) {
     if (spool) {
         return [path.resolve(spool)];
@@ -69,7 +108,11 @@ function spoolRoots(spool) {
     return [DEFAULT_SPOOL, path.join(os.tmpdir(), `duckwatch-spool-${user}`)];
 }
 
-/** The bearer token, read anew each time: a file's may have been renewed. Null: none, or it cannot be read now. */
+/**
+ * The bearer token, read anew each time: a file's may have been renewed. Null: none, or it cannot be read now.
+ * @param {Settings} settings
+ * @param {import('./log').Log} log
+ */
 function readToken(settings, log) {
     if (settings.token || !settings.tokenFile) {
         return settings.token;
@@ -82,24 +125,31 @@ function readToken(settings, log) {
     }
 }
 
-/** `config` as `{settings, faults}`; faults are sentences for the log and quote no value. */
+/**
+ * `config` as `{settings, faults}`; faults are sentences for the log and quote no value.
+ * @param {Config} config
+ * @returns {{settings: Readonly<Settings>, faults: string[]}}
+ */
 function readSettings(config) {
+    /** @type {string[]} */
     const faults = [];
-    const settings = {};
-    for (const name of TEXTS) {
-        settings[name] = readText(config, name, faults);
-    }
-    for (const rule of NUMBERS) {
-        settings[rule[0]] = readNumber(config, rule, faults);
-    }
-    const known = [...TEXTS, ...NUMBERS.map(([name]) => name), ...FOREIGN];
+    const texts = Object.fromEntries(TEXTS.map(name => [name, readText(config, name, faults)]));
+    const numbers = /** @type {Record<NumberRule[0], number>} */ (
+        Object.fromEntries(NUMBERS.map(rule => [rule[0], readNumber(config, rule, faults)]))
+    );
+    const known = [...TEXTS, ...Object.keys(numbers), ...FOREIGN];
     for (const name of Object.keys(config).filter(key => !known.includes(key))) {
         faults.push(`Setting ${name} is unknown; it is ignored`);
     }
-    settings.url = readUrl(settings.url, faults);
-    settings.cluster = settings.cluster || 'default';
-    settings.host = settings.host || os.hostname();
-    settings.roots = spoolRoots(settings.spool);
+    const settings = {
+        ...numbers,
+        url: readUrl(texts.url, faults),
+        token: texts.token,
+        tokenFile: texts.tokenFile,
+        cluster: texts.cluster || 'default',
+        host: texts.host || os.hostname(),
+        roots: spoolRoots(texts.spool)
+    };
     return { settings: Object.freeze(settings), faults };
 }
 

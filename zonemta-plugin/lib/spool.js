@@ -4,7 +4,6 @@
 
 const crypto = require('crypto');
 const fs = require('fs');
-const path = require('path');
 const { makeFolder } = require('./root');
 const { Backlog } = require('./backlog');
 const { elapsed } = require('./clock');
@@ -19,10 +18,38 @@ const RETRY_DISK_MS = 1000;
 const SEGMENTS_IN_QUOTA = 8;
 
 /**
+ * @typedef {import('./backlog').DiskBatch | import('./memory').MemoryBatch} Batch
+ *
+ * What is left to send: bytes, and the stamp of the oldest event.
+ * @typedef {{bytes: number, oldest: number | null}} Remaining
+ *
+ * What the sender sends from: this process's spool, or a claimed one (lib/orphan.js).
+ * @typedef {object} Source
+ * @property {string} id
+ * @property {string} cluster
+ * @property {string} host
+ * @property {string[]} contexts
+ * @property {number} dropped
+ * @property {boolean} [isReported]
+ * @property {boolean} [isSent]
+ * @property {(maxEvents: number, maxBytes: number) => Batch | null} take
+ * @property {(batch: any) => void} free
+ * @property {(batch: any) => void} keep
+ * @property {(events: number) => void} lose
+ * @property {(batch: any) => Remaining} remaining
+ */
+
+/**
  * Holds what the hook saw until the collector has it. Every line is written by one `write` to an open file before
  * `append` returns. Nothing here throws into the hook: what the disk does not take waits in memory.
  */
 class Spool {
+    /**
+     * @param {object} parts
+     * @param {import('./settings').Settings} parts.settings
+     * @param {import('./owner').Owner} parts.owner
+     * @param {import('./log').Log} parts.log
+     */
     constructor({ settings, owner, log }) {
         this.settings = settings;
         this.owner = owner;
@@ -35,12 +62,28 @@ class Spool {
         this.memory = new Memory(() => this.lose(1));
         this.lost = 0;
         this.events = 0;
+        this.id = '';
+        /** @type {string | null} */
+        this.root = null;
+        /** @type {string | null} */
+        this.folder = null;
+        /** @type {Backlog | null} */
+        this.backlog = null;
+        /** @type {number | null} */
+        this.fd = null;
+        this.retryDiskAt = 0;
+        this.confirmed = { wall: 0, elapsed: 0 };
         this.forget();
         this.open();
     }
 
     get dropped() {
         return this.backlog ? this.backlog.dropped : this.lost;
+    }
+
+    /** The backlog, for what runs only while there is one. */
+    get own() {
+        return /** @type {Backlog} */ (this.backlog);
     }
 
     forget() {
@@ -67,6 +110,7 @@ class Spool {
         return false;
     }
 
+    /** @param {string} root */
     begin(root) {
         const folder = makeFolder(root, this.id, root !== this.settings.roots[0]);
         try {
@@ -83,7 +127,7 @@ class Spool {
     }
 
     opened() {
-        this.backlog.dropped = this.lost;
+        this.own.dropped = this.lost;
         this.lost = 0;
         this.log[this.root === this.settings.roots[0] ? 'info' : 'error']('Events are spooled in %s', this.folder);
     }
@@ -93,7 +137,10 @@ class Spool {
         this.log.once('memory', 'error', 'The disk takes no events; the latest wait in memory');
     }
 
-    /** Keeps `line` (with its end). Throws nothing that a disk could cause. */
+    /**
+     * Keeps `line` (with its end). Throws nothing that a disk could cause.
+     * @param {string} line
+     */
     append(line) {
         this.events += 1;
         this.emptyMemory();
@@ -116,13 +163,17 @@ class Spool {
         }
     }
 
+    /**
+     * Writes `line` to the disk. Returns whether that went well.
+     * @param {string} line
+     */
     write(line) {
         if (elapsed() < this.retryDiskAt || (!this.backlog && !this.open())) {
             return false;
         }
         const bytes = Buffer.from(line);
         try {
-            const { last } = this.backlog;
+            const { last } = this.own;
             if (this.fd === null || (last.size > 0 && last.size + bytes.length > this.segmentBytes)) {
                 this.rotate();
             }
@@ -144,15 +195,17 @@ class Spool {
         }
     }
 
+    /** @param {Buffer} bytes */
     writeWhole(bytes) {
-        const segment = this.backlog.last;
+        const segment = this.own.last;
+        const fd = /** @type {number} */ (this.fd);
         try {
             for (let done = 0; done < bytes.length;) {
-                done += fs.writeSync(this.fd, bytes, done);
+                done += fs.writeSync(fd, bytes, done);
             }
             segment.size += bytes.length;
         } catch (err) {
-            this.cutOff(segment);
+            this.cutOff(segment, fd);
             throw err;
         }
     }
@@ -160,10 +213,12 @@ class Spool {
     /**
      * Takes back a line that a full disk took only the half of, or else leaves the segment: the next line must not join
      * it.
+     * @param {import('./backlog').Segment} segment
+     * @param {number} fd
      */
-    cutOff(segment) {
+    cutOff(segment, fd) {
         try {
-            fs.ftruncateSync(this.fd, segment.size);
+            fs.ftruncateSync(fd, segment.size);
         } catch (err) {
             this.closeFile();
         }
@@ -171,17 +226,15 @@ class Spool {
 
     /** Goes on in a new segment. Throws what the disk throws, the old one then still being in use. */
     rotate() {
-        const number = this.backlog.last.number + 1;
-        const fd = fs.openSync(path.join(this.folder, `${number}.jsonl`), 'ax+', 0o600);
+        const { own } = this;
+        const number = own.last.number + 1;
+        const fd = fs.openSync(own.fileOf(number), 'ax+', 0o600);
         this.closeFile();
         this.fd = fd;
-        this.backlog.add(number);
-        this.backlog.head();
-        while (
-            this.backlog.segments.length > 1 &&
-            this.backlog.bytesOnDisk > this.settings.maxSpoolBytes - this.segmentBytes
-        ) {
-            const lost = this.backlog.dropOldest();
+        own.add(number);
+        own.head();
+        while (own.segments.length > 1 && own.bytesOnDisk > this.settings.maxSpoolBytes - this.segmentBytes) {
+            const lost = own.dropOldest();
             this.events -= lost;
             this.log.seldom(
                 'quota',
@@ -221,7 +274,7 @@ class Spool {
     verify() {
         this.confirm();
         try {
-            touch(this.folder);
+            touch(this.own.folder);
         } catch (err) {
             if (err.code === 'ENOENT') {
                 this.beginAnew();
@@ -235,7 +288,7 @@ class Spool {
     beginAnew() {
         this.log.error('The spool %s was claimed by another process, or removed; a new one is begun', this.id);
         const unsent = this.readUnsent();
-        this.lost = this.backlog.dropped - this.backlog.droppedKept;
+        this.lost = this.own.dropped - this.own.droppedKept;
         this.closeFile();
         this.forget();
         this.events = 0;
@@ -249,7 +302,7 @@ class Spool {
      * written.
      */
     readUnsent() {
-        const { last } = this.backlog;
+        const { last } = this.own;
         try {
             const bytes = Buffer.alloc(last.size - last.acked);
             const read = this.fd === null ? 0 : fs.readSync(this.fd, bytes, 0, bytes.length, last.acked);
@@ -259,10 +312,16 @@ class Spool {
         }
     }
 
+    /**
+     * @param {number} maxEvents
+     * @param {number} maxBytes
+     * @returns {Batch | null}
+     */
     take(maxEvents, maxBytes) {
         return (this.backlog && this.backlog.take(maxEvents, maxBytes)) || this.memory.take(maxEvents, maxBytes);
     }
 
+    /** @param {Batch} batch */
     free(batch) {
         if (!batch.backlog) {
             this.memory.free(batch);
@@ -275,11 +334,19 @@ class Spool {
         this.events = Math.max(0, this.events - batch.lines.length - (batch.unreadable || 0));
     }
 
+    /** @param {Batch} batch */
     keep(batch) {
-        (batch.backlog || this.memory).keep(batch);
+        if (batch.backlog) {
+            batch.backlog.keep(batch);
+        } else {
+            this.memory.keep();
+        }
     }
 
-    /** Counts events that will never be sent. */
+    /**
+     * Counts events that will never be sent.
+     * @param {number} events
+     */
     lose(events) {
         if (this.backlog) {
             this.backlog.dropped += events;
@@ -288,9 +355,12 @@ class Spool {
         }
     }
 
-    /** Leaves the open segment behind when all of it is sent and it has at least `least` bytes. */
+    /**
+     * Leaves the open segment behind when all of it is sent and it has at least `least` bytes.
+     * @param {number} least
+     */
     leaveSent(least) {
-        const { last } = this.backlog;
+        const { last } = this.own;
         if (this.fd === null || last.size < least || last.acked < last.size) {
             return;
         }
@@ -303,7 +373,11 @@ class Spool {
         }
     }
 
-    /** What is left once `batch` (if any) is acknowledged: `{bytes, oldest}`, oldest being a stamp or null. */
+    /**
+     * What is left once `batch` (if any) is acknowledged.
+     * @param {Batch | null} batch
+     * @returns {Remaining}
+     */
     remaining(batch) {
         const inMemory = this.memory.remaining(batch && !batch.backlog ? batch : null);
         if (!this.backlog) {
@@ -334,7 +408,7 @@ class Spool {
         this.retryDiskAt = 0;
         this.emptyMemory();
         if (this.backlog && this.memory.isEmpty && this.backlog.bytesUnsent === 0) {
-            fs.rmSync(this.folder, { recursive: true, force: true });
+            fs.rmSync(this.backlog.folder, { recursive: true, force: true });
         }
     }
 }
