@@ -1,4 +1,5 @@
--- When targets were listed and delisted, the newest first. A verdict between two real ones (error, refused) changes nothing that stands.
+-- The times at which targets were listed and delisted, the newest first.
+-- A result that is not a verdict (error, refused) does not change the verdict before it.
 SELECT time, target, name, list, change, severity, meaning, reason
 FROM (
   SELECT

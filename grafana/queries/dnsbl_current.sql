@@ -1,4 +1,5 @@
--- What each list says of each target, the listed ones first. Clusters are not asked for: an address is listed for all of them.
+-- The current verdict of each list on each target, the listed ones first.
+-- Not filtered by cluster: an address is listed for all clusters.
 SELECT
   target,
   name,

@@ -1,6 +1,6 @@
--- What stood for each target and list that was listed at any time of the range: 0 clean, 1 listed, 2 nothing is known. Results are
--- changes, so the newest one from before the range says with what it begins. A bin in which something was listed shows that, however
--- shortly it was, and the bin after it what came of it.
+-- The verdict over time for each target and list that was listed in the range: 0 clean, 1 listed, 2 unknown.
+-- Results are changes, so the newest result from before the range gives the verdict at its start.
+-- A bin with a listing shows it, however short it was; the bin after it shows the verdict that followed.
 WITH said AS (
   SELECT time, target, list, standing FROM dnsbl_results WHERE $__timeFilter(time)
   UNION ALL

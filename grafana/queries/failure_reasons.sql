@@ -1,4 +1,4 @@
--- Why mail was deferred or bounced, the most frequent first, each with the newest reply of its kind.
+-- The reasons why mail was deferred or bounced, the most frequent first, each with its newest reply.
 SELECT
   action,
   {{outcome_class}} AS class,

@@ -1,4 +1,5 @@
--- The newest deferrals and bounces. The reply as a pattern: it holds no address and no id.
+-- The newest deferrals and bounces.
+-- The reply is shown as a pattern, which holds no address and no id.
 SELECT
   time,
   action,

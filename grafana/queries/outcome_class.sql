@@ -1,4 +1,4 @@
--- The outcome class of a bounce (docs/events.md, section 3): how a team acts on it. Null for what is no bounce.
+-- The outcome class of a bounce (docs/events.md, section 3), which says how a team acts on it; null for other actions.
 CASE
     WHEN action <> 'bounced' THEN NULL
     WHEN bounce_kind = 'hard' THEN 'hard'

@@ -1,4 +1,5 @@
--- Delivery attempts by outcome. Each of these rows speaks for one recipient; mail without a sender (dsn) is left out.
+-- The number of delivery attempts by outcome.
+-- Each row is about one recipient; mail without a sender (`dsn`) is left out.
 SELECT
   date_bin('$__interval', time, TIMESTAMPTZ 'epoch') AS time,
   action AS metric,

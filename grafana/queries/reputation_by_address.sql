@@ -1,4 +1,4 @@
--- Addresses whose mail is refused for reputation, each with the lists on which it stands now.
+-- The sending addresses whose mail is refused for reputation, each with the lists that list it now.
 SELECT
   coalesce(refused.local_ip, 'unknown') AS address,
   refused.bounced,

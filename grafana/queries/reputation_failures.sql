@@ -1,4 +1,4 @@
--- Attempts that were refused for the sender's reputation, by the address that sent.
+-- The number of attempts that were refused for the sender's reputation, by sending address.
 SELECT
   date_bin('$__interval', time, TIMESTAMPTZ 'epoch') AS time,
   coalesce(local_ip, 'unknown') AS metric,
