@@ -90,9 +90,10 @@ fix-javascript: $(NODE_STAMP)
 	@node_modules/.bin/prettier --log-level warn --write $(JAVASCRIPT)
 	@node_modules/.bin/eslint --fix .
 
-## generate   dashboards regenerated into grafana/generated/
+## generate   dashboards regenerated into grafana/generated/, and examples/duckwatch.yml
 generate: setup
 	@$(BIN)/duckwatch-dashboards build
+	@$(BIN)/python -m examples.generate
 
 ## bench      benchmarks; figures as JSON
 bench: setup

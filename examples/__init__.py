@@ -1,0 +1,1 @@
+"""Examples for users, and what generates them."""

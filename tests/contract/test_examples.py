@@ -1,0 +1,53 @@
+"""examples/duckwatch.yml is what the models and docs/configuration.md make of it, and changes nothing when it is used."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import yaml
+
+from collector.config.loading import load as load_collector
+from collector.config.model import Settings as CollectorSettings
+from examples.generate import EXAMPLE, ROOT, build, descriptions
+from exporters.dnsbl.config.loading import load as load_dnsbl
+from exporters.dnsbl.config.model import Settings as DnsblSettings
+
+
+def uncommented(text: str) -> str:
+    """The file with the keys of every list and section that is not there by default; comments hold their own."""
+    while True:
+        more = re.sub(r"^( *)#(?! \S)", r"\1", text, flags=re.MULTILINE)
+        if more == text:
+            return text
+        text = more
+
+
+def keys_of(value: Any, prefix: str) -> set[str]:
+    """Every key below, as docs/configuration.md writes it."""
+    if isinstance(value, list):
+        return {prefix} | {key for one in value for key in keys_of(one, f"{prefix}[]")}
+    if not isinstance(value, dict):
+        return {prefix}
+    return {prefix} | {found for key, one in value.items() for found in keys_of(one, f"{prefix}.{key}")}
+
+
+def test_it_is_up_to_date() -> None:
+    """`make generate` writes it."""
+    assert EXAMPLE.read_text(encoding="utf-8") == build()
+
+
+def test_both_programs_read_it_and_find_their_defaults() -> None:
+    """So a user may begin with it and change what differs."""
+    assert load_collector(EXAMPLE, {}) == CollectorSettings()
+    assert load_dnsbl(EXAMPLE, {}) == DnsblSettings()
+
+
+def test_it_has_every_key_and_a_text_for_each() -> None:
+    """Also the keys of what is not there by default."""
+    texts = descriptions((ROOT / "docs" / "configuration.md").read_text(encoding="utf-8"))
+    text = EXAMPLE.read_text(encoding="utf-8")
+    document = yaml.safe_load(uncommented(text))
+    assert set(texts) <= {key for name, section in document.items() for key in keys_of(section, name)}
+    prose = " ".join(re.sub(r"^[ #]*", "", line) for line in text.splitlines() if "# " in line)
+    assert [key for key, one in texts.items() if " ".join(one.split()[:4]) not in prose] == []
