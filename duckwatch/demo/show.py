@@ -107,7 +107,7 @@ Why did this bounce? Paste one of these into another terminal:
 
 Next steps:
 
-  your own ZoneMTA          README.md, "Into production"
+  your own ZoneMTA          docs/installation.md
   dashboards and alerts     docs/dashboards.md, docs/alerting.md
   what each column holds    docs/events.md
 """

@@ -64,7 +64,7 @@ def prometheus(patient: Patient) -> Iterator[Finding]:
     if not scraped_at:
         yield warning(
             "no Prometheus has asked the collector for metrics since it started",
-            f'scrape {patient.url}/metrics as job duckwatch-collector (README, "Prometheus")',
+            f"scrape {patient.url}/metrics as job duckwatch-collector (docs/installation.md, step 4)",
         )
         return
     seconds = time.time() - scraped_at
