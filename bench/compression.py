@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from psycopg import sql
 
 from bench import corpus
-from collector.config.model import Retention
+from collector.config.model import RetentionSettings
 from collector.events.border.decoding import Border, decode
 from collector.events.model.event import COLUMNS, Source
 from collector.pipeline.batch import assemble
@@ -46,7 +46,7 @@ def measure(folder: Path, events: int) -> Any:  # noqa: ANN401 - figures, or why
         with server.connect() as connection:
             connection.execute("CREATE EXTENSION timescaledb")
             migrate(connection)
-            lay_out(connection, Retention(), datetime.now(UTC))
+            lay_out(connection, RetentionSettings(), datetime.now(UTC))
             rows = _rows(min(events, MOST_EVENTS))
             _insert(connection, rows)
             before = _size(connection)

@@ -13,7 +13,7 @@ from bench import corpus
 from bench.database import BUILT_FROM_IT
 from bench.filling import BASE_EVENTS, BUSIEST, Filling, now_ms
 from bench.traces import TRACES
-from collector.config.model import Retention
+from collector.config.model import RetentionSettings
 from collector.jobs import RollUp
 from collector.store.database.tiers import layout_of, storage_of
 from collector.store.writing.batch_write import PostgresStore
@@ -27,7 +27,7 @@ FRESH_EVENTS_PER_SECOND = 100
 GROWTH_STEPS = 4
 TRACED = 100
 
-KEPT = Retention(raw=timedelta(days=60))
+KEPT = RetentionSettings(raw=timedelta(days=60))
 """Ten million events are made to reach back forty days."""
 
 SIZES: dict[bool, str] = {
@@ -126,7 +126,7 @@ class Storage:
                 " WHERE time > now() - interval '50 minutes'"
             )
             began = time.monotonic()
-            RollUp(Retention()).run(self._connection, datetime.now(UTC), lambda: False)
+            RollUp(RetentionSettings()).run(self._connection, datetime.now(UTC), lambda: False)
             times.append(time.monotonic() - began)
             assert self._scalar("SELECT count(*) FROM stale_buckets") == 0, "more than one run's work"
         return median(times)

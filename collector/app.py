@@ -49,12 +49,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from collector.config import Settings, SettingsFiles
-    from collector.config.feeds import Mongo
-    from collector.config.model import Collector
+    from collector.config.feeds import MongoSettings
+    from collector.config.model import CollectorSettings
     from collector.events.model.batch import DeadLetter, Written
-    from collector.events.model.event import Request
+    from collector.events.model.event import Submission
     from collector.feeds.mongo import Follower
-    from collector.feeds.mongo.reader import Reader as ChangeReader
+    from collector.feeds.mongo.reader import ChangeReader
     from collector.jobs.scheduler import Job
     from collector.telemetry import Signals
     from collector.telemetry.exporting import Telemetry
@@ -82,7 +82,7 @@ END_SECONDS: Final = 28.0
 class App:
     """The running collector. `signals`: the telemetry that goes out, None while it is off."""
 
-    def __init__(self, settings: Collector, files: SettingsFiles, signals: Signals | None = None) -> None:
+    def __init__(self, settings: CollectorSettings, files: SettingsFiles, signals: Signals | None = None) -> None:
         self._settings = settings
         self._files = files
         self._metrics = Metrics()
@@ -127,7 +127,7 @@ class App:
         )
         self._gelf = self._gelf_input(settings)
 
-    def _scheduled(self, settings: Collector, mail: MailMetrics) -> Iterator[Job]:
+    def _scheduled(self, settings: CollectorSettings, mail: MailMetrics) -> Iterator[Job]:
         """Yields the jobs, in the order in which they have their turn."""
         yield jobs.Reconcile(
             {one.cluster: one.grace for one in settings.mongo},
@@ -139,13 +139,13 @@ class App:
         yield jobs.Complaints()
         yield jobs.Suspects(self._metrics)
         yield jobs.RollUp(settings.retention)
-        yield jobs.Retention(settings.retention)
+        yield jobs.RetentionJob(settings.retention)
         yield jobs.Housekeeping(settings.retention.dead_letters)
         yield jobs.ReaderQueries(settings.database.reader_timeout)
         yield jobs.Sizes(self._metrics)
         yield jobs.OpenTransactions(self._metrics)
 
-    def _gelf_input(self, settings: Collector) -> GelfInput | None:
+    def _gelf_input(self, settings: CollectorSettings) -> GelfInput | None:
         gelf = settings.gelf
         if gelf is None:
             return None
@@ -163,7 +163,7 @@ class App:
     def _prepare(self) -> None:
         """Makes the schema ready, takes up the plugins' gauges and begins the jobs; repeated until the database is there."""
         self._store.prepare()
-        self._plugins.restore(self._store.reports())
+        self._plugins.restore(self._store.heartbeats())
         self._jobs.start()
         for feed in self._feeds:
             feed.start()
@@ -243,7 +243,7 @@ class App:
             log.error("the journal's disk does not answer: what it has taken is written at the next start")
 
 
-def allowed_connections(settings: Collector) -> int:
+def allowed_connections(settings: CollectorSettings) -> int:
     """How many HTTP connections the limit of open files has room for, after everything else that the collector opens."""
     others = OWN_DESCRIPTORS + len(settings.mongo) * FEED_DESCRIPTORS
     if settings.gelf is not None and settings.gelf.tcp is not None:
@@ -252,7 +252,7 @@ def allowed_connections(settings: Collector) -> int:
 
 
 def change_feeds(
-    settings: Collector,
+    settings: CollectorSettings,
     connections: Connections,
     metrics: Metrics,
     listeners: Sequence[Callable[[Written], None]],
@@ -278,7 +278,7 @@ def change_feeds(
     ]
 
 
-def change_readers(settings: Collector, mongo: Mongo) -> Iterator[ChangeReader]:
+def change_readers(settings: CollectorSettings, mongo: MongoSettings) -> Iterator[ChangeReader]:
     """Yields who understands the changes of each database of a cluster that is followed."""
     from collector.feeds.mongo import QueueReader, wildduck_readers  # noqa: PLC0415
 
@@ -288,7 +288,7 @@ def change_readers(settings: Collector, mongo: Mongo) -> Iterator[ChangeReader]:
     yield from wildduck_readers(mongo, border)
 
 
-def telemetry(signals: Signals, metrics: Metrics, settings: Collector) -> Telemetry:
+def telemetry(signals: Signals, metrics: Metrics, settings: CollectorSettings) -> Telemetry:
     """Begins to send what the environment asks for. Raises `StartError`."""
     from collector.telemetry.exporting import Telemetry  # noqa: PLC0415  # opentelemetry is not even imported while it is off
 
@@ -306,7 +306,7 @@ def dead_letters(settings: Settings) -> DeadLetters:
     collector = settings.collector
     dsn = collector.database.direct_dsn.get_secret_value()
 
-    def decode_again(body: bytes, letter: DeadLetter) -> Request:
+    def decode_again(body: bytes, letter: DeadLetter) -> Submission:
         return decode_letter(collector, body, letter, received_at=_now_ms())
 
     return DeadLetters(LetterBox(dsn), PostgresStore(dsn, dsn), decode_again, collector.public_ips)

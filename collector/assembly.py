@@ -39,9 +39,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from concurrent.futures import Future
 
-    from collector.events.model.batch import Batch, Row
+    from collector.events.model.batch import Batch, JournalEntry
     from collector.events.model.columns import Columns
-    from collector.events.model.event import Group, MailEvent, Request, Source
+    from collector.events.model.event import Group, MailEvent, Source, Submission
 
 _Made: TypeAlias = "tuple[Batch, int, Counter[Source]]"
 _Coming: TypeAlias = "tuple[Future[_Made], ProcessPoolExecutor]"
@@ -74,13 +74,13 @@ class Assembler:
         """`STUCK` while a batch takes too long, and after a process was killed for that until the next one has built a batch."""
         return STUCK if self._is_stuck else self._waits.trouble
 
-    def __call__(self, rows: Sequence[Row]) -> Callable[[], tuple[Batch, Counter[Source]]]:
+    def __call__(self, rows: Sequence[JournalEntry]) -> Callable[[], tuple[Batch, Counter[Source]]]:
         """Begins to assemble; what it returns waits for the batch, its COPY text and tally made, and the number of repeated events
         by source. Raises nothing, nor does that.
         """
         return partial(self._finish, rows, self._submit(rows))
 
-    def _finish(self, rows: Sequence[Row], coming: _Coming) -> tuple[Batch, Counter[Source]]:
+    def _finish(self, rows: Sequence[JournalEntry], coming: _Coming) -> tuple[Batch, Counter[Source]]:
         for _ in range(ATTEMPTS):
             made, pool = coming
             if pool is not self._pool:  # it was killed with batches under way
@@ -104,7 +104,7 @@ class Assembler:
         # Something about these rows, or this machine, kills it: slower, but sure.
         return assemble([decode(row) for row in rows], self._public_ips)
 
-    def _submit(self, rows: Sequence[Row]) -> _Coming:
+    def _submit(self, rows: Sequence[JournalEntry]) -> _Coming:
         try:
             return self._give(rows)
         except (
@@ -115,7 +115,7 @@ class Assembler:
             self._pool = self._start()
             return self._give(rows)
 
-    def _give(self, rows: Sequence[Row]) -> _Coming:
+    def _give(self, rows: Sequence[JournalEntry]) -> _Coming:
         """Hand the rows to the pool. End a pool that fails at it: it would keep these rows, and a process that it has started already."""
         pool = self._pool
         try:
@@ -135,7 +135,7 @@ class Assembler:
         """Ends the process, by force if it does not end by itself."""
         _end(self._pool, CLOSE_SECONDS)
 
-    def _events(self, rows: Sequence[Row]) -> Sequence[MailEvent]:
+    def _events(self, rows: Sequence[JournalEntry]) -> Sequence[MailEvent]:
         return assemble([decode(row) for row in rows], self._public_ips)[0].events
 
     @staticmethod
@@ -166,16 +166,16 @@ def _widen(pool: ProcessPoolExecutor) -> None:
             fcntl.fcntl(queue._writer.fileno(), widen, PIPE_BYTES)  # type: ignore[union-attr]  # noqa: SLF001
 
 
-def assembled(rows: Sequence[Row], public_ips: Mapping[str, str]) -> _Made:
+def assembled(rows: Sequence[JournalEntry], public_ips: Mapping[str, str]) -> _Made:
     """What the process does: returns the batch without its events, their number, and the repeated ones by source."""
-    requests = [decode(row) for row in rows]
-    columns, others = columns_of(requests, public_ips)
-    batch, repeated = assemble(with_groups(requests, others), public_ips)
+    submissions = [decode(row) for row in rows]
+    columns, others = columns_of(submissions, public_ips)
+    batch, repeated = assemble(with_groups(submissions, others), public_ips)
     count = sum(one.count for one in columns) + len(batch.events)
     if repeated or has_duplicates(columns, batch.events):
         # Something stands in it twice: the way that sorts that out.
         columns = []
-        batch, repeated = assemble(requests, public_ips)
+        batch, repeated = assemble(submissions, public_ips)
         count = len(batch.events)
     sums = tally(batch.events)
     for one in columns:
@@ -203,12 +203,12 @@ def has_duplicates(columns: Sequence[Columns], events: Sequence[MailEvent]) -> b
     return len(identities) < count
 
 
-def with_groups(requests: Sequence[Request], chosen: Sequence[tuple[Request, Group]]) -> list[Request]:
+def with_groups(submissions: Sequence[Submission], chosen: Sequence[tuple[Submission, Group]]) -> list[Submission]:
     """Returns the requests with no other entries than these."""
     groups: dict[int, list[Group]] = {}
-    for request, group in chosen:
-        groups.setdefault(id(request), []).append(group)
-    return [msgspec.structs.replace(request, groups=groups.get(id(request), [])) for request in requests]
+    for submission, group in chosen:
+        groups.setdefault(id(submission), []).append(group)
+    return [msgspec.structs.replace(submission, groups=groups.get(id(submission), [])) for submission in submissions]
 
 
 def live_with_the_parent() -> None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Callable, Mapping, Sequence
 
-    from collector.events.model.batch import Batch, Row
+    from collector.events.model.batch import Batch, JournalEntry
     from collector.events.model.event import Source
     from collector.pipeline.writer import Assemble
 
@@ -28,7 +28,7 @@ class Enduring:
         self._assembler, self._public_ips = assembler, dict(public_ips)
         self._is_failing = False
 
-    def __call__(self, rows: Sequence[Row]) -> Callable[[], tuple[Batch, Counter[Source]]]:
+    def __call__(self, rows: Sequence[JournalEntry]) -> Callable[[], tuple[Batch, Counter[Source]]]:
         """Begins to assemble, as `Assemble` says."""
         try:
             coming = self._assembler(rows)
@@ -38,7 +38,7 @@ class Enduring:
         return partial(self._finish, rows, coming)
 
     def _finish(
-        self, rows: Sequence[Row], coming: Callable[[], tuple[Batch, Counter[Source]]]
+        self, rows: Sequence[JournalEntry], coming: Callable[[], tuple[Batch, Counter[Source]]]
     ) -> tuple[Batch, Counter[Source]]:
         try:
             made = coming()
@@ -56,5 +56,5 @@ class Enduring:
             log.warning("the assembler cannot be used: the writer assembles batches itself", extra={"fields": fields})
         self._is_failing = True
 
-    def _assembled_here(self, rows: Sequence[Row]) -> tuple[Batch, Counter[Source]]:
+    def _assembled_here(self, rows: Sequence[JournalEntry]) -> tuple[Batch, Counter[Source]]:
         return assemble([decode(row) for row in rows], self._public_ips)

@@ -15,12 +15,12 @@ from collector.events.sources.bounce import bounce
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from collector.config.model import Collector
+    from collector.config.model import CollectorSettings
     from collector.events.model.batch import DeadLetter
-    from collector.events.model.event import Request
+    from collector.events.model.event import Submission
 
 
-def border_of(settings: Collector, cluster: str | None) -> Border:
+def border_of(settings: CollectorSettings, cluster: str | None) -> Border:
     """Returns what a request is held to, `cluster` being that of its credential."""
     privacy = settings.privacy
     secret = None if privacy.secret is None else privacy.secret.get_secret_value().encode()
@@ -32,26 +32,26 @@ def border_of(settings: Collector, cluster: str | None) -> Border:
     )
 
 
-class Read(Protocol):
+class FormatReader(Protocol):
     """Reads a sender's format; raises `RequestError`. Pure."""
 
-    def __call__(self, body: bytes, *, received_at: int, border: Border) -> Request:
+    def __call__(self, body: bytes, *, received_at: int, border: Border) -> Submission:
         """`received_at` is epoch ms."""
 
 
 class RouteDecoder:
     """The border of a route that takes events in, one a cluster that a credential decides."""
 
-    def __init__(self, settings: Collector, read: Read) -> None:
+    def __init__(self, settings: CollectorSettings, read: FormatReader) -> None:
         self._border, self._read = cache(partial(border_of, settings)), read
 
-    def __call__(self, body: bytes, *, received_at: int, cluster: str | None) -> Request:
+    def __call__(self, body: bytes, *, received_at: int, cluster: str | None) -> Submission:
         """Reads a body; raises `RequestError`."""
         return self._read(body, received_at=received_at, border=self._border(cluster))
 
 
 INGEST_PATH: Final = "/api/events/ingest"
-ROUTES: Final[Mapping[str, Read]] = {
+ROUTES: Final[Mapping[str, FormatReader]] = {
     INGEST_PATH: partial(decode, source=Source.PLUGIN),
     "/api/events/bounce": bounce,
     "/api/events/wildduck": wildduck.read,
@@ -60,11 +60,11 @@ ROUTES: Final[Mapping[str, Read]] = {
 }
 """The ways in over HTTP, and who reads each."""
 
-_READ_AGAIN: Final[Mapping[Source, Read]] = {Source.DNSBL: dnsbl.read, Source.WILDDUCK: wildduck.read}
+_READ_AGAIN: Final[Mapping[Source, FormatReader]] = {Source.DNSBL: dnsbl.read, Source.WILDDUCK: wildduck.read}
 """Whose letters are not in the plugin's form."""
 
 
-def decode_letter(settings: Collector, body: bytes, letter: DeadLetter, *, received_at: int) -> Request:
+def decode_letter(settings: CollectorSettings, body: bytes, letter: DeadLetter, *, received_at: int) -> Submission:
     """Reads a letter's event as its request was read, but by another clock (epoch ms): what was ahead of it may be in time now."""
     read = _READ_AGAIN.get(letter.source) or partial(decode, source=letter.source)
     return read(body, received_at=received_at, border=border_of(settings, letter.cluster))

@@ -1,4 +1,4 @@
-"""examples/duckwatch.yml: every key of the configuration with its default, from the models, and its text, from docs/configuration.md."""
+"""Writes examples/duckwatch.yml: each key with its default from the models, and its text from docs/configuration.md."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, get_args, get_origin
 from pydantic import BaseModel, BeforeValidator, SecretStr
 
 from collector.config.model import Settings as CollectorSettings
-from collector.config.units import format_duration, format_size, parse_size
+from duckwatch.base.config.units import format_duration, format_size, parse_size
 from exporters.dnsbl.config.model import Settings as DnsblSettings
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def section_lines(model: type[BaseModel] | None, key: str, indent: str, texts: M
 def inner_lines(
     inner: type[BaseModel], name: str, field: FieldInfo, path: str, texts: Mapping[str, str]
 ) -> Iterator[str]:
-    """Yield the keys of a section, of a list's items or of a map's values that are not there by default, as comments."""
+    """Yield as comments the keys of a section, of a list's items or of a map's values that are not there by default."""
     place = container(field.annotation)
     below = path + {"list": "[]", "map": ".CODE", None: ""}[place]
     if not any(key.startswith(f"{below}.") for key in texts):  # the keys of `more_lists` are those of `lists`

@@ -9,7 +9,7 @@ import msgspec
 
 from collector.operations.doctor import examine
 from collector.operations.doctor.finding import Status
-from collector.operations.doctor.installation import Patient
+from collector.operations.doctor.installation import Installation
 from duckwatch.base.output import json_text
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def run(settings: Settings, signals: Signals | None, *, as_json: bool) -> int:
     """Print what every check finds. Return 1 when there is a fault, else 0."""
-    patient = Patient(settings.collector, signals)
+    patient = Installation(settings.collector, signals)
     findings = []
     try:
         for finding in examine(patient):

@@ -14,13 +14,13 @@ from collector.journal.sqlite.check import (
     check,
 )
 from collector.journal.sqlite.log import log_path
-from collector.operations.doctor.installation import Patient
+from collector.operations.doctor.installation import Installation
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from collector.config import Settings
-    from collector.journal.sqlite.check import Found
+    from collector.journal.sqlite.check import CheckedJournal
 
 
 def run(settings: Settings, path: Path | None) -> int:
@@ -58,7 +58,7 @@ def _fault(path: Path, error: Exception) -> str:
             return f"cannot be read ({error}): is its disk well, not full, and not read-only?"
 
 
-def _print(path: Path, found: Found) -> int:
+def _print(path: Path, found: CheckedJournal) -> int:
     print(f"{path}: {found.requests} requests, {found.body_bytes} bytes{_span(found)}")
     if found.damage is not None:
         print(f"damaged: {found.damage}")
@@ -73,7 +73,7 @@ def _print(path: Path, found: Found) -> int:
     return 1 if found.damage is not None or found.is_log_missing else 0
 
 
-def _span(found: Found) -> str:
+def _span(found: CheckedJournal) -> str:
     return f", received from {_time(found.oldest)} to {_time(found.newest)}" if found.requests else ""
 
 
@@ -86,7 +86,7 @@ def _ask_collector(settings: Settings, path: Path, *, is_ours: bool) -> int:
     if not is_ours:
         print(f"{path}: a collector has it open; ask it with that collector's --config")
         return 1
-    patient = Patient(settings.collector, None)
+    patient = Installation(settings.collector, None)
     try:
         requests, used = (patient.metric(f"duckwatch_journal_{name}") for name in ("requests", "bytes"))
         age = patient.metric("duckwatch_journal_oldest_age_seconds")

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from collector.store.lookups.traces import Row
+    from collector.store.lookups.traces import TracedEvent
 
 INDENT: Final = " " * 41
 ENDS: Final = frozenset({"delivered", "bounced", "dropped", "deleted", "refused", "released"})
 
 
-def show(lives: Sequence[dict[str, Any]], newest: Sequence[Row], letters: Sequence[Row], limit: int) -> None:
+def show(
+    lives: Sequence[dict[str, Any]], newest: Sequence[TracedEvent], letters: Sequence[TracedEvent], limit: int
+) -> None:
     """Print the lives of messages, or one line for each if there are several."""
     for life in lives:
         for line in life_of(life, limit):
@@ -27,7 +29,7 @@ def show(lives: Sequence[dict[str, Any]], newest: Sequence[Row], letters: Sequen
         print(f"    show it with: duckwatch-collector dead-letters show {_clean(letter['letter_id'])}")
 
 
-def list_of(newest: Sequence[Row], limit: int) -> Iterable[str]:
+def list_of(newest: Sequence[TracedEvent], limit: int) -> Iterable[str]:
     """Yield one line for each message: the newest event that was found."""
     yield f"{len(newest)} messages, the newest first:"
     for row in newest:
@@ -42,7 +44,7 @@ def list_of(newest: Sequence[Row], limit: int) -> Iterable[str]:
 
 def life_of(life: dict[str, Any], limit: int) -> Iterable[str]:
     """Yield the lines of one message."""
-    events: Sequence[Row] = life["events"]
+    events: Sequence[TracedEvent] = life["events"]
     yield _clean(f"message {life['queue_id'] or '(no queue id)'} in cluster {life['cluster']}")
     for title, names in (("Message-ID", ("message_id",)), ("from", ("sender",)), ("user", ("auth_user",))):
         values = dict.fromkeys(row[name] for row in events for name in names if row[name])
@@ -72,7 +74,7 @@ def _state(life: dict[str, Any]) -> Iterable[str]:
         yield f"  now: {said} (of {len(newest)} recipients that are shown)"
 
 
-def _tells_state(row: Row) -> bool:
+def _tells_state(row: TracedEvent) -> bool:
     return row["action"] in ENDS or row["action"] == "deferred"
 
 
@@ -83,7 +85,7 @@ _SHOWN: Final = (
 )  # fmt: skip
 
 
-def _event(row: Row) -> Iterable[str]:
+def _event(row: TracedEvent) -> Iterable[str]:
     yield _clean(f"  {_time(row['time'])}  {row['action']:<13}  {', '.join(_facts(row))}").rstrip()
     if row["response"]:
         yield INDENT + _clean(row["response"])
@@ -94,7 +96,7 @@ def _event(row: Row) -> Iterable[str]:
         yield INDENT + _clean(f"reason: {row['drop_reason']}")
 
 
-def _facts(row: Row) -> Iterable[str]:
+def _facts(row: TracedEvent) -> Iterable[str]:
     if row["recipient"]:
         yield f"to {row['recipient']}" + (f" ({row['seq']})" if row["seq"] else "")
     elif row["recipients"] is not None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import psycopg
 
     from collector.events.privacy.pseudonyms import Pseudonyms
-    from collector.store.lookups.traces import Row, Traces
+    from collector.store.lookups.traces import TracedEvent, Traces
 
 COMPLETE: Final = 8
 """Rows read for each message of a list: a message has some for each attempt and recipient."""
@@ -64,21 +64,21 @@ class TraceDesk:
         print(NOTHING, file=sys.stderr)
         return 1
 
-    def _find(self, connection: psycopg.Connection, text: str, limit: int) -> list[list[Row]]:
+    def _find(self, connection: psycopg.Connection, text: str, limit: int) -> list[list[TracedEvent]]:
         """Return the rows that were found of each message, the newest message first."""
-        rows: list[Row] = []
+        rows: list[TracedEvent] = []
         if "@" not in text:
             rows = self._by_queue_id(connection, text, limit)
         if not rows:
             rows = self._by_texts(connection, text, limit * COMPLETE)
-        messages: dict[tuple[str, str | None], list[Row]] = {}
+        messages: dict[tuple[str, str | None], list[TracedEvent]] = {}
         for row in sorted(rows, key=lambda row: row["time"], reverse=True):
             messages.setdefault((row["cluster"], row["queue_id"]), []).append(row)
         # Rows without a queue id, such as received mail, are shown with the message if there is one.
         named = [of_message for (_, queue_id), of_message in messages.items() if queue_id is not None]
         return (named or list(messages.values()))[:limit]
 
-    def _by_queue_id(self, connection: psycopg.Connection, text: str, limit: int) -> list[Row]:
+    def _by_queue_id(self, connection: psycopg.Connection, text: str, limit: int) -> list[TracedEvent]:
         one = _OF_RECIPIENT.fullmatch(text)
         queue_id, seqs = (one["queue_id"], [one["seq"].lower()]) if one else (text, None)
         for spelling in dict.fromkeys((queue_id.lower(), queue_id)):
@@ -88,7 +88,7 @@ class TraceDesk:
                 return [row | {"is_asked": seqs is None} for row in rows]
         return []
 
-    def _by_texts(self, connection: psycopg.Connection, text: str, rows: int) -> list[Row]:
+    def _by_texts(self, connection: psycopg.Connection, text: str, rows: int) -> list[TracedEvent]:
         """Find rows by Message-ID and by recipient: first in likely spellings, and only if there are none, in any."""
         ids, people = self._message_ids(text), self._recipients(text)
         found = [row for one in ids for row in self._traces.by_message_id(connection, one, rows)]
@@ -119,7 +119,7 @@ class TraceDesk:
             spelt.append(shown.pseudonym if shown.domain is None else f"{shown.pseudonym}@{shown.domain}")
         return list(dict.fromkeys(spelt))
 
-    def _life(self, connection: psycopg.Connection, found: list[Row], limit: int) -> dict[str, Any]:
+    def _life(self, connection: psycopg.Connection, found: list[TracedEvent], limit: int) -> dict[str, Any]:
         """Return everything known of one message, oldest first, or of the recipients that were named."""
         name = _name(found)
         queue_id = name["queue_id"]
@@ -151,5 +151,5 @@ class TraceDesk:
         }
 
 
-def _name(rows: list[Row]) -> dict[str, Any]:
+def _name(rows: list[TracedEvent]) -> dict[str, Any]:
     return {"queue_id": rows[0]["queue_id"], "cluster": rows[0]["cluster"]}

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from collector.config.files import SettingsFiles
-from collector.config.model import Collector, Settings, SubjectPolicy
+from collector.config.model import CollectorSettings, Settings, SubjectPolicy
 from duckwatch.base.config import loading
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-__all__ = ["Collector", "Settings", "SettingsFiles", "SubjectPolicy", "load"]
+__all__ = ["CollectorSettings", "Settings", "SettingsFiles", "SubjectPolicy", "load"]
 
 
 def load(path: Path | None, environ: Mapping[str, str]) -> Settings:

@@ -32,14 +32,14 @@ def hmac_key(secret: SecretStr) -> bytes:
         return b""
 
 
-class Token(Section):
+class TokenSettings(Section):
     """One credential of a sender, and the cluster that it speaks for."""
 
     token: BearerToken
     cluster: Cluster | None = None
 
 
-class HmacSecret(Section):
+class HmacSettings(Section):
     """One secret with which a sender signs, and the cluster that it speaks for. Text alone is the secret."""
 
     secret: Annotated[SecretStr, AfterValidator(_check_hmac_secret)]
@@ -56,23 +56,23 @@ class HmacSecret(Section):
         return hmac_key(self.secret)
 
 
-class Auth(Section):
+class AuthSettings(Section):
     """Who may send. Without tokens and secrets: only this machine."""
 
-    tokens: tuple[Token, ...] = ()
-    hmac_secrets: tuple[HmacSecret, ...] = ()
+    tokens: tuple[TokenSettings, ...] = ()
+    hmac_secrets: tuple[HmacSettings, ...] = ()
     hmac_tolerance: Annotated[Duration, at_least(timedelta(seconds=1))] = timedelta(minutes=5)
 
     @field_validator("tokens")
     @classmethod
-    def _differ(cls, tokens: tuple[Token, ...]) -> tuple[Token, ...]:
+    def _differ(cls, tokens: tuple[TokenSettings, ...]) -> tuple[TokenSettings, ...]:
         if len({token.token.get_secret_value() for token in tokens}) < len(tokens):
             raise ValueError("must not hold the same token twice")
         return tokens
 
     @field_validator("hmac_secrets")
     @classmethod
-    def _secrets_differ(cls, secrets: tuple[HmacSecret, ...]) -> tuple[HmacSecret, ...]:
+    def _secrets_differ(cls, secrets: tuple[HmacSettings, ...]) -> tuple[HmacSettings, ...]:
         if len({secret.key for secret in secrets}) < len(secrets):
             raise ValueError("must not hold the same secret twice")
         return secrets
@@ -88,7 +88,7 @@ def _check_certificate(path: Path) -> Path:
     return path
 
 
-class Tls(Section):
+class TlsSettings(Section):
     """The server's own certificate; without one it speaks plain HTTP."""
 
     certificate: Annotated[FilePath, AfterValidator(_check_certificate)] | None = None
@@ -110,7 +110,7 @@ class Tls(Section):
         return None if self.certificate is None or self.key is None else (self.certificate, self.key)
 
 
-class Limits(Section):
+class LimitSettings(Section):
     """What one request, one token and all requests together may use."""
 
     body_bytes: Annotated[Size, from_bytes(1 << 10)] = 8 << 20

@@ -34,19 +34,19 @@ def _check_collection(value: str) -> str:
     return value
 
 
-Database = Annotated[str, AfterValidator(_check_database)]
+DatabaseSettings = Annotated[str, AfterValidator(_check_database)]
 Collection = Annotated[str, AfterValidator(_check_collection)]
 
 
-class Mongo(Section):
+class MongoSettings(Section):
     """A cluster's MongoDB: the change streams of ZoneMTA's queue, and of WildDuck. A database that is null is not followed."""
 
     cluster: Cluster = "default"
     uri: Annotated[SecretStr, AfterValidator(_check_mongo_uri)]
-    zonemta_database: Database | None = "zone-mta"
+    zonemta_database: DatabaseSettings | None = "zone-mta"
     queue_collection: Collection = "zone-queue"
-    wildduck_database: Database | None = "wildduck"
-    wildduck_users_database: Database | None = None
+    wildduck_database: DatabaseSettings | None = "wildduck"
+    wildduck_users_database: DatabaseSettings | None = None
     grace: Annotated[Duration, at_least(timedelta(seconds=1))] = timedelta(seconds=60)
 
     @property
@@ -55,7 +55,7 @@ class Mongo(Section):
         return self.wildduck_users_database or self.wildduck_database
 
 
-class Gelf(Section):
+class GelfSettings(Section):
     """Where GELF messages come in, and from whom."""
 
     udp: ListenAt | None = None

@@ -9,9 +9,9 @@ from typing import Annotated, Final, Literal, TypeAlias
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationInfo, field_validator
 
-from collector.config.access import Auth, Limits, Tls
+from collector.config.access import AuthSettings, LimitSettings, TlsSettings
 from collector.config.connections import check_url
-from collector.config.feeds import Gelf, Mongo
+from collector.config.feeds import GelfSettings, MongoSettings
 from collector.config.values import Dsn, FilePath, ListenAt
 from duckwatch.base.config.addresses import Endpoint
 from duckwatch.base.config.units import format_duration
@@ -62,7 +62,7 @@ A second one joins with pydantic's callable `Discriminator`, because `kind` may 
 """
 
 
-class Retention(Section):
+class RetentionSettings(Section):
     """How long rows are kept."""
 
     # docs/events.md: older than raw less two chunks of a day is not stored.
@@ -106,7 +106,7 @@ def _within(value: timedelta, info: ValidationInfo, other: str, *, is_longer: bo
     return value
 
 
-class Privacy(Section):
+class PrivacySettings(Section):
     """What is kept of a message's content."""
 
     subject: SubjectPolicy = SubjectPolicy.DROP
@@ -133,39 +133,39 @@ def _check_url(value: SecretStr) -> SecretStr:
 Url = Annotated[SecretStr, AfterValidator(_check_url)]
 
 
-class Doctor(Section):
+class DoctorSettings(Section):
     """The servers beside the collector that `doctor` asks; secret, because a password may be in their URLs."""
 
     prometheus: Url | None = None
     alertmanager: Url | None = None
 
 
-class Collector(Section):
+class CollectorSettings(Section):
     """The section `collector`."""
 
     listen: ListenAt = Endpoint("127.0.0.1", 9626)
     database: Database = Database()
     journal: JournalSettings = SqliteJournalSettings()
-    tls: Tls = Tls()
-    auth: Auth = Field(default=Auth(), validate_default=True)
-    limits: Limits = Limits()
-    retention: Retention = Retention()
-    privacy: Privacy = Privacy()
-    gelf: Gelf | None = None
+    tls: TlsSettings = TlsSettings()
+    auth: AuthSettings = Field(default=AuthSettings(), validate_default=True)
+    limits: LimitSettings = LimitSettings()
+    retention: RetentionSettings = RetentionSettings()
+    privacy: PrivacySettings = PrivacySettings()
+    gelf: GelfSettings | None = None
     public_ips: dict[IpAddress, IpAddress] = Field(default_factory=dict)
-    mongo: tuple[Mongo, ...] = ()
-    doctor: Doctor = Doctor()
+    mongo: tuple[MongoSettings, ...] = ()
+    doctor: DoctorSettings = DoctorSettings()
 
     @field_validator("mongo")
     @classmethod
-    def _be_of_different_clusters(cls, mongo: tuple[Mongo, ...]) -> tuple[Mongo, ...]:
+    def _be_of_different_clusters(cls, mongo: tuple[MongoSettings, ...]) -> tuple[MongoSettings, ...]:
         if len({one.cluster for one in mongo}) < len(mongo):
             raise ValueError("must not name the same cluster twice")
         return mongo
 
     @field_validator("auth")
     @classmethod
-    def _guard_the_network(cls, auth: Auth, info: ValidationInfo) -> Auth:
+    def _guard_the_network(cls, auth: AuthSettings, info: ValidationInfo) -> AuthSettings:
         listen = info.data.get("listen")
         if auth.is_open and listen is not None and not listen.is_loopback:
             raise ValueError(
@@ -177,4 +177,4 @@ class Collector(Section):
 class Settings(SettingsDocument):
     """Everything that the collector was told."""
 
-    collector: Collector = Collector()
+    collector: CollectorSettings = CollectorSettings()

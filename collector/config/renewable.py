@@ -12,7 +12,7 @@ from collector.config.connections import POSTGRES_SCHEMES
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from collector.config.model import Collector
+    from collector.config.model import CollectorSettings
 
 CREDENTIALS: Final = frozenset({"user", "password", "passfile", "sslcert", "sslkey", "sslpassword", "sslrootcert"})
 """Of a PostgreSQL connection string: what may change while the collector runs. Another server or database may hold other events."""
@@ -36,13 +36,13 @@ def text_of(connectable: Connectable) -> str:
 class Connections:
     """The connection strings of a collector, by the key of each."""
 
-    def __init__(self, settings: Collector) -> None:
+    def __init__(self, settings: CollectorSettings) -> None:
         self._strings = {key: Renewable(text) for key, text in _strings(settings)}
         self.dsn = self._strings["collector.database.dsn"]
         self.direct_dsn = self._strings.get("collector.database.session_dsn", self.dsn)
         self.mongo = [one for key, one in self._strings.items() if key.startswith("collector.mongo.")]
 
-    def take(self, settings: Collector) -> set[str]:
+    def take(self, settings: CollectorSettings) -> set[str]:
         """Take the strings of these settings that lead to where the old ones do; return the keys of those that were others."""
         taken = set()
         for key, text in _strings(settings):
@@ -76,7 +76,7 @@ def changes(old: BaseModel, new: BaseModel, prefix: str = "collector.") -> Itera
                 yield key
 
 
-def _strings(settings: Collector) -> Iterator[tuple[str, str]]:
+def _strings(settings: CollectorSettings) -> Iterator[tuple[str, str]]:
     yield "collector.database.dsn", settings.database.dsn.get_secret_value()
     if settings.database.session_dsn is not None:
         yield "collector.database.session_dsn", settings.database.session_dsn.get_secret_value()

@@ -13,19 +13,19 @@ from collector.events.model.side_tables import HeldEvent, Record
 from collector.events.sources import arf, authlog, dnsbl, wildduck, wildduck_messages, zonemta, zonemta_queue
 
 if TYPE_CHECKING:
-    from collector.events.model.event import Request
+    from collector.events.model.event import Submission
 
-Row: TypeAlias = MailEvent | Record
+TableRow: TypeAlias = MailEvent | Record
 
-Reader: TypeAlias = Callable[[Entry, Source, int, Mapping[str, str]], Sequence[Row]]
+EntryReader: TypeAlias = Callable[[Entry, Source, int, Mapping[str, str]], Sequence[TableRow]]
 """Reads an entry (source, receipt in epoch ms, `public_ips`). Pure; never raises."""
 
 
-def _zonemta(entry: Entry, source: Source, received_at: int, public_ips: Mapping[str, str]) -> Sequence[Row]:
+def _zonemta(entry: Entry, source: Source, received_at: int, public_ips: Mapping[str, str]) -> Sequence[TableRow]:
     return [zonemta.mail_event(entry, source=source, received_at=received_at, public_ips=public_ips)]
 
 
-def _held(entry: Entry, source: Source, received_at: int, public_ips: Mapping[str, str]) -> Sequence[Row]:
+def _held(entry: Entry, source: Source, received_at: int, public_ips: Mapping[str, str]) -> Sequence[TableRow]:
     """A backup road's word of what the plugin tells better: it waits. A login is told by no other."""
     if entry.fields.get("action") == authlog.WORD:
         return [authlog.login_of(entry, source, received_at)]
@@ -34,22 +34,22 @@ def _held(entry: Entry, source: Source, received_at: int, public_ips: Mapping[st
     return [HeldEvent.of(event, slots[0])] if slots else [event]
 
 
-def _dnsbl(entry: Entry, source: Source, received_at: int, public_ips: Mapping[str, str]) -> Sequence[Row]:
+def _dnsbl(entry: Entry, source: Source, received_at: int, public_ips: Mapping[str, str]) -> Sequence[TableRow]:
     del source, public_ips
     return [dnsbl.result_of(entry, received_at)]
 
 
-def _webhook(entry: Entry, source: Source, received_at: int, public_ips: Mapping[str, str]) -> Sequence[Row]:
+def _webhook(entry: Entry, source: Source, received_at: int, public_ips: Mapping[str, str]) -> Sequence[TableRow]:
     del source, public_ips
     return wildduck.rows_of(entry, received_at)
 
 
-def _complaint(entry: Entry, source: Source, received_at: int, public_ips: Mapping[str, str]) -> Sequence[Row]:
+def _complaint(entry: Entry, source: Source, received_at: int, public_ips: Mapping[str, str]) -> Sequence[TableRow]:
     del source, public_ips
     return [arf.complaint_of(entry, received_at)]
 
 
-def _changed(entry: Entry, source: Source, received_at: int, public_ips: Mapping[str, str]) -> Sequence[Row]:
+def _changed(entry: Entry, source: Source, received_at: int, public_ips: Mapping[str, str]) -> Sequence[TableRow]:
     """A change of ZoneMTA's queue, in ZoneMTA's words (`sources/zonemta_queue.py`), or one of WildDuck's collections."""
     match entry.fields.get("action"):
         case authlog.WORD:
@@ -65,7 +65,7 @@ def _changed(entry: Entry, source: Source, received_at: int, public_ips: Mapping
     return [HeldEvent.of(event, slots[0], is_unsendable=is_unsendable)] if slots else [event]
 
 
-READERS: Final[Mapping[Source, Reader]] = {
+READERS: Final[Mapping[Source, EntryReader]] = {
     Source.PLUGIN: _zonemta,
     Source.BOUNCE: _held,
     Source.GELF: _held,
@@ -77,6 +77,6 @@ READERS: Final[Mapping[Source, Reader]] = {
 """Who reads what came on which road; ZoneMTA's log entries are the rule."""
 
 
-def rows_of(entry: Entry, request: Request, public_ips: Mapping[str, str]) -> Sequence[Row]:
+def rows_of(entry: Entry, submission: Submission, public_ips: Mapping[str, str]) -> Sequence[TableRow]:
     """Returns the rows of one entry of the request."""
-    return READERS.get(request.source, _zonemta)(entry, request.source, request.received_at, public_ips)
+    return READERS.get(submission.source, _zonemta)(entry, submission.source, submission.received_at, public_ips)

@@ -6,7 +6,7 @@ from collector.jobs.open_transactions import OpenTransactions
 from collector.jobs.queue_state import QueueState
 from collector.jobs.reader_queries import ReaderQueries
 from collector.jobs.reconcile import Reconcile
-from collector.jobs.retention import Retention
+from collector.jobs.retention import RetentionJob
 from collector.jobs.roll_up import RollUp
 from collector.jobs.scheduler import Jobs
 from collector.jobs.sizes import Sizes
@@ -20,7 +20,7 @@ __all__ = [
     "QueueState",
     "ReaderQueries",
     "Reconcile",
-    "Retention",
+    "RetentionJob",
     "RollUp",
     "Sizes",
     "Suspects",

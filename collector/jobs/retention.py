@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
     import psycopg
 
-    from collector.config.model import Retention as Kept
+    from collector.config.model import RetentionSettings as Kept
 
 
-class Retention:
+class RetentionJob:
     """Once a minute, for a few seconds at most. Nearly always there is nothing to do."""
 
     name = "retention"

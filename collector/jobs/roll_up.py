@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     import psycopg
 
-    from collector.config.model import Retention
+    from collector.config.model import RetentionSettings
 
 
 class RollUp:
@@ -28,7 +28,7 @@ class RollUp:
     name = "roll_up"
     every_seconds = 5
 
-    def __init__(self, kept: Retention) -> None:
+    def __init__(self, kept: RetentionSettings) -> None:
         self._kept = kept
         self._tables, self._aggregates = TableBuilder(), AggregateBuilder()
 

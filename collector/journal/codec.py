@@ -8,21 +8,21 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from collector.events.model.event import Rejection, RejectReason, Request, Source
+from collector.events.model.event import Rejection, RejectReason, Source, Submission
 
 if TYPE_CHECKING:
-    from collector.events.model.batch import Row
+    from collector.events.model.batch import JournalEntry
 
 _encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(Request)
+_decoder = msgspec.msgpack.Decoder(Submission)
 
 
-def encode(request: Request) -> bytes:
+def encode(submission: Submission) -> bytes:
     """Return the bytes of a request."""
-    return _encoder.encode(request)
+    return _encoder.encode(submission)
 
 
-def decode(row: Row) -> Request:
+def decode(row: JournalEntry) -> Submission:
     """Return the request of a row.
 
     A row that cannot be read (a damaged file) becomes a rejection that says so.
@@ -34,4 +34,4 @@ def decode(row: Row) -> Request:
         # Whole, not cut: it was acknowledged. Damaged, or written by a version whose rows were others.
         kept = base64.b64encode(row.body).decode()
         unreadable = Rejection(0, RejectReason.NOT_AN_EVENT, "the journal's row cannot be read", "default", kept)
-        return Request(hashlib.sha256(row.body).hexdigest()[:32], row.received_at, Source.PLUGIN, [], [unreadable])
+        return Submission(hashlib.sha256(row.body).hexdigest()[:32], row.received_at, Source.PLUGIN, [], [unreadable])

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from collector.events.model.batch import Position, Row
-    from collector.events.model.event import Request
+    from collector.events.model.batch import JournalEntry, Position
+    from collector.events.model.event import Submission
     from collector.journal.state import JournalState
 
 
 class Journal(Protocol):
     """A durable queue of requests, in the order in which they became durable: each from its `append` to its `done`."""
 
-    async def append(self, request: Request) -> None:
+    async def append(self, submission: Submission) -> None:
         """Make a request durable.
 
         Returning promises that the request outlives a crash of this process and of its machine, and that `take` will
@@ -29,7 +29,7 @@ class Journal(Protocol):
         Requests whose calls overlap may become durable together, in the order of the calls.
         """
 
-    def take(self, *, max_bytes: int, wait_seconds: float, is_ahead: bool = False) -> Sequence[Row]:
+    def take(self, *, max_bytes: int, wait_seconds: float, is_ahead: bool = False) -> Sequence[JournalEntry]:
         """Return the next requests in order, about `max_bytes` in all and at least one; [] without any in `wait_seconds`.
 
         Each request is returned once a process, whole, and again after a restart unless it is `done`.

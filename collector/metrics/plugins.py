@@ -11,7 +11,7 @@ from collector.metrics.labels import MAX_CLUSTERS, MAX_HOSTS, MAX_VERSIONS, OTHE
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from collector.events.model.batch import SeenReport, Written
+    from collector.events.model.batch import SeenHeartbeat, Written
     from collector.metrics.catalogue import Metrics
 
 FORGET_SECONDS = 24 * 3600
@@ -39,11 +39,11 @@ class PluginMetrics:
         self._metrics, self._clock = metrics, clock
         self._heard: dict[_Host, float] = {}
         self._cluster, self._version = BoundedLabel(MAX_CLUSTERS), BoundedLabel(MAX_VERSIONS)
-        self._hosts: dict[_Host, dict[str, SeenReport]] = {}
+        self._hosts: dict[_Host, dict[str, SeenHeartbeat]] = {}
 
-    def restore(self, reports: Iterable[SeenReport]) -> None:
+    def restore(self, heartbeats: Iterable[SeenHeartbeat]) -> None:
         """Takes the gauges up from the reports of before; what was dropped then is not counted again."""
-        known = list(reports)
+        known = list(heartbeats)
         for seen in known:
             self._keep(seen)
         latest = max((seen.received_at for seen in known), default=0)
@@ -53,14 +53,14 @@ class PluginMetrics:
 
     def __call__(self, written: Written) -> None:
         """Takes the reports of a commit."""
-        for seen in written.batch.reports:
+        for seen in written.batch.heartbeats:
             self._set_back(seen.received_at)
             self._count_dropped(seen)
             host = self._keep(seen)
             if host is not None:
                 self._heard[host] = self._clock()
                 self._show(host)
-        if written.batch.reports:
+        if written.batch.heartbeats:
             self._forget()
 
     def _set_back(self, received_at: int) -> None:
@@ -70,25 +70,25 @@ class PluginMetrics:
                 if seen.received_at > received_at + AHEAD_MS:
                     processes[process] = replace(seen, received_at=received_at)
 
-    def _host(self, seen: SeenReport) -> _Host:
-        host = seen.report.host
-        return self._cluster(seen.report.cluster), host if is_name(host) else OTHER
+    def _host(self, seen: SeenHeartbeat) -> _Host:
+        host = seen.heartbeat.host
+        return self._cluster(seen.heartbeat.cluster), host if is_name(host) else OTHER
 
-    def _keep(self, seen: SeenReport) -> _Host | None:
+    def _keep(self, seen: SeenHeartbeat) -> _Host | None:
         host = self._host(seen)
         if host not in self._hosts and len(self._hosts) >= MAX_HOSTS:
             return None
         processes = self._hosts.setdefault(host, {})
-        processes.pop(seen.report.process, None)
-        processes[seen.report.process] = seen
+        processes.pop(seen.heartbeat.process, None)
+        processes[seen.heartbeat.process] = seen
         while len(processes) > MAX_PROCESSES:
             processes.pop(next(iter(processes)))
         return host
 
-    def _count_dropped(self, seen: SeenReport) -> None:
+    def _count_dropped(self, seen: SeenHeartbeat) -> None:
         host = self._host(seen)
-        before = self._hosts.get(host, {}).get(seen.report.process)
-        grown = seen.report.dropped - (before.report.dropped if before is not None else 0)
+        before = self._hosts.get(host, {}).get(seen.heartbeat.process)
+        grown = seen.heartbeat.dropped - (before.heartbeat.dropped if before is not None else 0)
         if host in self._hosts or len(self._hosts) < MAX_HOSTS:
             self._metrics.plugin_dropped.labels(*host).inc(max(0, grown))
 
@@ -96,10 +96,10 @@ class PluginMetrics:
         newest = _newest(self._hosts[host])
         alive = [seen for seen in self._hosts[host].values() if seen.received_at > newest.received_at - PROCESS_MS]
         self._metrics.plugin_last_seen.labels(*host).set(newest.received_at / 1000)
-        self._metrics.plugin_spool_bytes.labels(*host).set(sum(seen.report.spool_bytes for seen in alive))
+        self._metrics.plugin_spool_bytes.labels(*host).set(sum(seen.heartbeat.spool_bytes for seen in alive))
         self._metrics.plugin_info.remove_by_labels({"mail_cluster": host[0], "host": host[1]})
         for seen in alive:
-            self._metrics.plugin_info.labels(*host, self._version(seen.report.version)).set(1)
+            self._metrics.plugin_info.labels(*host, self._version(seen.heartbeat.version)).set(1)
 
     def _forget(self) -> None:
         for host, heard in list(self._heard.items()):
@@ -114,5 +114,5 @@ class PluginMetrics:
                     metric.remove(*host)
 
 
-def _newest(processes: Mapping[str, SeenReport]) -> SeenReport:
+def _newest(processes: Mapping[str, SeenHeartbeat]) -> SeenHeartbeat:
     return max(processes.values(), key=lambda seen: seen.received_at)

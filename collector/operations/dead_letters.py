@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 
     from collector.events.model.batch import DeadLetter
-    from collector.events.model.event import Request
+    from collector.events.model.event import Submission
     from collector.store.lookups.dead_letters import LetterBox
     from collector.store.writing.batch_write import PostgresStore
 
@@ -40,7 +40,7 @@ class DeadLetters:
         self,
         box: LetterBox,
         store: PostgresStore,
-        decode: Callable[[bytes, DeadLetter], Request],
+        decode: Callable[[bytes, DeadLetter], Submission],
         public_ips: Mapping[str, str],
     ) -> None:
         self._box, self._store, self._decode, self._public_ips = box, store, decode, public_ips
@@ -119,10 +119,10 @@ class DeadLetters:
         if letter.reason is RejectReason.BAD_ROW:
             row = row_of(letter)
             return Batch([row]) if isinstance(row, MailEvent) else Batch(records=[row])
-        request = self._decode(b"[" + letter.raw.encode() + b"]", letter)
-        if request.rejections:
-            return request.rejections[0].error
+        submission = self._decode(b"[" + letter.raw.encode() + b"]", letter)
+        if submission.rejections:
+            return submission.rejections[0].error
         if letter.source is Source.DNSBL:
             # The newest DNSBL result is the one with the latest receipt, so the letter's result keeps its own receipt.
-            request = msgspec.structs.replace(request, received_at=letter.received_at)
-        return assemble([request], self._public_ips)[0]
+            submission = msgspec.structs.replace(submission, received_at=letter.received_at)
+        return assemble([submission], self._public_ips)[0]

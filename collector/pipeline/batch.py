@@ -7,20 +7,20 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from collector.events.conversion import rows_of
-from collector.events.model.batch import Batch, DeadLetter, SeenReport, Traced
+from collector.events.model.batch import Batch, DeadLetter, SeenHeartbeat, Traced
 from collector.events.model.event import MailEvent, identity
 from collector.pipeline.letters import letter_of, rejection_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from collector.events.model.event import Identity, Request, Source
+    from collector.events.model.event import Identity, Source, Submission
     from collector.events.model.side_tables import Record
 
 log = logging.getLogger(__name__)
 
 
-def assemble(requests: Iterable[Request], public_ips: Mapping[str, str]) -> tuple[Batch, Counter[Source]]:
+def assemble(submissions: Iterable[Submission], public_ips: Mapping[str, str]) -> tuple[Batch, Counter[Source]]:
     """Return the batch of some submissions, each identity once, and the number of repeated events by source.
 
     Raise nothing.
@@ -28,18 +28,18 @@ def assemble(requests: Iterable[Request], public_ips: Mapping[str, str]) -> tupl
     events: dict[Identity, MailEvent] = {}
     records: dict[tuple[object, ...], Record] = {}
     repeated: Counter[Source] = Counter()
-    reports: dict[tuple[str, str, str], SeenReport] = {}
+    heartbeats: dict[tuple[str, str, str], SeenHeartbeat] = {}
     letters: list[DeadLetter] = []
     traces: list[Traced] = []
-    for request in requests:
-        for entry in request.entries:
+    for submission in submissions:
+        for entry in submission.entries:
             try:
-                rows = rows_of(entry, request, public_ips)
+                rows = rows_of(entry, submission, public_ips)
             except Exception:
                 # The conversion promises to raise nothing. If it breaks that promise, one event must not hold the
                 # others back.
                 log.exception("an event could not be read")
-                letters.append(letter_of(request, rejection_of(entry)))
+                letters.append(letter_of(submission, rejection_of(entry)))
                 continue
             for row in rows:
                 if isinstance(row, MailEvent):
@@ -47,16 +47,16 @@ def assemble(requests: Iterable[Request], public_ips: Mapping[str, str]) -> tupl
                 else:
                     is_new = records.setdefault((row.TABLE, *row.key), row) is row
                 if not is_new:
-                    repeated[request.source] += 1
-        letters.extend(letter_of(request, rejection) for rejection in request.rejections)
-        if (report := request.report) is not None:
+                    repeated[submission.source] += 1
+        letters.extend(letter_of(submission, rejection) for rejection in submission.rejections)
+        if (heartbeat := submission.heartbeat) is not None:
             # Only the newest heartbeat of each process, in order of receipt: a plugin that sends single events adds one
             # to each submission.
-            process = report.cluster, report.host, report.process
-            reports.pop(process, None)
-            reports[process] = SeenReport(report, request.received_at, request.request_id)
-        if request.trace is not None:
-            traces.append(Traced(request.trace, request.received_at))
+            process = heartbeat.cluster, heartbeat.host, heartbeat.process
+            heartbeats.pop(process, None)
+            heartbeats[process] = SeenHeartbeat(heartbeat, submission.received_at, submission.request_id)
+        if submission.trace is not None:
+            traces.append(Traced(submission.trace, submission.received_at))
     return Batch(
-        list(events.values()), letters, list(reports.values()), list(records.values()), traces=traces
+        list(events.values()), letters, list(heartbeats.values()), list(records.values()), traces=traces
     ), repeated

@@ -17,7 +17,7 @@ from collector.events.model.side_tables import AuditEvent, AuthEvent, DnsblResul
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from collector.events.model.event import Entry, Request
+    from collector.events.model.event import Entry, Submission
     from collector.events.model.side_tables import Record
 
 KEPT_CHARACTERS: Final = 65536
@@ -44,15 +44,15 @@ def rejection_of(entry: Entry) -> Rejection:
     return Rejection(entry.index, RejectReason.UNREAD, "the collector failed on it", entry.cluster, raw)
 
 
-def letter_of(request: Request, rejection: Rejection) -> DeadLetter:
+def letter_of(submission: Submission, rejection: Rejection) -> DeadLetter:
     """Return the letter of a rejection. Its id includes the place in the submission, so that a submission's rejections
     differ.
     """
     return DeadLetter(
-        letter_id=f"{request.request_id}:{rejection.index}",
-        received_at=request.received_at,
+        letter_id=f"{submission.request_id}:{rejection.index}",
+        received_at=submission.received_at,
         cluster=rejection.cluster,
-        source=request.source,
+        source=submission.source,
         reason=rejection.reason,
         error=rejection.error,
         raw=rejection.raw,

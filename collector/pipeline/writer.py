@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Callable, Sequence
 
-    from collector.events.model.batch import Position, Row, Written
+    from collector.events.model.batch import JournalEntry, Position, Written
     from collector.events.model.event import Source
     from collector.metrics import Metrics
 
@@ -53,7 +53,7 @@ FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.1, 10.0
 class Backlog(Protocol):
     """Where submissions wait (the journal)."""
 
-    def take(self, *, max_bytes: int, wait_seconds: float, is_ahead: bool = False) -> Sequence[Row]:
+    def take(self, *, max_bytes: int, wait_seconds: float, is_ahead: bool = False) -> Sequence[JournalEntry]:
         """Return the next submissions in order, each once.
 
         Return [] if none came in time, or too few for a batch that `is_ahead`.
@@ -84,7 +84,7 @@ class Assemble(Protocol):
     raises.
     """
 
-    def __call__(self, waiting: Sequence[Row], /) -> Callable[[], tuple[Batch, Counter[Source]]]: ...
+    def __call__(self, waiting: Sequence[JournalEntry], /) -> Callable[[], tuple[Batch, Counter[Source]]]: ...
 
 
 Listener: TypeAlias = "Callable[[Written], None]"

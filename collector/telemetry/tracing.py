@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Span, SpanContext, Tracer
 
     from collector.events.model.batch import Batch, Traced, Written
-    from collector.events.model.event import Request
+    from collector.events.model.event import Submission
 
 TRACEPARENT: Final = "traceparent"
 
@@ -84,25 +84,25 @@ class Tracing:
 
         return traced
 
-    def submit(self, append: Callable[[Request], Awaitable[None]]) -> Callable[[Request], Awaitable[None]]:
+    def submit(self, append: Callable[[Submission], Awaitable[None]]) -> Callable[[Submission], Awaitable[None]]:
         """Returns the way into the journal with a span around it; the journal keeps whose trace the request belongs to."""
 
-        async def traced(request: Request) -> None:
+        async def traced(submission: Submission) -> None:
             serving = _serving.get()
             span = None if serving is None else self._span(serving)
             if span is None or not span.is_recording():
-                await append(request)
+                await append(submission)
                 return
             span.set_attributes(
                 {
-                    "duckwatch.source": request.source.value,
-                    "duckwatch.events": request.count,
-                    "duckwatch.rejected": len(request.rejections),
+                    "duckwatch.source": submission.source.value,
+                    "duckwatch.events": submission.count,
+                    "duckwatch.rejected": len(submission.rejections),
                 }
             )
             child = self._tracer.start_span("journal append", trace.set_span_in_context(span))
             try:
-                await append(msgspec.structs.replace(request, trace=traceparent(span.get_span_context())))
+                await append(msgspec.structs.replace(submission, trace=traceparent(span.get_span_context())))
             except BaseException as error:
                 _fail(child, type(error).__name__)
                 raise
@@ -111,7 +111,7 @@ class Tracing:
 
         return traced
 
-    def store(self, store: Store) -> TracedStore:
+    def store(self, store: BatchStore) -> TracedStore:
         """Returns the store with spans around its writes."""
         return TracedStore(store, self._tracer)
 
@@ -142,7 +142,7 @@ class Tracing:
         span.end()
 
 
-class Store(Protocol):
+class BatchStore(Protocol):
     """Where batches go (`pipeline.writer.Store`)."""
 
     def write(self, batch: Batch) -> Written:
@@ -159,7 +159,7 @@ class TracedStore:
     sampler leaves out of the requests it leaves out of the writes.
     """
 
-    def __init__(self, store: Store, tracer: Tracer) -> None:
+    def __init__(self, store: BatchStore, tracer: Tracer) -> None:
         self._store, self._tracer = store, tracer
 
     def write(self, batch: Batch) -> Written:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from aiohttp import web
 
-    from collector.config.access import Auth
+    from collector.config.access import AuthSettings
 
 _FORWARDED: Final = ("forwarded", "x-forwarded-", "x-real-ip", "via", "origin", "sec-fetch-")
 """Headers of a request that another party passed on: a proxy, or a browser that runs somebody's page."""
@@ -41,7 +41,7 @@ class Authenticator:
     """
 
     def __init__(
-        self, auth: Auth, events_per_second: int | None, clock: Callable[[], float], now: Callable[[], float]
+        self, auth: AuthSettings, events_per_second: int | None, clock: Callable[[], float], now: Callable[[], float]
     ) -> None:
         self._events_per_second, self._clock, self._now = events_per_second, clock, now
         self._known: list[tuple[bytes, Sender]] = []
@@ -49,7 +49,7 @@ class Authenticator:
         self._local = Sender(None, EventRate(events_per_second, clock))
         self.renew(auth)
 
-    def renew(self, auth: Auth) -> None:
+    def renew(self, auth: AuthSettings) -> None:
         """Takes these credentials in place of the ones before. Who stays keeps its debt of events."""
         rates = {credential: sender.rate for credential, sender in (*self._known, *self._keys)}
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from aiohttp import web
     from prometheus_client import Counter
 
-    from collector.events.model.event import Request, Source
+    from collector.events.model.event import Source, Submission
     from collector.metrics import Metrics
     from collector.web.answers import Answer
     from collector.web.auth import Authenticator, Sender
@@ -37,7 +37,7 @@ def no_trace() -> None:
 class Decoder(Protocol):
     """Turns a body into events. Pure; may run in any thread; raises nothing but RequestError."""
 
-    def __call__(self, body: bytes, *, received_at: int, cluster: str | None) -> Request:
+    def __call__(self, body: bytes, *, received_at: int, cluster: str | None) -> Submission:
         """`received_at` is epoch ms; `cluster` is the credential's, None where the sender's word counts."""
 
 
@@ -54,7 +54,7 @@ class Ingest:
         inflight: Inflight,
         unproven: Inflight,
         decode: Decoder,
-        submit: Callable[[Request], Awaitable[None]],
+        submit: Callable[[Submission], Awaitable[None]],
         clock_ms: Callable[[], int],
         executor: Executor,
         metrics: Metrics,
@@ -119,13 +119,13 @@ class Ingest:
         sender.rate.admit()
         return sender, self._bodies.inflated(request, received, lease)
 
-    async def _decoded(self, body: bytes, cluster: str | None) -> Request:
+    async def _decoded(self, body: bytes, cluster: str | None) -> Submission:
         if len(body) <= LARGE_BODY_BYTES:
             return self._decode(body, received_at=self._clock_ms(), cluster=cluster)
         decode = partial(self._decode, body, received_at=self._clock_ms(), cluster=cluster)
         return await asyncio.get_running_loop().run_in_executor(self._executor, decode)
 
-    def _count(self, batch: Request, count: int) -> None:
+    def _count(self, batch: Submission, count: int) -> None:
         if count:
             counter = self._events.get(batch.source)
             if counter is None:

@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from aiohttp import web
     from prometheus_client import Counter
 
-    from collector.config import Collector
-    from collector.events.model.event import Request
+    from collector.config import CollectorSettings
+    from collector.events.model.event import Submission
     from collector.metrics import Metrics
     from collector.telemetry.tracing import Tracing
     from collector.web.answers import Answer
@@ -135,7 +135,7 @@ class HttpServer:
             self._places.restore()
         self._looking = asyncio.get_running_loop().call_later(LOOK_SECONDS, self._look)
 
-    def renew(self, settings: Collector) -> None:
+    def renew(self, settings: CollectorSettings) -> None:
         """Takes the credentials and the certificate of these settings; nothing else of them. Raises OSError for a bad certificate."""
         files = settings.tls.files
         if files is not None and self._certificate is not None:
@@ -202,10 +202,10 @@ class HttpServer:
 
 
 def build_server(
-    settings: Collector,
+    settings: CollectorSettings,
     *,
     decoders: Mapping[str, Decoder],
-    submit: Callable[[Request], Awaitable[None]],
+    submit: Callable[[Submission], Awaitable[None]],
     checks: Callable[[], Mapping[str, str | None]],
     details: Callable[[], Mapping[str, str | None]] = dict,
     sqlstates: Callable[[], Mapping[str, str | None]] = dict,

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from duckwatch.base.config.addresses import Endpoint
-    from exporters.dnsbl.config import Dnsbl
+    from exporters.dnsbl.config import DnsblSettings
     from exporters.dnsbl.planning.plan import Checked
     from exporters.dnsbl.web.notices import Notice
 
@@ -140,7 +140,7 @@ class App:
                 self._shortages.met(word)
                 await asyncio.sleep(SHORTAGE_SECONDS)
 
-    def _allow_connections(self, settings: Dnsbl) -> None:
+    def _allow_connections(self, settings: DnsblSettings) -> None:
         """Compares what is configured with the limit of open files, and raises that where it can."""
         others = OWN_DESCRIPTORS + len(settings.resolvers) * RESOLVER_DESCRIPTORS
         self._connections_allowed = connections_allowed(settings.limits.connections, others=others)
@@ -192,7 +192,7 @@ class App:
         self._outbox.use(world.settings.collector)
         self._follow()
 
-    def _ask_resolvers(self, settings: Dnsbl) -> None:
+    def _ask_resolvers(self, settings: DnsblSettings) -> None:
         missing = list(map(str, self._resolver_names.unresolved(settings.resolvers)))
         labels = self._resolver_names.addresses(settings.resolvers)
         wanted = (labels, missing, settings.timeout.total_seconds(), settings.limits.in_flight_per_resolver)
@@ -299,7 +299,7 @@ class App:
             await self._seen.read(link)
 
 
-def _limits(settings: Dnsbl) -> Limits:
+def _limits(settings: DnsblSettings) -> Limits:
     return Limits(settings.limits.queries_per_minute, settings.limits.in_flight_per_list)
 
 

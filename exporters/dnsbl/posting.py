@@ -17,7 +17,7 @@ from exporters.dnsbl.verdicts.verdict import Word
 
 if TYPE_CHECKING:
     from exporters.dnsbl.checking.current_verdicts import Change
-    from exporters.dnsbl.config.model import CollectorLink
+    from exporters.dnsbl.config.model import CollectorSettings
     from exporters.dnsbl.metrics import Metrics
     from exporters.dnsbl.verdicts.verdict import Verdict
 
@@ -45,7 +45,7 @@ _VERSION_HEADER: Final = "Duckwatch-Version"
 """The collector sends it with every answer; a proxy that refuses a request by rules of its own does not."""
 
 
-class Answer(NamedTuple):
+class PostResult(NamedTuple):
     """What a post came to: `status` 0 when there was no answer, how long to wait at least, how many results were rejected one by one, and
     whether the collector answered, or a proxy before it.
     """
@@ -101,9 +101,9 @@ class Outbox:
         self._bytes = 0
         self._arrived = asyncio.Event()
         self._size, self._pause = BATCH, FIRST_PAUSE
-        self._link: CollectorLink | None = None
+        self._link: CollectorSettings | None = None
 
-    def use(self, link: CollectorLink | None) -> None:
+    def use(self, link: CollectorSettings | None) -> None:
         """Posts there from now on; None: nowhere, and nothing is kept."""
         self._link = link if link is not None and link.post else None
         if self._link is None:
@@ -193,10 +193,10 @@ class Outbox:
         self._metrics.results.labels(result).inc(min(count, left))
         self._metrics.results_waiting.set(len(self._waiting))
 
-    async def _send(self, session: aiohttp.ClientSession, batch: list[bytes]) -> Answer:
+    async def _send(self, session: aiohttp.ClientSession, batch: list[bytes]) -> PostResult:
         link = self._link
         if link is None:
-            return Answer(0)
+            return PostResult(0)
         body = self._head + b",".join(batch) + self._tail
         headers = {"Content-Type": "application/json", _LENGTH_HEADER: str(len(body))}
         if link.token is not None:
@@ -209,9 +209,9 @@ class Outbox:
                 retry_after = min(float(wait), LONGEST_PAUSE) if wait.isdecimal() else 0.0
                 rejected = await _rejected(answer) if answer.ok else 0
                 is_collectors = _VERSION_HEADER in answer.headers and _FAULT_HEADER not in answer.headers
-                return Answer(answer.status, retry_after, rejected, is_collectors)
+                return PostResult(answer.status, retry_after, rejected, is_collectors)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError):
-            return Answer(0)
+            return PostResult(0)
 
 
 async def _rejected(answer: aiohttp.ClientResponse) -> int:

@@ -7,10 +7,9 @@ from typing import Any
 
 import yaml
 
-from collector.config.loading import load as load_collector
 from collector.config.model import Settings as CollectorSettings
+from duckwatch.base.config.loading import load
 from examples.generate import EXAMPLE, ROOT, build, descriptions
-from exporters.dnsbl.config.loading import load as load_dnsbl
 from exporters.dnsbl.config.model import Settings as DnsblSettings
 
 
@@ -39,8 +38,8 @@ def test_it_is_up_to_date() -> None:
 
 def test_both_programs_read_it_and_find_their_defaults() -> None:
     """So a user may begin with it and change what differs."""
-    assert load_collector(EXAMPLE, {}) == CollectorSettings()
-    assert load_dnsbl(EXAMPLE, {}) == DnsblSettings()
+    assert load(CollectorSettings, EXAMPLE, {}).settings == CollectorSettings()
+    assert load(DnsblSettings, EXAMPLE, {}).settings == DnsblSettings()
 
 
 def test_it_has_every_key_and_a_text_for_each() -> None:

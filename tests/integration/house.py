@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from collector.config.model import Retention
+from collector.config.model import RetentionSettings
 from collector.jobs import RollUp
 from collector.store.database.tiers import layout_of
 from collector.store.writing.batch_write import PostgresStore
@@ -47,7 +47,7 @@ class House:
             self._refresh()
         deadline = time.monotonic() + 60
         while True:
-            RollUp(Retention()).run(self.connection, now, lambda: False)
+            RollUp(RetentionSettings()).run(self.connection, now, lambda: False)
             if self.connection.execute("SELECT EXISTS (SELECT FROM stale_buckets)").fetchone() == (False,):
                 return
             assert time.monotonic() < deadline

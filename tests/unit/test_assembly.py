@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from collector.assembly import PIPE_BYTES, Assembler
-from collector.events.model.batch import Position, Row
-from collector.events.model.event import Entry, MailEvent, PluginReport, RejectReason, Request, Source
+from collector.events.model.batch import JournalEntry, Position
+from collector.events.model.event import Entry, Heartbeat, MailEvent, RejectReason, Source, Submission
 from collector.events.model.tally import tally
 from collector.events.sources import zonemta
 from collector.journal.codec import encode
@@ -35,18 +35,18 @@ if TYPE_CHECKING:
 NOW = 1_795_495_017_000
 
 
-def request(n: int, events: int = 3, report: PluginReport | None = None) -> Request:
+def request(n: int, events: int = 3, heartbeat: Heartbeat | None = None) -> Submission:
     """A request of some events that name it."""
     entries = [
         Entry(k, NOW + n, "eu1", "mta1", "receiver", {"id": f"q{n}x{k}", "action": "QUEUED", "to": "a@b.example"})
         for k in range(events)
     ]
-    return Request(f"r{n}", NOW, Source.PLUGIN, grouped(entries), [], report)
+    return Submission(f"r{n}", NOW, Source.PLUGIN, grouped(entries), [], heartbeat)
 
 
-def rows(*requests: Request) -> list[Row]:
+def rows(*requests: Submission) -> list[JournalEntry]:
     """As the journal holds them."""
-    return [Row(Position(n), one.received_at, encode(one)) for n, one in enumerate(requests, 1)]
+    return [JournalEntry(Position(n), one.received_at, encode(one)) for n, one in enumerate(requests, 1)]
 
 
 @pytest.fixture
@@ -66,17 +66,17 @@ def test_an_identity_stands_once_in_a_batch() -> None:
 
 def test_only_the_newest_report_of_a_process_is_kept() -> None:
     """A plugin that sends single events reports with each of them."""
-    reports = [PluginReport("eu1", "mta1", "p", "0.1.0", n, None, 0) for n in range(3)]
+    reports = [Heartbeat("eu1", "mta1", "p", "0.1.0", n, None, 0) for n in range(3)]
     batch, _ = assemble([request(n, 1, report) for n, report in enumerate(reports)], {})
-    assert [seen.report for seen in batch.reports] == reports[-1:]
+    assert [seen.heartbeat for seen in batch.heartbeats] == reports[-1:]
 
 
 def test_reports_are_in_the_order_of_their_receipt() -> None:
     """That of the last one of each process: what comes later in a batch is newer, and says by which request it came."""
-    reports = [PluginReport("eu1", "mta1", process, "0.1.0", n, None, 0) for n, process in enumerate("aba")]
+    reports = [Heartbeat("eu1", "mta1", process, "0.1.0", n, None, 0) for n, process in enumerate("aba")]
     requests = [request(n, 1, report) for n, report in enumerate(reports)]
     batch, _ = assemble(requests, {})
-    assert [(seen.report, seen.request_id) for seen in batch.reports] == [
+    assert [(seen.heartbeat, seen.request_id) for seen in batch.heartbeats] == [
         (reports[n], requests[n].request_id) for n in (1, 2)
     ]
 

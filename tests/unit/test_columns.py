@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from collector.assembly import assembled
 from collector.events.columnar.zonemta_columns import columns_of
-from collector.events.model.batch import Position, Row
-from collector.events.model.event import Entry, Request, Source
+from collector.events.model.batch import JournalEntry, Position
+from collector.events.model.event import Entry, Source, Submission
 from collector.events.model.tally import tally
 from collector.journal.codec import encode as journalled
 from collector.pipeline.batch import assemble
@@ -54,26 +54,26 @@ VALUES = st.one_of(
 )
 
 
-def request(entries: list[dict[str, Any]], time: int = 1_795_495_300_000) -> Request:
+def request(entries: list[dict[str, Any]], time: int = 1_795_495_300_000) -> Submission:
     """A request of these entries, a stamp each."""
     made = [
         Entry(n, time + n, "eu1", "mta1" if n % 2 else None, "sender", entry, None) for n, entry in enumerate(entries)
     ]
-    return Request("r", time + 99, Source.PLUGIN, grouped(made), [])
+    return Submission("r", time + 99, Source.PLUGIN, grouped(made), [])
 
 
-def check(requests: list[Request]) -> int:
+def check(submissions: list[Submission]) -> int:
     """Both ways give the same rows and sums; returns how many entries went by column."""
-    rows = [Row(Position(n), one.received_at, journalled(one)) for n, one in enumerate(requests)]
+    rows = [JournalEntry(Position(n), one.received_at, journalled(one)) for n, one in enumerate(submissions)]
     batch, count, repeated = assembled(rows, PUBLIC_IPS)
-    expected, expected_repeated = assemble(requests, PUBLIC_IPS)
+    expected, expected_repeated = assemble(submissions, PUBLIC_IPS)
     assert batch.copy_text is not None
     assert sorted(batch.copy_text.splitlines()) == sorted(encode(expected.events).splitlines())
     assert count == len(expected.events)
     assert repeated == expected_repeated
     assert batch.tally is not None
     assert sums(batch.tally) == sums(tally(expected.events))
-    return sum(columns.count for columns in columns_of(requests, PUBLIC_IPS)[0])
+    return sum(columns.count for columns in columns_of(submissions, PUBLIC_IPS)[0])
 
 
 def sums(found: Any) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from pydantic import TypeAdapter
 
 from collector.config.model import JournalSettings
 from collector.errors import OverloadedError
-from collector.events.model.event import Group, Request, Source
+from collector.events.model.event import Group, Source, Submission
 from collector.journal.codec import decode
 from collector.journal.kinds import KINDS as REGISTERED
 from collector.journal.kinds import open_journal
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
-    from collector.events.model.batch import Row
+    from collector.events.model.batch import JournalEntry
     from collector.journal.protocol import Journal
 
 LIMIT = 1 << 30
@@ -72,9 +72,11 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     return Place(request.param, tmp_path)
 
 
-def request(n: int, size: int = 10) -> Request:
+def request(n: int, size: int = 10) -> Submission:
     """A request that names itself."""
-    return Request(f"r{n}", 1000 + n, Source.PLUGIN, [Group("c", None, None, ("pad",), [[0, n, None, "x" * size]])], [])
+    return Submission(
+        f"r{n}", 1000 + n, Source.PLUGIN, [Group("c", None, None, ("pad",), [[0, n, None, "x" * size]])], []
+    )
 
 
 def taken_ids(journal: Journal, *, until: int) -> list[str]:
@@ -110,7 +112,7 @@ async def test_a_position_is_handed_back_as_it_came_also_from_another_process(pl
     journal = place.open()
     for n in range(5):
         await journal.append(request(n))
-    rows: list[Row] = []
+    rows: list[JournalEntry] = []
     while len(rows) < 5:
         rows += journal.take(max_bytes=1, wait_seconds=5)
     journal.done(pickle.loads(pickle.dumps(rows[2].position)))

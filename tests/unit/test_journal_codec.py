@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from collector.events.model.batch import Position, Row
+from collector.events.model.batch import JournalEntry, Position
 from collector.events.model.event import Source
 from collector.journal.codec import decode, encode
 from tests.unit.test_journal import request
@@ -26,8 +26,8 @@ class First(msgspec.Struct, frozen=True, array_like=True):
 def test_old_and_new_versions_read_each_others_rows() -> None:
     """An upgrade, and a way back, find the journal as they left it: what the other does not know is passed over."""
     old = First("r1", 1001, Source.PLUGIN, [["c", None, None, ["pad"], [[0, 1, None, "x"]]]], [])
-    assert decode(Row(Position(1), 1001, msgspec.msgpack.encode(old))) == request(1, 1)
+    assert decode(JournalEntry(Position(1), 1001, msgspec.msgpack.encode(old))) == request(1, 1)
     new = msgspec.structs.replace(request(1, 1), trace="00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
-    assert decode(Row(Position(1), 1001, encode(new))) == new
+    assert decode(JournalEntry(Position(1), 1001, encode(new))) == new
     read = msgspec.msgpack.decode(encode(new), type=First)
     assert (read.request_id, read.groups[0][-1], read.report) == ("r1", [[0, 1, None, "x"]], None)

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from collector.errors import OverloadedError
-from collector.events.model.batch import Position, Row
+from collector.events.model.batch import JournalEntry, Position
 from collector.journal.codec import decode, encode
 from collector.journal.sqlite import journal as module
 from collector.journal.sqlite.journal import SqliteJournal
-from collector.journal.sqlite.ledger import Ledger
+from collector.journal.sqlite.ledger import JournalLedger
 from collector.journal.sqlite.rows import JournalRows
 from collector.journal.sqlite.statements import number_of
 from tests.servers.process import wait_until
@@ -104,8 +104,8 @@ async def test_after_an_error_the_journal_holds_what_the_file_holds(tmp_path: Pa
 
 def test_a_transaction_whose_commit_failed_is_looked_for_before_the_next(tmp_path: Path) -> None:
     """While the file cannot be read, nobody knows: nothing is written until it can, and no id is given twice."""
-    ledger = Ledger(tmp_path / "journal")
-    rows = [Row(Position(1), 1, encode(request(1)))]
+    ledger = JournalLedger(tmp_path / "journal")
+    rows = [JournalEntry(Position(1), 1, encode(request(1)))]
     file = ledger._file
     faulty = Faulty(file._database)
     file._connection = faulty  # type: ignore[assignment]
@@ -135,7 +135,7 @@ async def test_an_addition_without_room_does_not_hold_up_a_deletion(tmp_path: Pa
     def send_another() -> None:
         senders.append(loop.create_task(journal.append(request(50 + len(senders), 2_000_000))))
 
-    def add_while_another_comes(rows: Sequence[Row], done: int) -> None:
+    def add_while_another_comes(rows: Sequence[JournalEntry], done: int) -> None:
         left.append(ledger.requests)
         if len(left) == 1:
             journal.done(taken[-1].position)

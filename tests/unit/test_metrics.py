@@ -8,13 +8,13 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from collector.events.model.batch import Batch, DeadLetter, SeenReport, Written
+from collector.events.model.batch import Batch, DeadLetter, SeenHeartbeat, Written
 from collector.events.model.event import (
     Action,
     BounceKind,
     Direction,
+    Heartbeat,
     MailEvent,
-    PluginReport,
     Provider,
     Reason,
     RejectReason,
@@ -148,7 +148,7 @@ def test_no_sender_makes_more_labels_than_there_is_room_for(values: list[str]) -
     assert all(len(value) <= 100 and "@" not in value for value in shown)
 
 
-def report(process: str, received_at: int, **fields: Any) -> SeenReport:
+def report(process: str, received_at: int, **fields: Any) -> SeenHeartbeat:
     """A process's report."""
     plain: dict[str, Any] = {
         "cluster": "eu1",
@@ -159,10 +159,10 @@ def report(process: str, received_at: int, **fields: Any) -> SeenReport:
         "oldest_unsent": None,
         "dropped": 0,
     }
-    return SeenReport(PluginReport(**(plain | fields)), received_at)
+    return SeenHeartbeat(Heartbeat(**(plain | fields)), received_at)
 
 
-def heard(plugins: PluginMetrics, *reports: SeenReport) -> None:
+def heard(plugins: PluginMetrics, *reports: SeenHeartbeat) -> None:
     """One commit of reports."""
     plugins(Written(Batch([], [], list(reports)), []))
 

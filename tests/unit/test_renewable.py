@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collector.config import Collector
+from collector.config import CollectorSettings
 from collector.config.renewable import Connections, changes, place
 
 
-def section(**database: str) -> Collector:
+def section(**database: str) -> CollectorSettings:
     """Settings with this database and one MongoDB."""
     uri = database.pop("uri", "mongodb://a:b@h/?replicaSet=rs0")
-    return Collector.model_validate({"database": {"dsn": "host=h", **database}, "mongo": [{"uri": uri}]})
+    return CollectorSettings.model_validate({"database": {"dsn": "host=h", **database}, "mongo": [{"uri": uri}]})
 
 
 def test_other_credentials_are_taken_and_another_place_is_not() -> None:
@@ -36,6 +36,8 @@ def test_a_place_has_no_credentials_and_changes_name_keys() -> None:
     """In either form of a string; a list by its number."""
     assert place("postgresql://u:secret@h:1/d?sslmode=require") == place("host=h port=1 dbname=d sslmode=require")
     assert place("mongodb://u:p@h/?a=b") == place("mongodb://h/?a=b") != place("mongodb://h2/?a=b")
-    old = Collector.model_validate({"auth": {"tokens": [{"token": "a"}, {"token": "b"}]}})
-    new = Collector.model_validate({"auth": {"tokens": [{"token": "a"}, {"token": "c"}]}, "retention": {"raw": "31d"}})
+    old = CollectorSettings.model_validate({"auth": {"tokens": [{"token": "a"}, {"token": "b"}]}})
+    new = CollectorSettings.model_validate(
+        {"auth": {"tokens": [{"token": "a"}, {"token": "c"}]}, "retention": {"raw": "31d"}}
+    )
     assert [*changes(old, new)] == ["collector.auth.tokens.1.token", "collector.retention.raw"]

@@ -14,7 +14,7 @@ from tests.unit.test_assembly import request, rows
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from collector.events.model.batch import Row
+    from collector.events.model.batch import JournalEntry
     from collector.events.model.event import Source
 
 
@@ -22,10 +22,10 @@ class Waiting:
     """A journal with one request."""
 
     def __init__(self) -> None:
-        self.rows: list[Row] = rows(request(1))
+        self.rows: list[JournalEntry] = rows(request(1))
         self.finished: list[Position] = []
 
-    def take(self, **_: Any) -> Sequence[Row]:
+    def take(self, **_: Any) -> Sequence[JournalEntry]:
         taken, self.rows = self.rows, []
         return taken
 
@@ -46,7 +46,7 @@ def test_a_batch_that_memory_was_short_for_is_assembled_again() -> None:
     """It is trouble that is repeated: the writer goes on, and the journal forgets the request only when it is written."""
     failures = [MemoryError(), MemoryError()]
 
-    def assemble(_: Sequence[Row]) -> Callable[[], tuple[Batch, Counter[Source]]]:
+    def assemble(_: Sequence[JournalEntry]) -> Callable[[], tuple[Batch, Counter[Source]]]:
         def finish() -> tuple[Batch, Counter[Source]]:
             if failures:
                 raise failures.pop()

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from collector.events.border.groups import Groups
-from collector.events.border.heartbeat import plugin_report
+from collector.events.border.heartbeat import heartbeat_of
 from collector.events.border.json_values import TooDeepError, plain, plain_text
 from collector.events.border.request_body import Body, Misfit, UnreadLine, read_body
-from collector.events.model.event import Rejection, RejectReason, Request, Source
+from collector.events.model.event import Rejection, RejectReason, Source, Submission
 from collector.events.privacy.hiding import hide
 
 if TYPE_CHECKING:
@@ -49,26 +49,28 @@ class Border(msgspec.Struct, frozen=True):
     max_items: int = 20_000
 
 
-def decode(body: bytes, *, received_at: int, source: Source, border: Border, request_id: str | None = None) -> Request:
+def decode(
+    body: bytes, *, received_at: int, source: Source, border: Border, request_id: str | None = None
+) -> Submission:
     """Reads a body of docs/events.md, section 1 (`received_at` in epoch ms). Raises only `UnreadableError` and `TooLargeError`."""
     read = read_body(body, max_parts=border.max_parts, max_items=border.max_items)
     return take(read, received_at=received_at, source=source, border=border, request_id=request_id)
 
 
-def take(read: Body, *, received_at: int, source: Source, border: Border, request_id: str | None = None) -> Request:
+def take(read: Body, *, received_at: int, source: Source, border: Border, request_id: str | None = None) -> Submission:
     """Makes a request of items in the plugin's form, whoever read them. Never raises."""
     sorter = _Sorter(read, received_at, border)
     for index, item in enumerate(read.items):
         sorter.sort(index, item)
-    request = Request(
+    submission = Submission(
         request_id=request_id or _new_id(),
         received_at=received_at,
         source=source,
         groups=sorter.groups.filled(),
         rejections=sorter.rejections,
-        report=plugin_report(read.envelope.get("plugin"), cluster=sorter.cluster, host=sorter.host),
+        heartbeat=heartbeat_of(read.envelope.get("plugin"), cluster=sorter.cluster, host=sorter.host),
     )
-    return request if border.pseudonyms is None else hide(request, border.pseudonyms)
+    return submission if border.pseudonyms is None else hide(submission, border.pseudonyms)
 
 
 def _new_id() -> str:

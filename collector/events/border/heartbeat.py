@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from collector.events.border.json_values import INT64_MAX, YEAR_2200_MS, plain_text
-from collector.events.model.event import PluginReport
+from collector.events.model.event import Heartbeat
 
 PROCESS_CHARACTERS = 64
 VERSION_CHARACTERS = 32
@@ -15,12 +15,12 @@ UNKNOWN = "none"
 """What stands for a name that the report lacks: it becomes the value of a label (design: "Metrics")."""
 
 
-def plugin_report(plugin: object, *, cluster: str, host: str | None) -> PluginReport | None:
+def heartbeat_of(plugin: object, *, cluster: str, host: str | None) -> Heartbeat | None:
     """The report, or None when the body's `plugin` is no object. Never raises."""
     if type(plugin) is not dict:
         return None
     oldest = _whole(plugin.get("oldest_unsent"), YEAR_2200_MS)
-    return PluginReport(
+    return Heartbeat(
         cluster=cluster,
         host=host or UNKNOWN,
         process=_name(plugin.get("process"), PROCESS_CHARACTERS),

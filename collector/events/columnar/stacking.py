@@ -10,9 +10,9 @@ from collector.events.model.event import ROW_HEAD, Group
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from collector.events.model.event import Request
+    from collector.events.model.event import Submission
 
-Part: TypeAlias = "tuple[Request, Group]"
+Part: TypeAlias = "tuple[Submission, Group]"
 """A group, and the request that it came in."""
 
 
@@ -46,8 +46,8 @@ class Stack:
 
     def parts(self) -> Iterable[Part]:
         """Yields each row as a group of its own."""
-        for (request, group), row in zip(self.owners, self.rows, strict=True):
-            yield request, Group(group.cluster, group.host, group.context, group.keys, [row])
+        for (submission, group), row in zip(self.owners, self.rows, strict=True):
+            yield submission, Group(group.cluster, group.host, group.context, group.keys, [row])
 
 
 def first_values(group: Group) -> list[Any]:

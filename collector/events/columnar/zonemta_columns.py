@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from collector.events.columnar.stacking import Part
-    from collector.events.model.event import Provider, Request
+    from collector.events.model.event import Provider, Submission
 
 _json = msgspec.json.Encoder()
 
@@ -32,11 +32,11 @@ _Alike: TypeAlias = "tuple[Source, str, tuple[str, ...], tuple[type, ...]]"
 """Source, action; keys, types of their values."""
 
 
-def columns_of(requests: Iterable[Request], public_ips: Mapping[str, str]) -> tuple[list[Columns], list[Part]]:
+def columns_of(submissions: Iterable[Submission], public_ips: Mapping[str, str]) -> tuple[list[Columns], list[Part]]:
     """Returns the rows of the entries in known shapes, and the other entries, each with its request. Never raises."""
     found: list[Columns] = []
     others: list[Part] = []
-    for (source, word, keys, kinds), parts in _alike(requests).items():
+    for (source, word, keys, kinds), parts in _alike(submissions).items():
         if source is not Source.PLUGIN or word not in zonemta.ACTIONS or not KNOWN.issuperset(keys):
             others += parts
             continue
@@ -50,15 +50,15 @@ def columns_of(requests: Iterable[Request], public_ips: Mapping[str, str]) -> tu
     return found, others
 
 
-def _alike(requests: Iterable[Request]) -> dict[_Alike, list[Part]]:
+def _alike(submissions: Iterable[Submission]) -> dict[_Alike, list[Part]]:
     """Returns the groups of all requests by source, action, keys and types."""
     found: dict[_Alike, list[Part]] = {}
-    for request in requests:
-        for group in request.groups:
+    for submission in submissions:
+        for group in submission.groups:
             values = first_values(group)
             word = values[group.keys.index("action")] if "action" in group.keys else None
-            alike = request.source, word if type(word) is str else "", group.keys, tuple(map(type, values))
-            found.setdefault(alike, []).append((request, group))
+            alike = submission.source, word if type(word) is str else "", group.keys, tuple(map(type, values))
+            found.setdefault(alike, []).append((submission, group))
     return found
 
 
@@ -108,7 +108,7 @@ def _read(plan: Plan, source: Source, stack: Stack, public_ips: Mapping[str, str
         "event_id": _event_ids(plan, table),
         "action": [plan.action] * count,
         "source": [source] * count,
-        "received_at": [request.received_at for request, _ in stack.owners],
+        "received_at": [submission.received_at for submission, _ in stack.owners],
     }
     if any(stack.subject_hmacs):
         values["subject_hmac"] = stack.subject_hmacs

@@ -15,7 +15,7 @@ from collector.events.model.tally import tally
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from collector.events.model.event import MailEvent, PluginReport, RejectReason, Source
+    from collector.events.model.event import Heartbeat, MailEvent, RejectReason, Source
     from collector.events.model.precedence import Corrections
     from collector.events.model.side_tables import Record
     from collector.events.model.tally import Tally
@@ -28,7 +28,7 @@ It can be pickled (it goes to the assembler's process with its row). It may be a
 """
 
 
-class Row(NamedTuple):
+class JournalEntry(NamedTuple):
     """An accepted request as the journal holds it: its position, when it came (epoch ms), and its bytes."""
 
     position: Position
@@ -50,12 +50,12 @@ class DeadLetter:
 
 
 @dataclass(frozen=True, slots=True)
-class SeenReport:
+class SeenHeartbeat:
     """A plugin's report, when it came (epoch ms, by the collector's clock), and the id of the request that brought it: ids of one collector
     process count up. None where that is not known (a report read back from the database).
     """
 
-    report: PluginReport
+    heartbeat: Heartbeat
     received_at: int
     request_id: str | None = None
 
@@ -88,7 +88,7 @@ class LazyEvents(Sequence["MailEvent"]):
         return self._events[index]
 
 
-PARTS = ("events", "letters", "reports", "records")
+PARTS = ("events", "letters", "heartbeats", "records")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ class Batch:
 
     events: Sequence[MailEvent] = ()
     letters: Sequence[DeadLetter] = ()
-    reports: Sequence[SeenReport] = ()
+    heartbeats: Sequence[SeenHeartbeat] = ()
     records: Sequence[Record] = ()
     copy_text: bytes | None = None
     tally: Tally | None = None

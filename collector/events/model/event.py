@@ -265,7 +265,7 @@ class Rejection(msgspec.Struct, frozen=True, array_like=True, gc=False):
     raw: str
 
 
-class PluginReport(msgspec.Struct, frozen=True, array_like=True, gc=False):
+class Heartbeat(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What a plugin process says of itself (design: "HTTP of the collector"). `process` is its spool's random id, `oldest_unsent`
     epoch ms or None, `dropped` a count since that process began, `contexts` those of ZoneMTA in which it has the plugin loaded.
     """
@@ -280,7 +280,7 @@ class PluginReport(msgspec.Struct, frozen=True, array_like=True, gc=False):
     contexts: tuple[str, ...] = ()
 
 
-class Request(msgspec.Struct, frozen=True, array_like=True):
+class Submission(msgspec.Struct, frozen=True, array_like=True):
     """One accepted request: what the journal keeps (as msgpack) and the writer stores. `request_id` is unique hex, so that what
     is derived from a request (dead letters) has the same identity each time it is replayed. `trace` is its span as a W3C
     traceparent, None while nobody traces it.
@@ -293,7 +293,7 @@ class Request(msgspec.Struct, frozen=True, array_like=True):
     source: Source
     groups: list[Group]
     rejections: list[Rejection]
-    report: PluginReport | None = None
+    heartbeat: Heartbeat | None = None
     trace: str | None = None
 
     @property
@@ -311,4 +311,4 @@ class Request(msgspec.Struct, frozen=True, array_like=True):
     @property
     def is_empty(self) -> bool:
         """True when nothing of it has to reach the database."""
-        return not self.groups and not self.rejections and self.report is None
+        return not self.groups and not self.rejections and self.heartbeat is None

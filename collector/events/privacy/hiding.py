@@ -19,7 +19,7 @@ from collector.events.privacy.quoted_people import in_text, mailboxes_of, may_qu
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from collector.events.model.event import Rejection, Request
+    from collector.events.model.event import Rejection, Submission
     from collector.events.privacy.pseudonyms import Pseudonyms
 
 ADDRESSES: Final = frozenset({"from", "returnPath", "to", "recipient", "headerFrom", "suppressed address", "user"})
@@ -80,9 +80,9 @@ MAX_PEOPLE: Final = 200_000
 _NUMERIC: Final = re.compile(r"[0-9TZeE:.+ -]{0,40}", re.ASCII)
 
 
-def hide(request: Request, pseudonyms: Pseudonyms) -> Request:
+def hide(submission: Submission, pseudonyms: Pseudonyms) -> Submission:
     """The request as it may be kept. Never raises."""
-    return Hiding(pseudonyms).request(request)
+    return Hiding(pseudonyms).request(submission)
 
 
 class Hiding:
@@ -96,18 +96,20 @@ class Hiding:
         self._is_webhook = False
         self._rest = Shown(pseudonyms.of_whole("the rest of a request"), None)
 
-    def request(self, request: Request) -> Request:
+    def request(self, submission: Submission) -> Submission:
         """See `hide`."""
-        self._words = WORDS.get(request.source, frozenset())
-        self._is_webhook = request.source is Source.WILDDUCK
-        report = request.report
-        if report is not None:
-            report = msgspec.structs.replace(report, cluster=self._text(report.cluster), host=self._text(report.host))
+        self._words = WORDS.get(submission.source, frozenset())
+        self._is_webhook = submission.source is Source.WILDDUCK
+        heartbeat = submission.heartbeat
+        if heartbeat is not None:
+            heartbeat = msgspec.structs.replace(
+                heartbeat, cluster=self._text(heartbeat.cluster), host=self._text(heartbeat.host)
+            )
         return msgspec.structs.replace(
-            request,
-            groups=[self._group(group) for group in request.groups],
-            rejections=[self._rejection(rejection) for rejection in request.rejections],
-            report=report,
+            submission,
+            groups=[self._group(group) for group in submission.groups],
+            rejections=[self._rejection(rejection) for rejection in submission.rejections],
+            heartbeat=heartbeat,
         )
 
     def _group(self, group: Group) -> Group:

@@ -50,7 +50,7 @@ _ROLES: Final = frozenset({
 """Mailboxes of a task (RFC 2142, and the usual ones of senders): words of replies as well."""
 
 
-class Found(NamedTuple):
+class QuotedPerson(NamedTuple):
     """A person in a text: from where to where, and what stands there instead."""
 
     start: int
@@ -77,7 +77,7 @@ def in_text(text: str, shown: Callable[[str, str], str], hidden: Callable[[str],
     for pattern, at in ((_IN_TEXT, "@"), (_IN_LINK, "%40")):
         if at in text:
             found = (
-                Found(one.start(), one.end(), shown(f"{one['local']}@{one['domain']}", at))
+                QuotedPerson(one.start(), one.end(), shown(f"{one['local']}@{one['domain']}", at))
                 for one in pattern.finditer(text)
             )
             text = _replaced(text, found, hidden)
@@ -120,7 +120,7 @@ def is_telling(name: str) -> bool:
     )
 
 
-def _names(text: str, named: dict[str, list[Mailbox]], shown: Callable[[str], str]) -> Iterator[Found]:
+def _names(text: str, named: dict[str, list[Mailbox]], shown: Callable[[str], str]) -> Iterator[QuotedPerson]:
     """Where the mailboxes stand, as words of their own. A word is looked up, so that their number costs nothing."""
     last = 0
     for word in _WORD.finditer(text):
@@ -128,7 +128,7 @@ def _names(text: str, named: dict[str, list[Mailbox]], shown: Callable[[str], st
             start = word.start() - mailbox.offset
             end = start + len(mailbox.name)
             if start >= last and text[start:end].lower() == mailbox.name and not _goes_on(text, start, end):
-                yield Found(start, end, shown(mailbox.person))
+                yield QuotedPerson(start, end, shown(mailbox.person))
                 last = end
                 break
 
@@ -137,7 +137,7 @@ def _goes_on(text: str, start: int, end: int) -> bool:
     return _WORD.match(text, end) is not None or (start > 0 and _WORD.match(text, start - 1) is not None)
 
 
-def _replaced(text: str, people: Iterable[Found], hidden: Callable[[str], str]) -> str:
+def _replaced(text: str, people: Iterable[QuotedPerson], hidden: Callable[[str], str]) -> str:
     pieces: list[str] = []
     end = 0
     for number, found in enumerate(people):

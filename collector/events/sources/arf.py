@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from collector.events.border.decoding import Border
-    from collector.events.model.event import Entry, Request
+    from collector.events.model.event import Entry, Submission
 
 MAX_BYTES: Final = 4 << 20
 """A report carries the message that it is about, at times whole."""
@@ -62,7 +62,7 @@ _REPORTED: Final = {
 }
 
 
-def read(body: bytes, *, received_at: int, border: Border) -> Request:
+def read(body: bytes, *, received_at: int, border: Border) -> Submission:
     """Reads one report (`received_at` in epoch ms). Raises `UnreadableError` when it is none, and `TooLargeError`."""
     if len(body) > MAX_BYTES:
         raise TooLargeError(f"a report is over {MAX_BYTES} bytes")

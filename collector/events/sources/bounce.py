@@ -12,7 +12,7 @@ from collector.events.model.event import Source
 
 if TYPE_CHECKING:
     from collector.events.border.decoding import Border
-    from collector.events.model.event import Request
+    from collector.events.model.event import Submission
 
 FIELDS: Final = {
     "id": "id",
@@ -33,7 +33,7 @@ MAX_BYTES: Final = 256 << 10
 _TIME_DIGITS: Final = 16
 
 
-def bounce(body: bytes, *, received_at: int, border: Border) -> Request:
+def bounce(body: bytes, *, received_at: int, border: Border) -> Submission:
     """Reads one bounce (`received_at` in epoch ms). Raises `UnreadableError` when it names no message, and `TooLargeError`."""
     if len(body) > MAX_BYTES:
         raise TooLargeError(f"a bounce is over {MAX_BYTES} bytes")

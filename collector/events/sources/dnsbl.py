@@ -15,7 +15,7 @@ from collector.events.model.side_tables import DnsblResult
 
 if TYPE_CHECKING:
     from collector.events.border.decoding import Border
-    from collector.events.model.event import Entry, Request
+    from collector.events.model.event import Entry, Submission
 
 VERDICTS: Final = frozenset({"listed", "clean", "refused", "error"})
 STANDINGS: Final = frozenset({"listed", "clean"})
@@ -33,7 +33,7 @@ _NAME: Final = re.compile(r"(?=.{1,253}\Z)[a-z0-9_](?:[a-z0-9_-]{0,62})(?:\.[a-z
 _WORD: Final = re.compile(r"[a-z0-9_]{1,40}", re.ASCII)
 
 
-def read(body: bytes, *, received_at: int, border: Border) -> Request:
+def read(body: bytes, *, received_at: int, border: Border) -> Submission:
     """Reads a request of the exporter (`received_at` in epoch ms). Raises only `UnreadableError` and `TooLargeError`."""
     found = read_body(body, max_parts=border.max_parts, max_items=border.max_items)
     results, envelope = _results(found)

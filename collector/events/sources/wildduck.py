@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from collector.events.border.decoding import Border
-    from collector.events.model.event import Entry, Request
+    from collector.events.model.event import Entry, Submission
     from collector.events.model.side_tables import Record
 
 MARKS: Final = {"marked.spam": Action.MARKED_SPAM, "marked.ham": Action.MARKED_HAM}
@@ -42,7 +42,7 @@ _NAMES: Final = ("user", "mailbox", "message")
 _DIGITS: Final = 12
 
 
-def read(body: bytes, *, received_at: int, border: Border) -> Request:
+def read(body: bytes, *, received_at: int, border: Border) -> Submission:
     """Reads webhooks, nearly always one (`received_at` in epoch ms). Raises only `UnreadableError` and `TooLargeError`."""
     found = read_body(body, max_parts=border.max_parts, max_items=border.max_items)
     items = Body([_item(one) for one in found.items], {}, found.is_clean)

@@ -64,7 +64,7 @@ class Told(msgspec.Struct):
     unknown: int = 0
 
 
-class Ledger:
+class QueueLedger:
     """Applies changes to the entries that are known, in order. `known` must hold those that the changes name (`named_by`)."""
 
     def __init__(self, known: Mapping[str, QueueEntry]) -> None:

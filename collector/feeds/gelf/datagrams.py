@@ -18,7 +18,7 @@ from duckwatch.base.listening import open_sockets
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from collector.feeds.gelf.inbox import Inbox, Tally
+    from collector.feeds.gelf.inbox import Inbox, MessageCounter
     from duckwatch.base.config.addresses import Endpoint, Endpoints
 
 BUFFER_BYTES: Final = 16 << 20
@@ -44,7 +44,7 @@ class Datagrams:
     """The UDP side. `admits` says whether a sender's address may send."""
 
     def __init__(
-        self, listen: Endpoint | Endpoints, *, admits: Callable[[str], bool], inbox: Inbox, tally: Tally
+        self, listen: Endpoint | Endpoints, *, admits: Callable[[str], bool], inbox: Inbox, tally: MessageCounter
     ) -> None:
         self._listen, self._admits, self._inbox, self._tally = listen, admits, inbox, tally
         self._chunks = Chunks(tally)

@@ -7,13 +7,13 @@ import socket
 from time import monotonic
 from typing import TYPE_CHECKING, Final, cast
 
-from collector.feeds.gelf.payload import MAX_BYTES, Read, Result, read_message
+from collector.feeds.gelf.payload import MAX_BYTES, DecodedMessage, Result, read_message
 from duckwatch.base.listening import open_sockets
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from collector.feeds.gelf.inbox import Inbox, Tally
+    from collector.feeds.gelf.inbox import Inbox, MessageCounter
     from duckwatch.base.config.addresses import Endpoint, Endpoints
 
 MAX_CONNECTIONS: Final = 256
@@ -38,7 +38,7 @@ class Frames:
         listen: Endpoint | Endpoints,
         *,
         admits: Callable[[str], bool],
-        tally: Tally,
+        tally: MessageCounter,
         idle_seconds: float = IDLE_SECONDS,
     ) -> None:
         self._listen, self._admits, self.tally, self._idle_seconds = listen, admits, tally, idle_seconds
@@ -89,7 +89,7 @@ class Frames:
         read = read_message(frame)
         if read is Result.UNREADABLE:
             lines = [read_message(line) for line in frame.split(LINE_FEED) if line.strip()]
-            if not any(isinstance(one, Read) for one in lines):
+            if not any(isinstance(one, DecodedMessage) for one in lines):
                 self.tally(otherwise)
                 return
             for one in lines:
@@ -97,7 +97,7 @@ class Frames:
         else:
             self.put_read(read)
 
-    def put_read(self, read: Read | Result) -> None:
+    def put_read(self, read: DecodedMessage | Result) -> None:
         """Takes what a frame was read as."""
         assert self._inbox is not None
         self._inbox.put(read)
@@ -204,7 +204,7 @@ class _Connection(asyncio.Protocol):
             return
         self._is_settled = True
         read = read_message(first)
-        if isinstance(read, Read):
+        if isinstance(read, DecodedMessage):
             self._end = LINE_FEED
             self._clear()
             self._frames.put_read(read)

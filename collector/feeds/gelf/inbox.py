@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from collector.events.border.decoding import Border
-    from collector.events.model.event import Request
+    from collector.events.model.event import Submission
     from collector.events.sources.gelf_message import MessageReader
-    from collector.feeds.gelf.payload import Read
+    from collector.feeds.gelf.payload import DecodedMessage
     from collector.metrics import Metrics
 
 MAX_WAITING_BYTES: Final = 16 << 20
@@ -28,7 +28,7 @@ MAX_REQUEST_MESSAGES: Final = 1000
 _log = logging.getLogger(__name__)
 
 
-class Tally:
+class MessageCounter:
     """Counts messages by what became of them."""
 
     def __init__(self, metrics: Metrics) -> None:
@@ -50,10 +50,10 @@ class Inbox:
         self,
         *,
         border: Border,
-        submit: Callable[[Request], Awaitable[None]],
+        submit: Callable[[Submission], Awaitable[None]],
         clock_ms: Callable[[], int],
         metrics: Metrics,
-        tally: Tally,
+        tally: MessageCounter,
         readers: Sequence[MessageReader] = READERS,
         is_patient: bool = False,
         on_room: Callable[[], None] = lambda: None,
@@ -70,7 +70,7 @@ class Inbox:
         """True when no more should come."""
         return self._waiting_bytes >= MAX_WAITING_BYTES
 
-    def put(self, read: Read | Result) -> None:
+    def put(self, read: DecodedMessage | Result) -> None:
         """Takes a message, or counts why there is none."""
         if isinstance(read, Result):
             self._tally(read)
@@ -113,20 +113,20 @@ class Inbox:
 
     async def _store(self, read: Body) -> None:
         try:
-            request = take(read, received_at=self._clock_ms(), source=Source.GELF, border=self._border)
-            await self._insist(request)
+            submission = take(read, received_at=self._clock_ms(), source=Source.GELF, border=self._border)
+            await self._insist(submission)
         except OverloadedError:
             self._tally(Result.OVERLOADED, len(read.items))
         except Exception:  # noqa: BLE001 - a fault of ours must not end the way in
             _log.exception("GELF messages could not be taken")
             self._tally(Result.UNREADABLE, len(read.items))
         else:
-            self._count(request, len(read.items))
+            self._count(submission, len(read.items))
 
-    async def _insist(self, request: Request) -> None:
+    async def _insist(self, submission: Submission) -> None:
         while True:
             try:
-                await self._submit(request)
+                await self._submit(submission)
             except OverloadedError as error:
                 if not self._is_patient:
                     raise
@@ -134,8 +134,8 @@ class Inbox:
             else:
                 return
 
-    def _count(self, request: Request, messages: int) -> None:
+    def _count(self, submission: Submission, messages: int) -> None:
         self._tally(Result.TAKEN, messages)
-        self._metrics.ingest_events.labels(Source.GELF).inc(request.count)
-        for rejection in request.rejections:
+        self._metrics.ingest_events.labels(Source.GELF).inc(submission.count)
+        for rejection in submission.rejections:
             self._metrics.ingest_rejected.labels(Source.GELF, rejection.reason).inc()

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Final
 from collector.events.sources.gelf import READERS
 from collector.feeds.gelf.datagrams import Datagrams
 from collector.feeds.gelf.frames import Frames
-from collector.feeds.gelf.inbox import Inbox, Tally
+from collector.feeds.gelf.inbox import Inbox, MessageCounter
 from duckwatch.base.config.addresses import unmapped
 from duckwatch.base.errors import StartError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from collector.config.feeds import Gelf
+    from collector.config.feeds import GelfSettings
     from collector.events.border.decoding import Border
-    from collector.events.model.event import Request
+    from collector.events.model.event import Submission
     from collector.events.sources.gelf_message import MessageReader
     from collector.metrics import Metrics
     from duckwatch.base.config.addresses import Network
@@ -32,15 +32,15 @@ class GelfInput:
 
     def __init__(
         self,
-        settings: Gelf,
+        settings: GelfSettings,
         *,
         border: Border,
-        submit: Callable[[Request], Awaitable[None]],
+        submit: Callable[[Submission], Awaitable[None]],
         clock_ms: Callable[[], int],
         metrics: Metrics,
         readers: Sequence[MessageReader] = READERS,
     ) -> None:
-        tally = Tally(metrics)
+        tally = MessageCounter(metrics)
         admits = lru_cache(KNOWN_SENDERS)(partial(_is_in, settings.allow))
         inbox = partial(
             Inbox, border=border, submit=submit, clock_ms=clock_ms, metrics=metrics, tally=tally, readers=readers

@@ -29,7 +29,7 @@ class Result(StrEnum):
     OVERRUN = "overrun"
 
 
-class Read(NamedTuple):
+class DecodedMessage(NamedTuple):
     """A message, its size in bytes, and whether no string of it can hold NUL or a lone surrogate."""
 
     message: dict[str, Any]
@@ -37,7 +37,7 @@ class Read(NamedTuple):
     is_clean: bool
 
 
-def read_message(data: bytes) -> Read | Result:
+def read_message(data: bytes) -> DecodedMessage | Result:
     """Returns the message of a JSON text, or why there is none."""
     if len(data) > MAX_BYTES:
         return Result.TOO_LARGE
@@ -45,10 +45,10 @@ def read_message(data: bytes) -> Read | Result:
         value, is_clean = read_value(data)
     except ValueError:
         return Result.UNREADABLE
-    return Read(value, len(data), is_clean) if type(value) is dict else Result.UNREADABLE
+    return DecodedMessage(value, len(data), is_clean) if type(value) is dict else Result.UNREADABLE
 
 
-def read_packed(data: bytes) -> Read | Result:
+def read_packed(data: bytes) -> DecodedMessage | Result:
     """The same of a message that may be packed by gzip or zlib, as its first bytes tell. Never holds more than `MAX_BYTES` of it."""
     if not _is_packed(data):
         return read_message(data)

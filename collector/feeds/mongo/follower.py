@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from collector.events.model.batch import Written
     from collector.events.model.event import MailEvent
     from collector.events.model.side_tables import Record
-    from collector.feeds.mongo.reader import Change, Reader
+    from collector.feeds.mongo.reader import Change, ChangeReader
     from collector.metrics import Metrics
     from collector.store.backup.stream_position import FeedStore
 
@@ -89,7 +89,7 @@ class Follower:
     def __init__(
         self,
         uri: Connectable,
-        reader: Reader,
+        reader: ChangeReader,
         store: FeedStore,
         *,
         cluster: str,
@@ -273,7 +273,7 @@ class Follower:
         tell(self._listeners, written)
 
 
-def open_stream(database: Database[Any], reader: Reader, token: str | None) -> ChangeStream[Any]:
+def open_stream(database: Database[Any], reader: ChangeReader, token: str | None) -> ChangeStream[Any]:
     """Opens what a follower of `reader` reads, from its resume token on, or from now. Raises what the driver raises."""
     collections, alone = list(reader.collections), reader.alone
     wanted = {"$or": [{"ns.coll": {"$in": collections}}, {"operationType": {"$in": list(ENDS)}}]}

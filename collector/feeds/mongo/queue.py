@@ -13,10 +13,10 @@ from collector.events.border.json_values import plain_text
 from collector.events.border.request_body import Body
 from collector.events.conversion import rows_of
 from collector.events.model.batch import Batch
-from collector.events.model.event import ROW_HEAD, Group, Request, Source
+from collector.events.model.event import ROW_HEAD, Group, Source, Submission
 from collector.events.model.side_tables import HeldEvent
 from collector.events.privacy.hiding import hide
-from collector.events.sources.zonemta_queue import FILES, PIPELINE_STAGES, Ledger, named_by, queued_item
+from collector.events.sources.zonemta_queue import FILES, PIPELINE_STAGES, QueueLedger, named_by, queued_item
 from collector.feeds.mongo.reader import STOCK_SLICE, Led, id_of
 from collector.pipeline.letters import letter_of
 
@@ -51,7 +51,7 @@ class QueueReader:
     def read(self, changes: Sequence[Change], database: Database[Any], store: FeedStore, now_ms: int) -> Led:
         """Returns the held events and the entries that changed."""
         del database
-        ledger = Ledger(store.known(named_by(changes, self._collection)))
+        ledger = QueueLedger(store.known(named_by(changes, self._collection)))
         for change in changes:
             ledger.apply(change, self._collection)
         return self._led(ledger.told, now_ms)
@@ -60,7 +60,7 @@ class QueueReader:
         """What is in the queue and not known was queued meanwhile; what is known and not there has ended, nobody knows when."""
         with database[self._collection].find({}, _SHOWN, batch_size=STOCK_SLICE) as cursor:
             while documents := list(islice(cursor, STOCK_SLICE)):
-                ledger = Ledger(store.known([str(one["_id"]) for one in documents]))
+                ledger = QueueLedger(store.known([str(one["_id"]) for one in documents]))
                 for document in documents:
                     ledger.insert(document, now_ms)
                 yield self._led(ledger.told, now_ms)
@@ -69,7 +69,7 @@ class QueueReader:
             after = max(page)
             asked = {"_id": {"$in": [id_of(one) for one in page]}}
             there = {str(one["_id"]) for one in database[self._collection].find(asked, {"_id": 1})}
-            ledger = Ledger(page)
+            ledger = QueueLedger(page)
             for mongo_id in page.keys() - there:
                 ledger.end(mongo_id, now_ms)
             yield self._led(ledger.told, now_ms)
@@ -78,11 +78,11 @@ class QueueReader:
         messages_of = list(told.messages.items())
         items = told.items + [queued_item(queue_id, about, time) for queue_id, (about, _, time) in messages_of]
         read = Body(items, {}, is_clean=False)
-        request = take(read, received_at=now_ms, source=Source.CHANGE_STREAM, border=self._border)
+        submission = take(read, received_at=now_ms, source=Source.CHANGE_STREAM, border=self._border)
         records: dict[tuple[object, ...], Record] = {}
         messages: dict[tuple[object, ...], HeldEvent] = {}
-        for entry in request.entries:
-            for row in rows_of(entry, request, self._public_ips):
+        for entry in submission.entries:
+            for row in rows_of(entry, submission, self._public_ips):
                 if not isinstance(row, HeldEvent):
                     continue
                 if entry.index < len(told.items):
@@ -90,7 +90,7 @@ class QueueReader:
                 else:
                     recipients = messages_of[entry.index - len(told.items)][1][1]
                     messages.setdefault(row.key, replace(row, event=replace(row.event, recipients=recipients)))
-        letters = [letter_of(request, one) for one in request.rejections]
+        letters = [letter_of(submission, one) for one in submission.rejections]
         kept = self._kept({key: one for key, one in told.entries.items() if one is not None})
         entries = {key: kept.get(key) for key in told.entries}
         return Led(Batch(letters=letters, records=list(records.values())), list(messages.values()), entries)
@@ -102,7 +102,7 @@ class QueueReader:
             return clean
         rows = [[0, 0, None, one.recipient, one.response] for one in clean.values()]
         group = Group(self._border.bound_cluster or DEFAULT_CLUSTER, None, None, ("to", "response"), rows)
-        hidden = hide(Request("", 0, Source.CHANGE_STREAM, [group], []), self._border.pseudonyms).groups[0].rows
+        hidden = hide(Submission("", 0, Source.CHANGE_STREAM, [group], []), self._border.pseudonyms).groups[0].rows
         return {
             key: replace(one, recipient=row[ROW_HEAD], response=row[ROW_HEAD + 1])
             for (key, one), row in zip(clean.items(), hidden, strict=True)

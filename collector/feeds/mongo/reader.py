@@ -31,7 +31,7 @@ class Led(NamedTuple):
     entries: Mapping[str, QueueEntry | None] = {}
 
 
-class Reader(Protocol):
+class ChangeReader(Protocol):
     """Understands the changes of one database."""
 
     name: str

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pymongo.collection import Collection
     from pymongo.database import Database
 
-    from collector.config.feeds import Mongo
+    from collector.config.feeds import MongoSettings
     from collector.events.border.decoding import Border
     from collector.events.border.request_body import Item
     from collector.feeds.mongo.reader import Change
@@ -99,12 +99,12 @@ class WildduckReader:
 
     def _led(self, items: list[Item], now_ms: int) -> Led:
         read = Body(items, {}, is_clean=False)
-        request = take(read, received_at=now_ms, source=Source.CHANGE_STREAM, border=self._border)
-        batch, _ = assemble([request], {})  # none of our own addresses is in it
+        submission = take(read, received_at=now_ms, source=Source.CHANGE_STREAM, border=self._border)
+        batch, _ = assemble([submission], {})  # none of our own addresses is in it
         return Led(batch)
 
 
-def wildduck_readers(mongo: Mongo, border: Border) -> Iterator[WildduckReader]:
+def wildduck_readers(mongo: MongoSettings, border: Border) -> Iterator[WildduckReader]:
     """Yields one for each database of WildDuck's that is followed: its users, and with them its log of logins, may have their own."""
     places = {MESSAGES: mongo.wildduck_database, AUTHLOG: mongo.logins_database}
     for database in {place: None for place in places.values() if place is not None}:

@@ -38,7 +38,7 @@ NO_SQLITE: Final = "it does not begin as an SQLite file does: it is another file
 COLUMNS: Final = ["id", "received_at", "body"]
 
 
-class Found(NamedTuple):
+class CheckedJournal(NamedTuple):
     """What a journal holds: its requests, the bytes of their bodies, when the oldest and the newest came (epoch ms; 0 without any).
 
     `log_bytes`: the size of the write-ahead log that was beside it, None without one. `is_log_missing`: there should be one.
@@ -54,7 +54,7 @@ class Found(NamedTuple):
     damage: str | None
 
 
-def check(path: Path) -> Found:
+def check(path: Path) -> CheckedJournal:
     """Read the whole journal at `path`. Afterwards the file alone holds all of it, and can be moved.
 
     Raise `FileNotFoundError` without a file, `JournalInUseError` while a collector has it open, `NotAJournalError` and
@@ -95,7 +95,7 @@ def _require_sqlite(path: Path) -> None:
         raise NotAJournalError(NO_SQLITE)
 
 
-def _read(connection: sqlite3.Connection, log_bytes: int | None) -> Found:
+def _read(connection: sqlite3.Connection, log_bytes: int | None) -> CheckedJournal:
     columns = [name for (name,) in connection.execute("SELECT name FROM pragma_table_info('requests')")]
     if columns != COLUMNS:
         raise NotAJournalError("it is an SQLite file without a journal's table: another program made it")
@@ -106,7 +106,7 @@ def _read(connection: sqlite3.Connection, log_bytes: int | None) -> Found:
     is_log_missing = log_bytes is None and scalar(connection, "PRAGMA user_version") == OPEN
     if log_bytes is not None:
         connection.execute("PRAGMA user_version = 0")  # closed: the log is gone when the connection ends
-    return Found(
+    return CheckedJournal(
         requests,
         body_bytes,
         oldest,

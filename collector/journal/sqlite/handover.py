@@ -14,8 +14,8 @@ from collector.journal.sqlite.statements import number_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from collector.events.model.batch import Row
-    from collector.journal.sqlite.ledger import Ledger
+    from collector.events.model.batch import JournalEntry
+    from collector.journal.sqlite.ledger import JournalLedger
 
 log = logging.getLogger(__name__)
 
@@ -31,17 +31,17 @@ RETRY_SECONDS = 0.2
 class HandOver:
     """The rows that the writer has not taken. `put` is for the journal's thread, `take` for the writer's."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: JournalLedger) -> None:
         self._ledger = ledger
         self._to_take = threading.Condition()  # guards everything below, and wakes the writer
-        self._ready: deque[Row] = deque()  # newer than `_taken`
+        self._ready: deque[JournalEntry] = deque()  # newer than `_taken`
         self._ready_bytes = 0
         self._last_id, self._taken = ledger.last_id, ledger.deleted
         self._is_spilled = ledger.requests > 0  # rows wait in the file only: `_ready` must not overtake them
         self._closing = False
         self.is_unreadable = False
 
-    def put(self, rows: Sequence[Row]) -> None:
+    def put(self, rows: Sequence[JournalEntry]) -> None:
         """Hand over rows that are in the file."""
         if not rows:
             return
@@ -61,7 +61,7 @@ class HandOver:
             self._closing = True
             self._to_take.notify()
 
-    def take(self, *, max_bytes: int, wait_seconds: float, is_ahead: bool = False) -> list[Row]:
+    def take(self, *, max_bytes: int, wait_seconds: float, is_ahead: bool = False) -> list[JournalEntry]:
         """See `Journal.take`."""
         with self._to_take:
             if not self._ready and not self._is_spilled:
@@ -89,8 +89,8 @@ class HandOver:
                 self._is_spilled = False
         return rows
 
-    def _take_ready(self, max_bytes: int) -> list[Row]:
-        taken: list[Row] = []
+    def _take_ready(self, max_bytes: int) -> list[JournalEntry]:
+        taken: list[JournalEntry] = []
         size = 0
         while self._ready and size < max_bytes:
             row = self._ready.popleft()

@@ -15,11 +15,11 @@ from itertools import count
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from collector.errors import OverloadedError
-from collector.events.model.batch import Row
+from collector.events.model.batch import JournalEntry
 from collector.journal.codec import encode
 from collector.journal.sqlite.errors import ERRORS, name_of
 from collector.journal.sqlite.handover import HandOver
-from collector.journal.sqlite.ledger import Ledger
+from collector.journal.sqlite.ledger import JournalLedger
 from collector.journal.sqlite.log import log_path
 from collector.journal.state import JournalState
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from collector.events.model.batch import Position
-    from collector.events.model.event import Request
+    from collector.events.model.event import Submission
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +66,7 @@ class SqliteJournal:
 
     def __init__(self, path: Path, limit_bytes: int) -> None:
         self._path = path
-        self._ledger = Ledger(path)
+        self._ledger = JournalLedger(path)
         self._out = HandOver(self._ledger)
         self._to_commit = threading.Condition()  # guards what follows, and wakes the journal's thread
         self._waiting: list[_Waiting] = []
@@ -125,11 +125,11 @@ class SqliteJournal:
         since = self._busy_since
         return since is not None and time.monotonic() - since > STUCK_SECONDS
 
-    async def append(self, request: Request) -> None:
+    async def append(self, submission: Submission) -> None:
         """See `Journal.append`."""
         if self._is_stuck:
             raise _stuck()
-        body = encode(request)
+        body = encode(submission)
         if self._ledger.used_bytes + self._waiting_bytes + len(body) > self._limit_bytes:
             self._is_refusing = True
             if not self._is_told_full:
@@ -141,7 +141,7 @@ class SqliteJournal:
         with self._to_commit:
             if self._closing:
                 raise OverloadedError("shutting down", retry_after=1)
-            self._waiting.append(_Waiting(body, request.received_at, acknowledged))
+            self._waiting.append(_Waiting(body, submission.received_at, acknowledged))
             self._waiting_bytes += len(body)
             is_first = len(self._waiting) == 1
         if is_first:
@@ -156,7 +156,7 @@ class SqliteJournal:
         with self._to_commit:
             self._to_commit.notify()
 
-    def take(self, *, max_bytes: int, wait_seconds: float, is_ahead: bool = False) -> list[Row]:
+    def take(self, *, max_bytes: int, wait_seconds: float, is_ahead: bool = False) -> list[JournalEntry]:
         """See `Journal.take`."""
         return self._out.take(max_bytes=max_bytes, wait_seconds=wait_seconds, is_ahead=is_ahead)
 
@@ -222,7 +222,7 @@ class SqliteJournal:
                 held.remove(done)  # by itself: an addition that finds no room must not hold it up
             if waiting:
                 positions = cast("Iterator[Position]", count(held.last_id + 1))
-                rows = [Row(next(positions), item.received_at, item.body) for item in waiting]
+                rows = [JournalEntry(next(positions), item.received_at, item.body) for item in waiting]
                 held.add(rows, done)
                 self._out.put(rows)
             if self._is_failing and not waiting:

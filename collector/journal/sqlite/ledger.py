@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from collector.events.model.batch import Row
+    from collector.events.model.batch import JournalEntry
 
 REMOVED_AT_ONCE = 1000
 """Requests that one transaction removes where nothing is added: its share of the log's reserved room is bounded."""
@@ -28,11 +28,11 @@ UNSEEN_FRAMES = 64
 class _Change(NamedTuple):
     """A transaction: the rows that it adds, and the id up to which it removes (None: nothing)."""
 
-    rows: Sequence[Row]
+    rows: Sequence[JournalEntry]
     upto: int | None
 
 
-class Ledger:
+class JournalLedger:
     """The file and its sums: `requests`, `last_id`, `deleted` (the highest id that is removed), `used_bytes`, `oldest` (epoch ms).
 
     An error of SQLite does not say whether a transaction is in the file: `settle` reads it from there. `is_folded`: the file holds all
@@ -53,7 +53,7 @@ class Ledger:
         self.oldest: int | None = None
         self._look()
 
-    def add(self, rows: Sequence[Row], done: int) -> None:
+    def add(self, rows: Sequence[JournalEntry], done: int) -> None:
         """Add rows, whose ids follow `last_id`, and remove those up to `done`, in one transaction."""
         with self._lock:
             self._apply(_Change(rows, done if done > self.deleted else None))
@@ -64,7 +64,7 @@ class Ledger:
             with self._lock:
                 self._apply(_Change((), min(done, self.deleted + REMOVED_AT_ONCE)))
 
-    def settle(self) -> Sequence[Row]:
+    def settle(self) -> Sequence[JournalEntry]:
         """Read whether the transaction that failed is in the file all the same; return the rows that it added then."""
         with self._lock:
             change = self._in_doubt
@@ -104,7 +104,7 @@ class Ledger:
                 self._look()
             self.is_folded = True
 
-    def after(self, row_id: int, *, limit_bytes: int) -> list[Row]:
+    def after(self, row_id: int, *, limit_bytes: int) -> list[JournalEntry]:
         """Return rows past `row_id` in order, about `limit_bytes` in all."""
         with self._lock:
             return self._file.after(row_id, limit_bytes=limit_bytes)
@@ -132,7 +132,7 @@ class Ledger:
         else:
             self._look()
 
-    def _estimate(self, rows: Sequence[Row]) -> None:
+    def _estimate(self, rows: Sequence[JournalEntry]) -> None:
         """Add rows to the sums without asking SQLite: each question waits for the interpreter afterwards."""
         self.used_bytes += sum(len(row.body) for row in rows)
         if self.oldest is None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from collector.events.model.batch import Row
+    from collector.events.model.batch import JournalEntry
 
 FOLD_FRAMES: Final = 512
 """The log is copied into the file when it has about so many frames (4 MiB)."""
@@ -48,7 +48,7 @@ def log_path(path: Path) -> Path:
     return path.with_name(f"{path.name}-wal")
 
 
-def frames_of(rows: Sequence[Row]) -> int:
+def frames_of(rows: Sequence[JournalEntry]) -> int:
     """Return the frames that adding the rows takes, at most. Small rows share pages; a large one has pages of its own."""
     sizes = [len(row.body) for row in rows]
     small = sum(size + _ROW_BYTES for size in sizes if size <= _SMALL_BYTES)

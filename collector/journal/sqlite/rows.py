@@ -8,7 +8,7 @@ import time
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from collector.events.model.batch import Row
+from collector.events.model.batch import JournalEntry
 from collector.journal.sqlite.log import (
     FOLD_FRAMES,
     PROBE_FRAMES,
@@ -95,7 +95,7 @@ class JournalRows:
                 self.fold()
         return connection
 
-    def commit(self, rows: Sequence[Row], *, done_upto: int | None) -> None:
+    def commit(self, rows: Sequence[JournalEntry], *, done_upto: int | None) -> None:
         """Adds `rows` and removes those up to `done_upto`, in one transaction; on disk when it returns. `removed` is then how many.
 
         After `sqlite3.Error` only `holds` knows whether it is in the file. Raises `OSError` when the disk has no room for `rows`.
@@ -199,14 +199,14 @@ class JournalRows:
             raise JournalGoneError
         self._look_at = now + LOOK_SECONDS
 
-    def after(self, row_id: int, *, limit_bytes: int) -> list[Row]:
+    def after(self, row_id: int, *, limit_bytes: int) -> list[JournalEntry]:
         """Returns rows past `row_id` in order, at least one if there is one, about `limit_bytes` in all."""
-        found: list[Row] = []
+        found: list[JournalEntry] = []
         size = 0
         for row in self._database.execute(
             "SELECT id, received_at, body FROM requests WHERE id > ? ORDER BY id", (row_id,)
         ):
-            found.append(Row(*row))
+            found.append(JournalEntry(*row))
             size += len(found[-1].body)
             if size >= limit_bytes:
                 break

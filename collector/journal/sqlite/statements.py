@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from collector.events.model.batch import Row
+    from collector.events.model.batch import JournalEntry
 
 SCHEMA = (
     "CREATE TABLE IF NOT EXISTS requests (id INTEGER PRIMARY KEY, received_at INTEGER NOT NULL, body BLOB NOT NULL)"
@@ -45,7 +45,7 @@ SHRINK_BYTES = 64 * 1024 * 1024
 """An empty file larger than this gives its pages back to the disk."""
 
 
-def pieces(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
+def pieces(rows: Sequence[JournalEntry]) -> Iterator[Sequence[JournalEntry]]:
     """Cuts the rows into powers of two: few pieces, of few sizes, so that SQLite knows each statement already."""
     at = 0
     while left := len(rows) - at:
@@ -71,7 +71,7 @@ def is_busy(error: sqlite3.Error) -> bool:
     return (getattr(error, "sqlite_errorcode", 0) & 0xFF) in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 
 
-def number_of(row: Row) -> int:
+def number_of(row: JournalEntry) -> int:
     """Return the position of a row of this kind of journal: the id of the table's row. Ids only grow."""
     return cast("int", row.position)
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from collector.operations.doctor.finding import Finding
-    from collector.operations.doctor.installation import Patient
+    from collector.operations.doctor.installation import Installation
 
 PATIENCE_SECONDS: Final = 10.0
 MOST_BYTES: Final = 16 << 20
@@ -34,9 +34,9 @@ class _AnswerError(Exception):
     """The server's answer is not the expected one: the message says what came instead."""
 
 
-def rules(patient: Patient) -> Iterator[Finding]:
+def rules(installation: Installation) -> Iterator[Finding]:
     """Check that Prometheus has our alert rules, can evaluate them, and knows an Alertmanager."""
-    url = patient.settings.doctor.prometheus
+    url = installation.settings.doctor.prometheus
     if url is None:
         yield skipped("not asked: set collector.doctor.prometheus, like http://127.0.0.1:9090")
         return
@@ -70,9 +70,9 @@ def rules(patient: Patient) -> Iterator[Finding]:
         yield ok(f"Prometheus has {len(alerts)} alert rules, and sends alerts to {len(managers)} Alertmanagers")
 
 
-def alertmanager(patient: Patient) -> Iterator[Finding]:
+def alertmanager(installation: Installation) -> Iterator[Finding]:
     """Check that the Alertmanager answers."""
-    url = patient.settings.doctor.alertmanager
+    url = installation.settings.doctor.alertmanager
     if url is None:
         yield skipped("not asked: set collector.doctor.alertmanager, like http://127.0.0.1:9093")
         return

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
     from collections.abc import Set as AbstractSet
 
-    from collector.config import Collector
+    from collector.config import CollectorSettings
     from collector.operations.doctor.finding import Finding
-    from collector.operations.doctor.installation import Patient
+    from collector.operations.doctor.installation import Installation
     from duckwatch.base.config.addresses import Endpoint, Endpoints, Network
 
 MOST_NAMES: Final = 10
@@ -42,18 +42,18 @@ class Names(NamedTuple):
     plugins: AbstractSet[str] = frozenset()
 
 
-def clusters(patient: Patient) -> Iterator[Finding]:
+def clusters(installation: Installation) -> Iterator[Finding]:
     """Check that tokens, HMAC secrets, plugins and feeds use the same cluster names: events under two names are never
     matched.
     """
-    names = names_of(patient.settings)
+    names = names_of(installation.settings)
     if not names.feeds:
         yield ok("no feed: neither collector.mongo nor collector.gelf is set")
         return
-    yield from compare(names._replace(plugins=_reported(patient)))
+    yield from compare(names._replace(plugins=_reported(installation)))
 
 
-def names_of(settings: Collector) -> Names:
+def names_of(settings: CollectorSettings) -> Names:
     """Return the names in the settings."""
     feeds = {f"collector.mongo[{index}]": one.cluster for index, one in enumerate(settings.mongo)}
     if settings.gelf is not None:
@@ -93,10 +93,10 @@ def compare(names: Names) -> Iterator[Finding]:
         yield ok(f"feeds and senders name {_some(sorted(set(names.feeds.values())))} alike")
 
 
-def _reported(patient: Patient) -> set[str]:
+def _reported(installation: Installation) -> set[str]:
     """Return the cluster names that plugins reported; none without a database, which other checks report."""
     try:
-        with patient.database() as connection:
+        with installation.database() as connection:
             if scalar(connection, "SELECT to_regclass('plugin_reports')") is None:
                 return set()
             return {printable(row[0]) for row in connection.execute(query("reports")).fetchall()}
@@ -109,20 +109,20 @@ def _some(names: Collection[str]) -> str:
     return ", ".join(shown) + (f" and {len(names) - len(shown)} more" if len(names) > len(shown) else "")
 
 
-def mongodb(patient: Patient) -> Iterator[Finding]:
+def mongodb(installation: Installation) -> Iterator[Finding]:
     """Check that each cluster's MongoDB answers, has change streams, and lets its user follow them."""
-    if not patient.settings.mongo:
+    if not installation.settings.mongo:
         yield ok("off: no collector.mongo")
         return
     from collector.operations.doctor import mongo  # noqa: PLC0415  # pymongo is not even imported where it is not used
 
-    for one in patient.settings.mongo:
+    for one in installation.settings.mongo:
         yield from mongo.examine(one)
 
 
-def gelf(patient: Patient) -> Iterator[Finding]:
+def gelf(installation: Installation) -> Iterator[Finding]:
     """Check that the intended senders of GELF can send, and strangers cannot: GELF has no credentials."""
-    settings = patient.settings.gelf
+    settings = installation.settings.gelf
     if settings is None:
         yield ok("off: no collector.gelf")
         return

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from collector.operations.doctor.finding import Finding
-    from collector.operations.doctor.installation import Patient
+    from collector.operations.doctor.installation import Installation
 
 NEEDED: Final = {
     "receiver": "what is queued and refused",
@@ -25,9 +25,9 @@ NEEDED: Final = {
 MOST_HOSTS: Final = 20
 
 
-def contexts(patient: Patient) -> Iterator[Finding]:
+def contexts(installation: Installation) -> Iterator[Finding]:
     """Check that each host has the plugin in all three kinds of ZoneMTA's processes."""
-    with patient.database() as connection:
+    with installation.database() as connection:
         if scalar(connection, "SELECT to_regclass('plugin_reports')") is None:
             yield skipped("no tables yet")
             return

@@ -12,14 +12,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from collector.operations.doctor.finding import Finding
-    from collector.operations.doctor.installation import Patient
+    from collector.operations.doctor.installation import Installation
 
 PASSWORD = f"\\password {reader_role.ROLE} in psql, as an administrator; the same password into Grafana's data source"
 
 
-def role(patient: Patient) -> Iterator[Finding]:
+def role(installation: Installation) -> Iterator[Finding]:
     """Check that the role exists, may read what panels show and nothing else, and can log in."""
-    with patient.database() as connection:
+    with installation.database() as connection:
         if scalar(connection, "SELECT to_regclass('mail_events')") is None:
             yield skipped("no tables yet")
             return

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from collector.operations.doctor.finding import Finding
-    from collector.operations.doctor.installation import Patient
+    from collector.operations.doctor.installation import Installation
 
 OLDEST_POSTGRES: Final = 150_000
 CLOCK_SECONDS, WRONG_CLOCK_SECONDS = 1.0, 60.0
@@ -46,11 +46,11 @@ UNREACHABLE: Final = (
 )
 
 
-def reachable(patient: Patient) -> Iterator[Finding]:
+def reachable(installation: Installation) -> Iterator[Finding]:
     """Check that the server answers, is new enough, and accepts writes."""
-    place = _place(patient.settings.database.dsn.get_secret_value())
+    place = _place(installation.settings.database.dsn.get_secret_value())
     try:
-        with patient.database() as connection:
+        with installation.database() as connection:
             place, number = _reached(connection), connection.info.server_version
             version = scalar(connection, "SHOW server_version")
             role = scalar(connection, "SELECT current_user")
@@ -79,9 +79,9 @@ def reachable(patient: Patient) -> Iterator[Finding]:
         yield ok(f"PostgreSQL {version} on {place}, as {role}")
 
 
-def tier(patient: Patient) -> Iterator[Finding]:
+def tier(installation: Installation) -> Iterator[Finding]:
     """Check the storage tier (docs/storage.md)."""
-    with patient.database() as connection:
+    with installation.database() as connection:
         installed = scalar(connection, "SELECT extversion FROM pg_extension WHERE extname = 'timescaledb'")
         newest = scalar(connection, "SELECT default_version FROM pg_available_extensions WHERE name = 'timescaledb'")
         licence = scalar(connection, "SELECT current_setting('timescaledb.license', true)")
@@ -118,9 +118,9 @@ def _lacks(connection: psycopg.Connection) -> str | None:
     return "the roll-ups are" if tier_of(connection) is Tier.COMMUNITY and not layout.has_aggregates else None
 
 
-def durability(patient: Patient) -> Iterator[Finding]:
+def durability(installation: Installation) -> Iterator[Finding]:
     """Check that a commit is durable: after it, the journal forgets the events."""
-    with patient.database() as connection:
+    with installation.database() as connection:
         fsync = scalar(connection, "SHOW fsync")
         full_pages = scalar(connection, "SHOW full_page_writes")
         commit = scalar(connection, "SHOW synchronous_commit")
@@ -148,9 +148,9 @@ def durability(patient: Patient) -> Iterator[Finding]:
     yield from found or [ok(f"fsync and full_page_writes are on, synchronous_commit is {commit}")]
 
 
-def schema(patient: Patient) -> Iterator[Finding]:
+def schema(installation: Installation) -> Iterator[Finding]:
     """Check that the tables are those of this version."""
-    with patient.database() as connection:
+    with installation.database() as connection:
         try:
             missing = pending(connection)
         except ForeignTableError as error:
@@ -184,9 +184,9 @@ def schema(patient: Patient) -> Iterator[Finding]:
         yield ok(f"version {newest}, up to date")
 
 
-def rights(patient: Patient) -> Iterator[Finding]:
+def rights(installation: Installation) -> Iterator[Finding]:
     """Check that the role has the rights that the collector needs."""
-    with patient.database() as connection:
+    with installation.database() as connection:
         rows = connection.execute(
             "SELECT c.relname, pg_has_role(c.relowner, 'MEMBER'), ARRAY("
             "  SELECT p FROM unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) p WHERE NOT "
@@ -223,9 +223,9 @@ def rights(patient: Patient) -> Iterator[Finding]:
 NTP: Final = "keep both clocks by NTP: on each machine, as root, apt-get install chrony, or timedatectl set-ntp true"
 
 
-def clock(patient: Patient) -> Iterator[Finding]:
+def clock(installation: Installation) -> Iterator[Finding]:
     """Check that this machine and the database agree on the time."""
-    with patient.database() as connection:
+    with installation.database() as connection:
         behind, doubt = min((_difference(connection) for _ in range(PROBES)), key=lambda found: found[1])
     difference = abs(behind)
     what = f"the database's clock is {difference:.1f} s {'ahead of' if behind > 0 else 'behind'} this machine's"
@@ -237,9 +237,9 @@ def clock(patient: Patient) -> Iterator[Finding]:
         yield ok(f"within {max(difference, doubt) * 1000:.0f} ms of the database's")
 
 
-def session(patient: Patient) -> Iterator[Finding]:
+def session(installation: Installation) -> Iterator[Finding]:
     """Check that session_dsn keeps one server connection, as advisory locks need, and leads to the same database."""
-    settings = patient.settings.database
+    settings = installation.settings.database
     key = "dsn" if settings.session_dsn is None else "session_dsn"
     remedy = "set collector.database.session_dsn to the server itself, past the pooler (or to a pool in session mode)"
     dsn = settings.direct_dsn.get_secret_value()
@@ -248,7 +248,7 @@ def session(patient: Patient) -> Iterator[Finding]:
             is_kept = _keeps_its_server(first, second)
             with deadline(first, POOLER_SECONDS):
                 is_direct = is_kept and first.info.backend_pid == _backend(first)
-                is_same = key == "dsn" or _identity(first) == _patients_identity(patient)
+                is_same = key == "dsn" or _identity(first) == _patients_identity(installation)
     except StoreUnavailableError as error:
         yield fault(f"cannot connect by collector.database.{key} ({error.word})", REMEDIES.get(error.kind, UNREACHABLE))
         return
@@ -292,8 +292,8 @@ def _identity(connection: psycopg.Connection) -> object:
     )
 
 
-def _patients_identity(patient: Patient) -> object:
-    with patient.database() as connection:
+def _patients_identity(installation: Installation) -> object:
+    with installation.database() as connection:
         return _identity(connection)
 
 

@@ -25,9 +25,9 @@ from collector.operations.doctor.finding import Finding, fault, skipped
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from collector.operations.doctor.installation import Patient
+    from collector.operations.doctor.installation import Installation
 
-    Check = Callable[[Patient], Iterator[Finding]]
+    Check = Callable[[Installation], Iterator[Finding]]
 
 CHECKS: Final[Mapping[str, Check]] = {
     "database": database.reachable,
@@ -59,16 +59,16 @@ CHECKS: Final[Mapping[str, Check]] = {
 """Every check by its name, in the order shown. A check yields findings; it may raise what `_asked` catches."""
 
 
-def examine(patient: Patient, checks: Mapping[str, Check] = CHECKS) -> Iterator[Finding]:
+def examine(installation: Installation, checks: Mapping[str, Check] = CHECKS) -> Iterator[Finding]:
     """Yield the findings of all checks, each with its check's name. Raise nothing: a failed check is a finding."""
     for name, check in checks.items():
-        for found in _asked(check, patient):
+        for found in _asked(check, installation):
             yield msgspec.structs.replace(found, check=name)
 
 
-def _asked(check: Check, patient: Patient) -> Iterator[Finding]:
+def _asked(check: Check, installation: Installation) -> Iterator[Finding]:
     try:
-        yield from check(patient)
+        yield from check(installation)
     except StoreUnavailableError as error:
         yield skipped(f"the database cannot be reached ({error.word})")
     except psycopg.Error as error:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     import psycopg
 
-    from collector.config import Collector
+    from collector.config import CollectorSettings
     from collector.telemetry import Signals
 
 PATIENCE_SECONDS: Final = 10.0
@@ -33,10 +33,10 @@ EVERYWHERE: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # where
 
 
 @dataclass
-class Patient:
+class Installation:
     """One installation. `signals` are the telemetry signals that the environment turns on. Close it after use."""
 
-    settings: Collector
+    settings: CollectorSettings
     signals: Signals | None
     _connection: psycopg.Connection | None = field(default=None, init=False)
 

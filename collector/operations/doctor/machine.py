@@ -11,24 +11,24 @@ from collector.operations.doctor.finding import Finding, Status
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from collector.operations.doctor.installation import Patient
+    from collector.operations.doctor.installation import Installation
 
 
-def journal_place(patient: Patient) -> Iterator[Finding]:
+def journal_place(installation: Installation) -> Iterator[Finding]:
     """The journal can be written, and what is in it outlives a crash."""
-    return _asked(patient, Topic.PLACE)
+    return _asked(installation, Topic.PLACE)
 
 
-def journal_room(patient: Patient) -> Iterator[Finding]:
+def journal_room(installation: Installation) -> Iterator[Finding]:
     """There is room for the journal's quota."""
-    return _asked(patient, Topic.ROOM)
+    return _asked(installation, Topic.ROOM)
 
 
-def journal_fsync(patient: Patient) -> Iterator[Finding]:
+def journal_fsync(installation: Installation) -> Iterator[Finding]:
     """A request becomes durable within a time that senders can wait."""
-    return _asked(patient, Topic.SPEED)
+    return _asked(installation, Topic.SPEED)
 
 
-def _asked(patient: Patient, topic: Topic) -> Iterator[Finding]:
-    for one in examine(patient.settings.journal, topic):
+def _asked(installation: Installation, topic: Topic) -> Iterator[Finding]:
+    for one in examine(installation.settings.journal, topic):
         yield Finding(Status(one.severity), one.what, one.remedy)

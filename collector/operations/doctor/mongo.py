@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pymongo.collection import Collection
     from pymongo.database import Database
 
-    from collector.config.feeds import Mongo
+    from collector.config.feeds import MongoSettings
     from collector.operations.doctor.finding import Finding
 
 PATIENCE_MS: Final = 5_000
@@ -39,7 +39,7 @@ STANDALONE: Final = (
 )
 
 
-def examine(settings: Mongo) -> Iterator[Finding]:
+def examine(settings: MongoSettings) -> Iterator[Finding]:
     """Yield the findings of this cluster's MongoDB. Raise nothing that the driver raises."""
     name = settings.cluster
     try:

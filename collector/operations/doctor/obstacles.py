@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import psycopg
 
     from collector.operations.doctor.finding import Finding
-    from collector.operations.doctor.installation import Patient
+    from collector.operations.doctor.installation import Installation
 
 ADVICE: Final = {
     "trigger": (
@@ -38,9 +38,9 @@ EXTENSION_SCHEMA: Final = (
 )
 
 
-def obstacles(patient: Patient) -> Iterator[Finding]:
+def obstacles(installation: Installation) -> Iterator[Finding]:
     """Nothing that others put on our tables makes the database refuse writes."""
-    with patient.database() as connection:
+    with installation.database() as connection:
         found = [*_timescaledb(connection), *_foreign(connection), *_published(connection)]
     yield from found or [
         ok("no row security, foreign trigger, rule or constraint on our tables; none is published without identity")

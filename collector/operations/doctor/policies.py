@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from collector.operations.doctor.finding import Finding
-    from collector.operations.doctor.installation import Patient
+    from collector.operations.doctor.installation import Installation
 
 PATIENCE_SECONDS: Final = 3600.0
 """How long a job may go without a good run beyond its interval. Single failures are normal, for example behind a lock.
@@ -33,7 +33,7 @@ WORKERS: Final = (
 )
 
 
-class Job(NamedTuple):
+class PolicyJob(NamedTuple):
     """A policy's job. Times are in seconds before now, None for never."""
 
     number: int
@@ -54,23 +54,23 @@ class Job(NamedTuple):
         return f"the {self.kind} policy of {self.relation} (job {self.number})"
 
 
-def policies(patient: Patient) -> Iterator[Finding]:
+def policies(installation: Installation) -> Iterator[Finding]:
     """Check that the jobs are on, run, and succeed."""
-    with patient.database() as connection:
+    with installation.database() as connection:
         if not layout_of(connection).has_aggregates:
             yield ok("none here: the collector's own jobs do the work (duckwatch_job_last_success_timestamp_seconds)")
             return
-        jobs = [Job(*row) for row in connection.execute(query("job_states"))]
+        jobs = [PolicyJob(*row) for row in connection.execute(query("job_states"))]
     yield from judge(jobs)
 
 
-def judge(jobs: list[Job]) -> Iterator[Finding]:
+def judge(jobs: list[PolicyJob]) -> Iterator[Finding]:
     """Yield the faults of the jobs, or the finding that there are none."""
     found = [*(finding for job in jobs for finding in _judged(job)), *_running(jobs)]
     yield from found or [ok(f"{len(jobs)} jobs of TimescaleDB, each successful when it last ran")]
 
 
-def _judged(job: Job) -> Iterator[Finding]:
+def _judged(job: PolicyJob) -> Iterator[Finding]:
     if not job.is_on:
         yield fault(
             f"{job} is switched off: {WITHOUT_IT[job.kind]}", f"SELECT alter_job({job.number}, scheduled => true)"
@@ -90,7 +90,7 @@ def _judged(job: Job) -> Iterator[Finding]:
         yield (fault if is_old else warning)(what, remedy)
 
 
-def _running(jobs: list[Job]) -> Iterator[Finding]:
+def _running(jobs: list[PolicyJob]) -> Iterator[Finding]:
     on = [job for job in jobs if job.is_on]
     never = [job for job in on if not job.runs]
     overdue = [job.overdue for job in on if job.overdue is not None and job.overdue > OVERDUE_SECONDS]

@@ -16,18 +16,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from collector.operations.doctor.finding import Finding
-    from collector.operations.doctor.installation import Patient
+    from collector.operations.doctor.installation import Installation
     from collector.store.rollups.comparison import Compared
 
 
-def rollups(patient: Patient) -> Iterator[Finding]:
+def rollups(installation: Installation) -> Iterator[Finding]:
     """Check that closed buckets count the events that are in the table."""
-    with patient.database() as connection:
+    with installation.database() as connection:
         if scalar(connection, "SELECT to_regclass('mail_events')") is None or pending(connection):
             yield skipped("there are migrations to apply first")
             return
         has_aggregates = layout_of(connection).has_aggregates
-        found = list(compare(connection, patient.settings.retention, datetime.now(UTC), random.Random()))  # noqa: S311  # a sample
+        found = list(compare(connection, installation.settings.retention, datetime.now(UTC), random.Random()))  # noqa: S311  # a sample
     yield from judge(found, has_aggregates=has_aggregates)
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from collector.operations.doctor.finding import Finding
-    from collector.operations.doctor.installation import Patient
+    from collector.operations.doctor.installation import Installation
 
 SCRAPED_SECONDS: Final = 300.0
 SILENT_SECONDS: Final = 120.0
@@ -24,15 +24,15 @@ UNSENT_SECONDS: Final = 600.0
 MOST_HOSTS: Final = 20
 
 
-def collector(patient: Patient) -> Iterator[Finding]:
+def collector(installation: Installation) -> Iterator[Finding]:
     """Check that a collector answers at the configured address, and is ready."""
     try:
-        state = patient.ready()
+        state = installation.ready()
     except OSError:
-        yield warning(f"nothing answers on {patient.url}", "start the collector, or read its log if it should run")
+        yield warning(f"nothing answers on {installation.url}", "start the collector, or read its log if it should run")
         return
     except ValueError:
-        yield fault(f"another program answers on {patient.url}", "stop it, or change collector.listen")
+        yield fault(f"another program answers on {installation.url}", "stop it, or change collector.listen")
         return
     troubles = state.get("trouble")
     parts = {part: "" for part, is_well in state.items() if part != "ready" and is_well is False}
@@ -48,23 +48,23 @@ def collector(patient: Patient) -> Iterator[Finding]:
         kind = fault if state["ready"] is False else warning
         yield kind(f"runs, but not well: {', '.join(named)}", "the checks of that part say what to do; so does its log")
     else:
-        yield ok(f"runs on {patient.url} and is ready")
+        yield ok(f"runs on {installation.url} and is ready")
 
 
-def prometheus(patient: Patient) -> Iterator[Finding]:
+def prometheus(installation: Installation) -> Iterator[Finding]:
     """Check that the metrics are used: a Prometheus scraped lately, or they are sent by OTLP."""
-    if patient.signals is not None and patient.signals.metrics is not None:
+    if installation.signals is not None and installation.signals.metrics is not None:
         yield ok("metrics go out by OTLP")
         return
     try:
-        scraped_at = patient.metric("duckwatch_last_scrape_timestamp_seconds")
+        scraped_at = installation.metric("duckwatch_last_scrape_timestamp_seconds")
     except (OSError, ValueError):
         yield skipped("no collector answers")
         return
     if not scraped_at:
         yield warning(
             "no Prometheus has asked the collector for metrics since it started",
-            f"scrape {patient.url}/metrics as job duckwatch-collector (docs/installation.md, step 4)",
+            f"scrape {installation.url}/metrics as job duckwatch-collector (docs/installation.md, step 4)",
         )
         return
     seconds = time.time() - scraped_at
@@ -77,9 +77,9 @@ def prometheus(patient: Patient) -> Iterator[Finding]:
         yield ok(f"last scraped {age(seconds)} ago")
 
 
-def plugins(patient: Patient) -> Iterator[Finding]:
+def plugins(installation: Installation) -> Iterator[Finding]:
     """Check that each mail host's plugin reports, and has sent its events."""
-    with patient.database() as connection:
+    with installation.database() as connection:
         if scalar(connection, "SELECT to_regclass('plugin_reports')") is None:
             yield skipped("no tables yet")
             return
@@ -128,9 +128,9 @@ def _host(name: str, reports: list[tuple[Any, ...]]) -> Iterator[Finding]:
         )
 
 
-def dead_letters(patient: Patient) -> Iterator[Finding]:
+def dead_letters(installation: Installation) -> Iterator[Finding]:
     """Check that there are no dead letters."""
-    with patient.database() as connection:
+    with installation.database() as connection:
         if scalar(connection, "SELECT to_regclass('dead_letters')") is None:
             yield skipped("no tables yet")
             return
@@ -146,16 +146,16 @@ def dead_letters(patient: Patient) -> Iterator[Finding]:
         yield ok("none")
 
 
-def telemetry(patient: Patient) -> Iterator[Finding]:
+def telemetry(installation: Installation) -> Iterator[Finding]:
     """Check that the OTLP receiver accepts an export, an empty one."""
-    if patient.signals is None:
+    if installation.signals is None:
         yield ok("off: no OTEL_EXPORTER_OTLP_ENDPOINT")
         return
     from collector.telemetry import exporting  # noqa: PLC0415  # opentelemetry is imported only where it is wanted
 
     for name in exporting.QUIET_LOGGERS:
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    for signal, protocol in (("traces", patient.signals.traces), ("metrics", patient.signals.metrics)):
+    for signal, protocol in (("traces", installation.signals.traces), ("metrics", installation.signals.metrics)):
         if protocol is None:
             continue
         if exporting.is_taken(signal, protocol):

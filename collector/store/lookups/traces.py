@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     import psycopg
 
-Row: TypeAlias = dict[str, Any]
+TracedEvent: TypeAlias = dict[str, Any]
 
 COLUMNS: Final[LiteralString] = (
     "time, cluster, host, action, source, direction, queue_id, seq, recipients, message_id, zone, interface, auth_user,"
@@ -48,16 +48,16 @@ class Traces:
 
     def message(
         self, connection: psycopg.Connection, queue_id: str, *, seqs: Sequence[str] | None, rows: int
-    ) -> list[Row]:
+    ) -> list[TracedEvent]:
         """Return the events of a message; with `seqs`, those of these recipients and of the whole message."""
         asked = {"queue_id": queue_id, "seqs": None if seqs is None else list(seqs), "rows": rows}
         return _rows(connection, query("trace_message").format(columns=COLUMNS), asked)
 
-    def by_message_id(self, connection: psycopg.Connection, message_id: str, rows: int) -> list[Row]:
+    def by_message_id(self, connection: psycopg.Connection, message_id: str, rows: int) -> list[TracedEvent]:
         """Return the events with exactly this Message-ID."""
         return _rows(connection, _by("message_id"), {"value": message_id, "rows": rows})
 
-    def by_recipient(self, connection: psycopg.Connection, recipient: str, rows: int) -> list[Row]:
+    def by_recipient(self, connection: psycopg.Connection, recipient: str, rows: int) -> list[TracedEvent]:
         """Return the events of exactly this recipient."""
         return _rows(connection, _by("recipient"), {"value": recipient, "rows": rows})
 
@@ -75,11 +75,11 @@ class Traces:
         }
         return [row["value"] for row in _rows(connection, query("trace_spellings").format(column=column), asked)]
 
-    def held(self, connection: psycopg.Connection, queue_id: str, rows: int) -> list[Row]:
+    def held(self, connection: psycopg.Connection, queue_id: str, rows: int) -> list[TracedEvent]:
         """Return the message's events that wait in `held_events`."""
         return _rows(connection, query("trace_held"), {"queue_id": queue_id, "rows": rows})
 
-    def letters(self, connection: psycopg.Connection, text: str, rows: int) -> list[Row]:
+    def letters(self, connection: psycopg.Connection, text: str, rows: int) -> list[TracedEvent]:
         """Return those of the newest dead letters that contain the text, its ASCII in any case."""
         asked = {"text": ascii_lower(text), "looked_into": LETTERS_LOOKED_INTO, "rows": rows}
         return _rows(connection, query("trace_letters"), asked)
@@ -111,6 +111,6 @@ def _by(column: LiteralString) -> str:
     return query("trace_by").format(columns=COLUMNS, column=column)
 
 
-def _rows(connection: psycopg.Connection, statement: str, values: dict[str, Any]) -> list[Row]:
+def _rows(connection: psycopg.Connection, statement: str, values: dict[str, Any]) -> list[TracedEvent]:
     with connection.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(sql.SQL(statement), values).fetchall()

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     import psycopg
 
-    from collector.config.model import Retention
+    from collector.config.model import RetentionSettings
 
 BUDGET_SECONDS: Final = 4.0
 STATEMENT_MS: LiteralString = "3000"
@@ -43,7 +43,9 @@ class Compared(NamedTuple):
     is_different: bool
 
 
-def compare(connection: psycopg.Connection, kept: Retention, now: datetime, dice: random.Random) -> Iterator[Compared]:
+def compare(
+    connection: psycopg.Connection, kept: RetentionSettings, now: datetime, dice: random.Random
+) -> Iterator[Compared]:
     """Yield the comparisons of a sample of closed buckets, until all are compared or the time is up.
 
     A range costs one read of its events for each roll-up, whatever the size of the table. Raise `psycopg.Error`.
@@ -65,7 +67,9 @@ def compare(connection: psycopg.Connection, kept: Retention, now: datetime, dice
                     return
 
 
-def _sample(connection: psycopg.Connection, kept: Retention, now: datetime, dice: random.Random) -> list[datetime]:
+def _sample(
+    connection: psycopg.Connection, kept: RetentionSettings, now: datetime, dice: random.Random
+) -> list[datetime]:
     """Return times of events, at most one for each five minutes, in the order in which to compare them."""
     horizon = scalar(connection, query("horizon"), "mail_events")
     start = max(

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     import psycopg
 
-    from collector.config.model import Retention
+    from collector.config.model import RetentionSettings
 
 NEWEST: Final = timedelta(hours=3)
 """A refresh policy reaches back at least this far: on TimescaleDB Community, counts of newer rows are not kept."""
@@ -53,7 +53,7 @@ def keep_dropped(connection: psycopg.Connection, is_over: Callable[[], bool]) ->
 
 
 def protect_dropped(
-    connection: psycopg.Connection, kept: Retention, now: datetime, is_over: Callable[[], bool]
+    connection: psycopg.Connection, kept: RetentionSettings, now: datetime, is_over: Callable[[], bool]
 ) -> None:
     """Do the same on TimescaleDB Community, where the next refresh would empty the buckets of a dropped chunk.
 

@@ -13,7 +13,7 @@ from duckwatch.base.config.units import format_duration
 if TYPE_CHECKING:
     import psycopg
 
-    from collector.config.model import Retention
+    from collector.config.model import RetentionSettings
 
 CHUNK: Final = timedelta(days=1)
 
@@ -53,7 +53,7 @@ class Policy(NamedTuple):
         return f"{self.relation}: {self.kind} policy, {said}"
 
 
-def wanted(kept: Retention, horizons: dict[str, datetime], now: datetime) -> list[Policy]:
+def wanted(kept: RetentionSettings, horizons: dict[str, datetime], now: datetime) -> list[Policy]:
     """Return the policies that the settings require.
 
     No refresh reaches back past its source's retention less one chunk, nor past the time where the source ends or was
@@ -73,7 +73,7 @@ def wanted(kept: Retention, horizons: dict[str, datetime], now: datetime) -> lis
     return policies
 
 
-def reconcile(connection: psycopg.Connection, kept: Retention, now: datetime) -> list[str]:
+def reconcile(connection: psycopg.Connection, kept: RetentionSettings, now: datetime) -> list[str]:
     """Create missing policies and alter those that differ; return a line for each.
 
     The connection is in autocommit mode. Raise `psycopg.Error`.
@@ -103,7 +103,7 @@ def reconcile(connection: psycopg.Connection, kept: Retention, now: datetime) ->
     return changes
 
 
-def _how_long(kept: Retention, relation: str) -> timedelta | None:
+def _how_long(kept: RetentionSettings, relation: str) -> timedelta | None:
     return {one.relation: one.how_long for one in kept_relations(kept)}.get(relation)
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     import psycopg
 
-    from collector.config.model import Retention
+    from collector.config.model import RetentionSettings
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ class Kept(NamedTuple):
     feeds: tuple[LiteralString, ...] = ()
 
 
-def kept_relations(settings: Retention) -> tuple[Kept, ...]:
+def kept_relations(settings: RetentionSettings) -> tuple[Kept, ...]:
     """Return the rules for events and roll-ups, sources first. Tiers with policies do not use them (policies.py)."""
     return (
         Kept("mail_events", "time", settings.raw, feeds=("15s", "5m")),
@@ -49,7 +49,7 @@ def kept_relations(settings: Retention) -> tuple[Kept, ...]:
     )
 
 
-def kept_tables(settings: Retention) -> tuple[Kept, ...]:
+def kept_tables(settings: RetentionSettings) -> tuple[Kept, ...]:
     """Return the rules for the other tables, which are plain tables on every tier."""
     return (
         Kept("held_events", "stored_time", settings.raw),
@@ -68,7 +68,9 @@ def begins(now: datetime, how_long: timedelta) -> datetime:
     return (now - how_long).astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
-def let_go(connection: psycopg.Connection, settings: Retention, now: datetime, is_over: Callable[[], bool]) -> None:
+def let_go(
+    connection: psycopg.Connection, settings: RetentionSettings, now: datetime, is_over: Callable[[], bool]
+) -> None:
     """Delete rows older than the settings keep, until the time is up or `is_over`.
 
     The connection is in autocommit mode. Raise `psycopg.Error`.

@@ -17,7 +17,7 @@ from collector.store.schema import replica_identity
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from collector.config.model import Retention
+    from collector.config.model import RetentionSettings
 
 FOR_GOOD: Final = frozenset({"permission", "definition", "not_supported", "not_ready", "raised", "other"})
 """Refusals that a retry cannot change: a right that the role lacks; an operator's own view on a table that is to be
@@ -25,7 +25,9 @@ replaced.
 """
 
 
-def lay_out_if_let(connection: psycopg.Connection, kept: Retention, now: datetime) -> tuple[list[str], str | None]:
+def lay_out_if_let(
+    connection: psycopg.Connection, kept: RetentionSettings, now: datetime
+) -> tuple[list[str], str | None]:
     """Complete the layout as `lay_out` does, but accept a permanent refusal of the database.
 
     Events can be stored and counted in every layout. Return the changes, and the kind of the refusal with its SQLSTATE,
@@ -41,7 +43,7 @@ def lay_out_if_let(connection: psycopg.Connection, kept: Retention, now: datetim
         return [], f"{kind} ({error.sqlstate})"
 
 
-def lay_out(connection: psycopg.Connection, kept: Retention, now: datetime) -> list[str]:
+def lay_out(connection: psycopg.Connection, kept: RetentionSettings, now: datetime) -> list[str]:
     """Bring the layout and the policies to what the tier and the settings require; return a line for each change.
 
     A second collector waits for the first. The connection is left in autocommit mode: a refresh cannot run in a

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 import psycopg
 from psycopg import errors as pg
 
-from collector.config.model import Retention
+from collector.config.model import RetentionSettings
 from collector.config.renewable import text_of
-from collector.events.model.batch import SeenReport, Written
-from collector.events.model.event import PluginReport, identity
+from collector.events.model.batch import SeenHeartbeat, Written
+from collector.events.model.event import Heartbeat, identity
 from collector.events.model.precedence import NO_CORRECTIONS
 from collector.store.database.commits import Commits, Pending
 from collector.store.database.connection import HANG_SECONDS, connect, cut, deadline, scalar, translate
@@ -59,11 +59,11 @@ class PostgresStore:
         dsn: Connectable,
         session_dsn: Connectable,
         *,
-        kept: Retention | None = None,
+        kept: RetentionSettings | None = None,
         hang_seconds: float = HANG_SECONDS,
     ) -> None:
         self._dsn, self._session_dsn = dsn, session_dsn
-        self._kept = kept or Retention()
+        self._kept = kept or RetentionSettings()
         self._hang_seconds = hang_seconds
         self._connection: psycopg.Connection | None = None
         self._connected_by = ""
@@ -89,11 +89,11 @@ class PostgresStore:
                     "the dashboards' role lacks rights or has too many: run migrate", extra={"fields": {"kind": fault}}
                 )
 
-    def reports(self) -> list[SeenReport]:
+    def heartbeats(self) -> list[SeenHeartbeat]:
         """Return the last heartbeat of each plugin process of the last day. Raise `StoreUnavailableError`."""
         with session(self._session_dsn, self._hang_seconds) as connection:
             rows = connection.execute(query("reports")).fetchall()
-        return [SeenReport(PluginReport(*row[:7]), row[7]) for row in rows]
+        return [SeenHeartbeat(Heartbeat(*row[:7]), row[7]) for row in rows]
 
     def write(self, batch: Batch) -> Written:
         """Commit the whole batch; `pipeline.writer.Store` states the obligations."""
@@ -223,11 +223,11 @@ def _write_rest(cursor: psycopg.Cursor, batch: Batch, clocks: Clocks) -> None:
             query("set_aside"),
             [(x.letter_id, x.received_at, x.cluster, x.source, x.reason, x.error, x.raw) for x in batch.letters],
         )
-    if batch.reports:
-        cursor.executemany(query("report"), [_report_row(seen, clocks) for seen in batch.reports])
+    if batch.heartbeats:
+        cursor.executemany(query("report"), [_heartbeat_row(seen, clocks) for seen in batch.heartbeats])
 
 
-def _report_row(seen: SeenReport, clocks: Clocks) -> tuple[object, ...]:
-    r = seen.report
+def _heartbeat_row(seen: SeenHeartbeat, clocks: Clocks) -> tuple[object, ...]:
+    r = seen.heartbeat
     values = r.cluster, r.host, r.process, r.version, r.spool_bytes, r.oldest_unsent, r.dropped, list(r.contexts)
     return *values, clocks.received(seen.received_at), seen.request_id

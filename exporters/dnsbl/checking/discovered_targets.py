@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from exporters.dnsbl.asking import Resolver
-    from exporters.dnsbl.config.model import CollectorLink
+    from exporters.dnsbl.config.model import CollectorSettings
     from exporters.dnsbl.planning.plan import Host
 
 log = logging.getLogger(__name__)
@@ -162,7 +162,7 @@ class SeenAddresses:
     def __init__(self) -> None:
         self._last: dict[str, float] = {}
 
-    async def read(self, link: CollectorLink) -> None:
+    async def read(self, link: CollectorSettings) -> None:
         """Reads the collector's /metrics; where that is not to be had, what is known stays."""
         page = await _page(f"{link.url}/metrics")
         if page is not None:

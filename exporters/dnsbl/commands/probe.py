@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from typing import TextIO
 
     from duckwatch.base.config.addresses import Endpoint
-    from exporters.dnsbl.config import Dnsbl
+    from exporters.dnsbl.config import DnsblSettings
     from exporters.dnsbl.lists.names import Target
     from exporters.dnsbl.planning.plan import Plan
 
@@ -37,7 +37,7 @@ _RESET: Final = "\x1b[0m"
 _MAX_TARGETS: Final = 256
 
 
-def run(settings: Dnsbl, plan: Plan, text: str, *, colour: bool, out: TextIO = sys.stdout) -> int:
+def run(settings: DnsblSettings, plan: Plan, text: str, *, colour: bool, out: TextIO = sys.stdout) -> int:
     """Prints a table, in colour or not. Returns the exit code: 0 listed nowhere, 1 listed, 3 no list gave a real verdict, 4 some did not, and the others list nothing.
     Raises `ConfigError` for what is no target.
     """
@@ -61,7 +61,7 @@ def run(settings: Dnsbl, plan: Plan, text: str, *, colour: bool, out: TextIO = s
     return 0 if real == len(words) and fault is None else PARTLY_ASKED
 
 
-async def _ask(settings: Dnsbl, plan: Plan, text: str) -> tuple[list[tuple[Target, list[Found]]], str | None]:
+async def _ask(settings: DnsblSettings, plan: Plan, text: str) -> tuple[list[tuple[Target, list[Found]]], str | None]:
     """What each list said of each target that `text` leads to; and what is wrong with `text`, where it is a name without addresses."""
     resolver = Resolver(
         await _resolvers(settings),
@@ -85,7 +85,7 @@ async def _ask(settings: Dnsbl, plan: Plan, text: str) -> tuple[list[tuple[Targe
         resolver.close()
 
 
-async def _resolvers(settings: Dnsbl) -> list[Endpoint]:
+async def _resolvers(settings: DnsblSettings) -> list[Endpoint]:
     """The addresses of the resolvers; a name that does not resolve is named on standard error. Raises StartError when there is no address."""
     found = ResolverNames()
     await found.find(settings.resolvers)
@@ -97,7 +97,9 @@ async def _resolvers(settings: Dnsbl) -> list[Endpoint]:
     return endpoints
 
 
-async def _targets(settings: Dnsbl, plan: Plan, text: str, resolver: Resolver) -> tuple[list[Target], str | None]:
+async def _targets(
+    settings: DnsblSettings, plan: Plan, text: str, resolver: Resolver
+) -> tuple[list[Target], str | None]:
     try:
         parsed = names.parse(text)
     except ValueError as error:

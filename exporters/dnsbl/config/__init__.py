@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from duckwatch.base.config import loading
-from exporters.dnsbl.config.model import Dnsbl, Settings
+from exporters.dnsbl.config.model import DnsblSettings, Settings
 from exporters.dnsbl.config.sources import Sources
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-__all__ = ["Dnsbl", "Settings", "Sources", "load"]
+__all__ = ["DnsblSettings", "Settings", "Sources", "load"]
 
 
 def load(path: Path | None, environ: Mapping[str, str]) -> Settings:

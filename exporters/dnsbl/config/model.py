@@ -99,7 +99,7 @@ class Section(values.Section):
     model_config = ConfigDict(arbitrary_types_allowed=True)
 
 
-class TargetEntry(Section):
+class TargetSettings(Section):
     """One entry of `targets`: an address, a range, or a name."""
 
     target: Annotated[Any, BeforeValidator(_parse_target)]
@@ -107,7 +107,7 @@ class TargetEntry(Section):
     interval: Interval | None = None
 
 
-class CodeEntry(Section):
+class CodeSettings(Section):
     """What one answer of a list means."""
 
     meaning: Annotated[str, Field(max_length=200)] = "listed"
@@ -115,14 +115,14 @@ class CodeEntry(Section):
     effect: Effect = Effect.LISTED
 
 
-class TestEntry(Section):
+class TestPointSettings(Section):
     """The names by which a list shows that it works; empty: it has none."""
 
     listed: Annotated[str, AfterValidator(_check_test_point)] | None = None
     unlisted: Annotated[str, AfterValidator(_check_test_point)] | None = None
 
 
-class ListEntry(Section):
+class ListSettings(Section):
     """One entry of `lists` or `more_lists`. What is not said comes from the catalogue, where it knows the zone."""
 
     zone: Zone
@@ -130,17 +130,17 @@ class ListEntry(Section):
     key: Annotated[SecretStr, AfterValidator(_check_key)] | None = None
     ipv4: bool | None = None
     ipv6: bool | None = None
-    codes: dict[Annotated[str, BeforeValidator(_check_code)], Annotated[CodeEntry, _as_mapping("meaning")]] | None = (
-        None
-    )
+    codes: (
+        dict[Annotated[str, BeforeValidator(_check_code)], Annotated[CodeSettings, _as_mapping("meaning")]] | None
+    ) = None
     severity: Grade | None = None
-    test: TestEntry | None = None
+    test: TestPointSettings | None = None
     delisting: str | None = None
     interval: Interval | None = None
     queries_per_minute: Annotated[int, Field(gt=0)] | None = None
 
 
-class Limits(Section):
+class LimitSettings(Section):
     """What the exporter may ask for, and be asked. `null`: no bound."""
 
     queries_per_minute_per_list: Annotated[int, Field(gt=0)] | None = 100
@@ -152,7 +152,7 @@ class Limits(Section):
     connections: Annotated[int, Field(gt=0)] = 256
 
 
-class CollectorLink(Section):
+class CollectorSettings(Section):
     """The collector beside the exporter: where changes go, and from where sending addresses may be read."""
 
     url: Annotated[str, AfterValidator(_check_url)] = "http://127.0.0.1:9626"
@@ -161,7 +161,7 @@ class CollectorLink(Section):
     targets: bool = False
 
 
-class Dnsbl(Section):
+class DnsblSettings(Section):
     """The section `dnsbl`."""
 
     listen: Annotated[Endpoint | Endpoints, listens_like(9627)] = Endpoint("127.0.0.1", 9627)
@@ -171,17 +171,17 @@ class Dnsbl(Section):
     timeout: Annotated[timedelta, BeforeValidator(parse_duration), at_least(timedelta(milliseconds=50))] = timedelta(
         seconds=2
     )
-    targets: tuple[Annotated[TargetEntry, _as_mapping("target")], ...] = ()
+    targets: tuple[Annotated[TargetSettings, _as_mapping("target")], ...] = ()
     target_files: tuple[str, ...] = ()
-    lists: tuple[Annotated[ListEntry, _as_mapping("zone")], ...] | None = None
-    more_lists: tuple[Annotated[ListEntry, _as_mapping("zone")], ...] = ()
+    lists: tuple[Annotated[ListSettings, _as_mapping("zone")], ...] | None = None
+    more_lists: tuple[Annotated[ListSettings, _as_mapping("zone")], ...] = ()
     interval: Interval = timedelta(minutes=5)
-    limits: Limits = Limits()
-    collector: CollectorLink | None = None
+    limits: LimitSettings = LimitSettings()
+    collector: CollectorSettings | None = None
     public_ips: dict[IpAddress, IpAddress] = Field(default_factory=dict)
 
 
 class Settings(SettingsDocument):
     """Everything that the exporter was told."""
 
-    dnsbl: Dnsbl = Dnsbl()
+    dnsbl: DnsblSettings = DnsblSettings()

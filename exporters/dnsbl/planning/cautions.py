@@ -11,7 +11,7 @@ from exporters.dnsbl.lists.names import Kind
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from exporters.dnsbl.config import Dnsbl
+    from exporters.dnsbl.config import DnsblSettings
     from exporters.dnsbl.planning.plan import Plan, Wanted
 
 MAX_OF_A_KIND: Final = 10
@@ -28,7 +28,7 @@ PUBLIC_RESOLVERS: Final = frozenset(
 """The best known of the resolvers that anybody may use (docs/dnsbl.md, "Verdicts")."""
 
 
-def cautions(settings: Dnsbl, plan: Plan, wanted: Sequence[Wanted]) -> Iterator[Fault]:
+def cautions(settings: DnsblSettings, plan: Plan, wanted: Sequence[Wanted]) -> Iterator[Fault]:
     """`wanted` are all entries of the configuration and of its target files."""
     link = settings.collector
     if not wanted and not (link is not None and link.targets):
@@ -47,7 +47,7 @@ def cautions(settings: Dnsbl, plan: Plan, wanted: Sequence[Wanted]) -> Iterator[
     yield from _taken_by_no_list(plan)
 
 
-def _public_resolvers(settings: Dnsbl) -> Iterator[Fault]:
+def _public_resolvers(settings: DnsblSettings) -> Iterator[Fault]:
     """Resolvers through which many lists refuse every question."""
     for index, one in enumerate(settings.resolvers):
         if one.host in PUBLIC_RESOLVERS:

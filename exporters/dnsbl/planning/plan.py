@@ -19,8 +19,8 @@ from exporters.dnsbl.lists.names import MAX_NAME_BYTES, Kind, Target
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from exporters.dnsbl.config import Dnsbl
-    from exporters.dnsbl.config.model import ListEntry
+    from exporters.dnsbl.config import DnsblSettings
+    from exporters.dnsbl.config.model import ListSettings
 
 MINUTE: Final = timedelta(minutes=1)
 
@@ -133,7 +133,7 @@ class _Load:
 _ROUNDING: Final = 1e-6
 
 
-def written(settings: Dnsbl) -> list[Wanted]:
+def written(settings: DnsblSettings) -> list[Wanted]:
     """The entries of `dnsbl.targets`."""
     return [
         Wanted(f"dnsbl.targets.{index}", entry.target, entry.treat_as, entry.interval)
@@ -141,7 +141,7 @@ def written(settings: Dnsbl) -> list[Wanted]:
     ]
 
 
-def build(settings: Dnsbl, from_files: Sequence[Wanted] = ()) -> Plan:
+def build(settings: DnsblSettings, from_files: Sequence[Wanted] = ()) -> Plan:
     """Raises ConfigError with every fault found."""
     faults: list[Fault] = []
     lists = tuple(_lists(settings, faults))
@@ -182,7 +182,7 @@ def _take(one: Wanted, targets: dict[str, Checked], hosts: dict[str, Host], limi
             targets[text] = checked
 
 
-def _lists(settings: Dnsbl, faults: list[Fault]) -> Iterator[DnsList]:
+def _lists(settings: DnsblSettings, faults: list[Fault]) -> Iterator[DnsList]:
     default = [replace(entry.dns_list) for entry in catalogue().values() if entry.is_default]
     seen: set[str] = set()
     if settings.lists is None:
@@ -201,7 +201,7 @@ def _lists(settings: Dnsbl, faults: list[Fault]) -> Iterator[DnsList]:
         faults.append(Fault("dnsbl.lists", "must hold at least one list"))
 
 
-def _bounded(dns_list: DnsList, entry: ListEntry | None, settings: Dnsbl) -> DnsList:
+def _bounded(dns_list: DnsList, entry: ListSettings | None, settings: DnsblSettings) -> DnsList:
     return replace(
         dns_list,
         interval=(entry.interval if entry else None) or settings.interval,
@@ -209,7 +209,7 @@ def _bounded(dns_list: DnsList, entry: ListEntry | None, settings: Dnsbl) -> Dns
     )
 
 
-def _from_entry(entry: ListEntry, key: str, faults: list[Fault]) -> DnsList:
+def _from_entry(entry: ListSettings, key: str, faults: list[Fault]) -> DnsList:
     known = catalogue().get(entry.zone)
     kind = entry.kind or (known.dns_list.kind if known else Kind.ADDRESS)
     start = known.dns_list if known else DnsList(entry.zone, kind, test=default_test(kind))
@@ -231,14 +231,14 @@ def _from_entry(entry: ListEntry, key: str, faults: list[Fault]) -> DnsList:
     )
 
 
-def _test(entry: ListEntry, default: TestPoints) -> TestPoints:
+def _test(entry: ListSettings, default: TestPoints) -> TestPoints:
     if entry.test is None:
         return default
     listed = default.listed if entry.test.listed is None else entry.test.listed or None
     return TestPoints(listed, default.unlisted if entry.test.unlisted is None else entry.test.unlisted or None)
 
 
-def _check_load(plan: Plan, settings: Dnsbl, faults: list[Fault]) -> None:
+def _check_load(plan: Plan, settings: DnsblSettings, faults: list[Fault]) -> None:
     """Names every list that would have to be asked more often than its budget allows, and what would fit."""
     load = _Load(plan)
     for checked in plan.targets:

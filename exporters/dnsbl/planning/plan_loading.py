@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from exporters.dnsbl.config import Dnsbl
+    from exporters.dnsbl.config import DnsblSettings
     from exporters.dnsbl.planning.plan import Plan
 
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class World:
     """A configuration that holds: its settings and what they ask for."""
 
-    settings: Dnsbl
+    settings: DnsblSettings
     plan: Plan
     warnings: tuple[Fault, ...] = ()
     """Settings that are valid but probably mistakes."""
@@ -33,12 +33,12 @@ def read_world(path: Path | None, environ: Mapping[str, str]) -> World:
     return world_of(load(path, environ).dnsbl)
 
 
-def plan_of(settings: Dnsbl) -> Plan:
+def plan_of(settings: DnsblSettings) -> Plan:
     """What these settings ask for. Raises ConfigError with every fault of target files and plan."""
     return world_of(settings).plan
 
 
-def world_of(settings: Dnsbl) -> World:
+def world_of(settings: DnsblSettings) -> World:
     """These settings with the files that they name. Raises ConfigError with every fault of target files and plan."""
     faults: list[Fault] = []
     warnings: list[Fault] = []

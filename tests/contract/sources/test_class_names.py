@@ -9,25 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[3]
-NOT_YET: dict[str, set[str]] = {
-    "collector": {
-        "Found",
-        "Job",
-        "Journal",
-        "Ledger",
-        "Read",
-        "Retention",
-        "Store",
-        "Tally",
-    },
-    "duckwatch": set(),
-    "exporters": {
-        "Answer",
-        "Limits",
-    },
-    "grafana": set(),
-}
-"""Names that still occur twice. A name leaves this list when one of its classes is renamed; none is added."""
+PACKAGES = ("collector", "duckwatch", "exporters", "grafana")
 
 
 def _duplicates(package: str) -> dict[str, list[str]]:
@@ -40,14 +22,7 @@ def _duplicates(package: str) -> dict[str, list[str]]:
     return {name: found for name, found in places.items() if len(found) > 1}
 
 
-@pytest.mark.parametrize("package", NOT_YET)
+@pytest.mark.parametrize("package", PACKAGES)
 def test_a_class_name_occurs_once_in_its_package(package: str) -> None:
     """Private and nested classes too."""
-    new = {name: found for name, found in _duplicates(package).items() if name not in NOT_YET[package]}
-    assert not new, "rename one of each"
-
-
-@pytest.mark.parametrize("package", NOT_YET)
-def test_a_name_that_became_unique_is_taken_from_the_list(package: str) -> None:
-    """So that it cannot come back."""
-    assert not NOT_YET[package] - set(_duplicates(package)), "take these names from NOT_YET"
+    assert not _duplicates(package), "rename one of each"

@@ -11,9 +11,9 @@ import psycopg
 import pytest
 from psycopg import conninfo, sql
 
-from collector.config import Collector as Section
+from collector.config import CollectorSettings as Section
 from collector.operations.doctor.database import reachable
-from collector.operations.doctor.installation import Patient
+from collector.operations.doctor.installation import Installation
 from tests.servers.collector import Collector
 from tests.servers.process import wait_until
 
@@ -61,6 +61,6 @@ def test_what_the_database_cannot_hold_is_set_aside(latin1_dsn: str, tmp_path: P
 def test_doctor_says_so(latin1_dsn: str) -> None:
     """Before the first such event."""
     section = Section.model_validate({"database": {"dsn": latin1_dsn}})
-    with contextlib.closing(Patient(section, None)) as patient:
+    with contextlib.closing(Installation(section, None)) as patient:
         (found,) = reachable(patient)
     assert (found.status, "is in LATIN1" in found.what) == ("warning", True)

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from psycopg import conninfo, sql
 
-from collector.config.model import Retention
+from collector.config.model import RetentionSettings
 from collector.events.model.batch import Batch
 from collector.store.database.tiers import layout_of
 from collector.store.migrations import LOCK_KEY
@@ -107,7 +107,7 @@ def test_a_view_of_somebodys_own_holds_no_start_up(community: Community) -> None
         migrate_only(connection)
         connection.execute("CREATE VIEW of_mine AS SELECT bucket, sum(events) FROM mail_stats_5m GROUP BY 1")
         connection.execute("CREATE EXTENSION timescaledb")
-        now, kept = datetime.now(UTC), Retention()
+        now, kept = datetime.now(UTC), RetentionSettings()
         assert lay_out_if_let(connection, kept, now) == ([], "other (2BP01)")
         assert layout_of(connection) == (False, False)
         connection.execute("DROP VIEW of_mine")

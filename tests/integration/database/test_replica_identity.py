@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import psycopg
 
-from collector.config.model import Retention
+from collector.config.model import RetentionSettings
 from collector.events.model.batch import Batch
 from collector.events.model.event import Action, Source
 from collector.jobs import Housekeeping
@@ -80,7 +80,7 @@ def test_a_table_that_was_in_use_is_completed_later(postgres_dsn: str) -> None:
             assert bare(connection) == ["mail_stats_5m"]
             connection.commit()
         connection.autocommit = True
-        Housekeeping(Retention().dead_letters).run(connection, datetime.now(UTC), lambda: False)
+        Housekeeping(RetentionSettings().dead_letters).run(connection, datetime.now(UTC), lambda: False)
         assert bare(connection) == []
 
 
@@ -90,7 +90,7 @@ def test_continuous_aggregates_are_refreshed_under_a_publication(community: Comm
         connection.execute("CREATE EXTENSION timescaledb")
         connection.autocommit = False
         migrate(connection)
-        lay_out(connection, Retention(), datetime.now(UTC))
+        lay_out(connection, RetentionSettings(), datetime.now(UTC))
         stop_policies(connection)
         connection.execute(PUBLICATION)
         now = int(datetime.now(UTC).timestamp() * 1000)

@@ -10,11 +10,10 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from collector.config.model import Retention
+from collector.config.model import RetentionSettings
 from collector.events.model.batch import Batch
 from collector.events.model.tally import tally
-from collector.jobs import Jobs, RollUp, Sizes
-from collector.jobs import Retention as RetentionJob
+from collector.jobs import Jobs, RetentionJob, RollUp, Sizes
 from collector.metrics import Metrics
 from collector.store.database.connection import connect
 from collector.store.writing.batch_write import PostgresStore
@@ -61,7 +60,7 @@ def test_events_are_stored_and_added_up(odd_dsn: str) -> None:
     store.prepare()
     store.write(Batch(events, tally=tally(events)))
     jobs = Jobs(odd_dsn, [], metrics=metrics, now=time.time)
-    work: list[Job] = [RollUp(Retention()), RetentionJob(Retention()), Sizes(metrics)]
+    work: list[Job] = [RollUp(RetentionSettings()), RetentionJob(RetentionSettings()), Sizes(metrics)]
     connection = connect(odd_dsn)
 
     def is_built() -> bool:

@@ -69,7 +69,7 @@ def test_a_start_does_not_wait_for_a_silent_server(postgres_dsn: str, dsn: str, 
     assert [failure.kind for failure in failures] == ["connection"]
     proxy.hear_again()
     store.prepare()
-    assert store.reports() == []
+    assert store.heartbeats() == []
 
 
 def test_a_server_that_works_is_waited_for(dsn: str) -> None:

@@ -22,15 +22,15 @@ import yaml
 from psycopg import conninfo
 
 from collector.__main__ import main
-from collector.config import Collector as Section
-from collector.config.model import Retention
+from collector.config import CollectorSettings as Section
+from collector.config.model import RetentionSettings
 from collector.events.model.batch import Batch
 from collector.jobs import RollUp
 from collector.journal.sqlite.examination import file_system
 from collector.operations.doctor import CHECKS, mongo
 from collector.operations.doctor.examination import examine
 from collector.operations.doctor.finding import Finding, ok
-from collector.operations.doctor.installation import Patient
+from collector.operations.doctor.installation import Installation
 from collector.store.migrations import shipped
 from collector.store.migrations import tables as migrated_tables
 from collector.store.writing.batch_write import PostgresStore
@@ -148,7 +148,7 @@ def build(dsn: str) -> None:
     """Runs of the job `roll_up` until nothing is marked."""
     with psycopg.connect(dsn, autocommit=True) as connection:
         for _ in range(2):
-            RollUp(Retention()).run(connection, datetime.now(UTC), lambda: False)
+            RollUp(RetentionSettings()).run(connection, datetime.now(UTC), lambda: False)
 
 
 @pytest.mark.servers
@@ -416,11 +416,11 @@ def test_whatever_answers_there_ends_no_examination(ask: Ask, said: bytes) -> No
 def test_a_check_that_fails_hides_no_other() -> None:
     """It is a fault by its type alone: its words might quote what it looked at."""
 
-    def broken(patient: Patient) -> Iterator[Finding]:
+    def broken(installation: Installation) -> Iterator[Finding]:
         yield ok("so far")
         raise RuntimeError(CANARY)
 
-    found = list(examine(Patient(Section(), None), {"one": broken, "two": lambda _: iter([ok("fine")])}))
+    found = list(examine(Installation(Section(), None), {"one": broken, "two": lambda _: iter([ok("fine")])}))
     assert [(one.check, one.status.value) for one in found] == [("one", "ok"), ("one", "fault"), ("two", "ok")]
     assert CANARY not in str(found)
 
@@ -486,7 +486,7 @@ def test_each_mongodb_is_followed_for_a_try(tmp_path: Path, server_logs: Path, m
     def told(server: Secantus, user: str = "", **keys: str) -> list[tuple[str, str]]:
         uri = server.uri("").replace("//", f"//{user}") + ("?authSource=zone-mta" if user else "")
         section = Section.model_validate({"mongo": [{"cluster": "eu1", "uri": uri, **keys}]})
-        found = list(examine(Patient(section, None), {"mongodb": CHECKS["mongodb"]}))
+        found = list(examine(Installation(section, None), {"mongodb": CHECKS["mongodb"]}))
         assert "c4nary" not in str(found)
         return [(one.status.value, one.what) for one in found]
 

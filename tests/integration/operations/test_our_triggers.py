@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
-from collector.config import Collector
+from collector.config import CollectorSettings
 from collector.operations.doctor import obstacles
 from collector.operations.doctor.finding import Status
-from collector.operations.doctor.installation import Patient
+from collector.operations.doctor.installation import Installation
 from collector.store import migrations
 from collector.store.migrations import Migration
 
@@ -40,8 +40,8 @@ OF_TRIGGERS = "SELECT DISTINCT proname FROM pg_trigger JOIN pg_proc ON pg_proc.o
 
 def found(dsn: str) -> Sequence[tuple[Status, str]]:
     """What the check says of the database."""
-    section = Collector.model_validate({"database": {"dsn": dsn}})
-    with contextlib.closing(Patient(section, None)) as patient:
+    section = CollectorSettings.model_validate({"database": {"dsn": dsn}})
+    with contextlib.closing(Installation(section, None)) as patient:
         return [(one.status, one.what) for one in obstacles.obstacles(patient)]
 
 

@@ -16,10 +16,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from collector.__main__ import main
-from collector.config.model import Retention
+from collector.config.model import RetentionSettings
 from collector.config.renewable import text_of
-from collector.events.model.batch import Batch, DeadLetter, SeenReport
-from collector.events.model.event import Action, Direction, MailEvent, PluginReport, RejectReason, Source
+from collector.events.model.batch import Batch, DeadLetter, SeenHeartbeat
+from collector.events.model.event import Action, Direction, Heartbeat, MailEvent, RejectReason, Source
 from collector.events.model.precedence import slots_of
 from collector.events.model.side_tables import AuthEvent, DnsblResult, HeldEvent
 from collector.jobs import Reconcile, RollUp, Suspects
@@ -78,9 +78,9 @@ def store(postgres_dsn: str) -> Iterator[PostgresStore]:
     made.close()
 
 
-def seen(number: int, received_at: int, request_id: str | None = None) -> SeenReport:
+def seen(number: int, received_at: int, request_id: str | None = None) -> SeenHeartbeat:
     """A report of one process; `spool_bytes` says which."""
-    return SeenReport(PluginReport("eu1", "mta1", "p", "1", number, None, 0), received_at, request_id)
+    return SeenHeartbeat(Heartbeat("eu1", "mta1", "p", "1", number, None, 0), received_at, request_id)
 
 
 def stored(store: PostgresStore) -> list[int]:
@@ -101,7 +101,7 @@ def test_the_last_report_of_a_collector_counts_however_its_clock_is_set(
         connection.execute("DELETE FROM plugin_reports")
     for number, (at_receipt, at_commit) in enumerate(steps):
         clock.ahead = at_commit * HOUR
-        store.write(Batch(reports=[seen(number, now_ms() + at_receipt * HOUR, f"{'a' * 22}{number:010x}")]))
+        store.write(Batch(heartbeats=[seen(number, now_ms() + at_receipt * HOUR, f"{'a' * 22}{number:010x}")]))
         assert stored(store) == [number]
 
 
@@ -124,18 +124,18 @@ def test_of_two_collectors_the_report_that_came_last_counts(
         number = waiting[chosen].pop(0)
         clock.ahead = skews[chosen] * HOUR
         came = began + number * SECOND + clock.ahead
-        store.write(Batch(reports=[seen(number, came, f"{'ab'[chosen] * 22}{number:010x}")]))
+        store.write(Batch(heartbeats=[seen(number, came, f"{'ab'[chosen] * 22}{number:010x}")]))
     assert stored(store) == [len(turns) - 1]
 
 
 def test_what_a_database_that_was_ahead_has_stamped_is_replaced(store: PostgresStore, postgres_dsn: str) -> None:
     """Also by another collector, and by one without the ids of today's requests."""
     for request_id in (None, "b" * 32):
-        store.write(Batch(reports=[seen(1, now_ms(), "a" * 32)]))
+        store.write(Batch(heartbeats=[seen(1, now_ms(), "a" * 32)]))
         with psycopg.connect(postgres_dsn, autocommit=True) as connection:
             connection.execute("UPDATE plugin_reports SET received_at = now() + interval '20 hours'")
-        assert store.reports()[0].received_at <= now_ms() + SECOND
-        store.write(Batch(reports=[seen(2, now_ms(), request_id)]))
+        assert store.heartbeats()[0].received_at <= now_ms() + SECOND
+        store.write(Batch(heartbeats=[seen(2, now_ms(), request_id)]))
         assert stored(store) == [2]
 
 
@@ -256,7 +256,7 @@ def test_a_message_that_a_feed_holds_came_now(house: House, any_dsn: str) -> Non
 def test_a_horizon_in_the_future_stops_no_roll_up(house: House, our_jobs: None) -> None:
     """Both clocks were months ahead, and retention has noted where history ended then: what comes now is added up."""
     house.connection.execute("INSERT INTO retention_horizons VALUES ('mail_events', now() + interval '10 days')")
-    RollUp(Retention()).run(house.connection, datetime.now(UTC), lambda: False)
+    RollUp(RetentionSettings()).run(house.connection, datetime.now(UTC), lambda: False)
     event = MailEvent(
         now_ms() + HOUR,
         "eu1",
@@ -268,7 +268,7 @@ def test_a_horizon_in_the_future_stops_no_roll_up(house: House, our_jobs: None) 
         received_at=now_ms(),
     )
     house.store.write(Batch([event]))
-    RollUp(Retention()).run(house.connection, datetime.now(UTC), lambda: False)
+    RollUp(RetentionSettings()).run(house.connection, datetime.now(UTC), lambda: False)
     assert house.connection.execute("SELECT events FROM mail_stats_5m").fetchall() == [(1,)]
 
 
@@ -292,14 +292,14 @@ def test_a_horizon_stays_while_the_clocks_are_behind(house: House, our_jobs: Non
     event = MailEvent(at, "eu1", None, "q1:queued", Action.QUEUED, Source.PLUGIN, Direction.OUTBOUND, received_at=at)
     house.store.write(Batch([event]))
     house.connection.execute("INSERT INTO retention_horizons VALUES ('mail_events', now() + interval '10 hours')")
-    RollUp(Retention()).run(house.connection, datetime.now(UTC) - timedelta(hours=20), lambda: False)
+    RollUp(RetentionSettings()).run(house.connection, datetime.now(UTC) - timedelta(hours=20), lambda: False)
     horizon = "SELECT count(*) FROM retention_horizons WHERE gone_before > now() + interval '9 hours'"
     assert house.connection.execute(horizon).fetchone() == (1,)
 
 
 def test_the_migration_mends_what_is_stamped_in_the_future(store: PostgresStore, postgres_dsn: str) -> None:
     """So that an installation that is frozen goes on at once."""
-    store.write(Batch(reports=[seen(1, now_ms())]))
+    store.write(Batch(heartbeats=[seen(1, now_ms())]))
     with psycopg.connect(postgres_dsn) as connection:
         connection.execute("UPDATE plugin_reports SET received_at = now() + interval '20 hours'")
         connection.execute("DELETE FROM schema_migrations WHERE version = 18")

@@ -95,10 +95,10 @@ def main() -> int:
     journal.STUCK_SECONDS = 1000.0  # else the requests are sent away
     append = journal.SqliteJournal.append
 
-    async def noted(self: journal.SqliteJournal, request: Any) -> None:
+    async def noted(self: journal.SqliteJournal, submission: Any) -> None:
         if is_on.is_set():
             say("hangs: an addition")
-        await append(self, request)
+        await append(self, submission)
 
     journal.SqliteJournal.append = noted  # type: ignore[method-assign]
     hang(JournalRows, "commit", "the disk", is_on.is_set)

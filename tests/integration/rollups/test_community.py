@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-from collector.config.model import Retention
+from collector.config.model import RetentionSettings
 from collector.events.model.event import COLUMNS, Source
-from collector.jobs import Retention as KeepWhat
+from collector.jobs import RetentionJob as KeepWhat
 from collector.jobs import RollUp, Sizes
 from collector.metrics import Metrics
 from collector.store.database.tiers import layout_of, reach_extension
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.servers
 
-KEPT = Retention()
-SHORT = Retention(raw=timedelta(days=3), stats_15s=timedelta(hours=1), stats_5m=timedelta(days=4))
+KEPT = RetentionSettings()
+SHORT = RetentionSettings(raw=timedelta(days=3), stats_15s=timedelta(hours=1), stats_5m=timedelta(days=4))
 """A policy's first refresh goes bucket by bucket: of a month it takes this server a minute."""
 
 COLUMN_LIST = ", ".join(COLUMNS)
@@ -68,7 +68,7 @@ def insert(connection: psycopg.Connection, events: Sequence[MailEvent]) -> int:
     return new
 
 
-def prepare(connection: psycopg.Connection, kept: Retention = KEPT) -> list[str]:
+def prepare(connection: psycopg.Connection, kept: RetentionSettings = KEPT) -> list[str]:
     """What a start does; returns what it changed."""
     with connection.transaction():
         migrate(connection)
@@ -102,7 +102,7 @@ def run_policies(connection: psycopg.Connection, kind: str) -> None:
         connection.execute("CALL run_job(%s)", (job,))
 
 
-def roll_up(connection: psycopg.Connection, kept: Retention = KEPT) -> None:
+def roll_up(connection: psycopg.Connection, kept: RetentionSettings = KEPT) -> None:
     """One run of the collector's job."""
     RollUp(kept).run(connection, datetime.now(UTC), lambda: False)
 
@@ -124,7 +124,7 @@ def test_a_fresh_database_gets_aggregates_and_policies_once(connection: psycopg.
     assert "mail_events: retention policy, drop_after 30d (made)" in changes
     assert "mail_stats_5m: refresh policy, start_offset 29d, end_offset 10m, schedule_interval 1m (made)" in changes
     assert prepare(connection) == []
-    assert prepare(connection, Retention(raw=timedelta(days=20))) == [
+    assert prepare(connection, RetentionSettings(raw=timedelta(days=20))) == [
         "mail_events: retention policy, drop_after 20d (altered)",
         "mail_stats_5m: refresh policy, start_offset 19d, end_offset 10m, schedule_interval 1m (altered)",
         "domain_stats_5m: refresh policy, start_offset 19d, end_offset 10m, schedule_interval 1m (altered)",
@@ -154,7 +154,7 @@ def test_a_raised_retention_does_not_reach_past_what_was_dropped(connection: psy
     """Raw from 10 to 30 days: what the old policy dropped is gone, so the refresh reaches no further back than that, for now."""
     connection.execute("CREATE EXTENSION timescaledb")
     migrate_only(connection)
-    prepare(connection, Retention(raw=timedelta(days=10)))
+    prepare(connection, RetentionSettings(raw=timedelta(days=10)))
     changes = prepare(connection)
     assert "mail_stats_5m: refresh policy, start_offset 10d, end_offset 10m, schedule_interval 1m (altered)" in changes
 
@@ -275,7 +275,7 @@ def test_chunks_that_are_dropped_by_hand_stay_counted(connection: psycopg.Connec
     """The collector's job comes before the next refresh; late events of those days are added, also where a chunk is dropped again."""
     connection.execute("CREATE EXTENSION timescaledb")
     migrate_only(connection)
-    kept = Retention(raw=timedelta(days=4), stats_15s=timedelta(days=2), stats_5m=timedelta(days=5))
+    kept = RetentionSettings(raw=timedelta(days=4), stats_15s=timedelta(days=2), stats_5m=timedelta(days=5))
     prepare(connection, kept)
     now = now_ms()
     came = some(300, now - 44 * HOUR, now, seed=13)

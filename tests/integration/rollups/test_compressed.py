@@ -13,13 +13,13 @@ import pytest
 from psycopg import sql
 
 from bench.traces import TRACES
-from collector.config import Collector as Section
-from collector.config.model import Retention
+from collector.config import CollectorSettings as Section
+from collector.config.model import RetentionSettings
 from collector.events.model.batch import Batch
 from collector.events.model.event import Action, Direction, MailEvent, Source
 from collector.jobs import Complaints
 from collector.operations.doctor.finding import Status
-from collector.operations.doctor.installation import Patient
+from collector.operations.doctor.installation import Installation
 from collector.operations.doctor.policies import policies
 from collector.store.database.sql import query
 from collector.store.migrations import migrate
@@ -82,7 +82,7 @@ def prepare(connection: psycopg.Connection) -> None:
     """All that a start lays out."""
     connection.execute("CREATE EXTENSION timescaledb")
     migrate(connection)
-    lay_out(connection, Retention(), datetime.now(UTC))
+    lay_out(connection, RetentionSettings(), datetime.now(UTC))
     stop_policies(connection)
 
 
@@ -207,7 +207,7 @@ def test_the_doctor_tells_of_a_policy_that_fails(packed: Community | GivenCommun
             " SELECT job_id, now() - interval '3 min', now(), now(), '-infinity', false, 7, '1 s', '1 s', 0, 7, 0, 7, 0"
             " FROM timescaledb_information.jobs WHERE proc_name = 'policy_compression'"
         )
-    patient = Patient(Section.model_validate({"database": {"dsn": packed.dsn}}), None)
+    patient = Installation(Section.model_validate({"database": {"dsn": packed.dsn}}), None)
     failing, never = policies(patient)
     patient.close()
     assert failing.status is Status.FAULT

@@ -13,9 +13,9 @@ import psycopg
 import pytest
 from psycopg import conninfo
 
-from collector.config.model import Retention as Kept
+from collector.config.model import RetentionSettings as Kept
 from collector.events.model.batch import Batch
-from collector.jobs import Retention, RollUp
+from collector.jobs import RetentionJob, RollUp
 from collector.store.database.tiers import layout_of
 from tests.integration.house import House
 from tests.oracle.made_up import DAY, HOUR, MINUTE, NOW, NOW_MS, some
@@ -134,7 +134,7 @@ def test_retention_lets_go_as_before(ledger: Ledger) -> None:
     ledger.house.roll_up()
     ledger.sql("DELETE FROM mail_events WHERE time < %s", stamp(NOW_MS - 8 * DAY))
     short = Kept(raw=timedelta(days=4), stats_15s=timedelta(days=1), stats_5m=timedelta(days=6))
-    Retention(short).run(ledger.house.connection, NOW, lambda: False)
+    RetentionJob(short).run(ledger.house.connection, NOW, lambda: False)
     for relation in ERASED:
         assert ledger.house.connection.execute(f"SELECT count(*) FROM {relation}".encode()).fetchone() == (0,)
     ledger.house.roll_up()

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from collector.config.model import Retention as Kept
+from collector.config.model import RetentionSettings as Kept
 from collector.events.model.batch import Batch
-from collector.jobs import Retention
+from collector.jobs import RetentionJob
 from collector.store.rollups.policies import wanted
 from collector.store.rollups.retention import begins
 from tests.integration.rollups.test_community import insert, migrate_only, prepare
@@ -75,7 +75,7 @@ def test_a_hundred_days_where_the_collector_builds(house: House) -> None:
         came += events
         believed = now - timedelta(days=2) if 60 <= day < 63 else now
         house.roll_up(believed)
-        Retention(KEPT).run(house.connection, believed, lambda: False)
+        RetentionJob(KEPT).run(house.connection, believed, lambda: False)
         if day % 33 == 32:
             assert_kept(house.connection, came, now)
     house.roll_up(now)

@@ -7,11 +7,11 @@ from datetime import timedelta
 import psycopg
 import pytest
 
-from collector.config.model import Retention as Kept
+from collector.config.model import RetentionSettings as Kept
 from collector.events.model.batch import Batch
 from collector.events.model.event import Source
 from collector.events.model.side_tables import AuditEvent, AuthEvent, DnsblResult
-from collector.jobs import Retention, RollUp
+from collector.jobs import RetentionJob, RollUp
 from tests.integration.house import House
 from tests.oracle.made_up import DAY, NOW, NOW_MS, some
 from tests.oracle.rollups import RELATIONS, assert_equal, expected, read_events, read_rollup
@@ -23,7 +23,7 @@ KEPT = Kept(raw=timedelta(days=10))
 
 def let_go(house: House, kept: Kept = KEPT) -> None:
     """One run of the job."""
-    Retention(kept).run(house.connection, NOW, lambda: False)
+    RetentionJob(kept).run(house.connection, NOW, lambda: False)
 
 
 def dnsbl_result(time: int) -> DnsblResult:

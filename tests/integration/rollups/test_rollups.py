@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
-from collector.config.model import Retention
+from collector.config.model import RetentionSettings
 from collector.events.model.batch import Batch
 from collector.events.model.event import Action, Direction, MailEvent, Source
 from collector.events.model.precedence import slots_of
@@ -85,7 +85,7 @@ def test_events_that_are_not_yet_committed_are_not_forgotten(house: House, any_d
 @pytest.mark.usefixtures("our_jobs")
 def test_an_open_bucket_of_five_minutes_is_built_once_a_minute(house: House) -> None:
     """It may hold a million events; the one of 15 seconds is built each time."""
-    job = RollUp(Retention())
+    job = RollUp(RetentionSettings())
     for seed in (7, 8):
         house.store.write(Batch(some(10, NOW_MS - 1000, NOW_MS, seed=seed)))
         job.run(house.connection, NOW, lambda: False)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from collector.events.model.batch import Written
-    from collector.feeds.mongo.reader import Reader
+    from collector.feeds.mongo.reader import ChangeReader
     from tests.integration.house import House
     from tests.servers.secantus import Secantus
 
@@ -53,7 +53,7 @@ class Following:
         ]
         self.follower: Follower | None = None
 
-    def follow_with(self, reader: Reader, cluster: str = "eu1") -> Follower:
+    def follow_with(self, reader: ChangeReader, cluster: str = "eu1") -> Follower:
         """Begins to follow, and returns once it does."""
         self.follower = Follower(
             self.mongo.uri(""), reader, FeedStore(self.dsn, cluster, reader.name),

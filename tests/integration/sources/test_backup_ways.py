@@ -16,7 +16,7 @@ from urllib.parse import urlencode
 import psycopg
 import pytest
 
-from collector.config.model import Retention
+from collector.config.model import RetentionSettings
 from collector.events.border.decoding import Border, take
 from collector.events.border.request_body import Body
 from collector.events.model.event import Source
@@ -92,7 +92,7 @@ def decide(connection: psycopg.Connection) -> None:
     while Reconciler().reconcile(connection, Moment(later, {}, None)).due:
         pass
     for _ in range(2):
-        RollUp(Retention()).run(connection, datetime.now(UTC), lambda: False)
+        RollUp(RetentionSettings()).run(connection, datetime.now(UTC), lambda: False)
     assert_equal(connection)
 
 

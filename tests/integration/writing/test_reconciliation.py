@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from psycopg import sql
 
-from collector.events.model.batch import Batch, SeenReport
-from collector.events.model.event import Action, Direction, MailEvent, PluginReport, Source
+from collector.events.model.batch import Batch, SeenHeartbeat
+from collector.events.model.event import Action, Direction, Heartbeat, MailEvent, Source
 from collector.events.model.precedence import END, RANKS, WHOLE, slots_of
 from collector.events.model.side_tables import HeldEvent
 from collector.jobs import Reconcile
@@ -76,8 +76,8 @@ class Roads:
 
     def report(self, oldest_unsent: int | None, received_at: int, cluster: str = "eu1") -> None:
         """A plugin says what it has still to send."""
-        seen = SeenReport(PluginReport(cluster, "mta1", "p", "1", 0, oldest_unsent, 0), received_at)
-        self.house.store.write(Batch(reports=[seen]))
+        seen = SeenHeartbeat(Heartbeat(cluster, "mta1", "p", "1", 0, oldest_unsent, 0), received_at)
+        self.house.store.write(Batch(heartbeats=[seen]))
 
     def reconcile(self, now: datetime = NOW) -> None:
         """One run of the job."""

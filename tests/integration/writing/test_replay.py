@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 
-from collector.config.model import Retention
+from collector.config.model import RetentionSettings
 from collector.jobs import RollUp
 from tests.oracle.comparison import differences, read_rows
 from tests.oracle.recording import read_recording
@@ -169,7 +169,7 @@ def test_roll_ups_of_the_recording_are_the_sums_of_its_rows(
     collector.wait_settled(2 * ENTRIES)
     assert collector.stop() == 0  # the jobs' lock is free
     with psycopg.connect(any_dsn, autocommit=True) as connection:
-        RollUp(Retention()).run(connection, datetime.now(UTC), lambda: False)
+        RollUp(RetentionSettings()).run(connection, datetime.now(UTC), lambda: False)
         assert connection.execute("SELECT count(*) FROM stale_buckets").fetchone() == (0,)
         assert_equal(connection)
 

@@ -11,8 +11,8 @@ import pytest
 from psycopg import conninfo
 
 from collector.errors import BadRowError, StoreUnavailableError
-from collector.events.model.batch import Batch, DeadLetter, SeenReport
-from collector.events.model.event import COLUMNS, Action, Direction, MailEvent, PluginReport, RejectReason, Source
+from collector.events.model.batch import Batch, DeadLetter, SeenHeartbeat
+from collector.events.model.event import COLUMNS, Action, Direction, Heartbeat, MailEvent, RejectReason, Source
 from collector.events.model.side_tables import AuthEvent
 from collector.store import migrations
 from collector.store.database.connection import translate
@@ -117,23 +117,23 @@ def test_a_row_that_the_database_refuses_is_named_as_such(
 def test_letters_and_reports_are_written_once(store: PostgresStore, any_dsn: str) -> None:
     """A replayed request sets nothing aside twice, and an older report does not undo a newer one."""
     letter = DeadLetter("r:0", NOW, "eu1", Source.PLUGIN, RejectReason.NO_TIME, "no time", "{}")
-    newer = SeenReport(PluginReport("eu1", "mta1", "p1", "0.1.0", 10, NOW, 3), NOW)
-    older = SeenReport(PluginReport("eu1", "mta1", "p1", "0.1.0", 99, None, 1), NOW - 1000)
+    newer = SeenHeartbeat(Heartbeat("eu1", "mta1", "p1", "0.1.0", 10, NOW, 3), NOW)
+    older = SeenHeartbeat(Heartbeat("eu1", "mta1", "p1", "0.1.0", 99, None, 1), NOW - 1000)
     store.write(Batch([], [letter], [newer]))
     store.write(Batch([], [letter], [older]))
     assert rows(any_dsn, "SELECT letter_id, reason FROM dead_letters") == [("r:0", "no_time")]
-    assert store.reports() == [newer]
+    assert store.heartbeats() == [newer]
 
 
 def test_the_contexts_of_a_hosts_processes_are_joined(store: PostgresStore, any_dsn: str) -> None:
     """Of those that reported lately; a plugin that does not name any says nothing."""
     now = time.time_ns() // 1_000_000
     reports = [
-        SeenReport(PluginReport("eu1", "mta1", "p1", "0.1.0", 0, None, 0, ("receiver",)), now),
-        SeenReport(PluginReport("eu1", "mta1", "p2", "0.1.0", 0, None, 0, ("main", "sender")), now),
-        SeenReport(PluginReport("eu1", "mta2", "p3", "0.1.0", 0, None, 0, ("sender",)), now),
-        SeenReport(PluginReport("eu1", "mta2", "p4", "0.1.0", 0, None, 0, ("main",)), now - 3_600_000),
-        SeenReport(PluginReport("eu1", "mta3", "p5", "0.0.9", 0, None, 0), now),
+        SeenHeartbeat(Heartbeat("eu1", "mta1", "p1", "0.1.0", 0, None, 0, ("receiver",)), now),
+        SeenHeartbeat(Heartbeat("eu1", "mta1", "p2", "0.1.0", 0, None, 0, ("main", "sender")), now),
+        SeenHeartbeat(Heartbeat("eu1", "mta2", "p3", "0.1.0", 0, None, 0, ("sender",)), now),
+        SeenHeartbeat(Heartbeat("eu1", "mta2", "p4", "0.1.0", 0, None, 0, ("main",)), now - 3_600_000),
+        SeenHeartbeat(Heartbeat("eu1", "mta3", "p5", "0.0.9", 0, None, 0), now),
     ]
     store.write(Batch([], [], reports))
     with psycopg.connect(any_dsn) as connection:
@@ -212,7 +212,7 @@ def test_another_transaction_of_the_same_number_is_no_proof(store: PostgresStore
 def test_a_lost_reply_to_a_batch_without_new_rows_is_no_trouble(store: PostgresStore, any_dsn: str) -> None:
     """Letters, reports and repeated events may be written again: nothing is doubled."""
     letter = DeadLetter("r:0", NOW, "eu1", Source.PLUGIN, RejectReason.NO_TIME, "no time", "{}")
-    report = SeenReport(PluginReport("eu1", "mta1", "p1", "0.1.0", 10, NOW, 3), NOW)
+    report = SeenHeartbeat(Heartbeat("eu1", "mta1", "p1", "0.1.0", 10, NOW, 3), NOW)
     store.write(Batch([event(1)]))
     batch = Batch([event(1)], [letter], [report])
     write_without_reply(store, batch)

@@ -14,7 +14,7 @@ import pytest
 
 from collector.assembly import Assembler
 from collector.errors import StoreUnavailableError
-from collector.events.model.event import Entry, PluginReport, Rejection, RejectReason, Request, Source
+from collector.events.model.event import Entry, Heartbeat, Rejection, RejectReason, Source, Submission
 from collector.journal.sqlite.journal import SqliteJournal
 from collector.metrics import Metrics
 from collector.metrics.mail import MailMetrics
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 NOW = int(time.time() * 1000)
 
 
-def request(n: int, *, to: str = "a@b.example", events: int = 5) -> Request:
+def request(n: int, *, to: str = "a@b.example", events: int = 5) -> Submission:
     """A request of some events that name it."""
     entries = [
         Entry(
@@ -44,7 +44,7 @@ def request(n: int, *, to: str = "a@b.example", events: int = 5) -> Request:
         )
         for k in range(events)
     ]
-    return Request(f"r{n}", NOW, Source.PLUGIN, grouped(entries), [])
+    return Submission(f"r{n}", NOW, Source.PLUGIN, grouped(entries), [])
 
 
 class House:
@@ -171,8 +171,8 @@ async def test_rejections_and_reports_go_the_same_way(house: House) -> None:
     """A request of nothing but a rejection and a report reaches its tables."""
     rejection = Rejection(3, RejectReason.NO_TIME, "no time", "eu1", "{}")
     house.start()
-    report = PluginReport("eu1", "mta1", "p1", "0.1.0", 10, None, 0)
-    await house.journal.append(Request("r", NOW, Source.PLUGIN, [], [rejection], report))
+    report = Heartbeat("eu1", "mta1", "p1", "0.1.0", 10, None, 0)
+    await house.journal.append(Submission("r", NOW, Source.PLUGIN, [], [rejection], report))
     house.finish()
     assert house.rows("SELECT letter_id FROM dead_letters") == [("r:3",)]
     assert house.rows("SELECT host, process, spool_bytes FROM plugin_reports") == [("mta1", "p1", 10)]

@@ -21,7 +21,7 @@ from duckwatch.base.config.fields import members
 from duckwatch.base.errors import ConfigError
 from exporters.dnsbl.checking.checks import pairs_of
 from exporters.dnsbl.config import load
-from exporters.dnsbl.config.model import Dnsbl, Section, Settings
+from exporters.dnsbl.config.model import DnsblSettings, Section, Settings
 from exporters.dnsbl.lists.catalogue import Use, catalogue
 from exporters.dnsbl.lists.names import Kind
 from exporters.dnsbl.lists.names import target as target_of
@@ -351,7 +351,7 @@ INNER = st.dictionaries(
 )
 
 
-@given(st.dictionaries(st.sampled_from([*Dnsbl.model_fields]), ANYTHING | INNER | st.lists(INNER, max_size=3)))
+@given(st.dictionaries(st.sampled_from([*DnsblSettings.model_fields]), ANYTHING | INNER | st.lists(INNER, max_size=3)))
 def test_any_document_is_settings_or_faults(tmp_path_factory: pytest.TempPathFactory, section: Any) -> None:
     """Whatever stands under whichever key: a running exporter reads it, and must not end."""
     path = tmp_path_factory.mktemp("any") / "duckwatch.yml"

@@ -12,7 +12,7 @@ from aiohttp.test_utils import RawTestServer
 
 from collector.events.sources.dnsbl import MEANING_CHARACTERS
 from exporters.dnsbl.checking.current_verdicts import Change
-from exporters.dnsbl.config.model import CollectorLink
+from exporters.dnsbl.config.model import CollectorSettings
 from exporters.dnsbl.lists import DnsList
 from exporters.dnsbl.lists.names import target
 from exporters.dnsbl.metrics import Metrics
@@ -36,7 +36,7 @@ async def test_the_oldest_go_when_too_much_waits(monkeypatch: pytest.MonkeyPatch
     """Whether too many or too large; each is counted, and the counts of bytes and results stay right."""
     metrics = Metrics()
     outbox = Outbox(metrics, "0")
-    outbox.use(CollectorLink())
+    outbox.use(CollectorSettings())
     monkeypatch.setattr("exporters.dnsbl.posting.MAX_WAITING", 5)
     for number in range(8):
         outbox.put(change(number))
@@ -55,7 +55,7 @@ async def test_a_result_that_was_dropped_while_it_was_sent_counts_once(monkeypat
     """It made room for a newer one while its batch was under way: it counts as dropped, and not as sent as well."""
     metrics = Metrics()
     outbox = Outbox(metrics, "0")
-    outbox.use(CollectorLink())
+    outbox.use(CollectorSettings())
     monkeypatch.setattr("exporters.dnsbl.posting.MAX_WAITING", 3)
     for number in range(3):
         outbox.put(change(number))
@@ -73,9 +73,9 @@ async def test_without_a_collector_nothing_is_kept() -> None:
     outbox = Outbox(Metrics(), "0")
     outbox.put(change(1))
     assert times(outbox) == []
-    outbox.use(CollectorLink())
+    outbox.use(CollectorSettings())
     outbox.put(change(2))
-    outbox.use(CollectorLink(post=False))
+    outbox.use(CollectorSettings(post=False))
     assert times(outbox) == []
     assert outbox._bytes == 0
 
@@ -100,7 +100,7 @@ async def test_only_the_collector_can_refuse_results() -> None:
     async with RawTestServer(answer) as server, aiohttp.ClientSession() as session:
         metrics = Metrics()
         outbox = Outbox(metrics, "0")
-        outbox.use(CollectorLink(url=str(server.make_url("")).rstrip("/")))
+        outbox.use(CollectorSettings(url=str(server.make_url("")).rstrip("/")))
         for number in range(4):
             outbox.put(change(number))
         for status in (400, 413, 415, 422):

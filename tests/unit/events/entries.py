@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from collector.events.border.decoding import Border, decode
-from collector.events.model.event import Entry, Group, MailEvent, Request, Source
+from collector.events.model.event import Entry, Group, MailEvent, Source, Submission
 from collector.events.sources.zonemta import mail_event
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def raw(event: MailEvent) -> dict[str, Any]:
     return json.loads(event.raw) if event.raw is not None else {}
 
 
-def read(body: Any, *, received_at: int = NOW, **border: Any) -> Request:
+def read(body: Any, *, received_at: int = NOW, **border: Any) -> Submission:
     """What the border makes of a body (bytes as they are, else as JSON)."""
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
     return decode(data, received_at=received_at, source=Source.PLUGIN, border=Border(**border))

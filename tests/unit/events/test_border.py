@@ -13,7 +13,7 @@ from collector.errors import TooLargeError, UnreadableError
 from collector.events.border.decoding import Border, take
 from collector.events.border.json_values import YEAR_2200_MS
 from collector.events.border.request_body import Body, Misfit
-from collector.events.model.event import PluginReport, Rejection, RejectReason, Source
+from collector.events.model.event import Heartbeat, Rejection, RejectReason, Source
 from tests.unit.events.entries import ACCEPTED, NOW, changed, read
 
 DAY = 86_400_000
@@ -94,48 +94,48 @@ def test_a_heartbeat_is_a_request_of_nothing_but_a_report() -> None:
     for body in ({"host": "mta1", "plugin": PLUGIN, "events": []}, {"host": "mta1", "plugin": PLUGIN}):
         request = read(body)
         assert (request.entries, request.rejections) == ([], [])
-        assert request.report == PluginReport("default", "mta1", "ab12", "1.0.0", 10, None, 0)
+        assert request.heartbeat == Heartbeat("default", "mta1", "ab12", "1.0.0", 10, None, 0)
 
 
-REPORTS: dict[str, tuple[Any, PluginReport]] = {
-    "everything missing": ({}, PluginReport("default", "none", "none", "none", 0, None, 0)),
+REPORTS: dict[str, tuple[Any, Heartbeat]] = {
+    "everything missing": ({}, Heartbeat("default", "none", "none", "none", 0, None, 0)),
     "wrong types": (
         {"version": 1, "process": [], "spool_bytes": "5", "oldest_unsent": True, "dropped": None},
-        PluginReport("default", "none", "none", "none", 0, None, 0),
+        Heartbeat("default", "none", "none", "none", 0, None, 0),
     ),
     "names cut and printable": (
         {"version": "1\n.2" + "x" * 99, "process": "p" * 99 + "\0"},
-        PluginReport("default", "none", "p" * 64, "1.2" + "x" * 28, 0, None, 0),
+        Heartbeat("default", "none", "p" * 64, "1.2" + "x" * 28, 0, None, 0),
     ),
     "numbers clamped": (
         {"spool_bytes": -5, "oldest_unsent": 1.9, "dropped": 10**30},
-        PluginReport("default", "none", "none", "none", 0, 1, 2**63 - 1),
+        Heartbeat("default", "none", "none", "none", 0, 1, 2**63 - 1),
     ),
     "a time that the database would refuse": (
         {"oldest_unsent": 2**63 - 1},
-        PluginReport("default", "none", "none", "none", 0, YEAR_2200_MS, 0),
+        Heartbeat("default", "none", "none", "none", 0, YEAR_2200_MS, 0),
     ),
     "contexts, each once": (
         {"contexts": ["sender", "receiver", 5, "sender", "", "x" * 99]},
-        PluginReport("default", "none", "none", "none", 0, None, 0, ("receiver", "sender", "x" * 32)),
+        Heartbeat("default", "none", "none", "none", 0, None, 0, ("receiver", "sender", "x" * 32)),
     ),
     "contexts that are no list": (
         {"contexts": {"sender": 1}},
-        PluginReport("default", "none", "none", "none", 0, None, 0),
+        Heartbeat("default", "none", "none", "none", 0, None, 0),
     ),
 }
 
 
 @pytest.mark.parametrize(("plugin", "expected"), REPORTS.values(), ids=REPORTS)
-def test_a_bad_field_of_a_report_becomes_its_default(plugin: Any, expected: PluginReport) -> None:
+def test_a_bad_field_of_a_report_becomes_its_default(plugin: Any, expected: Heartbeat) -> None:
     """No report is refused: bounds and defaults instead."""
-    assert read({"plugin": plugin}).report == expected
+    assert read({"plugin": plugin}).heartbeat == expected
 
 
 def test_a_report_that_is_no_object_is_as_if_absent() -> None:
     """The events beside it count."""
     request = read({"plugin": 5, "events": [EVENT]})
-    assert request.report is None
+    assert request.heartbeat is None
     assert len(request.entries) == 1
 
 

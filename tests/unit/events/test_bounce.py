@@ -20,7 +20,7 @@ from tests.oracle.recording import FIXTURES, read_lines, read_recording
 from tests.unit.events.entries import NOW
 
 if TYPE_CHECKING:
-    from collector.events.model.event import Request
+    from collector.events.model.event import Submission
 
 GOOD = {
     "id": "1a20bd7ba7a000cd07",
@@ -35,7 +35,7 @@ GOOD = {
 }
 
 
-def read(body: bytes, **border: Any) -> Request:
+def read(body: bytes, **border: Any) -> Submission:
     return bounce(body, received_at=NOW, border=Border(**border))
 
 

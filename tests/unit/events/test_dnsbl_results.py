@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from collector.errors import TooLargeError, UnreadableError
 from collector.events.border.decoding import Border
-from collector.events.model.event import RejectReason, Request, Source
+from collector.events.model.event import RejectReason, Source, Submission
 from collector.events.model.side_tables import DnsblResult
 from collector.events.privacy.pseudonyms import Pseudonyms
 from collector.events.sources.dnsbl import read
@@ -37,7 +37,7 @@ RESULT: dict[str, Any] = {
 }
 
 
-def posted(*results: Any, **border: Any) -> Request:
+def posted(*results: Any, **border: Any) -> Submission:
     """What the border makes of results."""
     body = {"exporter": {"version": "0.1.0", "host": "mx1.example"}, "results": list(results)}
     return read(json.dumps(body).encode(), received_at=NOW, border=Border(**border))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from collector.errors import RequestError
 from collector.events.addresses import alone, count, domain, split
-from collector.events.model.event import Entry, MailEvent, Request, Source
+from collector.events.model.event import Entry, MailEvent, Source, Submission
 from collector.events.replies.pattern import _PARTS, _name, _replaced_run, response_pattern
 from collector.events.replies.status_codes import HEAD
 from tests.unit.events.entries import ACCEPTED, NOW, QUEUED, read, row
@@ -60,17 +60,17 @@ def texts_of(value: Any) -> list[str]:
     return [text for item in value for text in texts_of(item)] if isinstance(value, list | tuple) else []
 
 
-def promises(request: Request) -> None:
+def promises(submission: Submission) -> None:
     """What the journal and the store rely on."""
-    packed = msgspec.msgpack.encode(request)
-    assert msgspec.msgpack.decode(packed, type=Request) == request
-    assert not [text for text in texts_of(msgspec.to_builtins(request)) if "\0" in text]
-    for entry in request.entries:
+    packed = msgspec.msgpack.encode(submission)
+    assert msgspec.msgpack.decode(packed, type=Submission) == submission
+    assert not [text for text in texts_of(msgspec.to_builtins(submission)) if "\0" in text]
+    for entry in submission.entries:
         assert "subject" not in keys_of(entry.fields)
         event = row(entry.fields, time=entry.time, cluster=entry.cluster, host=entry.host)
         check(event)
         assert "subject" not in keys_of(json.loads(event.raw or "{}"))
-    for rejection in request.rejections:
+    for rejection in submission.rejections:
         assert len(rejection.raw.encode()) <= 65536
 
 
@@ -218,6 +218,6 @@ def test_a_list_is_taken_apart_without_loss(text: str) -> None:
 def test_the_journals_encoding_gives_the_same_row() -> None:
     """A row made at once and one made after a restart are equal."""
     request = read([{"time": NOW, "entry": entry} for entry in (ACCEPTED, QUEUED)])
-    again = msgspec.msgpack.decode(msgspec.msgpack.encode(request), type=Request)
+    again = msgspec.msgpack.decode(msgspec.msgpack.encode(request), type=Submission)
     assert again.source is Source.PLUGIN
     assert [row(entry.fields) for entry in again.entries] == [row(entry.fields) for entry in request.entries]

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from collector.assembly import assembled
 from collector.events import addresses
-from collector.events.model.batch import Position, Row
-from collector.events.model.event import COLUMNS, MailEvent, Request
+from collector.events.model.batch import JournalEntry, Position
+from collector.events.model.event import COLUMNS, MailEvent, Submission
 from collector.events.privacy.hiding import Hiding
 from collector.events.privacy.pseudonyms import Pseudonyms
 from collector.events.privacy.quoted_people import MAX_SHOWN, is_telling, mailboxes_of, without_names
@@ -28,14 +28,14 @@ P = Pseudonyms(SECRET)
 PERSONAL = {"message_id", "auth_user", "sender", "return_path", "recipient", "response", "raw", "fbl_id"}
 
 
-def pseudonymised(*entries: dict[str, Any], **border: Any) -> Request:
+def pseudonymised(*entries: dict[str, Any], **border: Any) -> Submission:
     """What the border makes of entries when people become pseudonyms."""
     body = [{"time": NOW + n, "entry": entry} for n, entry in enumerate(entries)]
     return read(body, pseudonyms=P, **border)
 
 
-def rows(request: Request) -> list[MailEvent]:
-    return list(assemble([request], {})[0].events)
+def rows(submission: Submission) -> list[MailEvent]:
+    return list(assemble([submission], {})[0].events)
 
 
 def row(**fields: Any) -> MailEvent:
@@ -172,7 +172,7 @@ def test_both_readers_give_the_same_rows() -> None:
     """By column and one by one."""
     entries = [{"time": one["time_ms"], "entry": one["entry"]} for one in recording()]
     request = read(entries, received_at=max(one["time"] for one in entries), pseudonyms=P)
-    batch = assembled([Row(Position(1), request.received_at, journalled(request))], {})[0]
+    batch = assembled([JournalEntry(Position(1), request.received_at, journalled(request))], {})[0]
     assert batch.copy_text is not None
     one_by_one = encode(assemble([request], {})[0].events)
     assert sorted(batch.copy_text.splitlines()) == sorted(one_by_one.splitlines())

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from collector.errors import TooLargeError, UnreadableError
 from collector.events.border.decoding import Border
-from collector.events.model.event import Action, Direction, MailEvent, RejectReason, Request, Source
+from collector.events.model.event import Action, Direction, MailEvent, RejectReason, Source, Submission
 from collector.events.model.side_tables import AuditEvent
 from collector.events.privacy.pseudonyms import Pseudonyms
 from collector.events.sources.wildduck import read, without_secrets
@@ -37,7 +37,7 @@ MARKED: dict[str, Any] = {
 }
 
 
-def posted(body: Any, **border: Any) -> Request:
+def posted(body: Any, **border: Any) -> Submission:
     return read(json.dumps(body).encode(), received_at=NOW, border=Border(**border))
 
 

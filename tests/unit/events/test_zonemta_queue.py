@@ -13,7 +13,7 @@ from bson import Int64, json_util
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from collector.events.sources.zonemta_queue import Ledger, QueueEntry, Told, named_by
+from collector.events.sources.zonemta_queue import QueueEntry, QueueLedger, Told, named_by
 from tests.oracle.recording import read_recording
 
 CHANGES = Path(__file__).parents[2] / "fixtures" / "zonemta-changes.jsonl.gz"
@@ -30,7 +30,7 @@ def changes() -> list[dict[str, Any]]:
 
 def told(changes: list[dict[str, Any]]) -> Told:
     """All of them at once."""
-    ledger = Ledger({})
+    ledger = QueueLedger({})
     for change in changes:
         ledger.apply(change, QUEUE)
     return ledger.told
@@ -62,7 +62,7 @@ def test_it_is_the_same_however_the_changes_are_cut(changes: list[dict[str, Any]
     recipients: dict[str, int] = {}
     for start in range(0, len(changes), 7):
         some = changes[start : start + 7]
-        ledger = Ledger({key: known[key] for key in named_by(some, QUEUE) if key in known})
+        ledger = QueueLedger({key: known[key] for key in named_by(some, QUEUE) if key in known})
         for change in some:
             ledger.apply(change, QUEUE)
         items += ledger.told.items

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from collector.feeds.gelf.chunks import SECONDS
 from collector.feeds.gelf.datagrams import Datagrams
-from collector.feeds.gelf.payload import Read, Result
+from collector.feeds.gelf.payload import DecodedMessage, Result
 from duckwatch.base.config.addresses import Endpoint
 from tests.servers.gelf import PACKINGS, chunked
 
@@ -29,8 +29,8 @@ class Kept:
         self.names: list[str] = []
         self.counted = Counter[Result]()
 
-    def put(self, read: Read | Result) -> None:
-        if isinstance(read, Read):
+    def put(self, read: DecodedMessage | Result) -> None:
+        if isinstance(read, DecodedMessage):
             self.names.append(read.message["_queue_id"])
         else:
             self.counted[read] += 1

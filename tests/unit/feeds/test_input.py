@@ -19,7 +19,7 @@ import pytest
 from collector.config import load
 from collector.errors import OverloadedError
 from collector.events.border.decoding import Border
-from collector.events.model.event import Request, Source
+from collector.events.model.event import Source, Submission
 from collector.feeds.gelf import GelfInput, frames, inbox
 from collector.feeds.gelf.chunks import MAX_WAITING_BYTES
 from collector.feeds.gelf.payload import MAX_BYTES, Result
@@ -41,7 +41,7 @@ class Listening:
         settings = load(None, {"DUCKWATCH_COLLECTOR__GELF": json.dumps(gelf)}).collector.gelf
         assert settings is not None
         self.metrics = Metrics()
-        self.requests: list[Request] = []
+        self.requests: list[Submission] = []
         self.failure: Exception | None = None
         self.gate = asyncio.Event()
         self.gate.set()
@@ -55,11 +55,11 @@ class Listening:
             metrics=self.metrics,
         )
 
-    async def _submit(self, request: Request) -> None:
+    async def _submit(self, submission: Submission) -> None:
         await self.gate.wait()
         if self.failure is not None:
             raise self.failure
-        self.requests.append(request)
+        self.requests.append(submission)
 
     @property
     def ids(self) -> list[str]:

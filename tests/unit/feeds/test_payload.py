@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.feeds.gelf.payload import MAX_BYTES, Read, Result, read_message, read_packed
+from collector.feeds.gelf.payload import MAX_BYTES, DecodedMessage, Result, read_message, read_packed
 from tests.servers.gelf import PACKINGS
 
 if TYPE_CHECKING:
@@ -25,21 +25,21 @@ MESSAGE = {"version": "1.1", "short_message": "ü", "_n": 5}
 def test_each_packing(pack: Callable[[bytes], bytes]) -> None:
     """Its first bytes tell which it is."""
     read = read_packed(pack(json.dumps(MESSAGE, ensure_ascii=False).encode()))
-    assert isinstance(read, Read)
+    assert isinstance(read, DecodedMessage)
     assert read.message == MESSAGE
 
 
 @pytest.mark.parametrize("level", range(10))
 def test_each_level_of_zlib(level: int) -> None:
     """They begin with different bytes."""
-    assert isinstance(read_packed(zlib.compress(json.dumps(MESSAGE).encode(), level)), Read)
+    assert isinstance(read_packed(zlib.compress(json.dumps(MESSAGE).encode(), level)), DecodedMessage)
 
 
 @pytest.mark.parametrize("pack", PACKINGS.values(), ids=PACKINGS)
 def test_a_mebibyte_is_the_most(pack: Callable[[bytes], bytes]) -> None:
     """After inflating; a byte more is too large."""
     most = b'"' + b"x" * (MAX_BYTES - 8) + b'"'
-    assert isinstance(read_packed(pack(b'{"a":' + most + b"}")), Read)
+    assert isinstance(read_packed(pack(b'{"a":' + most + b"}")), DecodedMessage)
     assert read_packed(pack(b'{"a" :' + most + b"}")) is Result.TOO_LARGE
 
 
@@ -86,7 +86,7 @@ def test_over_tcp_nothing_is_packed() -> None:
 def test_text_cut_inside_a_character_is_read() -> None:
     """JavaScript cuts a subject between the halves of one; whoever stores it is told."""
     read = read_packed(b'{"_subject": "\\ud83d"}')
-    assert isinstance(read, Read)
+    assert isinstance(read, DecodedMessage)
     assert not read.is_clean
 
 
@@ -95,4 +95,4 @@ def test_no_bytes_break_it(rest: bytes, head: bytes, is_packed: bool) -> None:
     """Whatever comes."""
     data = head + rest
     read = read_packed(zlib.compress(data) if is_packed else data)
-    assert isinstance(read, (Read, Result))
+    assert isinstance(read, (DecodedMessage, Result))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import SecretStr
 
-from collector.config.feeds import Mongo
+from collector.config.feeds import MongoSettings
 from collector.events.border.decoding import Border
 from collector.feeds.mongo.wildduck import wildduck_readers
 
@@ -24,6 +24,6 @@ BOTH = ["messages", "authlog"]
 )
 def test_each_database_has_a_feed(mail: str | None, users: str | None, followed: list[object]) -> None:
     """Logins are where the users are; each feed has a name of its own, and so a token and a lock of its own."""
-    settings = Mongo(uri=SecretStr("mongodb://h"), wildduck_database=mail, wildduck_users_database=users)
+    settings = MongoSettings(uri=SecretStr("mongodb://h"), wildduck_database=mail, wildduck_users_database=users)
     readers = wildduck_readers(settings, Border("eu1"))
     assert [(one.name, one.database, one.collections) for one in readers] == followed

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from collector.config import Collector
+from collector.config import CollectorSettings
 from collector.operations.doctor.backup_sources import Names, compare, gelf, names_of
-from collector.operations.doctor.installation import Patient
+from collector.operations.doctor.installation import Installation
 
 TOKEN, SECRET = "t" * 20, "whsec_" + "c2VjcmV0" * 4
 MONGO = "mongodb://mongo.internal/?replicaSet=rs0"
@@ -47,11 +47,13 @@ def test_names_come_from_tokens_secrets_and_feeds() -> None:
     """A credential without a cluster, and none at all, leave the name to the sender."""
     mongo = [{"cluster": "a", "uri": MONGO}, {"cluster": "b", "uri": MONGO}]
     bound = {"tokens": [{"token": TOKEN, "cluster": "a"}], "hmac_secrets": [{"secret": SECRET, "cluster": "b"}]}
-    settings = Collector.model_validate({"auth": bound, "mongo": mongo, "gelf": {"udp": "127.0.0.1:0", "cluster": "c"}})
+    settings = CollectorSettings.model_validate(
+        {"auth": bound, "mongo": mongo, "gelf": {"udp": "127.0.0.1:0", "cluster": "c"}}
+    )
     feeds = {"collector.mongo[0]": "a", "collector.mongo[1]": "b", "collector.gelf": "c"}
     assert names_of(settings) == Names(feeds, {"a", "b"}, False)
-    assert names_of(Collector()) == Names({}, set(), True)
-    assert names_of(Collector.model_validate({"auth": {"hmac_secrets": [SECRET]}})) == Names({}, set(), True)
+    assert names_of(CollectorSettings()) == Names({}, set(), True)
+    assert names_of(CollectorSettings.model_validate({"auth": {"hmac_secrets": [SECRET]}})) == Names({}, set(), True)
 
 
 @pytest.mark.parametrize(
@@ -80,7 +82,7 @@ def test_names_come_from_tokens_secrets_and_feeds() -> None:
 )
 def test_who_may_send_gelf_can_and_is_not_everyone(gelf_settings: dict[str, object], statuses: list[str]) -> None:
     """Everyone, half the world, and networks that cannot reach the address that is listened on."""
-    patient = Patient(Collector.model_validate({"gelf": gelf_settings}), None)
+    patient = Installation(CollectorSettings.model_validate({"gelf": gelf_settings}), None)
     found = list(gelf(patient))
     assert [one.status for one in found] == statuses
     assert all(bool(one.remedy) is (one.status in {"fault", "warning"}) for one in found)

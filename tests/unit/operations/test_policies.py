@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from collector.operations.doctor.policies import Job, judge
+from collector.operations.doctor.policies import PolicyJob, judge
 
-GOOD = Job(1000, "retention", "mail_events", True, False, 0, 9, 60.0, 59.0, -300.0, 86_400.0, None)
+GOOD = PolicyJob(1000, "retention", "mail_events", True, False, 0, 9, 60.0, 59.0, -300.0, 86_400.0, None)
 
 
 @pytest.mark.parametrize(

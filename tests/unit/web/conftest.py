@@ -12,7 +12,7 @@ import pytest
 
 from collector.config import load
 from collector.events.border.decoding import Border, decode
-from collector.events.model.event import Request, Source
+from collector.events.model.event import Source, Submission
 from collector.metrics import Metrics
 from collector.web import HttpServer, build_server
 from duckwatch.base.config.addresses import Endpoint
@@ -30,7 +30,7 @@ class Served:
 
     def __init__(self, section: dict[str, Any]) -> None:
         self.metrics = Metrics()
-        self.submitted: list[Request] = []
+        self.submitted: list[Submission] = []
         self.checks: dict[str, str | None] = {"store": None, "journal": None}
         self.failure: Exception | None = None
         self.gate = asyncio.Event()
@@ -48,16 +48,16 @@ class Served:
             clock_ms=lambda: time.time_ns() // 1_000_000,
         )
 
-    def _decode(self, body: bytes, *, received_at: int, cluster: str | None) -> Request:
+    def _decode(self, body: bytes, *, received_at: int, cluster: str | None) -> Submission:
         return decode(body, received_at=received_at, source=Source.PLUGIN, border=Border(bound_cluster=cluster))
 
-    async def _submit(self, request: Request) -> None:
+    async def _submit(self, submission: Submission) -> None:
         self.waiting += 1
         await self.gate.wait()
         self.waiting -= 1
         if self.failure is not None:
             raise self.failure
-        self.submitted.append(request)
+        self.submitted.append(submission)
 
     def count(self, name: str, **labels: str) -> float:
         """A sample of the registry; 0 when it is not there."""

@@ -74,7 +74,7 @@ async def test_a_heartbeat_is_submitted_for_its_report(serve: Serve) -> None:
     async with serve() as served:
         reply = await ask(served.port, post(json.dumps(beat).encode(), BEARER))
     assert reply.json == {"accepted": 0, "rejected": []}
-    assert served.submitted[0].report is not None
+    assert served.submitted[0].heartbeat is not None
 
 
 async def test_what_holds_nothing_is_not_submitted(serve: Serve) -> None:
