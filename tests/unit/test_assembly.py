@@ -239,11 +239,11 @@ def test_the_process_logs_as_the_collector_does(assembler: Assembler) -> None:
 ORPHANED = """
     import sys, time
     from collector.assembly import PIPE_BYTES, Assembler
-    from collector.events.model.batch import Row
+    from collector.events.model.batch import JournalEntry
 
     if __name__ == "__main__":
         assembler = Assembler({})
-        assembler([Row(1, 1, b"")])()
+        assembler([JournalEntry(1, 1, b"")])()
         print(*assembler._pool._processes, flush=True)
         time.sleep(60)
 """

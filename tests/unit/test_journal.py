@@ -221,14 +221,14 @@ async def test_a_client_that_goes_away_does_not_disturb_the_others(place: Place)
 
 KILLED = """
     import asyncio, sys
-    from collector.events.model.event import Group, Request, Source
+    from collector.events.model.event import Group, Source, Submission
     from tests.unit.test_journal import opened
 
     async def main():
         journal = opened(sys.argv[1])
         n = 0
         async def one(n):
-            await journal.append(Request(f"r{n}", n, Source.PLUGIN, [Group("c", None, None, (), [[0, n, None]])], []))
+            await journal.append(Submission(f"r{n}", n, Source.PLUGIN, [Group("c", None, None, (), [[0, n, None]])], []))
             print(n, flush=True)
         while True:
             await asyncio.gather(*(one(n + k) for k in range(20)))
