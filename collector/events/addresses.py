@@ -35,6 +35,7 @@ QUOTED_LOCAL = rf'"(?:[^"\\]|\\.){{0,{QUOTED_CHARACTERS}}}+"'
 
 _SPECIAL = r"""\s"(),:;<>@\[\\\]"""
 _PLAIN = rf"[^{_SPECIAL}]++(?:@[^{_SPECIAL}]++)?+"
+_ONE = re.compile(rf"[^{_SPECIAL}]++@([^{_SPECIAL}]++)")
 _USUAL = re.compile(rf"{_PLAIN}|<{_PLAIN}>|(?:<>)?+")
 _IN_NO_DOMAIN = re.compile(rf"[{_SPECIAL}\x00-\x1f\x7f]")
 _LITERAL = re.compile(r"\[(ipv6:)?([0-9a-f:.]{1,45})\]")
@@ -72,6 +73,11 @@ def alone(written: str) -> str:
     return f"{local.rstrip()}@{_AROUND_DOTS.sub('.', name.strip())}" if at else found
 
 
+def usual_parts(written: str) -> re.Match[str] | None:
+    """A match for one usual address with an `@` and without `<>`; its first group is the domain as it is written."""
+    return _ONE.fullmatch(written)
+
+
 def domain(address: str) -> str | None:
     """The domain of the address, lower case, in A-labels (RFC 5891); None without an `@`, with nothing behind it, or with what no domain
     holds.
@@ -82,8 +88,11 @@ def domain(address: str) -> str | None:
 def domain_of_alone(address: str) -> str | None:
     """The same of what `alone` returned."""
     _, at, name = address.rpartition("@")
-    if not at:
-        return None
+    return spelt(name) if at else None
+
+
+def spelt(name: str) -> str | None:
+    """What stands behind the `@`, as a domain is spelt; None for what is none."""
     return _domain(name) if len(name) <= DOMAIN_CHARACTERS else _spelt(name)
 
 

@@ -45,10 +45,10 @@ _MAY_BE_FALSE = frozenset({"timer", "tlsVersion"})
 _LEFT = frozenset({
     "action", "src", "md5", "tests", "originhost", "transhost", "transtype", "headerFrom", "start", "secure", "tls", "tlsCipher",
     "tlsAuthorized", "tlsAuthorizationError", "protocol", "httpUrl", "httpResponse", "result", "queued", "bounceType", "bounceId",
-    "suppressed address", "suppressed domain", "description", "reason", "error",
+    "suppressed address", "suppressed domain", "description", "reason", "error", "created",
 })  # fmt: skip
 KNOWN = _LEFT | _OTHER_TEXTS | TEXTS.keys() | INTEGERS.keys()
-"""Every key that ZoneMTA 3.11 writes. Only shapes of these are kept in the cache, so no sender can fill it."""
+"""Every key that ZoneMTA 3.11 writes, and the time of a bare entry. Only shapes of these are kept in the cache, so no sender can fill it."""
 
 MANY = 2
 

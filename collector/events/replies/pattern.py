@@ -14,8 +14,14 @@ READ_CHARACTERS = 2000
 
 _CACHED_CHARACTERS = 64
 _CACHED_PHRASE_CHARACTERS = 256
+_OF_HEAD = frozenset(" -")
+"""What stands between a code and an enhanced code."""
+
 _HEX = "[0-9A-Fa-f]{1,4}"
-_LOCAL = rf"[{IN_LOCAL}.!\#$%&'*+/=?^`{{|}}~-]"
+_COLONS_OF_IPV6 = 7
+_LETTERS = "A-Za-z0-9_"
+"""What `IN_LOCAL` and `IN_DOMAIN` have of ASCII."""
+
 _CAMEL = "[A-Z][A-Za-z]{3,40}"
 
 # Words of a server that stay, because they tell one kind of reply from another. Closed sets, in the case in which they are written.
@@ -29,31 +35,56 @@ _KEPT = rf"""
       | (?<=\() (?:S[0-9]{{3,4}}|AS[0-9]{{3,9}}) (?=\)) | \bIPTS[0-9]{{2}}\b
       | <url\?[cp]=[A-Za-z0-9]{{1,40}}>
     ) )
-  | \b OFR[0-9]{{0,3}}_[0-9]{{3}} \b
+  | \b (?i:OFR)[0-9]{{0,3}}_[0-9]{{3}} \b
   | (?<![0-9.]) [245]\.[0-7]\.[0-9]{{1,3}} (?![0-9]|\.[0-9])
 """
 
-_SIGN_OF_KEPT = re.compile(r"[\[(][A-Z]|[245]\.[0-7]\.|_[0-9]|[A-Z]\.[A-Z]|[A-Z]{4}|<url|tion:|MCSpam", re.ASCII)
-"""Every word with something in it that `_KEPT` finds has such a place; few others have."""
+# A word in which `_KEPT` finds something has one of these signs; few others have.
+_DOTTED_SIGN = re.compile(r"[245A-Z]\.(?:(?<=[A-Z]\.)[A-Z]|(?<=[245]\.)(?<![0-9.]..)[0-7]\.[0-9])", re.ASCII)
+_BRACKETED_SIGN = re.compile(r"[\[(][A-Z]{1,4}[0-9]{1,9}[\])]", re.ASCII)
 
-# One pass over a word, each part tried in this order at each place. Every alternative starts at the border of a run (the
-# look-behinds) and gives nothing back (`++`), so that the time is linear in the word.
-_VARIABLE = rf"""
-    (?P<url>  (?<![A-Za-z0-9]) (?:https?|ftp):// [^\s<>"]* [^\s<>".,;:!?)\]}}'] )
-  | (?P<addr> (?<!{_LOCAL}) {_LOCAL}++ @ (?: \[ [^\s\]]* \] | [{IN_DOMAIN}-]++ (?:\.[{IN_DOMAIN}-]++)*+ ) )
-  | (?P<ip>   (?<![\w.]) (?:[0-9]{{1,3}}\.){{3}} [0-9]{{1,3}} (?!\w|\.\w)
-            | (?<![\w:.]) (?: (?:{_HEX}:){{7}} {_HEX}
-                            | {_HEX} (?::{_HEX}){{0,6}} :: (?: {_HEX} (?::{_HEX}){{0,6}} )?
-                            | :: {_HEX} (?::{_HEX}){{0,6}} ) (?:\.[0-9]{{1,3}}){{0,3}} (?![\w:]) )
-  | (?P<host> (?<![{IN_DOMAIN}.-]) (?=[0-9._-]*+[^\W0-9_]) [{IN_DOMAIN}-]++ (?:\.[{IN_DOMAIN}-]++)++ )
-  | (?P<id>   (?<=\bid=) [^\s<>;,()\[\]]++ )
-  | (?P<run>  (?<![A-Za-z0-9+/=_-]) (?![A-Za-z]{{1,12}}=) [A-Za-z0-9+/] [A-Za-z0-9+/=_-]{{3,}}+ )
-  | (?P<digits> (?: (?<=\[)-? (?=[0-9]) )? [0-9]++ )
-"""
-_PARTS = re.compile(_VARIABLE, re.VERBOSE | re.IGNORECASE)
-_PARTS_AND_KEPT = re.compile(f"(?P<kept> {_KEPT} ) | {_VARIABLE}", re.VERBOSE | re.IGNORECASE)
 
-_NAMES = {"url": "<url>", "addr": "<addr>", "ip": "<ip>", "host": "<host>", "id": "<id>", "digits": "#"}
+def _address(*, is_ascii: bool) -> str:
+    """Return the pattern of an address."""
+    local, domain = (_LETTERS, _LETTERS) if is_ascii else (IN_LOCAL, IN_DOMAIN)
+    local = rf"[{local}.!\#$%&'*+/=?^`{{|}}~-]"
+    return rf"(?<!{local}) {local}++ @ (?: \[ [^\s\]]* \] | [{domain}-]++ (?:\.[{domain}-]++)*+ )"
+
+
+def _compiled(*left_out: str, is_ascii: bool = True) -> re.Pattern[str]:
+    """Return the pattern of a word's parts, which are tried in this order at each place.
+
+    Every part starts at the border of a run (the look-behinds) and gives nothing back (`++`), so that the time is linear in
+    the word.
+    """
+    domain = _LETTERS if is_ascii else IN_DOMAIN
+    parts = {
+        "kept": _KEPT,
+        "url": r"""(?<![A-Za-z0-9]) (?i:https?|ftp):// [^\s<>"]* [^\s<>".,;:!?)\]}']""",
+        "addr": _address(is_ascii=is_ascii),
+        "ip": r"(?<![\w.]) (?:[0-9]{1,3}\.){3} [0-9]{1,3} (?!\w|\.\w)",
+        "ipv6": rf"""(?<![\w:.]) (?: (?:{_HEX}:){{7}} {_HEX}
+                                  | {_HEX} (?::{_HEX}){{0,6}} :: (?: {_HEX} (?::{_HEX}){{0,6}} )?
+                                  | :: {_HEX} (?::{_HEX}){{0,6}} ) (?:\.[0-9]{{1,3}}){{0,3}} (?![\w:])""",
+        "host": rf"(?<![{domain}.-]) (?=[0-9._-]*+[^\W0-9_]) [{domain}-]++ (?:\.[{domain}-]++)++",
+        "id": r"(?<=\b(?i:id)=) [^\s<>;,()\[\]]++",
+        "run": r"(?<![A-Za-z0-9+/=_-]) (?![A-Za-z]{1,12}=) [A-Za-z0-9+/] [A-Za-z0-9+/=_-]{3,}+",
+        "digits": r"(?: (?<=\[)-? (?=[0-9]) )? [0-9]++",
+    }
+    text = " | ".join(f"(?P<{name}> {part} )" for name, part in parts.items() if name not in left_out)
+    return re.compile(text, re.VERBOSE if is_ascii else re.VERBOSE | re.IGNORECASE)
+
+
+_PARTS = _compiled("kept", is_ascii=False)
+_PARTS_AND_KEPT = _compiled(is_ascii=False)
+# Most words are ASCII, and lack what most parts need: a search for fewer parts among fewer characters takes a fraction of the time.
+_ASCII_PARTS = _compiled("kept")
+_ASCII_PARTS_AND_KEPT = _compiled()
+_PARTS_WITH_DOTS = _compiled("kept", "url", "addr", "ipv6")
+_PARTS_WITHOUT_DOTS = _compiled("kept", "url", "addr", "ip", "ipv6", "host")
+_ONE_ADDRESS = re.compile(f"<? ( {_address(is_ascii=True)} ) >? [:;,.]*", re.VERBOSE)
+
+_NAMES = {"addr": "<addr>", "ip": "<ip>", "ipv6": "<ip>", "host": "<host>", "id": "<id>", "digits": "#"}
 
 _CODE_IN_URL = re.compile(r"[?&](?:(c)=([a-z0-9]{1,16})|(p)=([A-Za-z]{3,40}))(?![A-Za-z0-9])")
 _CODED_URLS = ("postmaster.gmx.", "postmaster.web.de", "postmaster.mail.com", "support.google.com", "support.gmail.com")
@@ -67,7 +98,7 @@ _QUOTED_NAME = re.compile(
     re.IGNORECASE,
 )
 _NAME_FIRST = re.compile(
-    r"\A[ -]?(?:<(?:host|id|name)>|[^\s:<>]{1,64}): (?=(?:recipient|user|mailbox|account|no such|unknown)\b)",
+    r"[ -]?(?:<(?:host|id|name)>|[^\s:<>]{1,64}): (?=(?:recipient|user|mailbox|account|no such|unknown)\b)",
     re.IGNORECASE,
 )
 _DAY = re.compile(r"\b(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)(?:day|sday|nesday|rsday|urday)?(?=,? [#\w])")
@@ -79,6 +110,8 @@ _MONTH = re.compile(
 
 _QUOTED = re.compile(f"{QUOTED_LOCAL}@")
 _DIGITS = re.compile(r"[0-9]+")
+_SIGNS = re.compile(r"[-_=/+]")
+_BETWEEN_SIGNS = re.compile(r"[^-_=/+]+")
 _HEX_DIGITS = frozenset("0123456789abcdefABCDEF")
 _SEGMENTS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
 
@@ -90,61 +123,96 @@ def response_pattern(reply: str) -> str:
         # A server repeats the code on each line (RFC 5321, 4.2.1).
         text = text.replace(f"\n{text[:3]}-", "\n").replace(f"\n{text[:3]} ", "\n")
     text = " ".join(text.split())
-    if '"@' in text:
+    if "@" in text and '"@' in text:
         # There may be spaces in it: it is made one word before the words are looked at.
         text = _QUOTED.sub("q@", text)
-    head = HEAD.match(text)
-    start = ""
-    if head is not None:
-        start, text = text[: head.end()], text[head.end() :]
-        if start[3:4] != " " or head[1] in text or "#" in start or (head[2] is not None and head[2] in text):
-            start, text = _one_line(head, text)
     # Replies of one server differ in their last word, if at all: what stands before it is known.
+    phrase, _, last = text.rpartition(" ")
+    if len(phrase) <= _CACHED_PHRASE_CHARACTERS and last[3:4] != "-" and not _OF_HEAD.issuperset(phrase[3:]):
+        ending = _replaced_or_known(last)
+        is_year = ending == "#" and last[:2] == "20"
+        return (_known if len(ending) <= _CACHED_CHARACTERS else _pattern)(phrase, ending, is_year)
+    start, text = _one_line(text)
     phrase, space, last = text.rpartition(" ")
-    known = _phrase(phrase) if len(phrase) <= _CACHED_PHRASE_CHARACTERS else _words(phrase)
-    pattern = known + space + _replaced_or_known(last)
+    return start + _finished(start, _replaced_words(phrase) + space + _replaced_or_known(last), text)
+
+
+def _pattern(phrase: str, ending: str, is_year: bool) -> str:  # noqa: FBT001  # a part of a cache's key
+    """Return the pattern of a phrase in which the whole head stands, and one more word, which is replaced already."""
+    start, text = _one_line(f"{phrase} ")
+    text = text[:-1]
+    return start + _finished(start, f"{_replaced_words(text)} {ending}", f"{text} 20" if is_year else text)
+
+
+def _one_line(text: str) -> tuple[str, str]:
+    """Return the head and the rest as one line has them: a server repeats the code, often the enhanced code, on each line."""
+    head = HEAD.match(text)
+    if head is None:
+        return "", text
+    code, enhanced = head.groups()
+    text = text[head.end() :]
+    if text[:1] == "-":
+        text = text[1:] if text[1:2] in ("", " ") else f" {text[1:]}"
+    if code in text:
+        text = text.replace(f" {code}-", " ")
+    if enhanced is None:
+        return code, text
+    if enhanced in text:
+        text = text.replace(f" {code} {enhanced} ", " ").replace(f" {enhanced} ", " ")
+    return f"{code} {enhanced}", text
+
+
+def _finished(start: str, pattern: str, text: str) -> str:
+    """Return the pattern without what more than one word tells to be variable. `text` is what it was made of."""
     if "ueued as " in pattern:
-        # The one place that many replies have; most have nothing else behind it.
-        return start + (pattern if pattern.endswith("queued as <id>") else _QUEUED_AS.sub("queued as <id>", pattern))
+        return _QUEUED_AS.sub("queued as <id>", pattern)
     if start[:1] != "2":
         pattern = _without_names(pattern)
     if ("#:#" in pattern or " 20" in text) and _SIGN_OF_MONTH.search(pattern):
         pattern = _MONTH.sub("<month>", _DAY.sub("<day>", pattern))
-    return start + pattern
+    return pattern
 
 
-def _one_line(head: re.Match[str], text: str) -> tuple[str, str]:
-    """Return the head and the text as one line has them: a server repeats the code, often the enhanced code, on each line."""
-    code, enhanced = head[1], head[2]
-    text = text[1:] if text[:1] == "-" else text
-    text = text.replace(f" {code}-", " ")
-    if enhanced is not None:
-        text = text.replace(f" {code} {enhanced} ", " ").replace(f" {enhanced} ", " ")
-    text = text if text[:1] in ("", " ") else f" {text}"
-    return (code if enhanced is None else f"{code} {enhanced}"), text
-
-
-def _words(text: str) -> str:
+def _replaced_words(text: str) -> str:
     return " ".join([_replaced_or_known(word) for word in text.split(" ")])
 
 
 def _replaced_or_known(word: str) -> str:
-    if len(word) < 8 and word.isalpha():
-        return word
-    return _word(word) if len(word) <= _CACHED_CHARACTERS else _replaced(word)
+    size = len(word)
+    if word.isalpha():
+        if size < 8:
+            return word
+    elif size > 4 and word.isalnum() and word.isascii() and _is_id(word):
+        # It comes once: it is not worth a place among the known words.
+        return "<id>"
+    return _word(word) if size <= _CACHED_CHARACTERS else _replaced(word)
 
 
 def _replaced(word: str) -> str:
-    if word.isalnum() and word.isascii():
+    if not word.isascii():
+        return (_PARTS_AND_KEPT if _may_keep(word) else _PARTS).sub(_name, word)
+    if word.isalnum():
         return _replaced_run(word)
-    return (_PARTS_AND_KEPT if _may_keep(word) else _PARTS).sub(_name, word)
+    if _may_keep(word):
+        return _ASCII_PARTS_AND_KEPT.sub(_name, word)
+    if "@" in word:
+        address = _ONE_ADDRESS.fullmatch(word)
+        if address is not None:
+            return f"{word[: address.start(1)]}<addr>{word[address.end(1) :]}"
+    elif ":" not in word or ("::" not in word and "://" not in word and word.count(":") < _COLONS_OF_IPV6):
+        return (_PARTS_WITH_DOTS if "." in word else _PARTS_WITHOUT_DOTS).sub(_name, word)
+    return _ASCII_PARTS.sub(_name, word)
 
 
 def _may_keep(word: str) -> bool:
-    """Return whether `_KEPT` may find something. Most ids, addresses and hosts are told by their case and dots alone."""
-    if word.islower() and word.count(".") < 2 and "_" not in word and "?" not in word:
-        return False
-    return _SIGN_OF_KEPT.search(word) is not None
+    """Return whether `_KEPT` may find something: False for most ids, addresses and hosts."""
+    if word.islower():
+        return "_" in word or "<url" in word or (word.count(".") > 1 and _DOTTED_SIGN.search(word) is not None)
+    if "." in word and _DOTTED_SIGN.search(word):
+        return True
+    if ("(" in word or "[" in word) and _BRACKETED_SIGN.search(word):
+        return True
+    return "_" in word or "<url" in word or "IPTS" in word or "tion:" in word or "MCSpam" in word
 
 
 def _replaced_run(run: str) -> str:
@@ -168,17 +236,19 @@ def _has_odd_case(run: str) -> bool:
 
 # Replies share most of their words. Bounded, and closed to long words: no sender can fill it.
 _word = lru_cache(maxsize=4096)(_replaced)
-_phrase = lru_cache(maxsize=1024)(_words)
+_known = lru_cache(maxsize=1024)(_pattern)
 
 
 def _name(part: re.Match[str]) -> str:
     kind = part.lastgroup or ""
-    if kind == "kept":
-        # Orange writes the number of its server into the code.
-        return f"OFR{part[0][-4:]}" if part[0][:3].upper() == "OFR" else part[0]
+    if kind in _NAMES:
+        return _NAMES[kind]
+    if kind == "run":
+        return _run(part[0])
     if kind == "url":
         return _url(part[0])
-    return _run(part[0]) if kind == "run" else _NAMES[kind]
+    # Orange writes the number of its server into the code.
+    return f"OFR{part[0][-4:]}" if part[0][:3].upper() == "OFR" else part[0]
 
 
 def _url(url: str) -> str:
@@ -190,12 +260,18 @@ def _url(url: str) -> str:
 
 def _run(run: str) -> str:
     """Return what stands for letters, digits and the signs of base64: one id, or its parts one by one."""
-    pieces = re.split(r"[-_=/+]", run)
+    if run.isalnum():
+        return _replaced_run(run)
+    pieces = _SIGNS.split(run)
     if len(pieces) > 1 and len(run) >= 12 and any(map(_is_id, pieces)):
         is_base64 = "+" in run or run[-1] == "="
         if is_base64 or not any(map(_is_word, pieces)):
             return "<id>"
-    return "".join(_replaced_run(piece) if piece.isalnum() else piece for piece in re.split(r"([-_=/+]+)", run))
+    return _BETWEEN_SIGNS.sub(_piece, run)
+
+
+def _piece(piece: re.Match[str]) -> str:
+    return _replaced_run(piece[0])
 
 
 def _is_word(piece: str) -> bool:
@@ -208,8 +284,8 @@ def _without_names(pattern: str) -> str:
     """Replace what only its place tells to be a name: a HELO name before an address, a person without a domain."""
     if "<ip>" in pattern and "(" in pattern:
         pattern = _HELO.sub("(<host>) ", pattern)
-    if '"' in pattern or "'" in pattern:
+    if ' "' in pattern or " '" in pattern:
         pattern = _QUOTED_NAME.sub(r"\1\2 \3<name>\3", pattern)
-    if ": " in pattern[:80]:
-        pattern = _NAME_FIRST.sub(" <name>: ", pattern)
+    if ": " in pattern[:80] and (first := _NAME_FIRST.match(pattern)):
+        pattern = f" <name>: {pattern[first.end() :]}"
     return pattern

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import msgspec
 
 from collector.events import addresses
-from collector.events.border.fields import INT32_MAX, Fields, cut, id_text
+from collector.events.border.fields import INT32_MAX, SURELY_SHORT, Fields, cut, id_text
 from collector.events.border.json_values import YEAR_2200_MS, plain_fields
 from collector.events.model.event import (
     COLUMNS,
@@ -105,7 +105,9 @@ def mail_event(entry: Entry, *, source: Source, received_at: int, public_ips: Ma
 
 
 def _row(entry: Entry, source: Source, received_at: int, public_ips: Mapping[str, str]) -> MailEvent:
-    written = with_text_ids(entry.fields)
+    written = entry.fields
+    if type(written.get("id")) is not str or type(written.get("seq", "")) is not str:
+        written = with_text_ids(written)
     fields = Fields(written)
     texts = fields.texts(TEXT_COLUMNS)
     seq = texts.get("seq")
@@ -246,13 +248,15 @@ def address_in(fields: Fields, key: str) -> tuple[str | None, str | None]:
     if type(written) is not str:
         return None, None
     held, domain = address_of(written)
-    if (held or "") == addresses.bare(written):
+    if held == written or (held or "") == addresses.bare(written):
         del fields.rest[key]
     return held, domain
 
 
 def address_of(written: str) -> tuple[str | None, str | None]:
     """The address in a text as its column holds it, and its domain; neither for the null sender."""
+    if len(written) <= SURELY_SHORT and (usual := addresses.usual_parts(written)):
+        return written, addresses.spelt(usual[1])
     whole = addresses.alone(written)
     if not whole:
         return None, None
