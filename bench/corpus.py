@@ -82,6 +82,13 @@ def bodies(made: Sequence[dict[str, Any]], size: int) -> Iterator[bytes]:
         yield json.dumps(body, separators=(",", ":")).encode()
 
 
+def bare_bodies(made: Sequence[dict[str, Any]], size: int) -> Iterator[bytes]:
+    """Yields arrays of `size` bare entries each, as a relay of log lines sends them."""
+    for start in range(0, len(made), size):
+        entries = [{"created": one["time"], **one["entry"]} for one in made[start : start + size]]
+        yield json.dumps(entries, separators=(",", ":")).encode()
+
+
 class Rows(NamedTuple):
     """What a set of bodies becomes: COPY text, a piece for each body, and the identity of each body's last event."""
 

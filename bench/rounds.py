@@ -1,4 +1,4 @@
-"""The rounds of the benchmark: bare COPY, requests of a hundred events, single events, and acknowledgements at a steady rate."""
+"""The rounds of the benchmark: bare COPY, requests of a hundred events (the plugin's and bare ones), single events, acknowledgements at a steady rate."""
 
 from __future__ import annotations
 
@@ -17,11 +17,13 @@ from bench import corpus, load
 from bench.lag import Lag
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from bench.database import Table
     from duckwatch.demo.service import Service
+
+    Bodies = Callable[[Sequence[dict[str, Any]], int], Iterator[bytes]]
 
 HUNDREDS_CONNECTIONS = 8
 SINGLES_CONNECTIONS = 64
@@ -70,19 +72,22 @@ class Bench:
         """Runs the rounds, interleaved, so that a machine that grows slower or faster does so for all of them; returns the figures."""
         size = self._size
         hundreds = self._prepare("hundreds", size.hundreds, 100, HUNDREDS_CONNECTIONS)
+        bare = self._prepare("bare", size.hundreds, 100, HUNDREDS_CONNECTIONS, corpus.bare_bodies)
         singles = self._prepare("singles", size.singles, 1, SINGLES_CONNECTIONS)
         pieces = self._copy_pieces(hundreds)
-        copied, by_hundreds, by_singles, ratios = [], [], [], []
+        copied, by_hundreds, by_bare, by_singles, ratios = [], [], [], [], []
         for _ in range(size.rounds):
             self._table.clear()
             copied.append(self._table.copy(pieces, hundreds.events))
             by_hundreds.append(await self._stored_per_second(hundreds))
             ratios.append(by_hundreds[-1] / copied[-1])
+            by_bare.append(await self._stored_per_second(bare))
             by_singles.append(await self._stored_per_second(singles))
         return {
             "copy_rows_per_second": _spread(copied),
             "batches_of_100_events_per_second": _spread(by_hundreds),
             "batches_of_100_to_copy": round(median(ratios), 3),
+            "bare_batches_of_100_events_per_second": _spread(by_bare),
             "singles_events_per_second": _spread(by_singles),
             "acknowledgement_ms_at_1000_events_per_second": {
                 "singles": await self._acknowledgements(1),
@@ -104,9 +109,11 @@ class Bench:
         figures = await watched.watch(self._send(sending, str(LAG_EVENTS_PER_SECOND / 100)))
         return {"events_per_second": LAG_EVENTS_PER_SECOND, "seconds": self._size.lag_seconds, **figures}
 
-    def _prepare(self, name: str, events: int, size: int, connections: int) -> Sending:
+    def _prepare(
+        self, name: str, events: int, size: int, connections: int, bodies_of: Bodies = corpus.bodies
+    ) -> Sending:
         now = time.time_ns() // 1_000_000
-        bodies = list(corpus.bodies(corpus.events(events, now), size))
+        bodies = list(bodies_of(corpus.events(events, now), size))
         file = self._folder / name
         file.write_bytes(load.pack([self._request(body) for body in bodies]))
         return Sending(file, events, corpus.rows(bodies, now), connections)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from bench import corpus
+from collector.events.border.decoding import Border, decode
+from collector.events.model.event import Source
 
 RECORDED = 2424
 
@@ -13,3 +15,19 @@ def test_replies_all_differ() -> None:
     replies = [reply for event in made if (reply := event["entry"].get("response"))]
     assert len(replies) > RECORDED // 2
     assert len(set(replies)) >= 0.99 * len(replies)
+
+
+def test_bare_entries_are_the_events_of_the_plugin() -> None:
+    """The same entries at the same times, without what the plugin writes around them."""
+    now = 1_796_000_000_000
+    made = corpus.events(300, now)
+    taken = [
+        sorted(
+            (entry.time, entry.fields["action"], entry.fields.get("id"), entry.fields.get("response"))
+            for body in bodies
+            for entry in decode(body, received_at=now, source=Source.PLUGIN, border=Border()).entries
+        )
+        for bodies in (corpus.bodies(made, 100), corpus.bare_bodies(made, 100))
+    ]
+    assert len(taken[0]) == len(made)
+    assert taken[0] == taken[1]
