@@ -1,4 +1,4 @@
-"""The rounds of the benchmark: bare COPY, requests of a hundred events (the plugin's and bare ones), single events, acknowledgements at a steady rate."""
+"""The rounds of the benchmark: bare COPY, requests of a hundred events (the plugin's or bare), single events, steady acknowledgements."""
 
 from __future__ import annotations
 

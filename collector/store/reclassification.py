@@ -7,6 +7,7 @@ right is not changed again. The roll-ups' job builds the buckets that are marked
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -15,12 +16,14 @@ from psycopg import sql
 from collector.errors import StoreUnavailableError
 from collector.events.judgement import Judgement, StoredReply, judge
 from collector.events.model.event import Action
+from collector.store.database.commits import Commits
 from collector.store.database.connection import scalar
 from collector.store.database.sessions import session
 from collector.store.database.sql import query
+from collector.store.migrations import require_ours
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from datetime import datetime
 
     import psycopg
@@ -50,6 +53,8 @@ class Slice(NamedTuple):
     start: datetime
     rows: int
     changes: list[tuple[Judgement, Judgement]]
+    next_end: datetime | None
+    """Where the next slice ends; None when none is left."""
 
 
 class Reclassification:
@@ -59,50 +64,67 @@ class Reclassification:
         self._dsn = dsn
 
     def run(self, since: timedelta, *, is_dry: bool) -> Iterator[Slice]:
-        """Judge the events that are younger than `since`, the newest first; yield each slice when it is committed.
+        """Judge the events that are younger than `since`, the newest first; yield each slice once, when it is committed.
 
-        With `is_dry` nothing is written. Raises `StoreUnavailableError`.
+        With `is_dry` nothing is written. Raises `StoreUnavailableError`, and `ForeignTableError` beside another program's migrations.
         """
         with session(self._dsn) as connection:
-            if scalar(connection, "SELECT to_regclass('mail_events')") is None:
-                raise StoreUnavailableError("missing_table", "there is no table mail_events")
-            connection.commit()
-            for start, end in _slices(connection, since):
-                yield _slice(connection, start, end, is_dry=is_dry)
+            begin, end = _bounds(connection, since)
+        commits: Commits[Slice] = Commits()
+        while end is not None:
+            try:
+                with session(self._dsn) as connection:
+                    while end is not None:
+                        work = partial(_slice, begin, end, is_dry)
+                        done = _read_only(connection, work) if is_dry else commits.run(connection, work)
+                        end = done.next_end
+                        yield done
+            except StoreUnavailableError:
+                settled = commits.settle_by(self._dsn)
+                if settled is None:
+                    raise
+                # The reply to this COMMIT was lost, and nothing else: the work goes on in another session.
+                end = settled.next_end
+                yield settled
 
 
-def _slices(connection: psycopg.Connection, since: timedelta) -> Iterator[tuple[datetime, datetime]]:
-    """Yield windows [start, end), the newest first, and leave out times without events."""
+def _bounds(connection: psycopg.Connection, since: timedelta) -> tuple[datetime, datetime | None]:
+    """Return where to stop, and the end of the first slice; None when there is no event that is young enough."""
+    require_ours(connection)
+    if scalar(connection, "SELECT to_regclass('mail_events')") is None:
+        raise StoreUnavailableError("missing_table", "there is no table mail_events")
     begin: Any = scalar(connection, "SELECT now() - %s", since)
-    end: Any = scalar(connection, "SELECT max(time) + interval '1 microsecond' FROM mail_events")
-    while end is not None and end > begin:
-        start = max(begin, end - SLICE)
-        yield start, end
-        last = scalar(connection, "SELECT max(time) FROM mail_events WHERE time < %s AND time >= %s", start, begin)
-        end = None if last is None else min(start, last + timedelta(microseconds=1))  # type: ignore[operator]
+    end: Any = scalar(connection, "SELECT max(time) + interval '1 microsecond' FROM mail_events WHERE time > %s", begin)
+    return begin, end
 
 
-def _slice(connection: psycopg.Connection, start: datetime, end: datetime, *, is_dry: bool) -> Slice:
-    done = Slice(start, 0, [])
-    rows = 0
-    connection.commit()
+def _read_only(connection: psycopg.Connection, work: Callable[[psycopg.Cursor], Slice]) -> Slice:
+    with connection.transaction(), connection.cursor() as cursor:
+        return work(cursor)
+
+
+def _slice(begin: datetime, end: datetime, is_dry: bool, cursor: psycopg.Cursor) -> Slice:  # noqa: FBT001  # bound by `partial`
+    """Judge the rows of the window [`end` - SLICE, `end`), from `begin` on, in the open transaction."""
+    start, rows, changed = max(begin, end - SLICE), 0, list[tuple[Judgement, Judgement]]()
     # Or a compressed chunk could not be written to as a whole.
-    connection.execute(
+    cursor.execute(
         "SELECT set_config(name, '0', true) FROM pg_settings"
         " WHERE name = 'timescaledb.max_tuples_decompressed_per_dml_transaction'"
     )
-    with connection.cursor(name="replies") as cursor:
-        cursor.itersize = _AT_ONCE
+    connection = cursor.connection
+    with connection.cursor(name="replies") as replies:
+        replies.itersize = _AT_ONCE
         limits = {"start": sql.Literal(start), "end": sql.Literal(end)}
-        read = iter(cursor.execute(sql.SQL(query("stored_replies")).format(**limits)))
+        read = iter(replies.execute(sql.SQL(query("stored_replies")).format(**limits)))
         while page := list(islice(read, _AT_ONCE)):
             rows += len(page)
             changes = [change for row in page if (change := _change(row)) is not None]
             if changes and not is_dry:
                 _write(connection, changes)
-            done.changes.extend((change.before, change.after) for change in changes)
-    connection.commit()
-    return done._replace(rows=rows)
+            changed.extend((change.before, change.after) for change in changes)
+    last: Any = scalar(connection, "SELECT max(time) FROM mail_events WHERE time < %s AND time >= %s", start, begin)
+    next_end = None if last is None else min(start, last + timedelta(microseconds=1))
+    return Slice(start, rows, changed, next_end)
 
 
 def _change(row: tuple[Any, ...]) -> Change | None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 import pytest
+from psycopg import conninfo
 
 from collector.__main__ import main
 from collector.events.border.decoding import Border, decode
@@ -28,6 +29,7 @@ from tests.integration.rollups.test_community import insert, refresh
 from tests.integration.rollups.test_compressed import compress, prepare, unpacked
 from tests.oracle.rollups import assert_equal
 from tests.servers.fixtures import community_database
+from tests.servers.proxy import Proxy
 from tests.unit.events.entries import ACCEPTED, changed
 
 if TYPE_CHECKING:
@@ -164,6 +166,20 @@ def test_a_run_that_is_killed_is_finished_by_the_next(house: House, any_dsn: str
     assert house.connection.execute(ROWS).fetchall() == fresh
     house.roll_up(datetime.now(UTC))
     assert_equal(house.connection, but=("mail_stats_15s",))  # kept for three days only
+
+
+def test_a_lost_reply_to_a_commit_changes_no_number(house: House, any_dsn: str) -> None:
+    """The server commits a slice and the answer is lost: each changed row is reported once, and the run goes on."""
+    fresh = fill(house, 300)
+    old = house.connection.execute(ROWS).fetchall()
+    wrong = sum(one != other for one, other in zip(old, fresh, strict=True))
+    with Proxy(int(str(conninfo.conninfo_to_dict(any_dsn)["port"]))) as proxy:
+        proxy.swallow_next_commit_reply(after=b"UPDATE mail_events")
+        slices = list(Reclassification(conninfo.make_conninfo(any_dsn, port=proxy.port)).run(SINCE, is_dry=False))
+        assert proxy.swallowed == 1
+    assert sum(done.rows for done in slices) == 300
+    assert sum(len(done.changes) for done in slices) == wrong
+    assert house.connection.execute(ROWS).fetchall() == fresh
 
 
 def test_a_reply_that_was_forgotten_keeps_its_judgement(house: House, any_dsn: str) -> None:
