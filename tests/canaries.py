@@ -1,7 +1,8 @@
-"""What programs under test may never say: planted secrets, and every address, subject and reply of the traffic they are sent.
+"""What programs under test may never say: planted secrets, and every address,
+subject and reply of the traffic they are sent.
 
-The logs, pages, answers and spans of collector and DNSBL exporter, and what their commands print, are kept here as the tests come by them,
-and searched once at the end of the run (tests/conftest.py).
+The logs, pages, answers and spans of collector and DNSBL exporter, and what their commands print,
+are kept here as the tests come by them, and searched once at the end of the run (tests/conftest.py).
 """
 
 from __future__ import annotations
@@ -41,7 +42,9 @@ def hear(what: str, said: bytes | str) -> None:
 
 
 def hear_shown(what: str, said: bytes | str) -> None:
-    """The same of what is there to show people content, as an operator asks for it: only secrets may not stand in it."""
+    """The same of what is there to show people content, as an operator asks for it:
+    only secrets may not stand in it.
+    """
     _keep(_shown, what, said)
 
 
@@ -76,8 +79,8 @@ def secrets_in(said: bytes) -> list[str]:
 
 @cache
 def forbidden() -> tuple[str, ...]:
-    """The planted words, and the subjects and replies of the recorded traffic, as they are and as JSON writes them (addresses are found
-    by their form).
+    """The planted words, and the subjects and replies of the recorded traffic,
+    as they are and as JSON writes them (addresses are found by their form).
     """
     words = {*_SECRETS, REASON}
     for line in _RECORDING.read_text(encoding="utf-8").splitlines():

@@ -23,6 +23,8 @@ settings.load_profile("duckwatch")
 
 @pytest.fixture(scope="session", autouse=True)
 def nothing_leaks() -> Iterator[None]:
-    """At the end of the run: no secret, address, subject or reply stands in any log, page or answer of a collector under test."""
+    """At the end of the run: no secret, address, subject or reply stands in any log,
+    page or answer of a collector under test.
+    """
     yield
     assert canaries.leaks() == []
