@@ -1,7 +1,8 @@
 """The table against the recorder: each entry that was seen is there once, and each row is one that was seen.
 
-The recorder stands behind our plugin and has a clock reading of its own, some microseconds later; which row is whose is told by
-the event's id and the nearest stamp. What a row must hold then comes from tests/oracle, with the row's own stamp.
+The recorder stands behind our plugin and has a clock reading of its own, some microseconds later;
+which row is whose is told by the event's id and the nearest stamp.
+What a row must hold then comes from tests/oracle, with the row's own stamp.
 """
 
 from __future__ import annotations
@@ -37,13 +38,15 @@ class Ledger:
     unseen: list[Row]
 
     def differences(self) -> list[str]:
-        """Columns that differ from what they must hold; `received_at`, which only the collector knows, lies behind the stamp.
-        Raises where an entry has a shape or a reply that nobody has reviewed.
+        """Columns that differ from what they must hold; `received_at`, which only the collector knows,
+        lies behind the stamp. Raises where an entry has a shape or a reply that nobody has reviewed.
         """
         return [line for record, row in self.pairs for line in _row_differences(record, row)]
 
     def reviewed_differences(self) -> list[str]:
-        """The same, but an entry that nobody has reviewed is printed and passed over: a dying server says rare things."""
+        """The same, but an entry that nobody has reviewed is printed and passed over:
+        a dying server says rare things.
+        """
         lines = []
         for record, row in self.pairs:
             try:
@@ -106,8 +109,8 @@ def wait_for_every_entry(world: World, seconds: float) -> None:
 
 
 def read_ledger(world: World) -> Ledger:
-    """The ledger of now, while mail may still move: what was recorded before the table was read must be in it, and what is in it
-    must have been recorded by the time it was read.
+    """The ledger of now, while mail may still move: what was recorded before the table was read must be in it,
+    and what is in it must have been recorded by the time it was read.
     """
     before = world.zonemta.recorded()
     rows = read_rows(world.dsn)

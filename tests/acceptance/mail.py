@@ -1,4 +1,6 @@
-"""Mail to send: letters of several senders to recipients whose names decide what the sinks answer; all of it follows from a seed."""
+"""Mail to send: letters of several senders to recipients whose names decide what the sinks answer;
+all of it follows from a seed.
+"""
 
 from __future__ import annotations
 
@@ -91,7 +93,9 @@ class Submitter:
         self.sent = 0
 
     def send(self, letter: Letter) -> str:
-        """Sends it; gives the server's last words, also when it refuses. OSError or SMTPServerDisconnected: it is not there."""
+        """Sends it; gives the server's last words, also when it refuses. OSError or SMTPServerDisconnected:
+        it is not there.
+        """
         session = self._sessions.get(letter.user) or self._connect(letter.user)
         self.sent += 1
         try:

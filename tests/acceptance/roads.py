@@ -1,4 +1,6 @@
-"""The backup roads beside a real ZoneMTA: who tells by GELF, what any of them can know of what the recorder saw, and waiting for them."""
+"""The backup roads beside a real ZoneMTA: who tells by GELF, what any of them can know of what the recorder saw,
+and waiting for them.
+"""
 
 from __future__ import annotations
 
@@ -73,7 +75,9 @@ class Teller:
 
 
 def knowable(records: list[Record]) -> Counter[Slot]:
-    """What MongoDB's change stream can tell of these entries: message, recipient, and what happened to it once; how often each."""
+    """What MongoDB's change stream can tell of these entries: message, recipient, and what happened to it once;
+    how often each.
+    """
     slots: Counter[Slot] = Counter()
     for record in records:
         entry = record["entry"]
@@ -126,8 +130,8 @@ def wait_until_followed(world: World) -> None:
 
 
 def wait_until_decided(world: World) -> None:
-    """Returns once the stream has told of every end, and every held event has been stored or dropped, but for messages whose metadata was
-    all that came to MongoDB (`never_queued`).
+    """Returns once the stream has told of every end, and every held event has been stored or dropped,
+    but for messages whose metadata was all that came to MongoDB (`never_queued`).
     """
     followed = "SELECT count(*) FROM queue_entries"
     waiting = f"SELECT count(*) FROM held_events WHERE stored_time IS NULL AND NOT ({NEVER_QUEUED})"

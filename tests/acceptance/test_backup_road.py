@@ -1,5 +1,5 @@
-"""A real ZoneMTA whose queue is followed beside the plugin, whose bounces are posted and that tells by GELF: what the other roads add, and
-what is left of it once the plugin has told.
+"""A real ZoneMTA whose queue is followed beside the plugin, whose bounces are posted and that tells by GELF:
+what the other roads add, and what is left of it once the plugin has told.
 """
 
 from __future__ import annotations
@@ -57,7 +57,9 @@ def the_table_is_the_plugins(world: World) -> None:
 
 
 def test_everything_on_at_once_is_what_the_sinks_saw_and_nothing_is_double(world: World) -> None:
-    """Beside the plugin, all that the change stream, http-bounce and GELF tell is held, found to be told already, and dropped."""
+    """Beside the plugin, all that the change stream, http-bounce and GELF tell is held, found to be told already,
+    and dropped.
+    """
     # The mail is sent while all are there: first the stream must be.
     wait_until_followed(world)
     with Teller(world) as teller:
@@ -77,8 +79,8 @@ def test_everything_on_at_once_is_what_the_sinks_saw_and_nothing_is_double(world
 
 
 def test_what_the_plugin_cannot_send_is_there_and_gives_way_when_it_can(world: World) -> None:
-    """Cut off, the plugin spools; the other roads fill the hole and say how much. Then all is as if nothing had happened, and for each
-    action rows = events - corrections{from}.
+    """Cut off, the plugin spools; the other roads fill the hole and say how much.
+    Then all is as if nothing had happened, and for each action rows = events - corrections{from}.
     """
     world.road.go_deaf()
     send(world, seed=12)
@@ -109,7 +111,9 @@ def test_what_the_plugin_cannot_send_is_there_and_gives_way_when_it_can(world: W
 
 
 def test_a_stretch_without_the_plugin_is_in_the_table(world: World) -> None:
-    """Each message, deferral and end is one row, of the road that knows best; the recovered counters grow by the rows of each source."""
+    """Each message, deferral and end is one row, of the road that knows best;
+    the recovered counters grow by the rows of each source.
+    """
 
     def late() -> int:
         return int(world.collector.total("duckwatch_mail_corrections_total"))

@@ -1,7 +1,9 @@
-"""A real Prometheus with the real rules scrapes the DNSBL exporter while lists die, refuse, lie and recover, and resolvers fail.
+"""A real Prometheus with the real rules scrapes the DNSBL exporter while lists die, refuse, lie and recover,
+and resolvers fail.
 
-Two resolvers stand before two rbldnsd. Everything that the exporter and the rules count in intervals runs at a thirtieth: the interval is 10 s for
-5 min, and the rules' `for` and `keep_firing_for` are divided by as much. `DUCKWATCH_DNSBL_STORM=long` (`make dnsbl-storm`): ten minutes of it.
+Two resolvers stand before two rbldnsd. Everything that the exporter and the rules count in intervals runs at a
+thirtieth: the interval is 10 s for 5 min, and the rules' `for` and `keep_firing_for` are divided by as much.
+`DUCKWATCH_DNSBL_STORM=long` (`make dnsbl-storm`): ten minutes of it.
 """
 
 from __future__ import annotations
@@ -217,7 +219,9 @@ def _told(figures: dict[str, Any], alerts: dict[tuple[str, ...], list[tuple[floa
 
 @pytest.mark.servers
 def test_no_scrape_fails_no_alert_flaps_and_a_standing_listing_stays(storm: Storm) -> None:
-    """Whatever lists and resolvers do: every scrape succeeds, who is listed stays so, nobody is listed by mistake, each trouble is one alert."""
+    """Whatever lists and resolvers do: every scrape succeeds, who is listed stays so, nobody is listed by mistake,
+    each trouble is one alert.
+    """
     pairs = {(BAD, zone) for zone in (STEADY, FRAIL, REFUSING, LYING)}
 
     def all_listed() -> bool:

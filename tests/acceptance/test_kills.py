@@ -1,7 +1,8 @@
 """Whatever dies under load, and whatever is away: each entry that the recorder saw is in the table, once.
 
-`DUCKWATCH_CRASH_ROUNDS` (default 3) is how often each victim dies; `DUCKWATCH_AWAY_SECONDS` (default 20) how long a server is away.
-Every test prints its seed; `DUCKWATCH_CRASH_SEED` takes one again.
+`DUCKWATCH_CRASH_ROUNDS` (default 3) is how often each victim dies;
+`DUCKWATCH_AWAY_SECONDS` (default 20) how long a server is away. Every test prints its seed;
+`DUCKWATCH_CRASH_SEED` takes one again.
 """
 
 from __future__ import annotations
@@ -92,7 +93,9 @@ class Deaths:
 
 
 def check(world: World, deaths: Deaths) -> None:
-    """Every entry is in the table once, every column right; what only our plugin saw was seen in the moment of a kill."""
+    """Every entry is in the table once, every column right;
+    what only our plugin saw was seen in the moment of a kill.
+    """
     wait_for_every_entry(world, SETTLING)
     ledger = read_ledger(world)
     assert "\n".join(ledger.reviewed_differences()) == ""
@@ -160,7 +163,9 @@ def test_collector_away(world: World, deaths: Deaths) -> None:
 
 
 def test_postgres_away(world: World, deaths: Deaths) -> None:
-    """PostgreSQL is gone for a while under load: the collector acknowledges into its journal, and all of it is stored afterwards."""
+    """PostgreSQL is gone for a while under load: the collector acknowledges into its journal,
+    and all of it is stored afterwards.
+    """
     seed, _ = dice_of("PostgreSQL away")
     with Load(world.zonemta, seed) as load:
         flow(load)

@@ -1,4 +1,6 @@
-"""A real run: some hundred messages through a real ZoneMTA; the table, the metrics, the sinks and the recorder tell one story."""
+"""A real run: some hundred messages through a real ZoneMTA;
+the table, the metrics, the sinks and the recorder tell one story.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +51,9 @@ class Run:
 
 @pytest.fixture(scope="module")
 def run(world: World) -> Run:
-    """Sends every kind of letter, waits until ZoneMTA has nothing left to do and the collector nothing left to store."""
+    """Sends every kind of letter, waits until ZoneMTA has nothing left to do and the collector nothing left to
+    store.
+    """
     world.zonemta.api("POST", "/suppressionlist", address="suppressed@gmail.example")
     submitter = Submitter(world.zonemta)
     kept = submitter.send(Letter("ops@app.example", ("slow.deleted@icloud.example",), "to be deleted"))
@@ -64,7 +68,9 @@ def run(world: World) -> Run:
 
 
 def settle(world: World) -> None:
-    """Waits until ZoneMTA's queue, the plugin's spools and the collector's journal are empty and the table has every entry."""
+    """Waits until ZoneMTA's queue, the plugin's spools and the collector's journal are empty and the table has every
+    entry.
+    """
     wait_until(lambda: world.zonemta.queued() == 0, "ZoneMTA's queue is empty", QUIET, every=0.5)
     wait_for_every_entry(world, QUIET)
     wait_until(
@@ -73,7 +79,9 @@ def settle(world: World) -> None:
 
 
 def test_every_kind_of_event_happened(run: Run) -> None:
-    """The run has every action that ZoneMTA writes, and hundreds of deliveries: what the others compare is not nothing."""
+    """The run has every action that ZoneMTA writes, and hundreds of deliveries:
+    what the others compare is not nothing.
+    """
     actions = Counter(row["action"] for row in run.rows)
     assert set(actions) == ACTIONS
     assert actions["delivered"] > LETTERS
@@ -89,7 +97,9 @@ def test_the_table_is_what_the_recorder_saw(run: Run) -> None:
 
 
 def test_deliveries_are_what_the_sinks_accepted(run: Run) -> None:
-    """Each recipient that a sink accepted has one delivered row, with the sink's own words; and no other row is delivered."""
+    """Each recipient that a sink accepted has one delivered row, with the sink's own words;
+    and no other row is delivered.
+    """
     answers = run.world.sinks.seen()
     assert verdicts.delivered(run.rows) == verdicts.accepted(answers)
     uploads = [answer for answer in answers if answer["verdict"] == "accepted" and not answer["to"]]
@@ -120,7 +130,9 @@ def test_prometheus_has_the_same_numbers(run: Run) -> None:
 
 
 def test_the_plugin_has_nothing_left(run: Run) -> None:
-    """Afterwards the spools are empty, and the plugin says so itself: no bytes unsent, nothing dropped, its version known."""
+    """Afterwards the spools are empty, and the plugin says so itself:
+    no bytes unsent, nothing dropped, its version known.
+    """
     wait_until(lambda: run.world.unsent() == [], "the plugin's spools are empty", 30)
     where = (("host", HOST), ("mail_cluster", CLUSTER))
 
@@ -135,8 +147,8 @@ def test_the_plugin_has_nothing_left(run: Run) -> None:
 
 
 def test_sigterm_of_the_collector_loses_nothing(run: Run) -> None:
-    """The collector is stopped in the middle of mail and started again: it ends well, every entry is in the table once, and the
-    new process has counted exactly the rows that it added.
+    """The collector is stopped in the middle of mail and started again:
+    it ends well, every entry is in the table once, and the new process has counted exactly the rows that it added.
     """
     world = run.world
     with Load(world.zonemta, seed=2) as load:

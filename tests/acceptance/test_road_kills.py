@@ -1,7 +1,8 @@
-"""Whatever dies while all roads are on: `kill -9` of the collector and of MongoDB under load, with the plugin and without it.
+"""Whatever dies while all roads are on: `kill -9` of the collector and of MongoDB under load,
+with the plugin and without it.
 
-`DUCKWATCH_CRASH_ROUNDS` (default 3) is how often the collector dies in each test, MongoDB a quarter of that. Each prints its seed;
-`DUCKWATCH_CRASH_SEED` takes one again.
+`DUCKWATCH_CRASH_ROUNDS` (default 3) is how often the collector dies in each test, MongoDB a quarter of that.
+Each prints its seed; `DUCKWATCH_CRASH_SEED` takes one again.
 """
 
 from __future__ import annotations
@@ -100,8 +101,8 @@ class Stretch:
         return any(abs(record["time_ms"] - death) < UNSURE for death in self.deaths)
 
     def drain(self, patience: float) -> None:
-        """Returns once ZoneMTA has nothing left to do. What it could not give back to a dead MongoDB stays locked until it is started again:
-        so it is, when `patience` (s) is over.
+        """Returns once ZoneMTA has nothing left to do. What it could not give back to a dead MongoDB stays locked until
+        it is started again: so it is, when `patience` (s) is over.
         """
         with contextlib.suppress(AssertionError):
             wait_until(lambda: self._world.zonemta.queued() == 0, "ZoneMTA's queue is empty", patience, every=0.5)
@@ -129,8 +130,8 @@ def run_with(world: World, plugin: dict[str, Any] | None) -> None:
 
 
 def test_without_the_plugin(world: World) -> None:
-    """What the roads that are left can know is in the table, once; also of messages that were queued before the collector went and gone
-    when it came back.
+    """What the roads that are left can know is in the table, once;
+    also of messages that were queued before the collector went and gone when it came back.
     """
     run_with(world, None)
     stretch = Stretch(world)
@@ -162,8 +163,8 @@ def test_without_the_plugin(world: World) -> None:
     ROUNDS < 10, reason="a campaign (make crash): test_kills.py and test_backup_road.py have it in parts"
 )
 def test_with_every_road(world: World) -> None:
-    """Each recorded entry is the plugin's row, each that a sink accepted is delivered, and nothing is double; the other roads add only
-    what ZoneMTA's hooks did not live to see.
+    """Each recorded entry is the plugin's row, each that a sink accepted is delivered, and nothing is double;
+    the other roads add only what ZoneMTA's hooks did not live to see.
     """
     run_with(world, world.plugin)
     stretch = Stretch(world)

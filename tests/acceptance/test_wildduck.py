@@ -1,5 +1,5 @@
-"""A real WildDuck beside a real ZoneMTA, with every road on: what is sent through its API, what comes in, who logs in, what is marked as
-spam.
+"""A real WildDuck beside a real ZoneMTA, with every road on:
+what is sent through its API, what comes in, who logs in, what is marked as spam.
 """
 
 from __future__ import annotations
@@ -68,7 +68,9 @@ def users_of(world: World) -> tuple[str, str]:
     """Two users; all that comes for the second is filed as spam."""
     about = {ALICE: {}, BOB: {"spamLevel": 0}}
     made = [
-        world.wildduck.api("POST", "/users", {"username": name.split("@")[0], "password": PASSWORD, "address": name} | more)
+        world.wildduck.api(
+            "POST", "/users", {"username": name.split("@")[0], "password": PASSWORD, "address": name} | more
+        )
         for name, more in about.items()
     ]  # fmt: skip
     return made[0]["id"], made[1]["id"]
@@ -182,12 +184,15 @@ def test_mail_that_comes_in_is_stored_once_for_each_recipient(told: Told) -> Non
 
 
 def test_logins_are_counted_as_wildduck_counts_them(told: Told) -> None:
-    """Those that are alike in one document one by one; somebody whom nobody knows is told by GELF alone, and nobody by both."""
+    """Those that are alike in one document one by one; somebody whom nobody knows is told by GELF alone,
+    and nobody by both.
+    """
     found = told.table(
         "SELECT protocol, result, source, sum(count)::int FROM auth_events GROUP BY 1, 2, 3 ORDER BY 1, 2"
     )
     assert found == [
-        ("imap", "failed", "change_stream", 2), ("imap", "success", "change_stream", 1), ("imap", "unknown_user", "gelf", 1),
+        ("imap", "failed", "change_stream", 2), ("imap", "success", "change_stream", 1),
+        ("imap", "unknown_user", "gelf", 1),
         ("pop3", "failed", "change_stream", 1), ("pop3", "success", "change_stream", 1),
     ]  # fmt: skip
     with pymongo.MongoClient[Any](told.world.mongo.uri("")) as client:

@@ -1,4 +1,6 @@
-"""The whole way in one place: ZoneMTA with our plugin, its MongoDB, Redis and sinks; the collector; TimescaleDB; Prometheus."""
+"""The whole way in one place: ZoneMTA with our plugin, its MongoDB, Redis and sinks; the collector; TimescaleDB;
+Prometheus.
+"""
 
 from __future__ import annotations
 
@@ -29,9 +31,10 @@ class World:
     def __init__(
         self, folder: Path, logs: Path, *, small: bool = False, backed_up: bool = False, with_wildduck: bool = False
     ) -> None:
-        """`small`: a ZoneMTA with the zones that it cannot do without, and no checks for spam and viruses. `backed_up`: with all other
-        roads: the collector follows MongoDB's change stream, ZoneMTA posts its bounces, and GELF is taken on `gelf_port`. `with_wildduck`: a
-        WildDuck on the same MongoDB and Redis is followed too, sends webhooks and GELF.
+        """`small`: a ZoneMTA with the zones that it cannot do without, and no checks for spam and viruses. `backed_up`:
+        with all other roads: the collector follows MongoDB's change stream, ZoneMTA posts its bounces,
+        and GELF is taken on `gelf_port`. `with_wildduck`: a WildDuck on the same MongoDB and Redis is followed too,
+        sends webhooks and GELF.
         """
         self.sinks = Sinks(folder, logs)
         self.redis = Redis(logs)
