@@ -56,7 +56,9 @@ def alerts() -> list[Rule]:
 
 
 def tool(name: str) -> Path:
-    """The program of that name: what `make servers` installed, else what the machine has. Raises `MissingServerError`."""
+    """The program of that name: what `make servers` installed, else what the machine has.
+    Raises `MissingServerError`.
+    """
     try:
         return command(name)
     except MissingServerError:

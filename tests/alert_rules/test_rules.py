@@ -49,7 +49,9 @@ def test_alerts_fire_when_they_should(promtool: Path, case: Path) -> None:
 
 @pytest.mark.parametrize("case", CASES, ids=lambda path: path.name)
 def test_cases_say_what_is_recorded_before_it_is_read(case: Path) -> None:
-    """Groups are evaluated by promtool in an order of chance unless it is told one: what is recorded has to come before the alerts."""
+    """Groups are evaluated by promtool in an order of chance unless it is told one:
+    what is recorded has to come before the alerts.
+    """
     written = yaml.safe_load(case.read_text())
     groups = [group for path in written["rule_files"] for group in yaml.safe_load((TESTS / path).read_text())["groups"]]
     if len(groups) > 1 and any("record" in rule for group in groups for rule in group["rules"]):
@@ -170,7 +172,9 @@ def test_an_alert_keeps_to_its_thresholds(rule: Rule) -> None:
 
 @named
 def test_a_name_is_in_prometheus_convention(rule: Rule) -> None:
-    """A recorded series is `level:metric:operation`, its level the labels it keeps; an alert is `Duckwatch…` in CamelCase."""
+    """A recorded series is `level:metric:operation`, its level the labels it keeps;
+    an alert is `Duckwatch…` in CamelCase.
+    """
     if rule.is_alert:
         assert re.fullmatch(r"Duckwatch([A-Z][a-z0-9]+)+", rule.name)
         return
