@@ -78,7 +78,9 @@ def _reason(action: Action, index: int) -> Reason:
 
 
 def traffic() -> list[Row]:
-    """Two hours of mail, from half an hour before the range to half an hour after it: one row every 10 s, of every sort."""
+    """Two hours of mail, from half an hour before the range to half an hour after it:
+    one row every 10 s, of every sort.
+    """
     rows = []
     for index in range(720):
         action = (Action.QUEUED, Action.DELIVERED, Action.DELIVERED, Action.DEFERRED, Action.BOUNCED)[index % 5]
@@ -261,7 +263,9 @@ BLOCKED = {
 
 @pytest.mark.servers
 def test_reasons_are_counted_right(filled: psycopg.Connection) -> None:
-    """Each outcome, class, reason and provider once, with its count, its newest time and the newest reply that has a pattern."""
+    """Each outcome, class, reason and provider once, with its count,
+    its newest time and the newest reply that has a pattern.
+    """
     rows = ask(filled, load("failure_reasons"))
     expected: dict[tuple[str, str | None, str, str], list[Row]] = {}
     for row in shown(Action.DEFERRED, Action.BOUNCED):
@@ -309,7 +313,9 @@ def test_the_newest_failures_come_first(filled: psycopg.Connection) -> None:
 
 @pytest.mark.servers
 def test_states_begin_with_what_stood_before(filled: psycopg.Connection) -> None:
-    """Each pair that was listed in the range, from what held at its start; a failed check changes nothing, a lapse does."""
+    """Each pair that was listed in the range, from what held at its start;
+    a failed check changes nothing, a lapse does.
+    """
     rows = ask(filled, load("dnsbl_states"))
     found: dict[str, list[tuple[float, int]]] = {}
     for row in rows:
@@ -329,7 +335,9 @@ def test_states_begin_with_what_stood_before(filled: psycopg.Connection) -> None
 def test_a_short_listing_is_seen_over_a_long_range(
     filled: psycopg.Connection, interval: str, states: list[tuple[float, int]]
 ) -> None:
-    """A bin in which something was listed shows that, whatever stood at its end; the bin after it shows what then stood."""
+    """A bin in which something was listed shows that, whatever stood at its end;
+    the bin after it shows what then stood.
+    """
     rows = [
         row
         for row in ask(filled, load("dnsbl_states"), interval=interval)
@@ -340,7 +348,9 @@ def test_a_short_listing_is_seen_over_a_long_range(
 
 @pytest.mark.servers
 def test_changes_are_those_of_what_stood(filled: psycopg.Connection) -> None:
-    """Listed and delisted once each, the newest first: neither an error between nor the second cluster's clean is one."""
+    """Listed and delisted once each, the newest first: neither an error between nor the second cluster's clean is
+    one.
+    """
     rows = ask(filled, load("dnsbl_changes"))
     assert [((row["time"] - START).total_seconds() / 60, row["target"], row["change"]) for row in rows] == [
         (40, "192.0.2.8", "listed"),
@@ -428,7 +438,9 @@ def test_every_expression_reads_what_the_collector_exposes(expr: str) -> None:
 @pytest.mark.servers
 @each_promql
 def test_every_expression_returns_something(expr: str, tmp_path: Path) -> None:
-    """Prometheus' own evaluator, over series of every metric in it and in the rules, gives the panel something to show."""
+    """Prometheus' own evaluator, over series of every metric in it and in the rules,
+    gives the panel something to show.
+    """
     case = {
         "rule_files": [str(path) for path in RULE_FILES],
         "evaluation_interval": "1m",
@@ -453,7 +465,9 @@ def test_every_expression_returns_something(expr: str, tmp_path: Path) -> None:
 
 
 def _filled_in(expr: str) -> str:
-    """The expression as Prometheus gets it, every cluster chosen (Grafana writes the values as one regular expression)."""
+    """The expression as Prometheus gets it, every cluster chosen (Grafana writes the values as one regular
+    expression).
+    """
     return expr.replace("$__rate_interval", "5m").replace("$cluster", "(default|eu1)")
 
 

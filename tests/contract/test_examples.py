@@ -1,4 +1,6 @@
-"""examples/duckwatch.yml is what the models and docs/configuration.md make of it, and changes nothing when it is used."""
+"""examples/duckwatch.yml is what the models and docs/configuration.md make of it,
+and changes nothing when it is used.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""`--help` of every program and of each of its commands: what it does, an example that it takes, exit codes, where the docs are."""
+"""`--help` of every program and of each of its commands:
+what it does, an example that it takes, exit codes, where the docs are.
+"""
 
 from __future__ import annotations
 

@@ -29,7 +29,10 @@ SUFFIXES = ("_bucket", "_count", "_sum")
 LABELS_OF_TARGETS = frozenset(
     {"job", "instance", "namespace", "pod", "container", "service", "endpoint", "node", "prometheus"}
 )
-"""Labels that Prometheus or its operator for Kubernetes gives to each scrape target: a metric's own of this name becomes `exported_…`."""
+"""Labels that Prometheus or its operator for Kubernetes gives to each scrape target.
+
+A metric's own label of this name becomes `exported_…`.
+"""
 EXTERNAL_LABELS = frozenset({"cluster", "replica", "region", "environment", "env", "datacenter", "tenant"})
 """Usual external labels of a Prometheus: it adds them only to series that have no label of that name."""
 

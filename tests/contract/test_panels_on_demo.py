@@ -65,7 +65,9 @@ def demo() -> Iterator[dict[str, str]]:
 def prometheus(
     demo: dict[str, str], tmp_path_factory: pytest.TempPathFactory, server_logs: Path
 ) -> Iterator[Prometheus]:
-    """A Prometheus that scrapes the demo and evaluates our rules, each second (a test does not wait half a minute for a group)."""
+    """A Prometheus that scrapes the demo and evaluates our rules,
+    each second (a test does not wait half a minute for a group).
+    """
     folder = tmp_path_factory.mktemp("prometheus")
     rules = [_quick(path, folder) for path in RULE_FILES]
     dnsbl = yaml.safe_load((Path(demo["data"]) / "dnsbl.yml").read_text())["dnsbl"]
@@ -111,7 +113,9 @@ def test_external_labels_stand_beside_the_mail_cluster(prometheus: Prometheus) -
 
 
 def test_only_the_watchdog_fires(prometheus: Prometheus) -> None:
-    """On a healthy system the one alert that fires is the one that always does, beside that of the listing that the demo plays."""
+    """On a healthy system the one alert that fires is the one that always does,
+    beside that of the listing that the demo plays.
+    """
     deadline = time.monotonic() + DEADLINE_SECONDS
     while not (firing := _alerts(prometheus)):
         assert time.monotonic() < deadline, "the watchdog does not fire"

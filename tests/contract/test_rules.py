@@ -20,7 +20,9 @@ each_alert = pytest.mark.parametrize("rule", alerts(), ids=lambda rule: rule.nam
 
 @named
 def test_a_rule_reads_what_is_exposed(rule: Rule) -> None:
-    """Every metric in a rule is in the catalogue, every label in it one of that metric's; recorded series are recorded."""
+    """Every metric in a rule is in the catalogue, every label in it one of that metric's;
+    recorded series are recorded.
+    """
     metrics = METRIC.findall(rule.expr)
     recorded = RECORDED.findall(rule.expr)
     assert {series_of(metric) for metric in metrics} <= set(CATALOGUE)
