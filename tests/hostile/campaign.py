@@ -1,4 +1,6 @@
-"""Sends hostile inputs to a running collector over a few connections, and watches what comes back and how much memory it takes."""
+"""Sends hostile inputs to a running collector over a few connections,
+and watches what comes back and how much memory it takes.
+"""
 
 from __future__ import annotations
 
@@ -23,14 +25,18 @@ PATIENCE_SECONDS = 0.1
 
 
 class Answer:
-    """What came back: the status (0: the connection ended without one), the body, and whether the connection goes on."""
+    """What came back: the status (0: the connection ended without one), the body,
+    and whether the connection goes on.
+    """
 
     def __init__(self, status: int, body: bytes, *, stays_open: bool) -> None:
         self.status, self.body, self.stays_open = status, body, stays_open
 
 
 class Campaign:
-    """Inputs `first` to `first + count` of a seed. `faults` says what should not have been; `good` are the ids that were acknowledged."""
+    """Inputs `first` to `first + count` of a seed. `faults` says what should not have been;
+    `good` are the ids that were acknowledged.
+    """
 
     def __init__(self, collector: Collector, seed: int, first: int, count: int) -> None:
         self._collector, self._seed = collector, seed

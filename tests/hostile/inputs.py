@@ -1,4 +1,6 @@
-"""Hostile requests by number: input `n` of a seed is always the same bytes (but for the clock), so that one can be sent again alone."""
+"""Hostile requests by number: input `n` of a seed is always the same bytes (but for the clock),
+so that one can be sent again alone.
+"""
 
 from __future__ import annotations
 
@@ -25,8 +27,8 @@ REFUSALS = frozenset({400, 401, 404, 405, 408, 411, 413, 414, 415, 417, 431})
 
 
 class Input(NamedTuple):
-    """`request` is all that is sent. `allowed`: the answers that are right (503 always is). `good`: the id of an event that must be
-    stored. `is_last`: the connection is not used again, and may end without an answer.
+    """`request` is all that is sent. `allowed`: the answers that are right (503 always is). `good`:
+    the id of an event that must be stored. `is_last`: the connection is not used again, and may end without an answer.
     """
 
     kind: str
@@ -123,7 +125,8 @@ def mutate(dice: Random, data: bytes) -> bytes:
             case 2:
                 made[at:at] = made[at:to] * dice.randrange(1, 20)
             case 3:
-                made[at:at] = dice.choice((b'"', b"{", b"}", b"[", b"]", b",", b":", b"\\", b"\n", b"\\u0000", b"\\ud800", b"\xff", b"1e999", b"null"))  # fmt: skip
+                made[at:at] = dice.choice((b'"', b"{", b"}", b"[", b"]", b",", b":", b"\\", b"\n", b"\\u0000",
+                    b"\\ud800", b"\xff", b"1e999", b"null"))  # fmt: skip
             case _:
                 for spot in range(at, to):
                     made[spot] ^= 1 << dice.randrange(8)
@@ -173,11 +176,14 @@ def junk(dice: Random, sent: Sent, _seed: int, _number: int) -> Input:
 
 
 METHODS = ("GET", "PUT", "HEAD", "DELETE", "OPTIONS", "POST", "PATCH", "TRACE", "CONNECT", "post", "\u00e9", "A" * 50)
-PATHS = ("/", "/metrics", "/readyz", "/healthz", "/api/events/ingest", "/api/events/ingest/", "/api/events/ingest?token=" + CANARY, "*", "//", "/%00", "/..%2f", "/" + "a" * 3000, "http://x/metrics", "/metrics#x", "/\u00e9", "/?" + "&" * 500)  # fmt: skip
+PATHS = ("/", "/metrics", "/readyz", "/healthz", "/api/events/ingest", "/api/events/ingest/",
+    "/api/events/ingest?token=" + CANARY, "*", "//", "/%00", "/..%2f", "/" + "a" * 3000, "http://x/metrics",
+    "/metrics#x", "/\u00e9", "/?" + "&" * 500)  # fmt: skip
 HEADERS: list[Callable[[Random], str]] = [
     lambda dice: f"Authorization: Bearer {CANARY}",
     lambda dice: "Authorization: Basic " + dice.choice(("", "====", "AAAA", "OjpCYW5hbmE=", "\u00e9")),
-    lambda dice: "Content-Type: " + dice.choice(("text/html", "application/json; charset=utf-7", "multipart/form-data; boundary=" + "x" * 500, ";;;")),
+    lambda dice: "Content-Type: " + dice.choice(("text/html", "application/json; charset=utf-7",
+        "multipart/form-data; boundary=" + "x" * 500, ";;;")),
     lambda dice: "Accept: " + dice.choice(("application/openmetrics-text;version=x", "*/*;q=nan", "," * 500)),
     lambda dice: "Content-Length: " + dice.choice(("-1", "1e3", "99999999999999999999", "0x10", " 5", "5, 5", "٣")),
     lambda dice: "Transfer-Encoding: " + dice.choice(("chunked", "gzip, chunked", "chunked, identity", "x")),
@@ -185,14 +191,18 @@ HEADERS: list[Callable[[Random], str]] = [
     lambda dice: "Connection: " + dice.choice(("close", "upgrade", "keep-alive, close", "x" * 300)),
     lambda dice: "Upgrade: " + dice.choice(("websocket", "h2c")),
     lambda dice: "X-Forwarded-For: " + dice.choice(("127.0.0.1", "x" * 3000)),
-    lambda dice: dice.choice((": nothing", "no colon", "Bad Name: x", "X:\0", "X: a\rb", "\u00e9: \u00e9", " folded", "X" * 5000 + ": 1")),
+    lambda dice: dice.choice((": nothing", "no colon", "Bad Name: x", "X:\0", "X: a\rb", "\u00e9: \u00e9", " folded",
+        "X" * 5000 + ": 1")),
 ]  # fmt: skip
 
 
 def heads(dice: Random, sent: Sent, _seed: int, _number: int) -> Input:
     """A request line and headers that are odd; a body now and then. Its connection is not used again."""
     lines = [
-        f"{dice.choice(METHODS)} {dice.choice(PATHS)} {dice.choice(('HTTP/1.1', 'HTTP/1.1', 'HTTP/1.0', 'HTTP/2.0', 'HTTP/9', 'X'))}"
+        (
+            f"{dice.choice(METHODS)} {dice.choice(PATHS)} "
+            f"{dice.choice(('HTTP/1.1', 'HTTP/1.1', 'HTTP/1.0', 'HTTP/2.0', 'HTTP/9', 'X'))}"
+        )
     ]
     lines += ["Host: x"] * dice.choice((1, 1, 1, 0, 2))
     lines += [dice.choice(HEADERS)(dice) for _ in range(dice.choice((0, 1, 2, 2, 70)))]
