@@ -22,6 +22,8 @@ def house(any_dsn: str) -> Iterator[House]:
 
 @pytest.fixture
 def our_jobs(house: House) -> None:
-    """For what the collector's own jobs do: they build roll-ups and let go of what is old where TimescaleDB Community does not."""
+    """For what the collector's own jobs do: they build roll-ups and let go of what is old where TimescaleDB Community
+    does not.
+    """
     if house.builds_itself:
         pytest.skip("TimescaleDB Community builds for itself (test_community.py)")

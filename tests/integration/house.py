@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 
 def stop_policies(connection: psycopg.Connection) -> None:
-    """Has TimescaleDB's scheduler leave the policies to the test: they go by the server's clock, to which events may be months old."""
+    """Has TimescaleDB's scheduler leave the policies to the test:
+    they go by the server's clock, to which events may be months old.
+    """
     connection.execute(
         "SELECT alter_job(job_id, scheduled => false) FROM timescaledb_information.jobs WHERE job_id >= 1000"
     )
@@ -42,7 +44,9 @@ class House:
             stop_policies(self.connection)
 
     def roll_up(self, now: datetime = NOW) -> None:
-        """As many runs as it takes until nothing is due, each of a collector that has just started: no bucket waits for its minute."""
+        """As many runs as it takes until nothing is due, each of a collector that has just started:
+        no bucket waits for its minute.
+        """
         if self.builds_itself:
             self._refresh()
         deadline = time.monotonic() + 60

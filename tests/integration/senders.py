@@ -1,4 +1,6 @@
-"""Load that retries as the plugin does: a batch is sent until somebody acknowledges it, with the stamps of the first time."""
+"""Load that retries as the plugin does: a batch is sent until somebody acknowledges it,
+with the stamps of the first time.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,8 @@ BATCH = 25
 
 
 class Senders:
-    """Threads that send batches to one of the collectors, and after each failure to the next: what a load balancer makes of a retry.
+    """Threads that send batches to one of the collectors, and after each failure to the next:
+    what a load balancer makes of a retry.
 
     With `twice`, every batch goes to every collector. The ids of their events begin with `name`.
     """

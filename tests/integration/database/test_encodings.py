@@ -41,7 +41,9 @@ def latin1_dsn(postgres: PostgresCluster, postgres_dsn: str) -> Iterator[str]:
 
 
 def test_what_the_database_cannot_hold_is_set_aside(latin1_dsn: str, tmp_path: Path) -> None:
-    """Events, and those that are dead letters already: the letters are written in ASCII, and read back they say the same."""
+    """Events, and those that are dead letters already: the letters are written in ASCII,
+    and read back they say the same.
+    """
     collector = Collector(tmp_path, tmp_path, latin1_dsn)
     collector.start()
     now = int(time.time() * 1000)

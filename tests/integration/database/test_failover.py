@@ -1,4 +1,6 @@
-"""A primary with a synchronous standby (real streaming replication): failover in mid-stream, and a standby that is away."""
+"""A primary with a synchronous standby (real streaming replication):
+failover in mid-stream, and a standby that is away.
+"""
 
 from __future__ import annotations
 
@@ -55,7 +57,9 @@ def assert_once(house: House, events: int) -> None:
 
 
 async def test_a_failover_in_mid_stream_costs_nothing(house: House, pair: Pair) -> None:
-    """The primary dies while events stream in; what was committed and what was not are told apart on the new primary."""
+    """The primary dies while events stream in; what was committed and what was not are told apart on the new
+    primary.
+    """
     sent = 0
     over = asyncio.Event()
 
@@ -78,7 +82,9 @@ async def test_a_failover_in_mid_stream_costs_nothing(house: House, pair: Pair) 
 
 
 async def test_a_standby_that_is_away_holds_commits_in_doubt(house: House, pair: Pair) -> None:
-    """COMMIT waits for the standby, the writer breaks off and asks what became of it; once the standby is back it was written once."""
+    """COMMIT waits for the standby, the writer breaks off and asks what became of it;
+    once the standby is back it was written once.
+    """
     await house.journal.append(request(0))
     settle(house)
     assert pair.standby is not None
@@ -93,7 +99,9 @@ async def test_a_standby_that_is_away_holds_commits_in_doubt(house: House, pair:
 
 
 async def test_what_a_standby_never_got_is_not_taken_for_safe(house: House, pair: Pair) -> None:
-    """A restarted primary shows a transaction that its standby lacks: the journal keeps it until the standby has it too."""
+    """A restarted primary shows a transaction that its standby lacks:
+    the journal keeps it until the standby has it too.
+    """
     await house.journal.append(request(0))
     settle(house)
     assert pair.standby is not None
@@ -113,7 +121,9 @@ async def test_what_a_standby_never_got_is_not_taken_for_safe(house: House, pair
 async def test_a_commit_whose_reply_is_lost_with_the_primary_is_known_on_the_standby(
     pair: Pair, tmp_path: Path
 ) -> None:
-    """The standby has it, the collector never heard: after the failover it counts as written, and is not written twice."""
+    """The standby has it, the collector never heard: after the failover it counts as written,
+    and is not written twice.
+    """
     with Proxy(pair.primary.port) as proxy:
         dsn = pair.either_dsn.replace(str(pair.primary.port), str(proxy.port), 1)
         house = House(dsn, tmp_path, PostgresStore(dsn, dsn, hang_seconds=1))

@@ -1,4 +1,6 @@
-"""What no row is to blame for, done to the database under a running collector: nothing is lost, and /metrics and /readyz name it."""
+"""What no row is to blame for, done to the database under a running collector:
+nothing is lost, and /metrics and /readyz name it.
+"""
 
 from __future__ import annotations
 
@@ -74,7 +76,9 @@ class Ward:
         return counted[(("sqlstate", sqlstate),)] > 0 and f'"sqlstate": "{sqlstate}"' in log
 
     def assert_well(self) -> None:
-        """All that was acknowledged is in the table once and counted once, nothing is set aside, nothing was said that is secret."""
+        """All that was acknowledged is in the table once and counted once, nothing is set aside,
+        nothing was said that is secret.
+        """
         wait_until(lambda: self.collector.total("duckwatch_journal_requests") == 0, "all is written", seconds=60)
         found = self.execute("SELECT count(*), count(DISTINCT event_id) FROM mail_events")
         assert found == [(self.acknowledged, self.acknowledged)]
@@ -111,7 +115,10 @@ def ward(postgres_dsn: str, role: str, tmp_path: Path) -> Iterator[Ward]:
     assert collector.stop() == 0
 
 
-NEW_SESSIONS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+NEW_SESSIONS = (
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+    "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+)
 """A setting of a database or a role holds for sessions to come."""
 
 FAULTS: dict[str, tuple[str, list[str], list[str]]] = {
@@ -157,7 +164,10 @@ FAULTS: dict[str, tuple[str, list[str], list[str]]] = {
     "a trigger of the operator's raises": (
         "raised",
         [
-            "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no: %', NEW.recipient; END $$",
+            (
+                "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ "
+                "BEGIN RAISE 'no: %', NEW.recipient; END $$"
+            ),
             "CREATE TRIGGER refusing BEFORE INSERT ON mail_events FOR EACH ROW EXECUTE FUNCTION refuse()",
         ],
         ["DROP FUNCTION refuse CASCADE"],
@@ -165,7 +175,10 @@ FAULTS: dict[str, tuple[str, list[str], list[str]]] = {
     "marks may not be made": (
         "not_ready",
         [
-            "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no' USING ERRCODE = '55000'; END $$",
+            (
+                "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ "
+                "BEGIN RAISE 'no' USING ERRCODE = '55000'; END $$"
+            ),
             "CREATE TRIGGER refusing BEFORE INSERT ON touched_buckets FOR EACH ROW EXECUTE FUNCTION refuse()",
         ],
         ["DROP FUNCTION refuse CASCADE"],
@@ -173,7 +186,10 @@ FAULTS: dict[str, tuple[str, list[str], list[str]]] = {
     "a code that nobody knows": (
         "other",
         [
-            "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no' USING ERRCODE = 'ZZ123'; END $$",
+            (
+                "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ "
+                "BEGIN RAISE 'no' USING ERRCODE = 'ZZ123'; END $$"
+            ),
             "CREATE TRIGGER refusing BEFORE INSERT ON mail_events FOR EACH ROW EXECUTE FUNCTION refuse()",
         ],
         ["DROP FUNCTION refuse CASCADE"],
@@ -253,7 +269,9 @@ def test_a_full_disk_of_the_table_loses_nothing_and_is_named(own_postgres: Embed
 
 
 def test_a_full_disk_of_the_whole_server_loses_nothing(own_postgres: EmbeddedPostgres, tmp_path: Path) -> None:
-    """No room for the write-ahead log: PostgreSQL goes down, comes up for a moment perhaps, and stays once there is some."""
+    """No room for the write-ahead log: PostgreSQL goes down, comes up for a moment perhaps,
+    and stays once there is some.
+    """
     with small_disk(own_postgres.home, 100) as disk:
         own_postgres.adopt(own_postgres.home)
         own_postgres.initialise()
@@ -275,7 +293,9 @@ def test_a_full_disk_of_the_whole_server_loses_nothing(own_postgres: EmbeddedPos
 
 
 def test_a_full_disk_of_the_journal_is_told_to_the_sender(own_postgres: EmbeddedPostgres, tmp_path: Path) -> None:
-    """Database away and no room for the journal: 503, not ready, and what was acknowledged before is safe; with room, all goes on."""
+    """Database away and no room for the journal: 503, not ready, and what was acknowledged before is safe;
+    with room, all goes on.
+    """
     own_postgres.initialise()
     own_postgres.start()
     dsn = own_postgres.create_database()

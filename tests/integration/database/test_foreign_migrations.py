@@ -1,4 +1,6 @@
-"""Another program's `schema_migrations` is never taken for ours: every command names the table and what to type, and `serve` ends."""
+"""Another program's `schema_migrations` is never taken for ours:
+every command names the table and what to type, and `serve` ends.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,10 @@ if TYPE_CHECKING:
 
     Config = Callable[[str], Path]
 
-OUR_COLUMNS = "CREATE TABLE schema_migrations (version integer PRIMARY KEY, name text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())"
+OUR_COLUMNS = (
+    "CREATE TABLE schema_migrations (version integer PRIMARY KEY, name text NOT NULL, "
+    "applied_at timestamptz NOT NULL DEFAULT now())"
+)
 
 FOREIGN: dict[str, tuple[str, ...]] = {
     "Rails": (
@@ -159,7 +164,9 @@ def test_doctor_names_the_right_to_read_it(
 
 @pytest.mark.parametrize("path", ["duckwatch", "duckwatch, public"])
 def test_what_the_message_says_helps(any_dsn: str, config: Config, path: str) -> None:
-    """A schema of its own by the DSN, beside the other program's table; TimescaleDB is in the other program's schema."""
+    """A schema of its own by the DSN, beside the other program's table;
+    TimescaleDB is in the other program's schema.
+    """
     execute(any_dsn, *FOREIGN["golang-migrate"], 'CREATE SCHEMA duckwatch AUTHORIZATION "postgres"')
     own = conninfo.make_conninfo(any_dsn, options=f"-csearch_path={path.replace(', ', ',')}")
     assert main(["--config", str(config(own)), "migrate"]) == 0

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.servers
 
 LOOKED_FOR = {
-    "queue_id": "q1", "message_id": "m@x.example", "recipient": "a@b.example", "width": "5m", "kept_from": "2026-03-01", "source": "mail_events",
+    "queue_id": "q1", "message_id": "m@x.example", "recipient": "a@b.example", "width": "5m", "kept_from": "2026-03-01",
+    "source": "mail_events",
 }  # fmt: skip
 UNMATCHED = {"since": "2026-03-14", "limit": 5000}
 COMPLAINT = {"value": "list:7", "cluster": "eu1", "queue_id": "q1", "recipient": None, "rows": 2000}
@@ -37,9 +38,13 @@ STATEMENTS: dict[str, tuple[str, Any]] = {
     "mail_events_identity": (TRACES["queue_id"], LOOKED_FOR),
     "mail_events_message_id": (TRACES["message_id"], LOOKED_FOR),
     "mail_events_recipient_time": (TRACES["recipient"], LOOKED_FOR),
-    "mail_events_time": (query("mail_stats").format(bucket="date_bin('5 minutes', time, 'epoch')", window=WINDOW), None),
+    "mail_events_time": (
+        query("mail_stats").format(bucket="date_bin('5 minutes', time, 'epoch')", window=WINDOW), None
+    ),
     "mail_stats_15s_bucket": (f"DELETE FROM mail_stats_15s WHERE {BUCKETS}", None),
-    "mail_stats_5m_bucket": (query("mail_stats_1h").format(bucket="date_bin('1 hour', bucket, 'epoch')", window=BUCKETS), None),
+    "mail_stats_5m_bucket": (
+        query("mail_stats_1h").format(bucket="date_bin('1 hour', bucket, 'epoch')", window=BUCKETS), None
+    ),
     "mail_stats_1h_bucket": (f"DELETE FROM mail_stats_1h WHERE {BUCKETS}", None),
     "domain_stats_5m_bucket": (
         query("domain_stats_1h").format(bucket="date_bin('1 hour', bucket, 'epoch')", window=BUCKETS), None
@@ -60,7 +65,9 @@ STATEMENTS: dict[str, tuple[str, Any]] = {
     "mail_events_fbl_id": (query("messages_by").format(column="fbl_id"), COMPLAINT),
     "held_events_received": (query("due_held"), DUE),
     "held_events_time": (query("due_held"), DUE),
-    "held_events_stored": (query("delete_older").format(relation="held_events", column="stored_time"), ("2026-03-14", 100)),
+    "held_events_stored": (
+        query("delete_older").format(relation="held_events", column="stored_time"), ("2026-03-14", 100)
+    ),
     "held_events_pkey": (query("trace_held"), {"queue_id": "q1", "rows": 100}),
     "dead_letters_pkey": (query("letters_drop"), {"ids": ["r:0"], "reason": None}),
     "dead_letters_received_at": (query("prune_letters"), ("2026-03-14",)),
@@ -74,7 +81,8 @@ FOR_UNIQUENESS = {
 """No statement looks for these rows: they hold a key."""
 
 MINE = (
-    "mail_events", "mail_stats_15s", "mail_stats_5m", "mail_stats_1h", "domain_stats_5m", "domain_stats_1h", "stale_buckets",
+    "mail_events", "mail_stats_15s", "mail_stats_5m", "mail_stats_1h", "domain_stats_5m", "domain_stats_1h",
+    "stale_buckets",
     "touched_buckets", "retention_horizons", "dead_letters", "plugin_reports", "dnsbl_results", "auth_events",
     "audit_events", "held_events",
     "schema_migrations",
@@ -113,7 +121,9 @@ BESIDE: list[tuple[str, tuple[str, Any]]] = [
 
 @pytest.fixture(scope="module", params=["postgres", "timescale"])
 def house(request: pytest.FixtureRequest) -> Iterator[House]:
-    """One for all, with some mail. Sequential scans are made dear, since a test's tables are small; what could not use the index would not."""
+    """One for all, with some mail. Sequential scans are made dear, since a test's tables are small;
+    what could not use the index would not.
+    """
     cluster: PostgresCluster = request.getfixturevalue(request.param)
     dsn = cluster.create_database()
     made = House(dsn)

@@ -1,4 +1,6 @@
-"""A server that speaks German: what keeps the collector from it is named all the same, by SQLSTATE and by libpq's status."""
+"""A server that speaks German: what keeps the collector from it is named all the same,
+by SQLSTATE and by libpq's status.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ LANGUAGE = "de_DE.UTF-8"
 
 @pytest.fixture(scope="module")
 def dsn(server_logs: Path) -> Iterator[str]:
-    """A database of a server whose messages are German: the locale is compiled into the cluster's folder, as Debian compiles none."""
+    """A database of a server whose messages are German: the locale is compiled into the cluster's folder,
+    as Debian compiles none.
+    """
     cluster = need(lambda: Timescale(server_logs, {"lc_messages": LANGUAGE}))
     try:
         locales = Path(cluster.data).parent / "locales"

@@ -67,7 +67,9 @@ def stranger(timescale_dsn: str) -> Iterator[str]:
 def test_a_role_that_may_not_change_the_layout_writes_all_the_same(
     timescale_dsn: str, stranger: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The extension came after the tables: their owner's `migrate` makes a hypertable, and until then everything is stored without."""
+    """The extension came after the tables: their owner's `migrate` makes a hypertable,
+    and until then everything is stored without.
+    """
     execute(timescale_dsn, "DROP EXTENSION timescaledb")
     PostgresStore(timescale_dsn, timescale_dsn).prepare()
     with psycopg.connect(timescale_dsn, autocommit=True) as connection:
@@ -87,7 +89,9 @@ def test_a_role_that_may_not_change_the_layout_writes_all_the_same(
 def test_an_owner_that_is_no_superuser_starts_in_an_empty_database(
     timescale_dsn: str, stranger: str, schema: str
 ) -> None:
-    """As documented: a role of its own, which owns the database and nothing else, and the extension that an administrator made."""
+    """As documented: a role of its own, which owns the database and nothing else,
+    and the extension that an administrator made.
+    """
     if schema != "public":
         execute(timescale_dsn, "DROP EXTENSION timescaledb")
         execute(timescale_dsn, "CREATE SCHEMA extensions; CREATE EXTENSION timescaledb SCHEMA extensions")

@@ -1,4 +1,6 @@
-"""Replies to COMMIT that are lost outside the writer: what was committed is counted and reported once, what was not is not."""
+"""Replies to COMMIT that are lost outside the writer: what was committed is counted and reported once,
+what was not is not.
+"""
 
 from __future__ import annotations
 
@@ -60,7 +62,9 @@ def proxied(any_dsn: str, proxy: Proxy) -> str:
 
 
 class AtTheirTime:
-    """Reconciliation at the time of the test's events, which is not the server's: `Jobs` runs it by the server's clock."""
+    """Reconciliation at the time of the test's events, which is not the server's:
+    `Jobs` runs it by the server's clock.
+    """
 
     name, every_seconds = "reconcile", 3
 
@@ -78,7 +82,9 @@ class AtTheirTime:
 
 
 def test_reconciliation_counts_what_it_committed(house: House, proxied: str, proxy: Proxy) -> None:
-    """The plugin takes rows over before and after it is found out that they were committed: counters = rows - corrections all the while."""
+    """The plugin takes rows over before and after it is found out that they were committed:
+    counters = rows - corrections all the while.
+    """
     roads = Roads(house)
     job = AtTheirTime(roads)
     jobs = Jobs(proxied, [job], metrics=roads.metrics, now=NOW.timestamp)
@@ -115,7 +121,9 @@ def test_a_count_is_made_good_while_another_collector_runs_the_jobs(house: House
 
 
 def test_a_slice_that_never_reached_the_disk_is_not_counted(house: House, proxied: str, proxy: Proxy) -> None:
-    """The server aborts, or gives the number of the transaction to another after a crash: what waits still waits, and is decided again."""
+    """The server aborts, or gives the number of the transaction to another after a crash:
+    what waits still waits, and is decided again.
+    """
     roads = Roads(house)
     job = AtTheirTime(roads)
     jobs = Jobs(proxied, [job], metrics=roads.metrics, now=NOW.timestamp)

@@ -56,7 +56,9 @@ def test_it_pools_transactions(any_dsn: str, pooler: PgBouncer) -> None:
 
 
 def test_two_collectors_share_one_server_connection(any_dsn: str, pooler: PgBouncer, tmp_path: Path) -> None:
-    """Every batch comes to both, so both ways in are taken (COPY, and merging over a temporary table): once in the table, counted once."""
+    """Every batch comes to both, so both ways in are taken (COPY, and merging over a temporary table):
+    once in the table, counted once.
+    """
     database = {"dsn": pooler.dsn(any_dsn), "session_dsn": any_dsn}
     collectors = [Collector(tmp_path / name, tmp_path, any_dsn, {"database": database}) for name in ("one", "two")]
     for collector in collectors:
@@ -73,7 +75,9 @@ def test_two_collectors_share_one_server_connection(any_dsn: str, pooler: PgBoun
 
 
 def test_a_refused_copy_leaves_the_pooler_free(any_dsn: str, pooler: PgBouncer) -> None:
-    """A batch that is there already is refused while it is still being sent; whoever comes next is served all the same."""
+    """A batch that is there already is refused while it is still being sent;
+    whoever comes next is served all the same.
+    """
     batch = Batch(some(3000, NOW_MS - DAY, NOW_MS, seed=1))
     stores = [PostgresStore(pooler.dsn(any_dsn), any_dsn) for _ in range(10)]
     stores[0].prepare()

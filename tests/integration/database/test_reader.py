@@ -1,4 +1,6 @@
-"""The dashboards' role: what it may read, that nothing makes it more, that its long queries end, and databases that allow no roles."""
+"""The dashboards' role: what it may read, that nothing makes it more, that its long queries end,
+and databases that allow no roles.
+"""
 
 from __future__ import annotations
 
@@ -77,7 +79,8 @@ def test_the_role_reads_what_is_listed_and_nothing_else(dsn: str) -> None:
         relations = {
             name
             for (name,) in connection.execute(
-                "SELECT relname FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'v', 'p', 'm')"
+                "SELECT relname FROM pg_class WHERE relnamespace = current_schema()::regnamespace "
+                "AND relkind IN ('r', 'v', 'p', 'm')"
             )
         }
     assert {"mail_events", "dead_letters"} <= relations
@@ -221,7 +224,9 @@ def test_a_running_collector_ends_long_queries(dsn: str, tmp_path: Path, server_
 def test_where_roles_may_not_be_made_all_else_goes_on(
     cluster: PostgresCluster, tmp_path: Path, server_logs: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """A managed database: the collector starts and says what is missing; once an administrator has made the role, it is completed."""
+    """A managed database: the collector starts and says what is missing;
+    once an administrator has made the role, it is completed.
+    """
     dsn = owned(cluster, "")
     collector = Collector(tmp_path, server_logs, dsn)
     collector.start()

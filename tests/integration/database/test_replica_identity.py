@@ -1,4 +1,6 @@
-"""A publication of all tables refuses no DELETE and no UPDATE: every table has a replica identity, on every tier, also one made later."""
+"""A publication of all tables refuses no DELETE and no UPDATE:
+every table has a replica identity, on every tier, also one made later.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +54,9 @@ def test_every_table_of_the_schema_has_a_replica_identity(any_dsn: str) -> None:
 
 
 def test_a_publication_of_all_tables_refuses_nothing(house: House, any_dsn: str) -> None:
-    """The writer, a take-over, reconciliation, roll-ups, retention and `subject forget` go on, in chunks of days to come too."""
+    """The writer, a take-over, reconciliation, roll-ups, retention and `subject forget` go on,
+    in chunks of days to come too.
+    """
     house.store.write(Batch(some(50, MS - 2 * DAY, MS, seed=1)))
     house.connection.execute(PUBLICATION)
     roads = Roads(house)

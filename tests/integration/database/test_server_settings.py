@@ -1,4 +1,6 @@
-"""A database whose settings are not the usual ones, its schema included: everything is stored and added up as elsewhere."""
+"""A database whose settings are not the usual ones, its schema included:
+everything is stored and added up as elsewhere.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +44,9 @@ NASTY = "Grüße, 鴨 \U0001f986 \\ '\t"
 
 @pytest.fixture
 def odd_dsn(any_dsn: str) -> str:
-    """Every session in this database begins with other settings, and TimescaleDB, where it is, is not on its search path."""
+    """Every session in this database begins with other settings, and TimescaleDB, where it is,
+    is not on its search path.
+    """
     with psycopg.connect(any_dsn, autocommit=True) as connection:
         connection.execute('CREATE SCHEMA "Mail logs"')
         database = sql.Identifier(connection.info.dbname)

@@ -1,4 +1,6 @@
-"""Short and long pieces of work over a session: a silent server is left, one that works is waited for, however long it takes."""
+"""Short and long pieces of work over a session: a silent server is left, one that works is waited for,
+however long it takes.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +43,9 @@ def dsn(postgres_dsn: str, proxy: Proxy) -> str:
 
 @pytest.mark.parametrize("go_deaf", [Proxy.go_deaf, Proxy.go_deaf_to_those_there])
 def test_a_silent_server_is_left(dsn: str, proxy: Proxy, go_deaf: Callable[[Proxy], None]) -> None:
-    """Nobody answers any more; or the server goes on, has ended what was asked of it, and its answer does not come through."""
+    """Nobody answers any more; or the server goes on, has ended what was asked of it,
+    and its answer does not come through.
+    """
     with pytest.raises(StoreUnavailableError) as caught, session(dsn, HANG_SECONDS) as connection:  # noqa: PT012
         go_deaf(proxy)
         connection.execute("SELECT 1")

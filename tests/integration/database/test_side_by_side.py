@@ -1,4 +1,6 @@
-"""Two collectors on one database: the same version, and an older beside a newer one during an upgrade and after a downgrade."""
+"""Two collectors on one database: the same version, and an older beside a newer one during an upgrade and after a
+downgrade.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +51,9 @@ def settle(collectors: Sequence[Collector]) -> None:
 
 @pytest.mark.parametrize("twice", [False, True], ids=["each batch to one", "each batch to both"])
 def test_two_collectors_share_a_database(any_dsn: str, tmp_path: Path, twice: bool) -> None:
-    """Started at once on an empty database: one makes the schema; all is stored once, and their counters add up to the rows."""
+    """Started at once on an empty database: one makes the schema;
+    all is stored once, and their counters add up to the rows.
+    """
     pair = [Collector(tmp_path / name, tmp_path, any_dsn) for name in ("one", "two")]
     for one in pair:
         one.start(wait=False)
@@ -76,7 +80,9 @@ def newer_version(tmp_path: Path) -> str:
 
 
 def test_old_and_new_write_side_by_side(any_dsn: str, tmp_path: Path, newer_version: str) -> None:
-    """The newer version migrates while the older one writes; both go on, repeated events too; then the older one starts anew alone."""
+    """The newer version migrates while the older one writes; both go on, repeated events too;
+    then the older one starts anew alone.
+    """
     old, new = (Collector(tmp_path / name, tmp_path, any_dsn) for name in ("old", "new"))
     new.environment = {"PYTHONPATH": newer_version}
     old.start()

@@ -1,4 +1,6 @@
-"""The running exporter against name servers on loopback: what stands, what is withheld, reload, probes, posting, and rbldnsd itself."""
+"""The running exporter against name servers on loopback:
+what stands, what is withheld, reload, probes, posting, and rbldnsd itself.
+"""
 
 from __future__ import annotations
 
@@ -64,7 +66,9 @@ def exporter(tmp_path: Path, server_logs: Path) -> Iterator[Make]:
 
 
 def test_lists_that_work_and_lists_that_do_not(nameserver: NameServer, exporter: Make) -> None:
-    """Listed and clean stand; refused, dead and list-everything lists claim nothing; every sample is in the catalogue; no answer is lost."""
+    """Listed and clean stand; refused, dead and list-everything lists claim nothing; every sample is in the catalogue;
+    no answer is lost.
+    """
     nameserver.zones |= {
         "bl.example": Zone("bl.example", LISTED, reasons={"1.2.0.192": "<b>seen</b>"}),
         "all.example": behave.everything("127.0.0.2"),
@@ -98,7 +102,9 @@ TO_DO = "use a resolver of your own (dnsbl.resolvers), or register with the list
 def test_a_list_that_refuses_everything_is_refused_everywhere(
     nameserver: NameServer, exporter: Make, tmp_path: Path
 ) -> None:
-    """As through a public resolver, its test points included: metrics, page, both probes, log and results say so, and what to do."""
+    """As through a public resolver, its test points included:
+    metrics, page, both probes, log and results say so, and what to do.
+    """
     nameserver.zones["bl.example"] = behave.everything("127.255.255.254")
     collector = Collector(refuses=0)
     one = exporter(
@@ -126,7 +132,9 @@ def test_a_list_that_refuses_everything_is_refused_everywhere(
 
 
 def test_a_target_that_does_not_resolve_is_seen(nameserver: NameServer, exporter: Make, tmp_path: Path) -> None:
-    """On the page, in the log once, in the metrics and by probe; and when it resolves, that is seen too; a reload forgets it whole."""
+    """On the page, in the log once, in the metrics and by probe; and when it resolves, that is seen too;
+    a reload forgets it whole.
+    """
     hosts = nameserver.zones["mx.test"] = Zone("mx.test", {"good": ["192.0.2.1"]}, tests=False)
     nameserver.zones["bl.example"] = Zone("bl.example")
     hosts.ttl = 1
@@ -242,7 +250,9 @@ def test_a_wrong_new_configuration_is_refused_and_a_right_one_taken(nameserver: 
 
 
 def test_a_storm_of_sighups_leaves_it_as_it_was(nameserver: NameServer, exporter: Make) -> None:
-    """With a configuration that changes all the time: scrapes are answered, sockets do not pile up, and the last one is in force."""
+    """With a configuration that changes all the time: scrapes are answered, sockets do not pile up,
+    and the last one is in force.
+    """
     nameserver.zones["bl.example"] = Zone("bl.example")
     settings = {"resolvers": [nameserver.address], "lists": ["bl.example"], "interval": "10s"}
     one = exporter(nameserver.address, targets=["192.0.2.1"], lists=["bl.example"])
@@ -259,7 +269,9 @@ def test_a_storm_of_sighups_leaves_it_as_it_was(nameserver: NameServer, exporter
 
 
 def test_a_probe_asks_configured_lists_now(nameserver: NameServer, exporter: Make) -> None:
-    """In a fresh registry; partial when a list does not answer in the scrape's time; bounded, and closed to other lists and to nonsense."""
+    """In a fresh registry; partial when a list does not answer in the scrape's time;
+    bounded, and closed to other lists and to nonsense.
+    """
     nameserver.zones |= {
         "bl.example": Zone("bl.example", LISTED),
         "slow.example": behave.Slow(Zone("slow.example"), 30),
@@ -284,7 +296,9 @@ def test_a_probe_asks_configured_lists_now(nameserver: NameServer, exporter: Mak
 
 
 class Collector(ThreadingHTTPServer):
-    """Takes posts, after having refused the first with 503; rejects the results of one target, and larger bodies than 1 MiB."""
+    """Takes posts, after having refused the first with 503;
+    rejects the results of one target, and larger bodies than 1 MiB.
+    """
 
     def __init__(self, port: int = 0, *, refuses: int = 1) -> None:
         self.requests: list[tuple[str, str, dict[str, Any]]] = []
@@ -336,7 +350,9 @@ def test_idle_connections_keep_nobody_from_a_scrape(nameserver: NameServer, expo
 
 
 def test_changes_are_posted_again_until_they_are_taken(nameserver: NameServer, exporter: Make, tmp_path: Path) -> None:
-    """As docs/dnsbl.md says: the same results, in order, with the token; the list's key is in none of them, nor in pages and log."""
+    """As docs/dnsbl.md says: the same results, in order, with the token;
+    the list's key is in none of them, nor in pages and log.
+    """
     reason = f"{SECRET.swapcase()} listed, {WHY}"
     zone = f"{SECRET}.bl.example"
     nameserver.zones[zone] = Zone(zone, LISTED, reasons={"1.2.0.192": reason})
@@ -388,7 +404,9 @@ def test_changes_are_posted_again_until_they_are_taken(nameserver: NameServer, e
 def test_results_outlive_the_collectors_absence_and_a_rejected_one_is_counted(
     nameserver: NameServer, exporter: Make
 ) -> None:
-    """Each is sent once the collector is back, in bodies of at most 1 MiB; what it rejects is counted and logged as a number."""
+    """Each is sent once the collector is back, in bodies of at most 1 MiB;
+    what it rejects is counted and logged as a number.
+    """
     codes = [f"127.0.0.{code}" for code in range(2, 18)]
     nameserver.zones["bl.example"] = Zone("bl.example", {f"{last}.2.0.192": codes for last in range(256)})
     port = free_port()
@@ -437,7 +455,9 @@ def test_a_stop_sends_what_waits(nameserver: NameServer, exporter: Make) -> None
 
 
 def test_what_waited_when_it_was_killed_is_told_anew(nameserver: NameServer, exporter: Make) -> None:
-    """Nothing is kept on disk: after a kill the collector hears what stands now, each pair once, and what stands is known again."""
+    """Nothing is kept on disk: after a kill the collector hears what stands now, each pair once,
+    and what stands is known again.
+    """
     nameserver.zones["bl.example"] = Zone("bl.example", LISTED)
     port = free_port()
     one = exporter(
@@ -461,7 +481,9 @@ def test_what_waited_when_it_was_killed_is_told_anew(nameserver: NameServer, exp
 
 
 def test_a_reload_keeps_what_names_resolved_to(nameserver: NameServer, exporter: Make) -> None:
-    """Targets found by name stay with their verdicts, though the name does not resolve at that moment; a name that is gone takes them along."""
+    """Targets found by name stay with their verdicts, though the name does not resolve at that moment;
+    a name that is gone takes them along.
+    """
     hosts = Zone("mx.test", {"a": ["192.0.2.1"]}, tests=False)
     nameserver.zones |= {"bl.example": Zone("bl.example", LISTED), "mx.test": hosts}
     settings = {"resolvers": [nameserver.address], "lists": ["bl.example"], "interval": "20s", "timeout": "200ms"}
@@ -488,7 +510,9 @@ def test_a_reload_keeps_what_names_resolved_to(nameserver: NameServer, exporter:
 
 @pytest.mark.servers
 def test_rbldnsd(exporter: Make, server_logs: Path) -> None:
-    """The server that lists run: address, IPv6 and domain zones, test points and reasons included; and host names resolve beside it."""
+    """The server that lists run: address, IPv6 and domain zones, test points and reasons included;
+    and host names resolve beside it.
+    """
     server = need(
         lambda: Rbldnsd(
             server_logs,
@@ -538,7 +562,9 @@ def test_rbldnsd(exporter: Make, server_logs: Path) -> None:
     ],
 )
 def test_a_probe_on_the_command_line(nameserver: NameServer, tmp_path: Path, target: str, code: int, said: str) -> None:
-    """A table without colour where nobody looks; its exit code says what was found, and whether everything was asked."""
+    """A table without colour where nobody looks; its exit code says what was found,
+    and whether everything was asked.
+    """
     nameserver.zones["bl.example"] = Zone("bl.example", LISTED, reasons={"1.2.0.192": "why"})
     path = tmp_path / "duckwatch.yml"
     section = {

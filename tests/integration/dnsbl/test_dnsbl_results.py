@@ -1,4 +1,6 @@
-"""What lists say, from the exporter through the collector into its table: the real programs on loopback, and a real database."""
+"""What lists say, from the exporter through the collector into its table:
+the real programs on loopback, and a real database.
+"""
 
 from __future__ import annotations
 
@@ -73,7 +75,8 @@ def test_a_result_is_stored_once_with_all_it_says(house: House) -> None:
     assert [row.key for row in again.new_records] == [result(1).key]
     assert dict(again.duplicates) == {Source.DNSBL: 1}
     row = house.connection.execute(
-        "SELECT (extract(epoch FROM time) * 1000)::bigint, codes, meanings, reason, (extract(epoch FROM standing_since) * 1000)::bigint"
+        "SELECT (extract(epoch FROM time) * 1000)::bigint, codes, meanings, reason, "
+        "(extract(epoch FROM standing_since) * 1000)::bigint"
         " FROM dnsbl_results ORDER BY time LIMIT 1"
     ).fetchone()
     assert row == (NOW, list(whole.codes), list(whole.meanings), whole.reason, NOW)
@@ -188,7 +191,9 @@ def world(postgres_dsn: str, tmp_path: Path, server_logs: Path) -> Iterator[Worl
 
 
 def test_a_listing_comes_and_goes_also_while_the_collector_is_away(world: World) -> None:
-    """Listed, delisted, listed again while nobody takes it, clean at the end: each change once, in order, nothing lost."""
+    """Listed, delisted, listed again while nobody takes it, clean at the end:
+    each change once, in order, nothing lost.
+    """
     world.exporter.start()
     wait_until(lambda: world.history() == [("listed", None)], "the listing is stored", seconds=60)
     row = world.connection.execute(

@@ -153,8 +153,8 @@ def build(dsn: str) -> None:
 
 @pytest.mark.servers
 def test_roll_ups_that_miss_events_are_found_and_put_right(ask: Ask, tables: str) -> None:
-    """Closed buckets that equal their events are well, also while others wait to be built; a row that no roll-up counts is a fault, and the
-    statement that the check prints puts it right.
+    """Closed buckets that equal their events are well, also while others wait to be built;
+    a row that no roll-up counts is a fault, and the statement that the check prints puts it right.
     """
     now = int(time.time() * 1000)
     store = PostgresStore(tables, tables)
@@ -179,7 +179,9 @@ def test_roll_ups_that_miss_events_are_found_and_put_right(ask: Ask, tables: str
 
 @pytest.mark.servers
 def test_roll_ups_of_rows_that_are_gone_are_to_be_left_alone(ask: Ask, tables: str) -> None:
-    """Rows that were deleted before this version: built anew, the roll-up would lose them. Rows that it keeps count as before."""
+    """Rows that were deleted before this version: built anew, the roll-up would lose them.
+    Rows that it keeps count as before.
+    """
     at = (time.time() // 3600 - 3) * 3600 * 1000
     store = PostgresStore(tables, tables)
     store.write(Batch(some(50, int(at), int(at) + 299_000, seed=3)))
@@ -198,7 +200,9 @@ def test_roll_ups_of_rows_that_are_gone_are_to_be_left_alone(ask: Ask, tables: s
 def test_where_all_is_well_it_says_so(
     ask: Ask, tmp_path: Path, server_logs: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A durable database, a role that owns it, a collector that a Prometheus scrapes and a plugin reports to: no fault."""
+    """A durable database, a role that owns it, a collector that a Prometheus scrapes and a plugin reports to:
+    no fault.
+    """
     cluster = need(lambda: EmbeddedPostgres(server_logs, {"fsync": "on", "full_page_writes": "on"}))
     scraper = None
     try:
@@ -276,8 +280,8 @@ def test_a_standby_is_told_from_its_primary(ask: Ask, server_logs: Path) -> None
 
 @pytest.mark.servers
 def test_timescaledb_is_named_with_its_edition_and_missed_where_it_could_be(ask: Ask, timescale_dsn: str) -> None:
-    """Debian's is the Apache edition; a database without the extension, on a server that has it, is a warning, and so are tables that
-    know nothing of one that came later.
+    """Debian's is the Apache edition; a database without the extension, on a server that has it, is a warning,
+    and so are tables that know nothing of one that came later.
     """
     status, what = only(ask(database={"dsn": timescale_dsn})[1], "tier")
     assert (status, what.split()[0], what.endswith("edition")) == ("ok", "TimescaleDB", True)
@@ -343,7 +347,9 @@ def test_a_session_dsn_to_another_database_is_a_fault(ask: Ask, postgres_dsn: st
 
 @pytest.mark.servers
 def test_a_transaction_pooler_gives_itself_away(ask: Ask, postgres_dsn: str, server_logs: Path) -> None:
-    """PgBouncer in transaction mode, also with a single connection, is a fault where session_dsn is needed; past it, and in session mode, not."""
+    """PgBouncer in transaction mode, also with a single connection, is a fault where session_dsn is needed;
+    past it, and in session mode, not.
+    """
     port = int(str(conninfo.conninfo_to_dict(postgres_dsn)["port"]))
     found = {}
     for name, settings in POOLERS.items():
@@ -475,7 +481,9 @@ def test_plugins_and_dead_letters_are_told(ask: Ask, tables: str) -> None:
 
 @pytest.mark.servers
 def test_each_mongodb_is_followed_for_a_try(tmp_path: Path, server_logs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Well, without a collection, away, a user that may read one database, a wrong password, no user, and no replica set."""
+    """Well, without a collection, away, a user that may read one database, a wrong password, no user,
+    and no replica set.
+    """
     monkeypatch.setattr(mongo, "PATIENCE_MS", 1000)
     folder = tmp_path / "mongo"
     server, guarded, alone = (
@@ -595,9 +603,12 @@ OBSTACLES: dict[str, tuple[str, str, str]] = {
     "ALTER TABLE mail_events ADD CONSTRAINT of_tenant FOREIGN KEY (cluster) REFERENCES tenants": (
         "warning", "the constraint of_tenant on mail_events", "DROP CONSTRAINT of_tenant",
     ),
-    "CREATE UNIQUE INDEX once ON auth_events (username)": ("warning", "the unique index once on auth_events", "DROP INDEX once"),
+    "CREATE UNIQUE INDEX once ON auth_events (username)": (
+        "warning", "the unique index once on auth_events", "DROP INDEX once"
+    ),
     "ALTER TABLE queue_snapshots REPLICA IDENTITY NOTHING; CREATE PUBLICATION everything FOR ALL TABLES": (
-        "fault", "the publication everything holds public.queue_snapshots", 'ALTER TABLE "public"."queue_snapshots" REPLICA IDENTITY FULL',
+        "fault", "the publication everything holds public.queue_snapshots",
+        'ALTER TABLE "public"."queue_snapshots" REPLICA IDENTITY FULL',
     ),
 }  # fmt: skip
 """What somebody does to the tables: the status, what is found, and what to type."""

@@ -56,7 +56,9 @@ class Site(NamedTuple):
 
 
 class Mistake(NamedTuple):
-    """`settings` of a site are what the user wrote (text: the whole file); `where` and `words` stand in what is said about it."""
+    """`settings` of a site are what the user wrote (text: the whole file);
+    `where` and `words` stand in what is said about it.
+    """
 
     what: str
     command: str
@@ -470,7 +472,9 @@ def answers(port: int) -> bool:
 
 
 def start_alertmanager(logs: Path, port: int) -> tuple[Process, Path]:
-    """Debian's, in its tree: its template is at a fixed place there. Gives its folder, too. Raises `MissingServerError`."""
+    """Debian's, in its tree: its template is at a fixed place there. Gives its folder, too.
+    Raises `MissingServerError`.
+    """
     root = tree()
     if os.geteuid() != 0:
         raise MissingServerError("Alertmanager runs in a chroot: run the tests as root")

@@ -95,12 +95,16 @@ class House:
         """What roll-ups are made of."""
         columns = "action, reason, provider, sender_domain, recipient_domain, smtp_code, recipients, size_bytes"
         with psycopg.connect(self.dsn) as connection:
-            return connection.execute(f"SELECT {columns}, count(*) FROM mail_events GROUP BY {columns} ORDER BY 1, 2, 3, 4, 5, 6, 7, 8".encode()).fetchall()  # fmt: skip
+            return connection.execute(
+                f"SELECT {columns}, count(*) FROM mail_events GROUP BY {columns} "
+                "ORDER BY 1, 2, 3, 4, 5, 6, 7, 8".encode()
+            ).fetchall()
 
 
 def _tables(connection: psycopg.Connection) -> list[str]:
     found = connection.execute(
-        "SELECT relname FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'p', 'm')"
+        "SELECT relname FROM pg_class WHERE relnamespace = current_schema()::regnamespace "
+        "AND relkind IN ('r', 'p', 'm')"
     )
     return [name for (name,) in found]
 
@@ -219,7 +223,9 @@ def test_logins_and_webhooks_of_a_person_are_reached(house: House) -> None:
 
 
 def test_pseudonyms_are_found_by_the_secret(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Rows in clear and rows with pseudonyms, of one person; whose rows of a day are changed in one go, as there may be many."""
+    """Rows in clear and rows with pseudonyms, of one person;
+    whose rows of a day are changed in one go, as there may be many.
+    """
     monkeypatch.setattr("collector.store.people.subjects._FEW", 0)
     house.fill(Pseudonyms(SECRET.encode()))
     pseudonym = house.ask("pseudonym")[1].strip()
@@ -292,7 +298,9 @@ def test_an_address_is_never_a_pattern(house: House, hostile: str) -> None:
     ],
 )
 def test_no_locale_of_the_database_hides_a_person(house: House, stored: str, asked: str) -> None:
-    """In the locale C, as here, the database knows no upper and lower case beyond ASCII; Unicode writes an é in two ways."""
+    """In the locale C, as here, the database knows no upper and lower case beyond ASCII;
+    Unicode writes an é in two ways.
+    """
     entries = [changed(ACCEPTED, to=stored), changed(ACCEPTED, seq="002", to="x@y.example", response=f"250 <{stored}>")]
     body = json.dumps(
         [*({"time": NOW, "entry": entry} for entry in entries), {"entry": {"action": "QUEUED", "to": stored}}]

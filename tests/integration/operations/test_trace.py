@@ -1,4 +1,6 @@
-"""`duckwatch-collector trace`: the recording of a real ZoneMTA in a real database, found by every name that a message has, and counted by hand."""
+"""`duckwatch-collector trace`: the recording of a real ZoneMTA in a real database,
+found by every name that a message has, and counted by hand.
+"""
 
 from __future__ import annotations
 
@@ -122,12 +124,14 @@ def test_every_recorded_message_is_found_by_its_recipient(house: House) -> None:
 def test_a_life_is_told_in_its_order(house: House) -> None:
     """Each event on a line, with its reply and its reason below; then what became of each recipient."""
     entry = changed(ACCEPTED, id="1a20bd7ba7a000cd07")
-    queued = {"action": "QUEUED", "id": entry["id"], "message-id": "<1@shop.example>", "from": "news@shop.example", "to": "ok@corp.example", "body": 3008}  # fmt: skip
+    queued = {"action": "QUEUED", "id": entry["id"], "message-id": "<1@shop.example>", "from": "news@shop.example",
+        "to": "ok@corp.example", "body": 3008}  # fmt: skip
     deferred = changed(
         entry, action="DEFERRED", response="421 4.7.0 Try again later", defcount=1, nextattempt=NOW + 300_000
     )
     bounced = changed(entry, action="REJECTED", response="550 5.1.1 No such \x1b[31muser", category="recipient")
-    notice = {"action": "QUEUE_BOUNCE", "id": entry["id"], "seq": "001", "queued": "yes", "bounceType": "failure", "bounceId": "1a20bd7ba7b000aaaa"}  # fmt: skip
+    notice = {"action": "QUEUE_BOUNCE", "id": entry["id"], "seq": "001", "queued": "yes", "bounceType": "failure",
+        "bounceId": "1a20bd7ba7b000aaaa"}  # fmt: skip
     dsn = {
         "action": "QUEUED",
         "id": "1a20bd7ba7b000aaaa",
@@ -143,8 +147,10 @@ def test_a_life_is_told_in_its_order(house: House) -> None:
     places = [
         out.index(part)
         for part in (
-            "message 1a20bd7ba7a000cd07", "<1@shop.example>", "queued ", "3,008 bytes", "deferred ", "to ok@corp.example (001), attempt 1, MX mx1.corp.example",
-            "next attempt ", "421 4.7.0 Try again later", "bounced ", "550 5.1.1 No such ?[31muser", "reason: unknown_user (hard)", "dsn_queued",
+            "message 1a20bd7ba7a000cd07", "<1@shop.example>", "queued ", "3,008 bytes", "deferred ",
+            "to ok@corp.example (001), attempt 1, MX mx1.corp.example",
+            "next attempt ", "421 4.7.0 Try again later", "bounced ", "550 5.1.1 No such ?[31muser",
+            "reason: unknown_user (hard)", "dsn_queued",
             "now: bounced 1", "(DSN) is message 1a20bd7ba7b000aaaa", "to news@shop.example",
         )
     ]  # fmt: skip
@@ -174,7 +180,13 @@ def test_several_messages_are_a_list_with_the_newest_first(house: House) -> None
 def test_one_recipient_of_many_is_told_alone(house: House) -> None:
     """With what concerns the message as a whole; `ID.SEQ` does the same."""
     queued = {"action": "QUEUED", "id": "q12345", "from": "a@shop.example", "to": "a@x.example,b@x.example"}
-    house.fill([{"time": NOW, "entry": queued}] + [{"time": NOW + n, "entry": changed(ACCEPTED, id="q12345", seq=f"00{n}", to=f"{who}@x.example")} for n, who in enumerate("ab", 1)])  # fmt: skip
+    house.fill(
+        [{"time": NOW, "entry": queued}]
+        + [
+            {"time": NOW + n, "entry": changed(ACCEPTED, id="q12345", seq=f"00{n}", to=f"{who}@x.example")}
+            for n, who in enumerate("ab", 1)
+        ]
+    )
     for asked in ("b@x.example", "q12345.002"):
         (message,) = house.json(asked)["messages"]
         assert [(one["action"], one["seq"]) for one in message["events"]] == [("queued", None), ("delivered", "002")]
@@ -187,7 +199,8 @@ def test_what_other_sources_say_belongs_to_the_life(house: House) -> None:
     house.fill([{"time": NOW, "entry": ACCEPTED}])
     complaint = arf.read(report(), received_at=NOW, border=Border())
     waiting = MailEvent(
-        NOW, "default", None, f"{ACCEPTED['id']}.002:bounced", Action.BOUNCED, Source.BOUNCE, Direction.OUTBOUND, ACCEPTED["id"], "002",
+        NOW, "default", None, f"{ACCEPTED['id']}.002:bounced", Action.BOUNCED, Source.BOUNCE, Direction.OUTBOUND,
+        ACCEPTED["id"], "002",
         recipient="b@corp.example", response="550 no", received_at=NOW,
     )  # fmt: skip
     batch, _ = assemble([complaint], {})
@@ -220,7 +233,9 @@ def test_nothing_found_says_what_to_try_next(house: House, asked: str) -> None:
 
 
 def test_a_person_is_found_behind_the_pseudonym(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The address and the Message-ID are given in clear, and so may the pseudonym be; nothing printed names the person."""
+    """The address and the Message-ID are given in clear, and so may the pseudonym be;
+    nothing printed names the person.
+    """
     monkeypatch.setenv("DUCKWATCH_COLLECTOR__PRIVACY__SECRET", SECRET)
     pseudonyms = Pseudonyms(SECRET.encode())
     entry = changed(ACCEPTED, to="JaneCanary@Corp.example", messageId="<Canary1@shop.example>")
@@ -258,8 +273,11 @@ def test_in_a_database_without_the_schema_it_says_so(
 
 
 def test_the_statements_of_the_docs_find_it_and_say_why(house: House) -> None:
-    """docs/storage.md, "Finding a message", with what a person pastes: with and without `<>`, as it is written and in lower case."""
-    house.fill([{"time": NOW, "entry": changed(ACCEPTED, action="REJECTED", response="550 5.1.1 User unknown", messageId="<abc@shop.example>")}])  # fmt: skip
+    """docs/storage.md, "Finding a message", with what a person pastes:
+    with and without `<>`, as it is written and in lower case.
+    """
+    house.fill([{"time": NOW, "entry": changed(ACCEPTED, action="REJECTED", response="550 5.1.1 User unknown",
+        messageId="<abc@shop.example>")}])  # fmt: skip
     page = (
         (Path(__file__).parents[3] / "docs/storage.md").read_text(encoding="utf-8").partition("## Finding a message")[2]
     )

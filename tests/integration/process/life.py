@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tests.servers.collector import Collector
 
 LINE: Final = 750
-"""The line of the recording with the entry that the document follows: a bounce, with a reply that has a changing part."""
+"""The line of the recording with the entry that the document follows: a bounce whose reply has a changing part."""
 
 RECEIVED_AT: Final = "RECEIVED_AT"
 REQUEST_ID: Final = "REQUEST_ID"
@@ -136,7 +136,9 @@ def one_row(connection: psycopg.Connection[dict[str, Any]], relation: LiteralStr
 
 
 def moves(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
-    """Return the steady samples of /metrics that differ, as Prometheus's text has them; buckets of histograms left out."""
+    """Return the steady samples of /metrics that differ, as Prometheus's text has them;
+    buckets of histograms left out.
+    """
     lines = []
     for name, samples in after.items():
         if name.startswith(UNSTEADY) or name.endswith("_bucket"):

@@ -51,7 +51,9 @@ def everywhere(port: int) -> list[Any]:
 def test_the_collector_and_its_gelf_take_both_families(
     postgres_dsn: str, tmp_path: Path, server_logs: Path, way: int
 ) -> None:
-    """A datagram and a frame by each; an IPv4 sender is admitted by an IPv4 network, whichever socket it came through."""
+    """A datagram and a frame by each; an IPv4 sender is admitted by an IPv4 network,
+    whichever socket it came through.
+    """
     http, gelf = free_port(), free_port()
     settings = {
         "listen": everywhere(http)[way],

@@ -1,6 +1,8 @@
-"""The journal's disk takes no writes for another reason than that it is full; and a journal of an earlier version on a full disk.
+"""The journal's disk takes no writes for another reason than that it is full;
+and a journal of an earlier version on a full disk.
 
-Once the disk is well, everything acknowledged is stored once, new events are taken, and SIGTERM ends the collector within its grace period.
+Once the disk is well, everything acknowledged is stored once, new events are taken,
+and SIGTERM ends the collector within its grace period.
 """
 
 from __future__ import annotations
@@ -99,7 +101,9 @@ def site(disk: Path, folder: Path, database: EmbeddedPostgres) -> Iterator[Site]
 
 
 def test_a_file_system_that_turns_read_only(database: EmbeddedPostgres, tmp_path: Path, server_logs: Path) -> None:
-    """The kernel found an error. What was acknowledged reaches the database all the same; after the repair nothing comes twice."""
+    """The kernel found an error. What was acknowledged reaches the database all the same;
+    after the repair nothing comes twice.
+    """
     (tmp_path / "disk").mkdir()
     disk = FragileDisk(tmp_path / "disk", 64)
     try:
@@ -161,7 +165,9 @@ def immutable(file: Path) -> Iterator[None]:
 def test_a_journal_of_an_earlier_version_on_a_full_disk(
     database: EmbeddedPostgres, tmp_path: Path, server_logs: Path, kind: str, *, is_database_away: bool
 ) -> None:
-    """It has no room reserved for deletions, and no mark. It is stored, and replaced: new events are taken before there is other room."""
+    """It has no room reserved for deletions, and no mark. It is stored, and replaced:
+    new events are taken before there is other room.
+    """
     with small_disk(tmp_path / "disk", 24, kind) as disk, site(disk.folder, server_logs, database) as made:
         ids = old_journal(made.journal, tmp_path)
         disk.fill()

@@ -46,7 +46,9 @@ SECRETS: dict[str, Any] = {
 
 
 def planted(fields: dict[str, Any], **more: Any) -> dict[str, Any]:
-    """An entry with a canary in every text but those that say what it is; an address only where words of the mail system stand."""
+    """An entry with a canary in every text but those that say what it is;
+    an address only where words of the mail system stand.
+    """
     kept = {"action", "id", "seq", "zone", "mx", "ip", "host", "protocol", "tlsVersion"}
     texts = [key for key, value in fields.items() if isinstance(value, str) and key not in kept]
     hidden = {key: f"<{PERSON}>" if key in KEPT else f"{PERSON} {CANARY}" for key in texts}
@@ -240,7 +242,10 @@ COMMANDS: dict[str, int] = {
     f"subject forget {PERSON}": 0,
     f"subject forget {CANARY}:{CANARY}": 1,
 }
-"""With their exit codes; the tests' server has no fsync. `dead-letters show`, `subject export` and `pseudonym` are there to show content."""
+"""Commands with their exit codes; the tests' server has no fsync.
+
+`dead-letters show`, `subject export` and `pseudonym` are there to show content.
+"""
 
 
 def command(path: Path, words: str, capsys: pytest.CaptureFixture[str]) -> int:
@@ -256,7 +261,9 @@ def command(path: Path, words: str, capsys: pytest.CaptureFixture[str]) -> int:
 def test_no_canary_comes_out_of_a_collector(
     postgres_dsn: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Not in its log, its metrics, its answers or what its commands print; what was sent is in the table and in the dead letters."""
+    """Not in its log, its metrics, its answers or what its commands print;
+    what was sent is in the table and in the dead letters.
+    """
     with running(tmp_path, postgres_dsn) as made:
         suffer(made)
         renew_badly(made.collector)

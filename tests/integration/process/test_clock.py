@@ -1,4 +1,6 @@
-"""Clocks that are ahead for a moment, behind, or set back: what they stamped freezes nothing, and what came last counts."""
+"""Clocks that are ahead for a moment, behind, or set back:
+what they stamped freezes nothing, and what came last counts.
+"""
 
 from __future__ import annotations
 
@@ -227,7 +229,9 @@ def test_what_was_held_while_the_database_was_ahead_waits_from_now_on(house: Hou
 
 
 def test_a_feed_is_not_followed_into_the_future(store: PostgresStore, postgres_dsn: str) -> None:
-    """MongoDB's clock may be ahead, or the database's may have been: taking stock from there would skip all that came until then."""
+    """MongoDB's clock may be ahead, or the database's may have been:
+    taking stock from there would skip all that came until then.
+    """
     feed = FeedStore(postgres_dsn, "eu1", "wildduck")
     feed.lead()
     feed.commit_token("{}", now_ms() + 20 * HOUR)
@@ -365,7 +369,9 @@ def one(tmp_path: Path, server_logs: Path, postgres_dsn: str) -> Iterator[Set]:
 
 @pytest.mark.parametrize("hours", [20, -20])
 def test_a_clock_that_is_wrong_for_a_moment_freezes_nothing(one: Set, hours: int) -> None:
-    """The process itself: reports go on, its gauges are not of the future, and what is held waits no longer. Before and after a restart."""
+    """The process itself: reports go on, its gauges are not of the future, and what is held waits no longer.
+    Before and after a restart.
+    """
     one.report(1)
     one.skew.ahead(hours * 3600)
     one.report(2)

@@ -1,6 +1,8 @@
-"""kill -9 of collectors and PostgreSQL at random moments, alone, in pairs, and through a failover, under load that retries as the plugin does.
+"""kill -9 of collectors and PostgreSQL at random moments, alone, in pairs, and through a failover,
+under load that retries as the plugin does.
 
-`DUCKWATCH_CRASH_ROUNDS` (default 3) is how often each dies; the seed is printed, `DUCKWATCH_CRASH_SEED` takes one again.
+`DUCKWATCH_CRASH_ROUNDS` (default 3) is how often each dies;
+the seed is printed, `DUCKWATCH_CRASH_SEED` takes one again.
 """
 
 from __future__ import annotations
@@ -54,7 +56,9 @@ def dice() -> random.Random:
 def test_what_was_acknowledged_is_in_the_table_once(
     database: EmbeddedPostgres, dice: random.Random, tmp_path: Path, server_logs: Path, victims: list[str]
 ) -> None:
-    """Each victim dies in mid-stream, again and again, alone or both at once; afterwards the table holds each event once."""
+    """Each victim dies in mid-stream, again and again, alone or both at once;
+    afterwards the table holds each event once.
+    """
     dsn = database.create_database()
     collector = Collector(tmp_path / "collector", server_logs, dsn)
     collector.start()
@@ -151,7 +155,9 @@ BLOWS: list[tuple[bool, tuple[str, ...]]] = [
 
 @pytest.mark.servers
 def test_a_house_of_two_collectors_survives_a_failover(house: House, dice: random.Random) -> None:
-    """Blow upon blow in mid-stream: two collectors, a pooler, the primary, and its place taken by the synchronous standby."""
+    """Blow upon blow in mid-stream: two collectors, a pooler, the primary,
+    and its place taken by the synchronous standby.
+    """
     senders = Senders(house.collectors)
     for blow in range(ROUNDS):
         time.sleep(dice.uniform(0.3, 1.5))  # the moment

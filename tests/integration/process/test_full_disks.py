@@ -1,8 +1,10 @@
-"""A disk fills at a random moment: under the journal, under the plugin's spool, under PostgreSQL; on tmpfs and on ext4; by us or by others.
+"""A disk fills at a random moment: under the journal, under the plugin's spool, under PostgreSQL; on tmpfs and on ext4;
+by us or by others.
 
-Once there is room, or the database is back, everything acknowledged is stored once, new events are taken, and SIGTERM ends the collector
-within its grace period, and nobody has to help. `DUCKWATCH_DISK_ROUNDS` combinations are drawn at random (without it: one of each
-place); the seed is printed, `DUCKWATCH_DISK_SEED` takes one again.
+Once there is room, or the database is back, everything acknowledged is stored once, new events are taken,
+and SIGTERM ends the collector within its grace period, and nobody has to help.
+`DUCKWATCH_DISK_ROUNDS` combinations are drawn at random (without it: one of each place);
+the seed is printed, `DUCKWATCH_DISK_SEED` takes one again.
 """
 
 from __future__ import annotations
@@ -49,7 +51,9 @@ Interruption = Literal["none", "SIGTERM", "SIGKILL"]
 
 @dataclass(frozen=True)
 class Combination:
-    """Where the disk is, what it is, who fills it after how many events, what befalls the collector then, and what is mended first."""
+    """Where the disk is, what it is, who fills it after how many events, what befalls the collector then,
+    and what is mended first.
+    """
 
     place: str
     kind: str
@@ -63,7 +67,10 @@ class Combination:
     def __str__(self) -> str:
         who = "us" if self.is_ours else f"others after {self.after_events}"
         first = "room" if self.is_room_first else "database"
-        return f"{self.place} {self.kind} {self.mib} MiB, {self.event_bytes} B, by {who}, {self.interruption}, {first} first"
+        return (
+            f"{self.place} {self.kind} {self.mib} MiB, {self.event_bytes} B, "
+            f"by {who}, {self.interruption}, {first} first"
+        )
 
 
 def combinations() -> list[Combination]:
@@ -270,7 +277,9 @@ def fill_journal(source: Source, collector: Collector, most_events: int | None) 
 
 
 def under_spool(drawn: Combination, disk: SmallDisk, dsn: str, through: str, way: Proxy, tmp_path: Path) -> None:
-    """The collector goes away, and the disk of the spool fills; ZoneMTA's processes are killed and started again on it."""
+    """The collector goes away, and the disk of the spool fills;
+    ZoneMTA's processes are killed and started again on it.
+    """
     collector = Collector(tmp_path / "collector", tmp_path, through)
     settings: dict[str, Any] = {"url": f"{collector.url}/api/events/ingest", "token": collector.token}
     settings |= {"spool": str(disk.folder / "spool"), "deadAfter": 3_000}
@@ -279,7 +288,9 @@ def under_spool(drawn: Combination, disk: SmallDisk, dsn: str, through: str, way
     number, kept = 0, set[str]()
 
     def emit(count: int) -> bool:
-        """Returns whether the disk took all: what it did not is in memory, and may be dropped there, which is counted."""
+        """Returns whether the disk took all: what it did not is in memory, and may be dropped there,
+        which is counted.
+        """
         nonlocal number
         ids = [f"e{number + n}" for n in range(count)]
         number += count

@@ -1,7 +1,7 @@
 """Generated hostile input through HTTP against a running collector: right answers, flat memory, and nothing good lost.
 
-`make hostile INPUTS=1000000`. The seed is printed; `DUCKWATCH_HOSTILE_SEED` takes one again, and with `DUCKWATCH_HOSTILE_FIRST=n` and
-`DUCKWATCH_HOSTILE_INPUTS=1` input `n` is sent alone.
+`make hostile INPUTS=1000000`. The seed is printed; `DUCKWATCH_HOSTILE_SEED` takes one again,
+and with `DUCKWATCH_HOSTILE_FIRST=n` and `DUCKWATCH_HOSTILE_INPUTS=1` input `n` is sent alone.
 """
 
 from __future__ import annotations
@@ -48,7 +48,9 @@ PRIVACY = {
 async def test_hostile_input_gets_its_answer_and_harms_nothing(
     postgres_dsn: str, tmp_path: Path, privacy: dict[str, Any]
 ) -> None:
-    """No 5xx but 503; every good event is a row, once; every event taken is a row, a duplicate or a dead letter; no secret comes out."""
+    """No 5xx but 503; every good event is a row, once; every event taken is a row, a duplicate or a dead letter;
+    no secret comes out.
+    """
     seed = int(os.environ.get("DUCKWATCH_HOSTILE_SEED", str(random.SystemRandom().randrange(2**32))))
     print(f"DUCKWATCH_HOSTILE_SEED={seed}")
     settings = {"limits": {"read_timeout": "5s"}, "auth": AUTH, "privacy": privacy}
@@ -77,7 +79,9 @@ def assert_flat(samples: list[tuple[int, ...]]) -> None:
 
 
 def assert_kept(collector: Collector, dsn: str, good: list[str]) -> None:
-    """The sums are right: nothing good is lost, nothing is there twice, nothing has vanished, and the database refused nothing."""
+    """The sums are right: nothing good is lost, nothing is there twice, nothing has vanished,
+    and the database refused nothing.
+    """
     ((rows, identities, found),) = rows_of(
         dsn,
         "SELECT count(*), count(DISTINCT (event_id, cluster, time)), count(*) FILTER (WHERE queue_id = ANY (%s))"
@@ -103,7 +107,9 @@ def rows_of(dsn: str, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
 
 
 def assert_clean(collector: Collector, dsn: str) -> None:
-    """No subject and no credential is stored or said, no error is logged, no answer was a 5xx but 503, and /metrics stays small."""
+    """No subject and no credential is stored or said, no error is logged, no answer was a 5xx but 503,
+    and /metrics stays small.
+    """
     for table in ("mail_events", "dead_letters", "plugin_reports"):
         assert rows_of(dsn, f"SELECT count(*) FROM {table} t WHERE t::text LIKE '%{CANARY}%'") == [(0,)], table
     log = collector.log.read_text(encoding="utf-8")

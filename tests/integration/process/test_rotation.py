@@ -26,8 +26,9 @@ def said(log: Path, message: str) -> list[str]:
 
 @pytest.mark.servers
 def test_a_rotated_dsn_file_is_taken_without_a_restart(tmp_path: Path, server_logs: Path) -> None:
-    """The old password is refused and its connections are ended; then the file has the new one, and events are stored. A secret that
-    cannot change while events are stored by it says so, and the log never says more than what was renewed.
+    """The old password is refused and its connections are ended; then the file has the new one, and events are stored.
+    A secret that cannot change while events are stored by it says so,
+    and the log never says more than what was renewed.
     """
     cluster = need(lambda: EmbeddedPostgres(server_logs))
     collector = None

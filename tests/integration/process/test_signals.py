@@ -1,4 +1,6 @@
-"""Signals from the first line of a program on: a reload in the same breath as the start, and an end before it has begun."""
+"""Signals from the first line of a program on: a reload in the same breath as the start,
+and an end before it has begun.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,9 @@ class Started:
             self.child = subprocess.Popen([*PROGRAMS[name], "serve"], stdout=output, stderr=output, env=environment)
 
     def takes_signals(self) -> bool:
-        """True once it has a handler for SIGHUP. That it ignores it proves nothing: under nohup it does from the start."""
+        """True once it has a handler for SIGHUP. That it ignores it proves nothing:
+        under nohup it does from the start.
+        """
         status = Path(f"/proc/{self.child.pid}/status").read_text(encoding="utf-8").split()
         handled = int(status[status.index("SigCgt:") + 1], 16)
         return bool(handled >> (signal.SIGHUP - 1) & 1)
@@ -62,7 +66,9 @@ def started(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Started]
 
 
 def test_a_reload_while_it_starts_is_no_end(started: Started) -> None:
-    """At every moment from the first handler on; what a log rotation sends ends it neither. Then it serves, and SIGTERM ends it."""
+    """At every moment from the first handler on; what a log rotation sends ends it neither.
+    Then it serves, and SIGTERM ends it.
+    """
     wait_until(started.takes_signals, "SIGHUP is taken", every=0.001)
     numbers = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
     while not listens(started.port):
@@ -105,6 +111,8 @@ sys.argv = ["program", "--version"]
 @pytest.mark.parametrize("package", ["collector", "exporters.dnsbl"])
 @pytest.mark.parametrize("start", ["import {}.program as p; p.main()", "runpy.run_module('{}', run_name='__main__')"])
 def test_signals_are_taken_before_anything_large_is_imported(package: str, start: str) -> None:
-    """The imports take most of the start: a reload in the same breath would find the default action, which ends the program."""
+    """The imports take most of the start: a reload in the same breath would find the default action,
+    which ends the program.
+    """
     code = LOOKING_ON.format(start.format(package))
     assert subprocess.run([sys.executable, "-c", code], timeout=60, check=False, capture_output=True).returncode == 0

@@ -1,4 +1,6 @@
-"""Telemetry of a running collector, as a real OTLP receiver gets it: traces from request to commit, metrics, and what happens without one."""
+"""Telemetry of a running collector, as a real OTLP receiver gets it:
+traces from request to commit, metrics, and what happens without one.
+"""
 
 from __future__ import annotations
 
@@ -73,7 +75,8 @@ def received() -> Iterator[Received]:
 def post(collector: Collector, queue_id: str, headers: dict[str, str] | None = None, token: str | None = None) -> int:
     """Sends one event that carries canaries; gives the status."""
     entry = {
-        "id": queue_id, "seq": "001", "action": "REJECTED", "from": PERSON, "to": PERSON, "subject": CANARY, "response": f"550 {CANARY} {PERSON}",
+        "id": queue_id, "seq": "001", "action": "REJECTED", "from": PERSON, "to": PERSON, "subject": CANARY,
+        "response": f"550 {CANARY} {PERSON}",
     }  # fmt: skip
     body = json.dumps([{"time": int(time.time() * 1000), "context": "sender", "entry": entry}]).encode()
     authorised = {"Authorization": f"Bearer {token or collector.token}", **(headers or {})}
@@ -107,7 +110,9 @@ def log_lines(server_logs: Path, collector: Collector) -> list[str]:
 
 @pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
 def test_one_trace_leads_from_the_request_to_the_commit(make: Make, protocol: str) -> None:
-    """The sender's traceparent is the root; journal, store and write are below the request; nothing of the mail is in any of it."""
+    """The sender's traceparent is the root; journal, store and write are below the request;
+    nothing of the mail is in any of it.
+    """
     with http_receiver() if protocol == "http/protobuf" else grpc_receiver() as received:
         collector = make(on(received, protocol))
         headers = {"traceparent": TRACEPARENT, "tracestate": f"vendor={CANARY}", "baggage": f"x={CANARY}"}
@@ -138,7 +143,9 @@ def test_one_trace_leads_from_the_request_to_the_commit(make: Make, protocol: st
 
 
 def test_requests_of_one_batch_are_linked(make: Make, received: Received) -> None:
-    """Many requests, few writes: each request's own trace holds its commit and names the write; the write names the requests."""
+    """Many requests, few writes: each request's own trace holds its commit and names the write;
+    the write names the requests.
+    """
     collector = make(on(received))
     with ThreadPoolExecutor(16) as pool:
         assert set(pool.map(lambda n: post(collector, f"m{n}"), range(100))) == {202}
@@ -161,7 +168,9 @@ def only_link(span: Span) -> bytes:
 
 
 def test_a_trace_survives_kill_and_restart(make: Make, received: Received, postgres_dsn: str) -> None:
-    """Acknowledged without a database, killed, started again with one: the commit is in the trace of the request of before."""
+    """Acknowledged without a database, killed, started again with one:
+    the commit is in the trace of the request of before.
+    """
     name = f"late_{free_port()}"
     late = conninfo.make_conninfo(postgres_dsn, dbname=name)
     collector = make(on(received), late, wait=False)
@@ -195,7 +204,9 @@ def is_up(collector: Collector) -> bool:
 
 
 def test_histograms_show_a_trace_that_was_sent(make: Make, received: Received) -> None:
-    """OpenMetrics has exemplars, of requests and of writes, and each names a span that the receiver has; the text format has none."""
+    """OpenMetrics has exemplars, of requests and of writes, and each names a span that the receiver has;
+    the text format has none.
+    """
     collector = make(on(received))
     assert post(collector, "q1") == 202
     wait_until(lambda: received.named("store"), "a span of the commit")
@@ -295,7 +306,9 @@ def test_it_tells_when_the_receiver_is_back(make: Make, server_logs: Path, recei
 
 
 def test_off_means_that_it_is_not_even_imported(make: Make, server_logs: Path, received: Received) -> None:
-    """Neither the collector nor its assembler imports anything of opentelemetry or gRPC; with an endpoint the collector does."""
+    """Neither the collector nor its assembler imports anything of opentelemetry or gRPC;
+    with an endpoint the collector does.
+    """
     imports = {"PYTHONPROFILEIMPORTTIME": "1"}
     found = []
     for environment in ({}, {"OTEL_SDK_DISABLED": "true", **on(received)}, on(received)):

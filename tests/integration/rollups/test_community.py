@@ -116,7 +116,9 @@ def roll_up_all(connection: psycopg.Connection) -> None:
 
 
 def test_a_fresh_database_gets_aggregates_and_policies_once(connection: psycopg.Connection) -> None:
-    """The first start makes them and says so, the second has nothing to do, a changed setting alters one policy of each kind that it means."""
+    """The first start makes them and says so, the second has nothing to do,
+    a changed setting alters one policy of each kind that it means.
+    """
     connection.execute("CREATE EXTENSION timescaledb")
     migrate_only(connection)
     changes = prepare(connection)
@@ -132,7 +134,9 @@ def test_a_fresh_database_gets_aggregates_and_policies_once(connection: psycopg.
 
 
 def test_a_schema_of_its_own_is_enough(connection: psycopg.Connection) -> None:
-    """TimescaleDB's own is not on the search path that the role was given: aggregates, policies, refreshes and sizes are had all the same."""
+    """TimescaleDB's own is not on the search path that the role was given:
+    aggregates, policies, refreshes and sizes are had all the same.
+    """
     connection.execute("CREATE EXTENSION timescaledb")
     connection.execute('CREATE SCHEMA "Mail logs"')
     connection.execute('SET search_path = "Mail logs"')
@@ -151,7 +155,9 @@ def test_a_schema_of_its_own_is_enough(connection: psycopg.Connection) -> None:
 
 
 def test_a_raised_retention_does_not_reach_past_what_was_dropped(connection: psycopg.Connection) -> None:
-    """Raw from 10 to 30 days: what the old policy dropped is gone, so the refresh reaches no further back than that, for now."""
+    """Raw from 10 to 30 days: what the old policy dropped is gone, so the refresh reaches no further back than that,
+    for now.
+    """
     connection.execute("CREATE EXTENSION timescaledb")
     migrate_only(connection)
     prepare(connection, RetentionSettings(raw=timedelta(days=10)))
@@ -257,7 +263,9 @@ def every_source(now: int, first: int, seed: int) -> list[MailEvent]:
 
 
 def test_events_of_every_source_are_in_the_aggregates(connection: psycopg.Connection) -> None:
-    """The same rows, refreshed by the policies, equal the same count as on the other tiers; `doctor`'s sample agrees."""
+    """The same rows, refreshed by the policies, equal the same count as on the other tiers;
+    `doctor`'s sample agrees.
+    """
     connection.execute("CREATE EXTENSION timescaledb")
     migrate_only(connection)
     prepare(connection, SHORT)
@@ -272,7 +280,9 @@ def test_events_of_every_source_are_in_the_aggregates(connection: psycopg.Connec
 
 
 def test_chunks_that_are_dropped_by_hand_stay_counted(connection: psycopg.Connection) -> None:
-    """The collector's job comes before the next refresh; late events of those days are added, also where a chunk is dropped again."""
+    """The collector's job comes before the next refresh; late events of those days are added,
+    also where a chunk is dropped again.
+    """
     connection.execute("CREATE EXTENSION timescaledb")
     migrate_only(connection)
     kept = RetentionSettings(raw=timedelta(days=4), stats_15s=timedelta(days=2), stats_5m=timedelta(days=5))
@@ -295,7 +305,9 @@ def test_chunks_that_are_dropped_by_hand_stay_counted(connection: psycopg.Connec
 
 
 def test_what_was_deleted_by_hand_before_the_extension_stays_counted(connection: psycopg.Connection) -> None:
-    """Rows that were deleted while the collector built the roll-ups: the aggregates take them over, and late events are added."""
+    """Rows that were deleted while the collector built the roll-ups:
+    the aggregates take them over, and late events are added.
+    """
     migrate_only(connection)
     now = now_ms()
     came = some(200, now - 2 * DAY, now - 4 * HOUR, seed=16)
@@ -327,7 +339,8 @@ def test_a_policy_that_was_put_off_by_a_clock_ahead_runs_now(connection: psycopg
     )
     KeepWhat(SHORT).run(connection, datetime.now(UTC), lambda: False)
     late = (
-        "SELECT count(*) FILTER (WHERE proc_name LIKE '%refresh%'), count(*) FILTER (WHERE proc_name LIKE '%retention%') > 0"
+        "SELECT count(*) FILTER (WHERE proc_name LIKE '%refresh%'), "
+        "count(*) FILTER (WHERE proc_name LIKE '%retention%') > 0"
         " FROM timescaledb_information.jobs WHERE next_start > now() + interval '1 hour'"
     )
     assert connection.execute(late.encode()).fetchall() == [(0, True)]

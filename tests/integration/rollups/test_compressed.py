@@ -1,5 +1,5 @@
-"""Chunks that TimescaleDB Community has compressed: people are found and forgotten in them, late and repeated batches go in, messages are
-traced, and no more is unpacked than it takes.
+"""Chunks that TimescaleDB Community has compressed: people are found and forgotten in them,
+late and repeated batches go in, messages are traced, and no more is unpacked than it takes.
 """
 
 from __future__ import annotations
@@ -52,7 +52,9 @@ QUOTING: dict[str, Any] = {"recipient": "bob@y.example", "response": "250 copied
 
 
 def made_up(count: int, seed: int) -> list[MailEvent]:
-    """Events of two days that a policy has compressed, each of a recipient and a message of its own; two of them name a person."""
+    """Events of two days that a policy has compressed, each of a recipient and a message of its own;
+    two of them name a person.
+    """
     plain = some(count, NOW - 6 * DAY, NOW - 4 * DAY, seed)
     events = [
         msgspec.structs.replace(one, recipient=f"u{n}-{seed}@y.example", message_id=f"<{n}.{seed}@y.example>")
@@ -101,7 +103,9 @@ def packed(server_logs: Path, given: GivenServer | None) -> Iterator[Community |
 
 
 def test_a_message_is_traced_by_what_is_known_of_each_batch(packed: Community | GivenCommunity) -> None:
-    """By its bounds for a queue id, by a Bloom filter for a message id and a recipient: other batches are not unpacked."""
+    """By its bounds for a queue id, by a Bloom filter for a message id and a recipient:
+    other batches are not unpacked.
+    """
     wanted = EVENTS[7]
     known = {
         "queue_id": wanted.event_id.partition(":")[0],
@@ -120,7 +124,9 @@ def test_a_message_is_traced_by_what_is_known_of_each_batch(packed: Community | 
 
 
 def test_a_person_is_found_and_forgotten_and_little_is_unpacked(packed: Community | GivenCommunity) -> None:
-    """Both rows, the one about her and the one that quotes her; beside them only rows of their segments leave the compressed form."""
+    """Both rows, the one about her and the one that quotes her;
+    beside them only rows of their segments leave the compressed form.
+    """
     people = People(packed.dsn)
     assert len(list(people.rows(JANE))) == 2
     assert people.forget(JANE)["mail_events"] == 2
@@ -148,7 +154,9 @@ def test_the_same_events_again_are_no_new_rows(packed: Community | GivenCommunit
 
 
 def test_one_row_is_changed_by_its_key_within_what_may_be_unpacked(packed: Community | GivenCommunity) -> None:
-    """A row that a better road takes over, and a complaint that finds its message: for either a join would unpack every chunk."""
+    """A row that a better road takes over, and a complaint that finds its message:
+    for either a join would unpack every chunk.
+    """
     gone, complaint = EVENTS[20], EVENTS[21]
     message = dict.fromkeys(
         ("auth_user", "sender", "sender_domain", "zone", "provider", "local_ip", "recipient_domain")
@@ -171,7 +179,9 @@ def test_one_row_is_changed_by_its_key_within_what_may_be_unpacked(packed: Commu
 
 
 def test_a_complaint_finds_its_message_within_what_may_be_unpacked(packed: Community | GivenCommunity) -> None:
-    """Both are compressed. Batches that cannot hold the message are told by their Bloom filters, which no join and no array asks."""
+    """Both are compressed. Batches that cannot hold the message are told by their Bloom filters,
+    which no join and no array asks.
+    """
     delivered: dict[str, Any] = {
         "event_id": "q7.001:delivered",
         "queue_id": "q7",
@@ -180,7 +190,8 @@ def test_a_complaint_finds_its_message_within_what_may_be_unpacked(packed: Commu
     }
     message = msgspec.structs.replace(EVENTS[30], action=Action.DELIVERED, direction=Direction.OUTBOUND, **delivered)
     complaint = MailEvent(
-        NOW, message.cluster, None, "arf:7", Action.COMPLAINED, Source.ARF, Direction.OUTBOUND, message_id=message.message_id, received_at=NOW
+        NOW, message.cluster, None, "arf:7", Action.COMPLAINED, Source.ARF, Direction.OUTBOUND,
+        message_id=message.message_id, received_at=NOW
     )  # fmt: skip
     looked_for = {"value": message.message_id, "cluster": message.cluster, "rows": 2000}
     with packed.connect(autocommit=True) as connection:
@@ -217,7 +228,9 @@ def test_the_doctor_tells_of_a_policy_that_fails(packed: Community | GivenCommun
 
 
 def test_the_writer_takes_late_and_repeated_batches(given: GivenServer | None, packed: GivenCommunity) -> None:
-    """Late ones are new, repeated ones are not, each row of a mixed one is judged by itself, and the roll-ups equal all of it."""
+    """Late ones are new, repeated ones are not, each row of a mixed one is judged by itself,
+    and the roll-ups equal all of it.
+    """
     if given is None or not given.is_community:
         pytest.skip("the tests' own server has no COPY: a Community server by DUCKWATCH_TEST_DSN has")
     first, late = made_up(3000, seed=3), made_up(500, seed=4)
@@ -238,7 +251,9 @@ def test_the_writer_takes_late_and_repeated_batches(given: GivenServer | None, p
 def test_a_lost_reply_to_the_commit_of_a_late_batch_is_cleared_up(
     given: GivenServer | None, packed: GivenCommunity
 ) -> None:
-    """No row of it can prove the commit, since a compressed chunk shows no xmin: it is written again, which doubles nothing."""
+    """No row of it can prove the commit, since a compressed chunk shows no xmin:
+    it is written again, which doubles nothing.
+    """
     if given is None or not given.is_community:
         pytest.skip("the tests' own server has no COPY: a Community server by DUCKWATCH_TEST_DSN has")
     late = made_up(100, seed=5)

@@ -1,4 +1,6 @@
-"""Rows of `mail_events` that an operator deletes stay counted in the roll-ups, whatever comes late; the collector's own corrections do not."""
+"""Rows of `mail_events` that an operator deletes stay counted in the roll-ups, whatever comes late;
+the collector's own corrections do not.
+"""
 
 from __future__ import annotations
 
@@ -142,7 +144,9 @@ def test_retention_lets_go_as_before(ledger: Ledger) -> None:
 
 
 def test_an_earlier_version_corrects_beside_this_one(ledger: Ledger) -> None:
-    """During an upgrade it takes rows over without saying so, under the lock of reconciliation: a correction all the same."""
+    """During an upgrade it takes rows over without saying so, under the lock of reconciliation:
+    a correction all the same.
+    """
     ledger.write(some(100, NOW_MS - HOUR, NOW_MS, seed=9))
     ledger.agree()
     with psycopg.connect(ledger.house.connection.info.dsn) as earlier:
@@ -154,7 +158,9 @@ def test_an_earlier_version_corrects_beside_this_one(ledger: Ledger) -> None:
 
 
 def test_what_an_earlier_version_forgot_is_counted_again(ledger: Ledger) -> None:
-    """A version before migration 0014 builds buckets without what was deleted. The statement of docs/operations.md has them built anew."""
+    """A version before migration 0014 builds buckets without what was deleted.
+    The statement of docs/operations.md has them built anew.
+    """
     ledger.write(some(1000, NOW_MS - 2 * HOUR, NOW_MS, seed=7))
     ledger.agree()
     ledger.sql("DELETE FROM mail_events WHERE action <> 'queued'")

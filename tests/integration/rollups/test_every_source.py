@@ -1,4 +1,6 @@
-"""Roll-ups equal the rows of every source, whatever moment of its bucket an event is of: a running collector on each tier that it builds on."""
+"""Roll-ups equal the rows of every source, whatever moment of its bucket an event is of:
+a running collector on each tier that it builds on.
+"""
 
 from __future__ import annotations
 
@@ -81,7 +83,8 @@ def of_backup_sources(collector: Collector, gelf_port: int, queue: Database[Any]
         file = queue["mail.files"].insert_one({"filename": f"message m{n}", "metadata": {}}).inserted_id
         queue["mail.files"].update_one({"_id": file}, {"$set": {"metadata.data": data}})
         entry = {
-            "id": f"m{n}", "seq": "001", "domain": "x.example", "sendingZone": "bulk", "recipient": "b@x.example", "queued": moment,
+            "id": f"m{n}", "seq": "001", "domain": "x.example", "sendingZone": "bulk", "recipient": "b@x.example",
+            "queued": moment,
             "created": moment,
         }  # fmt: skip
         key = queue["zone-queue"].insert_one(entry).inserted_id
@@ -103,7 +106,9 @@ WANTED = [
 
 
 def test_every_row_of_every_source_is_counted(any_dsn: str, tmp_path: Path, server_logs: Path) -> None:
-    """Plugin, bounce, change streams, GELF, WildDuck's webhooks, complaints: the backup sources tell of buckets that are built already."""
+    """Plugin, bounce, change streams, GELF, WildDuck's webhooks, complaints:
+    the backup sources tell of buckets that are built already.
+    """
     mongo, gelf_port = need(lambda: Secantus(tmp_path / "mongo", server_logs)), free_port()
     mongo.start()
     settings = {

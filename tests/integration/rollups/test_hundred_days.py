@@ -1,4 +1,6 @@
-"""A hundred days of mail by a clock that the test sets: retention and refresh run each day, events come late, and nothing is lost or made up."""
+"""A hundred days of mail by a clock that the test sets:
+retention and refresh run each day, events come late, and nothing is lost or made up.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,9 @@ AHEAD = 50 * MINUTE
 
 
 def mornings() -> Iterator[tuple[datetime, list[MailEvent]]]:
-    """Each day's noon, from a hundred days ago to now, and the events that come until then: today's, some that are late, one that is ahead."""
+    """Each day's noon, from a hundred days ago to now, and the events that come until then:
+    today's, some that are late, one that is ahead.
+    """
     chance = random.Random(100)
     today = datetime.now(UTC).replace(microsecond=0)
     for day in range(DAYS, -1, -1):
@@ -54,7 +58,9 @@ def told(events: list[MailEvent]) -> list[dict[str, Any]]:
 
 
 def assert_kept(connection: psycopg.Connection, events: list[MailEvent], now: datetime) -> None:
-    """Each roll-up is the sum of all events that ever came, as far back as it is kept; and the events are there as far as they are."""
+    """Each roll-up is the sum of all events that ever came, as far back as it is kept;
+    and the events are there as far as they are.
+    """
     rows = told(events)
     kept = {"15s": KEPT.stats_15s, "5m": KEPT.stats_5m, "1h": KEPT.stats_1h}
     for relation, (width, _, _) in RELATIONS.items():

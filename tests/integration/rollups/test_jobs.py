@@ -141,7 +141,8 @@ def test_the_size_of_each_relation_is_shown(any_dsn: str) -> None:
     with psycopg.connect(any_dsn) as connection:
         connection.execute(
             "INSERT INTO mail_events (time, cluster, event_id, action, source, direction, received_at, response)"
-            " SELECT now(), 'eu1', n::text, 'queued', 'plugin', 'outbound', now(), repeat('x', 500) FROM generate_series(1, 1000) n"
+            " SELECT now(), 'eu1', n::text, 'queued', 'plugin', 'outbound', now(), repeat('x', 500) "
+            "FROM generate_series(1, 1000) n"
         )
     one.jobs.run(Sizes(one.metrics))
     after = one.value("duckwatch_store_bytes", relation="mail_events")
@@ -154,8 +155,8 @@ def test_the_size_of_each_relation_is_shown(any_dsn: str) -> None:
 
 
 def test_an_open_transaction_ages(postgres_dsn: str) -> None:
-    """From its first statement until it ends, its session's end notwithstanding where it was prepared; a session without one counts for
-    nothing. Who runs no jobs shows nothing.
+    """From its first statement until it ends, its session's end notwithstanding where it was prepared;
+    a session without one counts for nothing. Who runs no jobs shows nothing.
     """
     one, name = Collector(postgres_dsn), "duckwatch_store_oldest_transaction_age_seconds"
     job = OpenTransactions(one.metrics)

@@ -81,7 +81,9 @@ def test_events_that_no_roll_up_holds_yet_stay(house: House) -> None:
 
 @pytest.mark.usefixtures("our_jobs")
 def test_history_is_not_built_anew_from_nothing(house: House) -> None:
-    """An event that is later than what is kept (raw retention was raised) leaves the roll-ups of that time as they were."""
+    """An event that is later than what is kept (raw retention was raised)
+    leaves the roll-ups of that time as they were.
+    """
     house.store.write(Batch(some(500, NOW_MS - 14 * DAY, NOW_MS, seed=4)))
     house.roll_up()
     let_go(house)

@@ -35,7 +35,9 @@ def tallied(events: list[MailEvent]) -> Batch:
 
 
 def test_roll_ups_are_the_sums_of_the_events(house: House) -> None:
-    """Of a day's traffic, with every kind of row and every column null now and then, also where sender's numbers are absurd."""
+    """Of a day's traffic, with every kind of row and every column null now and then,
+    also where sender's numbers are absurd.
+    """
     house.store.write(tallied(some(3000, NOW_MS - DAY, NOW_MS, seed=1)))
     house.roll_up()
     assert_equal(house.connection)
@@ -56,7 +58,8 @@ def test_what_comes_later_is_added(house: House) -> None:
 def test_a_claimed_size_beyond_all_numbers_holds_nothing_up(house: House) -> None:
     """Two messages that claim 8 EiB: the sum is the largest number, and the job goes on."""
     rows = [
-        MailEvent(NOW_MS, "eu1", None, f"q{n}:queued", Action.QUEUED, Source.PLUGIN, Direction.OUTBOUND, size_bytes=2**63 - 1)
+        MailEvent(NOW_MS, "eu1", None, f"q{n}:queued", Action.QUEUED, Source.PLUGIN, Direction.OUTBOUND,
+            size_bytes=2**63 - 1)
         for n in range(2)
     ]  # fmt: skip
     house.store.write(Batch(rows))
@@ -99,7 +102,8 @@ def test_what_was_there_before_the_roll_ups_is_built(any_dsn: str) -> None:
     with psycopg.connect(any_dsn) as connection:
         connection.execute(shipped()[0].sql)
         connection.execute(
-            "CREATE TABLE schema_migrations (version integer PRIMARY KEY, name text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())"
+            "CREATE TABLE schema_migrations (version integer PRIMARY KEY, name text NOT NULL, "
+            "applied_at timestamptz NOT NULL DEFAULT now())"
         )
         connection.execute("INSERT INTO schema_migrations VALUES (1, '0001_mail_events')")
         chance = random.Random(9)
@@ -107,7 +111,8 @@ def test_what_was_there_before_the_roll_ups_is_built(any_dsn: str) -> None:
         for _ in range(300):
             one = event(NOW_MS - chance.randrange(20 * DAY), chance)
             connection.execute(
-                f"INSERT INTO mail_events ({columns}) VALUES (to_timestamp(%s), %s, %s, %s, 'plugin', 'outbound', now(), %s, %s)".encode(),
+                f"INSERT INTO mail_events ({columns}) "
+                f"VALUES (to_timestamp(%s), %s, %s, %s, 'plugin', 'outbound', now(), %s, %s)".encode(),
                 (one.time / 1000, one.cluster, one.event_id, one.action, one.size_bytes, one.zone),
             )
         connection.commit()
@@ -158,7 +163,9 @@ def migrate_again(house: House) -> None:
 
 @pytest.mark.usefixtures("our_jobs")
 def test_a_database_that_was_wrong_is_put_right(house: House) -> None:
-    """Bounces of the seconds before a border, some in buckets of five minutes of their own: in no roll-up before, in each afterwards."""
+    """Bounces of the seconds before a border, some in buckets of five minutes of their own:
+    in no roll-up before, in each afterwards.
+    """
     house.store.write(tallied(some(500, NOW_MS - 6 * HOUR, NOW_MS - HOUR, seed=21)))
     house.roll_up()
     border = NOW_MS // (5 * MINUTE) * 5 * MINUTE
@@ -182,7 +189,9 @@ def test_a_database_that_was_wrong_is_put_right(house: House) -> None:
 
 @pytest.mark.usefixtures("our_jobs")
 def test_a_bucket_that_an_earlier_version_marks_wrong_is_built(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It reconciles beside this version, or again after a downgrade, and marks as it did: the database marks the right bucket."""
+    """It reconciles beside this version, or again after a downgrade, and marks as it did:
+    the database marks the right bucket.
+    """
     monkeypatch.setattr(reconciliation, "query", lambda name: ROUNDING if name == "touch" else query(name))
     house.store.write(tallied(some(300, NOW_MS - 6 * HOUR, NOW_MS - HOUR, seed=23)))
     house.roll_up()
@@ -194,7 +203,9 @@ def test_a_bucket_that_an_earlier_version_marks_wrong_is_built(house: House, mon
 
 @pytest.mark.usefixtures("our_jobs")
 def test_putting_right_builds_nothing_whose_rows_are_gone(house: House) -> None:
-    """By retention, which wrote it down, and by hand, before this version kept what that erases: the roll-ups of then stay as they are."""
+    """By retention, which wrote it down, and by hand, before this version kept what that erases:
+    the roll-ups of then stay as they are.
+    """
     by_retention, by_hand = NOW_MS - 20 * DAY, NOW_MS - 10 * DAY
     for day in (by_retention, by_hand):
         start = day // (5 * MINUTE) * 5 * MINUTE

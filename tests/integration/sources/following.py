@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 
 
 def lead(feed: FeedStore) -> str | None:
-    """Take the feed over; return its resume token. A server takes a moment to let go of the lock of a connection that was closed or cut."""
+    """Take the feed over; return its resume token. A server takes a moment to let go of the lock of a connection that
+    was closed or cut.
+    """
     tokens: list[str | None] = []
 
     def is_had() -> bool:

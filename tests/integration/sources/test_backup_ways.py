@@ -77,7 +77,9 @@ class Held:
 
 @pytest.fixture
 def held(postgres_dsn: str, tmp_path: Path, server_logs: Path) -> Iterator[Held]:
-    """Running, on an empty database. What is held stays so, however long a test takes: the jobs find another at work."""
+    """Running, on an empty database. What is held stays so, however long a test takes:
+    the jobs find another at work.
+    """
     with psycopg.connect(postgres_dsn, autocommit=True) as other:
         other.execute("SELECT pg_advisory_lock(%s)", [LOCK_KEY])
         made = Held(tmp_path / "collector", server_logs, postgres_dsn)
@@ -142,7 +144,9 @@ def _row(entry: dict[str, Any], time_ms: int) -> Any:
 
 
 def test_gelf_in_every_packing_over_udp_and_tcp(held: Held) -> None:
-    """Every recorded delivery, a fifth by each way, fills the slots that the plugin's word fills; of WildDuck's messages its logins are taken."""
+    """Every recorded delivery, a fifth by each way, fills the slots that the plugin's word fills;
+    of WildDuck's messages its logins are taken.
+    """
     now = time.time_ns() // 1_000_000
     entries = [record["entry"] for record in read_recording()]
     told = [(entry, message) for entry in entries if (message := mail_message(entry, now)) is not None]
@@ -239,7 +243,9 @@ def hostile_form(dice: random.Random) -> bytes:
 
 
 def test_hostile_input_is_held_or_set_aside(held: Held) -> None:
-    """What is taken is held, was held already, or is a dead letter by the border's word: the database refuses none of it."""
+    """What is taken is held, was held already, or is a dead letter by the border's word:
+    the database refuses none of it.
+    """
     seed = int(os.environ.get("DUCKWATCH_HOSTILE_SEED", str(random.SystemRandom().randrange(2**32))))
     print(f"DUCKWATCH_HOSTILE_SEED={seed}")
     dice = random.Random(seed)
@@ -256,7 +262,8 @@ def test_hostile_input_is_held_or_set_aside(held: Held) -> None:
     refused = "SELECT error, raw FROM dead_letters WHERE reason IN ('bad_row', 'unread') LIMIT 5"
     assert held.execute(refused) == []
     ((rows, letters, stored),) = held.execute(
-        "SELECT (SELECT count(*) FROM held_events), (SELECT count(*) FROM dead_letters), (SELECT count(*) FROM mail_events)"
+        "SELECT (SELECT count(*) FROM held_events), (SELECT count(*) FROM dead_letters), "
+        "(SELECT count(*) FROM mail_events)"
     )
     assert stored == 0
     assert held.collector.total("duckwatch_ingest_rejected_total") == letters > 0

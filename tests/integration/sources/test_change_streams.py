@@ -1,4 +1,6 @@
-"""ZoneMTA's queue, as a MongoDB server's change streams tell of it: what is held of it, whoever is killed or away in between."""
+"""ZoneMTA's queue, as a MongoDB server's change streams tell of it:
+what is held of it, whoever is killed or away in between.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,8 @@ class Stream(Following):
     def held(self) -> list[tuple[Any, ...]]:
         """Message, recipient, slot, and the action and recipients of what is held."""
         return self.rows(
-            "SELECT queue_id, seq, slot, event ->> 'action', (event ->> 'recipients')::int FROM held_events ORDER BY 1, 2, 3"
+            "SELECT queue_id, seq, slot, event ->> 'action', (event ->> 'recipients')::int FROM held_events "
+            "ORDER BY 1, 2, 3"
         )
 
     def state(self) -> object:
@@ -77,7 +80,9 @@ def stream(mongo: Secantus, house: House, any_dsn: str) -> Iterator[Stream]:
 
 
 def test_what_the_queue_tells_is_held(stream: Stream) -> None:
-    """A message with its recipients counted, each deferral with its reply, each end; the sender and nothing of the headers."""
+    """A message with its recipients counted, each deferral with its reply, each end;
+    the sender and nothing of the headers.
+    """
     stream.follow()
     one, two = stream.mail.queue("q1", "001", "002")
     stream.mail.defer(one, 1, "451 4.7.1 try again later r001@x.example")
@@ -186,7 +191,9 @@ def test_a_server_that_is_killed_is_followed_again(stream: Stream) -> None:
 def test_a_silent_server_does_not_keep_the_collector(
     mongo: Secantus, tmp_path: Path, server_logs: Path, postgres_dsn: str
 ) -> None:
-    """It lives and keeps its connections, but does not say what is new: the collector ends all the same, long before it would give up waiting."""
+    """It lives and keeps its connections, but does not say what is new:
+    the collector ends all the same, long before it would give up waiting.
+    """
     with Proxy(mongo.port) as proxy:
         uri = f"mongodb://127.0.0.1:{proxy.port}/?directConnection=true"
         clusters = [{"cluster": name, "uri": uri} for name in ("eu1", "us1")]

@@ -1,4 +1,6 @@
-"""Two clusters whose queues have the same ids, followed by one collector into one table: each road's word stays with its own."""
+"""Two clusters whose queues have the same ids, followed by one collector into one table:
+each road's word stays with its own.
+"""
 
 from __future__ import annotations
 
@@ -86,7 +88,9 @@ def clusters(tmp_path: Path, server_logs: Path, postgres_dsn: str) -> Iterator[C
 
 
 def test_the_same_ids_in_two_clusters_are_two_messages(clusters: Clusters) -> None:
-    """In the table, the counters, the queue and a message's trace; the plugin's word, a bounce and GELF count for their own cluster alone."""
+    """In the table, the counters, the queue and a message's trace;
+    the plugin's word, a bounce and GELF count for their own cluster alone.
+    """
     now = time.time_ns() // 1_000_000
     message = {"action": "QUEUED", "id": ID, "from": "a@shop.example", "to": "r001@x.example,r002@x.example"}
     delivery = {"action": "ACCEPTED", "id": ID, "seq": "001", "from": "a@shop.example", "to": "r001@x.example"}

@@ -150,7 +150,8 @@ def shifted(value: Any, shift: timedelta) -> Any:
 def login_of(user: ObjectId, *, made: datetime | None = None, result: str = "fail") -> dict[str, Any]:
     """A document of logins that begins with the first of them."""
     return {
-        "_id": ObjectId.from_datetime(made) if made else ObjectId(), "user": user, "action": "authentication", "protocol": "IMAP",
+        "_id": ObjectId.from_datetime(made) if made else ObjectId(), "user": user, "action": "authentication",
+        "protocol": "IMAP",
         "result": result, "ip": "198.51.100.7", "created": now(),
     }  # fmt: skip
 
@@ -169,7 +170,9 @@ ALICE, BOB = "6b05172ebb7cd0c6d7213bf5", "6b05172ebb7cd0c6d7213bfe"
 
 @pytest.mark.parametrize("cut", [5, 20, None], ids=["early", "late", "never"])
 def test_recorded_changes_are_told_once(wildduck: WildDuck, cut: int | None) -> None:
-    """Each login, also those that are only counted up, and each delivery; whenever the collector was away. The counters equal the rows."""
+    """Each login, also those that are only counted up, and each delivery; whenever the collector was away.
+    The counters equal the rows.
+    """
     recorded = recorded_changes()
     wildduck.follow()
     wildduck.replay(recorded[:cut])
@@ -179,7 +182,8 @@ def test_recorded_changes_are_told_once(wildduck: WildDuck, cut: int | None) -> 
         wildduck.follow()
     wildduck.until(lambda: len(wildduck.stored()) == 7 and wildduck.logins() == wildduck.counted())
     assert wildduck.logins() == {
-        (ALICE, "imap", "failed"): 5, (ALICE, "imap", "success"): 3, (ALICE, "api", "success"): 1, (ALICE, "api", "failed"): 1,
+        (ALICE, "imap", "failed"): 5, (ALICE, "imap", "success"): 3, (ALICE, "api", "success"): 1,
+        (ALICE, "api", "failed"): 1,
         (ALICE, "pop3", "failed"): 1, (ALICE, "pop3", "success"): 1, (BOB, "imap", "suspended"): 1,
     }  # fmt: skip
     assert {row[1:] for row in wildduck.stored()} == {
@@ -213,7 +217,9 @@ def test_a_change_that_the_database_refuses_is_set_aside_alone(wildduck: WildDuc
 
 
 def test_the_server_sends_no_contents(wildduck: WildDuck) -> None:
-    """What it was not asked for it does not even send: of a message only what its row holds, of an update only what was counted."""
+    """What it was not asked for it does not even send: of a message only what its row holds,
+    of an update only what was counted.
+    """
     with wildduck.database.watch(PIPELINE_STAGES) as stream:
         wildduck.replay(recorded_changes())
         wildduck.client.drop_database(wildduck.name)
@@ -272,8 +278,8 @@ def test_a_history_that_is_gone_is_made_good_from_the_collections(wildduck: Wild
 
 
 def test_how_far_a_feed_was_followed_is_when_its_newest_change_was_made(wildduck: WildDuck) -> None:
-    """Not when that was taken: one who lags behind for hours and then loses the history has lost those hours. A stock that is broken off
-    leaves it where it was.
+    """Not when that was taken: one who lags behind for hours and then loses the history has lost those hours.
+    A stock that is broken off leaves it where it was.
     """
     store = FeedStore(wildduck.dsn, "eu1", "wildduck")
     store.lead()

@@ -1,5 +1,5 @@
-"""What nobody should send, sent to a real collector on a real PostgreSQL: each gets its answer, memory stays flat, and the good
-events sent before, beside and after it are all in the table.
+"""What nobody should send, sent to a real collector on a real PostgreSQL:
+each gets its answer, memory stays flat, and the good events sent before, beside and after it are all in the table.
 """
 
 from __future__ import annotations
@@ -285,7 +285,9 @@ def test_an_odd_value_is_stored_as_far_as_a_column_can(
 
 
 def test_a_report_that_is_off_holds_nothing_up(under_attack: Border) -> None:
-    """A plugin's clock or count that no column takes: its report is stored as far as it can be, and the events beside it are."""
+    """A plugin's clock or count that no column takes: its report is stored as far as it can be,
+    and the events beside it are.
+    """
     queue_id = f"reported{next(_numbers)}"
     plugin = {"process": queue_id, "spool_bytes": 1e300, "oldest_unsent": 2**63 - 1, "dropped": -1}
     answer = under_attack.post(json.dumps({"host": "odd", "plugin": plugin, "events": [event(id=queue_id)]}).encode())
@@ -395,7 +397,9 @@ def head(*headers: str) -> bytes:
 
 
 def test_slow_clients_are_sent_away_and_hold_up_nobody(under_attack: Border) -> None:
-    """Two hundred that drip a body or a head: those with a body get 408 after the read timeout, the others stay harmless."""
+    """Two hundred that drip a body or a head: those with a body get 408 after the read timeout,
+    the others stay harmless.
+    """
     bodies: list[socket.socket] = []
     heads: list[socket.socket] = []
     for index in range(200):

@@ -40,11 +40,15 @@ SELECT * FROM public.mail_events WHERE CASE WHEN queue_id IS NULL THEN true ELSE
 REFUSING = """
 CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'refused'; END $$;
 CREATE TRIGGER refusing BEFORE UPDATE ON mail_events FOR EACH ROW WHEN (NEW.message_id = '<m1@of.example>') EXECUTE FUNCTION refuse()
-"""
-NEWEST = "UPDATE mail_events SET received_at = received_at + interval '1 second' WHERE message_id = '<m1@of.example>' AND action = 'complained'"
+"""  # noqa: E501 - one SQL statement, as the server gets it
+NEWEST = (
+    "UPDATE mail_events SET received_at = received_at + interval '1 second' "
+    "WHERE message_id = '<m1@of.example>' AND action = 'complained'"
+)
 
 ADVISORY = (
-    f"SELECT count(*) FILTER (WHERE objid = {GATE} AND NOT granted), count(*) FILTER (WHERE objid = {takeover.LOCK_KEY})"
+    f"SELECT count(*) FILTER (WHERE objid = {GATE} "
+    f"AND NOT granted), count(*) FILTER (WHERE objid = {takeover.LOCK_KEY})"
     " FROM pg_locks WHERE locktype = 'advisory'"
 )
 
@@ -96,7 +100,9 @@ def test_a_search_holds_up_neither_reconciliation_nor_the_writer(house: House, a
 
 
 def test_a_message_that_has_gone_by_then_is_not_told_of(house: House, any_dsn: str) -> None:
-    """What was found without a lock is looked at again under it: a take-over or retention may have been there meanwhile."""
+    """What was found without a lock is looked at again under it:
+    a take-over or retention may have been there meanwhile.
+    """
     store(house, mail(*MESSAGE))
     complain(house, report())
     with (
@@ -116,7 +122,9 @@ def test_a_message_that_has_gone_by_then_is_not_told_of(house: House, any_dsn: s
 
 
 def test_a_message_id_that_is_no_messages_leaves_the_x_fbl(house: House) -> None:
-    """A relay may have put its own into every copy: that an earlier complaint has it, and has been matched, says nothing."""
+    """A relay may have put its own into every copy: that an earlier complaint has it, and has been matched,
+    says nothing.
+    """
     store(house, mail(changed(ACCEPTED, fbl="list:7")))
     for reporter in ("one@isp.example", "two@other.example"):
         complain(house, report(sender=reporter, original="Message-ID: <relay@isp.example>\nX-FBL: list:7\n\n"))
@@ -125,7 +133,9 @@ def test_a_message_id_that_is_no_messages_leaves_the_x_fbl(house: House) -> None
 
 
 def test_what_is_not_found_is_looked_for_less_and_less_often(house: House) -> None:
-    """After 15 seconds, 30, and so on to an hour; what is new is looked for at once, and what came meanwhile is found at the next turn."""
+    """After 15 seconds, 30, and so on to an hour; what is new is looked for at once,
+    and what came meanwhile is found at the next turn.
+    """
     clock = [0.0]
     job = Complaints(clock=lambda: clock[0])
     waits = [15 * 2**turn for turn in range(8)] + [3600, 3600]

@@ -1,4 +1,6 @@
-"""What WildDuck and complainers tell a running collector, and what its jobs make of it: a real database of every tier."""
+"""What WildDuck and complainers tell a running collector, and what its jobs make of it:
+a real database of every tier.
+"""
 
 from __future__ import annotations
 
@@ -94,7 +96,9 @@ MESSAGE = (QUEUED, changed(ACCEPTED, **GOOGLE), changed(ACCEPTED, seq="002", to=
 
 
 def test_a_complaint_finds_its_message_and_recipient(house: House) -> None:
-    """By the Message-ID and who complained; what the rows of the delivery say, the complaint says too, and the roll-ups follow."""
+    """By the Message-ID and who complained; what the rows of the delivery say, the complaint says too,
+    and the roll-ups follow.
+    """
     store(house, mail(*MESSAGE))
     complain(house, report())
     house.roll_up()
@@ -150,7 +154,9 @@ def test_a_complaint_before_its_message_is_matched_later(house: House) -> None:
 
 
 def test_logins_are_counted_once_wherever_the_feed_begins(house: House) -> None:
-    """Cut anywhere, with what was counted looked up in the table; told twice, nothing is counted twice; the counter equals the rows."""
+    """Cut anywhere, with what was counted looked up in the table; told twice, nothing is counted twice;
+    the counter equals the rows.
+    """
     metrics = Metrics()
     count = LoginMetrics(metrics)
     recorded = changes()
@@ -166,7 +172,8 @@ def test_logins_are_counted_once_wherever_the_feed_begins(house: House) -> None:
         count(house.store.write(assemble([request], {})[0]))
     found = rows(house, "SELECT protocol, result, sum(count)::int FROM auth_events GROUP BY 1, 2 ORDER BY 1, 2")
     assert found == [
-        ("api", "failed", 1), ("api", "success", 1), ("imap", "failed", 5), ("imap", "success", 3), ("imap", "suspended", 1),
+        ("api", "failed", 1), ("api", "success", 1), ("imap", "failed", 5), ("imap", "success", 3),
+        ("imap", "suspended", 1),
         ("pop3", "failed", 1), ("pop3", "success", 1),
     ]  # fmt: skip
     for protocol, result, events in found:

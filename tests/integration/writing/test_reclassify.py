@@ -1,4 +1,6 @@
-"""Stored replies judged anew: rows, roll-ups and a fresh judgement agree, on every tier, also after kills at random moments."""
+"""Stored replies judged anew: rows, roll-ups and a fresh judgement agree, on every tier,
+also after kills at random moments.
+"""
 
 from __future__ import annotations
 
@@ -61,12 +63,14 @@ UPDATE mail_events SET reason = CASE WHEN reason IS NULL THEN NULL WHEN reason =
     provider = CASE WHEN provider IS NULL THEN NULL ELSE 'other' END, provider_code = NULL,
     response_pattern = 'old ' || response_pattern, enhanced_code = NULL
 WHERE response IS NOT NULL AND hashtext(event_id) % 3 = 0
-"""
+"""  # noqa: E501 - one SQL clause, as the server gets it
 """As if a third of the rows had been read by rules of before."""
 
 
 def entries(count: int) -> list[dict[str, Any]]:
-    """Entries of all labelled replies, bounced, deferred and delivered, over eight days; one reply is longer than its column."""
+    """Entries of all labelled replies, bounced, deferred and delivered, over eight days;
+    one reply is longer than its column.
+    """
     chance = random.Random(14)
     now = int(time.time() * 1000)
     made = []
@@ -97,7 +101,9 @@ def decoded(count: int, pseudonyms: Pseudonyms | None = None) -> Any:
 
 
 def fill(house: House, count: int, pseudonyms: Pseudonyms | None = None) -> list[tuple[Any, ...]]:
-    """Store the entries; return the rows as a fresh judgement has them. Then a third is made to look old, roll-ups included."""
+    """Store the entries; return the rows as a fresh judgement has them.
+    Then a third is made to look old, roll-ups included.
+    """
     assert len(house.store.write(decoded(count, pseudonyms)).new_events) == count
     fresh = house.connection.execute(ROWS).fetchall()
     house.connection.execute(OLD_RULES)
@@ -127,7 +133,9 @@ def test_rows_and_roll_ups_are_as_a_fresh_judgement_has_them(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """The dry run says what would change and changes nothing; then it is changed; then there is nothing left to change."""
+    """The dry run says what would change and changes nothing; then it is changed;
+    then there is nothing left to change.
+    """
     fresh = fill(house, 300, pseudonyms)
     old = house.connection.execute(ROWS).fetchall()
     code, dry = ask(monkeypatch, capsys, any_dsn, "--dry-run")
@@ -183,7 +191,9 @@ def test_a_lost_reply_to_a_commit_changes_no_number(house: House, any_dsn: str) 
 
 
 def test_a_reply_that_was_forgotten_keeps_its_judgement(house: House, any_dsn: str) -> None:
-    """Of a person who asked to be forgotten no reply is left: what was read in it stays, and nothing of the person comes back."""
+    """Of a person who asked to be forgotten no reply is left:
+    what was read in it stays, and nothing of the person comes back.
+    """
     fill(house, 50)
     recipient = house.connection.execute("SELECT recipient FROM mail_events LIMIT 1").fetchone()
     assert recipient is not None

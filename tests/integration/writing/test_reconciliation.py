@@ -1,4 +1,6 @@
-"""What several roads tell of the same mail is one row, the best road's, whatever comes first; and the counters follow."""
+"""What several roads tell of the same mail is one row, the best road's, whatever comes first;
+and the counters follow.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,9 @@ LATE = 14 * SECOND
 
 
 def told(source: Source, action: Action, seq: str | None = "001", *, queue_id: str = "q1", **values: Any) -> MailEvent:
-    """What a road tells, an hour and a half before NOW unless said otherwise, late in a bucket; each road has a stamp of its own."""
+    """What a road tells, an hour and a half before NOW unless said otherwise, late in a bucket;
+    each road has a stamp of its own.
+    """
     given: dict[str, Any] = {
         "time": MS - 2 * HOUR + LATE + RANKS[source],
         "cluster": "eu1",
@@ -325,8 +329,8 @@ def test_whatever_the_order_each_slot_holds_the_best_roads_word_once(roads: Road
 
 @pytest.mark.parametrize("isolation", ["read committed", "serializable"])
 def test_writers_and_reconciliation_at_once_double_nothing(roads: Roads, any_dsn: str, isolation: str) -> None:
-    """While one thread reconciles without pause, the plugin's word for the same slots comes: one row each, however transactions are isolated
-    by default: who has waited for the other sees what it wrote.
+    """While one thread reconciles without pause, the plugin's word for the same slots comes:
+    one row each, however transactions are isolated by default: who has waited for the other sees what it wrote.
     """
     database = sql.Identifier(roads.house.connection.info.dbname)
     roads.house.connection.execute(

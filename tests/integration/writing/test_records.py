@@ -54,7 +54,8 @@ def test_a_held_event_keeps_the_row_that_it_would_be(house: House) -> None:
         "INSERT INTO mail_events SELECT (jsonb_populate_record(NULL::mail_events, event)).* FROM held_events"
     )
     row = house.connection.execute(
-        "SELECT (extract(epoch FROM time) * 1000)::bigint, (extract(epoch FROM next_attempt) * 1000)::bigint, event_id, action,"
+        "SELECT (extract(epoch FROM time) * 1000)::bigint, "
+        "(extract(epoch FROM next_attempt) * 1000)::bigint, event_id, action,"
         " tls_authorized, spam_score, recipients, raw ->> 'a', smtp_code FROM mail_events"
     ).fetchone()
     assert row == (one.time, 1_795_495_017_999, "q1.001:bounced", "bounced", True, 0.5, 1, '\\ " \t', None)

@@ -1,5 +1,5 @@
-"""The recording of a real ZoneMTA, moved to the present, goes through HTTP into the table: exactly the expected rows, whatever
-the batches, the order, the form of the bodies, and how often it is sent.
+"""The recording of a real ZoneMTA, moved to the present, goes through HTTP into the table:
+exactly the expected rows, whatever the batches, the order, the form of the bodies, and how often it is sent.
 """
 
 from __future__ import annotations
@@ -163,7 +163,9 @@ def test_table_adds_up_to_what_the_recording_holds(
 def test_roll_ups_of_the_recording_are_the_sums_of_its_rows(
     any_dsn: str, collector: ReplayCollector, recording: list[Record]
 ) -> None:
-    """By way of HTTP, journal and assembler: what the writer marks is all that the job has to build, sent twice and in any order."""
+    """By way of HTTP, journal and assembler: what the writer marks is all that the job has to build,
+    sent twice and in any order.
+    """
     for seed in (1, 2):
         send_as_the_plugin(collector, shuffled_batches(recording, random.Random(seed)))
     collector.wait_settled(2 * ENTRIES)
@@ -204,7 +206,9 @@ def test_replay_in_shuffled_batches_changes_nothing(
 def test_both_halves_of_a_batch_twice_are_stored_once(
     any_dsn: str, collector: ReplayCollector, recording: list[Record], expected: list[dict[str, Any]]
 ) -> None:
-    """Batches that overlap, and hold an entry twice themselves, store each entry once and count the rest as sent again."""
+    """Batches that overlap, and hold an entry twice themselves,
+    store each entry once and count the rest as sent again.
+    """
     parts = [recording[start : start + BATCH] for start in range(0, ENTRIES, BATCH // 2)]
     parts = [part + part[:7] for part in parts]
     send_as_the_plugin(collector, parts)
@@ -219,7 +223,9 @@ def test_both_halves_of_a_batch_twice_are_stored_once(
 def test_every_form_of_a_body_gives_the_same_rows(
     any_dsn: str, collector: ReplayCollector, recording: list[Record]
 ) -> None:
-    """The plugin's object, arrays, NDJSON, gzip and bare entries with their own `created` (kept in `raw`) become the same rows."""
+    """The plugin's object, arrays, NDJSON, gzip and bare entries with their own `created` (kept in `raw`)
+    become the same rows.
+    """
     wanted = []
     for name, form in FORMS.items():
         records = [form.prepare(record) for record in recording]

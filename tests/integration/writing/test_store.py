@@ -89,7 +89,8 @@ def test_every_column_reads_back_as_written(store: PostgresStore, any_dsn: str) 
     nasty = "tab\t nl\n cr\r back\\slash \\N quote\" ' % {} \u2028 \U0001f986 \x7f"
     full = event(
         1, queue_id=nasty, response=nasty, recipient=nasty, message_id=nasty, recipients=2**31 - 1, smtp_code=599,
-        next_attempt=NOW + 123, size_bytes=2**63 - 1, queue_ms=0, tls_authorized=False, spam_score=-1.5, raw='{"a\\n": "\\t\\\\ \\u2028"}',
+        next_attempt=NOW + 123, size_bytes=2**63 - 1, queue_ms=0, tls_authorized=False, spam_score=-1.5,
+        raw='{"a\\n": "\\t\\\\ \\u2028"}',
     )  # fmt: skip
     store.write(Batch([full]))
     got = dict(zip(COLUMNS, rows(any_dsn, f"SELECT {', '.join(COLUMNS)} FROM mail_events")[0], strict=True))
@@ -142,7 +143,9 @@ def test_the_contexts_of_a_hosts_processes_are_joined(store: PostgresStore, any_
 
 
 def test_a_lost_reply_to_commit_is_cleared_up(store: PostgresStore, any_dsn: str) -> None:
-    """The server commits, the answer never comes: the repeated write finds that out, and every event counts as new once."""
+    """The server commits, the answer never comes: the repeated write finds that out,
+    and every event counts as new once.
+    """
     batch = Batch([event(n) for n in range(20)])
     write_without_reply(store, batch)
     assert len(store.write(batch).new_events) == 20
@@ -197,7 +200,9 @@ def test_what_no_row_can_help_is_for_later(store: PostgresStore, any_dsn: str, d
 
 
 def test_another_transaction_of_the_same_number_is_no_proof(store: PostgresStore, any_dsn: str) -> None:
-    """After a failover the number of a COMMIT that never arrived is given again, and commits: the batch is written all the same."""
+    """After a failover the number of a COMMIT that never arrived is given again, and commits:
+    the batch is written all the same.
+    """
     batch = Batch([event(n) for n in range(20)])
     write_without_commit(store, batch)
     ((number,),) = rows(any_dsn, "SELECT pg_current_xact_id()::text")
@@ -228,7 +233,9 @@ WAITING = (
 
 
 def test_a_lock_that_is_not_to_be_had_is_given_up_by_the_server_too(any_dsn: str) -> None:
-    """A migration or a person locks the table for long: each attempt ends, `timeout` is named, and no backend is left waiting."""
+    """A migration or a person locks the table for long: each attempt ends, `timeout` is named,
+    and no backend is left waiting.
+    """
     store = PostgresStore(any_dsn, any_dsn, hang_seconds=1)
     store.prepare()
     with psycopg.connect(any_dsn) as other:

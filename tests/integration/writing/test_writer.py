@@ -113,7 +113,9 @@ async def test_all_that_is_acknowledged_is_stored_and_counted_once(house: House)
 
 
 async def test_a_poison_row_goes_to_the_dead_letters_and_nothing_else_does(house: House) -> None:
-    """The database refuses one row of hundreds: that one is set aside with its SQLSTATE, once, also when it comes again."""
+    """The database refuses one row of hundreds: that one is set aside with its SQLSTATE, once,
+    also when it comes again.
+    """
     house.start()
     await house.journal.append(request(0))
     while house.writer.state is not WriterState.WRITING:  # noqa: ASYNC110  # the schema must be there
@@ -143,7 +145,9 @@ POISONS: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 async def test_poison_of_each_kind_costs_exactly_its_rows(house: House) -> None:
-    """SQLSTATE 22, 23 and 54, several of each within one batch of hundreds: those are set aside, all others are stored."""
+    """SQLSTATE 22, 23 and 54, several of each within one batch of hundreds:
+    those are set aside, all others are stored.
+    """
     house.store.prepare()
     with psycopg.connect(house.dsn, autocommit=True) as connection:
         for damage, _ in POISONS.values():
@@ -195,7 +199,9 @@ class Flaky(PostgresStore):
 
 
 async def test_a_store_that_comes_and_goes_loses_and_doubles_nothing(any_dsn: str, tmp_path: Path) -> None:
-    """Each batch is repeated until it is known to be in: all rows once, in spite of writes whose success nobody heard of."""
+    """Each batch is repeated until it is known to be in: all rows once,
+    in spite of writes whose success nobody heard of.
+    """
     house = House(any_dsn, tmp_path, Flaky(any_dsn, any_dsn))
     house.start()
     for n in range(30):
