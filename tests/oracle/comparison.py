@@ -40,8 +40,9 @@ def key_of(row: Row) -> Key:
 
 
 def differences(expected: list[Row], found: list[Row], *, but: tuple[str, ...] = ()) -> list[str]:
-    """One line for each row that is missing, too many, or different, and for each column that is; empty when all is equal.
-    `raw` counts by value, not by the order of its keys (jsonb keeps none); columns in `but` are not looked at.
+    """One line for each row that is missing, too many, or different, and for each column that is;
+    empty when all is equal. `raw` counts by value, not by the order of its keys (jsonb keeps none);
+    columns in `but` are not looked at.
     """
     wanted = {key_of(row): row for row in expected}
     got = {key_of(row): row for row in found}
@@ -72,7 +73,9 @@ def row_differences(expected: Row, found: Row, but: tuple[str, ...]) -> list[str
 
 
 def json_value(value: object) -> object:
-    """JSON as text in one form: the database hands jsonb over as a value, the oracle writes text. `true` is not 1 in it."""
+    """JSON as text in one form: the database hands jsonb over as a value, the oracle writes text.
+    `true` is not 1 in it.
+    """
     if value is None:
         return None
     return json.dumps(json.loads(value) if isinstance(value, str) else value, sort_keys=True)

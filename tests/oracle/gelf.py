@@ -1,4 +1,6 @@
-"""What zonemta-wildduck tells a Graylog of a log entry: made by the account of its source (1.32), not by our reading of it."""
+"""What zonemta-wildduck tells a Graylog of a log entry:
+made by the account of its source (1.32), not by our reading of it.
+"""
 
 from __future__ import annotations
 

@@ -18,7 +18,9 @@ def read_recording() -> list[Record]:
 
 
 def read_reviewed_rows() -> list[dict[str, Any]]:
-    """`{line, record, row}` each: the record's line in the recording, and its row for cluster `default` and host `mta1`."""
+    """`{line, record, row}` each: the record's line in the recording,
+    and its row for cluster `default` and host `mta1`.
+    """
     return read_lines(FIXTURES / "expected-rows.jsonl")
 
 

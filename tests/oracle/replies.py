@@ -1,7 +1,8 @@
-"""The replies of the recording's servers, each beside what docs/events.md makes of it: written by hand, reviewed by eye.
+"""The replies of the recording's servers, each beside what docs/events.md makes of it:
+written by hand, reviewed by eye.
 
-A key is a reply as a regular expression with only its variable bits open, so that a new run against the same servers finds
-its replies here. A reply that is not here is an error, never a guess.
+A key is a reply as a regular expression with only its variable bits open,
+so that a new run against the same servers finds its replies here. A reply that is not here is an error, never a guess.
 """
 
 from __future__ import annotations
@@ -39,10 +40,16 @@ REPLIES: dict[str, Reply] = {
         None, None, "Message uploaded. Received # B response with status code #."
     ),
     # -- deferred, or bounced when the retries were used up
-    r"450 4\.2\.1 The user you are trying to contact is receiving mail at a rate that prevents additional messages from being delivered": Reply(
+    (
+        r"450 4\.2\.1 The user you are trying to contact is receiving mail at a rate that prevents additional "
+        r"messages from being delivered"
+    ): Reply(
         450,
         "4.2.1",
-        "450 4.2.1 The user you are trying to contact is receiving mail at a rate that prevents additional messages from being delivered",
+        (
+            "450 4.2.1 The user you are trying to contact is receiving mail at a rate that prevents additional "
+            "messages from being delivered"
+        ),
         reason="rate_limited",
         bounce_kind="expired",
     ),
@@ -67,7 +74,10 @@ REPLIES: dict[str, Reply] = {
         bounce_kind="expired",
     ),
     # -- deferred while another sending address may do better, then bounced
-    rf"554 5\.7\.1 Service unavailable; Client host \[{IPV4}\] blocked using zen\.spamhaus\.org; listed at spamhaus https://www\.spamhaus\.org/query/ip/{IPV4}": Reply(
+    (
+        rf"554 5\.7\.1 Service unavailable; Client host \[{IPV4}\] blocked using zen\.spamhaus\.org; "
+        rf"listed at spamhaus https://www\.spamhaus\.org/query/ip/{IPV4}"
+    ): Reply(
         554,
         "5.7.1",
         "554 5.7.1 Service unavailable; Client host [<ip>] blocked using <host>; listed at spamhaus <url>",
@@ -82,11 +92,19 @@ REPLIES: dict[str, Reply] = {
         reason="unknown_user",
         bounce_kind="hard",
     ),
-    # Gmail's three lines as ZoneMTA joins them. The codes stay once, at the head; `d2si123.45` has a dot and a letter: a host.
-    r"550 5\.1\.1 The email account that you tried to reach does not exist\. 550-Please try double-checking the recipient address for typos\. 5\.1\.1 https://support\.gmail\.example/mail/\?p=NoSuchUser d2si123\.45 - gsmtp": Reply(
+    # Gmail's three lines as ZoneMTA joins them. The codes stay once, at the head; `d2si123.45` has a dot and a letter:
+    # a host.
+    (
+        r"550 5\.1\.1 The email account that you tried to reach does not exist\. "
+        r"550-Please try double-checking the recipient address for typos\. "
+        r"5\.1\.1 https://support\.gmail\.example/mail/\?p=NoSuchUser d2si123\.45 - gsmtp"
+    ): Reply(
         550,
         "5.1.1",
-        "550 5.1.1 The email account that you tried to reach does not exist. Please try double-checking the recipient address for typos. <url> <host> - gsmtp",
+        (
+            "550 5.1.1 The email account that you tried to reach does not exist. "
+            "Please try double-checking the recipient address for typos. <url> <host> - gsmtp"
+        ),
         reason="unknown_user",
         bounce_kind="hard",
     ),
@@ -109,7 +127,10 @@ REPLIES: dict[str, Reply] = {
         550, "5.7.1", "550 5.7.1 Relaying denied", reason="policy", bounce_kind="soft"
     ),
     # -- ZoneMTA's own words: no code
-    rf"Network error: Network error when connecting to MX server {HOST}\[{IPV4}\] for {HOST}: Connection refused": Reply(
+    (
+        rf"Network error: Network error when connecting to MX server {HOST}\[{IPV4}\] for {HOST}: "
+        rf"Connection refused"
+    ): Reply(
         None,
         None,
         "Network error: Network error when connecting to MX server <host>[<ip>] for <host>: Connection refused",
@@ -130,14 +151,21 @@ REPLIES: dict[str, Reply] = {
         reason="connection",
         bounce_kind="expired",
     ),
-    rf"DNS Error: DNS error occurred while resolving the Mail Exchange \(MX\) server for the specified domain \({HOST}\)\. No MX server found": Reply(
+    (
+        rf"DNS Error: DNS error occurred while resolving the Mail Exchange \(MX\) "
+        rf"server for the specified domain \({HOST}\)\. No MX server found"
+    ): Reply(
         None,
         None,
-        "DNS Error: DNS error occurred while resolving the Mail Exchange (MX) server for the specified domain (<host>). No MX server found",
+        (
+            "DNS Error: DNS error occurred while resolving the Mail Exchange (MX) "
+            "server for the specified domain (<host>). No MX server found"
+        ),
         reason="dns",
         bounce_kind="hard",
     ),
-    # An HTTP status is no SMTP code: nothing was retried, so it is no `expired` either. The pattern looks at the text alone.
+    # An HTTP status is no SMTP code: nothing was retried, so it is no `expired` either.
+    # The pattern looks at the text alone.
     r"404 Upload failed\. Received \d+ B response": Reply(
         None, None, "404 Upload failed. Received # B response", reason="other", bounce_kind="soft"
     ),

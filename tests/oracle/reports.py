@@ -1,4 +1,6 @@
-"""Feedback-loop reports as the large providers shape them, built after RFC 5965 and their public documentation: not recorded."""
+"""Feedback-loop reports as the large providers shape them, built after RFC 5965 and their public documentation:
+not recorded.
+"""
 
 from __future__ import annotations
 
@@ -72,22 +74,27 @@ Content-Disposition: inline
 
 
 JMRP: Final = (
-    b"From: <staff@hotmail.com>\r\nDate: Tue, 24 Nov 2026 04:36:40 +0000\r\nSubject: complaint about message from 192.0.2.20\r\n"
-    b"MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b1\r\n\r\n--b1\r\nContent-Type: message/rfc822\r\n\r\n"
+    b"From: <staff@hotmail.com>\r\nDate: Tue, 24 Nov 2026 04:36:40 +0000\r\n"
+    b"Subject: complaint about message from 192.0.2.20\r\n"
+    b"MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b1\r\n\r\n--b1\r\n"
+    b"Content-Type: message/rfc822\r\n\r\n"
     b"X-HmXmrOriginalRecipient: <jane@hotmail.example>\r\n"
     + ORIGINAL.format(to="undisclosed").encode().replace(b"\n", b"\r\n")
     + b"\r\n--b1--\r\n"
 )
 
 YAHOO: Final = report(
-    "Feedback-Type: abuse\nUser-Agent: Yahoo!-Mail-Feedback/2.0\nVersion: 0.1\nOriginal-Mail-From: <bounce+1@shop.example>\n"
-    "Original-Rcpt-To: jane@yahoo.example\nReceived-Date: Tue, 24 Nov 2026 04:00:00 PST\nReported-Domain: shop.example\n"
+    "Feedback-Type: abuse\nUser-Agent: Yahoo!-Mail-Feedback/2.0\nVersion: 0.1\n"
+    "Original-Mail-From: <bounce+1@shop.example>\n"
+    "Original-Rcpt-To: jane@yahoo.example\nReceived-Date: Tue, 24 Nov 2026 04:00:00 PST\n"
+    "Reported-Domain: shop.example\n"
     "Authentication-Results: mta.yahoo.example; dkim=pass header.d=shop.example\n",
     sender="feedback@arf.mail.yahoo.com",
     to="jane@yahoo.example",
 )
 COMCAST: Final = report(
-    "Feedback-Type: abuse\nUser-Agent: ReturnPathFBL/1.0\nVersion: 0.1\nOriginal-Mail-From: bounce+1@shop.example\nSource-IP: 192.0.2.20\n"
+    "Feedback-Type: abuse\nUser-Agent: ReturnPathFBL/1.0\nVersion: 0.1\n"
+    "Original-Mail-From: bounce+1@shop.example\nSource-IP: 192.0.2.20\n"
     "Original-Rcpt-To: 9c1185a5c5e9fc54612808977ee8f548\nReported-Domain: shop.example\n",
     sender="feedbackloop@comcastfbl.senderscore.net",
     to="redacted@comcast.example",
@@ -98,7 +105,10 @@ FASTMAIL: Final = report(
     kind="text/rfc822-headers",
 )
 MAILRU: Final = report(
-    "Feedback-Type: abuse\nUser-Agent: Mail.Ru-FBL/1.0\nVersion: 1\nSource-IP: 192.0.2.20\nReported-Domain: shop.example\n",
+    (
+        "Feedback-Type: abuse\nUser-Agent: Mail.Ru-FBL/1.0\nVersion: 1\nSource-IP: 192.0.2.20\n"
+        "Reported-Domain: shop.example\n"
+    ),
     sender="fbl@corp.mail.ru",
     original="Message-ID: <1@shop.example>\nX-FBL: list:7\n",
     kind="text/rfc822-headers",
@@ -109,5 +119,6 @@ REDACTED: Final = report(
     to="redacted",
 )
 SHAPES: Final = {
-    "whole": report(), "yahoo": YAHOO, "jmrp": JMRP, "comcast": COMCAST, "fastmail": FASTMAIL, "mailru": MAILRU, "redacted": REDACTED,
+    "whole": report(), "yahoo": YAHOO, "jmrp": JMRP, "comcast": COMCAST, "fastmail": FASTMAIL, "mailru": MAILRU,
+    "redacted": REDACTED,
 }  # fmt: skip

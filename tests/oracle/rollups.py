@@ -1,4 +1,6 @@
-"""What the roll-ups must hold: the events added up in Python, a bucket at a time, by the words of the design ("Roll-ups")."""
+"""What the roll-ups must hold: the events added up in Python, a bucket at a time,
+by the words of the design ("Roll-ups").
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,8 @@ if TYPE_CHECKING:
 SECOND_MS = 1_000
 WIDTHS_MS = {"15s": 15 * SECOND_MS, "5m": 300 * SECOND_MS, "1h": 3_600 * SECOND_MS}
 LIMITS_MS = {
-    "1s": 1_000, "5s": 5_000, "30s": 30_000, "1m": 60_000, "5m": 300_000, "15m": 900_000, "1h": 3_600_000, "4h": 14_400_000,
+    "1s": 1_000, "5s": 5_000, "30s": 30_000, "1m": 60_000, "5m": 300_000, "15m": 900_000, "1h": 3_600_000,
+    "4h": 14_400_000,
     "12h": 43_200_000, "1d": 86_400_000,
 }  # fmt: skip
 MAIL_LABELS = ("cluster", "zone", "provider", "local_ip", "direction", "action", "reason")
@@ -32,7 +35,9 @@ Sums = dict[tuple[Any, ...], dict[str, int]]
 
 
 LARGEST = 2**63 - 1
-"""A sender may claim any size: a sum of bytes that does not fit is the largest number (collector/store/queries/mail_stats.sql)."""
+"""A sender may claim any size: a sum of bytes that does not fit is the largest number
+(collector/store/queries/mail_stats.sql).
+"""
 
 
 def expected(events: Iterable[dict[str, Any]], relation: str) -> Sums:
@@ -89,12 +94,17 @@ MARKS = "SELECT (SELECT count(*) FROM touched_buckets) + (SELECT count(*) FROM s
 
 
 KEPT_15S_MS = 71 * 3_600_000
-"""The finest roll-up is kept for three days (retention.stats_15s): a bucket that is older is not built; one hour is left to the test."""
+"""The finest roll-up is kept for three days (retention.stats_15s): a bucket that is older is not built.
+
+One hour is left to the test.
+"""
 
 
 def assert_rolled_up(dsn: str) -> None:
-    """Behind a running collector that builds the roll-ups: each of 15 seconds is the sum of its events once the marks are taken, and so is
-    each wider one but those that still wait for their turn (up to a minute). Without such a collector nothing is asserted.
+    """Behind a running collector that builds the roll-ups:
+    each of 15 seconds is the sum of its events once the marks are taken,
+    and so is each wider one but those that still wait for their turn (up to a minute).
+    Without such a collector nothing is asserted.
     """
     with psycopg.connect(dsn, autocommit=True) as connection:
         kind = connection.execute("SELECT relkind FROM pg_class WHERE oid = to_regclass('mail_stats_5m')").fetchone()

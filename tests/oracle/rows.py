@@ -1,7 +1,7 @@
 """What one recorded entry must be in `mail_events`: every column, by docs/events.md, slowly and plainly.
 
-Nothing here is shared with `collector/events` but the names of the columns. An entry of a shape or with a reply that nobody has
-reviewed raises.
+Nothing here is shared with `collector/events` but the names of the columns.
+An entry of a shape or with a reply that nobody has reviewed raises.
 """
 
 from __future__ import annotations
@@ -28,7 +28,9 @@ class UnknownShapeError(LookupError):
 def expected_row(
     record: Record, *, shift_ms: int = 0, cluster: str, host: str | None, received_at: int | None
 ) -> dict[str, Any]:
-    """The row of one `{time_ms, pid, context, entry}` of the recorder, moved by `shift_ms`; times are epoch ms, `raw` JSON text."""
+    """The row of one `{time_ms, pid, context, entry}` of the recorder, moved by `shift_ms`;
+    times are epoch ms, `raw` JSON text.
+    """
     moved = shift_record(record, shift_ms)
     entry: dict[str, Any] = moved["entry"]
     shape = SHAPES[shape_name(entry)]
@@ -98,7 +100,9 @@ def fill_sender(row: dict[str, Any], entry: dict[str, Any]) -> set[str]:
 
 
 def fill_recipients(row: dict[str, Any], entry: dict[str, Any]) -> set[str]:
-    """With a seq an entry speaks for one recipient, without for all in `to`; several addresses are no recipient of their own."""
+    """With a seq an entry speaks for one recipient, without for all in `to`;
+    several addresses are no recipient of their own.
+    """
     key = "to" if "to" in entry else "recipient"
     if '"' in entry.get(key, ""):
         raise UnknownShapeError(f"a quoted local part in {key!r}")
@@ -115,7 +119,9 @@ def fill_recipients(row: dict[str, Any], entry: dict[str, Any]) -> set[str]:
 
 
 def fill_hosts(row: dict[str, Any], entry: dict[str, Any]) -> set[str]:
-    """The MX with its provider, the remote and the local address: all of the recording are in their plain form already."""
+    """The MX with its provider, the remote and the local address:
+    all of the recording are in their plain form already.
+    """
     held = set()
     if "mx" in entry:
         mx: str = entry["mx"]
@@ -152,7 +158,9 @@ def fill_reply(row: dict[str, Any], entry: dict[str, Any], shape: Shape) -> set[
 
 
 def fill_session(row: dict[str, Any], entry: dict[str, Any]) -> set[str]:
-    """`timer` and `tlsVersion` may be false, which is no value of their columns; without TLS nothing was authorized or not."""
+    """`timer` and `tlsVersion` may be false, which is no value of their columns;
+    without TLS nothing was authorized or not.
+    """
     held = set()
     if entry.get("timer", False) is not False:
         row["smtp_ms"] = entry["timer"]

@@ -1,4 +1,6 @@
-"""The collector that a replay talks to: served as a user serves it, with a sender's credentials for each form of a body."""
+"""The collector that a replay talks to: served as a user serves it,
+with a sender's credentials for each form of a body.
+"""
 
 from __future__ import annotations
 

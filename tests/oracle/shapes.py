@@ -16,8 +16,8 @@ MESSAGE_REST = ("src", "md5", "tests", "originhost", "transhost", "transtype", "
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """`copied`: column <- key, the value as it is. `computed`: keys with a rule of their own. `rest`: keys that stay in `raw`.
-    A key in none of the three is a shape that nobody has reviewed.
+    """`copied`: column <- key, the value as it is. `computed`: keys with a rule of their own. `rest`:
+    keys that stay in `raw`. A key in none of the three is a shape that nobody has reviewed.
     """
 
     action: str

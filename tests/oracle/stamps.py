@@ -1,4 +1,6 @@
-"""Moving a recording to another moment: its stamps, the times inside its queue ids, and the next attempts, all by one distance."""
+"""Moving a recording to another moment: its stamps, the times inside its queue ids, and the next attempts,
+all by one distance.
+"""
 
 from __future__ import annotations
 

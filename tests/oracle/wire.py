@@ -1,4 +1,6 @@
-"""The recording as a sender puts it on the wire: the plugin's body, and every other form that the ingest route takes."""
+"""The recording as a sender puts it on the wire: the plugin's body,
+and every other form that the ingest route takes.
+"""
 
 from __future__ import annotations
 
@@ -76,8 +78,8 @@ def bare_ndjson_gzip_body(records: list[Record]) -> Body:
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """A way to send: `prepare` is what the sender adds to a record, `make_body` makes a body of prepared records, and `host` is
-    what it says of itself.
+    """A way to send: `prepare` is what the sender adds to a record, `make_body` makes a body of prepared records,
+    and `host` is what it says of itself.
     """
 
     make_body: Callable[[list[Record]], Body]
