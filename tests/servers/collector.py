@@ -1,5 +1,5 @@
-"""The collector as a user runs it: `duckwatch-collector --config FILE serve` as a process of its own, that can be stopped, killed
-and started again on the same journal and port.
+"""The collector as a user runs it: `duckwatch-collector --config FILE serve` as a process of its own,
+that can be stopped, killed and started again on the same journal and port.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ class Answer(NamedTuple):
 
 
 class Collector:
-    """One collector; `settings` are more keys of its section of the YAML file, `environment` more variables, `open_files` its limit
-    of them (None: that of the tests).
+    """One collector; `settings` are more keys of its section of the YAML file, `environment` more variables,
+    `open_files` its limit of them (None: that of the tests).
     """
 
     token = canaries.TOKEN

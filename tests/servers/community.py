@@ -1,7 +1,9 @@
-"""TimescaleDB Community for tests: PostgreSQL 17 as WebAssembly in Node, one database in memory, made anew for each test.
+"""TimescaleDB Community for tests: PostgreSQL 17 as WebAssembly in Node, one database in memory,
+made anew for each test.
 
-It runs DDL, continuous aggregates, compression and policies as the real one does. What it cannot: COPY, pipelines, more than one
-connection at a time (a second one waits), background workers (a test runs the jobs: `CALL run_job`).
+It runs DDL, continuous aggregates, compression and policies as the real one does. What it cannot:
+COPY, pipelines, more than one connection at a time (a second one waits), background workers (a test runs the jobs:
+`CALL run_job`).
 """
 
 from __future__ import annotations
@@ -21,7 +23,9 @@ PROGRAM = Path(__file__).parent / "community" / "serve.mjs"
 
 
 class Community:
-    """One server with one database, without the extension yet. Raises `MissingServerError` where it is not installed."""
+    """One server with one database, without the extension yet.
+    Raises `MissingServerError` where it is not installed.
+    """
 
     def __init__(self, logs: Path) -> None:
         self.port = free_port()

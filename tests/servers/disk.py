@@ -1,4 +1,6 @@
-"""A small disk for tests that fill one: a file system in memory, or ext4 on a loop device, that can be made larger. Needs root."""
+"""A small disk for tests that fill one: a file system in memory, or ext4 on a loop device, that can be made larger.
+Needs root.
+"""
 
 from __future__ import annotations
 
@@ -55,8 +57,8 @@ class SmallDisk:
 
 
 class LoopDisk(SmallDisk):
-    """An ext4 of so many MiB in a file, at `folder`. It is larger by a file that takes the room which `grow` gives: not every kernel
-    lets a mounted ext4 grow.
+    """An ext4 of so many MiB in a file, at `folder`. It is larger by a file that takes the room which `grow` gives:
+    not every kernel lets a mounted ext4 grow.
     """
 
     def _make(self, mib: int) -> None:

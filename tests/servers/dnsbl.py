@@ -1,4 +1,6 @@
-"""The DNSBL exporter as a user runs it: `duckwatch-dnsbl --config FILE serve`, as a process of its own, on loopback resolvers only."""
+"""The DNSBL exporter as a user runs it: `duckwatch-dnsbl --config FILE serve`, as a process of its own,
+on loopback resolvers only.
+"""
 
 from __future__ import annotations
 

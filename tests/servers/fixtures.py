@@ -54,7 +54,9 @@ def _running(cluster: PostgresCluster) -> Iterator[PostgresCluster]:
 
 @pytest.fixture(scope="session")
 def given(server_logs: Path) -> Iterator[GivenServer | None]:
-    """The server of `DUCKWATCH_TEST_DSN`, None without it. At the end of the run there is on it what was there before."""
+    """The server of `DUCKWATCH_TEST_DSN`, None without it.
+    At the end of the run there is on it what was there before.
+    """
     dsn = os.environ.get("DUCKWATCH_TEST_DSN")
     if not dsn:
         yield None

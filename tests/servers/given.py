@@ -18,15 +18,17 @@ _INVENTORY: Final[dict[str, LiteralString]] = {
     "settings of roles": "SELECT setrole::regrole::text, setconfig::text FROM pg_db_role_setting WHERE setdatabase = 0",
     "databases": "SELECT datname FROM pg_database",
     "schemas": "SELECT nspname FROM pg_namespace WHERE nspname !~ '^pg_(toast_)?temp_'",
-    "relations": "SELECT oid::regclass::text FROM pg_class WHERE relnamespace::regnamespace::text !~ '^pg_(toast_)?temp_'",
+    "relations": "SELECT oid::regclass::text FROM pg_class "
+    "WHERE relnamespace::regnamespace::text !~ '^pg_(toast_)?temp_'",
     "extensions": "SELECT extname FROM pg_extension",
 }
 _JOBS: Final = "SELECT job_id::text FROM timescaledb_information.jobs"
 
 
 class GivenServer(PostgresCluster):
-    """The server, as one of the tests' own. Its databases come from template0: TimescaleDB's launcher keeps a worker in template1 for a
-    while each time, and a database that is in use cannot be cloned.
+    """The server, as one of the tests' own. Its databases come from template0:
+    TimescaleDB's launcher keeps a worker in template1 for a while each time,
+    and a database that is in use cannot be cloned.
     """
 
     name = "given"

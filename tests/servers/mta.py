@@ -1,4 +1,6 @@
-"""A process of ZoneMTA with the plugin in it, as the plugin's own tests have it (tests/plugin/mta.js), driven over Node's IPC channel."""
+"""A process of ZoneMTA with the plugin in it, as the plugin's own tests have it (tests/plugin/mta.js),
+driven over Node's IPC channel.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""A name server on loopback that behaves as badly as it is told, zone by zone: refusals, SERVFAIL, silence, lies, truncation, lame zones.
+"""A name server on loopback that behaves as badly as it is told, zone by zone:
+refusals, SERVFAIL, silence, lies, truncation, lame zones.
 
 Authoritative and resolver in one, as seen by the exporter. UDP and TCP on one port; every query is kept in `queries`.
 """
@@ -62,7 +63,9 @@ class Query:
 
 
 class Zone:
-    """A list that works: `listed` are names before the zone with their addresses; test points included (RFC 5782, 5)."""
+    """A list that works: `listed` are names before the zone with their addresses;
+    test points included (RFC 5782, 5).
+    """
 
     def __init__(
         self,
@@ -237,7 +240,9 @@ def _one_port(port: int) -> tuple[socket.socket, socket.socket]:
 
 
 class NameServer:
-    """Serves `zones` (suffix -> behaviour) until closed; a name of no zone is REFUSED. Zones may be changed at any time. `port` 0: any."""
+    """Serves `zones` (suffix -> behaviour) until closed; a name of no zone is REFUSED.
+    Zones may be changed at any time. `port` 0: any.
+    """
 
     def __init__(self, zones: Mapping[str, Callable[[Query], list[bytes]]] | None = None, port: int = 0) -> None:
         self.zones = dict(zones or {})

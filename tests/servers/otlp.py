@@ -1,6 +1,8 @@
-"""An OTLP receiver on loopback, for HTTP/protobuf and for gRPC, that keeps what it is sent; and one that takes connections and hangs.
+"""An OTLP receiver on loopback, for HTTP/protobuf and for gRPC, that keeps what it is sent;
+and one that takes connections and hangs.
 
-It reads with OpenTelemetry's own messages (opentelemetry-proto), and its gRPC server is grpcio's: what it takes, a real receiver takes.
+It reads with OpenTelemetry's own messages (opentelemetry-proto), and its gRPC server is grpcio's:
+what it takes, a real receiver takes.
 """
 
 from __future__ import annotations
@@ -65,7 +67,9 @@ class Received:
 
     @property
     def content(self) -> str:
-        """All that came, as JSON (its ids in base64, which no address looks like): to look for what must not be in it."""
+        """All that came, as JSON (its ids in base64, which no address looks like):
+        to look for what must not be in it.
+        """
         return "\n".join(MessageToJson(export, ensure_ascii=False) for export in [*self.traces, *self.pushes])
 
     def heard(self) -> None:

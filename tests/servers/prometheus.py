@@ -22,7 +22,9 @@ def promtool() -> Path:
 
 
 class Prometheus:
-    """One server; `targets` are `host:port` by job, `rules` are rule files. Raises `MissingServerError` where it is not installed."""
+    """One server; `targets` are `host:port` by job, `rules` are rule files.
+    Raises `MissingServerError` where it is not installed.
+    """
 
     def __init__(
         self,

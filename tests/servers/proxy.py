@@ -1,4 +1,6 @@
-"""A TCP proxy between a client and a server on loopback that can cut, go deaf, to a word alone too, and swallow the reply to a COMMIT."""
+"""A TCP proxy between a client and a server on loopback that can cut, go deaf, to a word alone too,
+and swallow the reply to a COMMIT.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +47,9 @@ class Proxy:
             hears.clear()
 
     def go_deaf_to(self, word: bytes) -> None:
-        """Nothing passes any more on a connection whose client says this, from then on; `silenced` counts them. Others are served."""
+        """Nothing passes any more on a connection whose client says this, from then on; `silenced` counts them.
+        Others are served.
+        """
         self._unheard = word
 
     def hear_again(self) -> None:
@@ -55,8 +59,8 @@ class Proxy:
             hears.set()
 
     def swallow_next_commit_reply(self, after: bytes | None = None) -> None:
-        """The next COMMIT reaches the server; its connection is cut before the answer comes back. `after`: the next one on a connection
-        whose client has said this since its last COMMIT.
+        """The next COMMIT reaches the server; its connection is cut before the answer comes back. `after`:
+        the next one on a connection whose client has said this since its last COMMIT.
         """
         self._swallow_after = after
         self._swallow.set()

@@ -24,7 +24,9 @@ SOA = "$SOA 60 ns.example h.example 0 600 300 86400 60\n"
 
 
 class Rbldnsd:
-    """`zones` maps a zone to its dataset's type (ip4set, ip6trie, dnset) and lines. Raises `MissingServerError` where it is not installed."""
+    """`zones` maps a zone to its dataset's type (ip4set, ip6trie, dnset) and lines.
+    Raises `MissingServerError` where it is not installed.
+    """
 
     def __init__(self, logs: Path, zones: Mapping[str, tuple[str, str]]) -> None:
         self._program = command("rbldnsd")

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 class Secantus:
     """One server on a free port, its data in `folder`; start again after `stop` or `kill` finds the same data.
 
-    `sync`: an acknowledged write survives `kill` (slower); `more`: words of its command line. Raises `MissingServerError` where it is not installed.
+    `sync`: an acknowledged write survives `kill` (slower); `more`: words of its command line.
+    Raises `MissingServerError` where it is not installed.
     """
 
     def __init__(self, folder: Path, logs: Path, *, sync: bool = False, more: Sequence[str] = ()) -> None:

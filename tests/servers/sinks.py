@@ -1,4 +1,6 @@
-"""The world that a ZoneMTA under test delivers to: SMTP, LMTP and HTTP sinks, rspamd and clamd stand-ins (zonemta/sinks.js)."""
+"""The world that a ZoneMTA under test delivers to: SMTP, LMTP and HTTP sinks,
+rspamd and clamd stand-ins (zonemta/sinks.js).
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,9 @@ def read_lines(*files: Path) -> list[dict[str, Any]]:
 
 
 class Sinks:
-    """Where all mail goes (zonemta/sinks.js): accepts, greylists, refuses, stays silent, hangs up; by the recipient's name."""
+    """Where all mail goes (zonemta/sinks.js): accepts, greylists, refuses, stays silent, hangs up;
+    by the recipient's name.
+    """
 
     def __init__(self, folder: Path, logs: Path) -> None:
         self.ports = {name: free_port() for name in SINKS}

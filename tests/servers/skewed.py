@@ -1,5 +1,6 @@
-"""The collector under a wall clock that a test sets: `python -m tests.servers.skewed FILE …`, where FILE holds by how many seconds the clock is
-ahead. The monotonic clock stays as it is, as when a machine's time is set.
+"""The collector under a wall clock that a test sets: `python -m tests.servers.skewed FILE …`,
+where FILE holds by how many seconds the clock is ahead.
+The monotonic clock stays as it is, as when a machine's time is set.
 """
 
 from __future__ import annotations

@@ -89,7 +89,9 @@ def _sweep(folder: Path) -> None:
 
 
 def _entrance(tree: Path) -> list[str]:
-    """The words before a command that make the tree its root. Raises `MissingServerError` where a user may not do that."""
+    """The words before a command that make the tree its root.
+    Raises `MissingServerError` where a user may not do that.
+    """
     if os.geteuid() == 0:
         return ["chroot", str(tree), *_AS_POSTGRES]
     owner = (tree / "var/lib/postgresql").stat()  # in there, this user is Debian's `postgres`

@@ -18,8 +18,8 @@ DATABASE = "wildduck"
 
 
 class WildDuck:
-    """One server on free ports. `mongo` is where its database is; `gelf_port` where it sends what it logs, None: nowhere. Raises
-    `MissingServerError` where it is not installed.
+    """One server on free ports. `mongo` is where its database is; `gelf_port` where it sends what it logs, None:
+    nowhere. Raises `MissingServerError` where it is not installed.
     """
 
     def __init__(self, folder: Path, logs: Path, mongo: str, redis_port: int, *, gelf_port: int | None = None) -> None:
@@ -39,7 +39,8 @@ class WildDuck:
             "processes": 1,
             "emailDomain": "wild.example",
             "dbs": {"mongo": mongo, "sender": "zone-mta", "redis": {"host": "127.0.0.1", "port": redis_port, "db": 3}},
-            "log": {"level": "info", "gelf": {"enabled": gelf_port is not None, "component": "wildduck", "options": graylog}},
+            "log": {"level": "info", "gelf": {"enabled": gelf_port is not None, "component": "wildduck",
+                "options": graylog}},
             "imap": here | {"port": self.imap_port, "secure": False, "disableSTARTTLS": True},
             "pop3": here | {"port": self.pop3_port, "secure": False, "ignoreSTARTTLS": True},
             "lmtp": here | {"port": self.lmtp_port},

@@ -34,7 +34,9 @@ ZONES: dict[str, dict[str, Any]] = {
 
 @dataclass(slots=True)
 class Options:
-    """What a test may change of a ZoneMTA. `plugin`: the settings of our plugin, None: without it; `thrower`: the broken neighbour."""
+    """What a test may change of a ZoneMTA. `plugin`: the settings of our plugin, None: without it; `thrower`:
+    the broken neighbour.
+    """
 
     plugin: dict[str, Any] | None = None
     thrower: bool = True
@@ -47,7 +49,9 @@ class Options:
 
 
 class ZoneMTA:
-    """One installation: its folder holds configuration, plugins and records; it can be stopped, killed and started again."""
+    """One installation: its folder holds configuration, plugins and records;
+    it can be stopped, killed and started again.
+    """
 
     def __init__(self, folder: Path, logs: Path, sinks: Sinks, mongo: str, redis_port: int, options: Options) -> None:
         self.folder = folder
@@ -152,7 +156,9 @@ class ZoneMTA:
         self._process.wait_ready(lambda: self.has_plugins() and self.takes_mail(), seconds=60)
 
     def has_plugins(self) -> bool:
-        """True when every process has its plugins: the recorder has begun its file. (The master loads them last, and serves before.)"""
+        """True when every process has its plugins: the recorder has begun its file.
+        (The master loads them last, and serves before.)
+        """
         processes = self.everyone()
         recording = {int(file.name.split("-")[1]) for file in self.records.iterdir()}
         return len(processes) == 1 + len(self._zones) + len(INTERFACES) and processes <= recording
