@@ -141,7 +141,9 @@ def test_batches_under_way_when_it_dies_are_assembled_again(assembler: Assembler
 def test_a_process_that_does_not_answer_is_named_and_replaced(
     assembler: Assembler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A stopped process holds nothing up for longer than its time; every batch under way is built by the next, in order."""
+    """A stopped process holds nothing up for longer than its time;
+    every batch under way is built by the next, in order.
+    """
     assembler(rows(request(0)))()
     (pid,) = assembler._pool._processes
     os.kill(pid, signal.SIGSTOP)

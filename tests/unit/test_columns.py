@@ -1,4 +1,6 @@
-"""Rows by column are the rows that are read one by one: text, sums and number, for the recording and for anything like it."""
+"""Rows by column are the rows that are read one by one:
+text, sums and number, for the recording and for anything like it.
+"""
 
 from __future__ import annotations
 

@@ -122,7 +122,9 @@ def test_every_fault_is_named_at_once(tmp_path: Path) -> None:
         "collector.listen": "must be HOST:PORT like 127.0.0.1:9626 or [::1]:9626, with a port from 0 to 65535",
         "collector.databse": "is not a known key: did you mean database?",
         "collector.database.dsn": f"{POSTGRES_FORM}; {ENCODE}",
-        "collector.database.session_dsn_file": "cannot be read (FileNotFoundError): name a file that this user can read",
+        "collector.database.session_dsn_file": (
+            "cannot be read (FileNotFoundError): name a file that this user can read"
+        ),
         "collector.journal.path": "must be a path like /var/lib/duckwatch/journal",
         "collector.journal.max_bytes": "must be a size like 512KiB, 8MiB, 8GiB, or a whole number of bytes",
         "collector.auth.tokens.0.token": "must be 1 to 1024 printable ASCII characters without spaces",
@@ -164,7 +166,9 @@ def test_every_fault_is_named_at_once(tmp_path: Path) -> None:
 def test_no_roll_up_is_kept_without_its_source(
     tmp_path: Path, retention: dict[str, str], key: str, problem: str
 ) -> None:
-    """A refresh that reached back past its source would delete history: such settings are refused, also against a default."""
+    """A refresh that reached back past its source would delete history:
+    such settings are refused, also against a default.
+    """
     found = faults(written(tmp_path, {"collector": {"retention": retention}}))
     assert found == {f"collector.retention.{key}": f"{problem}: a roll-up needs its source to be rebuilt"}
 

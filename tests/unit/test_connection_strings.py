@@ -1,4 +1,6 @@
-"""Connection strings: one that a driver reads in another way than it was meant is a fault, and no part of it is shown."""
+"""Connection strings: one that a driver reads in another way than it was meant is a fault,
+and no part of it is shown.
+"""
 
 from __future__ import annotations
 
@@ -99,7 +101,9 @@ def test_any_encoded_password_is_taken_and_read_back(password: str, hosts: str) 
 
 @given(st.text(alphabet="aZ9@:/?#%[] =&\\'", min_size=1, max_size=12))
 def test_a_raw_password_is_read_as_it_is_or_refused(password: str) -> None:
-    """Never as part of a host, a port or a database, which messages show. `%` and two digits cannot be told from an encoding."""
+    """Never as part of a host, a port or a database, which messages show.
+    `%` and two digits cannot be told from an encoding.
+    """
     uri = f"postgresql://dw:{password}@127.0.0.1:5432/mail"
     try:
         check_postgres(uri)

@@ -189,7 +189,9 @@ async def test_more_than_memory_holds_is_read_back_from_the_file_in_order(place:
 
 
 async def test_the_quota_refuses_and_frees_with_done(place: Place, caplog: pytest.LogCaptureFixture) -> None:
-    """Past the quota a request is refused with a time to come back; what is done makes room again. The log has a line for each."""
+    """Past the quota a request is refused with a time to come back; what is done makes room again.
+    The log has a line for each.
+    """
     journal = place.open(1 << 20)
     answers = await asyncio.gather(*(journal.append(request(n, 50_000)) for n in range(30)), return_exceptions=True)
     refused = [answer for answer in answers if isinstance(answer, OverloadedError)]
@@ -235,7 +237,7 @@ KILLED = """
             n += 20
 
     asyncio.run(main())
-"""
+"""  # noqa: E501 - the line of a program in a string
 
 
 def test_kill_9_loses_nothing_that_was_acknowledged(place: Place, tmp_path: Path) -> None:

@@ -190,7 +190,9 @@ def test_a_damaged_file_is_said_to_be_damaged(
 
 
 def test_what_it_advises_saves_what_can_be_read(forty: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The command is pasted: the new file is a journal with the requests of the pages that are whole. One that was cut off is damaged, too."""
+    """The command is pasted: the new file is a journal with the requests of the pages that are whole.
+    One that was cut off is damaged, too.
+    """
     if shutil.which("sqlite3") is None:
         pytest.skip("SQLite's shell is not installed")
     damage(forty, 3 * 8192, 3 * 8192 + 100)

@@ -1,4 +1,6 @@
-"""What SQLite's errors mean to the journal: the file says what is in it, nothing is counted twice or below zero, and the journal goes on."""
+"""What SQLite's errors mean to the journal: the file says what is in it, nothing is counted twice or below zero,
+and the journal goes on.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,9 @@ ERRORS = [
 
 
 class Faulty:
-    """A connection to a real file that fails at the next statement which begins with `at`: before it is executed, or after."""
+    """A connection to a real file that fails at the next statement which begins with `at`:
+    before it is executed, or after.
+    """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
@@ -72,7 +76,9 @@ def make_faulty(journal: SqliteJournal) -> Faulty:
     "at", ["COMMIT", "INSERT", "DELETE", "PRAGMA page_count", "SELECT received_at", "PRAGMA wal_ch"]
 )
 async def test_after_an_error_the_journal_holds_what_the_file_holds(tmp_path: Path, is_after: bool, at: str) -> None:
-    """An error at any statement, its work done or not: each acknowledged request comes once, and the count is the file's."""
+    """An error at any statement, its work done or not: each acknowledged request comes once,
+    and the count is the file's.
+    """
     journal = SqliteJournal(tmp_path / "journal", LIMIT)
     faulty = make_faulty(journal)
     acknowledged = []
@@ -215,7 +221,9 @@ async def test_a_file_that_cannot_be_read_for_a_while_is_read_later(tmp_path: Pa
 async def test_a_disk_that_does_not_answer_is_named_and_nobody_waits_for_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A commit that hangs: requests that wait are refused, later ones at once; `close` gives up; afterwards all goes on."""
+    """A commit that hangs: requests that wait are refused, later ones at once; `close` gives up;
+    afterwards all goes on.
+    """
     monkeypatch.setattr(module, "STUCK_SECONDS", 0.1)
     monkeypatch.setattr(module, "CLOSE_SECONDS", 0.1)
     journal = SqliteJournal(tmp_path / "journal", LIMIT)
@@ -241,7 +249,9 @@ async def test_a_disk_that_does_not_answer_is_named_and_nobody_waits_for_it(
 async def test_a_moment_without_memory_ends_neither_the_journal_nor_the_reading(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """SQLite and Python raise MemoryError: the request is refused, later ones are taken, and what is there is read later."""
+    """SQLite and Python raise MemoryError: the request is refused, later ones are taken,
+    and what is there is read later.
+    """
     journal = SqliteJournal(tmp_path / "journal", LIMIT)
     await journal.append(request(0))
     assert journal.close()
@@ -310,7 +320,9 @@ LIMITED = """
 
 @pytest.mark.parametrize("mib", [2, 3, 5])
 def test_files_that_may_not_grow_are_emptied_and_used_again(tmp_path: Path, mib: int) -> None:
-    """A limit on the size of files is the real error of a full disk, at every write of SQLite's: the log's, the file's, the fold's."""
+    """A limit on the size of files is the real error of a full disk, at every write of SQLite's:
+    the log's, the file's, the fold's.
+    """
     assert resource.getrlimit(resource.RLIMIT_FSIZE)[1] == resource.RLIM_INFINITY
     words = [sys.executable, "-c", textwrap.dedent(LIMITED), str(tmp_path / "journal"), str(mib << 20)]
     ended = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
@@ -371,7 +383,9 @@ async def test_where_many_wait_for_each_commit_its_log_is_not_folded_each_time(
 async def test_a_log_is_missed_only_where_the_file_was_not_closed(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """An error of the start names the missing file; a new file, a closed one and one with its log are as they should be."""
+    """An error of the start names the missing file; a new file,
+    a closed one and one with its log are as they should be.
+    """
     path = tmp_path / "journal"
     for _ in range(2):
         journal = SqliteJournal(path, LIMIT)

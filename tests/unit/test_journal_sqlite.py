@@ -1,4 +1,6 @@
-"""The journal's file: it gives room back, belongs to one process, and outlives damage, a full disk and its own removal."""
+"""The journal's file: it gives room back, belongs to one process, and outlives damage,
+a full disk and its own removal.
+"""
 
 from __future__ import annotations
 
@@ -74,7 +76,9 @@ async def test_a_disk_that_takes_nothing_is_answered_and_mends(tmp_path: Path, m
 
 
 async def test_a_file_that_was_removed_takes_nothing_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """SQLite would write on into a file without a name: what is acknowledged then is gone with the process. What it held is handed out."""
+    """SQLite would write on into a file without a name: what is acknowledged then is gone with the process.
+    What it held is handed out.
+    """
     monkeypatch.setattr("collector.journal.sqlite.rows.LOOK_SECONDS", 0)
     journal = SqliteJournal(tmp_path / "journal", LIMIT)
     await journal.append(request(0))

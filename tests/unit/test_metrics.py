@@ -212,7 +212,9 @@ def test_a_clock_that_jumps_for_a_moment_forgets_no_host() -> None:
 
 @given(st.lists(st.tuples(st.sampled_from("ab"), st.integers(-20, 20)), min_size=1, max_size=10))
 def test_the_last_report_shows_whatever_the_clock_said(steps: list[tuple[str, int]]) -> None:
-    """Reports come in the order of their receipt; none shows a time of the future, nor one that a later report denies."""
+    """Reports come in the order of their receipt; none shows a time of the future,
+    nor one that a later report denies.
+    """
     metrics = Metrics()
     plugins = PluginMetrics(metrics)
     for number, (process, hours) in enumerate(steps):
@@ -225,7 +227,9 @@ def test_the_last_report_shows_whatever_the_clock_said(steps: list[tuple[str, in
 
 
 def test_a_time_in_the_future_is_shown_as_now() -> None:
-    """`time() - …` is never negative, and grows again from the next scrape on, also where nothing sets the gauge any more."""
+    """`time() - …` is never negative, and grows again from the next scrape on,
+    also where nothing sets the gauge any more.
+    """
     metrics = Metrics()
     metrics.last_event_timestamp.labels("eu1", "plugin").set(time.time() + 20 * 3600)
     shown = [samples(metrics, "duckwatch_last_event_timestamp_seconds")["eu1", "plugin"] for _ in range(2)]

@@ -1,4 +1,6 @@
-"""What every command does where its output cannot be written: a full disk, a closed pipe, an encoding that is not UTF-8."""
+"""What every command does where its output cannot be written:
+a full disk, a closed pipe, an encoding that is not UTF-8.
+"""
 
 from __future__ import annotations
 

@@ -43,7 +43,9 @@ class Taking:
 
 
 def test_a_batch_that_memory_was_short_for_is_assembled_again() -> None:
-    """It is trouble that is repeated: the writer goes on, and the journal forgets the request only when it is written."""
+    """It is trouble that is repeated: the writer goes on, and the journal forgets the request only when it is
+    written.
+    """
     failures = [MemoryError(), MemoryError()]
 
     def assemble(_: Sequence[JournalEntry]) -> Callable[[], tuple[Batch, Counter[Source]]]:

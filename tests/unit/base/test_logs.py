@@ -171,7 +171,9 @@ SCRIPT = """
 
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_nothing_of_a_canary_leaves_a_real_process(program: str) -> None:
-    """Through libraries, warnings, tasks, threads, destructors and the end of the program: every line is JSON without it."""
+    """Through libraries, warnings, tasks, threads, destructors and the end of the program:
+    every line is JSON without it.
+    """
     ended = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(SCRIPT), program],
         capture_output=True,
@@ -216,7 +218,9 @@ AT_THE_END_OF_THE_STACK = """
 
 
 def test_a_destructor_at_the_end_of_the_stack_writes_no_plain_text() -> None:
-    """Deeply nested JSON leaves no room to log in (found by hostile input): such a line is left out, the others are JSON."""
+    """Deeply nested JSON leaves no room to log in (found by hostile input):
+    such a line is left out, the others are JSON.
+    """
     ended = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(AT_THE_END_OF_THE_STACK)],
         capture_output=True, text=True, timeout=60, check=False,

@@ -14,7 +14,9 @@ from exporters.dnsbl.jobs import Jobs as ExporterJobs
 
 
 def test_a_clock_that_is_set_back_stops_no_job() -> None:
-    """At the end of summer time everything is due an hour ahead: it is brought forward to one period from now, and nothing else moves."""
+    """At the end of summer time everything is due an hour ahead:
+    it is brought forward to one period from now, and nothing else moves.
+    """
     scheduler = schedule.Scheduler()
     job = scheduler.every(5).seconds.do(lambda: None)
     assert job.next_run is not None

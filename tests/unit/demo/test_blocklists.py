@@ -43,7 +43,9 @@ def test_another_address_is_listed_all_the_time(part: float) -> None:
 
 @pytest.mark.parametrize("zone", [STERN, CALM])
 def test_the_lists_answer_their_test_points(zone: str) -> None:
-    """RFC 5782, 5: 127.0.0.2 is listed and 127.0.0.1 is not, whatever the case of the question; what is absent says for how long."""
+    """RFC 5782, 5: 127.0.0.2 is listed and 127.0.0.1 is not, whatever the case of the question;
+    what is absent says for how long.
+    """
     assert asked(f"2.0.0.127.{zone.upper()}").answer[0].rdtype == dns.rdatatype.A
     absent = asked(f"1.0.0.127.{zone}")
     assert absent.rcode() == dns.rcode.NXDOMAIN

@@ -70,7 +70,9 @@ def test_a_day_is_busy_at_noon_and_quiet_at_night(day: list[Event]) -> None:
 
 
 def test_history_fills_the_day_before_and_joins_the_present() -> None:
-    """About as many events as planned, every hour has some, and the last minute is as busy as the first one after it."""
+    """About as many events as planned, every hour has some, and the last minute is as busy as the first one after
+    it.
+    """
     plan = Day(20, NOON)
     traffic = Traffic(random.Random(1), plan)
     past = list(traffic.advance(NOON))

@@ -158,7 +158,9 @@ async def test_a_list_that_folds_case_is_asked_plainly_from_then_on(nameserver: 
 
 
 async def test_another_resolver_stands_in(nameserver: NameServer, asking: Make) -> None:
-    """For one that is silent, and for one where nobody listens: all lookups succeed, and after ten failures it is passed over."""
+    """For one that is silent, and for one where nobody listens:
+    all lookups succeed, and after ten failures it is passed over.
+    """
     nameserver.zones |= {"bl.example": CLEAN, "other.example": Zone("other.example")}
     for away in (NameServer({"example": behave.silent}), NameServer()):
         if not away.zones:

@@ -1,4 +1,6 @@
-"""What stands for a pair in simulated time: kept through errors and refusals, for three intervals, and never turned around by them."""
+"""What stands for a pair in simulated time: kept through errors and refusals, for three intervals,
+and never turned around by them.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,9 @@ STEPS = st.lists(
 def test_what_stands_is_the_last_real_verdict_of_three_intervals(
     steps: list[tuple[float, Verdict, str | None]],
 ) -> None:
-    """Nothing else: a refusal or an error neither lists nor clears; what has lapsed is remembered as such until there is another."""
+    """Nothing else: a refusal or an error neither lists nor clears;
+    what has lapsed is remembered as such until there is another.
+    """
     board, now = Board(), 0.0
     real: tuple[Verdict, float] | None = None
     for wait, verdict, reason in steps:
@@ -52,7 +56,9 @@ def test_what_stands_is_the_last_real_verdict_of_three_intervals(
 
 @given(STEPS)
 def test_changes_tell_everything_once(steps: list[tuple[float, Verdict, str | None]]) -> None:
-    """Each new verdict, each change of a listing's codes or reason, each lapse; by them alone a reader knows what stands. No two times are one."""
+    """Each new verdict, each change of a listing's codes or reason, each lapse;
+    by them alone a reader knows what stands. No two times are one.
+    """
     board, now = Board(), 0.0
     told: list[Change] = []
     for wait, verdict, reason in steps:
@@ -71,7 +77,9 @@ def test_changes_tell_everything_once(steps: list[tuple[float, Verdict, str | No
 
 
 def test_a_clock_that_was_ahead_stamps_no_later_change() -> None:
-    """The collector would reject what is hours ahead; set back by less than a minute, two changes still have two times, in order."""
+    """The collector would reject what is hours ahead; set back by less than a minute, two changes still have two times,
+    in order.
+    """
     board, hours = Board(), 20 * 3_600_000
     times = []
     for number, (at, verdict) in enumerate([(hours, SPAM), (1000, CLEAN), (2000, SPAM), (1500, CLEAN)]):

@@ -78,7 +78,9 @@ async def running(nameserver: NameServer) -> AsyncIterator[Running]:
 
 
 async def test_a_test_waits_for_its_budget(running: Running, nameserver: NameServer) -> None:
-    """A list whose minute is used up is not taken for a silent one: it is tested as soon as there is room, before anything else."""
+    """A list whose minute is used up is not taken for a silent one:
+    it is tested as soon as there is room, before anything else.
+    """
     running.spend(ago=59.7)
     testing = asyncio.create_task(running.checks.watches.test(BL))
     for _ in range(5):
@@ -191,7 +193,9 @@ REFUSALS = ["127.255.255.252", "127.255.255.254", "127.255.255.255", "127.255.25
 async def test_a_list_that_refuses_everything_is_refused(
     running: Running, nameserver: NameServer, caplog: pytest.LogCaptureFixture, code: str
 ) -> None:
-    """Test points included: its verdicts are refused, not errors; the log says once what to do, and once when it is over."""
+    """Test points included: its verdicts are refused, not errors;
+    the log says once what to do, and once when it is over.
+    """
     nameserver.zones["bl.example"] = behave.everything(code)
     caplog.set_level("INFO", "exporters")
     assert await running.checks.watches.test(BL) is Health.REFUSED

@@ -86,11 +86,15 @@ def test_every_fault_is_named_at_once(tmp_path: Path) -> None:
     assert faults(tmp_path, section) == {
         "dnsbl.collector.token_file": "cannot be read (FileNotFoundError): name a file that this user can read",
         "dnsbl.listen": "must be HOST:PORT like 127.0.0.1:9627 or [::1]:9627",
-        "dnsbl.resolvers.0": "must be the IP address or host name of a resolver, like 127.0.0.1, [::1]:53 or unbound:53",
+        "dnsbl.resolvers.0": (
+            "must be the IP address or host name of a resolver, like 127.0.0.1, [::1]:53 or unbound:53"
+        ),
         "dnsbl.targets.0.target": "is not the first address of its range: 192.0.2.0/28 would be",
         "dnsbl.targets.1": "must be a mapping of keys",
         "dnsbl.targets.2.intervall": "is not a known key: did you mean interval?",
-        "dnsbl.targets.3.target": "must be an IP address, a range like 192.0.2.0/28 or 2001:db8::/124, or a name like mail.example.com",
+        "dnsbl.targets.3.target": (
+            "must be an IP address, a range like 192.0.2.0/28 or 2001:db8::/124, or a name like mail.example.com"
+        ),
         "dnsbl.lists.0.zone": "must be the name of a zone like bl.example.org",
         "dnsbl.lists.1.kind": "must be 'address' or 'domain'",
         "dnsbl.lists.1.key": "must be one label of a name: letters, digits and hyphens",
@@ -98,7 +102,9 @@ def test_every_fault_is_named_at_once(tmp_path: Path) -> None:
         "dnsbl.interval": "must be at least 10s",
         "dnsbl.limits.targets": "must be more than 0",
         "dnsbl.limits.in_flight_per_list": "must be a whole number",
-        "dnsbl.collector.url": "must be a URL like http://127.0.0.1:9626, without user and password: token is a key of its own",
+        "dnsbl.collector.url": (
+            "must be a URL like http://127.0.0.1:9626, without user and password: token is a key of its own"
+        ),
         "dnsbl.public_ips.10.0.0.1": "must be an IP address like 192.0.2.5 or 2001:db8::5",
         "dnsbl.targts": "is not a known key: did you mean targets?",
     }
@@ -150,10 +156,12 @@ def test_an_urgent_target_counts_for_what_it_costs(tmp_path: Path) -> None:
     planned(tmp_path, targets=urgent[:2], **section)
     asked = "to bl.example, which may be asked 12 times"
     assert faults(tmp_path, {"targets": urgent, **section})["dnsbl.targets"] == (
-        f"3 targets are 18 queries a minute {asked}: the 3 with a shorter interval of their own leave no room for others"
+        f"3 targets are 18 queries a minute {asked}: the 3 with a shorter interval of their own leave no room for "
+        f"others"
     )
     assert faults(tmp_path, {"targets": [urgent[0], "198.51.100.0/26"], **section})["dnsbl.targets"] == (
-        f"65 targets are 19 queries a minute {asked}: 30 targets would fit every 5m beside the 1 with a shorter interval of their own, "
+        f"65 targets are 19 queries a minute {asked}: 30 targets would fit every 5m beside the 1 with a shorter "
+        f"interval of their own, "
         "or these at an interval of 640s"
     )
 
@@ -263,7 +271,9 @@ def test_a_key_within_the_zone_is_a_fault(tmp_path: Path, zone: str) -> None:
     """It would be shown wherever the zone is: the fault says where it belongs, and does not repeat it."""
     found = faults(tmp_path, {"lists": [{"zone": zone}]})
     assert found == {
-        "dnsbl.lists.0.zone": "must not hold the list's key: put the key into a file for key_file, and here the zone without it"
+        "dnsbl.lists.0.zone": (
+            "must not hold the list's key: put the key into a file for key_file, and here the zone without it"
+        )
     }
 
 

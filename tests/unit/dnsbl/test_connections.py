@@ -106,7 +106,9 @@ async def test_of_many_at_once_the_last_are_served() -> None:
 
 
 async def test_what_is_under_way_is_finished() -> None:
-    """Where every connection has a request under way a new one is refused, and there is room again after their answers."""
+    """Where every connection has a request under way a new one is refused,
+    and there is room again after their answers.
+    """
     async with serve() as served:
         served.gate.clear()
         busy = [await served.connect(GET) for _ in range(MOST)]

@@ -1,4 +1,6 @@
-"""What people type and programs write: marks and invisible characters in target files, resolvers by name, settings that are probably mistakes."""
+"""What people type and programs write: marks and invisible characters in target files, resolvers by name,
+settings that are probably mistakes.
+"""
 
 from __future__ import annotations
 
@@ -71,7 +73,9 @@ def test_text_that_is_not_utf_8_is_named_with_its_line(tmp_path: Path) -> None:
     ],
 )
 def test_a_probable_mistake_is_a_warning(tmp_path: Path, section: dict[str, Any], said: dict[str, str]) -> None:
-    """Nothing to check, private addresses, targets that no list takes, files without targets: the exporter starts all the same."""
+    """Nothing to check, private addresses, targets that no list takes, files without targets:
+    the exporter starts all the same.
+    """
     (tmp_path / "EMPTY").write_text("\ufeff# nothing yet\n", encoding="utf-8")
     files = {"target_files": [str(tmp_path / one) for one in section.get("target_files", [])]}
     world = read_world(written(tmp_path, {"dnsbl": {"lists": ["bl.example"]} | section | files}), {})

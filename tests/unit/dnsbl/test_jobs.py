@@ -26,7 +26,9 @@ def test_a_clock_that_is_set_back_stops_no_job() -> None:
 
 
 def test_a_job_that_fails_holds_up_no_other_and_has_its_next_turn() -> None:
-    """A fault of ours in one of them must not end the exporter; what the machine is short of is the caller's to wait for."""
+    """A fault of ours in one of them must not end the exporter;
+    what the machine is short of is the caller's to wait for.
+    """
     jobs, done = Jobs(), list[str]()
     errors: list[Exception] = [ValueError(), OSError(errno.EMFILE, "x")]
 

@@ -90,7 +90,9 @@ def test_what_to_do_about_a_refusal_fits_the_collectors_column(answer: str) -> N
 
 
 async def test_only_the_collector_can_refuse_results() -> None:
-    """A proxy's 400 or 413 keeps them, whole; the collector names itself in a header, and is told how long the body was."""
+    """A proxy's 400 or 413 keeps them, whole; the collector names itself in a header,
+    and is told how long the body was.
+    """
     said: dict[str, Any] = {}
 
     async def answer(request: web.BaseRequest) -> web.Response:

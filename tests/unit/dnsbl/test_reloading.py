@@ -75,7 +75,9 @@ async def watching(tmp_path: Path) -> AsyncIterator[Watching]:
 
 
 async def test_every_file_is_watched(watching: Watching) -> None:
-    """Lists of targets, file_sd, what wildcards come to name, and secrets, also those that only the environment names."""
+    """Lists of targets, file_sd, what wildcards come to name, and secrets,
+    also those that only the environment names.
+    """
     folder = watching.folder
     (folder / "plain.txt").write_text("192.0.2.1\n")
     (folder / "sd.json").write_text(json.dumps([{"targets": ["192.0.2.2:25"]}]))
@@ -139,7 +141,9 @@ def huge(path: Path) -> None:
 async def test_a_spoilt_file_is_refused_and_taken_once_it_is_mended(
     watching: Watching, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Garbage, nonsense, gone, a directory, a pipe that nobody writes to, 50 MB: what was in force stays, and the file is named."""
+    """Garbage, nonsense, gone, a directory, a pipe that nobody writes to, 50 MB:
+    what was in force stays, and the file is named.
+    """
     path = watching.folder / "plain.txt"
     path.write_text("192.0.2.1\n")
     watching.configure(target_files=[str(path)])

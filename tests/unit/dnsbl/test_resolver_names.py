@@ -1,4 +1,6 @@
-"""Resolvers that are configured by name: when they are resolved, what happens while they are not, and what is said of it."""
+"""Resolvers that are configured by name: when they are resolved, what happens while they are not,
+and what is said of it.
+"""
 
 from __future__ import annotations
 
@@ -92,7 +94,9 @@ async def test_without_a_resolver_each_question_fails_at_once() -> None:
 async def test_a_resolver_that_does_not_answer_is_known_as_such(
     nameserver: NameServer, asking: Callable[..., Asking]
 ) -> None:
-    """By its configured name, after three failures in a row, and even where a single list is asked; one that answers is not."""
+    """By its configured name, after three failures in a row, and even where a single list is asked;
+    one that answers is not.
+    """
     labels = {Endpoint("127.0.0.1", free_port()): "unbound:53", Endpoint("127.0.0.1", nameserver.port): "good:53"}
     resolver = Resolver(list(labels), timeout_seconds=0.1, in_flight=8, labels=labels)
     asked = target("192.0.2.1").wire + DnsList("bl.example").wire
@@ -106,7 +110,9 @@ async def test_a_resolver_that_does_not_answer_is_known_as_such(
 async def test_a_resolver_that_moved_is_found_again(
     nameserver: NameServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A container that was made anew has another address: the name is resolved again while the old address does not answer."""
+    """A container that was made anew has another address:
+    the name is resolved again while the old address does not answer.
+    """
     monkeypatch.setattr("exporters.dnsbl.app.RESOLVER_NAMES_SECONDS", 1)
     nameserver.zones["bl.example"] = Zone("bl.example")
     path = tmp_path / "duckwatch.yml"

@@ -93,8 +93,8 @@ def gaps(times: list[float]) -> list[float]:
 
 
 def test_a_day() -> None:
-    """500 targets, as many as the budget allows: no minute exceeds it, no interval is skipped, a list that dies for two hours is left alone
-    and taken up again, and another does not notice.
+    """500 targets, as many as the budget allows: no minute exceeds it, no interval is skipped,
+    a list that dies for two hours is left alone and taken up again, and another does not notice.
     """
     lists = [DnsList("bl1.example"), DnsList("bl2.example")]
     planner = Planner(Limits(queries_per_minute=6000), 0.0)

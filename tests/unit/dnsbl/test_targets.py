@@ -1,4 +1,6 @@
-"""Targets that are not written down: host names, what they resolved to, and what the collector has seen sending; how long it is kept."""
+"""Targets that are not written down: host names, what they resolved to, and what the collector has seen sending;
+how long it is kept.
+"""
 
 from __future__ import annotations
 
@@ -97,7 +99,9 @@ def test_what_is_wrong_with_a_name(a: Outcome, aaaa: Outcome, fault: str | None)
 async def test_a_name_that_does_not_resolve_is_logged_once_when_it_begins_and_once_when_it_ends(
     nameserver: NameServer, asking: Callable[..., Asking], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Each kind with its own word and advice, a CNAME that leads to itself too; a name that was removed is forgotten."""
+    """Each kind with its own word and advice, a CNAME that leads to itself too;
+    a name that was removed is forgotten.
+    """
     caplog.set_level("INFO", "exporters")
     nameserver.zones |= {
         "example": Zone("example", {"mx": ["192.0.2.1"]}, tests=False),

@@ -1,4 +1,6 @@
-"""The planner in turmoil: reloads, failures, further queries and full places in any order. Budgets hold, nothing runs twice, nothing is forgotten."""
+"""The planner in turmoil: reloads, failures, further queries and full places in any order.
+Budgets hold, nothing runs twice, nothing is forgotten.
+"""
 
 from __future__ import annotations
 

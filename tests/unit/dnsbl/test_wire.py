@@ -1,4 +1,6 @@
-"""Messages on the wire: whatever a stranger sends, there is an outcome and a verdict, and never a listing that nobody gave."""
+"""Messages on the wire: whatever a stranger sends, there is an outcome and a verdict,
+and never a listing that nobody gave.
+"""
 
 from __future__ import annotations
 
@@ -67,7 +69,9 @@ def test_any_datagram_has_an_outcome(datagram: bytes) -> None:
 
 @given(st.data())
 def test_a_damaged_answer_never_lists_by_mistake(data: st.DataObject) -> None:
-    """An answer that lists nothing, with bytes changed, cut or added: only a changed record could list, and then dnspython reads it so too."""
+    """An answer that lists nothing, with bytes changed, cut or added:
+    only a changed record could list, and then dnspython reads it so too.
+    """
     whole = bytearray(
         answer(rcode=dns.rcode.NXDOMAIN, soa=True) if data.draw(st.booleans()) else answer("198.51.100.7")
     )
@@ -87,7 +91,9 @@ def test_a_damaged_answer_never_lists_by_mistake(data: st.DataObject) -> None:
 
 @given(st.data())
 def test_the_short_road_reads_what_dnspython_reads(data: st.DataObject) -> None:
-    """NXDOMAIN with one SOA is read by itself: never a record, and where dnspython accepts the message, the same name, absence and TTL."""
+    """NXDOMAIN with one SOA is read by itself: never a record, and where dnspython accepts the message, the same name,
+    absence and TTL.
+    """
     whole = bytearray(answer(rcode=dns.rcode.NXDOMAIN, soa=True))
     asked = wire.question(NAME, wire.A)
     for _ in range(data.draw(st.integers(0, 3))):
@@ -145,7 +151,9 @@ def _lists(records: list[Record]) -> bool:
 def test_only_addresses_that_the_question_leads_to_list(
     answers: list[Record], beside: list[Record], rcode: dns.rcode.Rcode
 ) -> None:
-    """Well-formed messages of any records in any class and section: a verdict each time, and listed only by IN addresses of the name."""
+    """Well-formed messages of any records in any class and section:
+    a verdict each time, and listed only by IN addresses of the name.
+    """
     head = struct.pack("!HHHHHH", 1, 0x8180 | rcode, 1, len(answers), len(beside), 0)
     asked = wire.question(NAME, wire.A)
     datagram = head + asked + b"".join(_record(*one) for one in [*answers, *beside])

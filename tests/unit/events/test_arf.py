@@ -113,9 +113,12 @@ def test_a_time_within_bounds_is_found(date: str, arrival: str, time: int) -> No
 
 HEADERS_ONLY = "Return-Path: <bounce+1@shop.example>\nMessage-ID: <1@shop.example>\nX-FBL: list:7\n"
 KINDS = [
-    "text/rfc822-headers", "TEXT/RFC822-Headers", "text/rfc822-headers; charset=us-ascii", 'text/rfc822-headers;\n\tname="headers.txt"',
-    "text/rfc822-headers (the headers)", "text / rfc822-headers", "text/rfc822-header", "text/rfc822headers", "text/RFC-822-headers",
-    "message/rfc822-headers", "message/rfc822", "Message/RFC822; charset=utf-8", "message/global", "message/global-headers", "text/rfc822",
+    "text/rfc822-headers", "TEXT/RFC822-Headers", "text/rfc822-headers; charset=us-ascii",
+    'text/rfc822-headers;\n\tname="headers.txt"',
+    "text/rfc822-headers (the headers)", "text / rfc822-headers", "text/rfc822-header", "text/rfc822headers",
+    "text/RFC-822-headers",
+    "message/rfc822-headers", "message/rfc822", "Message/RFC822; charset=utf-8", "message/global",
+    "message/global-headers", "text/rfc822",
     "application/x-rfc822-headers", "text/plain", "text/rfc822-headers;;", "x",
 ]  # fmt: skip
 
@@ -135,7 +138,8 @@ def test_the_message_is_found_under_every_spelling_of_its_type(kind: str, encodi
 
 @pytest.mark.parametrize(
     "kind",
-    ["Message/Feedback-Report", "message/feedback-report; charset=us-ascii", "message/feedback-report (RFC 5965)", "text/feedback-report",
+    ["Message/Feedback-Report", "message/feedback-report; charset=us-ascii", "message/feedback-report (RFC 5965)",
+        "text/feedback-report",
      "message / feedback-report", "message/x-feedbackreport"],
 )  # fmt: skip
 def test_the_report_is_found_under_every_spelling_of_its_type(kind: str) -> None:
@@ -229,7 +233,8 @@ def test_people_become_pseudonyms_that_still_match() -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"\0", b"x" * 1000, b"Subject: x\r\n\r\nhello", b"Content-Type: multipart/report\r\n\r\n--\r\n", b"\r\n" * 999,
+    [b"", b"\0", b"x" * 1000, b"Subject: x\r\n\r\nhello", b"Content-Type: multipart/report\r\n\r\n--\r\n",
+        b"\r\n" * 999,
      b"Content-Type: multipart/report; boundary=b\r\n\r\n--b\r\n\r\n--b--", b'{"ev": "user.created"}'],
 )  # fmt: skip
 def test_what_is_no_report_is_refused(body: bytes) -> None:
@@ -276,7 +281,9 @@ def bombs() -> dict[str, bytes]:
 
 @pytest.mark.parametrize("kind", bombs())
 def test_a_bomb_costs_little(kind: str) -> None:
-    """Bounded memory, whatever it is built of; it is a complaint, or none. (A quadratic reader would take hours here.)"""
+    """Bounded memory, whatever it is built of; it is a complaint, or none.
+    (A quadratic reader would take hours here.)
+    """
     body = bombs()[kind]
     tracemalloc.start()
     try:

@@ -1,4 +1,6 @@
-"""What the DNSBL exporter posts, at the border: every field that it may hold, and every one that a stranger may put there."""
+"""What the DNSBL exporter posts, at the border: every field that it may hold,
+and every one that a stranger may put there.
+"""
 
 from __future__ import annotations
 
@@ -57,7 +59,9 @@ def changed(**fields: Any) -> dict[str, Any]:
 
 
 def test_a_result_is_a_row() -> None:
-    """Every field of docs/dnsbl.md has its column; its identity is target, list and verdict, with the time of the verdict."""
+    """Every field of docs/dnsbl.md has its column; its identity is target, list and verdict,
+    with the time of the verdict.
+    """
     (row,) = stored(RESULT, bound_cluster="eu1")
     assert row == DnsblResult(
         cluster="eu1",
@@ -110,7 +114,9 @@ HOSTILE: dict[str, Any] = {
 
 @pytest.mark.parametrize(("fields", "error"), HOSTILE.values(), ids=HOSTILE)
 def test_what_names_no_pair_is_rejected_and_says_why(fields: dict[str, Any], error: str) -> None:
-    """Without quoting it; the good result beside it is taken, and the letter keeps the bad one, at most 64 KiB of it."""
+    """Without quoting it; the good result beside it is taken, and the letter keeps the bad one,
+    at most 64 KiB of it.
+    """
     bad = {key: value for key, value in changed(**fields).items() if value is not ...}
     request = posted(bad, RESULT)
     (rejection,) = request.rejections
@@ -137,7 +143,9 @@ def test_times_are_held_to_the_same_bounds_as_events(time: Any, reason: RejectRe
 
 
 def test_what_does_not_identify_is_cut_or_dropped() -> None:
-    """A reason of a megabyte, control characters, what turns a line round, wrong types, too many codes: the verdict is taken all the same."""
+    """A reason of a megabyte, control characters, what turns a line round, wrong types, too many codes:
+    the verdict is taken all the same.
+    """
     (row,) = stored(
         changed(
             reason="a\0b\n\u202ec" + "x" * 1_000_000,

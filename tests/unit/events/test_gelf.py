@@ -57,7 +57,9 @@ def row(item: dict[str, Any] | None, source: Source, now: int) -> MailEvent:
 
 
 def test_every_recorded_entry_fills_the_slots_that_the_plugins_does() -> None:
-    """And its row is the plugin's, but for what GELF does not say. Both agree when the one takes over from the other."""
+    """And its row is the plugin's, but for what GELF does not say.
+    Both agree when the one takes over from the other.
+    """
     compared = Counter[str]()
     for record in read_recording():
         entry, now = record["entry"], record["time_ms"] + 500
@@ -127,7 +129,9 @@ def test_the_attempt_is_the_bounce_count(count: object, attempt: int | None) -> 
     ],
 )
 def test_a_stamp_is_read_in_the_unit_of_its_magnitude(stamp: object) -> None:
-    """Seconds by the specification; senders also write milliseconds, microseconds and nanoseconds, as numbers and as text."""
+    """Seconds by the specification; senders also write milliseconds, microseconds and nanoseconds,
+    as numbers and as text.
+    """
     assert row(item_of(GOOD | {"timestamp": stamp}, NOW + 5), Source.GELF, NOW + 5).time == NOW
 
 
@@ -142,7 +146,8 @@ def test_every_stamp_of_a_century_is_the_same_second(seconds: int, unit: int) ->
     [
         ({"_queue_id_seq": 1}, "q1.001:deferred:3", ("q1", "001", "deferred:3")),
         ({"_queue_id_seq": 12.0, "_bounce_count": "3"}, "q1.012:deferred:3", ("q1", "012", "deferred:3")),
-        ({"_queue_id": 193500000012345678}, "193500000012345678.001:deferred:3", ("193500000012345678", "001", "deferred:3")),
+        ({"_queue_id": 193500000012345678}, "193500000012345678.001:deferred:3",
+            ("193500000012345678", "001", "deferred:3")),
         ({"_queue_id": 10**24}, f"{10**24}.001:deferred:3", (f"{10**24}", "001", "deferred:3")),
     ],
 )  # fmt: skip

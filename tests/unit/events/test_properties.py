@@ -27,9 +27,11 @@ ANY = settings(deadline=None, max_examples=60)
 SCALARS = (
     st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.text(alphabet='\0\ud800\udfff\\"a\u00e9')
 )
-JSON = st.recursive(SCALARS, lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.sampled_from(["subject", "Subject"]), inner), max_leaves=10)  # fmt: skip
+JSON = st.recursive(SCALARS, lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.sampled_from(["subject",
+    "Subject"]), inner), max_leaves=10)  # fmt: skip
 WORDS = ["QUEUED", "ACCEPTED", "DEFERRED", "REJECTED", "DROP", "NOQUEUE", "DELETED", "QUEUE_BOUNCE", "SPAMCHECK", "X"]
-REPLY = st.from_regex(r"[2-5][0-9][0-9][ -][245]\.[0-9]\.[0-9]{1,3} [a-z0-9.:@<>\[\]/#=()-]*( [a-z0-9.:@<>]+)*", fullmatch=True)  # fmt: skip
+REPLY = st.from_regex(r"[2-5][0-9][0-9][ -][245]\.[0-9]\.[0-9]{1,3} [a-z0-9.:@<>\[\]/#=()-]*( [a-z0-9.:@<>]+)*",
+    fullmatch=True)  # fmt: skip
 MX = st.sampled_from(
     ["aspmx.l.google.com", "x.mail.protection.outlook.com", "mta5.am0.yahoodns.net", "smtp-in.orange.fr"]
 )
@@ -38,8 +40,11 @@ ENTRIES = st.fixed_dictionaries(
     {"action": st.sampled_from(WORDS)},
     optional={key: FIELD_VALUES.get(key, JSON) for key in [*FIELDS, "subject", "other", "created"] if key != "action"},
 )
-PLAIN_SCALARS = st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False, allow_infinity=False) | st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))  # fmt: skip
-PLAIN = st.recursive(PLAIN_SCALARS, lambda inner: st.lists(inner) | st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), inner), max_leaves=10)  # fmt: skip
+PLAIN_SCALARS = st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False,
+    allow_infinity=False) | st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))  # fmt: skip
+PLAIN = st.recursive(PLAIN_SCALARS,
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), inner),
+    max_leaves=10)  # fmt: skip
 
 
 def keys_of(value: Any) -> set[str]:
@@ -91,7 +96,9 @@ def test_any_json_is_read_or_refused(value: Any) -> None:
 
 
 @ANY
-@given(st.lists(st.one_of(ENTRIES, st.fixed_dictionaries({"entry": ENTRIES}, optional={"time": st.just(NOW) | SCALARS, "cluster": SCALARS, "host": JSON, "context": JSON}))), st.dictionaries(st.sampled_from(["cluster", "host", "plugin"]), JSON))  # fmt: skip
+@given(st.lists(st.one_of(ENTRIES, st.fixed_dictionaries({"entry": ENTRIES},
+    optional={"time": st.just(NOW) | SCALARS, "cluster": SCALARS, "host": JSON, "context": JSON}))),
+    st.dictionaries(st.sampled_from(["cluster", "host", "plugin"]), JSON))  # fmt: skip
 def test_any_events_are_entries_or_rejections(items: list[Any], envelope: dict[str, Any]) -> None:
     """Each item is answered for, in its place, once."""
     try:
@@ -173,14 +180,17 @@ LOCALS = st.sampled_from(
 )
 HOSTS = st.sampled_from([
     ("ex.org", "ex.org"), ("Mail.EX.org.", "mail.ex.org"), ("Bücher.example", "xn--bcher-kva.example"),
-    ("[192.0.2.1]", "[192.0.2.1]"), ("[IPv6:2001:DB8::0:1]", "[ipv6:2001:db8::1]"), ("localhost", "localhost"), ("a_b.ex.org", "a_b.ex.org"),
+    ("[192.0.2.1]", "[192.0.2.1]"), ("[IPv6:2001:DB8::0:1]", "[ipv6:2001:db8::1]"), ("localhost", "localhost"),
+    ("a_b.ex.org", "a_b.ex.org"),
 ])  # fmt: skip
 BLANKS = st.sampled_from(
     ["", " ", "\t", "\r\n ", "(a comment)", " (one (in), another) ", r"(\) x@y.example, <z@y.example>)", '(")']
 )
 AROUND = st.sampled_from([
-    "{}", "<{}>", "Jane Doe <{}>", '"Doe, Jane" <{}>', '"x@y.example" <{}>', r'"a \" <x@y.example>" <{}>', "<@r.example,@s.example:{}>",
-    "@r.example:{}", "Doe, Jane <{}>", "Team: {};", "{},", "{}, , b@other.example", "<{}>, Jane <b@other.example>", "{} ;",
+    "{}", "<{}>", "Jane Doe <{}>", '"Doe, Jane" <{}>', '"x@y.example" <{}>', r'"a \" <x@y.example>" <{}>',
+    "<@r.example,@s.example:{}>",
+    "@r.example:{}", "Doe, Jane <{}>", "Team: {};", "{},", "{}, , b@other.example", "<{}>, Jane <b@other.example>",
+    "{} ;",
 ])  # fmt: skip
 
 
@@ -189,7 +199,9 @@ AROUND = st.sampled_from([
 def test_an_address_is_found_in_every_way_to_write_it(
     local: str, host: tuple[str, str], around: str, blanks: tuple[str, str, str, str]
 ) -> None:
-    """RFC 5322 and 5321: names, comments, routes, groups, literals, white space, and the rest of a list. Put together here, taken apart there."""
+    """RFC 5322 and 5321: names, comments, routes, groups, literals, white space, and the rest of a list.
+    Put together here, taken apart there.
+    """
     before, left, right, after = blanks
     written = around.replace("{}", f"{before}{local}{left}@{right}{host[0]}{after}")
     assert alone(written) == f"{local}@{host[0]}"

@@ -109,7 +109,9 @@ def test_replies_are_kept_without_their_people(reply: str, shown: str) -> None:
     ["rene\u0301@x.example", "राम@डाटामेल.भारत", "ทดสอบ@ตัวอย่าง.ไทย", "jane\u2603@x.example", "\U0001f986@x.example"],
 )
 def test_people_of_every_script_are_found_in_a_reply(person: str) -> None:
-    """Whoever it is, and not one of the event's own: marks and symbols are no letters to a pattern, but stand in addresses."""
+    """Whoever it is, and not one of the event's own: marks and symbols are no letters to a pattern,
+    but stand in addresses.
+    """
     event = row(to="jane.doe@x.example", response=f"550 <{person}> and, {person}: none")
     shown = f"{P.of(person)}@{addresses.domain(person)}"
     assert event.response == f"550 <{shown}> and, {shown}: none"
@@ -181,7 +183,10 @@ def test_both_readers_give_the_same_rows() -> None:
 @pytest.mark.parametrize(
     "body",
     [
-        b'[{"entry": {"action": "X", "to": "canaryjane@x.example", "note": "canaryjane"}, "x": "canaryjane", "host": "canaryjane@x.example"}]',
+        (
+            b'[{"entry": {"action": "X", "to": "canaryjane@x.example", "note": "canaryjane"}, "x": "canaryjane", '
+            b'"host": "canaryjane@x.example"}]'
+        ),
         b'[{"entry": "canaryjane"}, {"action": "X"}]',
         b'["canaryjane", {"action": "X", "canaryjane@x.example": "canaryjane"}]',
         b'{"action": "X", "from": "canaryjane@x.example"\n{"action": "X"}\n{}',
@@ -319,7 +324,8 @@ def test_a_reply_full_of_people_shows_the_first_and_hides_the_rest_whole(written
 
 @given(
     st.lists(st.sampled_from(["jane", "jane.doe", "o'hara", "doe", "'jane", "straße", "a+b", "jan"]), max_size=5),
-    st.lists(st.sampled_from(["jane", "JANE.Doe", "O'Hara", "doe", "'jane", "STRASSE", "straße", "a+b", "xjane", " ", ".", "<"]), max_size=20),
+    st.lists(st.sampled_from(["jane", "JANE.Doe", "O'Hara", "doe", "'jane", "STRASSE", "straße", "a+b", "xjane", " ",
+        ".", "<"]), max_size=20),
 )  # fmt: skip
 def test_mailboxes_are_found_as_words_of_their_own(names: list[str], words: list[str]) -> None:
     """What is left in the text is no mailbox that stands between two borders of words."""
@@ -369,7 +375,9 @@ def test_a_request_costs_a_bounded_number_of_pseudonyms(monkeypatch: pytest.Monk
 
 
 def test_a_request_spells_a_bounded_number_of_domains(monkeypatch: pytest.MonkeyPatch) -> None:
-    """IDNA is dear: who comes from one more domain that is not ASCII is hidden with it; ASCII ones, and known ones, go on."""
+    """IDNA is dear: who comes from one more domain that is not ASCII is hidden with it;
+    ASCII ones, and known ones, go on.
+    """
     monkeypatch.setattr("collector.events.privacy.hiding.MAX_SPELT", 2)
     people = "a@ä.example,a@ö.example,a@ü.example,a@x.example,b@ä.example"
     shown = Hiding(P)._addresses(people).split(",")

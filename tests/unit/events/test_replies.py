@@ -55,46 +55,65 @@ def test_the_codes_stand_at_the_head(reply: str, expected: tuple[int | None, str
 
 
 ANCHORS: list[tuple[str, str, Reason]] = [
-    ("450 4.2.1 The user you are trying to contact is receiving mail at a rate that prevents additional messages", "recipient", Reason.RATE_LIMITED),
+    ("450 4.2.1 The user you are trying to contact is receiving mail at a rate that prevents additional messages",
+        "recipient", Reason.RATE_LIMITED),
     ("451 4.3.2 Please try again later", "greylist", Reason.GREYLISTED),
     ("451 4.3.0 Local problem, queue file write error", "capacity", Reason.OTHER),
     ("421 4.7.0 Too many concurrent SMTP connections from your IP, try again later", "greylist", Reason.RATE_LIMITED),
     ("451 4.7.1 Greylisting in action, please come back later", "greylist", Reason.GREYLISTED),
-    ("550 5.1.1 The email account that you tried to reach does not exist. Please try", "recipient", Reason.UNKNOWN_USER),
-    ("554 5.7.1 Service unavailable; Client host [127.0.0.2] blocked using zen.spamhaus.org; listed", "blacklist", Reason.REPUTATION),
-    ("552 5.2.2 The email account that you tried to reach is over quota; mailbox full", "capacity", Reason.MAILBOX_FULL),
-    ("554 5.7.1 [CS] Message blocked due to spam content. Please visit https://support.example/spam", "block", Reason.CONTENT),
+    ("550 5.1.1 The email account that you tried to reach does not exist. Please try", "recipient",
+        Reason.UNKNOWN_USER),
+    ("554 5.7.1 Service unavailable; Client host [127.0.0.2] blocked using zen.spamhaus.org; listed", "blacklist",
+        Reason.REPUTATION),
+    ("552 5.2.2 The email account that you tried to reach is over quota; mailbox full", "capacity",
+        Reason.MAILBOX_FULL),
+    ("554 5.7.1 [CS] Message blocked due to spam content. Please visit https://support.example/spam", "block",
+        Reason.CONTENT),
     ("550 5.7.1 Relaying denied", "block", Reason.POLICY),
     ("Network error: Error connecting to 127.0.0.1. Greeting never received", "network", Reason.CONNECTION),
     ("DNS Error: DNS error occurred while resolving the Mail Exchange (MX) server (nodns.example)", "dns", Reason.DNS),
     ("404 Upload failed. Received 6 B response", "http", Reason.OTHER),
 ]  # fmt: skip
 
-# Replies as their senders write them: bounces.txt of ZoneMTA, Google's and Microsoft's lists, Postfix, GoDaddy, Mimecast, QQ.
+# Replies as their senders write them: bounces.txt of ZoneMTA, Google's and Microsoft's lists, Postfix, GoDaddy,
+# Mimecast, QQ.
 REPLIES: list[tuple[str, str, Reason]] = [
     # greylisted
-    ("450 4.2.0 <a@b.example>: Recipient address rejected: Greylisted, see http://postgrey.example/help", "greylist", Reason.GREYLISTED),
-    ("421 4.7.1 Service unavailable; Client host [192.0.2.1] blocked using grey.rbl - Greylisting in action", "greylist", Reason.GREYLISTED),
+    ("450 4.2.0 <a@b.example>: Recipient address rejected: Greylisted, see http://postgrey.example/help", "greylist",
+        Reason.GREYLISTED),
+    ("421 4.7.1 Service unavailable; Client host [192.0.2.1] blocked using grey.rbl - Greylisting in action",
+        "greylist", Reason.GREYLISTED),
     # reputation
     ("550 192.0.2.1 listed at spamhaus, see http://www.spamhaus.org", "blacklist", Reason.REPUTATION),
     ("550 https://www.spamhaus.org/query/ip/192.0.2.1", "blacklist", Reason.REPUTATION),
     ("554 5.7.1 Blocked - see http://www.spamhaus.org/query/bl?ip=192.0.2.1", "blacklist", Reason.REPUTATION),
-    ("550 5.7.1 Unfortunately, messages from [192.0.2.1] weren't sent. Part of their network is on our block list (S3150)", "blacklist", Reason.REPUTATION),
-    ("451 4.7.650 The mail server [192.0.2.1] has been temporarily rate limited due to IP reputation.", "policy", Reason.REPUTATION),
-    ("554-mx.example.com Your access to this mail system has been rejected due to the sending MTA's poor reputation", "blacklist", Reason.REPUTATION),
-    ("421 4.7.0 [TSS04] Messages from 192.0.2.1 temporarily deferred due to unexpected volume or user complaints", "spam", Reason.REPUTATION),
-    ("553 5.7.2 [TSS09] All messages from 192.0.2.1 will be permanently deferred; Retrying will NOT succeed.", "other", Reason.REPUTATION),
-    ("554 IB103. Connection refused. 192.0.2.1 has a poor reputation on Cloudmark Sender Intelligence (CSI).", "other", Reason.REPUTATION),
-    ("421 4.7.0 This message is suspicious due to the very low reputation of the sending domain.", "policy", Reason.REPUTATION),
+    (("550 5.7.1 Unfortunately, messages from [192.0.2.1] weren't sent. Part of their network is on our block list "
+        "(S3150)"), "blacklist", Reason.REPUTATION),
+    ("451 4.7.650 The mail server [192.0.2.1] has been temporarily rate limited due to IP reputation.", "policy",
+        Reason.REPUTATION),
+    ("554-mx.example.com Your access to this mail system has been rejected due to the sending MTA's poor reputation",
+        "blacklist", Reason.REPUTATION),
+    ("421 4.7.0 [TSS04] Messages from 192.0.2.1 temporarily deferred due to unexpected volume or user complaints",
+        "spam", Reason.REPUTATION),
+    ("553 5.7.2 [TSS09] All messages from 192.0.2.1 will be permanently deferred; Retrying will NOT succeed.", "other",
+        Reason.REPUTATION),
+    ("554 IB103. Connection refused. 192.0.2.1 has a poor reputation on Cloudmark Sender Intelligence (CSI).", "other",
+        Reason.REPUTATION),
+    ("421 4.7.0 This message is suspicious due to the very low reputation of the sending domain.", "policy",
+        Reason.REPUTATION),
     ("550 5.7.606 Access denied, banned sending IP [192.0.2.1]. To request removal", "blacklist", Reason.REPUTATION),
-    ("550 Black listed at hostkarma http://ipadmin.junkemailfilter.com/remove.php?ip=192.0.2.1", "blacklist", Reason.REPUTATION),
+    ("550 Black listed at hostkarma http://ipadmin.junkemailfilter.com/remove.php?ip=192.0.2.1", "blacklist",
+        Reason.REPUTATION),
     # rate limited
-    ("421 4.7.28 Gmail has detected an unusual rate of unsolicited email originating from your IP address.", "policy", Reason.RATE_LIMITED),
+    ("421 4.7.28 Gmail has detected an unusual rate of unsolicited email originating from your IP address.", "policy",
+        Reason.RATE_LIMITED),
     ("421 Connection refused, too many sessions from 192.0.2.1. IB007", "other", Reason.RATE_LIMITED),
     ("450 4.2.1 The user you are trying to contact is receiving email too quickly.", "recipient", Reason.RATE_LIMITED),
-    ("421 4.7.1 Messages to a@icloud.com deferred due to excessive volume. Try again later", "greylist", Reason.RATE_LIMITED),
+    ("421 4.7.1 Messages to a@icloud.com deferred due to excessive volume. Try again later", "greylist",
+        Reason.RATE_LIMITED),
     ("550 5.4.5 Daily user sending limit exceeded.", "network", Reason.RATE_LIMITED),
-    ("550 5.4.7 <a@b.example>: Recipient address rejected: Recipients Domain Hourly Quota Exceeded", "network", Reason.RATE_LIMITED),
+    ("550 5.4.7 <a@b.example>: Recipient address rejected: Recipients Domain Hourly Quota Exceeded", "network",
+        Reason.RATE_LIMITED),
     ("450 Domain frequency limited", "recipient", Reason.RATE_LIMITED),
     # mailbox full
     ("452 4.2.2 The recipient's inbox is out of storage space.", "capacity", Reason.MAILBOX_FULL),
@@ -106,17 +125,23 @@ REPLIES: list[tuple[str, str, Reason]] = [
     ("552 5.3.4 Message size exceeds fixed limit", "message", Reason.SIZE),
     ("554 maximum email size exceeded: message too large", "other", Reason.SIZE),
     # unknown user
-    ("550 5.1.1 <a@b.example>: Recipient address rejected: User unknown in virtual mailbox table", "recipient", Reason.UNKNOWN_USER),
-    ("554 delivery error: dd This user doesn't have a yahoo.com account (a@yahoo.com) [-5]", "recipient", Reason.UNKNOWN_USER),
+    ("550 5.1.1 <a@b.example>: Recipient address rejected: User unknown in virtual mailbox table", "recipient",
+        Reason.UNKNOWN_USER),
+    ("554 delivery error: dd This user doesn't have a yahoo.com account (a@yahoo.com) [-5]", "recipient",
+        Reason.UNKNOWN_USER),
     ("550 5.2.1 The email account that you tried to reach is inactive.", "capacity", Reason.UNKNOWN_USER),
     ("550 Requested action not taken: mailbox unavailable", "recipient", Reason.UNKNOWN_USER),
-    ("550 5.4.1 [a@b.example]: Recipient address rejected: Access denied. AS(201806281)", "recipient", Reason.UNKNOWN_USER),
-    ("550 5.1.1 Adresse d au moins un destinataire invalide. Invalid recipient. OFR_416 [416]", "recipient", Reason.UNKNOWN_USER),
-    ("550 5.1.10 RESOLVER.ADR.RecipientNotFound; Recipient a@b.example not found by SMTP address lookup", "recipient", Reason.UNKNOWN_USER),
+    ("550 5.4.1 [a@b.example]: Recipient address rejected: Access denied. AS(201806281)", "recipient",
+        Reason.UNKNOWN_USER),
+    ("550 5.1.1 Adresse d au moins un destinataire invalide. Invalid recipient. OFR_416 [416]", "recipient",
+        Reason.UNKNOWN_USER),
+    ("550 5.1.10 RESOLVER.ADR.RecipientNotFound; Recipient a@b.example not found by SMTP address lookup", "recipient",
+        Reason.UNKNOWN_USER),
     ("550 No such user here", "recipient", Reason.UNKNOWN_USER),
     ("551 5.1.6 moved", "recipient", Reason.UNKNOWN_USER),
     # authentication
-    ("550 5.7.26 Unauthenticated email from shop.example is not accepted due to domain's DMARC policy.", "policy", Reason.AUTHENTICATION),
+    ("550 5.7.26 Unauthenticated email from shop.example is not accepted due to domain's DMARC policy.", "policy",
+        Reason.AUTHENTICATION),
     ("550 5.7.1 Email rejected per SPF policy", "block", Reason.AUTHENTICATION),
     ("450 4.7.1 Client host rejected: cannot find your reverse hostname, [192.0.2.1]", "block", Reason.AUTHENTICATION),
     ("550 5.7.20 no words for it", "other", Reason.AUTHENTICATION),
@@ -125,7 +150,8 @@ REPLIES: list[tuple[str, str, Reason]] = [
     ("530 5.7.0 Must issue a STARTTLS command first", "auth", Reason.TLS),
     # content
     ("550 5.7.1 Our system has detected that this message is likely unsolicited mail.", "spam", Reason.CONTENT),
-    ("552 5.7.0 This message was blocked because its content presents a potential security issue.", "virus", Reason.CONTENT),
+    ("552 5.7.0 This message was blocked because its content presents a potential security issue.", "virus",
+        Reason.CONTENT),
     ("554 5.7.1 Message blocked using multi.uribl.com: URIBL", "spam", Reason.CONTENT),
     ("550 5.7.1 This message is not RFC 5322 compliant because it has duplicate headers.", "message", Reason.CONTENT),
     # policy
@@ -136,7 +162,8 @@ REPLIES: list[tuple[str, str, Reason]] = [
     # dns, connection, expired
     ("556 5.1.10 Recipient address has null MX", "other", Reason.DNS),
     ("451 4.4.2 Timeout - closing connection.", "network", Reason.CONNECTION),
-    ("Network error: Network error when connecting to MX server mx.spamhaus.org for spamhaus.org: Connection refused", "network", Reason.CONNECTION),
+    ("Network error: Network error when connecting to MX server mx.spamhaus.org for spamhaus.org: Connection refused",
+        "network", Reason.CONNECTION),
     ("550 4.4.7 Message expired", "network", Reason.EXPIRED),
     ("550 5.4.7 gone", "network", Reason.EXPIRED),
     # nothing but the category: `recipient`, `capacity` and `config` only restate a code
@@ -211,17 +238,24 @@ def test_an_http_404_is_no_expired_reply() -> None:
 
 
 SIGNAL_REPLIES: list[tuple[Provider, str, str | None, Reason]] = [
-    (Provider.GOOGLE, "421-4.7.28 Gmail has detected an unusual rate of email originating from your IP", "4.7.28", Reason.RATE_LIMITED),
-    (Provider.GOOGLE, "550 5.7.26 Your email has been blocked because the sender is unauthenticated", "5.7.26", Reason.AUTHENTICATION),
+    (Provider.GOOGLE, "421-4.7.28 Gmail has detected an unusual rate of email originating from your IP", "4.7.28",
+        Reason.RATE_LIMITED),
+    (Provider.GOOGLE, "550 5.7.26 Your email has been blocked because the sender is unauthenticated", "5.7.26",
+        Reason.AUTHENTICATION),
     (Provider.GOOGLE, "550 5.7.1 likely unsolicited mail", None, Reason.CONTENT),
-    (Provider.MICROSOFT, "550 5.7.1 Unfortunately, messages from [192.0.2.1] weren't sent. (S3150). You can", "S3150", Reason.REPUTATION),
-    (Provider.MICROSOFT, "451 4.7.650 temporarily rate limited due to IP reputation. See https://postmaster.live.com (S775) [x]", "S775", Reason.REPUTATION),
+    (Provider.MICROSOFT, "550 5.7.1 Unfortunately, messages from [192.0.2.1] weren't sent. (S3150). You can", "S3150",
+        Reason.REPUTATION),
+    (Provider.MICROSOFT,
+        "451 4.7.650 temporarily rate limited due to IP reputation. See https://postmaster.live.com (S775) [x]", "S775",
+        Reason.REPUTATION),
     (Provider.MICROSOFT, "451 4.7.650 temporarily rate limited due to IP reputation", "4.7.500-699", Reason.REPUTATION),
-    (Provider.MICROSOFT, "550 5.7.606 Access denied, banned sending IP [192.0.2.1] (AS16012609)", "AS16012609", Reason.REPUTATION),
+    (Provider.MICROSOFT, "550 5.7.606 Access denied, banned sending IP [192.0.2.1] (AS16012609)", "AS16012609",
+        Reason.REPUTATION),
     (Provider.MICROSOFT, "550 5.7.649 Access denied, banned sending IP [192.0.2.1]", "5.7.606-649", Reason.REPUTATION),
     (Provider.MICROSOFT, "550 5.7.650 Access denied", None, Reason.POLICY),
     (Provider.MICROSOFT, "550 5.7.511 Access denied, banned sender[192.0.2.1]", "5.7.511", Reason.REPUTATION),
-    (Provider.MICROSOFT, "550 5.7.515 Access denied, sending domain shop.example does not meet", "5.7.515", Reason.AUTHENTICATION),
+    (Provider.MICROSOFT, "550 5.7.515 Access denied, sending domain shop.example does not meet", "5.7.515",
+        Reason.AUTHENTICATION),
     (Provider.MICROSOFT, "550 SC-004 (COL004) Unfortunately, messages", "SC-004", Reason.REPUTATION),
     (Provider.MICROSOFT, "421 RP-001 The mail server IP has exceeded the rate limit", "RP-001", Reason.RATE_LIMITED),
     (Provider.YAHOO, "421 4.7.0 [TSS04] Messages from 192.0.2.1 temporarily deferred", "TSS04", Reason.REPUTATION),
@@ -231,8 +265,10 @@ SIGNAL_REPLIES: list[tuple[Provider, str, str | None, Reason]] = [
     (Provider.APPLE, "550 5.7.1 [CS01] Message rejected due to local policy.", "CS01", Reason.POLICY),
     (Provider.APPLE, "554 5.7.1 [HME1] This message was blocked", "HME1", Reason.AUTHENTICATION),
     (Provider.ORANGE, "550 5.2.0 Mail rejete. Mail rejected. ofr_506 [506]", "OFR_506", Reason.CONTENT),
-    (Provider.ORANGE, "421 mwinf5c79 ME Trop de connexions. Too many connections, slow down. OFR005_104 [104]", "OFR_104", Reason.RATE_LIMITED),
-    (Provider.GMX, "554 For explanation visit https://postmaster.gmx.net/en/case?c=r0201&i=ip&v=192.0.2.1", "r0201", Reason.REPUTATION),
+    (Provider.ORANGE, "421 mwinf5c79 ME Trop de connexions. Too many connections, slow down. OFR005_104 [104]",
+        "OFR_104", Reason.RATE_LIMITED),
+    (Provider.GMX, "554 For explanation visit https://postmaster.gmx.net/en/case?c=r0201&i=ip&v=192.0.2.1", "r0201",
+        Reason.REPUTATION),
     (Provider.NETEASE, "451 DT:SPM ,please try again", "DT:SPM", Reason.CONTENT),
     (Provider.OTHER, "550 5.7.26 (S3150) [TSS04]", None, Reason.AUTHENTICATION),
 ]  # fmt: skip
@@ -374,7 +410,9 @@ PATTERNS: dict[str, str] = {
     "450 abc12 ab1 1234567 12345678 deadbeef decade": "450 <id> ab# # <id> <id> decade",
     "450 5e520249-170f-ba60-b625-2eb4fc37a8c8": "450 <id>",
     "450  two\r\n450-lines\tof  text ": "450 two lines of text",
-    "Network error: Error connecting to 127.0.0.1. Unexpected socket close": "Network error: Error connecting to <ip>. Unexpected socket close",
+    "Network error: Error connecting to 127.0.0.1. Unexpected socket close": (
+        "Network error: Error connecting to <ip>. Unexpected socket close"
+    ),
     "404 Upload failed. Received 6 B response": "404 Upload failed. Received # B response",
     "550": "550",
     "550 5.7.1": "550 5.7.1",
@@ -447,7 +485,9 @@ def test_a_hostile_reply_is_looked_at_no_further_than_its_first_characters(reply
 
 
 def test_no_pattern_repeats_without_bound_around_a_repeat() -> None:
-    """The shape that makes a regular expression quadratic or worse: `.*` in a search, or a repeat of a repeat that gives back."""
+    """The shape that makes a regular expression quadratic or worse:
+    `.*` in a search, or a repeat of a repeat that gives back.
+    """
     sources = [rule.pattern.pattern for rule in TEXT_RULES]
     assert not [source for source in sources if re.search(r"\.[*+]|\)[*+](?!\+)|\\w\*|\\s\*", source)]
     assert r".*" not in _PARTS.pattern

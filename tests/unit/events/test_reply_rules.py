@@ -1,4 +1,6 @@
-"""What a reply is read as: its rules one by one, replies that others labelled, and whom a reply blames (docs/events.md, section 3)."""
+"""What a reply is read as: its rules one by one, replies that others labelled, and whom a reply blames (docs/events.md,
+section 3).
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,9 @@ def share(right: list[bool]) -> float:
 
 
 def test_labelled_replies_are_read_as_their_labels_say() -> None:
-    """Replies with labels that nobody of this project gave them: the clusters in which the classifier was wrong once."""
+    """Replies with labels that nobody of this project gave them:
+    the clusters in which the classifier was wrong once.
+    """
     rows = [(case, bounce(case["reply"], case["category"], case["mx"])) for case in LABELLED]
     assert share([event.reason == case["reason"] for case, event in rows]) >= 0.95
     assert share([event.bounce_kind == case["kind"] for case, event in rows]) >= 0.98

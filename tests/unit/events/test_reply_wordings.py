@@ -1,4 +1,6 @@
-"""Replies by reason, in the words of many servers and languages: kinds of wordings, not only the examples beside the rules."""
+"""Replies by reason, in the words of many servers and languages:
+kinds of wordings, not only the examples beside the rules.
+"""
 
 from __future__ import annotations
 
@@ -34,11 +36,20 @@ WORDINGS: Final[dict[Reason, tuple[str, ...]]] = {
         "550 5.2.1 The email account that you tried to reach is disabled.",
         "550 5.2.1 The email account that you tried to reach is inactive.",
         "550 The email account that you tried to reach is disabled",
-        "550 5.5.0 Requested action not taken: mailbox unavailable. [AM5EUR02FT019.eop-EUR02.prod.protection.outlook.com]",
+        (
+            "550 5.5.0 Requested action not taken: mailbox unavailable. "
+            "[AM5EUR02FT019.eop-EUR02.prod.protection.outlook.com]"
+        ),
         "550 5.1.10 RESOLVER.ADR.RecipientNotFound; Recipient a@b.example not found by SMTP address lookup",
         "550 5.1.1 RESOLVER.ADR.RecipNotFound; not found",
-        "550 5.4.1 [a@b.example]: Recipient address rejected: Access denied [AM5EUR02FT019.eop-EUR02.prod.protection.outlook.com]",
-        "554 delivery error: dd Sorry your message to a@b.example cannot be delivered. This mailbox is disabled (554.30). - mta1.mail.example",
+        (
+            "550 5.4.1 [a@b.example]: Recipient address rejected: "
+            "Access denied [AM5EUR02FT019.eop-EUR02.prod.protection.outlook.com]"
+        ),
+        (
+            "554 delivery error: dd Sorry your message to a@b.example cannot be delivered. "
+            "This mailbox is disabled (554.30). - mta1.mail.example"
+        ),
         "552 1 Requested mail action aborted, mailbox not found",
         "550 5.1.1 unknown or illegal alias: a@b.example",
         "550 Unrouteable address: unknown user",
@@ -215,7 +226,10 @@ WORDINGS: Final[dict[Reason, tuple[str, ...]]] = {
         "501 This mail server does not relay mail for you",
         "530 5.7.1 Client was not authenticated; you must authenticate first",
         "550 5.7.1 RESOLVER.RST.SendSizeLimit.Sender; not for this group",
-        "550 5.7.133 RESOLVER.RST.SenderNotAuthenticatedForGroup; authentication required; Delivery restriction check failed because the sender was not authenticated when sending to this group",
+        (
+            "550 5.7.133 RESOLVER.RST.SenderNotAuthenticatedForGroup; authentication required; "
+            "Delivery restriction check failed because the sender was not authenticated when sending to this group"
+        ),
         "550 5.7.134 RESOLVER.RST.SenderNotAuthenticatedForMailbox; authentication required",
         "550 5.7.1 TRANSPORT.RULES.RejectMessage; the message was rejected by organization policy",
         "550 5.1.8 Access denied, bad outbound sender",
@@ -233,11 +247,17 @@ WORDINGS: Final[dict[Reason, tuple[str, ...]]] = {
         "550 Administrative prohibition - https://community.mimecast.com/docs/DOC-1369#550",
         "550 Envelope blocked - User Entry - https://community.mimecast.com/docs/DOC-1369#550",
         "550 Envelope blocked - User Domain Entry",
-        "550 Rejected by header based Anti-Spoofing policy: a@b.example - https://community.mimecast.com/docs/DOC-1369#550",
+        (
+            "550 Rejected by header based Anti-Spoofing policy: "
+            "a@b.example - https://community.mimecast.com/docs/DOC-1369#550"
+        ),
         "550 5.7.1 Message rejected due to local policy",
         "550 permanent failure for one or more recipients (a@b.example:blocked)",
         "550 5.7.0 Local Policy Violation",
-        "554 5.7.1 The message from (<a@b.example>) with the subject of (x) matches a profile the Internet community may consider; blocked by policy",
+        (
+            "554 5.7.1 The message from (<a@b.example>) with the subject of (x) "
+            "matches a profile the Internet community may consider; blocked by policy"
+        ),
         "550-Requested action not taken: mailbox unavailable\r\n550 Sender address is not allowed.",
         "554-Transaction failed\r\n554 Reject due to policy restrictions.",
         "550 5.7.1 You cannot send to this list",
@@ -262,15 +282,24 @@ WORDINGS: Final[dict[Reason, tuple[str, ...]]] = {
         "421 Too many unwanted messages from your IP",
         "550 Suspected spam ip",
         "550 Ip frequency: suspected spam sender",
-        "554 IP=192.0.2.1 - None/bad reputation. Ask your postmaster for help or to contact tobr@rx.t-online.de for reset. (NOWL)",
+        (
+            "554 IP=192.0.2.1 - None/bad reputation. Ask your postmaster for help or to contact tobr@rx.t-online.de "
+            "for reset. (NOWL)"
+        ),
         "550 5.7.1 Rejected: 192.0.2.1 listed at dnsbl.example",
-        "554-mx.example.com 554 Your access to this mail system has been rejected due to the sending MTA's poor reputation.",
+        (
+            "554-mx.example.com 554 Your access to this mail system has been rejected due to the sending MTA's poor "
+            "reputation."
+        ),
         "550 dynamic IP addresses are not accepted",
         "554 5.7.1 Dynamic-IP denied",
         "550 5.7.1 sender ip address rejected",
         "550 Your server's IP is banned",
         "550 5.7.1 open proxy",
-        "550 JunkMail rejected - mail.example.com (helo) [192.0.2.1] is in an RBL, see http://www.spamhaus.org/query/bl?ip=192.0.2.1",
+        (
+            "550 JunkMail rejected - mail.example.com (helo) [192.0.2.1] is in an RBL, "
+            "see http://www.spamhaus.org/query/bl?ip=192.0.2.1"
+        ),
         "553 Bl#23. - listed on our block list",
     ),
     Reason.RATE_LIMITED: (
@@ -380,7 +409,8 @@ WORDINGS: Final[dict[Reason, tuple[str, ...]]] = {
         "500 Remote server does not support TLS",
         "454 4.7.5 Certificate validation failed",
     ),
-    Reason.CONNECTION: ("451 4.4.2 Timeout waiting for data", "421 4.4.1 Connection timed out", "441 4.4.1 Failed to connect"),
+    Reason.CONNECTION: ("451 4.4.2 Timeout waiting for data", "421 4.4.1 Connection timed out",
+        "441 4.4.1 Failed to connect"),
     Reason.EXPIRED: ("550 4.4.7 Delivery time expired", "554 5.4.7 Message expired in transit"),
 }  # fmt: skip
 

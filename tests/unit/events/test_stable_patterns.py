@@ -1,4 +1,6 @@
-"""A reply's pattern stays the same whatever ids, addresses, hosts and times stand in it, and tells kinds of replies apart."""
+"""A reply's pattern stays the same whatever ids, addresses, hosts and times stand in it,
+and tells kinds of replies apart.
+"""
 
 from __future__ import annotations
 
@@ -120,7 +122,9 @@ def filled(template: str, rng: random.Random) -> str:
 
 @pytest.mark.parametrize("template", TEMPLATES, ids=itertools.count())
 def test_ids_names_and_dates_of_every_kind_are_replaced(template: str) -> None:
-    """Base64, letters alone, Amazon SES, names without a domain, weekdays and months: nearly all of 200 draws give one pattern."""
+    """Base64, letters alone, Amazon SES, names without a domain, weekdays and months:
+    nearly all of 200 draws give one pattern.
+    """
     rng = random.Random(7)
     patterns = [response_pattern(filled(template, rng)) for _ in range(MUTATIONS)]
     most = max(patterns.count(pattern) for pattern in set(patterns))

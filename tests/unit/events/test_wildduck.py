@@ -51,7 +51,9 @@ def rows(body: Any, **border: Any) -> tuple[list[AuditEvent], list[MailEvent]]:
 
 
 def test_every_recorded_webhook_is_kept_once() -> None:
-    """Two registrations and their retries: one row for each thing that happened, and the users' verdicts among the events."""
+    """Two registrations and their retries: one row for each thing that happened,
+    and the users' verdicts among the events.
+    """
     requests = [posted(body) for body in RECORDED]
     batch, repeated = assemble(requests, {})
     happened = {(b["ev"], b["time"], b.get("user")) for b in RECORDED}
@@ -104,7 +106,8 @@ def test_subjects_are_hashed_where_that_is_set() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["password", "newPassword", "pass", "hash", "tempPassword", "totpSecret", "token", "accessToken", "key", "apiKey", "privateKey",
+    ["password", "newPassword", "pass", "hash", "tempPassword", "totpSecret", "token", "accessToken", "key", "apiKey",
+        "privateKey",
      "salt", "pin", "cookie", "Authorization", "credentials"],
 )  # fmt: skip
 def test_no_secret_is_kept(name: str) -> None:
@@ -130,7 +133,9 @@ def test_a_link_is_kept_as_its_host(target: str, kept: str) -> None:
 
 
 def test_people_become_pseudonyms() -> None:
-    """In every recorded webhook: no address, name, id of an account or words of a user's are left; the same person is the same."""
+    """In every recorded webhook: no address, name, id of an account or words of a user's are left;
+    the same person is the same.
+    """
     personal = {"alice", "bob", "alice@example.com", "phone", "orders@shop.example"}
     personal |= {body["user"] for body in RECORDED if "user" in body}
     for body in RECORDED:

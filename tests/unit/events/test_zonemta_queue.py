@@ -43,7 +43,9 @@ def of(items: list[dict[str, Any]], action: str, *names: str) -> set[tuple[Any, 
 
 
 def test_the_recording_tells_what_the_log_told(changes: list[dict[str, Any]]) -> None:
-    """Every message, deferral and end of the log entries is there, each deferral with the same reply, and nothing is unknown."""
+    """Every message, deferral and end of the log entries is there, each deferral with the same reply,
+    and nothing is unknown.
+    """
     found, log = told(changes), read_recording()
     assert of(log, "QUEUED", "id") <= {(queue_id,) for queue_id in found.messages}
     assert of(log, "DEFERRED", "id", "seq", "defcount", "response") == of(
@@ -79,7 +81,9 @@ def test_it_is_the_same_however_the_changes_are_cut(changes: list[dict[str, Any]
 
 
 def test_ids_as_numbers_are_the_texts_that_zonemta_writes() -> None:
-    """A tool that copied the collection may have made numbers of what has digits only, and MongoDB tells them as Int64."""
+    """A tool that copied the collection may have made numbers of what has digits only,
+    and MongoDB tells them as Int64.
+    """
     document = {"_id": 1, "id": Int64(193500000012345678), "seq": 7, "recipient": "a@b.example"}
     found = told(
         [{"operationType": "insert", "ns": {"coll": QUEUE}, "fullDocument": document, "documentKey": {"_id": 1}}]
@@ -101,7 +105,8 @@ values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.datetimes(),
     lambda inner: st.lists(inner, max_size=2)
     | st.dictionaries(
-        st.sampled_from(["id", "seq", "_id", "count", "last", "response", "metadata.data", "_deferred", "_deferred.count", "from", "recipient", "created"]),
+        st.sampled_from(["id", "seq", "_id", "count", "last", "response", "metadata.data", "_deferred",
+            "_deferred.count", "from", "recipient", "created"]),
         inner,
         max_size=4,
     ),

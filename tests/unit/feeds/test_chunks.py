@@ -1,4 +1,6 @@
-"""Chunks of GELF: put together in any order, dropped when they are too many, too late or too large, never held without bound."""
+"""Chunks of GELF: put together in any order, dropped when they are too many, too late or too large,
+never held without bound.
+"""
 
 from __future__ import annotations
 

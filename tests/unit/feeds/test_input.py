@@ -191,7 +191,9 @@ async def test_tcp_frames_in_any_pieces() -> None:
 
 
 async def test_the_last_tcp_frame_needs_no_nul() -> None:
-    """The end of the connection ends it too: a JSON object that is whole is a message. So it is when the collector ends."""
+    """The end of the connection ends it too: a JSON object that is whole is a message.
+    So it is when the collector ends.
+    """
     async with listening() as made:
         for number, last in enumerate([queued(1), b"\0" + queued(2) + b"\n", b" \n"]):
             _, writer = await made.connect()
@@ -225,7 +227,9 @@ async def test_tcp_messages_may_be_lines(size: int) -> None:
 
 
 async def test_lines_behind_a_bad_first_line_are_found() -> None:
-    """It might have been the beginning of a message in several lines: at the end of the connection, or past a mebibyte, it is known."""
+    """It might have been the beginning of a message in several lines:
+    at the end of the connection, or past a mebibyte, it is known.
+    """
     async with listening() as made:
         _, writer = await made.connect()
         writer.write(b'{"a": \n' + queued(1) + b"\n" + queued(2))
@@ -313,7 +317,9 @@ async def _ended(reader: asyncio.StreamReader) -> bool:
 
 
 async def test_hostile_datagrams_hold_no_memory() -> None:
-    """Bombs, chunks that never end and noise, more of them than would fit: what is held is bounded, and good messages are taken."""
+    """Bombs, chunks that never end and noise, more of them than would fit:
+    what is held is bounded, and good messages are taken.
+    """
     bomb = zlib.compress(b'{"_mail_action":"queued","_queue_id":"q","a":"' + b" " * (30 << 20))
     async with listening(udp=LOOPBACK) as made:
         tracemalloc.start()

@@ -1,4 +1,6 @@
-"""The rules that every dashboard keeps: those of Grafana's dashboard-linter that fit, and our own, over the committed JSON."""
+"""The rules that every dashboard keeps: those of Grafana's dashboard-linter that fit, and our own,
+over the committed JSON.
+"""
 
 from __future__ import annotations
 
@@ -73,7 +75,9 @@ def test_a_dashboard_has_known_keys_and_a_lasting_uid(page: dict[str, Any]) -> N
 
 @each_page
 def test_variables_are_of_known_form(page: dict[str, Any]) -> None:
-    """A data source variable offers `postgres` or `prometheus`; a query variable asks SQL as text, and has no bare allValue."""
+    """A data source variable offers `postgres` or `prometheus`;
+    a query variable asks SQL as text, and has no bare allValue.
+    """
     for variable in page["templating"]["list"]:
         assert set(variable) <= VARIABLE_KEYS
         assert variable["label"]

@@ -31,7 +31,9 @@ def test_the_safe_form_passes() -> None:
 
 
 def test_expansion_is_grafanas() -> None:
-    """The time filter becomes BETWEEN, the interval its text, the beginning a literal, each value a literal with its quotes doubled."""
+    """The time filter becomes BETWEEN, the interval its text, the beginning a literal,
+    each value a literal with its quotes doubled.
+    """
     sql = expand(
         "'$__interval' $__timeFilter(time) IN ($cluster) $__timeFrom()",
         start=datetime(2026, 1, 1, tzinfo=UTC),

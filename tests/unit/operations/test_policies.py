@@ -25,7 +25,9 @@ GOOD = PolicyJob(1000, "retention", "mail_events", True, False, 0, 9, 60.0, 59.0
     ],
 )
 def test_a_job_is_judged_by_how_long_it_has_not_been_good(change: dict[str, object], status: str, words: str) -> None:
-    """One failure is a warning, none good for its interval and an hour a fault; so is one that is off, or does not run."""
+    """One failure is a warning, none good for its interval and an hour a fault;
+    so is one that is off, or does not run.
+    """
     [found] = judge([GOOD._replace(**change)])  # type: ignore[arg-type]  # fields of any type
     assert found.status.value == status
     assert words in found.what

@@ -49,7 +49,9 @@ def test_a_histogram_is_the_same_histogram(values: list[tuple[str, float]]) -> N
 
 
 def test_counters_gauges_and_exemplars_arrive() -> None:
-    """A counter is cumulative and monotonic under its family's name, and began when the process did; an info is left out."""
+    """A counter is cumulative and monotonic under its family's name, and began when the process did;
+    an info is left out.
+    """
     registry = CollectorRegistry()
     Counter("c_total", "about", ["l"], registry=registry).labels("x").inc(3)
     Counter("unused_total", "about", ["l"], registry=registry)

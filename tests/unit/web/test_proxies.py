@@ -1,4 +1,6 @@
-"""What proxies and other clients make of a request that is meant well, and what tells the collector's answer from theirs."""
+"""What proxies and other clients make of a request that is meant well,
+and what tells the collector's answer from theirs.
+"""
 
 from __future__ import annotations
 
@@ -70,7 +72,9 @@ GZIP = gzip.compress(events())
 async def test_a_400_says_whether_it_is_about_the_transport(
     serve: Serve, request_bytes: bytes, is_of_transport: bool
 ) -> None:
-    """What breaks on its way says nothing of the events: their sender keeps them, and sets aside what the collector cannot read."""
+    """What breaks on its way says nothing of the events: their sender keeps them,
+    and sets aside what the collector cannot read.
+    """
     async with serve() as served:
         reply = await ask(served.port, request_bytes)
     assert (reply.status, reply.headers["duckwatch-version"]) == (400, version("duckwatch"))
@@ -93,7 +97,9 @@ async def test_a_400_says_whether_it_is_about_the_transport(
 async def test_a_body_that_was_cut_on_its_way_is_a_fault_of_the_transport(
     serve: Serve, body: bytes, headers: list[str], status: int, is_of_transport: bool
 ) -> None:
-    """A proxy that corrects `Content-Length` leaves the length that the sender wrote down; what can be read is taken, however long it is."""
+    """A proxy that corrects `Content-Length` leaves the length that the sender wrote down;
+    what can be read is taken, however long it is.
+    """
     async with serve() as served:
         reply = await ask(served.port, post(body, BEARER, *headers))
     assert reply.status == status
@@ -143,7 +149,9 @@ async def test_a_large_head_is_431_wherever_it_is_cut(serve: Serve, early: int) 
 
 
 async def test_a_head_without_end_is_431_before_it_is_whole(serve: Serve) -> None:
-    """However many headers it has, and however small its pieces: the collector holds no more than one head of a stranger."""
+    """However many headers it has, and however small its pieces:
+    the collector holds no more than one head of a stranger.
+    """
     async with serve() as served, connect(served.port) as line:
         await line.send(b"GET /healthz HTTP/1.1\r\nHost: x\r\n")
         for n in range(40):

@@ -1,4 +1,6 @@
-"""Signed requests: the specification's own example, what is taken, what is not, and what strangers can make the collector hold."""
+"""Signed requests: the specification's own example, what is taken, what is not,
+and what strangers can make the collector hold.
+"""
 
 from __future__ import annotations
 

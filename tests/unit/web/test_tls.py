@@ -112,13 +112,17 @@ async def handshakes_count_as_connections(serve: Serve, folder: Path) -> None:
 def test_handshakes_count_as_connections(
     serve: Serve, tmp_path: Path, new_loop: Callable[[], asyncio.AbstractEventLoop]
 ) -> None:
-    """Who opens sockets without end holds no more than the limit; the oldest handshake makes room for one more, so that a sender gets in."""
+    """Who opens sockets without end holds no more than the limit;
+    the oldest handshake makes room for one more, so that a sender gets in.
+    """
     with asyncio.Runner(loop_factory=new_loop) as runner:
         runner.run(handshakes_count_as_connections(serve, tmp_path))
 
 
 async def test_a_handshake_without_end_makes_room(serve: Serve, tmp_path: Path) -> None:
-    """It has its time, and then it is hung up on; what is no TLS at once. Connections that are there count beside them."""
+    """It has its time, and then it is hung up on; what is no TLS at once.
+    Connections that are there count beside them.
+    """
     async with serve(tls=install(tmp_path, "one"), limits={"connections": 2}, handshake_seconds=0.3) as served:
         reader, writer = await asyncio.open_connection("localhost", served.port, ssl=trusted("one"))
         open_line = Line(reader, writer)
@@ -223,7 +227,9 @@ class Renewed:
 async def test_files_that_change_are_taken_without_a_restart(
     serve: Serve, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A token, then the certificate; what cannot be used leaves what was there in force, and shows; SIGHUP reads the YAML too."""
+    """A token, then the certificate; what cannot be used leaves what was there in force, and shows;
+    SIGHUP reads the YAML too.
+    """
     tls = install(tmp_path, "one")
     async with serve(tls=tls) as served:
         renewed = Renewed(served, tmp_path)
