@@ -1,4 +1,4 @@
-"""What is written in one transaction, and what came of it."""
+"""The batch that one transaction writes, and the result of its commit."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
 
 Position = NewType("Position", object)
-"""Where a request lies in the journal. Opaque: only the journal that gave it can read it, others hand it back (`done`).
+"""The place of a submission in the journal. Opaque: only the journal that issued it can read it (`done`).
 
-It can be pickled (it goes to the assembler's process with its row). It may be an integer, or a text.
+It can be pickled, because it goes to the assembler's process with its journal entry. It is an integer or a text.
 """
 
 
 class JournalEntry(NamedTuple):
-    """An accepted request as the journal holds it: its position, when it came (epoch ms), and its bytes."""
+    """An accepted submission in the journal: its position, its time of receipt (epoch ms), and its bytes."""
 
     position: Position
     received_at: int
@@ -38,7 +38,10 @@ class JournalEntry(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """An event set aside. `received_at` is epoch ms; `raw` the event as JSON text; `letter_id` the same in each replay."""
+    """An event that could not be stored.
+
+    `received_at` is epoch ms. `raw` is the event as JSON text. `letter_id` is the same in each replay of the journal.
+    """
 
     letter_id: str
     received_at: int
@@ -51,8 +54,10 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True)
 class SeenHeartbeat:
-    """A plugin's report, when it came (epoch ms, by the collector's clock), and the id of the request that brought it: ids of one collector
-    process count up. None where that is not known (a report read back from the database).
+    """A plugin's heartbeat and its time of receipt (epoch ms, by the collector's clock).
+
+    `request_id` is the id of the HTTP request; ids of one collector process count up. It is None for a heartbeat that
+    is read back from the database.
     """
 
     heartbeat: Heartbeat
@@ -61,14 +66,14 @@ class SeenHeartbeat:
 
 
 class Traced(NamedTuple):
-    """A request of the batch that is traced: its span as a W3C traceparent, and when it came (epoch ms)."""
+    """A traced submission of the batch: its span as a W3C traceparent, and its time of receipt (epoch ms)."""
 
     parent: str
     received_at: int
 
 
 class LazyEvents(Sequence["MailEvent"]):
-    """So many events, built only when somebody looks at one: a batch without trouble is stored unseen."""
+    """A sequence of `count` events that is built on first access. Most batches are stored without it."""
 
     def __init__(self, count: int, build: Callable[[], Sequence[MailEvent]]) -> None:
         self._count, self._build = count, build
@@ -93,11 +98,10 @@ PARTS = ("events", "letters", "heartbeats", "records")
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Events (each identity once), letters, reports, and rows of other tables, each in the order of their requests.
+    """Events (each identity once), dead letters, heartbeats, and rows of other tables, in order of submission.
 
-    `copy_text`, `tally` and `queue_ids` are the events as the store takes them, what they add up to, and the messages that they are of,
-    where somebody has made them already.
-    `traces` are those of its requests that are traced.
+    `copy_text`, `tally` and `queue_ids` are computed by the assembler, else None: the COPY text, the metric sums, and
+    the queue ids of the events. `traces` are the traced submissions.
     """
 
     events: Sequence[MailEvent] = ()
@@ -111,7 +115,7 @@ class Batch:
 
     @property
     def messages(self) -> Sequence[str]:
-        """The queue ids of its events."""
+        """The queue ids of the events, each once."""
         if self.queue_ids is not None:
             return self.queue_ids
         return list({event.queue_id for event in self.events if event.queue_id is not None})
@@ -120,7 +124,7 @@ class Batch:
         return sum(len(getattr(self, part)) for part in PARTS)
 
     def halves(self) -> tuple[Batch, Batch]:
-        """Returns two batches that hold it all, neither empty; for a batch of two rows or more."""
+        """Return two batches that together hold this one, neither empty. The batch must have two rows or more."""
         first, *others = [part for part in PARTS if getattr(self, part)]
         rows = getattr(self, first)
         if others:
@@ -133,10 +137,10 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What a commit brought: its batch, and those of its events that were not in the table before (the same object: all), and of its
-    records.
+    """The result of a commit: the batch, and its events and records that were not in the database before.
 
-    `exemplar` names the trace of the write, where there is one, as the labels of an OpenMetrics exemplar.
+    `new_events` is the same object as `batch.events` when all events are new. `exemplar` holds the labels of an
+    OpenMetrics exemplar that names the trace of the write, if there is one.
     """
 
     batch: Batch
@@ -147,7 +151,7 @@ class Written:
 
     @property
     def tally(self) -> Tally:
-        """What the new events add up to, but for those that were counted when a lesser road told of them."""
+        """The metric sums of the new events, without those that were counted already under a backup source."""
         uncounted = self.corrections.uncounted
         if uncounted:
             return tally([event for event in self.new_events if identity(event) not in uncounted])
@@ -157,7 +161,7 @@ class Written:
 
     @property
     def duplicates(self) -> Counter[Source]:
-        """The events that were in the table already, by source."""
+        """The number of events and records that were in the database already, by source."""
         repeated = Counter([r.origin for r in self.batch.records]) - Counter([r.origin for r in self.new_records])
         if len(self.new_events) < len(self.batch.events):
             repeated += Counter([e.source for e in self.batch.events]) - Counter([e.source for e in self.new_events])

@@ -1,6 +1,6 @@
 """Rows of `mail_events` column by column: the form in which thousands of events are quick to handle in Python.
 
-What is done to a whole column runs in C (`map`, `zip`, `str.join`); what is done to one event at a time is what costs.
+Work on a whole column runs in C (`map`, `zip`, `str.join`). Work on one event at a time is slow.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Some rows: each column has one value a row, as `MailEvent` holds it; a column that is not there is null in all of them.
-    Those in `whole` are null in none.
+    """Rows as columns: each column has one value for each row, as `MailEvent` holds it.
+
+    A column that is missing in `values` is null in all rows. A column in `whole` is null in none.
     """
 
     count: int
@@ -25,13 +26,13 @@ class Columns:
     whole: frozenset[str] = frozenset()
 
     def column(self, name: str) -> Sequence[Any]:
-        """Returns a column's values."""
+        """Return a column's values, one for each row."""
         return self.values.get(name) or [None] * self.count
 
     def rows(self, *names: str) -> Iterable[tuple[Any, ...]]:
-        """Yields the values of some columns, a tuple a row."""
+        """Return the values of the named columns, one tuple for each row."""
         return zip(*[self.column(name) for name in names], strict=True)
 
     def identities(self) -> Iterable[Identity]:
-        """Yields what tells each row from all others."""
+        """Return the identity of each row."""
         return zip(self.values["event_id"], self.values["cluster"], self.values["time"], strict=True)

@@ -1,4 +1,4 @@
-"""The pseudonym of a person: a keyed hash, the same for each spelling of an address, and never made anew from itself. Pure."""
+"""The pseudonym of a person: a keyed hash, the same for each spelling of an address; a pseudonym stays as it is. Pure."""
 
 from __future__ import annotations
 
@@ -16,41 +16,43 @@ DIGITS: Final = 20
 PSEUDONYM: Final = re.compile(rf"{PREFIX}[0-9a-f]{{{DIGITS}}}")
 
 _CONTEXT: Final = b"duckwatch pseudonyms 1"
-"""Sets this use of the secret apart from the hash of subjects."""
+"""Separates this use of the secret from the hash of subjects."""
 
 _CACHED: Final = 8192
 _CACHED_CHARACTERS: Final = 320
-"""RFC 5321: a local part of 64, a domain of 255. What is longer is no address, and is not kept in a cache either."""
+"""RFC 5321: a local part of 64, a domain of 255. A longer text is no address, and is not cached."""
 
 _SHOWN_DOMAIN: Final = re.compile(r"[\w.-]{1,255}|\[(?:ipv6:)?[0-9a-f:.]{1,45}\]")
 
 
 class Shown(NamedTuple):
-    """What may be seen of a person. `domain` is None for what is no address, or hides behind a domain that is none."""
+    """The public form of an address: the pseudonym, and the domain if it is a valid one, else None."""
 
     pseudonym: str
     domain: str | None
 
 
 class Pseudonyms:
-    """The pseudonyms of one secret. For any thread."""
+    """The pseudonyms of one secret. Safe to use from any thread."""
 
     def __init__(self, secret: bytes) -> None:
         self._key = hmac.digest(secret, _CONTEXT, "sha256")
         self._known = lru_cache(_CACHED)(self._made)
 
     def of(self, person: str) -> str:
-        """The pseudonym of an address or of any other name, as it stands alone: the same for each spelling of an address (case, `<>`,
-        IDN). A pseudonym, also as the local part of an address, stays.
+        """Return the pseudonym of an address or of any other name.
+
+        Each spelling of an address (case, `<>`, IDN) has the same pseudonym. A pseudonym is returned unchanged, also
+        one that is the local part of an address.
         """
         return self.shown(person).pseudonym
 
     def shown(self, person: str) -> Shown:
-        """The pseudonym of a person, and the domain that may stand beside it."""
+        """Return the pseudonym of a person, and the domain that may be shown beside it."""
         return self._known(person) if len(person) <= _CACHED_CHARACTERS else self._made(person)
 
     def of_whole(self, text: str) -> str:
-        """The pseudonym of a text that is not looked into, whatever stands in it; a pseudonym stays."""
+        """Return the pseudonym of a whole text, without a search for addresses in it. A pseudonym is unchanged."""
         return text if PSEUDONYM.fullmatch(text) else self._hash(text)
 
     def _made(self, person: str) -> Shown:
@@ -68,6 +70,6 @@ class Pseudonyms:
 
 
 def without_display(written: str) -> str:
-    """The address of a mailbox as headers write it, without display name, comments and `<>`; any other text without its `<>`."""
+    """Return a mailbox without display name, comments and `<>`; any other text without its `<>`."""
     # A comment may hold the only address: it is no mailbox, but still a person's.
     return ("@" in written and addresses.alone(written)) or addresses.bare(written.strip())

@@ -1,8 +1,9 @@
-"""ZoneMTA's queue as MongoDB's change streams tell of it: what each change says, in ZoneMTA's own words.
+"""ZoneMTA's queue, read from MongoDB's change streams: turns each change into log entries in ZoneMTA's form.
 
-Observed on ZoneMTA 3.11: an insert into the queue collection for each recipient, an update for each deferral (`_deferred.…`), a delete that
-carries nothing but `_id` when the recipient's message has ended, however it did; and before the inserts an update of `mail.files` with the
-message's metadata. An update names neither message nor recipient: who applies changes knows the entries (`Ledger`).
+Observed on ZoneMTA 3.11: first an update of `mail.files` with the message's metadata; then an insert into the queue
+collection for each recipient, and an update for each deferral (`_deferred.…`). When a recipient's delivery ends, for
+any reason, a delete follows that carries only `_id`. An update names neither message nor recipient, so `QueueLedger`
+keeps the known entries.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ API: Final = "API"
 """The transtype of mail that WildDuck's API puts straight into the queue: ZoneMTA has no QUEUED for it."""
 
 PIPELINE_STAGES: Final[list[dict[str, Any]]] = [
-    # Nobody needs to know that a sender has taken an entry, or what it said to the other server.
+    # Leave out that a sender has locked an entry, and its log of the SMTP session: no row needs them.
     {"$match": {"updateDescription.updatedFields.locked": {"$ne": True}}},
     {"$unset": ["updateDescription.updatedFields._deferred.log"]},
 ]
@@ -34,7 +35,7 @@ _TEXT_CHARACTERS: Final = 1000
 
 
 class QueueEntry(msgspec.Struct, frozen=True):
-    """A recipient's entry in the queue. `queued_at` is epoch ms; `attempts` were made; `response` is the last one's reply."""
+    """A recipient's entry in the queue. `queued_at` is epoch ms; `response` is the reply to the last attempt."""
 
     mongo_id: str
     queue_id: str
@@ -53,9 +54,11 @@ class QueueEntry(msgspec.Struct, frozen=True):
 
 
 class Told(msgspec.Struct):
-    """What a run of changes comes to. `items` are in the form of the plugin's events; `messages` are those of which something was queued:
-    by queue id, what is known of it, the number of its recipients that were new, and when. `entries` are the new state of those that
-    changed, None when they have ended. `unknown` counts changes of entries that nobody has seen.
+    """The result of a run of changes.
+
+    `items` are in the form of the plugin's events. `messages` are the newly queued messages by queue id: the known
+    fields, the number of new recipients, and the time (epoch ms). `entries` holds the new state of each changed entry,
+    None if it has ended. `unknown` counts changes of entries that are not known.
     """
 
     items: list[dict[str, Any]] = []
@@ -65,14 +68,14 @@ class Told(msgspec.Struct):
 
 
 class QueueLedger:
-    """Applies changes to the entries that are known, in order. `known` must hold those that the changes name (`named_by`)."""
+    """Applies changes to the known entries, in order. `known` must hold the entries that `named_by` returns."""
 
     def __init__(self, known: Mapping[str, QueueEntry]) -> None:
         self._known = dict(known)
         self.told = Told()
 
     def apply(self, change: Mapping[str, Any], collection: str) -> None:
-        """Takes one change of the queue `collection` or of the messages' files. Never raises for anything that MongoDB can send."""
+        """Apply one change of the queue `collection` or of `mail.files`. Never raise for what MongoDB can send."""
         where, kind = _part(change, "ns").get("coll"), change.get("operationType")
         fields = _part(_part(change, "updateDescription"), "updatedFields")
         if where == FILES and kind == "update":
@@ -85,7 +88,7 @@ class QueueLedger:
             self.end(mongo_id(change), moment(change))
 
     def insert(self, document: Mapping[str, Any], seen_at: int) -> None:
-        """Takes an entry of the queue; one that is known already says nothing new."""
+        """Add an entry of the queue. An entry that is known already is ignored."""
         entry = entry_of(document, seen_at)
         if entry is None or entry.mongo_id in self._known:
             return
@@ -96,7 +99,7 @@ class QueueLedger:
             self._defer(entry.mongo_id, {"_deferred": deferred}, seen_at)
 
     def end(self, key: str, time: int) -> None:
-        """Notes that an entry has left the queue: nobody says why."""
+        """Record that an entry has left the queue. The change stream does not say why."""
         entry = self._known.get(key)
         if entry is None:
             self.told.unknown += 1
@@ -145,17 +148,17 @@ class QueueLedger:
 
 
 def named_by(changes: Iterable[Mapping[str, Any]], collection: str) -> list[str]:
-    """Returns the entries that these changes say something about."""
+    """Return the ids of the queue entries that these changes concern, each once."""
     return list({mongo_id(change) for change in changes if _part(change, "ns").get("coll") == collection})
 
 
 def mongo_id(change: Mapping[str, Any]) -> str:
-    """Returns the `_id` of the changed document as text."""
+    """Return the `_id` of the changed document as text."""
     return str(_part(change, "documentKey").get("_id"))
 
 
 def moment(change: Mapping[str, Any]) -> int:
-    """Returns when the change was made, in epoch ms: by the server's wall clock (MongoDB 6), else to the second."""
+    """Return the time of the change in epoch ms: the server's wall clock (MongoDB 6), else to the second."""
     wall, cluster = change.get("wallTime"), change.get("clusterTime")
     if isinstance(wall, datetime):
         return _ms(wall)
@@ -164,7 +167,7 @@ def moment(change: Mapping[str, Any]) -> int:
 
 
 def entry_of(document: Mapping[str, Any], seen_at: int) -> QueueEntry | None:
-    """Reads a document of the queue; None for one that is none."""
+    """Return the queue entry of a document, or None if the document is not one."""
     queue_id, seq = _text(id_text(document.get("id"))), _text(id_text(document.get("seq"), SEQ_DIGITS))
     if not queue_id or not seq or "_id" not in document:
         return None
@@ -181,7 +184,7 @@ def entry_of(document: Mapping[str, Any], seen_at: int) -> QueueEntry | None:
 
 
 def message_of(data: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns what a QUEUED would say of the message: never its headers, but for the Message-ID."""
+    """Return the fields of a QUEUED log entry for the message. Of its headers only the Message-ID is read."""
     said = {
         "from": data.get("from") or "<>",
         "message-id": data.get("messageId"),
@@ -193,7 +196,7 @@ def message_of(data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def queued_item(queue_id: str, about: Mapping[str, Any], time: int) -> dict[str, Any]:
-    """Returns a message's QUEUED in the form of the plugin's events."""
+    """Return a message's QUEUED log entry in the form of the plugin's events."""
     return {"time": time, "entry": {"action": "QUEUED", "id": queue_id, **about}}
 
 
