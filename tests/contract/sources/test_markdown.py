@@ -11,8 +11,6 @@ import pytest
 ROOT = Path(__file__).parents[3]
 WIDTH = 120
 NOT_YET = {
-    "CHANGELOG.md",
-    "README.md",
     "alert-rules/runbook.md",
     "docs/alerting.md",
     "docs/architecture.md",
@@ -34,7 +32,7 @@ NOT_YET = {
 """Files that are still to be rewritten. A file leaves this list when it holds the rules; none is added."""
 
 FENCE = re.compile(r"\s*(```|~~~)")
-NUMBER = re.compile(r"^\s*(\d+\.|[-*+]|#+) ")
+NUMBER = re.compile(r"^\s*(\d+\.|[-*+]|#+( \d+\.)?) ")
 CODE = re.compile(r"(`+).+?\1")
 LINK = re.compile(r"!?\[([^\]]*)\](\([^)]*\)|\[[^\]]*\])")
 ABBREVIATION = re.compile(r"\b(e\.g|i\.e|etc|cf|vs|No)\. ")

@@ -106,8 +106,9 @@ def test_ours_is_ours_in_each_version(postgres_dsn: str) -> None:
     "command",
     [
         ["migrate"], ["migrate", "--status"], ["migrate", "--dry-run"], ["dead-letters", "list"],
-        ["dead-letters", "drop", "--reason", "bad_row"], ["dead-letters", "retry", "--reason", "bad_row"], ["subject", "export", "a@b.example"],
-        ["subject", "forget", "a@b.example"], ["reclassify", "--since", "30d"], ["reclassify", "--since", "30d", "--dry-run"],
+        ["dead-letters", "drop", "--reason", "bad_row"], ["dead-letters", "retry", "--reason", "bad_row"],
+        ["subject", "export", "a@b.example"], ["subject", "forget", "a@b.example"],
+        ["reclassify", "--since", "30d"], ["reclassify", "--since", "30d", "--dry-run"],
     ],
     ids=" ".join,
 )  # fmt: skip

@@ -225,7 +225,7 @@ def test_clusters_with_the_same_queue_ids_stay_apart(roads: Roads) -> None:
     roads.tell(told(Source.CHANGE_STREAM, Action.RELEASED))
     roads.reconcile()
     assert roads.rows() == [("q1", "001", "delivered", "plugin"), ("q1", "001", "released", "change_stream")]
-    assert roads.sum("mail_events", "cluster") == {"eu1": 1, "us1": 1}
+    assert roads.sum("mail_events", "mail_cluster") == {"eu1": 1, "us1": 1}
 
 
 @pytest.mark.parametrize(

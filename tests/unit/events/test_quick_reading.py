@@ -19,10 +19,14 @@ REPLIES: Final = [
     for line in (Path(__file__).parents[2] / "fixtures" / "replies" / "labelled.jsonl").read_text().splitlines()
 ]
 SPECIAL: Final = [
-    "[TSS04]", "(S3150)", "(AS4321)", "[HME1]", "IPTS04", "OFR_416", "ofr004_102", "RESOLVER.ADR.RecipNotFound;", "<url?c=bl>",
-    "Exception:StoreDrvFailedException", "MCSpamSignature.x", "(#5.1.1)", "192.0.2.17", "[2001:db8::1]", "2001:db8:0:0:1:2:3:4",
-    "<a@b.example>:", "a@[192.0.2.1]", "FTP://x.example/y", "https://postmaster.gmx.net/en?c=rdns", "id=99x", "ID=abc,", "12:34:56",
-    "2026", "28", "Nov", "Sat,", "queued", "as", "550-x", "5.1.1", "550", "QUJDRA==", "k\u212a123", "почта@пример.example",
+    "[TSS04]", "(S3150)", "(AS4321)", "[HME1]", "IPTS04", "OFR_416", "ofr004_102", "RESOLVER.ADR.RecipNotFound;",
+    "<url?c=bl>",
+    "Exception:StoreDrvFailedException", "MCSpamSignature.x", "(#5.1.1)", "192.0.2.17", "[2001:db8::1]",
+    "2001:db8:0:0:1:2:3:4",
+    "<a@b.example>:", "a@[192.0.2.1]", "FTP://x.example/y", "https://postmaster.gmx.net/en?c=rdns", "id=99x",
+    "ID=abc,", "12:34:56",
+    "2026", "28", "Nov", "Sat,", "queued", "as", "550-x", "5.1.1", "550", "QUJDRA==", "k\u212a123",
+    "почта@пример.example",
 ]  # fmt: skip
 KNOWN: Final = sorted({word for text in REPLIES for word in text.split()} | set(SPECIAL))
 SIGNS: Final = "abcABC0123456789@.:-_=+/<>[]()?\"'#é\u212a%"
