@@ -51,7 +51,7 @@ class Wish:
 
 
 async def measure(folder: Path, wish: Wish) -> dict[str, Any]:
-    """Runs the parts that need a database, in `folder`. Raises DemoError when a server does not start."""
+    """Run the parts that need a database, in `folder`. Raise DemoError when a server does not start."""
     never = asyncio.Event()
     postgres = Postgres(folder / "postgres", folder / "postgres.log")
     try:
@@ -63,7 +63,7 @@ async def measure(folder: Path, wish: Wish) -> dict[str, Any]:
 
 
 def another(dsn: str) -> str:
-    """Returns a database on the same server that no collector has written into, with the schema."""
+    """Return a database on the same server that no collector has written into, with the schema."""
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute("CREATE DATABASE another")
     made = make_conninfo(dsn, dbname="another")
@@ -74,7 +74,7 @@ def another(dsn: str) -> str:
 
 
 async def of_the_collector(folder: Path, dsn: str, wish: Wish) -> dict[str, Any]:
-    """The parts that are about a running collector."""
+    """Return the parts that are about a running collector."""
     never, size, figures = asyncio.Event(), wish.size, dict[str, Any]()
     peaks = figures["collector_peak_rss_mb"] = dict[str, float]()
     gelf_port = free_port()
@@ -104,7 +104,7 @@ async def of_the_collector(folder: Path, dsn: str, wish: Wish) -> dict[str, Any]
 
 
 def of_the_database(folder: Path, dsn: str, wish: Wish) -> dict[str, Any]:
-    """The parts that need a database alone."""
+    """Return the parts that need a database alone."""
     table = Table(dsn)
     settings = table.assert_whole()
     table.close()
@@ -124,7 +124,7 @@ def of_the_database(folder: Path, dsn: str, wish: Wish) -> dict[str, Any]:
 
 
 def of_other_servers(folder: Path, wish: Wish) -> dict[str, Any]:
-    """The parts that bring their own servers."""
+    """Return the parts that bring their own servers."""
     figures: dict[str, Any] = {}
     if "compression" in wish.parts:
         figures["compressed"] = compression.measure(folder, wish.stored_events)
@@ -135,7 +135,7 @@ def of_other_servers(folder: Path, wish: Wish) -> dict[str, Any]:
 
 
 def peak_rss_mb(pid: int) -> float:
-    """Returns the most memory that the process and its children (the assembler) ever had resident, each by itself, added up."""
+    """Return the most memory that the process and its children (the assembler) ever had resident, each by itself, added up."""
     tasks = Path(f"/proc/{pid}/task").iterdir()
     children = [child for task in tasks for child in (task / "children").read_text().split()]
     return round(sum(_peak(process) for process in (pid, *map(int, children))) / 1e6, 1)
@@ -162,7 +162,7 @@ def given(dsn: str, stored_events: int) -> int:
 
 
 def wish_of(arguments: Sequence[str] | None = None) -> Wish:
-    """Reads the command line; ends the program where it is wrong."""
+    """Read the command line; end the program where it is wrong."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="small rounds: to see that it runs, not for figures")
     parser.add_argument(
@@ -182,7 +182,7 @@ def wish_of(arguments: Sequence[str] | None = None) -> Wish:
 
 
 def main() -> int:
-    """Runs from the command line."""
+    """Run from the command line."""
     wish = wish_of()
     if wish.dsn is not None:
         return given(wish.dsn, wish.stored_events)

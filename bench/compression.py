@@ -36,7 +36,7 @@ TIMES = frozenset({"time", "next_attempt", "received_at"})
 
 
 def measure(folder: Path, events: int) -> Any:  # noqa: ANN401 - figures, or why there are none
-    """Returns bytes an event before and after compression, indexes included; or that the server is not there."""
+    """Return bytes an event before and after compression, indexes included; or that the server is not there."""
     try:
         server = Community(folder)
     except MissingServerError:

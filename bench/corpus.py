@@ -26,7 +26,7 @@ _VARIABLE = re.compile(
 
 
 def events(count: int, until_ms: int) -> list[dict[str, Any]]:
-    """Returns `count` events as the plugin writes them, the last one stamped at most `until_ms`; no identity comes twice."""
+    """Return `count` events as the plugin writes them, the last one stamped at most `until_ms`; no identity comes twice."""
     recorded = [json.loads(line) for line in RECORDING.read_text().splitlines()]
     first = min(int(one["entry"]["id"][:11], 16) for one in recorded)
     span = max(one["time_ms"] for one in recorded) - first + 1
@@ -39,7 +39,7 @@ def events(count: int, until_ms: int) -> list[dict[str, Any]]:
 
 
 def paced(count: int, start_ms: int, per_second: int) -> list[dict[str, Any]]:
-    """Returns `count` events of any messages, stamped at a steady rate from `start_ms` on."""
+    """Return `count` events of any messages, stamped at a steady rate from `start_ms` on."""
     recorded = [json.loads(line) for line in RECORDING.read_text().splitlines()]
     made = []
     for number in range(count):
@@ -75,7 +75,7 @@ def own_reply(reply: str, number: int) -> str:
 
 
 def bodies(made: Sequence[dict[str, Any]], size: int) -> Iterator[bytes]:
-    """Yields the plugin's bodies of `size` events each, its report included."""
+    """Yield the plugin's bodies of `size` events each, its report included."""
     report = {"version": "0.1.0", "process": "5f0c9bb1d2e34a67", "spool_bytes": 0, "oldest_unsent": None, "dropped": 0}
     for start in range(0, len(made), size):
         body = {"cluster": "default", "host": "mta1", "plugin": report, "events": made[start : start + size]}
@@ -83,7 +83,7 @@ def bodies(made: Sequence[dict[str, Any]], size: int) -> Iterator[bytes]:
 
 
 def bare_bodies(made: Sequence[dict[str, Any]], size: int) -> Iterator[bytes]:
-    """Yields arrays of `size` bare entries each, as a relay of log lines sends them."""
+    """Yield arrays of `size` bare entries each, as a relay of log lines sends them."""
     for start in range(0, len(made), size):
         entries = [{"created": one["time"], **one["entry"]} for one in made[start : start + size]]
         yield json.dumps(entries, separators=(",", ":")).encode()
@@ -97,7 +97,7 @@ class Rows(NamedTuple):
 
 
 def rows(sent: Iterable[bytes], received_at: int) -> Rows:
-    """Returns the rows of these bodies, made by the collector's own code as the store writes them."""
+    """Return the rows of these bodies, made by the collector's own code as the store writes them."""
     made = Rows([], [])
     for body in sent:
         request = decode(body, received_at=received_at, source=Source.PLUGIN, border=Border())

@@ -33,7 +33,7 @@ class Table:
         self._connection = psycopg.connect(dsn, autocommit=True)
 
     def assert_whole(self) -> dict[str, str]:
-        """Asserts that every column and every index is there, and that nothing was made cheaper; returns the settings that matter."""
+        """Assert that every column and every index is there, and that nothing was made cheaper; return the settings that matter."""
         columns = self._connection.execute(
             "SELECT attname FROM pg_attribute WHERE attrelid = 'mail_events'::regclass AND attnum > 0 AND NOT attisdropped"
         )
@@ -72,7 +72,7 @@ class Table:
         return rows / seconds
 
     def wait_for(self, last_ids: Sequence[str], rows: int) -> float:
-        """Returns the time (CLOCK_MONOTONIC) at which all `rows` were seen committed. It looks for the bodies sent last by index,
+        """Return the time (CLOCK_MONOTONIC) at which all `rows` were seen committed. It looks for the bodies sent last by index,
         which costs the server next to nothing, and counts the table only when they are there.
         """
         deadline = time.monotonic() + DEADLINE_SECONDS
@@ -87,12 +87,12 @@ class Table:
             assert seen < deadline, "acknowledged, but not stored"
 
     def assert_rows(self, expected: int) -> None:
-        """Asserts how many rows there are."""
+        """Assert how many rows there are."""
         found = self._scalar("SELECT count(*) FROM mail_events")
         assert found == expected, f"{found} rows, not {expected}"
 
     def close(self) -> None:
-        """Closes the connection."""
+        """Close the connection."""
         self._connection.close()
 
     def _scalar(self, statement: str, *arguments: object) -> object:

@@ -45,7 +45,7 @@ QUICK = Size(messages=1_000, rounds=1)
 
 
 def measure(folder: Path, dsn: str, size: Size) -> Any:  # noqa: ANN401 - figures, or why there are none
-    """Returns the figures; the feeds' tables of the database are emptied."""
+    """Return the figures; the feeds' tables of the database are emptied."""
     try:
         server = Secantus(folder / "mongo", folder, more=["--oplog-max-entries", "1000000"])
     except MissingServerError:

@@ -53,34 +53,34 @@ class Filling:
         self._copies = 0
 
     def begin(self, events: int) -> None:
-        """Writes the first events, older than an hour."""
+        """Write the first events, older than an hour."""
         self._copies = 0
         self.copy(corpus.events(events, now_ms() - 3_600_000))
         self._connection.execute("CREATE TABLE bench_base AS SELECT * FROM mail_events")
 
     def found(self) -> int:
-        """Returns how many events an earlier run filled the table with, 0 when none did."""
+        """Return how many events an earlier run filled the table with, 0 when none did."""
         if scalar(self._connection, "SELECT to_regclass('bench_base')") is None:
             return 0
         self._copies = self._count("mail_events") // self._count("bench_base") - 1
         return self._count("bench_base") * (self._copies + 1)
 
     def copy(self, made: Sequence[dict[str, Any]]) -> None:
-        """Writes events by COPY."""
+        """Write events by COPY."""
         pieces = corpus.rows(corpus.bodies(made, 500), now_ms()).pieces
         with self._connection.cursor() as cursor, cursor.copy(COPY_EVENTS) as copy:
             for piece in pieces:
                 copy.write(piece)
 
     def grow(self, events: int) -> None:
-        """Makes copies until there are so many."""
+        """Make copies until there are so many."""
         base = self._count("bench_base")
         while base * (self._copies + 1) < events:
             self._copies += 1
             self._connection.execute(AGAIN.encode(), {"shift": self._copies * self._span()})
 
     def some(self, by: str, count: int) -> list[str]:
-        """Returns queue ids, message ids or recipients, taken at random from everything that was made."""
+        """Return queue ids, message ids or recipients, taken at random from everything that was made."""
         known = self._connection.execute(f"SELECT {by} FROM bench_base WHERE {by} IS NOT NULL".encode()).fetchall()  # noqa: S608  # one of ours
         made_anew = f"SELECT {_MADE_ANEW[by]} FROM (VALUES (%(value)s)) AS one ({by})"  # noqa: S608  # one of ours
         taken: list[str] = []

@@ -31,7 +31,7 @@ SETTLE_SECONDS = 120.0
 
 
 async def measure(service: Service, port: int, dsn: str, folder: Path, seconds: int) -> dict[str, Any]:
-    """Sends at each of the rates for `seconds`; `port` is where the service takes GELF. Returns the figures."""
+    """Send at each of the rates for `seconds`; `port` is where the service takes GELF. Return the figures."""
     figures = {}
     for rate in RATES:
         count = rate * seconds

@@ -27,7 +27,7 @@ class Lag:
         self._lags: dict[str, list[float]] = {relation: [] for relation in RELATIONS}
 
     async def watch(self, load: Awaitable[Any]) -> dict[str, Any]:
-        """Returns for each roll-up the age of its oldest missing event: the median and the most that was seen, in seconds."""
+        """Return for each roll-up the age of its oldest missing event: the median and the most that was seen, in seconds."""
         sending = asyncio.ensure_future(load)
         deadline = time.monotonic() + 180
         while not sending.done() or not self._has_settled():
@@ -39,7 +39,7 @@ class Lag:
         return {relation: _told(lags) for relation, lags in self._lags.items()}
 
     def _has_settled(self) -> bool:
-        """True when no event has come for a while, and the finest roll-up holds them all."""
+        """Return True when no event has come for a while, and the finest roll-up holds them all."""
         last = [rows for rows, _ in self._rows[-SETTLED_LOOKS:]]
         return len(set(last)) == 1 and last[-1] > 0 and not any(self._lags[RELATIONS[0]][-SETTLED_LOOKS:])
 

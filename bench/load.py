@@ -25,12 +25,12 @@ SIZE = struct.Struct("<I")
 
 
 def pack(requests: list[bytes]) -> bytes:
-    """Returns the requests as one file's content."""
+    """Return the requests as one file's content."""
     return b"".join(SIZE.pack(len(request)) + request for request in requests)
 
 
 def unpack(data: bytes) -> list[bytes]:
-    """The opposite of `pack`."""
+    """Return the opposite of `pack`."""
     requests, at = [], 0
     while at < len(data):
         (size,) = SIZE.unpack_from(data, at)
@@ -54,7 +54,7 @@ class Desk:
         self.finished = asyncio.get_running_loop().create_future()
 
     def answered(self, status: bytes, began: float) -> None:
-        """Notes an answer."""
+        """Note an answer."""
         self.statuses[status.decode("latin-1")] += 1
         if self.rate is not None:
             self.seconds.append(time.monotonic() - began)
@@ -63,7 +63,7 @@ class Desk:
             self.finished.set_result(None)
 
     def next(self, connection: Connection) -> None:
-        """Gives the connection its next request, or lets it wait for one to be due."""
+        """Give the connection its next request, or lets it wait for one to be due."""
         if self.rate is None:
             if self.todo:
                 connection.send(self.todo.popleft(), 0.0)
@@ -73,7 +73,7 @@ class Desk:
             self.idle.append(connection)
 
     async def tick(self) -> None:
-        """Makes requests due, at the rate."""
+        """Make requests due, at the rate."""
         assert self.rate is not None
         began = time.monotonic()
         for number in range(self.expected):
@@ -94,7 +94,7 @@ class Connection(asyncio.Protocol):
         self._began = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keeps the transport."""
+        """Keep the transport."""
         # uvloop's transports are none of asyncio's classes.
         self._transport = cast("asyncio.Transport", transport)
 
@@ -104,12 +104,12 @@ class Connection(asyncio.Protocol):
             self._desk.finished.set_exception(exc or ConnectionError("the server closed a connection"))
 
     def send(self, request: bytes, began: float) -> None:
-        """Sends one request."""
+        """Send one request."""
         self._began = began
         self._transport.write(request)
 
     def data_received(self, data: bytes) -> None:
-        """Waits for a whole answer."""
+        """Wait for a whole answer."""
         self._buffer += data
         end = self._buffer.find(HEAD_END)
         if end < 0:
@@ -126,7 +126,7 @@ class Connection(asyncio.Protocol):
 
 
 async def run(requests: list[bytes], port: int, connections: int, rate: float | None) -> dict[str, object]:
-    """Sends everything once standard input says so; returns the times (CLOCK_MONOTONIC) and what was answered."""
+    """Send everything once standard input says so; return the times (CLOCK_MONOTONIC) and what was answered."""
     loop = asyncio.get_running_loop()
     desk = Desk(requests, rate)
     lines = []
@@ -153,7 +153,7 @@ async def run(requests: list[bytes], port: int, connections: int, rate: float | 
 
 
 def main() -> None:
-    """Runs from the command line."""
+    """Run from the command line."""
     file, port, connections, *rate = sys.argv[1:]
     requests = unpack(Path(file).read_bytes())
     result = uvloop.run(run(requests, int(port), int(connections), float(rate[0]) if rate else None))

@@ -74,13 +74,13 @@ class MailServer:
         self.zonemta = ZoneMTA(folder / "zonemta", folder, sinks, mongo, self._redis.port, options)
 
     def start(self) -> None:
-        """Starts it and what it needs; returns when it takes mail."""
+        """Start it and what it needs; return when it takes mail."""
         self._redis.start()
         self._mongo.start()
         self.zonemta.start()
 
     def stop(self) -> None:
-        """Ends what was started."""
+        """End what was started."""
         for server in (self.zonemta, self._mongo, self._redis):
             server.stop()
 
@@ -108,7 +108,7 @@ class MailServer:
             os.kill(sender, signal.SIGCONT)
 
     def _submit(self, messages: int) -> float:
-        """Returns seconds from the first MAIL to the last 250."""
+        """Return seconds from the first MAIL to the last 250."""
         with ExitStack() as stack, ThreadPoolExecutor(SESSIONS) as pool:
             sessions = [
                 stack.enter_context(
@@ -164,7 +164,7 @@ def recorded(zonemta: ZoneMTA) -> Counter[tuple[object, ...]]:
 
 
 def measure(folder: Path, size: Size) -> dict[str, Any] | str:
-    """Runs both in `folder`, interleaved; returns the figures, or why there are none."""
+    """Run both in `folder`, interleaved; return the figures, or why there are none."""
     folder.mkdir()
     try:
         installed.zonemta()

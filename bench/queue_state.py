@@ -29,7 +29,7 @@ FILL = """
 
 
 def measure(dsn: str, entries: int) -> dict[str, Any]:
-    """Returns the figures; `queue_entries` and `queue_snapshots` are emptied before and afterwards."""
+    """Return the figures; `queue_entries` and `queue_snapshots` are emptied before and afterwards."""
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute("TRUNCATE queue_entries, queue_snapshots")
         connection.execute(FILL, [entries])

@@ -69,7 +69,7 @@ class Bench:
         self._service, self._table, self._folder, self._size = service, table, folder, size
 
     async def run(self) -> dict[str, Any]:
-        """Runs the rounds, interleaved, so that a machine that grows slower or faster does so for all of them; returns the figures."""
+        """Run the rounds, interleaved, so that a machine that grows slower or faster does so for all of them; return the figures."""
         size = self._size
         hundreds = self._prepare("hundreds", size.hundreds, 100, HUNDREDS_CONNECTIONS)
         bare = self._prepare("bare", size.hundreds, 100, HUNDREDS_CONNECTIONS, corpus.bare_bodies)
@@ -156,7 +156,7 @@ class Bench:
         return result
 
     async def _acknowledgements(self, size: int) -> dict[str, Any]:
-        """The times from when a request was due to its answer, while somebody scrapes the metrics each second."""
+        """Return the times from when a request was due to its answer, while somebody scrapes the metrics each second."""
         events = STEADY_EVENTS_PER_SECOND * self._size.steady_seconds
         sending = self._prepare(f"steady-{size}", events, size, STEADY_CONNECTIONS)
         self._table.clear()

@@ -51,7 +51,7 @@ class Storage:
         self._has_chunks, self._is_community = layout_of(self._connection)
 
     def measure(self, events: int) -> dict[str, Any]:
-        """Fills the table with `events` and returns the figures; on TimescaleDB Community also those of compressed chunks."""
+        """Fill the table with `events` and return the figures; on TimescaleDB Community also those of compressed chunks."""
         figures: dict[str, Any] = {"on": storage_of(self._connection)._asdict(), "events": events}
         if self._filling.found() < events:
             figures |= self._filled(events)
@@ -64,7 +64,7 @@ class Storage:
         return figures
 
     def _filled(self, events: int) -> dict[str, Any]:
-        """Fills the table; returns what a run of the roll-up job takes meanwhile, where it is the job that builds them."""
+        """Fill the table; return what a run of the roll-up job takes meanwhile, where it is the job that builds them."""
         if self._scalar("SELECT count(*) FROM plugin_reports"):
             raise DemoError(
                 "a collector has written into this database, and the benchmark would empty it: name another one"

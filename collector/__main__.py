@@ -223,7 +223,7 @@ def duration(text: str) -> timedelta:
 
 
 def at_least_one(text: str) -> int:
-    """Reads a number of the command line. Raises `argparse.ArgumentTypeError`."""
+    """Read a number of the command line. Raise `argparse.ArgumentTypeError`."""
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError("must be a whole number, at least 1")
     return int(text)
@@ -256,7 +256,7 @@ def command(arguments: Sequence[str] | None) -> int:
 
 
 def read(files: SettingsFiles, environ: Mapping[str, str]) -> tuple[Settings, Signals | None]:
-    """Returns the settings, and the telemetry that is asked for. Raises `ConfigError` with the faults of both."""
+    """Return the settings, and the telemetry that is asked for. Raise `ConfigError` with the faults of both."""
     faults: list[Fault] = []
     settings, signals = None, None
     try:
@@ -275,7 +275,7 @@ def read(files: SettingsFiles, environ: Mapping[str, str]) -> tuple[Settings, Si
 def run(  # noqa: PLR0911  # one for each command
     options: argparse.Namespace, files: SettingsFiles, settings: Settings, signals: Signals | None
 ) -> int:
-    """Runs the command that the options name; `files` is where the settings came from."""
+    """Run the command that the options name; `files` is where the settings came from."""
     match options.command:
         case "check-config":
             if options.config is not None and begins_with_mark(options.config):
@@ -303,7 +303,7 @@ def run(  # noqa: PLR0911  # one for each command
 
 
 def letters(options: argparse.Namespace, settings: Settings) -> int:
-    """Runs a verb of `dead-letters`."""
+    """Run a verb of `dead-letters`."""
     desk = LetterDesk(app.dead_letters(settings))
     match options.verb:
         case "list":
@@ -317,7 +317,7 @@ def letters(options: argparse.Namespace, settings: Settings) -> int:
 
 
 def subject(options: argparse.Namespace, settings: Settings) -> int:
-    """Runs a verb of `subject`."""
+    """Run a verb of `subject`."""
     desk = SubjectDesk(app.subjects(settings))
     match options.verb:
         case "export":

@@ -128,7 +128,7 @@ class App:
         self._gelf = self._gelf_input(settings)
 
     def _scheduled(self, settings: CollectorSettings, mail: MailMetrics) -> Iterator[Job]:
-        """Yields the jobs, in the order in which they have their turn."""
+        """Yield the jobs, in the order in which they have their turn."""
         yield jobs.Reconcile(
             {one.cluster: one.grace for one in settings.mongo},
             journal_age=self._journal_age,
@@ -161,7 +161,7 @@ class App:
         )
 
     def _prepare(self) -> None:
-        """Makes the schema ready, takes up the plugins' gauges and begins the jobs; repeated until the database is there."""
+        """Make the schema ready, takes up the plugins' gauges and begins the jobs; repeated until the database is there."""
         self._store.prepare()
         self._plugins.restore(self._store.heartbeats())
         self._jobs.start()
@@ -188,7 +188,7 @@ class App:
         return {"database": self._writer.sqlstate, **{f"feed {one.name}": one.sqlstate for one in self._feeds}}
 
     async def run(self) -> None:
-        """Serves until SIGTERM or SIGINT. Raises `StartError`, and `WriterFailedError` when a restart is needed."""
+        """Serve until SIGTERM or SIGINT. Raise `StartError`, and `WriterFailedError` when a restart is needed."""
         stop, loop = asyncio.Event(), asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
@@ -223,7 +223,7 @@ class App:
             )
 
     async def _listen(self) -> list[int]:
-        """Opens every way in; returns the ports of HTTP. Raises `StartError`."""
+        """Open every way in; return the ports of HTTP. Raise `StartError`."""
         try:
             ports = await self._web.start(self._settings.listen)
         except OSError as error:
@@ -257,7 +257,7 @@ def change_feeds(
     metrics: Metrics,
     listeners: Sequence[Callable[[Written], None]],
 ) -> list[Follower]:
-    """Builds what follows MongoDB's change streams."""
+    """Build what follows MongoDB's change streams."""
     if not settings.mongo:
         return []
     from collector.feeds.mongo import Follower  # noqa: PLC0415  # pymongo is not even imported where it is not used
@@ -279,7 +279,7 @@ def change_feeds(
 
 
 def change_readers(settings: CollectorSettings, mongo: MongoSettings) -> Iterator[ChangeReader]:
-    """Yields who understands the changes of each database of a cluster that is followed."""
+    """Yield who understands the changes of each database of a cluster that is followed."""
     from collector.feeds.mongo import QueueReader, wildduck_readers  # noqa: PLC0415
 
     border = border_of(settings, mongo.cluster)
@@ -318,12 +318,12 @@ def subjects(settings: Settings) -> Subjects:
 
 
 def trace_desk(settings: Settings) -> TraceDesk:
-    """Builds what the `trace` command works with."""
+    """Build what the `trace` command works with."""
     return TraceDesk(Traces(settings.collector.database.direct_dsn.get_secret_value()), _pseudonyms(settings))
 
 
 def reclassify_desk(settings: Settings) -> ReclassifyDesk:
-    """Builds what the `reclassify` command works with."""
+    """Build what the `reclassify` command works with."""
     return ReclassifyDesk(Reclassification(settings.collector.database.direct_dsn.get_secret_value()))
 
 

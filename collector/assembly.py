@@ -132,7 +132,7 @@ class Assembler:
         self._pool = self._start()
 
     def close(self) -> None:
-        """Ends the process, by force if it does not end by itself."""
+        """End the process, by force if it does not end by itself."""
         _end(self._pool, CLOSE_SECONDS)
 
     def _events(self, rows: Sequence[JournalEntry]) -> Sequence[MailEvent]:
@@ -185,14 +185,14 @@ def assembled(rows: Sequence[JournalEntry], public_ips: Mapping[str, str]) -> _M
 
 
 def queue_ids(columns: Sequence[Columns], batch: Batch) -> list[str]:
-    """Returns the messages that rows are of, each once."""
+    """Return the messages that rows are of, each once."""
     found = set(batch.messages).union(*[one.column("queue_id") for one in columns])
     found.discard(None)
     return list(found)
 
 
 def has_duplicates(columns: Sequence[Columns], events: Sequence[MailEvent]) -> bool:
-    """True when an identity stands in these rows more than once."""
+    """Return True when an identity stands in these rows more than once."""
     count = sum(one.count for one in columns) + len(events)
     # Nearly always the ids alone tell: the whole identity takes three times as long.
     event_ids = {event.event_id for event in events}.union(*[one.values["event_id"] for one in columns])
@@ -204,7 +204,7 @@ def has_duplicates(columns: Sequence[Columns], events: Sequence[MailEvent]) -> b
 
 
 def with_groups(submissions: Sequence[Submission], chosen: Sequence[tuple[Submission, Group]]) -> list[Submission]:
-    """Returns the requests with no other entries than these."""
+    """Return the requests with no other entries than these."""
     groups: dict[int, list[Group]] = {}
     for submission, group in chosen:
         groups.setdefault(id(submission), []).append(group)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def border_of(settings: CollectorSettings, cluster: str | None) -> Border:
-    """Returns what a request is held to, `cluster` being that of its credential."""
+    """Return what a request is held to, `cluster` being that of its credential."""
     privacy = settings.privacy
     secret = None if privacy.secret is None else privacy.secret.get_secret_value().encode()
     return Border(
@@ -46,7 +46,7 @@ class RouteDecoder:
         self._border, self._read = cache(partial(border_of, settings)), read
 
     def __call__(self, body: bytes, *, received_at: int, cluster: str | None) -> Submission:
-        """Reads a body; raises `RequestError`."""
+        """Read a body; raise `RequestError`."""
         return self._read(body, received_at=received_at, border=self._border(cluster))
 
 
@@ -65,6 +65,6 @@ _READ_AGAIN: Final[Mapping[Source, FormatReader]] = {Source.DNSBL: dnsbl.read, S
 
 
 def decode_letter(settings: CollectorSettings, body: bytes, letter: DeadLetter, *, received_at: int) -> Submission:
-    """Reads a letter's event as its request was read, but by another clock (epoch ms): what was ahead of it may be in time now."""
+    """Read a letter's event as its request was read, but by another clock (epoch ms): what was ahead of it may be in time now."""
     read = _READ_AGAIN.get(letter.source) or partial(decode, source=letter.source)
     return read(body, received_at=received_at, border=border_of(settings, letter.cluster))

@@ -22,7 +22,7 @@ GARBAGE_THRESHOLDS: Final = 10_000, 10, 10
 
 
 def serve(settings: Settings, files: SettingsFiles, signals: Signals | None) -> None:
-    """Runs the collector until it is told to stop. Raises `StartError` and `WriterFailedError`."""
+    """Run the collector until it is told to stop. Raise `StartError` and `WriterFailedError`."""
     sys.setswitchinterval(SWITCH_SECONDS)
     app = App(settings.collector, files, signals)
     # What is there now stays: it need not be searched each time.

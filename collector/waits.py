@@ -22,7 +22,7 @@ class Waits:
 
     @contextmanager
     def one(self) -> Iterator[None]:
-        """A wait: the block."""
+        """Yield a wait: the block."""
         key = self.begin()
         try:
             yield

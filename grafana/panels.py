@@ -89,7 +89,7 @@ def table(card: Card, targets: Sequence[Target], *, overrides: Sequence[Override
 
 
 def state_timeline(card: Card, targets: Sequence[Target], states: Sequence[State]) -> Json:
-    """A row a series, coloured by the state in which it is; a state lasts until the next value."""
+    """Return a row a series, coloured by the state in which it is; a state lasts until the next value."""
     names = {
         str(state.value): {"text": state.name, "color": state.colour.value, "index": state.value} for state in states
     }
@@ -108,7 +108,7 @@ def state_timeline(card: Card, targets: Sequence[Target], states: Sequence[State
 def column(
     name: str, header: str, width: int | None, *, unit: Unit | None = None, words: Mapping[str, Colour] | None = None
 ) -> Override:
-    """A table's column: its header, its width (the one without takes what the others leave), its unit, the colours of some words in it."""
+    """Return a table's column: its header, its width (the one without takes what the others leave), its unit, the colours of some words in it."""
     properties: list[tuple[str, Any]] = [("displayName", header)]
     if width is not None:
         properties.append(("custom.width", width))
@@ -122,7 +122,7 @@ def column(
 
 
 def dashboard(page: Page, panels: Sequence[Json]) -> Json:
-    """The whole dashboard, normalised: what is committed, provisioned and pushed."""
+    """Return the whole dashboard, normalised: what is committed, provisioned and pushed."""
     built = lib.Dashboard(
         uid=page.uid,
         title=page.title,

@@ -74,7 +74,7 @@ class Exporter:
             time.sleep(0.02)
 
     def checks(self, *, without: str = "-") -> int:
-        """Checks that ended so far, by its own count."""
+        """Check that ended so far, by its own count."""
         return sum(
             int(float(value))
             for zone, value in re.findall(
@@ -89,7 +89,7 @@ class Exporter:
         return (int(fields[11]) + int(fields[12])) / 100
 
     def peak_mb(self) -> float:
-        """The most memory it had."""
+        """Return the most memory it had."""
         found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{self._process.pid}/status").read_text())
         assert found is not None
         return int(found[1]) / 1024
@@ -100,7 +100,7 @@ class Exporter:
         return sum(int(float(value)) for value in re.findall(r'verdict="(?:error|refused)"\} (\S+)', page))
 
     def stop(self) -> None:
-        """Ends it."""
+        """End it."""
         self._process.terminate()
         self._process.wait()
 
@@ -188,7 +188,7 @@ def measure(folder: Path, *, quick: bool) -> dict[str, Any]:
 
 
 def main() -> int:
-    """Runs from the command line."""
+    """Run from the command line."""
     parser = argparse.ArgumentParser(prog="python -m bench.dnsbl", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="small rounds: to see that it runs, not for figures")
     with tempfile.TemporaryDirectory(prefix="duckwatch-bench-") as folder:

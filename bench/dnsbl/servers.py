@@ -20,7 +20,7 @@ _LISTED_FIRST_LABELS = {str(number).encode() for number in range(0, 256, 20)}
 
 
 def reply(query: bytes, dead: bytes | None) -> bytes | None:
-    """An answer: test points as RFC 5782 has them, one name in twenty listed, SOA with what is not; None for the dead list."""
+    """Return an answer: test points as RFC 5782 has them, one name in twenty listed, SOA with what is not; None for the dead list."""
     end = query.index(b"\0", 12) + 5
     question = query[12:end]
     name = question.lower()
@@ -90,6 +90,6 @@ class Server:
         self.port: int = ours.recv()
 
     def stop(self) -> None:
-        """Ends it."""
+        """End it."""
         self._process.kill()
         self._process.join()

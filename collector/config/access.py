@@ -24,7 +24,7 @@ def _check_hmac_secret(value: SecretStr) -> SecretStr:
 
 
 def hmac_key(secret: SecretStr) -> bytes:
-    """The key of a Standard Webhooks secret; empty when it is none."""
+    """Return the key of a Standard Webhooks secret; empty when it is none."""
     prefix, _, encoded = secret.get_secret_value().partition("_")
     try:
         return base64.b64decode(encoded.encode("ascii"), validate=True) if prefix == "whsec" else b""

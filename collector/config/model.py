@@ -96,7 +96,7 @@ class RetentionSettings(Section):
 
 
 def _within(value: timedelta, info: ValidationInfo, other: str, *, is_longer: bool) -> timedelta:
-    """Holds one retention to another, where that one was good."""
+    """Hold one retention to another, where that one was good."""
     limit: timedelta = info.data.get(other, value)
     if value < limit if is_longer else value > limit:
         rule = "least" if is_longer else "most"

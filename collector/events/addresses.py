@@ -47,17 +47,17 @@ _TOKEN = re.compile(r'\\.|["(),<>]', re.DOTALL)
 
 
 def bare(address: str) -> str:
-    """The address without the `<` and `>` around it (RFC 5321, 4.1.2: path)."""
+    """Return the address without the `<` and `>` around it (RFC 5321, 4.1.2: path)."""
     return address[1:-1] if address[:1] == "<" and address[-1:] == ">" else address
 
 
 def is_usual(written: str) -> bool:
-    """True for nothing, and for one address, with or without `<>`, that has neither comment, display name, quotes nor white space."""
+    """Return True for nothing, and for one address, with or without `<>`, that has neither comment, display name, quotes nor white space."""
     return _USUAL.fullmatch(written) is not None
 
 
 def alone(written: str) -> str:
-    """The first address in a text of RFC 5322 or 5321: without `<>`, display name, comments, route and the rest of a list.
+    """Return the first address in a text of RFC 5322 or 5321: without `<>`, display name, comments, route and the rest of a list.
 
     What is not understood stays as it is. An open quote or comment runs to the end. The time is linear in the text.
     """
@@ -74,19 +74,19 @@ def alone(written: str) -> str:
 
 
 def usual_parts(written: str) -> re.Match[str] | None:
-    """A match for one usual address with an `@` and without `<>`; its first group is the domain as it is written."""
+    """Return a match for one usual address with an `@` and without `<>`; its first group is the domain as it is written."""
     return _ONE.fullmatch(written)
 
 
 def domain(address: str) -> str | None:
-    """The domain of the address, lower case, in A-labels (RFC 5891); None without an `@`, with nothing behind it, or with what no domain
+    """Return the domain of the address, lower case, in A-labels (RFC 5891); None without an `@`, with nothing behind it, or with what no domain
     holds.
     """
     return domain_of_alone(address if is_usual(address) else alone(address))
 
 
 def domain_of_alone(address: str) -> str | None:
-    """The same of what `alone` returned."""
+    """Return the same of what `alone` returned."""
     _, at, name = address.rpartition("@")
     return spelt(name) if at else None
 
@@ -97,14 +97,14 @@ def spelt(name: str) -> str | None:
 
 
 def count(addresses: str) -> int:
-    """The number of addresses in a list; see `split`."""
+    """Return the number of addresses in a list; see `split`."""
     if "," not in addresses:
         return 0 if not addresses or addresses.isspace() else 1
     return sum(1 for part in split(addresses) if part.strip())
 
 
 def split(addresses: str) -> list[str]:
-    """The parts of a comma-joined list, empty ones too; a comma in double quotes, in a comment or in a route (`@a,@b:c@d`) separates
+    """Return the parts of a comma-joined list, empty ones too; a comma in double quotes, in a comment or in a route (`@a,@b:c@d`) separates
     nothing.
     """
     if not any(sign in addresses for sign in '"(@'):
@@ -115,12 +115,12 @@ def split(addresses: str) -> list[str]:
 
 
 def canonical_ip(text: str) -> str | None:
-    """The canonical text of an IP address (RFC 5952), an IPv4-mapped one as IPv4; None for anything else."""
+    """Return the canonical text of an IP address (RFC 5952), an IPv4-mapped one as IPv4; None for anything else."""
     return _canonical_ip(text) if len(text) <= IP_CHARACTERS else None
 
 
 def _signs(text: str) -> Iterator[tuple[str, int, int]]:
-    """Yields each comma, parenthesis and angle bracket outside quotes: the sign, where it stands, and how many comments are around it."""
+    """Yield each comma, parenthesis and angle bracket outside quotes: the sign, where it stands, and how many comments are around it."""
     depth, is_quoted = 0, False
     for token in _TOKEN.finditer(text):
         sign = token[0]
@@ -138,7 +138,7 @@ def _parts(addresses: str) -> list[str]:
 
 
 def _with_routes(parts: list[str]) -> list[str]:
-    """The parts, with those of one source route (RFC 5321, appendix C) joined: its hosts come before the address, each with an `@`."""
+    """Return the parts, with those of one source route (RFC 5321, appendix C) joined: its hosts come before the address, each with an `@`."""
     joined: list[str] = []
     route: list[str] = []
     for part in parts:

@@ -26,7 +26,7 @@ def _zonemta(entry: Entry, source: Source, received_at: int, public_ips: Mapping
 
 
 def _held(entry: Entry, source: Source, received_at: int, public_ips: Mapping[str, str]) -> Sequence[TableRow]:
-    """A backup road's word of what the plugin tells better: it waits. A login is told by no other."""
+    """Return a backup road's word of what the plugin tells better: it waits. A login is told by no other."""
     if entry.fields.get("action") == authlog.WORD:
         return [authlog.login_of(entry, source, received_at)]
     event = zonemta.mail_event(entry, source=source, received_at=received_at, public_ips=public_ips)
@@ -50,7 +50,7 @@ def _complaint(entry: Entry, source: Source, received_at: int, public_ips: Mappi
 
 
 def _changed(entry: Entry, source: Source, received_at: int, public_ips: Mapping[str, str]) -> Sequence[TableRow]:
-    """A change of ZoneMTA's queue, in ZoneMTA's words (`sources/zonemta_queue.py`), or one of WildDuck's collections."""
+    """Return a change of ZoneMTA's queue, in ZoneMTA's words (`sources/zonemta_queue.py`), or one of WildDuck's collections."""
     match entry.fields.get("action"):
         case authlog.WORD:
             return [authlog.login_of(entry, source, received_at)]
@@ -78,5 +78,5 @@ READERS: Final[Mapping[Source, EntryReader]] = {
 
 
 def rows_of(entry: Entry, submission: Submission, public_ips: Mapping[str, str]) -> Sequence[TableRow]:
-    """Returns the rows of one entry of the request."""
+    """Return the rows of one entry of the request."""
     return READERS.get(submission.source, _zonemta)(entry, submission.source, submission.received_at, public_ips)

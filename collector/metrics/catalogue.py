@@ -213,13 +213,13 @@ class Metrics:
         self.build_info = self._gauge("build_info", "The collector's version", "version")
 
     def count_refusal(self, sqlstate: str | None) -> None:
-        """Counts an error by the database's code; None (it gave none) is not counted. A trigger may raise any code: the label is bounded."""
+        """Count an error by the database's code; None (it gave none) is not counted. A trigger may raise any code: the label is bounded."""
         if sqlstate is not None:
             self.store_refusals.labels(self._sqlstate(sqlstate)).inc()
 
 
 def catalogue_of(metrics: Metrics) -> dict[str, tuple[str, ...]]:
-    """Returns each metric's exposed name (counters with `_total`, histograms without suffix) and its labels."""
+    """Return each metric's exposed name (counters with `_total`, histograms without suffix) and its labels."""
     found: dict[str, tuple[str, ...]] = {}
     for metric in vars(metrics).values():
         if isinstance(metric, MetricWrapperBase):

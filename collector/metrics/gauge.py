@@ -18,14 +18,14 @@ class PassingGauge(prometheus_client.Gauge):
     _is_shown = False
 
     def set(self, value: float) -> None:
-        """Sets the value, and shows it."""
+        """Set the value, and show it."""
         super().set(value)
         self._is_shown = True
 
     def clear(self) -> None:
-        """Takes it off the page."""
+        """Take it off the page."""
         self._is_shown = False
 
     def collect(self) -> Iterable[Metric]:
-        """Returns the family, or nothing."""
+        """Return the family, or nothing."""
         return super().collect() if self._is_shown else []

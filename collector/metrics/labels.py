@@ -33,5 +33,5 @@ class BoundedLabel:
 
 
 def is_name(value: str) -> bool:
-    """True for what may stand in a label at all: neither overlong nor a mail address."""
+    """Return True for what may stand in a label at all: neither overlong nor a mail address."""
     return len(value) <= MAX_LABEL_CHARACTERS and "@" not in value

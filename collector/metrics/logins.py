@@ -20,7 +20,7 @@ class LoginMetrics:
         self._metrics, self._cluster = metrics, BoundedLabel(MAX_CLUSTERS)
 
     def __call__(self, written: Written) -> None:
-        """Counts the new logins of a commit."""
+        """Count the new logins of a commit."""
         sums: Counter[tuple[str, str, str]] = Counter()
         for one in written.new_records:
             if isinstance(one, AuthEvent):

@@ -27,7 +27,7 @@ class MailMetrics:
         self._newest: dict[tuple[str, str], int] = {}
 
     def __call__(self, written: Written) -> None:
-        """Counts the new events, the duplicates and the letters of a commit."""
+        """Count the new events, the duplicates and the letters of a commit."""
         self._add(written.tally, written.corrections.counts, written.exemplar)
         for source, count in written.duplicates.items():
             self._metrics.ingest_duplicates.labels(source).inc(count)
@@ -40,7 +40,7 @@ class MailMetrics:
         corrections: Mapping[tuple[str, str, str], int],
         recovered: Mapping[tuple[str, Source, str], int],
     ) -> None:
-        """Counts what reconciliation has stored."""
+        """Count what reconciliation has stored."""
         self._add(sums, corrections, None)
         for (cluster, source, reason), count in recovered.items():
             self._metrics.backup_recovered.labels(self._cluster(cluster), source, reason).inc(count)

@@ -42,7 +42,7 @@ class PluginMetrics:
         self._hosts: dict[_Host, dict[str, SeenHeartbeat]] = {}
 
     def restore(self, heartbeats: Iterable[SeenHeartbeat]) -> None:
-        """Takes the gauges up from the reports of before; what was dropped then is not counted again."""
+        """Take the gauges up from the reports of before; what was dropped then is not counted again."""
         known = list(heartbeats)
         for seen in known:
             self._keep(seen)
@@ -52,7 +52,7 @@ class PluginMetrics:
             self._show(host)
 
     def __call__(self, written: Written) -> None:
-        """Takes the reports of a commit."""
+        """Take the reports of a commit."""
         for seen in written.batch.heartbeats:
             self._set_back(seen.received_at)
             self._count_dropped(seen)

@@ -39,7 +39,7 @@ class Signals:
 
 
 def signals_of(environ: Mapping[str, str]) -> Signals | None:
-    """Returns what to send, None when nothing is. Raises `ConfigError` with every variable at fault."""
+    """Return what to send, None when nothing is. Raise `ConfigError` with every variable at fault."""
     told = {name: value.strip() for name, value in environ.items() if name.startswith("OTEL_") and value.strip()}
     if told.get("OTEL_SDK_DISABLED", "").lower() == "true":
         return None
@@ -54,7 +54,7 @@ def signals_of(environ: Mapping[str, str]) -> Signals | None:
 
 
 def _protocol(signal: str, told: Mapping[str, str], faults: list[Fault]) -> str | None:
-    """The protocol of a signal; None when nobody says where to, or it is switched off."""
+    """Return the protocol of a signal; None when nobody says where to, or it is switched off."""
     its_own = f"OTEL_EXPORTER_OTLP_{signal}_ENDPOINT"
     endpoint_name = its_own if its_own in told else ENDPOINT
     switch = f"OTEL_{signal}_EXPORTER"

@@ -51,7 +51,7 @@ class Watch:
         self._is_told = False
 
     def note(self, *, succeeded: bool) -> None:
-        """Takes one export's result."""
+        """Take one export's result."""
         self._count(self._signal, "succeeded" if succeeded else "failed")
         fields = {"fields": {"signal": self._signal}}
         if succeeded and self._is_told:
@@ -69,7 +69,7 @@ class WatchedExporter(SpanExporter):
         self._inner, self._watch = inner, watch
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        """Sends; never raises."""
+        """Send; never raises."""
         try:
             result = self._inner.export(spans)
         except Exception:  # noqa: BLE001  # whatever a transport may do: it is counted and told of
@@ -78,7 +78,7 @@ class WatchedExporter(SpanExporter):
         return result
 
     def shutdown(self) -> None:
-        """Breaks off what is under way."""
+        """Break off what is under way."""
         self._inner.shutdown()
 
 
@@ -100,7 +100,7 @@ class MetricPush:
         self._thread.start()
 
     def close(self) -> None:
-        """Sends once more and ends."""
+        """Send once more and end."""
         self._stop.set()
         self._thread.join()
         self._exporter.shutdown()
@@ -154,7 +154,7 @@ class Telemetry:
         return None if self.tracer is None else Tracing(self.tracer)
 
     def close(self) -> None:
-        """Sends what is left, for a moment; what hangs then ends with the program."""
+        """Send what is left, for a moment; what hangs then ends with the program."""
         last = [part for part in (self._provider and self._provider.shutdown, self._push and self._push.close) if part]
         threads = [threading.Thread(target=part, daemon=True) for part in last]
         for thread in threads:
@@ -186,7 +186,7 @@ def _push(
 
 
 def span_exporter(protocol: str) -> SpanExporter:
-    """Returns the exporter of spans for `grpc` or `http/protobuf`, set up by the environment."""
+    """Return the exporter of spans for `grpc` or `http/protobuf`, set up by the environment."""
     if protocol == "grpc":
         from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as Grpc  # noqa: PLC0415
 
@@ -197,7 +197,7 @@ def span_exporter(protocol: str) -> SpanExporter:
 
 
 def metric_exporter(protocol: str) -> MetricExporter:
-    """Returns the exporter of metrics for `grpc` or `http/protobuf`, set up by the environment."""
+    """Return the exporter of metrics for `grpc` or `http/protobuf`, set up by the environment."""
     if protocol == "grpc":
         from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter as Grpc  # noqa: PLC0415
 
@@ -208,7 +208,7 @@ def metric_exporter(protocol: str) -> MetricExporter:
 
 
 def is_taken(signal: str, protocol: str) -> bool:
-    """True when the receiver takes an empty export of `traces` or `metrics`. Waits as long as an export may take."""
+    """Return True when the receiver takes an empty export of `traces` or `metrics`. Waits as long as an export may take."""
     try:
         if signal == "traces":
             return span_exporter(protocol).export([]) is SpanExportResult.SUCCESS

@@ -67,7 +67,7 @@ class Tracing:
     def handler(
         self, route: str, handle: Callable[[web.BaseRequest], Awaitable[_A]]
     ) -> Callable[[web.BaseRequest], Awaitable[_A]]:
-        """Returns the handler with a span around it, part of the sender's trace where it names one."""
+        """Return the handler with a span around it, part of the sender's trace where it names one."""
 
         async def traced(request: web.BaseRequest) -> _A:
             serving = _Serving(route, request)
@@ -85,7 +85,7 @@ class Tracing:
         return traced
 
     def submit(self, append: Callable[[Submission], Awaitable[None]]) -> Callable[[Submission], Awaitable[None]]:
-        """Returns the way into the journal with a span around it; the journal keeps whose trace the request belongs to."""
+        """Return the way into the journal with a span around it; the journal keeps whose trace the request belongs to."""
 
         async def traced(submission: Submission) -> None:
             serving = _serving.get()
@@ -112,11 +112,11 @@ class Tracing:
         return traced
 
     def store(self, store: BatchStore) -> TracedStore:
-        """Returns the store with spans around its writes."""
+        """Return the store with spans around its writes."""
         return TracedStore(store, self._tracer)
 
     def exemplar(self) -> dict[str, str] | None:
-        """Returns what names the trace of the request that is being answered, None when it has none."""
+        """Return what names the trace of the request that is being answered, None when it has none."""
         serving = _serving.get()
         return None if serving is None or serving.span is None else exemplar(serving.span)
 
@@ -146,10 +146,10 @@ class BatchStore(Protocol):
     """Where batches go (`pipeline.writer.Store`)."""
 
     def write(self, batch: Batch) -> Written:
-        """Commits the batch."""
+        """Commit the batch."""
 
     def abandon(self) -> None:
-        """Breaks off a write under way."""
+        """Break off a write under way."""
 
 
 class TracedStore:
@@ -163,7 +163,7 @@ class TracedStore:
         self._store, self._tracer = store, tracer
 
     def write(self, batch: Batch) -> Written:
-        """Commits the batch; what it returns and raises is the store's."""
+        """Commit the batch; what it returns and raise is the store's."""
         if not batch.traces:
             return self._store.write(batch)
         parents = [_context(one.parent) for one in batch.traces]
@@ -192,7 +192,7 @@ class TracedStore:
         return dataclasses.replace(written, exemplar=exemplar(span))
 
     def abandon(self) -> None:
-        """Breaks off a write under way."""
+        """Break off a write under way."""
         self._store.abandon()
 
     def _tell_requests(
@@ -206,14 +206,14 @@ class TracedStore:
 
 
 def traceparent(context: SpanContext) -> str:
-    """Returns a span's name as W3C Trace Context, 3.2, writes it: what the journal keeps."""
+    """Return a span's name as W3C Trace Context, 3.2, writes it: what the journal keeps."""
     carrier: dict[str, str] = {}
     _propagator.inject(carrier, trace.set_span_in_context(NonRecordingSpan(context), Context()))
     return carrier[TRACEPARENT]
 
 
 def exemplar(span: Span) -> dict[str, str] | None:
-    """Returns the labels of an exemplar (OpenMetrics, "Exemplars"), None for a span that nobody keeps."""
+    """Return the labels of an exemplar (OpenMetrics, "Exemplars"), None for a span that nobody keeps."""
     context = span.get_span_context()
     if not context.trace_flags.sampled:
         return None
@@ -221,7 +221,7 @@ def exemplar(span: Span) -> dict[str, str] | None:
 
 
 def _context(parent: str | None) -> Context:
-    """The context that a traceparent names; an empty one where it is missing or not valid. Its tracestate is the sender's text
+    """Return the context that a traceparent names; an empty one where it is missing or not valid. Its tracestate is the sender's text
     and goes nowhere.
     """
     return _propagator.extract({} if parent is None else {TRACEPARENT: parent}, Context())

@@ -37,12 +37,12 @@ _VERSION: Final = version("duckwatch")
 
 
 def answer(status: int, content: object, headers: dict[str, str] | None = None) -> web.Response:
-    """A JSON answer."""
+    """Return a JSON answer."""
     return respond(status, _encode(content), {"Content-Type": JSON, **(headers or {})})
 
 
 def respond(status: int, body: bytes, headers: dict[str, str]) -> web.Response:
-    """An answer of any content: all answers but `Acknowledgement` are made here."""
+    """Return an answer of any content: all answers but `Acknowledgement` are made here."""
     return web.Response(status=status, body=body, headers={VERSION_HEADER: _VERSION, **headers})
 
 
@@ -62,7 +62,7 @@ class Acknowledgement:
         self._body = b'%d\r\n\r\n{"accepted":%d,"rejected":[]}' % (len(str(count)) + 27, count)
 
     async def prepare(self, request: web.BaseRequest) -> None:
-        """Writes the answer. Raises ConnectionError when the client is gone."""
+        """Write the answer. Raise ConnectionError when the client is gone."""
         transport = request.transport
         if transport is None or transport.is_closing():
             raise ConnectionResetError
@@ -86,7 +86,7 @@ _ONE_ACCEPTED: Final = Acknowledgement(1)
 
 
 def _date() -> bytes:
-    """The Date header of RFC 9110, 6.6.1, formatted once a second."""
+    """Return the Date header of RFC 9110, 6.6.1, formatted once a second."""
     return _date_of(int(time.time()))
 
 
@@ -109,7 +109,7 @@ def accepted(request: web.BaseRequest, count: int, rejections: Sequence[Rejectio
 
 
 def refused(error: RequestError) -> web.Response:
-    """The answer to a request that is at fault, or that comes at a bad time."""
+    """Return the answer to a request that is at fault, or that comes at a bad time."""
     headers: dict[str, str] = {}
     if error.retry_after is not None:
         headers["Retry-After"] = str(error.retry_after)

@@ -50,7 +50,7 @@ class Authenticator:
         self.renew(auth)
 
     def renew(self, auth: AuthSettings) -> None:
-        """Takes these credentials in place of the ones before. Who stays keeps its debt of events."""
+        """Take these credentials in place of the ones before. Who stays keeps its debt of events."""
         rates = {credential: sender.rate for credential, sender in (*self._known, *self._keys)}
 
         def sender(credential: bytes, cluster: str | None) -> tuple[bytes, Sender]:
@@ -61,7 +61,7 @@ class Authenticator:
         self._tolerance_seconds = auth.hmac_tolerance.total_seconds()
 
     def identify(self, request: web.BaseRequest) -> Sender | signature.Claim:
-        """Returns the sender, or what `verify` has to look at once the body is there. Raises UnauthorizedError."""
+        """Return the sender, or what `verify` has to look at once the body is there. Raise UnauthorizedError."""
         header = request.headers.get(hdrs.AUTHORIZATION)
         if not self._known and not self._keys:
             return self._identify_local(request)
@@ -80,7 +80,7 @@ class Authenticator:
         return found
 
     def verify(self, claim: signature.Claim, body: bytes) -> Sender:
-        """Returns who signed these bytes, as they came (before inflating). Raises UnauthorizedError. May run in any thread."""
+        """Return who signed these bytes, as they came (before inflating). Raise UnauthorizedError. May run in any thread."""
         found = None
         for key, sender in self._keys:
             if claim.is_of(key, body):
@@ -102,7 +102,7 @@ def _digest(token: bytes) -> bytes:
 
 
 def _presented(header: str | None) -> bytes | None:
-    """The token of an Authorization header (RFC 6750, 2.1; RFC 7617, 2), or None."""
+    """Return the token of an Authorization header (RFC 6750, 2.1; RFC 7617, 2), or None."""
     scheme, _, value = (header or "").partition(" ")
     value = value.strip()
     match scheme.lower():
@@ -121,7 +121,7 @@ def _presented(header: str | None) -> bytes | None:
 
 
 def is_loopback(peer: str | None) -> bool:
-    """True for an address of this machine alone, also IPv4 written in IPv6."""
+    """Return True for an address of this machine alone, also IPv4 written in IPv6."""
     if peer == "127.0.0.1":
         return True
     try:

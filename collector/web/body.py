@@ -46,15 +46,15 @@ class BodyReader:
         self._stopping = False
 
     async def read(self, request: web.BaseRequest, lease: Lease) -> bytes:
-        """Returns the body, inflated. Raises what `receive` and `inflated` raise."""
+        """Return the body, inflated. Raise what `receive` and `inflated` raise."""
         return self.inflated(request, await self.receive(request, lease), lease)
 
     def inflated(self, request: web.BaseRequest, body: bytes, lease: Lease) -> bytes:
-        """Returns what a received body holds. Raises TooLargeError, OverloadedError, UnreadableError."""
+        """Return what a received body holds. Raise TooLargeError, OverloadedError, UnreadableError."""
         return inflate(body, self._limit, lease) if _is_gzip(request.headers.get(hdrs.CONTENT_ENCODING)) else body
 
     async def receive(self, request: web.BaseRequest, lease: Lease) -> bytes:
-        """Returns the body as it came.
+        """Return the body as it came.
 
         Raises TooLargeError, UnsupportedError, UnexpectedError, OverloadedError, TooSlowError; and ConnectionError or aiohttp's payload errors when
         the client goes away.
@@ -76,7 +76,7 @@ class BodyReader:
         return body
 
     def stop(self) -> None:
-        """Sends the slow ones away: what is not whole now is answered 503."""
+        """Send the slow ones away: what is not whole now is answered 503."""
         self._stopping = True
         now = asyncio.get_running_loop().time()
         for deadline in self._reading:
@@ -138,7 +138,7 @@ def _is_gzip(encoding: str | None) -> bool:
 
 
 def _check_expectation(request: web.BaseRequest) -> str:
-    """Returns what the client expects before it sends its body: `100-continue`, or nothing. Raises UnexpectedError.
+    """Return what the client expects before it sends its body: `100-continue`, or nothing. Raise UnexpectedError.
 
     An HTTP/1.0 client does not know what it is (RFC 9110, 10.1.1): whatever it sends there is ignored.
     """
@@ -159,7 +159,7 @@ async def _say_continue(request: web.BaseRequest) -> None:
 
 
 def inflate(body: bytes, limit_bytes: int, lease: Lease) -> bytes:
-    """Returns what gzip holds, never holding more than `limit_bytes` of it. Raises TooLargeError, OverloadedError, UnreadableError."""
+    """Return what gzip holds, never holding more than `limit_bytes` of it. Raise TooLargeError, OverloadedError, UnreadableError."""
     inflated = bytearray()
     rest = body
     for _ in range(MAX_GZIP_MEMBERS):

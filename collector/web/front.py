@@ -64,7 +64,7 @@ class FrontPage:
 
 
 def page(state: State, version: str) -> str:
-    """The page for this state."""
+    """Return the page for this state."""
     summary = (
         ("ill", "It cannot take events now: senders keep theirs and come back.")
         if not state.is_ready

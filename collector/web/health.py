@@ -77,7 +77,7 @@ class Health:
         return State(any(well.values()), well, troubles, codes)
 
     async def metrics(self, request: web.BaseRequest) -> web.Response:
-        """The registry as OpenMetrics (with exemplars) or Prometheus text, as Accept says. Rendered off the loop."""
+        """Return the registry as OpenMetrics (with exemplars) or Prometheus text, as Accept says. Rendered off the loop."""
         if SCRAPE_HEADER in request.headers:
             self._scraped()
         encode, content_type = _encoder(request.headers.get(hdrs.ACCEPT, ""))

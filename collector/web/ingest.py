@@ -107,7 +107,7 @@ class Ingest:
         return accepted(request, count, batch.rejections)
 
     async def _proven(self, request: web.BaseRequest, lease: Lease, claim: Claim) -> tuple[Sender, bytes]:
-        """The sender and the body of a signed request: whose it is shows only once the body is there."""
+        """Return the sender and the body of a signed request: whose it is shows only once the body is there."""
         lease.doubt(self._unproven)
         received = await self._bodies.receive(request, lease)
         verify = partial(self._authenticator.verify, claim, received)

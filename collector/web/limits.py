@@ -31,7 +31,7 @@ class EventRate:
         self._seen = clock()
 
     def admit(self) -> None:
-        """Returns when a request may be read. Raises RateLimitedError with the seconds until the debt is paid."""
+        """Return when a request may be read. Raise RateLimitedError with the seconds until the debt is paid."""
         if self._rate is None:
             return
         now = self._clock()
@@ -43,7 +43,7 @@ class EventRate:
             raise RateLimitedError("this token's events per second are used up", retry_after=wait)
 
     def charge(self, events: int) -> None:
-        """Takes `events` from the bucket; call with a negative number to give them back."""
+        """Take `events` from the bucket; call with a negative number to give them back."""
         if self._rate is not None:
             self._level -= events
 
@@ -58,11 +58,11 @@ class Inflight:
         self.used = 0
 
     def lease(self) -> Lease:
-        """A share of nothing yet; `release` it whatever happens."""
+        """Return a share of nothing yet; `release` it whatever happens."""
         return Lease(self)
 
     def take(self, size_bytes: int) -> None:
-        """Counts bytes in. Raises OverloadedError, and counts nothing, when they are too many."""
+        """Count bytes in. Raise OverloadedError, and count nothing, when they are too many."""
         if self.used + size_bytes > self._limit:
             raise OverloadedError("too many bytes in flight", retry_after=RETRY_SECONDS)
         self.used += size_bytes
@@ -79,7 +79,7 @@ class Lease:
         self._held = 0
 
     def grow(self, size_bytes: int) -> None:
-        """Raises OverloadedError when the share cannot grow by so much."""
+        """Raise OverloadedError when the share cannot grow by so much."""
         if self._unproven is not None:
             self._unproven.take(size_bytes)
         try:
@@ -101,7 +101,7 @@ class Lease:
             self._unproven = None
 
     def release(self) -> None:
-        """Gives everything back; a second call does nothing."""
+        """Give everything back; a second call does nothing."""
         self.trust()
         self._inflight.used -= self._held
         self._held = 0

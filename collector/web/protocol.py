@@ -137,7 +137,7 @@ class Connection(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """Replaces aiohttp's, whose answer and log line quote the request."""
+        """Replace aiohttp's, whose answer and log line quote the request."""
         del message
         if request.writer.output_size > 0:
             raise ConnectionError
@@ -148,7 +148,7 @@ class Connection(web.RequestHandler):
         return _Parting(self, answer(status, {"error": error}, TRANSPORT_FAULT if status == 400 else None))  # type: ignore[return-value]  # it has what aiohttp uses
 
     def log_exception(self, *args: object, **kw: Any) -> None:  # noqa: ANN401 - aiohttp's signature
-        """Logs where it happened; aiohttp's words would name the client."""
+        """Log where it happened; aiohttp's words would name the client."""
         del args
         _log.error("connection failed", exc_info=kw.get("exc_info", True))
 
@@ -189,7 +189,7 @@ class Connection(web.RequestHandler):
 
 
 def exceeds_head_limits(request: web.BaseRequest) -> bool:
-    """True for a head that came whole, and whose headers are larger than all of them may be."""
+    """Return True for a head that came whole, and whose headers are larger than all of them may be."""
     connection = request.protocol
     if isinstance(connection, Connection) and not connection.may_exceed:
         return False  # adding up the headers of every request would cost 1 % of it
@@ -206,11 +206,11 @@ class _Parting:
         response.force_close()
 
     async def prepare(self, request: web.BaseRequest) -> None:
-        """Writes the head. Raises ConnectionError when the client is gone."""
+        """Write the head. Raise ConnectionError when the client is gone."""
         await self._response.prepare(request)
 
     async def write_eof(self) -> None:
-        """Writes the rest, and waits for the client to read it."""
+        """Write the rest, and wait for the client to read it."""
         await self._response.write_eof()
         await self._connection.linger()
 
@@ -232,7 +232,7 @@ class Listener(web.Server):
         self._write_seconds = write_seconds
 
     def __call__(self) -> Connection | None:  # type: ignore[override]  # only `Doors` calls it
-        """Returns the protocol of a new connection; None when there is no place for it."""
+        """Return the protocol of a new connection; None when there is no place for it."""
         made = Connection(
             self,
             loop=self._loop,

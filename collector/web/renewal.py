@@ -47,7 +47,7 @@ class Renewal:
         self._asked.set()
 
     async def run(self) -> None:
-        """Runs until cancelled."""
+        """Run until cancelled."""
         while True:
             # Not wait_for: it may swallow the cancelling that a stop consists of (Python 3.11).
             with contextlib.suppress(TimeoutError):

@@ -100,7 +100,7 @@ class HttpServer:
         )
 
     async def start(self, listen: Endpoint | Endpoints) -> list[int]:
-        """Returns the bound ports. Raises OSError when an address cannot be had."""
+        """Return the bound ports. Raise OSError when an address cannot be had."""
         closed = self._metrics.http_connections_closed
         self._places = places = Places(self._max_connections, lambda why: closed.labels(why).inc())
         self._metrics.http_connections.set_function(lambda: len(places))
@@ -136,14 +136,14 @@ class HttpServer:
         self._looking = asyncio.get_running_loop().call_later(LOOK_SECONDS, self._look)
 
     def renew(self, settings: CollectorSettings) -> None:
-        """Takes the credentials and the certificate of these settings; nothing else of them. Raises OSError for a bad certificate."""
+        """Take the credentials and the certificate of these settings; nothing else of them. Raise OSError for a bad certificate."""
         files = settings.tls.files
         if files is not None and self._certificate is not None:
             self._certificate.load(*files)
         self._authenticator.renew(settings.auth)
 
     async def stop(self, timeout_seconds: float) -> None:
-        """Stops accepting, lets requests that have come in whole finish within the time, closes every connection."""
+        """Stop accepting, lets requests that have come in whole finish within the time, closes every connection."""
         if self._looking is not None:
             self._looking.cancel()
         if self._socket is not None and self._listener is not None:
@@ -214,7 +214,7 @@ def build_server(
     tracing: Tracing | None = None,
     max_connections: int | None = None,
 ) -> HttpServer:
-    """Joins the rooms of `web`. `decoders` are those of the routes that take events in; they and `submit` are described at `Ingest`.
+    """Join the rooms of `web`. `decoders` are those of the routes that take events in; they and `submit` are described at `Ingest`.
     `checks`, `details` and `sqlstates` are described at `Health`. `tracing` is None while it is off. `max_connections` is what the
     limit of open files allows; None: as many as the settings say. Raises OSError for a bad certificate.
     """

@@ -34,7 +34,7 @@ class Claim(NamedTuple):
     digests: tuple[bytes, ...]
 
     def is_of(self, key: bytes, body: bytes) -> bool:
-        """True when this key made one of the signatures over this body. Takes the same time whichever it is."""
+        """Return True when this key made one of the signatures over this body. Takes the same time whichever it is."""
         made = hmac.new(key, self.signed, "sha256")
         made.update(body)
         digest = made.digest()
@@ -45,7 +45,7 @@ class Claim(NamedTuple):
 
 
 def claim_of(headers: Mapping[str, str], *, now: float, tolerance_seconds: float) -> Claim:
-    """Reads the three headers (`now` in epoch seconds). Raises UnauthorizedError, before the body is read, for what no key could
+    """Read the three headers (`now` in epoch seconds). Raise UnauthorizedError, before the body is read, for what no key could
     make good.
     """
     name, stamp = headers.get(ID, ""), headers.get(TIMESTAMP, "")

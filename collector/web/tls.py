@@ -20,7 +20,7 @@ class Certificate:
         self.load(chain, key)
 
     def load(self, chain: Path, key: Path) -> None:
-        """Takes the chain and the key of these PEM files."""
+        """Take the chain and the key of these PEM files."""
         # `str` gives no password: an encrypted key is an error, where OpenSSL would ask the terminal.
         # A pair that does not match would leave half of it in the context: first tried in one that nobody uses.
         _context().load_cert_chain(chain, key, str)

@@ -13,7 +13,7 @@ _OTHERS = (signal.SIGUSR1, signal.SIGUSR2)
 
 
 def is_asked_to_reload() -> bool:
-    """True when SIGHUP came before anybody could take it."""
+    """Return True when SIGHUP came before anybody could take it."""
     return signal.SIGHUP in _asked
 
 

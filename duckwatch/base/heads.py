@@ -46,5 +46,5 @@ def refusal_of(error: BaseException | None, head_bytes: int) -> HeadRefusal:
 
 
 def is_head_too_large(request: web.BaseRequest) -> bool:
-    """True for a head that came whole, and whose headers are larger than all of them may be."""
+    """Return True for a head that came whole, and whose headers are larger than all of them may be."""
     return sum(len(name) + len(value) for name, value in request.raw_headers) > MAX_HEADER_BYTES

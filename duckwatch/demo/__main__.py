@@ -24,7 +24,7 @@ EXIT_INTERRUPTED = 130
 
 
 def parser() -> argparse.ArgumentParser:
-    """Returns the command line's grammar."""
+    """Return the command line's grammar."""
     top = argparse.ArgumentParser(
         prog="duckwatch-demo",
         description="Runs duckwatch on this machine, to try out: a database, the collector, the DNSBL exporter, and made-up mail traffic.",

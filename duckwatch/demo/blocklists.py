@@ -51,7 +51,7 @@ class BlockLists(asyncio.DatagramProtocol):
         self._transport: asyncio.DatagramTransport | None = None
 
     async def start(self) -> None:
-        """Listens on a free port of loopback."""
+        """Listen on a free port of loopback."""
         await asyncio.get_running_loop().create_datagram_endpoint(lambda: self, local_addr=("127.0.0.1", 0))
 
     @property
@@ -62,7 +62,7 @@ class BlockLists(asyncio.DatagramProtocol):
         return f"{host}:{port}"
 
     def close(self) -> None:
-        """Stops listening."""
+        """Stop listening."""
         if self._transport is not None:
             self._transport.close()
 
@@ -106,7 +106,7 @@ class BlockLists(asyncio.DatagramProtocol):
 
 
 def reason() -> str:
-    """The list's words."""
+    """Return the list's words."""
     return f"{LISTED_ADDRESS} {MEANING}, see https://{STERN}/why"
 
 

@@ -57,7 +57,7 @@ class Child:
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> None:
-        """Starts it; raises DemoError when the program cannot be run."""
+        """Start it; raise DemoError when the program cannot be run."""
         with self._log.open("ab") as log:
             try:
                 self._process = await asyncio.create_subprocess_exec(
@@ -79,7 +79,7 @@ class Child:
     async def wait_ready(
         self, answers: Callable[[], Awaitable[bool]], seconds: float, interrupted: asyncio.Event
     ) -> None:
-        """Returns once it answers. Raises DemoError with the log's last lines when it ends first or takes longer."""
+        """Return once it answers. Raise DemoError with the log's last lines when it ends first or take longer."""
         deadline = asyncio.get_running_loop().time() + seconds
         while not await answers():
             self.check()
@@ -96,12 +96,12 @@ class Child:
         return self._process.pid
 
     def check(self) -> None:
-        """Raises DemoError with the log's last lines when it no longer runs."""
+        """Raise DemoError with the log's last lines when it no longer runs."""
         if self._process is not None and self._process.returncode is not None:
             raise self.failure(f"ended with code {self._process.returncode}")
 
     async def stop(self, gently: Signals, seconds: float, hurry: asyncio.Event, *, firmly: Signals = SIGKILL) -> None:
-        """Ends it: `gently`, then (after `seconds`, or at once when `hurry` is set) `firmly`, and at last by SIGKILL."""
+        """End it: `gently`, then (after `seconds`, or at once when `hurry` is set) `firmly`, and at last by SIGKILL."""
         process = self._process
         if process is None:
             return
@@ -119,7 +119,7 @@ class Child:
             hurried.cancel()
 
     def failure(self, what: str) -> DemoError:
-        """Returns the error that says what it did, with its log's last lines."""
+        """Return the error that says what it did, with its log's last lines."""
         lines = self._log.read_text(errors="replace").splitlines()[-TAIL_LINES:]
         tail = "; its log ends so:\n" + "\n".join(f"  {line}" for line in lines) if lines else ""
         return DemoError(f"{self._name} {what}{tail}")

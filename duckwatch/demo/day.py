@@ -17,7 +17,7 @@ def busyness(hour: float) -> float:
 
 
 def taper(rate: float, seconds: int, events: int) -> float:
-    """The `a` (seconds) with which `rate · a / (age + a)`, over `seconds` of age, sums up to `events`; inf when even `rate` throughout does not."""
+    """Return the `a` (seconds) with which `rate · a / (age + a)`, over `seconds` of age, sums up to `events`; inf when even `rate` throughout does not."""
     if rate * seconds <= events:
         return math.inf
     low, high = 0.0, float(seconds) * 1_000

@@ -59,7 +59,7 @@ class Deliveries:
         self._new_id = new_id
 
     def of(self, message: Message, number: int, time: int) -> Iterator[Event]:
-        """Yields what becomes of the `number`th recipient (from 1) from `time` on."""
+        """Yield what becomes of the `number`th recipient (from 1) from `time` on."""
         seq, to = f"{number:03d}", message.to[number - 1]
         fortune = self._random.random()
         if fortune < 0.004:
@@ -152,7 +152,7 @@ class Deliveries:
         )
 
     def _notify(self, errand: Errand, kind: str, time: int) -> Iterator[Event]:
-        """A notification to the sender: queued by the master, delivered in the zone `bounces`."""
+        """Yield a notification to the sender: queued by the master, delivered in the zone `bounces`."""
         random, message = self._random, errand.message
         bounce_id = self._new_id(time, message.host.shard)
         yield Event(time, message.host, "main", entries.queue_bounce(message.id, errand.seq, kind, bounce_id))

@@ -41,7 +41,7 @@ class Exporter:
         return f"http://127.0.0.1:{self._port}"
 
     async def start(self, interrupted: asyncio.Event) -> None:
-        """Returns once it answers. Raises DemoError, StoppedError."""
+        """Return once it answers. Raise DemoError, StoppedError."""
         configuration = self._home / "dnsbl.yml"
         write_secret(configuration, self._settings())
         words = [sys.executable, "-m", "exporters.dnsbl", "--config", str(configuration), "serve"]
@@ -64,7 +64,7 @@ class Exporter:
             raise DemoError(f"the collector does not take what lists said: {error}") from None
 
     def check(self) -> None:
-        """Raises DemoError when it no longer runs."""
+        """Raise DemoError when it no longer runs."""
         if self._child is not None:
             self._child.check()
 

@@ -48,7 +48,7 @@ class Feed:
         self.tally = Tally()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Sends what happens, from the past to the present and on, until `stop`; then nothing is left unanswered, if it can be."""
+        """Send what happens, from the past to the present and on, until `stop`; then nothing is left unanswered, if it can be."""
         timeout = aiohttp.ClientTimeout(total=30)
         async with aiohttp.ClientSession(headers=self._headers, timeout=timeout) as session:
             while not stop.is_set():
@@ -109,7 +109,7 @@ def _report(host: Host) -> dict[str, Any]:
 
 
 async def wait(event: asyncio.Event, seconds: float) -> None:
-    """Returns when `event` is set or the time is over."""
+    """Return when `event` is set or the time is over."""
     try:
         async with asyncio.timeout(seconds):
             await event.wait()

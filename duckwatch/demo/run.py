@@ -68,7 +68,7 @@ class Interrupts:
 
 
 async def play(options: Options, random: Random, screen: Screen) -> None:
-    """Runs the demo to its end. Raises DemoError, StoppedError; no server outlives it."""
+    """Run the demo to its end. Raise DemoError, StoppedError; no server outlives it."""
     interrupts = Interrupts()
     interrupts.listen()
     port = options.port or free_port()
@@ -99,7 +99,7 @@ async def play(options: Options, random: Random, screen: Screen) -> None:
 async def _ask_lists(
     stack: AsyncExitStack, service: Service, home: Path, day: Day, interrupts: Interrupts, *, port: int
 ) -> Exporter:
-    """Starts the exporter, and the only lists that it may ask."""
+    """Start the exporter, and the only lists that it may ask."""
     lists = BlockLists(day, now_ms)
     await lists.start()
     stack.callback(lists.close)
@@ -112,7 +112,7 @@ async def _ask_lists(
 
 
 def _dnsbl_port(options: Options) -> int:
-    """The exporter's usual port, where the collector has its own and nobody else has it."""
+    """Return the exporter's usual port, where the collector has its own and nobody else has it."""
     with contextlib.suppress(DemoError):
         if options.port:
             check_port(DNSBL_PORT)
@@ -133,7 +133,7 @@ class _Show:
         self._began = time.monotonic()
 
     async def go_on(self, seconds: float | None, interrupts: Interrupts) -> None:
-        """Sends and shows until the time is over or the user stops it; then waits until all is stored."""
+        """Send and show until the time is over or the user stops it; then waits until all is stored."""
         end = math.inf if seconds is None else self._began + seconds
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(SCRAPE_SECONDS)) as session:
             feeding = asyncio.ensure_future(self._feed.run(interrupts.stop))
@@ -149,7 +149,7 @@ class _Show:
                 feeding.cancel()
 
     async def _look(self, session: aiohttp.ClientSession) -> bool:
-        """Shows the present counts; False when the collector does not answer in time. Raises DemoError when a server has ended."""
+        """Show the present counts; False when the collector does not answer in time. Raise DemoError when a server has ended."""
         self._service.check()
         self._exporter.check()
         self._postgres.check()
@@ -168,7 +168,7 @@ class _Show:
     async def _settle(
         self, session: aiohttp.ClientSession, feeding: asyncio.Future[None], hurry: asyncio.Event
     ) -> None:
-        """Returns once all answers are there and the journal is empty: what it held is committed then. Raises DemoError, StoppedError."""
+        """Return once all answers are there and the journal is empty: what it held is committed then. Raise DemoError, StoppedError."""
         deadline = time.monotonic() + SETTLE_SECONDS
         while time.monotonic() < deadline:
             was_done = feeding.done()
@@ -182,7 +182,7 @@ class _Show:
         raise self._service.failure(f"did not store what it acknowledged within {SETTLE_SECONDS:.0f} s")
 
     async def total(self, rows_before: int) -> Sum:
-        """Counts what became of the run, `rows_before` being what the table held when it began."""
+        """Count what became of the run, `rows_before` being what the table held when it began."""
         stored = await count_rows(self._postgres.dsn) - rows_before
         seconds = round(time.monotonic() - self._began, 1)
         tally = self._feed.tally
@@ -190,7 +190,7 @@ class _Show:
 
 
 def plan(options: Options, now: int) -> Day:
-    """Returns what is to happen, `now` (epoch ms) being the beginning of the live part."""
+    """Return what is to happen, `now` (epoch ms) being the beginning of the live part."""
     return Day(options.rate, now, history_seconds=round(options.history_hours * 3_600))
 
 
@@ -200,7 +200,7 @@ def now_ms() -> int:
 
 
 def check_port(port: int) -> None:
-    """Raises DemoError when somebody listens on that port of loopback."""
+    """Raise DemoError when somebody listens on that port of loopback."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -212,7 +212,7 @@ def check_port(port: int) -> None:
 
 
 def _other(port: int) -> int:
-    """A port to suggest: the first from 9700 on that nobody has."""
+    """Return a port to suggest: the first from 9700 on that nobody has."""
     for one in range(OTHER_PORT, OTHER_PORT + 100):
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", one))
@@ -223,7 +223,7 @@ def _other(port: int) -> int:
 
 @contextlib.contextmanager
 def _home(data: Path | None) -> Iterator[Path]:
-    """The folder of a run: the user's, which stays, or one that is removed at the end."""
+    """Yield the folder of a run: the user's, which stays, or one that is removed at the end."""
     home = Path(tempfile.mkdtemp(prefix="duckwatch-demo-")) if data is None else data.absolute()
     try:
         if data is None or not home.exists():

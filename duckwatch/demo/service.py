@@ -62,7 +62,7 @@ class Service:
         return self._child.pid
 
     async def start(self, interrupted: asyncio.Event) -> None:
-        """Returns once it takes events and writes to the database. Raises DemoError, StoppedError."""
+        """Return once it takes events and write to the database. Raise DemoError, StoppedError."""
         if not self.token_file.exists():
             write_secret(self.token_file, secrets.token_urlsafe(32))
         write_secret(self.configuration, self._settings())
@@ -74,12 +74,12 @@ class Service:
             await self._child.wait_ready(lambda: self._is_ready(session), READY_SECONDS, interrupted)
 
     def check(self) -> None:
-        """Raises DemoError when it no longer runs."""
+        """Raise DemoError when it no longer runs."""
         if self._child is not None:
             self._child.check()
 
     def failure(self, what: str) -> DemoError:
-        """Returns the error that says what it did, with its log's last lines."""
+        """Return the error that says what it did, with its log's last lines."""
         assert self._child is not None
         return self._child.failure(what)
 
@@ -110,7 +110,7 @@ class Service:
 
 
 def write_secret(path: Path, text: str) -> None:
-    """Writes a file that only its owner may read."""
+    """Write a file that only its owner may read."""
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
         file.write(text)
     path.chmod(0o600)

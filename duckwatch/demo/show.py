@@ -114,7 +114,7 @@ Next steps:
         )
 
     def counts(self, tally: Tally, figures: Figures) -> None:
-        """Shows the counts of this second."""
+        """Show the counts of this second."""
         self._ticks += 1
         if self._as_json or (not self._redraws and self._ticks % QUIET_SECONDS != 1):
             return

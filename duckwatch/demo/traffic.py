@@ -46,7 +46,7 @@ class Traffic:
         self._arrival: int | None = None
 
     def advance(self, until: int) -> Iterator[Event]:
-        """Yields every event up to `until` (epoch ms) that was not yielded before, in the order of time."""
+        """Yield every event up to `until` (epoch ms) that was not yielded before, in the order of time."""
         while True:
             arrival = self._next_arrival(until)
             first = self._lives[0][0] if self._lives else until + 1
@@ -61,7 +61,7 @@ class Traffic:
                 return
 
     def _next_arrival(self, until: int) -> int | None:
-        """The next message's time, None when none comes up to `until`: what is drawn past it is kept."""
+        """Return the next message's time, None when none comes up to `until`: what is drawn past it is kept."""
         while self._arrival is None and self._clock <= until and self._day.rate > 0:
             gap = self._random.expovariate(self._day.rate_at(self._clock) / EVENTS_PER_MESSAGE)
             self._clock += max(1, round(min(gap, LONGEST_GAP_SECONDS) * 1_000))

@@ -103,7 +103,7 @@ def command(arguments: Sequence[str] | None) -> int:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Runs the command that the options name."""
+    """Run the command that the options name."""
     if options.command == "probe":
         world = read_world(options.config, os.environ)
         colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")  # no-color.org

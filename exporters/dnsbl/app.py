@@ -77,7 +77,7 @@ class App:
         )
 
     async def run(self) -> None:
-        """Serves until SIGTERM or SIGINT. Raises `StartError`."""
+        """Serve until SIGTERM or SIGINT. Raise `StartError`."""
         loop, stop = asyncio.get_running_loop(), asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
@@ -130,7 +130,7 @@ class App:
                 raise result
 
     async def _persist(self, part: Callable[[], Awaitable[None]]) -> None:
-        """Runs a part until it is cancelled, again after a shortage of the machine: that ends nothing. Raises what else the part raises."""
+        """Run a part until it is cancelled, again after a shortage of the machine: that ends nothing. Raise what else the part raises."""
         while True:
             try:
                 return await part()
@@ -141,12 +141,12 @@ class App:
                 await asyncio.sleep(SHORTAGE_SECONDS)
 
     def _allow_connections(self, settings: DnsblSettings) -> None:
-        """Compares what is configured with the limit of open files, and raises that where it can."""
+        """Compare what is configured with the limit of open files, and raise that where it can."""
         others = OWN_DESCRIPTORS + len(settings.resolvers) * RESOLVER_DESCRIPTORS
         self._connections_allowed = connections_allowed(settings.limits.connections, others=others)
 
     async def _tick(self) -> None:
-        """Runs the coarse jobs."""
+        """Run the coarse jobs."""
         self._jobs.clear()
         self._jobs.every(WATCH_SECONDS).seconds.do(self._reloading.look)
         self._jobs.every(SHOW_SECONDS).seconds.do(self._show)
@@ -248,7 +248,7 @@ class App:
         ]
 
     def _follow(self) -> None:
-        """Checks what is configured, and what was found beside it: a reload forgets nothing of what it still asks for."""
+        """Check what is configured, and what was found beside it: a reload forgets nothing of what it still asks for."""
         world, resolver = self._world, self._resolver
         assert resolver is not None
         link = world.settings.collector
@@ -275,7 +275,7 @@ class App:
         task.add_done_callback(self._background.discard)
 
     async def _find(self) -> None:
-        """Resolves host names and reads the collector's addresses; never twice at a time."""
+        """Resolve host names and read the collector's addresses; never twice at a time."""
         if self._is_finding.locked():
             return
         async with self._is_finding:
@@ -304,7 +304,7 @@ def _limits(settings: DnsblSettings) -> Limits:
 
 
 def serve(path: Path | None, environ: Mapping[str, str] = os.environ) -> None:
-    """Runs the exporter until it is told to stop. Raises `ConfigError` and `StartError`."""
+    """Run the exporter until it is told to stop. Raise `ConfigError` and `StartError`."""
     world = read_world(path, environ)
 
     async def run() -> None:

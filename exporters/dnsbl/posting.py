@@ -104,7 +104,7 @@ class Outbox:
         self._link: CollectorSettings | None = None
 
     def use(self, link: CollectorSettings | None) -> None:
-        """Posts there from now on; None: nowhere, and nothing is kept."""
+        """Post there from now on; None: nowhere, and nothing is kept."""
         self._link = link if link is not None and link.post else None
         if self._link is None:
             self._waiting.clear()
@@ -112,7 +112,7 @@ class Outbox:
             self._metrics.results_waiting.set(0)
 
     def put(self, change: Change) -> None:
-        """Keeps a change until it is sent; the oldest go when too much waits."""
+        """Keep a change until it is sent; the oldest go when too much waits."""
         if self._link is None:
             return
         result = msgspec.json.encode(result_of(change))
@@ -125,7 +125,7 @@ class Outbox:
         self._arrived.set()
 
     async def run(self) -> None:
-        """Sends until cancelled; then what waits gets one last try."""
+        """Send until cancelled; then what waits gets one last try."""
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(TIMEOUT_SECONDS)) as session:
             try:
                 while True:
@@ -151,7 +151,7 @@ class Outbox:
             log.warning("results were not posted", extra={"fields": {"waiting": len(self._waiting)}})
 
     async def _send_some(self, session: aiohttp.ClientSession) -> float:
-        """Sends one batch; returns how long to wait before the next."""
+        """Send one batch; return how long to wait before the next."""
         batch = self._batch()
         answer = await self._send(session, batch)
         if 200 <= answer.status < 300:
@@ -173,7 +173,7 @@ class Outbox:
         return 0.0
 
     def _batch(self) -> list[bytes]:
-        """The oldest results, as many as one request may hold; always one."""
+        """Return the oldest results, as many as one request may hold; always one."""
         batch: list[bytes] = []
         room = BATCH_BYTES - len(self._head) - len(self._tail)
         for result in islice(self._waiting, self._size):

@@ -6,7 +6,7 @@ from duckwatch.base import early
 
 
 def main() -> int:
-    """Runs the command line; returns its exit code."""
+    """Run the command line; return its exit code."""
     early.install()
     from exporters.dnsbl.__main__ import main as run  # noqa: PLC0415 - it takes a while
 

@@ -52,13 +52,13 @@ class Border(msgspec.Struct, frozen=True):
 def decode(
     body: bytes, *, received_at: int, source: Source, border: Border, request_id: str | None = None
 ) -> Submission:
-    """Reads a body of docs/events.md, section 1 (`received_at` in epoch ms). Raises only `UnreadableError` and `TooLargeError`."""
+    """Read a body of docs/events.md, section 1 (`received_at` in epoch ms). Raise only `UnreadableError` and `TooLargeError`."""
     read = read_body(body, max_parts=border.max_parts, max_items=border.max_items)
     return take(read, received_at=received_at, source=source, border=border, request_id=request_id)
 
 
 def take(read: Body, *, received_at: int, source: Source, border: Border, request_id: str | None = None) -> Submission:
-    """Makes a request of items in the plugin's form, whoever read them. Never raises."""
+    """Make a request of items in the plugin's form, whoever read them. Never raises."""
     sorter = _Sorter(read, received_at, border)
     for index, item in enumerate(read.items):
         sorter.sort(index, item)
@@ -99,7 +99,7 @@ class _Sorter:
         self.rejections: list[Rejection] = []
 
     def sort(self, index: int, item: object) -> None:
-        """Takes one item: an entry, a rejection, or nothing (QUEUE_POLL)."""
+        """Take one item: an entry, a rejection, or nothing (QUEUE_POLL)."""
         if type(item) is not dict:
             error = item.error if type(item) is Misfit else "not an object"
             self._reject(index, item, RejectReason.NOT_AN_EVENT, error)
@@ -159,7 +159,7 @@ def _label_text(text: str) -> str:
 
 
 def _time(item: dict[str, Any], fields: dict[str, Any], *, is_bare: bool) -> int | None:
-    """The stamp in epoch ms: the event's `time`, else the entry's own `created`."""
+    """Return the stamp in epoch ms: the event's `time`, else the entry's own `created`."""
     stamp = None if is_bare else item.get("time")
     if stamp is not None:
         return _epoch_ms(stamp)

@@ -29,7 +29,7 @@ _DIGITS = re.compile(r"[0-9]{1,19}", re.ASCII)
 
 
 def cut(text: str) -> str:
-    """The text as a column holds it: at most `COLUMN_BYTES` bytes of UTF-8, cut on a character border."""
+    """Return the text as a column holds it: at most `COLUMN_BYTES` bytes of UTF-8, cut on a character border."""
     if len(text) <= SURELY_SHORT:
         return text
     encoded = text.encode()
@@ -37,7 +37,7 @@ def cut(text: str) -> str:
 
 
 def id_text(value: object, digits: int = 0) -> object:
-    """A whole number as the text that an id is, with at least so many digits; any other value as it is. A relay may have made a number of
+    """Return a whole number as the text that an id is, with at least so many digits; any other value as it is. A relay may have made a number of
     an id that has digits only.
     """
     if isinstance(value, float) and value.is_integer() and value < EXACT_FLOATS:
@@ -48,7 +48,7 @@ def id_text(value: object, digits: int = 0) -> object:
 
 
 def number_of(value: object) -> float | None:
-    """The number, or the number that a text writes, if a `real` holds it; None for anything else."""
+    """Return the number, or the number that a text writes, if a `real` holds it; None for anything else."""
     if type(value) is str:
         if len(value) > _NUMBER_CHARACTERS or not _NUMBER.fullmatch(value):
             return None
@@ -69,7 +69,7 @@ class Fields:
         self.rest = entry.copy()
 
     def texts(self, columns: Mapping[str, str]) -> dict[str, str]:
-        """The texts of many fields by column, as the columns hold them; `columns` is field to column."""
+        """Return the texts of many fields by column, as the columns hold them; `columns` is field to column."""
         rest = self.rest
         texts: dict[str, str] = {}
         for key, column in columns.items():
@@ -84,7 +84,7 @@ class Fields:
         return texts
 
     def whole_text(self, key: str) -> str | None:
-        """The text, uncut. It is taken unless its column has to cut it; an empty one is taken and None."""
+        """Return the text, uncut. It is taken unless its column has to cut it; an empty one is taken and None."""
         value = self.rest.get(key)
         if type(value) is not str:
             return None
@@ -93,12 +93,12 @@ class Fields:
         return value or None
 
     def text(self, key: str) -> str | None:
-        """The text, as its column holds it."""
+        """Return the text, as its column holds it."""
         value = self.whole_text(key)
         return value if value is None or len(value) <= SURELY_SHORT else cut(value)
 
     def integer(self, key: str, largest: int = INT64_MAX) -> int | None:
-        """A whole number from 0 to `largest`; a float with a whole value counts, and so do digits in text."""
+        """Return a whole number from 0 to `largest`; a float with a whole value counts, and so do digits in text."""
         value = self.rest.get(key)
         if type(value) is str and _DIGITS.fullmatch(value):
             value = int(value)
@@ -110,7 +110,7 @@ class Fields:
         return value
 
     def boolean(self, key: str) -> bool | None:
-        """True or False."""
+        """Return True or False."""
         value = self.rest.get(key)
         if type(value) is not bool:
             return None
@@ -118,7 +118,7 @@ class Fields:
         return value
 
     def number(self, key: str) -> float | None:
-        """A finite number, or text that is one (ZoneMTA writes scores as text). An empty text is taken and None."""
+        """Return a finite number, or text that is one (ZoneMTA writes scores as text). An empty text is taken and None."""
         value = self.rest.get(key)
         number = number_of(value)
         if number is not None or value == "":

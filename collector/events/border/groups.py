@@ -36,7 +36,7 @@ class Groups:
         self._shapes: dict[tuple[Any, ...], _Shape] = {}
 
     def add(self, origin: Origin, index: int, time: int, fields: dict[str, Any]) -> None:
-        """Takes an entry whose action is text. Raises `TooDeepError`, and then has not taken it."""
+        """Take an entry whose action is text. Raise `TooDeepError`, and then has not taken it."""
         shape = self._shape(origin, fields)
         if self._is_clean and shape.is_plain:
             values = list(fields.values())
@@ -50,7 +50,7 @@ class Groups:
         self._add_plain(origin, index, time, fields)
 
     def filled(self) -> list[Group]:
-        """Returns the groups that have entries."""
+        """Return the groups that have entries."""
         return [shape.group() for shape in self._shapes.values() if shape.rows]
 
     def _add_plain(self, origin: Origin, index: int, time: int, fields: dict[str, Any]) -> None:
@@ -90,10 +90,10 @@ class _Shape:
             self._keys = tuple(key for key in keys if key not in SUBJECT_KEYS)
 
     def take_subject(self, values: list[Any]) -> str | None:
-        """Takes the subject, in any case, out of an entry's values; returns the first that is text."""
+        """Take the subject, in any case, out of an entry's values; return the first that is text."""
         found = [values.pop(place) for place in reversed(self.subjects)]
         return next((subject for subject in reversed(found) if type(subject) is str), None)
 
     def group(self) -> Group:
-        """Returns the group."""
+        """Return the group."""
         return Group(*self._origin, self._keys, self.rows)

@@ -16,7 +16,7 @@ UNKNOWN = "none"
 
 
 def heartbeat_of(plugin: object, *, cluster: str, host: str | None) -> Heartbeat | None:
-    """The report, or None when the body's `plugin` is no object. Never raises."""
+    """Return the report, or None when the body's `plugin` is no object. Never raises."""
     if type(plugin) is not dict:
         return None
     oldest = _whole(plugin.get("oldest_unsent"), YEAR_2200_MS)
@@ -33,7 +33,7 @@ def heartbeat_of(plugin: object, *, cluster: str, host: str | None) -> Heartbeat
 
 
 def _names(value: object) -> tuple[str, ...]:
-    """The ZoneMTA contexts in which the plugin is loaded, each once and in order; empty for a plugin that does not say."""
+    """Return the ZoneMTA contexts in which the plugin is loaded, each once and in order; empty for a plugin that does not say."""
     if type(value) is not list:
         return ()
     names = {_name(one, CONTEXT_CHARACTERS) for one in value[:MOST_CONTEXTS]}
@@ -50,7 +50,7 @@ def _name(value: object, characters: int) -> str:
 
 
 def _whole(value: object, largest: int = INT64_MAX) -> int | None:
-    """A count or a time: a finite number, rounded down, kept within 0 and `largest`; else None."""
+    """Return a count or a time: a finite number, rounded down, kept within 0 and `largest`; else None."""
     if type(value) is int or (type(value) is float and math.isfinite(value)):
         return min(max(math.floor(value), 0), largest)
     return None

@@ -29,12 +29,12 @@ class TooDeepError(ValueError):
 
 
 def plain_text(text: str) -> str:
-    """The text with each NUL and lone surrogate as U+FFFD."""
+    """Return the text with each NUL and lone surrogate as U+FFFD."""
     return _UNSTORABLE.sub("\ufffd", text)
 
 
 def plain_fields(fields: dict[str, Any], *, prune: bool = False, levels: int = MAX_DEPTH) -> dict[str, Any]:
-    """The object with plain strings, keys too, and without a `subject` at any depth.
+    """Return the object with plain strings, keys too, and without a `subject` at any depth.
 
     Integers over 64 bits become floats, and what no JSON number can be (NaN, infinities) null. Deeper than `levels`:
     `TooDeepError`, or null in that place when `prune`.
@@ -70,7 +70,7 @@ def _plain_scalar(value: object) -> object:
 
 
 def take_subject(fields: dict[str, Any]) -> str | None:
-    """Takes the subject, in any case, out of the entry; the first that is text."""
+    """Take the subject, in any case, out of the entry; the first that is text."""
     if SUBJECT_KEYS.isdisjoint(fields):
         return None
     taken = [fields.pop(key) for key in list(fields) if key in SUBJECT_KEYS]

@@ -41,7 +41,7 @@ class Body(msgspec.Struct, frozen=True):
 
 
 def read_body(body: bytes, *, max_parts: int, max_items: int) -> Body:
-    """Reads the body. Raises `TooLargeError` past the limits, before parsing where it can, and `UnreadableError` when nothing
+    """Read the body. Raise `TooLargeError` past the limits, before parsing where it can, and `UnreadableError` when nothing
     in it is a JSON object.
     """
     # Every part takes a byte, so a short body needs no count.
@@ -104,7 +104,7 @@ def _read_lines(body: bytes, max_items: int) -> Body:
 
 
 def read_value(text: bytes) -> tuple[Any, bool]:
-    """Returns the JSON value, and whether its strings are surely clean. Raises ValueError for what is no JSON to either reader."""
+    """Return the JSON value, and whether its strings are surely clean. Raise ValueError for what is no JSON to either reader."""
     try:
         # An escape is the only way to a NUL that msgspec takes; it refuses lone surrogates and raw control characters.
         return msgspec.json.decode(text), b"\\u0000" not in text

@@ -40,16 +40,16 @@ class Stack:
         return len(self.rows)
 
     def chosen(self, is_chosen: Sequence[bool]) -> Stack | None:
-        """Returns the rows that are chosen; None when none is."""
+        """Return the rows that are chosen; None when none is."""
         rows = list(compress(self.rows, is_chosen))
         return Stack(tuple(self.table), rows, list(compress(self.owners, is_chosen))) if rows else None
 
     def parts(self) -> Iterable[Part]:
-        """Yields each row as a group of its own."""
+        """Yield each row as a group of its own."""
         for (submission, group), row in zip(self.owners, self.rows, strict=True):
             yield submission, Group(group.cluster, group.host, group.context, group.keys, [row])
 
 
 def first_values(group: Group) -> list[Any]:
-    """Returns the values of a group's first row: in action and types of values they stand for all."""
+    """Return the values of a group's first row: in action and types of values they stand for all."""
     return group.rows[0][ROW_HEAD:]

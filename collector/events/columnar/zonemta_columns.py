@@ -33,7 +33,7 @@ _Alike: TypeAlias = "tuple[Source, str, tuple[str, ...], tuple[type, ...]]"
 
 
 def columns_of(submissions: Iterable[Submission], public_ips: Mapping[str, str]) -> tuple[list[Columns], list[Part]]:
-    """Returns the rows of the entries in known shapes, and the other entries, each with its request. Never raises."""
+    """Return the rows of the entries in known shapes, and the other entries, each with its request. Never raises."""
     found: list[Columns] = []
     others: list[Part] = []
     for (source, word, keys, kinds), parts in _alike(submissions).items():
@@ -51,7 +51,7 @@ def columns_of(submissions: Iterable[Submission], public_ips: Mapping[str, str])
 
 
 def _alike(submissions: Iterable[Submission]) -> dict[_Alike, list[Part]]:
-    """Returns the groups of all requests by source, action, keys and types."""
+    """Return the groups of all requests by source, action, keys and types."""
     found: dict[_Alike, list[Part]] = {}
     for submission in submissions:
         for group in submission.groups:
@@ -65,7 +65,7 @@ def _alike(submissions: Iterable[Submission]) -> dict[_Alike, list[Part]]:
 def _divided(
     word: str, kinds: tuple[type, ...], stack: Stack, public_ips: Mapping[str, str]
 ) -> Iterable[tuple[Shape, Stack]]:
-    """Yields the rows by what their values decide of how they are read; nearly always that is the same in all."""
+    """Yield the rows by what their values decide of how they are read; nearly always that is the same in all."""
     table, count = stack.table, len(stack)
     types = dict(zip(table, kinds, strict=True))
     tls = [value is True for value in table["tls"]] if "tls" in table else [False] * count
@@ -81,7 +81,7 @@ def _divided(
 
 
 def _usual(plan: Plan, stack: Stack, others: list[Part]) -> Stack | None:
-    """Returns the rows whose values are usual too, None when there is none; the rest goes to `others`."""
+    """Return the rows whose values are usual too, None when there is none; the rest goes to `others`."""
     odd = odd_rows(plan, stack.table)
     if not odd:
         return stack

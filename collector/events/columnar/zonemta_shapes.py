@@ -75,7 +75,7 @@ def plan_of(
     keys: tuple[str, ...],
     types: tuple[type, ...],
 ) -> Plan | None:
-    """Returns how a shape is read; None when it is none that ZoneMTA writes."""
+    """Return how a shape is read; None when it is none that ZoneMTA writes."""
     action = zonemta.ACTIONS.get(word)
     kinds = dict(zip(keys, types, strict=True))
     drop_reasons = kinds.keys() & set(zonemta.DROP_REASONS) if action in zonemta.ENDS_UNSENT else set()
@@ -111,7 +111,7 @@ def plan_of(
 
 
 def _object_of(keys: Sequence[str]) -> type[msgspec.Struct]:
-    """Returns a type that is written as an object of these keys: made from a row in a third of a dictionary's time."""
+    """Return a type that is written as an object of these keys: made from a row in a third of a dictionary's time."""
     names = [f"field_{place}" for place in range(len(keys))]
     return msgspec.defstruct("Rest", names, rename=dict(zip(names, keys, strict=True)), gc=False)
 
@@ -132,7 +132,7 @@ _IS_ODD: dict[str, Callable[[Any], bool]] = {
 
 
 def odd_rows(plan: Plan, table: Table) -> set[int]:
-    """Returns the places of rows that are left to `mail_event`."""
+    """Return the places of rows that are left to `mail_event`."""
     odd: set[int] = set()
     for key in plan.texts:
         if max(map(len, table[key])) > SURELY_SHORT:

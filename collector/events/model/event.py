@@ -210,7 +210,7 @@ Identity: TypeAlias = tuple[str, str, int]
 
 
 def identity(event: MailEvent) -> Identity:
-    """Returns what tells this row from all others."""
+    """Return what tells this row from all others."""
     return event.event_id, event.cluster, event.time
 
 
@@ -243,7 +243,7 @@ class Group(msgspec.Struct, frozen=True, array_like=True, gc=False):
     rows: list[list[Any]]
 
     def entries(self) -> Iterable[Entry]:
-        """Yields the rows as entries."""
+        """Yield the rows as entries."""
         for index, time, subject_hmac, *values in self.rows:
             fields = dict(zip(self.keys, values, strict=True))
             yield Entry(index, time, self.cluster, self.host, self.context, fields, subject_hmac)

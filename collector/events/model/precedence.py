@@ -39,14 +39,14 @@ class Slot(NamedTuple):
 
 
 def slots_of(event: MailEvent) -> Sequence[Slot]:
-    """Returns the slots that the event fills, the one that it is held under first; none without a queue id."""
+    """Return the slots that the event fills, the one that it is held under first; none without a queue id."""
     if event.queue_id is None or event.source not in RANKS:
         return ()
     return filled_slots(event.cluster, event.queue_id, event.seq, event.action, event.attempt)
 
 
 def filled_slots(cluster: str, queue_id: str, seq: str | None, action: Action, attempt: int | None) -> Sequence[Slot]:
-    """Returns the slots that a row with these values fills."""
+    """Return the slots that a row with these values fills."""
     place = cluster, queue_id
     match action:
         case Action.QUEUED:
@@ -84,7 +84,7 @@ class Ruling(NamedTuple):
 
 
 def fills(filled: Slot, asked: Slot) -> bool:
-    """True when what fills the one slot fills the other: an end of the whole message is the end of every recipient."""
+    """Return True when what fills the one slot fills the other: an end of the whole message is the end of every recipient."""
     if filled == asked:
         return True
     return filled.name == asked.name == END and filled == asked._replace(seq=WHOLE)
@@ -125,7 +125,7 @@ NO_CORRECTIONS: Final = Corrections(Counter(), frozenset())
 
 
 def corrections_of(replaced: Iterable[tuple[Identity, Action, Sequence[Action]]]) -> Corrections:
-    """Adds up what rows took over: each by its identity, with its action and those of the rows that it replaced."""
+    """Add up what rows took over: each by its identity, with its action and those of the rows that it replaced."""
     counts: Counter[tuple[str, str, str]] = Counter()
     uncounted = set()
     for identity, action, others in replaced:

@@ -59,7 +59,7 @@ class HeldEvent(Record, frozen=True, gc=False):
 
     @classmethod
     def of(cls, event: MailEvent, slot: Slot, *, is_unsendable: bool = False) -> HeldEvent:
-        """The event, held under a slot that it fills."""
+        """Return the event, held under a slot that it fills."""
         place = slot.cluster, event.received_at, slot.queue_id, slot.seq, slot.name
         return cls(*place, event.source, event.time, event, is_unsendable)
 

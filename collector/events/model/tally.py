@@ -56,7 +56,7 @@ class Tally(msgspec.Struct):
     deliveries: dict[Key, list[int]] = {}  # cluster, zone, provider
 
     def add(self, other: Tally) -> None:
-        """Adds another's sums to these."""
+        """Add another's sums to these."""
         for name in ("events", "queued", "bounces", "deferrals", "signals", "addresses"):
             getattr(self, name).update(getattr(other, name))
         for name in ("stamps", "sessions", "deliveries"):
@@ -66,13 +66,13 @@ class Tally(msgspec.Struct):
 
 
 def tally(events: Iterable[MailEvent]) -> Tally:
-    """Adds events up."""
+    """Add events up."""
     rows = list(events)
     return tally_columns(Columns(len(rows), {name: [getattr(row, name) for row in rows] for name in READ}))
 
 
 def tally_columns(columns: Columns) -> Tally:
-    """Adds up rows that come column by column."""
+    """Add up rows that come column by column."""
     sums = Tally()
     sums.events.update(columns.rows("cluster", "zone", "provider", "action"))
     _append(sums.stamps, columns, ("cluster", "source"), "time")
@@ -83,7 +83,7 @@ def tally_columns(columns: Columns) -> Tally:
 
 
 def _append(times: dict[Key, list[int]], columns: Columns, labels: tuple[str, ...], name: str) -> None:
-    """Adds a column of times under the labels of their rows."""
+    """Add a column of times under the labels of their rows."""
     if name not in columns.values:
         return
     values, keys = columns.values[name], list(columns.rows(*labels))

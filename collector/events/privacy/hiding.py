@@ -81,7 +81,7 @@ _NUMERIC: Final = re.compile(r"[0-9TZeE:.+ -]{0,40}", re.ASCII)
 
 
 def hide(submission: Submission, pseudonyms: Pseudonyms) -> Submission:
-    """The request as it may be kept. Never raises."""
+    """Return the request as it may be kept. Never raises."""
     return Hiding(pseudonyms).request(submission)
 
 
@@ -150,7 +150,7 @@ class Hiding:
         )
 
     def _event(self, event: dict[str, Any]) -> dict[str, Any]:
-        """An event of the plugin, or a bare entry: as it came, not yet known to be anything."""
+        """Return an event of the plugin, or a bare entry: as it came, not yet known to be anything."""
         fields = event.get("entry")
         if not isinstance(fields, dict):
             return self._fields(event)
@@ -195,7 +195,7 @@ class Hiding:
         return ",".join(map(self._address, addresses.split(written)))
 
     def _address(self, written: str) -> str:
-        """An address with a pseudonym as its local part. What is no address becomes the pseudonym alone; nothing, and the null
+        """Return an address with a pseudonym as its local part. What is no address becomes the pseudonym alone; nothing, and the null
         sender, stay.
         """
         person = without_display(written)
@@ -218,7 +218,7 @@ class Hiding:
         return self._of(value) if type(value) is str else self._boxed(value)
 
     def _boxed(self, value: object) -> list[str]:
-        """The pseudonym of what is no text, in a list: it stays another type than text."""
+        """Return the pseudonym of what is no text, in a list: it stays another type than text."""
         if isinstance(value, list) and len(value) == 1 and type(value[0]) is str and PSEUDONYM.fullmatch(value[0]):
             return value
         return [self._of(msgspec.json.encode(value, order="sorted").decode())]

@@ -68,12 +68,12 @@ class Mailbox(NamedTuple):
 
 
 def may_quote(text: str) -> bool:
-    """False for a text without any address."""
+    """Return False for a text without any address."""
     return "@" in text or "%40" in text
 
 
 def in_text(text: str, shown: Callable[[str, str], str], hidden: Callable[[str], str]) -> str:
-    """The text with each address as `shown(address, at)` (`at` as it is written here: in a link `%40`), and what is too much `hidden`."""
+    """Return the text with each address as `shown(address, at)` (`at` as it is written here: in a link `%40`), and what is too much `hidden`."""
     for pattern, at in ((_IN_TEXT, "@"), (_IN_LINK, "%40")):
         if at in text:
             found = (
@@ -87,7 +87,7 @@ def in_text(text: str, shown: Callable[[str, str], str], hidden: Callable[[str],
 def without_names(
     text: str, mailboxes: Sequence[Mailbox], shown: Callable[[str], str], hidden: Callable[[str], str]
 ) -> str:
-    """The text with each mailbox that it names without its domain `shown`."""
+    """Return the text with each mailbox that it names without its domain `shown`."""
     lower = text.lower() if mailboxes else ""
     named: dict[str, list[Mailbox]] = {}
     for mailbox in mailboxes:
@@ -97,7 +97,7 @@ def without_names(
 
 
 def mailboxes_of(written: Iterable[str]) -> list[Mailbox]:
-    """The names of the people in lists of addresses, the longest first."""
+    """Return the names of the people in lists of addresses, the longest first."""
     found: dict[str, Mailbox] = {}
     for people in written:
         for one in addresses.split(people)[:MAX_MAILBOXES]:
@@ -110,7 +110,7 @@ def mailboxes_of(written: Iterable[str]) -> list[Mailbox]:
 
 
 def is_telling(name: str) -> bool:
-    """False for what a reply says anyway: two letters, a reply's code, its usual words, and what is a pseudonym already."""
+    """Return False for what a reply says anyway: two letters, a reply's code, its usual words, and what is a pseudonym already."""
     return (
         len(name) > 2
         and not (name.isdigit() and len(name) < 5)

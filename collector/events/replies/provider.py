@@ -130,7 +130,7 @@ SUFFIXES: dict[str, Provider] = {
 
 
 def provider_of(mx_host: str) -> Provider:
-    """The provider of an MX host (lower case, no dot at the end); `other` for every name that the table lacks."""
+    """Return the provider of an MX host (lower case, no dot at the end); `other` for every name that the table lacks."""
     return _provider(mx_host) if len(mx_host) <= DOMAIN_CHARACTERS else Provider.OTHER
 
 

@@ -169,7 +169,7 @@ _RANGES = ("4.7.500-699", "4.7.850-899", "5.7.606-649")
 
 
 def signal_of(reply: str, enhanced_code: str | None, provider: Provider | None) -> Signal | None:
-    """The provider's own code in its reply, if the table has it: what stands in the text before the enhanced code."""
+    """Return the provider's own code in its reply, if the table has it: what stands in the text before the enhanced code."""
     if provider is None or provider not in _SPEAKING:
         return None
     written = _WRITTEN.get(provider)

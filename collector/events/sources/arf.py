@@ -63,7 +63,7 @@ _REPORTED: Final = {
 
 
 def read(body: bytes, *, received_at: int, border: Border) -> Submission:
-    """Reads one report (`received_at` in epoch ms). Raises `UnreadableError` when it is none, and `TooLargeError`."""
+    """Read one report (`received_at` in epoch ms). Raise `UnreadableError` when it is none, and `TooLargeError`."""
     if len(body) > MAX_BYTES:
         raise TooLargeError(f"a report is over {MAX_BYTES} bytes")
     report = mime.read(_without_mbox_line(body))
@@ -87,7 +87,7 @@ def _inner(part: mime.Part) -> mime.Part:
 
 
 def _message(parts: Sequence[mime.Part]) -> mime.Part | None:
-    """The reported message: the first part of its type that names a message, else of a part behind the report, whatever its type."""
+    """Return the reported message: the first part of its type that names a message, else of a part behind the report, whatever its type."""
     typed = [_inner(part) for part in parts if _MESSAGE.fullmatch(part.kind)]
     place = next((place for place, part in enumerate(parts) if _REPORT.fullmatch(part.kind)), len(parts))
     others = (_inner(part) for part in parts[place + 1 :] if not _MESSAGE.fullmatch(part.kind))
@@ -155,7 +155,7 @@ def _epoch_ms(stamp: str | None) -> int | None:
 
 
 def complaint_of(entry: Entry, received_at: int) -> MailEvent:
-    """The row of an entry that passed the border. Never raises."""
+    """Return the row of an entry that passed the border. Never raises."""
     fields = Fields(entry.fields)
     del fields.rest["action"]
     category = fields.text("category")

@@ -89,7 +89,7 @@ class Logins:
         self.unknown: list[str] = []
 
     def apply(self, change: Mapping[str, Any]) -> None:
-        """Takes one change. Never raises for anything that MongoDB can send."""
+        """Take one change. Never raises for anything that MongoDB can send."""
         kind = change.get("operationType")
         if kind in ("insert", "replace"):
             self.document(change.get("fullDocument"), moment(change))
@@ -99,7 +99,7 @@ class Logins:
             self._count_up(mongo_id(change), fields if isinstance(fields, dict) else {}, moment(change))
 
     def document(self, document: object, seen_at: int) -> None:
-        """Takes a document as it is now; what was counted of it before is not counted again. Never raises."""
+        """Take a document as it is now; what was counted of it before is not counted again. Never raises."""
         entry = entry_of(document) if isinstance(document, dict) else None
         if entry is None or not isinstance(document, dict):
             return
@@ -127,12 +127,12 @@ class Logins:
 
 
 def named_by(changes: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Returns the documents that these changes of `authlog` say something about."""
+    """Return the documents that these changes of `authlog` say something about."""
     return list({mongo_id(change) for change in changes})
 
 
 def entry_of(document: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Reads a document; None for what is no login (`authlog` has other deeds too: passwords changed, filters added)."""
+    """Read a document; None for what is no login (`authlog` has other deeds too: passwords changed, filters added)."""
     if document.get("action") != "authentication" or "_id" not in document:
         return None
     said = {
@@ -148,7 +148,7 @@ def entry_of(document: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def logged(message: Message, received_at: int) -> Item | None:
-    """A login in a GELF message of WildDuck's, where nothing reads its `authlog`; None for every other message. Never raises."""
+    """Return a login in a GELF message of WildDuck's, where nothing reads its `authlog`; None for every other message. Never raises."""
     result = message.get("_auth_result")
     if type(result) is not str or not result:
         return None
@@ -166,7 +166,7 @@ def logged(message: Message, received_at: int) -> Item | None:
 
 
 def logged_beside_authlog(message: Message, received_at: int) -> Item | None:
-    """The same where the change stream tells of logins as well: only what leaves no document."""
+    """Return the same where the change stream tells of logins as well: only what leaves no document."""
     item = logged(message, received_at)
     if item is None:
         return None
@@ -193,7 +193,7 @@ def known_of(event: AuthEvent) -> tuple[str, Known] | None:
 
 
 def login_of(entry: Entry, source: Source, received_at: int) -> AuthEvent:
-    """The row of an entry that passed the border. Never raises."""
+    """Return the row of an entry that passed the border. Never raises."""
     fields = Fields(entry.fields)
     protocol, result = _one_of(fields, "protocol", PROTOCOLS), _one_of(fields, "result", RESULTS)
     count = fields.integer("count", MOST)
@@ -216,7 +216,7 @@ def login_of(entry: Entry, source: Source, received_at: int) -> AuthEvent:
 
 
 def _one_of(fields: Fields, key: str, words: Mapping[str, str]) -> str:
-    """A member of a closed set, which may be said as such; a word that is none stays where it is."""
+    """Return a member of a closed set, which may be said as such; a word that is none stays where it is."""
     said = fields.rest.get(key)
     word = words.get(said.lower(), said if said in words.values() else None) if type(said) is str else None
     if word is not None:
@@ -239,7 +239,7 @@ def _text(value: object) -> str | None:
 
 
 def _id(value: object) -> str | None:
-    """An id as text: of MongoDB's own type, or as a message writes it."""
+    """Return an id as text: of MongoDB's own type, or as a message writes it."""
     return None if value is None or isinstance(value, (bool, dict, list)) else str(value)[:_TEXT_CHARACTERS] or None
 
 

@@ -34,7 +34,7 @@ _WORD: Final = re.compile(r"[a-z0-9_]{1,40}", re.ASCII)
 
 
 def read(body: bytes, *, received_at: int, border: Border) -> Submission:
-    """Reads a request of the exporter (`received_at` in epoch ms). Raises only `UnreadableError` and `TooLargeError`."""
+    """Read a request of the exporter (`received_at` in epoch ms). Raise only `UnreadableError` and `TooLargeError`."""
     found = read_body(body, max_parts=border.max_parts, max_items=border.max_items)
     results, envelope = _results(found)
     if len(results) > border.max_items:
@@ -44,7 +44,7 @@ def read(body: bytes, *, received_at: int, border: Border) -> Submission:
 
 
 def _results(found: Body) -> tuple[list[Any], dict[str, Any]]:
-    """The results, and what is told about all of them; results alone (dead letters that are tried again) come without it."""
+    """Return the results, and what is told about all of them; results alone (dead letters that are tried again) come without it."""
     whole = found.items[0] if len(found.items) == 1 else None
     if type(whole) is not dict or "results" not in whole:
         return found.items, {}
@@ -56,7 +56,7 @@ def _results(found: Body) -> tuple[list[Any], dict[str, Any]]:
 
 
 def _item(result: Any) -> dict[str, Any] | Misfit:  # noqa: ANN401 - any JSON value
-    """The result as an event with a time and an entry, or what is wrong with it."""
+    """Return the result as an event with a time and an entry, or what is wrong with it."""
     if type(result) is not dict:
         return Misfit(result, "not an object")
     if type(result.get("entry")) is dict:  # what a dead letter keeps
@@ -125,14 +125,14 @@ def _texts(value: object) -> list[str]:
 
 
 def _readable(value: object, characters: int) -> str | None:
-    """The text, cut, with a space for what nobody can see: control characters, and those that turn the direction of a line."""
+    """Return the text, cut, with a space for what nobody can see: control characters, and those that turn the direction of a line."""
     if type(value) is not str or not value:
         return None
     return "".join(one if one.isprintable() else " " for one in value[:characters])
 
 
 def result_of(entry: Entry, received_at: int) -> DnsblResult:
-    """The row of an entry that passed the border."""
+    """Return the row of an entry that passed the border."""
     fields = entry.fields
     target = fields["target"]
     return DnsblResult(

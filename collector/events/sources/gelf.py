@@ -107,7 +107,7 @@ READERS_BESIDE_AUTHLOG: Final[tuple[MessageReader, ...]] = (delivery, authlog.lo
 
 
 def item_of(message: Message, received_at: int, readers: Sequence[MessageReader] = READERS) -> Item | None:
-    """Returns the event that a message tells of, or None. Never raises."""
+    """Return the event that a message tells of, or None. Never raises."""
     return next((item for read in readers if (item := read(message, received_at)) is not None), None)
 
 

@@ -38,7 +38,7 @@ def time_of(message: Message, received_at: int) -> int:
 
 
 def epoch_ms(stamp: object) -> int | None:
-    """A stamp in seconds, milliseconds, microseconds or nanoseconds, as its magnitude says, in epoch ms; None for what is no number."""
+    """Return a stamp in seconds, milliseconds, microseconds or nanoseconds, as its magnitude says, in epoch ms; None for what is no number."""
     if type(stamp) is not int and not (type(stamp) is float and math.isfinite(stamp)):
         return None
     assert isinstance(stamp, (int, float))

@@ -45,7 +45,7 @@ class Part(NamedTuple):
         return kind if _TYPE.fullmatch(kind) else self.headers.get_default_type()
 
     def text(self, name: str) -> str | None:
-        """The first header of that name, unfolded; what is no text shows as U+FFFD."""
+        """Return the first header of that name, unfolded; what is no text shows as U+FFFD."""
         values = self.texts(name)
         return values[0] if values else None
 
@@ -55,7 +55,7 @@ class Part(NamedTuple):
         return [value for value in found if value]
 
     def content(self) -> bytes:
-        """The body without its transfer encoding; what is broken in it is passed over."""
+        """Return the body without its transfer encoding; what is broken in it is passed over."""
         said = _COMMENT.sub(" ", str(self.headers.get("Content-Transfer-Encoding", ""))[:_TYPE_CHARACTERS])
         match said.partition(";")[0].strip().lower():
             case "base64":
@@ -69,7 +69,7 @@ class Part(NamedTuple):
 
 
 def read(message: bytes) -> Part:
-    """Splits a message, or a part, into headers and body. Headers past the bounds are left out."""
+    """Split a message, or a part, into headers and body. Headers past the bounds are left out."""
     blank = _BLANK.search(message)
     head, body = (message, b"") if blank is None else (message[: blank.start()], message[blank.end() :])
     lines = head[:MAX_HEADER_BYTES].splitlines(keepends=True)[:MAX_HEADERS]
@@ -77,7 +77,7 @@ def read(message: bytes) -> Part:
 
 
 def leaves(message: Part) -> list[Part]:
-    """Returns the parts that are no multiparts, in their order, the first `MAX_PARTS` of them; a message within is not looked into."""
+    """Return the parts that are no multiparts, in their order, the first `MAX_PARTS` of them; a message within is not looked into."""
     found: list[Part] = []
     waiting = [(message, 0)]
     seen = 0

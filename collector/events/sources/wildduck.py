@@ -43,14 +43,14 @@ _DIGITS: Final = 12
 
 
 def read(body: bytes, *, received_at: int, border: Border) -> Submission:
-    """Reads webhooks, nearly always one (`received_at` in epoch ms). Raises only `UnreadableError` and `TooLargeError`."""
+    """Read webhooks, nearly always one (`received_at` in epoch ms). Raise only `UnreadableError` and `TooLargeError`."""
     found = read_body(body, max_parts=border.max_parts, max_items=border.max_items)
     items = Body([_item(one) for one in found.items], {}, found.is_clean)
     return take(items, received_at=received_at, source=Source.WILDDUCK, border=border)
 
 
 def _item(told: Any) -> Any:  # noqa: ANN401 - any JSON value
-    """The webhook as an event with a time and an entry, or what is wrong with it; without secrets in either case."""
+    """Return the webhook as an event with a time and an entry, or what is wrong with it; without secrets in either case."""
     if type(told) is not dict:
         return told
     clean: dict[str, Any] = without_secrets(told)
@@ -70,7 +70,7 @@ def _item(told: Any) -> Any:  # noqa: ANN401 - any JSON value
 
 
 def without_secrets(value: Any, levels: int = MAX_DEPTH) -> Any:  # noqa: ANN401 - any JSON value
-    """The value without fields that are called like a secret, and with each link cut down to its host; null for what is deeper than
+    """Return the value without fields that are called like a secret, and with each link cut down to its host; null for what is deeper than
     `levels`.
     """
     if type(value) is str:
@@ -93,14 +93,14 @@ def _host(link: re.Match[str]) -> str:
 
 
 def _addresses(value: object) -> str:
-    """The addresses of people as WildDuck writes them (`{address, name}`, or a list of some), without their names."""
+    """Return the addresses of people as WildDuck writes them (`{address, name}`, or a list of some), without their names."""
     people = value if isinstance(value, list) else [value]
     found = [one.get("address") if isinstance(one, dict) else one for one in people]
     return ",".join([one for one in found if type(one) is str and one])
 
 
 def rows_of(entry: Entry, received_at: int) -> Sequence[MailEvent | Record]:
-    """The rows of an entry that passed the border: one of `audit_events`; a user's verdict on a message is one of `mail_events` too."""
+    """Return the rows of an entry that passed the border: one of `audit_events`; a user's verdict on a message is one of `mail_events` too."""
     identity = _identity(entry)
     fields = Fields(entry.fields)
     word = entry.fields["action"]

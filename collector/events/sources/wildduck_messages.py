@@ -41,7 +41,7 @@ _MOST_RECIPIENTS: Final = 100
 
 
 def stored_item(change: Mapping[str, Any]) -> Item | None:
-    """An inbound message that was stored, as an event of the plugin's form; None for any other change. Never raises."""
+    """Return an inbound message that was stored, as an event of the plugin's form; None for any other change. Never raises."""
     document = change.get("fullDocument")
     if change.get("operationType") != "insert" or not isinstance(document, dict):
         return None
@@ -79,7 +79,7 @@ def _entry(document: Mapping[str, Any], meta: Mapping[str, Any]) -> dict[str, An
 
 
 def stored_event(entry: Entry, received_at: int) -> MailEvent:
-    """The row of an entry that passed the border. Never raises."""
+    """Return the row of an entry that passed the border. Never raises."""
     fields = Fields(entry.fields)
     del fields.rest["action"]
     return MailEvent(

@@ -95,7 +95,7 @@ QUEUED_AT_DIGITS = 11
 
 
 def mail_event(entry: Entry, *, source: Source, received_at: int, public_ips: Mapping[str, str]) -> MailEvent:
-    """The row of an entry (docs/events.md, section 2). `public_ips` maps canonical addresses. Never raises."""
+    """Return the row of an entry (docs/events.md, section 2). `public_ips` maps canonical addresses. Never raises."""
     try:
         return _row(entry, source, received_at, public_ips)
     except (ValueError, OverflowError, TypeError, RecursionError):
@@ -141,7 +141,7 @@ def _row(entry: Entry, source: Source, received_at: int, public_ips: Mapping[str
 
 
 def with_text_ids(fields: dict[str, Any]) -> dict[str, Any]:
-    """The fields with `id` and `seq` as the texts that ZoneMTA writes, where they are whole numbers."""
+    """Return the fields with `id` and `seq` as the texts that ZoneMTA writes, where they are whole numbers."""
     queue_id, seq = fields.get("id"), fields.get("seq")
     if type(queue_id) is str and (seq is None or type(seq) is str):
         return fields
@@ -203,7 +203,7 @@ def _event_id(entry: dict[str, Any], occurrence: str) -> str:
 
 
 def bounded_id(event_id: str) -> str:
-    """The id, or the hash of one that is too long for an index."""
+    """Return the id, or the hash of one that is too long for an index."""
     if len(event_id) * 4 > EVENT_ID_BYTES and len(encoded := event_id.encode()) > EVENT_ID_BYTES:
         return _hashed(encoded)
     return event_id
@@ -228,7 +228,7 @@ def _return_path(fields: Fields) -> str | None:
 
 
 def _recipient(fields: Fields, seq: str | None) -> tuple[int | None, str | None, str | None]:
-    """The number of recipients that the row speaks for, the one recipient if it is one, and its domain."""
+    """Return the number of recipients that the row speaks for, the one recipient if it is one, and its domain."""
     listed = fields.rest.get("to")
     count = addresses.count(listed) if type(listed) is str and listed else None
     recipients = 1 if seq else count
@@ -243,7 +243,7 @@ def _recipient(fields: Fields, seq: str | None) -> tuple[int | None, str | None,
 
 
 def address_in(fields: Fields, key: str) -> tuple[str | None, str | None]:
-    """The field's address as its column holds it, and its domain. The field is taken unless more stands in it: a name, a comment, …"""
+    """Return the field's address as its column holds it, and its domain. The field is taken unless more stands in it: a name, a comment, …"""
     written = fields.rest.get(key)
     if type(written) is not str:
         return None, None
@@ -254,7 +254,7 @@ def address_in(fields: Fields, key: str) -> tuple[str | None, str | None]:
 
 
 def address_of(written: str) -> tuple[str | None, str | None]:
-    """The address in a text as its column holds it, and its domain; neither for the null sender."""
+    """Return the address in a text as its column holds it, and its domain; neither for the null sender."""
     if len(written) <= SURELY_SHORT and (usual := addresses.usual_parts(written)):
         return written, addresses.spelt(usual[1])
     whole = addresses.alone(written)

@@ -46,7 +46,7 @@ class Chunks:
         return len(self._messages), self._bytes
 
     def add(self, sender: str, datagram: bytes, now: float) -> bytes | None:
-        """Takes a chunk that came at `now` (seconds); returns the message that it completes."""
+        """Take a chunk that came at `now` (seconds); return the message that it completes."""
         self.expire(now)
         number, count = datagram[10:HEAD_BYTES] if len(datagram) >= HEAD_BYTES else (0, 0)
         # Ids are made up by the senders, each for itself.
@@ -60,7 +60,7 @@ class Chunks:
         return self._placed(key, message, number, datagram[HEAD_BYTES:])
 
     def expire(self, now: float) -> None:
-        """Drops what has waited too long."""
+        """Drop what has waited too long."""
         while self._messages:
             key, oldest = next(iter(self._messages.items()))
             if now < oldest.began + SECONDS:

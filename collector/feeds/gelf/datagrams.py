@@ -54,7 +54,7 @@ class Datagrams:
         self._overruns: dict[socket.socket, int] = {}
 
     def open(self) -> int:
-        """Listens; returns the bound port, of several the first. Raises OSError when an address cannot be had."""
+        """Listen; return the bound port, of several the first. Raise OSError when an address cannot be had."""
         self._sockets = open_sockets(self._listen, socket.SOCK_DGRAM)
         for one in self._sockets:
             _enlarge(one)
@@ -64,7 +64,7 @@ class Datagrams:
         return port
 
     def close(self) -> None:
-        """Takes what has come, and listens no more."""
+        """Take what has come, and listen no more."""
         if self._ticking is not None:
             self._ticking.cancel()
         for one in self._sockets:

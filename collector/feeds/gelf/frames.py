@@ -49,7 +49,7 @@ class Frames:
         self._sweeping: asyncio.TimerHandle | None = None
 
     async def open(self, inbox: Inbox) -> int:
-        """Listens; returns the bound port, of several the first. `inbox` is patient. Raises OSError when an address cannot be had."""
+        """Listen; return the bound port, of several the first. `inbox` is patient. Raise OSError when an address cannot be had."""
         self._inbox = inbox
         loop = asyncio.get_running_loop()
         opened = open_sockets(self._listen, socket.SOCK_STREAM)
@@ -60,7 +60,7 @@ class Frames:
         return port
 
     def close(self) -> None:
-        """Listens no more, and closes every connection."""
+        """Listen no more, and close every connection."""
         for server in self._servers:
             server.close()
         if self._sweeping is not None:
@@ -70,7 +70,7 @@ class Frames:
                 connection.close()
 
     def join(self, connection: _Connection, address: str) -> bool:
-        """False when this one may not connect, or is one too many."""
+        """Return False when this one may not connect, or is one too many."""
         if not self._admits(address):
             self.tally(Result.REFUSED_ADDRESS)
             return False
@@ -85,7 +85,7 @@ class Frames:
         self._connections.discard(connection)
 
     def put(self, frame: bytes, otherwise: Result = Result.UNREADABLE) -> None:
-        """Takes a message, or several in a line each; what is none of them counts as `otherwise`."""
+        """Take a message, or several in a line each; what is none of them counts as `otherwise`."""
         read = read_message(frame)
         if read is Result.UNREADABLE:
             lines = [read_message(line) for line in frame.split(LINE_FEED) if line.strip()]
@@ -98,7 +98,7 @@ class Frames:
             self.put_read(read)
 
     def put_read(self, read: DecodedMessage | Result) -> None:
-        """Takes what a frame was read as."""
+        """Take what a frame was read as."""
         assert self._inbox is not None
         self._inbox.put(read)
         if self._inbox.is_full:
@@ -155,31 +155,31 @@ class _Connection(asyncio.Protocol):
         self._frames.leave(self)
 
     def finish(self) -> None:
-        """Takes what came last, if it is a message: a JSON object that was cut off is none."""
+        """Take what came last, if it is a message: a JSON object that was cut off is none."""
         last = bytes(self._unfinished)
         self._clear()
         if last.strip():
             self._frames.put(last, Result.INCOMPLETE)
 
     def pause(self) -> None:
-        """Reads no more."""
+        """Read no more."""
         if self._transport is not None and not self._is_paused:
             self._is_paused = True
             self._transport.pause_reading()
 
     def resume(self) -> None:
-        """Reads on."""
+        """Read on."""
         if self._transport is not None and self._is_paused:
             self._is_paused = False
             self._heard = monotonic()
             self._transport.resume_reading()
 
     def is_idle_since(self, moment: float) -> bool:
-        """True when nothing has come since, though it could."""
+        """Return True when nothing has come since, though it could."""
         return self._heard < moment and not self._is_paused
 
     def close(self) -> None:
-        """Ends the connection."""
+        """End the connection."""
         if self._transport is not None:
             self._transport.abort()
 
@@ -198,7 +198,7 @@ class _Connection(asyncio.Protocol):
             self._settle()
 
     def _settle(self) -> None:
-        """Finds out from the first line whether messages end with a line feed: a message in several lines ends with a NUL."""
+        """Find out from the first line whether messages end with a line feed: a message in several lines ends with a NUL."""
         first, line_feed, rest = bytes(self._unfinished).lstrip().partition(LINE_FEED)
         if not line_feed:
             return

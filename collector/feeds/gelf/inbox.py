@@ -35,7 +35,7 @@ class MessageCounter:
         self._counters = {result: metrics.gelf_messages.labels(result) for result in Result}
 
     def __call__(self, result: Result, messages: int = 1) -> None:
-        """Counts."""
+        """Count."""
         self._counters[result].inc(messages)
 
 
@@ -71,7 +71,7 @@ class Inbox:
         return self._waiting_bytes >= MAX_WAITING_BYTES
 
     def put(self, read: DecodedMessage | Result) -> None:
-        """Takes a message, or counts why there is none."""
+        """Take a message, or count why there is none."""
         if isinstance(read, Result):
             self._tally(read)
             return

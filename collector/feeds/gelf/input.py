@@ -57,7 +57,7 @@ class GelfInput:
             self._inboxes.append(inbox(is_patient=True, on_room=self._frames.resume))
 
     async def start(self) -> tuple[int | None, int | None]:
-        """Returns the bound ports of UDP and TCP (the first of several). Raises StartError when an address cannot be had."""
+        """Return the bound ports of UDP and TCP (the first of several). Raise StartError when an address cannot be had."""
         udp, tcp = None, None
         try:
             if self._datagrams is not None:
@@ -72,7 +72,7 @@ class GelfInput:
         return udp, tcp
 
     async def stop(self, timeout_seconds: float) -> None:
-        """Listens no more; returns once what came in is durable, or the time is over."""
+        """Listen no more; return once what came in is durable, or the time is over."""
         if self._datagrams is not None:
             self._datagrams.close()
         if self._frames is not None:

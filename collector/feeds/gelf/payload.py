@@ -38,7 +38,7 @@ class DecodedMessage(NamedTuple):
 
 
 def read_message(data: bytes) -> DecodedMessage | Result:
-    """Returns the message of a JSON text, or why there is none."""
+    """Return the message of a JSON text, or why there is none."""
     if len(data) > MAX_BYTES:
         return Result.TOO_LARGE
     try:
@@ -49,7 +49,7 @@ def read_message(data: bytes) -> DecodedMessage | Result:
 
 
 def read_packed(data: bytes) -> DecodedMessage | Result:
-    """The same of a message that may be packed by gzip or zlib, as its first bytes tell. Never holds more than `MAX_BYTES` of it."""
+    """Return the same of a message that may be packed by gzip or zlib, as its first bytes tell. Never holds more than `MAX_BYTES` of it."""
     if not _is_packed(data):
         return read_message(data)
     inflating = zlib.decompressobj(_ANY_HEADER)

@@ -110,7 +110,7 @@ class Follower:
         self._thread.start()
 
     def stop(self) -> None:
-        """Ends after the transaction under way, or breaks it off. A MongoDB that keeps the connection and says nothing is not waited for."""
+        """End after the transaction under way, or break it off. A MongoDB that keeps the connection and says nothing is not waited for."""
         self._stop.set()
         if not self._thread.is_alive():
             return
@@ -137,7 +137,7 @@ class Follower:
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
 
     def _note(self, trouble: str, sqlstate: str | None = None) -> None:
-        """Logs a problem when it starts, not at every retry. Another collector that follows the feed is not a problem."""
+        """Log a problem when it starts, not at every retry. Another collector that follows the feed is not a problem."""
         if trouble == "elsewhere":
             self.trouble = None
             return
@@ -149,7 +149,7 @@ class Follower:
         self.trouble, self.sqlstate = trouble, sqlstate
 
     def _leave(self) -> None:
-        """Takes the gauges away: whoever follows now shows them."""
+        """Take the gauges away: whoever follows now shows them."""
         self._store.close()
         for collection in self._reader.collections:
             with contextlib.suppress(KeyError):
@@ -192,7 +192,7 @@ class Follower:
             self._take_all(database, lambda: _ahead(lambda: self._gather(stream)))
 
     def _take_stock(self, database: Database[Any]) -> bool:
-        """Returns False when it was told to stop."""
+        """Return False when it was told to stop."""
         for led in self._reader.take_stock(database, self._store, self._now_ms()):
             # What is older than what is kept is no fault here: mail may wait in a queue for long.
             letters = [one for one in led.batch.letters if one.reason is not RejectReason.TIME_TOO_OLD]
@@ -218,7 +218,7 @@ class Follower:
             wait([coming])  # a stream is for one thread at a time, and whoever comes next closes it
 
     def _gather(self, stream: ChangeStream[Any]) -> _Gathered:
-        """Returns the next changes, none when none came for a while, and how far that is."""
+        """Return the next changes, none when none came for a while, and how far that is."""
         changes: list[Change] = []
         deadline = time.monotonic() + GATHER_SECONDS
         while len(changes) < GATHERED and not self._stop.is_set():
@@ -244,7 +244,7 @@ class Follower:
             self._metrics.changestream_changes.labels(self._cluster, collection).inc(count)
 
     def _take(self, changes: Sequence[Change], database: Database[Any], token: str | None) -> None:
-        """Commits what the changes led to. One that the database refuses is found by halving, and set aside."""
+        """Commit what the changes led to. One that the database refuses is found by halving, and set aside."""
         led = self._reader.read(changes, database, self._store, self._now_ms())
         until_ms = moment(changes[-1]) or None
         try:
@@ -274,7 +274,7 @@ class Follower:
 
 
 def open_stream(database: Database[Any], reader: ChangeReader, token: str | None) -> ChangeStream[Any]:
-    """Opens what a follower of `reader` reads, from its resume token on, or from now. Raises what the driver raises."""
+    """Open what a follower of `reader` reads, from its resume token on, or from now. Raise what the driver raises."""
     collections, alone = list(reader.collections), reader.alone
     wanted = {"$or": [{"ns.coll": {"$in": collections}}, {"operationType": {"$in": list(ENDS)}}]}
     stages: list[Mapping[str, Any]] = [{"$match": wanted}, *reader.stages]
@@ -289,7 +289,7 @@ def open_stream(database: Database[Any], reader: ChangeReader, token: str | None
 
 
 def _ahead(call: Callable[[], _Gathered]) -> Future[_Gathered]:
-    """Makes a call in a thread that nobody waits for at the program's end, as Python does for those of an executor."""
+    """Make a call in a thread that nobody waits for at the program's end, as Python does for those of an executor."""
     future: Future[_Gathered] = Future()
 
     def run() -> None:

@@ -49,7 +49,7 @@ class QueueReader:
         self._collection, self._border, self._public_ips = collection, border, public_ips
 
     def read(self, changes: Sequence[Change], database: Database[Any], store: FeedStore, now_ms: int) -> Led:
-        """Returns the held events and the entries that changed."""
+        """Return the held events and the entries that changed."""
         del database
         ledger = QueueLedger(store.known(named_by(changes, self._collection)))
         for change in changes:
@@ -96,7 +96,7 @@ class QueueReader:
         return Led(Batch(letters=letters, records=list(records.values())), list(messages.values()), entries)
 
     def _kept(self, entries: Mapping[str, QueueEntry]) -> dict[str, QueueEntry]:
-        """The entries as they may be kept: clean, and of nobody where people become pseudonyms."""
+        """Return the entries as they may be kept: clean, and of nobody where people become pseudonyms."""
         clean = {key: replace(one, **_clean(one)) for key, one in entries.items()}
         if self._border.pseudonyms is None or not clean:
             return clean

@@ -48,14 +48,14 @@ class ChangeReader(Protocol):
     """What the server does to each change of these collections before it sends it."""
 
     def read(self, changes: Sequence[Change], database: Database[Any], store: FeedStore, now_ms: int) -> Led:
-        """Returns what the changes led to. Raises what `database` and `store` raise, and nothing for any change that MongoDB can send."""
+        """Return what the changes led to. Raise what `database` and `store` raise, and nothing for any change that MongoDB can send."""
 
     def take_stock(self, database: Database[Any], store: FeedStore, now_ms: int) -> Iterator[Led]:
-        """Yields what brings what is kept in line with what is there now; each is committed before the next is asked for. The stream begins
+        """Yield what brings what is kept in line with what is there now; each is committed before the next is asked for. The stream begins
         here, and what went before is not in it. Raises as `read`.
         """
 
 
 def id_of(mongo_id: str) -> ObjectId | str:
-    """Returns the `_id` that `mongo_id` is the text of."""
+    """Return the `_id` that `mongo_id` is the text of."""
     return ObjectId(mongo_id) if ObjectId.is_valid(mongo_id) else mongo_id

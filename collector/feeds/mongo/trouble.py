@@ -27,7 +27,7 @@ ADVICE: Final = {
 
 
 def trouble_of(error: Exception) -> str:  # noqa: PLR0911  # a table
-    """The bounded word."""
+    """Return the bounded word."""
     match error:
         case OperationFailure(code=code) if code == NO_CHANGE_STREAMS:
             return "no_change_streams"

@@ -56,7 +56,7 @@ class WildduckReader:
         self._border = border
 
     def read(self, changes: Sequence[Change], database: Database[Any], store: FeedStore, now_ms: int) -> Led:
-        """Returns the events and logins that the changes tell of. Asks MongoDB for documents of logins that nobody has told of."""
+        """Return the events and logins that the changes tell of. Asks MongoDB for documents of logins that nobody has told of."""
         counted = [change for change in changes if change["ns"]["coll"] == AUTHLOG]
         logins = Logins(store.known_logins(named_by(counted)))
         for change in counted:
@@ -105,7 +105,7 @@ class WildduckReader:
 
 
 def wildduck_readers(mongo: MongoSettings, border: Border) -> Iterator[WildduckReader]:
-    """Yields one for each database of WildDuck's that is followed: its users, and with them its log of logins, may have their own."""
+    """Yield one for each database of WildDuck's that is followed: its users, and with them its log of logins, may have their own."""
     places = {MESSAGES: mongo.wildduck_database, AUTHLOG: mongo.logins_database}
     for database in {place: None for place in places.values() if place is not None}:
         here = [collection for collection, place in places.items() if place == database]
@@ -114,7 +114,7 @@ def wildduck_readers(mongo: MongoSettings, border: Border) -> Iterator[WildduckR
 
 
 def _slices(collection: Collection[Any], wanted: Mapping[str, Any], shown: Mapping[str, int]) -> Iterator[list[Any]]:
-    """Yields some documents at a time."""
+    """Yield some documents at a time."""
     with collection.find(wanted, shown, batch_size=STOCK_SLICE) as cursor:
         while documents := list(islice(cursor, STOCK_SLICE)):
             yield documents

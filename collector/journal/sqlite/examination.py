@@ -31,7 +31,7 @@ MOUNTS: Final = Path("/proc/self/mountinfo")
 
 
 def _place(settings: SqliteJournalSettings) -> Iterator[Observation]:
-    """The journal can be written, on a disk that outlives a crash."""
+    """Yield the journal can be written, on a disk that outlives a crash."""
     path = settings.path
     if os.path.isdir(path):  # noqa: PTH112 - raises nothing
         yield Observation(
@@ -77,7 +77,7 @@ def _place(settings: SqliteJournalSettings) -> Iterator[Observation]:
 
 
 def _room(settings: SqliteJournalSettings) -> Iterator[Observation]:
-    """The disk has room for the journal's quota."""
+    """Yield the disk has room for the journal's quota."""
     used = settings.path.stat().st_size if settings.path.is_file() else 0
     free = shutil.disk_usage(_existing(settings.path.parent)).free
     quota = format_size(settings.max_bytes)
@@ -98,7 +98,7 @@ def _room(settings: SqliteJournalSettings) -> Iterator[Observation]:
 
 
 def _speed(settings: SqliteJournalSettings) -> Iterator[Observation]:
-    """The disk makes a write durable within a time that senders can wait."""
+    """Yield the disk makes a write durable within a time that senders can wait."""
     folder = _existing(settings.path.parent)
     if not os.access(folder, os.W_OK | os.X_OK):
         yield Observation(Severity.SKIPPED, "the journal's directory cannot be written")
@@ -128,7 +128,7 @@ def examine_file(settings: SqliteJournalSettings, topic: Topic) -> Iterator[Obse
 
 
 def fsync_ms(folder: Path) -> float:
-    """Returns the median time to append a page to a file there and make it durable. Raises OSError."""
+    """Return the median time to append a page to a file there and make it durable. Raise OSError."""
     taken = []
     with tempfile.TemporaryFile(dir=folder) as probe:
         for _ in range(FSYNC_PROBES):
@@ -140,7 +140,7 @@ def fsync_ms(folder: Path) -> float:
 
 
 def file_system(folder: Path) -> str | None:
-    """Returns the type of the file system, None where the system does not tell (proc(5), mountinfo)."""
+    """Return the type of the file system, None where the system does not tell (proc(5), mountinfo)."""
     if not MOUNTS.exists():
         return None
     resolved = folder.resolve()
@@ -153,5 +153,5 @@ def file_system(folder: Path) -> str | None:
 
 
 def _existing(folder: Path) -> Path:
-    """The folder, or the nearest one above it that is there: the start makes the rest."""
+    """Return the folder, or the nearest one above it that is there: the start makes the rest."""
     return next(place for place in (folder, *folder.absolute().parents) if place.exists())

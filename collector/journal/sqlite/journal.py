@@ -280,7 +280,7 @@ def _stuck() -> OverloadedError:
 
 
 def _acknowledge(waiting: list[_Waiting], error: OverloadedError | None) -> None:
-    """Resolves the futures on their loop: one hop between threads a commit, not one a request."""
+    """Resolve the futures on their loop: one hop between threads a commit, not one a request."""
     if not waiting:
         return
 

@@ -96,7 +96,7 @@ class JournalRows:
         return connection
 
     def commit(self, rows: Sequence[JournalEntry], *, done_upto: int | None) -> None:
-        """Adds `rows` and removes those up to `done_upto`, in one transaction; on disk when it returns. `removed` is then how many.
+        """Add `rows` and removes those up to `done_upto`, in one transaction; on disk when it returns. `removed` is then how many.
 
         After `sqlite3.Error` only `holds` knows whether it is in the file. Raises `OSError` when the disk has no room for `rows`.
         Each step of SQLite hands the interpreter to another thread and has to win it back, so there are few steps.
@@ -200,7 +200,7 @@ class JournalRows:
         self._look_at = now + LOOK_SECONDS
 
     def after(self, row_id: int, *, limit_bytes: int) -> list[JournalEntry]:
-        """Returns rows past `row_id` in order, at least one if there is one, about `limit_bytes` in all."""
+        """Return rows past `row_id` in order, at least one if there is one, about `limit_bytes` in all."""
         found: list[JournalEntry] = []
         size = 0
         for row in self._database.execute(
@@ -216,23 +216,23 @@ class JournalRows:
         return 0 if self._connection is None else scalar(self._connection, sql)
 
     def count(self) -> int:
-        """Returns the number of rows."""
+        """Return the number of rows."""
         return self._scalar("SELECT count(*) FROM requests")
 
     def last_id(self) -> int:
-        """Returns the highest id, 0 when there is none."""
+        """Return the highest id, 0 when there is none."""
         return self._scalar("SELECT max(id) FROM requests")
 
     def first_id(self) -> int:
-        """Returns the lowest id, 0 when there is none."""
+        """Return the lowest id, 0 when there is none."""
         return self._scalar("SELECT min(id) FROM requests")
 
     def oldest_received_at(self) -> int | None:
-        """Returns when the oldest request came (epoch ms)."""
+        """Return when the oldest request came (epoch ms)."""
         return self._scalar("SELECT received_at FROM requests ORDER BY id LIMIT 1") or None
 
     def used_bytes(self) -> int:
-        """Returns the bytes of pages in use: what the quota counts. The file itself shrinks only when it is empty.
+        """Return the bytes of pages in use: what the quota counts. The file itself shrinks only when it is empty.
 
         `unseen_frames` is then 0: those that were added since this was asked.
         """
@@ -241,7 +241,7 @@ class JournalRows:
         return (self._pages - self._free_pages) * self._page_bytes
 
     def shrink(self) -> None:
-        """Gives a large empty file's pages back to the disk."""
+        """Give a large empty file's pages back to the disk."""
         if self._scalar("PRAGMA page_count") * self._page_bytes > SHRINK_BYTES:
             self._database.execute("VACUUM")
 

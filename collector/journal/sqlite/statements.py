@@ -56,7 +56,7 @@ def pieces(rows: Sequence[JournalEntry]) -> Iterator[Sequence[JournalEntry]]:
 
 @cache
 def insertion(count: int) -> str:
-    """The statement that adds so many rows."""
+    """Return the statement that adds so many rows."""
     rows = ", ".join(["(?, ?, ?)"] * count)
     return f"INSERT INTO requests VALUES {rows}"  # noqa: S608  # placeholders only
 

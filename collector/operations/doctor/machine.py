@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def journal_place(installation: Installation) -> Iterator[Finding]:
-    """The journal can be written, and what is in it outlives a crash."""
+    """Yield the journal can be written, and what is in it outlives a crash."""
     return _asked(installation, Topic.PLACE)
 
 
@@ -25,7 +25,7 @@ def journal_room(installation: Installation) -> Iterator[Finding]:
 
 
 def journal_fsync(installation: Installation) -> Iterator[Finding]:
-    """A request becomes durable within a time that senders can wait."""
+    """Yield a request becomes durable within a time that senders can wait."""
     return _asked(installation, Topic.SPEED)
 
 

@@ -63,7 +63,7 @@ FORMS = {"DateStyle": "ISO", "IntervalStyle": "postgres"}
 
 
 def connect(dsn: Connectable, timeout_seconds: float = CONNECT_SECONDS) -> psycopg.Connection:
-    """Opens a connection that notices a dead peer, and that is the same whatever the role's and the database's settings are. Raises
+    """Open a connection that notices a dead peer, and that is the same whatever the role's and the database's settings are. Raise
     `StoreUnavailableError`.
     """
     whole = conninfo.make_conninfo(
@@ -95,7 +95,7 @@ def connect(dsn: Connectable, timeout_seconds: float = CONNECT_SECONDS) -> psyco
 
 
 def _set_forms(connection: psycopg.Connection) -> None:
-    """Sets what is otherwise. A transaction pooler carries these two along: the server reports them to clients."""
+    """Set what is otherwise. A transaction pooler carries these two along: the server reports them to clients."""
     for name, form in FORMS.items():
         current = connection.info.parameter_status(name)
         if current is not None and not current.startswith(form):
@@ -109,7 +109,7 @@ def _set_forms(connection: psycopg.Connection) -> None:
 
 
 def unbound(connection: psycopg.Connection) -> None:
-    """Takes away the times that a role may be given for its statements: they would end a migration or a job half-way, each time anew. For a
+    """Take away the times that a role may be given for its statements: they would end a migration or a job half-way, each time anew. For a
     session with the server itself. Raises `psycopg.Error`.
     """
     connection.execute(query("unbound"))
@@ -166,6 +166,6 @@ def deadline(connection: psycopg.Connection, seconds: float) -> Iterator[None]:
 
 
 def scalar(connection: psycopg.Connection, statement: LiteralString | Composed, *parameters: object) -> object:
-    """Returns the first column of the first row, None when there is none."""
+    """Return the first column of the first row, None when there is none."""
     row = connection.execute(statement, parameters or None).fetchone()
     return None if row is None else row[0]

@@ -32,14 +32,14 @@ class ResolverNames:
         self._missing: set[str] = set()
 
     async def find(self, configured: Iterable[Endpoint]) -> None:
-        """Resolves the names among these. A name that begins or ceases to resolve is logged once."""
+        """Resolve the names among these. A name that begins or ceases to resolve is logged once."""
         hosts = dict.fromkeys(endpoint.host for endpoint in configured if not is_address(endpoint.host))
         found = await asyncio.gather(*(self._find(host) for host in hosts))
         for host, addresses in zip(hosts, found, strict=True):
             self._note(host, addresses)
 
     async def _find(self, host: str) -> tuple[str, ...]:
-        """A thread of its own, which ends by itself: neither the loop nor the end of the program waits for a slow system resolver."""
+        """Return a thread of its own, which ends by itself: neither the loop nor the end of the program waits for a slow system resolver."""
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[tuple[str, ...]] = loop.create_future()
 
@@ -83,7 +83,7 @@ class ResolverNames:
         return found
 
     def unresolved(self, configured: Sequence[Endpoint]) -> list[Endpoint]:
-        """The resolvers whose name does not resolve now."""
+        """Return the resolvers whose name does not resolve now."""
         return [endpoint for endpoint in configured if endpoint.host in self._missing]
 
 
@@ -93,7 +93,7 @@ TO_DO: Final = (
 
 
 def is_address(host: str) -> bool:
-    """True for an IP address, which need not be resolved."""
+    """Return True for an IP address, which need not be resolved."""
     try:
         ipaddress.ip_address(host)
     except ValueError:

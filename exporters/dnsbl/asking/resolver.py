@@ -82,7 +82,7 @@ class Resolver:
         return states
 
     def failing(self) -> set[str]:
-        """The resolvers of which an address has not answered several times in a row."""
+        """Return the resolvers of which an address has not answered several times in a row."""
         return {self._label(one) for one in self._upstreams if one.failures >= FAILURES_TO_LOOK_AGAIN}
 
     def _label(self, upstream: Upstream) -> str:
@@ -162,7 +162,7 @@ class Resolver:
             self._free()
 
     async def _place(self, tried: Sequence[Upstream]) -> Upstream:
-        """The next resolver with a free place: one that is up and was not tried yet, if there is one."""
+        """Return the next resolver with a free place: one that is up and was not tried yet, if there is one."""
         while True:
             usable = [one for one in self._upstreams if one.in_flight < self._in_flight]
             if usable:
@@ -197,7 +197,7 @@ class Resolver:
         self._timer = self._loop.call_at(self._deadlines[0][0], self._expire) if self._deadlines else None
 
     def close(self) -> None:
-        """Closes every socket; lookups under way are cancelled."""
+        """Close every socket; lookups under way are cancelled."""
         if self._timer is not None:
             self._timer.cancel()
         for turn in self._waiting:

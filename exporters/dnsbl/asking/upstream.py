@@ -68,13 +68,13 @@ class Upstream:
         return self._passed_over_until <= self._loop.time()
 
     def begin(self) -> None:
-        """Notes a query about to be sent. One that was passed over gets a single query to show that it is back."""
+        """Note a query about to be sent. One that was passed over gets a single query to show that it is back."""
         self.in_flight += 1
         if self._is_failing():
             self._passed_over_until = self._loop.time() + PASSED_OVER_SECONDS
 
     def end(self, *, failed: bool, dns_list: str) -> None:
-        """Notes how it went. Failures for one list alone are that list's."""
+        """Note how it went. Failures for one list alone are that list's."""
         self.in_flight -= 1
         if not failed:
             self.failures, self._passed_over_until = 0, 0.0
@@ -89,7 +89,7 @@ class Upstream:
         return self.failures >= FAILURES_TO_PASS_OVER and len(self._failed_for) > 1
 
     def send(self, asked: bytes, *, edns: bool) -> tuple[asyncio.Future[Reply], Callable[[], None]]:
-        """Sends a query for the question section `asked`; returns its reply to come, and what to call to wait no longer."""
+        """Send a query for the question section `asked`; return its reply to come, and what to call to wait no longer."""
         reply: asyncio.Future[Reply] = self._loop.create_future()
         try:
             port = self._port()
@@ -108,7 +108,7 @@ class Upstream:
         return reply, lambda: self._forget(port, message_id)
 
     def _has_port(self, error: OSError) -> bool:
-        """True when only a further socket could not be had: the ones that are there do, until one can."""
+        """Return True when only a further socket could not be had: the ones that are there do, until one can."""
         if (word := shortage_of(error)) is not None:
             self._on_shortage(word)
         return word is not None and bool(self._ports)
@@ -192,7 +192,7 @@ class Upstream:
             self._on_ignored("question")
 
     def close(self) -> None:
-        """Closes every socket; what waits gets no answer."""
+        """Close every socket; what waits gets no answer."""
         for port in list(self._all.values()):
             for _, reply in port.waiting.values():
                 reply.cancel()

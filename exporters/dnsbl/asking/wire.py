@@ -46,24 +46,24 @@ RANDOM: Final = SystemRandom()
 
 
 def question(name: bytes, rdtype: int) -> bytes:
-    """The question section: `name` is whole, on the wire."""
+    """Return the question section: `name` is whole, on the wire."""
     return name + struct.pack("!HH", rdtype, dns.rdataclass.IN)
 
 
 def scrambled(name: bytes) -> bytes:
-    """The name with the case of its letters at random (0x20): an answer must repeat it, which a forger has to guess."""
+    """Return the name with the case of its letters at random (0x20): an answer must repeat it, which a forger has to guess."""
     mask = int.from_bytes(name.translate(_LETTERS))
     return (int.from_bytes(name) ^ (mask & RANDOM.getrandbits(8 * len(name)))).to_bytes(len(name))
 
 
 def query(message_id: int, asked: bytes, *, edns: bool) -> bytes:
-    """A whole query for a question section."""
+    """Return a whole query for a question section."""
     head = _HEADER.pack(message_id, _RECURSION_DESIRED, 1, 0, 0, int(edns))
     return head + asked + (_OPT if edns else b"")
 
 
 def id_of(wire: bytes) -> int | None:
-    """The message's id; None for what is too short, is no answer, or does not have one question."""
+    """Return the message's id; None for what is too short, is no answer, or does not have one question."""
     if len(wire) < _HEADER.size:
         return None
     message_id, flags, questions, *_ = _HEADER.unpack_from(wire)
@@ -71,17 +71,17 @@ def id_of(wire: bytes) -> int | None:
 
 
 def repeats(wire: bytes, asked: bytes) -> bool:
-    """True when the answer's question is ours, byte for byte."""
+    """Return True when the answer's question is ours, byte for byte."""
     return wire.startswith(asked, _HEADER.size)
 
 
 def repeats_but_case(wire: bytes, asked: bytes) -> bool:
-    """True when it is ours but for the case of letters: a server that does not keep it."""
+    """Return True when it is ours but for the case of letters: a server that does not keep it."""
     return wire[_HEADER.size : _HEADER.size + len(asked)].lower() == asked.lower()
 
 
 def is_truncated(wire: bytes) -> bool:
-    """True when the rest has to be fetched over TCP."""
+    """Return True when the rest has to be fetched over TCP."""
     return bool(_HEADER.unpack_from(wire)[1] & _TRUNCATED)
 
 
@@ -94,7 +94,7 @@ def read(wire: bytes, asked: bytes = b"") -> Outcome:
 
 
 def _no_such_name(wire: bytes, asked: bytes) -> Answer | None:
-    """The one answer that nineteen in twenty are: NXDOMAIN, no records, one SOA. None for all others, which dnspython reads whole.
+    """Return the one answer that nineteen in twenty are: NXDOMAIN, no records, one SOA. None for all others, which dnspython reads whole.
 
     Nothing is listed by this road, and what it needs of the SOA is two numbers: dnspython takes ten times as long to build the rest.
     """
@@ -125,7 +125,7 @@ _RCODES: Final = {
 
 
 def read_message(message: dns.message.Message) -> Outcome:
-    """The records of the asked type at the end of the question's CNAMEs, and how long they may be kept.
+    """Return the records of the asked type at the end of the question's CNAMEs, and how long they may be kept.
 
     dnspython's own `resolve_chaining` looks for SOA at every parent of a name of 34 labels: three times the work of all the rest.
     """

@@ -163,7 +163,7 @@ class Checks:
             )
 
     async def _held_to_health(self, pair: Pair, verdict: Verdict) -> Verdict | None:
-        """The verdict, or that the list is unhealthy or refuses everything. Before a list changes its mind about a target it has to show
+        """Return the verdict, or that the list is unhealthy or refuses everything. Before a list changes its mind about a target it has to show
         again that it works; None while it could not be asked to.
         """
         assert pair.target is not None
@@ -195,7 +195,7 @@ class Checks:
             await self.watches.test(dns_list)
 
     async def _reason(self, pair: Pair, verdict: Verdict, now: float) -> str | None:
-        """The list's own words about the target, asked for when it is listed anew, otherwise, or again after an hour."""
+        """Return the list's own words about the target, asked for when it is listed anew, otherwise, or again after an hour."""
         assert pair.target is not None
         if verdict.word is not Word.LISTED:
             return None
@@ -222,14 +222,14 @@ class Checks:
             self._tell(change)
 
     def _count(self, zone: str, word: Word) -> Counter:
-        """The counter of a list's verdicts of one kind: looked up once, as prometheus_client takes longer for that than for the adding."""
+        """Return the counter of a list's verdicts of one kind: looked up once, as prometheus_client takes longer for that than for the adding."""
         counter = self._counts.get((zone, word))
         if counter is None:
             counter = self._counts[zone, word] = self._metrics.verdicts.labels(zone, word.value)
         return counter
 
     def lapse(self) -> None:
-        """Takes away what has stood too long without a real verdict."""
+        """Take away what has stood too long without a real verdict."""
         for change in self.board.lapse(self._planner.pairs(), moment(asyncio.get_running_loop().time())):
             assert change.pair.target is not None
             pair = (change.pair.target.text, change.pair.dns_list.zone)
@@ -251,7 +251,7 @@ class Checks:
             self._planner.end(pair, now, retry=health is not Health.HEALTHY, failed=failed)
 
     def show(self) -> None:
-        """Sets the gauges that follow the planner and the resolvers."""
+        """Set the gauges that follow the planner and the resolvers."""
         metrics = self._metrics
         self.watches.show()
         metrics.schedule_lag.set(max(0.0, self._planner.lag(asyncio.get_running_loop().time())))
@@ -260,7 +260,7 @@ class Checks:
                 metrics.resolver_up.labels(address).set(is_up)
 
     async def stop(self) -> None:
-        """Cancels what is under way."""
+        """Cancel what is under way."""
         for task in list(self._under_way):
             task.cancel()
         await asyncio.gather(*self._under_way, return_exceptions=True)
@@ -274,7 +274,7 @@ def _blames(outcome: Outcome, verdict: Verdict, *, is_fresh: bool) -> bool | Non
 
 
 def text_of(outcome: Outcome, dns_list: DnsList) -> str | None:
-    """A TXT answer as text fit to be shown: no control characters, no key, bounded."""
+    """Return a TXT answer as text fit to be shown: no control characters, no key, bounded."""
     if not isinstance(outcome, Answer) or not outcome.records:
         return None
     text = "".join(char for char in " / ".join(outcome.records) if char.isprintable())

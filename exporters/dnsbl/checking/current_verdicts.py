@@ -69,7 +69,7 @@ class Board:
         return row.real.word if row is not None and row.real is not None else None
 
     def record(self, pair: Pair, verdict: Verdict, now: Moment, reason: str | None = None) -> Change | None:
-        """Notes a verdict; None when it says nothing new."""
+        """Note a verdict; None when it says nothing new."""
         key = _key(pair)
         row = self._rows.get(key)
         previous = row.last if row is not None else None
@@ -128,7 +128,7 @@ class Board:
 
 
 def _stamp(now_ms: int, last_ms: int) -> int:
-    """The time of a pair's next change: two of them never carry the same one, since it identifies them."""
+    """Return the time of a pair's next change: two of them never carry the same one, since it identifies them."""
     return last_ms + 1 if last_ms - SET_BACK_MS <= now_ms <= last_ms else now_ms
 
 

@@ -92,7 +92,7 @@ class HostNames:
     async def resolve(
         self, hosts: Sequence[Host], resolver: Resolver, interval: float, public: Mapping[str, str]
     ) -> None:
-        """Resolves all names. `interval` (seconds): of those that have none of their own."""
+        """Resolve all names. `interval` (seconds): of those that have none of their own."""
         gate = asyncio.Semaphore(_AT_ONCE)
         found = await asyncio.gather(*(_lookups(host.name, resolver, gate) for host in hosts))
         now = asyncio.get_running_loop().time()
@@ -104,7 +104,7 @@ class HostNames:
         self._note_faults({host.name: fault_of(outcomes, public) for host, outcomes in zip(hosts, found, strict=True)})
 
     def _note_faults(self, found: Mapping[str, str | None]) -> None:
-        """Keeps what is wrong with each name, and logs when that begins and when it ends. A long list of names need not fill the log."""
+        """Keep what is wrong with each name, and log when that begins and when it ends. A long list of names need not fill the log."""
         begun = [name for name, fault in found.items() if fault is not None and name not in self.faults]
         ended = [name for name in self.faults if name in found and found[name] is None]
         for name in begun[:MAX_LOGGED]:
@@ -123,7 +123,7 @@ class HostNames:
         self.faults = {name: fault for name, fault in found.items() if fault is not None}
 
     def note(self, name: str, outcomes: Mapping[int, Outcome], now: float, kept_seconds: float) -> None:
-        """Takes in what a name was resolved to, by record type."""
+        """Take in what a name was resolved to, by record type."""
         is_there = any(map(_addresses, outcomes.values()))
         for rdtype, outcome in outcomes.items():
             known = self._known.get((name, rdtype))
@@ -163,13 +163,13 @@ class SeenAddresses:
         self._last: dict[str, float] = {}
 
     async def read(self, link: CollectorSettings) -> None:
-        """Reads the collector's /metrics; where that is not to be had, what is known stays."""
+        """Read the collector's /metrics; where that is not to be had, what is known stays."""
         page = await _page(f"{link.url}/metrics")
         if page is not None:
             self.note(page, asyncio.get_running_loop().time())
 
     def note(self, page: str, now: float) -> None:
-        """Takes in a page of metrics."""
+        """Take in a page of metrics."""
         self._last |= dict.fromkeys(filter(_is_address, _SENDING.findall(page)), now)
         self._last = {text: last for text, last in self._last.items() if now - last <= SEEN_KEPT_SECONDS}
 

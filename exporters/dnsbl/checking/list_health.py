@@ -117,7 +117,7 @@ class Watches:
         return watch.health if watch is not None else Health.UNKNOWN
 
     def refusal(self, zone: str) -> Verdict | None:
-        """The verdict about every target of a list that refuses everything; None of any other list."""
+        """Return the verdict about every target of a list that refuses everything; None of any other list."""
         watch = self._watches.get(zone)
         return watch.refusal if watch is not None else None
 
@@ -130,7 +130,7 @@ class Watches:
             self._metrics.list_state.labels(zone, state).set(state == health.state)
 
     def show(self) -> None:
-        """Sets the gauges of the lists' breakers."""
+        """Set the gauges of the lists' breakers."""
         for zone in self._watches:
             self._metrics.list_breaker_open.labels(zone).set(self._planner.is_left_alone(zone))
 
@@ -168,7 +168,7 @@ class Watches:
             self._note(dns_list.zone, watch, Health.REFUSED, verdict)
 
     def _note(self, zone: str, watch: Watch, health: Health, shown: Verdict) -> None:
-        """Keeps what a test found, and logs a change of the list's state once."""
+        """Keep what a test found, and log a change of the list's state once."""
         before = watch.health.state
         watch.health, watch.shown, watch.at = health, shown, asyncio.get_running_loop().time()
         watch.failure = watch.refusal or watch.failure

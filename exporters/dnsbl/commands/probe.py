@@ -38,7 +38,7 @@ _MAX_TARGETS: Final = 256
 
 
 def run(settings: DnsblSettings, plan: Plan, text: str, *, colour: bool, out: TextIO = sys.stdout) -> int:
-    """Prints a table, in colour or not. Returns the exit code: 0 listed nowhere, 1 listed, 3 no list gave a real verdict, 4 some did not, and the others list nothing.
+    """Print a table, in colour or not. Return the exit code: 0 listed nowhere, 1 listed, 3 no list gave a real verdict, 4 some did not, and the others list nothing.
     Raises `ConfigError` for what is no target.
     """
     logging.getLogger("exporters").addHandler(logging.NullHandler())  # the table says it all
@@ -86,7 +86,7 @@ async def _ask(settings: DnsblSettings, plan: Plan, text: str) -> tuple[list[tup
 
 
 async def _resolvers(settings: DnsblSettings) -> list[Endpoint]:
-    """The addresses of the resolvers; a name that does not resolve is named on standard error. Raises StartError when there is no address."""
+    """Return the addresses of the resolvers; a name that does not resolve is named on standard error. Raise StartError when there is no address."""
     found = ResolverNames()
     await found.find(settings.resolvers)
     for endpoint in found.unresolved(settings.resolvers):

@@ -58,7 +58,7 @@ class Sources:
 
 
 def matches(pattern: str) -> Iterator[Path]:
-    """The files that a pattern names; a name without wildcards is one, whether it is there or not."""
+    """Yield the files that a pattern names; a name without wildcards is one, whether it is there or not."""
     if re.search(r"[*?\[]", pattern):
         yield from map(Path, sorted(glob(pattern)))  # noqa: PTH207 - absolute patterns too
     else:

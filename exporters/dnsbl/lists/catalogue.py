@@ -54,7 +54,7 @@ _KEY_LABEL: Final = re.compile(r"(?=(?:[a-z]*[0-9]){3})(?=(?:[0-9]*[a-z]){3})[a-
 
 
 def holds_key(zone: str) -> bool:
-    """True when a zone seems to be written with its key, which would then be shown wherever the zone is."""
+    """Return True when a zone seems to be written with its key, which would then be shown wherever the zone is."""
     if zone in catalogue():
         return False
     below_keyed = any(zone.endswith(f".{known}") for known, entry in catalogue().items() if entry.use is Use.KEY)
@@ -65,12 +65,12 @@ def holds_key(zone: str) -> bool:
 
 
 def default_test(kind: Kind) -> TestPoints:
-    """The test points that RFC 5782 asks of a list."""
+    """Return the test points that RFC 5782 asks of a list."""
     return ADDRESS_TEST if kind is Kind.ADDRESS else DOMAIN_TEST
 
 
 def meaning(text: str, severity: str, effect: str = Effect.LISTED) -> Meaning:
-    """A meaning as the catalogue and the configuration write it. Raises ValueError."""
+    """Return a meaning as the catalogue and the configuration write it. Raise ValueError."""
     return Meaning(text, Severity(severity), Effect(effect))
 
 

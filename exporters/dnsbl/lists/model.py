@@ -33,7 +33,7 @@ _GRAVITY: Final = (Severity.INFO, Severity.WARNING, Severity.CRITICAL)
 
 
 def gravest(severities: set[Severity]) -> Severity | None:
-    """The gravest of some severities; None of none."""
+    """Return the gravest of some severities; None of none."""
     return max(severities, key=_GRAVITY.index, default=None)
 
 
@@ -97,7 +97,7 @@ class DnsList:
         return domain_wire(f"{self.key}.{self.zone}" if self.key else self.zone) + b"\0"
 
     def takes(self, kind: Kind, version: int | None) -> bool:
-        """True when targets of this kind (and IP version) can be asked here."""
+        """Return True when targets of this kind (and IP version) can be asked here."""
         if kind is not self.kind:
             return False
         return version is None or (self.ipv4 if version == 4 else self.ipv6)
@@ -116,6 +116,6 @@ class DnsList:
         return found or (Meaning("a code without a known meaning", self.severity),)
 
     def without_key(self, text: str) -> str:
-        """The text with the key put out of sight, should the list repeat it."""
+        """Return the text with the key put out of sight, should the list repeat it."""
         # In any case of letters: our own queries scramble it (0x20).
         return re.sub(re.escape(self.key), "***", text, flags=re.IGNORECASE) if self.key else text

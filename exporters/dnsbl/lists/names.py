@@ -65,17 +65,17 @@ _BEYOND_REACH: Final = tuple(
 
 
 def is_private(network: Range) -> bool:
-    """True when some address of the range is one that no list outside can know: private, loopback, link-local, multicast."""
+    """Return True when some address of the range is one that no list outside can know: private, loopback, link-local, multicast."""
     return any(one.version == network.version and one.overlaps(network) for one in _BEYOND_REACH)
 
 
 def is_private_address(text: str) -> bool:
-    """The same of one address."""
+    """Return the same of one address."""
     return is_private(ip_network(text))
 
 
 def parse(text: str) -> Range | str:
-    """A range (an address is one of a single address) or a domain name in lower case as A-labels. Raises ValueError."""
+    """Return a range (an address is one of a single address) or a domain name in lower case as A-labels. Raise ValueError."""
     text = text.strip()
     hidden = next((one for one in text if not one.isprintable() and one not in _JOINERS), None)
     if hidden is not None:
@@ -121,7 +121,7 @@ def addresses(network: Range) -> Iterator[str]:
 
 
 def target(text: str) -> Target:
-    """A target from an address or a domain in canonical form."""
+    """Return a target from an address or a domain in canonical form."""
     try:
         address = ip_address(text)
     except ValueError:
@@ -130,13 +130,13 @@ def target(text: str) -> Target:
 
 
 def address_wire(address: IPv4Address | IPv6Address) -> bytes:
-    """The octets (IPv4) or the 32 nibbles (IPv6) in reverse, as labels (RFC 5782, 2.1 and 2.4)."""
+    """Return the octets (IPv4) or the 32 nibbles (IPv6) in reverse, as labels (RFC 5782, 2.1 and 2.4)."""
     parts = str(address).split(".") if isinstance(address, IPv4Address) else list(address.packed.hex())
     return b"".join(bytes([len(part)]) + part.encode() for part in reversed(parts))
 
 
 def domain_wire(text: str) -> bytes:
-    """A domain's labels, without the root's. Raises ValueError for what is no name."""
+    """Return a domain's labels, without the root's. Raise ValueError for what is no name."""
     try:
         labels = dns.name.from_text(text).labels
     except dns.exception.DNSException:

@@ -86,7 +86,7 @@ class PairLines:
             self._lapsed[target, dns_list] = lines.encode()
 
     def render(self, registry: CollectorRegistry, accept: str = "") -> tuple[bytes, str]:
-        """The whole page with its content type: the registry's families, then these."""
+        """Return the whole page with its content type: the registry's families, then these."""
         media = {one.partition(";")[0].strip().lower() for one in accept.split(",")}
         pairs = [LISTED.head, *self._listed.values(), INFO.head, *self._info.values()]
         pairs += [LAPSED.head, *self._lapsed.values()]

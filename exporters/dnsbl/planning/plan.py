@@ -34,7 +34,7 @@ class Checked:
     name: str | None = None
 
     def is_more_urgent(self, other: Checked) -> bool:
-        """True when it is to be checked more often than another word for the same target says."""
+        """Return True when it is to be checked more often than another word for the same target says."""
         return _is_shorter(self.interval, other.interval)
 
 
@@ -67,7 +67,7 @@ class Plan:
     max_targets: int
 
     def lists_for(self, checked: Checked) -> Iterator[DnsList]:
-        """The lists that this target is asked at."""
+        """Yield the lists that this target is asked at."""
         target = checked.target
         for dns_list in self.lists:
             fits = len(target.wire) + len(dns_list.wire) <= MAX_NAME_BYTES
@@ -75,7 +75,7 @@ class Plan:
                 yield dns_list
 
     def with_found(self, found: Iterable[Checked]) -> tuple[tuple[Checked, ...], int]:
-        """The targets with those that were found since, as far as they fit the limits; and how many did not."""
+        """Return the targets with those that were found since, as far as they fit the limits; and how many did not."""
         load = _Load(self)
         taken = {checked.target.text: checked for checked in self.targets}
         for checked in self.targets:
@@ -134,7 +134,7 @@ _ROUNDING: Final = 1e-6
 
 
 def written(settings: DnsblSettings) -> list[Wanted]:
-    """The entries of `dnsbl.targets`."""
+    """Return the entries of `dnsbl.targets`."""
     return [
         Wanted(f"dnsbl.targets.{index}", entry.target, entry.treat_as, entry.interval)
         for index, entry in enumerate(settings.targets)
@@ -142,7 +142,7 @@ def written(settings: DnsblSettings) -> list[Wanted]:
 
 
 def build(settings: DnsblSettings, from_files: Sequence[Wanted] = ()) -> Plan:
-    """Raises ConfigError with every fault found."""
+    """Raise ConfigError with every fault found."""
     faults: list[Fault] = []
     lists = tuple(_lists(settings, faults))
     targets: dict[str, Checked] = {}

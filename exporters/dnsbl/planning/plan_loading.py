@@ -29,7 +29,7 @@ class World:
 
 
 def read_world(path: Path | None, environ: Mapping[str, str]) -> World:
-    """Raises ConfigError with every fault."""
+    """Raise ConfigError with every fault."""
     return world_of(load(path, environ).dnsbl)
 
 

@@ -54,7 +54,7 @@ def read(patterns: tuple[str, ...], faults: list[Fault], warnings: list[Fault]) 
 
 
 def _is_special(path: Path) -> bool:
-    """True for a folder, a pipe or a device. What cannot be seen is left to the reading, which names the reason."""
+    """Return True for a folder, a pipe or a device. What cannot be seen is left to the reading, which names the reason."""
     try:
         return path.exists() and not path.is_file()
     except PermissionError:  # a folder on the way that this user may not enter
@@ -62,7 +62,7 @@ def _is_special(path: Path) -> bool:
 
 
 def _named(patterns: tuple[str, ...]) -> Iterator[tuple[str, Path]]:
-    """The files, each with the key of its pattern."""
+    """Yield the files, each with the key of its pattern."""
     for index, pattern in enumerate(patterns):
         for path in matches(pattern):
             yield f"dnsbl.target_files.{index}", path

@@ -24,15 +24,15 @@ class Breaker:
         return self._open_until is not None
 
     def allows(self, now: float) -> bool:
-        """True when a check may ask now."""
+        """Return True when a check may ask now."""
         return self._open_until is None or (now >= self._open_until and not self._is_tried)
 
     def begin(self) -> None:
-        """Notes that one asks."""
+        """Note that one asks."""
         self._is_tried = self.is_open
 
     def end(self, now: float, *, failed: bool | None) -> None:
-        """Notes how it went (None: it says nothing about the list)."""
+        """Note how it went (None: it says nothing about the list)."""
         was_open, self._is_tried = self.is_open, False
         if failed is None:
             return

@@ -30,19 +30,19 @@ class Budget:
         return now if too_many < 0 else max(now, self._sent[too_many] + MINUTE)
 
     def has_room(self, now: float, kept: int = 0) -> bool:
-        """True when a query may go now."""
+        """Return True when a query may go now."""
         return self.free_at(now, kept) <= now
 
     def take(self, now: float) -> None:
-        """Notes a query."""
+        """Note a query."""
         if self._sent is not None:
             self._sent.append(now)
 
     def is_in_use(self, now: float) -> bool:
-        """True when a query of the last minute counts."""
+        """Return True when a query of the last minute counts."""
         return self._sent is not None and len(self._sent) > 0 and self._sent[-1] + MINUTE > now
 
     def inherit(self, other: Budget) -> None:
-        """Takes over what was sent under another bound: a reload is no new budget."""
+        """Take over what was sent under another bound: a reload is no new budget."""
         if self._sent is not None and other._sent is not None:
             self._sent.extend(other._sent)

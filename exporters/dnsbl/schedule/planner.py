@@ -86,7 +86,7 @@ class Planner:
         self._first = 0
 
     def replace(self, pairs: Iterable[Pair], limits: Limits, now: float) -> list[Pair]:
-        """Checks these pairs from now on; those that are known go on as they were. Returns those that are gone."""
+        """Check these pairs from now on; those that are known go on as they were. Return those that are gone."""
         if limits.queries_per_minute != self._limits.queries_per_minute:
             budget = Budget(limits.queries_per_minute)
             budget.inherit(self._budget)
@@ -132,7 +132,7 @@ class Planner:
         self._closed = {zone: budget for zone, budget in self._closed.items() if budget.is_in_use(now)}
 
     def _spread(self, pairs: Iterable[Pair]) -> None:
-        """Gives the pairs of a list evenly spread slots; tests come first."""
+        """Give the pairs of a list evenly spread slots; tests come first."""
         by_list: dict[str, list[Pair]] = {}
         for pair in pairs:
             by_list.setdefault(pair.dns_list.zone, []).append(pair)
@@ -149,7 +149,7 @@ class Planner:
         heapq.heappush(lane.heap, (due if pair.target else due - 1e-6, self._serial, pair))
 
     def begin(self, now: float, places: int) -> tuple[list[Pair], list[Pair]]:
-        """The checks to begin now, at most `places`, one query each paid for; and those whose list is left alone, to be judged unasked."""
+        """Return the checks to begin now, at most `places`, one query each paid for; and those whose list is left alone, to be judged unasked."""
         begun: list[Pair] = []
         passed_over: list[Pair] = []
         lanes = list(self._lanes.values())
@@ -206,7 +206,7 @@ class Planner:
         return True
 
     def claim(self, zone: str, *, waits: bool) -> None:
-        """Keeps a list's next room for its test, or gives it back to all."""
+        """Keep a list's next room for its test, or give it back to all."""
         if zone in self._lanes:
             self._lanes[zone].is_claimed = waits
 
@@ -240,7 +240,7 @@ class Planner:
         return slot
 
     def next_slot(self, pair: Pair, now: float) -> float:
-        """The pair's next slot after now."""
+        """Return the pair's next slot after now."""
         start = self._epoch + pair.phase
         slots_past = int((now + MOMENT - start) // pair.interval)
         return start + (slots_past + 1) * pair.interval
@@ -267,7 +267,7 @@ class Planner:
         return max((now - lane.heap[0][0] for lane in self._lanes.values() if lane.heap), default=0.0)
 
     def is_left_alone(self, zone: str) -> bool:
-        """True while the list's breaker is open."""
+        """Return True while the list's breaker is open."""
         lane = self._lanes.get(zone)
         return lane is not None and lane.breaker.is_open
 

@@ -59,7 +59,7 @@ class Connection(web.RequestHandler):
             self.abort()
 
     def data_received(self, data: bytes) -> None:
-        """Counts what comes of a head that is not whole yet; no request to the exporter has a body."""
+        """Count what comes of a head that is not whole yet; no request to the exporter has a body."""
         count = self._request_count
         super().data_received(data)
         if self._request_count != count:
@@ -76,7 +76,7 @@ class Connection(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """Replaces aiohttp's, whose answer and log line quote the request."""
+        """Replace aiohttp's, whose answer and log line quote the request."""
         del message
         if request.writer.output_size > 0:
             raise ConnectionError
@@ -107,7 +107,7 @@ class Connection(web.RequestHandler):
         super().connection_lost(exc)
 
     def abort(self) -> None:
-        """Closes it at once, or as soon as it is there; what is not sent yet is lost."""
+        """Close it at once, or as soon as it is there; what is not sent yet is lost."""
         self._is_given_up = True
         if self.transport is not None:
             self.transport.abort()
@@ -148,7 +148,7 @@ class Listener(web.Server):
         self._idle: dict[Connection, None] = {}  # the longest first
 
     def __call__(self) -> web.RequestHandler:
-        """Returns the protocol of a new connection."""
+        """Return the protocol of a new connection."""
         while len(self._open) >= self._most():
             if (longest := self._longest()) is None:
                 return _Refusal()  # type: ignore[return-value]  # asyncio asks for a protocol only
@@ -169,7 +169,7 @@ class Listener(web.Server):
         return made
 
     def _longest(self) -> Connection | None:
-        """The connection whose place a new one takes."""
+        """Return the connection whose place a new one takes."""
         idle = next((one for one in self._idle if not one.is_writing), None)
         if idle is not None:
             return idle

@@ -38,7 +38,7 @@ small{color:#999}.refused,.error,.notice{color:#e0c060}.clean{color:#7fc89a}}</s
 
 
 def page(board: Board, pairs: Iterable[Pair], notices: Sequence[Notice] = ()) -> str:
-    """The whole page."""
+    """Return the whole page."""
     rows = [(pair, board.row(pair.target.text, pair.dns_list.zone)) for pair in pairs if pair.target is not None]
     counts = {word: sum(row is not None and row.last.word is word for _, row in rows) for word in Word}
     waiting = sum(row is None for _, row in rows)

@@ -95,7 +95,7 @@ class Prober:
         self._budget, self._bound = Budget(per_minute()), per_minute()
 
     async def answer(self, query: dict[str, list[str]], scrape_seconds: str | None) -> bytes:
-        """The page for a probe's query string. Raises `Refusal`."""
+        """Return the page for a probe's query string. Raise `Refusal`."""
         try:
             target, lists = self._wanted(query)
             self._take_turn()
@@ -144,7 +144,7 @@ def _seconds(header: str | None) -> float:
 
 
 def _page(target: Target, found: list[Found], *, is_complete: bool) -> bytes:
-    """A fresh registry: nothing of one probe is seen in the next."""
+    """Return a fresh registry: nothing of one probe is seen in the next."""
     registry = CollectorRegistry()
     listed = Gauge("duckwatch_dnsbl_listed", "1 listed, 0 clean", ("target", "list"), registry=registry)
     verdicts = Gauge(

@@ -65,7 +65,7 @@ class WebServer:
         self._listener: Listener | None = None
 
     async def start(self, listen: Endpoint | Endpoints) -> list[int]:
-        """Returns the bound ports. Raises OSError when an address cannot be had."""
+        """Return the bound ports. Raise OSError when an address cannot be had."""
         self._listener = listener = Listener(self._answer, most=self._connections)
         self._runner = web.ServerRunner(listener, shutdown_timeout=STOP_SECONDS)
         await self._runner.setup()
@@ -82,7 +82,7 @@ class WebServer:
             self._listener.make_room()
 
     async def stop(self) -> None:
-        """Stops listening and closes every connection."""
+        """Stop listening and close every connection."""
         if self._runner is not None:
             await self._runner.cleanup()
 
