@@ -1,4 +1,6 @@
-"""`python -m bench [--quick] [--only PART,…]`: starts PostgreSQL and the collector as a user would, runs all parts; prints one JSON object."""
+"""`python -m bench [--quick] [--only PART,…]`: starts PostgreSQL and the collector as a user would, runs all parts;
+prints one JSON object.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,9 @@ PARTS: Final = ("rates", "lag", "gelf", "feeds", "queue", "storage", "compressio
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What is asked for: which parts, how long everything is, among how many events messages are looked for; `dsn`: only that, there."""
+    """What is asked for: which parts, how long everything is, among how many events messages are looked for; `dsn`:
+    only that, there.
+    """
 
     parts: frozenset[str]
     is_quick: bool
@@ -135,7 +139,9 @@ def of_other_servers(folder: Path, wish: Wish) -> dict[str, Any]:
 
 
 def peak_rss_mb(pid: int) -> float:
-    """Return the most memory that the process and its children (the assembler) ever had resident, each by itself, added up."""
+    """Return the most memory that the process and its children (the assembler) ever had resident, each by itself,
+    added up.
+    """
     tasks = Path(f"/proc/{pid}/task").iterdir()
     children = [child for task in tasks for child in (task / "children").read_text().split()]
     return round(sum(_peak(process) for process in (pid, *map(int, children))) / 1e6, 1)

@@ -1,4 +1,6 @@
-"""Bytes an event once TimescaleDB Community has compressed it: measured on the tests' server, which is slow but compresses as any."""
+"""Bytes an event once TimescaleDB Community has compressed it:
+measured on the tests' server, which is slow but compresses as any.
+"""
 
 from __future__ import annotations
 

@@ -26,7 +26,9 @@ _VARIABLE = re.compile(
 
 
 def events(count: int, until_ms: int) -> list[dict[str, Any]]:
-    """Return `count` events as the plugin writes them, the last one stamped at most `until_ms`; no identity comes twice."""
+    """Return `count` events as the plugin writes them, the last one stamped at most `until_ms`;
+    no identity comes twice.
+    """
     recorded = [json.loads(line) for line in RECORDING.read_text().splitlines()]
     first = min(int(one["entry"]["id"][:11], 16) for one in recorded)
     span = max(one["time_ms"] for one in recorded) - first + 1
@@ -61,7 +63,9 @@ def _shifted(one: dict[str, Any], shift: int) -> dict[str, Any]:
 
 
 def own_reply(reply: str, number: int) -> str:
-    """Return the reply with ids, times and mailboxes of its own, each as long as it was; one without any gets a session's id."""
+    """Return the reply with ids, times and mailboxes of its own, each as long as it was;
+    one without any gets a session's id.
+    """
 
     def other(part: re.Match[str]) -> str:
         text = part[0]

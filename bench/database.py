@@ -1,4 +1,6 @@
-"""The benchmark's side of the database: the table is whole, the table is empty, bare COPY, and when everything is there."""
+"""The benchmark's side of the database: the table is whole, the table is empty, bare COPY,
+and when everything is there.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +17,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 INDEXES = {
-    "mail_events_identity", "mail_events_time", "mail_events_message_id", "mail_events_recipient_time", "mail_events_fbl_id",
+    "mail_events_identity", "mail_events_time", "mail_events_message_id", "mail_events_recipient_time",
+    "mail_events_fbl_id",
     "mail_events_complaints",
 }  # fmt: skip
 BUILT_FROM_IT = (
-    "mail_stats_15s", "mail_stats_5m", "mail_stats_1h", "domain_stats_5m", "domain_stats_1h", "touched_buckets", "stale_buckets",
+    "mail_stats_15s", "mail_stats_5m", "mail_stats_1h", "domain_stats_5m", "domain_stats_1h", "touched_buckets",
+    "stale_buckets",
     "mail_stats_15s_erased", "mail_stats_5m_erased", "domain_stats_5m_erased",
 )  # fmt: skip
 POLL_SECONDS = 0.01
@@ -33,9 +37,12 @@ class Table:
         self._connection = psycopg.connect(dsn, autocommit=True)
 
     def assert_whole(self) -> dict[str, str]:
-        """Assert that every column and every index is there, and that nothing was made cheaper; return the settings that matter."""
+        """Assert that every column and every index is there, and that nothing was made cheaper;
+        return the settings that matter.
+        """
         columns = self._connection.execute(
-            "SELECT attname FROM pg_attribute WHERE attrelid = 'mail_events'::regclass AND attnum > 0 AND NOT attisdropped"
+            "SELECT attname FROM pg_attribute WHERE attrelid = 'mail_events'::regclass AND attnum > 0 "
+            "AND NOT attisdropped"
         )
         assert {name for (name,) in columns} == set(COLUMNS)
         indexes = self._connection.execute(
@@ -72,8 +79,9 @@ class Table:
         return rows / seconds
 
     def wait_for(self, last_ids: Sequence[str], rows: int) -> float:
-        """Return the time (CLOCK_MONOTONIC) at which all `rows` were seen committed. It looks for the bodies sent last by index,
-        which costs the server next to nothing, and counts the table only when they are there.
+        """Return the time (CLOCK_MONOTONIC) at which all `rows` were seen committed.
+        It looks for the bodies sent last by index, which costs the server next to nothing,
+        and counts the table only when they are there.
         """
         deadline = time.monotonic() + DEADLINE_SECONDS
         for event_id in last_ids:

@@ -1,4 +1,6 @@
-"""Change streams: how many changes a second come through our follower into PostgreSQL, beside what SecantusDB sends to one who only counts."""
+"""Change streams: how many changes a second come through our follower into PostgreSQL,
+beside what SecantusDB sends to one who only counts.
+"""
 
 from __future__ import annotations
 

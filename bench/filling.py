@@ -1,5 +1,6 @@
-"""Fills a table with many events: recorded traffic by COPY, the rest the same again, made in the server: each time with stamps, ids,
-recipients, clients and replies of its own, so that nothing compresses better than mail would.
+"""Fills a table with many events: recorded traffic by COPY, the rest the same again, made in the server:
+each time with stamps, ids, recipients, clients and replies of its own,
+so that nothing compresses better than mail would.
 """
 
 from __future__ import annotations
@@ -43,8 +44,8 @@ AGAIN = f"INSERT INTO mail_events ({', '.join(COLUMNS)}) SELECT {_SELECTED} FROM
 
 
 class Filling:
-    """An empty `mail_events` that grows. What it is made from stays in the table `bench_base`, so that a later run, which finds the table
-    filled, knows what is in it.
+    """An empty `mail_events` that grows. What it is made from stays in the table `bench_base`, so that a later run,
+    which finds the table filled, knows what is in it.
     """
 
     def __init__(self, connection: psycopg.Connection) -> None:

@@ -1,7 +1,8 @@
 """GELF over UDP at steady rates: how many messages are in the journal afterwards, and held in the database.
 
-`python -m bench.gelf FILE PORT PER_SECOND` is the sender, a process of its own: it says `ready`, waits for a line on its standard
-input, and sends the datagrams of FILE (as `bench.load` packs them) each at its time.
+`python -m bench.gelf FILE PORT PER_SECOND` is the sender, a process of its own:
+it says `ready`, waits for a line on its standard input, and sends the datagrams of FILE (as `bench.load` packs them)
+each at its time.
 """
 
 from __future__ import annotations
@@ -53,8 +54,8 @@ async def measure(service: Service, port: int, dsn: str, folder: Path, seconds: 
 
 
 def _datagrams(count: int) -> list[bytes]:
-    """So many messages of the recorded deliveries, packed by zlib as ZoneMTA's and WildDuck's are. One in 23 is the second that tells of
-    the same DSN, as the recording has them: those are what is repeated.
+    """So many messages of the recorded deliveries, packed by zlib as ZoneMTA's and WildDuck's are.
+    One in 23 is the second that tells of the same DSN, as the recording has them: those are what is repeated.
     """
     made: list[bytes] = []
     until = time.time_ns() // 1_000_000

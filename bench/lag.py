@@ -18,7 +18,9 @@ RELATIONS = ("mail_stats_15s", "mail_stats_5m")
 
 
 class Lag:
-    """Looks at the table and its roll-ups, which were empty before, until the load is over and the finest holds all of it."""
+    """Looks at the table and its roll-ups, which were empty before,
+    until the load is over and the finest holds all of it.
+    """
 
     def __init__(self, dsn: str) -> None:
         self._connection = psycopg.connect(dsn, autocommit=True)
@@ -27,7 +29,9 @@ class Lag:
         self._lags: dict[str, list[float]] = {relation: [] for relation in RELATIONS}
 
     async def watch(self, load: Awaitable[Any]) -> dict[str, Any]:
-        """Return for each roll-up the age of its oldest missing event: the median and the most that was seen, in seconds."""
+        """Return for each roll-up the age of its oldest missing event:
+        the median and the most that was seen, in seconds.
+        """
         sending = asyncio.ensure_future(load)
         deadline = time.monotonic() + 180
         while not sending.done() or not self._has_settled():
@@ -44,7 +48,8 @@ class Lag:
         return len(set(last)) == 1 and last[-1] > 0 and not any(self._lags[RELATIONS[0]][-SETTLED_LOOKS:])
 
     def _look(self) -> None:
-        # The estimate of the statistics would be late: an index-only look at how many there are is near enough and cheap.
+        # The estimate of the statistics would be late: an index-only look at how many there are is near enough and
+        # cheap.
         rows, at = self._count("SELECT count(*) FROM mail_events"), time.monotonic()
         self._rows.append((rows, at))
         for relation in RELATIONS:

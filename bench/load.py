@@ -1,9 +1,11 @@
-"""The load: a process of its own that sends prepared requests over keep-alive connections and reads the answers' status lines.
+"""The load: a process of its own that sends prepared requests over keep-alive connections and reads the answers' status
+lines.
 
-`python -m bench.load FILE PORT CONNECTIONS [REQUESTS_PER_SECOND]` reads the requests (each with its length in front), says
-`ready`, waits for a line on its standard input, sends, and prints one JSON object. Without a rate each connection sends its
-next request as soon as the last one is answered; with one, requests are due at fixed times, and an answer's time counts from
-when its request was due, so that a stall is counted for everybody who had to wait.
+`python -m bench.load FILE PORT CONNECTIONS [REQUESTS_PER_SECOND]` reads the requests (each with its length in front),
+says `ready`, waits for a line on its standard input, sends, and prints one JSON object.
+Without a rate each connection sends its next request as soon as the last one is answered;
+with one, requests are due at fixed times, and an answer's time counts from when its request was due,
+so that a stall is counted for everybody who had to wait.
 """
 
 from __future__ import annotations

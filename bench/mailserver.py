@@ -1,4 +1,6 @@
-"""Whether ZoneMTA keeps its pace while the collector hangs: one without our plugin and one with it, turn and turn about."""
+"""Whether ZoneMTA keeps its pace while the collector hangs:
+one without our plugin and one with it, turn and turn about.
+"""
 
 from __future__ import annotations
 
@@ -85,9 +87,10 @@ class MailServer:
             server.stop()
 
     def messages_per_second(self, messages: int) -> float:
-        """One round: messages are submitted, then delivered. What counts is from the first MAIL to the last 250, and from the
-        first delivery to the last. The sender is stopped while they are submitted: ZoneMTA does not look for five seconds at a
-        zone that it found empty, so how long the two overlap would be chance.
+        """One round: messages are submitted, then delivered.
+        What counts is from the first MAIL to the last 250, and from the first delivery to the last.
+        The sender is stopped while they are submitted: ZoneMTA does not look for five seconds at a zone that it found
+        empty, so how long the two overlap would be chance.
         """
         delivered, taken = len(self._deliveries()), self._taken() + messages
         with self._held_back():

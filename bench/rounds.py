@@ -1,4 +1,6 @@
-"""The rounds of the benchmark: bare COPY, requests of a hundred events (the plugin's or bare), single events, steady acknowledgements."""
+"""The rounds of the benchmark: bare COPY, requests of a hundred events (the plugin's or bare), single events,
+steady acknowledgements.
+"""
 
 from __future__ import annotations
 
@@ -69,7 +71,9 @@ class Bench:
         self._service, self._table, self._folder, self._size = service, table, folder, size
 
     async def run(self) -> dict[str, Any]:
-        """Run the rounds, interleaved, so that a machine that grows slower or faster does so for all of them; return the figures."""
+        """Run the rounds, interleaved, so that a machine that grows slower or faster does so for all of them;
+        return the figures.
+        """
         size = self._size
         hundreds = self._prepare("hundreds", size.hundreds, 100, HUNDREDS_CONNECTIONS)
         bare = self._prepare("bare", size.hundreds, 100, HUNDREDS_CONNECTIONS, corpus.bare_bodies)
@@ -96,7 +100,9 @@ class Bench:
         }
 
     async def lag(self, dsn: str) -> dict[str, Any]:
-        """How far the roll-ups are behind at a steady rate of requests of 100 events, stamped with the time at which they are sent."""
+        """How far the roll-ups are behind at a steady rate of requests of 100 events,
+        stamped with the time at which they are sent.
+        """
         self._table.clear()
         events = LAG_EVENTS_PER_SECOND * self._size.lag_seconds
         begins = time.time() + PREPARATION_SECONDS

@@ -1,4 +1,6 @@
-"""What is stored: bytes an event, how quickly a message is found among many, and what the roll-up job costs as the table grows."""
+"""What is stored: bytes an event, how quickly a message is found among many,
+and what the roll-up job costs as the table grows.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +53,9 @@ class Storage:
         self._has_chunks, self._is_community = layout_of(self._connection)
 
     def measure(self, events: int) -> dict[str, Any]:
-        """Fill the table with `events` and return the figures; on TimescaleDB Community also those of compressed chunks."""
+        """Fill the table with `events` and return the figures;
+        on TimescaleDB Community also those of compressed chunks.
+        """
         figures: dict[str, Any] = {"on": storage_of(self._connection)._asdict(), "events": events}
         if self._filling.found() < events:
             figures |= self._filled(events)

@@ -1,4 +1,6 @@
-"""How a message is found: the statements that docs/storage.md shows, each held by an index (tests/integration/database/test_indexes.py)."""
+"""How a message is found: the statements that docs/storage.md shows,
+each held by an index (tests/integration/database/test_indexes.py).
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,8 @@ TRACES: Final[dict[str, LiteralString]] = {
         "SELECT time, action, recipient, reason, response FROM mail_events"
         " WHERE message_id = '<' || btrim(%(message_id)s, '<> ') || '>'"
         " UNION ALL SELECT time, action, recipient, reason, response FROM mail_events"
-        " WHERE message_id = '<' || lower(btrim(%(message_id)s, '<> ')) || '>' AND message_id <> '<' || btrim(%(message_id)s, '<> ') || '>'"
+        " WHERE message_id = '<' || lower(btrim(%(message_id)s, '<> ')) || '>' "
+        "AND message_id <> '<' || btrim(%(message_id)s, '<> ') || '>'"
         " UNION ALL SELECT time, action, recipient, reason, response FROM mail_events"
         " WHERE message_id = btrim(%(message_id)s, '<> ') ORDER BY time"
     ),
@@ -21,7 +24,8 @@ TRACES: Final[dict[str, LiteralString]] = {
         "(SELECT time, action, sender, reason, response FROM mail_events"
         " WHERE recipient = btrim(%(recipient)s, '<> ') ORDER BY time DESC LIMIT 100)"
         " UNION ALL (SELECT time, action, sender, reason, response FROM mail_events"
-        " WHERE recipient = lower(btrim(%(recipient)s, '<> ')) AND recipient <> btrim(%(recipient)s, '<> ') ORDER BY time DESC LIMIT 100)"
+        " WHERE recipient = lower(btrim(%(recipient)s, '<> ')) AND recipient <> btrim(%(recipient)s, '<> ') "
+        "ORDER BY time DESC LIMIT 100)"
         " ORDER BY time DESC LIMIT 100"
     ),
 }

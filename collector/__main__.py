@@ -155,7 +155,10 @@ def _add_journal(commands: Any) -> None:  # noqa: ANN401
     checking = _add(
         verbs,
         "check",
-        "say whether the file is whole and how much is in it, and fold its write-ahead log into it, so that it can be moved",
+        (
+            "say whether the file is whole and how much is in it, and fold its write-ahead log into it, "
+            "so that it can be moved"
+        ),
         "journal check",
         "0 whole, 1 damaged or incomplete",
     )

@@ -161,7 +161,9 @@ class App:
         )
 
     def _prepare(self) -> None:
-        """Make the schema ready, takes up the plugins' gauges and begins the jobs; repeated until the database is there."""
+        """Make the schema ready, takes up the plugins' gauges and begins the jobs;
+        repeated until the database is there.
+        """
         self._store.prepare()
         self._plugins.restore(self._store.heartbeats())
         self._jobs.start()

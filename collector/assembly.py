@@ -1,7 +1,8 @@
 """The assembler: a process of its own that turns journal rows into a batch ready to be written.
 
-Building rows is most of the collector's work, and Python computes in one thread at a time: in a process of its own it uses a second core, and
-never makes an acknowledgement wait. It holds no state: when it dies, the rows are assembled again, by a new one or in this process.
+Building rows is most of the collector's work, and Python computes in one thread at a time:
+in a process of its own it uses a second core, and never makes an acknowledgement wait. It holds no state:
+when it dies, the rows are assembled again, by a new one or in this process.
 """
 
 from __future__ import annotations
@@ -71,12 +72,14 @@ class Assembler:
 
     @property
     def trouble(self) -> str | None:
-        """`STUCK` while a batch takes too long, and after a process was killed for that until the next one has built a batch."""
+        """`STUCK` while a batch takes too long, and after a process was killed for that until the next one has built a
+        batch.
+        """
         return STUCK if self._is_stuck else self._waits.trouble
 
     def __call__(self, rows: Sequence[JournalEntry]) -> Callable[[], tuple[Batch, Counter[Source]]]:
-        """Begins to assemble; what it returns waits for the batch, its COPY text and tally made, and the number of repeated events
-        by source. Raises nothing, nor does that.
+        """Begins to assemble; what it returns waits for the batch, its COPY text and tally made,
+        and the number of repeated events by source. Raises nothing, nor does that.
         """
         return partial(self._finish, rows, self._submit(rows))
 
@@ -116,7 +119,9 @@ class Assembler:
             return self._give(rows)
 
     def _give(self, rows: Sequence[JournalEntry]) -> _Coming:
-        """Hand the rows to the pool. End a pool that fails at it: it would keep these rows, and a process that it has started already."""
+        """Hand the rows to the pool. End a pool that fails at it:
+        it would keep these rows, and a process that it has started already.
+        """
         pool = self._pool
         try:
             return pool.submit(assembled, rows, self._public_ips), pool
@@ -156,8 +161,8 @@ def _end(pool: ProcessPoolExecutor, seconds: float) -> None:
 
 
 def _widen(pool: ProcessPoolExecutor) -> None:
-    """Lets a batch pass between the processes in one or two pieces instead of dozens, each a wait for this process's interpreter:
-    the executor has no setting for it. Where that cannot be, it is slower.
+    """Lets a batch pass between the processes in one or two pieces instead of dozens,
+    each a wait for this process's interpreter: the executor has no setting for it. Where that cannot be, it is slower.
     """
     if (widen := getattr(fcntl, "F_SETPIPE_SZ", None)) is None:  # Linux only
         return
@@ -212,7 +217,9 @@ def with_groups(submissions: Sequence[Submission], chosen: Sequence[tuple[Submis
 
 
 def live_with_the_parent() -> None:
-    """Signals to the whole group (Ctrl-C, a service manager) are the parent's to answer; when it is gone, so is this process."""
+    """Signals to the whole group (Ctrl-C, a service manager) are the parent's to answer;
+    when it is gone, so is this process.
+    """
     logs.configure("collector")
     # A batch is a hundred thousand short-lived objects without cycles: to look for some now and then is enough.
     gc.set_threshold(200_000, 50, 100)

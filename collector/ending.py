@@ -17,7 +17,8 @@ EXIT_UNFINISHED: Final = 1
 
 
 def together(*parts: Callable[[], object]) -> None:
-    """Run the parts at the same time, and return when all have ended: where each waits for something that hangs, the waits do not add up.
+    """Run the parts at the same time, and return when all have ended:
+    where each waits for something that hangs, the waits do not add up.
 
     What one of them raises is logged, and keeps no other from its end.
     """
@@ -30,8 +31,8 @@ def together(*parts: Callable[[], object]) -> None:
 def end_within(seconds: float) -> None:
     """End the process with exit code 1 after so many seconds, unless it has ended by then.
 
-    A thread in a system call that does not return holds up Python's own end. What was acknowledged is on disk, and comes again at the
-    next start.
+    A thread in a system call that does not return holds up Python's own end.
+    What was acknowledged is on disk, and comes again at the next start.
     """
 
     def end() -> None:

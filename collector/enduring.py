@@ -22,7 +22,9 @@ log = logging.getLogger(__name__)
 
 
 class Enduring:
-    """Has batches assembled by `assembler`, and assembles here those that it cannot: slower, but sure. The next batch tries it again."""
+    """Has batches assembled by `assembler`, and assembles here those that it cannot: slower, but sure.
+    The next batch tries it again.
+    """
 
     def __init__(self, assembler: Assemble, public_ips: Mapping[str, str]) -> None:
         self._assembler, self._public_ips = assembler, dict(public_ips)

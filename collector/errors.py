@@ -1,8 +1,9 @@
 """The error tree: who answers each failure, and how.
 
 Three answers exist. A *configuration* fault ends the program with exit code 2 and every fault named. A *request* fault
-becomes an HTTP status (docs/architecture.md, "Answers"). A *store* fault is either "come back later" (`StoreUnavailable`:
-the batch is retried whole) or "never again" (`BadRow`: the batch is split down to the bad row, which is quarantined).
+becomes an HTTP status (docs/architecture.md, "Answers").
+A *store* fault is either "come back later" (`StoreUnavailable`: the batch is retried whole) or "never again" (`BadRow`:
+the batch is split down to the bad row, which is quarantined).
 """
 
 from __future__ import annotations
@@ -81,8 +82,8 @@ class StoreError(DuckwatchError):
 
 
 class StoreUnavailableError(StoreError):
-    """Come back later, with the whole batch. `kind` is the bounded label of `duckwatch_store_errors_total`; `sqlstate` is the database's
-    code, None where it gave none (no connection, a connection that broke).
+    """Come back later, with the whole batch. `kind` is the bounded label of `duckwatch_store_errors_total`;
+    `sqlstate` is the database's code, None where it gave none (no connection, a connection that broke).
     """
 
     def __init__(self, kind: str, message: str, sqlstate: str | None = None) -> None:

@@ -65,6 +65,8 @@ _READ_AGAIN: Final[Mapping[Source, FormatReader]] = {Source.DNSBL: dnsbl.read, S
 
 
 def decode_letter(settings: CollectorSettings, body: bytes, letter: DeadLetter, *, received_at: int) -> Submission:
-    """Read a letter's event as its request was read, but by another clock (epoch ms): what was ahead of it may be in time now."""
+    """Read a letter's event as its request was read, but by another clock (epoch ms):
+    what was ahead of it may be in time now.
+    """
     read = _READ_AGAIN.get(letter.source) or partial(decode, source=letter.source)
     return read(body, received_at=received_at, border=border_of(settings, letter.cluster))

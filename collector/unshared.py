@@ -1,8 +1,8 @@
 """How to start a single helper process without semaphores.
 
-A semaphore of multiprocessing is a file in /dev/shm. Hardened containers mount that read-only, or do not have it, and then
-`ProcessPoolExecutor` cannot even be built. An executor with one process has one writer and one reader at each of its pipes, so nothing has to
-be locked.
+A semaphore of multiprocessing is a file in /dev/shm. Hardened containers mount that read-only, or do not have it,
+and then `ProcessPoolExecutor` cannot even be built. An executor with one process has one writer and one reader at each
+of its pipes, so nothing has to be locked.
 """
 
 from __future__ import annotations

@@ -14,7 +14,9 @@ STUCK: Final = "stuck"
 
 
 class Waits:
-    """Waits of one kind, from any thread; `trouble` is `STUCK` while one of them lasts longer than `seconds`, else None."""
+    """Waits of one kind, from any thread; `trouble` is `STUCK` while one of them lasts longer than `seconds`,
+    else None.
+    """
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds

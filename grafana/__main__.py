@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 EPILOG = (
     "example:\n  duckwatch-dashboards {example}\n\n"
-    "exit codes: 0 done, 1 a difference or a full disk, 2 a folder that cannot be used\ndocumentation: docs/dashboards.md"
+    "exit codes: 0 done, 1 a difference or a full disk, 2 a folder that cannot be used\ndocumentation: "
+    "docs/dashboards.md"
 )
 
 OK, DIFFERENT, CANNOT = 0, 1, 2
@@ -26,7 +27,9 @@ FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return the exit code: 0; 1 when `check` finds a difference or a disk is full; 2 when a folder cannot be used."""
+    """Run one command and return the exit code: 0; 1 when `check` finds a difference or a disk is full;
+    2 when a folder cannot be used.
+    """
     return output.guarded("duckwatch-dashboards", lambda: command(argv))
 
 

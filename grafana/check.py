@@ -12,7 +12,9 @@ if TYPE_CHECKING:
 
 
 def differences(directory: Path) -> list[str]:
-    """Return what differs, as text to print, one entry a file: missing, extra, or a unified diff. Empty: all is as generated."""
+    """Return what differs, as text to print, one entry a file: missing, extra, or a unified diff. Empty:
+    all is as generated.
+    """
     expected = render()
     # read_bytes: universal newlines would hide a difference of line ends.
     found = {path.name: path.read_bytes().decode("utf-8", "replace") for path in sorted(directory.glob("*.json"))}

@@ -1,6 +1,8 @@
-"""The words that panels are written in: where a panel stands, its unit, thresholds, overrides, targets and data sources.
+"""The words that panels are written in: where a panel stands, its unit, thresholds, overrides,
+targets and data sources.
 
-Frozen data only; `panels` turns them into Grafana's JSON. Names and values are Grafana's (facts: the classic schema, 10.1 to 13).
+Frozen data only; `panels` turns them into Grafana's JSON. Names and values are Grafana's (facts:
+the classic schema, 10.1 to 13).
 """
 
 from __future__ import annotations
@@ -12,7 +14,9 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Datasource:
-    """A reference to a data source. `uid` may be a dashboard variable, written `${name}`; `kind` is Grafana's plugin id."""
+    """A reference to a data source. `uid` may be a dashboard variable, written `${name}`;
+    `kind` is Grafana's plugin id.
+    """
 
     kind: str
     uid: str
@@ -70,7 +74,9 @@ class Card:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A threshold: from `value` on, in the panel's unit, this colour. The first step has no value (it starts at minus infinity)."""
+    """A threshold: from `value` on, in the panel's unit, this colour.
+    The first step has no value (it starts at minus infinity).
+    """
 
     colour: Colour
     value: float | None = None
@@ -113,7 +119,9 @@ class Sql:
 
 @dataclass(frozen=True, slots=True)
 class PromQL:
-    """A target that evaluates an expression over the range, or at its end only (`instant`). `legend` may use `{{label}}`."""
+    """A target that evaluates an expression over the range, or at its end only (`instant`).
+    `legend` may use `{{label}}`.
+    """
 
     expr: str
     legend: str
@@ -125,7 +133,9 @@ class PromQL:
     def quantile(
         cls, quantile: float, histogram: str, legend: str, *, by: str = "", where: str = "", ref: str = "A"
     ) -> PromQL:
-        """What that part of a histogram's observations stay below; for each value of the label `by`, of the series that `where` selects."""
+        """What that part of a histogram's observations stay below;
+        for each value of the label `by`, of the series that `where` selects.
+        """
         labels = f"le, {by}" if by else "le"
         rate = f"rate({histogram}_bucket{f'{{{where}}}' if where else ''}[$__rate_interval])"
         return cls(f"histogram_quantile({quantile}, sum by ({labels}) ({rate}))", legend, ref)
@@ -145,7 +155,9 @@ class DatasourceVariable:
 
 @dataclass(frozen=True, slots=True)
 class QueryVariable:
-    """Values from `queries/<query>.sql`, several at once or all. In SQL it may stand as `IN ($name)` only: there Grafana quotes."""
+    """Values from `queries/<query>.sql`, several at once or all. In SQL it may stand as `IN ($name)` only:
+    there Grafana quotes.
+    """
 
     name: str
     label: str

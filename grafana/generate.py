@@ -1,4 +1,6 @@
-"""Dashboards to files: every dashboard rendered, and written so that a Grafana that watches the folder never reads half a file."""
+"""Dashboards to files: every dashboard rendered, and written so that a Grafana that watches the folder never reads half
+a file.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """From grafanalib's JSON to what Grafana 10.1 to 13 read alike, and to the same bytes each time.
 
-grafanalib 0.7.1 writes the classic schema of Grafana 6 (`schemaVersion` 12): keys that are gone, nulls where newer schemas want
-the key absent, and no `overrides` in some panels. Each list below says what of it goes, and why it can.
+grafanalib 0.7.1 writes the classic schema of Grafana 6 (`schemaVersion` 12):
+keys that are gone, nulls where newer schemas want the key absent, and no `overrides` in some panels.
+Each list below says what of it goes, and why it can.
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
-"""The typed border to grafanalib: panels and dashboards as JSON. Nothing else imports it, since its classes are not annotated.
+"""The typed border to grafanalib: panels and dashboards as JSON.
+Nothing else imports it, since its classes are not annotated.
 
-A panel's id, description and unit are asked for, not defaulted. grafanalib's `maxDataPoints` of 100 would make charts coarse;
+A panel's id, description and unit are asked for, not defaulted.
+grafanalib's `maxDataPoints` of 100 would make charts coarse;
 what else of its output Grafana does not want, `normalise` takes out.
 """
 
@@ -60,7 +62,9 @@ def timeseries(
 
 
 def stat(card: Card, targets: Sequence[Target], scale: Scale, *, overrides: Sequence[Override] = ()) -> Json:
-    """One big number a target: its last value, coloured by the thresholds, with its course behind it. One alone needs no name but the title."""
+    """One big number a target: its last value, coloured by the thresholds, with its course behind it.
+    One alone needs no name but the title.
+    """
     return _plain(
         lib.Stat(
             **_common(card, targets),
@@ -108,7 +112,9 @@ def state_timeline(card: Card, targets: Sequence[Target], states: Sequence[State
 def column(
     name: str, header: str, width: int | None, *, unit: Unit | None = None, words: Mapping[str, Colour] | None = None
 ) -> Override:
-    """Return a table's column: its header, its width (the one without takes what the others leave), its unit, the colours of some words in it."""
+    """Return a table's column: its header, its width (the one without takes what the others leave), its unit,
+    the colours of some words in it.
+    """
     properties: list[tuple[str, Any]] = [("displayName", header)]
     if width is not None:
         properties.append(("custom.width", width))

@@ -1,4 +1,6 @@
-"""`python -m bench.dnsbl [--quick]`: the DNSBL exporter as a process, its limits off, against servers on loopback; prints one JSON object."""
+"""`python -m bench.dnsbl [--quick]`: the DNSBL exporter as a process, its limits off, against servers on loopback;
+prints one JSON object.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The other side: answers from prepared bytes, after a latency, in a process of its own, so that what is measured is the exporter."""
+"""The other side: answers from prepared bytes, after a latency, in a process of its own,
+so that what is measured is the exporter.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ _LISTED_FIRST_LABELS = {str(number).encode() for number in range(0, 256, 20)}
 
 
 def reply(query: bytes, dead: bytes | None) -> bytes | None:
-    """Return an answer: test points as RFC 5782 has them, one name in twenty listed, SOA with what is not; None for the dead list."""
+    """Return an answer: test points as RFC 5782 has them, one name in twenty listed, SOA with what is not;
+    None for the dead list.
+    """
     end = query.index(b"\0", 12) + 5
     question = query[12:end]
     name = question.lower()

@@ -43,13 +43,17 @@ def _fault(path: Path, error: Exception) -> str:
         case FileNotFoundError():
             return "there is no such file"
         case PermissionError():
-            return "this user may not read and write it and its folder: run the command as the collector's user, or as root"
+            return (
+                "this user may not read and write it and its folder: "
+                "run the command as the collector's user, or as root"
+            )
         case NotAJournalError():
             return f"this is not a journal: {error}"
         case DamagedJournalError():
             return (
                 f"the journal is damaged, and cannot be read to its end ({error})\n"
-                f"keep a copy of it and of {log_path(path)}; SQLite's own shell makes another journal of what can be read:\n"
+                f"keep a copy of it and of {log_path(path)}; SQLite's own shell makes another journal of what can "
+                f"be read:\n"
                 f"  sqlite3 {path} .dump | sed 's/^ROLLBACK;.*/COMMIT;/' | sqlite3 {path}.saved"
             )
         case OSError(strerror=reason):
@@ -65,7 +69,8 @@ def _print(path: Path, found: CheckedJournal) -> int:
         print("a collector that is started with this file stores what can be read of it; keep a copy of the file first")
     if found.is_log_missing:
         print(
-            f"{log_path(path)} is missing: the file was in use when it was last seen, and the latest requests may be in that file. "
+            f"{log_path(path)} is missing: the file was in use when it was last seen, "
+            f"and the latest requests may be in that file. "
             "Bring it from where the journal was, and check again"
         )
     elif found.log_bytes is not None:
@@ -92,11 +97,13 @@ def _ask_collector(settings: Settings, path: Path, *, is_ours: bool) -> int:
         age = patient.metric("duckwatch_journal_oldest_age_seconds")
     except (OSError, ValueError):
         print(
-            f"{path}: a process has it open, and no collector answers on {patient.url}: stop that process, then check again"
+            f"{path}: a process has it open, and no collector answers on {patient.url}: stop that process, "
+            f"then check again"
         )
         return 1
     print(
-        f"{path}: in use by the collector on {patient.url}, which says: {requests or 0:.0f} requests, {used or 0:.0f} bytes used"
+        f"{path}: in use by the collector on {patient.url}, which says: {requests or 0:.0f} requests, "
+        f"{used or 0:.0f} bytes used"
     )
     print(f"the oldest has waited for {age or 0:.0f} s; stop the collector to have the file itself checked")
     return 0

@@ -1,7 +1,9 @@
-"""Connection strings of PostgreSQL and MongoDB: whether they say what their writer meant, and whether their files can be used.
+"""Connection strings of PostgreSQL and MongoDB: whether they say what their writer meant,
+and whether their files can be used.
 
-A password that was not percent-encoded makes a URI that a driver reads in another way: the rest of the password is then a host or a
-database, which messages show. So such a URI is a fault, and no message here quotes any part of a string.
+A password that was not percent-encoded makes a URI that a driver reads in another way:
+the rest of the password is then a host or a database, which messages show.
+So such a URI is a fault, and no message here quotes any part of a string.
 """
 
 from __future__ import annotations
@@ -44,7 +46,9 @@ _MONGO_REVOKED: Final = ("tlscrlfile", "ssl_crlfile")
 
 
 def check_postgres(text: str) -> None:
-    """Raise ValueError, which says what to write, for a string that libpq cannot read or reads in another way than it was meant."""
+    """Raise ValueError, which says what to write, for a string that libpq cannot read or reads in another way than it
+    was meant.
+    """
     is_uri = text.startswith(POSTGRES_SCHEMES)
     advice = ENCODE if is_uri or "://" in text else QUOTE
     try:
@@ -64,8 +68,8 @@ def check_postgres(text: str) -> None:
 
 
 def check_mongo(text: str) -> None:
-    """Raise ValueError, which says what to write, for a string that the driver cannot use. A `mongodb+srv` string is only looked at:
-    to read it is to ask the DNS.
+    """Raise ValueError, which says what to write, for a string that the driver cannot use.
+    A `mongodb+srv` string is only looked at: to read it is to ask the DNS.
     """
     if not text.startswith(MONGO_SCHEMES):
         raise ValueError(MONGO_FORM)
@@ -85,7 +89,10 @@ def check_mongo(text: str) -> None:
 
 
 def check_url(text: str) -> None:
-    """Raise ValueError, which says what to write, for what is no URL of a server; a user and a password may be in it."""
+    """Raise ValueError, which says what to write, for what is no URL of a server.
+
+    A user and a password may be in it.
+    """
     try:
         parts = urlsplit(text)
         is_good = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0 and not parts.query
@@ -98,8 +105,8 @@ def check_url(text: str) -> None:
 
 
 def has_stray_at(uri: str) -> bool:
-    """Return True when an @ stands where none belongs: beside the one between password and host, or behind a slash. The options,
-    behind the ?, may hold some (`user=name@tenant`).
+    """Return True when an @ stands where none belongs: beside the one between password and host, or behind a slash.
+    The options, behind the ?, may hold some (`user=name@tenant`).
     """
     rest = uri.partition("://")[2]
     # As libpq does: user and password end at the first @, if that comes before a slash.
@@ -110,7 +117,9 @@ def has_stray_at(uri: str) -> bool:
 
 
 def check_certificates(path: Path, what: str = "") -> None:
-    """Raise ValueError if `path` does not hold certificates in PEM form. `what` is the option that names the file, if it has no key of ours."""
+    """Raise ValueError if `path` does not hold certificates in PEM form.
+    `what` is the option that names the file, if it has no key of ours.
+    """
     _check_readable(path, what)
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
@@ -119,13 +128,18 @@ def check_certificates(path: Path, what: str = "") -> None:
 
 
 def check_pair(certificate: Path, key: Path | None, what: str = "", password: str = "") -> None:
-    """Raise ValueError if the key (None: in the same file) does not belong to the certificate. `what`: as in `check_certificates`."""
+    """Raise ValueError if the key (None: in the same file) does not belong to the certificate. `what`:
+    as in `check_certificates`.
+    """
     _check_readable(key or certificate, what)
     try:
         # With no password, an encrypted key is a fault too; without this OpenSSL would ask the terminal.
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, lambda: password)
     except OSError:
-        rule = "must be the unencrypted key of its certificate, a PEM file: `openssl pkey -in OLD -out NEW` takes a password away"
+        rule = (
+            "must be the unencrypted key of its certificate, a PEM file: "
+            "`openssl pkey -in OLD -out NEW` takes a password away"
+        )
         raise _wrong(what, rule) from None
 
 

@@ -39,7 +39,9 @@ Collection = Annotated[str, AfterValidator(_check_collection)]
 
 
 class MongoSettings(Section):
-    """A cluster's MongoDB: the change streams of ZoneMTA's queue, and of WildDuck. A database that is null is not followed."""
+    """A cluster's MongoDB: the change streams of ZoneMTA's queue, and of WildDuck.
+    A database that is null is not followed.
+    """
 
     cluster: Cluster = "default"
     uri: Annotated[SecretStr, AfterValidator(_check_mongo_uri)]
@@ -76,6 +78,7 @@ class GelfSettings(Section):
         ways = [info.data.get("udp"), info.data.get("tcp")]
         if not allow and not all(listen is None or listen.is_loopback for listen in ways):
             raise ValueError(
-                "must name the networks that may send, like [10.0.0.0/8]: without, udp and tcp must be loopback addresses"
+                "must name the networks that may send, like [10.0.0.0/8]: without, "
+                "udp and tcp must be loopback addresses"
             )
         return allow

@@ -120,7 +120,8 @@ class PrivacySettings(Section):
             raise ValueError("must be set (or secret_file) when subject is hmac")
         if info.data.get("pseudonymise") and (secret is None or len(secret.get_secret_value()) < _PSEUDONYMS_SECRET):
             raise ValueError(
-                f"must be set (or secret_file), with at least {_PSEUDONYMS_SECRET} random characters, when pseudonymise is true"
+                f"must be set (or secret_file), with at least {_PSEUDONYMS_SECRET} random characters, "
+                f"when pseudonymise is true"
             )
         return secret
 
@@ -169,7 +170,8 @@ class CollectorSettings(Section):
         listen = info.data.get("listen")
         if auth.is_open and listen is not None and not listen.is_loopback:
             raise ValueError(
-                "must hold a token or an HMAC secret: without one, listen must be a loopback address like 127.0.0.1:9626"
+                "must hold a token or an HMAC secret: without one, "
+                "listen must be a loopback address like 127.0.0.1:9626"
             )
         return auth
 

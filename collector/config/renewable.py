@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     from collector.config.model import CollectorSettings
 
 CREDENTIALS: Final = frozenset({"user", "password", "passfile", "sslcert", "sslkey", "sslpassword", "sslrootcert"})
-"""Of a PostgreSQL connection string: what may change while the collector runs. Another server or database may hold other events."""
+"""The parts of a PostgreSQL connection string that may change while the collector runs.
+
+Another server or database may hold other events.
+"""
 
 
 class Renewable:
@@ -43,7 +46,9 @@ class Connections:
         self.mongo = [one for key, one in self._strings.items() if key.startswith("collector.mongo.")]
 
     def take(self, settings: CollectorSettings) -> set[str]:
-        """Take the strings of these settings that lead to where the old ones do; return the keys of those that were others."""
+        """Take the strings of these settings that lead to where the old ones do;
+        return the keys of those that were others.
+        """
         taken = set()
         for key, text in _strings(settings):
             one = self._strings.get(key)

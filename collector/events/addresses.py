@@ -52,12 +52,15 @@ def bare(address: str) -> str:
 
 
 def is_usual(written: str) -> bool:
-    """Return True for nothing, and for one address, with or without `<>`, that has neither comment, display name, quotes nor white space."""
+    """Return True for nothing, and for one address, with or without `<>`, that has neither comment, display name,
+    quotes nor white space.
+    """
     return _USUAL.fullmatch(written) is not None
 
 
 def alone(written: str) -> str:
-    """Return the first address in a text of RFC 5322 or 5321: without `<>`, display name, comments, route and the rest of a list.
+    """Return the first address in a text of RFC 5322 or 5321:
+    without `<>`, display name, comments, route and the rest of a list.
 
     What is not understood stays as it is. An open quote or comment runs to the end. The time is linear in the text.
     """
@@ -74,13 +77,15 @@ def alone(written: str) -> str:
 
 
 def usual_parts(written: str) -> re.Match[str] | None:
-    """Return a match for one usual address with an `@` and without `<>`; its first group is the domain as it is written."""
+    """Return a match for one usual address with an `@` and without `<>`;
+    its first group is the domain as it is written.
+    """
     return _ONE.fullmatch(written)
 
 
 def domain(address: str) -> str | None:
-    """Return the domain of the address, lower case, in A-labels (RFC 5891); None without an `@`, with nothing behind it, or with what no domain
-    holds.
+    """Return the domain of the address, lower case, in A-labels (RFC 5891);
+    None without an `@`, with nothing behind it, or with what no domain holds.
     """
     return domain_of_alone(address if is_usual(address) else alone(address))
 
@@ -104,8 +109,8 @@ def count(addresses: str) -> int:
 
 
 def split(addresses: str) -> list[str]:
-    """Return the parts of a comma-joined list, empty ones too; a comma in double quotes, in a comment or in a route (`@a,@b:c@d`) separates
-    nothing.
+    """Return the parts of a comma-joined list, empty ones too;
+    a comma in double quotes, in a comment or in a route (`@a,@b:c@d`) separates nothing.
     """
     if not any(sign in addresses for sign in '"(@'):
         return addresses.split(",")
@@ -120,7 +125,9 @@ def canonical_ip(text: str) -> str | None:
 
 
 def _signs(text: str) -> Iterator[tuple[str, int, int]]:
-    """Yield each comma, parenthesis and angle bracket outside quotes: the sign, where it stands, and how many comments are around it."""
+    """Yield each comma, parenthesis and angle bracket outside quotes:
+    the sign, where it stands, and how many comments are around it.
+    """
     depth, is_quoted = 0, False
     for token in _TOKEN.finditer(text):
         sign = token[0]
@@ -138,7 +145,9 @@ def _parts(addresses: str) -> list[str]:
 
 
 def _with_routes(parts: list[str]) -> list[str]:
-    """Return the parts, with those of one source route (RFC 5321, appendix C) joined: its hosts come before the address, each with an `@`."""
+    """Return the parts, with those of one source route (RFC 5321, appendix C) joined:
+    its hosts come before the address, each with an `@`.
+    """
     joined: list[str] = []
     route: list[str] = []
     for part in parts:

@@ -50,7 +50,9 @@ def _complaint(entry: Entry, source: Source, received_at: int, public_ips: Mappi
 
 
 def _changed(entry: Entry, source: Source, received_at: int, public_ips: Mapping[str, str]) -> Sequence[TableRow]:
-    """Return a change of ZoneMTA's queue, in ZoneMTA's words (`sources/zonemta_queue.py`), or one of WildDuck's collections."""
+    """Return a change of ZoneMTA's queue, in ZoneMTA's words (`sources/zonemta_queue.py`),
+    or one of WildDuck's collections.
+    """
     match entry.fields.get("action"):
         case authlog.WORD:
             return [authlog.login_of(entry, source, received_at)]

@@ -1,4 +1,6 @@
-"""What a stored reply is read as by today's rules: the judgement that `reclassify` compares with the row's columns. Pure."""
+"""What a stored reply is read as by today's rules: the judgement that `reclassify` compares with the row's columns.
+Pure.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ class Judgement(NamedTuple):
 
 
 class StoredReply(NamedTuple):
-    """What a row of `mail_events` holds of a reply. `response` is cut at 1,000 bytes; `whole` are the texts in `raw` that may be it uncut."""
+    """What a row of `mail_events` holds of a reply. `response` is cut at 1,000 bytes;
+    `whole` are the texts in `raw` that may be it uncut.
+    """
 
     action: Action
     mx_host: str | None
@@ -35,7 +39,9 @@ class StoredReply(NamedTuple):
 
 
 def judge(stored: StoredReply) -> Judgement:
-    """Return today's judgement. A reply that is not kept any more (`subject forget`) keeps its judgement, but for the provider."""
+    """Return today's judgement. A reply that is not kept any more (`subject forget`) keeps its judgement,
+    but for the provider.
+    """
     provider = stored.judged.provider if stored.mx_host is None else provider_of(stored.mx_host)
     response = stored.response or ""
     if not response and (stored.judged.response_pattern is not None or stored.action not in FAILURES):

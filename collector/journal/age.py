@@ -17,8 +17,9 @@ class _Watched(NamedTuple):
 
 
 class OldestAge:
-    """Seconds since the oldest request came, None while the journal is empty. By the wall clock, but never less than this process has seen
-    that request wait: a receipt in the future would hide the wait until that time comes.
+    """Seconds since the oldest request came, None while the journal is empty.
+    By the wall clock, but never less than this process has seen that request wait:
+    a receipt in the future would hide the wait until that time comes.
 
     Any thread may call it. `now` is in epoch seconds, `clock` in monotonic seconds.
     """

@@ -24,13 +24,15 @@ class Journal(Protocol):
 
         Returning promises that the request outlives a crash of this process and of its machine, and that `take` will
         return it. Raises `OverloadedError`, with a time to come back, when the quota is reached, the storage refuses,
-        or it does not answer: nobody waits without an end. After an error the request is not in the journal, or nobody knows: its sender sends it again.
+        or it does not answer: nobody waits without an end.
+        After an error the request is not in the journal, or nobody knows: its sender sends it again.
         Waits, and does not block the loop. A caller that is cancelled leaves its whole request, or nothing of it.
         Requests whose calls overlap may become durable together, in the order of the calls.
         """
 
     def take(self, *, max_bytes: int, wait_seconds: float, is_ahead: bool = False) -> Sequence[JournalEntry]:
-        """Return the next requests in order, about `max_bytes` in all and at least one; [] without any in `wait_seconds`.
+        """Return the next requests in order, about `max_bytes` in all and at least one;
+        [] without any in `wait_seconds`.
 
         Each request is returned once a process, whole, and again after a restart unless it is `done`.
         Where there are few, it may let more of them gather (not with `wait_seconds` of 0).

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class JournalState:
-    """What health and metrics show: requests and bytes held, the quota, when the oldest came (epoch ms), whether the disk fails, whether
-    the quota has turned a request away since anything was removed, and whether a call to the disk does not end.
+    """What health and metrics show: requests and bytes held, the quota, when the oldest came (epoch ms),
+    whether the disk fails, whether the quota has turned a request away since anything was removed,
+    and whether a call to the disk does not end.
     """
 
     requests: int

@@ -1,8 +1,9 @@
 """The catalogue: each metric of the collector with its labels, once (design: "Metrics").
 
-Labels are bounded by construction: closed sets, configured names, or `BoundedLabel`; never an address, an id, or a reply.
-Counters of mail count committed, new rows; a row's `direction` decides which: `mail_events` counts every row, the bounce,
-deferral, delivery and address metrics count `outbound` only, so that a ratio of them never mixes delivery reports in.
+Labels are bounded by construction: closed sets, configured names, or `BoundedLabel`;
+never an address, an id, or a reply. Counters of mail count committed, new rows; a row's `direction` decides which:
+`mail_events` counts every row, the bounce, deferral, delivery and address metrics count `outbound` only,
+so that a ratio of them never mixes delivery reports in.
 """
 
 from __future__ import annotations
@@ -213,7 +214,9 @@ class Metrics:
         self.build_info = self._gauge("build_info", "The collector's version", "version")
 
     def count_refusal(self, sqlstate: str | None) -> None:
-        """Count an error by the database's code; None (it gave none) is not counted. A trigger may raise any code: the label is bounded."""
+        """Count an error by the database's code; None (it gave none) is not counted. A trigger may raise any code:
+        the label is bounded.
+        """
         if sqlstate is not None:
             self.store_refusals.labels(self._sqlstate(sqlstate)).inc()
 

@@ -17,7 +17,9 @@ class Histogram(prometheus_client.Histogram):
     """Counts the same as `observe` for each value (a test holds it to that), with one addition a bucket."""
 
     def observe_many(self, values: Iterable[float], exemplar: dict[str, str] | None = None) -> None:
-        """Observes every value. `exemplar` names the trace that they were seen in: each bucket shows it with one of its values."""
+        """Observes every value. `exemplar` names the trace that they were seen in:
+        each bucket shows it with one of its values.
+        """
         ordered = sorted(values)
         self._sum.inc(sum(ordered))
         below = 0

@@ -15,7 +15,9 @@ MAX_LABEL_CHARACTERS = 100
 
 
 class BoundedLabel:
-    """Lets the first `limit` distinct values through; later ones, and overlong ones, are `other`; a missing one is `none`."""
+    """Lets the first `limit` distinct values through; later ones, and overlong ones, are `other`;
+    a missing one is `none`.
+    """
 
     def __init__(self, limit: int) -> None:
         self._limit = limit

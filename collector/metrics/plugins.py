@@ -18,7 +18,10 @@ FORGET_SECONDS = 24 * 3600
 """A host silent for this long is forgotten."""
 
 PROCESS_MS = 2 * 60 * 1000
-"""A process this much behind the newest report of its host has ended (they report every 30 s): its spool is another's now."""
+"""A process whose heartbeat is this much older than the newest of its host has ended: heartbeats come every 30 s.
+
+Another process has its spool now.
+"""
 
 AHEAD_MS = 60 * 1000
 """A report this much newer than one that came after it was stamped by a clock that was ahead."""
@@ -29,10 +32,11 @@ _Host = tuple[str, str]
 
 
 class PluginMetrics:
-    """A listener: keeps the newest report of each process, and sums over a host's living ones. Runs in the writer's thread.
+    """A listener: keeps the newest report of each process, and sums over a host's living ones.
+    Runs in the writer's thread.
 
-    Reports come in the order of their receipt, so the last is the newest, whatever the clock said. `clock` is in monotonic seconds: a host
-    is forgotten only after a day that has really passed.
+    Reports come in the order of their receipt, so the last is the newest, whatever the clock said.
+    `clock` is in monotonic seconds: a host is forgotten only after a day that has really passed.
     """
 
     def __init__(self, metrics: Metrics, clock: Callable[[], float] = time.monotonic) -> None:

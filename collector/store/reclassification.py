@@ -1,7 +1,9 @@
-"""Judges stored replies anew: `mail_events` is read in slices of time, and the rows that today's rules read otherwise are changed.
+"""Judges stored replies anew: `mail_events` is read in slices of time,
+and the rows that today's rules read otherwise are changed.
 
-Each slice is one transaction, so that a run may be killed at any moment: the next one finds what is left, since a row that is
-right is not changed again. The roll-ups' job builds the buckets that are marked here (docs/storage.md).
+Each slice is one transaction, so that a run may be killed at any moment:
+the next one finds what is left, since a row that is right is not changed again.
+The roll-ups' job builds the buckets that are marked here (docs/storage.md).
 """
 
 from __future__ import annotations
@@ -64,9 +66,11 @@ class Reclassification:
         self._dsn = dsn
 
     def run(self, since: timedelta, *, is_dry: bool) -> Iterator[Slice]:
-        """Judge the events that are younger than `since`, the newest first; yield each slice once, when it is committed.
+        """Judge the events that are younger than `since`, the newest first;
+        yield each slice once, when it is committed.
 
-        With `is_dry` nothing is written. Raises `StoreUnavailableError`, and `ForeignTableError` beside another program's migrations.
+        With `is_dry` nothing is written. Raises `StoreUnavailableError`,
+        and `ForeignTableError` beside another program's migrations.
         """
         with session(self._dsn) as connection:
             begin, end = _bounds(connection, since)

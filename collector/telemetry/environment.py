@@ -1,6 +1,8 @@
-"""What the environment asks for: the variables of OpenTelemetry's specification ("Environment Variable Specification", "OTLP Exporter").
+"""What the environment asks for: the variables of OpenTelemetry's specification ("Environment Variable Specification",
+"OTLP Exporter").
 
-Here stands which signals go out and how; endpoints, headers, certificates, sampler, limits and queues are read by the SDK itself.
+Here stands which signals go out and how; endpoints, headers, certificates, sampler,
+limits and queues are read by the SDK itself.
 """
 
 from __future__ import annotations
@@ -31,7 +33,9 @@ DEFAULT_METRIC_INTERVAL_MS: Final = 60_000.0
 
 @dataclass(frozen=True, slots=True)
 class Signals:
-    """What goes out: the protocol of each signal, None where it is off; `metric_seconds` lie between two exports of metrics."""
+    """What goes out: the protocol of each signal, None where it is off;
+    `metric_seconds` lie between two exports of metrics.
+    """
 
     traces: str | None
     metrics: str | None

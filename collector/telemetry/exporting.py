@@ -1,4 +1,6 @@
-"""What sends: SDK and exporters as the environment sets them up, watched, so that a receiver that is down costs two log lines."""
+"""What sends: SDK and exporters as the environment sets them up, watched,
+so that a receiver that is down costs two log lines.
+"""
 
 from __future__ import annotations
 
@@ -112,7 +114,8 @@ class MetricPush:
 
     def _export(self) -> None:
         scope, now = InstrumentationScope(NAME), time.time_ns()
-        # A start in the future, stamped by a clock that was ahead, would have receivers refuse the points until that time comes.
+        # A start in the future, stamped by a clock that was ahead,
+        # would have receivers refuse the points until that time comes.
         self._began = min(self._began, now)
         try:
             data = metrics_data(self._registry, resource=self._resource, scope=scope, began=self._began, now=now)
@@ -208,7 +211,9 @@ def metric_exporter(protocol: str) -> MetricExporter:
 
 
 def is_taken(signal: str, protocol: str) -> bool:
-    """Return True when the receiver takes an empty export of `traces` or `metrics`. Waits as long as an export may take."""
+    """Return True when the receiver takes an empty export of `traces` or `metrics`.
+    Waits as long as an export may take.
+    """
     try:
         if signal == "traces":
             return span_exporter(protocol).export([]) is SpanExportResult.SUCCESS

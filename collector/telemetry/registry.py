@@ -37,8 +37,9 @@ CUMULATIVE = AggregationTemporality.CUMULATIVE
 def metrics_data(
     registry: CollectorRegistry, *, resource: Resource, scope: InstrumentationScope, began: int, now: int
 ) -> MetricsData:
-    """Return every metric of the registry. `began` is when it began to count and `now` the moment of this reading, both in epoch
-    nanoseconds. Counters and histograms are cumulative; a counter's name has no `_total`, as OpenMetrics names its family.
+    """Return every metric of the registry. `began` is when it began to count and `now` the moment of this reading,
+    both in epoch nanoseconds. Counters and histograms are cumulative;
+    a counter's name has no `_total`, as OpenMetrics names its family.
     """
     metrics = [metric for family in registry.collect() if (metric := _metric(family, began, now)) is not None]
     return MetricsData([ResourceMetrics(resource, [ScopeMetrics(scope, metrics, "")], "")])

@@ -85,7 +85,7 @@ class Tracing:
         return traced
 
     def submit(self, append: Callable[[Submission], Awaitable[None]]) -> Callable[[Submission], Awaitable[None]]:
-        """Return the way into the journal with a span around it; the journal keeps whose trace the request belongs to."""
+        """Return the way into the journal with a span around it. The journal keeps the trace of each submission."""
 
         async def traced(submission: Submission) -> None:
             serving = _serving.get()
@@ -155,8 +155,8 @@ class BatchStore(Protocol):
 class TracedStore:
     """The store with a span around each write, and one in each traced request's own trace that ends with the commit.
 
-    The write is part of the first such request's trace and linked to the others; the spans of the requests are linked to it. What the
-    sampler leaves out of the requests it leaves out of the writes.
+    The write is part of the first such request's trace and linked to the others;
+    the spans of the requests are linked to it. What the sampler leaves out of the requests it leaves out of the writes.
     """
 
     def __init__(self, store: BatchStore, tracer: Tracer) -> None:
@@ -221,8 +221,8 @@ def exemplar(span: Span) -> dict[str, str] | None:
 
 
 def _context(parent: str | None) -> Context:
-    """Return the context that a traceparent names; an empty one where it is missing or not valid. Its tracestate is the sender's text
-    and goes nowhere.
+    """Return the context that a traceparent names; an empty one where it is missing or not valid.
+    Its tracestate is the sender's text and goes nowhere.
     """
     return _propagator.extract({} if parent is None else {TRACEPARENT: parent}, Context())
 

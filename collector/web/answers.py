@@ -49,8 +49,8 @@ def respond(status: int, body: bytes, headers: dict[str, str]) -> web.Response:
 class Acknowledgement:
     """202 for events that are all good, written in one piece: what nearly every request gets.
 
-    Has what aiohttp asks of a response (`prepare`, `write_eof`, `keep_alive`) and costs a fifth of its own. For HTTP/1.1
-    connections that stay open, since it says nothing of either.
+    Has what aiohttp asks of a response (`prepare`, `write_eof`, `keep_alive`) and costs a fifth of its own.
+    For HTTP/1.1 connections that stay open, since it says nothing of either.
     """
 
     __slots__ = ("_body",)

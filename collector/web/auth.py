@@ -1,4 +1,6 @@
-"""Who may send: bearer tokens, Basic with a token as the password, signed requests, or only this machine when nothing is configured."""
+"""Who may send: bearer tokens, Basic with a token as the password, signed requests,
+or only this machine when nothing is configured.
+"""
 
 from __future__ import annotations
 
@@ -36,8 +38,9 @@ class Sender(NamedTuple):
 class Authenticator:
     """Tells a request's sender by its credentials.
 
-    Every token (and every key of signatures) is compared on every request, so that the time does not tell which one came close;
-    digests make all of one length. `clock` gives monotonic seconds, `now` epoch seconds.
+    Every token (and every key of signatures) is compared on every request,
+    so that the time does not tell which one came close; digests make all of one length.
+    `clock` gives monotonic seconds, `now` epoch seconds.
     """
 
     def __init__(
@@ -80,7 +83,9 @@ class Authenticator:
         return found
 
     def verify(self, claim: signature.Claim, body: bytes) -> Sender:
-        """Return who signed these bytes, as they came (before inflating). Raise UnauthorizedError. May run in any thread."""
+        """Return who signed these bytes, as they came (before inflating). Raise UnauthorizedError.
+        May run in any thread.
+        """
         found = None
         for key, sender in self._keys:
             if claim.is_of(key, body):

@@ -1,4 +1,6 @@
-"""Reading a request's body: within its size, within the bytes in flight, within its time, and never larger when inflated."""
+"""Reading a request's body: within its size, within the bytes in flight, within its time,
+and never larger when inflated.
+"""
 
 from __future__ import annotations
 
@@ -56,8 +58,8 @@ class BodyReader:
     async def receive(self, request: web.BaseRequest, lease: Lease) -> bytes:
         """Return the body as it came.
 
-        Raises TooLargeError, UnsupportedError, UnexpectedError, OverloadedError, TooSlowError; and ConnectionError or aiohttp's payload errors when
-        the client goes away.
+        Raises TooLargeError, UnsupportedError, UnexpectedError, OverloadedError, TooSlowError;
+        and ConnectionError or aiohttp's payload errors when the client goes away.
         """
         _is_gzip(request.headers.get(hdrs.CONTENT_ENCODING))  # refused before it is read
         if hdrs.EXPECT in request.headers:
@@ -159,7 +161,9 @@ async def _say_continue(request: web.BaseRequest) -> None:
 
 
 def inflate(body: bytes, limit_bytes: int, lease: Lease) -> bytes:
-    """Return what gzip holds, never holding more than `limit_bytes` of it. Raise TooLargeError, OverloadedError, UnreadableError."""
+    """Return what gzip holds, never holding more than `limit_bytes` of it.
+    Raise TooLargeError, OverloadedError, UnreadableError.
+    """
     inflated = bytearray()
     rest = body
     for _ in range(MAX_GZIP_MEMBERS):

@@ -102,9 +102,18 @@ def _next_steps(*, has_trouble: bool) -> list[str]:
         "<ul>",
         *([trouble] if has_trouble else []),
         '<li><a href="metrics">metrics</a>: what Prometheus scrapes</li>',
-        '<li><a href="readyz">readyz</a>: the state above, for programs; <a href="healthz">healthz</a>: is the process alive</li>',
-        "<li>Where ZoneMTA sends to: <code>/api/events/ingest</code>, with the plugin (<code>zonemta-plugin/README.md</code>)</li>",
-        "<li>Dashboards: Grafana, with the data source of <code>docs/dashboards.md</code>; alerts: <code>docs/alerting.md</code></li>",
+        (
+            '<li><a href="readyz">readyz</a>: the state above, for programs; <a href="healthz">healthz</a>: '
+            "is the process alive</li>"
+        ),
+        (
+            "<li>Where ZoneMTA sends to: <code>/api/events/ingest</code>, "
+            "with the plugin (<code>zonemta-plugin/README.md</code>)</li>"
+        ),
+        (
+            "<li>Dashboards: Grafana, with the data source of <code>docs/dashboards.md</code>; alerts: "
+            "<code>docs/alerting.md</code></li>"
+        ),
         "<li>Everything else: <code>README.md</code>, and <code>docs/</code> beside it</li>",
         "</ul>",
     ]

@@ -1,4 +1,6 @@
-"""Accepting connections ourselves, plain and TLS: asyncio tells nobody of a handshake that has begun, and a peer may begin thousands."""
+"""Accepting connections ourselves, plain and TLS: asyncio tells nobody of a handshake that has begun,
+and a peer may begin thousands.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,8 @@ PAUSE_SECONDS: Final = 1.0
 
 
 class Doors:
-    """The listening sockets. `on_shortage` is called with the word of what the machine has too little of for a connection.
+    """The listening sockets. `on_shortage` is called with the word of what the machine has too little of for a
+    connection.
 
     With a TLS `context`, a connection whose handshake goes on holds a place like any other.
     """

@@ -23,7 +23,9 @@ SCRAPE_HEADER: Final = "X-Prometheus-Scrape-Timeout-Seconds"
 
 
 class State(NamedTuple):
-    """Whether events can be taken; whether each part that decides it is well; what troubles any part, in a word; the database's code for it."""
+    """Whether events can be taken; whether each part that decides it is well; what troubles any part, in a word;
+    the database's code for it.
+    """
 
     is_ready: bool
     well: Mapping[str, bool]
@@ -34,8 +36,9 @@ class State(NamedTuple):
 class Health:
     """Handlers that need no credentials: they tell no content.
 
-    `checks` says what troubles each part, in a word of a closed set, None where nothing does: ready while one of them is well. `details`
-    says the same of parts that nobody waits for. `sqlstates` is the database's code behind each part's trouble, None where it gave none.
+    `checks` says what troubles each part, in a word of a closed set, None where nothing does:
+    ready while one of them is well. `details` says the same of parts that nobody waits for.
+    `sqlstates` is the database's code behind each part's trouble, None where it gave none.
     `scraped` is called when a Prometheus asks for the metrics.
     """
 
@@ -77,7 +80,9 @@ class Health:
         return State(any(well.values()), well, troubles, codes)
 
     async def metrics(self, request: web.BaseRequest) -> web.Response:
-        """Return the registry as OpenMetrics (with exemplars) or Prometheus text, as Accept says. Rendered off the loop."""
+        """Return the registry as OpenMetrics (with exemplars) or Prometheus text, as Accept says.
+        Rendered off the loop.
+        """
         if SCRAPE_HEADER in request.headers:
             self._scraped()
         encode, content_type = _encoder(request.headers.get(hdrs.ACCEPT, ""))

@@ -1,4 +1,6 @@
-"""Who holds a connection. Past the limit a new one takes the place of the one that has kept the server waiting for longest."""
+"""Who holds a connection. Past the limit a new one takes the place of the one that has kept the server waiting for
+longest.
+"""
 
 from __future__ import annotations
 
@@ -25,9 +27,9 @@ class Guest(Protocol):
 class Places:
     """At most `most` guests. `on_closed` is called with `displaced` or `refused` when one of them had to go.
 
-    Clients that have sent no request yet go first, then those that were answered and are silent, then those that are slow to
-    send a body or to read an answer, and last those whose events were taken: no stranger takes a sender's place. A guest whose
-    request is under way stays.
+    Clients that have sent no request yet go first, then those that were answered and are silent,
+    then those that are slow to send a body or to read an answer, and last those whose events were taken:
+    no stranger takes a sender's place. A guest whose request is under way stays.
     """
 
     def __init__(self, most: int, on_closed: Callable[[str], None]) -> None:

@@ -1,4 +1,6 @@
-"""One HTTP connection: aiohttp's, made quiet towards the log and firm towards clients that do not read or come in numbers."""
+"""One HTTP connection: aiohttp's, made quiet towards the log and firm towards clients that do not read or come in
+numbers.
+"""
 
 from __future__ import annotations
 
@@ -37,10 +39,12 @@ _log = logging.getLogger(__name__)
 
 
 class Connection(web.RequestHandler):
-    """Answers what is not HTTP in JSON, logs no traceback that quotes a client, and drops clients that do not read answers.
+    """Answers what is not HTTP in JSON, logs no traceback that quotes a client,
+    and drops clients that do not read answers.
 
-    `shaking` is the task of its TLS handshake, `is_given_up` is True once it had to make room. `kind` belongs to `Places`.
-    `may_exceed` is True once so many bytes came between two requests that a head may be larger than MAX_HEADER_BYTES.
+    `shaking` is the task of its TLS handshake, `is_given_up` is True once it had to make room.
+    `kind` belongs to `Places`. `may_exceed` is True once so many bytes came between two requests that a head may be
+    larger than MAX_HEADER_BYTES.
     """
 
     __slots__ = (
@@ -94,7 +98,9 @@ class Connection(web.RequestHandler):
             self.shaking.cancel()
 
     def data_received(self, data: bytes) -> None:
-        """Hands bytes to the parser, and counts those of a head that is not whole yet: aiohttp bounds each header, not all of them."""
+        """Hands bytes to the parser, and counts those of a head that is not whole yet:
+        aiohttp bounds each header, not all of them.
+        """
         if self._is_parting:
             return
         payload, count = self._payload, self._request_count

@@ -1,4 +1,6 @@
-"""Credentials, connection strings and certificate renewed without a restart: when one of their files changes, and on SIGHUP."""
+"""Credentials, connection strings and certificate renewed without a restart:
+when one of their files changes, and on SIGHUP.
+"""
 
 from __future__ import annotations
 

@@ -136,7 +136,9 @@ class HttpServer:
         self._looking = asyncio.get_running_loop().call_later(LOOK_SECONDS, self._look)
 
     def renew(self, settings: CollectorSettings) -> None:
-        """Take the credentials and the certificate of these settings; nothing else of them. Raise OSError for a bad certificate."""
+        """Take the credentials and the certificate of these settings; nothing else of them.
+        Raise OSError for a bad certificate.
+        """
         files = settings.tls.files
         if files is not None and self._certificate is not None:
             self._certificate.load(*files)
@@ -214,9 +216,10 @@ def build_server(
     tracing: Tracing | None = None,
     max_connections: int | None = None,
 ) -> HttpServer:
-    """Join the rooms of `web`. `decoders` are those of the routes that take events in; they and `submit` are described at `Ingest`.
-    `checks`, `details` and `sqlstates` are described at `Health`. `tracing` is None while it is off. `max_connections` is what the
-    limit of open files allows; None: as many as the settings say. Raises OSError for a bad certificate.
+    """Join the rooms of `web`. `decoders` are those of the routes that take events in;
+    they and `submit` are described at `Ingest`. `checks`, `details` and `sqlstates` are described at `Health`.
+    `tracing` is None while it is off. `max_connections` is what the limit of open files allows; None:
+    as many as the settings say. Raises OSError for a bad certificate.
     """
     limits = settings.limits
     authenticator = Authenticator(settings.auth, limits.events_per_second, time.monotonic, time.time)
@@ -228,7 +231,8 @@ def build_server(
         authenticator=authenticator,
         bodies=bodies,
         inflight=Inflight(limits.inflight_bytes),
-        # Whoever sends the headers of a signature makes the collector hold a body: not more than half of all that it holds.
+        # Whoever sends the headers of a signature makes the collector hold a body:
+        # not more than half of all that it holds.
         unproven=Inflight(max(limits.body_bytes, limits.inflight_bytes // 2)),
         submit=submit if tracing is None else tracing.submit(submit),
         clock_ms=clock_ms,

@@ -1,4 +1,5 @@
-"""Requests signed after the Standard Webhooks specification, 1.0.0: an HMAC over their id, their time and their raw body.
+"""Requests signed after the Standard Webhooks specification, 1.0.0:
+an HMAC over their id, their time and their raw body.
 
 https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
 """
@@ -28,7 +29,9 @@ _DIGEST_BYTES: Final = 32
 
 
 class Claim(NamedTuple):
-    """What a request's headers say of its signature; nothing of it is known to be true. `signed` is what precedes the body."""
+    """What a request's headers say of its signature; nothing of it is known to be true.
+    `signed` is what precedes the body.
+    """
 
     signed: bytes
     digests: tuple[bytes, ...]
@@ -45,8 +48,8 @@ class Claim(NamedTuple):
 
 
 def claim_of(headers: Mapping[str, str], *, now: float, tolerance_seconds: float) -> Claim:
-    """Read the three headers (`now` in epoch seconds). Raise UnauthorizedError, before the body is read, for what no key could
-    make good.
+    """Read the three headers (`now` in epoch seconds). Raise UnauthorizedError, before the body is read,
+    for what no key could make good.
     """
     name, stamp = headers.get(ID, ""), headers.get(TIMESTAMP, "")
     if not name or not _SECONDS.fullmatch(stamp):

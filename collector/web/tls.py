@@ -10,9 +10,11 @@ if TYPE_CHECKING:
 
 
 class Certificate:
-    """A TLS context (1.2 and newer) whose certificate can be exchanged: connections made afterwards are shown the new one.
+    """A TLS context (1.2 and newer) whose certificate can be exchanged:
+    connections made afterwards are shown the new one.
 
-    Raises OSError (`ssl.SSLError` is one) for files that are no chain and its key, also from `load`, which then changes nothing.
+    Raises OSError (`ssl.SSLError` is one) for files that are no chain and its key, also from `load`,
+    which then changes nothing.
     """
 
     def __init__(self, chain: Path, key: Path) -> None:

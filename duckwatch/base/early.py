@@ -1,6 +1,7 @@
 """Signals from the first line on: until the program has handlers of its own, none of them may end it half-way.
 
-Imported before everything else by `__main__`: the other imports take long enough for a `systemctl reload` in the same breath as the start.
+Imported before everything else by `__main__`: the other imports take long enough for a `systemctl reload` in the same
+breath as the start.
 """
 
 import signal

@@ -12,8 +12,9 @@ if TYPE_CHECKING:
 
 
 class TimeGauge(prometheus_client.Gauge):
-    """A point in time (epoch seconds), never in the future: one that a clock which was ahead has set becomes the time at which it is next
-    read. Else `time() - …` would be negative, and no alert on it could fire, until that time comes.
+    """A point in time (epoch seconds), never in the future:
+    one that a clock which was ahead has set becomes the time at which it is next read.
+    Else `time() - …` would be negative, and no alert on it could fire, until that time comes.
     """
 
     def _child_samples(self) -> Iterable[Any]:

@@ -45,7 +45,8 @@ _log = logging.getLogger(__name__)
 
 
 def open_sockets(listen: Addresses, kind: socket.SocketKind) -> list[socket.socket]:
-    """Return bound, non-blocking sockets for every address. `[::]` takes IPv4 too; several sockets of port 0 share one port.
+    """Return bound, non-blocking sockets for every address. `[::]` takes IPv4 too;
+    several sockets of port 0 share one port.
 
     Raises OSError, whose `filename` is the address that cannot be had; then no socket stays open.
     """

@@ -153,5 +153,6 @@ def _log_unraisable(log: logging.Logger, args: sys.UnraisableHookArgs) -> None:
     try:
         log.error("exception that could not be raised", exc_info=(args.exc_type, args.exc_value, args.exc_traceback))
     except RecursionError:
-        # Garbage was collected while deeply nested JSON was read: no stack is left to log it, and Python would print text.
+        # Garbage was collected while deeply nested JSON was read:
+        # no stack is left to log it, and Python would print text.
         return

@@ -55,7 +55,9 @@ def complain(text: str) -> None:
 
 
 def json_text(text: str) -> str:
-    """Return JSON as standard output takes it: as it is in UTF-8, else in ASCII. JSON in any other encoding is none (RFC 8259, 8.1)."""
+    """Return JSON as standard output takes it: as it is in UTF-8, else in ASCII.
+    JSON in any other encoding is none (RFC 8259, 8.1).
+    """
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     if text.isascii() or encoding.lower().replace("-", "").replace("_", "") == "utf8":
         return text

@@ -1,4 +1,6 @@
-"""What the machine has too little of: descriptors, memory, threads, disk. It is reported and waited for; it ends nothing."""
+"""What the machine has too little of: descriptors, memory, threads, disk. It is reported and waited for;
+it ends nothing.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,9 @@ _log = logging.getLogger(__name__)
 
 
 def shortage_of(error: BaseException) -> str | None:
-    """Return what there is too little of, in a word: `descriptors`, `memory`, `threads` or `disk`; None for any other error."""
+    """Return what there is too little of, in a word: `descriptors`, `memory`, `threads` or `disk`;
+    None for any other error.
+    """
     if isinstance(error, MemoryError):
         return "memory"
     if isinstance(error, OSError):
@@ -48,7 +52,8 @@ def shortage_of(error: BaseException) -> str | None:
 def shortage_now() -> str | None:
     """Return the word for what a new socket lacks at this moment, None when it lacks nothing.
 
-    For a library that says that a connection failed, and not by which errno: libpq's text is in any language, and pymongo has its own.
+    For a library that says that a connection failed, and not by which errno:
+    libpq's text is in any language, and pymongo has its own.
     """
     try:
         with socket.socket():
@@ -66,7 +71,9 @@ def open_descriptors() -> int:
 
 
 def allow_descriptors(wanted: int) -> int:
-    """Raise the soft limit of open files to `wanted`, as far as the hard limit lets this process; return what the limit is now."""
+    """Raise the soft limit of open files to `wanted`, as far as the hard limit lets this process;
+    return what the limit is now.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or soft >= wanted:
         return wanted if soft == resource.RLIM_INFINITY else soft
@@ -78,7 +85,8 @@ def allow_descriptors(wanted: int) -> int:
 
 
 def connections_allowed(wanted: int, *, others: int, least: int = 8) -> int:
-    """Return how many of the `wanted` connections the limit of open files has room for, beside `others` that the program opens itself.
+    """Return how many of the `wanted` connections the limit of open files has room for,
+    beside `others` that the program opens itself.
 
     Raises the limit first where that is allowed, and logs when it is not enough.
     """
@@ -98,7 +106,8 @@ def connections_allowed(wanted: int, *, others: int, least: int = 8) -> int:
 class Shortages:
     """What there was too little of lately, and the spare descriptors. For the event loop's thread.
 
-    `count` is called with the word of each shortage that is met; `make_room` when descriptors are short: it should close connections.
+    `count` is called with the word of each shortage that is met; `make_room` when descriptors are short:
+    it should close connections.
     """
 
     def __init__(
@@ -123,7 +132,9 @@ class Shortages:
         self._count(word)
 
     def look(self) -> None:
-        """To be called every second: takes spare descriptors while there are some, and gives them up when there are none."""
+        """To be called every second: takes spare descriptors while there are some,
+        and gives them up when there are none.
+        """
         was_met = "descriptors" in self._met
         try:
             while len(self._spare) < SPARE:

@@ -1,5 +1,5 @@
-"""The demo's DNS blocklists: a name server on loopback for made-up zones, which list one of our addresses during the day's incident, and another
-one all the time.
+"""The demo's DNS blocklists: a name server on loopback for made-up zones,
+which list one of our addresses during the day's incident, and another one all the time.
 """
 
 from __future__ import annotations
@@ -111,7 +111,9 @@ def reason() -> str:
 
 
 def yesterday(day: Day) -> list[dict[str, Any]]:
-    """What an exporter would have told of the incident of the day before the start, if the run has such a past (docs/dnsbl.md)."""
+    """What an exporter would have told of the incident of the day before the start,
+    if the run has such a past (docs/dnsbl.md).
+    """
     midnight = day.live_from - DAY_SECONDS * 1_000
     begins, ends = (round(midnight + part * DAY_SECONDS * 1_000) for part in Incidents().listed)
     if begins < day.begins:

@@ -1,7 +1,7 @@
 """Who takes part in the demo's mail: senders, zones with their addresses, mail hosts, and the providers that receive.
 
-Names are the documentation's own: domains under `.example` (RFC 2606), addresses of RFC 5737. Only the MX host names are real
-ones, as text: the collector tells a provider by them.
+Names are the documentation's own: domains under `.example` (RFC 2606), addresses of RFC 5737.
+Only the MX host names are real ones, as text: the collector tells a provider by them.
 """
 
 from __future__ import annotations
@@ -45,7 +45,9 @@ class Receiver:
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """A sending domain: `weight` its share of the messages, `zone` where its mail goes out, `verp` a return path per recipient."""
+    """A sending domain: `weight` its share of the messages, `zone` where its mail goes out,
+    `verp` a return path per recipient.
+    """
 
     domain: str
     mailboxes: tuple[str, ...]
@@ -160,6 +162,7 @@ RECEIVERS = (
 )
 
 PEOPLE = (
-    "ada", "alan", "barbara", "clara", "dennis", "donald", "edsger", "frances", "grace", "hedy", "ida", "john", "katherine", "ken",
+    "ada", "alan", "barbara", "clara", "dennis", "donald", "edsger", "frances", "grace", "hedy", "ida", "john",
+    "katherine", "ken",
     "lynn", "margaret", "niklaus", "radia", "shafi", "tim", "vint", "whitfield",
 )  # fmt: skip

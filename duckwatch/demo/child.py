@@ -38,8 +38,8 @@ OWN = Account()
 
 
 class Child:
-    """One server process. It runs in a session of its own: Ctrl-C in the terminal reaches only the demo, which ends its servers
-    in order.
+    """One server process. It runs in a session of its own:
+    Ctrl-C in the terminal reaches only the demo, which ends its servers in order.
     """
 
     def __init__(

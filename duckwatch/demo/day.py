@@ -12,12 +12,16 @@ HISTORY_EVENTS = 50_000
 
 
 def busyness(hour: float) -> float:
-    """How busy an hour of the day (UTC, 0-24) is: mean 1, a peak before noon and a shoulder in the afternoon, quiet at night."""
+    """How busy an hour of the day (UTC, 0-24) is: mean 1, a peak before noon and a shoulder in the afternoon,
+    quiet at night.
+    """
     return 1 + 0.5 * math.cos(2 * math.pi * (hour - 13) / 24) + 0.12 * math.cos(4 * math.pi * (hour - 10) / 24)
 
 
 def taper(rate: float, seconds: int, events: int) -> float:
-    """Return the `a` (seconds) with which `rate · a / (age + a)`, over `seconds` of age, sums up to `events`; inf when even `rate` throughout does not."""
+    """Return the `a` (seconds) with which `rate · a / (age + a)`, over `seconds` of age, sums up to `events`;
+    inf when even `rate` throughout does not.
+    """
     if rate * seconds <= events:
         return math.inf
     low, high = 0.0, float(seconds) * 1_000
@@ -32,9 +36,9 @@ def taper(rate: float, seconds: int, events: int) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """The plan of a run. `rate` is the mean of events a second from `live_from` (epoch ms) on, where a day passes within
-    `day_seconds`. The `history_seconds` before it pass at their own pace and thin out into the past, so that about
-    `history_events` fill them and the present continues them without a step.
+    """The plan of a run. `rate` is the mean of events a second from `live_from` (epoch ms) on,
+    where a day passes within `day_seconds`. The `history_seconds` before it pass at their own pace and thin out into
+    the past, so that about `history_events` fill them and the present continues them without a step.
     """
 
     rate: float
@@ -53,7 +57,9 @@ class Day:
         return self.live_from - self.history_seconds * 1_000
 
     def elapsed(self, time: int) -> float:
-        """Which part of its day has passed at `time`, in [0, 1): both days, the past one and the quick one, begin with the start of the demo."""
+        """Which part of its day has passed at `time`, in [0, 1):
+        both days, the past one and the quick one, begin with the start of the demo.
+        """
         seconds = (time - self.live_from) / 1_000
         return (seconds / (self.day_seconds if seconds >= 0 else DAY_SECONDS)) % 1
 
@@ -67,7 +73,9 @@ class Day:
 
 @dataclass(frozen=True, slots=True)
 class Incidents:
-    """What goes wrong each day, as parts of the day: who is hit is `cast.py`'s, what the other side then says is `replies.py`'s."""
+    """What goes wrong each day, as parts of the day: who is hit is `cast.py`'s,
+    what the other side then says is `replies.py`'s.
+    """
 
     listed: tuple[float, float] = (0.08, 0.22)
     rate_limited: tuple[float, float] = (0.36, 0.50)

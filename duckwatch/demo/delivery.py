@@ -50,7 +50,9 @@ class Errand:
 
 
 class Deliveries:
-    """Makes each delivery's events, one after the other as time comes to them; `new_id(time, shard)` gives notifications their queue ids."""
+    """Makes each delivery's events, one after the other as time comes to them;
+    `new_id(time, shard)` gives notifications their queue ids.
+    """
 
     def __init__(self, random: Random, day: Day, incidents: Incidents, new_id: Callable[[int, str], str]) -> None:
         self._random = random
@@ -103,7 +105,9 @@ class Deliveries:
         return self._random.choices(_FATES, cum_weights=_FATE_WEIGHTS)[0]
 
     def _meets(self, errand: Errand, attempts: int, local_ip: str, time: int) -> Fate:
-        """What this attempt meets: an incident of the hour, else the fate, which what is temporary leaves after a while."""
+        """What this attempt meets: an incident of the hour, else the fate,
+        which what is temporary leaves after a while.
+        """
         elapsed, family = self._day.elapsed(time), errand.receiver.family
         if local_ip == LISTED_ADDRESS and family in LIST_USERS and within(self._incidents.listed, elapsed):
             return Fate.LISTED

@@ -153,8 +153,8 @@ def deleted(queue_id: str, seq: str) -> Entry:
 
 
 def attempted(attempt: Attempt, action: str, why: Entry) -> Entry:
-    """ACCEPTED, DEFERRED or REJECTED; `why` holds category, count and next attempt. Without a session (`timer` None) ZoneMTA
-    knows no addresses and sizes, and `mx` is the recipient's domain.
+    """ACCEPTED, DEFERRED or REJECTED; `why` holds category, count and next attempt.
+    Without a session (`timer` None) ZoneMTA knows no addresses and sizes, and `mx` is the recipient's domain.
     """
     connected = attempt.timer is not None
     entry: Entry = {"id": attempt.id, "seq": attempt.seq, "action": action, **why, "zone": attempt.zone}

@@ -1,4 +1,6 @@
-"""The demo's DNSBL exporter: its configuration file and the process, asking the demo's own lists and telling the demo's collector."""
+"""The demo's DNSBL exporter: its configuration file and the process,
+asking the demo's own lists and telling the demo's collector.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,9 @@ INTERVAL = "10s"
 
 
 class Exporter:
-    """One exporter with its files in `home`, listening on `port` of loopback; `resolver` is the demo's name server, the only one it knows."""
+    """One exporter with its files in `home`, listening on `port` of loopback;
+    `resolver` is the demo's name server, the only one it knows.
+    """
 
     def __init__(self, home: Path, port: int, resolver: str, service: Service) -> None:
         self._home, self._port, self._resolver, self._service = home, port, resolver, service

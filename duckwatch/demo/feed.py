@@ -48,7 +48,9 @@ class Feed:
         self.tally = Tally()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Send what happens, from the past to the present and on, until `stop`; then nothing is left unanswered, if it can be."""
+        """Send what happens, from the past to the present and on, until `stop`;
+        then nothing is left unanswered, if it can be.
+        """
         timeout = aiohttp.ClientTimeout(total=30)
         async with aiohttp.ClientSession(headers=self._headers, timeout=timeout) as session:
             while not stop.is_set():
@@ -73,7 +75,9 @@ class Feed:
     async def _post(
         self, session: aiohttp.ClientSession, host: Host, events: list[dict[str, Any]], stop: asyncio.Event
     ) -> None:
-        """Repeats one body until it is answered with 202: the events keep their stamps, so a repeated one is not a second one."""
+        """Repeats one body until it is answered with 202: the events keep their stamps,
+        so a repeated one is not a second one.
+        """
         loop = asyncio.get_running_loop()
         self._heard[host] = loop.time()
         self.tally.sent += len(events)

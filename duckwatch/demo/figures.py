@@ -52,7 +52,9 @@ async def scrape(session: aiohttp.ClientSession, url: str) -> Figures:
 
 
 async def newest_bounce(dsn: str) -> str | None:
-    """Return the queue id of the message that bounced last; None before the first, and while the database does not answer."""
+    """Return the queue id of the message that bounced last;
+    None before the first, and while the database does not answer.
+    """
     statement = (
         "SELECT queue_id FROM mail_events WHERE action = 'bounced' AND queue_id IS NOT NULL ORDER BY time DESC LIMIT 1"
     )

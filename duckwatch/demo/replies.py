@@ -1,6 +1,7 @@
 """What receiving sides answer in the demo: per fate and family, ZoneMTA's category and the reply's text.
 
-Wordings follow what the providers send; `{ip}` is the sending address, `{to}` the recipient, `{mx}` and `{host}` the other side.
+Wordings follow what the providers send; `{ip}` is the sending address, `{to}` the recipient,
+`{mx}` and `{host}` the other side.
 """
 
 from __future__ import annotations
@@ -56,42 +57,60 @@ ACCEPTED: dict[Family, str] = {
 }
 
 _POSTFIX: dict[Fate, Reply] = {
-    Fate.GREYLISTED: Reply("greylist", "450 4.2.0 <{to}>: Recipient address rejected: Greylisted, see http://postgrey.example/help/{domain}.html"),
+    Fate.GREYLISTED: Reply("greylist",
+        "450 4.2.0 <{to}>: Recipient address rejected: Greylisted, see http://postgrey.example/help/{domain}.html"),
     Fate.THROTTLED: Reply("greylist", "421 4.7.0 {mx} Error: too many connections from {ip}"),
-    Fate.UNKNOWN_USER: Reply("recipient", "550 5.1.1 <{to}>: Recipient address rejected: User unknown in virtual mailbox table"),
+    Fate.UNKNOWN_USER: Reply("recipient",
+        "550 5.1.1 <{to}>: Recipient address rejected: User unknown in virtual mailbox table"),
     Fate.FULL: Reply("capacity", "452 4.2.2 <{to}>: Mailbox full, quota exceeded"),
     Fate.CONTENT: Reply("spam", "554 5.7.1 [CS] Message blocked due to spam content. Score 11.4"),
     Fate.UNAUTHENTICATED: Reply("dmarc", "550 5.7.1 Rejected by the DMARC policy of {from_domain}"),
-    Fate.LISTED: Reply("blacklist", "554 5.7.1 Service unavailable; Client host [{ip}] blocked using zen.spamhaus.org; https://www.spamhaus.org/query/ip/{ip}"),
+    Fate.LISTED: Reply("blacklist",
+        "554 5.7.1 Service unavailable; Client host [{ip}] blocked using zen.spamhaus.org; https://www.spamhaus.org/query/ip/{ip}"),
     Fate.RATE_LIMITED: Reply("rate", "450 4.7.1 <{to}>: Too many messages in this hour, slow down"),
-    Fate.NETWORK: Reply("network", "Network error: Network error when connecting to MX server {mx}[{host}] for {domain}: Connection timed out"),
-    Fate.NO_MX: Reply("dns", "DNS Error: DNS error occurred while resolving the Mail Exchange (MX) server for the specified domain ({domain}). No MX server found"),
+    Fate.NETWORK: Reply("network",
+        "Network error: Network error when connecting to MX server {mx}[{host}] for {domain}: Connection timed out"),
+    Fate.NO_MX: Reply("dns",
+        "DNS Error: DNS error occurred while resolving the Mail Exchange (MX) server for the specified domain ({domain}). No MX server found"),
 }  # fmt: skip
 
 _OWN_WORDS: dict[Family, dict[Fate, Reply]] = {
     Family.GOOGLE: {
-        Fate.THROTTLED: Reply("recipient", "450-4.2.1 The user you are trying to contact is receiving mail at a rate that prevents additional messages from being delivered. Please resend your message at a later time. {id} - gsmtp"),
-        Fate.UNKNOWN_USER: Reply("recipient", "550-5.1.1 The email account that you tried to reach does not exist. Please try double-checking the recipient's email address for typos or unnecessary spaces. https://support.google.com/mail/?p=NoSuchUser {id} - gsmtp"),
-        Fate.FULL: Reply("capacity", "452-4.2.2 The recipient's inbox is out of storage space. https://support.google.com/mail/?p=OverQuotaTemp {id} - gsmtp"),
-        Fate.CONTENT: Reply("spam", "550-5.7.1 [{ip}] Gmail has detected that this message is likely unsolicited mail. To reduce the amount of spam sent to Gmail, this message has been blocked. {id} - gsmtp"),
-        Fate.UNAUTHENTICATED: Reply("auth", "550-5.7.26 This mail has been blocked because the sender is unauthenticated. Gmail requires all senders to authenticate with either SPF or DKIM. {id} - gsmtp"),
-        Fate.RATE_LIMITED: Reply("rate", "421-4.7.28 Gmail has detected an unusual rate of unsolicited mail originating from your IP address [{ip}]. To protect our users from spam, mail sent from your IP address has been temporarily rate limited. {id} - gsmtp"),
+        Fate.THROTTLED: Reply("recipient",
+            "450-4.2.1 The user you are trying to contact is receiving mail at a rate that prevents additional messages from being delivered. Please resend your message at a later time. {id} - gsmtp"),
+        Fate.UNKNOWN_USER: Reply("recipient",
+            "550-5.1.1 The email account that you tried to reach does not exist. Please try double-checking the recipient's email address for typos or unnecessary spaces. https://support.google.com/mail/?p=NoSuchUser {id} - gsmtp"),
+        Fate.FULL: Reply("capacity",
+            "452-4.2.2 The recipient's inbox is out of storage space. https://support.google.com/mail/?p=OverQuotaTemp {id} - gsmtp"),
+        Fate.CONTENT: Reply("spam",
+            "550-5.7.1 [{ip}] Gmail has detected that this message is likely unsolicited mail. To reduce the amount of spam sent to Gmail, this message has been blocked. {id} - gsmtp"),
+        Fate.UNAUTHENTICATED: Reply("auth",
+            "550-5.7.26 This mail has been blocked because the sender is unauthenticated. Gmail requires all senders to authenticate with either SPF or DKIM. {id} - gsmtp"),
+        Fate.RATE_LIMITED: Reply("rate",
+            "421-4.7.28 Gmail has detected an unusual rate of unsolicited mail originating from your IP address [{ip}]. To protect our users from spam, mail sent from your IP address has been temporarily rate limited. {id} - gsmtp"),
     },
     Family.MICROSOFT: {
-        Fate.THROTTLED: Reply("rate", "451 4.7.650 The mail server [{ip}] has been temporarily rate limited due to IP reputation. For e-mail delivery information, see https://postmaster.live.com (S775)"),
-        Fate.UNKNOWN_USER: Reply("recipient", "550 5.5.0 Requested action not taken: mailbox unavailable (S2017062302)."),
+        Fate.THROTTLED: Reply("rate",
+            "451 4.7.650 The mail server [{ip}] has been temporarily rate limited due to IP reputation. For e-mail delivery information, see https://postmaster.live.com (S775)"),
+        Fate.UNKNOWN_USER: Reply("recipient",
+            "550 5.5.0 Requested action not taken: mailbox unavailable (S2017062302)."),
         Fate.FULL: Reply("capacity", "552 5.2.2 The email account that you tried to reach is over quota; mailbox full"),
-        Fate.CONTENT: Reply("block", "550 5.7.1 Unfortunately, messages from [{ip}] weren't sent. Please contact your Internet service provider since part of their network is on our block list (S3150)."),
-        Fate.UNAUTHENTICATED: Reply("auth", "550 5.7.515 Access denied, sending domain {from_domain} does not meet the required authentication level."),
+        Fate.CONTENT: Reply("block",
+            "550 5.7.1 Unfortunately, messages from [{ip}] weren't sent. Please contact your Internet service provider since part of their network is on our block list (S3150)."),
+        Fate.UNAUTHENTICATED: Reply("auth",
+            "550 5.7.515 Access denied, sending domain {from_domain} does not meet the required authentication level."),
     },
     Family.YAHOO: {
-        Fate.THROTTLED: Reply("greylist", "421 4.7.0 [TSS04] Messages from {ip} temporarily deferred due to unexpected volume or user complaints - 4.16.55.1; see https://postmaster.yahooinc.com/error-codes"),
-        Fate.UNKNOWN_USER: Reply("recipient", "554 delivery error: dd This user doesn't have a yahoo.example account ({to}) [0] - mta1234.mail.ne1.yahoo.example"),
+        Fate.THROTTLED: Reply("greylist",
+            "421 4.7.0 [TSS04] Messages from {ip} temporarily deferred due to unexpected volume or user complaints - 4.16.55.1; see https://postmaster.yahooinc.com/error-codes"),
+        Fate.UNKNOWN_USER: Reply("recipient",
+            "554 delivery error: dd This user doesn't have a yahoo.example account ({to}) [0] - mta1234.mail.ne1.yahoo.example"),
     },
     Family.APPLE: {
         Fate.UNKNOWN_USER: Reply("recipient", "550 5.1.1 <{to}>: user does not exist"),
         Fate.FULL: Reply("capacity", "552 5.2.2 <{to}>: user is over quota"),
-        Fate.LISTED: Reply("blacklist", "550 5.7.0 Blocked - see https://support.proofpoint.com/dnsbl-lookup.cgi?ip={ip}"),
+        Fate.LISTED: Reply("blacklist",
+            "550 5.7.0 Blocked - see https://support.proofpoint.com/dnsbl-lookup.cgi?ip={ip}"),
     },
     Family.POSTFIX: {},
 }  # fmt: skip

@@ -1,4 +1,6 @@
-"""A run of the demo: database, collector, DNSBL exporter and traffic are started, watched, and taken down in order, whatever happens."""
+"""A run of the demo: database, collector, DNSBL exporter and traffic are started, watched, and taken down in order,
+whatever happens.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,9 @@ SETTLE_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the user asked for: events a second (0: none), the length in seconds (None: until stopped), hours of history."""
+    """What the user asked for: events a second (0: none), the length in seconds (None:
+    until stopped), hours of history.
+    """
 
     rate: float
     seconds: float | None
@@ -149,7 +153,9 @@ class _Show:
                 feeding.cancel()
 
     async def _look(self, session: aiohttp.ClientSession) -> bool:
-        """Show the present counts; False when the collector does not answer in time. Raise DemoError when a server has ended."""
+        """Show the present counts; False when the collector does not answer in time.
+        Raise DemoError when a server has ended.
+        """
         self._service.check()
         self._exporter.check()
         self._postgres.check()
@@ -168,7 +174,9 @@ class _Show:
     async def _settle(
         self, session: aiohttp.ClientSession, feeding: asyncio.Future[None], hurry: asyncio.Event
     ) -> None:
-        """Return once all answers are there and the journal is empty: what it held is committed then. Raise DemoError, StoppedError."""
+        """Return once all answers are there and the journal is empty: what it held is committed then.
+        Raise DemoError, StoppedError.
+        """
         deadline = time.monotonic() + SETTLE_SECONDS
         while time.monotonic() < deadline:
             was_done = feeding.done()

@@ -27,8 +27,8 @@ STOP_SECONDS = 30.0
 
 
 class Service:
-    """One collector with its files in `home`, listening on `port` of loopback and asking for the token in `token_file`; `more` are
-    further keys of its section.
+    """One collector with its files in `home`, listening on `port` of loopback and asking for the token in `token_file`;
+    `more` are further keys of its section.
     """
 
     def __init__(self, home: Path, port: int, dsn: str, more: Mapping[str, Any] | None = None) -> None:

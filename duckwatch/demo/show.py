@@ -28,7 +28,9 @@ SHOWN = ("queued", "delivered", "deferred", "bounced", "dropped")
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where everything is; `kept` says that the data stays. `psql` and `collector` are programs, `configuration` is the collector's file."""
+    """Where everything is; `kept` says that the data stays.
+    `psql` and `collector` are programs, `configuration` is the collector's file.
+    """
 
     url: str
     dnsbl_url: str

@@ -1,6 +1,8 @@
-"""What happens in the demo: messages come in, are checked and queued, and their deliveries follow, in the order of time.
+"""What happens in the demo: messages come in, are checked and queued, and their deliveries follow,
+in the order of time.
 
-Pure: the same random numbers and the same plan give the same events, whatever the clock says. `Traffic.advance` is the only way in.
+Pure: the same random numbers and the same plan give the same events, whatever the clock says.
+`Traffic.advance` is the only way in.
 """
 
 from __future__ import annotations

@@ -116,7 +116,8 @@ def run(options: argparse.Namespace) -> int:
         for warning in world.warnings:
             print(f"warning: {warning.key}: {warning.problem}", file=sys.stderr)
         print(
-            f"the configuration is good: {len(plan.targets)} targets, {len(plan.hosts)} host names, {len(plan.lists)} lists"
+            f"the configuration is good: {len(plan.targets)} targets, {len(plan.hosts)} host names, "
+            f"{len(plan.lists)} lists"
         )
         return 0
     logs.configure("exporters")

@@ -1,4 +1,6 @@
-"""The composition root: builds every part of the exporter, joins them, runs them, and changes them when the configuration does."""
+"""The composition root: builds every part of the exporter, joins them, runs them,
+and changes them when the configuration does.
+"""
 
 from __future__ import annotations
 
@@ -130,7 +132,9 @@ class App:
                 raise result
 
     async def _persist(self, part: Callable[[], Awaitable[None]]) -> None:
-        """Run a part until it is cancelled, again after a shortage of the machine: that ends nothing. Raise what else the part raises."""
+        """Run a part until it is cancelled, again after a shortage of the machine: that ends nothing.
+        Raise what else the part raises.
+        """
         while True:
             try:
                 return await part()
@@ -169,7 +173,9 @@ class App:
         self._checks.show()
 
     def _take(self, world: World) -> None:
-        """Goes on with a configuration that was read again. Raises ConfigError for what cannot change while the exporter runs."""
+        """Goes on with a configuration that was read again. Raises ConfigError for what cannot change while the
+        exporter runs.
+        """
         if world.settings.listen != self._world.settings.listen:
             raise ConfigError([Fault("dnsbl.listen", "cannot change while the exporter runs: restart it")])
         self.metrics.reload_successful.set(1)

@@ -18,7 +18,9 @@ class Jobs(ClockSafeScheduler):
     """Jobs of which one that fails holds up no other."""
 
     def _run_job(self, job: schedule.Job) -> None:
-        """Run a job. What it raises is logged, and it has its next turn; a shortage of the machine is raised, for it is waited for."""
+        """Run a job. What it raises is logged, and it has its next turn;
+        a shortage of the machine is raised, for it is waited for.
+        """
         try:
             super()._run_job(job)
         except Exception as error:

@@ -1,4 +1,6 @@
-"""Changes for the collector (docs/dnsbl.md, "What it posts"): kept in order, sent in batches, sent again until they are taken."""
+"""Changes for the collector (docs/dnsbl.md, "What it posts"):
+kept in order, sent in batches, sent again until they are taken.
+"""
 
 from __future__ import annotations
 
@@ -46,8 +48,8 @@ _VERSION_HEADER: Final = "Duckwatch-Version"
 
 
 class PostResult(NamedTuple):
-    """What a post came to: `status` 0 when there was no answer, how long to wait at least, how many results were rejected one by one, and
-    whether the collector answered, or a proxy before it.
+    """What a post came to: `status` 0 when there was no answer, how long to wait at least,
+    how many results were rejected one by one, and whether the collector answered, or a proxy before it.
     """
 
     status: int

@@ -1,4 +1,6 @@
-"""*Reputation*: which addresses and domains stand on which lists, since when, whether that costs mail, and whether the lists can be believed."""
+"""*Reputation*: which addresses and domains stand on which lists, since when, whether that costs mail,
+and whether the lists can be believed.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,8 @@ HEALTH = (
 )
 HEALTH_NUMBER = (
     'min by (list) (sum without (state) (3 * duckwatch_dnsbl_list_state{state="unhealthy"} '
-    'or 2 * duckwatch_dnsbl_list_state{state="refused"} or duckwatch_dnsbl_list_state{state!~"healthy|unhealthy|refused"}))'
+    'or 2 * duckwatch_dnsbl_list_state{state="refused"} or '
+    'duckwatch_dnsbl_list_state{state!~"healthy|unhealthy|refused"}))'
 )
 """The numbers of HEALTH. Of several exporters the one counts that the list answers best."""
 
@@ -59,7 +62,8 @@ def _listed() -> dict[str, Any]:
             description="Pairs of a target and a list at which it stands now; what a list refuses to tell, or fails to, counts as it stood for three intervals.",
             place=Place(0, 0, 4, 8),
         ),
-        # As of now, like the two beside it: over a day, the last of a range's points may be five minutes old, over a month two hours.
+        # As of now, like the two beside it: over a day, the last of a range's points may be five minutes old,
+        # over a month two hours.
         [PromQL("sum(max by (target, list) (duckwatch_dnsbl_listed))", "Listings", instant=True)],
         Scale(Unit.COUNT, (Step(Colour.GOOD), Step(Colour.BAD, 1))),
     )

@@ -1,8 +1,8 @@
 """The SQL of panels and variables, one file a query, loaded by name.
 
-The rules of these files (tests hold them): bins are `date_bin('$__interval', …)`, which runs on every storage tier; a variable
-stands as `IN ($name)` only; a time series has one row per time and label, in order of time. `{{name}}` stands for the expression
-in `name.sql`, so that several queries share one definition.
+The rules of these files (tests hold them): bins are `date_bin('$__interval', …)`, which runs on every storage tier;
+a variable stands as `IN ($name)` only; a time series has one row per time and label, in order of time.
+`{{name}}` stands for the expression in `name.sql`, so that several queries share one definition.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from importlib.resources import files
 
 
 def load(name: str) -> str:
-    """Return the query of that name without its comment lines: Grafana expands macros in comments too, and fails on some.
+    """Return the query of that name without its comment lines:
+    Grafana expands macros in comments too, and fails on some.
 
     Raises FileNotFoundError when there is no such query.
     """

@@ -82,7 +82,7 @@ def test_the_metrics_page_lists_every_kind_and_reason() -> None:
 
 def test_the_metrics_page_lists_every_job() -> None:
     """The values of `task`, and no others."""
-    said = re.search(r"^`task` is (.*?) \(", page("docs/metrics.md"), re.MULTILINE)
+    said = re.search(r"^`task` is (.*?) \(", page("docs/metrics.md"), re.MULTILINE | re.DOTALL)
     assert said is not None
     named = {getattr(jobs, name).name for name in jobs.__all__ if name not in ("Job", "Jobs")}
     assert set(re.findall(r"`(\w+)`", said[1])) == named

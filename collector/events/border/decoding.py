@@ -37,8 +37,8 @@ _requests = count()
 
 
 class Border(msgspec.Struct, frozen=True):
-    """What a request is held to. `bound_cluster` is the token's cluster; `subject_key` is set when subjects become HMACs,
-    `pseudonyms` when people do.
+    """What a request is held to. `bound_cluster` is the token's cluster;
+    `subject_key` is set when subjects become HMACs, `pseudonyms` when people do.
     """
 
     bound_cluster: str | None = None
@@ -52,7 +52,9 @@ class Border(msgspec.Struct, frozen=True):
 def decode(
     body: bytes, *, received_at: int, source: Source, border: Border, request_id: str | None = None
 ) -> Submission:
-    """Read a body of docs/events.md, section 1 (`received_at` in epoch ms). Raise only `UnreadableError` and `TooLargeError`."""
+    """Read a body of docs/events.md, section 1 (`received_at` in epoch ms).
+    Raise only `UnreadableError` and `TooLargeError`.
+    """
     read = read_body(body, max_parts=border.max_parts, max_items=border.max_items)
     return take(read, received_at=received_at, source=source, border=border, request_id=request_id)
 

@@ -1,4 +1,6 @@
-"""The fields of one log entry on their way into columns: what a column holds whole is taken, what is left becomes `raw`."""
+"""The fields of one log entry on their way into columns:
+what a column holds whole is taken, what is left becomes `raw`.
+"""
 
 from __future__ import annotations
 
@@ -37,8 +39,8 @@ def cut(text: str) -> str:
 
 
 def id_text(value: object, digits: int = 0) -> object:
-    """Return a whole number as the text that an id is, with at least so many digits; any other value as it is. A relay may have made a number of
-    an id that has digits only.
+    """Return a whole number as the text that an id is, with at least so many digits; any other value as it is.
+    A relay may have made a number of an id that has digits only.
     """
     if isinstance(value, float) and value.is_integer() and value < EXACT_FLOATS:
         value = int(value)

@@ -1,4 +1,6 @@
-"""Entries gathered by shape: those that have the same keys, and values of the same types in them, need one look for all."""
+"""Entries gathered by shape: those that have the same keys, and values of the same types in them,
+need one look for all.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,8 @@ Origin: TypeAlias = "tuple[str, str | None, str | None]"
 class Groups:
     """Gathers a request's entries; makes them plain and takes their subjects out on the way.
 
-    `is_clean`: no string of the request can hold NUL or a lone surrogate. `subject_key`: set when subjects become HMACs.
+    `is_clean`: no string of the request can hold NUL or a lone surrogate. `subject_key`:
+    set when subjects become HMACs.
     """
 
     __slots__ = ("_is_clean", "_shapes", "_subject_key")

@@ -33,7 +33,9 @@ def heartbeat_of(plugin: object, *, cluster: str, host: str | None) -> Heartbeat
 
 
 def _names(value: object) -> tuple[str, ...]:
-    """Return the ZoneMTA contexts in which the plugin is loaded, each once and in order; empty for a plugin that does not say."""
+    """Return the ZoneMTA contexts in which the plugin is loaded, each once and in order;
+    empty for a plugin that does not say.
+    """
     if type(value) is not list:
         return ()
     names = {_name(one, CONTEXT_CHARACTERS) for one in value[:MOST_CONTEXTS]}

@@ -1,4 +1,6 @@
-"""JSON values made plain: strings that PostgreSQL takes, numbers that fit 64 bits, bounded depth, and no subject anywhere."""
+"""JSON values made plain: strings that PostgreSQL takes, numbers that fit 64 bits, bounded depth,
+and no subject anywhere.
+"""
 
 from __future__ import annotations
 

@@ -33,7 +33,9 @@ class Misfit:
 
 
 class Body(msgspec.Struct, frozen=True):
-    """The items, and the object around them (empty for an array or NDJSON). `is_clean`: no string can hold NUL or a lone surrogate."""
+    """The items, and the object around them (empty for an array or NDJSON). `is_clean`:
+    no string can hold NUL or a lone surrogate.
+    """
 
     items: list[Any]
     envelope: dict[str, Any] = {}
@@ -41,8 +43,8 @@ class Body(msgspec.Struct, frozen=True):
 
 
 def read_body(body: bytes, *, max_parts: int, max_items: int) -> Body:
-    """Read the body. Raise `TooLargeError` past the limits, before parsing where it can, and `UnreadableError` when nothing
-    in it is a JSON object.
+    """Read the body. Raise `TooLargeError` past the limits, before parsing where it can,
+    and `UnreadableError` when nothing in it is a JSON object.
     """
     # Every part takes a byte, so a short body needs no count.
     if len(body) > max_parts and body.count(b",") + body.count(b"[") + body.count(b"{") > max_parts:
@@ -104,7 +106,9 @@ def _read_lines(body: bytes, max_items: int) -> Body:
 
 
 def read_value(text: bytes) -> tuple[Any, bool]:
-    """Return the JSON value, and whether its strings are surely clean. Raise ValueError for what is no JSON to either reader."""
+    """Return the JSON value, and whether its strings are surely clean.
+    Raise ValueError for what is no JSON to either reader.
+    """
     try:
         # An escape is the only way to a NUL that msgspec takes; it refuses lone surrogates and raw control characters.
         return msgspec.json.decode(text), b"\\u0000" not in text

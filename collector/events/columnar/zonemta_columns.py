@@ -1,7 +1,8 @@
 """ZoneMTA's entries as columns: those of a shape that ZoneMTA writes, many at once.
 
 What is out of the ordinary in any way (another key or type, a long text, an address in another spelling, …) is left to
-`zonemta.mail_event`, which reads anything; the rules are the same functions, and a property test holds the results to each other.
+`zonemta.mail_event`, which reads anything; the rules are the same functions,
+and a property test holds the results to each other.
 """
 
 from __future__ import annotations
@@ -93,7 +94,8 @@ def _usual(plan: Plan, stack: Stack, others: list[Part]) -> Stack | None:
 
 
 _NEVER_NULL = frozenset({
-    "time", "cluster", "event_id", "action", "source", "direction", "received_at", "queue_id", "seq", "recipients", "mx_host",
+    "time", "cluster", "event_id", "action", "source", "direction", "received_at", "queue_id", "seq", "recipients",
+    "mx_host",
     "mx_ip", "provider", "local_ip", "raw",
 })  # fmt: skip
 """Columns that have a value in every row that is read here, when they are there at all."""

@@ -34,7 +34,8 @@ INTEGERS: dict[str, tuple[str, int]] = {
     "timer": ("smtp_ms", INT32_MAX),
 }
 _ALTERNATIVES = (
-    ("message-id", "messageId"), ("size", "body"), ("to", "recipient"), ("response", "responseText"), zonemta.DROP_REASONS,
+    ("message-id", "messageId"), ("size", "body"), ("to", "recipient"), ("response", "responseText"),
+    zonemta.DROP_REASONS,
 )  # fmt: skip
 """Names of which a shape has one at most: which one counts is a question for `mail_event`."""
 
@@ -43,8 +44,10 @@ _OTHER_TEXTS = frozenset(
 )
 _MAY_BE_FALSE = frozenset({"timer", "tlsVersion"})
 _LEFT = frozenset({
-    "action", "src", "md5", "tests", "originhost", "transhost", "transtype", "headerFrom", "start", "secure", "tls", "tlsCipher",
-    "tlsAuthorized", "tlsAuthorizationError", "protocol", "httpUrl", "httpResponse", "result", "queued", "bounceType", "bounceId",
+    "action", "src", "md5", "tests", "originhost", "transhost", "transtype", "headerFrom", "start", "secure", "tls",
+    "tlsCipher",
+    "tlsAuthorized", "tlsAuthorizationError", "protocol", "httpUrl", "httpResponse", "result", "queued", "bounceType",
+    "bounceId",
     "suppressed address", "suppressed domain", "description", "reason", "error", "created",
 })  # fmt: skip
 KNOWN = _LEFT | _OTHER_TEXTS | TEXTS.keys() | INTEGERS.keys()

@@ -1,6 +1,7 @@
 """What an event is: the row of `mail_events`, its closed sets, and what a request carries on its way to the table.
 
-Every type here is frozen data. Times are epoch milliseconds (UTC) wherever a name ends in nothing else; `None` is "not known".
+Every type here is frozen data. Times are epoch milliseconds (UTC) wherever a name ends in nothing else;
+`None` is "not known".
 """
 
 from __future__ import annotations
@@ -148,8 +149,9 @@ Timestamp: TypeAlias = Annotated[int, msgspec.Meta(extra={"column": "timestamptz
 
 
 class MailEvent(msgspec.Struct, frozen=True, gc=False):
-    """One row of `mail_events`; the fields are its columns, in the table's order. Strings hold no NUL and no lone surrogate,
-    and at most `COLUMN_BYTES` bytes of UTF-8; an empty string is `None`. `raw` is JSON text of what no column holds whole.
+    """One row of `mail_events`; the fields are its columns, in the table's order.
+    Strings hold no NUL and no lone surrogate, and at most `COLUMN_BYTES` bytes of UTF-8; an empty string is `None`.
+    `raw` is JSON text of what no column holds whole.
     """
 
     time: Timestamp
@@ -215,7 +217,8 @@ def identity(event: MailEvent) -> Identity:
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False):
-    """One event as its sender wrote it, past the border: it has a time within bounds, an action, a cluster, and clean strings.
+    """One event as its sender wrote it, past the border: it has a time within bounds, an action, a cluster,
+    and clean strings.
 
     `index` is its place in the request; `fields` is the log entry without its subject.
     """
@@ -232,8 +235,8 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
 class Group(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Entries of one request that have the same keys, values of the same types in them, the same action and origin.
 
-    A row is an entry: `index`, `time` and `subject_hmac` as in `Entry`, then the value of each of `keys`. So thousands of entries
-    are kept and read without a dictionary for each.
+    A row is an entry: `index`, `time` and `subject_hmac` as in `Entry`, then the value of each of `keys`.
+    So thousands of entries are kept and read without a dictionary for each.
     """
 
     cluster: str
@@ -254,8 +257,9 @@ ROW_HEAD = 3
 
 
 class Rejection(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """One event that cannot be stored: its place in the request, why (`error` is for the sender and quotes nothing of the
-    event), and the event as JSON text without its subject, cut at 64 KiB.
+    """One event that cannot be stored: its place in the request,
+    why (`error` is for the sender and quotes nothing of the event), and the event as JSON text without its subject,
+    cut at 64 KiB.
     """
 
     index: int
@@ -266,8 +270,9 @@ class Rejection(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Heartbeat(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What a plugin process says of itself (design: "HTTP of the collector"). `process` is its spool's random id, `oldest_unsent`
-    epoch ms or None, `dropped` a count since that process began, `contexts` those of ZoneMTA in which it has the plugin loaded.
+    """What a plugin process says of itself (design: "HTTP of the collector").
+    `process` is its spool's random id, `oldest_unsent` epoch ms or None, `dropped` a count since that process began,
+    `contexts` those of ZoneMTA in which it has the plugin loaded.
     """
 
     cluster: str
@@ -281,9 +286,10 @@ class Heartbeat(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Submission(msgspec.Struct, frozen=True, array_like=True):
-    """One accepted request: what the journal keeps (as msgpack) and the writer stores. `request_id` is unique hex, so that what
-    is derived from a request (dead letters) has the same identity each time it is replayed. `trace` is its span as a W3C
-    traceparent, None while nobody traces it.
+    """One accepted request: what the journal keeps (as msgpack) and the writer stores.
+    `request_id` is unique hex, so that what is derived from a request (dead letters)
+    has the same identity each time it is replayed. `trace` is its span as a W3C traceparent,
+    None while nobody traces it.
 
     It is an array in the journal: a new field goes to the end, with a default. An older version then reads past it.
     """

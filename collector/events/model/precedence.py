@@ -1,7 +1,8 @@
-"""Where two roads tell of the same thing: the slot of an event, and which road's word counts (design: "Backup roads"). Pure.
+"""Where two roads tell of the same thing: the slot of an event, and which road's word counts (design: "Backup roads").
+Pure.
 
-The backup roads have no stamp that identifies, so their events cannot be told apart by `event_id` and time. A slot is something that
-happens once to a message or a recipient.
+The backup roads have no stamp that identifies, so their events cannot be told apart by `event_id` and time.
+A slot is something that happens once to a message or a recipient.
 """
 
 from __future__ import annotations
@@ -30,7 +31,9 @@ RANKS: Final = {Source.CHANGE_STREAM: 1, Source.BOUNCE: 2, Source.GELF: 3, Sourc
 
 
 class Slot(NamedTuple):
-    """One thing that happens once. `seq` is `WHOLE` for the message's; an `END` of the whole message is every recipient's."""
+    """One thing that happens once. `seq` is `WHOLE` for the message's;
+    an `END` of the whole message is every recipient's.
+    """
 
     cluster: str
     queue_id: str
@@ -77,22 +80,26 @@ class Waiting(NamedTuple):
 
 
 class Ruling(NamedTuple):
-    """What becomes of events that are due: which are `stored`, each with the rows that it replaces, and which are `dropped`."""
+    """What becomes of events that are due: which are `stored`, each with the rows that it replaces,
+    and which are `dropped`.
+    """
 
     stored: dict[Waiting, list[Filled]]
     dropped: list[Waiting]
 
 
 def fills(filled: Slot, asked: Slot) -> bool:
-    """Return True when what fills the one slot fills the other: an end of the whole message is the end of every recipient."""
+    """Return True when what fills the one slot fills the other:
+    an end of the whole message is the end of every recipient.
+    """
     if filled == asked:
         return True
     return filled.name == asked.name == END and filled == asked._replace(seq=WHOLE)
 
 
 def rule(waiting: Iterable[Waiting], rows: Sequence[Filled]) -> Ruling:
-    """Decides what is due against the rows of its messages. The best road's word for a slot is stored unless one as good is there; what is
-    there of lesser roads goes.
+    """Decides what is due against the rows of its messages.
+    The best road's word for a slot is stored unless one as good is there; what is there of lesser roads goes.
     """
     of_slot: dict[Slot, list[Waiting]] = {}
     for one in waiting:
@@ -113,8 +120,8 @@ def rule(waiting: Iterable[Waiting], rows: Sequence[Filled]) -> Ruling:
 
 
 class Corrections(NamedTuple):
-    """What taking slots over does to the counters: rows = events - corrections{from}, for each action. `uncounted` are the new rows
-    whose action was counted already, by their identity.
+    """What taking slots over does to the counters: rows = events - corrections{from}, for each action.
+    `uncounted` are the new rows whose action was counted already, by their identity.
     """
 
     counts: Counter[tuple[str, str, str]]

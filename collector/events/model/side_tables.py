@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 
 
 class Record(msgspec.Struct, frozen=True, gc=False):
-    """A row of the table `TABLE`; the fields are its columns. As in `MailEvent`, times (`TIMES`) are epoch milliseconds, strings hold no
-    NUL and no lone surrogate, and `DOCUMENTS` are JSON text. The row is new unless one with the same `KEY` is there.
+    """A row of the table `TABLE`; the fields are its columns.
+    As in `MailEvent`, times (`TIMES`) are epoch milliseconds, strings hold no NUL and no lone surrogate,
+    and `DOCUMENTS` are JSON text. The row is new unless one with the same `KEY` is there.
     """
 
     TABLE: ClassVar[LiteralString]
@@ -40,9 +41,11 @@ class Record(msgspec.Struct, frozen=True, gc=False):
 
 
 class HeldEvent(Record, frozen=True, gc=False):
-    """An event of a backup road that waits until its slot is known to be empty (`slots`), or has been stored and may be taken over.
+    """An event of a backup road that waits until its slot is known to be empty (`slots`),
+    or has been stored and may be taken over.
 
-    `event` is the row that it would be. `is_unsendable`: ZoneMTA has no hook for it, so the plugin could not have sent it.
+    `event` is the row that it would be. `is_unsendable`:
+    ZoneMTA has no hook for it, so the plugin could not have sent it.
     """
 
     TABLE: ClassVar[LiteralString] = "held_events"

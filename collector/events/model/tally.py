@@ -32,7 +32,8 @@ _OUTBOUND = Direction.OUTBOUND
 _COUNTED = frozenset({_QUEUED, *_OUTCOMES})
 
 _OUTBOUND_READ = (
-    "direction", "action", "cluster", "zone", "provider", "recipients", "reason", "bounce_kind", "provider_code", "local_ip",
+    "direction", "action", "cluster", "zone", "provider", "recipients", "reason", "bounce_kind", "provider_code",
+    "local_ip",
     "queue_ms",
 )  # fmt: skip
 READ = (*_OUTBOUND_READ, "source", "time", "smtp_ms")

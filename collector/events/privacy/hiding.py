@@ -26,7 +26,8 @@ ADDRESSES: Final = frozenset({"from", "returnPath", "to", "recipient", "headerFr
 """Addresses, or a list of some: the domain stays."""
 
 TEXTS: Final = frozenset({
-    "response", "responseText", "error", "description", "reason", "tlsAuthorizationError", "httpUrl", "httpResponse", "tests",
+    "response", "responseText", "error", "description", "reason", "tlsAuthorizationError", "httpUrl", "httpResponse",
+    "tests",
 })  # fmt: skip
 """Words of a server, which may quote an address."""
 
@@ -55,7 +56,8 @@ KEPT: Final = frozenset({
 """Words of the mail system itself, kept as they are but for an address in them."""
 
 RESULTS: Final = frozenset({
-    "target", "kind", "name", "list", "verdict", "detail", "codes", "meanings", "severity", "previous", "standing", "standing_since",
+    "target", "kind", "name", "list", "verdict", "detail", "codes", "meanings", "severity", "previous", "standing",
+    "standing_since",
 })  # fmt: skip
 """Words of the DNSBL exporter, and lists of some: an operator's own addresses and domains, and what a list says of them."""
 
@@ -195,8 +197,8 @@ class Hiding:
         return ",".join(map(self._address, addresses.split(written)))
 
     def _address(self, written: str) -> str:
-        """Return an address with a pseudonym as its local part. What is no address becomes the pseudonym alone; nothing, and the null
-        sender, stay.
+        """Return an address with a pseudonym as its local part. What is no address becomes the pseudonym alone;
+        nothing, and the null sender, stay.
         """
         person = without_display(written)
         return _written(self._shown(person)) if person else written.strip()

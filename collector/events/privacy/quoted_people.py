@@ -1,6 +1,7 @@
 """People in the texts of a server: where a reply quotes an address, or names one of its event's mailboxes alone. Pure.
 
-Each text is read in a time that is linear in it, and shows at most `MAX_SHOWN` people of each kind: what follows them is hidden whole.
+Each text is read in a time that is linear in it, and shows at most `MAX_SHOWN` people of each kind:
+what follows them is hidden whole.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ MAX_MAILBOXES: Final = 100
 _LOCAL = rf"[{IN_LOCAL}.!\#$%&'*+/=?^`{{|}}~-]"
 _DOMAIN = rf"(?: \[ [^\s\]]{{0,64}} \] | [{IN_DOMAIN}-]++ (?:\.[{IN_DOMAIN}-]++)*+ )"
 
-# Each alternative starts at the border of a run and gives nothing back: linear in the text, by at most 64 (what is in quotes).
+# Each alternative starts at the border of a run and gives nothing back:
+# linear in the text, by at most 64 (what is in quotes).
 _IN_TEXT: Final = re.compile(
     rf"""(?P<local> (?: {QUOTED_LOCAL} | (?<!{_LOCAL}) {_LOCAL}++ ) (?: @ {_LOCAL}++ (?=@) ){{0,8}}+ )
          (?P<at>@) (?P<domain>{_DOMAIN})""",
@@ -44,8 +46,10 @@ _RULE_WORDS: Final = frozenset(
 """The words by which a reply's reason is told: a mailbox of such a name (`user@`, `spam@`) is no person, and its name stays in texts."""
 
 _ROLES: Final = frozenset({
-    "abuse", "admin", "bounce", "bounces", "contact", "hostmaster", "info", "mail", "mailer-daemon", "marketing", "news",
-    "newsletter", "no-reply", "noc", "noreply", "office", "postmaster", "root", "sales", "security", "support", "webmaster",
+    "abuse", "admin", "bounce", "bounces", "contact", "hostmaster", "info", "mail", "mailer-daemon", "marketing",
+    "news",
+    "newsletter", "no-reply", "noc", "noreply", "office", "postmaster", "root", "sales", "security", "support",
+    "webmaster",
 })  # fmt: skip
 """Mailboxes of a task (RFC 2142, and the usual ones of senders): words of replies as well."""
 
@@ -59,7 +63,9 @@ class QuotedPerson(NamedTuple):
 
 
 class Mailbox(NamedTuple):
-    """A name by which a reply may call a person: a local part, in lower case; `word`, its first, begins at `offset` in it."""
+    """A name by which a reply may call a person: a local part, in lower case;
+    `word`, its first, begins at `offset` in it.
+    """
 
     name: str
     word: str
@@ -73,7 +79,9 @@ def may_quote(text: str) -> bool:
 
 
 def in_text(text: str, shown: Callable[[str, str], str], hidden: Callable[[str], str]) -> str:
-    """Return the text with each address as `shown(address, at)` (`at` as it is written here: in a link `%40`), and what is too much `hidden`."""
+    """Return the text with each address as `shown(address, at)` (`at` as it is written here:
+    in a link `%40`), and what is too much `hidden`.
+    """
     for pattern, at in ((_IN_TEXT, "@"), (_IN_LINK, "%40")):
         if at in text:
             found = (
@@ -110,7 +118,9 @@ def mailboxes_of(written: Iterable[str]) -> list[Mailbox]:
 
 
 def is_telling(name: str) -> bool:
-    """Return False for what a reply says anyway: two letters, a reply's code, its usual words, and what is a pseudonym already."""
+    """Return False for what a reply says anyway: two letters, a reply's code, its usual words,
+    and what is a pseudonym already.
+    """
     return (
         len(name) > 2
         and not (name.isdigit() and len(name) < 5)

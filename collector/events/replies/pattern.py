@@ -24,7 +24,8 @@ _LETTERS = "A-Za-z0-9_"
 
 _CAMEL = "[A-Z][A-Za-z]{3,40}"
 
-# Words of a server that stay, because they tell one kind of reply from another. Closed sets, in the case in which they are written.
+# Words of a server that stay, because they tell one kind of reply from another.
+# Closed sets, in the case in which they are written.
 _KEPT = rf"""
     (?-i: (?=[ACHMPRSTQBOI<]) (?:
         (?<![\w.]) (?:RESOLVER\.[A-Z]{{3}}|STOREDRV|SMTPSEND|TRANSPORT(?:\.RULES)?|ROUTING|APPROVAL|QUEUE|CAT|ORAR)
@@ -54,8 +55,8 @@ def _address(*, is_ascii: bool) -> str:
 def _compiled(*left_out: str, is_ascii: bool = True) -> re.Pattern[str]:
     """Return the pattern of a word's parts, which are tried in this order at each place.
 
-    Every part starts at the border of a run (the look-behinds) and gives nothing back (`++`), so that the time is linear in
-    the word.
+    Every part starts at the border of a run (the look-behinds) and gives nothing back (`++`),
+    so that the time is linear in the word.
     """
     domain = _LETTERS if is_ascii else IN_DOMAIN
     parts = {
@@ -77,7 +78,8 @@ def _compiled(*left_out: str, is_ascii: bool = True) -> re.Pattern[str]:
 
 _PARTS = _compiled("kept", is_ascii=False)
 _PARTS_AND_KEPT = _compiled(is_ascii=False)
-# Most words are ASCII, and lack what most parts need: a search for fewer parts among fewer characters takes a fraction of the time.
+# Most words are ASCII, and lack what most parts need: a search for fewer parts among fewer characters takes a fraction
+# of the time.
 _ASCII_PARTS = _compiled("kept")
 _ASCII_PARTS_AND_KEPT = _compiled()
 _PARTS_WITH_DOTS = _compiled("kept", "url", "addr", "ipv6")
@@ -117,7 +119,9 @@ _SEGMENTS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
 
 
 def response_pattern(reply: str) -> str:
-    """Return the pattern of a reply (docs/events.md, section 4), as long as the reply needs: its column takes 200 characters."""
+    """Return the pattern of a reply (docs/events.md, section 4), as long as the reply needs:
+    its column takes 200 characters.
+    """
     text = reply[:READ_CHARACTERS]
     if "\n" in text:
         # A server repeats the code on each line (RFC 5321, 4.2.1).
@@ -145,7 +149,9 @@ def _pattern(phrase: str, ending: str, is_year: bool) -> str:  # noqa: FBT001  #
 
 
 def _one_line(text: str) -> tuple[str, str]:
-    """Return the head and the rest as one line has them: a server repeats the code, often the enhanced code, on each line."""
+    """Return the head and the rest as one line has them: a server repeats the code, often the enhanced code,
+    on each line.
+    """
     head = HEAD.match(text)
     if head is None:
         return "", text
@@ -230,7 +236,9 @@ def _is_id(run: str) -> bool:
 
 
 def _has_odd_case(run: str) -> bool:
-    """Return whether upper and lower case change as in base64: a word, also one of several words, has three letters a change."""
+    """Return whether upper and lower case change as in base64:
+    a word, also one of several words, has three letters a change.
+    """
     return not (run.islower() or run.isupper() or run.istitle()) and len(_SEGMENTS.findall(run)) * 3 >= len(run)
 
 

@@ -123,7 +123,8 @@ SUFFIXES: dict[str, Provider] = {
     "rzone.de": Provider.STRATO,  # smtpin.rzone.de
     "ovh.net": Provider.OVH,  # mx1.mail.ovh.net
     "mx.cloudflare.net": Provider.CLOUDFLARE,  # route1.mx.cloudflare.net
-    # inbound-smtp.us-west-2.amazonaws.com; a host of a customer's own is under compute.amazonaws.com or elb.amazonaws.com.
+    # inbound-smtp.us-west-2.amazonaws.com; a host of a customer's own is under compute.amazonaws.com or
+    # elb.amazonaws.com.
     **{f"{region}.amazonaws.com": Provider.AMAZON for region in _SES_REGIONS},
 }
 """Domains under which providers name their MX hosts: a host belongs to one when it is the domain or ends in `.` and it."""

@@ -1,7 +1,7 @@
 """The providers' own codes: a closed table of what each says in its replies and what it means.
 
-A code counts only in a reply of its provider (told by the MX), so that a look-alike in another server's text is none. Rows
-without a page of the provider's own name the page that documents the code.
+A code counts only in a reply of its provider (told by the MX), so that a look-alike in another server's text is none.
+Rows without a page of the provider's own name the page that documents the code.
 """
 
 from __future__ import annotations
@@ -44,8 +44,10 @@ SIGNALS: tuple[Signal, ...] = (
     Signal(Provider.GOOGLE, "5.7.25", Reason.AUTHENTICATION, "the sending IP has no matching PTR record", _GMAIL),
     Signal(Provider.GOOGLE, "4.7.24", Reason.AUTHENTICATION, "the SPF record has suspicious entries", _GMAIL),
     Signal(Provider.GOOGLE, "5.7.24", Reason.AUTHENTICATION, "the SPF record has suspicious entries", _GMAIL),
-    Signal(Provider.GOOGLE, "4.7.26", Reason.AUTHENTICATION, "neither SPF nor DKIM passed, or the DMARC policy", _GMAIL),
-    Signal(Provider.GOOGLE, "5.7.26", Reason.AUTHENTICATION, "neither SPF nor DKIM passed, or the DMARC policy", _GMAIL),
+    Signal(Provider.GOOGLE, "4.7.26", Reason.AUTHENTICATION, "neither SPF nor DKIM passed, or the DMARC policy",
+        _GMAIL),
+    Signal(Provider.GOOGLE, "5.7.26", Reason.AUTHENTICATION, "neither SPF nor DKIM passed, or the DMARC policy",
+        _GMAIL),
     Signal(Provider.GOOGLE, "4.7.27", Reason.AUTHENTICATION, "SPF did not pass", _GMAIL),
     Signal(Provider.GOOGLE, "5.7.27", Reason.AUTHENTICATION, "SPF did not pass", _GMAIL),
     Signal(Provider.GOOGLE, "4.7.28", Reason.RATE_LIMITED, "unusual rate of (unsolicited) mail", _GMAIL),
@@ -60,12 +62,15 @@ SIGNALS: tuple[Signal, ...] = (
     Signal(Provider.GOOGLE, "4.7.40", Reason.AUTHENTICATION, "the sending domain has no DMARC record", _GMAIL),
     Signal(Provider.GOOGLE, "5.7.40", Reason.AUTHENTICATION, "the sending domain has no DMARC record", _GMAIL),
     # Outlook.com (consumers).
-    Signal(Provider.MICROSOFT, "S3140", Reason.REPUTATION, "part of the network is on the block list", "virtbiz.com/client: Outlook has blocked my email"),
+    Signal(Provider.MICROSOFT, "S3140", Reason.REPUTATION, "part of the network is on the block list",
+        "virtbiz.com/client: Outlook has blocked my email"),
     Signal(Provider.MICROSOFT, "S3150", Reason.REPUTATION, "part of the network is on the block list", _SMTP_CODES),
     Signal(Provider.MICROSOFT, "S775", Reason.REPUTATION, "rate limited for the IP's reputation", _SISIMAI),
     Signal(Provider.MICROSOFT, "S843", Reason.REPUTATION, "rate limited for the IP's reputation", _SMTP_CODES),
-    Signal(Provider.MICROSOFT, "S844", Reason.REPUTATION, "rate limited for the IP's reputation", "github.com/Mailu/Mailu/issues/3013"),
-    Signal(Provider.MICROSOFT, "S3114", Reason.REPUTATION, "rate limited for the IP's reputation", "github.com/ActiveCampaign/smtp-field-manual/pull/89"),
+    Signal(Provider.MICROSOFT, "S844", Reason.REPUTATION, "rate limited for the IP's reputation",
+        "github.com/Mailu/Mailu/issues/3013"),
+    Signal(Provider.MICROSOFT, "S3114", Reason.REPUTATION, "rate limited for the IP's reputation",
+        "github.com/ActiveCampaign/smtp-field-manual/pull/89"),
     Signal(Provider.MICROSOFT, "S8001", Reason.REPUTATION, "Spamhaus lists the HELO domain", _SMTP_CODES),
     Signal(Provider.MICROSOFT, "S8002", Reason.REPUTATION, "Spamhaus lists the MAIL FROM domain", _SMTP_CODES),
     Signal(Provider.MICROSOFT, "RP-001", Reason.RATE_LIMITED, "the IP is over its rate limit", _OUTLOOK),
@@ -79,33 +84,41 @@ SIGNALS: tuple[Signal, ...] = (
     Signal(Provider.MICROSOFT, "DY-002", Reason.REPUTATION, "a compromised server is likely", _OUTLOOK),
     Signal(Provider.MICROSOFT, "OU-001", Reason.REPUTATION, "Spamhaus lists the IP", _OUTLOOK),
     Signal(Provider.MICROSOFT, "OU-002", Reason.CONTENT, "spam-like content, or reputation", _OUTLOOK),
-    Signal(Provider.MICROSOFT, "5.7.515", Reason.AUTHENTICATION, "a bulk sender's SPF, DKIM or DMARC did not pass", _OUTLOOK),
+    Signal(Provider.MICROSOFT, "5.7.515", Reason.AUTHENTICATION, "a bulk sender's SPF, DKIM or DMARC did not pass",
+        _OUTLOOK),
     # Microsoft 365.
     Signal(Provider.MICROSOFT, "AS16012607", Reason.POLICY, "the recipient's own block list", _EXCHANGE),
     Signal(Provider.MICROSOFT, "AS16012609", Reason.REPUTATION, "the sending IP is banned", _BOUNCES),
     Signal(Provider.MICROSOFT, "AS16012611", Reason.REPUTATION, "Spamhaus lists the IP", _BOUNCES),
     Signal(Provider.MICROSOFT, "4.7.26", Reason.AUTHENTICATION, "over IPv6 without SPF or DKIM", _EXCHANGE),
     Signal(Provider.MICROSOFT, "4.7.500-699", Reason.REPUTATION, "suspicious activity, restricted for now", _EXCHANGE),
-    Signal(Provider.MICROSOFT, "4.7.850-899", Reason.REPUTATION, "suspicious activity of the IP, restricted for now", _EXCHANGE),
-    Signal(Provider.MICROSOFT, "5.2.121", Reason.RATE_LIMITED, "the recipient's hourly limit for one sender", _EXCHANGE),
+    Signal(Provider.MICROSOFT, "4.7.850-899", Reason.REPUTATION, "suspicious activity of the IP, restricted for now",
+        _EXCHANGE),
+    Signal(Provider.MICROSOFT, "5.2.121", Reason.RATE_LIMITED, "the recipient's hourly limit for one sender",
+        _EXCHANGE),
     Signal(Provider.MICROSOFT, "5.2.122", Reason.RATE_LIMITED, "the recipient's hourly limit", _EXCHANGE),
     Signal(Provider.MICROSOFT, "5.7.23", Reason.AUTHENTICATION, "SPF did not pass", _EXCHANGE),
-    Signal(Provider.MICROSOFT, "5.7.25", Reason.AUTHENTICATION, "the sending IPv6 address has no PTR record", _EXCHANGE),
+    Signal(Provider.MICROSOFT, "5.7.25", Reason.AUTHENTICATION, "the sending IPv6 address has no PTR record",
+        _EXCHANGE),
     Signal(Provider.MICROSOFT, "5.7.504", Reason.UNKNOWN_USER, "the recipient's address is not valid", _EXCHANGE),
     Signal(Provider.MICROSOFT, "5.7.505", Reason.UNKNOWN_USER, "the recipient is not valid", _EXCHANGE),
     Signal(Provider.MICROSOFT, "5.7.506", Reason.POLICY, "HELO with the receiver's own name", _EXCHANGE),
     Signal(Provider.MICROSOFT, "5.7.507", Reason.POLICY, "the recipient's organisation blocks the IP", _EXCHANGE),
     Signal(Provider.MICROSOFT, "5.7.508", Reason.RATE_LIMITED, "the IPv6 range is over its limit", _EXCHANGE),
-    Signal(Provider.MICROSOFT, "5.7.509", Reason.AUTHENTICATION, "DMARC did not pass and asks for rejection", _EXCHANGE),
+    Signal(Provider.MICROSOFT, "5.7.509", Reason.AUTHENTICATION, "DMARC did not pass and asks for rejection",
+        _EXCHANGE),
     Signal(Provider.MICROSOFT, "5.7.510", Reason.POLICY, "the recipient takes no mail over IPv6", _EXCHANGE),
     Signal(Provider.MICROSOFT, "5.7.511", Reason.REPUTATION, "the sending IP is banned", _EXCHANGE),
     Signal(Provider.MICROSOFT, "5.7.512", Reason.CONTENT, "no valid From: address", _EXCHANGE),
     Signal(Provider.MICROSOFT, "5.7.513", Reason.POLICY, "the recipient's own block list", _EXCHANGE),
     Signal(Provider.MICROSOFT, "5.7.606-649", Reason.REPUTATION, "the sending IP is banned", _EXCHANGE),
     # Yahoo, AOL.
-    Signal(Provider.YAHOO, "TS01", Reason.REPUTATION, "deferred for users' complaints", "mail.python.org/pipermail/mailman-users/2012-June/073612.html"),
-    Signal(Provider.YAHOO, "TS02", Reason.REPUTATION, "unusual traffic or users' complaints", "www.smtp-error-codes.info: 421 4.7.0 [TS02]"),
-    Signal(Provider.YAHOO, "TS03", Reason.REPUTATION, "all messages of the IP deferred for good", "help.yahoo.com/kb SLN3436"),
+    Signal(Provider.YAHOO, "TS01", Reason.REPUTATION, "deferred for users' complaints",
+        "mail.python.org/pipermail/mailman-users/2012-June/073612.html"),
+    Signal(Provider.YAHOO, "TS02", Reason.REPUTATION, "unusual traffic or users' complaints",
+        "www.smtp-error-codes.info: 421 4.7.0 [TS02]"),
+    Signal(Provider.YAHOO, "TS03", Reason.REPUTATION, "all messages of the IP deferred for good",
+        "help.yahoo.com/kb SLN3436"),
     Signal(Provider.YAHOO, "TSS04", Reason.REPUTATION, "unexpected volume or users' complaints", _SMTP_CODES),
     Signal(Provider.YAHOO, "TSS05", Reason.REPUTATION, "unexpected volume or users' complaints", _KUMO),
     Signal(Provider.YAHOO, "TSS07", Reason.REPUTATION, "Spamhaus lists the IP", _BOUNCES),
@@ -136,7 +149,8 @@ SIGNALS: tuple[Signal, ...] = (
     Signal(Provider.GMX, "r0201", Reason.REPUTATION, "the IP is on a block list", _GMX),
     Signal(Provider.GMX, "bl", Reason.REPUTATION, "the IP is on a block list", _GMX),
     Signal(Provider.GMX, "rdns", Reason.AUTHENTICATION, "the sending IP has no valid PTR record", _GMX),
-    Signal(Provider.GMX, "hi", Reason.CONTENT, "a header of the message does not follow RFC 5322", "github.com/nextcloud/mail/issues/6497"),
+    Signal(Provider.GMX, "hi", Reason.CONTENT, "a header of the message does not follow RFC 5322",
+        "github.com/nextcloud/mail/issues/6497"),
     Signal(Provider.GMX, "hd", Reason.POLICY, "rejected by policy", _GMX),
     Signal(Provider.GMX, "r0735", Reason.POLICY, "rejected by policy", "github.com/hitobito/hitobito/issues/2671"),
     Signal(Provider.GMX, "r1001", Reason.POLICY, "rejected by policy", _GMX),
@@ -169,7 +183,9 @@ _RANGES = ("4.7.500-699", "4.7.850-899", "5.7.606-649")
 
 
 def signal_of(reply: str, enhanced_code: str | None, provider: Provider | None) -> Signal | None:
-    """Return the provider's own code in its reply, if the table has it: what stands in the text before the enhanced code."""
+    """Return the provider's own code in its reply, if the table has it:
+    what stands in the text before the enhanced code.
+    """
     if provider is None or provider not in _SPEAKING:
         return None
     written = _WRITTEN.get(provider)

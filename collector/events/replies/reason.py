@@ -126,7 +126,8 @@ def reason_of(reply: str, pattern: str, enhanced_code: str | None, category: str
     """Return the reason of a reply that carries no provider's own code; `pattern` is its `response_pattern`."""
     known = category if category in BY_CATEGORY or category == _NETWORK else None
     reason, is_weak = _reason(pattern[:PATTERN_CHARACTERS], enhanced_code, known)
-    # The name of a list counts only in a server's reply: an error of ZoneMTA's own names the domain that it could not reach.
+    # The name of a list counts only in a server's reply: an error of ZoneMTA's own names the domain that it could not
+    # reach.
     if reply[:1] not in ("4", "5") or not (is_weak or reason is Reason.REPUTATION):
         return reason
     text = reply[:READ_CHARACTERS].lower()

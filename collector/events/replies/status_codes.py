@@ -21,8 +21,8 @@ _FIRST_CHARACTERS = 13
 def codes(reply: str) -> tuple[int | None, str | None]:
     """Return the reply's code and enhanced code; neither when it does not start with a code from 200 to 599.
 
-    The enhanced code stands at the head. qmail and Symantec write it as `(#5.1.1)`, Barracuda behind one word. Its class must
-    be that of the code.
+    The enhanced code stands at the head. qmail and Symantec write it as `(#5.1.1)`, Barracuda behind one word.
+    Its class must be that of the code.
     """
     known = _codes_of_head(reply[:_FIRST_CHARACTERS])
     if known is not None:
@@ -40,6 +40,8 @@ def codes(reply: str) -> tuple[int | None, str | None]:
 
 @lru_cache(maxsize=1024)
 def _codes_of_head(first: str) -> tuple[int, str] | None:
-    """Return both codes if they stand in a reply's first characters, and what follows cannot change them. Replies share their heads."""
+    """Return both codes if they stand in a reply's first characters, and what follows cannot change them.
+    Replies share their heads.
+    """
     head = HEAD.match(first)
     return None if head is None or head[2] is None or head.end() > _FIRST_CHARACTERS - 2 else (int(head[1]), head[2])

@@ -1,5 +1,5 @@
-"""Complaints as feedback-loop reports (RFC 5965; docs/events.md, "Complaints"): the raw message -> an entry at the border, an entry -> a
-row. Pure.
+"""Complaints as feedback-loop reports (RFC 5965; docs/events.md, "Complaints"):
+the raw message -> an entry at the border, an entry -> a row. Pure.
 """
 
 from __future__ import annotations
@@ -87,7 +87,9 @@ def _inner(part: mime.Part) -> mime.Part:
 
 
 def _message(parts: Sequence[mime.Part]) -> mime.Part | None:
-    """Return the reported message: the first part of its type that names a message, else of a part behind the report, whatever its type."""
+    """Return the reported message: the first part of its type that names a message, else of a part behind the report,
+    whatever its type.
+    """
     typed = [_inner(part) for part in parts if _MESSAGE.fullmatch(part.kind)]
     place = next((place for place, part in enumerate(parts) if _REPORT.fullmatch(part.kind)), len(parts))
     others = (_inner(part) for part in parts[place + 1 :] if not _MESSAGE.fullmatch(part.kind))
@@ -136,7 +138,9 @@ def _domain(written: str | None) -> str | None:
 
 
 def _time(stamps: Iterable[str | None], received_at: int, retention_ms: int) -> int:
-    """Epoch ms of the first stamp that is within what the border takes: the report's, else the message's arrival, else the receipt."""
+    """Epoch ms of the first stamp that is within what the border takes:
+    the report's, else the message's arrival, else the receipt.
+    """
     for stamp in stamps:
         time = _epoch_ms(stamp)
         if time is not None and received_at - (retention_ms - 2 * DAY_MS) <= time <= received_at + HOUR_MS:
@@ -183,5 +187,7 @@ def complaint_of(entry: Entry, received_at: int) -> MailEvent:
 
 
 def _digest(entry: Entry) -> str:
-    """Of all that was read, but for nothing that changes on the report's way: a report that is handed in again is the same row."""
+    """Of all that was read, but for nothing that changes on the report's way:
+    a report that is handed in again is the same row.
+    """
     return hashlib.sha256(msgspec.json.encode(entry.fields, order="sorted")).hexdigest()[:32]

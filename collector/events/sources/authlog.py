@@ -1,8 +1,9 @@
-"""Logins, as WildDuck's `authlog` and its GELF messages tell of them (docs/events.md, "Logins"): documents, changes and messages ->
-entries at the border, an entry -> a row of `auth_events`. Pure.
+"""Logins, as WildDuck's `authlog` and its GELF messages tell of them (docs/events.md, "Logins"):
+documents, changes and messages -> entries at the border, an entry -> a row of `auth_events`. Pure.
 
-Known from WildDuck 1.46: logins of one user that have protocol, address and result in common are one document for a while; those after
-the first are only an update `{events, last}`. A login of a user that does not exist leaves no document, only a GELF message.
+Known from WildDuck 1.46: logins of one user that have protocol,
+address and result in common are one document for a while; those after the first are only an update `{events, last}`.
+A login of a user that does not exist leaves no document, only a GELF message.
 """
 
 from __future__ import annotations
@@ -49,7 +50,8 @@ WORD: Final = "AUTH"
 """The action of an entry that is a login."""
 
 PROTOCOLS: Final = {
-    "imap": "imap", "imaps": "imap", "pop3": "pop3", "pop3s": "pop3", "pop": "pop3", "smtp": "smtp", "smtps": "smtp", "submission": "smtp",
+    "imap": "imap", "imaps": "imap", "pop3": "pop3", "pop3s": "pop3", "pop": "pop3", "smtp": "smtp", "smtps": "smtp",
+    "submission": "smtp",
     "api": "api", "master": "api", "web": "web", "webmail": "web", "http": "web", "https": "web",
 }  # fmt: skip
 """WildDuck's `protocol` (who authenticates over its API may say anything), and the scope where there is none."""
@@ -78,9 +80,10 @@ class Known(msgspec.Struct, frozen=True):
 
 
 class Logins:
-    """Applies changes of `authlog`, in order. `known` must hold the documents that the changes name (`named_by`), as far as somebody knows
-    them; `items` are in the form of the plugin's events, `unknown` the documents that were counted up and that nobody knows: whoever can
-    reads them, and hands them to `document`.
+    """Applies changes of `authlog`, in order. `known` must hold the documents that the changes name (`named_by`),
+    as far as somebody knows them; `items` are in the form of the plugin's events,
+    `unknown` the documents that were counted up and that nobody knows:
+    whoever can reads them, and hands them to `document`.
     """
 
     def __init__(self, known: Mapping[str, Known]) -> None:
@@ -148,7 +151,9 @@ def entry_of(document: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def logged(message: Message, received_at: int) -> Item | None:
-    """Return a login in a GELF message of WildDuck's, where nothing reads its `authlog`; None for every other message. Never raises."""
+    """Return a login in a GELF message of WildDuck's, where nothing reads its `authlog`; None for every other message.
+    Never raises.
+    """
     result = message.get("_auth_result")
     if type(result) is not str or not result:
         return None
@@ -182,7 +187,8 @@ def known_of(event: AuthEvent) -> tuple[str, Known] | None:
     if not document or document == "h" or not events.isdigit():
         return None
     said = {
-        "id": document, "protocol": event.protocol, "result": event.result, "user": event.user_id, "username": event.username,
+        "id": document, "protocol": event.protocol, "result": event.result, "user": event.user_id,
+        "username": event.username,
         "src": event.source_ip,
     }  # fmt: skip
     more: dict[str, Any] = msgspec.json.decode(event.raw) if event.raw else {}

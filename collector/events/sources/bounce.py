@@ -1,4 +1,6 @@
-"""Stock ZoneMTA's `core/http-bounce`: a form-encoded bounce, in the words of a log entry (docs/events.md, "The bounce webhook"). Pure."""
+"""Stock ZoneMTA's `core/http-bounce`: a form-encoded bounce, in the words of a log entry (docs/events.md,
+"The bounce webhook"). Pure.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,9 @@ _TIME_DIGITS: Final = 16
 
 
 def bounce(body: bytes, *, received_at: int, border: Border) -> Submission:
-    """Read one bounce (`received_at` in epoch ms). Raise `UnreadableError` when it names no message, and `TooLargeError`."""
+    """Read one bounce (`received_at` in epoch ms). Raise `UnreadableError` when it names no message,
+    and `TooLargeError`.
+    """
     if len(body) > MAX_BYTES:
         raise TooLargeError(f"a bounce is over {MAX_BYTES} bytes")
     form = _form(body)
@@ -50,7 +54,9 @@ def bounce(body: bytes, *, received_at: int, border: Border) -> Submission:
 
 
 def _form(body: bytes) -> dict[str, str]:
-    """Return the fields; of one that comes twice, the first. What is no UTF-8 shows as U+FFFD, a broken percent-encoding as it is."""
+    """Return the fields; of one that comes twice, the first.
+    What is no UTF-8 shows as U+FFFD, a broken percent-encoding as it is.
+    """
     text = body.decode("utf-8", "replace")
     try:
         pairs = parse_qsl(text, errors="replace", max_num_fields=MAX_FIELDS)

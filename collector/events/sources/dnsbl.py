@@ -1,4 +1,6 @@
-"""What the DNSBL exporter posts (docs/dnsbl.md, "What it posts"): a body -> entries at the border, an entry -> a row of `dnsbl_results`."""
+"""What the DNSBL exporter posts (docs/dnsbl.md, "What it posts"):
+a body -> entries at the border, an entry -> a row of `dnsbl_results`.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +46,9 @@ def read(body: bytes, *, received_at: int, border: Border) -> Submission:
 
 
 def _results(found: Body) -> tuple[list[Any], dict[str, Any]]:
-    """Return the results, and what is told about all of them; results alone (dead letters that are tried again) come without it."""
+    """Return the results, and what is told about all of them;
+    results alone (dead letters that are tried again) come without it.
+    """
     whole = found.items[0] if len(found.items) == 1 else None
     if type(whole) is not dict or "results" not in whole:
         return found.items, {}
@@ -125,7 +129,9 @@ def _texts(value: object) -> list[str]:
 
 
 def _readable(value: object, characters: int) -> str | None:
-    """Return the text, cut, with a space for what nobody can see: control characters, and those that turn the direction of a line."""
+    """Return the text, cut, with a space for what nobody can see:
+    control characters, and those that turn the direction of a line.
+    """
     if type(value) is not str or not value:
         return None
     return "".join(one if one.isprintable() else " " for one in value[:characters])

@@ -12,7 +12,9 @@ if TYPE_CHECKING:
 
 
 def envelope_of(fields: Fields) -> dict[str, Any]:
-    """Take `from` and `to` (addresses joined by commas) out of the fields. What is no address, as a redacted one, stays in them."""
+    """Take `from` and `to` (addresses joined by commas) out of the fields.
+    What is no address, as a redacted one, stays in them.
+    """
     columns: dict[str, Any] = {}
     sender, listed = fields.rest.get("from"), fields.rest.get("to")
     if type(sender) is str and "@" in sender:

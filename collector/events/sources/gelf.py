@@ -1,4 +1,5 @@
-"""GELF messages of mail, as zonemta-wildduck sends them, in the words of ZoneMTA's log entries (docs/events.md, "GELF"). Pure.
+"""GELF messages of mail, as zonemta-wildduck sends them, in the words of ZoneMTA's log entries (docs/events.md,
+"GELF"). Pure.
 
 Known from zonemta-wildduck's source (1.32, its `log:entry` hook), not from a recording.
 """
@@ -79,7 +80,9 @@ _WITH_SENDER: Final = frozenset({"QUEUED", "ACCEPTED", "DEFERRED", "REJECTED", "
 
 
 def delivery(message: Message, received_at: int) -> Item | None:
-    """What happened to a message on its way out. One that names no message fills no slot, and could be told twice: it is none."""
+    """What happened to a message on its way out. One that names no message fills no slot, and could be told twice:
+    it is none.
+    """
     word, queue_id = message.get("_mail_action"), id_text(message.get("_queue_id"))
     if type(word) is not str or word not in ACTIONS or type(queue_id) is not str or not queue_id:
         return None

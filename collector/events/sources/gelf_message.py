@@ -1,7 +1,7 @@
 """What every reader of a GELF message goes by: its form, and its time. Pure.
 
-GELF 1.1: an object of flat fields, a sender's own with an underscore before them, `timestamp` in seconds. Senders also write
-milliseconds, microseconds and nanoseconds: the magnitude tells them apart.
+GELF 1.1: an object of flat fields, a sender's own with an underscore before them, `timestamp` in seconds.
+Senders also write milliseconds, microseconds and nanoseconds: the magnitude tells them apart.
 """
 
 from __future__ import annotations
@@ -38,7 +38,9 @@ def time_of(message: Message, received_at: int) -> int:
 
 
 def epoch_ms(stamp: object) -> int | None:
-    """Return a stamp in seconds, milliseconds, microseconds or nanoseconds, as its magnitude says, in epoch ms; None for what is no number."""
+    """Return a stamp in seconds, milliseconds, microseconds or nanoseconds, as its magnitude says, in epoch ms;
+    None for what is no number.
+    """
     if type(stamp) is not int and not (type(stamp) is float and math.isfinite(stamp)):
         return None
     assert isinstance(stamp, (int, float))

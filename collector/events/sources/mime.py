@@ -1,4 +1,5 @@
-"""The parts of a MIME message, found without recursion and within bounds: what a stranger sends may be built to exhaust a parser. Pure.
+"""The parts of a MIME message, found without recursion and within bounds:
+what a stranger sends may be built to exhaust a parser. Pure.
 
 Only headers are parsed (Python's own parser, which takes any bytes); a body is bytes until somebody asks for its text.
 """
@@ -77,7 +78,9 @@ def read(message: bytes) -> Part:
 
 
 def leaves(message: Part) -> list[Part]:
-    """Return the parts that are no multiparts, in their order, the first `MAX_PARTS` of them; a message within is not looked into."""
+    """Return the parts that are no multiparts, in their order, the first `MAX_PARTS` of them;
+    a message within is not looked into.
+    """
     found: list[Part] = []
     waiting = [(message, 0)]
     seen = 0

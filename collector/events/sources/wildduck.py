@@ -1,7 +1,9 @@
-"""WildDuck's webhooks (docs/events.md, "WildDuck's webhooks"): a body -> entries at the border, an entry -> its rows. Pure.
+"""WildDuck's webhooks (docs/events.md, "WildDuck's webhooks"): a body -> entries at the border, an entry -> its rows.
+Pure.
 
-Known from WildDuck 1.46's source: 37 words in `lib/events.js`. A webhook's `id` differs from registration to registration, so it
-identifies nothing; none holds a password, but what is added tomorrow may, and the target of a forward is a link that may.
+Known from WildDuck 1.46's source: 37 words in `lib/events.js`.
+A webhook's `id` differs from registration to registration, so it identifies nothing;
+none holds a password, but what is added tomorrow may, and the target of a forward is a link that may.
 """
 
 from __future__ import annotations
@@ -50,7 +52,9 @@ def read(body: bytes, *, received_at: int, border: Border) -> Submission:
 
 
 def _item(told: Any) -> Any:  # noqa: ANN401 - any JSON value
-    """Return the webhook as an event with a time and an entry, or what is wrong with it; without secrets in either case."""
+    """Return the webhook as an event with a time and an entry, or what is wrong with it;
+    without secrets in either case.
+    """
     if type(told) is not dict:
         return told
     clean: dict[str, Any] = without_secrets(told)
@@ -70,8 +74,8 @@ def _item(told: Any) -> Any:  # noqa: ANN401 - any JSON value
 
 
 def without_secrets(value: Any, levels: int = MAX_DEPTH) -> Any:  # noqa: ANN401 - any JSON value
-    """Return the value without fields that are called like a secret, and with each link cut down to its host; null for what is deeper than
-    `levels`.
+    """Return the value without fields that are called like a secret, and with each link cut down to its host;
+    null for what is deeper than `levels`.
     """
     if type(value) is str:
         return _LINK.sub(_host, value) if "://" in value else value
@@ -93,14 +97,18 @@ def _host(link: re.Match[str]) -> str:
 
 
 def _addresses(value: object) -> str:
-    """Return the addresses of people as WildDuck writes them (`{address, name}`, or a list of some), without their names."""
+    """Return the addresses of people as WildDuck writes them (`{address, name}`, or a list of some),
+    without their names.
+    """
     people = value if isinstance(value, list) else [value]
     found = [one.get("address") if isinstance(one, dict) else one for one in people]
     return ",".join([one for one in found if type(one) is str and one])
 
 
 def rows_of(entry: Entry, received_at: int) -> Sequence[MailEvent | Record]:
-    """Return the rows of an entry that passed the border: one of `audit_events`; a user's verdict on a message is one of `mail_events` too."""
+    """Return the rows of an entry that passed the border: one of `audit_events`;
+    a user's verdict on a message is one of `mail_events` too.
+    """
     identity = _identity(entry)
     fields = Fields(entry.fields)
     word = entry.fields["action"]
@@ -114,7 +122,9 @@ def rows_of(entry: Entry, received_at: int) -> Sequence[MailEvent | Record]:
 
 
 def _identity(entry: Entry) -> str:
-    """`wd:<ev>:<time>:<user>:<mailbox>:<message>`; what names no message may happen twice in a millisecond, and ends with a hash."""
+    """`wd:<ev>:<time>:<user>:<mailbox>:<message>`; what names no message may happen twice in a millisecond,
+    and ends with a hash.
+    """
     fields = entry.fields
     names = [value if type(value := fields.get(key)) is str else "" for key in _NAMES]
     identity = f"wd:{fields['action']}:{entry.time}:{':'.join(names)}"

@@ -1,4 +1,6 @@
-"""What a change stream of WildDuck's database is asked for: logins and inbound mail, and nothing that is in a message or a password."""
+"""What a change stream of WildDuck's database is asked for:
+logins and inbound mail, and nothing that is in a message or a password.
+"""
 
 from __future__ import annotations
 

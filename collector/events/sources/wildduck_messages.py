@@ -1,8 +1,9 @@
-"""Inbound mail, as the change stream of WildDuck's `messages` tells of it (docs/events.md, "Inbound mail"): a change -> an entry at the
-border, an entry -> a row. Pure.
+"""Inbound mail, as the change stream of WildDuck's `messages` tells of it (docs/events.md, "Inbound mail"):
+a change -> an entry at the border, an entry -> a row. Pure.
 
-Known from WildDuck 1.46: a delivery by LMTP has `meta.source` MX. A message that is moved or copied is inserted anew, its `root`
-the first one's `_id`. What a user appends or sends comes by IMAP or API.
+Known from WildDuck 1.46: a delivery by LMTP has `meta.source` MX.
+A message that is moved or copied is inserted anew, its `root` the first one's `_id`.
+What a user appends or sends comes by IMAP or API.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
 MESSAGES: Final = "messages"
 
 FIELDS: Final = (
-    "_id", "root", "user", "mailbox", "msgid", "size", "idate", "draft", "junk", "subject", "meta.source", "meta.from", "meta.to",
+    "_id", "root", "user", "mailbox", "msgid", "size", "idate", "draft", "junk", "subject", "meta.source", "meta.from",
+    "meta.to",
     "meta.origin", "meta.transtype", "meta.queueId", "meta.spamAction",
 )  # fmt: skip
 """What of a document is read: never its text, its headers or its structure."""
@@ -41,7 +43,9 @@ _MOST_RECIPIENTS: Final = 100
 
 
 def stored_item(change: Mapping[str, Any]) -> Item | None:
-    """Return an inbound message that was stored, as an event of the plugin's form; None for any other change. Never raises."""
+    """Return an inbound message that was stored, as an event of the plugin's form; None for any other change.
+    Never raises.
+    """
     document = change.get("fullDocument")
     if change.get("operationType") != "insert" or not isinstance(document, dict):
         return None

@@ -243,7 +243,9 @@ def _recipient(fields: Fields, seq: str | None) -> tuple[int | None, str | None,
 
 
 def address_in(fields: Fields, key: str) -> tuple[str | None, str | None]:
-    """Return the field's address as its column holds it, and its domain. The field is taken unless more stands in it: a name, a comment, …"""
+    """Return the field's address as its column holds it, and its domain. The field is taken unless more stands in it:
+    a name, a comment, …
+    """
     written = fields.rest.get(key)
     if type(written) is not str:
         return None, None

@@ -1,4 +1,6 @@
-"""GELF over TCP: messages that end with a NUL or with a line feed, none of them packed; bounded connections, memory and patience."""
+"""GELF over TCP: messages that end with a NUL or with a line feed, none of them packed;
+bounded connections, memory and patience.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +51,9 @@ class Frames:
         self._sweeping: asyncio.TimerHandle | None = None
 
     async def open(self, inbox: Inbox) -> int:
-        """Listen; return the bound port, of several the first. `inbox` is patient. Raise OSError when an address cannot be had."""
+        """Listen; return the bound port, of several the first. `inbox` is patient.
+        Raise OSError when an address cannot be had.
+        """
         self._inbox = inbox
         loop = asyncio.get_running_loop()
         opened = open_sockets(self._listen, socket.SOCK_STREAM)
@@ -198,7 +202,9 @@ class _Connection(asyncio.Protocol):
             self._settle()
 
     def _settle(self) -> None:
-        """Find out from the first line whether messages end with a line feed: a message in several lines ends with a NUL."""
+        """Find out from the first line whether messages end with a line feed:
+        a message in several lines ends with a NUL.
+        """
         first, line_feed, rest = bytes(self._unfinished).lstrip().partition(LINE_FEED)
         if not line_feed:
             return

@@ -40,10 +40,12 @@ class MessageCounter:
 
 
 class Inbox:
-    """One way's messages until they are durable. `submit` returns once a request is on disk, and raises OverloadedError when it cannot be.
+    """One way's messages until they are durable. `submit` returns once a request is on disk,
+    and raises OverloadedError when it cannot be.
 
-    Nobody can be told to come back later over UDP: then, and when too much waits, messages are dropped and counted. `is_patient`: they
-    are kept and tried again, and their senders have to be held up while `is_full`; `on_room` tells when that is over.
+    Nobody can be told to come back later over UDP: then, and when too much waits, messages are dropped and counted.
+    `is_patient`: they are kept and tried again, and their senders have to be held up while `is_full`;
+    `on_room` tells when that is over.
     """
 
     def __init__(

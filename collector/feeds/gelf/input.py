@@ -28,7 +28,9 @@ KNOWN_SENDERS: Final = 4096
 
 
 class GelfInput:
-    """Listens once started; `stop` has what came in made durable. `border` is of the settings' cluster; `submit` as at `Inbox`."""
+    """Listens once started; `stop` has what came in made durable. `border` is of the settings' cluster;
+    `submit` as at `Inbox`.
+    """
 
     def __init__(
         self,

@@ -49,7 +49,9 @@ def read_message(data: bytes) -> DecodedMessage | Result:
 
 
 def read_packed(data: bytes) -> DecodedMessage | Result:
-    """Return the same of a message that may be packed by gzip or zlib, as its first bytes tell. Never holds more than `MAX_BYTES` of it."""
+    """Return the same of a message that may be packed by gzip or zlib, as its first bytes tell.
+    Never holds more than `MAX_BYTES` of it.
+    """
     if not _is_packed(data):
         return read_message(data)
     inflating = zlib.decompressobj(_ANY_HEADER)

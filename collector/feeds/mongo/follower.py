@@ -1,4 +1,5 @@
-"""Follows one change stream: from its resume token on, some changes at a time, each run of them one transaction with the next token.
+"""Follows one change stream: from its resume token on, some changes at a time,
+each run of them one transaction with the next token.
 
 One collector of a database follows a feed (`FeedStore.lead`); the others try again now and then.
 """
@@ -81,7 +82,8 @@ class _Gathered(NamedTuple):
 
 
 class Follower:
-    """One feed in a thread of its own. `trouble` says in a word why it does not follow, None while it does, or another collector does.
+    """One feed in a thread of its own. `trouble` says in a word why it does not follow, None while it does,
+    or another collector does.
 
     `listeners` are told of each commit.
     """
@@ -110,7 +112,9 @@ class Follower:
         self._thread.start()
 
     def stop(self) -> None:
-        """End after the transaction under way, or break it off. A MongoDB that keeps the connection and says nothing is not waited for."""
+        """End after the transaction under way, or break it off.
+        A MongoDB that keeps the connection and says nothing is not waited for.
+        """
         self._stop.set()
         if not self._thread.is_alive():
             return

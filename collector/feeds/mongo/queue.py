@@ -57,7 +57,9 @@ class QueueReader:
         return self._led(ledger.told, now_ms)
 
     def take_stock(self, database: Database[Any], store: FeedStore, now_ms: int) -> Iterator[Led]:
-        """What is in the queue and not known was queued meanwhile; what is known and not there has ended, nobody knows when."""
+        """What is in the queue and not known was queued meanwhile;
+        what is known and not there has ended, nobody knows when.
+        """
         with database[self._collection].find({}, _SHOWN, batch_size=STOCK_SLICE) as cursor:
             while documents := list(islice(cursor, STOCK_SLICE)):
                 ledger = QueueLedger(store.known([str(one["_id"]) for one in documents]))

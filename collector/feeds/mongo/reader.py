@@ -48,11 +48,14 @@ class ChangeReader(Protocol):
     """What the server does to each change of these collections before it sends it."""
 
     def read(self, changes: Sequence[Change], database: Database[Any], store: FeedStore, now_ms: int) -> Led:
-        """Return what the changes led to. Raise what `database` and `store` raise, and nothing for any change that MongoDB can send."""
+        """Return what the changes led to. Raise what `database` and `store` raise,
+        and nothing for any change that MongoDB can send.
+        """
 
     def take_stock(self, database: Database[Any], store: FeedStore, now_ms: int) -> Iterator[Led]:
-        """Yield what brings what is kept in line with what is there now; each is committed before the next is asked for. The stream begins
-        here, and what went before is not in it. Raises as `read`.
+        """Yield what brings what is kept in line with what is there now;
+        each is committed before the next is asked for. The stream begins here, and what went before is not in it.
+        Raises as `read`.
         """
 
 

@@ -42,8 +42,8 @@ SLACK: Final = timedelta(hours=1)
 
 
 class WildduckReader:
-    """The changes of WildDuck's database, or of one of two (`collections`: which of them are in this one). `border` is what requests of the
-    cluster are held to.
+    """The changes of WildDuck's database, or of one of two (`collections`: which of them are in this one).
+    `border` is what requests of the cluster are held to.
     """
 
     stages: Sequence[Mapping[str, Any]] = PIPELINE_STAGES
@@ -56,7 +56,9 @@ class WildduckReader:
         self._border = border
 
     def read(self, changes: Sequence[Change], database: Database[Any], store: FeedStore, now_ms: int) -> Led:
-        """Return the events and logins that the changes tell of. Asks MongoDB for documents of logins that nobody has told of."""
+        """Return the events and logins that the changes tell of.
+        Asks MongoDB for documents of logins that nobody has told of.
+        """
         counted = [change for change in changes if change["ns"]["coll"] == AUTHLOG]
         logins = Logins(store.known_logins(named_by(counted)))
         for change in counted:
@@ -70,8 +72,8 @@ class WildduckReader:
         return self._led(logins.items + stored, now_ms)
 
     def take_stock(self, database: Database[Any], store: FeedStore, now_ms: int) -> Iterator[Led]:
-        """What was made since the feed was followed last: messages that are still there, and what was counted in documents of logins. There is
-        no index of times, but an `_id` begins with one.
+        """What was made since the feed was followed last: messages that are still there,
+        and what was counted in documents of logins. There is no index of times, but an `_id` begins with one.
         """
         followed = datetime.fromtimestamp(store.followed_until / 1000, UTC) - SLACK
         if MESSAGES in self.collections:
@@ -105,7 +107,9 @@ class WildduckReader:
 
 
 def wildduck_readers(mongo: MongoSettings, border: Border) -> Iterator[WildduckReader]:
-    """Yield one for each database of WildDuck's that is followed: its users, and with them its log of logins, may have their own."""
+    """Yield one for each database of WildDuck's that is followed:
+    its users, and with them its log of logins, may have their own.
+    """
     places = {MESSAGES: mongo.wildduck_database, AUTHLOG: mongo.logins_database}
     for database in {place: None for place in places.values() if place is not None}:
         here = [collection for collection, place in places.items() if place == database]

@@ -39,10 +39,11 @@ COLUMNS: Final = ["id", "received_at", "body"]
 
 
 class CheckedJournal(NamedTuple):
-    """What a journal holds: its requests, the bytes of their bodies, when the oldest and the newest came (epoch ms; 0 without any).
+    """What a journal holds: its requests, the bytes of their bodies, when the oldest and the newest came (epoch ms;
+    0 without any).
 
-    `log_bytes`: the size of the write-ahead log that was beside it, None without one. `is_log_missing`: there should be one.
-    `damage`: what SQLite finds wrong with the file, None if it is whole.
+    `log_bytes`: the size of the write-ahead log that was beside it, None without one. `is_log_missing`:
+    there should be one. `damage`: what SQLite finds wrong with the file, None if it is whole.
     """
 
     requests: int
@@ -58,7 +59,8 @@ def check(path: Path) -> CheckedJournal:
     """Read the whole journal at `path`. Afterwards the file alone holds all of it, and can be moved.
 
     Raise `FileNotFoundError` without a file, `JournalInUseError` while a collector has it open, `NotAJournalError` and
-    `DamagedJournalError`; `OSError` and `sqlite3.Error` when this user or the disk does not let it be read. Only a journal is changed.
+    `DamagedJournalError`; `OSError` and `sqlite3.Error` when this user or the disk does not let it be read.
+    Only a journal is changed.
     """
     _require_sqlite(path)
     log = log_path(path)
@@ -89,7 +91,8 @@ def _require_sqlite(path: Path) -> None:
         raise PermissionError
     if not first:
         raise NotAJournalError(
-            "it is empty. If it is a copy, the copy failed: compare it with the original. A collector begins a new journal in it"
+            "it is empty. If it is a copy, the copy failed: compare it with the original. "
+            "A collector begins a new journal in it"
         )
     if first != FIRST_BYTES:
         raise NotAJournalError(NO_SQLITE)
@@ -100,7 +103,8 @@ def _read(connection: sqlite3.Connection, log_bytes: int | None) -> CheckedJourn
     if columns != COLUMNS:
         raise NotAJournalError("it is an SQLite file without a journal's table: another program made it")
     requests, body_bytes, oldest, newest = connection.execute(
-        "SELECT count(*), coalesce(sum(length(body)), 0), coalesce(min(received_at), 0), coalesce(max(received_at), 0) FROM requests"
+        "SELECT count(*), coalesce(sum(length(body)), 0), coalesce(min(received_at), 0), "
+        "coalesce(max(received_at), 0) FROM requests"
     ).fetchone()
     (said,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
     is_log_missing = log_bytes is None and scalar(connection, "PRAGMA user_version") == OPEN

@@ -43,7 +43,10 @@ def _place(settings: SqliteJournalSettings) -> Iterator[Observation]:
         yield Observation(
             Severity.FAULT,
             f"{path} cannot be written by this user",
-            f"run this as the user that runs the collector; if it is that user, as root: install -d -o USER -m 0700 {path.parent}"
+            (
+                f"run this as the user that runs the collector; if it is that user, as root: "
+                f"install -d -o USER -m 0700 {path.parent}"
+            )
             + (f", and chown USER {path}*" if folder == path.parent else ""),
         )
         return

@@ -1,4 +1,6 @@
-"""Hand-over: what is committed reaches the writer in its order, from memory or, past what memory may hold, from the file."""
+"""Hand-over: what is committed reaches the writer in its order, from memory or, past what memory may hold,
+from the file.
+"""
 
 from __future__ import annotations
 

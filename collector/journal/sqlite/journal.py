@@ -95,7 +95,8 @@ class SqliteJournal:
         log.info("the journal is open", extra={"fields": fields})
         if held.lacks_log:
             log.error(
-                "the journal was in use when it was last seen, and its write-ahead log is missing: the latest requests may be in it. "
+                "the journal was in use when it was last seen, and its write-ahead log is missing: "
+                "the latest requests may be in it. "
                 "If the journal was moved, bring that file, too",
                 extra={"fields": {"missing": str(log_path(path))}},
             )

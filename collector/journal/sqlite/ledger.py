@@ -33,10 +33,12 @@ class _Change(NamedTuple):
 
 
 class JournalLedger:
-    """The file and its sums: `requests`, `last_id`, `deleted` (the highest id that is removed), `used_bytes`, `oldest` (epoch ms).
+    """The file and its sums: `requests`, `last_id`, `deleted` (the highest id that is removed), `used_bytes`,
+    `oldest` (epoch ms).
 
-    An error of SQLite does not say whether a transaction is in the file: `settle` reads it from there. `is_folded`: the file holds all
-    of it, nothing is in its write-ahead log alone. `add`, `remove`, `settle`, `fold` and `recover` are for one thread, `after` for another;
+    An error of SQLite does not say whether a transaction is in the file: `settle` reads it from there. `is_folded`:
+    the file holds all of it, nothing is in its write-ahead log alone.
+    `add`, `remove`, `settle`, `fold` and `recover` are for one thread, `after` for another;
     all raise `sqlite3.Error` and `OSError`.
     """
 

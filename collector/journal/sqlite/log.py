@@ -1,8 +1,10 @@
-"""The room of the journal's file and of its write-ahead log: reserved before it is needed, so that rows can be deleted on a full disk.
+"""The room of the journal's file and of its write-ahead log:
+reserved before it is needed, so that rows can be deleted on a full disk.
 
-A deletion writes a few pages into the log, `FILE-wal`, and then into the file, where they have their place already. So it works on a full
-disk if the log has room of its own, and if everything that is in the log has its place in the file. SQLite overwrites the log from its
-beginning once it is folded into the file, and looks neither at what follows the log's last frame nor at what follows the file's last page:
+A deletion writes a few pages into the log, `FILE-wal`, and then into the file, where they have their place already.
+So it works on a full disk if the log has room of its own, and if everything that is in the log has its place in the
+file. SQLite overwrites the log from its beginning once it is folded into the file,
+and looks neither at what follows the log's last frame nor at what follows the file's last page:
 zeros behind them are room that nobody else can take.
 """
 
@@ -57,9 +59,11 @@ def frames_of(rows: Sequence[JournalEntry]) -> int:
 
 
 class Room:
-    """The room of the journal's two files on the disk, for rows to come. `used_frames`: those in the log since it began anew, at most.
+    """The room of the journal's two files on the disk, for rows to come. `used_frames`:
+    those in the log since it began anew, at most.
 
-    Make it after SQLite has locked the file, and close it after SQLite has: closing a file drops a process's locks on it (fcntl(2)).
+    Make it after SQLite has locked the file, and close it after SQLite has:
+    closing a file drops a process's locks on it (fcntl(2)).
     """
 
     def __init__(self, path: Path, *, page_bytes: int) -> None:
@@ -74,8 +78,9 @@ class Room:
         self._file_bytes = self._log_bytes = 0  # how long the two files are at least
 
     def reserve(self, frames: int, pages: int) -> None:
-        """Make the log large enough for `frames` more, and for deletions behind them; and the file for `pages` in all, so that the log can
-        be folded into it. Raise `OSError` when the disk has no room: then both files are as they were.
+        """Make the log large enough for `frames` more, and for deletions behind them;
+        and the file for `pages` in all, so that the log can be folded into it.
+        Raise `OSError` when the disk has no room: then both files are as they were.
 
         SQLite goes by the number of pages in the file's head, and ignores what is behind them.
         """

@@ -45,8 +45,9 @@ class JournalGoneError(sqlite3.OperationalError):
 class JournalRows:
     """The table `requests`. Not safe for use by two threads at once: its owner holds a lock.
 
-    Raises `sqlite3.Error`, also when another process holds the file. A disk that is full at the start is no error: the file is made
-    at the first `commit` that finds room. `lacks_log` is true when the file was not closed and its write-ahead log is not beside it.
+    Raises `sqlite3.Error`, also when another process holds the file. A disk that is full at the start is no error:
+    the file is made at the first `commit` that finds room.
+    `lacks_log` is true when the file was not closed and its write-ahead log is not beside it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -96,9 +97,11 @@ class JournalRows:
         return connection
 
     def commit(self, rows: Sequence[JournalEntry], *, done_upto: int | None) -> None:
-        """Add `rows` and removes those up to `done_upto`, in one transaction; on disk when it returns. `removed` is then how many.
+        """Add `rows` and removes those up to `done_upto`, in one transaction; on disk when it returns.
+        `removed` is then how many.
 
-        After `sqlite3.Error` only `holds` knows whether it is in the file. Raises `OSError` when the disk has no room for `rows`.
+        After `sqlite3.Error` only `holds` knows whether it is in the file.
+        Raises `OSError` when the disk has no room for `rows`.
         Each step of SQLite hands the interpreter to another thread and has to win it back, so there are few steps.
         """
         self._look()
@@ -125,14 +128,18 @@ class JournalRows:
             self._room.note_commit(frames + (0 if done_upto is None else REMOVAL_FRAMES))
 
     def holds(self, first_id: int | None, done_upto: int | None) -> bool:
-        """Return whether a `commit` that raised is in the file: it added rows from `first_id` on, removed those up to `done_upto`."""
+        """Return whether a `commit` that raised is in the file:
+        it added rows from `first_id` on, removed those up to `done_upto`.
+        """
         if first_id is not None:
             return self.last_id() >= first_id
         oldest = self._scalar("SELECT min(id) FROM requests")
         return oldest == 0 or oldest > (done_upto or 0)
 
     def _make_room(self, room: Room, frames: int) -> None:
-        """Reserve room for `frames`, and for removing everything afterwards. Raise `sqlite3.Error` or `OSError` without room."""
+        """Reserve room for `frames`, and for removing everything afterwards.
+        Raise `sqlite3.Error` or `OSError` without room.
+        """
         if room.used_frames and room.used_frames + frames > FOLD_FRAMES:
             self.fold()
         try:
@@ -166,10 +173,12 @@ class JournalRows:
             self._room.used_frames = 0
 
     def begin_anew(self) -> None:
-        """Delete the file and make an empty one. It needs no room: for a full disk on which not even a deletion of rows is possible.
+        """Delete the file and make an empty one. It needs no room:
+        for a full disk on which not even a deletion of rows is possible.
 
-        Call it only when every row is stored in the database. Raises `OSError` when the file cannot be deleted (a read-only disk), and
-        `JournalGoneError` when another file has its name.
+        Call it only when every row is stored in the database.
+        Raises `OSError` when the file cannot be deleted (a read-only disk),
+        and `JournalGoneError` when another file has its name.
         """
         if self._connection is not None:
             if self._path.exists() and self._path.stat().st_ino != self._inode:

@@ -1,4 +1,6 @@
-"""The check of what others have put in the writers' way: row security, triggers, rules, constraints, publications, TimescaleDB's state."""
+"""The check of what others have put in the writers' way:
+row security, triggers, rules, constraints, publications, TimescaleDB's state.
+"""
 
 from __future__ import annotations
 
@@ -52,13 +54,17 @@ def _timescaledb(connection: psycopg.Connection) -> Iterator[Finding]:
     schema = scalar(connection, EXTENSION_SCHEMA)
     if schema is not None:
         yield fault(
-            f"TimescaleDB is in the schema {schema}, which this role may not use: its functions are not found (SQLSTATE 42883, 42501)",
+            (
+                f"TimescaleDB is in the schema {schema}, which this role may not use: "
+                f"its functions are not found (SQLSTATE 42883, 42501)"
+            ),
             f"GRANT USAGE ON SCHEMA {schema} TO {role}",
         )
     if scalar(connection, "SELECT current_setting('timescaledb.restoring', true)") == "on":
         yield fault(
             "timescaledb.restoring is on: TimescaleDB refuses every INSERT into mail_events (SQLSTATE 0A000)",
-            "in this database, as a superuser: SELECT timescaledb_post_restore(); if it stays on: ALTER DATABASE … RESET timescaledb.restoring, "
+            "in this database, as a superuser: SELECT timescaledb_post_restore(); if it stays on: "
+            "ALTER DATABASE … RESET timescaledb.restoring, "
             "and ALTER ROLE … RESET timescaledb.restoring",
         )
 
@@ -70,7 +76,10 @@ def _foreign(connection: psycopg.Connection) -> Iterator[Finding]:
         if kind == "row security":
             yield fault(
                 f"row security holds for this role on {table}: COPY is refused (SQLSTATE 0A000), and rows are hidden",
-                f"ALTER TABLE {table} NO FORCE ROW LEVEL SECURITY (this role must own it), or ALTER TABLE {table} DISABLE ROW LEVEL SECURITY",
+                (
+                    f"ALTER TABLE {table} NO FORCE ROW LEVEL SECURITY (this role must own it), "
+                    f"or ALTER TABLE {table} DISABLE ROW LEVEL SECURITY"
+                ),
             )
         else:
             does, remedy = ADVICE[kind]
@@ -90,7 +99,8 @@ def _published(connection: psycopg.Connection) -> Iterator[Finding]:
         one = bare.get((schema, table))
         if one is not None:
             yield fault(
-                f"the publication {printable(publication)} holds {one}, which has no replica identity: DELETE and UPDATE are refused "
+                f"the publication {printable(publication)} holds {one}, which has no replica identity: "
+                f"DELETE and UPDATE are refused "
                 "(SQLSTATE 55000)",
                 f"as the owner of the table: {one.remedy.as_string(connection)}",
             )

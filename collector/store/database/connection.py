@@ -56,15 +56,21 @@ KINDS = {
     "57014": "timeout",
     "P0": "raised",
 }
-"""What blames no row, by SQLSTATE or its class: the bounded label of `duckwatch_store_errors_total`, and the word of /readyz."""
+"""Errors that blame no row, by SQLSTATE or its class.
+
+The value is the bounded label of `duckwatch_store_errors_total`, and the word of /readyz.
+"""
 
 FORMS = {"DateStyle": "ISO", "IntervalStyle": "postgres"}
-"""How times are written by the server: psycopg reads no other way. A role or a database may have been given another (ALTER … SET)."""
+"""The DateStyle of every session: psycopg reads no other.
+
+A role or a database may have been given another (ALTER … SET).
+"""
 
 
 def connect(dsn: Connectable, timeout_seconds: float = CONNECT_SECONDS) -> psycopg.Connection:
-    """Open a connection that notices a dead peer, and that is the same whatever the role's and the database's settings are. Raise
-    `StoreUnavailableError`.
+    """Open a connection that notices a dead peer, and that is the same whatever the role's and the database's settings
+    are. Raise `StoreUnavailableError`.
     """
     whole = conninfo.make_conninfo(
         text_of(dsn),
@@ -109,8 +115,9 @@ def _set_forms(connection: psycopg.Connection) -> None:
 
 
 def unbound(connection: psycopg.Connection) -> None:
-    """Take away the times that a role may be given for its statements: they would end a migration or a job half-way, each time anew. For a
-    session with the server itself. Raises `psycopg.Error`.
+    """Take away the times that a role may be given for its statements:
+    they would end a migration or a job half-way, each time anew. For a session with the server itself.
+    Raises `psycopg.Error`.
     """
     connection.execute(query("unbound"))
     if not connection.autocommit:
@@ -118,7 +125,9 @@ def unbound(connection: psycopg.Connection) -> None:
 
 
 def _refused(refusal: Refusal, error: psycopg.Error) -> StoreUnavailableError:
-    """Say why there is no connection. Of several hosts, the first that answers with more than "not now" is the one to look at."""
+    """Say why there is no connection. Of several hosts, the first that answers with more than "not now" is the one to
+    look at.
+    """
     kinds = [(kind_of(sqlstate), sqlstate) for sqlstate in refusal.sqlstates]
     for kind, sqlstate in sorted(kinds, key=lambda one: one[0] == "connection"):
         return StoreUnavailableError(kind, f"SQLSTATE {sqlstate}", sqlstate)
@@ -155,7 +164,7 @@ def cut(connection: psycopg.Connection) -> None:
 
 @contextlib.contextmanager
 def deadline(connection: psycopg.Connection, seconds: float) -> Iterator[None]:
-    """Cuts the connection when the block takes longer: libpq itself waits for ever on a peer that is silent but alive."""
+    """Cut the connection when the block takes longer: libpq waits for ever on a peer that is silent but alive."""
     timer = threading.Timer(seconds, cut, [connection])
     timer.daemon = True
     timer.start()

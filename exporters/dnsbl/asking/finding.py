@@ -1,4 +1,6 @@
-"""Resolvers that are configured by host name: their addresses, from the system's own resolver (/etc/hosts, /etc/resolv.conf)."""
+"""Resolvers that are configured by host name: their addresses, from the system's own resolver (/etc/hosts,
+/etc/resolv.conf).
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,9 @@ class ResolverNames:
             self._note(host, addresses)
 
     async def _find(self, host: str) -> tuple[str, ...]:
-        """Return a thread of its own, which ends by itself: neither the loop nor the end of the program waits for a slow system resolver."""
+        """Return a thread of its own, which ends by itself: neither the loop nor the end of the program waits for a
+        slow system resolver.
+        """
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[tuple[str, ...]] = loop.create_future()
 

@@ -1,5 +1,6 @@
-"""A lookup: up to three queries, each to the next resolver; the last one plain, for servers that keep neither case nor EDNS; TCP for what is
-truncated. Resolvers share the work and stand in for each other.
+"""A lookup: up to three queries, each to the next resolver;
+the last one plain, for servers that keep neither case nor EDNS; TCP for what is truncated.
+Resolvers share the work and stand in for each other.
 """
 
 from __future__ import annotations
@@ -32,7 +33,9 @@ _LOST: Final = (Trouble.TIMEOUT, Trouble.UNREACHABLE)
 
 
 class Asker(NamedTuple):
-    """For whom a lookup is made: the list's label, how it pays for each further query, and who hears how long one took (seconds)."""
+    """For whom a lookup is made: the list's label, how it pays for each further query,
+    and who hears how long one took (seconds).
+    """
 
     dns_list: str
     pay: Callable[[], bool]
@@ -40,8 +43,8 @@ class Asker(NamedTuple):
 
 
 class Resolver:
-    """The resolvers together. Lookups wait for a place when all have `in_flight` queries under way. `labels`: what each is called in metrics,
-    if not by its address; `missing`: what those are called that have no address now.
+    """The resolvers together. Lookups wait for a place when all have `in_flight` queries under way. `labels`:
+    what each is called in metrics, if not by its address; `missing`: what those are called that have no address now.
     """
 
     def __init__(
@@ -89,7 +92,9 @@ class Resolver:
         return self._labels.get(upstream.endpoint, str(upstream.endpoint))
 
     async def lookup(self, name: bytes, rdtype: int, asker: Asker) -> Outcome:
-        """Asks for a whole name on the wire. The first query is the caller's to pay; each further one is paid here, or not sent."""
+        """Asks for a whole name on the wire. The first query is the caller's to pay;
+        each further one is paid here, or not sent.
+        """
         if not self._upstreams:
             return Failure(Trouble.UNREACHABLE)
         outcome: Outcome = Failure(Trouble.NO_BUDGET)

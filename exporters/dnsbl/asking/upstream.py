@@ -1,4 +1,6 @@
-"""One resolver that is asked: connected sockets on random ports that are changed now and then, and which query waits for which answer."""
+"""One resolver that is asked: connected sockets on random ports that are changed now and then,
+and which query waits for which answer.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +43,9 @@ class _Port:
 
 
 class Upstream:
-    """A resolver at `endpoint`. `on_ignored` hears of datagrams that answer nothing, `on_shortage` in a word of sockets that cannot be had."""
+    """A resolver at `endpoint`. `on_ignored` hears of datagrams that answer nothing,
+    `on_shortage` in a word of sockets that cannot be had.
+    """
 
     def __init__(
         self,

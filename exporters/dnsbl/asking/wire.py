@@ -1,5 +1,5 @@
-"""Messages on the wire. A query is put together from prepared bytes; an answer is matched to its question byte for byte and then read by
-dnspython. Pure.
+"""Messages on the wire. A query is put together from prepared bytes;
+an answer is matched to its question byte for byte and then read by dnspython. Pure.
 """
 
 from __future__ import annotations
@@ -51,7 +51,9 @@ def question(name: bytes, rdtype: int) -> bytes:
 
 
 def scrambled(name: bytes) -> bytes:
-    """Return the name with the case of its letters at random (0x20): an answer must repeat it, which a forger has to guess."""
+    """Return the name with the case of its letters at random (0x20):
+    an answer must repeat it, which a forger has to guess.
+    """
     mask = int.from_bytes(name.translate(_LETTERS))
     return (int.from_bytes(name) ^ (mask & RANDOM.getrandbits(8 * len(name)))).to_bytes(len(name))
 
@@ -86,7 +88,9 @@ def is_truncated(wire: bytes) -> bool:
 
 
 def read(wire: bytes, asked: bytes = b"") -> Outcome:
-    """What an answer says to its question. Whatever the bytes are, there is an outcome. `asked`: the question section that it repeats."""
+    """What an answer says to its question. Whatever the bytes are, there is an outcome. `asked`:
+    the question section that it repeats.
+    """
     try:
         return (_no_such_name(wire, asked) if asked else None) or read_message(dns.message.from_wire(wire))
     except Exception:  # noqa: BLE001 - anything that dnspython makes of a stranger's bytes
@@ -94,9 +98,11 @@ def read(wire: bytes, asked: bytes = b"") -> Outcome:
 
 
 def _no_such_name(wire: bytes, asked: bytes) -> Answer | None:
-    """Return the one answer that nineteen in twenty are: NXDOMAIN, no records, one SOA. None for all others, which dnspython reads whole.
+    """Return the one answer that nineteen in twenty are: NXDOMAIN, no records, one SOA.
+    None for all others, which dnspython reads whole.
 
-    Nothing is listed by this road, and what it needs of the SOA is two numbers: dnspython takes ten times as long to build the rest.
+    Nothing is listed by this road, and what it needs of the SOA is two numbers:
+    dnspython takes ten times as long to build the rest.
     """
     _, flags, _, answers, authorities, additional = _HEADER.unpack_from(wire)
     if flags & 0x000F != dns.rcode.NXDOMAIN or answers or authorities != 1 or additional > 1:
@@ -127,7 +133,8 @@ _RCODES: Final = {
 def read_message(message: dns.message.Message) -> Outcome:
     """Return the records of the asked type at the end of the question's CNAMEs, and how long they may be kept.
 
-    dnspython's own `resolve_chaining` looks for SOA at every parent of a name of 34 labels: three times the work of all the rest.
+    dnspython's own `resolve_chaining` looks for SOA at every parent of a name of 34 labels:
+    three times the work of all the rest.
     """
     rcode = message.rcode()
     if rcode not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):

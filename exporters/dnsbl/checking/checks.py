@@ -1,4 +1,6 @@
-"""The checks themselves: what the planner says may begin is asked, judged, held against the list's health, and noted on the board."""
+"""The checks themselves: what the planner says may begin is asked, judged, held against the list's health,
+and noted on the board.
+"""
 
 from __future__ import annotations
 
@@ -83,7 +85,9 @@ class Checks:
         self._wake.set()
 
     def _date(self, pairs: Iterable[Pair]) -> None:
-        """Has each list that is asked about targets show since when it owes a verdict, and how often it should give one."""
+        """Has each list that is asked about targets show since when it owes a verdict,
+        and how often it should give one.
+        """
         intervals: dict[str, float] = {}
         for pair in pairs:
             if pair.target is not None:
@@ -121,7 +125,8 @@ class Checks:
                 task.add_done_callback(self._ended)
             if not begun:
                 wait = min(IDLE_SECONDS, max(0.0, self._planner.next_at(now) - loop.time()))
-                # Not wait_for: it makes a task each time, and may swallow the cancelling that a stop consists of (Python 3.11).
+                # Not wait_for: it makes a task each time, and may swallow the cancelling that a stop consists of
+                # (Python 3.11).
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(wait or 0.001):
                         await self._wake.wait()
@@ -133,7 +138,9 @@ class Checks:
         self._wake.set()
 
     async def _check(self, pair: Pair, now: float) -> None:
-        """One check, from the question to the board. `now` is when the planner began it, and paid for it or found its answer fresh."""
+        """One check, from the question to the board. `now` is when the planner began it,
+        and paid for it or found its answer fresh.
+        """
         assert pair.target is not None
         dns_list, is_fresh = pair.dns_list, pair.fresh_until > now
         outcome: Outcome = Failure(Trouble.NO_BUDGET)
@@ -163,8 +170,9 @@ class Checks:
             )
 
     async def _held_to_health(self, pair: Pair, verdict: Verdict) -> Verdict | None:
-        """Return the verdict, or that the list is unhealthy or refuses everything. Before a list changes its mind about a target it has to show
-        again that it works; None while it could not be asked to.
+        """Return the verdict, or that the list is unhealthy or refuses everything.
+        Before a list changes its mind about a target it has to show again that it works;
+        None while it could not be asked to.
         """
         assert pair.target is not None
         watch = self.watches[pair.dns_list.zone]
@@ -195,7 +203,9 @@ class Checks:
             await self.watches.test(dns_list)
 
     async def _reason(self, pair: Pair, verdict: Verdict, now: float) -> str | None:
-        """Return the list's own words about the target, asked for when it is listed anew, otherwise, or again after an hour."""
+        """Return the list's own words about the target, asked for when it is listed anew, otherwise,
+        or again after an hour.
+        """
         assert pair.target is not None
         if verdict.word is not Word.LISTED:
             return None
@@ -222,7 +232,9 @@ class Checks:
             self._tell(change)
 
     def _count(self, zone: str, word: Word) -> Counter:
-        """Return the counter of a list's verdicts of one kind: looked up once, as prometheus_client takes longer for that than for the adding."""
+        """Return the counter of a list's verdicts of one kind:
+        looked up once, as prometheus_client takes longer for that than for the adding.
+        """
         counter = self._counts.get((zone, word))
         if counter is None:
             counter = self._counts[zone, word] = self._metrics.verdicts.labels(zone, word.value)

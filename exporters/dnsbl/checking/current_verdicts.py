@@ -1,4 +1,6 @@
-"""What stands for each target at each list: the last real verdict, kept through errors and refusals for three intervals. Pure."""
+"""What stands for each target at each list: the last real verdict,
+kept through errors and refusals for three intervals. Pure.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,9 @@ class Moment(NamedTuple):
 
 @dataclass(slots=True)
 class Standing:
-    """One pair's state. `real` is the last real verdict while it is kept; `lapsed` the one that was kept too long, until there is another."""
+    """One pair's state. `real` is the last real verdict while it is kept;
+    `lapsed` the one that was kept too long, until there is another.
+    """
 
     last: Verdict
     checked: Moment
@@ -90,7 +94,8 @@ class Board:
         if previous is None:
             return self._tell(row, pair, now, None)
         stands_again = verdict.word.is_real and stood is None
-        # The collector rejects what is hours ahead: what a clock that was ahead has stamped is told again, with the right time.
+        # The collector rejects what is hours ahead: what a clock that was ahead has stamped is told again,
+        # with the right time.
         was_ahead = now.epoch_ms < row.told_ms - SET_BACK_MS
         is_new = previous.word is not verdict.word or previous.codes != verdict.codes
         if is_new or is_new_reason or stands_again or was_ahead:

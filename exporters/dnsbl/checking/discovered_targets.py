@@ -52,7 +52,10 @@ NAME_FAULTS: Final[Mapping[str, tuple[str, str]]] = {
     "no_such_name": ("there is no such name", "correct the name in dnsbl.targets, or create its record in DNS"),
     "no_address": (
         "the name has neither an IPv4 nor an IPv6 address",
-        "create its A or AAAA record in DNS, or set treat_as: domain if only lists of domains have to be asked about it",
+        (
+            "create its A or AAAA record in DNS, or set treat_as: "
+            "domain if only lists of domains have to be asked about it"
+        ),
     ),
     PRIVATE: (
         "the name has private addresses only, which no list can know",
@@ -69,7 +72,9 @@ NAME_FAULTS: Final[Mapping[str, tuple[str, str]]] = {
 
 
 def fault_of(outcomes: Mapping[int, Outcome], public: Mapping[str, str]) -> str | None:
-    """What is wrong with a name that was resolved to this: a word of NAME_FAULTS, or None. Behind NAT the public addresses count."""
+    """What is wrong with a name that was resolved to this: a word of NAME_FAULTS, or None.
+    Behind NAT the public addresses count.
+    """
     addresses = [public.get(address, address) for outcome in outcomes.values() for address in _addresses(outcome)]
     if addresses:
         return PRIVATE if all(map(names.is_private_address, addresses)) else None
@@ -80,8 +85,9 @@ def fault_of(outcomes: Mapping[int, Outcome], public: Mapping[str, str]) -> str 
 
 
 class HostNames:
-    """The addresses of configured names. What one resolved to is kept through failures for three intervals, as verdicts are: each family
-    by itself, since one may fail alone. A name that has addresses of the other family only has lost these.
+    """The addresses of configured names. What one resolved to is kept through failures for three intervals,
+    as verdicts are: each family by itself, since one may fail alone.
+    A name that has addresses of the other family only has lost these.
     """
 
     def __init__(self) -> None:
@@ -104,7 +110,9 @@ class HostNames:
         self._note_faults({host.name: fault_of(outcomes, public) for host, outcomes in zip(hosts, found, strict=True)})
 
     def _note_faults(self, found: Mapping[str, str | None]) -> None:
-        """Keep what is wrong with each name, and log when that begins and when it ends. A long list of names need not fill the log."""
+        """Keep what is wrong with each name, and log when that begins and when it ends.
+        A long list of names need not fill the log.
+        """
         begun = [name for name, fault in found.items() if fault is not None and name not in self.faults]
         ended = [name for name in self.faults if name in found and found[name] is None]
         for name in begun[:MAX_LOGGED]:
@@ -155,8 +163,9 @@ def _addresses(outcome: Outcome) -> tuple[str, ...]:
 
 
 class SeenAddresses:
-    """The addresses that the collector has seen sending. It counts from its own start, and an address may be quiet for hours: each is kept
-    for a day after it was last on the collector's page, so that no standing listing goes with a restart.
+    """The addresses that the collector has seen sending. It counts from its own start,
+    and an address may be quiet for hours: each is kept for a day after it was last on the collector's page,
+    so that no standing listing goes with a restart.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,6 @@
-"""Whether lists work: each shows it by its test points (RFC 5782, 5), now and then and before it changes its mind about a target."""
+"""Whether lists work: each shows it by its test points (RFC 5782, 5),
+now and then and before it changes its mind about a target.
+"""
 
 from __future__ import annotations
 
@@ -135,7 +137,9 @@ class Watches:
             self._metrics.list_breaker_open.labels(zone).set(self._planner.is_left_alone(zone))
 
     async def test(self, dns_list: DnsList, *, is_paid: bool = False) -> Health:
-        """Asks a list its test points, once for all who want to know at the same time. `Health.UNKNOWN`: nothing was learnt."""
+        """Asks a list its test points, once for all who want to know at the same time. `Health.UNKNOWN`:
+        nothing was learnt.
+        """
         watch = self._watches[dns_list.zone]
         if watch.test is None:
             watch.test = asyncio.get_running_loop().create_task(self._test(dns_list, watch, is_paid=is_paid))
@@ -161,7 +165,9 @@ class Watches:
             watch.test = None
 
     def note_refusal(self, dns_list: DnsList, verdict: Verdict) -> None:
-        """A target was refused: all that can be known of a list without test points, which then counts as one that refuses everything."""
+        """A target was refused: all that can be known of a list without test points,
+        which then counts as one that refuses everything.
+        """
         watch = self._watches.get(dns_list.zone)
         has_points = any(points.listed or points.unlisted for points in self._points(dns_list))
         if watch is not None and not has_points:

@@ -38,7 +38,8 @@ _MAX_TARGETS: Final = 256
 
 
 def run(settings: DnsblSettings, plan: Plan, text: str, *, colour: bool, out: TextIO = sys.stdout) -> int:
-    """Print a table, in colour or not. Return the exit code: 0 listed nowhere, 1 listed, 3 no list gave a real verdict, 4 some did not, and the others list nothing.
+    """Print a table, in colour or not. Return the exit code:
+    0 listed nowhere, 1 listed, 3 no list gave a real verdict, 4 some did not, and the others list nothing.
     Raises `ConfigError` for what is no target.
     """
     logging.getLogger("exporters").addHandler(logging.NullHandler())  # the table says it all
@@ -62,7 +63,9 @@ def run(settings: DnsblSettings, plan: Plan, text: str, *, colour: bool, out: Te
 
 
 async def _ask(settings: DnsblSettings, plan: Plan, text: str) -> tuple[list[tuple[Target, list[Found]]], str | None]:
-    """What each list said of each target that `text` leads to; and what is wrong with `text`, where it is a name without addresses."""
+    """What each list said of each target that `text` leads to;
+    and what is wrong with `text`, where it is a name without addresses.
+    """
     resolver = Resolver(
         await _resolvers(settings),
         timeout_seconds=settings.timeout.total_seconds(),
@@ -86,7 +89,9 @@ async def _ask(settings: DnsblSettings, plan: Plan, text: str) -> tuple[list[tup
 
 
 async def _resolvers(settings: DnsblSettings) -> list[Endpoint]:
-    """Return the addresses of the resolvers; a name that does not resolve is named on standard error. Raise StartError when there is no address."""
+    """Return the addresses of the resolvers; a name that does not resolve is named on standard error.
+    Raise StartError when there is no address.
+    """
     found = ResolverNames()
     await found.find(settings.resolvers)
     for endpoint in found.unresolved(settings.resolvers):

@@ -65,7 +65,9 @@ _BEYOND_REACH: Final = tuple(
 
 
 def is_private(network: Range) -> bool:
-    """Return True when some address of the range is one that no list outside can know: private, loopback, link-local, multicast."""
+    """Return True when some address of the range is one that no list outside can know:
+    private, loopback, link-local, multicast.
+    """
     return any(one.version == network.version and one.overlaps(network) for one in _BEYOND_REACH)
 
 
@@ -75,7 +77,9 @@ def is_private_address(text: str) -> bool:
 
 
 def parse(text: str) -> Range | str:
-    """Return a range (an address is one of a single address) or a domain name in lower case as A-labels. Raise ValueError."""
+    """Return a range (an address is one of a single address) or a domain name in lower case as A-labels.
+    Raise ValueError.
+    """
     text = text.strip()
     hidden = next((one for one in text if not one.isprintable() and one not in _JOINERS), None)
     if hidden is not None:

@@ -1,5 +1,5 @@
-"""The catalogue: each metric of the exporter with its labels, once. Labels are configured names and closed sets: a target, a list's zone
-without its key, a code in 127.0.0.0/8; never a name or a text that a list sent.
+"""The catalogue: each metric of the exporter with its labels, once. Labels are configured names and closed sets:
+a target, a list's zone without its key, a code in 127.0.0.0/8; never a name or a text that a list sent.
 """
 
 from __future__ import annotations
@@ -53,7 +53,10 @@ class Metrics:
         )
         self.list_state = self._gauge(
             "list_state",
-            "1 for the state that the list is in; refused: use a resolver of your own (dnsbl.resolvers), or register with the list",
+            (
+                "1 for the state that the list is in; refused: use a resolver of your own (dnsbl.resolvers), "
+                "or register with the list"
+            ),
             "list",
             "state",
         )

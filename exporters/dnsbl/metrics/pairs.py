@@ -1,5 +1,6 @@
-"""The two families of each target and list. Each pair's lines are kept as bytes and replaced when its verdict changes: thousands of pairs
-render in milliseconds, where prometheus_client's gauges would hold the event loop for a quarter of a second (docs/benchmarks.md).
+"""The two families of each target and list. Each pair's lines are kept as bytes and replaced when its verdict changes:
+thousands of pairs render in milliseconds, where prometheus_client's gauges would hold the event loop for a quarter of a
+second (docs/benchmarks.md).
 """
 
 from __future__ import annotations

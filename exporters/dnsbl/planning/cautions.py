@@ -1,4 +1,6 @@
-"""Settings that are valid but probably mistakes: nothing to check, targets that no list can know, public resolvers. Pure."""
+"""Settings that are valid but probably mistakes: nothing to check, targets that no list can know, public resolvers.
+Pure.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,10 @@ def cautions(settings: DnsblSettings, plan: Plan, wanted: Sequence[Wanted]) -> I
     for one in private[:MAX_OF_A_KIND]:
         yield Fault(
             one.key,
-            f"{_short(one.target)} is private, or holds addresses that are: no list knows it; name the address that the world sees",
+            (
+                f"{_short(one.target)} is private, or holds addresses that are: no list knows it; "
+                f"name the address that the world sees"
+            ),
         )
     if len(private) > MAX_OF_A_KIND:
         yield Fault("dnsbl.targets", f"{len(private) - MAX_OF_A_KIND} more entries are private")
@@ -53,7 +58,10 @@ def _public_resolvers(settings: DnsblSettings) -> Iterator[Fault]:
         if one.host in PUBLIC_RESOLVERS:
             yield Fault(
                 f"dnsbl.resolvers.{index}",
-                f"{one.host} is a public resolver: many lists refuse to answer it; name a resolver of your own, like 127.0.0.1",
+                (
+                    f"{one.host} is a public resolver: many lists refuse to answer it; name a resolver of your own, "
+                    f"like 127.0.0.1"
+                ),
             )
 
 
@@ -72,7 +80,10 @@ def _taken_by_no_list(plan: Plan) -> Iterator[Fault]:
         if those:
             yield Fault(
                 "dnsbl.lists",
-                f"no configured list takes {called}: {those[0]}{_and_more(those)} will not be checked; add such a list (docs/dnsbl.md)",
+                (
+                    f"no configured list takes {called}: {those[0]}{_and_more(those)} will not be checked; "
+                    f"add such a list (docs/dnsbl.md)"
+                ),
             )
 
 

@@ -1,5 +1,5 @@
-"""What is to be asked, worked out from the settings: the lists, the targets, how often, and whether all that fits the limits. Pure but for
-the target files, which are handed in as read.
+"""What is to be asked, worked out from the settings: the lists, the targets, how often,
+and whether all that fits the limits. Pure but for the target files, which are handed in as read.
 """
 
 from __future__ import annotations
@@ -253,7 +253,8 @@ def _check_load(plan: Plan, settings: DnsblSettings, faults: list[Fault]) -> Non
         faults.append(
             Fault(
                 "dnsbl.limits.queries_per_minute",
-                f"must be at least {math.ceil(total - _ROUNDING)} for {len(plan.targets)} targets at {len(plan.lists)} lists every "
+                f"must be at least {math.ceil(total - _ROUNDING)} for {len(plan.targets)} targets at "
+                f"{len(plan.lists)} lists every "
                 f"{format_duration(settings.interval)}",
             )
         )

@@ -1,4 +1,6 @@
-"""The configuration while the exporter runs: read again on SIGHUP, and when one of its files changes; a wrong one is refused whole."""
+"""The configuration while the exporter runs: read again on SIGHUP, and when one of its files changes;
+a wrong one is refused whole.
+"""
 
 from __future__ import annotations
 
@@ -20,9 +22,11 @@ log = logging.getLogger(__name__)
 
 
 class Reloading:
-    """Reads off the loop (a large file takes seconds), one reading at a time: what asks meanwhile is one more, however often it asks.
+    """Reads off the loop (a large file takes seconds), one reading at a time:
+    what asks meanwhile is one more, however often it asks.
 
-    `take` is called with each configuration that holds; it raises ConfigError for what cannot be taken while the exporter runs.
+    `take` is called with each configuration that holds; it raises ConfigError for what cannot be taken while the
+    exporter runs.
     """
 
     def __init__(

@@ -1,4 +1,6 @@
-"""Target files: plain lists (a target a line) and Prometheus's file_sd (JSON or YAML), so that what is scraped elsewhere is checked too."""
+"""Target files: plain lists (a target a line) and Prometheus's file_sd (JSON or YAML),
+so that what is scraped elsewhere is checked too.
+"""
 
 from __future__ import annotations
 

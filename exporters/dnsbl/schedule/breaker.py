@@ -10,7 +10,9 @@ LONGEST_PAUSE: Final = 600.0
 
 
 class Breaker:
-    """Closed: all may ask. Open: nobody, until the pause is over. Half-open: one may; its success closes, its failure opens for twice as long."""
+    """Closed: all may ask. Open: nobody, until the pause is over. Half-open: one may;
+    its success closes, its failure opens for twice as long.
+    """
 
     def __init__(self) -> None:
         self._failures = 0

@@ -1,5 +1,6 @@
-"""The planner: which check may begin now. Each pair of target and list has a slot in its interval, so that queries are spread; the first
-check comes as soon as the budget allows. What is late is done in order and never twice at a time.
+"""The planner: which check may begin now. Each pair of target and list has a slot in its interval,
+so that queries are spread; the first check comes as soon as the budget allows.
+What is late is done in order and never twice at a time.
 """
 
 from __future__ import annotations
@@ -34,7 +35,9 @@ TEST_INTERVALS: Final = 3
 
 @dataclass(slots=True, eq=False)
 class Pair:
-    """A target at a list, or with `target` None the list's own test. `fresh_until`: until then `outcome` need not be asked for again."""
+    """A target at a list, or with `target` None the list's own test. `fresh_until`:
+    until then `outcome` need not be asked for again.
+    """
 
     target: Target | None
     dns_list: DnsList
@@ -149,7 +152,9 @@ class Planner:
         heapq.heappush(lane.heap, (due if pair.target else due - 1e-6, self._serial, pair))
 
     def begin(self, now: float, places: int) -> tuple[list[Pair], list[Pair]]:
-        """Return the checks to begin now, at most `places`, one query each paid for; and those whose list is left alone, to be judged unasked."""
+        """Return the checks to begin now, at most `places`, one query each paid for;
+        and those whose list is left alone, to be judged unasked.
+        """
         begun: list[Pair] = []
         passed_over: list[Pair] = []
         lanes = list(self._lanes.values())
@@ -228,7 +233,8 @@ class Planner:
             self._push(pair, self._next_check(lane, pair, now, retry=retry))
 
     def _next_check(self, lane: _Lane, pair: Pair, now: float, *, retry: bool) -> float:
-        # A first check comes early. Where the budget is all but used up, its slot in the same interval would be one query too many.
+        # A first check comes early. Where the budget is all but used up,
+        # its slot in the same interval would be one query too many.
         too_soon = pair.interval * FULL_USE if pair.is_first and lane.use > FULL_USE else 0.0
         pair.is_first = False
         slot = self.next_slot(pair, now + too_soon)

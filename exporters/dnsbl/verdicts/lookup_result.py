@@ -22,10 +22,11 @@ class Trouble(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the name holds: `records` as text (addresses, or TXT joined), empty when there is no such name or no such record.
+    """What the name holds: `records` as text (addresses, or TXT joined),
+    empty when there is no such name or no such record.
 
-    `ttl` is in whole seconds: of the records, or of their absence (RFC 2308: the lesser of SOA's TTL and MINIMUM); 0 where nobody said.
-    `no_such_name` tells the two kinds of absence apart, which are the same to a list.
+    `ttl` is in whole seconds: of the records, or of their absence (RFC 2308: the lesser of SOA's TTL and MINIMUM);
+    0 where nobody said. `no_such_name` tells the two kinds of absence apart, which are the same to a list.
     """
 
     records: tuple[str, ...]

@@ -43,8 +43,8 @@ class Code:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`detail` is a word of a closed set (docs/dnsbl.md); `codes` are those of a listing, `answers` whatever addresses came, `refusals` what
-    the codes of a refusal mean.
+    """`detail` is a word of a closed set (docs/dnsbl.md);
+    `codes` are those of a listing, `answers` whatever addresses came, `refusals` what the codes of a refusal mean.
     """
 
     word: Word
@@ -90,8 +90,8 @@ _ERRORS: Final = {trouble: Verdict(Word.ERROR, trouble.value) for trouble in Tro
 def judge(outcome: Outcome, dns_list: DnsList) -> Verdict:
     """What the list's answer to an A question says of the target.
 
-    An answer outside 127.0.0.0/8 is no list's (a parked zone, a resolver that rewrites NXDOMAIN), whatever stands beside it; a refusal
-    beside a code makes the whole answer a refusal: nothing can be told from it.
+    An answer outside 127.0.0.0/8 is no list's (a parked zone, a resolver that rewrites NXDOMAIN),
+    whatever stands beside it; a refusal beside a code makes the whole answer a refusal: nothing can be told from it.
     """
     if not isinstance(outcome, Answer):
         return _ERRORS[outcome.trouble]

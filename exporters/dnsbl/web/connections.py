@@ -127,9 +127,9 @@ class _Refusal(asyncio.Protocol):
 
 
 class Listener(web.Server):
-    """Makes connections. Past `most()` at a time, a new one takes the place of the one that has been idle for longest: whoever opens many
-    keeps nobody from a scrape. Where none is idle it takes the place of the one that has not read its answer for longest, and where
-    there is none of those it is refused.
+    """Makes connections. Past `most()` at a time, a new one takes the place of the one that has been idle for longest:
+    whoever opens many keeps nobody from a scrape. Where none is idle it takes the place of the one that has not read
+    its answer for longest, and where there is none of those it is refused.
     """
 
     def __init__(

@@ -1,5 +1,5 @@
-"""What somebody has to look after before the verdicts can be relied on: lists that are not healthy, names that do not resolve, settings that
-are probably mistakes. Pure.
+"""What somebody has to look after before the verdicts can be relied on:
+lists that are not healthy, names that do not resolve, settings that are probably mistakes. Pure.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""The page for a person in a browser: what needs attention, then targets and lists with verdict, age and reason. On a narrow screen each row
-of a table becomes a block. No scripts; everything from outside is escaped.
+"""The page for a person in a browser: what needs attention, then targets and lists with verdict, age and reason.
+On a narrow screen each row of a table becomes a block. No scripts; everything from outside is escaped.
 """
 
 from __future__ import annotations

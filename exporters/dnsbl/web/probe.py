@@ -1,4 +1,6 @@
-"""`/probe?target=…&list=…`: one target asked now, in the manner of the blackbox exporter; bounded by the lists' budgets and a limit of its own."""
+"""`/probe?target=…&list=…`: one target asked now, in the manner of the blackbox exporter;
+bounded by the lists' budgets and a limit of its own.
+"""
 
 from __future__ import annotations
 
@@ -179,7 +181,8 @@ def _debug(target: Target, found: list[Found]) -> str:
             lines.append(f"{one.dns_list.zone}: not asked, or no answer in time")
             continue
         lines.append(
-            f"{one.dns_list.zone}: {one.verdict.word.value} ({one.verdict.detail}) {' '.join(one.verdict.answers)}".rstrip()
+            f"{one.dns_list.zone}: {one.verdict.word.value} ({one.verdict.detail}) "
+            f"{' '.join(one.verdict.answers)}".rstrip()
         )
         lines += [f"    {code.code} {code.severity.value}: {code.meaning}" for code in one.verdict.codes]
         lines += [f"    {text}" for text in one.verdict.refusals]

@@ -44,6 +44,7 @@ def rule(reason: Reason, source: str, example: str, *words: str) -> TextRule:
     """Return the rule for any of these words.
 
     Words are regular expressions over lower-case text: the reply's `response_pattern` behind its codes. They have no
-    open-ended repeat, so that the time is linear in the reply: gaps are counted (`{0,3}`), and `NEAR` stays in a clause.
+    open-ended repeat, so that the time is linear in the reply:
+    gaps are counted (`{0,3}`), and `NEAR` stays in a clause.
     """
     return TextRule(reason, re.compile("|".join(words)), source, example)
