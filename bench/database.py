@@ -59,7 +59,7 @@ class Table:
         return settings
 
     def clear(self) -> None:
-        """An empty table, and no round pays for what the one before left to write."""
+        """Empty the table, so that no round pays for what the one before left to write."""
         emptying = f"TRUNCATE mail_events, {', '.join(BUILT_FROM_IT)}".encode()
         while True:
             # The collector's jobs write to these tables meanwhile, in an order of their own.

@@ -93,7 +93,7 @@ class _Feeds:
         }
 
     def _write(self, numbers: range) -> None:
-        """What ZoneMTA writes for each message, a kind at a time."""
+        """Write what ZoneMTA writes for each message, a kind at a time."""
         files, queue, now = self._database["mail.files"], self._database[QUEUE], datetime.now(UTC)
         ids = {number: ObjectId() for number in numbers}
         files.insert_many([{"_id": ids[n], "filename": f"message {n}", "metadata": {}} for n in numbers])

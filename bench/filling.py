@@ -26,8 +26,14 @@ BUSIEST = "alice@corp-a.example"
 
 _MADE_ANEW = {
     "time": "time - %(shift)s * interval '1 second'",
-    "event_id": "lpad(to_hex(('x' || substr(event_id, 1, 11))::bit(44)::bigint - %(shift)s::bigint * 1000), 11, '0') || substr(event_id, 12)",
-    "queue_id": "lpad(to_hex(('x' || substr(queue_id, 1, 11))::bit(44)::bigint - %(shift)s::bigint * 1000), 11, '0') || substr(queue_id, 12)",
+    "event_id": (
+        "lpad(to_hex(('x' || substr(event_id, 1, 11))::bit(44)::bigint - %(shift)s::bigint * 1000), 11, "
+        "'0') || substr(event_id, 12)"
+    ),
+    "queue_id": (
+        "lpad(to_hex(('x' || substr(queue_id, 1, 11))::bit(44)::bigint - %(shift)s::bigint * 1000), 11, "
+        "'0') || substr(queue_id, 12)"
+    ),
     "message_id": "'<' || md5(%(shift)s || message_id) || '@' || split_part(message_id, '@', 2)",
     "recipient": (
         f"CASE recipient WHEN '{BUSIEST}' THEN recipient"

@@ -81,7 +81,7 @@ async def _send(file: Path, port: int, rate: int) -> None:
 
 
 async def _settled(service: Service, before: dict[str, int]) -> dict[str, int]:
-    """What became of the messages, once no more are coming."""
+    """Return the results of the messages, once no more are coming."""
     deadline, last = time.monotonic() + SETTLE_SECONDS, before
     while time.monotonic() < deadline:
         await asyncio.sleep(1)
@@ -123,7 +123,7 @@ def _held(service: Service, dsn: str) -> dict[str, int]:
 
 
 def main() -> None:
-    """The sender."""
+    """Send as a process of its own."""
     file, port, rate = sys.argv[1:]
     datagrams = load.unpack(Path(file).read_bytes())
     line = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)

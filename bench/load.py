@@ -32,7 +32,7 @@ def pack(requests: list[bytes]) -> bytes:
 
 
 def unpack(data: bytes) -> list[bytes]:
-    """Return the opposite of `pack`."""
+    """Undo `pack`."""
     requests, at = [], 0
     while at < len(data):
         (size,) = SIZE.unpack_from(data, at)
@@ -65,7 +65,7 @@ class Desk:
             self.finished.set_result(None)
 
     def next(self, connection: Connection) -> None:
-        """Give the connection its next request, or lets it wait for one to be due."""
+        """Give the connection its next request, or let it wait for one to be due."""
         if self.rate is None:
             if self.todo:
                 connection.send(self.todo.popleft(), 0.0)
@@ -101,7 +101,7 @@ class Connection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """A connection that goes away early fails the run."""
+        """Fail the run when the connection ends early."""
         if not self._desk.finished.done():
             self._desk.finished.set_exception(exc or ConnectionError("the server closed a connection"))
 

@@ -155,13 +155,13 @@ def _identity(entry: dict[str, Any]) -> tuple[object, ...]:
 
 
 def spooled(spool: Path) -> Counter[tuple[object, ...]]:
-    """What is in the plugin's spools."""
+    """Return the bytes in the plugin's spools."""
     segments = [file for file in spool.glob("*/*") if file.suffix not in (".json", ".new")]
     return Counter(_identity(event["entry"]) for event in read_lines(*segments))
 
 
 def recorded(zonemta: ZoneMTA) -> Counter[tuple[object, ...]]:
-    """What the recorder behind the plugin saw and the plugin has to keep."""
+    """Return the events that the recorder behind the plugin saw, and that the plugin has to keep."""
     entries = (one["entry"] for one in zonemta.recorded())
     return Counter(_identity(entry) for entry in entries if entry["action"] != NOT_SPOOLED)
 

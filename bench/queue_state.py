@@ -20,8 +20,10 @@ FULL_ENTRIES, QUICK_ENTRIES = 1_000_000, 20_000
 TIMES = 15
 
 FILL = """
-    INSERT INTO queue_entries (cluster, mongo_id, queue_id, seq, zone, domain, recipient, state, queued_at, attempts, response)
-    SELECT 'bench', md5(n::text), 'q' || n, '001', 'zone' || n %% 20, 'd' || n %% 5000 || '.example', 'r' || n || '@d.example',
+    INSERT INTO queue_entries
+        (cluster, mongo_id, queue_id, seq, zone, domain, recipient, state, queued_at, attempts, response)
+    SELECT 'bench', md5(n::text), 'q' || n, '001', 'zone' || n %% 20, 'd' || n %% 5000 || '.example',
+           'r' || n || '@d.example',
            CASE WHEN n %% 3 = 0 THEN 'deferred' ELSE 'queued' END, now() - n %% 86400 * interval '1 second', n %% 3,
            '451 4.7.1 try again later'
     FROM generate_series(1, %s) n

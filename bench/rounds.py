@@ -162,7 +162,7 @@ class Bench:
         return result
 
     async def _acknowledgements(self, size: int) -> dict[str, Any]:
-        """Return the times from when a request was due to its answer, while somebody scrapes the metrics each second."""
+        """Return each request's time from when it was due to its answer; the metrics are scraped each second."""
         events = STEADY_EVENTS_PER_SECOND * self._size.steady_seconds
         sending = self._prepare(f"steady-{size}", events, size, STEADY_CONNECTIONS)
         self._table.clear()

@@ -68,7 +68,7 @@ class Storage:
         return figures
 
     def _filled(self, events: int) -> dict[str, Any]:
-        """Fill the table; return what a run of the roll-up job takes meanwhile, where it is the job that builds them."""
+        """Fill the table; return the times of the roll-up job meanwhile, where that job builds the roll-ups."""
         if self._scalar("SELECT count(*) FROM plugin_reports"):
             raise DemoError(
                 "a collector has written into this database, and the benchmark would empty it: name another one"
@@ -118,7 +118,7 @@ class Storage:
         return {name: round(size, 1) for name, size in together.items()}
 
     def _roll_up_seconds(self) -> float:
-        """What a run of the job takes to build the buckets of the same fresh events, the table being as large as it is."""
+        """Return the time of a run that builds the buckets of the same fresh events beside all others."""
         self._connection.execute("DELETE FROM mail_events WHERE time > now() - interval '50 minutes'")
         self._filling.copy(corpus.paced(FRESH_EVENTS, now_ms() - 300_000, FRESH_EVENTS_PER_SECOND))
         self._connection.execute("VACUUM ANALYZE mail_events")

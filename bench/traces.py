@@ -29,6 +29,7 @@ TRACES: Final[dict[str, LiteralString]] = {
         " ORDER BY time DESC LIMIT 100"
     ),
 }
-"""By what is known of the message: as it is typed and in lower case, with and without `<>`. An `event_id` begins with its queue id and sorts
-by bytes.
+"""By what is known of the message: as it is typed and in lower case, with and without `<>`.
+
+An `event_id` begins with its queue id and sorts by bytes.
 """

@@ -45,7 +45,10 @@ def parser() -> argparse.ArgumentParser:
     """Return the command line's grammar, with a help that is written for its user."""
     top = argparse.ArgumentParser(
         prog=PROGRAM,
-        description="Takes ZoneMTA's delivery events, keeps them on disk until they are in PostgreSQL, and shows them as metrics.",
+        description=(
+            "Takes ZoneMTA's delivery events, keeps them on disk until they are in PostgreSQL, "
+            "and shows them as metrics."
+        ),
         epilog=EPILOG.format(
             examples=f"{RUN} check-config\n  {RUN} doctor\n  {RUN} serve",
             codes="0 well, 1 failed or a fault found, 2 wrong configuration",

@@ -60,7 +60,9 @@ if TYPE_CHECKING:
     from collector.telemetry.exporting import Telemetry
 
 OWN_DESCRIPTORS: Final = 80
-"""The loop, the listening sockets, the journal's files, connections to the database, the assembler's pipes, files that are read: some 30.
+"""The loop, the listening sockets, the journal's files, connections to the database, the assembler's pipes,
+files that are read: some 30.
+
 And connections that were closed for others, which keep their descriptors until the loop's next turns: some 32.
 """
 
@@ -70,9 +72,12 @@ FEED_DESCRIPTORS: Final = 32
 log = logging.getLogger(__name__)
 
 GRACE_SECONDS: Final = 9.0
-"""After SIGTERM: how long the ways in, and then the writer, may take. What is unwritten stays in the journal.
+"""After SIGTERM: how long the ways in, and then the writer, may take.
 
-The ways in are stopped together, then all that uses the database, then all that is left: where each hangs that is 9 s, 11 s and 5 s.
+What is unwritten stays in the journal.
+
+The ways in are stopped together, then all that uses the database, then all that is left:
+where each hangs that is 9 s, 11 s and 5 s.
 """
 
 END_SECONDS: Final = 28.0
@@ -161,7 +166,7 @@ class App:
         )
 
     def _prepare(self) -> None:
-        """Make the schema ready, takes up the plugins' gauges and begins the jobs;
+        """Make the schema ready, take up the plugins' gauges and begin the jobs;
         repeated until the database is there.
         """
         self._store.prepare()
@@ -246,7 +251,7 @@ class App:
 
 
 def allowed_connections(settings: CollectorSettings) -> int:
-    """How many HTTP connections the limit of open files has room for, after everything else that the collector opens."""
+    """Return the number of HTTP connections that the limit of open files leaves room for."""
     others = OWN_DESCRIPTORS + len(settings.mongo) * FEED_DESCRIPTORS
     if settings.gelf is not None and settings.gelf.tcp is not None:
         others += GELF_CONNECTIONS
@@ -281,7 +286,7 @@ def change_feeds(
 
 
 def change_readers(settings: CollectorSettings, mongo: MongoSettings) -> Iterator[ChangeReader]:
-    """Yield who understands the changes of each database of a cluster that is followed."""
+    """Yield the readers of a cluster's change streams: one for each database that is followed."""
     from collector.feeds.mongo import QueueReader, wildduck_readers  # noqa: PLC0415
 
     border = border_of(settings, mongo.cluster)

@@ -52,7 +52,10 @@ log = logging.getLogger(__name__)
 ATTEMPTS = 2
 
 DEADLINE_SECONDS = 10.0
-"""A batch takes a fraction of a second, and the process's start a few. What takes longer is killed, and another process begins."""
+"""A batch takes a fraction of a second, and the process's start a few.
+
+What takes longer is killed, and another process begins.
+"""
 
 STUCK_SECONDS = 4.0
 CLOSE_SECONDS = 2.0
@@ -172,7 +175,7 @@ def _widen(pool: ProcessPoolExecutor) -> None:
 
 
 def assembled(rows: Sequence[JournalEntry], public_ips: Mapping[str, str]) -> _Made:
-    """What the process does: returns the batch without its events, their number, and the repeated ones by source."""
+    """Return the batch without its events, their number, and the repeated ones by source. The process runs this."""
     submissions = [decode(row) for row in rows]
     columns, others = columns_of(submissions, public_ips)
     batch, repeated = assemble(with_groups(submissions, others), public_ips)

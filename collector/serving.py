@@ -15,10 +15,13 @@ if TYPE_CHECKING:
     from collector.telemetry import Signals
 
 SWITCH_SECONDS: Final = 0.001
-"""The writer computes while the loop answers: with Python's own 5 ms an acknowledgement waits that long for its turn."""
+"""The writer computes while the loop answers: with Python's own 5 ms an acknowledgement waits that long for its turn.
+"""
 
 GARBAGE_THRESHOLDS: Final = 10_000, 10, 10
-"""What a request leaves behind holds no cycles; Python's own 700 has the loop stop and look for some ten times as often."""
+"""What a request leaves behind holds no cycles; Python's own 700 has the loop stop and look for some ten times as
+often.
+"""
 
 
 def serve(settings: Settings, files: SettingsFiles, signals: Signals | None) -> None:

@@ -24,7 +24,7 @@ class Waits:
 
     @contextmanager
     def one(self) -> Iterator[None]:
-        """Yield a wait: the block."""
+        """Note the block as a wait while it runs."""
         key = self.begin()
         try:
             yield

@@ -133,7 +133,7 @@ class PromQL:
     def quantile(
         cls, quantile: float, histogram: str, legend: str, *, by: str = "", where: str = "", ref: str = "A"
     ) -> PromQL:
-        """What that part of a histogram's observations stay below;
+        """Return the value that this part of a histogram's observations stays below;
         for each value of the label `by`, of the series that `where` selects.
         """
         labels = f"le, {by}" if by else "le"

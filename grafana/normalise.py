@@ -47,7 +47,10 @@ ALL = "$__all"
 
 
 def normalise(dashboard: Json) -> Json:
-    """Return the dashboard in the form that is committed. It does not change a dashboard that is already in that form."""
+    """Return the dashboard in the form that is committed.
+
+    It does not change a dashboard that is already in that form.
+    """
     out = _without(dashboard, DASHBOARD_NOISE)
     out["schemaVersion"] = SCHEMA_VERSION
     out["annotations"] = _annotations(out.get("annotations") or {})
@@ -144,7 +147,7 @@ def _strip_nulls(value: Any) -> Any:  # noqa: ANN401 - JSON
 
 
 def _keep_first_step(dashboard: Json) -> Json:
-    """Give the first step its null back: there the null is the value (minus infinity), and Grafana's own JSON has it."""
+    """Give the first step its null back: there null is the value (minus infinity), as in Grafana's own JSON."""
     for panel in _all_panels(dashboard["panels"]):
         for step in panel.get("fieldConfig", {}).get("defaults", {}).get("thresholds", {}).get("steps", []):
             step.setdefault("value", None)

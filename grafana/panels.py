@@ -43,7 +43,10 @@ REFRESH_ON_TIME_CHANGE = 2
 def timeseries(
     card: Card, targets: Sequence[Target], scale: Scale, *, bars: bool = False, overrides: Sequence[Override] = ()
 ) -> Json:
-    """Values over time: lines, or with `bars` stacked bars (for counts per bin). Thresholds are drawn as dashed lines."""
+    """Values over time: lines, or with `bars` stacked bars (for counts per bin).
+
+    Thresholds are drawn as dashed lines.
+    """
     stacked = {"drawStyle": "bars", "fillOpacity": 80, "stacking": {"mode": "normal", "group": "A"}}
     return _plain(
         lib.TimeSeries(
@@ -93,7 +96,7 @@ def table(card: Card, targets: Sequence[Target], *, overrides: Sequence[Override
 
 
 def state_timeline(card: Card, targets: Sequence[Target], states: Sequence[State]) -> Json:
-    """Return a row a series, coloured by the state in which it is; a state lasts until the next value."""
+    """Return a panel with a row for each series, coloured by its state. A state lasts until the next value."""
     names = {
         str(state.value): {"text": state.name, "color": state.colour.value, "index": state.value} for state in states
     }
@@ -112,8 +115,9 @@ def state_timeline(card: Card, targets: Sequence[Target], states: Sequence[State
 def column(
     name: str, header: str, width: int | None, *, unit: Unit | None = None, words: Mapping[str, Colour] | None = None
 ) -> Override:
-    """Return a table's column: its header, its width (the one without takes what the others leave), its unit,
-    the colours of some words in it.
+    """Return a table's column: its header, width, unit, and the colours of some words in it.
+
+    A column without a width takes what the others leave.
     """
     properties: list[tuple[str, Any]] = [("displayName", header)]
     if width is not None:

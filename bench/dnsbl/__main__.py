@@ -76,7 +76,7 @@ class Exporter:
             time.sleep(0.02)
 
     def checks(self, *, without: str = "-") -> int:
-        """Check that ended so far, by its own count."""
+        """Return the number of checks that ended so far, by the exporter's own count."""
         return sum(
             int(float(value))
             for zone, value in re.findall(

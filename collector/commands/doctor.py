@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from collector.finding import Status
 from collector.operations.doctor import examine
-from collector.operations.doctor.finding import Status
 from collector.operations.doctor.installation import Installation
 from duckwatch.base.output import json_text
 
 if TYPE_CHECKING:
     from collector.config import Settings
-    from collector.operations.doctor.finding import Finding
+    from collector.finding import Finding
     from collector.telemetry import Signals
 
 

@@ -20,11 +20,14 @@ IP_CHARACTERS = 45
 """The longest spelling of an IPv6 address: eight groups, the last two as IPv4."""
 
 IN_DOMAIN = r"\w\u0300-\u1fff\u200c\u200d\u2c00-\u2dff\u3099\u309a\ua000-\ufeff\U00010000-\U0010ffff"
-"""For a class of a pattern: what a label of a domain is made of. `\\w` knows no marks, without which Hindi and Thai cannot be written."""
+"""For a class of a pattern: what a label of a domain is made of.
+
+`\\w` knows no marks, without which Hindi and Thai cannot be written.
+"""
 
 IN_LOCAL = rf"{IN_DOMAIN}\xa1-\xaa\xac-\xba\xbc-\u02ff\u2070-\u2bff\u2e80-\u2fff\u3003-\u3007\u3012\u3013\u3020-\u9fff"
-"""The same for a local part, beside the signs of ASCII that it may hold: nearly everything (RFC 6531, 3.3), but spaces, and the quotes
-and brackets that a text puts around an address.
+"""The same for a local part, beside the signs of ASCII that it may hold:
+nearly everything (RFC 6531, 3.3), but spaces, and the quotes and brackets that a text puts around an address.
 """
 
 QUOTED_CHARACTERS = 64
@@ -91,13 +94,13 @@ def domain(address: str) -> str | None:
 
 
 def domain_of_alone(address: str) -> str | None:
-    """Return the same of what `alone` returned."""
+    """Return the domain of an address that `alone` returned, as `domain` does."""
     _, at, name = address.rpartition("@")
     return spelt(name) if at else None
 
 
 def spelt(name: str) -> str | None:
-    """What stands behind the `@`, as a domain is spelt; None for what is none."""
+    """Return the text behind the `@` in a domain's one spelling; None for a text that is no domain."""
     return _domain(name) if len(name) <= DOMAIN_CHARACTERS else _spelt(name)
 
 
@@ -178,7 +181,7 @@ def _without_comments(text: str) -> str:
 
 
 def _in_brackets(text: str) -> str:
-    """What stands in the last `<>`, the whole text without one. The last `>` may be missing."""
+    """Return the text in the last `<>`, or the whole text without one. The last `>` may be missing."""
     found, start = text, None
     for sign, place, _ in _signs(text):
         if sign == "<":

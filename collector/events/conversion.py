@@ -26,7 +26,10 @@ def _zonemta(entry: Entry, source: Source, received_at: int, public_ips: Mapping
 
 
 def _held(entry: Entry, source: Source, received_at: int, public_ips: Mapping[str, str]) -> Sequence[TableRow]:
-    """Return a backup road's word of what the plugin tells better: it waits. A login is told by no other."""
+    """Return the row that holds an event of a backup source, because the plugin may still report it in more detail.
+
+    Logins have one source, and are stored at once.
+    """
     if entry.fields.get("action") == authlog.WORD:
         return [authlog.login_of(entry, source, received_at)]
     event = zonemta.mail_event(entry, source=source, received_at=received_at, public_ips=public_ips)
@@ -50,9 +53,7 @@ def _complaint(entry: Entry, source: Source, received_at: int, public_ips: Mappi
 
 
 def _changed(entry: Entry, source: Source, received_at: int, public_ips: Mapping[str, str]) -> Sequence[TableRow]:
-    """Return a change of ZoneMTA's queue, in ZoneMTA's words (`sources/zonemta_queue.py`),
-    or one of WildDuck's collections.
-    """
+    """Return the rows of a change in ZoneMTA's queue (`sources/zonemta_queue.py`) or in a collection of WildDuck."""
     match entry.fields.get("action"):
         case authlog.WORD:
             return [authlog.login_of(entry, source, received_at)]

@@ -11,15 +11,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from collector.config.model import JournalSettings
-    from collector.journal.observation import Observation, Topic
+    from collector.finding import Finding
     from collector.journal.protocol import Journal
+    from collector.journal.topic import Topic
 
 
 class Kind(NamedTuple):
     """What one kind of journal offers."""
 
     open: Callable[[JournalSettings], Journal]
-    examine: Callable[[JournalSettings, Topic], Iterator[Observation]]
+    examine: Callable[[JournalSettings, Topic], Iterator[Finding]]
 
 
 KINDS: Final[Mapping[str, Kind]] = {"sqlite": Kind(open_file, examine_file)}
@@ -31,6 +32,6 @@ def open_journal(settings: JournalSettings) -> Journal:
     return KINDS[settings.kind].open(settings)
 
 
-def examine(settings: JournalSettings, topic: Topic) -> Iterator[Observation]:
+def examine(settings: JournalSettings, topic: Topic) -> Iterator[Finding]:
     """Look whether a journal with these settings can work; nothing is opened or changed. Raise `OSError`."""
     return KINDS[settings.kind].examine(settings, topic)

@@ -163,7 +163,7 @@ class TracedStore:
         self._store, self._tracer = store, tracer
 
     def write(self, batch: Batch) -> Written:
-        """Commit the batch; what it returns and raise is the store's."""
+        """Commit the batch; what it returns and raises is the store's."""
         if not batch.traces:
             return self._store.write(batch)
         parents = [_context(one.parent) for one in batch.traces]

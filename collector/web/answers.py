@@ -28,10 +28,14 @@ _encode: Final = msgspec.json.Encoder().encode
 
 
 VERSION_HEADER: Final = "Duckwatch-Version"
-"""On every answer: it tells a sender that the collector speaks, and not a proxy before it (docs/security.md, "Proxies")."""
+"""On every answer: it tells a sender that the collector speaks,
+and not a proxy before it (docs/security.md, "Proxies").
+"""
 
 TRANSPORT_FAULT: Final = {"Duckwatch-Fault": "transport"}
-"""On a 400 about the request as it came (its framing, its gzip): something on the way may have broken it, so the sender keeps its events."""
+"""On a 400 about the request as it came (its framing, its gzip):
+something on the way may have broken it, so the sender keeps its events.
+"""
 
 _VERSION: Final = version("duckwatch")
 

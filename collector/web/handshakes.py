@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from duckwatch.base.config.addresses import Endpoint, Endpoints
 
 ACCEPTED_A_TURN: Final = 16
-"""A closed connection keeps its descriptor until the loop's next turn: more at once could pass the limit of open files by as many."""
+"""A closed connection keeps its descriptor until the loop's next turn:
+more at once could pass the limit of open files by as many.
+"""
 
 PAUSE_SECONDS: Final = 1.0
 """How long nothing is accepted once no descriptor is left (asyncio's server does the same)."""

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 OPENMETRICS: Final = "application/openmetrics-text"
 
 SCRAPE_HEADER: Final = "X-Prometheus-Scrape-Timeout-Seconds"
-"""What Prometheus and those that stand in for it (agents, VictoriaMetrics, OpenTelemetry's receiver) send, and nobody else."""
+"""What Prometheus and those that stand in for it (agents, VictoriaMetrics, OpenTelemetry's receiver) send,
+and nobody else.
+"""
 
 
 class State(NamedTuple):

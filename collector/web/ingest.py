@@ -31,7 +31,7 @@ LARGE_BODY_BYTES: Final = 128 << 10
 
 
 def no_trace() -> None:
-    """What names the trace of a request while nobody traces."""
+    """Return no trace: the exemplar's source while tracing is off."""
 
 
 class Decoder(Protocol):

@@ -95,7 +95,7 @@ class Lease:
         self._unproven = unproven
 
     def trust(self) -> None:
-        """The sender is known."""
+        """Count the bytes as those of a known sender."""
         if self._unproven is not None:
             self._unproven.used -= self._held
             self._unproven = None

@@ -16,7 +16,10 @@ GRACE_SECONDS: Final = 1.0
 
 
 class Guest(Protocol):
-    """A connection, from its acceptance on. `kind` belongs to `Places`: the dict that holds the guest; None at first."""
+    """A connection, from its acceptance on.
+
+    `kind` belongs to `Places`: the dict that holds the guest; None at first.
+    """
 
     kind: dict[Guest, float] | None
 
@@ -58,22 +61,22 @@ class Places:
         return True
 
     def leave(self, guest: Guest) -> None:
-        """The guest is gone; a second call does nothing."""
+        """Forget a guest that is gone; a second call does nothing."""
         self._all.discard(guest)
         self.works(guest)
 
     def works(self, guest: Guest) -> None:
-        """A request of the guest is under way: it depends on the server."""
+        """Note that a request of the guest is under way: the server's turn."""
         if guest.kind is not None:
             del guest.kind[guest]
             guest.kind = None
 
     def idles(self, guest: Guest, *, is_sender: bool) -> None:
-        """The guest was answered; `is_sender`: it has had events taken."""
+        """Note that the guest was answered; `is_sender`: events of it were taken."""
         self._move(guest, self._senders if is_sender else self._idle)
 
     def waits(self, guest: Guest) -> None:
-        """The server waits for the guest to send its body, or to read its answer."""
+        """Note that the server waits for the guest to send its body, or to read its answer."""
         self._move(guest, self._slow)
 
     def make_room(self) -> None:

@@ -33,7 +33,8 @@ READ_BUFFER_BYTES: Final = 64 << 10
 """aiohttp pauses a connection at twice this: what a client without credentials can make the collector hold."""
 
 LINGER_SECONDS: Final = 2
-"""How long the rest of a refused request is read and thrown away, so that the client sees the answer and not a reset."""
+"""How long the rest of a refused request is read and thrown away, so that the client sees the answer and not a reset.
+"""
 
 _log = logging.getLogger(__name__)
 
@@ -78,7 +79,7 @@ class Connection(web.RequestHandler):
         self._gone = asyncio.Event()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The client is there; perhaps its place has gone to another meanwhile."""
+        """Begin the connection, or end it when its place has gone to another meanwhile."""
         super().connection_made(transport)
         if self.is_given_up:
             self.abort()
@@ -123,17 +124,17 @@ class Connection(web.RequestHandler):
                 self._places.works(self)
 
     def answered(self, status: int) -> None:
-        """The handler has its answer: the client's turn, unless it has sent the next request already."""
+        """Note the answer: it is the client's turn, unless it has sent the next request already."""
         self._is_sender = self._is_sender or status == 202
         if not self._messages:
             self._places.idles(self, is_sender=self._is_sender)
 
     def waits_for_client(self) -> None:
-        """The body is not there yet."""
+        """Note that the body is not there yet."""
         self._places.waits(self)
 
     def works(self) -> None:
-        """The body is there."""
+        """Note that the body is there."""
         self._places.works(self)
 
     def handle_error(
@@ -159,19 +160,19 @@ class Connection(web.RequestHandler):
         _log.error("connection failed", exc_info=kw.get("exc_info", True))
 
     def pause_writing(self) -> None:
-        """The client does not read: it has `write_seconds` to catch up."""
+        """Give a client that does not read `write_seconds` to catch up."""
         super().pause_writing()
         self._places.waits(self)
         self._stalled = asyncio.get_running_loop().call_later(self._write_seconds, self.abort)
 
     def resume_writing(self) -> None:
-        """The client read."""
+        """Note that the client reads again."""
         self._forget_stall()
         self._places.idles(self, is_sender=self._is_sender)
         super().resume_writing()
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """The client is gone."""
+        """Forget the client, which is gone."""
         self._forget_stall()
         self._places.leave(self)
         self._gone.set()

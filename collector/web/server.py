@@ -123,7 +123,7 @@ class HttpServer:
         return bound
 
     def _out_of(self, word: str) -> None:
-        """A connection could not be accepted."""
+        """Count a connection that could not be accepted, and make room."""
         if word == "descriptors":
             self.shortages.give_up()
         else:
@@ -145,7 +145,7 @@ class HttpServer:
         self._authenticator.renew(settings.auth)
 
     async def stop(self, timeout_seconds: float) -> None:
-        """Stop accepting, lets requests that have come in whole finish within the time, closes every connection."""
+        """Stop accepting, let requests that have come in whole finish within the time, and close every connection."""
         if self._looking is not None:
             self._looking.cancel()
         if self._socket is not None and self._listener is not None:
@@ -248,18 +248,8 @@ def build_server(
         scraped=metrics.last_scrape_timestamp.set_to_current_time,
         sqlstates=sqlstates,
     )
-    front = FrontPage(health, version("duckwatch"))
-    routes: dict[str, dict[str, Handler]] = {
-        "/": {"GET": front.show, "HEAD": front.show},
-        "/healthz": {"GET": health.alive, "HEAD": health.alive},
-        "/readyz": {"GET": health.ready, "HEAD": health.ready},
-        "/metrics": {"GET": health.metrics, "HEAD": health.metrics},
-    }
-    for path, decode in decoders.items():
-        handle = ingest(decode=decode).handle
-        routes[path] = {"POST": handle if tracing is None else tracing.handler(path, handle)}
     return HttpServer(
-        routes,
+        _pages(health) | _ways_in(decoders, ingest, tracing),
         bodies=bodies,
         authenticator=authenticator,
         certificate=None if settings.tls.files is None else Certificate(*settings.tls.files),
@@ -267,3 +257,21 @@ def build_server(
         metrics=metrics,
         max_connections=limits.connections if max_connections is None else max_connections,
     )
+
+
+def _pages(health: Health) -> dict[str, dict[str, Handler]]:
+    """Return the routes that are read: by path, and then by method."""
+    front = FrontPage(health, version("duckwatch"))
+    handlers = {"/": front.show, "/healthz": health.alive, "/readyz": health.ready, "/metrics": health.metrics}
+    return {path: {"GET": handle, "HEAD": handle} for path, handle in handlers.items()}
+
+
+def _ways_in(
+    decoders: Mapping[str, Decoder], ingest: Callable[..., Ingest], tracing: Tracing | None
+) -> dict[str, dict[str, Handler]]:
+    """Return the routes that take events in: by path, and then by method."""
+    routes: dict[str, dict[str, Handler]] = {}
+    for path, decode in decoders.items():
+        handle = ingest(decode=decode).handle
+        routes[path] = {"POST": handle if tracing is None else tracing.handler(path, handle)}
+    return routes

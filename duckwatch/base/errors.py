@@ -35,4 +35,7 @@ class ConfigError(DuckwatchError):
 
 
 class StartError(DuckwatchError):
-    """The program cannot start (a port, a file, another program's tables): its text says what to change. Exit code 1."""
+    """The program cannot start (a port, a file, another program's tables): its text says what to change.
+
+    Exit code 1.
+    """

@@ -15,7 +15,9 @@ MAX_HEADER_BYTES: Final = 16 << 10
 
 MAX_LINE_BYTES: Final = 8 << 10
 MAX_HEAD_BYTES: Final = MAX_LINE_BYTES + MAX_HEADER_BYTES + 4 * MAX_HEADERS + 64
-"""All that a request's head may be, with what stands between its parts: counted while it comes in, since aiohttp bounds each header only."""
+"""All that a request's head may be, with what stands between its parts:
+counted while it comes in, since aiohttp bounds each header only.
+"""
 
 NO_HEAD: Final = b"\0"
 """What no head may hold: it has aiohttp's parser refuse the request, in its order behind those before it."""
@@ -37,7 +39,7 @@ NOT_HTTP: Final = HeadRefusal(400, "this is not a valid HTTP request")
 
 
 def refusal_of(error: BaseException | None, head_bytes: int) -> HeadRefusal:
-    """Return the answer to what aiohttp's parser refused with `error`; `head_bytes` came of a head that was not whole."""
+    """Return the answer to a head that aiohttp's parser refused with `error`; `head_bytes` of it had come."""
     if isinstance(error, LineTooLong) and error.args[1] == MAX_LINE_BYTES:
         return LONG_LINE
     is_large = isinstance(error, LineTooLong) or head_bytes > MAX_HEAD_BYTES

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 SPARE: Final = 16
-"""Descriptors that are held open, to be given up for the journal and the database when the process has no other left."""
+"""Descriptors that are held open, to be given up for the journal and the database when the process has no other left.
+"""
 
 REPORTED_SECONDS: Final = 10.0
 """How long /readyz names a shortage after it was last met."""

@@ -27,7 +27,10 @@ def parser() -> argparse.ArgumentParser:
     """Return the command line's grammar."""
     top = argparse.ArgumentParser(
         prog="duckwatch-demo",
-        description="Runs duckwatch on this machine, to try out: a database, the collector, the DNSBL exporter, and made-up mail traffic.",
+        description=(
+            "Runs duckwatch on this machine, to try out: a database, the collector, the DNSBL exporter, "
+            "and made-up mail traffic."
+        ),
         epilog="example:\n  duckwatch-demo --port 9700 --seconds 60\n\n"
         "exit codes: 0 done, 1 failed, 2 wrong command line, 130 stopped before its end\ndocumentation: README.md",
         formatter_class=argparse.RawDescriptionHelpFormatter,

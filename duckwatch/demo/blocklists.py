@@ -24,8 +24,10 @@ if TYPE_CHECKING:
     from duckwatch.demo.day import Day
 
 STERN, CALM = "bl.lists.example", "calm.lists.example"
-"""The list of the incident, which mail is refused for, and the list of the standing listing, which is for information only. No name under
-`.example` is anybody's (RFC 2606).
+"""The list of the incident, which mail is refused for, and the list of the standing listing,
+which is for information only.
+
+No name under `.example` is anybody's (RFC 2606).
 """
 
 CODE: Final = "127.0.0.2"
@@ -67,11 +69,11 @@ class BlockLists(asyncio.DatagramProtocol):
             self._transport.close()
 
     def connection_made(self, transport: Any) -> None:  # noqa: ANN401 - asyncio's own word is wider than what it hands over
-        """It listens."""
+        """Keep the transport."""
         self._transport = transport
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        """A question."""
+        """Answer a question."""
         assert self._transport is not None
         # What is no question gets no answer.
         with contextlib.suppress(dns.exception.DNSException, IndexError):
@@ -106,12 +108,12 @@ class BlockLists(asyncio.DatagramProtocol):
 
 
 def reason() -> str:
-    """Return the list's words."""
+    """Return the text of the list's TXT record."""
     return f"{LISTED_ADDRESS} {MEANING}, see https://{STERN}/why"
 
 
 def yesterday(day: Day) -> list[dict[str, Any]]:
-    """What an exporter would have told of the incident of the day before the start,
+    """Return what an exporter would have posted of the incident of the day before the start,
     if the run has such a past (docs/dnsbl.md).
     """
     midnight = day.live_from - DAY_SECONDS * 1_000

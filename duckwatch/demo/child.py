@@ -79,7 +79,7 @@ class Child:
     async def wait_ready(
         self, answers: Callable[[], Awaitable[bool]], seconds: float, interrupted: asyncio.Event
     ) -> None:
-        """Return once it answers. Raise DemoError with the log's last lines when it ends first or take longer."""
+        """Return once it answers. Raise DemoError with the log's last lines when it ends first or takes longer."""
         deadline = asyncio.get_running_loop().time() + seconds
         while not await answers():
             self.check()

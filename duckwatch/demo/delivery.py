@@ -1,4 +1,4 @@
-"""What one recipient's delivery goes through in the demo: attempts, deferrals, the end, and the notification about it."""
+"""One recipient's delivery in the demo: attempts, deferrals, the end, and the notification about it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from duckwatch.demo.entries import Message
 
 LADDER_SECONDS = (8, 12, 20, 40, 60)
-"""Until the next attempt, by count; ZoneMTA's own ladder (5, 7, 8, 25 … minutes) made quick. After the last one it gives up."""
+"""Until the next attempt, by count; ZoneMTA's own ladder (5, 7, 8, 25 … minutes) made quick.
+
+After the last one it gives up.
+"""
 
 DELAYED_AFTER = 4
 """The deferral that is reported to the sender, once."""
@@ -105,7 +108,7 @@ class Deliveries:
         return self._random.choices(_FATES, cum_weights=_FATE_WEIGHTS)[0]
 
     def _meets(self, errand: Errand, attempts: int, local_ip: str, time: int) -> Fate:
-        """What this attempt meets: an incident of the hour, else the fate,
+        """Return what this attempt meets: an incident of the hour, else the fate,
         which what is temporary leaves after a while.
         """
         elapsed, family = self._day.elapsed(time), errand.receiver.family

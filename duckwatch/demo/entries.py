@@ -98,7 +98,7 @@ def turned_away(message: Message, subject: str, action: str, description: str, t
 
 
 def checked(message: Message) -> list[Entry]:
-    """What the virus and the spam scanner said of it."""
+    """Return the entries of the virus and the spam scanner."""
     result = "add header" if float(message.score) >= 6 else "no action"
     return [
         {"id": message.id, "action": "VIRUSCHECK", "result": "clean"},
@@ -148,12 +148,12 @@ def suppressed(queue_id: str, seq: str, recipient: str) -> Entry:
 
 
 def deleted(queue_id: str, seq: str) -> Entry:
-    """DELETED: someone took it out of the queue."""
+    """Return a DELETED entry: someone took the message out of the queue."""
     return {"id": queue_id, "seq": seq, "action": "DELETED", "reason": "Deletion requested from API"}
 
 
 def attempted(attempt: Attempt, action: str, why: Entry) -> Entry:
-    """ACCEPTED, DEFERRED or REJECTED; `why` holds category, count and next attempt.
+    """Return an ACCEPTED, DEFERRED or REJECTED entry; `why` holds category, count and next attempt.
     Without a session (`timer` None) ZoneMTA knows no addresses and sizes, and `mx` is the recipient's domain.
     """
     connected = attempt.timer is not None

@@ -1,4 +1,4 @@
-"""How the demo's events get to the collector: in the plugin's bodies, over HTTP, repeated until they are acknowledged."""
+"""The demo's events on their way: in the plugin's bodies, over HTTP, repeated until they are acknowledged."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ INGEST_PATH = "/api/events/ingest"
 PLUGIN_VERSION = "0.1.0"
 TICK_SECONDS = 0.2
 CHUNK_EVENTS = 900
-"""At most so many are taken from the traffic at once: a few bodies' worth, so that the past is sent in steps that can be stopped."""
+"""At most so many are taken from the traffic at once:
+a few bodies' worth, so that the past is sent in steps that can be stopped.
+"""
 
 HEARTBEAT_SECONDS = 30.0
 RETRY_SECONDS = 0.5
@@ -39,7 +41,7 @@ class Tally:
 
 
 class Feed:
-    """Plays the traffic against a collector, as ZoneMTA's hosts would: each host sends its own events, in their order."""
+    """Sends the traffic to a collector as ZoneMTA's hosts would: each host its own events, in their order."""
 
     def __init__(self, url: str, token: str, traffic: Traffic, now: Callable[[], int]) -> None:
         self._url, self._traffic, self._now = f"{url}{INGEST_PATH}", traffic, now
@@ -102,7 +104,7 @@ class Feed:
 
 
 def _report(host: Host) -> dict[str, Any]:
-    """What the plugin of a healthy host says: all that it spooled is in this body."""
+    """Return the heartbeat of a healthy host's plugin: all that it spooled is in this body."""
     return {
         "version": PLUGIN_VERSION,
         "process": f"{host.shard}0000demo",

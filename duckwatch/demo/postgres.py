@@ -106,7 +106,7 @@ class Postgres:
             self._child.check()
 
     async def stop(self, hurry: asyncio.Event) -> None:
-        """A fast shutdown (connections are cut, data is safe); hurried, an immediate one."""
+        """Shut it down fast (connections are cut, data is safe); hurried, at once."""
         if self._child is not None:
             await self._child.stop(SIGINT, STOP_SECONDS, hurry, firmly=SIGQUIT)
 
@@ -142,7 +142,7 @@ class Postgres:
         return copy / "pginstall" / "bin"
 
     async def _initialise(self, programs: Path) -> None:
-        """initdb, in a folder that gets its name only when all is well: an interrupted one is not taken for a database."""
+        """Run initdb in a folder that gets its name only at the end: an interrupted one is no database."""
         password, unfinished = self._home / "password", self._home / "data.new"
         shutil.rmtree(unfinished, ignore_errors=True)
         password.touch(mode=0o600)

@@ -122,5 +122,5 @@ def answer(fate: Fate, family: Family) -> Reply:
 
 
 def final(reply: Reply) -> bool:
-    """Do this reply end the delivery at once? Those of class 5, and a domain that has no MX host."""
+    """Tell whether this reply ends the delivery at once. Those of class 5, and a domain that has no MX host."""
     return reply.text.startswith("5") or reply.category == "dns"

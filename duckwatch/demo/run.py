@@ -137,7 +137,7 @@ class _Show:
         self._began = time.monotonic()
 
     async def go_on(self, seconds: float | None, interrupts: Interrupts) -> None:
-        """Send and show until the time is over or the user stops it; then waits until all is stored."""
+        """Send and show until the time is over or the user stops it; then wait until all is stored."""
         end = math.inf if seconds is None else self._began + seconds
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(SCRAPE_SECONDS)) as session:
             feeding = asyncio.ensure_future(self._feed.run(interrupts.stop))

@@ -62,7 +62,7 @@ class Service:
         return self._child.pid
 
     async def start(self, interrupted: asyncio.Event) -> None:
-        """Return once it takes events and write to the database. Raise DemoError, StoppedError."""
+        """Return once it takes events and writes to the database. Raise DemoError, StoppedError."""
         if not self.token_file.exists():
             write_secret(self.token_file, secrets.token_urlsafe(32))
         write_secret(self.configuration, self._settings())
@@ -102,7 +102,7 @@ class Service:
         )
 
     async def _is_ready(self, session: aiohttp.ClientSession) -> bool:
-        """It is ready with a journal alone; the demo wants to see the database's part too."""
+        """Return True when the database's part is ready, too: a collector is ready with a journal alone."""
         with contextlib.suppress(aiohttp.ClientError, TimeoutError, ValueError):
             async with session.get(f"{self.url}/readyz") as answer:
                 return bool((await answer.json()).get("database"))
@@ -117,7 +117,7 @@ def write_secret(path: Path, text: str) -> None:
 
 
 def environment() -> dict[str, str]:
-    """This very package, whatever the folder, and none of the user's settings for a collector of their own."""
+    """Return the environment: this very package is imported, and no settings of the user's own collector."""
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("PG", "DUCKWATCH_"))}
     package = str(Path(duckwatch.__path__[0]).resolve().parent)
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, [package, environment.get("PYTHONPATH")]))

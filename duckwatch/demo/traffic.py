@@ -22,10 +22,13 @@ if TYPE_CHECKING:
     from random import Random
 
 EVENTS_PER_MESSAGE = 4.55
-"""How many events a message makes in the mean (a test holds it to the truth): the arrivals follow from the rate of events."""
+"""How many events a message makes in the mean (a test holds it to the truth):
+the arrivals follow from the rate of events.
+"""
 
 LONGEST_GAP_SECONDS = 60.0
-"""The rate counts as constant for this long; a gap that is longer is drawn anew from its end (the gaps have no memory)."""
+"""The rate counts as constant for this long; a gap that is longer is drawn anew from its end (the gaps have no memory).
+"""
 
 SUBJECTS = ("Your order", "Your invoice", "This week's digest", "A new sign-in", "Quarterly report")
 
@@ -35,7 +38,10 @@ _HOST_WEIGHTS = list(accumulate(host.weight for host in HOSTS))
 
 
 class Traffic:
-    """The mail of a plan. `advance` hands out what happened up to a time; what is under way is kept for the next call."""
+    """The mail of a plan.
+
+    `advance` hands out what happened up to a time; what is under way is kept for the next call.
+    """
 
     def __init__(self, random: Random, day: Day, incidents: Incidents | None = None) -> None:
         self._random = random

@@ -36,7 +36,9 @@ def parser() -> argparse.ArgumentParser:
     """Return the command line's grammar, with a help that is written for its user."""
     top = argparse.ArgumentParser(
         prog=PROGRAM,
-        description="Asks DNS block lists about your addresses and domains, and shows the verdicts as metrics and on a page.",
+        description=(
+            "Asks DNS block lists about your addresses and domains, and shows the verdicts as metrics and on a page."
+        ),
         epilog=EPILOG.format(
             examples=f"{RUN} check-config\n  {RUN} probe 192.0.2.1\n  {RUN} serve",
             codes="0 well, 1 failed, 2 wrong configuration",

@@ -38,7 +38,9 @@ if TYPE_CHECKING:
     from exporters.dnsbl.web.notices import Notice
 
 OWN_DESCRIPTORS: Final = 64
-"""The loop, what listens, files that are read, the collector; and connections that were accepted in one turn of the loop and are too many."""
+"""The loop, what listens, files that are read, the collector;
+and connections that were accepted in one turn of the loop and are too many.
+"""
 
 RESOLVER_DESCRIPTORS: Final = 40
 """A resolver's sockets, those that wait for their last answers, and TCP for what is truncated."""
@@ -242,7 +244,7 @@ class App:
             self._in_background(find())
 
     def _notices(self) -> list[Notice]:
-        """What the page has to say before it shows verdicts."""
+        """Return the notices that the page shows before the verdicts."""
         unresolved = self._resolver_names.unresolved(self._world.settings.resolvers)
         resolver = self._checks.questions.resolver
         silent = [name for name, is_up in resolver.states().items() if not is_up] if resolver is not None else []
@@ -254,7 +256,7 @@ class App:
         ]
 
     def _follow(self) -> None:
-        """Check what is configured, and what was found beside it: a reload forgets nothing of what it still asks for."""
+        """Check what is configured and what was found beside it. A reload keeps the state of what it still names."""
         world, resolver = self._world, self._resolver
         assert resolver is not None
         link = world.settings.collector

@@ -86,7 +86,7 @@ def result_of(change: Change) -> dict[str, Any]:
 
 
 def _meanings(verdict: Verdict) -> list[str]:
-    """What the codes of a listing mean; of a refusal, what its codes mean and what to do about it."""
+    """Return what the codes of a listing mean; of a refusal, what its codes mean and what to do about it."""
     if verdict.word is not Word.REFUSED:
         return sorted({code.meaning for code in verdict.codes})
     return [*verdict.refusals, *filter(None, [verdict.advice])]
@@ -217,7 +217,10 @@ class Outbox:
 
 
 async def _rejected(answer: aiohttp.ClientResponse) -> int:
-    """How many results a good answer rejects one by one. The results are taken, whatever becomes of the answer's text."""
+    """Return the number of results that a good answer rejects one by one.
+
+    The results are taken, whatever becomes of the answer's text.
+    """
     text = b""
     try:
         while len(text) < MAX_ANSWER_BYTES and (more := await answer.content.read(MAX_ANSWER_BYTES)):

@@ -40,7 +40,10 @@ def _outcomes() -> dict[str, Any]:
         Card(
             id=1,
             title="Delivery attempts by outcome",
-            description="Recipients per bin, from the event table. Deferred counts each attempt. Mail without a sender (bounce messages) is left out.",
+            description=(
+                "Recipients per bin, from the event table. Deferred counts each attempt. "
+                "Mail without a sender (bounce messages) is left out."
+            ),
             place=Place(0, 0, 12, 9),
         ),
         [Sql("outcomes")],
@@ -78,7 +81,9 @@ def _latency() -> dict[str, Any]:
         Card(
             id=3,
             title="Time from queue to delivery",
-            description="How long delivered mail had been queued: half of it less than p50, all but a twentieth less than p95.",
+            description=(
+                "How long delivered mail had been queued: half of it less than p50, all but a twentieth less than p95."
+            ),
             place=Place(0, 9, 12, 8),
         ),
         [
@@ -94,7 +99,10 @@ def _ingest() -> dict[str, Any]:
         Card(
             id=4,
             title="Ingest health",
-            description="From an event's stamp to its commit (p95), the age of the oldest request that waits in a journal, and how long the most silent plugin has said nothing.",
+            description=(
+                "From an event's stamp to its commit (p95), the age of the oldest request that waits in a journal, "
+                "and how long the most silent plugin has said nothing."
+            ),
             place=Place(12, 9, 12, 8),
         ),
         [
@@ -116,7 +124,11 @@ def _reasons() -> dict[str, Any]:
         Card(
             id=5,
             title="Reasons of bounces and deferrals",
-            description="The most frequent first, with the newest reply of each kind (its ids, addresses and numbers replaced). Deferred counts each attempt. The class of a bounce: hard, expired, block, other or soft.",
+            description=(
+                "The most frequent first, with the newest reply of each kind "
+                "(its ids, addresses and numbers replaced). "
+                "Deferred counts each attempt. The class of a bounce: hard, expired, block, other or soft."
+            ),
             place=Place(0, 17, 24, 9),
         ),
         [Sql("failure_reasons", table=True)],

@@ -23,7 +23,9 @@ from grafana.panels import column, dashboard, stat, state_timeline, table, times
 PAGE = Page(
     uid="duckwatch-reputation",
     title="Mail reputation",
-    description="DNS blocklists: what they say of our addresses and domains, what that costs, and how the lists themselves are.",
+    description=(
+        "DNS blocklists: what they say of our addresses and domains, what that costs, and how the lists themselves are."
+    ),
     start="now-24h",
 )
 
@@ -59,7 +61,10 @@ def _listed() -> dict[str, Any]:
         Card(
             id=1,
             title="Listings",
-            description="Pairs of a target and a list at which it stands now; what a list refuses to tell, or fails to, counts as it stood for three intervals.",
+            description=(
+                "Pairs of a target and a list at which it stands now; what a list refuses to tell, or fails to, "
+                "counts as it stood for three intervals."
+            ),
             place=Place(0, 0, 4, 8),
         ),
         # As of now, like the two beside it: over a day, the last of a range's points may be five minutes old,
@@ -74,7 +79,10 @@ def _unhealthy() -> dict[str, Any]:
         Card(
             id=2,
             title="Lists without verdicts",
-            description="Unhealthy: lists that answer their test points wrongly or not at all. Refused: lists that refuse every question; use a resolver of your own, or register with them.",
+            description=(
+                "Unhealthy: lists that answer their test points wrongly or not at all. Refused: "
+                "lists that refuse every question; use a resolver of your own, or register with them."
+            ),
             place=Place(4, 0, 4, 8),
         ),
         [
@@ -110,7 +118,10 @@ def _states() -> dict[str, Any]:
         Card(
             id=4,
             title="Listed and delisted",
-            description="Each target and list with a listing in the range, at most the newest 40. Unknown: neither verdict is claimed any more.",
+            description=(
+                "Each target and list with a listing in the range, at most the newest 40. Unknown: "
+                "neither verdict is claimed any more."
+            ),
             place=Place(12, 0, 12, 8),
         ),
         [Sql("dnsbl_states")],
@@ -123,7 +134,10 @@ def _current() -> dict[str, Any]:
         Card(
             id=5,
             title="What the lists say now",
-            description="The newest result of each target and list, listings first, whatever the range. A target that is no longer checked keeps its last row.",
+            description=(
+                "The newest result of each target and list, listings first, whatever the range. "
+                "A target that is no longer checked keeps its last row."
+            ),
             place=Place(0, 8, 24, 9),
         ),
         [Sql("dnsbl_current", table=True)],
@@ -169,7 +183,10 @@ def _failures() -> dict[str, Any]:
         Card(
             id=7,
             title="Refused for reputation, by sending address",
-            description="Recipients bounced and attempts deferred per bin because of the sender's reputation. Set it beside the listings of the same address.",
+            description=(
+                "Recipients bounced and attempts deferred per bin because of the sender's reputation. "
+                "Set it beside the listings of the same address."
+            ),
             place=Place(0, 25, 24, 8),
         ),
         [Sql("reputation_failures")],
@@ -183,7 +200,10 @@ def _by_address() -> dict[str, Any]:
         Card(
             id=8,
             title="Sending addresses that are refused",
-            description="Bounces and deferrals for reputation in the range, and the lists on which the address stands now. None: the provider has a list of its own.",
+            description=(
+                "Bounces and deferrals for reputation in the range, and the lists on which the address stands now. "
+                "None: the provider has a list of its own."
+            ),
             place=Place(0, 33, 24, 8),
         ),
         [Sql("reputation_by_address", table=True)],
@@ -204,7 +224,10 @@ def _health() -> dict[str, Any]:
         Card(
             id=9,
             title="List health",
-            description="Whether each list answers its test points as RFC 5782 asks. While it does not, its verdicts are withheld. Refused: the list does not answer your resolver.",
+            description=(
+                "Whether each list answers its test points as RFC 5782 asks. While it does not, "
+                "its verdicts are withheld. Refused: the list does not answer your resolver."
+            ),
             place=Place(0, 41, 12, 8),
         ),
         [PromQL(HEALTH_NUMBER, "{{list}}")],
@@ -217,7 +240,9 @@ def _check_ages() -> dict[str, Any]:
         Card(
             id=10,
             title="Age of the last check",
-            description="Since when each list has given no real verdict. It should stay below the interval of the checks.",
+            description=(
+                "Since when each list has given no real verdict. It should stay below the interval of the checks."
+            ),
             place=Place(12, 41, 12, 8),
         ),
         [PromQL("time() - max by (list) (duckwatch_dnsbl_last_check_timestamp_seconds)", "{{list}}")],

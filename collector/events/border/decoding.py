@@ -187,7 +187,7 @@ def _iso_ms(text: str) -> int | None:
 
 
 def _kept(item: object) -> str:
-    """What a rejection keeps of its event: JSON text without a subject, cut at 64 KiB."""
+    """Return the text that a rejection keeps of its event: JSON without a subject, cut at 64 KiB."""
     if isinstance(item, Misfit):
         item = item.item
     elif isinstance(item, UnreadLine):

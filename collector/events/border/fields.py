@@ -120,7 +120,10 @@ class Fields:
         return value
 
     def number(self, key: str) -> float | None:
-        """Return a finite number, or text that is one (ZoneMTA writes scores as text). An empty text is taken and None."""
+        """Return a finite number, or text that is one (ZoneMTA writes scores as text).
+
+        An empty text is taken and None.
+        """
         value = self.rest.get(key)
         number = number_of(value)
         if number is not None or value == "":
@@ -128,5 +131,5 @@ class Fields:
         return number
 
     def json(self) -> str | None:
-        """What is left, as compact JSON in the entry's order; None when nothing is."""
+        """Return the fields that are left, as compact JSON in the entry's order; None when none is."""
         return msgspec.json.encode(self.rest).decode() if self.rest else None

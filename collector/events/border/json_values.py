@@ -10,7 +10,10 @@ from itertools import product
 from typing import Any
 
 MAX_DEPTH = 32
-"""Levels of nesting in one event. A log entry has two; what is deeper is an attack on every recursive reader behind this one."""
+"""Levels of nesting in one event.
+
+A log entry has two; what is deeper is an attack on every recursive reader behind this one.
+"""
 
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 YEAR_2200_MS = 7_258_118_400_000

@@ -51,7 +51,10 @@ _LEFT = frozenset({
     "suppressed address", "suppressed domain", "description", "reason", "error", "created",
 })  # fmt: skip
 KNOWN = _LEFT | _OTHER_TEXTS | TEXTS.keys() | INTEGERS.keys()
-"""Every key that ZoneMTA 3.11 writes, and the time of a bare entry. Only shapes of these are kept in the cache, so no sender can fill it."""
+"""Every key that ZoneMTA 3.11 writes, and the time of a bare entry.
+
+Only shapes of these are kept in the cache, so no sender can fill it.
+"""
 
 MANY = 2
 
@@ -131,7 +134,8 @@ _IS_ODD: dict[str, Callable[[Any], bool]] = {
     "ip": lambda ip: addresses.canonical_ip(ip) != ip,
     "score": lambda score: number_of(score) is None,
 }
-"""Which values a rule of `mail_event` has to look at; beside them texts that a column cuts and numbers that do not fit."""
+"""Which values a rule of `mail_event` has to look at; beside them texts that a column cuts and numbers that do not fit.
+"""
 
 
 def odd_rows(plan: Plan, table: Table) -> set[int]:

@@ -50,7 +50,10 @@ class Source(StrEnum):
 
 
 class Direction(StrEnum):
-    """Whose mail it is. `outbound` also for entries that name no sender; `dsn` for the null sender (RFC 5321, 4.5.5)."""
+    """Whose mail it is.
+
+    `outbound` also for entries that name no sender; `dsn` for the null sender (RFC 5321, 4.5.5).
+    """
 
     OUTBOUND = "outbound"
     DSN = "dsn"

@@ -59,7 +59,9 @@ RESULTS: Final = frozenset({
     "target", "kind", "name", "list", "verdict", "detail", "codes", "meanings", "severity", "previous", "standing",
     "standing_since",
 })  # fmt: skip
-"""Words of the DNSBL exporter, and lists of some: an operator's own addresses and domains, and what a list says of them."""
+"""Words of the DNSBL exporter, and lists of some:
+an operator's own addresses and domains, and what a list says of them.
+"""
 
 WEBHOOK_ADDRESSES: Final = frozenset({"address", "username", "value", "target"})
 """Of WildDuck's webhooks, and what it may be instead of an address: the name of a user, an id, a link's host."""
@@ -72,12 +74,15 @@ WORDS: Final = {
 """What is kept, but for an address in it, beside `KEPT`: only of what came on that road."""
 
 MAX_SPELT: Final = 4096
-"""So many domains that are not ASCII are spelt as A-labels in one request: each costs as much as twenty addresses. People of others are
-hidden with their domain.
+"""So many domains that are not ASCII are spelt as A-labels in one request: each costs as much as twenty addresses.
+
+People of others are hidden with their domain.
 """
 
 MAX_PEOPLE: Final = 200_000
-"""So many people and other names of one request get a pseudonym each, ten for each event that a body may hold; the rest share one."""
+"""So many people and other names of one request get a pseudonym each, ten for each event that a body may hold;
+the rest share one.
+"""
 
 _NUMERIC: Final = re.compile(r"[0-9TZeE:.+ -]{0,40}", re.ASCII)
 
@@ -152,7 +157,10 @@ class Hiding:
         )
 
     def _event(self, event: dict[str, Any]) -> dict[str, Any]:
-        """Return an event of the plugin, or a bare entry: as it came, not yet known to be anything."""
+        """Return the event with its people hidden.
+
+        It is a plugin's event or a bare entry; nothing of it is checked yet.
+        """
         fields = event.get("entry")
         if not isinstance(fields, dict):
             return self._fields(event)

@@ -1,4 +1,7 @@
-"""The pseudonym of a person: a keyed hash, the same for each spelling of an address; a pseudonym stays as it is. Pure."""
+"""The pseudonym of a person: a keyed hash, the same for each spelling of an address; a pseudonym stays as it is.
+
+Pure.
+"""
 
 from __future__ import annotations
 

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
 MAX_SHOWN: Final = 64
-"""No reply of a real server names so many; each costs some microseconds, and twenty characters where a sender may have written three."""
+"""No reply of a real server names so many; each costs some microseconds,
+and twenty characters where a sender may have written three.
+"""
 
 MAX_MAILBOXES: Final = 100
 """So many mailboxes of one entry are looked for by name in its replies."""
@@ -43,7 +45,9 @@ _WORD: Final = re.compile(r"\w+")
 _RULE_WORDS: Final = frozenset(
     word for rule in TEXT_RULES for word in re.findall("[a-z]{2,}", re.sub(r"\\.", " ", rule.pattern.pattern.lower()))
 )
-"""The words by which a reply's reason is told: a mailbox of such a name (`user@`, `spam@`) is no person, and its name stays in texts."""
+"""The words by which a reply's reason is told: a mailbox of such a name (`user@`, `spam@`) is no person,
+and its name stays in texts.
+"""
 
 _ROLES: Final = frozenset({
     "abuse", "admin", "bounce", "bounces", "contact", "hostmaster", "info", "mail", "mailer-daemon", "marketing",

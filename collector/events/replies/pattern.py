@@ -1,4 +1,4 @@
-"""`response_pattern`: a reply with its variable parts replaced, so that a new kind of rejection shows as a new pattern."""
+"""`response_pattern`: a reply with its variable parts replaced, so that a new kind of reply shows as a new pattern."""
 
 from __future__ import annotations
 
@@ -30,7 +30,8 @@ _KEPT = rf"""
     (?-i: (?=[ACHMPRSTQBOI<]) (?:
         (?<![\w.]) (?:RESOLVER\.[A-Z]{{3}}|STOREDRV|SMTPSEND|TRANSPORT(?:\.RULES)?|ROUTING|APPROVAL|QUEUE|CAT|ORAR)
             (?:\.{_CAMEL}){{1,4}}+ (?!\.?\w)
-      | (?<=Exception:) (?:[A-Z][A-Za-z]{{2,60}}Exception[A-Za-z]{{0,60}})(?:\.MapiException[A-Za-z]{{1,60}})?+ (?![\w.])
+      | (?<=Exception:) (?:[A-Z][A-Za-z]{{2,60}}Exception[A-Za-z]{{0,60}})
+        (?:\.MapiException[A-Za-z]{{1,60}})?+ (?![\w.])
       | (?<![\w.]) MCSpamSignature (?=[.\w])
       | (?<=[\[(]) (?:TSS?|BL|PH|AU|CS|HM|IPTS)[0-9]{{2}} (?=[\])]) | (?<=\[) HME[0-9] (?=\])
       | (?<=\() (?:S[0-9]{{3,4}}|AS[0-9]{{3,9}}) (?=\)) | \bIPTS[0-9]{{2}}\b

@@ -105,7 +105,8 @@ SUFFIXES: dict[str, Provider] = {
     "laposte.net": Provider.LAPOSTE,  # smtpz4.laposte.net
     "sfr.fr": Provider.SFR,  # smtp-in.sfr.fr
     "charter.net": Provider.CHARTER,
-    "cloudfilter.net": Provider.CHARTER,  # mx0.charter.net is pkvw-mx.msg.pkvw.co.charter.net, Cox: cxr.mx.a.cloudfilter.net
+    # mx0.charter.net is pkvw-mx.msg.pkvw.co.charter.net, Cox: cxr.mx.a.cloudfilter.net
+    "cloudfilter.net": Provider.CHARTER,
     "prodigy.net": Provider.ATT,  # al-ip4-mx-vip1.prodigy.net
     "comcast.net": Provider.COMCAST,  # mx1.comcast.net
     "libero.it": Provider.LIBERO,  # smtp-in.libero.it
@@ -127,11 +128,12 @@ SUFFIXES: dict[str, Provider] = {
     # elb.amazonaws.com.
     **{f"{region}.amazonaws.com": Provider.AMAZON for region in _SES_REGIONS},
 }
-"""Domains under which providers name their MX hosts: a host belongs to one when it is the domain or ends in `.` and it."""
+"""Domains under which providers name their MX hosts: a host belongs to one when it is the domain or ends in `.` and it.
+"""
 
 
 def provider_of(mx_host: str) -> Provider:
-    """Return the provider of an MX host (lower case, no dot at the end); `other` for every name that the table lacks."""
+    """Return the provider of an MX host (lower case, no dot at the end); `other` where the table lacks it."""
     return _provider(mx_host) if len(mx_host) <= DOMAIN_CHARACTERS else Provider.OTHER
 
 

@@ -24,8 +24,9 @@ _STOCK = re.compile(
     r"[.:]? (?=[a-z]+ [a-z]+)",
     re.IGNORECASE,
 )
-"""RFC 5321's phrase for a code, with more behind it: GMX, WEB.DE and IONOS begin with it, and "the last line is decisive"
-(postmaster.gmx.com/en/error-messages)."""
+"""RFC 5321's phrase for a code, with more behind it:
+GMX, WEB.DE and IONOS begin with it, and "the last line is decisive" (postmaster.gmx.com/en/error-messages).
+"""
 
 BLOCKLISTS = (
     "spamhaus", "spamcop", "sorbs.net", "barracudacentral", "uceprotect", "dnsbl", "csi.cloudmark.com", "senderscore",
@@ -92,7 +93,10 @@ BY_ENHANCED_CODE: dict[str, tuple[Reason, str]] = {
     "7.29": (Reason.AUTHENTICATION, "RFC 8617: ARC validation failure"),
     "7.30": (Reason.TLS, "RFC 8689: REQUIRETLS support required"),
 }
-"""By subject and detail, whatever the class. Codes that say too little (x.7.0, x.7.1, x.3.x, x.2.1 …) decide nothing."""
+"""By subject and detail, whatever the class.
+
+Codes that say too little (x.7.0, x.7.1, x.3.x, x.2.1 …) decide nothing.
+"""
 
 BY_ENHANCED_CODE_4: dict[str, tuple[Reason, str]] = {
     "4.1": (Reason.CONNECTION, "RFC 3463: no answer from host"),
@@ -137,7 +141,7 @@ def reason_of(reply: str, pattern: str, enhanced_code: str | None, category: str
 
 
 def bounce_kind(smtp_code: int | None, reason: Reason) -> BounceKind:
-    """What a bounce says about the address (docs/events.md, section 3)."""
+    """Return what a bounce says about the address (docs/events.md, section 3)."""
     if smtp_code is not None and 400 <= smtp_code < 500:
         return BounceKind.EXPIRED
     if reason is Reason.EXPIRED or (smtp_code is None and reason is Reason.CONNECTION):

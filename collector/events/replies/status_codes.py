@@ -6,7 +6,10 @@ import re
 from functools import lru_cache
 
 HEAD = re.compile(r"([2-5][0-9]{2})(?:\Z|(?=[ -]))(?:[ -]+#?([245]\.[0-9]{1,3}\.[0-9]{1,3})(?![0-9]|\.[0-9]))?")
-"""A code followed by a space, `-` or the end, and the enhanced code behind it (Cisco writes `#` before it). For `match`."""
+"""A code followed by a space, `-` or the end, and the enhanced code behind it (Cisco writes `#` before it).
+
+For `match`.
+"""
 
 
 _ENHANCED = r"([245]\.[0-9]{1,3}\.[0-9]{1,3})"

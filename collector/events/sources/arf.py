@@ -34,10 +34,14 @@ WORD: Final = "COMPLAINT"
 
 _REPORT: Final = re.compile(r"(?:message|text|application)/(?:x-)?feedback-?report")
 _MESSAGE: Final = re.compile(r"(?:message|text|application)/(?:x-)?(?:rfc-?822|global)(?:[-_]?headers?)?")
-"""Content types of the reported message, or of its headers alone (RFC 6522, RFC 6533), also as senders misspell them."""
+"""Content types of the reported message, or of its headers alone (RFC 6522, RFC 6533), also as senders misspell them.
+"""
 
 NO_COMPLAINTS: Final = frozenset({"not-spam", "auth-failure", "dmarc", "delivery-failure"})
-"""Feedback that is none: a verdict taken back (RFC 6430), a failed authentication (RFC 6591). They are kept as `other`."""
+"""Feedback that is none: a verdict taken back (RFC 6430), a failed authentication (RFC 6591).
+
+They are kept as `other`.
+"""
 
 JMRP_RECIPIENT: Final = "X-HmXmrOriginalRecipient"
 """Microsoft's older reports name the recipient so, in the message, and have no part that is machine-readable."""

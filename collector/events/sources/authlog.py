@@ -182,7 +182,7 @@ def logged_beside_authlog(message: Message, received_at: int) -> Item | None:
 
 
 def known_of(event: AuthEvent) -> tuple[str, Known] | None:
-    """What a row says of its document, and the document; None for a row that came of a message."""
+    """Return the count that a row adds to its document, and the document; None for a row that came of a message."""
     document, _, events = event.event_id.removeprefix("wd:auth:").rpartition(":")
     if not document or document == "h" or not events.isdigit():
         return None

@@ -77,7 +77,10 @@ def _item(result: Any) -> dict[str, Any] | Misfit:  # noqa: ANN401 - any JSON va
 
 
 def _details(result: dict[str, Any]) -> dict[str, Any]:
-    """What does not identify a result: a value that is none of its field's is null, a long one is cut."""
+    """Return the fields that do not identify a result.
+
+    A value that its field cannot hold is null; a long one is cut.
+    """
     codes = [_ip(code) for code in _texts(result.get("codes"))]
     meanings = [_readable(text, MEANING_CHARACTERS) for text in _texts(result.get("meanings"))]
     since = result.get("standing_since")

@@ -80,7 +80,7 @@ _WITH_SENDER: Final = frozenset({"QUEUED", "ACCEPTED", "DEFERRED", "REJECTED", "
 
 
 def delivery(message: Message, received_at: int) -> Item | None:
-    """What happened to a message on its way out. One that names no message fills no slot, and could be told twice:
+    """Return the event of a message on its way out. One that names no message fills no slot, and could be told twice:
     it is none.
     """
     word, queue_id = message.get("_mail_action"), id_text(message.get("_queue_id"))

@@ -96,7 +96,7 @@ def leaves(message: Part) -> list[Part]:
 
 
 def _pieces(body: bytes, boundary: str) -> list[bytes]:
-    """What stands between the boundary's lines (RFC 2046, 5.1.1); the end may be missing."""
+    """Return the parts between the boundary's lines (RFC 2046, 5.1.1); the last boundary may be missing."""
     mark = re.escape(boundary.encode("utf-8", "replace")[:200])
     line = re.compile(rb"(?:\A|\r?\n)--" + mark + rb"(--)?[ \t]*(?=\r?\n|\Z)")
     pieces: list[bytes] = []

@@ -45,7 +45,10 @@ _DIGITS: Final = 12
 
 
 def read(body: bytes, *, received_at: int, border: Border) -> Submission:
-    """Read webhooks, nearly always one (`received_at` in epoch ms). Raise only `UnreadableError` and `TooLargeError`."""
+    """Read webhooks, nearly always one (`received_at` in epoch ms).
+
+    Raise only `UnreadableError` and `TooLargeError`.
+    """
     found = read_body(body, max_parts=border.max_parts, max_items=border.max_items)
     items = Body([_item(one) for one in found.items], {}, found.is_clean)
     return take(items, received_at=received_at, source=Source.WILDDUCK, border=border)

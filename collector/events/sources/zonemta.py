@@ -161,7 +161,7 @@ def reply_of(
     category: str | None,
     is_http: bool,  # noqa: FBT001  # mapped over rows, by place
 ) -> Reply:
-    """What a reply says (docs/events.md, sections 3 and 4)."""
+    """Return the meaning of a reply (docs/events.md, sections 3 and 4)."""
     is_failure = action in FAILURES
     if not response and not is_failure:
         return None, None, category, None, None, None, None, None
@@ -186,7 +186,7 @@ def _action(fields: Fields) -> Action:
 
 
 def _occurrence(entry: dict[str, Any], action: Action, attempt: int | None) -> str:
-    """What happened, told apart from the message's other events: `<action>[:<detail>]`."""
+    """Return the event's part of its id, unique within the message: `<action>[:<detail>]`."""
     field = DETAILS.get(action)
     if field is None:
         return action

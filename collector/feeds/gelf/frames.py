@@ -23,7 +23,9 @@ MAX_UNFINISHED_BYTES: Final = 32 << 20
 """Of all connections together; past it whoever sends more of a message is cut off."""
 
 BACKLOG: Final = 64
-"""The loop accepts so many in one turn, and closes those that are too many in the next: their descriptors count meanwhile."""
+"""The loop accepts so many in one turn, and closes those that are too many in the next:
+their descriptors count meanwhile.
+"""
 
 IDLE_SECONDS: Final = 300.0
 SWEEP_SECONDS: Final = 5.0
@@ -85,7 +87,7 @@ class Frames:
         return True
 
     def leave(self, connection: _Connection) -> None:
-        """The connection is gone."""
+        """Take in what came last, and forget the connection."""
         self._connections.discard(connection)
 
     def put(self, frame: bytes, otherwise: Result = Result.UNREADABLE) -> None:

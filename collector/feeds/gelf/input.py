@@ -59,7 +59,10 @@ class GelfInput:
             self._inboxes.append(inbox(is_patient=True, on_room=self._frames.resume))
 
     async def start(self) -> tuple[int | None, int | None]:
-        """Return the bound ports of UDP and TCP (the first of several). Raise StartError when an address cannot be had."""
+        """Return the bound ports of UDP and TCP (the first of several).
+
+        Raise StartError when an address cannot be had.
+        """
         udp, tcp = None, None
         try:
             if self._datagrams is not None:

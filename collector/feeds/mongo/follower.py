@@ -56,10 +56,16 @@ TOKEN_SECONDS: Final = 10.0
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.5, 30.0
 STOP_SECONDS: Final = 5.0
 LEAVE_SECONDS: Final = 1.0
-"""After our database was cut off: what waits for MongoDB still is left behind. Tokens are compared and set, so it can do no harm."""
+"""After our database was cut off: what waits for MongoDB still is left behind.
+
+Tokens are compared and set, so it can do no harm.
+"""
 
 FIND_MS: Final = 3_000
-"""Looking for a server that is away is not broken off by a stop: shorter than that waits. An election takes longer, and is come back to."""
+"""Looking for a server that is away is not broken off by a stop: shorter than that waits.
+
+An election takes longer, and is come back to.
+"""
 
 CONNECT_MS, ANSWER_MS = 10_000, 60_000
 
@@ -141,7 +147,10 @@ class Follower:
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
 
     def _note(self, trouble: str, sqlstate: str | None = None) -> None:
-        """Log a problem when it starts, not at every retry. Another collector that follows the feed is not a problem."""
+        """Log a problem when it starts, not at every retry.
+
+        Another collector that follows the feed is not a problem.
+        """
         if trouble == "elsewhere":
             self.trouble = None
             return

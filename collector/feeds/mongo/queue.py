@@ -37,7 +37,10 @@ _SHOWN: Final = {
 
 
 class QueueReader:
-    """The changes of ZoneMTA's database. `collection` is its queue; `border` what requests of the cluster are held to."""
+    """The changes of ZoneMTA's database.
+
+    `collection` is its queue; `border` what requests of the cluster are held to.
+    """
 
     name = "zonemta"
     stages: Sequence[Mapping[str, Any]] = PIPELINE_STAGES
@@ -57,7 +60,7 @@ class QueueReader:
         return self._led(ledger.told, now_ms)
 
     def take_stock(self, database: Database[Any], store: FeedStore, now_ms: int) -> Iterator[Led]:
-        """What is in the queue and not known was queued meanwhile;
+        """Compare the collection with `queue_entries`: unknown documents were queued meanwhile;
         what is known and not there has ended, nobody knows when.
         """
         with database[self._collection].find({}, _SHOWN, batch_size=STOCK_SLICE) as cursor:

@@ -42,7 +42,9 @@ class ChangeReader(Protocol):
     """Whose changes are asked for."""
 
     alone: str | None
-    """The collection that is watched where the user may not watch the database, None where that would leave too much untold."""
+    """The collection that is watched where the user may not watch the database,
+    None where that would leave too much untold.
+    """
 
     stages: Sequence[Mapping[str, Any]]
     """What the server does to each change of these collections before it sends it."""

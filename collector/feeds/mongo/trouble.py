@@ -20,8 +20,12 @@ NO_CHANGE_STREAMS: Final = 40573
 """`$changeStream` on a server that is no replica set."""
 
 ADVICE: Final = {
-    "no_change_streams": "MongoDB has no change streams: it must be a replica set (one member is enough: --replSet, then rs.initiate())",
-    "history_lost": "the change stream's history is gone: what happened meanwhile is read from the collections as far as it can be",
+    "no_change_streams": (
+        "MongoDB has no change streams: it must be a replica set (one member is enough: --replSet, then rs.initiate())"
+    ),
+    "history_lost": (
+        "the change stream's history is gone: what happened meanwhile is read from the collections as far as it can be"
+    ),
     "permission": "MongoDB allows no change stream: the user needs the role `read` on the database",
 }
 

@@ -72,7 +72,7 @@ class WildduckReader:
         return self._led(logins.items + stored, now_ms)
 
     def take_stock(self, database: Database[Any], store: FeedStore, now_ms: int) -> Iterator[Led]:
-        """What was made since the feed was followed last: messages that are still there,
+        """Read what was made since the feed was followed last: messages that are still there,
         and what was counted in documents of logins. There is no index of times, but an `_id` begins with one.
         """
         followed = datetime.fromtimestamp(store.followed_until / 1000, UTC) - SLACK

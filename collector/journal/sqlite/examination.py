@@ -10,13 +10,15 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Final
 
-from collector.journal.observation import Observation, Severity, Topic
+from collector.finding import fault, ok, skipped, warning
+from collector.journal.topic import Topic
 from duckwatch.base.config.units import format_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from collector.config.model import SqliteJournalSettings
+    from collector.finding import Finding
 
 LEAST_ROOM_BYTES: Final = 64 << 20
 IN_MEMORY: Final = frozenset({"tmpfs", "ramfs"})
@@ -30,18 +32,15 @@ SLOW_FSYNC_MS: Final = 30.0
 MOUNTS: Final = Path("/proc/self/mountinfo")
 
 
-def _place(settings: SqliteJournalSettings) -> Iterator[Observation]:
-    """Yield the journal can be written, on a disk that outlives a crash."""
+def _place(settings: SqliteJournalSettings) -> Iterator[Finding]:
+    """Check that the journal can be written, on a disk that outlives a crash."""
     path = settings.path
     if os.path.isdir(path):  # noqa: PTH112 - raises nothing
-        yield Observation(
-            Severity.FAULT, f"{path} is a folder", f"name a file in it: collector.journal.path: {path}/journal"
-        )
+        yield fault(f"{path} is a folder", f"name a file in it: collector.journal.path: {path}/journal")
         return
     folder = _existing(path.parent)
     if not os.access(folder, os.W_OK | os.X_OK) or (path.exists() and not os.access(path, os.R_OK | os.W_OK)):
-        yield Observation(
-            Severity.FAULT,
+        yield fault(
             f"{path} cannot be written by this user",
             (
                 f"run this as the user that runs the collector; if it is that user, as root: "
@@ -51,81 +50,74 @@ def _place(settings: SqliteJournalSettings) -> Iterator[Observation]:
         )
         return
     if path.exists() and path.stat().st_uid != os.geteuid():
-        yield Observation(
-            Severity.WARNING,
+        yield warning(
             f"{path} belongs to another user than the one who runs this",
             "run this as the user that runs the collector, or its rights are not seen",
         )
     kind = file_system(folder)
     if kind in IN_MEMORY:
-        yield Observation(
-            Severity.FAULT,
+        yield fault(
             f"{path} lies in memory ({kind}): a power cut loses acknowledged events",
             "move it to a disk",
         )
     elif kind in OVER_THE_NETWORK:
-        yield Observation(
-            Severity.FAULT,
+        yield fault(
             f"{path} lies on a network file system ({kind})",
             "move it to a local disk: SQLite's log needs one",
         )
     elif kind in LAYERS:
-        yield Observation(
-            Severity.WARNING,
+        yield warning(
             f"{path} lies in a container's own layer ({kind})",
             "mount a volume: the layer goes with the container",
         )
     else:
-        yield Observation(Severity.OK, f"{path} can be written" + (f" ({kind})" if kind else ""))
+        yield ok(f"{path} can be written" + (f" ({kind})" if kind else ""))
 
 
-def _room(settings: SqliteJournalSettings) -> Iterator[Observation]:
-    """Yield the disk has room for the journal's quota."""
+def _room(settings: SqliteJournalSettings) -> Iterator[Finding]:
+    """Check that the disk has room for the journal's quota."""
     used = settings.path.stat().st_size if settings.path.is_file() else 0
     free = shutil.disk_usage(_existing(settings.path.parent)).free
     quota = format_size(settings.max_bytes)
     if free < LEAST_ROOM_BYTES:
-        yield Observation(
-            Severity.FAULT,
+        yield fault(
             f"{free >> 20} MiB are left on the journal's disk",
             "make room: without any, senders are told to come back later",
         )
     elif free + used < settings.max_bytes:
-        yield Observation(
-            Severity.WARNING,
+        yield warning(
             f"{(free + used) >> 20} MiB for a journal that may grow to {quota}",
             "make room, or lower collector.journal.max_bytes: it is how long the database may be away",
         )
     else:
-        yield Observation(Severity.OK, f"{free >> 30} GiB free, for a journal of at most {quota}")
+        yield ok(f"{free >> 30} GiB free, for a journal of at most {quota}")
 
 
-def _speed(settings: SqliteJournalSettings) -> Iterator[Observation]:
-    """Yield the disk makes a write durable within a time that senders can wait."""
+def _speed(settings: SqliteJournalSettings) -> Iterator[Finding]:
+    """Check that the disk makes a write durable within a time that senders can wait."""
     folder = _existing(settings.path.parent)
     if not os.access(folder, os.W_OK | os.X_OK):
-        yield Observation(Severity.SKIPPED, "the journal's directory cannot be written")
+        yield skipped("the journal's directory cannot be written")
         return
     milliseconds = fsync_ms(folder)
     what = f"{milliseconds:.2f} ms for an fsync of the journal's disk"
     if milliseconds > SLOW_FSYNC_MS:
-        yield Observation(
-            Severity.WARNING,
+        yield warning(
             what,
             "each acknowledgement waits for one: a quicker disk, or one with a protected write cache",
         )
     else:
-        yield Observation(Severity.OK, what)
+        yield ok(what)
 
 
-_QUESTIONS: Final[Mapping[Topic, Callable[[SqliteJournalSettings], Iterator[Observation]]]] = {
+_QUESTIONS: Final[Mapping[Topic, Callable[[SqliteJournalSettings], Iterator[Finding]]]] = {
     Topic.PLACE: _place,
     Topic.ROOM: _room,
     Topic.SPEED: _speed,
 }
 
 
-def examine_file(settings: SqliteJournalSettings, topic: Topic) -> Iterator[Observation]:
+def examine_file(settings: SqliteJournalSettings, topic: Topic) -> Iterator[Finding]:
     """Answer one question about the file of these settings. Raise `OSError`."""
     return _QUESTIONS[topic](settings)
 

@@ -22,10 +22,13 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MEMORY_BYTES = 8 * 1024 * 1024
-"""Committed requests up to this size wait for the writer in memory; past it the writer reads them back from the file."""
+"""Committed requests up to this size wait for the writer in memory; past it the writer reads them back from the file.
+"""
 
 GATHER_SECONDS, GATHERED_BYTES = 0.05, 128 * 1024
-"""The writer waits up to GATHER_SECONDS until GATHERED_BYTES have come: a transaction costs as much for one event as for hundreds."""
+"""The writer waits up to GATHER_SECONDS until GATHERED_BYTES have come:
+a transaction costs as much for one event as for hundreds.
+"""
 
 RETRY_SECONDS = 0.2
 

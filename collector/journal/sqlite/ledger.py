@@ -93,7 +93,7 @@ class JournalLedger:
             self.is_folded = True
 
     def recover(self) -> None:
-        """Get out of a full disk when every row is stored in the database: remove them all, or else begin a new file."""
+        """Get out of a full disk when the database has every row: remove them all, or else begin a new file."""
         with self._lock:
             try:
                 if self.deleted < self.last_id:

@@ -51,7 +51,10 @@ def log_path(path: Path) -> Path:
 
 
 def frames_of(rows: Sequence[JournalEntry]) -> int:
-    """Return the frames that adding the rows takes, at most. Small rows share pages; a large one has pages of its own."""
+    """Return the frames that adding the rows takes, at most.
+
+    Small rows share pages; a large one has pages of its own.
+    """
     sizes = [len(row.body) for row in rows]
     small = sum(size + _ROW_BYTES for size in sizes if size <= _SMALL_BYTES)
     large = sum(size // _OVERFLOW_BYTES + 2 for size in sizes if size > _SMALL_BYTES)
@@ -98,7 +101,10 @@ class Room:
         self.used_frames += frames
 
     def note_cut(self) -> None:
-        """SQLite may cut the two files: look anew how long they are. A fold that fails half-way may have done so, too."""
+        """Look anew how long the two files are, because SQLite may have cut them.
+
+        A fold that fails half-way may have done so, too.
+        """
         self._file_bytes = self._log_bytes = 0
 
     def close(self) -> None:

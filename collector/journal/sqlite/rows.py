@@ -97,7 +97,7 @@ class JournalRows:
         return connection
 
     def commit(self, rows: Sequence[JournalEntry], *, done_upto: int | None) -> None:
-        """Add `rows` and removes those up to `done_upto`, in one transaction; on disk when it returns.
+        """Add `rows` and remove those up to `done_upto`, in one transaction; on disk when it returns.
         `removed` is then how many.
 
         After `sqlite3.Error` only `holds` knows whether it is in the file.

@@ -22,7 +22,10 @@ MAX_INSERTED = 256
 """Rows of one INSERT: three parameters each, and SQLite may have been built to take 999."""
 
 OPEN = 1
-"""`user_version` while a process has the file open; 0 once it is closed, and its write-ahead log is gone. In the file itself from the start."""
+"""`user_version` while a process has the file open; 0 once it is closed, and its write-ahead log is gone.
+
+In the file itself from the start.
+"""
 
 PAGE_BYTES = 8192
 

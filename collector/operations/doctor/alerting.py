@@ -10,12 +10,12 @@ import urllib.request
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urlsplit
 
-from collector.operations.doctor.finding import fault, ok, printable, skipped
+from collector.finding import fault, ok, printable, skipped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from collector.operations.doctor.finding import Finding
+    from collector.finding import Finding
     from collector.operations.doctor.installation import Installation
 
 PATIENCE_SECONDS: Final = 10.0

@@ -9,7 +9,7 @@ import psycopg
 
 from collector.errors import StoreUnavailableError
 from collector.events.border.decoding import DEFAULT_CLUSTER
-from collector.operations.doctor.finding import fault, ok, printable, skipped, warning
+from collector.finding import fault, ok, printable, skipped, warning
 from collector.store.database.connection import scalar
 from collector.store.database.sql import query
 from duckwatch.base.config.addresses import unmapped
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
     from collector.config import CollectorSettings
-    from collector.operations.doctor.finding import Finding
+    from collector.finding import Finding
     from collector.operations.doctor.installation import Installation
     from duckwatch.base.config.addresses import Endpoint, Endpoints, Network
 

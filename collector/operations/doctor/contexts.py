@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Final
 
-from collector.operations.doctor.finding import fault, ok, printable, skipped
+from collector.finding import fault, ok, printable, skipped
 from collector.store.database.connection import scalar
 from collector.store.lookups.plugin_contexts import plugin_contexts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from collector.operations.doctor.finding import Finding
+    from collector.finding import Finding
     from collector.operations.doctor.installation import Installation
 
 NEEDED: Final = {

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from collector.operations.doctor.finding import ok, skipped, warning
+from collector.finding import ok, skipped, warning
 from collector.store.database.connection import scalar
 from collector.store.schema import reader_role
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from collector.operations.doctor.finding import Finding
+    from collector.finding import Finding
     from collector.operations.doctor.installation import Installation
 
 PASSWORD = f"\\password {reader_role.ROLE} in psql, as an administrator; the same password into Grafana's data source"

@@ -11,7 +11,7 @@ from psycopg import conninfo
 from psycopg import errors as pg
 
 from collector.errors import StoreUnavailableError
-from collector.operations.doctor.finding import fault, ok, skipped, warning
+from collector.finding import fault, ok, skipped, warning
 from collector.store.database.connection import connect, deadline, scalar
 from collector.store.database.tiers import Tier, layout_of, tier_of
 from collector.store.migrations import ForeignTableError, pending, shipped, tables
@@ -19,7 +19,7 @@ from collector.store.migrations import ForeignTableError, pending, shipped, tabl
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from collector.operations.doctor.finding import Finding
+    from collector.finding import Finding
     from collector.operations.doctor.installation import Installation
 
 OLDEST_POSTGRES: Final = 150_000

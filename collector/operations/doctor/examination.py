@@ -8,19 +8,19 @@ import msgspec
 import psycopg
 
 from collector.errors import StoreUnavailableError
+from collector.finding import Finding, fault, skipped
 from collector.operations.doctor import (
     alerting,
     backup_sources,
     contexts,
     dashboards,
     database,
-    machine,
+    journal,
     obstacles,
     policies,
     rollups,
     services,
 )
-from collector.operations.doctor.finding import Finding, fault, skipped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -40,9 +40,9 @@ CHECKS: Final[Mapping[str, Check]] = {
     "rollups": rollups.rollups,
     "clock": database.clock,
     "session": database.session,
-    "journal": machine.journal_place,
-    "journal room": machine.journal_room,
-    "journal fsync": machine.journal_fsync,
+    "journal": journal.place,
+    "journal room": journal.room,
+    "journal fsync": journal.fsync,
     "collector": services.collector,
     "prometheus": services.prometheus,
     "alert rules": alerting.rules,

@@ -9,7 +9,7 @@ from pymongo.errors import ConfigurationError, OperationFailure, PyMongoError
 
 from collector.events.sources.authlog import AUTHLOG
 from collector.events.sources.wildduck_messages import MESSAGES
-from collector.operations.doctor.finding import fault, ok, warning
+from collector.finding import fault, ok, warning
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pymongo.database import Database
 
     from collector.config.feeds import MongoSettings
-    from collector.operations.doctor.finding import Finding
+    from collector.finding import Finding
 
 PATIENCE_MS: Final = 5_000
 AWAIT_MS: Final = 1

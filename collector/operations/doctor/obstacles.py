@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from collector.operations.doctor.finding import fault, ok, printable, warning
+from collector.finding import fault, ok, printable, warning
 from collector.store.database.connection import scalar
 from collector.store.database.sql import query
 from collector.store.migrations import functions, tables
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     import psycopg
 
-    from collector.operations.doctor.finding import Finding
+    from collector.finding import Finding
     from collector.operations.doctor.installation import Installation
 
 ADVICE: Final = {

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from collector.operations.doctor.finding import age, fault, ok, warning
+from collector.finding import age, fault, ok, warning
 from collector.store.database.sql import query
 from collector.store.database.tiers import layout_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from collector.operations.doctor.finding import Finding
+    from collector.finding import Finding
     from collector.operations.doctor.installation import Installation
 
 PATIENCE_SECONDS: Final = 3600.0

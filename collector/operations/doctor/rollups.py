@@ -6,7 +6,7 @@ import random
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from collector.operations.doctor.finding import fault, ok, skipped, warning
+from collector.finding import fault, ok, skipped, warning
 from collector.store.database.connection import scalar
 from collector.store.database.tiers import layout_of
 from collector.store.migrations import pending
@@ -15,7 +15,7 @@ from collector.store.rollups.comparison import compare
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from collector.operations.doctor.finding import Finding
+    from collector.finding import Finding
     from collector.operations.doctor.installation import Installation
     from collector.store.rollups.comparison import Compared
 

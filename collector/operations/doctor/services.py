@@ -6,14 +6,14 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from collector.operations.doctor.finding import age, fault, ok, printable, skipped, warning
+from collector.finding import age, fault, ok, printable, skipped, warning
 from collector.store.database.connection import scalar
 from collector.store.database.sql import query
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from collector.operations.doctor.finding import Finding
+    from collector.finding import Finding
     from collector.operations.doctor.installation import Installation
 
 SCRAPED_SECONDS: Final = 300.0

@@ -41,8 +41,9 @@ class ResolverNames:
             self._note(host, addresses)
 
     async def _find(self, host: str) -> tuple[str, ...]:
-        """Return a thread of its own, which ends by itself: neither the loop nor the end of the program waits for a
-        slow system resolver.
+        """Return the addresses of a host name, which a thread of its own asks the system for.
+
+        Neither the loop nor the end of the program waits for a slow system resolver.
         """
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[tuple[str, ...]] = loop.create_future()

@@ -30,7 +30,10 @@ FAILURES_TO_PASS_OVER: Final = 10
 PASSED_OVER_SECONDS: Final = 30.0
 
 Reply = bytes | Trouble
-"""A datagram that answers the question, or why there is none. `Trouble.MALFORMED`: it answers but for the case of its letters."""
+"""A datagram that answers the question, or why there is none.
+
+`Trouble.MALFORMED`: it answers but for the case of its letters.
+"""
 
 
 @dataclass(slots=True)
@@ -93,7 +96,7 @@ class Upstream:
         return self.failures >= FAILURES_TO_PASS_OVER and len(self._failed_for) > 1
 
     def send(self, asked: bytes, *, edns: bool) -> tuple[asyncio.Future[Reply], Callable[[], None]]:
-        """Send a query for the question section `asked`; return its reply to come, and what to call to wait no longer."""
+        """Send a query for the question section `asked`; return its reply to come, and a function that gives it up."""
         reply: asyncio.Future[Reply] = self._loop.create_future()
         try:
             port = self._port()

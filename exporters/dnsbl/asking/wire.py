@@ -88,7 +88,7 @@ def is_truncated(wire: bytes) -> bool:
 
 
 def read(wire: bytes, asked: bytes = b"") -> Outcome:
-    """What an answer says to its question. Whatever the bytes are, there is an outcome. `asked`:
+    """Return what an answer says to its question. Whatever the bytes are, there is an outcome. `asked`:
     the question section that it repeats.
     """
     try:

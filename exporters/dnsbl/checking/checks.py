@@ -35,7 +35,9 @@ log = logging.getLogger(__name__)
 CONFIRM_FIRST_SECONDS: Final = 60.0
 CONFIRM_CHANGE_SECONDS: Final = 1.0
 CONFIRM_REFUSAL_SECONDS: Final = 60.0
-"""A list that refuses one question, or answers one after it refused its test points, is tested again unless that was done so recently."""
+"""A list that refuses one question, or answers one after it refused its test points,
+is tested again unless that was done so recently.
+"""
 """A list that lists a target anew, or changes its mind about one, must have shown within so long that it works."""
 REASON_SECONDS: Final = 3600.0
 MAX_REASON: Final = 500
@@ -103,7 +105,7 @@ class Checks:
         self._dated = set(intervals)
 
     def forget(self, pair: Pair) -> None:
-        """The pair is checked no longer: nothing is shown of it."""
+        """Forget a pair that is no longer checked: nothing is shown of it."""
         if pair.target is not None:
             self.board.forget(pair)
             self._lines.remove(pair.target.text, pair.dns_list.zone)
@@ -203,8 +205,9 @@ class Checks:
             await self.watches.test(dns_list)
 
     async def _reason(self, pair: Pair, verdict: Verdict, now: float) -> str | None:
-        """Return the list's own words about the target, asked for when it is listed anew, otherwise,
-        or again after an hour.
+        """Return the list's own words (its TXT record) about the target.
+
+        The list is asked when the listing is new or has changed, and again after an hour.
         """
         assert pair.target is not None
         if verdict.word is not Word.LISTED:

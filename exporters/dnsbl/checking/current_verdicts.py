@@ -64,11 +64,11 @@ class Board:
         self._rows: dict[tuple[str, str], Standing] = {}
 
     def row(self, target: str, zone: str) -> Standing | None:
-        """What is known of a pair."""
+        """Return what is known of a pair."""
         return self._rows.get((target, zone))
 
     def standing(self, target: str, zone: str) -> Word | None:
-        """What stands for a pair: listed, clean, or nothing."""
+        """Return the current verdict of a pair: listed, clean, or nothing."""
         row = self._rows.get((target, zone))
         return row.real.word if row is not None and row.real is not None else None
 
@@ -128,7 +128,7 @@ class Board:
         return changes
 
     def forget(self, pair: Pair) -> None:
-        """The pair is no longer checked."""
+        """Forget a pair that is no longer checked."""
         self._rows.pop(_key(pair), None)
 
 

@@ -72,7 +72,7 @@ NAME_FAULTS: Final[Mapping[str, tuple[str, str]]] = {
 
 
 def fault_of(outcomes: Mapping[int, Outcome], public: Mapping[str, str]) -> str | None:
-    """What is wrong with a name that was resolved to this: a word of NAME_FAULTS, or None.
+    """Return what is wrong with a name that was resolved to this: a word of NAME_FAULTS, or None.
     Behind NAT the public addresses count.
     """
     addresses = [public.get(address, address) for outcome in outcomes.values() for address in _addresses(outcome)]

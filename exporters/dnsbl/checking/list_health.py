@@ -156,7 +156,8 @@ class Watches:
                     health, is_paid = _judge_test(outcome, dns_list, should_list=should_list), False
                     shown = judge(outcome, dns_list)
             if health is Health.UNKNOWN or self._watches.get(dns_list.zone) is not watch:
-                return health  # what is known of it stays; of a list that a reload has taken out, nothing is shown any more
+                # What is known of it stays; a list that a reload has taken out is no longer shown.
+                return health
             if health is Health.SILENT and watch.health is Health.WRONG:
                 health = Health.WRONG  # silence does not clear it
             self._note(dns_list.zone, watch, health, shown)
@@ -165,7 +166,7 @@ class Watches:
             watch.test = None
 
     def note_refusal(self, dns_list: DnsList, verdict: Verdict) -> None:
-        """A target was refused: all that can be known of a list without test points,
+        """Note that a target was refused: all that can be known of a list without test points,
         which then counts as one that refuses everything.
         """
         watch = self._watches.get(dns_list.zone)

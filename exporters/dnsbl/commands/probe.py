@@ -63,7 +63,7 @@ def run(settings: DnsblSettings, plan: Plan, text: str, *, colour: bool, out: Te
 
 
 async def _ask(settings: DnsblSettings, plan: Plan, text: str) -> tuple[list[tuple[Target, list[Found]]], str | None]:
-    """What each list said of each target that `text` leads to;
+    """Return what each list said of each target that `text` leads to;
     and what is wrong with `text`, where it is a name without addresses.
     """
     resolver = Resolver(

@@ -72,7 +72,7 @@ def _parsed(value: str) -> str:
 
 
 def _as_mapping(key: str) -> BeforeValidator:
-    """Return a bare text stands for a mapping with this one key."""
+    """Return a bare text as a mapping with this one key; any other value as it is."""
     return BeforeValidator(lambda value: {key: value} if isinstance(value, str) else value)
 
 

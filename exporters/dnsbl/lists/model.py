@@ -103,7 +103,7 @@ class DnsList:
         return version is None or (self.ipv4 if version == 4 else self.ipv6)
 
     def meanings(self, address: IPv4Address) -> tuple[Meaning, ...]:
-        """What an answer in 127.0.0.0/8 means here; of a bit mask, one meaning for each bit."""
+        """Return the meanings of an answer in 127.0.0.0/8; of a bit mask, one for each bit."""
         is_refusal = address in REFUSALS or address == BLOCKER
         for network, meaning in self.codes:
             # A range of codes means no refusal, whatever it covers; one that is named does.

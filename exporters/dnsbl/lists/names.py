@@ -72,7 +72,7 @@ def is_private(network: Range) -> bool:
 
 
 def is_private_address(text: str) -> bool:
-    """Return the same of one address."""
+    """Return True for an address that no list outside can know."""
     return is_private(ip_network(text))
 
 

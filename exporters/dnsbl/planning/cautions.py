@@ -53,7 +53,7 @@ def cautions(settings: DnsblSettings, plan: Plan, wanted: Sequence[Wanted]) -> I
 
 
 def _public_resolvers(settings: DnsblSettings) -> Iterator[Fault]:
-    """Resolvers through which many lists refuse every question."""
+    """Return the resolvers through which many lists refuse every question."""
     for index, one in enumerate(settings.resolvers):
         if one.host in PUBLIC_RESOLVERS:
             yield Fault(

@@ -111,7 +111,7 @@ class _Load:
         self.of_list = {dns_list.zone: 0.0 for dns_list in plan.lists}
 
     def _shares(self, checked: Checked, before: Checked | None = None) -> Iterator[tuple[DnsList, float]]:
-        """What a target adds, in the place of another word for it."""
+        """Return what a target adds, in the place of another word for it."""
         for dns_list in self._plan.lists_for(checked):
             share = MINUTE / interval_of(checked, dns_list)
             yield dns_list, share - (MINUTE / interval_of(before, dns_list) if before is not None else 0.0)
@@ -267,7 +267,10 @@ def _check_load(plan: Plan, settings: DnsblSettings, faults: list[Fault]) -> Non
 def _too_many(dns_list: DnsList, budget: int, rate: float, asked: Sequence[Checked]) -> str:
     urgent = [checked for checked in asked if interval_of(checked, dns_list) < dns_list.interval]
     room = budget - sum(MINUTE / interval_of(checked, dns_list) for checked in urgent)
-    start = f"{len(asked)} targets are {math.ceil(rate - _ROUNDING)} queries a minute to {dns_list.zone}, which may be asked {budget} times: "
+    queries = math.ceil(rate - _ROUNDING)
+    start = (
+        f"{len(asked)} targets are {queries} queries a minute to {dns_list.zone}, which may be asked {budget} times: "
+    )
     if room <= _ROUNDING:
         return f"{start}the {len(urgent)} with a shorter interval of their own leave no room for others"
     fit = math.floor(room * (dns_list.interval / MINUTE) + _ROUNDING)

@@ -34,12 +34,12 @@ def read_world(path: Path | None, environ: Mapping[str, str]) -> World:
 
 
 def plan_of(settings: DnsblSettings) -> Plan:
-    """What these settings ask for. Raises ConfigError with every fault of target files and plan."""
+    """Return the plan of these settings. Raise ConfigError with every fault of target files and plan."""
     return world_of(settings).plan
 
 
 def world_of(settings: DnsblSettings) -> World:
-    """These settings with the files that they name. Raises ConfigError with every fault of target files and plan."""
+    """Return the plan of these settings and their target files. Raise ConfigError with every fault of both."""
     faults: list[Fault] = []
     warnings: list[Fault] = []
     from_files = target_files.read(settings.target_files, faults, warnings)

@@ -30,7 +30,7 @@ _PORT: Final = re.compile(r"(\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<host>[^:/\s]+))(:[0-
 
 
 def read(patterns: tuple[str, ...], faults: list[Fault], warnings: list[Fault]) -> list[Wanted]:
-    """Every target of the files; what is wrong with them goes to `faults`, and files that name no target to `warnings`."""
+    """Return every target of the files. Faults go to `faults`, files without a target to `warnings`."""
     wanted: list[Wanted] = []
     for index, pattern in enumerate(patterns):
         if not any(matches(pattern)):
@@ -56,7 +56,10 @@ def read(patterns: tuple[str, ...], faults: list[Fault], warnings: list[Fault]) 
 
 
 def _is_special(path: Path) -> bool:
-    """Return True for a folder, a pipe or a device. What cannot be seen is left to the reading, which names the reason."""
+    """Return True for a folder, a pipe or a device.
+
+    What cannot be seen is left to the reading, which names the reason.
+    """
     try:
         return path.exists() and not path.is_file()
     except PermissionError:  # a folder on the way that this user may not enter

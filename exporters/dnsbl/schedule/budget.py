@@ -8,7 +8,9 @@ from typing import Final
 MINUTE: Final = 60.0
 
 TEST_SHARE: Final = 3
-"""Queries a minute that only a list's test may use, besides regular checks: a list under load must still be able to show that it works."""
+"""Queries a minute that only a list's test may use, besides regular checks:
+a list under load must still be able to show that it works.
+"""
 
 
 class Budget:

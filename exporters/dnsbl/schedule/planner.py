@@ -221,7 +221,10 @@ class Planner:
         return math.inf if lane is None else max(lane.budget.free_at(now), self._budget.free_at(now))
 
     def end(self, pair: Pair, now: float, *, retry: bool, failed: bool | None) -> None:
-        """A check is over. `retry`: ask again before its next slot; `failed`: what the breaker hears (None: nothing)."""
+        """Note that a check is over.
+
+        `retry`: ask again before its next slot; `failed`: what the breaker hears (None: nothing).
+        """
         lane = self._lanes.get(pair.dns_list.zone)
         if lane is None:
             return

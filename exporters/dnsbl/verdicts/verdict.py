@@ -72,7 +72,10 @@ REGISTER: Final = f"{OWN_RESOLVER}, or register with the list"
 _NOT_THROUGH_PUBLIC: Final = f"if it stays so, {OWN_RESOLVER}: some lists do not answer public resolvers"
 _ADVICE: Final = {
     "refused_code": REGISTER,
-    "outside_127": f"if the resolver answers for names that do not exist, {OWN_RESOLVER}; if the list is closed, remove it from dnsbl.lists",
+    "outside_127": (
+        f"if the resolver answers for names that do not exist, {OWN_RESOLVER}; if the list is closed, "
+        "remove it from dnsbl.lists"
+    ),
     "unhealthy": "see duckwatch-dnsbl's page for the list's state; if the list is closed, remove it from dnsbl.lists",
     Trouble.REFUSED_RCODE: f"allow this machine to ask the resolver, or {OWN_RESOLVER}",
     Trouble.SERVFAIL: _NOT_THROUGH_PUBLIC,
@@ -88,7 +91,7 @@ _ERRORS: Final = {trouble: Verdict(Word.ERROR, trouble.value) for trouble in Tro
 
 
 def judge(outcome: Outcome, dns_list: DnsList) -> Verdict:
-    """What the list's answer to an A question says of the target.
+    """Return what the list's answer to an A question says of the target.
 
     An answer outside 127.0.0.0/8 is no list's (a parked zone, a resolver that rewrites NXDOMAIN),
     whatever stands beside it; a refusal beside a code makes the whole answer a refusal: nothing can be told from it.

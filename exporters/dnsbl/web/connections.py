@@ -53,7 +53,7 @@ class Connection(web.RequestHandler):
         return self._stalled is not None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The client is there; perhaps its place has gone to another that came in the same turn of the loop."""
+        """Begin the connection, or end it: its place may have gone to another in the same turn of the loop."""
         super().connection_made(transport)
         if self._is_given_up:
             self.abort()
@@ -90,18 +90,18 @@ class Connection(web.RequestHandler):
         return response
 
     def pause_writing(self) -> None:
-        """The client does not read."""
+        """Give a client that does not read some time."""
         super().pause_writing()
         self.stalled_since = asyncio.get_running_loop().time()
         self._stalled = asyncio.get_running_loop().call_later(self._write_seconds, self.abort)
 
     def resume_writing(self) -> None:
-        """The client read."""
+        """Note that the client reads again."""
         self._forget_stall()
         super().resume_writing()
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """The client is gone."""
+        """Forget the client, which is gone."""
         self._forget_stall()
         self._listener.forget(self)
         super().connection_lost(exc)
@@ -187,7 +187,7 @@ class Listener(web.Server):
             longest.abort()
 
     def forget(self, connection: Connection) -> None:
-        """It is gone, or as good as gone."""
+        """Forget a connection that is gone, or as good as gone."""
         self._open.discard(connection)
         self._idle.pop(connection, None)
 

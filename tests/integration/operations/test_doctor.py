@@ -25,11 +25,11 @@ from collector.__main__ import main
 from collector.config import CollectorSettings as Section
 from collector.config.model import RetentionSettings
 from collector.events.model.batch import Batch
+from collector.finding import Finding, ok
 from collector.jobs import RollUp
 from collector.journal.sqlite.examination import file_system
 from collector.operations.doctor import CHECKS, mongo
 from collector.operations.doctor.examination import examine
-from collector.operations.doctor.finding import Finding, ok
 from collector.operations.doctor.installation import Installation
 from collector.store.migrations import shipped
 from collector.store.migrations import tables as migrated_tables

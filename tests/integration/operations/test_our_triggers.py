@@ -9,8 +9,8 @@ import psycopg
 import pytest
 
 from collector.config import CollectorSettings
+from collector.finding import Status
 from collector.operations.doctor import obstacles
-from collector.operations.doctor.finding import Status
 from collector.operations.doctor.installation import Installation
 from collector.store import migrations
 from collector.store.migrations import Migration

@@ -17,8 +17,8 @@ from collector.config import CollectorSettings as Section
 from collector.config.model import RetentionSettings
 from collector.events.model.batch import Batch
 from collector.events.model.event import Action, Direction, MailEvent, Source
+from collector.finding import Status
 from collector.jobs import Complaints
-from collector.operations.doctor.finding import Status
 from collector.operations.doctor.installation import Installation
 from collector.operations.doctor.policies import policies
 from collector.store.database.sql import query

@@ -24,6 +24,8 @@ from tests.oracle.made_up import DAY, HOUR, MINUTE, NOW, NOW_MS, some
 from tests.oracle.rollups import RELATIONS, assert_equal, read_events, read_rollup
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from collector.events.model.event import MailEvent
 
 pytestmark = [pytest.mark.servers, pytest.mark.usefixtures("our_jobs")]
@@ -60,6 +62,17 @@ class Ledger:
 def ledger(house: House) -> Ledger:
     """On a fresh database."""
     return Ledger(house)
+
+
+@pytest.fixture
+def chunked(timescale_dsn: str) -> Iterator[Ledger]:
+    """On a fresh database whose `mail_events` has chunks, and whose roll-ups our job builds."""
+    house = House(timescale_dsn)
+    if house.builds_itself:
+        house.close()
+        pytest.skip("TimescaleDB Community builds for itself (test_community.py)")
+    yield Ledger(house)
+    house.close()
 
 
 def stamp(ms: int) -> datetime:
@@ -179,66 +192,48 @@ def test_what_an_earlier_version_forgot_is_counted_again(ledger: Ledger) -> None
     ledger.agree()
 
 
-def test_chunks_that_are_dropped_stay_counted(timescale_dsn: str) -> None:
+def test_chunks_that_are_dropped_stay_counted(chunked: Ledger) -> None:
     """drop_chunks, while the job runs and while it does not; late events make the chunk anew, twice over."""
-    house = House(timescale_dsn)
-    if house.builds_itself:
-        house.close()
-        pytest.skip("TimescaleDB Community builds for itself (test_community.py)")
-    ledger = Ledger(house)
-    ledger.write(some(1000, NOW_MS - 2 * DAY, NOW_MS, seed=10))
-    ledger.agree()
+    chunked.write(some(1000, NOW_MS - 2 * DAY, NOW_MS, seed=10))
+    chunked.agree()
     for seed in (11, 12):
-        assert ledger.sql("SELECT drop_chunks('mail_events', %s)", stamp(NOW_MS - DAY // 2)) > 0
-        ledger.write(some(2, NOW_MS - 2 * DAY, NOW_MS - DAY, seed=seed))
-        ledger.agree()
-        ledger.write(some(20, NOW_MS - 2 * DAY, NOW_MS - DAY, seed=seed + 10))
-        ledger.agree()
-    house.close()
+        assert chunked.sql("SELECT drop_chunks('mail_events', %s)", stamp(NOW_MS - DAY // 2)) > 0
+        chunked.write(some(2, NOW_MS - 2 * DAY, NOW_MS - DAY, seed=seed))
+        chunked.agree()
+        chunked.write(some(20, NOW_MS - 2 * DAY, NOW_MS - DAY, seed=seed + 10))
+        chunked.agree()
 
 
-def test_chunks_that_were_dropped_before_this_version_stay_counted(timescale_dsn: str) -> None:
+def test_chunks_that_were_dropped_before_this_version_stay_counted(chunked: Ledger) -> None:
     """The first run of the job finds days that a roll-up counts, and no chunk of them."""
-    house = House(timescale_dsn)
-    if house.builds_itself:
-        house.close()
-        pytest.skip("TimescaleDB Community builds for itself (test_community.py)")
-    ledger = Ledger(house)
-    ledger.write(some(500, NOW_MS - 2 * DAY, NOW_MS, seed=13))
-    ledger.agree()
-    ledger.sql("SELECT drop_chunks('mail_events', %s)", stamp(NOW_MS - DAY // 2))
-    ledger.sql("DELETE FROM known_chunks")
-    ledger.agree()
-    ledger.write(some(5, NOW_MS - 2 * DAY, NOW_MS - DAY, seed=14))
-    ledger.agree()
-    house.close()
+    chunked.write(some(500, NOW_MS - 2 * DAY, NOW_MS, seed=13))
+    chunked.agree()
+    chunked.sql("SELECT drop_chunks('mail_events', %s)", stamp(NOW_MS - DAY // 2))
+    chunked.sql("DELETE FROM known_chunks")
+    chunked.agree()
+    chunked.write(some(5, NOW_MS - 2 * DAY, NOW_MS - DAY, seed=14))
+    chunked.agree()
 
 
 def test_a_chunk_that_is_dropped_amid_a_run_is_left_to_the_next(
-    timescale_dsn: str, monkeypatch: pytest.MonkeyPatch
+    chunked: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Between the look for dropped chunks and the building of a bucket: nothing is built from what is left."""
-    house = House(timescale_dsn)
-    if house.builds_itself:
-        house.close()
-        pytest.skip("TimescaleDB Community builds for itself (test_community.py)")
-    ledger = Ledger(house)
-    ledger.write(some(500, NOW_MS - 2 * DAY, NOW_MS, seed=15))
-    ledger.agree()
-    ledger.write(some(5, NOW_MS - 2 * DAY, NOW_MS - DAY, seed=16))
-    ledger.house.roll_up()
+    chunked.write(some(500, NOW_MS - 2 * DAY, NOW_MS, seed=15))
+    chunked.agree()
+    chunked.write(some(5, NOW_MS - 2 * DAY, NOW_MS - DAY, seed=16))
+    chunked.house.roll_up()
     job, late = RollUp(Kept()), some(5, NOW_MS - 2 * DAY, NOW_MS - DAY, seed=17)
     run = job._tables.run
 
     def dropped_first(*arguments: Any, **options: Any) -> int:
-        ledger.sql("SELECT drop_chunks('mail_events', %s)", stamp(NOW_MS - DAY // 2))
-        ledger.write(late)
+        chunked.sql("SELECT drop_chunks('mail_events', %s)", stamp(NOW_MS - DAY // 2))
+        chunked.write(late)
         return run(*arguments, **options)
 
     monkeypatch.setattr(job._tables, "run", dropped_first)
-    job.run(house.connection, NOW, lambda: False)
-    ledger.agree()
-    house.close()
+    job.run(chunked.house.connection, NOW, lambda: False)
+    chunked.agree()
 
 
 @pytest.mark.parametrize("seed", range(3))
