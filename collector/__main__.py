@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING, Any
 from collector import app, serving
 from collector.commands import doctor, journal, migrate
 from collector.commands.dead_letters import LetterDesk
+from collector.commands.reclassify import ReclassifyDesk
 from collector.commands.subject import SubjectDesk
+from collector.commands.trace import TraceDesk
 from collector.config import SettingsFiles
 from collector.errors import StoreError, WriterFailedError
 from collector.events.model.event import RejectReason
@@ -299,9 +301,11 @@ def run(  # noqa: PLR0911  # one for each command
         case "subject":
             return subject(options, settings)
         case "trace":
-            return app.trace_desk(settings).trace(options.asked, limit=options.limit, as_json=options.json)
+            return TraceDesk(app.traces(settings), app.pseudonyms(settings)).trace(
+                options.asked, limit=options.limit, as_json=options.json
+            )
         case "reclassify":
-            return app.reclassify_desk(settings).run(options.since, is_dry=options.dry_run)
+            return ReclassifyDesk(app.reclassification(settings)).run(options.since, is_dry=options.dry_run)
         case _:
             logs.configure("collector")
             serving.serve(settings, files, signals)

@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING, Final
 
 from collector import jobs
 from collector.assembly import Assembler
-from collector.commands.reclassify import ReclassifyDesk
-from collector.commands.trace import TraceDesk
 from collector.config.renewable import Connections
 from collector.ending import end_within, together
 from collector.enduring import Enduring
@@ -321,20 +319,21 @@ def dead_letters(settings: Settings) -> DeadLetters:
 
 def subjects(settings: Settings) -> Subjects:
     """Build the operations on data subjects."""
-    return Subjects(People(settings.collector.database.direct_dsn.get_secret_value()), _pseudonyms(settings))
+    return Subjects(People(settings.collector.database.direct_dsn.get_secret_value()), pseudonyms(settings))
 
 
-def trace_desk(settings: Settings) -> TraceDesk:
-    """Build what the `trace` command works with."""
-    return TraceDesk(Traces(settings.collector.database.direct_dsn.get_secret_value()), _pseudonyms(settings))
+def traces(settings: Settings) -> Traces:
+    """Build the search for a message's events."""
+    return Traces(settings.collector.database.direct_dsn.get_secret_value())
 
 
-def reclassify_desk(settings: Settings) -> ReclassifyDesk:
-    """Build what the `reclassify` command works with."""
-    return ReclassifyDesk(Reclassification(settings.collector.database.direct_dsn.get_secret_value()))
+def reclassification(settings: Settings) -> Reclassification:
+    """Build the operation that judges stored replies anew."""
+    return Reclassification(settings.collector.database.direct_dsn.get_secret_value())
 
 
-def _pseudonyms(settings: Settings) -> Pseudonyms | None:
+def pseudonyms(settings: Settings) -> Pseudonyms | None:
+    """Return the pseudonyms of `privacy.secret`; None without a secret."""
     secret = settings.collector.privacy.secret
     return None if secret is None else Pseudonyms(secret.get_secret_value().encode())
 

@@ -1,4 +1,4 @@
-"""What an entry becomes, by the road on which it came: rows of `mail_events`, and of the tables beside it."""
+"""Turns an entry into table rows, by its source: rows of `mail_events`, and of the tables beside it."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ READERS: Final[Mapping[Source, EntryReader]] = {
     Source.ARF: _complaint,
     Source.CHANGE_STREAM: _changed,
 }
-"""Who reads what came on which road; ZoneMTA's log entries are the rule."""
+"""The reader of each source's entries. A source that is not here sends ZoneMTA's log entries."""
 
 
 def rows_of(entry: Entry, submission: Submission, public_ips: Mapping[str, str]) -> Sequence[TableRow]:

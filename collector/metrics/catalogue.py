@@ -1,4 +1,4 @@
-"""The catalogue: each metric of the collector with its labels, once (design: "Metrics").
+"""The catalogue: each metric of the collector with its labels, once (docs/metrics.md).
 
 Labels are bounded by construction: closed sets, configured names, or `BoundedLabel`;
 never an address, an id, or a reply. Counters of mail count committed, new rows; a row's `direction` decides which:
@@ -64,7 +64,7 @@ class Metrics:
         )
         self.mail_corrections = self._counter(
             "mail_corrections_total",
-            "Rows replaced by a better road's word with another action",
+            "Rows replaced by a better source's event with another action",
             "mail_cluster",
             "from",
             "to",
@@ -174,7 +174,7 @@ class Metrics:
             "kind",
         )
         self.backup_recovered = self._counter(
-            "backup_recovered_total", "Rows that only a backup road told of", "mail_cluster", "source", "reason"
+            "backup_recovered_total", "Rows that only a backup source reported", "mail_cluster", "source", "reason"
         )
         self.plugin_dropped = self._counter(
             "plugin_dropped_events_total", "Events that a host's plugin lost to its quota", "mail_cluster", "host"

@@ -1,4 +1,4 @@
-"""The gauges of each mail host's plugin, from the reports of its processes (design: "HTTP of the collector")."""
+"""The gauges of each mail host's plugin, from the reports of its processes (docs/metrics.md)."""
 
 from __future__ import annotations
 

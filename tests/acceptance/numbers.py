@@ -1,4 +1,4 @@
-"""What the counters on /metrics must be, counted from rows of the table (design: "Metrics")."""
+"""What the counters on /metrics must be, counted from rows of the table (docs/metrics.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The backup roads beside a real ZoneMTA: who tells by GELF, what any of them can know of what the recorder saw,
+"""The backup sources beside a real ZoneMTA: who tells by GELF, what any of them can know of what the recorder saw,
 and waiting for them.
 """
 

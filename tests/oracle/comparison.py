@@ -35,7 +35,7 @@ def plain(value: object) -> object:
 
 
 def key_of(row: Row) -> Key:
-    """What makes a row unique (design: "Identity")."""
+    """What makes a row unique (docs/events.md)."""
     return (row["cluster"], row["event_id"], row["time"])
 
 

@@ -47,7 +47,7 @@ def with_created_iso(record: Record) -> Record:
 
 
 def plugin_body(records: list[Record], *, cluster: str = "default", host: str = "mta1") -> Body:
-    """What the plugin posts (design: "HTTP of the collector")."""
+    """What the plugin posts (docs/events.md, section 1)."""
     report = {"version": "0.1.0", "process": "4f1c0c2e9d", "spool_bytes": 0, "oldest_unsent": None, "dropped": 0}
     events = [event(record) for record in records]
     return Body(compact({"cluster": cluster, "host": host, "plugin": report, "events": events}))

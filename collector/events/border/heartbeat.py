@@ -12,7 +12,7 @@ VERSION_CHARACTERS = 32
 CONTEXT_CHARACTERS = 32
 MOST_CONTEXTS = 16
 UNKNOWN = "none"
-"""What stands for a name that the report lacks: it becomes the value of a label (design: "Metrics")."""
+"""What stands for a name that the report lacks: it becomes the value of a label (docs/metrics.md)."""
 
 
 def heartbeat_of(plugin: object, *, cluster: str, host: str | None) -> Heartbeat | None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Action(StrEnum):
-    """What happened (design: "Events"; docs/events.md has ZoneMTA's word for each)."""
+    """What happened (docs/events.md has ZoneMTA's word for each)."""
 
     QUEUED = "queued"
     DELIVERED = "delivered"
@@ -38,7 +38,7 @@ class Action(StrEnum):
 
 
 class Source(StrEnum):
-    """The road on which an event came. What comes on `dnsbl` are results of lists, never in `mail_events`."""
+    """Where an event came from. What comes from `dnsbl` are results of lists, never in `mail_events`."""
 
     PLUGIN = "plugin"
     BOUNCE = "bounce"
@@ -273,7 +273,7 @@ class Rejection(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Heartbeat(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What a plugin process says of itself (design: "HTTP of the collector").
+    """What a plugin process says of itself (docs/events.md, section 1).
     `process` is its spool's random id, `oldest_unsent` epoch ms or None, `dropped` a count since that process began,
     `contexts` those of ZoneMTA in which it has the plugin loaded.
     """

@@ -1,7 +1,7 @@
-"""Where two roads tell of the same thing: the slot of an event, and which road's word counts (design: "Backup roads").
-Pure.
+"""Two sources that report the same thing: the slot of an event, and which source's event counts.
+Pure (docs/backup-sources.md).
 
-The backup roads have no stamp that identifies, so their events cannot be told apart by `event_id` and time.
+The backup sources have no stamp that identifies, so their events cannot be told apart by `event_id` and time.
 A slot is something that happens once to a message or a recipient.
 """
 
@@ -27,7 +27,7 @@ ENDS: Final = frozenset({Action.DELIVERED, Action.BOUNCED, Action.DROPPED, Actio
 """A recipient's message ends once: the action with which it does."""
 
 RANKS: Final = {Source.CHANGE_STREAM: 1, Source.BOUNCE: 2, Source.GELF: 3, Source.PLUGIN: 4}
-"""The higher takes a slot over from the lower, whenever it comes. Other roads fill no slots."""
+"""The higher takes a slot over from the lower, whenever it comes. Other sources fill no slots."""
 
 
 class Slot(NamedTuple):
@@ -73,7 +73,7 @@ class Filled(NamedTuple):
 
 
 class Waiting(NamedTuple):
-    """An event of a backup road that is due."""
+    """An event of a backup source that is due."""
 
     slot: Slot
     source: Source
@@ -99,7 +99,7 @@ def fills(filled: Slot, asked: Slot) -> bool:
 
 def rule(waiting: Iterable[Waiting], rows: Sequence[Filled]) -> Ruling:
     """Decides what is due against the rows of its messages.
-    The best road's word for a slot is stored unless one as good is there; what is there of lesser roads goes.
+    The best source's event for a slot is stored unless one as good is there; rows of lesser sources are deleted.
     """
     of_slot: dict[Slot, list[Waiting]] = {}
     for one in waiting:

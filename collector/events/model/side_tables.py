@@ -31,7 +31,7 @@ class Record(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def origin(self) -> Source:
-        """The road on which it came."""
+        """The source that sent it."""
         raise NotImplementedError
 
     @property
@@ -41,7 +41,7 @@ class Record(msgspec.Struct, frozen=True, gc=False):
 
 
 class HeldEvent(Record, frozen=True, gc=False):
-    """An event of a backup road that waits until its slot is known to be empty (`slots`),
+    """An event of a backup source that waits until its slot is known to be empty (`slots`),
     or has been stored and may be taken over.
 
     `event` is the row that it would be. `is_unsendable`:
@@ -68,7 +68,7 @@ class HeldEvent(Record, frozen=True, gc=False):
 
     @property
     def origin(self) -> Source:
-        """The road on which it came."""
+        """The source that sent it."""
         return self.source
 
 
@@ -88,7 +88,7 @@ class AuditEvent(Record, frozen=True, gc=False):
 
     @property
     def origin(self) -> Source:
-        """The road on which it came."""
+        """The source that sent it."""
         return Source.WILDDUCK
 
 
@@ -111,7 +111,7 @@ class AuthEvent(Record, frozen=True, gc=False):
 
     @property
     def origin(self) -> Source:
-        """The road on which it came."""
+        """The source that sent it."""
         return self.source
 
 
@@ -143,5 +143,5 @@ class DnsblResult(Record, frozen=True, gc=False):
 
     @property
     def origin(self) -> Source:
-        """The road on which it came."""
+        """The source that sent it."""
         return Source.DNSBL

@@ -71,7 +71,7 @@ WORDS: Final = {
     Source.WILDDUCK: frozenset({"domain", "alias", "selector", "servername", "type"}),
     Source.ARF: frozenset({"userAgent", "reportedDomain", "arrivalDate", "version", "incidents", "reporter"}),
 }
-"""What is kept, but for an address in it, beside `KEPT`: only of what came on that road."""
+"""What is kept, but for an address in it, beside `KEPT`: only in what that source sent."""
 
 MAX_SPELT: Final = 4096
 """So many domains that are not ASCII are spelt as A-labels in one request: each costs as much as twenty addresses.

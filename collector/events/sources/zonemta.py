@@ -42,7 +42,7 @@ ACTIONS: dict[str, Action] = {
     "SPAMCHECK": Action.SPAM_CHECKED,
     "VIRUSCHECK": Action.VIRUS_CHECKED,
 }
-"""ZoneMTA's words (design: "Units"); every other word is `other`."""
+"""ZoneMTA's words (docs/events.md); every other word is `other`."""
 
 TEXT_COLUMNS: dict[str, str] = {
     "id": "queue_id",

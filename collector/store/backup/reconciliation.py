@@ -1,6 +1,6 @@
 """Reconciliation: a held event of a backup source is stored or dropped when it is due, a slice in a transaction.
 
-docs/backup-roads.md describes the decision.
+docs/backup-sources.md describes the decision.
 """
 
 from __future__ import annotations

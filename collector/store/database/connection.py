@@ -32,7 +32,7 @@ HANG_SECONDS = 60.0
 CONNECT_SECONDS = 10.0
 
 BAD_ROW_CLASSES = frozenset({"22", "23", "54"})
-"""SQLSTATE classes that blame a row (design: "HTTP of the collector"): data exception, integrity, program limit."""
+"""SQLSTATE classes that blame a row: data exception, integrity, program limit."""
 
 KINDS = {
     "08": "connection",

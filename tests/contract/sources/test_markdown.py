@@ -14,7 +14,7 @@ NOT_YET = {
     "alert-rules/runbook.md",
     "docs/alerting.md",
     "docs/architecture.md",
-    "docs/backup-roads.md",
+    "docs/backup-sources.md",
     "docs/benchmarks.md",
     "docs/configuration.md",
     "docs/dashboards.md",

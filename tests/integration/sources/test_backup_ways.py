@@ -1,4 +1,4 @@
-"""The backup roads that come over the network, into a running collector: what they tell is held, once a slot."""
+"""The backup sources that come over the network, into a running collector: what they tell is held, once a slot."""
 
 from __future__ import annotations
 

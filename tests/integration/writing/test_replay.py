@@ -93,7 +93,7 @@ def assert_no_differences(expected: list[dict[str, Any]], found: list[dict[str, 
 
 
 def assert_counters_equal_rows(collector: ReplayCollector, rows: list[dict[str, Any]]) -> None:
-    """The counters of mail are the sums of the rows, label for label (design: "Metrics")."""
+    """The counters of mail are the sums of the rows, label for label (docs/metrics.md)."""
 
     def sums(*columns: str, action: str, direction: str = "outbound") -> Counter[tuple[str, ...]]:
         wanted = [row for row in rows if row["action"] == action and row["direction"] == direction]

@@ -288,7 +288,7 @@ def test_migrations_are_applied_once(any_dsn: str) -> None:
 
 
 def test_on_timescaledb_the_table_is_a_hypertable_of_days(timescale_dsn: str) -> None:
-    """Chunks are one day (design: "Events")."""
+    """Chunks are one day (docs/storage.md)."""
     with psycopg.connect(timescale_dsn) as connection:
         migrate(connection)
         found = connection.execute(

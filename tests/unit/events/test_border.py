@@ -307,7 +307,7 @@ def test_keys_are_made_plain() -> None:
 
 @pytest.mark.parametrize("key", ["subject", "Subject", "SUBJECT", "sUbJeCt"])
 def test_the_subject_is_dropped_whatever_its_case(key: str) -> None:
-    """Subjects are never stored in clear (design: promises)."""
+    """Subjects are never stored in clear (docs/privacy.md)."""
     entry = read([{"time": NOW, "entry": changed(ACCEPTED, **{key: "Invoice 7"})}]).entries[0]
     assert entry.subject_hmac is None
     assert "Invoice" not in repr(entry)
