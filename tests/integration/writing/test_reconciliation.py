@@ -15,7 +15,16 @@ import pytest
 from psycopg import sql
 
 from collector.events.model.batch import Batch, SeenHeartbeat
-from collector.events.model.event import Action, Direction, Heartbeat, MailEvent, Source
+from collector.events.model.event import (
+    Action,
+    BounceKind,
+    Direction,
+    Heartbeat,
+    MailEvent,
+    Provider,
+    Reason,
+    Source,
+)
 from collector.events.model.precedence import END, RANKS, WHOLE, slots_of
 from collector.events.model.side_tables import HeldEvent
 from collector.jobs import Reconcile
@@ -121,6 +130,25 @@ class Roads:
 def roads(house: House) -> Roads:
     """On a fresh database."""
     return Roads(house)
+
+
+def test_what_is_recovered_counts_as_outbound_mail(roads: Roads) -> None:
+    """The counters of outbound mail move by the row's direction, reason and kind; a bounce message moves none."""
+    blamed = {"reason": Reason.REPUTATION, "provider": Provider.GMX, "local_ip": "192.0.2.7"}
+    roads.tell(
+        told(Source.BOUNCE, Action.BOUNCED, bounce_kind=BounceKind.SOFT, provider_code="bl", **blamed),
+        told(Source.GELF, Action.QUEUED, None, queue_id="q2", recipients=3),
+        told(Source.GELF, Action.DEFERRED, queue_id="q2", attempt=1, **blamed),
+        told(Source.BOUNCE, Action.BOUNCED, queue_id="q3", direction=Direction.DSN, reason=Reason.POLICY),
+    )
+    roads.reconcile()
+    assert roads.sum("mail_bounces", "reason") == {"reputation": 1}
+    assert roads.sum("mail_bounces", "kind") == {"soft": 1}
+    assert roads.sum("mail_deferrals", "reason") == {"reputation": 1}
+    assert roads.sum("mail_recipients_queued", "mail_cluster") == {"eu1": 3}
+    assert roads.sum("mail_provider_signals", "code") == {"bl": 1}
+    assert roads.sum("sending_ip_events", "outcome") == {"blocklisted": 2}
+    roads.agree()
 
 
 def test_what_nobody_told_better_is_stored_once(roads: Roads) -> None:
