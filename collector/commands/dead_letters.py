@@ -24,7 +24,7 @@ class LetterDesk:
 
     def list(self, *, reason: RejectReason | None, limit: int) -> int:
         """Print one line for each letter, without its content."""
-        for letter in self._letters.newest(limit=limit, reason=reason):
+        for letter in self._letters.oldest(limit=limit, reason=reason):
             received = datetime.fromtimestamp(letter.received_at / 1000, UTC).isoformat(timespec="seconds")
             # A sender chose the cluster's name: its control characters must not reach a terminal.
             cluster = "".join(character if character.isprintable() else "?" for character in letter.cluster)

@@ -45,8 +45,8 @@ class DeadLetters:
     ) -> None:
         self._box, self._store, self._decode, self._public_ips = box, store, decode, public_ips
 
-    def newest(self, *, reason: RejectReason | None, limit: int) -> Sequence[DeadLetter]:
-        """Return at most `limit` letters, of one reason if it is given."""
+    def oldest(self, *, reason: RejectReason | None, limit: int) -> Sequence[DeadLetter]:
+        """Return at most `limit` letters, the oldest first; those of one reason if it is given."""
         return self._box.letters(limit=limit, reason=reason)
 
     def letter(self, letter_id: str) -> DeadLetter | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
-from typing import TYPE_CHECKING, Annotated, Final, Self
+from typing import TYPE_CHECKING, Annotated, Final
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, PlainValidator, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -44,11 +44,6 @@ class SettingsDocument(BaseSettings):
         """Take only what `load` hands over: nothing here reads the process's own environment."""
         del settings_cls, env_settings, dotenv_settings, file_secret_settings
         return (init_settings,)
-
-    @classmethod
-    def defaults(cls) -> Self:
-        """Return the settings when nothing is set."""
-        return cls()
 
 
 def at_least(minimum: timedelta) -> AfterValidator:

@@ -58,7 +58,7 @@ def test_null_is_a_value_where_the_model_says_so() -> None:
     name = "DUCKWATCH_GRAFANA__MAIN__FOLDER"
     assert load(Settings, None, {name: "null"}).settings.grafana.main.folder is None
     environ = {"DUCKWATCH_GRAFANA__SERVERS": "null", "DUCKWATCH_GRAFANA__MIRRORS": "null"}
-    assert load(Settings, None, environ).settings == Settings.defaults()
+    assert load(Settings, None, environ).settings == Settings()
 
 
 @pytest.mark.parametrize(
