@@ -154,8 +154,7 @@ def test_every_dependency_is_decided() -> None:
     wanted = project["dependencies"] + project["optional-dependencies"]["demo"]
     names = [re.split(r"[\[<>=; ]", requirement)[0] for requirement in wanted]
     told = page("docs/decisions.md").lower()
-    shortened = {"opentelemetry-exporter-otlp": "-exporter-otlp"}
-    assert [name for name in names if shortened.get(name, name) not in told] == []
+    assert [name for name in names if name not in told] == []
 
 
 def test_the_first_screen_of_the_readme_has_the_two_commands() -> None:

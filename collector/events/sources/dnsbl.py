@@ -23,7 +23,7 @@ VERDICTS: Final = frozenset({"listed", "clean", "refused", "error"})
 STANDINGS: Final = frozenset({"listed", "clean"})
 SEVERITIES: Final = frozenset({"critical", "warning", "info"})
 FORMER_SEVERITIES: Final = {"page": "critical", "ticket": "warning"}
-"""An exporter of an earlier version posts these words; the row has today's (docs/decisions.md, "Severities")."""
+"""An exporter of an earlier version posts these words; the row has today's (docs/decisions.md, decision 62)."""
 ADDRESS, DOMAIN = "address", "domain"
 
 REASON_CHARACTERS: Final = 500

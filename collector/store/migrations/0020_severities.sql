@@ -1,5 +1,5 @@
 -- Renames the severities `page` and `ticket` of DNSBL results to `critical` and `warning`
--- (docs/decisions.md, "Severities").
+-- (docs/decisions.md, decision 62).
 CREATE FUNCTION rename_severity() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     NEW.severity := CASE NEW.severity WHEN 'page' THEN 'critical' ELSE 'warning' END;

@@ -13,7 +13,6 @@ WIDTH = 120
 NOT_YET = {
     "docs/benchmarks.md",
     "docs/configuration.md",
-    "docs/decisions.md",
     "docs/dnsbl.md",
     "docs/events.md",
     "docs/metrics.md",
