@@ -437,14 +437,16 @@ def test_the_program_says_every_fault_and_exits_2(tmp_path: Path) -> None:
 
 
 def test_the_documentation_shows_the_catalogue() -> None:
-    """docs/dnsbl.md has a row for each list, with who may ask it and where its pages are."""
+    """docs/dnsbl.md lists each list once, with what it takes, who may ask it, and where its pages are."""
     page = (ROOT / "docs/dnsbl.md").read_text(encoding="utf-8")
     for zone, entry in catalogue().items():
-        (row,) = re.findall(rf"^\| `{re.escape(zone)}` \|.*$", page, re.MULTILINE)
-        assert entry.use in row
-        assert ("asked by default" in row) == entry.is_default
-        assert entry.terms in row
-        assert entry.dns_list.delisting in row
+        (item,) = re.findall(rf"^- `{re.escape(zone)}`: .*(?:\n  .*)*", page, re.MULTILINE)
+        first, terms, delisting = item.splitlines()
+        takes = f"{entry.dns_list.kind}, IPv6 too" if entry.dns_list.ipv6 else entry.dns_list.kind
+        asked = f"`{entry.use}` (asked by default)" if entry.is_default else f"`{entry.use}`"
+        assert first == f"- `{zone}`: {takes}; {asked}; public resolvers: {entry.public}."
+        assert terms == f"  Terms: <{entry.terms}>;"
+        assert delisting == f"  delisting: <{entry.dns_list.delisting}>."
 
 
 @pytest.mark.parametrize(
