@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,12 @@ from collector.events.sources.dnsbl import SEVERITIES, VERDICTS
 from collector.events.sources.zonemta import ACTIONS
 
 PAGE = (Path(__file__).parents[3] / "docs" / "events.md").read_text()
+
+
+def section(heading: str) -> str:
+    """The text below the one heading that begins so, up to the next of its level."""
+    (found,) = (part for part in re.split(r"^## ", PAGE, flags=re.MULTILINE) if part.startswith(heading))
+    return found
 
 
 @pytest.mark.parametrize(
@@ -69,3 +77,35 @@ def test_each_signal_has_its_row() -> None:
             and line.endswith(f"| {signal.meaning} | {signal.reason} |")
             for line in lines
         ), signal
+
+
+@pytest.mark.parametrize(
+    ("heading", "columns"),
+    [
+        ("2. Columns", [column for column in COLUMNS if column != "raw"]),
+        ("WildDuck's webhooks", AuditEvent.__struct_fields__),
+        ("Logins", AuthEvent.__struct_fields__),
+        ("DNSBL results", DnsblResult.__struct_fields__),
+    ],
+)
+def test_each_column_has_its_rule(heading: str, columns: list[str]) -> None:
+    """Every column begins one item of its table's section, alone or with others: "- **`a`, `b`**: …"."""
+    heads = re.findall(r"^- \*\*(`\w+`(?:, `\w+`)*)\*\*: \S", section(heading), re.MULTILINE)
+    assert sorted(name for head in heads for name in re.findall(r"\w+", head)) == sorted(columns)
+
+
+def test_each_action_has_its_row() -> None:
+    """ZoneMTA's word, and the action that it becomes."""
+    rows = re.findall(r"^  \| (\w+) \| `(\w+)` \|$", section("2. Columns"), re.MULTILINE)
+    assert dict(rows) == {word: action.value for word, action in ACTIONS.items()}
+    assert len(rows) == len(ACTIONS)
+
+
+def test_each_provider_has_its_domains() -> None:
+    """One item for each provider, with all domains of its MX hosts."""
+    wanted = defaultdict(set)
+    for domain, provider in SUFFIXES.items():
+        wanted[provider.value].add(domain)
+    items = re.findall(r"^- \*\*(\w+)\*\*: (`.*(?:\n  .*)*)", section("5. Providers"), re.MULTILINE)
+    assert {name: set(re.findall(r"`([^`]+)`", domains)) for name, domains in items} == wanted
+    assert len(items) == len(wanted)
