@@ -1,15 +1,15 @@
-"""The words that panels are written in: where a panel stands, its unit, thresholds, overrides,
-targets and data sources.
+"""The words that panels are written in: card, unit, scale, states, overrides and data sources.
 
-Frozen data only; `panels` turns them into Grafana's JSON. Names and values are Grafana's (facts:
-the classic schema, 10.1 to 13).
+Frozen data only; `panels` turns them into Grafana's JSON. Names and values are Grafana's (classic schema, 10.1 to 13).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
+
+Json = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,14 +21,25 @@ class Datasource:
     kind: str
     uid: str
 
+    @property
+    def reference(self) -> dict[str, str]:
+        """The form in which Grafana's JSON refers to it."""
+        return {"type": self.kind, "uid": self.uid}
+
 
 TIMESCALE = Datasource("postgres", "${timescale}")
 """Whatever PostgreSQL the viewer has chosen. The id `postgres` is an alias from 10.3 on, and the only id before."""
 
 PROMETHEUS = Datasource("prometheus", "${prometheus}")
 
+ALERTMANAGER = Datasource("alertmanager", "${alertmanager}")
+"""It has no backend in Grafana: a panel cannot query it. Only links use it."""
+
+LIVE = Datasource("datasource", "grafana")
+"""Grafana's own data source: Grafana Live."""
+
 MIXED = Datasource("datasource", "-- Mixed --")
-"""What a panel refers to whose targets differ in theirs."""
+"""What a panel refers to whose targets differ in theirs. SQL and Live cannot be mixed."""
 
 
 class Unit(StrEnum):
@@ -36,10 +47,13 @@ class Unit(StrEnum):
 
     COUNT = "short"
     SECONDS = "s"
+    MILLISECONDS = "ms"
     RATIO = "percentunit"
     PER_SECOND = "cps"
+    BYTES = "bytes"
     AT = "dateTimeAsIso"
     AGO = "dateTimeFromNow"
+    TEXT = "string"
     NONE = "none"
 
 
@@ -49,27 +63,24 @@ class Colour(StrEnum):
     GOOD = "green"
     WATCH = "orange"
     BAD = "red"
+    OTHER = "blue"
+    FAINT = "#8e8e8e"
     PLAIN = "text"
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """A panel's place on the grid of 24 columns; one row is 30 pixels high."""
-
-    x: int
-    y: int
-    width: int
-    height: int
-
-
-@dataclass(frozen=True, slots=True)
 class Card:
-    """What every panel has. `id` is written by hand and never reused: links and alerts refer to it."""
+    """What every panel has. `id` is written by hand and never reused: links and alerts refer to it.
+
+    The grid has 24 columns; one unit of height is 30 pixels. `links` are shown in the panel's corner.
+    """
 
     id: int
     title: str
     description: str
-    place: Place
+    width: int
+    height: int
+    links: tuple[Json, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,106 +95,38 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """What the numbers of a panel mean: their unit, and from where on they are watched or bad."""
+    """What the numbers of a panel mean: their unit, and from where on they are watched or bad.
+
+    `empty` is the text where there is no number (SQL's NULL, PromQL's NaN, no row at all): it is shown without colour.
+    """
 
     unit: Unit
     thresholds: tuple[Step, ...] = ()
+    decimals: int | None = None
+    minimum: float | None = None
+    maximum: float | None = None
+    empty: str | None = None
+
+
+TOO_LITTLE = "too little mail to judge"
+"""The `empty` of a rate whose query gives NULL, or no row, where the denominator is small."""
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What a number of a state timeline is called, and its colour."""
+    """What a value (a number or a text) is called, and its colour."""
 
-    value: int
+    value: int | str
     name: str
     colour: Colour
 
 
 @dataclass(frozen=True, slots=True)
 class Override:
-    """Properties of the one series or column called `name`."""
+    """Properties of the series or columns that `name` selects: by their name,
+    or by Grafana's other matchers (`byRegexp`, `byFrameRefID`, `byType`).
+    """
 
     name: str
     properties: tuple[tuple[str, Any], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Sql:
-    """A target that runs `queries/<query>.sql`; `table` for rows as they are, else a time series."""
-
-    query: str
-    ref: str = "A"
-    table: bool = False
-    datasource: Datasource = TIMESCALE
-
-
-@dataclass(frozen=True, slots=True)
-class PromQL:
-    """A target that evaluates an expression over the range, or at its end only (`instant`).
-    `legend` may use `{{label}}`.
-    """
-
-    expr: str
-    legend: str
-    ref: str = "A"
-    instant: bool = False
-    datasource: Datasource = PROMETHEUS
-
-    @classmethod
-    def quantile(
-        cls, quantile: float, histogram: str, legend: str, *, by: str = "", where: str = "", ref: str = "A"
-    ) -> PromQL:
-        """Return the value that this part of a histogram's observations stays below;
-        for each value of the label `by`, of the series that `where` selects.
-        """
-        labels = f"le, {by}" if by else "le"
-        rate = f"rate({histogram}_bucket{f'{{{where}}}' if where else ''}[$__rate_interval])"
-        return cls(f"histogram_quantile({quantile}, sum by ({labels}) ({rate}))", legend, ref)
-
-
-Target = Sql | PromQL
-
-
-@dataclass(frozen=True, slots=True)
-class DatasourceVariable:
-    """Lets the viewer choose among the data sources of one kind; `kind` is the id of Grafana's plugin."""
-
-    name: str
-    label: str
-    kind: str
-
-
-@dataclass(frozen=True, slots=True)
-class QueryVariable:
-    """Values from `queries/<query>.sql`, several at once or all. In SQL it may stand as `IN ($name)` only:
-    there Grafana quotes.
-    """
-
-    name: str
-    label: str
-    query: str
-    datasource: Datasource = TIMESCALE
-
-
-Variable = DatasourceVariable | QueryVariable
-
-CHOICES: tuple[Variable, ...] = (
-    DatasourceVariable("timescale", "Database", TIMESCALE.kind),
-    DatasourceVariable("prometheus", "Prometheus", PROMETHEUS.kind),
-    QueryVariable("cluster", "Cluster", "clusters"),
-)
-"""What every dashboard lets the viewer choose."""
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """A dashboard without its panels. `uid` is at most 40 characters and never changes: links and stars refer to it."""
-
-    uid: str
-    title: str
-    description: str
-    variables: tuple[Variable, ...] = CHOICES
-    tags: tuple[str, ...] = ("duckwatch",)
-    start: str = "now-6h"
-    refresh: str = "30s"
-    links: tuple[dict[str, Any], ...] = field(default=())
+    by: str = "byName"

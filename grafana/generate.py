@@ -6,17 +6,30 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from grafana.dashboards import DASHBOARDS
+from grafana.links import bar, only_to
 from grafana.normalise import dumps
+from grafana.settings import DEFAULTS, Settings
+
+if TYPE_CHECKING:
+    from grafana.fields import Json
 
 GENERATED = Path(__file__).parent / "generated"
 """Where the committed dashboards are; Grafana's provisioning serves a copy of this folder."""
 
 
-def render() -> dict[str, str]:
+def build_all(settings: Settings = DEFAULTS) -> dict[str, Json]:
+    """Return every dashboard by its file's name without `.json`, with links to the others and to no other."""
+    pages = {name: build(settings) for name, build in DASHBOARDS.items()}
+    titles = {page["uid"]: page["title"] for page in pages.values()}
+    return {name: only_to(titles, {**page, "links": bar(titles, page["uid"])}) for name, page in pages.items()}
+
+
+def render(settings: Settings = DEFAULTS) -> dict[str, str]:
     """Return each dashboard's file name and text. The same bytes each time."""
-    return {f"{name}.json": dumps(build()) for name, build in sorted(DASHBOARDS.items())}
+    return {f"{name}.json": dumps(page) for name, page in build_all(settings).items()}
 
 
 def write(directory: Path) -> list[Path]:

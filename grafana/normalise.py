@@ -29,8 +29,8 @@ SQL_TARGET_NOISE = frozenset(
 PROMETHEUS_TARGET_NOISE = frozenset({"query", "target", "metric", "step", "interval", "intervalFactor", "hide"})
 """Other data sources' keys, and `step`, which would fix the resolution."""
 
-VARIABLE_NOISE = frozenset({"useTags", "tagsQuery", "tagValuesQuery", "auto", "auto_min", "auto_count"})
-"""Tags left in Grafana 8; `auto*` belongs to interval variables, which are not in use."""
+UNQUERIED = frozenset({"text", "alertlist"})
+"""Panels without data: no targets, and fields without a look."""
 
 BUILT_IN_ANNOTATION: Json = {
     "builtIn": 1,
@@ -43,8 +43,6 @@ BUILT_IN_ANNOTATION: Json = {
 }
 """Grafana adds it to a dashboard that lacks it, which would then differ from its file."""
 
-ALL = "$__all"
-
 
 def normalise(dashboard: Json) -> Json:
     """Return the dashboard in the form that is committed.
@@ -54,7 +52,7 @@ def normalise(dashboard: Json) -> Json:
     out = _without(dashboard, DASHBOARD_NOISE)
     out["schemaVersion"] = SCHEMA_VERSION
     out["annotations"] = _annotations(out.get("annotations") or {})
-    out["templating"] = {"list": [_variable(variable) for variable in (out.get("templating") or {}).get("list", [])]}
+    out.setdefault("templating", {"list": []})
     out["panels"] = [_panel(panel) for panel in out.get("panels", [])]
     out["timepicker"] = {}
     out["version"] = 0
@@ -75,6 +73,8 @@ def _annotations(annotations: Json) -> Json:
 
 def _panel(panel: Json) -> Json:
     out = _without(panel, PANEL_NOISE)
+    if out.get("type") in UNQUERIED:
+        return _without(out, frozenset({"targets", "datasource"})) | {"fieldConfig": {"defaults": {}, "overrides": []}}
     config = dict(out.get("fieldConfig") or {})
     out["fieldConfig"] = {
         "defaults": _defaults(config.get("defaults") or {}),
@@ -121,19 +121,6 @@ def _target(target: Json) -> Json:
     return {**out, "editorMode": "code", "range": not out.get("instant", False)}
 
 
-def _variable(variable: Json) -> Json:
-    out = _without(variable, VARIABLE_NOISE)
-    current = out.get("current") or {}
-    if current.get("value") in (None, ""):
-        # Without a current value Grafana takes the first by name.
-        out.pop("current", None)
-    elif current.get("value") in (ALL, [ALL]):
-        out["current"] = {"selected": True, "text": ["All"], "value": [ALL]}
-    else:
-        out["current"] = {key: value for key, value in current.items() if key != "tags"}
-    return out
-
-
 def _without(data: Json, noise: frozenset[str]) -> Json:
     return {key: value for key, value in data.items() if key not in noise}
 
@@ -148,11 +135,16 @@ def _strip_nulls(value: Any) -> Any:  # noqa: ANN401 - JSON
 
 def _keep_first_step(dashboard: Json) -> Json:
     """Give the first step its null back: there null is the value (minus infinity), as in Grafana's own JSON."""
-    for panel in _all_panels(dashboard["panels"]):
-        for step in panel.get("fieldConfig", {}).get("defaults", {}).get("thresholds", {}).get("steps", []):
-            step.setdefault("value", None)
+    for panel in all_panels(dashboard["panels"]):
+        config = panel.get("fieldConfig", {"defaults": {}, "overrides": []})
+        properties = [entry for override in config["overrides"] for entry in override["properties"]]
+        of_overrides = [entry["value"] for entry in properties if entry["id"] == "thresholds"]
+        for thresholds in (config["defaults"].get("thresholds", {}), *of_overrides):
+            for step in thresholds.get("steps", []):
+                step.setdefault("value", None)
     return dashboard
 
 
-def _all_panels(panels: list[Json]) -> list[Json]:
-    return [inner for panel in panels for inner in (panel, *_all_panels(panel.get("panels", [])))]
+def all_panels(panels: list[Json]) -> list[Json]:
+    """Return the panels, row headers and the panels of collapsed rows among them."""
+    return [inner for panel in panels for inner in (panel, *all_panels(panel.get("panels", [])))]

@@ -1,5 +1,5 @@
-"""The typed border to grafanalib: panels and dashboards as JSON.
-Nothing else imports it, since its classes are not annotated.
+"""The typed border to grafanalib: the kinds of panels that it writes as Grafana wants them, as JSON.
+Nothing else imports it, since its classes are not annotated. `more_panels` has the other kinds.
 
 A panel's id, description and unit are asked for, not defaulted.
 grafanalib's `maxDataPoints` of 100 would make charts coarse;
@@ -9,202 +9,232 @@ what else of its output Grafana does not want, `normalise` takes out.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, assert_never
+from enum import StrEnum
+from typing import TYPE_CHECKING
 
 import grafanalib.core as lib
 from grafanalib._gen import DashboardEncoder
 
-from grafana.fields import (
-    MIXED,
-    Card,
-    Colour,
-    Datasource,
-    DatasourceVariable,
-    Override,
-    Page,
-    QueryVariable,
-    Scale,
-    Sql,
-    State,
-    Target,
-    Unit,
-)
-from grafana.normalise import normalise
-from grafana.queries import load
+from grafana.fields import Card, Json, Override, Scale, State, Unit
+from grafana.parts import PLAIN_STEPS, asking, defaults, head, mappings, overrides_json, steps
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
-Json = dict[str, Any]
+    from grafana.targets import Target
 
-REFRESH_ON_TIME_CHANGE = 2
+
+class Style(StrEnum):
+    """How a time series is drawn: lines for values, stacked bars for counts per bin, areas for parts of a whole."""
+
+    LINES = "lines"
+    STEPS = "steps"
+    BARS = "stacked bars"
+    AREAS = "stacked areas"
+    SHARES = "stacked areas of 100 %"
+
+
+STYLES: dict[Style, Json] = {
+    Style.LINES: {"fillOpacity": 10},
+    Style.STEPS: {"fillOpacity": 10, "lineInterpolation": "stepAfter"},
+    Style.BARS: {"drawStyle": "bars", "fillOpacity": 80, "stacking": {"mode": "normal", "group": "A"}},
+    Style.AREAS: {"fillOpacity": 60, "stacking": {"mode": "normal", "group": "A"}},
+    Style.SHARES: {"fillOpacity": 60, "stacking": {"mode": "percent", "group": "A"}},
+}
 
 
 def timeseries(
-    card: Card, targets: Sequence[Target], scale: Scale, *, bars: bool = False, overrides: Sequence[Override] = ()
+    card: Card,
+    targets: Sequence[Target],
+    scale: Scale,
+    *,
+    style: Style = Style.LINES,
+    log: bool = False,
+    legend: Sequence[str] = (),
+    overrides: Sequence[Override] = (),
+    links: Sequence[Json] = (),
 ) -> Json:
-    """Values over time: lines, or with `bars` stacked bars (for counts per bin).
+    """Values over time. Thresholds are drawn as dashed lines. `log` is for latencies, whose range is wide.
 
-    Thresholds are drawn as dashed lines.
+    With `legend` (calculations such as `lastNotNull`, `max`, `sum`) the legend is a table on the right.
+    `links` are shown when a point is clicked.
     """
-    stacked = {"drawStyle": "bars", "fillOpacity": 80, "stacking": {"mode": "normal", "group": "A"}}
-    return _plain(
-        lib.TimeSeries(
-            **_common(card, targets),
-            **(stacked if bars else {"fillOpacity": 10}),
-            unit=scale.unit.value,
-            thresholds=_steps(scale),
-            overrides=_overrides(overrides),
-            valueMin=0,
-            showPoints="never",
-            tooltipMode="multi",
-            tooltipSort="desc",
-            thresholdsStyleMode="dashed" if scale.thresholds else "off",
-        )
+    table_legend = {"legendDisplayMode": "table", "legendPlacement": "right", "legendCalcs": [*legend]}
+    floor = {} if log or scale.minimum is not None else {"min": 0}
+    built = lib.TimeSeries(
+        **_common(card, targets),
+        **STYLES[style],
+        **(table_legend if legend else {}),
+        thresholds=steps(scale.thresholds),
+        overrides=overrides_json(overrides),
+        showPoints="never",
+        tooltipMode="multi",
+        tooltipSort="desc",
+        thresholdsStyleMode="dashed" if scale.thresholds else "off",
+        scaleDistributionType="log" if log else "linear",
+        scaleDistributionLog=10,
+        extraJson=_defaults({**floor, **defaults(scale, links=links)}),
     )
+    return _plain(built)
 
 
-def stat(card: Card, targets: Sequence[Target], scale: Scale, *, overrides: Sequence[Override] = ()) -> Json:
-    """One big number a target: its last value, coloured by the thresholds, with its course behind it.
-    One alone needs no name but the title.
+def stat(
+    card: Card,
+    targets: Sequence[Target],
+    scale: Scale,
+    *,
+    named: bool | None = None,
+    course: bool = True,
+    states: Sequence[State] = (),
+    overrides: Sequence[Override] = (),
+    links: Sequence[Json] = (),
+) -> Json:
+    """One big number for each series or column: its last value, coloured by the thresholds, with its course behind it.
+
+    Without thresholds, and where there is no number (`scale.empty`), it has no colour.
+    One alone needs no name but the title; `named` is for a query of several values.
     """
-    return _plain(
-        lib.Stat(
-            **_common(card, targets),
-            format=scale.unit.value,
-            thresholds=_steps(scale),
-            overrides=_overrides(overrides),
-            color={"mode": "thresholds"},
-            reduceCalc="lastNotNull",
-            textMode="value_and_name" if len(targets) > 1 else "value",
-            noValue="no data",
-        )
+    several = len(targets) > 1 if named is None else named
+    built = lib.Stat(
+        **_common(card, targets),
+        format=scale.unit.value,
+        thresholds=steps(scale.thresholds) or PLAIN_STEPS,
+        overrides=overrides_json(overrides),
+        color={"mode": "thresholds"},
+        graphMode="area" if course else "none",
+        # A rate that cannot be judged now is not the last one that could be.
+        reduceCalc="last" if scale.empty else "lastNotNull",
+        textMode="value_and_name" if several else "value",
+        mappings=mappings(states, scale.empty),
+        noValue=scale.empty or "no data",
+        extraJson=_defaults(defaults(scale, links=links)),
     )
+    return _plain(built)
 
 
-def table(card: Card, targets: Sequence[Target], *, overrides: Sequence[Override] = ()) -> Json:
-    """Rows as the query returns them; names, units and widths of columns are overrides."""
-    return _plain(
-        lib.Table(
-            **_common(card, targets),
-            unit=Unit.NONE.value,
-            filterable=True,
-            overrides=_overrides(overrides),
-            extraJson={"options": {"cellHeight": "sm"}},
-        )
-    )
+def table(
+    card: Card,
+    targets: Sequence[Target],
+    *,
+    overrides: Sequence[Override] = (),
+    transformations: Sequence[Json] = (),
+    sort: tuple[str, bool] | None = None,
+) -> Json:
+    """Rows as the query returns them; names, units and widths of columns are overrides (`columns.column`).
 
-
-def state_timeline(card: Card, targets: Sequence[Target], states: Sequence[State]) -> Json:
-    """Return a panel with a row for each series, coloured by its state. A state lasts until the next value."""
-    names = {
-        str(state.value): {"text": state.name, "color": state.colour.value, "index": state.value} for state in states
-    }
-    return _plain(
-        lib.StateTimeline(
-            **_common(card, targets),
-            # By `thresholds` Grafana would look at no mapping.
-            colorMode="palette-classic",
-            mappings=[{"type": "value", "options": names}],
-            showValue="never",
-            extraJson={"fieldConfig": {"defaults": {"unit": Unit.NONE.value}}},
-        )
-    )
-
-
-def column(
-    name: str, header: str, width: int | None, *, unit: Unit | None = None, words: Mapping[str, Colour] | None = None
-) -> Override:
-    """Return a table's column: its header, width, unit, and the colours of some words in it.
-
-    A column without a width takes what the others leave.
+    `sort` is the header of a column and whether the largest comes first; without it the query's order holds.
     """
-    properties: list[tuple[str, Any]] = [("displayName", header)]
-    if width is not None:
-        properties.append(("custom.width", width))
-    if unit is not None:
-        properties.append(("unit", unit.value))
-    if words:
-        options = {word: {"color": colour.value, "index": index} for index, (word, colour) in enumerate(words.items())}
-        properties.append(("custom.cellOptions", {"type": "color-text"}))
-        properties.append(("mappings", [{"type": "value", "options": options}]))
-    return Override(name, tuple(properties))
-
-
-def dashboard(page: Page, panels: Sequence[Json]) -> Json:
-    """Return the whole dashboard, normalised: what is committed, provisioned and pushed."""
-    built = lib.Dashboard(
-        uid=page.uid,
-        title=page.title,
-        description=page.description,
-        tags=list(page.tags),
-        time=lib.Time(page.start, "now"),
-        refresh=page.refresh,
-        timezone="browser",
-        graphTooltip=lib.GRAPH_TOOLTIP_MODE_SHARED_CROSSHAIR,
-        links=list(page.links),
-        templating=lib.Templating(list=[_variable(variable) for variable in page.variables]),
-        panels=list(panels),
+    options: Json = {"cellHeight": "sm"}
+    if sort is not None:
+        options["sortBy"] = [{"displayName": sort[0], "desc": sort[1]}]
+    built = lib.Table(
+        **_common(card, targets),
+        unit=Unit.NONE.value,
+        filterable=True,
+        overrides=overrides_json(overrides),
+        transformations=[*transformations],
+        extraJson={"options": options},
     )
-    return normalise(_plain(built))
+    return _plain(built)
+
+
+def state_timeline(
+    card: Card,
+    targets: Sequence[Target],
+    states: Sequence[State],
+    *,
+    transformations: Sequence[Json] = (),
+    overrides: Sequence[Override] = (),
+    links: Sequence[Json] = (),
+) -> Json:
+    """Return a row for each series, coloured by its state. A state lasts until the next value."""
+    built = lib.StateTimeline(
+        **_common(card, targets),
+        # By `thresholds` Grafana would look at no mapping.
+        colorMode="palette-classic",
+        mappings=mappings(states),
+        showValue="never",
+        transformations=[*transformations],
+        overrides=overrides_json(overrides),
+        extraJson=_defaults(defaults(Scale(Unit.NONE), links=links)),
+    )
+    return _plain(built)
+
+
+def bar_chart(
+    card: Card,
+    targets: Sequence[Target],
+    scale: Scale,
+    *,
+    x: str,
+    stacked: bool = False,
+    horizontal: bool = False,
+    overrides: Sequence[Override] = (),
+    transformations: Sequence[Json] = (),
+    links: Sequence[Json] = (),
+) -> Json:
+    """Bars of a table's number columns, one group for each value of its column `x`."""
+    built = lib.BarChart(
+        **_common(card, targets),
+        orientation="horizontal" if horizontal else "vertical",
+        stacking="normal" if stacked else "none",
+        showValue="never",
+        tooltipMode="multi",
+        thresholdSteps=steps(scale.thresholds) or PLAIN_STEPS,
+        overrides=overrides_json(overrides),
+        transformations=[*transformations],
+        extraJson={**_defaults(defaults(scale, links=links)), "options": {"xField": x}},
+    )
+    return _plain(built)
+
+
+def pie(
+    card: Card,
+    targets: Sequence[Target],
+    scale: Scale,
+    *,
+    rows: bool = False,
+    overrides: Sequence[Override] = (),
+    links: Sequence[Json] = (),
+) -> Json:
+    """Shares of a whole, of each series' sum over the range, or with `rows` of each row of a table."""
+    built = lib.PieChartv2(
+        **_common(card, targets),
+        pieType="donut",
+        legendDisplayMode="table",
+        legendPlacement="right",
+        legendValues=["value", "percent"],
+        reduceOptionsCalcs=["sum"],
+        reduceOptionsValues=rows,
+        overrides=overrides_json(overrides),
+        extraJson=_defaults(defaults(scale, links=links)),
+    )
+    return _plain(built)
+
+
+def histogram(card: Card, targets: Sequence[Target], scale: Scale, *, bucket: int = 0) -> Json:
+    """How often each value occurs in the rows; `bucket` is the width of a bar (0: Grafana chooses)."""
+    built = lib.Histogram(
+        **_common(card, targets),
+        bucketSize=bucket,
+        combine=True,
+        colorMode="palette-classic",
+        extraJson=_defaults(defaults(scale)),
+    )
+    return _plain(built)
 
 
 def _common(card: Card, targets: Sequence[Target]) -> Json:
-    sources = list(dict.fromkeys(target.datasource for target in targets))
-    place = card.place
-    return {
-        "id": card.id,
-        "title": card.title,
-        "description": card.description,
-        "gridPos": lib.GridPos(h=place.height, w=place.width, x=place.x, y=place.y),
-        "dataSource": _reference(sources[0] if len(sources) == 1 else MIXED),
-        "targets": [_target(target) for target in targets],
-        "maxDataPoints": None,
-    }
+    """Return what every class of grafanalib takes."""
+    out = {**head(card), **asking(targets), "maxDataPoints": None}
+    place = out["gridPos"]
+    out["gridPos"] = lib.GridPos(**place)
+    out["dataSource"] = out.pop("datasource")
+    return out
 
 
-def _target(target: Target) -> Any:  # noqa: ANN401 - grafanalib's classes have no types
-    common = {"refId": target.ref, "datasource": _reference(target.datasource)}
-    if isinstance(target, Sql):
-        return lib.SqlTarget(rawSql=load(target.query), format="table" if target.table else "time_series", **common)
-    return lib.Target(expr=target.expr, legendFormat=target.legend, instant=target.instant, **common)
-
-
-def _variable(variable: DatasourceVariable | QueryVariable) -> Any:  # noqa: ANN401 - grafanalib's classes have no types
-    match variable:
-        case DatasourceVariable():
-            return lib.Template(name=variable.name, label=variable.label, type="datasource", query=variable.kind)
-        case QueryVariable():
-            return lib.Template(
-                name=variable.name,
-                label=variable.label,
-                query=load(variable.query),
-                dataSource=_reference(variable.datasource),
-                multi=True,
-                includeAll=True,
-                default="$__all",
-                refresh=REFRESH_ON_TIME_CHANGE,
-            )
-        case _:
-            assert_never(variable)
-
-
-def _reference(datasource: Datasource) -> dict[str, str]:
-    return {"type": datasource.kind, "uid": datasource.uid}
-
-
-def _steps(scale: Scale) -> list[dict[str, Any]]:
-    return [{"color": step.colour.value, "value": step.value} for step in scale.thresholds]
-
-
-def _overrides(overrides: Sequence[Override]) -> list[dict[str, Any]]:
-    return [
-        {
-            "matcher": {"id": "byName", "options": override.name},
-            "properties": [{"id": key, "value": value} for key, value in override.properties],
-        }
-        for override in overrides
-    ]
+def _defaults(said: Json) -> Json:
+    return {"fieldConfig": {"defaults": said}}
 
 
 def _plain(built: object) -> Json:

@@ -1,15 +1,25 @@
-"""Every dashboard by the name of its file; a new one is a module beside this page and a line in `DASHBOARDS`."""
+"""The dashboards: each module here makes the one that is written to a file of its name.
+
+A module has `PAGE` and `build(settings)`. A new one is found by itself.
+"""
 
 from __future__ import annotations
 
+from importlib import import_module
+from pkgutil import iter_modules
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
-
-from grafana.dashboards import overview, reputation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-DASHBOARDS: Mapping[str, Callable[[], dict[str, Any]]] = MappingProxyType(
-    {"overview": overview.build, "reputation": reputation.build}
+    from grafana.settings import Settings
+
+DASHBOARDS: Mapping[str, Callable[[Settings], dict[str, Any]]] = MappingProxyType(
+    {
+        module.name: import_module(f"{__name__}.{module.name}").build
+        for module in sorted(iter_modules(__path__), key=lambda module: module.name)
+        if not module.name.startswith("_")
+    }
 )
+"""The function that builds each dashboard, by the name of its file."""

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
+from grafana.columns import coloured, column
 from grafana.fields import (
     Card,
     Colour,
-    Override,
-    Page,
-    Place,
-    PromQL,
     Scale,
-    Sql,
     Step,
     Unit,
 )
-from grafana.panels import column, dashboard, stat, table, timeseries
+from grafana.layout import Row
+from grafana.links import Board
+from grafana.pages import Page, dashboard
+from grafana.panels import Style, stat, table, timeseries
+from grafana.targets import PromQL, Sql
+
+if TYPE_CHECKING:
+    from grafana.fields import Json
+    from grafana.settings import Settings
 
 PAGE = Page(
-    uid="duckwatch-overview",
+    board=Board.OVERVIEW,
     title="Mail overview",
     description="Deliveries, delays and failures of all clusters, and the health of the pipeline that counts them.",
 )
@@ -30,12 +34,13 @@ BOUNCE_RATIO_LIMIT = 0.1
 OUTCOMES = {"bounced": Colour.BAD, "deferred": Colour.WATCH}
 
 
-def build() -> dict[str, Any]:
+def build(settings: Settings) -> Json:
     """Return the dashboard, normalised."""
-    return dashboard(PAGE, [_outcomes(), _bounce_ratio(), _latency(), _ingest(), _reasons(), _newest_failures()])
+    panels = [_outcomes(), _bounce_ratio(), _latency(), _ingest(), _reasons(), _newest_failures()]
+    return dashboard(PAGE, [Row(panels)], settings)
 
 
-def _outcomes() -> dict[str, Any]:
+def _outcomes() -> Json:
     return timeseries(
         Card(
             id=1,
@@ -44,27 +49,29 @@ def _outcomes() -> dict[str, Any]:
                 "Recipients per bin, from the event table. Deferred counts each attempt. "
                 "Mail without a sender (bounce messages) is left out."
             ),
-            place=Place(0, 0, 12, 9),
+            width=12,
+            height=9,
         ),
-        [Sql("outcomes")],
+        [Sql("overview/outcomes")],
         Scale(Unit.COUNT),
-        bars=True,
+        style=Style.BARS,
         overrides=[
-            _coloured("delivered", Colour.GOOD),
-            _coloured("deferred", Colour.WATCH),
-            _coloured("bounced", Colour.BAD),
+            coloured("delivered", Colour.GOOD),
+            coloured("deferred", Colour.WATCH),
+            coloured("bounced", Colour.BAD),
         ],
     )
 
 
-def _bounce_ratio() -> dict[str, Any]:
+def _bounce_ratio() -> Json:
     return timeseries(
         Card(
             id=2,
             title="Bounce ratio",
             description="Bounced recipients among those finished (delivered or bounced) in the last 30 minutes. "
             "The line is where DuckwatchMailBounceRatioHigh begins.",
-            place=Place(12, 0, 12, 9),
+            width=12,
+            height=9,
         ),
         [
             PromQL(
@@ -76,7 +83,7 @@ def _bounce_ratio() -> dict[str, Any]:
     )
 
 
-def _latency() -> dict[str, Any]:
+def _latency() -> Json:
     return timeseries(
         Card(
             id=3,
@@ -84,7 +91,8 @@ def _latency() -> dict[str, Any]:
             description=(
                 "How long delivered mail had been queued: half of it less than p50, all but a twentieth less than p95."
             ),
-            place=Place(0, 9, 12, 8),
+            width=12,
+            height=8,
         ),
         [
             PromQL.quantile(0.5, "duckwatch_mail_delivery_seconds", "p50", where='mail_cluster=~"$cluster"'),
@@ -94,7 +102,7 @@ def _latency() -> dict[str, Any]:
     )
 
 
-def _ingest() -> dict[str, Any]:
+def _ingest() -> Json:
     return stat(
         Card(
             id=4,
@@ -103,7 +111,8 @@ def _ingest() -> dict[str, Any]:
                 "From an event's stamp to its commit (p95), the age of the oldest request that waits in a journal, "
                 "and how long the most silent plugin has said nothing."
             ),
-            place=Place(12, 9, 12, 8),
+            width=12,
+            height=8,
         ),
         [
             PromQL.quantile(0.95, "duckwatch_event_commit_delay_seconds", "Stamp to commit, p95"),
@@ -119,7 +128,7 @@ def _ingest() -> dict[str, Any]:
     )
 
 
-def _reasons() -> dict[str, Any]:
+def _reasons() -> Json:
     return table(
         Card(
             id=5,
@@ -129,9 +138,10 @@ def _reasons() -> dict[str, Any]:
                 "(its ids, addresses and numbers replaced). "
                 "Deferred counts each attempt. The class of a bounce: hard, expired, block, other or soft."
             ),
-            place=Place(0, 17, 24, 9),
+            width=24,
+            height=9,
         ),
-        [Sql("failure_reasons", table=True)],
+        [Sql("overview/failure_reasons", table=True)],
         overrides=[
             column("action", "Outcome", 100, words=OUTCOMES),
             column("class", "Class", 90),
@@ -144,15 +154,16 @@ def _reasons() -> dict[str, Any]:
     )
 
 
-def _newest_failures() -> dict[str, Any]:
+def _newest_failures() -> Json:
     return table(
         Card(
             id=6,
             title="Newest failures",
             description="The newest 50 deferrals and bounces in the range.",
-            place=Place(0, 26, 24, 10),
+            width=24,
+            height=10,
         ),
-        [Sql("newest_failures", table=True)],
+        [Sql("overview/newest_failures", table=True)],
         overrides=[
             column("time", "Time", 170, unit=Unit.AT),
             column("action", "Outcome", 100, words=OUTCOMES),
@@ -166,7 +177,3 @@ def _newest_failures() -> dict[str, Any]:
             column("response_pattern", "Reply", None),
         ],
     )
-
-
-def _coloured(series: str, colour: Colour) -> Override:
-    return Override(series, (("color", {"mode": "fixed", "fixedColor": colour.value}),))

@@ -4,24 +4,29 @@ and whether the lists can be believed.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
+from grafana.columns import column
 from grafana.fields import (
     Card,
     Colour,
-    Page,
-    Place,
-    PromQL,
     Scale,
-    Sql,
     State,
     Step,
     Unit,
 )
-from grafana.panels import column, dashboard, stat, state_timeline, table, timeseries
+from grafana.layout import Row
+from grafana.links import Board
+from grafana.pages import Page, dashboard
+from grafana.panels import Style, stat, state_timeline, table, timeseries
+from grafana.targets import PromQL, Sql
+
+if TYPE_CHECKING:
+    from grafana.fields import Json
+    from grafana.settings import Settings
 
 PAGE = Page(
-    uid="duckwatch-reputation",
+    board=Board.REPUTATION,
     title="Mail reputation",
     description=(
         "DNS blocklists: what they say of our addresses and domains, what that costs, and how the lists themselves are."
@@ -32,7 +37,7 @@ PAGE = Page(
 STANDINGS = {"listed": Colour.BAD, "unknown": Colour.WATCH, "clean": Colour.GOOD, "delisted": Colour.GOOD}
 
 STANDING = (State(0, "clean", Colour.GOOD), State(1, "listed", Colour.BAD), State(2, "unknown", Colour.WATCH))
-"""The numbers of queries/dnsbl_states.sql."""
+"""The numbers of queries/reputation/states.sql."""
 
 HEALTH = (
     State(0, "healthy", Colour.GOOD),
@@ -48,15 +53,15 @@ HEALTH_NUMBER = (
 """The numbers of HEALTH. Of several exporters the one counts that the list answers best."""
 
 
-def build() -> dict[str, Any]:
+def build(settings: Settings) -> Json:
     """Return the dashboard, normalised."""
     listings = [_listed(), _unhealthy(), _oldest_check(), _states(), _current(), _changes()]
     mail = [_failures(), _by_address()]
     lists = [_health(), _check_ages(), _verdicts(), _latency()]
-    return dashboard(PAGE, [*listings, *mail, *lists])
+    return dashboard(PAGE, [Row([*listings, *mail, *lists])], settings)
 
 
-def _listed() -> dict[str, Any]:
+def _listed() -> Json:
     return stat(
         Card(
             id=1,
@@ -65,7 +70,8 @@ def _listed() -> dict[str, Any]:
                 "Pairs of a target and a list at which it stands now; what a list refuses to tell, or fails to, "
                 "counts as it stood for three intervals."
             ),
-            place=Place(0, 0, 4, 8),
+            width=4,
+            height=8,
         ),
         # As of now, like the two beside it: over a day, the last of a range's points may be five minutes old,
         # over a month two hours.
@@ -74,7 +80,7 @@ def _listed() -> dict[str, Any]:
     )
 
 
-def _unhealthy() -> dict[str, Any]:
+def _unhealthy() -> Json:
     return stat(
         Card(
             id=2,
@@ -83,7 +89,8 @@ def _unhealthy() -> dict[str, Any]:
                 "Unhealthy: lists that answer their test points wrongly or not at all. Refused: "
                 "lists that refuse every question; use a resolver of your own, or register with them."
             ),
-            place=Place(4, 0, 4, 8),
+            width=4,
+            height=8,
         ),
         [
             PromQL(f"count({HEALTH_NUMBER} == 3) or vector(0)", "Unhealthy", instant=True),
@@ -93,13 +100,14 @@ def _unhealthy() -> dict[str, Any]:
     )
 
 
-def _oldest_check() -> dict[str, Any]:
+def _oldest_check() -> Json:
     return stat(
         Card(
             id=3,
             title="Most silent list",
             description="How long ago the list that has been silent for longest last gave a real verdict.",
-            place=Place(8, 0, 4, 8),
+            width=4,
+            height=8,
         ),
         [
             PromQL(
@@ -113,7 +121,7 @@ def _oldest_check() -> dict[str, Any]:
     )
 
 
-def _states() -> dict[str, Any]:
+def _states() -> Json:
     return state_timeline(
         Card(
             id=4,
@@ -122,14 +130,15 @@ def _states() -> dict[str, Any]:
                 "Each target and list with a listing in the range, at most the newest 40. Unknown: "
                 "neither verdict is claimed any more."
             ),
-            place=Place(12, 0, 12, 8),
+            width=12,
+            height=8,
         ),
-        [Sql("dnsbl_states")],
+        [Sql("reputation/states")],
         STANDING,
     )
 
 
-def _current() -> dict[str, Any]:
+def _current() -> Json:
     return table(
         Card(
             id=5,
@@ -138,9 +147,10 @@ def _current() -> dict[str, Any]:
                 "The newest result of each target and list, listings first, whatever the range. "
                 "A target that is no longer checked keeps its last row."
             ),
-            place=Place(0, 8, 24, 9),
+            width=24,
+            height=9,
         ),
-        [Sql("dnsbl_current", table=True)],
+        [Sql("reputation/current", table=True)],
         overrides=[
             column("target", "Target", 140),
             column("name", "Host name", 110),
@@ -156,15 +166,16 @@ def _current() -> dict[str, Any]:
     )
 
 
-def _changes() -> dict[str, Any]:
+def _changes() -> Json:
     return table(
         Card(
             id=6,
             title="Listings and delistings",
             description="The newest 100 in the range. A failed or refused check between two verdicts is no change.",
-            place=Place(0, 17, 24, 8),
+            width=24,
+            height=8,
         ),
-        [Sql("dnsbl_changes", table=True)],
+        [Sql("reputation/changes", table=True)],
         overrides=[
             column("time", "Time", 170, unit=Unit.AT),
             column("target", "Target", 140),
@@ -178,7 +189,7 @@ def _changes() -> dict[str, Any]:
     )
 
 
-def _failures() -> dict[str, Any]:
+def _failures() -> Json:
     return timeseries(
         Card(
             id=7,
@@ -187,15 +198,16 @@ def _failures() -> dict[str, Any]:
                 "Recipients bounced and attempts deferred per bin because of the sender's reputation. "
                 "Set it beside the listings of the same address."
             ),
-            place=Place(0, 25, 24, 8),
+            width=24,
+            height=8,
         ),
-        [Sql("reputation_failures")],
+        [Sql("reputation/failures")],
         Scale(Unit.COUNT),
-        bars=True,
+        style=Style.BARS,
     )
 
 
-def _by_address() -> dict[str, Any]:
+def _by_address() -> Json:
     return table(
         Card(
             id=8,
@@ -204,9 +216,10 @@ def _by_address() -> dict[str, Any]:
                 "Bounces and deferrals for reputation in the range, and the lists on which the address stands now. "
                 "None: the provider has a list of its own."
             ),
-            place=Place(0, 33, 24, 8),
+            width=24,
+            height=8,
         ),
-        [Sql("reputation_by_address", table=True)],
+        [Sql("reputation/by_address", table=True)],
         overrides=[
             column("address", "Address", 170),
             column("bounced", "Bounced", 100, unit=Unit.COUNT),
@@ -219,7 +232,7 @@ def _by_address() -> dict[str, Any]:
     )
 
 
-def _health() -> dict[str, Any]:
+def _health() -> Json:
     return state_timeline(
         Card(
             id=9,
@@ -228,14 +241,15 @@ def _health() -> dict[str, Any]:
                 "Whether each list answers its test points as RFC 5782 asks. While it does not, "
                 "its verdicts are withheld. Refused: the list does not answer your resolver."
             ),
-            place=Place(0, 41, 12, 8),
+            width=12,
+            height=8,
         ),
         [PromQL(HEALTH_NUMBER, "{{list}}")],
         HEALTH,
     )
 
 
-def _check_ages() -> dict[str, Any]:
+def _check_ages() -> Json:
     return timeseries(
         Card(
             id=10,
@@ -243,33 +257,36 @@ def _check_ages() -> dict[str, Any]:
             description=(
                 "Since when each list has given no real verdict. It should stay below the interval of the checks."
             ),
-            place=Place(12, 41, 12, 8),
+            width=12,
+            height=8,
         ),
         [PromQL("time() - max by (list) (duckwatch_dnsbl_last_check_timestamp_seconds)", "{{list}}")],
         Scale(Unit.SECONDS),
     )
 
 
-def _verdicts() -> dict[str, Any]:
+def _verdicts() -> Json:
     return timeseries(
         Card(
             id=11,
             title="Verdicts",
             description="Checks ended per second, by what they came to. Refused and error say nothing of a target.",
-            place=Place(0, 49, 12, 8),
+            width=12,
+            height=8,
         ),
         [PromQL("sum by (verdict) (rate(duckwatch_dnsbl_verdicts_total[$__rate_interval]))", "{{verdict}}")],
         Scale(Unit.PER_SECOND),
     )
 
 
-def _latency() -> dict[str, Any]:
+def _latency() -> Json:
     return timeseries(
         Card(
             id=12,
             title="Time to answer, by list",
             description="From a query to its answer: all but a twentieth are quicker (p95).",
-            place=Place(12, 49, 12, 8),
+            width=12,
+            height=8,
         ),
         [PromQL.quantile(0.95, "duckwatch_dnsbl_query_seconds", "{{list}}", by="list")],
         Scale(Unit.SECONDS),

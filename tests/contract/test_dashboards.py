@@ -17,7 +17,8 @@ import yaml
 from collector.events.model.event import Action, BounceKind, Direction, Provider, Reason, Source
 from collector.store.migrations import migrate
 from collector.store.schema.reader_role import complete
-from grafana.dashboards import DASHBOARDS
+from grafana.asked import Language, Shape, questions
+from grafana.generate import build_all
 from grafana.queries import load
 from tests.alert_rules.rules import METRIC, RECORDED, ROOT, RULE_FILES, all_rules, run, tool
 from tests.contract.promql import CATALOGUE, labels_kept, labels_used, series_of
@@ -32,20 +33,10 @@ START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 END = START + timedelta(hours=1)
 CLUSTERS = ("default", "it's")
 
-PAGES = {name: build() for name, build in DASHBOARDS.items()}
-TARGETS = [
-    (f"{name}/{panel['id']}{target['refId']}", target)
-    for name, page in PAGES.items()
-    for panel in page["panels"]
-    for target in panel["targets"]
-]
-SQL = {name: target["rawSql"] for name, target in TARGETS if "rawSql" in target} | {
-    f"{name}/${variable['name']}": variable["query"]
-    for name, page in PAGES.items()
-    for variable in page["templating"]["list"]
-    if variable["type"] == "query"
-}
-PROMQL = {name: target["expr"] for name, target in TARGETS if "expr" in target}
+PAGES = build_all()
+QUESTIONS = questions(PAGES)
+SQL = {question.name: question.text for question in QUESTIONS if question.language is Language.SQL}
+PROMQL = {question.name: question.text for question in QUESTIONS if question.language is Language.PROMQL}
 
 each_sql = pytest.mark.parametrize("sql", SQL.values(), ids=SQL)
 each_promql = pytest.mark.parametrize("expr", PROMQL.values(), ids=PROMQL)
@@ -204,7 +195,7 @@ def test_every_query_returns_rows(filled: psycopg.Connection, sql: str) -> None:
 @each_sql
 def test_every_query_runs_on_an_empty_database(migrated: psycopg.Connection, sql: str) -> None:
     """Before the first event no panel shows an error."""
-    known = [row["__value"] for row in ask(migrated, load("clusters"))]
+    known = [row["__value"] for row in ask(migrated, load("shared/clusters"))]
     assert known == ["default"]
     ask(migrated, sql, values=known)
 
@@ -213,13 +204,18 @@ def test_every_query_runs_on_an_empty_database(migrated: psycopg.Connection, sql
 @pytest.mark.parametrize("interval", ["500ms", "5s", "1m", "2h", "1d", "7d"])
 def test_every_interval_of_grafana_is_one_of_postgresql(filled: psycopg.Connection, interval: str) -> None:
     """However far the viewer zooms, the bins hold every event once."""
-    rows = ask(filled, load("outcomes"), interval=interval)
+    rows = ask(filled, load("overview/outcomes"), interval=interval)
     assert sum(row["recipients"] for row in rows) == len(shown(Action.DELIVERED, Action.DEFERRED, Action.BOUNCED))
 
 
 @pytest.mark.servers
 @pytest.mark.parametrize(
-    "sql", [target["rawSql"] for _, target in TARGETS if target.get("rawSql") and target["format"] == "time_series"]
+    "sql",
+    [
+        question.text
+        for question in QUESTIONS
+        if question.language is Language.SQL and question.shape is Shape.TIME_SERIES
+    ],
 )
 def test_a_time_series_has_one_row_per_time_and_label(filled: psycopg.Connection, sql: str) -> None:
     """Grafana refuses rows out of order, and of two rows with one time and label it silently shows the last."""
@@ -235,7 +231,7 @@ def test_a_time_series_has_one_row_per_time_and_label(filled: psycopg.Connection
 def test_outcomes_are_counted_right(filled: psycopg.Connection) -> None:
     """The panel's numbers equal an independent count: outbound only, in the range, in the chosen clusters."""
     counted: Counter[str] = Counter()
-    for row in ask(filled, load("outcomes")):
+    for row in ask(filled, load("overview/outcomes")):
         counted[row["metric"]] += row["recipients"]
     assert counted == Counter(row.action.value for row in shown(Action.DELIVERED, Action.DEFERRED, Action.BOUNCED))
 
@@ -266,7 +262,7 @@ def test_reasons_are_counted_right(filled: psycopg.Connection) -> None:
     """Each outcome, class, reason and provider once, with its count,
     its newest time and the newest reply that has a pattern.
     """
-    rows = ask(filled, load("failure_reasons"))
+    rows = ask(filled, load("overview/failure_reasons"))
     expected: dict[tuple[str, str | None, str, str], list[Row]] = {}
     for row in shown(Action.DEFERRED, Action.BOUNCED):
         assert row.reason is not None
@@ -291,7 +287,7 @@ def test_every_bounce_is_in_the_class_that_its_kind_and_reason_give(filled: psyc
         assert set(listed.split("|")) == BLOCKED
     for listed in re.findall(r'reason!~"([a-z_|]+)"', rule):
         assert set(listed.split("|")) == {*BLOCKED, Reason.OTHER}
-    expression = load("outcome_class")
+    expression = load("shared/outcome_class")
     for action, kind, reason in itertools.product([Action.BOUNCED, Action.DEFERRED], BounceKind, Reason):
         row = SimpleNamespace(action=action, bounce_kind=kind, reason=reason)
         found = filled.execute(
@@ -304,7 +300,7 @@ def test_every_bounce_is_in_the_class_that_its_kind_and_reason_give(filled: psyc
 @pytest.mark.servers
 def test_the_newest_failures_come_first(filled: psycopg.Connection) -> None:
     """The newest fifty of the range, newest first, each with what explains it."""
-    rows = ask(filled, load("newest_failures"))
+    rows = ask(filled, load("overview/newest_failures"))
     expected = sorted(shown(Action.DEFERRED, Action.BOUNCED), key=lambda row: row.time, reverse=True)[:50]
     assert [(row["time"], row["action"], row["response_pattern"]) for row in rows] == [
         (row.time, row.action.value, row.response_pattern) for row in expected
@@ -316,7 +312,7 @@ def test_states_begin_with_what_stood_before(filled: psycopg.Connection) -> None
     """Each pair that was listed in the range, from what held at its start;
     a failed check changes nothing, a lapse does.
     """
-    rows = ask(filled, load("dnsbl_states"))
+    rows = ask(filled, load("reputation/states"))
     found: dict[str, list[tuple[float, int]]] = {}
     for row in rows:
         found.setdefault(row["metric"], []).append(((row["time"] - START).total_seconds() / 60, row["state"]))
@@ -340,7 +336,7 @@ def test_a_short_listing_is_seen_over_a_long_range(
     """
     rows = [
         row
-        for row in ask(filled, load("dnsbl_states"), interval=interval)
+        for row in ask(filled, load("reputation/states"), interval=interval)
         if row["metric"] == "192.0.2.6 at bl.example"
     ]
     assert [((row["time"] - START).total_seconds() / 60, row["state"]) for row in rows] == states
@@ -351,7 +347,7 @@ def test_changes_are_those_of_what_stood(filled: psycopg.Connection) -> None:
     """Listed and delisted once each, the newest first: neither an error between nor the second cluster's clean is
     one.
     """
-    rows = ask(filled, load("dnsbl_changes"))
+    rows = ask(filled, load("reputation/changes"))
     assert [((row["time"] - START).total_seconds() / 60, row["target"], row["change"]) for row in rows] == [
         (40, "192.0.2.8", "listed"),
         (30, "192.0.2.6", "delisted"),
@@ -362,7 +358,7 @@ def test_changes_are_those_of_what_stood(filled: psycopg.Connection) -> None:
 @pytest.mark.servers
 def test_listings_come_first_in_what_lists_say_now(filled: psycopg.Connection) -> None:
     """Whatever the range: one row a target, list and cluster, those to be acted upon on top."""
-    rows = ask(filled, load("dnsbl_current"))
+    rows = ask(filled, load("reputation/current"))
     assert (rows[0]["target"], rows[0]["standing"], rows[0]["meaning"]) == ("192.0.2.5", "listed", "spam, <b>")
     assert {row["standing"] for row in rows[1:]} == {"clean"}
     assert len(rows) == len({(row["cluster"], row["target"], row["list"]) for row in RESULTS})
@@ -371,7 +367,7 @@ def test_listings_come_first_in_what_lists_say_now(filled: psycopg.Connection) -
 @pytest.mark.servers
 def test_refusals_stand_beside_the_listings_of_the_address(filled: psycopg.Connection) -> None:
     """Each address whose mail was refused for reputation with its counts, and the lists on which it stands now."""
-    rows = {row["address"]: row for row in ask(filled, load("reputation_by_address"))}
+    rows = {row["address"]: row for row in ask(filled, load("reputation/by_address"))}
     refused = [row for row in shown(Action.DEFERRED, Action.BOUNCED) if row.reason is Reason.REPUTATION]
     assert {address: row["bounced"] + row["deferred"] for address, row in rows.items()} == Counter(
         row.local_ip or "unknown" for row in refused
@@ -379,7 +375,7 @@ def test_refusals_stand_beside_the_listings_of_the_address(filled: psycopg.Conne
     assert {address: row["lists"] for address, row in rows.items() if row["lists"]} == {"192.0.2.5": "bl.example"}
     assert next(iter(rows)) == "192.0.2.5"
     counted: Counter[str] = Counter()
-    for row in ask(filled, load("reputation_failures")):
+    for row in ask(filled, load("reputation/failures")):
         counted[row["metric"]] += row["recipients"]
     assert counted == Counter(row.local_ip or "unknown" for row in refused)
 
@@ -391,7 +387,7 @@ def test_clusters_are_those_with_events_or_a_plugin(filled: psycopg.Connection) 
         "INSERT INTO plugin_reports (cluster, host, process, version, spool_bytes, dropped, received_at)"
         " VALUES ('idle', 'mta1', 'p', '1', 0, 0, now())"
     )
-    assert [row["__value"] for row in ask(filled, load("clusters"))] == sorted({*CLUSTERS, "elsewhere", "idle"})
+    assert [row["__value"] for row in ask(filled, load("shared/clusters"))] == sorted({*CLUSTERS, "elsewhere", "idle"})
 
 
 @pytest.mark.servers

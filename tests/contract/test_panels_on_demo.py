@@ -85,7 +85,7 @@ def test_every_query_has_rows(demo: dict[str, str], sql: str) -> None:
     """Over the last hours of the demo no table and no chart of the event table is empty."""
     deadline = time.monotonic() + DEADLINE_SECONDS
     with psycopg.connect(demo["dsn"], autocommit=True) as connection:
-        while not _rows(connection, sql, [row[1] for row in _rows(connection, load("clusters"), [])]):
+        while not _rows(connection, sql, [row[1] for row in _rows(connection, load("shared/clusters"), [])]):
             assert time.monotonic() < deadline, "no rows"
             time.sleep(0.2)
 

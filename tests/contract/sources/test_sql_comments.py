@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[3]
 FOLDERS = ("collector/store/queries", "collector/store/migrations", "grafana/queries")
-FILES = {str(path.relative_to(ROOT)): path for folder in FOLDERS for path in sorted((ROOT / folder).glob("*.sql"))}
+FILES = {str(path.relative_to(ROOT)): path for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*.sql"))}
 COMMENT = re.compile(r"-- \S+( \S+){2,}")
 WIDEST = 120
 FIRST_NARROW = 20
@@ -39,4 +39,4 @@ def test_no_line_of_sql_is_wide(name: str) -> None:
 def test_the_files_are_found() -> None:
     """In all three folders."""
     assert len(FILES) > 100
-    assert {name.rpartition("/")[0] for name in FILES} == set(FOLDERS)
+    assert {folder for name in FILES for folder in FOLDERS if name.startswith(folder + "/")} == set(FOLDERS)

@@ -14,6 +14,7 @@ from grafanalib._gen import DashboardEncoder
 
 from grafana.dashboards import DASHBOARDS
 from grafana.normalise import SCHEMA_VERSION, dumps, normalise
+from grafana.settings import DEFAULTS
 
 
 def raw(*panels: Any, **more: Any) -> dict[str, Any]:
@@ -102,7 +103,7 @@ def test_a_row_keeps_its_panels_and_nothing_else_of_a_panel() -> None:
 @pytest.mark.parametrize("name", DASHBOARDS)
 def test_it_leaves_a_normalised_dashboard_alone(name: str) -> None:
     """Normalising twice is normalising once."""
-    once = DASHBOARDS[name]()
+    once = DASHBOARDS[name](DEFAULTS)
     assert normalise(once) == once
 
 

@@ -4,48 +4,32 @@ from __future__ import annotations
 
 import ast
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 import grafana
-from grafana.fields import (
-    Card,
-    Colour,
-    Datasource,
-    DatasourceVariable,
-    Override,
-    Page,
-    Place,
-    PromQL,
-    QueryVariable,
-    Scale,
-    Sql,
-    State,
-    Step,
-    Unit,
-)
-from grafana.panels import dashboard, stat, state_timeline, table, timeseries
+from grafana.fields import Card, Colour, Datasource, Override, Scale, State, Step, Unit
+from grafana.layout import Row
+from grafana.links import Board
+from grafana.pages import Page, dashboard
+from grafana.panels import Style, state_timeline, table, timeseries
 from grafana.queries import load
+from grafana.settings import DEFAULTS
+from grafana.targets import PromQL, Sql
+from grafana.variables import DatasourceVariable, QueryVariable
+from tests.unit.grafana.kinds import every_kind
 
-CARD = Card(7, "Title", "What it shows.", Place(0, 1, 12, 8))
+CARD = Card(7, "Title", "What it shows.", 12, 8)
 PAGE = Page(
-    "uid",
+    Board.OVERVIEW,
     "Title",
     "About.",
-    (DatasourceVariable("timescale", "Database", "postgres"), QueryVariable("cluster", "Cluster", "clusters")),
+    (DatasourceVariable("timescale", "Database", "postgres"), QueryVariable("cluster", "Cluster", "shared/clusters")),
 )
 UP = PromQL("up", "{{job}}", ref="B")
 
 
 STATES = (State(0, "clean", Colour.GOOD), State(1, "listed", Colour.BAD))
-
-
-def every_kind() -> list[dict[str, Any]]:
-    """A panel of each."""
-    scale = Scale(Unit.COUNT)
-    panels = [timeseries(CARD, [UP], scale), stat(CARD, [UP], scale), table(CARD, [UP])]
-    return [*panels, state_timeline(CARD, [UP], STATES)]
 
 
 def test_a_state_has_its_name_and_colour() -> None:
@@ -73,21 +57,25 @@ def test_only_the_wrapper_imports_grafanalib() -> None:
 
 
 def test_a_card_is_what_every_panel_has() -> None:
-    """Id, title, description and place are as written, on each kind of panel."""
-    for panel in dashboard(PAGE, every_kind())["panels"]:
-        assert (panel["id"], panel["title"], panel["description"]) == (7, "Title", "What it shows.")
-        assert panel["gridPos"] == {"x": 0, "y": 1, "w": 12, "h": 8}
+    """Id, title, description, size and links are as written, on each kind of panel."""
+    for number, panel in enumerate(dashboard(PAGE, [Row(every_kind())], DEFAULTS)["panels"], 1):
+        assert (panel["id"], panel["title"], panel["description"]) == (number, f"Panel {number}", "What it shows.")
+        assert (panel["gridPos"]["w"], panel["gridPos"]["h"]) == (8, 6)
+        assert panel["links"] == [{"title": "More", "url": "https://example.com/", "targetBlank": True}]
         assert "maxDataPoints" not in panel
 
 
 def test_the_kinds_are_grafanas() -> None:
     """No panel is of a kind that needs Angular, which is gone since Grafana 12."""
-    assert [panel["type"] for panel in every_kind()] == ["timeseries", "stat", "table", "state-timeline"]
+    assert {panel["type"] for panel in every_kind()} == {
+        *("timeseries", "stat", "table", "state-timeline", "bargauge", "barchart", "piechart"),
+        *("heatmap", "histogram", "text", "alertlist"),
+    }
 
 
 def test_one_data_source_is_named_by_panel_and_target() -> None:
     """Panel and target refer to the same data source, by variable unless another is given."""
-    panel = timeseries(CARD, [Sql("outcomes")], Scale(Unit.COUNT))
+    panel = timeseries(CARD, [Sql("overview/outcomes")], Scale(Unit.COUNT))
     assert panel["datasource"] == panel["targets"][0]["datasource"] == {"type": "postgres", "uid": "${timescale}"}
     fixed = timeseries(CARD, [PromQL("up", "", datasource=Datasource("prometheus", "abc"))], Scale(Unit.COUNT))
     assert fixed["datasource"] == fixed["targets"][0]["datasource"] == {"type": "prometheus", "uid": "abc"}
@@ -95,7 +83,7 @@ def test_one_data_source_is_named_by_panel_and_target() -> None:
 
 def test_two_data_sources_make_a_mixed_panel() -> None:
     """A panel whose targets differ in their data source refers to Grafana's mixed one."""
-    panel = timeseries(CARD, [Sql("outcomes"), UP], Scale(Unit.COUNT))
+    panel = timeseries(CARD, [Sql("overview/outcomes"), UP], Scale(Unit.COUNT))
     assert panel["datasource"] == {"type": "datasource", "uid": "-- Mixed --"}
     assert [target["datasource"]["type"] for target in panel["targets"]] == ["postgres", "prometheus"]
 
@@ -115,17 +103,18 @@ def test_units_thresholds_and_overrides_arrive() -> None:
 
 def test_bars_are_stacked_and_lines_are_not() -> None:
     """Counts per bin add up to the whole; lines would hide one another."""
-    panels = [timeseries(CARD, [UP], Scale(Unit.COUNT), bars=bars) for bars in (True, False)]
-    bars, lines = (panel["fieldConfig"]["defaults"]["custom"] for panel in dashboard(PAGE, panels)["panels"])
+    panels = [timeseries(CARD, [UP], Scale(Unit.COUNT), style=style) for style in (Style.BARS, Style.LINES)]
+    page = dashboard(PAGE, [Row(panels)], DEFAULTS)
+    bars, lines = (panel["fieldConfig"]["defaults"]["custom"] for panel in page["panels"])
     assert (bars["drawStyle"], bars["stacking"]["mode"]) == ("bars", "normal")
     assert (lines["drawStyle"], lines["stacking"]["mode"]) == ("line", "none")
 
 
 def test_a_query_is_loaded_by_name_without_its_comments() -> None:
     """Grafana expands macros in comments too, so none is sent."""
-    target = table(CARD, [Sql("newest_failures", table=True)])["targets"][0]
+    target = table(CARD, [Sql("overview/newest_failures", table=True)])["targets"][0]
     assert target["format"] == "table"
-    assert target["rawSql"] == load("newest_failures")
+    assert target["rawSql"] == load("overview/newest_failures")
     assert target["rawSql"].startswith("SELECT")
     assert "--" not in target["rawSql"]
 
@@ -138,10 +127,10 @@ def test_a_query_that_does_not_exist_is_an_error() -> None:
 
 def test_variables_take_the_form_that_grafana_expects() -> None:
     """A data source variable has no current value (Grafana takes the first); a query variable begins with all."""
-    source, cluster = dashboard(PAGE, [])["templating"]["list"]
+    source, cluster = dashboard(PAGE, [], DEFAULTS)["templating"]["list"]
     assert (source["type"], source["query"]) == ("datasource", "postgres")
     assert "current" not in source
     assert (cluster["multi"], cluster["includeAll"], cluster["refresh"]) == (True, True, 2)
     assert cluster["current"]["value"] == ["$__all"]
-    assert cluster["query"] == load("clusters")
+    assert cluster["query"] == load("shared/clusters")
     assert "allValue" not in cluster

@@ -1,7 +1,7 @@
 -- The reasons why mail was deferred or bounced, the most frequent first, each with its newest reply.
 SELECT
   action,
-  {{outcome_class}} AS class,
+  {{shared/outcome_class}} AS class,
   reason,
   coalesce(provider, 'none') AS provider,
   count(*) AS recipients,

@@ -8,7 +8,7 @@ SELECT
   recipient_domain,
   provider,
   smtp_code,
-  {{outcome_class}} AS class,
+  {{shared/outcome_class}} AS class,
   reason,
   response_pattern
 FROM mail_events

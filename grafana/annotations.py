@@ -1,0 +1,61 @@
+"""Annotations: moments that a dashboard marks in all its charts, from SQL or PromQL."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import assert_never
+
+from grafana.fields import PROMETHEUS, TIMESCALE, Colour, Datasource, Json
+from grafana.queries import load
+
+
+@dataclass(frozen=True, slots=True)
+class SqlAnnotation:
+    """Rows of `queries/<query>.sql`: `time`, `text`, and if wanted `timeend`, `tags` (with commas)."""
+
+    name: str
+    query: str
+    colour: Colour = Colour.OTHER
+    shown: bool = True
+    datasource: Datasource = TIMESCALE
+
+
+@dataclass(frozen=True, slots=True)
+class PromAnnotation:
+    """The moments at which an expression has a value above zero. `title` and `text` may use `{{label}}`."""
+
+    name: str
+    expr: str
+    title: str
+    text: str = ""
+    colour: Colour = Colour.OTHER
+    shown: bool = True
+    step: str = "60s"
+    datasource: Datasource = PROMETHEUS
+
+
+Annotation = SqlAnnotation | PromAnnotation
+
+
+def annotation_json(annotation: Annotation) -> Json:
+    """Return the annotation in the form of Grafana's JSON."""
+    common: Json = {
+        "name": annotation.name,
+        "datasource": annotation.datasource.reference,
+        "enable": annotation.shown,
+        "hide": False,
+        "iconColor": annotation.colour.value,
+    }
+    match annotation:
+        case SqlAnnotation():
+            target: Json = {"refId": "Anno", "rawSql": load(annotation.query), "format": "table"}
+            return common | {"target": target | {"rawQuery": True, "editorMode": "code"}}
+        case PromAnnotation():
+            return common | {
+                "expr": annotation.expr,
+                "step": annotation.step,
+                "titleFormat": annotation.title,
+                "textFormat": annotation.text,
+            }
+        case _:
+            assert_never(annotation)

@@ -1,0 +1,101 @@
+"""The kinds of panels whose form in grafanalib is that of older Grafanas, written here as Grafana 10.1 and newer do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from grafana.parts import PLAIN_STEPS, asking, defaults, head, mappings, overrides_json, steps
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from grafana.fields import Card, Json, Override, Scale
+    from grafana.targets import Target
+
+ALERT_STATES = ("firing", "pending", "noData", "normal", "error")
+BY_IMPORTANCE = 3
+
+
+def bar_gauge(
+    card: Card,
+    targets: Sequence[Target],
+    scale: Scale,
+    *,
+    rows: bool = False,
+    overrides: Sequence[Override] = (),
+    links: Sequence[Json] = (),
+) -> Json:
+    """Return a horizontal bar for each series' last value, or with `rows` for each row of a table."""
+    options = {
+        "displayMode": "basic",
+        "minVizHeight": 10,
+        "minVizWidth": 0,
+        "orientation": "horizontal",
+        "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": rows},
+        "showUnfilled": True,
+        "valueMode": "color",
+    }
+    return _panel("bargauge", card, targets, options, scale, overrides=overrides, links=links)
+
+
+def heatmap(card: Card, targets: Sequence[Target], scale: Scale) -> Json:
+    """How values are spread over time: `PromQL.buckets`, or SQL with one column for each bucket.
+
+    `scale` is that of the axis.
+    """
+    options = {
+        "calculate": False,
+        "cellGap": 1,
+        "color": {"mode": "scheme", "scheme": "Oranges", "steps": 64, "exponent": 0.5, "fill": "dark-orange"},
+        "exemplars": {"color": "rgba(255,0,255,0.7)"},
+        "filterValues": {"le": 1e-9},
+        "legend": {"show": True},
+        "rowsFrame": {"layout": "auto"},
+        "tooltip": {"show": True, "yHistogram": False},
+        "yAxis": {"axisPlacement": "left", "reverse": False, "unit": scale.unit.value},
+    }
+    out = _panel("heatmap", card, targets, options, scale)
+    asked = [{**target, "format": "heatmap"} if "expr" in target else target for target in out["targets"]]
+    return {**out, "targets": asked}
+
+
+def text(card: Card, content: str) -> Json:
+    """Markdown; `links.in_text` writes a link to another dashboard."""
+    return {**head(card), "type": "text", "options": {"mode": "markdown", "content": content}}
+
+
+def alert_list(card: Card, *, states: Sequence[str] = ("firing", "pending"), name: str = "Duckwatch") -> Json:
+    """Return the list of the alerts whose rule's name contains `name`, from every source of rules that Grafana has.
+
+    Grafana can fix the source by its name only, not by a variable.
+    """
+    options = {
+        "alertInstanceLabelFilter": "",
+        "alertName": name,
+        "dashboardAlerts": False,
+        "groupBy": [],
+        "groupMode": "default",
+        "maxItems": 20,
+        "sortOrder": BY_IMPORTANCE,
+        "stateFilter": {state: state in states for state in ALERT_STATES},
+        "viewMode": "list",
+    }
+    return {**head(card), "type": "alertlist", "options": options}
+
+
+def _panel(
+    kind: str,
+    card: Card,
+    targets: Sequence[Target],
+    options: Json,
+    scale: Scale,
+    *,
+    overrides: Sequence[Override] = (),
+    links: Sequence[Json] = (),
+) -> Json:
+    config = defaults(scale, links=links)
+    config |= {"mappings": mappings((), scale.empty), "color": {"mode": "thresholds"}}
+    config["thresholds"] = {"mode": "absolute", "steps": steps(scale.thresholds) or PLAIN_STEPS}
+    fields = {"defaults": config, "overrides": overrides_json(overrides)}
+    out = {**head(card), **asking(targets), "type": kind, "options": options, "fieldConfig": fields}
+    return {**out, "transformations": []}

@@ -1,0 +1,66 @@
+"""The parts of a panel's JSON that several kinds share: head, field defaults, value mappings, thresholds, overrides."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from grafana.fields import MIXED, Card, Colour, Json, Override, Scale, State, Step
+from grafana.targets import Target, target_json
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+PLAIN_STEPS: list[Json] = [{"color": Colour.PLAIN.value, "value": None}]
+"""No colour: where nothing says what is bad."""
+
+
+def head(card: Card) -> Json:
+    """Return what every panel has. Its place is `layout`'s to fill in."""
+    place = {"x": 0, "y": 0, "w": card.width, "h": card.height}
+    out: Json = {"id": card.id, "title": card.title, "description": card.description, "gridPos": place}
+    return out | {"links": [*card.links], "transparent": False}
+
+
+def asking(targets: Sequence[Target]) -> Json:
+    """Return a panel's targets and the data source that it names."""
+    sources = list(dict.fromkeys(target.datasource for target in targets))
+    source = sources[0] if len(sources) == 1 else MIXED
+    return {"datasource": source.reference, "targets": [target_json(target) for target in targets]}
+
+
+def defaults(scale: Scale, *, links: Sequence[Json] = ()) -> Json:
+    """Return the field defaults that a scale says: unit, decimals, bounds; and the links of values."""
+    said = {"unit": scale.unit.value, "decimals": scale.decimals, "min": scale.minimum, "max": scale.maximum}
+    out = {key: value for key, value in said.items() if value is not None}
+    return out | ({"links": [*links]} if links else {})
+
+
+def steps(thresholds: Sequence[Step]) -> list[Json]:
+    """Return Grafana's form of thresholds."""
+    return [{"color": step.colour.value, "value": step.value} for step in thresholds]
+
+
+def mappings(states: Sequence[State], empty: str | None = None) -> list[Json]:
+    """Return the value mappings that give each state its name and colour,
+    and show `empty` without colour where there is no number.
+    """
+    options = {
+        str(state.value): {"text": state.name, "color": state.colour.value, "index": index}
+        for index, state in enumerate(states)
+    }
+    out: list[Json] = [{"type": "value", "options": options}] if options else []
+    if empty is not None:
+        result = {"text": empty, "color": Colour.PLAIN.value, "index": len(states)}
+        out.append({"type": "special", "options": {"match": "null+nan", "result": result}})
+    return out
+
+
+def overrides_json(overrides: Sequence[Override]) -> list[Json]:
+    """Return Grafana's form of overrides."""
+    return [
+        {
+            "matcher": {"id": override.by, "options": override.name},
+            "properties": [{"id": key, "value": value} for key, value in override.properties],
+        }
+        for override in overrides
+    ]

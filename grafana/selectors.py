@@ -1,0 +1,34 @@
+"""Job selectors: which scrape jobs an expression's metrics come from, added to the PromQL of every panel."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PREFIXES = {"duckwatch_dnsbl_": "dnsbl", "duckwatch_": "collector", "zonemta_": "zonemta", "wildduck_": "wildduck"}
+"""Whose metrics begin so; the first that fits."""
+
+METRIC = re.compile(
+    r'(?P<text>"(?:[^"\\]|\\.)*")|(?<![\w:])(?P<name>(?:duckwatch|zonemta|wildduck)_\w+)(?![\w:])(?P<labels>\{)?'
+)
+"""A text in quotes, which stays as it is, or a metric. A recorded series (`level:metric:operation`) is none:
+it was selected where it was recorded.
+"""
+
+
+def selected(expr: str, jobs: Mapping[str, str]) -> str:
+    """Return the expression with the matchers of `jobs` on each metric of that program."""
+    return METRIC.sub(lambda found: _with_matcher(found, jobs), expr)
+
+
+def _with_matcher(found: re.Match[str], jobs: Mapping[str, str]) -> str:
+    name = found["name"]
+    if name is None:
+        return found[0]
+    matcher = jobs.get(next(program for prefix, program in PREFIXES.items() if name.startswith(prefix)), "")
+    if not matcher:
+        return found[0]
+    return f"{name}{{{matcher}, " if found["labels"] else f"{name}{{{matcher}}}"

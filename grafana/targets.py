@@ -1,0 +1,92 @@
+"""What a panel asks: SQL from a file, PromQL, or a channel of Grafana Live."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import assert_never
+
+from grafana.fields import LIVE, PROMETHEUS, TIMESCALE, Datasource, Json
+from grafana.queries import load
+
+
+@dataclass(frozen=True, slots=True)
+class Sql:
+    """A target that runs `queries/<query>.sql`; `table` for rows as they are, else a time series."""
+
+    query: str
+    ref: str = "A"
+    table: bool = False
+    datasource: Datasource = TIMESCALE
+
+
+@dataclass(frozen=True, slots=True)
+class PromQL:
+    """A target that evaluates an expression over the range, or at its end only (`instant`).
+
+    `legend` may use `{{label}}`. `table` gives one row a series, with a column a label.
+    Job selectors are added by the generator (grafana.selectors), not written here.
+    """
+
+    expr: str
+    legend: str
+    ref: str = "A"
+    instant: bool = False
+    table: bool = False
+    datasource: Datasource = PROMETHEUS
+
+    @classmethod
+    def quantile(
+        cls, quantile: float, histogram: str, legend: str, *, by: str = "", where: str = "", ref: str = "A"
+    ) -> PromQL:
+        """Return the value that this part of a histogram's observations stays below;
+        for each value of the label `by`, of the series that `where` selects.
+        """
+        labels = f"le, {by}" if by else "le"
+        rate = f"rate({histogram}_bucket{f'{{{where}}}' if where else ''}[$__rate_interval])"
+        return cls(f"histogram_quantile({quantile}, sum by ({labels}) ({rate}))", legend, ref)
+
+    @classmethod
+    def buckets(cls, histogram: str, *, where: str = "", ref: str = "A") -> PromQL:
+        """Return the observations of each bucket, for a heatmap."""
+        increase = f"increase({histogram}_bucket{f'{{{where}}}' if where else ''}[$__rate_interval])"
+        return cls(f"sum by (le) ({increase})", "{{le}}", ref)
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """A target that shows a measurement that is pushed to Grafana Live. `fields` must name `time`."""
+
+    measurement: str
+    fields: tuple[str, ...]
+    ref: str = "A"
+    stream: str = "duckwatch"
+    datasource: Datasource = LIVE
+
+
+Target = Sql | PromQL | Live
+
+
+def target_json(target: Target) -> Json:
+    """Return the target in the form of Grafana's JSON."""
+    common: Json = {"refId": target.ref, "datasource": target.datasource.reference}
+    shape = "table" if not isinstance(target, Live) and target.table else "time_series"
+    match target:
+        case Sql():
+            return common | {
+                "rawSql": load(target.query),
+                "format": shape,
+                "rawQuery": True,
+                "editorMode": "code",
+            }
+        case PromQL():
+            asked = {"expr": target.expr, "legendFormat": target.legend, "format": shape, "editorMode": "code"}
+            return common | asked | {"instant": target.instant, "range": not target.instant}
+        case Live():
+            channel = f"stream/{target.stream}/{target.measurement}"
+            return common | {
+                "queryType": "measurements",
+                "channel": channel,
+                "filter": {"fields": [*target.fields]},
+            }
+        case _:
+            assert_never(target)

@@ -1,0 +1,40 @@
+"""Grafana's own classes read every dashboard, and write it again without a loss."""
+
+from __future__ import annotations
+
+import copy
+import json
+import warnings
+from typing import Any
+
+import pytest
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+
+from grafana.generate import build_all
+from grafana.pages import dashboard
+from grafana.settings import DEFAULTS
+from tests.unit.grafana.kinds import PAGE, every_row
+
+with warnings.catch_warnings():  # its makers would rather we used the second form, which Grafana 10 cannot read
+    warnings.simplefilter("ignore", DeprecationWarning)
+    from grafana_foundation_sdk.models.dashboard import Dashboard
+
+PAGES = {**build_all(), "every kind": dashboard(PAGE, every_row(), DEFAULTS)}
+
+
+def lost(before: Any, after: Any, path: str = "") -> list[str]:
+    """The paths of what is in `before` and not the same in `after`."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        return [hit for key, item in before.items() for hit in lost(item, after.get(key, "absent"), f"{path}.{key}")]
+    if isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
+        pairs = zip(before, after, strict=True)
+        return [hit for index, (one, other) in enumerate(pairs) for hit in lost(one, other, f"{path}[{index}]")]
+    return [] if before == after else [f"{path}: {before!r} -> {after!r}"]
+
+
+@pytest.mark.parametrize("page", PAGES.values(), ids=PAGES)
+def test_nothing_is_lost_on_the_way_through_grafanas_classes(page: dict[str, Any]) -> None:
+    """Each key is known, and each value is of its type."""
+    read = Dashboard.from_json(copy.deepcopy(page))
+    written = json.loads(JSONEncoder().encode(read))
+    assert lost(page, written) == []
