@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
 from tests.unit.grafana.macros import expand, misused_variables
+
+VARIABLES: dict[str, dict[str, Any]] = {
+    "cluster": {"type": "query", "multi": True},
+    "zone": {"type": "query", "multi": False},
+    "needle": {"type": "textbox"},
+    "timescale": {"type": "datasource", "multi": False},
+}
 
 
 @pytest.mark.parametrize(
@@ -15,19 +23,30 @@ from tests.unit.grafana.macros import expand, misused_variables
         "x = $cluster",
         "x = '$cluster'",
         "IN (${cluster:csv})",
+        "IN (${cluster:singlequote})",
         "IN (${cluster})",
         "IN ([[cluster]])",
         "IN ($cluster) AND y = $zone",
+        "y IN ($zone)",
+        "y LIKE '%$needle%'",
+        "y LIKE '$needle%'",
+        "y = ${needle:raw}",
+        "y = $needle",
+        "IN ($unknown)",
+        "y = '$unknown'",
+        "y = '$timescale'",
+        "ORDER BY $zone",
     ],
 )
 def test_other_forms_of_a_variable_are_found(sql: str) -> None:
-    """Bare, quoted and formatted variables can carry SQL from an URL into the query."""
-    assert misused_variables(sql)
+    """Bare, half quoted and formatted variables, and those in the form of another kind, can carry SQL from an URL."""
+    assert misused_variables(sql, VARIABLES)
 
 
-def test_the_safe_form_passes() -> None:
-    """Macros and `IN ($name)` are no misuse."""
-    assert misused_variables("date_bin('$__interval', time) WHERE $__timeFilter(time) AND x IN ($cluster)") == []
+@pytest.mark.parametrize("sql", ["x IN ($cluster)", "x = '$zone'", "strpos(x, '$needle') > 0"])
+def test_the_safe_forms_pass(sql: str) -> None:
+    """Macros and the form of the variable's kind are no misuse."""
+    assert misused_variables(f"date_bin('$__interval', time) WHERE $__timeFilter(time) AND {sql}", VARIABLES) == []
 
 
 def test_expansion_is_grafanas() -> None:
