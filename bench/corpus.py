@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -29,7 +30,7 @@ def events(count: int, until_ms: int) -> list[dict[str, Any]]:
     """Return `count` events as the plugin writes them, the last one stamped at most `until_ms`;
     no identity comes twice.
     """
-    recorded = [json.loads(line) for line in RECORDING.read_text().splitlines()]
+    recorded = _recorded()
     first = min(int(one["entry"]["id"][:11], 16) for one in recorded)
     span = max(one["time_ms"] for one in recorded) - first + 1
     cycles = -(-count // len(recorded))
@@ -42,12 +43,24 @@ def events(count: int, until_ms: int) -> list[dict[str, Any]]:
 
 def paced(count: int, start_ms: int, per_second: int) -> list[dict[str, Any]]:
     """Return `count` events of any messages, stamped at a steady rate from `start_ms` on."""
-    recorded = [json.loads(line) for line in RECORDING.read_text().splitlines()]
+    recorded = _recorded()
     made = []
     for number in range(count):
         one = recorded[number % len(recorded)]
         made.append(_shifted(one, start_ms + number * 1000 // per_second - one["time_ms"]))
     return made
+
+
+def _recorded() -> list[dict[str, Any]]:
+    """Return the recording with what the plugin adds: the number of the attempt that ended a delivery."""
+    recorded = [json.loads(line) for line in RECORDING.read_text().splitlines()]
+    deferrals: Counter[tuple[str, str]] = Counter()
+    for entry in (one["entry"] for one in recorded):
+        if entry["action"] == "DEFERRED":
+            deferrals[entry["id"], entry["seq"]] += 1
+        elif entry["action"] in ("ACCEPTED", "REJECTED"):
+            entry["defcount"] = deferrals[entry["id"], entry["seq"]] + 1
+    return recorded
 
 
 def _shifted(one: dict[str, Any], shift: int) -> dict[str, Any]:

@@ -85,16 +85,17 @@ class Deliveries:
             attempt = self._session(errand, local_ip, fate, time)
             time += attempt.timer or self._random.randint(3_000, 9_000)
             if fate is Fate.DELIVERED:
-                yield Event(time, host, "sender", entries.attempted(attempt, "ACCEPTED", {}))
+                yield Event(time, host, "sender", entries.attempted(attempt, "ACCEPTED", {"defcount": attempts}))
                 return
             reply = replies.answer(fate, errand.receiver.family)
             # An address on a list is not the message's fault: ZoneMTA tries the pool's other addresses first.
             if attempts > len(LADDER_SECONDS) or (replies.final(reply) and fate is not Fate.LISTED):
-                yield Event(time, host, "sender", entries.attempted(attempt, "REJECTED", {"category": reply.category}))
+                why: entries.Entry = {"category": reply.category, "defcount": attempts}
+                yield Event(time, host, "sender", entries.attempted(attempt, "REJECTED", why))
                 yield from self._notify(errand, "failure", time + self._random.randint(10, 80))
                 return
             wait = round(LADDER_SECONDS[attempts - 1] * self._random.uniform(0.9, 1.3) * 1_000)
-            why: entries.Entry = {"category": reply.category, "defcount": attempts, "nextattempt": time + wait}
+            why = {"category": reply.category, "defcount": attempts, "nextattempt": time + wait}
             yield Event(time, host, "sender", entries.attempted(attempt, "DEFERRED", why))
             if attempts == DELAYED_AFTER:
                 yield from self._notify(errand, "delayed", time + self._random.randint(10, 80))
@@ -183,4 +184,4 @@ class Deliveries:
             response=f"250 2.0.0 Ok: queued as {random.getrandbits(40):010X}",
         )
         time += 4 + random.randint(300, 1_500)
-        yield Event(time, message.host, "sender", entries.attempted(attempt, "ACCEPTED", {}))
+        yield Event(time, message.host, "sender", entries.attempted(attempt, "ACCEPTED", {"defcount": 1}))

@@ -154,6 +154,7 @@ def deleted(queue_id: str, seq: str) -> Entry:
 
 def attempted(attempt: Attempt, action: str, why: Entry) -> Entry:
     """Return an ACCEPTED, DEFERRED or REJECTED entry; `why` holds category, count and next attempt.
+    (ZoneMTA's plugin adds the count to the ends.)
     Without a session (`timer` None) ZoneMTA knows no addresses and sizes, and `mx` is the recipient's domain.
     """
     connected = attempt.timer is not None

@@ -71,7 +71,7 @@ def event_id(entry: dict[str, Any], shape: Shape) -> str:
     """`<queue id>[.<seq>]:<action>[:<attempt or bounce type>]`."""
     name = entry["id"] + ("." + entry["seq"] if "seq" in entry else "") + ":" + shape.action
     if shape.action == "deferred":
-        name += ":" + str(entry["defcount"])
+        name += ":" + str(entry["defcount"])  # of no other action, though the plugin adds it to the ends
     if shape.action == "dsn_queued":
         name += ":" + entry["bounceType"]
     return str(name)

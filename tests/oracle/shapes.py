@@ -34,6 +34,7 @@ ATTEMPT = {
     "message_id": "messageId",
     "size_bytes": "size",
     "fbl_id": "fbl",
+    "attempt": "defcount",
 }
 
 SHAPES: dict[str, Shape] = {
@@ -41,7 +42,7 @@ SHAPES: dict[str, Shape] = {
     "ACCEPTED": Shape("delivered", ATTEMPT, SENDING, SESSION_REST),
     "DEFERRED": Shape(
         "deferred",
-        ATTEMPT | {"category": "category", "attempt": "defcount", "next_attempt": "nextattempt"},
+        ATTEMPT | {"category": "category", "next_attempt": "nextattempt"},
         SENDING,
         SESSION_REST,
     ),

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -34,16 +35,36 @@ def hosted_event(record: Record) -> dict[str, Any]:
     return event(record) | {"host": "mta1"}
 
 
-def with_created(record: Record) -> Record:
-    """The record, its entry carrying its own time, as zonemta-wildduck adds it."""
-    return record | {"entry": record["entry"] | {"created": record["time_ms"]}}
+def with_attempts(records: list[Record]) -> list[Record]:
+    """The records, in order of time, as the plugin sends them: the end of a delivery has the number of its attempt,
+    one more than there were deferrals of that recipient before. An earlier plugin sends them without.
+    """
+    deferrals: Counter[tuple[str, str | None]] = Counter()
+    made = []
+    for record in records:
+        entry = record["entry"]
+        name = entry["id"], entry.get("seq")
+        if entry["action"] == "DEFERRED":
+            deferrals[name] += 1
+        elif entry["action"] in ("ACCEPTED", "REJECTED"):
+            entry = entry | {"defcount": deferrals[name] + 1}
+        made.append(record | {"entry": entry})
+    return made
 
 
-def with_created_iso(record: Record) -> Record:
-    """The record, its entry carrying its own time as JavaScript writes a Date."""
-    seconds, milliseconds = divmod(record["time_ms"], 1000)
-    stamp = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-    return record | {"entry": record["entry"] | {"created": f"{stamp}.{milliseconds:03d}Z"}}
+def with_created(records: list[Record]) -> list[Record]:
+    """The records, each entry carrying its own time, as zonemta-wildduck adds it."""
+    return [record | {"entry": record["entry"] | {"created": record["time_ms"]}} for record in records]
+
+
+def with_created_iso(records: list[Record]) -> list[Record]:
+    """The records, each entry carrying its own time as JavaScript writes a Date."""
+    made = []
+    for record in records:
+        seconds, milliseconds = divmod(record["time_ms"], 1000)
+        stamp = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+        made.append(record | {"entry": record["entry"] | {"created": f"{stamp}.{milliseconds:03d}Z"}})
+    return made
 
 
 def plugin_body(records: list[Record], *, cluster: str = "default", host: str = "mta1") -> Body:
@@ -78,17 +99,18 @@ def bare_ndjson_gzip_body(records: list[Record]) -> Body:
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """A way to send: `prepare` is what the sender adds to a record, `make_body` makes a body of prepared records,
+    """A way to send: `prepare` is what the sender adds to the records, `make_body` makes a body of some of them,
     and `host` is what it says of itself.
     """
 
     make_body: Callable[[list[Record]], Body]
     host: str | None = "mta1"
-    prepare: Callable[[Record], Record] = dict
+    prepare: Callable[[list[Record]], list[Record]] = list
 
 
 FORMS: dict[str, Form] = {
-    "plugin": Form(plugin_body),
+    "plugin": Form(plugin_body, prepare=with_attempts),
+    "earlier-plugin": Form(plugin_body),
     "array": Form(array_body),
     "ndjson": Form(ndjson_body),
     "gzip": Form(gzip_body),

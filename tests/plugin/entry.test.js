@@ -8,10 +8,11 @@ const test = require('node:test');
 
 const lib = name => require(path.join(__dirname, '../../zonemta-plugin/lib', name));
 const { keep, isIgnored } = lib('entry');
+const { Attempts } = lib('attempts');
 const { Clock } = lib('clock');
 
 function kept(entry) {
-    const line = keep(entry, 'sender', new Clock(() => 1000));
+    const line = keep(entry, 'sender', new Clock(() => 1000), new Attempts());
     assert.ok(line.endsWith('\n') && line.indexOf('\n') === line.length - 1);
     assert.ok(Buffer.byteLength(line) <= 1024 * 1024);
     return JSON.parse(line);
@@ -77,7 +78,7 @@ test('A getter that throws costs its own field only', () => {
 
 test('A member named __proto__ is a member like any other', () => {
     const entry = JSON.parse('{"action":"X","__proto__":{"a":1}}');
-    assert.ok(keep(entry, 'sender', new Clock(() => 1)).includes('"__proto__":{"a":1}'));
+    assert.ok(keep(entry, 'sender', new Clock(() => 1), new Attempts()).includes('"__proto__":{"a":1}'));
 });
 
 test('Depth, breadth and length are bounded, the event stays', () => {
@@ -112,7 +113,7 @@ test('What is no entry at all is not kept', () => {
         }
     );
     for (const entry of [undefined, null, 'text', 5, hostile]) {
-        assert.equal(keep(entry, 'sender', new Clock()), null);
+        assert.equal(keep(entry, 'sender', new Clock(), new Attempts()), null);
         assert.equal(isIgnored(entry), false);
     }
 });
@@ -162,7 +163,7 @@ test('A clock that stands still fills no memory and keeps stamp and name unique'
 test('Same queue id, seq, action, attempt and bounce type make the same name; another value another', () => {
     const base = { id: 'a', seq: '001', action: 'DEFERRED', defcount: 1, bounceType: 'delayed' };
     const clock = new Clock(() => 1000);
-    const time = entry => JSON.parse(keep(entry, 'sender', clock)).time;
+    const time = entry => JSON.parse(keep(entry, 'sender', clock, new Attempts())).time;
     assert.equal(time(base), 1000);
     const others = ['id', 'seq', 'action', 'defcount', 'bounceType'].map(key => ({ ...base, [key]: 'other' }));
     assert.deepEqual(others.map(time), [1000, 1000, 1000, 1000, 1000]);

@@ -185,7 +185,12 @@ class Mta {
         return done;
     }
 
-    /** Shows the hook one entry per id; resolves when every hook has returned. */
+    /** Shows the hook of fetched deliveries each of these; resolves when every hook has returned. */
+    fetch(deliveries) {
+        return this.tell('fetch', { deliveries });
+    }
+
+    /** Shows the hook of log entries one entry per id; resolves when every hook has returned. */
     emit(ids, more = {}) {
         return this.tell('emit', { entries: ids.map(id => ({ id, seq: '001', action: 'ACCEPTED', ...more })) });
     }

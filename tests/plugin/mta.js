@@ -1,6 +1,6 @@
 'use strict';
 
-// Stands for a process of ZoneMTA in the tests: loads the plugin as ZoneMTA does and calls its hook when told to.
+// Stands for a process of ZoneMTA in the tests: loads the plugin as ZoneMTA does and calls its hooks when told to.
 // node mta.js SETTINGS CONTEXT; told by messages, tells by messages.
 
 const fs = require('fs');
@@ -22,13 +22,17 @@ const app = {
     addHook: (name, action) => hooks.push({ name, action })
 };
 
-function see(entry) {
+function run(name, shown) {
     let nexts = 0;
-    hooks[0].action(entry, () => (nexts += 1));
+    const [hook] = hooks.filter(one => one.name === name);
+    hook.action(shown, () => (nexts += 1));
     if (nexts !== 1) {
         throw new Error(`next was called ${nexts} times`);
     }
 }
+
+const see = entry => run('log:entry', entry);
+const fetch = delivery => run('sender:fetch', delivery);
 
 // Entries as fast as they come, each written down once the hook has returned.
 function storm(file) {
@@ -45,6 +49,7 @@ function storm(file) {
 
 const orders = {
     emit: ({ entries }) => entries.forEach(see),
+    fetch: ({ deliveries }) => deliveries.forEach(fetch),
     storm: ({ file }) => storm(file),
     leave: () => process.disconnect(),
     exit: () => process.exit(0)

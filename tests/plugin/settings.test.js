@@ -70,9 +70,9 @@ test('With settings that are wrong the plugin loads, spools, and ZoneMTA goes on
     assert.match(fs.readFileSync(path.join(spool, folder, '1.jsonl'), 'utf8'), /"id":"a"/);
 });
 
-test('ZoneMTA finds a title, an init that calls back, and one hook', async t => {
+test('ZoneMTA finds a title, an init that calls back, and two hooks', async t => {
     const mta = await Mta.start(t, { spool: temporaryFolder(t) }, 'receiver');
-    assert.deepEqual([mta.ready.title, mta.ready.hooks], ['duckwatch', ['log:entry']]);
+    assert.deepEqual([mta.ready.title, mta.ready.hooks], ['duckwatch', ['log:entry', 'sender:fetch']]);
 });
 
 test('A queue poll is not sent', async t => {

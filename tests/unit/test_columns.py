@@ -8,17 +8,20 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from collector.assembly import assembled
 from collector.events.columnar.zonemta_columns import columns_of
 from collector.events.model.batch import JournalEntry, Position
-from collector.events.model.event import Entry, Source, Submission
+from collector.events.model.event import Action, Entry, MailEvent, Source, Submission
 from collector.events.model.tally import tally
 from collector.journal.codec import encode as journalled
 from collector.pipeline.batch import assemble
 from collector.store.writing.copy_text import encode
+from tests.oracle.wire import with_attempts
 from tests.unit.events.entries import grouped
 
 FIXTURE = Path(__file__).parents[1] / "fixtures" / "zonemta-log-entries.jsonl"
@@ -26,7 +29,9 @@ RECORDING: list[dict[str, Any]] = [json.loads(line) for line in FIXTURE.read_tex
 for record in RECORDING:
     record["entry"].pop("subject", None)  # the border takes it out
 PUBLIC_IPS = {"127.0.0.2": "192.0.2.2"}
-ONE_OF_EACH = list({(r["entry"]["action"], *r["entry"]): r["entry"] for r in RECORDING}.values())
+SENT = with_attempts(RECORDING)
+"""As the plugin sends it. An earlier plugin sends the recording as it is."""
+ONE_OF_EACH = list({(r["entry"]["action"], *r["entry"]): r["entry"] for r in RECORDING + SENT}.values())
 
 VALUES = st.one_of(
     st.none(),
@@ -86,11 +91,27 @@ def sums(found: Any) -> dict[str, Any]:
     }
 
 
-def test_the_recording_is_the_same_either_way() -> None:
+@pytest.mark.parametrize("records", [RECORDING, SENT], ids=["without attempts", "with attempts"])
+def test_the_recording_is_the_same_either_way(records: list[dict[str, Any]]) -> None:
     """All 2,424 entries; nearly all of them are of a shape that is known."""
-    entries = [record["entry"] for record in RECORDING]
+    entries = [record["entry"] for record in records]
     by_column = check([request(entries[at : at + 100]) for at in range(0, len(entries), 100)])
     assert by_column > 2000
+
+
+def test_attempts_add_a_column_and_change_no_other() -> None:
+    """The ends have the attempt that the plugin added; every other column, `event_id` too, is as without."""
+
+    def rows(records: list[dict[str, Any]]) -> list[MailEvent]:
+        events = assemble([request([one["entry"] for one in records])], PUBLIC_IPS)[0].events
+        return sorted(events, key=lambda event: event.time)  # one millisecond after the other, as they were recorded
+
+    sent = rows(SENT)
+    assert [event.attempt for event in sent] == [one["entry"].get("defcount") for one in SENT]
+    assert {event.action for event in sent if event.attempt} == {Action.DELIVERED, Action.DEFERRED, Action.BOUNCED}
+    assert [replace(event, attempt=None) for event in sent] == [
+        replace(event, attempt=None) for event in rows(RECORDING)
+    ]
 
 
 def test_bare_entries_are_the_same_either_way() -> None:

@@ -169,36 +169,48 @@ function nameOf(copy) {
 }
 
 /**
- * @param {unknown} copy
- * @param {string} context
- * @param {number} time
+ * What the plugin adds to an entry: the stamp, and the number of the attempt that it ends (null: none, or unknown).
+ * @typedef {{time: number, attempt: number | null}} Added
  */
-function write(copy, context, time) {
+
+/**
+ * @param {any} copy
+ * @param {string} context
+ * @param {Added} added
+ */
+function write(copy, context, { time, attempt }) {
+    if (attempt !== null && copy.defcount === undefined) {
+        copy.defcount = attempt;
+    }
     return `{"time":${time},"context":${JSON.stringify(context)},"entry":${JSON.stringify(copy)}}\n`;
 }
 
 /**
- * The spool's line for `entry`, stamped by `clock`; the entry itself is left as it is. Null when nothing of the entry
- * can be kept. Throws nothing that an entry could cause.
+ * The spool's line for `entry`, stamped by `clock` and with its number of `attempts`; the entry itself is left as it
+ * is. Null when nothing of the entry can be kept. Throws nothing that an entry could cause.
  * @param {unknown} entry whatever a plugin made of it
  * @param {string} context
  * @param {import('./clock').Clock} clock
+ * @param {import('./attempts').Attempts} attempts
  */
-function keep(entry, context, clock) {
-    let time = null;
+function keep(entry, context, clock, attempts) {
+    /** @param {any} copy */
+    const addedTo = copy => ({ time: clock.stamp(nameOf(copy)), attempt: attempts.end(copy) });
+    /** @type {Added | null} */
+    let added = null;
     for (const limits of LIMITS) {
         const copy = copyWithin(entry, limits);
         if (copy === null) {
             break;
         }
-        time = time === null ? clock.stamp(nameOf(copy)) : time;
-        const line = write(copy, context, time);
+        added = added || addedTo(copy);
+        const line = write(copy, context, added);
         if (line.length * 3 <= LINE_BYTES || Buffer.byteLength(line) <= LINE_BYTES) {
             return line;
         }
     }
     const reduced = reduce(entry);
-    return reduced && write(reduced, context, time === null ? clock.stamp(nameOf(reduced)) : time);
+    return reduced && write(reduced, context, added || addedTo(reduced));
 }
 
 module.exports = { isIgnored, keep };

@@ -1,9 +1,10 @@
 'use strict';
 
-// Builds the plugin's parts and joins them: the hook, the housekeeping, the exit.
+// Builds the plugin's parts and joins them: the hooks, the housekeeping, the exit.
 
 const { version } = require('../package.json');
 const { Aside } = require('./aside');
+const { Attempts } = require('./attempts');
 const { Clock } = require('./clock');
 const { isIgnored, keep } = require('./entry');
 const { Exchange } = require('./exchange');
@@ -22,7 +23,7 @@ const HOUSEKEEPING_MS = 5000;
  * @property {import('./settings').Config} [config]
  * @property {{context?: unknown}} [manager]
  * @property {import('./log').Logger} [logger]
- * @property {(name: string, action: (entry: unknown, next: () => void) => void) => void} addHook
+ * @property {(name: string, action: (shown: unknown, next: () => void) => void) => void} addHook
  *
  * @typedef {ReturnType<typeof build>} Parts
  */
@@ -57,7 +58,7 @@ function build(app, log) {
         log,
         version
     });
-    return { settings, context, log, spool, orphans, sender, clock: new Clock() };
+    return { settings, context, log, spool, orphans, sender, clock: new Clock(), attempts: new Attempts() };
 }
 
 /**
@@ -70,7 +71,7 @@ function record(parts, entry) {
         if (isIgnored(entry)) {
             return;
         }
-        const line = keep(entry, parts.context, parts.clock);
+        const line = keep(entry, parts.context, parts.clock, parts.attempts);
         if (line === null) {
             parts.spool.lose(1);
             parts.log.once('entry', 'error', 'A log entry could not be read at all; it counts as dropped');
@@ -100,6 +101,12 @@ function start(app) {
         const parts = build(app, log);
         app.addHook('log:entry', (entry, next) => {
             record(parts, entry);
+            next();
+        });
+        // Only senders fetch. What is thrown here would defer the delivery.
+        const begin = guard(log, delivery => parts.attempts.begin(delivery));
+        app.addHook('sender:fetch', (delivery, next) => {
+            begin(delivery);
             next();
         });
         const housekeeping = guard(log, () => keepHouse(parts));

@@ -14,7 +14,7 @@ from psycopg import sql
 from psycopg.rows import dict_row
 
 from tests.oracle.recording import read_recording
-from tests.oracle.wire import event
+from tests.oracle.wire import event, with_attempts
 from tests.servers.process import wait_until
 
 if TYPE_CHECKING:
@@ -63,7 +63,8 @@ def body() -> dict[str, Any]:
         "oldest_unsent": None,
         "dropped": 0,
     }
-    return {"cluster": "eu1", "host": "mta1", "plugin": heartbeat, "events": [event(record())]}
+    sent = with_attempts(read_recording())[LINE - 1]
+    return {"cluster": "eu1", "host": "mta1", "plugin": heartbeat, "events": [event(sent)]}
 
 
 def journal_entry(journal: Path, copy: Path) -> dict[str, Any]:

@@ -115,6 +115,10 @@ def recorded_shapes() -> tuple[dict[str, dict[str, set[str]]], dict[str, set[str
         for key, value in entry.items():
             types[action][key].add(type(value).__name__)
         always[action] = always.get(action, set(entry)) & set(entry)
+    # What our plugin adds: the attempt that ended a delivery.
+    for end in ("ACCEPTED", "REJECTED"):
+        types[end]["defcount"] = types["DEFERRED"]["defcount"]
+        always[end].add("defcount")
     # A refused message of an authenticated user is not in the recording; its entry is made like QUEUED.
     for refusal in ("NOQUEUE", "DROP"):
         types[refusal]["user"] = types["QUEUED"]["user"]
@@ -161,6 +165,8 @@ def test_each_message_is_checked_then_queued_then_tried() -> None:
             counts = [entry["defcount"] for entry in takewhile(lambda one: one["action"] == "DEFERRED", tries)]
             assert counts == list(range(1, len(counts) + 1))
             assert len(tries) - len(counts) <= 1
+            for entry in tries[len(counts) :]:
+                assert entry.get("defcount") == (len(tries) if entry["action"] in ("ACCEPTED", "REJECTED") else None)
 
 
 def test_everything_decodes(day: list[Event]) -> None:
