@@ -43,9 +43,10 @@ class Options:
     bounce_url: str | None = None  # where the stock plugin http-bounce posts to
     checks: bool = True  # rspamd and clamd look at each message
     defer_times: list[int] = field(default_factory=lambda: [1000, 1000, 1000, 1000])  # ms between attempts
-    zones: tuple[str, ...] = tuple(ZONES)  # one process each
+    zones: tuple[str, ...] = tuple(ZONES)  # one process each, but for `senders`
     delay_dsn_after: int = 2500  # ms in the queue until the sender is told of the delay
     connections: int = 5  # of the zone `default`
+    senders: int = 1  # processes of the zone `default`
 
 
 class ZoneMTA:
@@ -67,7 +68,10 @@ class ZoneMTA:
         self._lay_plugins()
         self._config = folder / "zonemta.json"
         self._zones = {name: settings for name, settings in ZONES.items() if name in options.zones}
-        self._zones["default"] = ZONES["default"] | {"connections": options.connections}
+        self._zones["default"] = ZONES["default"] | {
+            "connections": options.connections,
+            "processes": options.senders,
+        }
         self._sinks, self._options = sinks, options
         self._settings = {
             **self._servers(mongo, redis_port, sinks),
@@ -161,7 +165,8 @@ class ZoneMTA:
         """
         processes = self.everyone()
         recording = {int(file.name.split("-")[1]) for file in self.records.iterdir()}
-        return len(processes) == 1 + len(self._zones) + len(INTERFACES) and processes <= recording
+        senders = sum(zone["processes"] for zone in self._zones.values())
+        return len(processes) == 1 + senders + len(INTERFACES) and processes <= recording
 
     def takes_mail(self) -> bool:
         """True when a receiver greets on both ports (the master accepts connections before it has one)."""
