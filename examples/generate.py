@@ -15,6 +15,7 @@ from pydantic import BaseModel, BeforeValidator, SecretStr
 from collector.config.model import Settings as CollectorSettings
 from duckwatch.base.config.units import format_duration, format_size, parse_size
 from exporters.dnsbl.config.model import Settings as DnsblSettings
+from grafana.config import DashboardDocument
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -38,7 +39,7 @@ def build() -> str:
     """Return the text of the file. The same each time."""
     texts = descriptions((ROOT / "docs" / "configuration.md").read_text(encoding="utf-8"))
     lines = [HEAD.rstrip("\n")]
-    for settings in (CollectorSettings, DnsblSettings):
+    for settings in (CollectorSettings, DnsblSettings, DashboardDocument):
         for name, field in settings.model_fields.items():
             lines += ["", f"{name}:", *section_lines(model_in(field.annotation), name, "  ", texts)]
     return "\n".join(lines) + "\n"
@@ -46,7 +47,7 @@ def build() -> str:
 
 def descriptions(page: str) -> Mapping[str, str]:
     """Return the text of every key, from the tables of docs/configuration.md, as plain text."""
-    rows = re.findall(r"^\| `((?:collector|dnsbl)\.[^`]+)` \| [^|]+ \| (.*) \|$", page, re.MULTILINE)
+    rows = re.findall(r"^\| `((?:collector|dnsbl|grafana)\.[^`]+)` \| [^|]+ \| (.*) \|$", page, re.MULTILINE)
     return {key: re.sub(r"\[([^\]]+)\]\([^)]+\)", r"\1", text).replace("`", "") for key, text in rows}
 
 
@@ -117,7 +118,7 @@ def value_text(value: Any) -> str:  # noqa: ANN401  # any default
             text = value.value
         case tuple() if not hasattr(value, "host"):
             text = json.dumps([str(one) for one in value])
-        case dict() | bool() | None:
+        case dict() | bool() | None | "":
             text = json.dumps(value)
         case _:
             text = str(value)

@@ -1,26 +1,33 @@
-"""The command line of the dashboards: `duckwatch-dashboards build|check`. Nothing else reads argv."""
+"""The command line of the dashboards: `duckwatch-dashboards build|check`. Nothing else reads arguments or the
+environment.
+"""
 
 from __future__ import annotations
 
 import argparse
 import errno
+import os
 import sys
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from duckwatch.base import output
+from duckwatch.base.errors import ConfigError
 from grafana.check import differences
-from grafana.generate import GENERATED, write
+from grafana.generate import GENERATED, build_all, render, write
+from grafana.kubernetes import config_map, operator_resource
+from grafana.options import Form, add_options, settings_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-EPILOG = (
-    "example:\n  duckwatch-dashboards {example}\n\n"
-    "exit codes: 0 done, 1 a difference or a full disk, 2 a folder that cannot be used\ndocumentation: "
-    "docs/dashboards.md"
-)
+    from grafana.config import GrafanaSettings
+
+PROGRAM = "duckwatch-dashboards"
+EPILOG = "example:\n  {program} {example}\n\nexit codes: {codes}\ndocumentation: docs/dashboards.md"
+BUILD = "build --output /var/lib/grafana/dashboards/duckwatch --title-prefix 'Staging: '"
+CODES = "0 done, 1 a difference or a full disk, 2 a folder that cannot be used, or a wrong configuration"
 
 OK, DIFFERENT, CANNOT = 0, 1, 2
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -28,66 +35,103 @@ FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return the exit code: 0; 1 when `check` finds a difference or a disk is full;
-    2 when a folder cannot be used.
+    2 when a folder cannot be used or the configuration is wrong.
     """
-    return output.guarded("duckwatch-dashboards", lambda: command(argv))
+    return output.guarded(PROGRAM, lambda: command(argv))
 
 
 def command(argv: Sequence[str] | None) -> int:
     """As `main`. Raises OSError when the output cannot be written."""
-    arguments = _parser().parse_args(argv)
+    parser = _parser()
+    arguments = parser.parse_args(argv)
     try:
-        if arguments.command == "build":
-            return _build(arguments.output)
-        return _check(arguments.directory)
+        settings = settings_of(arguments, os.environ)
+        if arguments.command == "check":
+            return _check(arguments.directory, settings)
+        form = Form(arguments.form)
+        if form is not Form.FILES and arguments.output is None:
+            parser.error(f"--as {form.value} needs --output")
+        return _build(arguments.output or GENERATED, form, settings)
+    except ConfigError as error:
+        for fault in error.faults:
+            output.complain(f"{fault.key}: {fault.problem}")
+        return CANNOT
     except OSError as error:
         if error.filename is None:  # standard output
             raise
-        output.complain(f"duckwatch-dashboards: {error}")
+        output.complain(f"{PROGRAM}: {error}")
         return DIFFERENT if error.errno in FULL else CANNOT
 
 
-def _build(output: Path) -> int:
-    for path in write(output):
+def _build(directory: Path, form: Form, settings: GrafanaSettings) -> int:
+    for path in write(directory, _texts(form, settings)):
         sys.stdout.write(f"{path}\n")
     return OK
 
 
-def _check(directory: Path) -> int:
-    found = differences(directory)
+def _texts(form: Form, settings: GrafanaSettings) -> Mapping[str, str]:
+    """Return the files' names and texts."""
+    if form is Form.FILES:
+        return render(settings.settings())
+    written = config_map if form is Form.CONFIGMAP else operator_resource
+    pages = build_all(settings.settings())
+    return {f"{page['uid']}.yaml": written(page, settings) for page in pages.values()}
+
+
+def _check(directory: Path, settings: GrafanaSettings) -> int:
+    found = differences(directory, settings.settings())
     sys.stdout.writelines(found)
     if found:
-        sys.stdout.write("dashboards differ from the code: run `make generate` and commit\n")
+        sys.stdout.write(
+            "dashboards differ from the code: run `make generate` and commit, or build this folder again\n"
+        )
         return DIFFERENT
     return OK
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="duckwatch-dashboards",
+        prog=PROGRAM,
         description="Makes the Grafana dashboards of duckwatch, as JSON that Grafana reads from a folder.",
-        epilog=EPILOG.format(example="build --output /var/lib/grafana/dashboards/duckwatch"),
+        epilog=EPILOG.format(program=PROGRAM, example=BUILD, codes=CODES),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {version('duckwatch')}")
     commands = parser.add_subparsers(dest="command", required=True)
-    build = commands.add_parser(
+    build = _add(
+        commands,
         "build",
-        help="write every dashboard as JSON",
-        description="Write every dashboard as JSON into a folder, and print the paths.",
-        epilog=EPILOG.format(example="build --output /var/lib/grafana/dashboards/duckwatch"),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        "write every dashboard",
+        "Write every dashboard into a folder, and print the paths: as JSON, as Kubernetes ConfigMaps for Grafana's "
+        "sidecar, or as resources of the Grafana operator.",
+        BUILD,
     )
-    build.add_argument("--output", type=Path, default=GENERATED, metavar="DIR", help="default: the committed folder")
-    check = commands.add_parser(
+    build.add_argument("--output", type=Path, metavar="DIR", help="default with --as files: the committed folder")
+    build.add_argument(
+        "--as", dest="form", choices=[form.value for form in Form], default="files", help="default: files"
+    )
+    check = _add(
+        commands,
         "check",
-        help="exit 1 with a diff when the committed dashboards are not what the code makes",
-        description="Compare the committed dashboards with what the code makes, and print the difference.",
-        epilog=EPILOG.format(example="check"),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        "exit 1 and name each difference when the committed dashboards are not what the code makes",
+        "Compare the committed dashboards with what the code makes, and name each difference: the file, the panel, "
+        "the path in it, and the value before and after.",
+        "check",
     )
     check.add_argument("--directory", type=Path, default=GENERATED, metavar="DIR", help="default: the committed folder")
     return parser
+
+
+def _add(commands: Any, name: str, what: str, description: str, example: str) -> argparse.ArgumentParser:  # noqa: ANN401 - argparse has no name for it
+    one: argparse.ArgumentParser = commands.add_parser(
+        name,
+        help=what,
+        description=description,
+        epilog=EPILOG.format(program=PROGRAM, example=example, codes=CODES),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_options(one.add_argument_group("options of the dashboards (each is a key of the section grafana)"))
+    return one
 
 
 if __name__ == "__main__":

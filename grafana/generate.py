@@ -14,6 +14,8 @@ from grafana.normalise import dumps
 from grafana.settings import DEFAULTS, Settings
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from grafana.fields import Json
 
 GENERATED = Path(__file__).parent / "generated"
@@ -24,7 +26,10 @@ def build_all(settings: Settings = DEFAULTS) -> dict[str, Json]:
     """Return every dashboard by its file's name without `.json`, with links to the others and to no other."""
     pages = {name: build(settings) for name, build in DASHBOARDS.items()}
     titles = {page["uid"]: page["title"] for page in pages.values()}
-    return {name: only_to(titles, {**page, "links": bar(titles, page["uid"])}) for name, page in pages.items()}
+    return {
+        name: only_to(titles, {**page, "links": bar(titles, page["uid"], settings.grafana_url)})
+        for name, page in pages.items()
+    }
 
 
 def render(settings: Settings = DEFAULTS) -> dict[str, str]:
@@ -32,13 +37,13 @@ def render(settings: Settings = DEFAULTS) -> dict[str, str]:
     return {f"{name}.json": dumps(page) for name, page in build_all(settings).items()}
 
 
-def write(directory: Path) -> list[Path]:
-    """Write every dashboard into `directory`, which is made if need be, and return the paths. Other files there stay.
+def write(directory: Path, texts: Mapping[str, str]) -> list[Path]:
+    """Write these texts into `directory`, which is made if need be, and return the paths. Other files there stay.
 
     Raises OSError when the folder cannot be written.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    return [_replace(directory / name, text) for name, text in render().items()]
+    return [_replace(directory / name, text) for name, text in texts.items()]
 
 
 def _replace(path: Path, text: str) -> Path:

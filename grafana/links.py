@@ -74,15 +74,18 @@ def in_text(board: Board, title: str) -> str:
     return f"[{title}]({address(board)})"
 
 
-def bar(pages: Mapping[str, str], own: str) -> list[Json]:
-    """Return the links on top of the dashboard `own` to all others; `pages` has each uid's title."""
+def bar(pages: Mapping[str, str], own: str, base: str = "") -> list[Json]:
+    """Return the links on top of the dashboard `own` to all others.
+
+    `pages` has each uid's title, and `base` the URL of Grafana, where links are to be whole.
+    """
     order = [board.value for board in Board]
     ranked = sorted(pages, key=lambda uid: (order.index(uid) if uid in order else len(order), uid))
-    return [_bar_link(uid, pages[uid]) for uid in ranked if uid != own]
+    return [_bar_link(f"{base}/d/{uid}", pages[uid]) for uid in ranked if uid != own]
 
 
-def _bar_link(uid: str, title: str) -> Json:
-    link: Json = {"type": "link", "title": title, "url": f"/d/{uid}", "keepTime": True, "includeVars": True}
+def _bar_link(url: str, title: str) -> Json:
+    link: Json = {"type": "link", "title": title, "url": url, "keepTime": True, "includeVars": True}
     return link | {"asDropdown": False, "icon": "dashboard", "tags": [], "targetBlank": False, "tooltip": ""}
 
 

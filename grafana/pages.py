@@ -10,7 +10,7 @@ from grafana.annotations import Annotation, annotation_json
 from grafana.layout import Row, laid_out
 from grafana.normalise import normalise
 from grafana.selectors import selected
-from grafana.settings import SOURCES, Settings
+from grafana.settings import BY_NAME, SOURCES, Settings
 from grafana.variables import CHOICES, DatasourceVariable, Variable, variable_json
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 SHARED_CROSSHAIR = 1
 HIDDEN = 2
-BY_NAME = "name:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +95,5 @@ def _text(text: str, settings: Settings) -> str:
         if not fixed.startswith(BY_NAME):
             text = fixed if text == f"${{{name}}}" else text.replace(f"&${{{name}:queryparam}}", "")
     if settings.grafana_url:
-        base = settings.grafana_url.rstrip("/")
-        text = re.sub(r"^/d/duckwatch-|(?<=\]\()/d/duckwatch-", f"{base}/d/duckwatch-", text)
+        text = re.sub(r"(?:^|(?<=\]\())(?=/d/duckwatch-)", lambda _: settings.grafana_url, text)
     return text

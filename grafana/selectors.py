@@ -12,7 +12,7 @@ PREFIXES = {"duckwatch_dnsbl_": "dnsbl", "duckwatch_": "collector", "zonemta_": 
 """Whose metrics begin so; the first that fits."""
 
 METRIC = re.compile(
-    r'(?P<text>"(?:[^"\\]|\\.)*")|(?<![\w:])(?P<name>(?:duckwatch|zonemta|wildduck)_\w+)(?![\w:])(?P<labels>\{)?'
+    r'(?P<text>"(?:[^"\\]|\\.)*")|(?<![\w:])(?P<name>(?:duckwatch|zonemta|wildduck)_\w+)(?![\w:])(?P<labels>\{(?P<none>\s*\})?)?'
 )
 """A text in quotes, which stays as it is, or a metric. A recorded series (`level:metric:operation`) is none:
 it was selected where it was recorded.
@@ -31,4 +31,4 @@ def _with_matcher(found: re.Match[str], jobs: Mapping[str, str]) -> str:
     matcher = jobs.get(next(program for prefix, program in PREFIXES.items() if name.startswith(prefix)), "")
     if not matcher:
         return found[0]
-    return f"{name}{{{matcher}, " if found["labels"] else f"{name}{{{matcher}}}"
+    return f"{name}{{{matcher}, " if found["labels"] and not found["none"] else f"{name}{{{matcher}}}"

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 PROGRAMS = ("collector", "dnsbl", "zonemta", "wildduck")
 """Whose metrics a job selector can name."""
 
+BY_NAME = "name:"
+"""Before the name of a data source that is fixed by its name instead of its uid."""
+
 SOURCES = ("timescale", "prometheus", "alertmanager")
 """The data sources that can be fixed."""
 
@@ -30,7 +33,6 @@ class Settings:
 
     title_prefix: str = ""
     tags: tuple[str, ...] = ("duckwatch",)
-    folder: str = "Mail"
     time_zone: str = "browser"
     grafana_url: str = ""
     runbook_url: str = RUNBOOK

@@ -13,6 +13,7 @@ from collector.config.model import Settings as CollectorSettings
 from duckwatch.base.config.loading import load
 from examples.generate import EXAMPLE, ROOT, build, descriptions
 from exporters.dnsbl.config.model import Settings as DnsblSettings
+from grafana.config import DashboardDocument
 
 
 def uncommented(text: str) -> str:
@@ -38,10 +39,11 @@ def test_it_is_up_to_date() -> None:
     assert EXAMPLE.read_text(encoding="utf-8") == build()
 
 
-def test_both_programs_read_it_and_find_their_defaults() -> None:
+def test_each_program_reads_it_and_finds_its_defaults() -> None:
     """So a user may begin with it and change what differs."""
     assert load(CollectorSettings, EXAMPLE, {}).settings == CollectorSettings()
     assert load(DnsblSettings, EXAMPLE, {}).settings == DnsblSettings()
+    assert load(DashboardDocument, EXAMPLE, {}).settings == DashboardDocument()
 
 
 def test_it_has_every_key_and_a_text_for_each() -> None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from grafana.__main__ import main
 from grafana.dashboards import DASHBOARDS
 from grafana.generate import GENERATED, render
+from grafana.normalise import dumps
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 
@@ -61,7 +64,7 @@ def test_a_missing_file_is_a_difference(built: Path, capsys: pytest.CaptureFixtu
     (built / "overview.json").unlink()
     code, out = check(built, capsys)
     assert code == 1
-    assert "missing: overview.json" in out
+    assert "overview.json: is missing\n" in out
 
 
 def test_an_extra_file_is_a_difference(built: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -69,25 +72,101 @@ def test_an_extra_file_is_a_difference(built: Path, capsys: pytest.CaptureFixtur
     (built / "gone.json").write_text("{}")
     code, out = check(built, capsys)
     assert code == 1
-    assert "extra: gone.json" in out
+    assert "gone.json: is surplus, no dashboard makes it\n" in out
 
 
-def test_a_changed_file_is_shown_as_a_diff(built: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A unified diff: what is committed with a minus, what the code makes with a plus."""
-    path = built / "overview.json"
-    path.write_text(path.read_text(encoding="utf-8").replace("Bounce ratio", "Bounce rate", 1), encoding="utf-8")
+def changed(path: Path, change: Callable[[dict[str, Any]], str]) -> str:
+    """Change a dashboard's file as somebody would by hand; return the line that should name it."""
+    page = json.loads(path.read_text(encoding="utf-8"))
+    line = change(page)
+    path.write_text(dumps(page), encoding="utf-8")
+    return f"{path.name}: {line}"
+
+
+def called(panel: dict[str, Any]) -> str:
+    return f"panel {panel['id']} “{panel['title']}”"
+
+
+def rename(page: dict[str, Any]) -> str:
+    panel, title = page["panels"][1], page["panels"][1]["title"]
+    place = called(panel)
+    panel["title"] = "Mine"
+    return f'{place}.title: "Mine" → "{title}"'
+
+
+def lose_a_panel(page: dict[str, Any]) -> str:
+    return f"{called(page['panels'].pop(0))}: is missing"
+
+
+def add_a_panel(page: dict[str, Any]) -> str:
+    page["panels"].append({**page["panels"][0], "id": 999, "title": "Mine"})
+    return "panel 999 “Mine”: is not made by the code"
+
+
+def swap(page: dict[str, Any]) -> str:
+    page["panels"].reverse()
+    return "panels: stand in another order"
+
+
+def change_the_sql(page: dict[str, Any]) -> str:
+    panel = next(panel for panel in page["panels"] if "rawSql" in str(panel.get("targets")))
+    target = next(target for target in panel["targets"] if "rawSql" in target)
+    before = json.dumps(target["rawSql"])
+    target["rawSql"] += " OFFSET 1"
+    shown = f"…{before[-21:-1]}"
+    return f'{called(panel)}.targets[{target["refId"]}].rawSql: {shown} OFFSET 1" → {shown}"'
+
+
+def lose_a_key(page: dict[str, Any]) -> str:
+    return f'refresh: (absent) → "{page.pop("refresh")}"'
+
+
+def choose_one(page: dict[str, Any]) -> str:
+    next(variable for variable in page["templating"]["list"] if variable["name"] == "cluster")["multi"] = False
+    return "templating.list[cluster].multi: false → true"
+
+
+def add_a_tag(page: dict[str, Any]) -> str:
+    page["tags"].append("mine")
+    return f'tags[{len(page["tags"]) - 1}]: "mine" → (absent)'
+
+
+@pytest.mark.parametrize(
+    "change",
+    [rename, lose_a_panel, add_a_panel, swap, change_the_sql, lose_a_key, choose_one, add_a_tag],
+    ids=lambda change: change.__name__,
+)
+def test_each_difference_is_named(
+    built: Path, capsys: pytest.CaptureFixture[str], change: Callable[[dict[str, Any]], str]
+) -> None:
+    """The file, the panel by id and title, the path in it, and the value as committed and as the code makes it."""
+    line = changed(built / "overview.json", change)
     code, out = check(built, capsys)
     assert code == 1
-    assert "--- committed/overview.json" in out
-    assert '-      "title": "Bounce rate",' in out
-    assert '+      "title": "Bounce ratio",' in out
+    assert out.splitlines()[:-1] == [line]
+
+
+def test_two_changes_are_two_lines(built: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Not only the first is named."""
+    lines = [changed(built / "overview.json", change) for change in (rename, lose_a_key)]
+    assert check(built, capsys)[1].splitlines()[:-1] == lines
+
+
+def test_what_is_no_json_is_said_so(built: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With the place at which it ends to be JSON."""
+    (built / "overview.json").write_text("{")
+    code, out = check(built, capsys)
+    assert code == 1
+    assert out.startswith("overview.json: is no JSON: ")
 
 
 def test_another_line_end_is_a_difference(built: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The bytes count, not only the lines."""
     path = built / "overview.json"
     path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
-    assert check(built, capsys)[0] == 1
+    code, out = check(built, capsys)
+    assert code == 1
+    assert out.startswith("overview.json: has the same content in other bytes")
 
 
 def test_a_folder_that_cannot_be_written_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
