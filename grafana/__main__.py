@@ -73,7 +73,7 @@ def _texts(form: Form, settings: GrafanaSettings) -> Mapping[str, str]:
     """Return the files' names and texts."""
     if form is Form.FILES:
         return render(settings.settings())
-    written = config_map if form is Form.CONFIGMAP else operator_resource
+    written = {Form.CONFIGMAP: config_map, Form.OPERATOR: operator_resource}[form]
     pages = build_all(settings.settings())
     return {f"{page['uid']}.yaml": written(page, settings) for page in pages.values()}
 

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from grafana.fields import Json
 
 UP = PromQL("up", "{{job}}", ref="B")
-ROWS = Sql("overview/newest_failures", table=True)
-SERIES = Sql("overview/outcomes")
+ROWS = Sql("shared/clusters", table=True)
+SERIES = Sql("shared/clusters")
 STATES = (State(0, "clean", Colour.GOOD), State("listed", "on a list", Colour.BAD))
 STEPS = (Step(Colour.GOOD), Step(Colour.BAD, 0.1))
 RATIO = Scale(Unit.RATIO, STEPS, decimals=1, minimum=0, maximum=1, empty=TOO_LITTLE)
@@ -109,7 +109,7 @@ PAGE = Page(
         TextVariable("needle", "Search"),
     ),
     annotations=(
-        SqlAnnotation("Listings", "reputation/changes"),
+        SqlAnnotation("Listings", "shared/clusters"),
         PromAnnotation("Up", "changes(up[1m]) > 0", "{{job}}", "came up", shown=False),
     ),
 )

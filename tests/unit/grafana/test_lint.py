@@ -63,6 +63,11 @@ def urls(value: Any) -> list[str]:
     return own + [url for item in value.values() for url in urls(item)]
 
 
+def groups(page: dict[str, Any]) -> list[list[dict[str, Any]]]:
+    """The panels that are seen beside each other: the page's own, and those of each collapsed row."""
+    return [page["panels"], *(panel["panels"] for panel in page["panels"] if panel.get("panels"))]
+
+
 def each(panels: list[tuple[str, dict[str, Any], dict[str, Any]]]) -> pytest.MarkDecorator:
     """Each of these panels beside its page."""
     cases = [(page, panel) for _, page, panel in panels]
@@ -140,7 +145,7 @@ def test_panels_have_ids_and_places_of_their_own(page: dict[str, Any]) -> None:
         assert place["w"] > 0
         assert place["h"] > 0
         assert place["x"] + place["w"] <= 24
-    for group in (page["panels"], *(panel.get("panels", []) for panel in page["panels"])):
+    for group in groups(page):
         for one, other in combinations((panel["gridPos"] for panel in group), 2):
             beside = one["x"] + one["w"] <= other["x"] or other["x"] + other["w"] <= one["x"]
             above = one["y"] + one["h"] <= other["y"] or other["y"] + other["h"] <= one["y"]
@@ -150,10 +155,10 @@ def test_panels_have_ids_and_places_of_their_own(page: dict[str, Any]) -> None:
 @each_page
 def test_panels_side_by_side_have_one_height(page: dict[str, Any]) -> None:
     """No hole in the page."""
-    heights: dict[int, set[int]] = {}
-    for panel in all_panels(page["panels"]):
-        heights.setdefault(panel["gridPos"]["y"], set()).add(panel["gridPos"]["h"])
-    if not any(panel.get("collapsed") for panel in page["panels"]):
+    for group in groups(page):
+        heights: dict[int, set[int]] = {}
+        for panel in group:
+            heights.setdefault(panel["gridPos"]["y"], set()).add(panel["gridPos"]["h"])
         assert all(len(found) == 1 for found in heights.values())
 
 

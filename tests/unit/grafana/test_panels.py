@@ -8,15 +8,18 @@ from pathlib import Path
 import pytest
 
 import grafana
+from grafana.columns import Cell, column
 from grafana.fields import Card, Colour, Datasource, Override, Scale, State, Step, Unit
 from grafana.layout import Row
-from grafana.links import Board
+from grafana.links import Board, to_web
+from grafana.more_panels import alert_list
 from grafana.pages import Page, dashboard
-from grafana.panels import Style, state_timeline, table, timeseries
+from grafana.panels import Style, stat, state_timeline, table, timeseries
 from grafana.queries import load
 from grafana.settings import DEFAULTS
 from grafana.targets import PromQL, Sql
 from grafana.variables import DatasourceVariable, QueryVariable
+from tests.unit.grafana.kinds import PAGE as EVERYTHING
 from tests.unit.grafana.kinds import every_kind
 
 CARD = Card(7, "Title", "What it shows.", 12, 8)
@@ -75,7 +78,7 @@ def test_the_kinds_are_grafanas() -> None:
 
 def test_one_data_source_is_named_by_panel_and_target() -> None:
     """Panel and target refer to the same data source, by variable unless another is given."""
-    panel = timeseries(CARD, [Sql("overview/outcomes")], Scale(Unit.COUNT))
+    panel = timeseries(CARD, [Sql("shared/clusters")], Scale(Unit.COUNT))
     assert panel["datasource"] == panel["targets"][0]["datasource"] == {"type": "postgres", "uid": "${timescale}"}
     fixed = timeseries(CARD, [PromQL("up", "", datasource=Datasource("prometheus", "abc"))], Scale(Unit.COUNT))
     assert fixed["datasource"] == fixed["targets"][0]["datasource"] == {"type": "prometheus", "uid": "abc"}
@@ -83,7 +86,7 @@ def test_one_data_source_is_named_by_panel_and_target() -> None:
 
 def test_two_data_sources_make_a_mixed_panel() -> None:
     """A panel whose targets differ in their data source refers to Grafana's mixed one."""
-    panel = timeseries(CARD, [Sql("overview/outcomes"), UP], Scale(Unit.COUNT))
+    panel = timeseries(CARD, [Sql("shared/clusters"), UP], Scale(Unit.COUNT))
     assert panel["datasource"] == {"type": "datasource", "uid": "-- Mixed --"}
     assert [target["datasource"]["type"] for target in panel["targets"]] == ["postgres", "prometheus"]
 
@@ -112,9 +115,9 @@ def test_bars_are_stacked_and_lines_are_not() -> None:
 
 def test_a_query_is_loaded_by_name_without_its_comments() -> None:
     """Grafana expands macros in comments too, so none is sent."""
-    target = table(CARD, [Sql("overview/newest_failures", table=True)])["targets"][0]
+    target = table(CARD, [Sql("shared/clusters", table=True)])["targets"][0]
     assert target["format"] == "table"
-    assert target["rawSql"] == load("overview/newest_failures")
+    assert target["rawSql"] == load("shared/clusters")
     assert target["rawSql"].startswith("SELECT")
     assert "--" not in target["rawSql"]
 
@@ -123,6 +126,82 @@ def test_a_query_that_does_not_exist_is_an_error() -> None:
     """A misspelt name fails when the dashboard is built."""
     with pytest.raises(FileNotFoundError):
         load("no_such_query")
+
+
+def test_a_rate_without_a_number_has_no_colour() -> None:
+    """NULL, NaN and no row show the text; the last value that there was does not take its place."""
+    scale = Scale(Unit.RATIO, (Step(Colour.GOOD), Step(Colour.BAD, 0.1)), empty="too little mail to judge")
+    panel = stat(CARD, [UP], scale)
+    defaults = panel["fieldConfig"]["defaults"]
+    (mapping,) = defaults["mappings"]
+    assert mapping["options"]["match"] == "null+nan"
+    assert mapping["options"]["result"]["text"] == defaults["noValue"] == "too little mail to judge"
+    assert mapping["options"]["result"]["color"] == "text"
+    assert panel["options"]["reduceOptions"]["calcs"] == ["last"]
+    assert stat(CARD, [UP], Scale(Unit.RATIO))["options"]["reduceOptions"]["calcs"] == ["lastNotNull"]
+
+
+def test_a_stat_without_thresholds_has_no_colour() -> None:
+    """Green would say that somebody has judged it."""
+    page = dashboard(PAGE, [Row([stat(CARD, [UP], Scale(Unit.COUNT))])], DEFAULTS)
+    steps = page["panels"][0]["fieldConfig"]["defaults"]["thresholds"]["steps"]
+    assert steps == [{"color": "text", "value": None}]
+
+
+def test_a_column_has_what_is_said_of_it() -> None:
+    """Header, width, unit, the colours of words, a text where there is no number, and links."""
+    link = to_web("More", "https://example.com/")
+    column_of = dict(column("a", "A", 90, unit=Unit.RATIO, words={"x": Colour.BAD}, empty="-", links=[link]).properties)
+    assert (column_of["displayName"], column_of["custom.width"], column_of["unit"]) == ("A", 90, "percentunit")
+    assert column_of["custom.cellOptions"] == {"type": "color-text"}
+    assert [mapping["type"] for mapping in column_of["mappings"]] == ["value", "special"]
+    assert column_of["links"] == [link]
+    bar = dict(column("a", "A", None, unit=Unit.RATIO, cell=Cell.BAR).properties)
+    assert (bar["custom.cellOptions"]["type"], bar["min"], bar["max"]) == ("gauge", 0, 1)
+    filled = dict(
+        column("a", "A", None, thresholds=(Step(Colour.GOOD), Step(Colour.BAD, 1)), cell=Cell.FILL).properties
+    )
+    assert filled["custom.cellOptions"] == {"type": "color-background"}
+    assert [step["value"] for step in filled["thresholds"]["steps"]] == [None, 1]
+
+
+def test_the_first_threshold_of_an_override_keeps_its_null() -> None:
+    """Without it Grafana takes the step's value for zero."""
+    shown = column("a", "A", 90, thresholds=(Step(Colour.GOOD), Step(Colour.BAD, 1)))
+    page = dashboard(PAGE, [Row([table(CARD, [UP], overrides=[shown])])], DEFAULTS)
+    (override,) = page["panels"][0]["fieldConfig"]["overrides"]
+    (thresholds,) = [entry["value"] for entry in override["properties"] if entry["id"] == "thresholds"]
+    assert [step["value"] for step in thresholds["steps"]] == [None, 1]
+
+
+def test_the_alert_list_shows_our_alerts_only() -> None:
+    """Those that fire or are about to; every rule of ours begins with that word."""
+    panel = alert_list(CARD)
+    assert panel["options"]["alertName"] == "Duckwatch"
+    assert {state for state, shown in panel["options"]["stateFilter"].items() if shown} == {"firing", "pending"}
+
+
+def test_variables_of_one_value() -> None:
+    """A search field, a choice of fixed words, and a query without `All`."""
+    found = {variable["name"]: variable for variable in dashboard(EVERYTHING, [], DEFAULTS)["templating"]["list"]}
+    assert (found["one"]["multi"], found["one"]["includeAll"]) == (False, False)
+    assert "current" not in found["one"]
+    assert (found["needle"]["type"], found["needle"]["query"]) == ("textbox", "")
+    assert (found["period"]["query"], found["period"]["current"]["value"]) == ("day,week", "day")
+    assert [option["value"] for option in found["period"]["options"]] == ["day", "week"]
+    assert found["alertmanager"]["query"] == "alertmanager"
+    assert found["host"]["datasource"] == {"type": "prometheus", "uid": "${prometheus}"}
+
+
+def test_annotations_stand_behind_the_built_in_one() -> None:
+    """SQL as a table, PromQL with its texts; one that is not shown can be switched on."""
+    _, listings, up = dashboard(EVERYTHING, [], DEFAULTS)["annotations"]["list"]
+    assert (listings["name"], listings["enable"]) == ("Listings", True)
+    assert (listings["target"]["format"], listings["target"]["rawSql"]) == ("table", load("shared/clusters"))
+    assert (up["expr"], up["titleFormat"], up["textFormat"], up["enable"]) == (
+        *("changes(up[1m]) > 0", "{{job}}", "came up"),
+        False,
+    )
 
 
 def test_variables_take_the_form_that_grafana_expects() -> None:

@@ -38,3 +38,19 @@ def test_nothing_is_lost_on_the_way_through_grafanas_classes(page: dict[str, Any
     read = Dashboard.from_json(copy.deepcopy(page))
     written = json.loads(JSONEncoder().encode(read))
     assert lost(page, written) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "path"),
+    [
+        (lambda page: page.update(mine=1), ".mine: 1 -> 'absent'"),
+        (lambda page: page["panels"][0].update(span=4), ".panels[0].span: 4 -> 'absent'"),
+        (lambda page: page["panels"][0]["gridPos"].update(z=4), ".panels[0].gridPos.z: 4 -> 'absent'"),
+        (lambda page: page["links"][0].update(mine=1), ".links[0].mine: 1 -> 'absent'"),
+    ],
+)
+def test_a_key_that_grafana_does_not_know_is_found(change: Any, path: str) -> None:
+    """The comparison is not blind to what its classes leave out."""
+    page = copy.deepcopy(PAGES["overview"])
+    change(page)
+    assert lost(page, json.loads(JSONEncoder().encode(Dashboard.from_json(copy.deepcopy(page))))) == [path]

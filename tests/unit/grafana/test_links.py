@@ -1,0 +1,89 @@
+"""Links between dashboards: what they carry, and where they lead."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from grafana import generate
+from grafana.generate import build_all
+from grafana.links import OF_SERIES, Board, address, bar, in_text, of_column, only_to, to_board, to_web
+from grafana.pages import dashboard
+from grafana.settings import DEFAULTS
+from tests.unit.grafana.kinds import PAGE, every_row
+
+BOARDS = {"duckwatch-overview": "O", "duckwatch-reputation": "R", "duckwatch-queue": "Q"}
+
+
+def test_a_link_carries_time_range_data_sources_and_clusters() -> None:
+    """Several values are several parameters (`queryparam`); Grafana would write `{a,b}` for a bare variable."""
+    assert address(Board.QUEUE) == (
+        "/d/duckwatch-queue?${__url_time_range}&${timescale:queryparam}&${prometheus:queryparam}&${cluster:queryparam}"
+    )
+
+
+def test_a_link_sets_what_was_clicked_and_keeps_the_rest() -> None:
+    """A variable that is set is not handed on as well: Grafana would take both values."""
+    found = address(Board.QUEUE, keep=("zone", "provider"), values={"zone": of_column("zone"), "cluster": OF_SERIES})
+    assert found.count("cluster") == found.count("var-cluster=") == 1
+    assert "${zone:queryparam}" not in found
+    assert "&${provider:queryparam}&" in found
+    assert found.endswith(
+        'var-zone=${__data.fields["zone"]:percentencode}&var-cluster=${__field.labels.metric:percentencode}'
+    )
+
+
+def test_only_a_link_elsewhere_opens_a_new_tab() -> None:
+    """Within Grafana the browser goes back to where the viewer came from."""
+    assert to_board(Board.QUEUE, "Queue")["targetBlank"] is False
+    assert to_web("Lookup", "https://example.com/")["targetBlank"] is True
+
+
+def test_the_bar_leads_to_all_others_in_their_order() -> None:
+    """With the time range and all variables; a dashboard does not link to itself."""
+    found = bar(BOARDS, "duckwatch-reputation")
+    assert [(link["url"], link["title"]) for link in found] == [
+        ("/d/duckwatch-overview", "O"),
+        ("/d/duckwatch-queue", "Q"),
+    ]
+    assert all(link["keepTime"] and link["includeVars"] for link in found)
+
+
+def test_every_dashboard_has_the_bar() -> None:
+    """To each of the others once."""
+    pages = build_all()
+    for page in pages.values():
+        others = {f"/d/{other['uid']}" for other in pages.values()} - {f"/d/{page['uid']}"}
+        assert {link["url"] for link in page["links"]} == others
+        assert len(page["links"]) == len(others)
+
+
+@pytest.mark.parametrize("base", ["", "https://g.example/sub"])
+def test_a_link_to_a_dashboard_that_is_not_built_is_left_out(base: str) -> None:
+    """Of a link in Markdown the text stays; links elsewhere stay."""
+    links = [to_board(Board.QUEUE, "Queue"), to_board(Board.TRACE, "Trace"), to_web("W", "https://example.com/d/x")]
+    links = [{**link, "url": base + link["url"] if link["url"].startswith("/") else link["url"]} for link in links]
+    page = {
+        "panels": [{"links": links, "text": f"{in_text(Board.QUEUE, 'q')}, {in_text(Board.TRACE, 't')} [w](https://w)"}]
+    }
+    (panel,) = only_to(BOARDS, page)["panels"]
+    assert panel["links"] == [links[0], links[2]]
+    assert panel["text"] == f"{in_text(Board.QUEUE, 'q')}, t [w](https://w)"
+
+
+def test_no_dashboard_is_built_with_a_link_to_one_that_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page that links to others, built alone."""
+    alone = {"alone": lambda settings: dashboard(PAGE, every_row(), settings)}
+    assert "/d/duckwatch-reputation" in json.dumps(alone["alone"](DEFAULTS))
+    monkeypatch.setattr(generate, "DASHBOARDS", alone)
+    text = json.dumps(build_all()["alone"])
+    assert "/d/duckwatch-reputation" not in text
+    assert "See the lists." in text
+    assert "/d/duckwatch-overview?" in text
+
+
+def test_uids_are_those_that_grafana_takes() -> None:
+    """At most 40 characters, and each dashboard has one of these."""
+    assert all(len(board.value) <= 40 for board in Board)
+    assert {page["uid"] for page in build_all().values()} <= {board.value for board in Board}
