@@ -20,6 +20,7 @@ from collector.store.schema.reader_role import complete
 from grafana.asked import Language, Shape, questions
 from grafana.generate import build_all
 from grafana.queries import load
+from grafana.settings import PROGRAMS, Settings
 from tests.alert_rules.rules import METRIC, RECORDED, ROOT, RULE_FILES, all_rules, run, tool
 from tests.contract.promql import CATALOGUE, labels_kept, labels_used, series_of
 from tests.servers.fixtures import need
@@ -457,6 +458,18 @@ def test_every_expression_returns_something(expr: str, tmp_path: Path) -> None:
     path = tmp_path / "case.yml"
     path.write_text(yaml.safe_dump(case))
     done = run(need(lambda: tool("promtool")), "test", "rules", path)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.servers
+def test_every_expression_is_valid_with_job_selectors(tmp_path: Path) -> None:
+    """A site's matchers are added to the text of each expression, and Prometheus still reads it."""
+    jobs = {program: f'job="{program}", namespace=~"a|b"' for program in PROGRAMS}
+    found = [one.text for one in questions(build_all(Settings(jobs=jobs))) if one.language is Language.PROMQL]
+    rules = [{"record": "a:b:c", "labels": {"n": str(at)}, "expr": _filled_in(expr)} for at, expr in enumerate(found)]
+    path = tmp_path / "rules.yml"
+    path.write_text(yaml.safe_dump({"groups": [{"name": "all", "rules": rules}]}))
+    done = run(need(lambda: tool("promtool")), "check", "rules", path)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
