@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Final, Literal, TypeAlias
+from typing import Annotated, ClassVar, Final, Literal, TypeAlias
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationInfo, field_validator
 
@@ -50,15 +50,16 @@ class Database(Section):
 class SqliteJournalSettings(Section):
     """The durable buffer between the acknowledgement and the database, in a file."""
 
-    kind: Literal["sqlite"] = "sqlite"
+    kind: ClassVar[Literal["sqlite"]] = "sqlite"
     path: FilePath = Path("/var/lib/duckwatch/journal")
     max_bytes: Annotated[Size, from_bytes(64 << 10)] = 8 << 30
 
 
 JournalSettings: TypeAlias = SqliteJournalSettings
-"""The union of the kinds of journal, chosen by `kind`.
+"""The union of the kinds of journal.
 
-A second one joins with pydantic's callable `Discriminator`, because `kind` may be left out.
+`kind` is not a key of the configuration: a further kind has a section of its own name in `collector.journal`,
+and pydantic's callable `Discriminator` chooses the kind whose section is there. Without one it is `sqlite`.
 """
 
 

@@ -24,7 +24,7 @@ class Kind(NamedTuple):
 
 
 KINDS: Final[Mapping[str, Kind]] = {"sqlite": Kind(open_file, examine_file)}
-"""By the word of `collector.journal.kind`."""
+"""By the `kind` of their settings (`JournalSettings`)."""
 
 
 def open_journal(settings: JournalSettings) -> Journal:

@@ -232,13 +232,14 @@ def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
     assert collector.public_ips == {"10.0.0.1": "192.0.2.1"}
 
 
-def test_the_journals_kind_may_be_left_out_and_must_be_known(tmp_path: Path) -> None:
-    """Files of a time with one kind stay valid; a kind that is not there is named with those that are."""
-    for journal in ({"path": "/x"}, {"path": "/x", "kind": "sqlite"}):
+def test_the_journals_kind_is_found_by_its_keys(tmp_path: Path) -> None:
+    """`kind` is no key of its own; the section of a kind that is not there is named with the keys that are."""
+    for journal in ({}, {"path": "/x"}):
         read = load(written(tmp_path, {"collector": {"journal": journal}}), {}).collector.journal
-        assert (read.kind, read.path) == ("sqlite", Path("/x"))
-    unknown = faults(written(tmp_path, {"collector": {"journal": {"kind": "paper"}}}), {})
-    assert unknown == {"collector.journal.kind": "must be 'sqlite'"}
+        assert (read.kind, read.path) == ("sqlite", Path(journal.get("path", "/var/lib/duckwatch/journal")))
+    for key, value in (("kind", "sqlite"), ("paper", {"tray": 2})):
+        unknown = faults(written(tmp_path, {"collector": {"journal": {key: value, "max_bytes": "1GiB"}}}), {})
+        assert unknown == {f"collector.journal.{key}": "is not a known key: known here are max_bytes, path"}
 
 
 def test_null_in_the_environment_unsets_any_key(tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ MUCH_BYTES = 8 << 20
 KINDS: Final[Mapping[str, Callable[[Path], dict[str, Any]]]] = {
     "sqlite": lambda folder: {"path": str(folder / "journal")}
 }
-"""The settings of each kind of journal for a test, by the word of `collector.journal.kind`."""
+"""The settings of each kind of journal for a test, by the `kind` of its settings."""
 
 
 def opened(settings: str) -> Journal:
@@ -55,7 +55,7 @@ class Place:
 
     def __init__(self, kind: str, folder: Path) -> None:
         self.kind = kind
-        self._settings = {"kind": kind, **KINDS[kind](folder)}
+        self._settings = KINDS[kind](folder)
 
     def settings(self, limit_bytes: int = LIMIT) -> str:
         """As JSON."""
@@ -102,9 +102,11 @@ async def emptied(journal: Journal) -> None:
             await asyncio.sleep(0.01)
 
 
-def test_every_kind_is_tested() -> None:
-    """A kind that can be configured is held by the tests of this file."""
+def test_every_kind_is_tested(tmp_path: Path) -> None:
+    """A kind that can be configured is held by the tests of this file, and is found by its keys."""
     assert set(KINDS) == set(REGISTERED)
+    for kind, keys in KINDS.items():
+        assert TypeAdapter(JournalSettings).validate_python(keys(tmp_path)).kind == kind
 
 
 async def test_a_position_is_handed_back_as_it_came_also_from_another_process(place: Place) -> None:
