@@ -8,7 +8,7 @@ import textwrap
 from datetime import timedelta
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, get_args, get_origin
 
 from pydantic import BaseModel, BeforeValidator, SecretStr
 
@@ -25,11 +25,16 @@ if TYPE_CHECKING:
 ROOT: Final = Path(__file__).parents[1]
 EXAMPLE: Final = ROOT / "examples" / "duckwatch.yml"
 WIDTH: Final = 100
+_ENTRY_BEGIN: Final = re.compile(r"^- `((?:collector|dnsbl|grafana)\.[^`]+)`", re.MULTILINE)
+_ENTRY: Final = re.compile(
+    r"^- `((?:collector|dnsbl|grafana)\.[^`]+)` \((secret, )?(?:default (`[^`]+`)|required)\):\n((?:  .+\n)+)",
+    re.MULTILINE,
+)
 
 HEAD: Final = """\
 # The configuration of duckwatch: every key with its default. Made by `make generate`: do not edit it in the repository.
 # A file of your own needs only the keys that differ.
-# docs/configuration.md says how durations, sizes and secrets are written.
+# docs/configuration.md says how durations, sizes, secrets and connection strings are written.
 # A secret may also be the name of a file that holds it, under the same key with _file behind it: dsn_file, token_file.
 # "# " begins a text. "#" without a space begins the keys of a list or a section that is not there by default.
 """
@@ -45,10 +50,38 @@ def build() -> str:
     return "\n".join(lines) + "\n"
 
 
+class Entry(NamedTuple):
+    """What docs/configuration.md says of one key."""
+
+    key: str
+    is_secret: bool
+    default: str
+    """As it is written there: `required`, or the value in backticks."""
+    text: str
+
+
+def entries(page: str) -> list[Entry]:
+    """Return the entry of every key, in the order of docs/configuration.md.
+
+    Raise ValueError if an entry is not "- `KEY` (default `VALUE`):" with its sentences indented below.
+    """
+    found = [
+        Entry(key, bool(secret), default or "required", " ".join(text.split()))
+        for key, secret, default, text in _ENTRY.findall(page)
+    ]
+    begun = _ENTRY_BEGIN.findall(page)
+    if [one.key for one in found] != begun:
+        raise ValueError(f"entries in another form: {set(begun) - {one.key for one in found}}")
+    return found
+
+
 def descriptions(page: str) -> Mapping[str, str]:
-    """Return the text of every key, from the tables of docs/configuration.md, as plain text."""
-    rows = re.findall(r"^\| `((?:collector|dnsbl|grafana)\.[^`]+)` \| [^|]+ \| (.*) \|$", page, re.MULTILINE)
-    return {key: re.sub(r"\[([^\]]+)\]\([^)]+\)", r"\1", text).replace("`", "") for key, text in rows}
+    """Return the text of every key, from the lists of docs/configuration.md, as plain text."""
+    return {
+        one.key: ("Secret. " if one.is_secret else "")
+        + re.sub(r"\[([^\]]+)\]\([^)]+\)", r"\1", one.text).replace("`", "")
+        for one in entries(page)
+    }
 
 
 def section_lines(model: type[BaseModel] | None, key: str, indent: str, texts: Mapping[str, str]) -> Iterator[str]:

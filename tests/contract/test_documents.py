@@ -58,7 +58,7 @@ def test_a_file_that_a_document_names_exists(page: Path) -> None:
 @pytest.mark.parametrize("page", [page for page in PAGES if page != HISTORY], ids=name_of)
 def test_a_module_that_a_document_names_exists(page: Path) -> None:
     """`package.module`, or a name within it; a key of the configuration begins in the same way."""
-    keys = re.findall(r"^\| `(?:dnsbl\.)?(\w+\.[^`]+)`", text_of(ROOT / "docs" / "configuration.md"), re.MULTILINE)
+    keys = re.findall(r"^- `(?:dnsbl\.)?(\w+\.[^`]+)`", text_of(ROOT / "docs" / "configuration.md"), re.MULTILINE)
     known = {*keys, *(key.rpartition(".")[0] for key in keys)}
     missing = []
     for module in MODULE.findall(text_of(page)):

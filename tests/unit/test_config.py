@@ -23,6 +23,7 @@ from collector.config.connections import ENCODE, MONGO_FORM, POSTGRES_FORM
 from duckwatch.base.config.addresses import Endpoint
 from duckwatch.base.config.units import format_duration, format_size
 from duckwatch.base.errors import ConfigError
+from examples.generate import entries
 
 DOCS = Path(__file__).parents[2] / "docs" / "configuration.md"
 SECRET = "s3cr3t-canary"
@@ -479,6 +480,8 @@ def shown(value: object) -> str:  # noqa: PLR0911 - a table
             return f"`{value.value}`"
         case tuple():
             return f"`{list(value)}`"
+        case bool():
+            return f"`{str(value).lower()}`"
         case None:
             return "`null`"
         case _:
@@ -487,12 +490,9 @@ def shown(value: object) -> str:  # noqa: PLR0911 - a table
 
 def test_the_documentation_has_every_key_with_its_default() -> None:
     """And no other, in the settings' order."""
-    rows = re.findall(
-        r"^\| `(collector\.[^`]+)` \| ([^|]+) \| (.*) \|$", DOCS.read_text(encoding="utf-8"), re.MULTILINE
-    )
-    assert [(key, default) for key, default, _ in rows] == list(keys_of(Settings).items())
-    secrets = {key for key, _, what in rows if what.startswith("Secret.")}
-    assert {key.rpartition(".")[2] for key in secrets} == {
+    found = [one for one in entries(DOCS.read_text(encoding="utf-8")) if one.key.startswith("collector.")]
+    assert [(one.key, one.default) for one in found] == list(keys_of(Settings).items())
+    assert {one.key.rpartition(".")[2] for one in found if one.is_secret} == {
         "dsn",
         "session_dsn",
         "token",

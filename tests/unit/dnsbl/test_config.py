@@ -19,6 +19,7 @@ from pydantic import SecretStr
 
 from duckwatch.base.config.fields import members
 from duckwatch.base.errors import ConfigError
+from examples.generate import entries
 from exporters.dnsbl.checking.checks import pairs_of
 from exporters.dnsbl.config import load
 from exporters.dnsbl.config.model import DnsblSettings, Section, Settings
@@ -385,12 +386,12 @@ def test_any_text_is_a_target_or_a_fault(text: str) -> None:
 
 
 def test_the_reference_lists_every_key() -> None:
-    """docs/configuration.md has a row for every key of the section `dnsbl`, and for no other; secrets are marked."""
+    """docs/configuration.md has an entry for every key of the section `dnsbl`, and for no other; secrets are marked."""
     page = (ROOT / "docs/configuration.md").read_text(encoding="utf-8")
-    rows = re.findall(r"^\| `(dnsbl\.[^`]+)` \| ([^|]+) \| (.*) \|$", page, re.MULTILINE)
+    found = [one for one in entries(page) if one.key.startswith("dnsbl.")]
     keys = set(_keys(Settings.model_fields["dnsbl"].annotation, "dnsbl"))
-    assert {key for key, _, _ in rows} == {key for key in keys if not key.startswith("dnsbl.more_lists[]")}
-    assert {key.rpartition(".")[2] for key, _, what in rows if what.startswith("Secret.")} == set(SECRETS)
+    assert {one.key for one in found} == {key for key in keys if not key.startswith("dnsbl.more_lists[]")}
+    assert {one.key.rpartition(".")[2] for one in found if one.is_secret} == set(SECRETS)
 
 
 def _keys(model: Any, prefix: str) -> list[str]:
