@@ -54,10 +54,12 @@ def collector(postgres_dsn: str, tmp_path: Path, server_logs: Path) -> Iterator[
 
 
 def test_the_metrics_page_lists_the_catalogue() -> None:
-    """docs/metrics.md has a row with the name and the labels of every metric, and no other row."""
-    rows = re.findall(r"^\| `(duckwatch_\w+)` \| (.*?) \|", page("docs/metrics.md"), re.MULTILINE)
-    found = {name: tuple(re.findall(r"`(\w+)`", labels)) for name, labels in rows}
-    assert found == {**CATALOGUE, **DNSBL_CATALOGUE}
+    """docs/metrics.md has an entry with the name and the labels of every metric, once, and no other entry."""
+    told = page("docs/metrics.md")
+    entries = re.findall(r"^- `(duckwatch_\w+)` \((?:counter|gauge|histogram)(; .*)?\):$", told, re.MULTILINE)
+    assert [name for name, _ in entries] == re.findall(r"^- `(duckwatch_\w+)`", told, re.MULTILINE)
+    found = [(name, tuple(re.findall(r"`(\w+)`", labels))) for name, labels in entries]
+    assert sorted(found) == sorted({**CATALOGUE, **DNSBL_CATALOGUE}.items())
 
 
 @each_catalogue
