@@ -92,8 +92,8 @@ def test_the_metrics_page_lists_every_job() -> None:
 
 def test_the_operations_page_has_every_check_of_the_doctor() -> None:
     """In the order in which they are shown."""
-    table = page("docs/operations.md").partition("| check |")[2].partition("\n\n")[0]
-    assert re.findall(r"^\| `([\w ]+)` \|", table, re.MULTILINE) == list(CHECKS)
+    checks = page("docs/operations.md").partition("\n### The checks\n")[2].partition("\n#")[0]
+    assert re.findall(r"^- `([\w ]+)`:$", checks, re.MULTILINE) == list(CHECKS)
 
 
 def test_what_is_served_is_the_catalogue(collector: Collector) -> None:
