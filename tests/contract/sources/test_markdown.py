@@ -10,9 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[3]
 WIDTH = 120
-NOT_YET = {
-    "docs/privacy.md",
-}
+NOT_YET: set[str] = set()
 """Files that are still to be rewritten. A file leaves this list when it holds the rules; none is added."""
 
 FENCE = re.compile(r"\s*(```|~~~)")
