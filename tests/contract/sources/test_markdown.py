@@ -10,8 +10,6 @@ import pytest
 
 ROOT = Path(__file__).parents[3]
 WIDTH = 120
-NOT_YET: set[str] = set()
-"""Files that are still to be rewritten. A file leaves this list when it holds the rules; none is added."""
 
 FENCE = re.compile(r"\s*(```|~~~)")
 NUMBER = re.compile(r"^\s*(\d+\.|[-*+]|#+( \d+\.)?) ")
@@ -55,14 +53,8 @@ def faults(text: str) -> list[str]:
 
 def test_a_document_has_one_sentence_a_line_of_120_columns() -> None:
     """A longer sentence is broken, or becomes two."""
-    found = {name: faults(path.read_text(encoding="utf-8")) for name, path in FILES.items() if name not in NOT_YET}
+    found = {name: faults(path.read_text(encoding="utf-8")) for name, path in FILES.items()}
     assert not {name: wrong for name, wrong in found.items() if wrong}
-
-
-def test_a_rewritten_document_is_taken_from_the_list() -> None:
-    """So that it stays as it is; a file that is removed leaves the list as well."""
-    waiting = {name for name in NOT_YET if name in FILES and faults(FILES[name].read_text(encoding="utf-8"))}
-    assert waiting == NOT_YET, "take these files from NOT_YET"
 
 
 @pytest.mark.parametrize(
