@@ -1,0 +1,46 @@
+"""What the rows of this dashboard are made of: verdicts, and charts that are a third of the page wide."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from grafana.fields import Card, Colour, Scale, Step
+from grafana.panels import Style, stat, timeseries
+from grafana.targets import PromQL
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from grafana.fields import Json, Override
+
+HERE = 'mail_cluster=~"$cluster"'
+LATE = (Step(Colour.GOOD), Step(Colour.WATCH, 60), Step(Colour.BAD, 300))
+"""Seconds. A plugin sends a heartbeat every 30 s, and an event is committed within a second or two."""
+ANY_IS_BAD = (Step(Colour.GOOD), Step(Colour.BAD, 1))
+
+
+def now(number: int, title: str, description: str, expr: str, scale: Scale) -> Json:
+    """Return a verdict: one number, as of the end of the range."""
+    card = Card(id=number, title=title, description=description, width=4, height=4)
+    return stat(card, [PromQL(expr, title, instant=True)], scale, course=False)
+
+
+def course(
+    number: int,
+    title: str,
+    description: str,
+    targets: Sequence[PromQL],
+    scale: Scale,
+    *,
+    style: Style = Style.LINES,
+    overrides: Sequence[Override] = (),
+) -> Json:
+    """Return a chart, a third of the page wide."""
+    card = Card(id=number, title=title, description=description, width=8, height=8)
+    return timeseries(card, targets, scale, style=style, overrides=overrides)
+
+
+def quantiles(histogram: str, where: str = "") -> list[PromQL]:
+    """Return the targets for the values that 50, 95 and 99 of 100 observations of a histogram stay below."""
+    quantiles = ((0.5, "p50", "A"), (0.95, "p95", "B"), (0.99, "p99", "C"))
+    return [PromQL.quantile(share, histogram, name, where=where, ref=ref) for share, name, ref in quantiles]

@@ -1,0 +1,75 @@
+"""Jobs and resources of the collector."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from grafana.dashboards.duckwatch.charts import course
+from grafana.fields import Colour, Scale, Step, Unit
+from grafana.panels import Style
+from grafana.targets import PromQL
+
+if TYPE_CHECKING:
+    from grafana.fields import Json
+
+
+def inside() -> list[Json]:
+    """Return the charts of jobs, connections, shortages, memory and credentials."""
+    return [
+        course(
+            60,
+            "Last success of each job",
+            "Time since then. Roll-ups that are late make charts of long ranges stale; late retention fills the disk.",
+            [PromQL("time() - max by (task) (duckwatch_job_last_success_timestamp_seconds)", "{{task}}")],
+            Scale(Unit.SECONDS),
+        ),
+        course(
+            61,
+            "Failed runs of jobs",
+            "The log has the error of each run.",
+            [
+                PromQL(
+                    'sum by (task) (increase(duckwatch_job_runs_total{result="failed"}[$__rate_interval]))', "{{task}}"
+                )
+            ],
+            Scale(Unit.COUNT),
+            style=Style.BARS,
+        ),
+        course(
+            62,
+            "Connections",
+            "Open HTTP connections and their limit. At the limit strangers are displaced before senders.",
+            [
+                PromQL("sum(duckwatch_http_connections)", "open"),
+                PromQL("sum(duckwatch_http_connections_limit)", "limit", ref="B"),
+            ],
+            Scale(Unit.COUNT),
+        ),
+        course(
+            63,
+            "Shortages",
+            "Times that the collector's machine had too few descriptors, threads, or too little memory or disk.",
+            [
+                PromQL(
+                    "sum by (resource) (increase(duckwatch_resource_shortages_total[$__rate_interval]))", "{{resource}}"
+                )
+            ],
+            Scale(Unit.COUNT),
+            style=Style.BARS,
+        ),
+        course(
+            64,
+            "Memory",
+            "Resident memory of each collector, without its assembler process.",
+            [PromQL("process_resident_memory_bytes and on (job, instance) duckwatch_build_info", "{{instance}}")],
+            Scale(Unit.BYTES),
+        ),
+        course(
+            65,
+            "Credentials and certificate",
+            "1 while the newest ones are in use; 0 when a changed file could not be read: the log names it.",
+            [PromQL("min by (instance) (duckwatch_config_last_reload_successful)", "{{instance}}")],
+            Scale(Unit.NONE, (Step(Colour.BAD), Step(Colour.GOOD, 1)), maximum=1),
+            style=Style.STEPS,
+        ),
+    ]

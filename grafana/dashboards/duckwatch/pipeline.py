@@ -1,0 +1,163 @@
+"""The way of events through the collector: ingest, journal, database."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from grafana.columns import right_axis
+from grafana.dashboards.duckwatch.charts import course, quantiles
+from grafana.fields import Colour, Scale, Step, Unit
+from grafana.panels import Style
+from grafana.targets import PromQL
+
+if TYPE_CHECKING:
+    from grafana.fields import Json
+
+
+def ingest() -> list[Json]:
+    """Return the charts of what arrives, how late it is, and what is refused."""
+    return [
+        course(
+            10,
+            "Events by source",
+            "Events that were acknowledged, per second. If `plugin` falls while mail flows, see the table of plugins.",
+            [PromQL("sum by (source) (rate(duckwatch_ingest_events_total[$__rate_interval]))", "{{source}}")],
+            Scale(Unit.PER_SECOND),
+            style=Style.AREAS,
+        ),
+        course(
+            11,
+            "Requests by answer",
+            "HTTP requests per second by status. 503: the journal is full or too much waits. 401: a token is wrong. "
+            "429: the rate limit.",
+            [PromQL("sum by (code) (rate(duckwatch_http_requests_total[$__rate_interval]))", "{{code}}")],
+            Scale(Unit.PER_SECOND),
+        ),
+        course(
+            12,
+            "From time stamp to commit",
+            "How late events are in the tables. The objective is 60 s. If p50 is low and p99 is high, "
+            "one host or one source is late.",
+            quantiles("duckwatch_event_commit_delay_seconds"),
+            Scale(Unit.SECONDS),
+        ),
+        course(
+            13,
+            "From request to acknowledgement",
+            "Time until a request is on the journal's disk. If it grows, that disk is slow.",
+            quantiles("duckwatch_ingest_seconds"),
+            Scale(Unit.SECONDS),
+        ),
+        course(
+            14,
+            "Rejected events",
+            "Events that cannot be stored, per second, by reason. `time_ahead` and `time_too_old` mean a wrong clock "
+            "on a mail host. All are kept as dead letters.",
+            [
+                PromQL(
+                    "sum by (source, reason) (rate(duckwatch_ingest_rejected_total[$__rate_interval]))",
+                    "{{source}}: {{reason}}",
+                )
+            ],
+            Scale(Unit.PER_SECOND),
+        ),
+        course(
+            15,
+            "Duplicates",
+            "Events that were in the table already, per second: retries of a plugin after a lost answer. "
+            "A constant stream means that a proxy cuts the collector's answers.",
+            [PromQL("sum by (source) (rate(duckwatch_ingest_duplicates_total[$__rate_interval]))", "{{source}}")],
+            Scale(Unit.PER_SECOND),
+        ),
+    ]
+
+
+def journal() -> list[Json]:
+    """Return the charts of what waits for the database, and of the room that is left."""
+    return [
+        course(
+            20,
+            "Journal",
+            "Bytes in use and the quota. It fills while the database is away and drains when it is back.",
+            [
+                PromQL("sum(duckwatch_journal_bytes)", "used"),
+                PromQL("sum(duckwatch_journal_limit_bytes)", "quota", ref="B"),
+            ],
+            Scale(Unit.BYTES),
+        ),
+        course(
+            21,
+            "Oldest request in the journal",
+            "How long it has waited for the database. Above a minute the database is slow or away.",
+            [
+                PromQL("max(duckwatch_journal_oldest_age_seconds)", "oldest"),
+                PromQL("sum(duckwatch_journal_requests)", "requests", ref="B"),
+            ],
+            Scale(Unit.SECONDS),
+            overrides=[right_axis("requests", Unit.COUNT)],
+        ),
+        course(
+            22,
+            "Time until the journal is full",
+            "At the rate at which it fills now; no line while it does not fill. Under an hour: bring the database "
+            "back, or give the journal more room (`collector.journal.max_bytes`).",
+            [
+                PromQL(
+                    "min((duckwatch_journal_limit_bytes - duckwatch_journal_bytes) "
+                    "/ (deriv(duckwatch_journal_bytes[$__rate_interval]) > 0))",
+                    "full in",
+                )
+            ],
+            Scale(Unit.SECONDS),
+        ),
+    ]
+
+
+def store() -> list[Json]:
+    """Return the charts of how quickly the database takes events, and of what it refuses."""
+    return [
+        course(
+            30,
+            "Time to commit a batch",
+            "If it grows, the database's disk or processor is the limit, or somebody holds a lock.",
+            quantiles("duckwatch_store_write_seconds"),
+            Scale(Unit.SECONDS),
+        ),
+        course(
+            31,
+            "Events in a batch",
+            "Large batches mean that the writer catches up.",
+            [PromQL.quantile(0.5, "duckwatch_store_batch_events", "p50")],
+            Scale(Unit.COUNT),
+        ),
+        course(
+            32,
+            "Errors by kind",
+            "Writes per second that the database did not take. docs/operations.md has what to do for each kind.",
+            [PromQL("sum by (kind) (rate(duckwatch_store_errors_total[$__rate_interval]))", "{{kind}}")],
+            Scale(Unit.PER_SECOND),
+        ),
+        course(
+            33,
+            "Errors by SQLSTATE",
+            "The database's own codes, per second: what `other` and `raised` were.",
+            [PromQL("sum by (sqlstate) (rate(duckwatch_store_refusals_total[$__rate_interval]))", "{{sqlstate}}")],
+            Scale(Unit.PER_SECOND),
+        ),
+        course(
+            34,
+            "Size on disk",
+            "Bytes of each table and roll-up, indexes included. `collector.retention` says how long each is kept.",
+            [PromQL("max by (relation) (duckwatch_store_bytes)", "{{relation}}")],
+            Scale(Unit.BYTES),
+            style=Style.AREAS,
+        ),
+        course(
+            35,
+            "Oldest open transaction",
+            "A transaction that stays open keeps dead rows from being removed. "
+            "docs/operations.md says how to find its client.",
+            [PromQL("max(duckwatch_store_oldest_transaction_age_seconds)", "oldest")],
+            Scale(Unit.SECONDS, (Step(Colour.GOOD), Step(Colour.BAD, 3600))),
+        ),
+    ]

@@ -1,0 +1,182 @@
+"""Who reports: the plugins, and the backup sources beside them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from grafana.columns import column, organised
+from grafana.dashboards.duckwatch.charts import ANY_IS_BAD, HERE, LATE, course
+from grafana.fields import Card, Scale, Unit
+from grafana.panels import Style, table
+from grafana.targets import PromQL
+
+if TYPE_CHECKING:
+    from grafana.fields import Json
+
+
+def plugins() -> list[Json]:
+    """Return the table and the charts of each mail host's plugin."""
+    by_host = f"max by (mail_cluster, host) (%s{{{HERE}}})"
+    return [
+        table(
+            Card(
+                id=40,
+                title="Plugins",
+                description=(
+                    "Each mail host whose plugin reports. A host with a spool that grows cannot reach the collector, "
+                    "or the collector answers 503. Dropped events are lost: give the plugin's spool more room."
+                ),
+                width=24,
+                height=8,
+            ),
+            [
+                PromQL(
+                    f"max by (mail_cluster, host, version) (duckwatch_plugin_info{{{HERE}}})",
+                    "version",
+                    instant=True,
+                    table=True,
+                ),
+                PromQL(
+                    f"time() - {by_host % 'duckwatch_plugin_last_seen_timestamp_seconds'}",
+                    "silent",
+                    "B",
+                    instant=True,
+                    table=True,
+                ),
+                PromQL(by_host % "duckwatch_plugin_spool_bytes", "spool", "C", instant=True, table=True),
+                PromQL(
+                    "max by (mail_cluster, host) "
+                    f"(increase(duckwatch_plugin_dropped_events_total{{{HERE}}}[$__range]))",
+                    "dropped",
+                    "D",
+                    instant=True,
+                    table=True,
+                ),
+            ],
+            transformations=[
+                {"id": "merge", "options": {}},
+                organised(
+                    ["mail_cluster", "host", "version", "Value #B", "Value #C", "Value #D"],
+                    without=["Time", "Value #A"],
+                ),
+            ],
+            overrides=[
+                column("mail_cluster", "Cluster", 160),
+                column("host", "Host", None),
+                column("version", "Version", 120),
+                column("Value #B", "Last heartbeat ago", 170, unit=Unit.SECONDS, thresholds=LATE),
+                column("Value #C", "Spool", 120, unit=Unit.BYTES),
+                column("Value #D", "Dropped", 120, unit=Unit.COUNT, decimals=0, thresholds=ANY_IS_BAD),
+            ],
+        ),
+        course(
+            41,
+            "Spools",
+            "Bytes that plugins have still to send, per host.",
+            [PromQL(by_host % "duckwatch_plugin_spool_bytes", "{{mail_cluster}} / {{host}}")],
+            Scale(Unit.BYTES),
+        ),
+        course(
+            42,
+            "Silence",
+            "Time since each host's last heartbeat; one comes every 30 s at the latest.",
+            [
+                PromQL(
+                    f"time() - {by_host % 'duckwatch_plugin_last_seen_timestamp_seconds'}",
+                    "{{mail_cluster}} / {{host}}",
+                )
+            ],
+            Scale(Unit.SECONDS, LATE),
+        ),
+        course(
+            43,
+            "Newest event by source",
+            "Age of the newest committed event. A source that alone is silent is broken, or has no mail.",
+            [
+                PromQL(
+                    f"time() - max by (mail_cluster, source) (duckwatch_last_event_timestamp_seconds{{{HERE}}})",
+                    "{{mail_cluster}} / {{source}}",
+                )
+            ],
+            Scale(Unit.SECONDS),
+        ),
+    ]
+
+
+def sources() -> list[Json]:
+    """Return the charts of what backup sources supplied, and of how far behind they are."""
+    return [
+        course(
+            50,
+            "Gaps that backup sources filled",
+            "Rows that only a backup source reported. `missed`: the plugin should have reported them, so it or the way "
+            "to the collector was broken. `no_plugin`: the cluster has none. `never_sent`: ZoneMTA has no such hook.",
+            [
+                PromQL(
+                    f"sum by (source, reason) (increase(duckwatch_backup_recovered_total{{{HERE}}}[$__rate_interval]))",
+                    "{{source}}: {{reason}}",
+                )
+            ],
+            Scale(Unit.COUNT),
+            style=Style.BARS,
+        ),
+        course(
+            51,
+            "Change streams behind by",
+            "Age of the newest change that was taken from MongoDB. If it grows, MongoDB or the database is slow.",
+            [
+                PromQL(
+                    f"max by (mail_cluster, collection) (duckwatch_changestream_lag_seconds{{{HERE}}})",
+                    "{{mail_cluster}} / {{collection}}",
+                )
+            ],
+            Scale(Unit.SECONDS),
+        ),
+        course(
+            52,
+            "Change stream errors",
+            "Per second, by kind. `history_lost`: MongoDB's oplog is too short for the interruption; "
+            "the collector reads the queue anew.",
+            [
+                PromQL(
+                    "sum by (mail_cluster, feed, kind) "
+                    f"(rate(duckwatch_changestream_errors_total{{{HERE}}}[$__rate_interval]))",
+                    "{{mail_cluster}} / {{feed}}: {{kind}}",
+                )
+            ],
+            Scale(Unit.PER_SECOND),
+        ),
+        course(
+            53,
+            "GELF messages",
+            "Per second, by result. `overrun` and `overloaded` were lost before the collector could read them.",
+            [PromQL("sum by (result) (rate(duckwatch_gelf_messages_total[$__rate_interval]))", "{{result}}")],
+            Scale(Unit.PER_SECOND),
+        ),
+        course(
+            54,
+            "Corrected rows",
+            "Rows that a better source replaced with another action. Many mean that the backup sources run ahead of "
+            "the plugin.",
+            [
+                PromQL(
+                    f"sum by (from, to) (increase(duckwatch_mail_corrections_total{{{HERE}}}[$__rate_interval]))",
+                    "{{from}} → {{to}}",
+                )
+            ],
+            Scale(Unit.COUNT),
+            style=Style.BARS,
+        ),
+        course(
+            55,
+            "Telemetry exports",
+            "OTLP exports per second. Failures cost spans, never events.",
+            [
+                PromQL(
+                    "sum by (signal, result) (rate(duckwatch_telemetry_exports_total[$__rate_interval]))",
+                    "{{signal}}: {{result}}",
+                )
+            ],
+            Scale(Unit.PER_SECOND),
+        ),
+    ]
