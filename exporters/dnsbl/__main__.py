@@ -33,7 +33,7 @@ EXIT_CONFIG = 2
 
 
 def parser() -> argparse.ArgumentParser:
-    """Return the command line's grammar, with a help that is written for its user."""
+    """Return the parser of the command line."""
     top = argparse.ArgumentParser(
         prog=PROGRAM,
         description=(
@@ -70,7 +70,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _add(commands: Any, name: str, what: str, example: str, codes: str) -> argparse.ArgumentParser:  # noqa: ANN401 - argparse has no name for it
-    """Add a command. `example` is what stands behind the program's name and its configuration."""
+    """Add a command. `example` is the part of the example's command line after the program and its configuration."""
     one: argparse.ArgumentParser = commands.add_parser(
         name,
         help=what,
@@ -78,18 +78,18 @@ def _add(commands: Any, name: str, what: str, example: str, codes: str) -> argpa
         epilog=EPILOG.format(examples=f"{RUN} {example}", codes=f"{codes}, 2 wrong configuration or command line"),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    # Taken behind the command too, where most people type it. Without it the value from before the command stays.
+    # Most people type --config after the command. SUPPRESS keeps a value that was given before the command.
     one.add_argument("--config", type=Path, metavar="FILE", default=argparse.SUPPRESS, help="duckwatch.yml")
     return one
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; return its exit code: 1 it failed, 2 the configuration or the command line is wrong."""
+    """Run a command. Return its exit code: 1 the command failed, 2 the configuration or the command line is wrong."""
     return output.guarded(PROGRAM, lambda: command(arguments))
 
 
 def command(arguments: Sequence[str] | None) -> int:
-    """As `main`. Raises OSError when the output cannot be written."""
+    """Run a command and return its exit code. Raise OSError when the output cannot be written."""
     options = parser().parse_args(arguments)
     if options.command not in (None, "serve"):
         early.release()

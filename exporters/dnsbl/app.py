@@ -1,6 +1,4 @@
-"""The composition root: builds every part of the exporter, joins them, runs them,
-and changes them when the configuration does.
-"""
+"""The composition root: builds the parts of the exporter, joins them, runs them, and applies reloads."""
 
 from __future__ import annotations
 
@@ -38,12 +36,14 @@ if TYPE_CHECKING:
     from exporters.dnsbl.web.notices import Notice
 
 OWN_DESCRIPTORS: Final = 64
-"""The loop, what listens, files that are read, the collector;
-and connections that were accepted in one turn of the loop and are too many.
+"""File descriptors of the exporter itself.
+
+They are the event loop's, the listening sockets, open files, the connection to the collector, and the connections
+over the limit that one turn of the loop accepts.
 """
 
 RESOLVER_DESCRIPTORS: Final = 40
-"""A resolver's sockets, those that wait for their last answers, and TCP for what is truncated."""
+"""File descriptors of one resolver: its sockets, retired ones that wait for answers, and TCP connections."""
 
 SHORTAGE_SECONDS: Final = 1.0
 
@@ -53,7 +53,7 @@ WATCH_SECONDS: Final = 2
 SHOW_SECONDS: Final = 5
 TICK_SECONDS: Final = 1.0
 RESOLVER_NAMES_SECONDS: Final = 10
-"""How often the names of resolvers that do not answer, or that did not resolve, are resolved again."""
+"""Seconds after which the names of resolvers that do not answer or did not resolve are resolved again."""
 
 
 class App:
@@ -134,9 +134,7 @@ class App:
                 raise result
 
     async def _persist(self, part: Callable[[], Awaitable[None]]) -> None:
-        """Run a part until it is cancelled, again after a shortage of the machine: that ends nothing.
-        Raise what else the part raises.
-        """
+        """Run a part until it is cancelled. Restart it after a resource shortage; raise any other exception of it."""
         while True:
             try:
                 return await part()
@@ -147,12 +145,12 @@ class App:
                 await asyncio.sleep(SHORTAGE_SECONDS)
 
     def _allow_connections(self, settings: DnsblSettings) -> None:
-        """Compare what is configured with the limit of open files, and raise that where it can."""
+        """Raise the limit of open files to what the settings need, or allow fewer connections."""
         others = OWN_DESCRIPTORS + len(settings.resolvers) * RESOLVER_DESCRIPTORS
         self._connections_allowed = connections_allowed(settings.limits.connections, others=others)
 
     async def _tick(self) -> None:
-        """Run the coarse jobs."""
+        """Run the periodic jobs."""
         self._jobs.clear()
         self._jobs.every(WATCH_SECONDS).seconds.do(self._reloading.look)
         self._jobs.every(SHOW_SECONDS).seconds.do(self._show)
@@ -175,9 +173,7 @@ class App:
         self._checks.show()
 
     def _take(self, world: World) -> None:
-        """Goes on with a configuration that was read again. Raises ConfigError for what cannot change while the
-        exporter runs.
-        """
+        """Apply a reloaded configuration. Raise ConfigError for a change that needs a restart."""
         if world.settings.listen != self._world.settings.listen:
             raise ConfigError([Fault("dnsbl.listen", "cannot change while the exporter runs: restart it")])
         self.metrics.reload_successful.set(1)
@@ -191,7 +187,7 @@ class App:
             self._find_resolvers(world.settings.resolvers)
 
     def _use(self, world: World) -> None:
-        """Has everything follow a good configuration."""
+        """Apply a valid configuration to every part."""
         self._world = world
         for warning in world.warnings:
             fields = {"key": warning.key, "problem": warning.problem}
@@ -205,9 +201,9 @@ class App:
         labels = self._resolver_names.addresses(settings.resolvers)
         wanted = (labels, missing, settings.timeout.total_seconds(), settings.limits.in_flight_per_resolver)
         if wanted == self._resolver_settings or (self._resolver is not None and not labels and not missing):
-            return  # the second: names that a reload brought, and that are being resolved
+            return  # nothing has changed, or a reload named new resolvers that are still being resolved
         if self._resolver is not None and self._resolver_settings is not None:
-            # Those that wait for an answer of the old ones get it, or run into their deadline.
+            # The old resolvers stay open until the lookups under way have their answer or time out.
             self._retired.add(self._resolver)
             asyncio.get_running_loop().call_later(4 * self._resolver_settings[2], self._close_retired, self._resolver)
         self._resolver_settings = wanted
@@ -229,7 +225,7 @@ class App:
         resolver.close()
 
     def _find_failing_resolvers(self) -> None:
-        """Has the names resolved again of resolvers that do not answer, or have no address."""
+        """Resolve again the names of resolvers that do not answer or have no address."""
         assert self._resolver is not None
         settings, failing = self._world.settings, self._resolver.failing()
         missing = self._resolver_names.unresolved(settings.resolvers)
@@ -244,7 +240,7 @@ class App:
             self._in_background(find())
 
     def _notices(self) -> list[Notice]:
-        """Return the notices that the page shows before the verdicts."""
+        """Return the notices that the page shows above the verdicts."""
         unresolved = self._resolver_names.unresolved(self._world.settings.resolvers)
         resolver = self._checks.questions.resolver
         silent = [name for name, is_up in resolver.states().items() if not is_up] if resolver is not None else []
@@ -256,7 +252,7 @@ class App:
         ]
 
     def _follow(self) -> None:
-        """Check what is configured and what was found beside it. A reload keeps the state of what it still names."""
+        """Check the configured and the discovered targets. A target that a reload still names keeps its state."""
         world, resolver = self._world, self._resolver
         assert resolver is not None
         link = world.settings.collector
@@ -266,7 +262,7 @@ class App:
         self.metrics.targets.set(len(targets))
         self.metrics.targets_left_out.set(left_out)
         if self._followed[0] is world and self._followed[1] == targets:
-            return  # most often nothing new was found
+            return  # the usual case: no target has changed
         self._followed = (world, targets)
         pairs = list(pairs_of(world.plan, targets))
         gone = self._planner.replace(pairs, _limits(world.settings), asyncio.get_running_loop().time())
@@ -283,12 +279,12 @@ class App:
         task.add_done_callback(self._background.discard)
 
     async def _find(self) -> None:
-        """Resolve host names and read the collector's addresses; never twice at a time."""
+        """Resolve the host names and read the collector's addresses, never twice at a time."""
         if self._is_finding.locked():
             return
         async with self._is_finding:
             world: World | None = None
-            while world is not self._world:  # it may change meanwhile, and then asks for more
+            while world is not self._world:  # a reload meanwhile may have brought other names
                 world = self._world
                 await self._find_in(world)
                 self._follow()
@@ -312,7 +308,7 @@ def _limits(settings: DnsblSettings) -> Limits:
 
 
 def serve(path: Path | None, environ: Mapping[str, str] = os.environ) -> None:
-    """Run the exporter until it is told to stop. Raise `ConfigError` and `StartError`."""
+    """Run the exporter until SIGTERM or SIGINT. Raise `ConfigError` or `StartError`."""
     world = read_world(path, environ)
 
     async def run() -> None:

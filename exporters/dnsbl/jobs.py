@@ -1,4 +1,4 @@
-"""The coarse jobs: looking at files, showing gauges, finding targets. When lists are asked is the planner's."""
+"""The periodic jobs: watching files, setting gauges, discovering targets. The planner schedules the checks."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ log = logging.getLogger(__name__)
 
 
 class Jobs(ClockSafeScheduler):
-    """Jobs of which one that fails holds up no other."""
+    """A scheduler in which a failing job does not stop the others."""
 
     def _run_job(self, job: schedule.Job) -> None:
-        """Run a job. What it raises is logged, and it has its next turn;
-        a shortage of the machine is raised, for it is waited for.
+        """Run a job. Log an exception and keep the job's next turn; raise a resource shortage, which the caller waits
+        out.
         """
         try:
             super()._run_job(job)

@@ -1,6 +1,4 @@
-"""Changes for the collector (docs/dnsbl.md, "What it posts"):
-kept in order, sent in batches, sent again until they are taken.
-"""
+"""Posts changes to the collector (docs/dnsbl.md, "What it posts"): in order, in batches, again until accepted."""
 
 from __future__ import annotations
 
@@ -34,22 +32,23 @@ FIRST_PAUSE: Final = 1.0
 LONGEST_PAUSE: Final = 60.0
 TIMEOUT_SECONDS: Final = 30.0
 STOP_SECONDS: Final = 2.0
-"""What a stop allows for a last try."""
+"""Time limit of the last attempt, when the exporter stops."""
 MAX_ANSWER_BYTES: Final = 1 << 20
 _REFUSED: Final = (400, 413, 415, 422)
 _LENGTH_HEADER: Final = "Duckwatch-Length"
-"""By it the collector knows a body that was cut on its way."""
+"""The body's length. By it the collector detects a body that was cut in transit."""
 
 _FAULT_HEADER: Final = "Duckwatch-Fault"
-"""With it the collector says that a request was broken on its way, which says nothing of the results."""
+"""The collector's header for a request that was broken in transit. The results in it may be good."""
 
 _VERSION_HEADER: Final = "Duckwatch-Version"
-"""The collector sends it with every answer; a proxy that refuses a request by rules of its own does not."""
+"""The collector sends this header with every answer. A proxy that refuses a request by its own rules does not."""
 
 
 class PostResult(NamedTuple):
-    """What a post came to: `status` 0 when there was no answer, how long to wait at least,
-    how many results were rejected one by one, and whether the collector answered, or a proxy before it.
+    """The outcome of one request: `status` (0 without an answer), and the number of results rejected one by one.
+
+    `retry_after` is the least time to wait, in seconds. `is_collectors` is False when a proxy answered.
     """
 
     status: int
@@ -59,12 +58,12 @@ class PostResult(NamedTuple):
 
     @property
     def is_refusal(self) -> bool:
-        """True when the collector will never take these results as they are."""
+        """True when the collector will never accept these results."""
         return self.is_collectors and self.status in _REFUSED
 
 
 def result_of(change: Change) -> dict[str, Any]:
-    """One result as it goes over the wire."""
+    """Return a change in the form in which it is posted."""
     pair, verdict = change.pair, change.verdict
     assert pair.target is not None
     return {
@@ -86,14 +85,14 @@ def result_of(change: Change) -> dict[str, Any]:
 
 
 def _meanings(verdict: Verdict) -> list[str]:
-    """Return what the codes of a listing mean; of a refusal, what its codes mean and what to do about it."""
+    """Return the meanings of a listing's codes; for a refusal also the advice."""
     if verdict.word is not Word.REFUSED:
         return sorted({code.meaning for code in verdict.codes})
     return [*verdict.refusals, *filter(None, [verdict.advice])]
 
 
 class Outbox:
-    """What waits for the collector, as it goes over the wire."""
+    """The encoded results that wait for the collector."""
 
     def __init__(self, metrics: Metrics, version: str) -> None:
         self._metrics = metrics
@@ -106,7 +105,7 @@ class Outbox:
         self._link: CollectorSettings | None = None
 
     def use(self, link: CollectorSettings | None) -> None:
-        """Post there from now on; None: nowhere, and nothing is kept."""
+        """Post to this collector from now on. None: discard all results."""
         self._link = link if link is not None and link.post else None
         if self._link is None:
             self._waiting.clear()
@@ -114,7 +113,7 @@ class Outbox:
             self._metrics.results_waiting.set(0)
 
     def put(self, change: Change) -> None:
-        """Keep a change until it is sent; the oldest go when too much waits."""
+        """Keep a change until it is sent. Drop the oldest when too many wait."""
         if self._link is None:
             return
         result = msgspec.json.encode(result_of(change))
@@ -127,7 +126,7 @@ class Outbox:
         self._arrived.set()
 
     async def run(self) -> None:
-        """Send until cancelled; then what waits gets one last try."""
+        """Send until cancelled, then try once more to send the waiting results."""
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(TIMEOUT_SECONDS)) as session:
             try:
                 while True:
@@ -153,7 +152,7 @@ class Outbox:
             log.warning("results were not posted", extra={"fields": {"waiting": len(self._waiting)}})
 
     async def _send_some(self, session: aiohttp.ClientSession) -> float:
-        """Send one batch; return how long to wait before the next."""
+        """Send one batch. Return the seconds to wait before the next."""
         batch = self._batch()
         answer = await self._send(session, batch)
         if 200 <= answer.status < 300:
@@ -175,7 +174,7 @@ class Outbox:
         return 0.0
 
     def _batch(self) -> list[bytes]:
-        """Return the oldest results, as many as one request may hold; always one."""
+        """Return the oldest results, as many as one request may hold, but at least one."""
         batch: list[bytes] = []
         room = BATCH_BYTES - len(self._head) - len(self._tail)
         for result in islice(self._waiting, self._size):
@@ -191,7 +190,7 @@ class Outbox:
         while self._waiting and id(self._waiting[0]) in sent:
             self._bytes -= len(self._waiting.popleft())
             left += 1
-        # Some may have been dropped meanwhile, and counted as that.
+        # Some may have been dropped meanwhile, and are counted as dropped.
         self._metrics.results.labels(result).inc(min(count, left))
         self._metrics.results_waiting.set(len(self._waiting))
 
@@ -217,9 +216,9 @@ class Outbox:
 
 
 async def _rejected(answer: aiohttp.ClientResponse) -> int:
-    """Return the number of results that a good answer rejects one by one.
+    """Return the number of results that a 2xx answer rejects one by one.
 
-    The results are taken, whatever becomes of the answer's text.
+    Return 0 for an unreadable body: the collector has accepted the results.
     """
     text = b""
     try:

@@ -1,4 +1,4 @@
-"""`duckwatch-dnsbl`, as it is installed: takes signals before the rest of the program is even imported."""
+"""The entry point `duckwatch-dnsbl`. It installs signal handlers before it imports the rest of the program."""
 
 from __future__ import annotations
 
@@ -8,6 +8,6 @@ from duckwatch.base import early
 def main() -> int:
     """Run the command line; return its exit code."""
     early.install()
-    from exporters.dnsbl.__main__ import main as run  # noqa: PLC0415 - it takes a while
+    from exporters.dnsbl.__main__ import main as run  # noqa: PLC0415 - a slow import
 
     return run()

@@ -1,6 +1,4 @@
-"""Resolvers that are configured by host name: their addresses, from the system's own resolver (/etc/hosts,
-/etc/resolv.conf).
-"""
+"""The addresses of resolvers configured by host name, from the system's resolver (/etc/hosts, /etc/resolv.conf)."""
 
 from __future__ import annotations
 
@@ -20,13 +18,13 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MAX_ADDRESSES: Final = 8
-"""Of one name that are asked."""
+"""Most addresses of one name that are used."""
 PATIENCE_SECONDS: Final = 5.0
-"""How long the system's resolver may take for one name."""
+"""Seconds that the system's resolver may take for one name."""
 
 
 class ResolverNames:
-    """What the names of resolvers stand for. A name keeps its last addresses while it does not resolve."""
+    """The addresses of the resolvers' names. A name keeps its last addresses while it does not resolve."""
 
     def __init__(self, look_up: Callable[[str], tuple[str, ...]] | None = None) -> None:
         self._look_up = look_up or _system_lookup
@@ -34,16 +32,16 @@ class ResolverNames:
         self._missing: set[str] = set()
 
     async def find(self, configured: Iterable[Endpoint]) -> None:
-        """Resolve the names among these. A name that begins or ceases to resolve is logged once."""
+        """Resolve the host names among these endpoints. Log a name once when it begins or ceases to resolve."""
         hosts = dict.fromkeys(endpoint.host for endpoint in configured if not is_address(endpoint.host))
         found = await asyncio.gather(*(self._find(host) for host in hosts))
         for host, addresses in zip(hosts, found, strict=True):
             self._note(host, addresses)
 
     async def _find(self, host: str) -> tuple[str, ...]:
-        """Return the addresses of a host name, which a thread of its own asks the system for.
+        """Return the addresses of a host name, looked up in a thread.
 
-        Neither the loop nor the end of the program waits for a slow system resolver.
+        Neither the event loop nor the program's exit waits for a slow system resolver.
         """
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[tuple[str, ...]] = loop.create_future()
@@ -54,7 +52,7 @@ class ResolverNames:
 
         def ask() -> None:
             addresses = self._look_up(host)
-            with contextlib.suppress(RuntimeError):  # the program has ended meanwhile
+            with contextlib.suppress(RuntimeError):  # the event loop has been closed meanwhile
                 loop.call_soon_threadsafe(deliver, addresses)
 
         threading.Thread(target=ask, name="resolver-name", daemon=True).start()
@@ -79,7 +77,7 @@ class ResolverNames:
         self._known[host] = addresses
 
     def addresses(self, configured: Sequence[Endpoint]) -> dict[Endpoint, str]:
-        """Each address to ask, with the resolver's name as it is configured: the value of the metric's label."""
+        """Return each address to query, with the resolver as it is configured, which is the metrics' label."""
         found: dict[Endpoint, str] = {}
         for endpoint in configured:
             hosts = (endpoint.host,) if is_address(endpoint.host) else self._known.get(endpoint.host, ())
@@ -88,7 +86,7 @@ class ResolverNames:
         return found
 
     def unresolved(self, configured: Sequence[Endpoint]) -> list[Endpoint]:
-        """Return the resolvers whose name does not resolve now."""
+        """Return the resolvers whose host name does not resolve now."""
         return [endpoint for endpoint in configured if endpoint.host in self._missing]
 
 

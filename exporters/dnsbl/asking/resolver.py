@@ -1,6 +1,7 @@
-"""A lookup: up to three queries, each to the next resolver;
-the last one plain, for servers that keep neither case nor EDNS; TCP for what is truncated.
-Resolvers share the work and stand in for each other.
+"""A lookup: up to three queries, each to the next resolver, and TCP for a truncated answer.
+
+The last query is plain, for servers that support neither EDNS nor the random case of letters.
+Resolvers share the load, and replace each other when one fails.
 """
 
 from __future__ import annotations
@@ -26,15 +27,16 @@ if TYPE_CHECKING:
 
 TRIES: Final = 3
 FAILURES_TO_LOOK_AGAIN: Final = 3
-"""In a row, by one address: a resolver that is configured by name may have another address since."""
+"""Failures of one address in a row after which the resolver's host name is resolved again."""
 
 _LOST: Final = (Trouble.TIMEOUT, Trouble.UNREACHABLE)
-"""The resolver's failures; the others are answers of somebody behind it."""
+"""Failures of the resolver itself. The others are answers of a server behind it."""
 
 
 class Asker(NamedTuple):
-    """For whom a lookup is made: the list's label, how it pays for each further query,
-    and who hears how long one took (seconds).
+    """The list that a lookup is made for.
+
+    `pay` pays for one further query and returns False without budget. `took` is called with a query's seconds.
     """
 
     dns_list: str
@@ -43,8 +45,9 @@ class Asker(NamedTuple):
 
 
 class Resolver:
-    """The resolvers together. Lookups wait for a place when all have `in_flight` queries under way. `labels`:
-    what each is called in metrics, if not by its address; `missing`: what those are called that have no address now.
+    """All resolvers. A lookup waits when each resolver has `in_flight` queries under way.
+
+    `labels` are the resolvers' names in metrics, if not their addresses. `missing` names those without an address now.
     """
 
     def __init__(
@@ -70,14 +73,14 @@ class Resolver:
 
     @property
     def free_places(self) -> int:
-        """How many queries may be sent now without waiting."""
+        """The number of queries that may be sent now without waiting."""
         if not self._upstreams:
-            return self._in_flight  # whoever asks learns at once that nobody can be asked
+            return self._in_flight  # a lookup fails at once, it does not wait
         usable = [one for one in self._upstreams if one.is_up] or self._upstreams
         return sum(max(0, self._in_flight - one.in_flight) for one in usable) - len(self._waiting)
 
     def states(self) -> dict[str, bool]:
-        """Each resolver, and whether it is up: one of several addresses is enough."""
+        """Return whether each resolver is up. One of its addresses is enough."""
         states = dict.fromkeys(self._missing, False)
         for one in self._upstreams:
             label = self._label(one)
@@ -85,15 +88,15 @@ class Resolver:
         return states
 
     def failing(self) -> set[str]:
-        """Return the resolvers of which an address has not answered several times in a row."""
+        """Return the resolvers with an address that has failed several times in a row."""
         return {self._label(one) for one in self._upstreams if one.failures >= FAILURES_TO_LOOK_AGAIN}
 
     def _label(self, upstream: Upstream) -> str:
         return self._labels.get(upstream.endpoint, str(upstream.endpoint))
 
     async def lookup(self, name: bytes, rdtype: int, asker: Asker) -> Outcome:
-        """Asks for a whole name on the wire. The first query is the caller's to pay;
-        each further one is paid here, or not sent.
+        """Look up a name, given in wire format. The caller has paid for the first query; `asker` pays for the further
+        ones.
         """
         if not self._upstreams:
             return Failure(Trouble.UNREACHABLE)
@@ -112,15 +115,15 @@ class Resolver:
             if wants_plain and not plain:
                 plain = True
             elif outcome.trouble not in _LOST and len(set(tried)) == len(self._upstreams):
-                break  # who has answered says the same again
+                break  # every resolver has answered, and would give the same answer again
         if outcome == Failure(Trouble.TIMEOUT) and not any(one.is_up for one in self._upstreams):
-            return Failure(Trouble.UNREACHABLE)  # nobody answers anything: that is no fault of this list
+            return Failure(Trouble.UNREACHABLE)  # no resolver answers anything, so this list is not to blame
         return outcome
 
     async def _try(
         self, upstream: Upstream, name: bytes, rdtype: int, asker: Asker, *, plain: bool
     ) -> tuple[Outcome, bool]:
-        """One query; with its outcome, whether a plain one may fare better."""
+        """Send one query. Return its outcome, and whether a plain query may succeed instead."""
         asked = wire.question(name if plain else wire.scrambled(name), rdtype)
         started = self._loop.time()
         upstream.begin()
@@ -152,7 +155,7 @@ class Resolver:
         upstream.begin()
         failed = True
         try:
-            # dnspython holds the answer to the query's id and question.
+            # dnspython checks the answer's id and question against the query.
             answer = await dns.asyncquery.tcp(query, upstream.endpoint.host, self._timeout, upstream.endpoint.port)
             failed = False
             return wire.read_message(answer)
@@ -160,14 +163,14 @@ class Resolver:
             return Failure(Trouble.TIMEOUT)
         except OSError:
             return Failure(Trouble.UNREACHABLE)
-        except Exception:  # noqa: BLE001 - anything that dnspython makes of a stranger's bytes
+        except Exception:  # noqa: BLE001 - dnspython may raise anything for malformed bytes
             return Failure(Trouble.MALFORMED)
         finally:
             upstream.end(failed=failed, dns_list=asker.dns_list)
             self._free()
 
     async def _place(self, tried: Sequence[Upstream]) -> Upstream:
-        """Return the next resolver with a free place: one that is up and was not tried yet, if there is one."""
+        """Return the next resolver with a free place, if possible one that is up and not tried yet."""
         while True:
             usable = [one for one in self._upstreams if one.in_flight < self._in_flight]
             if usable:
@@ -186,7 +189,9 @@ class Resolver:
                 return
 
     def _deadline(self, at: float, reply: asyncio.Future[Reply]) -> None:
-        """Every query has the same time, so that deadlines come in order and one timer is enough."""
+        """Set a reply's deadline. Every query has the same timeout, so deadlines come in order and
+        one timer is enough.
+        """
         while self._deadlines and self._deadlines[0][1].done():
             self._deadlines.popleft()
         self._deadlines.append((at, reply))
@@ -202,7 +207,7 @@ class Resolver:
         self._timer = self._loop.call_at(self._deadlines[0][0], self._expire) if self._deadlines else None
 
     def close(self) -> None:
-        """Close every socket; lookups under way are cancelled."""
+        """Close every socket and cancel the lookups under way."""
         if self._timer is not None:
             self._timer.cancel()
         for turn in self._waiting:

@@ -1,5 +1,6 @@
-"""One resolver that is asked: connected sockets on random ports that are changed now and then,
-and which query waits for which answer.
+"""One address of a resolver: its UDP sockets, and the queries that wait for an answer.
+
+The sockets are connected and have random ports, which are changed regularly (RFC 5452).
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 PORTS: Final = 16
 QUERIES_A_PORT: Final = 512
-"""After so many, a socket is closed and another opened: its port is not to be guessed."""
+"""A socket is replaced after this many queries, so that its port is hard to guess."""
 
 DRAINED_AT_ONCE: Final = 64
 _MAX_DATAGRAM: Final = 4096
@@ -30,15 +31,15 @@ FAILURES_TO_PASS_OVER: Final = 10
 PASSED_OVER_SECONDS: Final = 30.0
 
 Reply = bytes | Trouble
-"""A datagram that answers the question, or why there is none.
+"""A datagram that answers the query, or the reason why there is none.
 
-`Trouble.MALFORMED`: it answers but for the case of its letters.
+`Trouble.MALFORMED`: the answer repeats the question, but not the case of its letters.
 """
 
 
 @dataclass(slots=True)
 class _Port:
-    """One socket, and what was asked by it."""
+    """One socket, and the queries sent by it that wait for an answer."""
 
     socket: socket.socket
     waiting: dict[int, tuple[bytes, asyncio.Future[Reply]]] = field(default_factory=dict)
@@ -46,8 +47,10 @@ class _Port:
 
 
 class Upstream:
-    """A resolver at `endpoint`. `on_ignored` hears of datagrams that answer nothing,
-    `on_shortage` in a word of sockets that cannot be had.
+    """A resolver at `endpoint`.
+
+    `on_ignored` is called with a reason for each datagram that answers no query, `on_shortage` with the name of the
+    resource that a new socket lacked.
     """
 
     def __init__(
@@ -71,17 +74,19 @@ class Upstream:
 
     @property
     def is_up(self) -> bool:
-        """False while it is passed over."""
+        """False while the resolver is passed over after failures."""
         return self._passed_over_until <= self._loop.time()
 
     def begin(self) -> None:
-        """Note a query about to be sent. One that was passed over gets a single query to show that it is back."""
+        """Note a query about to be sent. After a pause, a failing resolver gets only this one query
+        until it answers.
+        """
         self.in_flight += 1
         if self._is_failing():
             self._passed_over_until = self._loop.time() + PASSED_OVER_SECONDS
 
     def end(self, *, failed: bool, dns_list: str) -> None:
-        """Note how it went. Failures for one list alone are that list's."""
+        """Note a query's end. Failures for one list only do not count against the resolver."""
         self.in_flight -= 1
         if not failed:
             self.failures, self._passed_over_until = 0, 0.0
@@ -96,7 +101,9 @@ class Upstream:
         return self.failures >= FAILURES_TO_PASS_OVER and len(self._failed_for) > 1
 
     def send(self, asked: bytes, *, edns: bool) -> tuple[asyncio.Future[Reply], Callable[[], None]]:
-        """Send a query for the question section `asked`; return its reply to come, and a function that gives it up."""
+        """Send a query with the question section `asked`. Return a future of the reply, and a function that gives it
+        up.
+        """
         reply: asyncio.Future[Reply] = self._loop.create_future()
         try:
             port = self._port()
@@ -115,7 +122,7 @@ class Upstream:
         return reply, lambda: self._forget(port, message_id)
 
     def _has_port(self, error: OSError) -> bool:
-        """Return True when only a further socket could not be had: the ones that are there do, until one can."""
+        """Return True when resources lack for a new socket, but open ones can be used in its place."""
         if (word := shortage_of(error)) is not None:
             self._on_shortage(word)
         return word is not None and bool(self._ports)
@@ -131,7 +138,7 @@ class Upstream:
         self._next = (self._next + 1) % len(self._ports)
         port = self._ports[self._next]
         if port.sent >= QUERIES_A_PORT:
-            fresh = self._open()  # first: where no descriptor is left the old one stays as it is
+            fresh = self._open()  # opened first: without a free descriptor the old socket stays in use
             self._retired.add(port.socket.fileno())
             self._close_if_done(port)
             port = self._ports[self._next] = fresh
@@ -142,9 +149,8 @@ class Upstream:
         opened = socket.socket(family, socket.SOCK_DGRAM)
         opened.settimeout(0)
         try:
-            opened.connect(
-                tuple(self.endpoint)
-            )  # the kernel takes a random port, and hands on only what comes from there
+            # The kernel chooses a random port, and drops datagrams from other addresses.
+            opened.connect(tuple(self.endpoint))
         except OSError:
             opened.close()
             raise
@@ -176,7 +182,7 @@ class Upstream:
                 except BlockingIOError:
                     raise
                 except OSError:
-                    # ICMP says that nobody listens there: true for all that waits for it.
+                    # ICMP "port unreachable": no query that waits on this socket gets an answer.
                     for _, reply in port.waiting.values():
                         if not reply.done():
                             reply.set_result(Trouble.UNREACHABLE)
@@ -199,7 +205,7 @@ class Upstream:
             self._on_ignored("question")
 
     def close(self) -> None:
-        """Close every socket; what waits gets no answer."""
+        """Close every socket, and cancel the replies that are awaited."""
         for port in list(self._all.values()):
             for _, reply in port.waiting.values():
                 reply.cancel()

@@ -1,5 +1,7 @@
-"""Messages on the wire. A query is put together from prepared bytes;
-an answer is matched to its question byte for byte and then read by dnspython. Pure.
+"""DNS messages in wire format. Pure.
+
+A query is put together from prepared bytes. An answer is compared with its question byte for byte, then read by
+dnspython.
 """
 
 from __future__ import annotations
@@ -22,14 +24,14 @@ AAAA: Final = int(dns.rdatatype.AAAA)
 TXT: Final = int(dns.rdatatype.TXT)
 
 EDNS_BYTES: Final = 1232
-"""What an answer by UDP may measure (DNS flag day 2020): no fragments."""
+"""Largest UDP answer that is asked for, so that it is not fragmented (DNS flag day 2020)."""
 MAX_TTL: Final = 3600
-"""Seconds that an answer is kept at most, whatever it says."""
+"""Most seconds that an answer is kept, whatever its TTL."""
 MAX_RECORDS: Final = 64
 SHORTEST_SOA: Final = 22
-"""Bytes of SOA's data: two names and five numbers."""
+"""Least bytes of an SOA record's data: two names and five numbers."""
 MAX_CHAIN: Final = 16
-"""CNAMEs from the question to its answer."""
+"""Most CNAMEs from the question to its answer."""
 
 _HEADER: Final = struct.Struct("!HHHHHH")
 _RECURSION_DESIRED: Final = 0x0100
@@ -40,19 +42,19 @@ _POINTED: Final = 0x3FFF
 _TRUNCATED: Final = 0x0200
 _OPT: Final = struct.pack("!BHHIH", 0, dns.rdatatype.OPT, EDNS_BYTES, 0, 0)
 _LETTERS: Final = bytes(0x20 if chr(byte).isalpha() and byte < 128 else 0 for byte in range(256))
-"""Length bytes of labels are below 64 and never letters."""
+"""The case bit of each byte that is a letter. A label's length byte is below 64, so it is never a letter."""
 
 RANDOM: Final = SystemRandom()
 
 
 def question(name: bytes, rdtype: int) -> bytes:
-    """Return the question section: `name` is whole, on the wire."""
+    """Return the question section. `name` is a whole name in wire format."""
     return name + struct.pack("!HH", rdtype, dns.rdataclass.IN)
 
 
 def scrambled(name: bytes) -> bytes:
-    """Return the name with the case of its letters at random (0x20):
-    an answer must repeat it, which a forger has to guess.
+    """Return the name with a random case of each letter (0x20). An answer must repeat it, so a
+    forger has to guess it.
     """
     mask = int.from_bytes(name.translate(_LETTERS))
     return (int.from_bytes(name) ^ (mask & RANDOM.getrandbits(8 * len(name)))).to_bytes(len(name))
@@ -65,7 +67,7 @@ def query(message_id: int, asked: bytes, *, edns: bool) -> bytes:
 
 
 def id_of(wire: bytes) -> int | None:
-    """Return the message's id; None for what is too short, is no answer, or does not have one question."""
+    """Return the message's id; None if it is too short, is not an answer, or does not have exactly one question."""
     if len(wire) < _HEADER.size:
         return None
     message_id, flags, questions, *_ = _HEADER.unpack_from(wire)
@@ -73,24 +75,22 @@ def id_of(wire: bytes) -> int | None:
 
 
 def repeats(wire: bytes, asked: bytes) -> bool:
-    """Return True when the answer's question is ours, byte for byte."""
+    """Return True when the answer's question equals the one asked, byte for byte."""
     return wire.startswith(asked, _HEADER.size)
 
 
 def repeats_but_case(wire: bytes, asked: bytes) -> bool:
-    """Return True when it is ours but for the case of letters: a server that does not keep it."""
+    """Return True when the questions differ at most in the case of letters: some servers do not keep it."""
     return wire[_HEADER.size : _HEADER.size + len(asked)].lower() == asked.lower()
 
 
 def is_truncated(wire: bytes) -> bool:
-    """Return True when the rest has to be fetched over TCP."""
+    """Return True when the answer is cut and has to be asked for again over TCP."""
     return bool(_HEADER.unpack_from(wire)[1] & _TRUNCATED)
 
 
 def read(wire: bytes, asked: bytes = b"") -> Outcome:
-    """Return what an answer says to its question. Whatever the bytes are, there is an outcome. `asked`:
-    the question section that it repeats.
-    """
+    """Return the outcome of an answer; `Trouble.MALFORMED` for unreadable bytes. `asked` is its question section."""
     try:
         return (_no_such_name(wire, asked) if asked else None) or read_message(dns.message.from_wire(wire))
     except Exception:  # noqa: BLE001 - anything that dnspython makes of a stranger's bytes
@@ -98,25 +98,25 @@ def read(wire: bytes, asked: bytes = b"") -> Outcome:
 
 
 def _no_such_name(wire: bytes, asked: bytes) -> Answer | None:
-    """Return the one answer that nineteen in twenty are: NXDOMAIN, no records, one SOA.
-    None for all others, which dnspython reads whole.
+    """Read the most frequent answer, nineteen in twenty: NXDOMAIN with one SOA. Return None for any other.
 
-    Nothing is listed by this road, and what it needs of the SOA is two numbers:
-    dnspython takes ten times as long to build the rest.
+    Only two numbers of the SOA are needed. dnspython, which reads the other answers, takes ten times as long to build
+    the
+    whole message.
     """
     _, flags, _, answers, authorities, additional = _HEADER.unpack_from(wire)
     if flags & 0x000F != dns.rcode.NXDOMAIN or answers or authorities != 1 or additional > 1:
         return None
     start = _HEADER.size + len(asked)
     if wire[start] >= _POINTER and _HEADER.size <= int.from_bytes(wire[start : start + 2]) & _POINTED < start:
-        parser = dns.wire.Parser(wire, start + 2)  # whose SOA it is does not matter here
+        parser = dns.wire.Parser(wire, start + 2)  # skip the SOA's owner name
     else:
         parser = dns.wire.Parser(wire, start)
         parser.get_name(decompress=True)
     rdtype, _, ttl, length = parser.get_struct("!HHIH")
     numbers = parser.get_bytes(length)[-4:]
     opt = parser.get_remaining()
-    # The upper bits of the rcode are in OPT: only a plain one is passed.
+    # OPT holds the upper bits of the rcode (RFC 6891, 6.1.3): they must be zero.
     is_plain = opt.startswith(b"\0\0\x29") and len(opt) >= len(_OPT) and opt[5] == 0 if additional else not opt
     minimum = int.from_bytes(numbers)
     if rdtype != dns.rdatatype.SOA or length < SHORTEST_SOA or not is_plain or max(ttl, minimum) >> 31:
@@ -133,8 +133,8 @@ _RCODES: Final = {
 def read_message(message: dns.message.Message) -> Outcome:
     """Return the records of the asked type at the end of the question's CNAMEs, and how long they may be kept.
 
-    dnspython's own `resolve_chaining` looks for SOA at every parent of a name of 34 labels:
-    three times the work of all the rest.
+    dnspython's `resolve_chaining` is not used: it looks for an SOA at every parent of a name of 34 labels, which takes
+    three times as long as all the rest.
     """
     rcode = message.rcode()
     if rcode not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
@@ -144,7 +144,7 @@ def read_message(message: dns.message.Message) -> Outcome:
     name, rdtype = message.question[0].name, message.question[0].rdtype
     ttl = MAX_TTL
     for _ in range(MAX_CHAIN):
-        # Another class than IN says nothing, and dnspython may not know how its records are to be read.
+        # Records of another class than IN do not count, and dnspython may not be able to read them.
         found = {
             rrset.rdtype: rrset for rrset in message.answer if rrset.name == name and rrset.rdclass == dns.rdataclass.IN
         }
@@ -167,7 +167,7 @@ def _absence(message: dns.message.Message, ttl: int) -> Outcome:
             return Answer((), min(ttl, rrset.ttl, rrset[0].minimum), no_such_name=is_nowhere)
     refers = any(rrset.rdtype == dns.rdatatype.NS for rrset in message.authority)
     if refers and message.rcode() == dns.rcode.NOERROR and not message.flags & dns.flags.AA:
-        # This server does not serve the zone, and whoever follows the referral finds nothing.
+        # A referral instead of an answer: the server does not serve the zone.
         return Failure(Trouble.LAME)
     return Answer((), 0, no_such_name=is_nowhere)
 

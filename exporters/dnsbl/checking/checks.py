@@ -1,6 +1,4 @@
-"""The checks themselves: what the planner says may begin is asked, judged, held against the list's health,
-and noted on the board.
-"""
+"""The checks: begin what the planner allows, ask, judge, compare with the list's health, and record on the board."""
 
 from __future__ import annotations
 
@@ -35,17 +33,18 @@ log = logging.getLogger(__name__)
 CONFIRM_FIRST_SECONDS: Final = 60.0
 CONFIRM_CHANGE_SECONDS: Final = 1.0
 CONFIRM_REFUSAL_SECONDS: Final = 60.0
-"""A list that refuses one question, or answers one after it refused its test points,
-is tested again unless that was done so recently.
+"""A list's test older than CONFIRM_… seconds is repeated before an answer is believed.
+
+FIRST: before a target's first verdict is a listing. CHANGE: before a verdict changes to or from a listing.
+REFUSAL: when the list refuses a query, or answers one after it refused its test points.
 """
-"""A list that lists a target anew, or changes its mind about one, must have shown within so long that it works."""
 REASON_SECONDS: Final = 3600.0
 MAX_REASON: Final = 500
 IDLE_SECONDS: Final = 1.0
 
 
 def pairs_of(plan: Plan, targets: Iterable[Checked]) -> Iterator[Pair]:
-    """Each list's test, then each target at each list that takes it."""
+    """Yield each list's test, then each target at each list that takes it."""
     for dns_list in plan.lists:
         yield Pair(None, dns_list, TEST_INTERVALS * dns_list.interval.total_seconds())
     for checked in targets:
@@ -55,7 +54,7 @@ def pairs_of(plan: Plan, targets: Iterable[Checked]) -> Iterator[Pair]:
 
 
 class Checks:
-    """Runs what is planned, until cancelled."""
+    """Runs the planned checks until cancelled. `tell` is called with each change of a verdict."""
 
     def __init__(
         self,
@@ -74,12 +73,12 @@ class Checks:
         self._under_way: set[asyncio.Task[None]] = set()
 
     def ask(self, resolver: Resolver) -> None:
-        """Asks these resolvers from now on."""
+        """Use these resolvers from now on."""
         self.questions.resolver = resolver
         self._wake.set()
 
     def use(self, resolver: Resolver, pairs: Iterable[Pair]) -> None:
-        """Asks these resolvers about these pairs from now on (the planner has them already)."""
+        """Use these resolvers and pairs from now on. The planner must have the pairs already."""
         self.ask(resolver)
         found = list(pairs)
         self._date(found)
@@ -87,9 +86,7 @@ class Checks:
         self._wake.set()
 
     def _date(self, pairs: Iterable[Pair]) -> None:
-        """Has each list that is asked about targets show since when it owes a verdict,
-        and how often it should give one.
-        """
+        """Set `check_interval` of each list that has targets, and start `last_check` of a new list at now."""
         intervals: dict[str, float] = {}
         for pair in pairs:
             if pair.target is not None:
@@ -105,13 +102,13 @@ class Checks:
         self._dated = set(intervals)
 
     def forget(self, pair: Pair) -> None:
-        """Forget a pair that is no longer checked: nothing is shown of it."""
+        """Forget a pair that is no longer checked, and remove its metrics."""
         if pair.target is not None:
             self.board.forget(pair)
             self._lines.remove(pair.target.text, pair.dns_list.zone)
 
     async def run(self) -> None:
-        """Begins checks as they fall due."""
+        """Begin checks as they fall due."""
         loop = asyncio.get_running_loop()
         while True:
             self._wake.clear()
@@ -127,8 +124,7 @@ class Checks:
                 task.add_done_callback(self._ended)
             if not begun:
                 wait = min(IDLE_SECONDS, max(0.0, self._planner.next_at(now) - loop.time()))
-                # Not wait_for: it makes a task each time, and may swallow the cancelling that a stop consists of
-                # (Python 3.11).
+                # Not wait_for: it makes a task each time, and in Python 3.11 it may swallow the cancellation of a stop.
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(wait or 0.001):
                         await self._wake.wait()
@@ -140,9 +136,7 @@ class Checks:
         self._wake.set()
 
     async def _check(self, pair: Pair, now: float) -> None:
-        """One check, from the question to the board. `now` is when the planner began it,
-        and paid for it or found its answer fresh.
-        """
+        """Run one check, from the query to the board. `now` is the time at which the planner began it."""
         assert pair.target is not None
         dns_list, is_fresh = pair.dns_list, pair.fresh_until > now
         outcome: Outcome = Failure(Trouble.NO_BUDGET)
@@ -163,7 +157,7 @@ class Checks:
             log.exception("a check failed")
         finally:
             if not verdict.word.is_real and judge(outcome, dns_list).word.is_real:
-                pair.fresh_until = 0.0  # withheld: the list is asked again as soon as it may work
+                pair.fresh_until = 0.0  # the answer was not believed: ask again as soon as the list may work
             self._planner.end(
                 pair,
                 asyncio.get_running_loop().time(),
@@ -172,14 +166,14 @@ class Checks:
             )
 
     async def _held_to_health(self, pair: Pair, verdict: Verdict) -> Verdict | None:
-        """Return the verdict, or that the list is unhealthy or refuses everything.
-        Before a list changes its mind about a target it has to show again that it works;
-        None while it could not be asked to.
+        """Return the verdict, or instead that the list is unhealthy or refuses everything.
+
+        A list is tested again before its verdict about a target changes. Return None when the test could not be made.
         """
         assert pair.target is not None
         watch = self.watches[pair.dns_list.zone]
         if verdict.detail == "refused_code" and watch.refusal is None:
-            await self._test_unless_recent(pair.dns_list, watch)  # whether it refuses everything
+            await self._test_unless_recent(pair.dns_list, watch)  # does it refuse everything?
             self.watches.note_refusal(pair.dns_list, verdict)
         if not verdict.word.is_real:
             return verdict
@@ -205,9 +199,9 @@ class Checks:
             await self.watches.test(dns_list)
 
     async def _reason(self, pair: Pair, verdict: Verdict, now: float) -> str | None:
-        """Return the list's own words (its TXT record) about the target.
+        """Return the list's TXT record about a listed target.
 
-        The list is asked when the listing is new or has changed, and again after an hour.
+        The list is asked for it when the listing is new or has changed, and again after an hour.
         """
         assert pair.target is not None
         if verdict.word is not Word.LISTED:
@@ -235,16 +229,14 @@ class Checks:
             self._tell(change)
 
     def _count(self, zone: str, word: Word) -> Counter:
-        """Return the counter of a list's verdicts of one kind:
-        looked up once, as prometheus_client takes longer for that than for the adding.
-        """
+        """Return the counter of one kind of verdict of a list, cached: `labels()` costs more than `inc()`."""
         counter = self._counts.get((zone, word))
         if counter is None:
             counter = self._counts[zone, word] = self._metrics.verdicts.labels(zone, word.value)
         return counter
 
     def lapse(self) -> None:
-        """Take away what has stood too long without a real verdict."""
+        """Remove the verdicts that have not been confirmed for too long."""
         for change in self.board.lapse(self._planner.pairs(), moment(asyncio.get_running_loop().time())):
             assert change.pair.target is not None
             pair = (change.pair.target.text, change.pair.dns_list.zone)
@@ -275,21 +267,21 @@ class Checks:
                 metrics.resolver_up.labels(address).set(is_up)
 
     async def stop(self) -> None:
-        """Cancel what is under way."""
+        """Cancel the checks under way."""
         for task in list(self._under_way):
             task.cancel()
         await asyncio.gather(*self._under_way, return_exceptions=True)
 
 
 def _blames(outcome: Outcome, verdict: Verdict, *, is_fresh: bool) -> bool | None:
-    """Whether the check speaks for (False) or against (True) the list, or says nothing of it (None)."""
+    """Return True when the breaker counts the check as the list's failure, False for a success, None for neither."""
     if is_fresh or (isinstance(outcome, Failure) and outcome.trouble in SAYS_NOTHING):
         return None
     return isinstance(outcome, Failure) or verdict.word is Word.REFUSED
 
 
 def text_of(outcome: Outcome, dns_list: DnsList) -> str | None:
-    """Return a TXT answer as text fit to be shown: no control characters, no key, bounded."""
+    """Return a TXT answer as a text for people: without control characters and key, at most MAX_REASON long."""
     if not isinstance(outcome, Answer) or not outcome.records:
         return None
     text = "".join(char for char in " / ".join(outcome.records) if char.isprintable())
@@ -297,5 +289,5 @@ def text_of(outcome: Outcome, dns_list: DnsList) -> str | None:
 
 
 def moment(clock: float) -> Moment:
-    """Now, by both clocks."""
+    """Return the present moment: `clock` is the monotonic time, in seconds."""
     return Moment(clock, time.time_ns() // 1_000_000)

@@ -1,6 +1,4 @@
-"""What stands for each target at each list: the last real verdict,
-kept through errors and refusals for three intervals. Pure.
-"""
+"""The current verdict of each target at each list: the last real one, kept through errors for three intervals. Pure."""
 
 from __future__ import annotations
 
@@ -17,11 +15,11 @@ if TYPE_CHECKING:
 KEPT_INTERVALS: Final = 3
 
 SET_BACK_MS: Final = 60_000
-"""A clock that is this far behind what it said before was ahead then: stamps go on from the time that is right now."""
+"""If the calendar clock falls back by more than this, the earlier time was wrong: stamps follow the new time."""
 
 
 class Moment(NamedTuple):
-    """A time by the clock that never goes back (seconds), and by the calendar (ms since the epoch)."""
+    """A time by the monotonic clock (seconds) and by the calendar (ms since the epoch)."""
 
     clock: float
     epoch_ms: int
@@ -29,9 +27,7 @@ class Moment(NamedTuple):
 
 @dataclass(slots=True)
 class Standing:
-    """One pair's state. `real` is the last real verdict while it is kept;
-    `lapsed` the one that was kept too long, until there is another.
-    """
+    """One pair's state. `real` is the last real verdict while it is kept, `lapsed` the one that is too old to keep."""
 
     last: Verdict
     checked: Moment
@@ -46,7 +42,7 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What is told to others: see docs/dnsbl.md, "What it posts"."""
+    """A change of a pair's verdict, as it is posted to the collector (docs/dnsbl.md, "What it posts")."""
 
     time_ms: int
     pair: Pair
@@ -58,22 +54,22 @@ class Change:
 
 
 class Board:
-    """All pairs. Every method returns what changed by it."""
+    """The state of all pairs. `record` and `lapse` return the changes that they make."""
 
     def __init__(self) -> None:
         self._rows: dict[tuple[str, str], Standing] = {}
 
     def row(self, target: str, zone: str) -> Standing | None:
-        """Return what is known of a pair."""
+        """Return the state of a pair, None if it has no verdict yet."""
         return self._rows.get((target, zone))
 
     def standing(self, target: str, zone: str) -> Word | None:
-        """Return the current verdict of a pair: listed, clean, or nothing."""
+        """Return the current verdict of a pair: listed, clean, or None."""
         row = self._rows.get((target, zone))
         return row.real.word if row is not None and row.real is not None else None
 
     def record(self, pair: Pair, verdict: Verdict, now: Moment, reason: str | None = None) -> Change | None:
-        """Note a verdict; None when it says nothing new."""
+        """Record a verdict. Return the change, None if nothing changed."""
         key = _key(pair)
         row = self._rows.get(key)
         previous = row.last if row is not None else None
@@ -94,8 +90,7 @@ class Board:
         if previous is None:
             return self._tell(row, pair, now, None)
         stands_again = verdict.word.is_real and stood is None
-        # The collector rejects what is hours ahead: what a clock that was ahead has stamped is told again,
-        # with the right time.
+        # The collector rejects times that are hours ahead. After the clock is corrected, the verdict is sent again.
         was_ahead = now.epoch_ms < row.told_ms - SET_BACK_MS
         is_new = previous.word is not verdict.word or previous.codes != verdict.codes
         if is_new or is_new_reason or stands_again or was_ahead:
@@ -118,7 +113,7 @@ class Board:
         )
 
     def lapse(self, pairs: Iterator[Pair], now: Moment) -> list[Change]:
-        """Lets go of real verdicts that are older than three intervals."""
+        """Drop real verdicts that are older than three intervals. Return the changes."""
         changes = []
         for pair in pairs:
             row = self._rows.get(_key(pair))
@@ -133,7 +128,7 @@ class Board:
 
 
 def _stamp(now_ms: int, last_ms: int) -> int:
-    """Return the time of a pair's next change: two of them never carry the same one, since it identifies them."""
+    """Return the time of a pair's next change. Two changes of a pair never have the same time: it identifies them."""
     return last_ms + 1 if last_ms - SET_BACK_MS <= now_ms <= last_ms else now_ms
 
 

@@ -1,4 +1,4 @@
-"""Targets that are not written down: the addresses of host names, and those that the collector has seen sending."""
+"""Discovered targets: the addresses of configured host names, and the sending addresses that the collector has seen."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ log = logging.getLogger(__name__)
 
 SENDING_METRIC: Final = "duckwatch_sending_ip_events_total"
 _SENDING: Final = re.compile(rf'^{SENDING_METRIC}\{{[^}}]*\blocal_ip="([0-9a-fA-F.:]+)"', re.ASCII | re.MULTILINE)
-"""The whole page need not be parsed: an address holds nothing that is escaped."""
+"""A regular expression is enough, no parser: an address has no character that the format escapes."""
 SEEN_KEPT_SECONDS: Final = 86_400.0
 _MAX_PAGE_BYTES: Final = 32 << 20
 _TIMEOUT_SECONDS: Final = 10.0
 _AT_ONCE: Final = 16
 MAX_LOGGED: Final = 10
-"""Of the names that begin or cease to resolve at once: so many are logged one by one."""
+"""Most names logged one by one when many begin or cease to resolve at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """The addresses of one family that a name last had, and when it was last seen to have them."""
+    """The addresses of one family that a name last had, and when it last resolved to them."""
 
     addresses: tuple[str, ...]
     at: float
@@ -68,12 +68,13 @@ NAME_FAULTS: Final[Mapping[str, tuple[str, str]]] = {
     )
     for trouble in Trouble
 }
-"""What may be wrong with a host name: what it means, and what to do."""
+"""Fault of a host name -> its meaning, and what to do."""
 
 
 def fault_of(outcomes: Mapping[int, Outcome], public: Mapping[str, str]) -> str | None:
-    """Return what is wrong with a name that was resolved to this: a word of NAME_FAULTS, or None.
-    Behind NAT the public addresses count.
+    """Return the fault of a name that resolved to these outcomes: a key of NAME_FAULTS, or None.
+
+    Addresses behind NAT are judged by their public address.
     """
     addresses = [public.get(address, address) for outcome in outcomes.values() for address in _addresses(outcome)]
     if addresses:
@@ -85,20 +86,22 @@ def fault_of(outcomes: Mapping[int, Outcome], public: Mapping[str, str]) -> str 
 
 
 class HostNames:
-    """The addresses of configured names. What one resolved to is kept through failures for three intervals,
-    as verdicts are: each family by itself, since one may fail alone.
-    A name that has addresses of the other family only has lost these.
+    """The addresses of configured names.
+
+    Addresses are kept for three intervals while their lookup fails, as verdicts are. Each address family is kept by
+    itself, because the lookup of one may fail alone. A name that now has addresses of the other family only loses
+    those of this one.
     """
 
     def __init__(self) -> None:
         self._known: dict[tuple[str, int], _Known] = {}
         self.faults: dict[str, str] = {}
-        """What is wrong with each name that leads to no address which lists can know: a word of NAME_FAULTS."""
+        """Name -> its fault (a key of NAME_FAULTS), for each name without an address that a list can know."""
 
     async def resolve(
         self, hosts: Sequence[Host], resolver: Resolver, interval: float, public: Mapping[str, str]
     ) -> None:
-        """Resolve all names. `interval` (seconds): of those that have none of their own."""
+        """Resolve all names. `interval` (seconds) is that of names without one of their own."""
         gate = asyncio.Semaphore(_AT_ONCE)
         found = await asyncio.gather(*(_lookups(host.name, resolver, gate) for host in hosts))
         now = asyncio.get_running_loop().time()
@@ -110,9 +113,7 @@ class HostNames:
         self._note_faults({host.name: fault_of(outcomes, public) for host, outcomes in zip(hosts, found, strict=True)})
 
     def _note_faults(self, found: Mapping[str, str | None]) -> None:
-        """Keep what is wrong with each name, and log when that begins and when it ends.
-        A long list of names need not fill the log.
-        """
+        """Keep the fault of each name, and log when a fault begins and ends; at most MAX_LOGGED names one by one."""
         begun = [name for name, fault in found.items() if fault is not None and name not in self.faults]
         ended = [name for name in self.faults if name in found and found[name] is None]
         for name in begun[:MAX_LOGGED]:
@@ -131,7 +132,7 @@ class HostNames:
         self.faults = {name: fault for name, fault in found.items() if fault is not None}
 
     def note(self, name: str, outcomes: Mapping[int, Outcome], now: float, kept_seconds: float) -> None:
-        """Take in what a name was resolved to, by record type."""
+        """Take in the outcomes of a name's lookups, by record type."""
         is_there = any(map(_addresses, outcomes.values()))
         for rdtype, outcome in outcomes.items():
             known = self._known.get((name, rdtype))
@@ -141,7 +142,7 @@ class HostNames:
                 del self._known[name, rdtype]
 
     def targets(self, hosts: Sequence[Host], public: Mapping[str, str]) -> list[Checked]:
-        """Every address known of these names."""
+        """Return every known address of these names as a target."""
         return [
             Checked(names.target(public.get(address, address)), host.interval, host.name)
             for host in hosts
@@ -163,16 +164,17 @@ def _addresses(outcome: Outcome) -> tuple[str, ...]:
 
 
 class SeenAddresses:
-    """The addresses that the collector has seen sending. It counts from its own start,
-    and an address may be quiet for hours: each is kept for a day after it was last on the collector's page,
-    so that no standing listing goes with a restart.
+    """The sending addresses that the collector's metrics name.
+
+    Each is kept for a day after it was last seen there, because the collector's counters begin anew at its restart and
+    an address may send nothing for hours. So a listing stays visible through a restart.
     """
 
     def __init__(self) -> None:
         self._last: dict[str, float] = {}
 
     async def read(self, link: CollectorSettings) -> None:
-        """Read the collector's /metrics; where that is not to be had, what is known stays."""
+        """Read the collector's /metrics. If that fails, the known addresses stay."""
         page = await _page(f"{link.url}/metrics")
         if page is not None:
             self.note(page, asyncio.get_running_loop().time())
@@ -183,7 +185,7 @@ class SeenAddresses:
         self._last = {text: last for text, last in self._last.items() if now - last <= SEEN_KEPT_SECONDS}
 
     def targets(self, public: Mapping[str, str]) -> list[Checked]:
-        """As the world sees them; those that only a network of one's own knows are left out."""
+        """Return the addresses as targets: mapped to their public address, private ones left out."""
         texts = dict.fromkeys(public.get(text, text) for text in map(_canonical, self._last))
         return [Checked(names.target(text)) for text in texts if not names.is_private_address(text)]
 
@@ -195,7 +197,7 @@ async def _page(url: str) -> str | None:
             session.get(url, headers={"Accept": "text/plain"}) as answer,
         ):
             page = await answer.content.read(_MAX_PAGE_BYTES) if answer.status == 200 else None
-            # A page that comes in pieces is read to its end.
+            # One read may return only a part of the page.
             while page is not None and not answer.content.at_eof() and len(page) < _MAX_PAGE_BYTES:
                 page += await answer.content.read(_MAX_PAGE_BYTES - len(page))
     except (aiohttp.ClientError, TimeoutError, OSError, ValueError):

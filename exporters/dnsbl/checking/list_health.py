@@ -1,6 +1,4 @@
-"""Whether lists work: each shows it by its test points (RFC 5782, 5),
-now and then and before it changes its mind about a target.
-"""
+"""The health of lists, found by their test points (RFC 5782, 5), regularly and before a verdict changes."""
 
 from __future__ import annotations
 
@@ -29,10 +27,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 TEST_PATIENCE: Final = 65.0
-"""How long a test waits for room in its list's budget: any query of a minute ago makes some."""
+"""Seconds that a test waits for room in its list's budget. Room comes within a minute, when a query leaves it."""
 
 SAYS_NOTHING: Final = (Trouble.NO_BUDGET, Trouble.UNREACHABLE)
-"""Failures of ours and of the resolvers, not of the list."""
+"""Failures of the exporter or the resolvers, which say nothing about the list."""
 
 
 class Health(StrEnum):
@@ -46,29 +44,29 @@ class Health(StrEnum):
 
     @property
     def state(self) -> str:
-        """The same as a word of `STATES`."""
+        """The member of `STATES` that metrics show."""
         return "unhealthy" if self in (Health.WRONG, Health.SILENT) else self.value
 
 
 STATES: Final = ("healthy", "unhealthy", "refused", "unknown")
-"""The values of `state` in duckwatch_dnsbl_list_state: exactly one of them holds for each list."""
+"""The values of the label `state` of duckwatch_dnsbl_list_state. Exactly one has the value 1 for each list."""
 
 
 @dataclass(slots=True)
 class Watch:
-    """A list's health, and when it was last found."""
+    """A list's health, and when it was last tested."""
 
     health: Health = Health.UNKNOWN
     at: float = -1e9
     failure: Verdict = UNHEALTHY
-    """What the last real failure was: the verdict of whoever is not asked while the list is left alone."""
+    """The last real failure: the verdict of the targets that are not asked about while the list's breaker is open."""
     shown: Verdict = UNHEALTHY
-    """What the list answered to a test point when it last failed its test."""
+    """The list's answer to the test point that it failed last."""
     test: asyncio.Task[Health] | None = None
 
     @property
     def refusal(self) -> Verdict | None:
-        """The verdict about every target while the list refuses every question; None of any other list."""
+        """The verdict about every target while the list refuses every query, else None."""
         return self.shown if self.health is Health.REFUSED else None
 
     @property
@@ -82,12 +80,12 @@ class Watch:
 
     @property
     def advice(self) -> str:
-        """What to do about that."""
+        """What the operator can do about the problem."""
         return self.shown.advice or "if the list is closed or its name was sold, remove it from dnsbl.lists"
 
 
 class Watches:
-    """The health of all lists. `on_room` is called when a test no longer holds back its list's other queries."""
+    """The health of all lists. `on_room` is called when a test stops holding back its list's other queries."""
 
     def __init__(self, planner: Planner, questions: Questions, metrics: Metrics, on_room: Callable[[], None]) -> None:
         self._planner, self._questions, self._metrics, self._on_room = planner, questions, metrics, on_room
@@ -95,7 +93,7 @@ class Watches:
         self._has_ipv6: set[str] = set()
 
     def use(self, pairs: Iterable[Pair]) -> None:
-        """Watches the lists of these pairs from now on."""
+        """Watch the lists of these pairs from now on."""
         found = list(pairs)
         self._has_ipv6 = {pair.dns_list.zone for pair in found if pair.target and pair.target.version == 6}
         zones = {pair.dns_list.zone for pair in found}
@@ -119,12 +117,12 @@ class Watches:
         return watch.health if watch is not None else Health.UNKNOWN
 
     def refusal(self, zone: str) -> Verdict | None:
-        """Return the verdict about every target of a list that refuses everything; None of any other list."""
+        """Return the verdict about every target of a list that refuses every query, None for another list."""
         watch = self._watches.get(zone)
         return watch.refusal if watch is not None else None
 
     def items(self) -> list[tuple[str, Watch]]:
-        """Each list's zone with what is known of its health, by name."""
+        """Return each list's zone and health, sorted by zone."""
         return sorted(self._watches.items())
 
     def _show_state(self, zone: str, health: Health) -> None:
@@ -137,8 +135,9 @@ class Watches:
             self._metrics.list_breaker_open.labels(zone).set(self._planner.is_left_alone(zone))
 
     async def test(self, dns_list: DnsList, *, is_paid: bool = False) -> Health:
-        """Asks a list its test points, once for all who want to know at the same time. `Health.UNKNOWN`:
-        nothing was learnt.
+        """Ask a list about its test points. Concurrent callers share one test.
+
+        Return `Health.UNKNOWN` when the test says nothing about the list.
         """
         watch = self._watches[dns_list.zone]
         if watch.test is None:
@@ -156,18 +155,18 @@ class Watches:
                     health, is_paid = _judge_test(outcome, dns_list, should_list=should_list), False
                     shown = judge(outcome, dns_list)
             if health is Health.UNKNOWN or self._watches.get(dns_list.zone) is not watch:
-                # What is known of it stays; a list that a reload has taken out is no longer shown.
+                # A test without a result changes nothing, and a list that a reload removed is not shown.
                 return health
             if health is Health.SILENT and watch.health is Health.WRONG:
-                health = Health.WRONG  # silence does not clear it
+                health = Health.WRONG  # no answer does not disprove a wrong one
             self._note(dns_list.zone, watch, health, shown)
             return health
         finally:
             watch.test = None
 
     def note_refusal(self, dns_list: DnsList, verdict: Verdict) -> None:
-        """Note that a target was refused: all that can be known of a list without test points,
-        which then counts as one that refuses everything.
+        """Note that the list refused a query about a target. A list without test points then counts as refusing
+        everything.
         """
         watch = self._watches.get(dns_list.zone)
         has_points = any(points.listed or points.unlisted for points in self._points(dns_list))
@@ -191,7 +190,7 @@ class Watches:
             log.info("a list is healthy again", extra={"fields": {"list": zone}})
 
     async def _ask_point(self, prefix: bytes, dns_list: DnsList, *, is_paid: bool) -> Outcome:
-        """Asks for a test point as soon as the list's budget has room, before everything else that waits for it."""
+        """Ask about a test point as soon as the list's budget has room, before all other queries to the list."""
         loop, zone = asyncio.get_running_loop(), dns_list.zone
         until = loop.time() + TEST_PATIENCE
         self._planner.claim(zone, waits=not is_paid)

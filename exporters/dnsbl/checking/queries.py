@@ -1,4 +1,4 @@
-"""Questions to lists: every query is paid for from its list's budget, counted, and timed."""
+"""Queries to lists: each is paid for from its list's budget, counted and timed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Questions:
-    """Asks the resolvers that it was last told of."""
+    """Asks `resolver`, which a reload may replace."""
 
     def __init__(self, planner: Planner, metrics: Metrics) -> None:
         self._planner, self._metrics = planner, metrics
@@ -28,7 +28,7 @@ class Questions:
         self.resolver: Resolver | None = None
 
     async def ask(self, prefix: bytes, rdtype: int, dns_list: DnsList, *, for_test: bool = False) -> Outcome:
-        """One lookup, whose first query is paid for."""
+        """Look up a name below the list's zone. The caller has paid for the first query."""
         assert self.resolver is not None
         zone, loop = dns_list.zone, asyncio.get_running_loop()
         queries, took = self._meters(zone)
@@ -43,7 +43,7 @@ class Questions:
         return await self.resolver.lookup(prefix + dns_list.wire, rdtype, Asker(zone, pay, took))
 
     def _meters(self, zone: str) -> tuple[Counter, Callable[[float], None]]:
-        """Where a list's queries are counted and timed: looked up once, for every query passes here."""
+        """Return a list's counter and histogram of queries, cached: every query passes here."""
         meters = self._of_lists.get(zone)
         if meters is None:
             meters = (self._metrics.queries.labels(zone), self._metrics.query_seconds.labels(zone).observe)
@@ -51,7 +51,7 @@ class Questions:
         return meters
 
     async def ask_if_paid(self, prefix: bytes, rdtype: int, dns_list: DnsList) -> Outcome:
-        """One lookup, if the list's budget has room for it."""
+        """Look up a name if the list's budget has room for a query, else return a failure."""
         if not self._planner.pay(dns_list.zone, asyncio.get_running_loop().time()):
             return Failure(Trouble.NO_BUDGET)
         return await self.ask(prefix, rdtype, dns_list)

@@ -1,1 +1,1 @@
-"""What an operator types beside `serve`."""
+"""The commands beside `serve`."""

@@ -1,4 +1,4 @@
-"""`duckwatch-dnsbl probe TARGET`: asks every configured list that takes the target, now, and prints a table."""
+"""`duckwatch-dnsbl probe TARGET`: asks every configured list that takes the target, and prints a table."""
 
 from __future__ import annotations
 
@@ -38,11 +38,12 @@ _MAX_TARGETS: Final = 256
 
 
 def run(settings: DnsblSettings, plan: Plan, text: str, *, colour: bool, out: TextIO = sys.stdout) -> int:
-    """Print a table, in colour or not. Return the exit code:
-    0 listed nowhere, 1 listed, 3 no list gave a real verdict, 4 some did not, and the others list nothing.
-    Raises `ConfigError` for what is no target.
+    """Print a table of the verdicts about `text`. Return the exit code.
+
+    0: listed nowhere. 1: listed. 3: no list gave a real verdict. 4: some lists gave none, and the others list nothing.
+    Raise `ConfigError` if `text` is not a target.
     """
-    logging.getLogger("exporters").addHandler(logging.NullHandler())  # the table says it all
+    logging.getLogger("exporters").addHandler(logging.NullHandler())  # the table shows the same
     found, fault = asyncio.run(_ask(settings, plan, text))
     if fault is not None:
         what, to_do = NAME_FAULTS[fault]
@@ -63,9 +64,7 @@ def run(settings: DnsblSettings, plan: Plan, text: str, *, colour: bool, out: Te
 
 
 async def _ask(settings: DnsblSettings, plan: Plan, text: str) -> tuple[list[tuple[Target, list[Found]]], str | None]:
-    """Return what each list said of each target that `text` leads to;
-    and what is wrong with `text`, where it is a name without addresses.
-    """
+    """Return the results of each target that `text` leads to, and the fault of a name without usable addresses."""
     resolver = Resolver(
         await _resolvers(settings),
         timeout_seconds=settings.timeout.total_seconds(),
@@ -89,8 +88,9 @@ async def _ask(settings: DnsblSettings, plan: Plan, text: str) -> tuple[list[tup
 
 
 async def _resolvers(settings: DnsblSettings) -> list[Endpoint]:
-    """Return the addresses of the resolvers; a name that does not resolve is named on standard error.
-    Raise StartError when there is no address.
+    """Return the addresses of the resolvers. Print each name that does not resolve on standard error.
+
+    Raise StartError when there is no address at all.
     """
     found = ResolverNames()
     await found.find(settings.resolvers)

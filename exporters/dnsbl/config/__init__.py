@@ -1,4 +1,4 @@
-"""The exporter's settings: typed, read once, all faults reported together."""
+"""The exporter's settings: typed and checked, with all faults reported together."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from exporters.dnsbl.lists.names import Kind, Range
 
 _KEY: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", re.ASCII | re.IGNORECASE)
 _FORMER_SEVERITIES: Final = {"page": Severity.CRITICAL, "ticket": Severity.WARNING}
-"""Words of earlier versions. An error rather than another name: metrics and alerts show the new word only."""
+"""Severities of earlier versions. They are errors, not aliases: metrics and alerts show only the new word."""
 
 
 def _check_zone(value: str) -> str:
@@ -44,7 +44,7 @@ def _check_key(value: SecretStr) -> SecretStr:
 def _check_url(value: str) -> str:
     try:
         parts = urlsplit(value)
-        # An @ anywhere: a password, which a / in it may have moved into the path.
+        # An @ anywhere may end a password: a / in the password moves the rest of it into the path.
         good = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0 and not parts.query
     except ValueError:
         good = False
@@ -72,7 +72,7 @@ def _parsed(value: str) -> str:
 
 
 def _as_mapping(key: str) -> BeforeValidator:
-    """Return a bare text as a mapping with this one key; any other value as it is."""
+    """Return a validator that turns a bare text into a mapping with this one key, and keeps any other value."""
     return BeforeValidator(lambda value: {key: value} if isinstance(value, str) else value)
 
 
@@ -94,7 +94,7 @@ Grade = Annotated[Severity, BeforeValidator(_refuse_former_severity)]
 
 
 class Section(values.Section):
-    """A group of keys, some of them of types of our own."""
+    """A group of keys; some have types that pydantic does not know."""
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
 
@@ -108,7 +108,7 @@ class TargetSettings(Section):
 
 
 class CodeSettings(Section):
-    """What one answer of a list means."""
+    """The meaning of one answer code of a list."""
 
     meaning: Annotated[str, Field(max_length=200)] = "listed"
     severity: Grade | None = None
@@ -116,14 +116,14 @@ class CodeSettings(Section):
 
 
 class TestPointSettings(Section):
-    """The names by which a list shows that it works; empty: it has none."""
+    """The test points of a list (RFC 5782, 5). An empty text means that the list has none."""
 
     listed: Annotated[str, AfterValidator(_check_test_point)] | None = None
     unlisted: Annotated[str, AfterValidator(_check_test_point)] | None = None
 
 
 class ListSettings(Section):
-    """One entry of `lists` or `more_lists`. What is not said comes from the catalogue, where it knows the zone."""
+    """One entry of `lists` or `more_lists`. The catalogue fills in missing keys of a zone that it knows."""
 
     zone: Zone
     kind: Kind | None = None
@@ -141,7 +141,7 @@ class ListSettings(Section):
 
 
 class LimitSettings(Section):
-    """What the exporter may ask for, and be asked. `null`: no bound."""
+    """Limits on queries sent and requests answered. `null` means no limit."""
 
     queries_per_minute_per_list: Annotated[int, Field(gt=0)] | None = 100
     queries_per_minute: Annotated[int, Field(gt=0)] | None = 6000
@@ -153,7 +153,7 @@ class LimitSettings(Section):
 
 
 class CollectorSettings(Section):
-    """The collector beside the exporter: where changes go, and from where sending addresses may be read."""
+    """The collector that changes are posted to, and whose metrics name the sending addresses."""
 
     url: Annotated[str, AfterValidator(_check_url)] = "http://127.0.0.1:9626"
     token: BearerToken | None = None
@@ -182,6 +182,6 @@ class DnsblSettings(Section):
 
 
 class Settings(SettingsDocument):
-    """Everything that the exporter was told."""
+    """The whole configuration of the exporter."""
 
     dnsbl: DnsblSettings = DnsblSettings()

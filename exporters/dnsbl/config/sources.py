@@ -1,4 +1,4 @@
-"""The files of a configuration: the YAML file, and those for secrets and targets that it or the environment names."""
+"""The files of a configuration: the YAML file, and the secret and target files that it or the environment names."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Sources:
-    """Knows by place, size and time whether the files have changed; they are read only when the YAML file has."""
+    """Detects changed files by inode, size and time, without reading them. Only a changed YAML file is read."""
 
     def __init__(self, path: Path | None, environ: Mapping[str, str]) -> None:
         self._path, self._environ = path, environ
@@ -30,11 +30,11 @@ class Sources:
         self._watch = FileWatch(self._files)
 
     def note_read(self) -> None:
-        """Note that the files are about to be read as they are now."""
+        """Remember the present state of the files, just before they are read."""
         self._watch.take()
 
     def have_changed(self) -> bool:
-        """Return True when the files have changed since the last `note_read`, and are at rest."""
+        """Return True when the files have changed since the last `note_read`, and no longer change."""
         return self._watch.have_changed()
 
     def _files(self) -> Iterator[Path]:
@@ -49,7 +49,7 @@ class Sources:
             yield from matches(pattern)
 
     def _find_named(self) -> None:
-        """Find the files also of a configuration that is refused: its faults may lie in them, and be mended there."""
+        """Find the files that the configuration names, even if it is refused: the faults may be in those files."""
         document = read_document(Settings, self._path, self._environ, [])
         section = document.get("dnsbl")
         named = section.get("target_files") if isinstance(section, dict) else None
@@ -58,7 +58,7 @@ class Sources:
 
 
 def matches(pattern: str) -> Iterator[Path]:
-    """Yield the files that a pattern names; a name without wildcards is one, whether it is there or not."""
+    """Yield the files that match a pattern. A path without wildcards is yielded even if it does not exist."""
     if re.search(r"[*?\[]", pattern):
         yield from map(Path, sorted(glob(pattern)))  # noqa: PTH207 - absolute patterns too
     else:

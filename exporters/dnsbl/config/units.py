@@ -1,4 +1,4 @@
-"""How the exporter's settings write intervals and resolvers, with errors that say what would be right."""
+"""Parse the intervals and resolvers of the exporter's settings. Errors name the right form."""
 
 from __future__ import annotations
 

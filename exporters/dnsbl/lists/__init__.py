@@ -1,4 +1,4 @@
-"""DNS lists: what one is, and the shipped catalogue of them."""
+"""DNS lists: the model of a list, and the shipped catalogue."""
 
 from exporters.dnsbl.lists.model import DnsList, Effect, Meaning, Severity, TestPoints, gravest
 

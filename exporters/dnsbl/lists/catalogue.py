@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Use(StrEnum):
-    """Who may ask a list for nothing."""
+    """Who may query a list free of charge."""
 
     EVERYONE = "everyone"
     SMALL = "small"
@@ -30,31 +30,31 @@ class Use(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A list with what its operator asks of those who ask it."""
+    """A list of the catalogue, with its operator's terms of use."""
 
     dns_list: DnsList
     use: Use
     public: str
     terms: str
     is_default: bool
-    """True when it is asked without being named in the configuration."""
+    """True when the list is asked without being named in the configuration."""
 
 
 @cache
 def catalogue() -> Mapping[str, Entry]:
-    """Zone -> entry, in the file's order."""
+    """Return zone -> entry, in the file's order."""
     text = files("exporters.dnsbl.lists").joinpath("catalogue.yml").read_text(encoding="utf-8")
     entries = [_entry(**written) for written in yaml.safe_load(text)]
     return {entry.dns_list.zone: entry for entry in entries}
 
 
 _KEYED_PARENTS: Final = ("dq.spamhaus.net", "mail.abusix.zone")
-"""Zones below which every list is one label, and what stands before that is somebody's key."""
+"""Parent zones: the label before one is the list, a label before that is a customer's key."""
 _KEY_LABEL: Final = re.compile(r"(?=(?:[a-z]*[0-9]){3})(?=(?:[0-9]*[a-z]){3})[a-z0-9]{20,63}", re.ASCII)
 
 
 def holds_key(zone: str) -> bool:
-    """Return True when a zone seems to be written with its key, which would then be shown wherever the zone is."""
+    """Return True when a zone seems to contain its key, which metrics and logs would then show."""
     if zone in catalogue():
         return False
     below_keyed = any(zone.endswith(f".{known}") for known, entry in catalogue().items() if entry.use is Use.KEY)
@@ -65,12 +65,12 @@ def holds_key(zone: str) -> bool:
 
 
 def default_test(kind: Kind) -> TestPoints:
-    """Return the test points that RFC 5782 asks of a list."""
+    """Return the test points that RFC 5782 requires of a list."""
     return ADDRESS_TEST if kind is Kind.ADDRESS else DOMAIN_TEST
 
 
 def meaning(text: str, severity: str, effect: str = Effect.LISTED) -> Meaning:
-    """Return a meaning as the catalogue and the configuration write it. Raise ValueError."""
+    """Return the meaning that the catalogue or the configuration writes. Raise ValueError for an unknown word."""
     return Meaning(text, Severity(severity), Effect(effect))
 
 
@@ -103,12 +103,12 @@ def _entry(  # noqa: PLR0913 - the file's keys
 
 
 def code_table(codes: Mapping[str, Any]) -> tuple[tuple[IPv4Network, Meaning], ...]:
-    """Codes in the order in which they are looked at: the narrowest range first. Raises ValueError."""
+    """Return the codes in the order of their lookup, the narrowest range first. Raise ValueError."""
     table = [(IPv4Network(code), meaning(*written)) for code, written in codes.items()]
     return tuple(sorted(table, key=lambda row: -row[0].prefixlen))
 
 
 def test_points(written: list[str]) -> TestPoints:
-    """`[listed, unlisted]`, where an empty text means that the list has none."""
+    """Return the test points `[listed, unlisted]`. An empty text means that the list has none."""
     listed, unlisted = written
     return TestPoints(listed or None, unlisted or None)

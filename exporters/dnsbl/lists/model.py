@@ -1,4 +1,4 @@
-"""What a DNS list is: its zone, what it takes, and what each of its answers means."""
+"""The model of a DNS list: its zone, the targets that it takes, and the meaning of its answer codes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from exporters.dnsbl.lists.names import Kind, domain_wire
 
 
 class Severity(StrEnum):
-    """How grave a listing is, by the meaning of its code: act at once, act in the morning, or only know of it."""
+    """The severity of a listing: act at once, act in the morning, or only know of it."""
 
     CRITICAL = "critical"
     WARNING = "warning"
@@ -22,7 +22,7 @@ class Severity(StrEnum):
 
 
 class Effect(StrEnum):
-    """What an answer with a code says about the target."""
+    """The effect of a code on the verdict."""
 
     LISTED = "listed"
     CLEAN = "clean"
@@ -33,13 +33,13 @@ _GRAVITY: Final = (Severity.INFO, Severity.WARNING, Severity.CRITICAL)
 
 
 def gravest(severities: set[Severity]) -> Severity | None:
-    """Return the gravest of some severities; None of none."""
+    """Return the gravest of the severities, None if there is none."""
     return max(severities, key=_GRAVITY.index, default=None)
 
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """What one code of a list means."""
+    """The meaning of one code of a list."""
 
     text: str
     severity: Severity = Severity.WARNING
@@ -48,7 +48,7 @@ class Meaning:
 
 @dataclass(frozen=True, slots=True)
 class TestPoints:
-    """Names by which a list shows that it works (RFC 5782, 5); None: the list has none, and is not asked for it."""
+    """Names by which a list shows that it works (RFC 5782, 5). None: the list has no such name."""
 
     listed: str | None
     unlisted: str | None
@@ -59,9 +59,9 @@ IPV6_TEST: Final = TestPoints("::ffff:7f00:2", "::ffff:7f00:1")
 DOMAIN_TEST: Final = TestPoints("test", "invalid")
 
 REFUSALS: Final = IPv4Network("127.255.255.0/24")
-"""Spamhaus's error codes, taken up by others: a typo in the zone, a public resolver, too many queries."""
+"""Spamhaus's error codes, which other lists use too: misspelt zone, public resolver, too many queries."""
 BLOCKER: Final = IPv4Address("127.0.0.1")
-"""Never a listing (RFC 5782, 5); SURBL and URIBL say by it that they will not answer this resolver."""
+"""Never a listing (RFC 5782, 5). SURBL and URIBL answer it to a resolver that they refuse."""
 _REFUSED: Final = "the list refuses to answer this resolver"
 MISSPELT: Final = "127.255.255.252"
 _REFUSALS_BY_CODE: Final = {
@@ -69,13 +69,13 @@ _REFUSALS_BY_CODE: Final = {
     IPv4Address("127.255.255.254"): "the list does not answer public resolvers",
     IPv4Address("127.255.255.255"): "the list does not answer a resolver that asks this often",
 }
-"""The codes that Spamhaus documents. Every other refusal has one text."""
+"""The codes that Spamhaus documents. Every other refusal has the text `_REFUSED`."""
 LOOPBACK: Final = IPv4Network("127.0.0.0/8")
 
 
 @dataclass(frozen=True)
 class DnsList:
-    """One list. `zone` is its label everywhere; a key goes before it only in queries."""
+    """One list. `zone` is its label everywhere; the key is put before it only in queries."""
 
     zone: str
     kind: Kind = Kind.ADDRESS
@@ -93,20 +93,20 @@ class DnsList:
 
     @cached_property
     def wire(self) -> bytes:
-        """The zone as it goes into a query, with the key. Never to be shown."""
+        """The zone in wire format, with the key. It must never be shown."""
         return domain_wire(f"{self.key}.{self.zone}" if self.key else self.zone) + b"\0"
 
     def takes(self, kind: Kind, version: int | None) -> bool:
-        """Return True when targets of this kind (and IP version) can be asked here."""
+        """Return True when the list takes targets of this kind and IP version."""
         if kind is not self.kind:
             return False
         return version is None or (self.ipv4 if version == 4 else self.ipv6)
 
     def meanings(self, address: IPv4Address) -> tuple[Meaning, ...]:
-        """Return the meanings of an answer in 127.0.0.0/8; of a bit mask, one for each bit."""
+        """Return the meanings of an answer in 127.0.0.0/8: one, or with a bit mask one for each bit."""
         is_refusal = address in REFUSALS or address == BLOCKER
         for network, meaning in self.codes:
-            # A range of codes means no refusal, whatever it covers; one that is named does.
+            # A configured range does not give a refusal code another meaning; a configured single code does.
             if address in network and (network.prefixlen == network.max_prefixlen or not is_refusal):
                 return (meaning,)
         if is_refusal:
@@ -116,6 +116,6 @@ class DnsList:
         return found or (Meaning("a code without a known meaning", self.severity),)
 
     def without_key(self, text: str) -> str:
-        """Return the text with the key put out of sight, should the list repeat it."""
-        # In any case of letters: our own queries scramble it (0x20).
+        """Return the text with the key masked, in case the list repeats it."""
+        # The key may come back in any case of letters, because queries randomise it (0x20).
         return re.sub(re.escape(self.key), "***", text, flags=re.IGNORECASE) if self.key else text

@@ -1,4 +1,4 @@
-"""What is asked about: addresses, ranges and names, and how each is written in a query (RFC 5782, 2). Pure."""
+"""Targets: addresses, ranges and names, and their form in a query (RFC 5782, 2). Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MAX_NAME_BYTES: Final = 255
-"""Of a whole name on the wire (RFC 1035, 2.3.4)."""
+"""Most bytes of a whole name in wire format (RFC 1035, 2.3.4)."""
 
 TARGET_FORM: Final = (
     "must be an IP address, a range like 192.0.2.0/28 or 2001:db8::/124, or a name like mail.example.com"
@@ -24,7 +24,7 @@ _LABEL: Final = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?", re.ASCII)
 
 
 class Kind(StrEnum):
-    """What a list lists."""
+    """The kind of a target, and of the list that takes it."""
 
     ADDRESS = "address"
     DOMAIN = "domain"
@@ -32,7 +32,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One thing that lists are asked about. `text` is its label; `wire` what goes before the zone in a query."""
+    """One address or domain. `text` is its label in metrics; `wire` is the part of a query before the zone."""
 
     text: str
     kind: Kind
@@ -44,7 +44,7 @@ Range = IPv4Network | IPv6Network
 
 
 _JOINERS: Final = "\u200c\u200d"
-"""Invisible characters that names of some languages need (RFC 5892, A.1 and A.2)."""
+"""Invisible characters that names in some languages need (RFC 5892, A.1 and A.2)."""
 _BEYOND_REACH: Final = tuple(
     ip_network(text)
     for text in (
@@ -65,20 +65,20 @@ _BEYOND_REACH: Final = tuple(
 
 
 def is_private(network: Range) -> bool:
-    """Return True when some address of the range is one that no list outside can know:
-    private, loopback, link-local, multicast.
+    """Return True when the range holds an address that no public list can know: private, loopback, link-local,
+    multicast.
     """
     return any(one.version == network.version and one.overlaps(network) for one in _BEYOND_REACH)
 
 
 def is_private_address(text: str) -> bool:
-    """Return True for an address that no list outside can know."""
+    """Return True for an address that no public list can know."""
     return is_private(ip_network(text))
 
 
 def parse(text: str) -> Range | str:
-    """Return a range (an address is one of a single address) or a domain name in lower case as A-labels.
-    Raise ValueError.
+    """Return a range (a single address is a range of one), or a domain name in lower case as A-labels. Raise
+    ValueError.
     """
     text = text.strip()
     hidden = next((one for one in text if not one.isprintable() and one not in _JOINERS), None)
@@ -86,7 +86,7 @@ def parse(text: str) -> Range | str:
         raise ValueError(f"holds an invisible character (U+{ord(hidden):04X}): remove it, or type the entry anew")
     address, _, length = text.partition("/")
     try:
-        network = ip_network(text.replace("%", "?"))  # no zone of an interface
+        network = ip_network(text.replace("%", "?"))  # refuses an interface, as in fe80::1%eth0
     except ValueError:
         if length or _looks_like_address(address):
             raise ValueError(_range_fault(text)) from None
@@ -107,7 +107,9 @@ def _range_fault(text: str) -> str:
 
 
 def domain(text: str) -> str:
-    """`Bücher.example.` -> `xn--bcher-kva.example`. Raises ValueError."""
+    """Return a domain name in lower case as A-labels: `Bücher.example.` -> `xn--bcher-kva.example`.
+    Raise ValueError.
+    """
     try:
         name = dns.name.from_text(text, None, dns.name.IDNA_2008_Practical)
         labels = [label.decode("ascii").lower() for label in name.labels if label]
@@ -119,13 +121,13 @@ def domain(text: str) -> str:
 
 
 def addresses(network: Range) -> Iterator[str]:
-    """Every address of a range, the first and the last included."""
+    """Yield every address of a range, the first and the last included."""
     for address in network:
         yield str(address)
 
 
 def target(text: str) -> Target:
-    """Return a target from an address or a domain in canonical form."""
+    """Return the target of an address or a domain in canonical form."""
     try:
         address = ip_address(text)
     except ValueError:
@@ -134,13 +136,13 @@ def target(text: str) -> Target:
 
 
 def address_wire(address: IPv4Address | IPv6Address) -> bytes:
-    """Return the octets (IPv4) or the 32 nibbles (IPv6) in reverse, as labels (RFC 5782, 2.1 and 2.4)."""
+    """Return the octets (IPv4) or the 32 nibbles (IPv6) in reverse order, as labels (RFC 5782, 2.1 and 2.4)."""
     parts = str(address).split(".") if isinstance(address, IPv4Address) else list(address.packed.hex())
     return b"".join(bytes([len(part)]) + part.encode() for part in reversed(parts))
 
 
 def domain_wire(text: str) -> bytes:
-    """Return a domain's labels, without the root's. Raise ValueError for what is no name."""
+    """Return a domain's labels in wire format, without the root label. Raise ValueError if it is not a name."""
     try:
         labels = dns.name.from_text(text).labels
     except dns.exception.DNSException:

@@ -1,4 +1,4 @@
-"""Metrics: the catalogue, and the page that a scrape gets."""
+"""Metrics: the catalogue, and the page that answers a scrape."""
 
 from exporters.dnsbl.metrics.catalogue import CATALOGUE, Metrics
 from exporters.dnsbl.metrics.pairs import PairLines

@@ -1,5 +1,7 @@
-"""The catalogue: each metric of the exporter with its labels, once. Labels are configured names and closed sets:
-a target, a list's zone without its key, a code in 127.0.0.0/8; never a name or a text that a list sent.
+"""The catalogue: each metric of the exporter with its labels, once.
+
+Label values are configured names or members of closed sets: a target, a list's zone without its key,
+a code in 127.0.0.0/8. A text that a list sent is never a label value.
 """
 
 from __future__ import annotations
@@ -19,10 +21,10 @@ QUERY_BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5,
 
 
 class Metrics:
-    """Every metric but those of each target and list (`PairLines`), in one registry of its own."""
+    """Every metric but those of each target and list (`PairLines`), in a registry of its own."""
 
     def __init__(self) -> None:
-        disable_created_metrics()  # type: ignore[no-untyped-call]  # prometheus_client leaves it bare
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # prometheus_client does not type it
         self.registry = CollectorRegistry()
         self._lists()
         self._inside()
@@ -119,4 +121,4 @@ def _catalogue() -> dict[str, tuple[str, ...]]:
 
 
 CATALOGUE: Final[Mapping[str, tuple[str, ...]]] = _catalogue()
-"""Name -> label names of every metric of the exporter. Rules, panels and docs are held to it by tests/contract."""
+"""Metric name -> label names. tests/contract compares rules, panels and docs with it."""

@@ -1,6 +1,7 @@
-"""The two families of each target and list. Each pair's lines are kept as bytes and replaced when its verdict changes:
-thousands of pairs render in milliseconds, where prometheus_client's gauges would hold the event loop for a quarter of a
-second (docs/benchmarks.md).
+"""The metric families with a series for each pair of target and list.
+
+Each pair's lines are kept as bytes and replaced when its verdict changes. Thousands of pairs render in milliseconds;
+prometheus_client's gauges would hold the event loop for a quarter of a second (docs/benchmarks.md).
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ _EOF: Final = b"# EOF\n"
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """A gauge that is written here."""
+    """A gauge that this module renders itself."""
 
     name: str
     about: str
@@ -33,7 +34,7 @@ class Family:
 
     @property
     def head(self) -> bytes:
-        """Its first lines, the same in both formats."""
+        """The HELP and TYPE lines, the same in both formats."""
         return f"# HELP {self.name} {self.about}\n# TYPE {self.name} gauge\n".encode()
 
 
@@ -52,7 +53,7 @@ PAIR_FAMILIES: Final = (LISTED, INFO, LAPSED)
 
 
 class PairLines:
-    """What stands for each pair of target and list, ready to be sent."""
+    """The rendered metric lines of each pair of target and list."""
 
     def __init__(self) -> None:
         self._listed: dict[tuple[str, str], bytes] = {}
@@ -60,7 +61,7 @@ class PairLines:
         self._lapsed: dict[tuple[str, str], bytes] = {}
 
     def set(self, target: str, dns_list: str, *, listed: bool, codes: Iterable[tuple[str, str]] = ()) -> None:
-        """Has the pair stand as listed, with its codes and their severities, or as clean."""
+        """Show the pair as listed, with its codes and their severities, or as clean."""
         pair, labels = (target, dns_list), _labels(target, dns_list)
         self._lapsed.pop(pair, None)
         self._listed[pair] = f"{LISTED.name}{{{labels}}} {int(listed)}\n".encode()
@@ -74,12 +75,14 @@ class PairLines:
             self._info.pop(pair, None)
 
     def remove(self, target: str, dns_list: str) -> None:
-        """Nothing stands for the pair any more."""
+        """Remove every line of the pair."""
         for lines in (self._listed, self._info, self._lapsed):
             lines.pop((target, dns_list), None)
 
     def lapse(self, target: str, dns_list: str, severities: Iterable[str]) -> None:
-        """Nothing stands for the pair any more; what stood last was a listing of these severities, or (none) clean."""
+        """Replace the pair's lines by "lapsed" ones, one for each severity of its last listing;
+        none if it was clean.
+        """
         self.remove(target, dns_list)
         labels = _labels(target, dns_list)
         lines = "".join(f'{LAPSED.name}{{{labels},severity="{_escape(severity)}"}} 1\n' for severity in severities)
@@ -87,12 +90,12 @@ class PairLines:
             self._lapsed[target, dns_list] = lines.encode()
 
     def render(self, registry: CollectorRegistry, accept: str = "") -> tuple[bytes, str]:
-        """Return the whole page with its content type: the registry's families, then these."""
+        """Return the whole page with its content type: the registry's families, then those of the pairs."""
         media = {one.partition(";")[0].strip().lower() for one in accept.split(",")}
         pairs = [LISTED.head, *self._listed.values(), INFO.head, *self._info.values()]
         pairs += [LAPSED.head, *self._lapsed.values()]
         if OPENMETRICS in media:
-            page = generate_openmetrics(registry).removesuffix(_EOF)  # type: ignore[no-untyped-call]  # left bare
+            page = generate_openmetrics(registry).removesuffix(_EOF)  # type: ignore[no-untyped-call]  # not typed
             return b"".join([page, *pairs, _EOF]), OPENMETRICS_TYPE
         page = generate_latest(registry)
         return b"".join([page, *pairs]), TEXT_TYPE

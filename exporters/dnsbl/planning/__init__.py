@@ -1,1 +1,1 @@
-"""From settings and target files to the plan of what is asked."""
+"""The plan, built from settings and target files: which targets are checked at which lists, and how often."""

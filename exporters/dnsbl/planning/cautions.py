@@ -1,6 +1,4 @@
-"""Settings that are valid but probably mistakes: nothing to check, targets that no list can know, public resolvers.
-Pure.
-"""
+"""Warnings of valid settings that are probably mistakes: no target, private targets, public resolvers. Pure."""
 
 from __future__ import annotations
 
@@ -17,7 +15,7 @@ if TYPE_CHECKING:
     from exporters.dnsbl.planning.plan import Plan, Wanted
 
 MAX_OF_A_KIND: Final = 10
-"""A range of private networks in a long target file need not be named entry by entry."""
+"""Most private targets that are named one by one: a long target file may be full of them."""
 
 PUBLIC_RESOLVERS: Final = frozenset(
     {
@@ -27,11 +25,11 @@ PUBLIC_RESOLVERS: Final = frozenset(
         *("208.67.220.220", "208.67.222.222", "2620:119:35::35", "2620:119:53::53"),  # OpenDNS
     }
 )
-"""The best known of the resolvers that anybody may use (docs/dnsbl.md, "Verdicts")."""
+"""The best known public resolvers (docs/dnsbl.md, "Verdicts")."""
 
 
 def cautions(settings: DnsblSettings, plan: Plan, wanted: Sequence[Wanted]) -> Iterator[Fault]:
-    """`wanted` are all entries of the configuration and of its target files."""
+    """Yield the warnings. `wanted` holds every entry of the configuration and its target files."""
     link = settings.collector
     if not wanted and not (link is not None and link.targets):
         yield Fault(
@@ -53,7 +51,7 @@ def cautions(settings: DnsblSettings, plan: Plan, wanted: Sequence[Wanted]) -> I
 
 
 def _public_resolvers(settings: DnsblSettings) -> Iterator[Fault]:
-    """Return the resolvers through which many lists refuse every question."""
+    """Yield a warning for each public resolver: many lists refuse every query that comes through one."""
     for index, one in enumerate(settings.resolvers):
         if one.host in PUBLIC_RESOLVERS:
             yield Fault(
@@ -70,7 +68,10 @@ def _short(target: names.Range | str) -> str:
 
 
 def _taken_by_no_list(plan: Plan) -> Iterator[Fault]:
-    """Targets at which no list is asked. A name that is a host too is asked about by its addresses."""
+    """Yield a warning for targets that no list takes.
+
+    A name that is a host too is left out: its addresses are checked.
+    """
     hosts = {host.name for host in plan.hosts}
     left = [
         one.target for one in plan.targets if one.target.text not in hosts and next(plan.lists_for(one), None) is None

@@ -1,5 +1,6 @@
-"""What is to be asked, worked out from the settings: the lists, the targets, how often,
-and whether all that fits the limits. Pure but for the target files, which are handed in as read.
+"""The plan: which targets are checked at which lists, how often, and whether that fits the limits.
+
+Pure: the caller reads the target files.
 """
 
 from __future__ import annotations
@@ -27,20 +28,20 @@ MINUTE: Final = timedelta(minutes=1)
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """A target, how often it is checked (None: as often as its list), and the host name that led to it."""
+    """A target, its interval (None: its list's interval), and the host name that led to it."""
 
     target: Target
     interval: timedelta | None = None
     name: str | None = None
 
     def is_more_urgent(self, other: Checked) -> bool:
-        """Return True when it is to be checked more often than another word for the same target says."""
+        """Return True when this entry asks for a shorter interval than another entry for the same target."""
         return _is_shorter(self.interval, other.interval)
 
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """A name whose addresses are targets."""
+    """A host name whose addresses are targets."""
 
     name: str
     interval: timedelta | None = None
@@ -58,7 +59,7 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Plan:
-    """What the configuration asks for."""
+    """The lists, targets and host names of a configuration, with its limits."""
 
     lists: tuple[DnsList, ...]
     targets: tuple[Checked, ...]
@@ -75,7 +76,7 @@ class Plan:
                 yield dns_list
 
     def with_found(self, found: Iterable[Checked]) -> tuple[tuple[Checked, ...], int]:
-        """Return the targets with those that were found since, as far as they fit the limits; and how many did not."""
+        """Return the configured targets and the `found` ones that fit the limits, and the number that did not fit."""
         load = _Load(self)
         taken = {checked.target.text: checked for checked in self.targets}
         for checked in self.targets:
@@ -94,24 +95,24 @@ class Plan:
 
 
 def _is_shorter(interval: timedelta | None, other: timedelta | None) -> bool:
-    """Of two that may be left to the list."""
+    """Return True when the first interval is shorter. None stands for the list's interval, the longest."""
     return interval is not None and (other is None or interval < other)
 
 
 def interval_of(checked: Checked, dns_list: DnsList) -> timedelta:
-    """How often this target is checked at this list: the shorter of the two."""
+    """Return the interval of this target at this list: the shorter of its own and the list's."""
     return min(checked.interval or dns_list.interval, dns_list.interval)
 
 
 class _Load:
-    """Queries a minute that targets come to, by list."""
+    """Queries a minute that the targets need, by list."""
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
         self.of_list = {dns_list.zone: 0.0 for dns_list in plan.lists}
 
     def _shares(self, checked: Checked, before: Checked | None = None) -> Iterator[tuple[DnsList, float]]:
-        """Return what a target adds, in the place of another word for it."""
+        """Yield the queries a minute that a target adds to each list, when it replaces the entry `before`."""
         for dns_list in self._plan.lists_for(checked):
             share = MINUTE / interval_of(checked, dns_list)
             yield dns_list, share - (MINUTE / interval_of(before, dns_list) if before is not None else 0.0)
@@ -142,7 +143,7 @@ def written(settings: DnsblSettings) -> list[Wanted]:
 
 
 def build(settings: DnsblSettings, from_files: Sequence[Wanted] = ()) -> Plan:
-    """Raise ConfigError with every fault found."""
+    """Return the plan of these settings. Raise ConfigError with every fault."""
     faults: list[Fault] = []
     lists = tuple(_lists(settings, faults))
     targets: dict[str, Checked] = {}
@@ -239,7 +240,7 @@ def _test(entry: ListSettings, default: TestPoints) -> TestPoints:
 
 
 def _check_load(plan: Plan, settings: DnsblSettings, faults: list[Fault]) -> None:
-    """Names every list that would have to be asked more often than its budget allows, and what would fit."""
+    """Append a fault for each list whose targets need more queries than its budget allows, saying what would fit."""
     load = _Load(plan)
     for checked in plan.targets:
         load.add(checked)

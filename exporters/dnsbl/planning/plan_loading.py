@@ -1,4 +1,4 @@
-"""From settings to the plan, with the files that they name: at start, at every reload, and for `check-config`."""
+"""Build the plan from the settings and the target files that they name, at start, at a reload and in `check-config`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class World:
-    """A configuration that holds: its settings and what they ask for."""
+    """A valid configuration: the settings, and the plan built from them."""
 
     settings: DnsblSettings
     plan: Plan
@@ -29,17 +29,17 @@ class World:
 
 
 def read_world(path: Path | None, environ: Mapping[str, str]) -> World:
-    """Raise ConfigError with every fault."""
+    """Return the configuration of the file and the environment. Raise ConfigError with every fault."""
     return world_of(load(path, environ).dnsbl)
 
 
 def plan_of(settings: DnsblSettings) -> Plan:
-    """Return the plan of these settings. Raise ConfigError with every fault of target files and plan."""
+    """Return the plan of these settings. Raise ConfigError with every fault of the target files and the plan."""
     return world_of(settings).plan
 
 
 def world_of(settings: DnsblSettings) -> World:
-    """Return the plan of these settings and their target files. Raise ConfigError with every fault of both."""
+    """Return the settings with their plan, target files read. Raise ConfigError with every fault of both."""
     faults: list[Fault] = []
     warnings: list[Fault] = []
     from_files = target_files.read(settings.target_files, faults, warnings)

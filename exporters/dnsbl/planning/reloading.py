@@ -1,6 +1,4 @@
-"""The configuration while the exporter runs: read again on SIGHUP, and when one of its files changes;
-a wrong one is refused whole.
-"""
+"""Reload the configuration on SIGHUP and when one of its files changes. One with a fault is refused whole."""
 
 from __future__ import annotations
 
@@ -22,11 +20,10 @@ log = logging.getLogger(__name__)
 
 
 class Reloading:
-    """Reads off the loop (a large file takes seconds), one reading at a time:
-    what asks meanwhile is one more, however often it asks.
+    """Reads the configuration in a thread, because a large file takes seconds.
 
-    `take` is called with each configuration that holds; it raises ConfigError for what cannot be taken while the
-    exporter runs.
+    One reading runs at a time. All requests that come meanwhile lead to one more reading.
+    `take` is called with each valid configuration. It raises ConfigError for a change that needs a restart.
     """
 
     def __init__(
@@ -38,12 +35,12 @@ class Reloading:
         self._is_asked = False
 
     def ask(self) -> None:
-        """Has everything read again."""
+        """Request a reload."""
         self._is_asked = True
         self._wake.set()
 
     def look(self) -> None:
-        """Has everything read again if a file has changed, and has stood still since the last look."""
+        """Request a reload if a file has changed, and has not changed further since the last look."""
         self._wake.set()
 
     async def run(self) -> None:
@@ -56,7 +53,7 @@ class Reloading:
                 if is_asked or await asyncio.to_thread(self._sources.have_changed):
                     await self._reload()
             except Exception:
-                # A fault of ours must not end the checks: what was in force stays.
+                # A bug in the reload must not end the checks: the configuration in force stays.
                 log.exception("reading the configuration failed")
                 self._metrics.reload_successful.set(0)
 

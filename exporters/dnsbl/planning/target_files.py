@@ -1,6 +1,4 @@
-"""Target files: plain lists (a target a line) and Prometheus's file_sd (JSON or YAML),
-so that what is scraped elsewhere is checked too.
-"""
+"""Target files: plain lists (one target a line) and Prometheus's file_sd (JSON or YAML)."""
 
 from __future__ import annotations
 
@@ -22,7 +20,7 @@ if TYPE_CHECKING:
 
 FILE_SD_SUFFIXES: Final = (".json", ".yml", ".yaml")
 MAX_FAULTS: Final = 10
-"""Of one file: a wrong file need not fill the log."""
+"""Most faults reported of one file, so that a wrong file does not fill the log."""
 
 _MAX_BYTES: Final = 4 << 20
 _LINE_END: Final = re.compile(r"\r\n|\n|\r")
@@ -30,7 +28,7 @@ _PORT: Final = re.compile(r"(\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<host>[^:/\s]+))(:[0-
 
 
 def read(patterns: tuple[str, ...], faults: list[Fault], warnings: list[Fault]) -> list[Wanted]:
-    """Return every target of the files. Faults go to `faults`, files without a target to `warnings`."""
+    """Return every target of the files. Append faults to `faults`, and files without a target to `warnings`."""
     wanted: list[Wanted] = []
     for index, pattern in enumerate(patterns):
         if not any(matches(pattern)):
@@ -58,11 +56,11 @@ def read(patterns: tuple[str, ...], faults: list[Fault], warnings: list[Fault]) 
 def _is_special(path: Path) -> bool:
     """Return True for a folder, a pipe or a device.
 
-    What cannot be seen is left to the reading, which names the reason.
+    False for a path that this user may not see: reading it names the reason.
     """
     try:
         return path.exists() and not path.is_file()
-    except PermissionError:  # a folder on the way that this user may not enter
+    except PermissionError:  # this user may not enter one of the path's folders
         return False
 
 
@@ -74,7 +72,7 @@ def _named(patterns: tuple[str, ...]) -> Iterator[tuple[str, Path]]:
 
 
 def _lines(text: str) -> Iterator[tuple[str, str]]:
-    # Not splitlines, which also counts characters as line ends that no editor shows as such.
+    # Not splitlines: it also splits at characters that no editor shows as a line end.
     for number, line in enumerate(_LINE_END.split(text), 1):
         entry = line.partition("#")[0].strip()
         if entry:
@@ -82,9 +80,9 @@ def _lines(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _file_sd(text: str, suffix: str, faults: list[Fault]) -> Iterator[tuple[str, str]]:
-    """Entries without the port that scrape targets have."""
+    """Yield the entries of a file_sd document, without the port that scrape targets have."""
     try:
-        # JSON is YAML, but takes a hundred times as long to read as such.
+        # JSON is YAML too, but the YAML reader takes a hundred times as long.
         groups = json.loads(text or "[]") if suffix == ".json" else read_yaml(text) or []
     except (yaml.YAMLError, ValueError, RecursionError):
         faults.append(Fault("whole", "must be valid JSON or YAML"))

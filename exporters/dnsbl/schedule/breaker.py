@@ -1,4 +1,4 @@
-"""A circuit breaker: after failures in a row a list is left alone, then asked once to see whether it is back."""
+"""A circuit breaker: after failures in a row a list is not asked for a while, then asked once to see if it works."""
 
 from __future__ import annotations
 
@@ -10,8 +10,11 @@ LONGEST_PAUSE: Final = 600.0
 
 
 class Breaker:
-    """Closed: all may ask. Open: nobody, until the pause is over. Half-open: one may;
-    its success closes, its failure opens for twice as long.
+    """The breaker of one list.
+
+    Closed: every check may ask. Open: no check may ask until the pause is over. Half-open: one check may ask; its
+    success
+    closes the breaker, its failure opens it for twice as long.
     """
 
     def __init__(self) -> None:
@@ -22,7 +25,7 @@ class Breaker:
 
     @property
     def is_open(self) -> bool:
-        """True from the tenth failure in a row to the next success."""
+        """True from the failure that opens the breaker to the next success."""
         return self._open_until is not None
 
     def allows(self, now: float) -> bool:
@@ -30,11 +33,11 @@ class Breaker:
         return self._open_until is None or (now >= self._open_until and not self._is_tried)
 
     def begin(self) -> None:
-        """Note that one asks."""
+        """Note that a check begins."""
         self._is_tried = self.is_open
 
     def end(self, now: float, *, failed: bool | None) -> None:
-        """Note how it went (None: it says nothing about the list)."""
+        """Note a check's result. `failed` is None when the check says nothing about the list."""
         was_open, self._is_tried = self.is_open, False
         if failed is None:
             return

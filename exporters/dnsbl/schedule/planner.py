@@ -1,6 +1,7 @@
-"""The planner: which check may begin now. Each pair of target and list has a slot in its interval,
-so that queries are spread; the first check comes as soon as the budget allows.
-What is late is done in order and never twice at a time.
+"""The planner: which checks may begin now.
+
+Each pair of target and list has a slot in its interval, so that queries are spread. A pair's first check begins as
+soon as the budget allows. Late checks begin in order, and a pair is never checked twice at a time.
 """
 
 from __future__ import annotations
@@ -24,20 +25,18 @@ if TYPE_CHECKING:
 RETRY_SECONDS: Final = 30.0
 RETRIES: Final = 5
 FULL_USE: Final = 0.5
-"""Of a list's budget by regular checks: past it there is no room for everything twice in the first interval."""
+"""Use of a list's budget above which a pair is not checked twice in its first interval: there is no room for it."""
 
 MOMENT: Final = 0.001
-"""A slot nearer than this is now: rounding must not make it be met twice."""
+"""A slot nearer than this counts as now, so that rounding does not use the same slot twice."""
 
 TEST_INTERVALS: Final = 3
-"""A list shows that it works once in so many intervals, and before it changes its mind about a target."""
+"""A list is tested once in this many intervals, and before a verdict changes."""
 
 
 @dataclass(slots=True, eq=False)
 class Pair:
-    """A target at a list, or with `target` None the list's own test. `fresh_until`:
-    until then `outcome` need not be asked for again.
-    """
+    """A target at a list, or with `target` None the list's test. `outcome` is reused until `fresh_until` (its TTL)."""
 
     target: Target | None
     dns_list: DnsList
@@ -53,7 +52,7 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds on all lists together, and on one list's queries in flight."""
+    """Limits on the queries to all lists together, and on one list's queries in flight."""
 
     queries_per_minute: int | None = None
     in_flight_per_list: int = 8
@@ -68,28 +67,28 @@ class _Lane:
     heap: list[tuple[float, int, Pair]] = field(default_factory=list)
     in_flight: int = 0
     use: float = 0.0
-    """The part of the budget that regular checks take."""
+    """The share of the budget that regular checks use."""
     is_tested: bool = False
-    """Nothing but the test is asked before the list has been tested once."""
+    """False until the list's first test has ended. Until then no other check of the list begins."""
     is_claimed: bool = False
-    """A test waits for room: it goes before all else."""
+    """True while a test waits for room in the budget. Other checks of the list wait for it."""
 
 
 class Planner:
-    """Times are seconds of one clock that never goes back."""
+    """Plans the checks of all lists. Times are seconds of a monotonic clock."""
 
     def __init__(self, limits: Limits, now: float) -> None:
         self._limits, self._epoch = limits, now
         self._budget = Budget(limits.queries_per_minute)
         self._lanes: dict[str, _Lane] = {}
         self._closed: dict[str, Budget] = {}
-        """Of lists that were taken out within the last minute: one that is put back has not become another."""
+        """The budgets of lists removed within the last minute. A list that comes back continues with its budget."""
         self._pairs: dict[tuple[str | None, str], Pair] = {}
         self._serial = 0
         self._first = 0
 
     def replace(self, pairs: Iterable[Pair], limits: Limits, now: float) -> list[Pair]:
-        """Check these pairs from now on; those that are known go on as they were. Return those that are gone."""
+        """Plan these pairs from now on. Known pairs keep their state. Return the pairs that are no longer checked."""
         if limits.queries_per_minute != self._limits.queries_per_minute:
             budget = Budget(limits.queries_per_minute)
             budget.inherit(self._budget)
@@ -111,7 +110,7 @@ class Planner:
             if key not in self._pairs:
                 self._pairs[key] = pair
                 bound = pair.dns_list.queries_per_minute
-                # No faster than the budget, and in the order of the slots.
+                # First checks follow each other as fast as the budget allows, in the order of the slots.
                 wait = MINUTE / bound if bound is not None else 0.0
                 self._push(pair, now + wait * new_of_list[pair.dns_list.zone])
                 new_of_list[pair.dns_list.zone] += 1
@@ -135,7 +134,7 @@ class Planner:
         self._closed = {zone: budget for zone, budget in self._closed.items() if budget.is_in_use(now)}
 
     def _spread(self, pairs: Iterable[Pair]) -> None:
-        """Give the pairs of a list evenly spread slots; tests come first."""
+        """Give the pairs of each list evenly spread slots; the test comes first."""
         by_list: dict[str, list[Pair]] = {}
         for pair in pairs:
             by_list.setdefault(pair.dns_list.zone, []).append(pair)
@@ -152,8 +151,10 @@ class Planner:
         heapq.heappush(lane.heap, (due if pair.target else due - 1e-6, self._serial, pair))
 
     def begin(self, now: float, places: int) -> tuple[list[Pair], list[Pair]]:
-        """Return the checks to begin now, at most `places`, one query each paid for;
-        and those whose list is left alone, to be judged unasked.
+        """Return the checks to begin now, and the due ones whose list's breaker is open, which are judged without a
+        query.
+
+        At most `places` checks begin. One query of each is paid for.
         """
         begun: list[Pair] = []
         passed_over: list[Pair] = []
@@ -167,7 +168,7 @@ class Planner:
         return begun, passed_over
 
     def _begin_one(self, lane: _Lane, now: float, begun: list[Pair], passed_over: list[Pair], places: int) -> bool:
-        """Begins one check of a list; False when there is none to begin."""
+        """Begin one check of a list. Return False when there is none to begin."""
         while True:
             pair = self._due(lane, now)
             if pair is None or len(begun) >= places or lane.in_flight >= self._limits.in_flight_per_list:
@@ -200,7 +201,7 @@ class Planner:
         self._budget.take(now)
 
     def pay(self, zone: str, now: float, *, for_test: bool = False) -> bool:
-        """Pays for one more query to a list; False when it has no room: then the query must not be sent."""
+        """Pay for one more query to a list. Return False when the budget has no room: the query must not be sent."""
         lane = self._lanes.get(zone)
         if lane is None or (lane.is_claimed and not for_test):
             return False
@@ -211,19 +212,20 @@ class Planner:
         return True
 
     def claim(self, zone: str, *, waits: bool) -> None:
-        """Keep a list's next room for its test, or give it back to all."""
+        """Reserve a list's budget for its test, or release it (`waits` False)."""
         if zone in self._lanes:
             self._lanes[zone].is_claimed = waits
 
     def room_at(self, zone: str, now: float) -> float:
-        """When a list's test may send a query; infinite when the list is gone."""
+        """Return the time at which a list's test may send a query; infinite when the list is no longer checked."""
         lane = self._lanes.get(zone)
         return math.inf if lane is None else max(lane.budget.free_at(now), self._budget.free_at(now))
 
     def end(self, pair: Pair, now: float, *, retry: bool, failed: bool | None) -> None:
-        """Note that a check is over.
+        """Note that a check has ended.
 
-        `retry`: ask again before its next slot; `failed`: what the breaker hears (None: nothing).
+        `retry`: check again before the next slot. `failed`: the breaker's result, None when it says nothing about the
+        list.
         """
         lane = self._lanes.get(pair.dns_list.zone)
         if lane is None:
@@ -236,8 +238,8 @@ class Planner:
             self._push(pair, self._next_check(lane, pair, now, retry=retry))
 
     def _next_check(self, lane: _Lane, pair: Pair, now: float, *, retry: bool) -> float:
-        # A first check comes early. Where the budget is all but used up,
-        # its slot in the same interval would be one query too many.
+        # The first check comes before its slot. If the budget is nearly used up, the pair's slot in the same
+        # interval is skipped.
         too_soon = pair.interval * FULL_USE if pair.is_first and lane.use > FULL_USE else 0.0
         pair.is_first = False
         slot = self.next_slot(pair, now + too_soon)
@@ -255,7 +257,7 @@ class Planner:
         return start + (slots_past + 1) * pair.interval
 
     def next_at(self, now: float) -> float:
-        """When `begin` may have something to do, if no check ends before; infinite when nothing is planned."""
+        """Return the time at which `begin` may find a check, unless one ends before; infinite when none is planned."""
         return min((self._next_of(lane, now) for lane in self._lanes.values()), default=math.inf)
 
     def _next_of(self, lane: _Lane, now: float) -> float:
@@ -272,7 +274,7 @@ class Planner:
         return max(due, lane.budget.free_at(now), self._budget.free_at(now))
 
     def lag(self, now: float) -> float:
-        """How late the check is that has waited longest, in seconds."""
+        """Return the seconds by which the longest waiting check is late; negative when none is."""
         return max((now - lane.heap[0][0] for lane in self._lanes.values() if lane.heap), default=0.0)
 
     def is_left_alone(self, zone: str) -> bool:
@@ -281,7 +283,7 @@ class Planner:
         return lane is not None and lane.breaker.is_open
 
     def pairs(self) -> Iterator[Pair]:
-        """Every pair of a target, tests left out."""
+        """Return every pair with a target, without the tests."""
         return (pair for pair in self._pairs.values() if pair.target is not None)
 
 

@@ -1,1 +1,1 @@
-"""What an answer of a list means. Pure."""
+"""Verdicts: from a list's answer to listed, clean, refused or error. Pure."""

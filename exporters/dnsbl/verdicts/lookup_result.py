@@ -1,4 +1,4 @@
-"""What a question came to: an answer that was read, or the reason why there is none."""
+"""The outcome of a DNS lookup: an answer, or the reason why there is none."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class Trouble(StrEnum):
-    """Why there is no usable answer."""
+    """Why a lookup has no usable answer."""
 
     TIMEOUT = "timeout"
     SERVFAIL = "servfail"
@@ -22,11 +22,12 @@ class Trouble(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the name holds: `records` as text (addresses, or TXT joined),
-    empty when there is no such name or no such record.
+    """The records of a name as text (addresses, or TXT strings joined). Empty when the name or the record does not
+    exist.
 
     `ttl` is in whole seconds: of the records, or of their absence (RFC 2308: the lesser of SOA's TTL and MINIMUM);
-    0 where nobody said. `no_such_name` tells the two kinds of absence apart, which are the same to a list.
+    0 when the answer gives none. `no_such_name` distinguishes a missing name from a missing record; to a list they
+    are the same.
     """
 
     records: tuple[str, ...]
@@ -36,7 +37,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """No usable answer."""
+    """A lookup without a usable answer."""
 
     trouble: Trouble
 

@@ -1,4 +1,4 @@
-"""From what a list answered to one verdict: listed, clean, refused or error, and never two at once. Pure."""
+"""From a list's answer to exactly one verdict: listed, clean, refused or error. Pure."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from exporters.dnsbl.lists import DnsList
 
 MAX_CODES: Final = 16
-"""Of one answer that are kept: a list sends a handful."""
+"""Most codes kept of one answer. Lists send only a few."""
 
 
 class Word(StrEnum):
-    """What is said of a target at a list."""
+    """The kinds of verdict."""
 
     LISTED = "listed"
     CLEAN = "clean"
@@ -28,13 +28,13 @@ class Word(StrEnum):
 
     @property
     def is_real(self) -> bool:
-        """True when it says something about the target; else only about the asking."""
+        """True when the verdict is about the target, False when it is only about the lookup."""
         return self in (Word.LISTED, Word.CLEAN)
 
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """One answer of a listing, with what it means."""
+    """One answer code of a listing, with its meaning."""
 
     code: str
     meaning: str
@@ -43,8 +43,10 @@ class Code:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`detail` is a word of a closed set (docs/dnsbl.md);
-    `codes` are those of a listing, `answers` whatever addresses came, `refusals` what the codes of a refusal mean.
+    """The verdict about a target at a list.
+
+    `detail` is a member of a closed set (docs/dnsbl.md), `codes` are those of a listing, `answers` all addresses of the
+    answer, `refusals` the meanings of a refusal's codes.
     """
 
     word: Word
@@ -55,12 +57,12 @@ class Verdict:
 
     @property
     def severity(self) -> Severity | None:
-        """The gravest of the codes; None unless listed."""
+        """The gravest severity of the codes; None unless listed."""
         return gravest({code.severity for code in self.codes})
 
     @property
     def advice(self) -> str | None:
-        """What the operator of the exporter can do; None when nothing has to be done about the asking."""
+        """What the operator of the exporter can do about a failed lookup; None when there is nothing to do."""
         advice = _ADVICE.get(self.detail)
         if advice is not None and self.detail == "refused_code" and MISSPELT in self.answers:
             return f"check the spelling of the zone in dnsbl.lists; if it is right, {advice}"
@@ -83,7 +85,7 @@ _ADVICE: Final = {
     Trouble.LAME: "correct the zone in dnsbl.lists; if the list is closed, remove it from there",
     Trouble.UNREACHABLE: "check that the resolvers of dnsbl.resolvers run and can be reached",
 }
-"""By the detail of a verdict."""
+"""Detail of a verdict -> advice."""
 
 CLEAN: Final = Verdict(Word.CLEAN, "not_listed")
 UNHEALTHY: Final = Verdict(Word.ERROR, "unhealthy")
@@ -91,10 +93,10 @@ _ERRORS: Final = {trouble: Verdict(Word.ERROR, trouble.value) for trouble in Tro
 
 
 def judge(outcome: Outcome, dns_list: DnsList) -> Verdict:
-    """Return what the list's answer to an A question says of the target.
+    """Return the verdict of a list's answer to an A query about a target.
 
-    An answer outside 127.0.0.0/8 is no list's (a parked zone, a resolver that rewrites NXDOMAIN),
-    whatever stands beside it; a refusal beside a code makes the whole answer a refusal: nothing can be told from it.
+    One address outside 127.0.0.0/8 makes the whole answer a refusal: the zone is parked, or the resolver rewrites
+    NXDOMAIN. One refusal code beside other codes does the same.
     """
     if not isinstance(outcome, Answer):
         return _ERRORS[outcome.trouble]

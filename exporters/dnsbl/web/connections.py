@@ -1,4 +1,4 @@
-"""HTTP connections: at most so many at a time, and firm towards clients that say nothing or do not read."""
+"""HTTP connections, limited in number. Clients that send nothing or do not read are closed."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
 IDLE_SECONDS: Final = 75.0
-"""Outlives a scrape interval of a minute; also bounds the time that a request's head may take."""
+"""Longer than a scrape interval of a minute. Also the time limit of a request's head."""
 
 WRITE_SECONDS: Final = 30.0
 READING_SECONDS: Final = 1.0
-"""A client that has been reading its answer for less keeps its place, whoever else comes."""
+"""A client that stalled more recently than this keeps its connection when a new client needs room."""
 
 _log = logging.getLogger(__name__)
 
 
 class Connection(web.RequestHandler):
-    """One of them; a client that does not read its answer has `write_seconds` to catch up."""
+    """One connection. It is closed when the client does not read its answer for `write_seconds`."""
 
     __slots__ = ("_head_bytes", "_is_given_up", "_listener", "_stalled", "_write_seconds", "stalled_since")
 
@@ -53,13 +53,13 @@ class Connection(web.RequestHandler):
         return self._stalled is not None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin the connection, or end it: its place may have gone to another in the same turn of the loop."""
+        """Begin the connection, or abort it if `abort` was called before its transport existed."""
         super().connection_made(transport)
         if self._is_given_up:
             self.abort()
 
     def data_received(self, data: bytes) -> None:
-        """Count what comes of a head that is not whole yet; no request to the exporter has a body."""
+        """Count the bytes of an incomplete head, and refuse a head that is too long. Requests here have no body."""
         count = self._request_count
         super().data_received(data)
         if self._request_count != count:
@@ -76,7 +76,7 @@ class Connection(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """Replace aiohttp's, whose answer and log line quote the request."""
+        """Answer an error without quoting the request, as aiohttp's own answer and log line would."""
         del message
         if request.writer.output_size > 0:
             raise ConnectionError
@@ -90,7 +90,7 @@ class Connection(web.RequestHandler):
         return response
 
     def pause_writing(self) -> None:
-        """Give a client that does not read some time."""
+        """Start the time limit for a client that does not read."""
         super().pause_writing()
         self.stalled_since = asyncio.get_running_loop().time()
         self._stalled = asyncio.get_running_loop().call_later(self._write_seconds, self.abort)
@@ -101,13 +101,13 @@ class Connection(web.RequestHandler):
         super().resume_writing()
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """Forget the client, which is gone."""
+        """Forget the connection."""
         self._forget_stall()
         self._listener.forget(self)
         super().connection_lost(exc)
 
     def abort(self) -> None:
-        """Close it at once, or as soon as it is there; what is not sent yet is lost."""
+        """Close the connection at once, or as soon as it has a transport. Unsent data is lost."""
         self._is_given_up = True
         if self.transport is not None:
             self.transport.abort()
@@ -120,16 +120,19 @@ class Connection(web.RequestHandler):
 
 
 class _Refusal(asyncio.Protocol):
-    """One connection too many: closed at once."""
+    """Closes one connection over the limit at once."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         transport.close()
 
 
 class Listener(web.Server):
-    """Makes connections. Past `most()` at a time, a new one takes the place of the one that has been idle for longest:
-    whoever opens many keeps nobody from a scrape. Where none is idle it takes the place of the one that has not read
-    its answer for longest, and where there is none of those it is refused.
+    """Accepts connections, at most `most()` at a time.
+
+    Over the limit a new connection replaces the one that has been idle longest, so that a client which opens many
+    cannot
+    block a scrape. If none is idle, it replaces the one that has not read its answer for longest. If there is none of
+    those either, the new one is refused.
     """
 
     def __init__(
@@ -143,9 +146,9 @@ class Listener(web.Server):
         super().__init__(self._answer)
         self._handler, self._most = handler, most
         self._idle_seconds, self._write_seconds = idle_seconds, write_seconds
-        # asyncio makes many before it tells any of its transport, so that aiohttp's own count comes too late.
+        # aiohttp's own count comes too late: asyncio makes many protocols before it calls their connection_made.
         self._open: set[Connection] = set()
-        self._idle: dict[Connection, None] = {}  # the longest first
+        self._idle: dict[Connection, None] = {}  # the longest idle first
 
     def __call__(self) -> web.RequestHandler:
         """Return the protocol of a new connection."""
@@ -169,7 +172,7 @@ class Listener(web.Server):
         return made
 
     def _longest(self) -> Connection | None:
-        """Return the connection whose place a new one takes."""
+        """Return the connection that a new one replaces, None if every connection is in use."""
         idle = next((one for one in self._idle if not one.is_writing), None)
         if idle is not None:
             return idle
@@ -179,7 +182,7 @@ class Listener(web.Server):
         )
 
     def make_room(self) -> None:
-        """Descriptors are short: closes an eighth of the connections."""
+        """Close an eighth of the connections, because file descriptors are short."""
         for _ in range(max(1, len(self._open) // 8)):
             if (longest := self._longest()) is None:
                 return
@@ -187,7 +190,7 @@ class Listener(web.Server):
             longest.abort()
 
     def forget(self, connection: Connection) -> None:
-        """Forget a connection that is gone, or as good as gone."""
+        """Forget a connection that has ended or was aborted."""
         self._open.discard(connection)
         self._idle.pop(connection, None)
 

@@ -1,5 +1,6 @@
-"""What somebody has to look after before the verdicts can be relied on:
-lists that are not healthy, names that do not resolve, settings that are probably mistakes. Pure.
+"""Notices of problems that make verdicts unreliable or missing. Pure.
+
+They are of unhealthy lists, names and resolvers that do not resolve or answer, and settings that are probably wrong.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Notice(NamedTuple):
-    """`state` is a word or two, `to_do` what the reader can type or change; None where `what` says it."""
+    """One problem. `state` is a word or two, `to_do` what the operator can change; None where `what` says it."""
 
     subject: str
     state: str
@@ -26,27 +27,27 @@ class Notice(NamedTuple):
 
 
 def of_lists(watches: Iterable[tuple[str, Watch]]) -> Iterator[Notice]:
-    """One for each list that refuses every question or is unhealthy."""
+    """Yield a notice for each list that refuses every query or is unhealthy."""
     for zone, watch in watches:
         if watch.health not in (Health.UNKNOWN, Health.HEALTHY):
             yield Notice(zone, watch.health.state, watch.problem, watch.advice)
 
 
 def of_names(faults: Mapping[str, str]) -> Iterator[Notice]:
-    """One for each host name that leads to no address which lists can know."""
+    """Yield a notice for each host name without an address that a list can know."""
     for name, fault in sorted(faults.items()):
         what, to_do = NAME_FAULTS[fault]
         yield Notice(name, "private" if fault == PRIVATE else "does not resolve", what, to_do)
 
 
 def of_settings(warnings: Iterable[Fault]) -> Iterator[Notice]:
-    """One for each setting that is probably a mistake."""
+    """Yield a notice for each setting that is probably a mistake."""
     for warning in warnings:
         yield Notice(warning.key, "setting", warning.problem)
 
 
 def of_resolvers(unresolved: Iterable[object], to_do: str, silent: Iterable[str]) -> Iterator[Notice]:
-    """One for each resolver whose name does not resolve, and for each that does not answer."""
+    """Yield a notice for each resolver whose name does not resolve, and for each that does not answer."""
     nameless = [str(endpoint) for endpoint in unresolved]
     for name in nameless:
         yield Notice(name, "resolver", "the resolver's name does not resolve", to_do)

@@ -1,5 +1,6 @@
-"""The page for a person in a browser: what needs attention, then targets and lists with verdict, age and reason.
-On a narrow screen each row of a table becomes a block. No scripts; everything from outside is escaped.
+"""The HTML page: what needs attention, then each target and list with verdict, age and reason.
+
+On a narrow screen each table row becomes a block. There are no scripts, and every text from outside is escaped.
 """
 
 from __future__ import annotations
@@ -18,11 +19,11 @@ if TYPE_CHECKING:
     from exporters.dnsbl.web.notices import Notice
 
 MAX_ROWS: Final = 20_000
-"""Past so many rows only what is not clean is shown."""
+"""With more rows than this, the page leaves out the clean ones."""
 MAX_NOTICES: Final = 500
 
 _IS: Final = ' data-is="{}"'
-"""Names a cell where the table has no head."""
+"""The attribute that names a cell on a narrow screen, where the table's head is hidden."""
 
 _ORDER: Final = {Word.LISTED: 0, Word.REFUSED: 1, Word.ERROR: 2, Word.CLEAN: 3}
 _HEAD: Final = """<!doctype html><html lang="en"><meta charset="utf-8"><title>DNS blocklists</title>
@@ -38,7 +39,7 @@ small{color:#999}.refused,.error,.notice{color:#e0c060}.clean{color:#7fc89a}}</s
 
 
 def page(board: Board, pairs: Iterable[Pair], notices: Sequence[Notice] = ()) -> str:
-    """Return the whole page."""
+    """Return the whole page as HTML."""
     rows = [(pair, board.row(pair.target.text, pair.dns_list.zone)) for pair in pairs if pair.target is not None]
     counts = {word: sum(row is not None and row.last.word is word for _, row in rows) for word in Word}
     waiting = sum(row is None for _, row in rows)

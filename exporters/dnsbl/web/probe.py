@@ -1,6 +1,4 @@
-"""`/probe?target=…&list=…`: one target asked now, in the manner of the blackbox exporter;
-bounded by the lists' budgets and a limit of its own.
-"""
+"""`/probe?target=…&list=…`: check one target now, as the blackbox exporter does, within the budgets and a limit."""
 
 from __future__ import annotations
 
@@ -33,22 +31,22 @@ TIMEOUT_HEADER: Final = "X-Prometheus-Scrape-Timeout-Seconds"
 DEFAULT_SECONDS: Final = 10.0
 LONGEST_SECONDS: Final = 60.0
 MARGIN_SECONDS: Final = 0.5
-"""Kept of the scrape's time for the answer's own way."""
+"""Part of the scrape timeout that is left for sending the answer."""
 
 MAX_TARGET: Final = 255
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What one list said; `verdict` None: it was not asked, for want of budget or time."""
+    """The result at one list. `verdict` is None when the list was not asked, or did not answer in time."""
 
     dns_list: DnsList
     verdict: Verdict | None
     reason: str | None = None
 
 
-class Refusal(Exception):  # noqa: N818 - the word of the house for an answer that is no
-    """A probe that is not made, with its HTTP status."""
+class Refusal(Exception):  # noqa: N818 - not an error of the program: a normal answer
+    """A probe request that is refused, with its HTTP status."""
 
     def __init__(self, status: int, message: str) -> None:
         self.status = status
@@ -56,7 +54,7 @@ class Refusal(Exception):  # noqa: N818 - the word of the house for an answer th
 
 
 async def probe(checks: Checks, target: Target, lists: list[DnsList], seconds: float) -> list[Found]:
-    """Asks the lists about a target, all at once within their limits; what is not there in time is left open."""
+    """Ask all lists about a target at once, within their limits. A list without an answer in time has no verdict."""
     tasks = [asyncio.create_task(_ask(checks, target, one)) for one in lists]
     if tasks:
         await asyncio.wait(tasks, timeout=seconds)
@@ -88,7 +86,7 @@ async def _ask(checks: Checks, target: Target, dns_list: DnsList) -> Found:
 
 
 class Prober:
-    """Answers `/probe`."""
+    """Answers requests to `/probe`."""
 
     def __init__(
         self, checks: Checks, metrics: Metrics, plan: Callable[[], Plan], per_minute: Callable[[], int]
@@ -146,7 +144,7 @@ def _seconds(header: str | None) -> float:
 
 
 def _page(target: Target, found: list[Found], *, is_complete: bool) -> bytes:
-    """Return a fresh registry: nothing of one probe is seen in the next."""
+    """Return the metrics of one probe, from a registry of its own."""
     registry = CollectorRegistry()
     listed = Gauge("duckwatch_dnsbl_listed", "1 listed, 0 clean", ("target", "list"), registry=registry)
     verdicts = Gauge(

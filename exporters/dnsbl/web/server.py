@@ -1,4 +1,4 @@
-"""The HTTP server. A scrape shows what is known and asks nobody."""
+"""The HTTP server. A scrape shows the known verdicts and sends no query."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 STOP_SECONDS: Final = 2.0
 BACKLOG: Final = 1024
 ACCEPTED_A_TURN: Final = 32
-"""Connections that are too many are closed in the next turn of the loop: their descriptors count meanwhile."""
+"""Connections accepted in one turn of the loop. Those over the limit hold a descriptor until the next turn."""
 
 METHODS: Final = ("GET", "HEAD")
-_GZIP_WINDOW: Final = 31  # zlib's word for a gzip header
+_GZIP_WINDOW: Final = 31  # zlib's number for a gzip header
 _GZIP_LEVEL: Final = 1
-"""A tenth of the time of the usual level, for a sixth more bytes (docs/benchmarks.md)."""
+"""Takes a tenth of the default level's time, for a sixth more bytes (docs/benchmarks.md)."""
 
 _SAFE: Final = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'",
@@ -41,7 +41,7 @@ _SAFE: Final = {
 
 
 class WebServer:
-    """Listens once started. `connections`: so many at a time."""
+    """The server. `connections` returns the most connections at a time."""
 
     def __init__(
         self,
@@ -65,19 +65,20 @@ class WebServer:
         self._listener: Listener | None = None
 
     async def start(self, listen: Endpoint | Endpoints) -> list[int]:
-        """Return the bound ports. Raise OSError when an address cannot be had."""
+        """Listen, and return the bound ports. Raise OSError when an address cannot be bound."""
         self._listener = listener = Listener(self._answer, most=self._connections)
         self._runner = web.ServerRunner(listener, shutdown_timeout=STOP_SECONDS)
         await self._runner.setup()
         for one in open_sockets(listen, socket.SOCK_STREAM):
             await web.SockSite(self._runner, one, backlog=ACCEPTED_A_TURN).start()
-            one.listen(
-                BACKLOG
-            )  # asyncio has one number for both; the kernel drops what finds no room, for a second at least
+            # asyncio uses one number for the backlog and for the connections accepted in a turn. The backlog has to be
+            # long:
+            # a client whose connection finds no room in it tries again only after a second.
+            one.listen(BACKLOG)
         return [address[1] for address in self._runner.addresses]
 
     def make_room(self) -> None:
-        """Descriptors are short: closes some of the connections."""
+        """Close some of the connections, because file descriptors are short."""
         if self._listener is not None:
             self._listener.make_room()
 
@@ -87,7 +88,7 @@ class WebServer:
             await self._runner.cleanup()
 
     async def _answer(self, request: web.BaseRequest) -> web.Response:
-        # `path` is that of an absolute-form target too (RFC 9112, 3.2.2).
+        # aiohttp sets `path` for an absolute-form request target too (RFC 9112, 3.2.2).
         handler = self._routes.get(request.path)
         if handler is None:
             raise web.HTTPNotFound
