@@ -1,1 +1,1 @@
-"""The shared code of the programs. `duckwatch.base` is the only part that all of them import."""
+"""The code beside the collector and the exporter: the shared base, which all programs import, and the demo."""

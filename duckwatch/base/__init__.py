@@ -1,3 +1,1 @@
-"""What every program needs: its output, its signals, its sockets, its share of the machine.
-It imports none of the programs.
-"""
+"""Code shared by all programs: configuration, logs, output, signals, sockets, resources. It imports no program."""

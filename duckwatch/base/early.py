@@ -1,7 +1,7 @@
-"""Signals from the first line on: until the program has handlers of its own, none of them may end it half-way.
+"""Signal handlers for the time before the program installs its own.
 
-Imported before everything else by `__main__`: the other imports take long enough for a `systemctl reload` in the same
-breath as the start.
+`__main__` imports this module first. The other imports take long: a `systemctl reload` right after the start would
+end the program.
 """
 
 import signal
@@ -10,18 +10,18 @@ import sys
 _asked: list[int] = []
 _TAKEN = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _OTHERS = (signal.SIGUSR1, signal.SIGUSR2)
-"""Nothing is done at these; the system's default would end the program (a log rotation's hook sends them)."""
+"""Signals that are ignored. By default they would end the program, and a log rotation's hook may send them."""
 
 
 def is_asked_to_reload() -> bool:
-    """Return True when SIGHUP came before anybody could take it."""
+    """Return True when SIGHUP came before the program had a handler for it."""
     return signal.SIGHUP in _asked
 
 
 def release() -> None:
-    """For a command that is no service: signals end it, as they end any program; one that came already does so now.
+    """Restore the default handlers, for a command that is not a service. A SIGHUP that came already ends it now.
 
-    Does nothing where `install` was not called.
+    Without a call of `install` before it, this does nothing.
     """
     if signal.getsignal(signal.SIGHUP) is not _take:
         return
@@ -35,13 +35,13 @@ def _take(number: int, frame: object) -> None:
     del frame
     _asked.append(number)
     if number != signal.SIGHUP:
-        # Nothing has been taken in yet that would have to be finished.
+        # The program has not begun its work, so there is nothing to finish.
         sys.exit(0)
 
 
 def install() -> None:
-    """Take the signals. To be called in the main thread of a program, never by an import of a library."""
-    # SIGHUP last: whoever sees that it is taken may send any of them.
+    """Install the handlers. Only a program's main thread may call this, never the import of a library."""
+    # SIGHUP last: a test that sees its handler may send any of these signals.
     for number in _OTHERS:
         signal.signal(number, signal.SIG_IGN)
     for number in _TAKEN:

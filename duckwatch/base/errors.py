@@ -1,4 +1,4 @@
-"""Errors that every program raises on purpose: a wrong configuration, and a start that is not possible."""
+"""The errors that all programs share: a wrong configuration, and a start that fails."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 
 class DuckwatchError(Exception):
-    """Root of every error that a program raises on purpose."""
+    """Base class of every error that a program raises on purpose."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
     """One mistake in the configuration: the dotted key, and what would be right. Neither quotes a value.
 
-    `is_unknown`: the last part of `key` is not a key of ours, but whatever was written in its place.
+    `is_unknown`: the last part of `key` is not a known key, but a text that the operator wrote in its place.
     """
 
     key: str
@@ -22,12 +22,12 @@ class Fault:
 
     @property
     def place(self) -> str:
-        """The part of the key that is ours, for a log: a secret may have been written where a key belongs."""
+        """The known part of the key, for a log: an operator may have written a secret in place of a key."""
         return self.key.rpartition(".")[0] if self.is_unknown else self.key
 
 
 class ConfigError(DuckwatchError):
-    """The configuration cannot be used. Carries every fault found, not only the first. Exit code 2."""
+    """The configuration cannot be used. It carries every fault, not only the first. Exit code 2."""
 
     def __init__(self, faults: list[Fault]) -> None:
         self.faults = faults
@@ -35,7 +35,7 @@ class ConfigError(DuckwatchError):
 
 
 class StartError(DuckwatchError):
-    """The program cannot start (a port, a file, another program's tables): its text says what to change.
+    """The program cannot start (a port, a file, another program's tables). The text says what to change.
 
     Exit code 1.
     """

@@ -12,9 +12,11 @@ if TYPE_CHECKING:
 
 
 class TimeGauge(prometheus_client.Gauge):
-    """A point in time (epoch seconds), never in the future:
-    one that a clock which was ahead has set becomes the time at which it is next read.
-    Else `time() - …` would be negative, and no alert on it could fire, until that time comes.
+    """A point in time (epoch seconds) that is never in the future.
+
+    A value set while the clock was ahead becomes the present time at the next scrape. Else `time() - …` would be
+    negative
+    and its alert could not fire until the clock reaches that time.
     """
 
     def _child_samples(self) -> Iterable[Any]:

@@ -1,4 +1,4 @@
-"""The head of an HTTP request: how large it may be, and the answer to a head that aiohttp's parser refuses."""
+"""The head of an HTTP request: its size limits, and the answer to a head that aiohttp's parser refuses."""
 
 from __future__ import annotations
 
@@ -11,23 +11,21 @@ if TYPE_CHECKING:
 
 MAX_HEADERS: Final = 64
 MAX_HEADER_BYTES: Final = 16 << 10
-"""Names and values of all headers together."""
+"""Most bytes of all header names and values together."""
 
 MAX_LINE_BYTES: Final = 8 << 10
 MAX_HEAD_BYTES: Final = MAX_LINE_BYTES + MAX_HEADER_BYTES + 4 * MAX_HEADERS + 64
-"""All that a request's head may be, with what stands between its parts:
-counted while it comes in, since aiohttp bounds each header only.
-"""
+"""Most bytes of a whole head, separators included. Counted as it arrives, because aiohttp limits only each header."""
 
 NO_HEAD: Final = b"\0"
-"""What no head may hold: it has aiohttp's parser refuse the request, in its order behind those before it."""
+"""A byte that no head may hold. Fed to aiohttp's parser, it makes the parser refuse the request after earlier ones."""
 
 _TOO_MANY: Final = "Too many headers"
-"""aiohttp has no error class of its own for this (_http_parser.pyx); a test holds its text."""
+"""Begin of aiohttp's message; it has no error class for this (_http_parser.pyx). A test checks the text."""
 
 
 class HeadRefusal(NamedTuple):
-    """The answer: its status, and its text, which quotes nothing of the request."""
+    """The answer to a refused head. The text quotes nothing of the request."""
 
     status: int
     text: str
@@ -39,7 +37,7 @@ NOT_HTTP: Final = HeadRefusal(400, "this is not a valid HTTP request")
 
 
 def refusal_of(error: BaseException | None, head_bytes: int) -> HeadRefusal:
-    """Return the answer to a head that aiohttp's parser refused with `error`; `head_bytes` of it had come."""
+    """Return the answer to a head that aiohttp's parser refused with `error` after `head_bytes` bytes of it."""
     if isinstance(error, LineTooLong) and error.args[1] == MAX_LINE_BYTES:
         return LONG_LINE
     is_large = isinstance(error, LineTooLong) or head_bytes > MAX_HEAD_BYTES
@@ -48,5 +46,5 @@ def refusal_of(error: BaseException | None, head_bytes: int) -> HeadRefusal:
 
 
 def is_head_too_large(request: web.BaseRequest) -> bool:
-    """Return True for a head that came whole, and whose headers are larger than all of them may be."""
+    """Return True for a complete head whose headers are together larger than MAX_HEADER_BYTES."""
     return sum(len(name) + len(value) for name, value in request.raw_headers) > MAX_HEADER_BYTES

@@ -1,4 +1,4 @@
-"""Sockets that listen: for each address of a setting, in both address families where that is what the address means."""
+"""Listening sockets for each address of a setting, in both address families if the address means both."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ if TYPE_CHECKING:
 
     Where = tuple[socket.AddressFamily, tuple[Any, ...]]
 
-EVERY_IPV4, EVERY_IPV6 = "0.0.0.0", "::"  # noqa: S104 - names of what an operator may write
+EVERY_IPV4, EVERY_IPV6 = "0.0.0.0", "::"  # noqa: S104 - an operator may write these addresses
 _ABSENT: Final = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
-"""An address family that is switched off on this machine."""
+"""The errors of an address family that is switched off on this machine."""
 
 _REMEDIES: Final = {
     errno.EADDRINUSE: "; name another port, or end the program that has this one: ss -lnp 'sport = :{port}'",
     errno.EADDRNOTAVAIL: "; name an address of this machine (ip address), or 0.0.0.0:{port} for all of IPv4",
     errno.EACCES: "; name a port from 1024 on, or give the service AmbientCapabilities=CAP_NET_BIND_SERVICE",
 }
-"""What to do about an address that cannot be had."""
+"""Error of binding an address -> what to do, as the end of its message."""
 
 
 class Address(Protocol):
-    """A host and a port; port 0 means any free one. `str()` is how an operator writes it."""
+    """A host and a port; port 0 means any free port. `str()` gives the form that the operator writes."""
 
     @property
     def host(self) -> str: ...
@@ -35,7 +35,7 @@ class Address(Protocol):
 
 
 class Addresses(Protocol):
-    """One address or several, as a setting gives them."""
+    """The one or more addresses of a setting."""
 
     @property
     def each(self) -> Sequence[Address]: ...
@@ -45,10 +45,10 @@ _log = logging.getLogger(__name__)
 
 
 def open_sockets(listen: Addresses, kind: socket.SocketKind) -> list[socket.socket]:
-    """Return bound, non-blocking sockets for every address. `[::]` takes IPv4 too;
-    several sockets of port 0 share one port.
+    """Return bound, non-blocking sockets for every address.
 
-    Raises OSError, whose `filename` is the address that cannot be had; then no socket stays open.
+    `[::]` takes IPv4 too. The sockets of one address with port 0 share one port.
+    Raise OSError with the failing address as `filename`, after closing all sockets.
     """
     made: list[socket.socket] = []
     try:
@@ -81,7 +81,7 @@ def _open_address(listen: Address, kind: socket.SocketKind, *, beside: Addresses
             except OSError as error:
                 if error.errno not in _ABSENT:
                     raise
-                absent = error  # a name like localhost may stand for an address of a family that is off
+                absent = error  # a name like localhost may have an address of a family that is switched off
     except OSError:
         for opened in made:
             opened.close()
@@ -92,7 +92,7 @@ def _open_address(listen: Address, kind: socket.SocketKind, *, beside: Addresses
 
 
 def _with_ipv4(found: dict[Where, None], *, takes_ipv4: bool) -> Iterator[Where]:
-    """Yield where to bind. A system whose IPv6 sockets never take IPv4 (OpenBSD) gets a socket of its own for it."""
+    """Yield the addresses to bind. Systems whose IPv6 sockets never take IPv4 (OpenBSD) need an IPv4 socket too."""
     yield from found
     if takes_ipv4 and not socket.has_dualstack_ipv6():
         yield from ((socket.AF_INET, (EVERY_IPV4, address[1])) for _, address in found)
@@ -106,7 +106,7 @@ def _open(
         if kind is socket.SOCK_STREAM:
             made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as asyncio does
         if family == socket.AF_INET6 and not str(address[0]).startswith("::ffff:"):
-            with contextlib.suppress(OSError):  # OpenBSD knows one value only
+            with contextlib.suppress(OSError):  # OpenBSD allows only one value
                 made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, not takes_ipv4)
         made.settimeout(0)
         made.bind(address)
@@ -117,7 +117,7 @@ def _open(
 
 
 def _reason(error: OSError, listen: Address) -> str:
-    # A host name without an address has a number below 0 (socket.gaierror), which only its own text explains.
+    # A host name without an address has an errno below 0 (socket.gaierror), which only its strerror explains.
     reason = error.strerror or "no such address"
     if error.errno in _ABSENT and ":" in listen.host:
         reason += "; if IPv6 is switched off on this machine, name an IPv4 address"

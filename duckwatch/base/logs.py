@@ -1,11 +1,11 @@
-"""The log: one JSON object a line on standard error, safe to hand to anyone.
+"""The log: one JSON object a line on standard error, without secrets and mail data.
 
-What a line may hold is decided here, and not where it is written: a fixed message, bounded fields, and for an exception
-its type and the places it passed.
-Never an exception's own text: PostgreSQL's quotes the row, libpq's the connection string, and that of a DNS library a
-query name, which may hold a list's key. Never a library's text with values put in.
-A caller says more with `extra={"fields": {"requests": 3}}`: numbers, booleans and short words of its own, never what
-came from a sender.
+This module decides what a line may hold, not the caller: a fixed message, fields of limited length, and for an
+exception its type and stack.
+The text of an exception is never logged. PostgreSQL's text quotes the row, libpq's the connection string, a DNS
+library's a query name, which may hold a list's key. A library's message is logged without its values.
+A caller adds values with `extra={"fields": {"requests": 3}}`: numbers, booleans and short fixed words, never data from
+a sender.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 OWN: Final = frozenset({"collector", "duckwatch", "exporters", "grafana"})
-"""The top-level packages of this project: the messages of their loggers are fixed strings."""
+"""The top-level packages of this project. The messages of their loggers are fixed strings."""
 
 MAX_TEXT: Final = 300
 MAX_INTEGER: Final = 1 << 64
@@ -33,13 +33,13 @@ MAX_FRAMES: Final = 20
 MAX_CAUSES: Final = 5
 
 _ATTRIBUTES: Final = ("sqlstate", "kind", "errno", "status")
-"""Attributes of an exception that come from closed sets (PostgreSQL's codes, our kinds, the system's numbers)."""
+"""Attributes of an exception with values from closed sets (SQLSTATE, this project's kinds, errno, HTTP status)."""
 
 
 def configure(program: str, stream: Any = None) -> None:  # noqa: ANN401 - any text stream; None: standard error
-    """Make this log the only one: for the loggers of libraries, for warnings, and for exceptions that nobody caught.
+    """Send all logs here: those of libraries, warnings, and uncaught exceptions.
 
-    `program` is the top-level package of the program, and the logger of those exceptions.
+    `program` is the program's top-level package. Uncaught exceptions are logged with its logger.
     """
     handler = logging.StreamHandler(stream)
     handler.setFormatter(JsonFormatter())
@@ -48,7 +48,7 @@ def configure(program: str, stream: Any = None) -> None:  # noqa: ANN401 - any t
     root.setLevel(logging.WARNING)
     for own in OWN:
         logging.getLogger(own).setLevel(logging.INFO)
-    # What a handler cannot write it would print with its arguments.
+    # Else a handler that fails to write would print the record with its arguments.
     logging.raiseExceptions = False
     logging.captureWarnings(capture=True)
     log = logging.getLogger(program)
@@ -58,10 +58,10 @@ def configure(program: str, stream: Any = None) -> None:  # noqa: ANN401 - any t
 
 
 class JsonFormatter(logging.Formatter):
-    """Turn a record into its line."""
+    """Formats a record as a line of JSON."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return one line of JSON; raise nothing."""
+        """Return one line of JSON. Never raise an exception."""
         line: dict[str, object] = {
             "ts": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             "level": record.levelname.lower(),
@@ -84,14 +84,14 @@ def _is_own(record: logging.LogRecord) -> bool:
 
 
 def _message(record: logging.LogRecord) -> str:
-    """Return the message as the source has it, without values. A library's text without arguments may hold some."""
+    """Return the message without its values. Withhold a library's message without arguments: it may contain values."""
     if isinstance(record.msg, str) and (_is_own(record) or record.args):
         return record.msg[:MAX_TEXT]
     return "(text of a library, withheld)"
 
 
 def _bounded(value: object) -> object:
-    """Return a value that is short and valid JSON: text is cut, and of what is no plain value only the type is left."""
+    """Return the value as short, valid JSON: a long text is cut, an object is replaced by its type's name."""
     if isinstance(value, Enum):
         value = value.value
     if value is None or isinstance(value, bool):
@@ -109,7 +109,7 @@ def _bounded(value: object) -> object:
 
 
 def _describe(error: BaseException) -> dict[str, object]:
-    """Return an exception without its text: its type, its codes, where it was raised, and what caused it."""
+    """Return an exception without its text: its type, codes, stack, and the types of its causes."""
     described: dict[str, object] = {"type": type(error).__qualname__}
     for name in _ATTRIBUTES:
         value = getattr(error, name, None)
@@ -153,6 +153,6 @@ def _log_unraisable(log: logging.Logger, args: sys.UnraisableHookArgs) -> None:
     try:
         log.error("exception that could not be raised", exc_info=(args.exc_type, args.exc_value, args.exc_traceback))
     except RecursionError:
-        # Garbage was collected while deeply nested JSON was read:
-        # no stack is left to log it, and Python would print text.
+        # The garbage collector ran while deeply nested JSON was read. There is no stack left to log the exception,
+        # and without this `return` Python would print its text.
         return

@@ -1,4 +1,4 @@
-"""Standard output and error of a command: an encoding that is not UTF-8, a full disk, a closed pipe."""
+"""Standard output and standard error of a command, safe with any encoding, a full disk or a closed pipe."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 EXIT_FAILED: Final = 1
 
 OF_WRITING: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF})
-"""What a write to standard output fails with. An error of a file that was opened names the file."""
+"""The errors of a write to standard output. An error of opening a file has a `filename` instead."""
 
 
 def guarded(program: str, command: Callable[[], int]) -> int:
-    """Run a command and return its exit code. What it cannot write is one line on standard error, and exit code 1.
+    """Run a command and return its exit code. If it cannot write its output, print one line and return 1.
 
-    Raises SystemExit as argparse does, for `--help` and a wrong command line.
+    Raise SystemExit as argparse does, for `--help` and a wrong command line.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -30,14 +30,14 @@ def guarded(program: str, command: Callable[[], int]) -> int:
     try:
         try:
             code = command()
-        except SystemExit:  # of argparse
+        except SystemExit:  # argparse raises it
             _flush()
             raise
         _flush()
     except BrokenPipeError:
         if not _is_reader_gone():
-            raise  # of another pipe or connection
-        code = EXIT_FAILED  # nobody reads any more: nobody is to be told
+            raise  # another pipe or connection broke
+        code = EXIT_FAILED  # the reader has closed the pipe, so no message can reach it
     except OSError as error:
         if error.filename is not None or error.errno not in OF_WRITING:
             raise
@@ -55,35 +55,35 @@ def complain(text: str) -> None:
 
 
 def json_text(text: str) -> str:
-    """Return JSON as standard output takes it: as it is in UTF-8, else in ASCII.
-    JSON in any other encoding is none (RFC 8259, 8.1).
+    """Return JSON unchanged for an output in UTF-8, else in ASCII: another encoding is not valid
+    JSON (RFC 8259, 8.1).
     """
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     if text.isascii() or encoding.lower().replace("-", "").replace("_", "") == "utf8":
         return text
-    # Outside of strings JSON is ASCII. Beyond U+FFFF an escape is a pair of surrogates.
+    # JSON is ASCII outside of strings. A character beyond U+FFFF is written as two escapes, a surrogate pair.
     units = text.encode("utf-16-be", "surrogatepass")
     codes = [int.from_bytes(units[at : at + 2]) for at in range(0, len(units), 2)]
     return "".join(chr(code) if code < 128 else f"\\u{code:04x}" for code in codes)
 
 
 def _is_reader_gone() -> bool:
-    """Return whether nobody reads the standard output or error any more."""
+    """Return True when the reader of standard output or standard error has closed the pipe."""
     poll = select.poll()
     for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError, ValueError, AttributeError):  # closed, or no file
+        with contextlib.suppress(OSError, ValueError, AttributeError):  # closed, or without a descriptor
             poll.register(stream.fileno(), 0)
     return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
 
 
 def _flush() -> None:
     for stream in (sys.stdout, sys.stderr):
-        if stream is not None:  # it is None where it was closed before the start
+        if stream is not None:  # it is None if it was closed before the start
             stream.flush()
 
 
 def _let_go() -> None:
-    """Leave nothing that Python would try to write at its end, with a complaint of its own and exit code 120."""
+    """Discard unwritten output. Else Python would try to write it at exit, print an error, and exit with code 120."""
     for stream in (sys.stdout, sys.stderr):
         try:
             if stream is not None:

@@ -1,6 +1,4 @@
-"""What the machine has too little of: descriptors, memory, threads, disk. It is reported and waited for;
-it ends nothing.
-"""
+"""Resource shortages: of file descriptors, memory, threads or disk. The program reports one and waits until it ends."""
 
 from __future__ import annotations
 
@@ -17,11 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 SPARE: Final = 16
-"""Descriptors that are held open, to be given up for the journal and the database when the process has no other left.
-"""
+"""Spare descriptors held open. They are closed for the journal and the database when no other is left."""
 
 REPORTED_SECONDS: Final = 10.0
-"""How long /readyz names a shortage after it was last met."""
+"""Seconds for which /readyz names a shortage after it was last met."""
 
 OUT_OF_DESCRIPTORS: Final = (errno.EMFILE, errno.ENFILE)
 _OF_NUMBER: Final = {
@@ -29,7 +26,7 @@ _OF_NUMBER: Final = {
     errno.ENFILE: "descriptors",
     errno.ENOMEM: "memory",
     errno.ENOBUFS: "memory",
-    errno.EAGAIN: "threads",  # of a fork or a thread (RLIMIT_NPROC); a socket's EAGAIN is no error that comes here
+    errno.EAGAIN: "threads",  # of fork or thread creation (RLIMIT_NPROC); a socket's EAGAIN never comes here
     errno.ENOSPC: "disk",
     errno.EDQUOT: "disk",
 }
@@ -38,23 +35,21 @@ _log = logging.getLogger(__name__)
 
 
 def shortage_of(error: BaseException) -> str | None:
-    """Return what there is too little of, in a word: `descriptors`, `memory`, `threads` or `disk`;
-    None for any other error.
-    """
+    """Return the resource that an error says is short: `descriptors`, `memory`, `threads` or `disk`; else None."""
     if isinstance(error, MemoryError):
         return "memory"
     if isinstance(error, OSError):
         return _OF_NUMBER.get(error.errno or 0)
-    # CPython raises a plain RuntimeError with this text; there is nothing else to know it by (Modules/_threadmodule.c).
+    # CPython raises a plain RuntimeError. Only its text identifies it (Modules/_threadmodule.c).
     is_thread = isinstance(error, RuntimeError) and str(error) == "can't start new thread"
     return "threads" if is_thread else None
 
 
 def shortage_now() -> str | None:
-    """Return the word for what a new socket lacks at this moment, None when it lacks nothing.
+    """Return the resource that a new socket lacks at this moment, None when it can be opened.
 
-    For a library that says that a connection failed, and not by which errno:
-    libpq's text is in any language, and pymongo has its own.
+    This is for libraries that report a failed connection without its errno: libpq's text may be in any language, and
+    pymongo has its own errors.
     """
     try:
         with socket.socket():
@@ -64,32 +59,30 @@ def shortage_now() -> str | None:
 
 
 def open_descriptors() -> int:
-    """Return how many descriptors this process has open; a guess where the system does not list them."""
+    """Return the number of open descriptors of this process; a guess if the system does not list them."""
     for folder in ("/proc/self/fd", "/dev/fd"):
         with contextlib.suppress(OSError):
-            return len(os.listdir(folder))  # noqa: PTH208 - the number alone is asked for
+            return len(os.listdir(folder))  # noqa: PTH208 - only the number is needed
     return SPARE
 
 
 def allow_descriptors(wanted: int) -> int:
-    """Raise the soft limit of open files to `wanted`, as far as the hard limit lets this process;
-    return what the limit is now.
-    """
+    """Raise the soft limit of open files to `wanted`, as far as the hard limit allows. Return the new limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or soft >= wanted:
         return wanted if soft == resource.RLIM_INFINITY else soft
     most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-    with contextlib.suppress(ValueError, OSError):  # macOS knows a further limit
+    with contextlib.suppress(ValueError, OSError):  # macOS has a further limit
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
         return most
     return soft
 
 
 def connections_allowed(wanted: int, *, others: int, least: int = 8) -> int:
-    """Return how many of the `wanted` connections the limit of open files has room for,
-    beside `others` that the program opens itself.
+    """Return how many of the `wanted` connections the limit of open files allows, but at least `least`.
 
-    Raises the limit first where that is allowed, and logs when it is not enough.
+    `others` is the number of descriptors that the program opens itself.
+    The limit is raised first, if the system allows it. A limit that stays too low is logged.
     """
     used = open_descriptors() + others + SPARE
     limit = allow_descriptors(used + wanted)
@@ -105,10 +98,10 @@ def connections_allowed(wanted: int, *, others: int, least: int = 8) -> int:
 
 
 class Shortages:
-    """What there was too little of lately, and the spare descriptors. For the event loop's thread.
+    """The recent resource shortages, and the spare descriptors. Only the event loop's thread may use it.
 
-    `count` is called with the word of each shortage that is met; `make_room` when descriptors are short:
-    it should close connections.
+    `count` is called with the resource of each shortage. `make_room` is called when descriptors are short, and should
+    close connections.
     """
 
     def __init__(
@@ -120,12 +113,12 @@ class Shortages:
 
     @property
     def trouble(self) -> str | None:
-        """The word of the shortage met last, None when there was none for a while."""
+        """The resource that was short last, None when there was no shortage within REPORTED_SECONDS."""
         since = self._clock() - REPORTED_SECONDS
         return next((word for word, at in reversed(self._met.items()) if at > since), None)
 
     def met(self, word: str) -> None:
-        """Note a shortage: counted each time, logged when it begins."""
+        """Note a shortage: count it each time, and log when it begins."""
         if self.trouble != word:
             _log.warning("the machine has too little: it is tried again", extra={"fields": {"of": word}})
         self._met.pop(word, None)
@@ -133,9 +126,7 @@ class Shortages:
         self._count(word)
 
     def look(self) -> None:
-        """To be called every second: takes spare descriptors while there are some,
-        and gives them up when there are none.
-        """
+        """Open the spare descriptors, or close them all when descriptors are short. Call this every second."""
         was_met = "descriptors" in self._met
         try:
             while len(self._spare) < SPARE:
@@ -149,7 +140,7 @@ class Shortages:
             _log.warning("there are descriptors again")
 
     def give_up(self) -> None:
-        """Let go of the spare descriptors, for whatever needs one most, and close connections."""
+        """Close the spare descriptors and some connections, so that others can open descriptors."""
         self.close()
         self.met("descriptors")
         self._make_room()

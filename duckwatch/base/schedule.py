@@ -1,4 +1,4 @@
-"""The library `schedule`, held to its periods when the wall clock is set back."""
+"""The library `schedule`, made safe against a wall clock that is set back."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 
 
 class ClockSafeScheduler(schedule.Scheduler):
-    """A scheduler that a clock set back does not hold up.
+    """A scheduler that keeps its periods when the clock is set back.
 
-    `schedule` goes by the local time of the wall clock: at the end of summer time it would run nothing for an hour.
+    `schedule` uses local time: at the end of summer time it would run nothing for an hour.
     """
 
     def run_pending(self) -> None:
-        """Run what is due, after what is due later than one period from now was brought forward."""
-        bring_forward(self.jobs, datetime.now())  # noqa: DTZ005 - as schedule does
+        """Run the due jobs, after bringing forward each job that is due more than one period from now."""
+        bring_forward(self.jobs, datetime.now())  # noqa: DTZ005 - `schedule` uses local time
         super().run_pending()
 
 

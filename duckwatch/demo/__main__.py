@@ -24,7 +24,7 @@ EXIT_INTERRUPTED = 130
 
 
 def parser() -> argparse.ArgumentParser:
-    """Return the command line's grammar."""
+    """Return the parser of the command line."""
     top = argparse.ArgumentParser(
         prog="duckwatch-demo",
         description=(
@@ -41,7 +41,7 @@ def parser() -> argparse.ArgumentParser:
         "--rate", type=_not_negative, default=10.0, metavar="EVENTS_PER_S", help="how much traffic (10; 0: none)"
     )
     top.add_argument(
-        "--history", type=_not_negative, default=24.0, metavar="HOURS", help="how much past it begins with (24)"
+        "--history", type=_not_negative, default=24.0, metavar="HOURS", help="hours of past mail to begin with (24)"
     )
     top.add_argument(
         "--port", type=_port, default=9626, metavar="P", help="where the collector listens (9626; 0: a free one)"
@@ -52,12 +52,12 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the demo; return its exit code."""
+    """Run the demo. Return its exit code."""
     return output.guarded("duckwatch-demo", lambda: demonstrate(arguments))
 
 
 def demonstrate(arguments: Sequence[str] | None) -> int:
-    """As `main`. Raises OSError when the output cannot be written."""
+    """Run the demo and return its exit code. Raise OSError when the output cannot be written."""
     given = parser().parse_args(arguments)
     options = Options(given.rate, given.seconds, given.port, given.data, given.history)
     try:

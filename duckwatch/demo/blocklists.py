@@ -1,5 +1,6 @@
-"""The demo's DNS blocklists: a name server on loopback for made-up zones,
-which list one of our addresses during the day's incident, and another one all the time.
+"""The demo's DNS blocklists: a name server on loopback for made-up zones.
+
+One zone lists a sending address during the day's incident, the other lists another address all the time.
 """
 
 from __future__ import annotations
@@ -24,10 +25,10 @@ if TYPE_CHECKING:
     from duckwatch.demo.day import Day
 
 STERN, CALM = "bl.lists.example", "calm.lists.example"
-"""The list of the incident, which mail is refused for, and the list of the standing listing,
-which is for information only.
+"""The list of the incident, because of which receivers refuse mail, and the list of the permanent listing, which is
+for information only.
 
-No name under `.example` is anybody's (RFC 2606).
+`.example` is reserved (RFC 2606).
 """
 
 CODE: Final = "127.0.0.2"
@@ -46,7 +47,7 @@ _STANDING: Final = f"{_reversed(STANDING_ADDRESS)}.{CALM}"
 
 
 class BlockLists(asyncio.DatagramProtocol):
-    """Answers for the lists as RFC 5782 asks, for their test points too. `now` is in epoch ms."""
+    """Answers for the lists and their test points as RFC 5782 requires. `now` returns epoch ms."""
 
     def __init__(self, day: Day, now: Callable[[], int]) -> None:
         self._day, self._now, self._incidents = day, now, Incidents()
@@ -58,7 +59,7 @@ class BlockLists(asyncio.DatagramProtocol):
 
     @property
     def address(self) -> str:
-        """Where it listens."""
+        """Its address, as the exporter's setting `resolvers` takes it."""
         assert self._transport is not None
         host, port = self._transport.get_extra_info("sockname")[:2]
         return f"{host}:{port}"
@@ -68,14 +69,14 @@ class BlockLists(asyncio.DatagramProtocol):
         if self._transport is not None:
             self._transport.close()
 
-    def connection_made(self, transport: Any) -> None:  # noqa: ANN401 - asyncio's own word is wider than what it hands over
+    def connection_made(self, transport: Any) -> None:  # noqa: ANN401 - asyncio declares a wider type than it passes
         """Keep the transport."""
         self._transport = transport
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        """Answer a question."""
+        """Answer a query."""
         assert self._transport is not None
-        # What is no question gets no answer.
+        # A datagram that is not a DNS query gets no answer.
         with contextlib.suppress(dns.exception.DNSException, IndexError):
             self._transport.sendto(self._answer(dns.message.from_wire(data)).to_wire(), addr)
 
@@ -113,8 +114,10 @@ def reason() -> str:
 
 
 def yesterday(day: Day) -> list[dict[str, Any]]:
-    """Return what an exporter would have posted of the incident of the day before the start,
-    if the run has such a past (docs/dnsbl.md).
+    """Return the results that an exporter would have posted of the incident on the day before the start
+    (docs/dnsbl.md).
+
+    Empty if the run has no history of that time.
     """
     midnight = day.live_from - DAY_SECONDS * 1_000
     begins, ends = (round(midnight + part * DAY_SECONDS * 1_000) for part in Incidents().listed)

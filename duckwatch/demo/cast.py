@@ -1,7 +1,7 @@
-"""Who takes part in the demo's mail: senders, zones with their addresses, mail hosts, and the providers that receive.
+"""The participants of the demo's mail: senders, zones with their addresses, mail hosts, receiving domains.
 
-Names are the documentation's own: domains under `.example` (RFC 2606), addresses of RFC 5737.
-Only the MX host names are real ones, as text: the collector tells a provider by them.
+Names and addresses are reserved ones: domains under `.example` (RFC 2606), addresses of RFC 5737.
+Only the MX host names are real, because the collector identifies a mailbox provider by them.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from enum import StrEnum
 
 
 class Family(StrEnum):
-    """Whose wording a receiving side uses (`replies.py`)."""
+    """The mailbox provider or software whose wording a receiver's replies have (`replies.py`)."""
 
     GOOGLE = "google"
     MICROSOFT = "microsoft"
@@ -22,7 +22,7 @@ class Family(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """One ZoneMTA instance; `shard` ends its queue ids."""
+    """One ZoneMTA instance. `shard` is the end of its queue ids."""
 
     cluster: str
     name: str
@@ -32,7 +32,7 @@ class Host:
 
 @dataclass(frozen=True, slots=True)
 class Receiver:
-    """A receiving domain: `weight` its share of the mail, `seconds` how long it takes for a session."""
+    """A receiving domain. `weight` is its share of the mail, `seconds` the length of its SMTP sessions."""
 
     domain: str
     mx: tuple[str, ...]
@@ -45,8 +45,9 @@ class Receiver:
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """A sending domain: `weight` its share of the messages, `zone` where its mail goes out,
-    `verp` a return path per recipient.
+    """A sending domain.
+
+    `weight` is its share of the messages, `zone` its sending zone. With `verp` each recipient has its own return path.
     """
 
     domain: str
@@ -75,9 +76,9 @@ ZONES: dict[str, tuple[str, ...]] = {
     "bounces": ("203.0.113.50",),
 }
 LISTED_ADDRESS = "203.0.113.31"
-"""On a list during the day's incident, and refused for it."""
+"""The address that is listed during the day's incident, and whose mail is then refused."""
 STANDING_ADDRESS = "203.0.113.33"
-"""On a list all the time, which nobody refuses its mail for: pages and dashboards always have a listing to show."""
+"""The address that is always listed, so that pages always show a listing. No receiver refuses its mail."""
 
 SENDERS = (
     Sender("shop.example", ("orders", "shipping", "invoices"), "transactional", "feeder", 30, 14_000),

@@ -1,4 +1,4 @@
-"""A server that the demo runs as a process of its own: its start, its log, its end."""
+"""A server process of the demo: its start, its log, its end."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ PR_SET_PDEATHSIG = 1
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Whom a server runs as: a name and its group, of which only root can choose one; None is the demo's own."""
+    """The account that a server runs as, which only root can choose. None means the demo's own account."""
 
     user: str | None = None
     group: int | None = None
 
     @property
     def others(self) -> list[str | int] | None:
-        """The further groups: another account takes none of the demo's."""
+        """The supplementary groups: none for another account, so that it does not inherit the demo's."""
         return None if self.user is None else []
 
 
@@ -38,8 +38,10 @@ OWN = Account()
 
 
 class Child:
-    """One server process. It runs in a session of its own:
-    Ctrl-C in the terminal reaches only the demo, which ends its servers in order.
+    """One server process.
+
+    It runs in a session of its own, so that Ctrl-C in the terminal reaches only the demo, which stops its servers in
+    order.
     """
 
     def __init__(
@@ -57,7 +59,7 @@ class Child:
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> None:
-        """Start it; raise DemoError when the program cannot be run."""
+        """Start the process. Raise DemoError when the program cannot be run."""
         with self._log.open("ab") as log:
             try:
                 self._process = await asyncio.create_subprocess_exec(
@@ -68,7 +70,7 @@ class Child:
                     cwd=self._directory,
                     env=dict(self._environment),
                     start_new_session=True,
-                    preexec_fn=_end_with_parent,  # safe: the demo has no thread while it starts servers
+                    preexec_fn=_end_with_parent,  # safe: the demo has no other thread while it starts servers
                     user=self._account.user,
                     group=self._account.group,
                     extra_groups=self._account.others,
@@ -79,7 +81,9 @@ class Child:
     async def wait_ready(
         self, answers: Callable[[], Awaitable[bool]], seconds: float, interrupted: asyncio.Event
     ) -> None:
-        """Return once it answers. Raise DemoError with the log's last lines when it ends first or takes longer."""
+        """Wait until the server answers. Raise DemoError with the log's last lines if it ends first
+        or takes too long.
+        """
         deadline = asyncio.get_running_loop().time() + seconds
         while not await answers():
             self.check()
@@ -91,17 +95,17 @@ class Child:
 
     @property
     def pid(self) -> int:
-        """The running process."""
+        """The process id."""
         assert self._process is not None
         return self._process.pid
 
     def check(self) -> None:
-        """Raise DemoError with the log's last lines when it no longer runs."""
+        """Raise DemoError with the log's last lines if the process has ended."""
         if self._process is not None and self._process.returncode is not None:
             raise self.failure(f"ended with code {self._process.returncode}")
 
     async def stop(self, gently: Signals, seconds: float, hurry: asyncio.Event, *, firmly: Signals = SIGKILL) -> None:
-        """End it: `gently`, then (after `seconds`, or at once when `hurry` is set) `firmly`, and at last by SIGKILL."""
+        """Stop the process by the signal `gently`, after `seconds` or `hurry` by `firmly`, and at last by SIGKILL."""
         process = self._process
         if process is None:
             return
@@ -119,13 +123,13 @@ class Child:
             hurried.cancel()
 
     def failure(self, what: str) -> DemoError:
-        """Return the error that says what it did, with its log's last lines."""
+        """Return the error that says what happened to the server, with its log's last lines."""
         lines = self._log.read_text(errors="replace").splitlines()[-TAIL_LINES:]
         tail = "; its log ends so:\n" + "\n".join(f"  {line}" for line in lines) if lines else ""
         return DemoError(f"{self._name} {what}{tail}")
 
 
 def _end_with_parent() -> None:
-    """Asks the kernel (Linux) to end the server when the demo is killed, so that none is left behind."""
+    """Ask the kernel (Linux) to end the server when the demo is killed, so that no server is left running."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, SIGTERM)

@@ -1,4 +1,4 @@
-"""When the demo's mail is sent: the curve of a day, its history before the start, and the hours of its incidents."""
+"""The times of the demo's mail: the curve of a day, the history before the start, the hours of the incidents."""
 
 from __future__ import annotations
 
@@ -8,19 +8,21 @@ from dataclasses import dataclass, field
 HOUR_SECONDS = 3600
 DAY_SECONDS = 24 * HOUR_SECONDS
 HISTORY_EVENTS = 50_000
-"""About how many events lie before the start: enough to fill every panel, few enough to be sent within seconds."""
+"""Approximate number of events before the start: enough to fill every panel, few enough to send within seconds."""
 
 
 def busyness(hour: float) -> float:
-    """How busy an hour of the day (UTC, 0-24) is: mean 1, a peak before noon and a shoulder in the afternoon,
-    quiet at night.
+    """Return the relative rate of events at an hour of the day (UTC, 0-24), with a mean of 1.
+
+    The curve has a peak before noon, a lower one in the afternoon, and is low at night.
     """
     return 1 + 0.5 * math.cos(2 * math.pi * (hour - 13) / 24) + 0.12 * math.cos(4 * math.pi * (hour - 10) / 24)
 
 
 def taper(rate: float, seconds: int, events: int) -> float:
-    """Return the `a` (seconds) with which `rate · a / (age + a)`, over `seconds` of age, sums up to `events`;
-    inf when even `rate` throughout does not.
+    """Return the `a` (seconds) with which `rate · a / (age + a)`, over `seconds` of age, sums up to `events`.
+
+    Return inf when even the full `rate` gives fewer events.
     """
     if rate * seconds <= events:
         return math.inf
@@ -36,9 +38,11 @@ def taper(rate: float, seconds: int, events: int) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """The plan of a run. `rate` is the mean of events a second from `live_from` (epoch ms) on,
-    where a day passes within `day_seconds`. The `history_seconds` before it pass at their own pace and thin out into
-    the past, so that about `history_events` fill them and the present continues them without a step.
+    """The plan of a run.
+
+    From `live_from` (epoch ms) on, a day of the plan passes in `day_seconds`, with a mean of `rate` events a second.
+    The `history_seconds` before it pass in real time. They hold about `history_events`, fewer the older they are, so
+    that the rate has no step at `live_from`.
     """
 
     rate: float
@@ -53,18 +57,19 @@ class Day:
 
     @property
     def begins(self) -> int:
-        """Epoch ms of the first moment that has mail."""
+        """The time of the first mail (epoch ms)."""
         return self.live_from - self.history_seconds * 1_000
 
     def elapsed(self, time: int) -> float:
-        """Which part of its day has passed at `time`, in [0, 1):
-        both days, the past one and the quick one, begin with the start of the demo.
+        """Return the part of its day that has passed at `time`, in [0, 1).
+
+        The days of the history and of the live part both begin at the start of the demo.
         """
         seconds = (time - self.live_from) / 1_000
         return (seconds / (self.day_seconds if seconds >= 0 else DAY_SECONDS)) % 1
 
     def rate_at(self, time: int) -> float:
-        """Events a second expected at `time` (epoch ms)."""
+        """Return the expected events a second at `time` (epoch ms)."""
         hour = (self.live_from / 1_000 / HOUR_SECONDS + self.elapsed(time) * 24) % 24
         age = max(0.0, (self.live_from - time) / 1_000)
         thinned = 1.0 if math.isinf(self.taper_seconds) else self.taper_seconds / (age + self.taper_seconds)
@@ -73,8 +78,9 @@ class Day:
 
 @dataclass(frozen=True, slots=True)
 class Incidents:
-    """What goes wrong each day, as parts of the day: who is hit is `cast.py`'s,
-    what the other side then says is `replies.py`'s.
+    """The daily incidents, as parts of the day.
+
+    `cast.py` has the senders and receivers that they hit, `replies.py` the replies.
     """
 
     listed: tuple[float, float] = (0.08, 0.22)
@@ -83,5 +89,5 @@ class Incidents:
 
 
 def within(window: tuple[float, float], elapsed: float) -> bool:
-    """Is this part of the day inside the window?"""
+    """Return True when this part of the day is inside the window."""
     return window[0] <= elapsed < window[1]

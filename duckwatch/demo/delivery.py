@@ -1,4 +1,4 @@
-"""One recipient's delivery in the demo: attempts, deferrals, the end, and the notification about it."""
+"""One recipient's delivery in the demo: attempts, deferrals, the end, and the DSN about it."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ if TYPE_CHECKING:
     from duckwatch.demo.entries import Message
 
 LADDER_SECONDS = (8, 12, 20, 40, 60)
-"""Until the next attempt, by count; ZoneMTA's own ladder (5, 7, 8, 25 … minutes) made quick.
+"""Seconds to the next attempt, by the number of attempts; ZoneMTA's delays (5, 7, 8, 25 … minutes) made shorter.
 
-After the last one it gives up.
+After the last one the delivery fails.
 """
 
 DELAYED_AFTER = 4
-"""The deferral that is reported to the sender, once."""
+"""Number of the deferral after which the sender gets a DSN, once."""
 
 LASTS = {Fate.GREYLISTED: 1, Fate.THROTTLED: 2, Fate.FULL: 4, Fate.NETWORK: 3}
-"""For how many attempts at least what is temporary stands in the way."""
+"""Temporary fate -> least number of attempts that fail because of it."""
 
 LIST_USERS = (Family.POSTFIX, Family.APPLE)
-"""Who looks a sending address up in DNS lists."""
+"""The receivers that look up a sending address in DNS lists."""
 
 _FATES = list(replies.FATES)
 _FATE_WEIGHTS = list(accumulate(replies.FATES.values()))
@@ -42,7 +42,7 @@ _OWN_DOMAIN = Receiver("", ("",), ("198.51.100.90",), Family.POSTFIX, 0, 0.2)
 
 @dataclass(frozen=True, slots=True)
 class Errand:
-    """One recipient of a message, on the way: where it goes, through which zone, and what is in store for it."""
+    """The delivery of a message to one recipient: its receiver, its zone, and its fate."""
 
     message: Message
     seq: str
@@ -53,9 +53,7 @@ class Errand:
 
 
 class Deliveries:
-    """Makes each delivery's events, one after the other as time comes to them;
-    `new_id(time, shard)` gives notifications their queue ids.
-    """
+    """Makes the events of deliveries. `new_id(time, shard)` returns the queue id of a DSN."""
 
     def __init__(self, random: Random, day: Day, incidents: Incidents, new_id: Callable[[int, str], str]) -> None:
         self._random = random
@@ -64,7 +62,7 @@ class Deliveries:
         self._new_id = new_id
 
     def of(self, message: Message, number: int, time: int) -> Iterator[Event]:
-        """Yield what becomes of the `number`th recipient (from 1) from `time` on."""
+        """Yield the events of the `number`th recipient (from 1), from `time` on."""
         seq, to = f"{number:03d}", message.to[number - 1]
         fortune = self._random.random()
         if fortune < 0.004:
@@ -102,16 +100,16 @@ class Deliveries:
             time += wait
 
     def _fate(self, message: Message, time: int) -> Fate:
-        """Drawn once a recipient; a list gone bad makes most of its sender's recipients unknown."""
+        """Return a random fate for a recipient. During the incident of an outdated mailing list
+        most are unknown users.
+        """
         in_the_hour = within(self._incidents.bad_list, self._day.elapsed(time))
         if in_the_hour and message.sender.domain == BAD_LIST_SENDER and self._random.random() < 0.55:
             return Fate.UNKNOWN_USER
         return self._random.choices(_FATES, cum_weights=_FATE_WEIGHTS)[0]
 
     def _meets(self, errand: Errand, attempts: int, local_ip: str, time: int) -> Fate:
-        """Return what this attempt meets: an incident of the hour, else the fate,
-        which what is temporary leaves after a while.
-        """
+        """Return the fate of this attempt: the incident of the hour, else the recipient's, if it is not over by now."""
         elapsed, family = self._day.elapsed(time), errand.receiver.family
         if local_ip == LISTED_ADDRESS and family in LIST_USERS and within(self._incidents.listed, elapsed):
             return Fate.LISTED
@@ -160,7 +158,7 @@ class Deliveries:
         )
 
     def _notify(self, errand: Errand, kind: str, time: int) -> Iterator[Event]:
-        """Yield a notification to the sender: queued by the master, delivered in the zone `bounces`."""
+        """Yield the events of a DSN to the sender: queued by ZoneMTA's master, delivered in the zone `bounces`."""
         random, message = self._random, errand.message
         bounce_id = self._new_id(time, message.host.shard)
         yield Event(time, message.host, "main", entries.queue_bounce(message.id, errand.seq, kind, bounce_id))

@@ -1,4 +1,4 @@
-"""The shapes of ZoneMTA's log entries, key for key and in its order, as the demo's mail fills them."""
+"""The log entries of the demo's mail, with ZoneMTA's keys in ZoneMTA's order."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ if TYPE_CHECKING:
 Entry = dict[str, Any]
 
 REPLY_CHARACTERS = 312
-"""ZoneMTA cuts a reply there."""
+"""The length at which ZoneMTA cuts a reply."""
 
 
 class Event(NamedTuple):
-    """One log entry with its stamp (epoch ms), the process that logged it, and where that runs."""
+    """One log entry with its time (epoch ms), the process that logged it, and that process's host."""
 
     time: int
     host: Host
@@ -25,7 +25,7 @@ class Event(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message as the receiver took it and the spam scanner scored it."""
+    """A message as ZoneMTA received it, with the spam scanner's score."""
 
     id: str
     message_id: str
@@ -47,7 +47,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One attempt for one recipient, as the sender process logs it; `timer` in ms, None when no session came about."""
+    """One attempt for one recipient, as the sender process logs it. `timer` is in ms, None without an SMTP session."""
 
     id: str
     seq: str
@@ -65,7 +65,7 @@ class Attempt:
 
 
 def received(message: Message, action: str, subject: str) -> Entry:
-    """QUEUED, NOQUEUE or a plugin's DROP of a message that came in."""
+    """Return the entry of a received message: QUEUED, NOQUEUE, or a plugin's DROP."""
     entry: Entry = {
         "id": message.id,
         "action": action,
@@ -89,7 +89,7 @@ def received(message: Message, action: str, subject: str) -> Entry:
 
 
 def turned_away(message: Message, subject: str, action: str, description: str, text: str) -> Entry:
-    """NOQUEUE, or a plugin's DROP: what was received, with why, before any scanner and without the author's header."""
+    """Return the NOQUEUE or DROP entry of a refused message, with the reason. No scanner has seen the message yet."""
     entry = received(message, action, subject)
     for key in ("tests", "score", "headerFrom"):
         entry.pop(key)
@@ -107,7 +107,7 @@ def checked(message: Message) -> list[Entry]:
 
 
 def dsn_queued(queue_id: str, message_id: str, to: str, subject: str, host: str) -> Entry:
-    """QUEUED of a delivery status notification: from nobody, written by the master."""
+    """Return the QUEUED entry of a DSN, which has an empty sender and is written by ZoneMTA's master."""
     return {
         "id": queue_id,
         "action": "QUEUED",
@@ -124,7 +124,7 @@ def dsn_queued(queue_id: str, message_id: str, to: str, subject: str, host: str)
 
 
 def queue_bounce(queue_id: str, seq: str, kind: str, bounce_id: str) -> Entry:
-    """QUEUE_BOUNCE: a notification of `kind` (`failure`, `delayed`) about this delivery was queued."""
+    """Return the QUEUE_BOUNCE entry: a DSN of `kind` (`failure`, `delayed`) about this delivery was queued."""
     return {
         "id": queue_id,
         "seq": seq,
@@ -136,7 +136,7 @@ def queue_bounce(queue_id: str, seq: str, kind: str, bounce_id: str) -> Entry:
 
 
 def suppressed(queue_id: str, seq: str, recipient: str) -> Entry:
-    """DROP by the suppression list; the key with a space is ZoneMTA's."""
+    """Return the DROP entry of the suppression list. The key with a space is ZoneMTA's."""
     return {
         "id": queue_id,
         "seq": seq,
@@ -148,14 +148,15 @@ def suppressed(queue_id: str, seq: str, recipient: str) -> Entry:
 
 
 def deleted(queue_id: str, seq: str) -> Entry:
-    """Return a DELETED entry: someone took the message out of the queue."""
+    """Return the DELETED entry: a user removed the message from the queue."""
     return {"id": queue_id, "seq": seq, "action": "DELETED", "reason": "Deletion requested from API"}
 
 
 def attempted(attempt: Attempt, action: str, why: Entry) -> Entry:
-    """Return an ACCEPTED, DEFERRED or REJECTED entry; `why` holds category, count and next attempt.
-    (ZoneMTA's plugin adds the count to the ends.)
-    Without a session (`timer` None) ZoneMTA knows no addresses and sizes, and `mx` is the recipient's domain.
+    """Return an ACCEPTED, DEFERRED or REJECTED entry. `why` holds category, count and next attempt.
+
+    ZoneMTA's plugin adds the count to the final entries.
+    Without an SMTP session (`timer` None) ZoneMTA has no addresses and sizes, and `mx` is the recipient's domain.
     """
     connected = attempt.timer is not None
     entry: Entry = {"id": attempt.id, "seq": attempt.seq, "action": action, **why, "zone": attempt.zone}

@@ -1,5 +1,6 @@
-"""The demo's DNSBL exporter: its configuration file and the process,
-asking the demo's own lists and telling the demo's collector.
+"""The demo's DNSBL exporter: its configuration file and its process.
+
+It asks the demo's lists and posts to the demo's collector.
 """
 
 from __future__ import annotations
@@ -27,12 +28,12 @@ if TYPE_CHECKING:
 READY_SECONDS = 60.0
 STOP_SECONDS = 10.0
 INTERVAL = "10s"
-"""The shortest there is: a viewer need not wait for five minutes."""
+"""The shortest interval that is allowed, so that a viewer need not wait for five minutes."""
 
 
 class Exporter:
-    """One exporter with its files in `home`, listening on `port` of loopback;
-    `resolver` is the demo's name server, the only one it knows.
+    """One exporter with its files in `home`. It listens on `port` of loopback and asks only the
+    name server `resolver`.
     """
 
     def __init__(self, home: Path, port: int, resolver: str, service: Service) -> None:
@@ -41,11 +42,11 @@ class Exporter:
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """The base URL of its HTTP server."""
         return f"http://127.0.0.1:{self._port}"
 
     async def start(self, interrupted: asyncio.Event) -> None:
-        """Return once it answers. Raise DemoError, StoppedError."""
+        """Start it and wait until it answers. Raise DemoError or StoppedError."""
         configuration = self._home / "dnsbl.yml"
         write_secret(configuration, self._settings())
         words = [sys.executable, "-m", "exporters.dnsbl", "--config", str(configuration), "serve"]
@@ -56,7 +57,7 @@ class Exporter:
             await self._child.wait_ready(lambda: self._is_ready(session), READY_SECONDS, interrupted)
 
     async def tell_of(self, day: Day) -> None:
-        """Tells the collector of the day before the start, as an exporter would have. Raises DemoError."""
+        """Post the results of the day before the start to the collector, as an exporter would have. Raise DemoError."""
         if not (results := yesterday(day)):
             return
         headers = {"Authorization": f"Bearer {self._service.token}"}
@@ -68,12 +69,12 @@ class Exporter:
             raise DemoError(f"the collector does not take what lists said: {error}") from None
 
     def check(self) -> None:
-        """Raise DemoError when it no longer runs."""
+        """Raise DemoError if the process has ended."""
         if self._child is not None:
             self._child.check()
 
     async def stop(self, hurry: asyncio.Event) -> None:
-        """SIGTERM; hurried, it is killed."""
+        """Stop it by SIGTERM, or kill it when `hurry` is set."""
         if self._child is not None:
             await self._child.stop(SIGTERM, STOP_SECONDS, hurry)
 

@@ -1,4 +1,4 @@
-"""The demo's events on their way: in the plugin's bodies, over HTTP, repeated until they are acknowledged."""
+"""Sends the demo's events to the collector, in the plugin's HTTP bodies, again until they are acknowledged."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ INGEST_PATH = "/api/events/ingest"
 PLUGIN_VERSION = "0.1.0"
 TICK_SECONDS = 0.2
 CHUNK_EVENTS = 900
-"""At most so many are taken from the traffic at once:
-a few bodies' worth, so that the past is sent in steps that can be stopped.
-"""
+"""Most events taken from the traffic at once: a few bodies, so that sending the history can be stopped."""
 
 HEARTBEAT_SECONDS = 30.0
 RETRY_SECONDS = 0.5
 LAST_WORD_SECONDS = 10.0
-"""For how long a body is still repeated after the stop."""
+"""Seconds for which a body is still repeated after the stop."""
 
 
 @dataclass(slots=True)
 class Tally:
-    """What was sent, and what of it the collector took (a rejected event is acknowledged too, but counted apart)."""
+    """The numbers of events sent, acknowledged and rejected. A rejected event is acknowledged too,
+    but counted apart.
+    """
 
     sent: int = 0
     acknowledged: int = 0
@@ -41,7 +41,7 @@ class Tally:
 
 
 class Feed:
-    """Sends the traffic to a collector as ZoneMTA's hosts would: each host its own events, in their order."""
+    """Sends the traffic to a collector as the plugins of the mail hosts would: each host its own events, in order."""
 
     def __init__(self, url: str, token: str, traffic: Traffic, now: Callable[[], int]) -> None:
         self._url, self._traffic, self._now = f"{url}{INGEST_PATH}", traffic, now
@@ -50,8 +50,8 @@ class Feed:
         self.tally = Tally()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Send what happens, from the past to the present and on, until `stop`;
-        then nothing is left unanswered, if it can be.
+        """Send the history and then the live events until `stop`. Then wait for the last answers,
+        if they come in time.
         """
         timeout = aiohttp.ClientTimeout(total=30)
         async with aiohttp.ClientSession(headers=self._headers, timeout=timeout) as session:
@@ -77,8 +77,8 @@ class Feed:
     async def _post(
         self, session: aiohttp.ClientSession, host: Host, events: list[dict[str, Any]], stop: asyncio.Event
     ) -> None:
-        """Repeats one body until it is answered with 202: the events keep their stamps,
-        so a repeated one is not a second one.
+        """Send one body again until the answer is 202. The events keep their times, so a repeated one is not stored
+        twice.
         """
         loop = asyncio.get_running_loop()
         self._heard[host] = loop.time()
@@ -104,7 +104,7 @@ class Feed:
 
 
 def _report(host: Host) -> dict[str, Any]:
-    """Return the heartbeat of a healthy host's plugin: all that it spooled is in this body."""
+    """Return the heartbeat of a healthy plugin: its whole spool is in this body."""
     return {
         "version": PLUGIN_VERSION,
         "process": f"{host.shard}0000demo",
@@ -115,7 +115,7 @@ def _report(host: Host) -> dict[str, Any]:
 
 
 async def wait(event: asyncio.Event, seconds: float) -> None:
-    """Return when `event` is set or the time is over."""
+    """Wait until `event` is set, at most `seconds`."""
     try:
         async with asyncio.timeout(seconds):
             await event.wait()

@@ -1,4 +1,4 @@
-"""What the demo counts: the collector's own counters, and the rows in the table."""
+"""The demo's counts: the collector's counters, and the rows in the table."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """The counters of one scrape. `waiting` is what the journal holds, in requests."""
+    """The counters of one scrape. `waiting` is the number of requests in the journal."""
 
     waiting: int = 0
     duplicates: int = 0
@@ -27,12 +27,12 @@ class Figures:
 
     @property
     def stored(self) -> int:
-        """Events committed since the collector began."""
+        """Events committed since the collector's start."""
         return sum(self.actions.values())
 
 
 async def scrape(session: aiohttp.ClientSession, url: str) -> Figures:
-    """Read `/metrics`. Raise aiohttp.ClientError, TimeoutError."""
+    """Read `/metrics`. Raise aiohttp.ClientError or TimeoutError."""
     async with session.get(f"{url}/metrics") as answer:
         answer.raise_for_status()
         text = await answer.text()
@@ -52,9 +52,7 @@ async def scrape(session: aiohttp.ClientSession, url: str) -> Figures:
 
 
 async def newest_bounce(dsn: str) -> str | None:
-    """Return the queue id of the message that bounced last;
-    None before the first, and while the database does not answer.
-    """
+    """Return the queue id of the last bounce, None before the first and while the database does not answer."""
     statement = (
         "SELECT queue_id FROM mail_events WHERE action = 'bounced' AND queue_id IS NOT NULL ORDER BY time DESC LIMIT 1"
     )
@@ -66,7 +64,7 @@ async def newest_bounce(dsn: str) -> str | None:
 
 
 async def count_rows(dsn: str) -> int:
-    """Count the events in the table: the truth, whatever the counters say. Raise DemoError."""
+    """Return the number of rows in the table, which checks the counters. Raise DemoError."""
     try:
         async with await psycopg.AsyncConnection.connect(dsn, connect_timeout=5) as connection:
             row = await (await connection.execute("SELECT count(*) FROM mail_events")).fetchone()

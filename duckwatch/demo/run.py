@@ -1,6 +1,4 @@
-"""A run of the demo: database, collector, DNSBL exporter and traffic are started, watched, and taken down in order,
-whatever happens.
-"""
+"""A run of the demo: starts database, collector, DNSBL exporter and traffic, watches them, and stops them in order."""
 
 from __future__ import annotations
 
@@ -40,14 +38,12 @@ DNSBL_PORT = 9627
 OTHER_PORT = 9700
 SCRAPE_SECONDS = 2.0
 SETTLE_SECONDS = 60.0
-"""How long the end waits for what was acknowledged to be stored."""
+"""Seconds that the end waits until all acknowledged events are stored."""
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the user asked for: events a second (0: none), the length in seconds (None:
-    until stopped), hours of history.
-    """
+    """The user's options: events a second (0: none), length in seconds (None: until stopped), hours of history."""
 
     rate: float
     seconds: float | None
@@ -57,13 +53,13 @@ class Options:
 
 
 class Interrupts:
-    """SIGINT, SIGTERM and SIGHUP: the first one asks for an end (`stop`), the next one for an end at once (`hurry`)."""
+    """SIGINT, SIGTERM and SIGHUP. The first signal sets `stop`, the next one `hurry`, for an immediate end."""
 
     def __init__(self) -> None:
         self.stop, self.hurry = asyncio.Event(), asyncio.Event()
 
     def listen(self) -> None:
-        """From now on signals come here."""
+        """Install the signal handlers."""
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             asyncio.get_running_loop().add_signal_handler(number, self._take)
 
@@ -72,7 +68,7 @@ class Interrupts:
 
 
 async def play(options: Options, random: Random, screen: Screen) -> None:
-    """Run the demo to its end. Raise DemoError, StoppedError; no server outlives it."""
+    """Run the demo and stop every server at its end. Raise DemoError or StoppedError."""
     interrupts = Interrupts()
     interrupts.listen()
     port = options.port or free_port()
@@ -103,7 +99,7 @@ async def play(options: Options, random: Random, screen: Screen) -> None:
 async def _ask_lists(
     stack: AsyncExitStack, service: Service, home: Path, day: Day, interrupts: Interrupts, *, port: int
 ) -> Exporter:
-    """Start the exporter, and the only lists that it may ask."""
+    """Start the demo's lists, and the exporter that asks only them."""
     lists = BlockLists(day, now_ms)
     await lists.start()
     stack.callback(lists.close)
@@ -116,7 +112,7 @@ async def _ask_lists(
 
 
 def _dnsbl_port(options: Options) -> int:
-    """Return the exporter's usual port, where the collector has its own and nobody else has it."""
+    """Return the exporter's usual port if the collector has its usual one and the port is free, else a free port."""
     with contextlib.suppress(DemoError):
         if options.port:
             check_port(DNSBL_PORT)
@@ -125,7 +121,7 @@ def _dnsbl_port(options: Options) -> int:
 
 
 class _Show:
-    """The time between ready and the end."""
+    """The part of a run between its start and its end."""
 
     def __init__(
         self, service: Service, exporter: Exporter, postgres: Postgres, feed: Feed, screen: Screen, place: Place
@@ -137,7 +133,7 @@ class _Show:
         self._began = time.monotonic()
 
     async def go_on(self, seconds: float | None, interrupts: Interrupts) -> None:
-        """Send and show until the time is over or the user stops it; then wait until all is stored."""
+        """Send events and show counts until the time is over or the user stops it. Then wait until all is stored."""
         end = math.inf if seconds is None else self._began + seconds
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(SCRAPE_SECONDS)) as session:
             feeding = asyncio.ensure_future(self._feed.run(interrupts.stop))
@@ -153,7 +149,8 @@ class _Show:
                 feeding.cancel()
 
     async def _look(self, session: aiohttp.ClientSession) -> bool:
-        """Show the present counts; False when the collector does not answer in time.
+        """Show the present counts. Return False when the collector does not answer in time.
+
         Raise DemoError when a server has ended.
         """
         self._service.check()
@@ -174,8 +171,9 @@ class _Show:
     async def _settle(
         self, session: aiohttp.ClientSession, feeding: asyncio.Future[None], hurry: asyncio.Event
     ) -> None:
-        """Return once all answers are there and the journal is empty: what it held is committed then.
-        Raise DemoError, StoppedError.
+        """Wait until all answers have come and the journal is empty, which means that all events are committed.
+
+        Raise DemoError or StoppedError.
         """
         deadline = time.monotonic() + SETTLE_SECONDS
         while time.monotonic() < deadline:
@@ -190,7 +188,7 @@ class _Show:
         raise self._service.failure(f"did not store what it acknowledged within {SETTLE_SECONDS:.0f} s")
 
     async def total(self, rows_before: int) -> Sum:
-        """Count what became of the run, `rows_before` being what the table held when it began."""
+        """Return the totals of the run. `rows_before` is the number of rows in the table at its start."""
         stored = await count_rows(self._postgres.dsn) - rows_before
         seconds = round(time.monotonic() - self._began, 1)
         tally = self._feed.tally
@@ -198,17 +196,17 @@ class _Show:
 
 
 def plan(options: Options, now: int) -> Day:
-    """Return what is to happen, `now` (epoch ms) being the beginning of the live part."""
+    """Return the plan of the traffic, whose live part begins `now` (epoch ms)."""
     return Day(options.rate, now, history_seconds=round(options.history_hours * 3_600))
 
 
 def now_ms() -> int:
-    """Epoch ms."""
+    """Return the present time in epoch ms."""
     return time.time_ns() // 1_000_000
 
 
 def check_port(port: int) -> None:
-    """Raise DemoError when somebody listens on that port of loopback."""
+    """Raise DemoError when that port of loopback is in use."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -220,7 +218,7 @@ def check_port(port: int) -> None:
 
 
 def _other(port: int) -> int:
-    """Return a port to suggest: the first from 9700 on that nobody has."""
+    """Return a port to suggest: the first free one from 9700 on."""
     for one in range(OTHER_PORT, OTHER_PORT + 100):
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", one))
@@ -236,7 +234,7 @@ def _home(data: Path | None) -> Iterator[Path]:
     try:
         if data is None or not home.exists():
             home.mkdir(parents=True, exist_ok=True)
-            # Root's PostgreSQL runs as somebody else, who has to pass here; the files within are closed to others.
+            # As root, PostgreSQL runs as another account, which must enter this folder. The files in it stay private.
             home.chmod(0o711 if os.geteuid() == 0 else 0o700)
     except OSError as error:
         raise DemoError(f"{home}: {error.strerror}") from None

@@ -1,4 +1,4 @@
-"""The demo's collector: its configuration file, its token, and the process, started as a user would start it."""
+"""The demo's collector: its configuration file, its token, and its process, started as a user would start it."""
 
 from __future__ import annotations
 
@@ -27,8 +27,9 @@ STOP_SECONDS = 30.0
 
 
 class Service:
-    """One collector with its files in `home`, listening on `port` of loopback and asking for the token in `token_file`;
-    `more` are further keys of its section.
+    """One collector with its files in `home`. It listens on `port` of loopback and requires the token of `token_file`.
+
+    `more` holds further keys of its section of the configuration.
     """
 
     def __init__(self, home: Path, port: int, dsn: str, more: Mapping[str, Any] | None = None) -> None:
@@ -37,12 +38,12 @@ class Service:
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """The base URL of its HTTP server."""
         return f"http://127.0.0.1:{self._port}"
 
     @property
     def token_file(self) -> Path:
-        """The bearer token's file, readable for its owner only."""
+        """The file of the bearer token, which only its owner may read."""
         return self._home / "token"
 
     @property
@@ -57,12 +58,12 @@ class Service:
 
     @property
     def pid(self) -> int:
-        """The running process."""
+        """The process id."""
         assert self._child is not None
         return self._child.pid
 
     async def start(self, interrupted: asyncio.Event) -> None:
-        """Return once it takes events and writes to the database. Raise DemoError, StoppedError."""
+        """Start it and wait until it takes events and writes to the database. Raise DemoError or StoppedError."""
         if not self.token_file.exists():
             write_secret(self.token_file, secrets.token_urlsafe(32))
         write_secret(self.configuration, self._settings())
@@ -74,17 +75,17 @@ class Service:
             await self._child.wait_ready(lambda: self._is_ready(session), READY_SECONDS, interrupted)
 
     def check(self) -> None:
-        """Raise DemoError when it no longer runs."""
+        """Raise DemoError if the process has ended."""
         if self._child is not None:
             self._child.check()
 
     def failure(self, what: str) -> DemoError:
-        """Return the error that says what it did, with its log's last lines."""
+        """Return the error that says what happened to the collector, with its log's last lines."""
         assert self._child is not None
         return self._child.failure(what)
 
     async def stop(self, hurry: asyncio.Event) -> None:
-        """SIGTERM: it finishes what it has taken; hurried, it is killed."""
+        """Stop it by SIGTERM, after which it stores the events it has, or kill it when `hurry` is set."""
         if self._child is not None:
             await self._child.stop(SIGTERM, STOP_SECONDS, hurry)
 
@@ -102,7 +103,9 @@ class Service:
         )
 
     async def _is_ready(self, session: aiohttp.ClientSession) -> bool:
-        """Return True when the database's part is ready, too: a collector is ready with a journal alone."""
+        """Return True when the database is ready too. /readyz alone is not enough: a journal makes
+        a collector ready.
+        """
         with contextlib.suppress(aiohttp.ClientError, TimeoutError, ValueError):
             async with session.get(f"{self.url}/readyz") as answer:
                 return bool((await answer.json()).get("database"))
@@ -117,7 +120,7 @@ def write_secret(path: Path, text: str) -> None:
 
 
 def environment() -> dict[str, str]:
-    """Return the environment: this very package is imported, and no settings of the user's own collector."""
+    """Return an environment that imports this package and holds no settings of the user's own collector."""
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("PG", "DUCKWATCH_"))}
     package = str(Path(duckwatch.__path__[0]).resolve().parent)
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, [package, environment.get("PYTHONPATH")]))

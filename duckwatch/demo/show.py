@@ -1,4 +1,4 @@
-"""What the demo prints: where to look, a line of counts that moves, and the sum at the end; or two lines of JSON."""
+"""The demo's output: the addresses to open, a line of counts that is redrawn, the totals; or two lines of JSON."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from duckwatch.demo.figures import Figures
 
 QUIET_SECONDS = 5
-"""Without a terminal a line is printed that often; on one, the same line is redrawn each second."""
+"""Seconds between two lines of counts without a terminal. On a terminal one line is redrawn each second."""
 
 NEWEST_BOUNCES = (
     "SELECT to_char(time, 'HH24:MI:SS') AS at, recipient_domain, reason, bounce_kind, response FROM mail_events"
@@ -28,7 +28,8 @@ SHOWN = ("queued", "delivered", "deferred", "bounced", "dropped")
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where everything is; `kept` says that the data stays.
+    """The addresses and files of a run. `kept` is True when the data stays.
+
     `psql` and `collector` are programs, `configuration` is the collector's file.
     """
 
@@ -46,7 +47,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Sum:
-    """The end of a run: events sent, acknowledged, new rows in the table, repeated ones, and for how long."""
+    """The totals of a run: events sent and acknowledged, new rows in the table, repeated events, length in seconds."""
 
     sent: int
     acknowledged: int
@@ -56,7 +57,7 @@ class Sum:
 
 
 class Screen:
-    """Writes to `out`. With `as_json` only the first and the last line, for programs."""
+    """Writes to `out`. With `as_json` it writes only the first and the last line, for programs."""
 
     def __init__(self, out: TextIO, *, as_json: bool) -> None:
         self._out, self._as_json = out, as_json
@@ -65,12 +66,12 @@ class Screen:
         self._width = 0
 
     def starting(self, what: str) -> None:
-        """Says what is being started."""
+        """Print the name of the part that is being started."""
         if not self._as_json:
             self._line(f"starting {what} …")
 
     def ready(self, place: Place) -> None:
-        """Says where to look."""
+        """Print the addresses to open."""
         if self._as_json:
             self._line(json.dumps({"url": place.url, "dsn": place.dsn, "token": place.token, "data": place.data}))
             return
@@ -89,7 +90,7 @@ Ctrl-C stops it.
         )
 
     def bounced(self, place: Place, queue_id: str) -> None:
-        """Says how to find out why messages bounced, once the first one has: commands to paste."""
+        """Print commands that show why messages bounced, once there is a bounce."""
         if self._as_json:
             return
         psql = f"{shlex.quote(place.psql)} {shlex.quote(place.dsn)} -c"
@@ -130,12 +131,12 @@ Next steps:
             self._line(line)
 
     def stopping(self) -> None:
-        """Says that the end has begun."""
+        """Print that the demo is stopping."""
         if not self._as_json:
             self._line("stopping (Ctrl-C once more: at once) …")
 
     def done(self, total: Sum) -> None:
-        """Says what became of it."""
+        """Print the totals."""
         if self._as_json:
             self._line(json.dumps(asdict(total)))
         else:
@@ -145,7 +146,7 @@ Next steps:
             )
 
     def _line(self, text: str) -> None:
-        # The line that is redrawn stays as it is at last, and the next one begins below it.
+        # Keep the last state of the redrawn line, and begin the next line below it.
         self._out.write(("\n" if self._width else "") + text + "\n")
         self._width = 0
         self._out.flush()

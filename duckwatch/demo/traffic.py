@@ -1,8 +1,7 @@
-"""What happens in the demo: messages come in, are checked and queued, and their deliveries follow,
-in the order of time.
+"""The demo's mail: messages arrive, are checked and queued, and are delivered, in the order of time.
 
-Pure: the same random numbers and the same plan give the same events, whatever the clock says.
-`Traffic.advance` is the only way in.
+Pure: the same random numbers and the same plan give the same events at any time.
+`Traffic.advance` is the only entry point.
 """
 
 from __future__ import annotations
@@ -22,13 +21,10 @@ if TYPE_CHECKING:
     from random import Random
 
 EVENTS_PER_MESSAGE = 4.55
-"""How many events a message makes in the mean (a test holds it to the truth):
-the arrivals follow from the rate of events.
-"""
+"""Mean number of events of a message. A test checks it. The rate of messages is computed from it."""
 
 LONGEST_GAP_SECONDS = 60.0
-"""The rate counts as constant for this long; a gap that is longer is drawn anew from its end (the gaps have no memory).
-"""
+"""Seconds for which the rate counts as constant. A longer gap is drawn anew at its end (gaps have no memory)."""
 
 SUBJECTS = ("Your order", "Your invoice", "This week's digest", "A new sign-in", "Quarterly report")
 
@@ -38,9 +34,9 @@ _HOST_WEIGHTS = list(accumulate(host.weight for host in HOSTS))
 
 
 class Traffic:
-    """The mail of a plan.
+    """Makes the mail of a plan.
 
-    `advance` hands out what happened up to a time; what is under way is kept for the next call.
+    `advance` yields the events up to a time, and keeps unfinished deliveries for the next call.
     """
 
     def __init__(self, random: Random, day: Day, incidents: Incidents | None = None) -> None:
@@ -54,7 +50,7 @@ class Traffic:
         self._arrival: int | None = None
 
     def advance(self, until: int) -> Iterator[Event]:
-        """Yield every event up to `until` (epoch ms) that was not yielded before, in the order of time."""
+        """Yield every new event up to `until` (epoch ms), in the order of time."""
         while True:
             arrival = self._next_arrival(until)
             first = self._lives[0][0] if self._lives else until + 1
@@ -69,7 +65,7 @@ class Traffic:
                 return
 
     def _next_arrival(self, until: int) -> int | None:
-        """Return the next message's time, None when none comes up to `until`: what is drawn past it is kept."""
+        """Return the next message's time, None when it is after `until`; then it is kept for the next call."""
         while self._arrival is None and self._clock <= until and self._day.rate > 0:
             gap = self._random.expovariate(self._day.rate_at(self._clock) / EVENTS_PER_MESSAGE)
             self._clock += max(1, round(min(gap, LONGEST_GAP_SECONDS) * 1_000))
@@ -98,7 +94,7 @@ class Traffic:
             self._follow(self._deliveries.of(message, number, time + random.randint(20, 900)))
 
     def _refusal(self) -> tuple[str, str, str] | None:
-        """Now and then a plugin turns a message away: the action, its description, the reply."""
+        """Return, for a few messages, the refusal by a plugin: the action, its description, the reply."""
         fortune = self._random.random()
         if fortune < 0.004:
             return "NOQUEUE", "ratelimit", "550 5.7.1 You reached your daily sending limit"
@@ -128,5 +124,5 @@ class Traffic:
         )
 
     def _queue_id(self, time: int, shard: str) -> str:
-        """As ZoneMTA makes them: 11 hex digits of epoch ms, three of a counter, four of the instance."""
+        """Return a queue id of ZoneMTA's form: 11 hex digits of epoch ms, 3 of a counter, 4 of the instance."""
         return f"{time:011x}{next(self._ids) % 4096:03x}{shard}"

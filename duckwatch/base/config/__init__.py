@@ -1,4 +1,4 @@
-"""The configuration of every program: duckwatch.yml, the environment over it, and the files that hold secrets.
+"""Reads the configuration of every program: duckwatch.yml, overridden by the environment, and the secret files.
 
-A program describes its section as a subclass of `values.SettingsDocument` and hands that to `loading.load`.
+A program describes its section in a subclass of `values.SettingsDocument` and passes that to `loading.load`.
 """

@@ -1,4 +1,4 @@
-"""How settings write network addresses: where a server listens, IP addresses, networks."""
+"""Parse the network addresses of settings: listening endpoints, IP addresses, networks."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class Endpoint(NamedTuple):
-    """A host and a port. For a server that listens, port 0 means any free one."""
+    """A host and a port. For a listening server, port 0 means any free port."""
 
     host: str
     port: int
 
     @property
     def each(self) -> tuple[Endpoint, ...]:
-        """This endpoint alone; the same property of `Endpoints` has all of a list."""
+        """This endpoint alone. `Endpoints` has the same property, with all its endpoints."""
         return (self,)
 
     @property
@@ -46,7 +46,7 @@ class Endpoint(NamedTuple):
 
 
 class Endpoints(NamedTuple):
-    """Several endpoints of one server. Its own tools ask the first of them."""
+    """Several endpoints of one server. The server's own commands connect to the first."""
 
     each: tuple[Endpoint, ...]
 
@@ -62,7 +62,7 @@ class Endpoints(NamedTuple):
 
     @property
     def is_loopback(self) -> bool:
-        """True when only this machine can connect, to every one of them."""
+        """True when only this machine can connect to any of them."""
         return all(one.is_loopback for one in self.each)
 
     def __str__(self) -> str:
@@ -71,7 +71,7 @@ class Endpoints(NamedTuple):
 
 
 def parse_listen(value: object, port: int) -> Endpoint:
-    """Return `127.0.0.1:9626` or `[::1]:9626` as an endpoint. Raise ValueError, whose example has the port `port`."""
+    """Return `127.0.0.1:9626` or `[::1]:9626` as an endpoint. Raise ValueError with an example that has `port`."""
     form = LISTEN_FORM.format(port=port)
     if isinstance(value, Endpoint):
         return value
@@ -86,9 +86,9 @@ def parse_listen(value: object, port: int) -> Endpoint:
 
 
 def parse_listens(value: object, port: int) -> Endpoint | Endpoints:
-    """Return one endpoint, or those of a list, which differ; in an environment variable a list is JSON.
+    """Return one endpoint, or those of a list. In an environment variable a list is JSON.
 
-    Raise ValueError, whose example has the port `port`.
+    Raise ValueError with an example that has `port`, also for a list that names an endpoint twice.
     """
     if isinstance(value, Endpoints):
         return value
@@ -104,14 +104,14 @@ def parse_listens(value: object, port: int) -> Endpoint | Endpoints:
 
 
 def parse_port(text: str, form: str) -> int:
-    """Return a port, 0 to 65535. Raise ValueError, which begins with `form`."""
+    """Return a port, 0 to 65535. Raise ValueError with a text that begins with `form`."""
     if not _PORT.fullmatch(text) or int(text) > 65_535:
         raise ValueError(f"{form}, with a port from 0 to 65535")
     return int(text)
 
 
 def parse_ip(value: object, form: str = IP_FORM) -> str:
-    """Return an IP address as canonical text. Raise ValueError, which says `form`."""
+    """Return an IP address as canonical text. Raise ValueError with the text `form`."""
     if not isinstance(value, str):
         raise ValueError(form)  # noqa: TRY004 - pydantic reports ValueError only
     try:
@@ -121,7 +121,7 @@ def parse_ip(value: object, form: str = IP_FORM) -> str:
 
 
 def parse_network(value: object) -> Network:
-    """Return `10.0.0.0/8` as a network; an address is a network of its own. Raise ValueError."""
+    """Return `10.0.0.0/8` as a network. A single address is a network of one. Raise ValueError."""
     if isinstance(value, (ipaddress.IPv4Network, ipaddress.IPv6Network)):
         return value
     if not isinstance(value, str):
@@ -133,12 +133,12 @@ def parse_network(value: object) -> Network:
 
 
 def unmapped(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
-    """Return the IPv4 address that an IPv6 socket shows as ::ffff:192.0.2.1, else `address` (RFC 4291, 2.5.5.2)."""
+    """Return the IPv4 address of ::ffff:192.0.2.1, which an IPv6 socket shows (RFC 4291, 2.5.5.2), else `address`."""
     return getattr(address, "ipv4_mapped", None) or address
 
 
 def _json_list(text: str) -> object:
-    """Return the list that the text is in JSON, else the text: `[::1]:9626` begins as a list does."""
+    """Return the list that the text is in JSON, else the text: `[::1]:9626` begins like a list."""
     try:
         found = json.loads(text) if text.lstrip().startswith("[") else text
     except (ValueError, RecursionError):

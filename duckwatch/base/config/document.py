@@ -1,4 +1,4 @@
-"""Files as text, and YAML as a document. Faults name the place and quote nothing: the text may hold a secret."""
+"""Read files as text and YAML. Faults name the place and never quote the text, which may hold a secret."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ _NOT_UTF8: Final = "must be UTF-8 text, and line {line} is not: save "
 _MAX_BYTES: Final = 1 << 20
 _MAX_NESTING: Final = 16
 _MAX_NODES: Final = 500_000
-"""Nodes of a document with every alias written out: aliases of aliases make a few lines as large as one likes."""
+"""Most nodes of a document with all aliases expanded: nested aliases can make a few lines arbitrarily large."""
 
 
 class _DuplicateKeyError(yaml.constructor.ConstructorError):
-    """A mapping names one key twice: YAML forbids it, PyYAML takes the last."""
+    """A mapping has a key twice. YAML forbids it, but PyYAML takes the last."""
 
 
 class _Loader(yaml.SafeLoader):
-    """SafeLoader that refuses a key given twice, nesting that no setting has, and what grows by its aliases."""
+    """A SafeLoader that refuses duplicate keys, deep nesting, and documents that grow large by their aliases."""
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
@@ -35,9 +35,9 @@ class _Loader(yaml.SafeLoader):
         self.anchored: dict[str, int] = {}
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:  # noqa: ANN401 - PyYAML's own
-        event = self.peek_event()  # type: ignore[no-untyped-call]  # left bare
+        event = self.peek_event()  # type: ignore[no-untyped-call]  # PyYAML does not type it
         before, anchor = self.nodes, str(getattr(event, "anchor", None) or "")
-        # Nothing is known of an anchor within itself.
+        # An alias inside its own anchor has no known size: count it as too large.
         self.nodes += self.anchored.get(anchor, _MAX_NODES) if isinstance(event, yaml.AliasEvent) else 1
         self.depth += 1
         if self.depth > _MAX_NESTING or self.nodes > _MAX_NODES:
@@ -60,16 +60,16 @@ def _refuse_twice(node: yaml.MappingNode) -> None:
 
 
 def read_yaml(text: str) -> Any:  # noqa: ANN401 - any document
-    """Return a YAML document. Raise yaml.YAMLError and ValueError, whose texts may quote the document."""
+    """Return a YAML document. Raise yaml.YAMLError or ValueError, whose texts may quote the document."""
     try:
         return yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
     except (AttributeError, LookupError, RecursionError) as error:
-        # PyYAML's own reading of `!!timestamp x` or `!!int ''` ends in these.
+        # PyYAML raises these for values like `!!timestamp x` or `!!int ''`.
         raise ValueError(type(error).__name__) from None
 
 
 def read_file(path: Path, section: str, faults: list[Fault]) -> dict[Any, Any]:
-    """Return the file's top-level mapping. Its faults go to `faults`; `section` is the example in their words."""
+    """Return the file's top-level mapping. Append its faults to `faults`; `section` is the example in their texts."""
     text = read_text(path, str(path), faults)
     try:
         document = read_yaml(text or "")
@@ -92,12 +92,12 @@ def read_file(path: Path, section: str, faults: list[Fault]) -> dict[Any, Any]:
 def read_text(
     path: Path, key: str, faults: list[Fault], limit: int = _MAX_BYTES, *, takes_utf16: bool = False
 ) -> str | None:
-    """Return a small file's text without a byte order mark; None when it has a fault, which goes to `faults`.
+    """Return a small file's text without its byte order mark. On a fault append it to `faults` and return None.
 
-    The text is UTF-8; with `takes_utf16` also the UTF-16 that Windows writes, known by its byte order mark.
+    The text is UTF-8. With `takes_utf16` it may be UTF-16 with a byte order mark too, as Windows writes it.
     """
     try:
-        with path.open("rb") as file:  # read at most so much, of a pipe too
+        with path.open("rb") as file:  # a limited read, because the path may be an endless pipe
             content = file.read(limit + 1)
         if len(content) > limit:
             faults.append(Fault(key, f"must be smaller than {limit} bytes"))
@@ -115,7 +115,7 @@ def read_text(
 
 
 def begins_with_mark(path: Path) -> bool:
-    """Return True when the file begins with a byte order mark in UTF-8, which some editors write and no one sees."""
+    """Return True when the file begins with a UTF-8 byte order mark, which some editors write without showing it."""
     try:
         with path.open("rb") as file:
             return file.read(len(codecs.BOM_UTF8)) == codecs.BOM_UTF8
@@ -124,7 +124,7 @@ def begins_with_mark(path: Path) -> bool:
 
 
 def _holds_tab(text: str, mark: yaml.Mark) -> bool:
-    """Return True when a tab indents the line of the mark, or is at the mark itself."""
+    """Return True when a tab indents the marked line, or is at the mark itself."""
     line = text.splitlines()[mark.line : mark.line + 1]
     return bool(line) and (
         "\t" in line[0][: len(line[0]) - len(line[0].lstrip())] or line[0][mark.column :][:1] == "\t"

@@ -1,4 +1,4 @@
-"""The environment over the file: what variables like `DUCKWATCH_COLLECTOR__LISTEN` say."""
+"""Environment variables like `DUCKWATCH_COLLECTOR__LISTEN`, which override the configuration file."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ ENV_PREFIX: Final = "DUCKWATCH_"
 def lay_environment(
     document: dict[Any, Any], model: type[BaseModel], environ: Mapping[str, str], faults: list[Fault]
 ) -> None:
-    """Set in `document` what `DUCKWATCH_SECTION__KEY` variables say. Lists and maps are JSON; `null` unsets a key.
+    """Set in `document` the values of `DUCKWATCH_SECTION__KEY` variables. Lists and maps are JSON; `null` unsets a key.
 
-    Variables of other programs' sections are passed over. Those of no program's section stay, and become faults.
+    Variables of other programs' sections are ignored. Variables of an unknown section are set too, and become faults.
     """
     variables = {
         name: keys
@@ -31,7 +31,7 @@ def lay_environment(
         and len(keys := name.removeprefix(ENV_PREFIX).lower().split("__")) > 1
         and (keys[0] in model.model_fields or keys[0] not in SECTIONS)
     }
-    # First what is unset: a secret may be unset as a file and set as a value.
+    # `null` first: one variable may unset a secret's file while another sets the secret.
     for name in sorted(variables, key=lambda name: (environ[name] != "null", name)):
         keys = variables[name]
         value: Any = environ[name]
@@ -48,13 +48,13 @@ def lay_environment(
 
 
 def _unset(document: dict[Any, Any], model: type[BaseModel], keys: list[str]) -> None:
-    """Take a key out, so that its default counts. An unknown key stays, as the fault that it is."""
+    """Remove a key, so that its default applies. An unknown key stays, so that it becomes a fault."""
     field = field_at(model, keys)
     if field is None and field_at(model, [*keys[:-1], keys[-1].removesuffix(FILE_SUFFIX)]) is None:
         _place(document, keys, None)
         return
     if field is not None and is_optional(field) and field.default is not None:
-        _place(document, keys, None)  # null is a value of its own here
+        _place(document, keys, None)  # null differs from this key's default
         return
     inner: Any = document
     for key in keys[:-1]:
@@ -73,5 +73,5 @@ def _place(document: dict[Any, Any], keys: list[str], value: Any) -> None:  # no
         document = inner
     last = keys[-1]
     document[last] = value
-    # A secret from the environment takes the place of the file's, whichever way either is given.
+    # A secret from the environment replaces the file's, whether either is a value or the name of a secret file.
     document.pop(last.removesuffix(FILE_SUFFIX) if last.endswith(FILE_SUFFIX) else last + FILE_SUFFIX, None)

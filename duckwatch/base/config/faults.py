@@ -1,4 +1,4 @@
-"""pydantic's errors as faults: the dotted key, and what would be right in this project's words."""
+"""Turn pydantic's errors into faults: the dotted key, and what would be right."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 _KEY: Final = re.compile(r"[A-Za-z0-9_.:-]{1,64}|[0-9A-Fa-f.:]{2,45}/[0-9]{1,3}", re.ASCII)
-"""What looks like a key of ours: a word, an address, a range of addresses."""
+"""A text that looks like a configuration key: a word, an address, a range of addresses."""
 
 _PROBLEMS: Final = {
     "missing": "must be set",
@@ -36,26 +36,26 @@ _PROBLEMS: Final = {
     "too_short": "must hold at least one",
     "string_too_long": "must be shorter",
 }
-"""pydantic's error types in this project's words."""
+"""pydantic's error type -> text of the fault."""
 
 
 def faults_of(error: ValidationError, model: type[BaseModel]) -> list[Fault]:
     """Return one fault for each key that pydantic refuses."""
     details = error.errors(include_url=False, include_context=True, include_input=False)
     found = {fault.key: fault for fault in (_fault(detail, model) for detail in details)}
-    # A list that is empty only because of what is wrong inside it is not at fault itself.
+    # Leave out a list that is too short only because of the faults inside it.
     parents = {key.rpartition(".")[0] for key in found}
     return [fault for key, fault in found.items() if key not in parents]
 
 
 def dotted(location: tuple[Any, ...]) -> str:
-    """Return the key's path. A part that does not look like a key could be a misplaced secret, and is not repeated."""
+    """Return the dotted path of a key. A part that does not look like a key is hidden: it may be a misplaced secret."""
     return ".".join(str(part) if _KEY.fullmatch(str(part)) else "(not a key)" for part in location)
 
 
 def _fault(detail: ErrorDetails, model: type[BaseModel]) -> Fault:
     location, kind = detail["loc"], detail["type"]
-    # pydantic puts this after the key of a mapping whose key is at fault.
+    # pydantic ends the location with "[key]" if the key of a mapping is wrong, not its value.
     is_of_mapping = bool(location) and location[-1] == "[key]"
     if is_of_mapping:
         location = location[:-1]

@@ -1,4 +1,4 @@
-"""What a settings model says of its keys: which are secrets, which are lists or maps, which may be null."""
+"""Inspect the keys of a settings model: which are secrets, which are lists or maps, which may be null."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
 FILE_SUFFIX: Final = "_file"
-"""A secret `token` can also be given as `token_file`: the path of a file that holds it."""
+"""Suffix of the key that names a secret's file: `token` can also be given as `token_file`."""
 
 T = TypeVar("T")
 
 
 def field_at(model: type[BaseModel], keys: list[str]) -> FieldInfo | None:
-    """Return the field of a dotted key; None where there is none, and within lists."""
+    """Return the field of a dotted key, None if there is none or the key is within a list."""
     field = None
     for position, key in enumerate(keys):
         field = model.model_fields.get(key)
@@ -61,7 +61,7 @@ def mappings(
 ) -> Iterator[tuple[str, dict[Any, Any], type[BaseModel]]]:
     """Yield every mapping of a document that a model describes, outermost first.
 
-    Each with the dotted key before its own keys (`collector.auth.`, empty for the document) and its model.
+    Each comes with the prefix of its keys (`collector.auth.`, empty for the whole document) and its model.
     """
     yield prefix, document, model
     for name, field in model.model_fields.items():
@@ -71,7 +71,7 @@ def mappings(
 
 
 def drop_nulls(document: dict[Any, Any], model: type[BaseModel]) -> None:
-    """Take out sections, lists and maps that are null, as when all their lines are comments: defaults count."""
+    """Remove sections, lists and maps that are null, so that their defaults apply: all their lines may be comments."""
     for _, mapping, inner in mappings(document, model):
         for name, field in inner.model_fields.items():
             if name in mapping and mapping[name] is None and is_structured(field) and not is_optional(field):

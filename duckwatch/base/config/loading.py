@@ -1,4 +1,4 @@
-"""Reading settings: every fault of file, environment and secrets at once, each with its key and what would be right."""
+"""Load settings from file, environment and secret files. All faults are reported at once, each with its key."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ S = TypeVar("S", bound=SettingsDocument)
 
 @dataclass(frozen=True)
 class Loaded(Generic[S]):
-    """Settings, and the files that secrets were read from."""
+    """Settings, and the files that their secrets were read from."""
 
     settings: S
     secret_files: tuple[Path, ...]
 
 
 def load(model: type[S], path: Path | None, environ: Mapping[str, str]) -> Loaded[S]:
-    """Return the settings of `path` (None: defaults) with `environ` over them. Raise ConfigError with every fault."""
+    """Return the settings of `path` (None: defaults), overridden by `environ`. Raise ConfigError with every fault."""
     faults: list[Fault] = []
     document = read_document(model, path, environ, faults)
     secret_files = named_secret_files(document, model)
@@ -51,7 +51,7 @@ def load(model: type[S], path: Path | None, environ: Mapping[str, str]) -> Loade
 def read_document(
     model: type[SettingsDocument], path: Path | None, environ: Mapping[str, str], faults: list[Fault]
 ) -> dict[Any, Any]:
-    """Return the sections of `model` as they are written, with the environment over them; secrets are not read yet.
+    """Return the sections of `model` as written, overridden by the environment, with secret files not read yet.
 
     Sections of other programs are left out.
     """

@@ -1,4 +1,4 @@
-"""Secrets that are given as the name of a file: `token_file` instead of `token`."""
+"""Secrets in files: `token_file` names a file that holds the secret `token`."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _MAX_BYTES: Final = 64 << 10
 
 
 def named_secret_files(document: dict[Any, Any], model: type[BaseModel]) -> list[Path]:
-    """Return the files that hold secrets, whether they can be read or not."""
+    """Return the secret files that the document names, whether they can be read or not."""
     named = (mapping.get(name + FILE_SUFFIX) for _, mapping, name in _secrets(document, model))
     return [Path(path) for path in named if isinstance(path, str) and _is_path(path)]
 
 
 def read_secret_files(document: dict[Any, Any], model: type[BaseModel], faults: list[Fault]) -> None:
-    """Replace each `<secret>_file` by `<secret>`: the file's text without the line ends at its end."""
+    """Replace each `<secret>_file` by `<secret>`: the file's text without trailing line ends."""
     for key, mapping, name in _secrets(document, model):
         path = mapping.pop(name + FILE_SUFFIX, None)
         if path is None:
@@ -39,7 +39,7 @@ def read_secret_files(document: dict[Any, Any], model: type[BaseModel], faults: 
 
 
 def _secrets(document: dict[Any, Any], model: type[BaseModel]) -> Iterator[tuple[str, dict[Any, Any], str]]:
-    """Yield every place where a secret may be: its dotted key, the mapping, its name there."""
+    """Yield every key that may hold a secret: its dotted path, its mapping, its name in the mapping."""
     for prefix, mapping, inner in mappings(document, model):
         yield from (
             (f"{prefix}{name}", mapping, name) for name, field in inner.model_fields.items() if is_secret(field)
@@ -51,11 +51,11 @@ def _is_path(text: str) -> bool:
 
 
 def _read(path: object) -> tuple[str, str]:
-    """Return the secret that a file holds, and what is wrong with the file; one of the two is empty."""
+    """Return the secret in a file, and the file's fault; one of the two is empty."""
     if not isinstance(path, str) or not _is_path(path):
         return "", "must be the path of a file"
     try:
-        with open(path, "rb") as file:  # noqa: PTH123 - read at most so much, of a pipe too
+        with open(path, "rb") as file:  # noqa: PTH123 - a limited read: it may be an endless pipe
             content = file.read(_MAX_BYTES + 1)
         if content.startswith(codecs.BOM_UTF8):
             return "", "must name a file without a byte order mark: save it as UTF-8 without BOM"

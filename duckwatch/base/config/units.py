@@ -1,4 +1,4 @@
-"""How settings write durations and sizes, with errors that say what would be right."""
+"""Parse and format the durations and sizes of settings. Errors name the right form."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SIZE_FORM: Final = "must be a size like 512KiB, 8MiB, 8GiB, or a whole number of
 def parse_duration(value: object, *, form: str = DURATION_FORM, years: int = 1000) -> timedelta:
     """Return `30s` as 30 seconds; a year is 365 days.
 
-    Raise ValueError, which says `form`, also for more than `years`.
+    Raise ValueError with the text `form`, also for more than `years`.
     """
     if isinstance(value, timedelta):
         return value
@@ -32,7 +32,7 @@ def parse_duration(value: object, *, form: str = DURATION_FORM, years: int = 100
 
 
 def format_duration(value: timedelta) -> str:
-    """Return the shortest way to write a duration: the inverse of `parse_duration`."""
+    """Return the shortest form of a duration: the inverse of `parse_duration`."""
     milliseconds = round(value / timedelta(milliseconds=1))
     for unit in ("y", "d", "h", "m", "s"):
         if milliseconds and milliseconds % _MILLISECONDS[unit] == 0:
@@ -41,7 +41,7 @@ def format_duration(value: timedelta) -> str:
 
 
 def parse_size(value: object) -> int:
-    """Return `8MiB` as 8388608; a number is bytes. Raise ValueError."""
+    """Return `8MiB` as 8388608. A number without a unit is bytes. Raise ValueError."""
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
         return value
     if not isinstance(value, str) or (match := _SIZE.fullmatch(value.strip())) is None:
@@ -50,7 +50,7 @@ def parse_size(value: object) -> int:
 
 
 def format_size(value: int) -> str:
-    """Return the shortest way to write a size: the inverse of `parse_size`."""
+    """Return the shortest form of a size: the inverse of `parse_size`."""
     for unit in ("TiB", "GiB", "MiB", "KiB"):
         if value and value % _BYTES[unit] == 0:
             return f"{value // _BYTES[unit]}{unit}"

@@ -1,4 +1,4 @@
-"""What settings models are made of: sections, the document above them, and types that several keys share."""
+"""Building blocks of settings models: sections, the document that holds them, and types that several keys share."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ if TYPE_CHECKING:
     from pydantic_settings import PydanticBaseSettingsSource
 
 SECTIONS: Final = frozenset({"collector", "dnsbl", "grafana"})
-"""The sections of duckwatch.yml. Each program validates its own, and knows the others by name only."""
+"""The sections of duckwatch.yml. Each program validates its own and ignores the others."""
 
 _TOKEN: Final = re.compile(r"[!-~]{1,1024}", re.ASCII)
 
 
 class Section(BaseModel):
-    """A group of keys. Unknown keys are errors; what was written never appears in an error."""
+    """A group of keys. Unknown keys are errors, and errors never quote a value."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, validate_default=False)
 
 
 class SettingsDocument(BaseSettings):
-    """What one program reads of duckwatch.yml: a field for its section."""
+    """The part of duckwatch.yml that one program reads: a field for its section."""
 
     model_config = SettingsConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
@@ -41,13 +41,13 @@ class SettingsDocument(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Take only what `load` hands over: nothing here reads the process's own environment."""
+        """Use only the values that `load` passes: pydantic must not read the process's environment itself."""
         del settings_cls, env_settings, dotenv_settings, file_secret_settings
         return (init_settings,)
 
 
 def at_least(minimum: timedelta) -> AfterValidator:
-    """Return the rule that a duration is no shorter than `minimum`."""
+    """Return a validator that refuses a duration shorter than `minimum`."""
 
     def check(value: timedelta) -> timedelta:
         if value < minimum:
@@ -58,7 +58,7 @@ def at_least(minimum: timedelta) -> AfterValidator:
 
 
 def from_bytes(minimum: int) -> AfterValidator:
-    """Return the rule that a size is no smaller than `minimum`."""
+    """Return a validator that refuses a size smaller than `minimum`."""
 
     def check(value: int) -> int:
         if value < minimum:
@@ -69,7 +69,7 @@ def from_bytes(minimum: int) -> AfterValidator:
 
 
 def listens_like(port: int) -> PlainValidator:
-    """Return the reader of the endpoints that a server listens on; its faults show an example with `port`."""
+    """Return a validator that parses listening endpoints. Its faults show an example with `port`."""
     return PlainValidator(lambda value: parse_listens(value, port))
 
 

@@ -1,4 +1,4 @@
-"""Whether files have changed: looked at again and again while a program runs, without reading them."""
+"""Detect changed files while a program runs, without reading them."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ Stamp: TypeAlias = "tuple[int, ...] | None"
 
 
 class FileWatch:
-    """The files that `paths` names when it is called. They count as taken from the start."""
+    """Watches the files that `paths` returns. Their state at construction counts as read."""
 
     def __init__(self, paths: Callable[[], Iterable[Path]]) -> None:
         self._paths = paths
         self._taken = self._seen = self._look()
 
     def take(self) -> None:
-        """Note the files as they are now: their content is about to be read, or was just read."""
+        """Remember the present state of the files: their content is about to be read, or was just read."""
         self._taken = self._seen = self._look()
 
     def have_changed(self) -> bool:
-        """Return True when a file is another than at the last `take`, and the same as when this was asked before.
+        """Return True when a file differs from the last `take`, but not from the last call of this method.
 
-        So a file that is being written is left to be finished.
+        So a file that is still being written does not count yet.
         """
         look, before = self._look(), self._seen
         self._seen = look
@@ -36,7 +36,7 @@ class FileWatch:
 
 
 def stamp(path: Path) -> Stamp:
-    """Return device, inode, size and modification time of a file; None when it is missing."""
+    """Return device, inode, size and modification time of a file, None when it is missing."""
     try:
         status = path.stat()
     except (OSError, ValueError):

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 
 class Sources:
-    """Detects changed files by inode, size and time, without reading them. Only a changed YAML file is read."""
+    """Detects changed files by inode, size and time. It reads only the YAML file, when that has changed, to find the
+    others.
+    """
 
     def __init__(self, path: Path | None, environ: Mapping[str, str]) -> None:
         self._path, self._environ = path, environ
