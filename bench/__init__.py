@@ -1,1 +1,1 @@
-"""Benchmarks of the way from a request to the table (docs/benchmarks.md): `python -m bench [--quick]`."""
+"""Benchmarks from a request to its rows in the table (docs/benchmarks.md): `python -m bench [--quick]`."""

@@ -1,6 +1,4 @@
-"""`python -m bench [--quick] [--only PART,…]`: starts PostgreSQL and the collector as a user would, runs all parts;
-prints one JSON object.
-"""
+"""`python -m bench [--quick] [--only PART,…]`: starts PostgreSQL and the collector, runs the parts, prints JSON."""
 
 from __future__ import annotations
 
@@ -39,8 +37,9 @@ PARTS: Final = ("rates", "lag", "gelf", "feeds", "queue", "storage", "compressio
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What is asked for: which parts, how long everything is, among how many events messages are looked for; `dsn`:
-    only that, there.
+    """The options: the parts, the length of the rounds, the number of stored events for the storage part.
+
+    With `dsn` only the storage part runs, in that database.
     """
 
     parts: frozenset[str]
@@ -50,12 +49,12 @@ class Wish:
 
     @property
     def size(self) -> Size:
-        """Of the rounds."""
+        """The length of the rounds."""
         return QUICK if self.is_quick else FULL
 
 
 async def measure(folder: Path, wish: Wish) -> dict[str, Any]:
-    """Run the parts that need a database, in `folder`. Raise DemoError when a server does not start."""
+    """Run the parts that need a database, with files in `folder`. Raise DemoError when a server does not start."""
     never = asyncio.Event()
     postgres = Postgres(folder / "postgres", folder / "postgres.log")
     try:
@@ -67,7 +66,7 @@ async def measure(folder: Path, wish: Wish) -> dict[str, Any]:
 
 
 def another(dsn: str) -> str:
-    """Return a database on the same server that no collector has written into, with the schema."""
+    """Create a database on the same server, with the schema but no collector. Return its connection string."""
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute("CREATE DATABASE another")
     made = make_conninfo(dsn, dbname="another")
@@ -78,7 +77,7 @@ def another(dsn: str) -> str:
 
 
 async def of_the_collector(folder: Path, dsn: str, wish: Wish) -> dict[str, Any]:
-    """Return the parts that are about a running collector."""
+    """Return the figures of the parts that need a running collector."""
     never, size, figures = asyncio.Event(), wish.size, dict[str, Any]()
     peaks = figures["collector_peak_rss_mb"] = dict[str, float]()
     gelf_port = free_port()
@@ -108,7 +107,7 @@ async def of_the_collector(folder: Path, dsn: str, wish: Wish) -> dict[str, Any]
 
 
 def of_the_database(folder: Path, dsn: str, wish: Wish) -> dict[str, Any]:
-    """Return the parts that need a database alone."""
+    """Return the figures of the parts that need only a database."""
     table = Table(dsn)
     settings = table.assert_whole()
     table.close()
@@ -128,7 +127,7 @@ def of_the_database(folder: Path, dsn: str, wish: Wish) -> dict[str, Any]:
 
 
 def of_other_servers(folder: Path, wish: Wish) -> dict[str, Any]:
-    """Return the parts that bring their own servers."""
+    """Return the figures of the parts that start their own servers."""
     figures: dict[str, Any] = {}
     if "compression" in wish.parts:
         figures["compressed"] = compression.measure(folder, wish.stored_events)
@@ -139,9 +138,7 @@ def of_other_servers(folder: Path, wish: Wish) -> dict[str, Any]:
 
 
 def peak_rss_mb(pid: int) -> float:
-    """Return the most memory that the process and its children (the assembler) ever had resident, each by itself,
-    added up.
-    """
+    """Return the sum of the peak resident memory of the process and of its children (the assembler), in MB."""
     tasks = Path(f"/proc/{pid}/task").iterdir()
     children = [child for task in tasks for child in (task / "children").read_text().split()]
     return round(sum(_peak(process) for process in (pid, *map(int, children))) / 1e6, 1)
@@ -151,11 +148,11 @@ def _peak(pid: int) -> int:
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) * 1024
-    raise DemoError("this system does not tell a process's peak memory")
+    raise DemoError("this system does not report a process's peak memory")
 
 
 def given(dsn: str, stored_events: int) -> int:
-    """Measures what is stored in a database of the operator's; returns the exit code."""
+    """Run the storage part in the operator's database. Return the exit code."""
     storage = Storage(dsn)
     try:
         print(json.dumps({"storage": storage.measure(stored_events)}, indent=2))
@@ -168,7 +165,7 @@ def given(dsn: str, stored_events: int) -> int:
 
 
 def wish_of(arguments: Sequence[str] | None = None) -> Wish:
-    """Read the command line; end the program where it is wrong."""
+    """Return the options of the command line. Exit if they are wrong."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="small rounds: to see that it runs, not for figures")
     parser.add_argument(
@@ -188,13 +185,13 @@ def wish_of(arguments: Sequence[str] | None = None) -> Wish:
 
 
 def main() -> int:
-    """Run from the command line."""
+    """Run the command line. Return the exit code."""
     wish = wish_of()
     if wish.dsn is not None:
         return given(wish.dsn, wish.stored_events)
     with tempfile.TemporaryDirectory(prefix="duckwatch-bench-") as name:
         folder = Path(name)
-        folder.chmod(0o711)  # root's PostgreSQL runs as another account, which has to pass here
+        folder.chmod(0o711)  # root's PostgreSQL runs as another account, which must enter this folder
         try:
             figures = asyncio.run(measure(folder, wish)) if wish.parts & OF_A_DATABASE else {}
             figures |= of_other_servers(folder, wish)

@@ -1,5 +1,6 @@
-"""Bytes an event once TimescaleDB Community has compressed it:
-measured on the tests' server, which is slow but compresses as any.
+"""Bytes an event after compression by TimescaleDB Community.
+
+Measured on the tests' server, which is slow but compresses like any other.
 """
 
 from __future__ import annotations
@@ -31,14 +32,14 @@ if TYPE_CHECKING:
 SKIPPED = "skipped: run make servers"
 MOST_EVENTS = 30_000
 AT_ONCE = 25
-"""Rows of a statement: this server takes no COPY, and ends on a long statement."""
+"""Rows of one INSERT: this server supports no COPY, and crashes on a long statement."""
 
 AGE_MS = 5 * 86_400_000
 TIMES = frozenset({"time", "next_attempt", "received_at"})
 
 
 def measure(folder: Path, events: int) -> Any:  # noqa: ANN401 - figures, or why there are none
-    """Return bytes an event before and after compression, indexes included; or that the server is not there."""
+    """Return bytes an event before and after compression, indexes included, or why the part is skipped."""
     try:
         server = Community(folder)
     except MissingServerError:

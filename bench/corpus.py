@@ -1,4 +1,4 @@
-"""What is sent: the recorded traffic of a real ZoneMTA, over and over, each time with ids and stamps of its own."""
+"""The events that are sent: recorded traffic of a real ZoneMTA, repeated with new ids and times."""
 
 from __future__ import annotations
 
@@ -23,13 +23,11 @@ ID_KEYS = ("id", "bounceId")
 _VARIABLE = re.compile(
     r"\b(?=[A-Za-z]*[0-9])(?=[0-9]*[A-Za-z])[A-Za-z0-9]{6,}\b|\b[0-9]{2}:[0-9]{2}:[0-9]{2}\b|(?<=<)[^<>@\s]+(?=@)"
 )
-"""What differs in each reply of a real server: ids, times, and the mailbox that it quotes."""
+"""The parts of a real server's reply that differ each time: ids, times, and the quoted mailbox."""
 
 
 def events(count: int, until_ms: int) -> list[dict[str, Any]]:
-    """Return `count` events as the plugin writes them, the last one stamped at most `until_ms`;
-    no identity comes twice.
-    """
+    """Return `count` events as the plugin writes them, with different identities and times up to `until_ms`."""
     recorded = _recorded()
     first = min(int(one["entry"]["id"][:11], 16) for one in recorded)
     span = max(one["time_ms"] for one in recorded) - first + 1
@@ -42,7 +40,7 @@ def events(count: int, until_ms: int) -> list[dict[str, Any]]:
 
 
 def paced(count: int, start_ms: int, per_second: int) -> list[dict[str, Any]]:
-    """Return `count` events of any messages, stamped at a steady rate from `start_ms` on."""
+    """Return `count` events with times at a steady rate from `start_ms` on."""
     recorded = _recorded()
     made = []
     for number in range(count):
@@ -76,9 +74,7 @@ def _shifted(one: dict[str, Any], shift: int) -> dict[str, Any]:
 
 
 def own_reply(reply: str, number: int) -> str:
-    """Return the reply with ids, times and mailboxes of its own, each as long as it was;
-    one without any gets a session's id.
-    """
+    """Return the reply with new ids, times and mailboxes of the same length. A reply without any gets a session id."""
 
     def other(part: re.Match[str]) -> str:
         text = part[0]
@@ -92,7 +88,7 @@ def own_reply(reply: str, number: int) -> str:
 
 
 def bodies(made: Sequence[dict[str, Any]], size: int) -> Iterator[bytes]:
-    """Yield the plugin's bodies of `size` events each, its report included."""
+    """Yield plugin bodies of `size` events each, heartbeat included."""
     report = {"version": "0.1.0", "process": "5f0c9bb1d2e34a67", "spool_bytes": 0, "oldest_unsent": None, "dropped": 0}
     for start in range(0, len(made), size):
         body = {"cluster": "default", "host": "mta1", "plugin": report, "events": made[start : start + size]}
@@ -100,21 +96,21 @@ def bodies(made: Sequence[dict[str, Any]], size: int) -> Iterator[bytes]:
 
 
 def bare_bodies(made: Sequence[dict[str, Any]], size: int) -> Iterator[bytes]:
-    """Yield arrays of `size` bare entries each, as a relay of log lines sends them."""
+    """Yield arrays of `size` bare entries each, as a log relay sends them."""
     for start in range(0, len(made), size):
         entries = [{"created": one["time"], **one["entry"]} for one in made[start : start + size]]
         yield json.dumps(entries, separators=(",", ":")).encode()
 
 
 class Rows(NamedTuple):
-    """What a set of bodies becomes: COPY text, a piece for each body, and the identity of each body's last event."""
+    """The rows of a set of bodies: a piece of COPY text and the last event's id for each body."""
 
     pieces: list[bytes]
     last_ids: list[str]
 
 
 def rows(sent: Iterable[bytes], received_at: int) -> Rows:
-    """Return the rows of these bodies, made by the collector's own code as the store writes them."""
+    """Return the rows of these bodies as the collector's own code makes them."""
     made = Rows([], [])
     for body in sent:
         request = decode(body, received_at=received_at, source=Source.PLUGIN, border=Border())

@@ -1,6 +1,4 @@
-"""The benchmark's side of the database: the table is whole, the table is empty, bare COPY,
-and when everything is there.
-"""
+"""The benchmark's access to the table: check its schema, empty it, fill it by COPY, wait for rows."""
 
 from __future__ import annotations
 
@@ -31,14 +29,14 @@ DEADLINE_SECONDS = 120.0
 
 
 class Table:
-    """`mail_events` over one connection."""
+    """The table `mail_events`, over one connection."""
 
     def __init__(self, dsn: str) -> None:
         self._connection = psycopg.connect(dsn, autocommit=True)
 
     def assert_whole(self) -> dict[str, str]:
-        """Assert that every column and every index is there, and that nothing was made cheaper;
-        return the settings that matter.
+        """Assert that the table has every column and index and is not made faster by settings.
+        Return those settings.
         """
         columns = self._connection.execute(
             "SELECT attname FROM pg_attribute WHERE attrelid = 'mail_events'::regclass AND attnum > 0 "
@@ -59,17 +57,17 @@ class Table:
         return settings
 
     def clear(self) -> None:
-        """Empty the table, so that no round pays for what the one before left to write."""
+        """Empty the table, so that a round does not pay for the writes of the one before."""
         emptying = f"TRUNCATE mail_events, {', '.join(BUILT_FROM_IT)}".encode()
         while True:
-            # The collector's jobs write to these tables meanwhile, in an order of their own.
+            # The collector's jobs write to these tables at the same time, in another order.
             with contextlib.suppress(psycopg.errors.DeadlockDetected):
                 self._connection.execute(emptying)
                 break
         self._connection.execute("CHECKPOINT")
 
     def copy(self, pieces: Sequence[bytes], rows: int) -> float:
-        """Bare COPY of prepared rows in one transaction; returns rows a second."""
+        """Write prepared rows by COPY in one transaction. Return rows a second."""
         began = time.monotonic()
         with self._connection.cursor() as cursor, cursor.copy(COPY_EVENTS) as copy:
             for piece in pieces:
@@ -79,9 +77,9 @@ class Table:
         return rows / seconds
 
     def wait_for(self, last_ids: Sequence[str], rows: int) -> float:
-        """Return the time (CLOCK_MONOTONIC) at which all `rows` were seen committed.
-        It looks for the bodies sent last by index, which costs the server next to nothing,
-        and counts the table only when they are there.
+        """Wait until all `rows` are committed. Return the time (CLOCK_MONOTONIC).
+
+        First wait for the last events by index, which costs the server little. Then count the table.
         """
         deadline = time.monotonic() + DEADLINE_SECONDS
         for event_id in last_ids:
@@ -95,7 +93,7 @@ class Table:
             assert seen < deadline, "acknowledged, but not stored"
 
     def assert_rows(self, expected: int) -> None:
-        """Assert how many rows there are."""
+        """Assert the number of rows in the table."""
         found = self._scalar("SELECT count(*) FROM mail_events")
         assert found == expected, f"{found} rows, not {expected}"
 

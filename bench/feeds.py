@@ -1,6 +1,4 @@
-"""Change streams: how many changes a second come through our follower into PostgreSQL,
-beside what SecantusDB sends to one who only counts.
-"""
+"""Change streams: changes a second through the follower into PostgreSQL, and through a client that only counts."""
 
 from __future__ import annotations
 
@@ -31,12 +29,15 @@ CLUSTER, DATABASE, QUEUE = "bench", "zone-mta", "zone-queue"
 AT_ONCE = 1_000
 DEADLINE_SECONDS = 300.0
 CHANGES_OF_A_MESSAGE = 5
-"""That pass the stages: its file twice, its entry, a deferral, the end. That a sender takes the entry does not."""
+"""Changes of a message that pass the stream's filter: its file (two), its entry, a deferral, the end.
+
+The change by which a sender locks the entry does not pass.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """Messages of one recipient, and rounds of each."""
+    """Number of messages (of one recipient each), and of rounds."""
 
     messages: int
     rounds: int
@@ -47,7 +48,7 @@ QUICK = Size(messages=1_000, rounds=1)
 
 
 def measure(folder: Path, dsn: str, size: Size) -> Any:  # noqa: ANN401 - figures, or why there are none
-    """Return the figures; the feeds' tables of the database are emptied."""
+    """Return the figures. The feeds' tables of the database are emptied."""
     try:
         server = Secantus(folder / "mongo", folder, more=["--oplog-max-entries", "1000000"])
     except MissingServerError:
@@ -61,7 +62,7 @@ def measure(folder: Path, dsn: str, size: Size) -> Any:  # noqa: ANN401 - figure
 
 
 class _Feeds:
-    """What was written once is read by both, turn and turn about."""
+    """Both readers of the same changes, which are written once and read in turn."""
 
     def __init__(self, uri: str, database: Database[Any], dsn: str) -> None:
         self._uri, self._database, self._dsn = uri, database, dsn
@@ -93,7 +94,7 @@ class _Feeds:
         }
 
     def _write(self, numbers: range) -> None:
-        """Write what ZoneMTA writes for each message, a kind at a time."""
+        """Write the documents that ZoneMTA writes for each message, one kind after the other."""
         files, queue, now = self._database["mail.files"], self._database[QUEUE], datetime.now(UTC)
         ids = {number: ObjectId() for number in numbers}
         files.insert_many([{"_id": ids[n], "filename": f"message {n}", "metadata": {}} for n in numbers])
@@ -115,7 +116,7 @@ class _Feeds:
         return time.monotonic() - began
 
     def _followed_seconds(self, token: str, last: str, messages: int) -> float:
-        """From the start of the follower until the last change is committed."""
+        """Return the seconds from the follower's start until the last change is committed."""
         store = FeedStore(self._dsn, CLUSTER, self._reader.name)
         with psycopg.connect(self._dsn, autocommit=True) as connection:
             connection.execute("TRUNCATE held_events, queue_entries, change_feeds")
@@ -136,7 +137,7 @@ class _Feeds:
             seconds = time.monotonic() - began
             follower.stop()
             held = connection.execute("SELECT count(*) FROM held_events").fetchone()
-        # Of each message: queued, a deferral, an end; and the last one's.
+        # Each message is queued, deferred and ended. The extra event is that of the last change.
         assert held == (3 * messages + 1,), held
         return seconds
 

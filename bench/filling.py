@@ -1,6 +1,6 @@
-"""Fills a table with many events: recorded traffic by COPY, the rest the same again, made in the server:
-each time with stamps, ids, recipients, clients and replies of its own,
-so that nothing compresses better than mail would.
+"""Fills a table with many events: recorded traffic by COPY, then copies of it made in the server.
+
+Each copy has new times, ids, recipients, clients and replies, so that it compresses no better than real mail.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 BASE_EVENTS = 100_000
 
 BUSIEST = "alice@corp-a.example"
-"""The recipient who is the same in every copy: one in thirty events is hers."""
+"""The recipient that is the same in every copy, with one in thirty events."""
 
 _MADE_ANEW = {
     "time": "time - %(shift)s * interval '1 second'",
@@ -46,12 +46,14 @@ _MADE_ANEW = {
     ),
 }
 _SELECTED = ", ".join(_MADE_ANEW.get(name, name) for name in COLUMNS)
-AGAIN = f"INSERT INTO mail_events ({', '.join(COLUMNS)}) SELECT {_SELECTED} FROM bench_base"  # noqa: S608  # our own columns
+AGAIN = f"INSERT INTO mail_events ({', '.join(COLUMNS)}) SELECT {_SELECTED} FROM bench_base"  # noqa: S608  # this project's columns
 
 
 class Filling:
-    """An empty `mail_events` that grows. What it is made from stays in the table `bench_base`, so that a later run,
-    which finds the table filled, knows what is in it.
+    """Fills an empty `mail_events`.
+
+    The recorded events stay in the table `bench_base`, so that a later run that finds the table filled knows its
+    content.
     """
 
     def __init__(self, connection: psycopg.Connection) -> None:
@@ -60,13 +62,13 @@ class Filling:
         self._copies = 0
 
     def begin(self, events: int) -> None:
-        """Write the first events, older than an hour."""
+        """Write the recorded events, with times older than an hour."""
         self._copies = 0
         self.copy(corpus.events(events, now_ms() - 3_600_000))
         self._connection.execute("CREATE TABLE bench_base AS SELECT * FROM mail_events")
 
     def found(self) -> int:
-        """Return how many events an earlier run filled the table with, 0 when none did."""
+        """Return the number of events from an earlier run, 0 if there was none."""
         if scalar(self._connection, "SELECT to_regclass('bench_base')") is None:
             return 0
         self._copies = self._count("mail_events") // self._count("bench_base") - 1
@@ -80,14 +82,14 @@ class Filling:
                 copy.write(piece)
 
     def grow(self, events: int) -> None:
-        """Make copies until there are so many."""
+        """Add copies until the table has `events` rows."""
         base = self._count("bench_base")
         while base * (self._copies + 1) < events:
             self._copies += 1
             self._connection.execute(AGAIN.encode(), {"shift": self._copies * self._span()})
 
     def some(self, by: str, count: int) -> list[str]:
-        """Return queue ids, message ids or recipients, taken at random from everything that was made."""
+        """Return `count` random queue ids, message ids or recipients (`by`) of the table."""
         known = self._connection.execute(f"SELECT {by} FROM bench_base WHERE {by} IS NOT NULL".encode()).fetchall()  # noqa: S608  # one of ours
         made_anew = f"SELECT {_MADE_ANEW[by]} FROM (VALUES (%(value)s)) AS one ({by})"  # noqa: S608  # one of ours
         taken: list[str] = []
@@ -99,7 +101,7 @@ class Filling:
         return taken
 
     def _span(self) -> int:
-        """How many seconds the first events are spread over."""
+        """Return the seconds between the first and the last recorded event."""
         return 1 + int(
             str(scalar(self._connection, "SELECT extract(epoch FROM max(time) - min(time))::bigint FROM bench_base"))
         )
@@ -109,5 +111,5 @@ class Filling:
 
 
 def now_ms() -> int:
-    """Epoch ms."""
+    """Return the present time in epoch ms."""
     return time.time_ns() // 1_000_000

@@ -1,8 +1,7 @@
-"""GELF over UDP at steady rates: how many messages are in the journal afterwards, and held in the database.
+"""GELF over UDP at steady rates: how many messages reach the journal, and how many are held in the database.
 
-`python -m bench.gelf FILE PORT PER_SECOND` is the sender, a process of its own:
-it says `ready`, waits for a line on its standard input, and sends the datagrams of FILE (as `bench.load` packs them)
-each at its time.
+`python -m bench.gelf FILE PORT PER_SECOND` is the sender process. It prints `ready`, waits for a line on its standard
+input, and sends the datagrams of FILE (packed by `bench.load`) at that rate.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ SETTLE_SECONDS = 120.0
 
 
 async def measure(service: Service, port: int, dsn: str, folder: Path, seconds: int) -> dict[str, Any]:
-    """Send at each of the rates for `seconds`; `port` is where the service takes GELF. Return the figures."""
+    """Send at each rate for `seconds` to the collector's GELF `port`. Return the figures."""
     figures = {}
     for rate in RATES:
         count = rate * seconds
@@ -54,8 +53,9 @@ async def measure(service: Service, port: int, dsn: str, folder: Path, seconds: 
 
 
 def _datagrams(count: int) -> list[bytes]:
-    """So many messages of the recorded deliveries, packed by zlib as ZoneMTA's and WildDuck's are.
-    One in 23 is the second that tells of the same DSN, as the recording has them: those are what is repeated.
+    """Return `count` messages of the recorded deliveries, compressed by zlib as ZoneMTA's and WildDuck's are.
+
+    One in 23 is the second message about the same DSN, as in the recording. Those count as repeated.
     """
     made: list[bytes] = []
     until = time.time_ns() // 1_000_000
@@ -81,7 +81,7 @@ async def _send(file: Path, port: int, rate: int) -> None:
 
 
 async def _settled(service: Service, before: dict[str, int]) -> dict[str, int]:
-    """Return the results of the messages, once no more are coming."""
+    """Return the messages by result, once the counts no longer change."""
     deadline, last = time.monotonic() + SETTLE_SECONDS, before
     while time.monotonic() < deadline:
         await asyncio.sleep(1)
@@ -104,13 +104,13 @@ def _samples(service: Service, name: str) -> list[tuple[dict[str, str], int]]:
 
 
 def _cpu_seconds(pid: int) -> float:
-    """Of the process alone, not of its assembler."""
+    """Return the processor time of the process, without its assembler."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _held(service: Service, dsn: str) -> dict[str, int]:
-    """Rows held, once the writer has come after: all that were taken but for those whose slot another had filled."""
+    """Wait until the writer has stored all. Return the number of held rows: all messages but those of a filled slot."""
     deadline = time.monotonic() + SETTLE_SECONDS
     while any(number for _, number in _samples(service, "duckwatch_journal_requests")):
         assert time.monotonic() < deadline, "taken, but not stored"
@@ -123,7 +123,7 @@ def _held(service: Service, dsn: str) -> dict[str, int]:
 
 
 def main() -> None:
-    """Send as a process of its own."""
+    """Run the sender process."""
     file, port, rate = sys.argv[1:]
     datagrams = load.unpack(Path(file).read_bytes())
     line = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)

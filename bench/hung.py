@@ -1,4 +1,4 @@
-"""A collector that hangs: it accepts every connection and never answers, nor reads."""
+"""A collector that hangs: it accepts every connection, but never reads and never answers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Self
 
 
 class HungCollector:
-    """Listens on a free port of 127.0.0.1 while it is entered."""
+    """A context manager that listens on a free port of 127.0.0.1."""
 
     def __init__(self) -> None:
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -18,7 +18,7 @@ class HungCollector:
 
     @property
     def url(self) -> str:
-        """Where the plugin is told to send."""
+        """The URL for the plugin's settings."""
         return f"http://127.0.0.1:{self._listener.getsockname()[1]}/api/events/ingest"
 
     @property
@@ -32,7 +32,7 @@ class HungCollector:
 
     def __exit__(self, *_: object) -> None:
         with contextlib.suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)  # wakes the thread out of accept
+            self._listener.shutdown(socket.SHUT_RDWR)  # ends the thread's accept()
         self._listener.close()
         self._thread.join(10)
         for connection in self._held:

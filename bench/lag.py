@@ -1,4 +1,4 @@
-"""How far the roll-ups are behind the table while events come at a steady rate."""
+"""The lag of the roll-ups behind the table while events come at a steady rate."""
 
 from __future__ import annotations
 
@@ -18,24 +18,20 @@ RELATIONS = ("mail_stats_15s", "mail_stats_5m")
 
 
 class Lag:
-    """Looks at the table and its roll-ups, which were empty before,
-    until the load is over and the finest holds all of it.
-    """
+    """Polls the table and its roll-ups, empty at the start, until the finest roll-up holds all events."""
 
     def __init__(self, dsn: str) -> None:
         self._connection = psycopg.connect(dsn, autocommit=True)
         self._rows: list[tuple[int, float]] = []
-        """How many events were in the table, and when."""
+        """Number of events in the table, with the time of the count."""
         self._lags: dict[str, list[float]] = {relation: [] for relation in RELATIONS}
 
     async def watch(self, load: Awaitable[Any]) -> dict[str, Any]:
-        """Return for each roll-up the age of its oldest missing event:
-        the median and the most that was seen, in seconds.
-        """
+        """Return, for each roll-up, the median and maximum age of its oldest missing event, in seconds."""
         sending = asyncio.ensure_future(load)
         deadline = time.monotonic() + 180
         while not sending.done() or not self._has_settled():
-            assert time.monotonic() < deadline, "the roll-up does not come after"
+            assert time.monotonic() < deadline, "the roll-up does not catch up"
             await asyncio.to_thread(self._look)
             await asyncio.sleep(EVERY_SECONDS)
         await sending
@@ -43,19 +39,18 @@ class Lag:
         return {relation: _told(lags) for relation, lags in self._lags.items()}
 
     def _has_settled(self) -> bool:
-        """Return True when no event has come for a while, and the finest roll-up holds them all."""
+        """Return True when no event has come for a while and the finest roll-up holds all events."""
         last = [rows for rows, _ in self._rows[-SETTLED_LOOKS:]]
         return len(set(last)) == 1 and last[-1] > 0 and not any(self._lags[RELATIONS[0]][-SETTLED_LOOKS:])
 
     def _look(self) -> None:
-        # The estimate of the statistics would be late: an index-only look at how many there are is near enough and
-        # cheap.
+        # Not the planner's estimate, which lags behind. An index-only count is cheap enough.
         rows, at = self._count("SELECT count(*) FROM mail_events"), time.monotonic()
         self._rows.append((rows, at))
         for relation in RELATIONS:
             rolled = self._rolled(relation)
             if rolled < rows:
-                # The first time that more were there than are rolled up now.
+                # The first time at which the table had more events than the roll-up holds now.
                 since = self._rows[bisect_left(self._rows, (rolled + 1, 0.0))][1]
                 self._lags[relation].append(at - since)
             else:

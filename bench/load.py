@@ -1,11 +1,10 @@
-"""The load: a process of its own that sends prepared requests over keep-alive connections and reads the answers' status
-lines.
+"""The load process: sends prepared requests over keep-alive connections and reads the status lines of the answers.
 
-`python -m bench.load FILE PORT CONNECTIONS [REQUESTS_PER_SECOND]` reads the requests (each with its length in front),
-says `ready`, waits for a line on its standard input, sends, and prints one JSON object.
-Without a rate each connection sends its next request as soon as the last one is answered;
-with one, requests are due at fixed times, and an answer's time counts from when its request was due,
-so that a stall is counted for everybody who had to wait.
+`python -m bench.load FILE PORT CONNECTIONS [REQUESTS_PER_SECOND]` reads the requests (each after its length), prints
+`ready`, waits for a line on its standard input, sends, and prints one JSON object.
+Without a rate each connection sends its next request as soon as the last one is answered.
+With a rate requests are due at fixed times, and an answer's time is measured from its request's due time, so that a
+stall counts for every request that had to wait.
 """
 
 from __future__ import annotations
@@ -27,12 +26,12 @@ SIZE = struct.Struct("<I")
 
 
 def pack(requests: list[bytes]) -> bytes:
-    """Return the requests as one file's content."""
+    """Return the requests as the content of a file."""
     return b"".join(SIZE.pack(len(request)) + request for request in requests)
 
 
 def unpack(data: bytes) -> list[bytes]:
-    """Undo `pack`."""
+    """Return the requests in a file's content, the inverse of `pack`."""
     requests, at = [], 0
     while at < len(data):
         (size,) = SIZE.unpack_from(data, at)
@@ -42,7 +41,7 @@ def unpack(data: bytes) -> list[bytes]:
 
 
 class Desk:
-    """Hands out requests and takes the answers' times."""
+    """Gives requests to the connections and records the times of their answers."""
 
     def __init__(self, requests: list[bytes], rate: float | None) -> None:
         self.todo = deque(requests)
@@ -56,7 +55,7 @@ class Desk:
         self.finished = asyncio.get_running_loop().create_future()
 
     def answered(self, status: bytes, began: float) -> None:
-        """Note an answer."""
+        """Record an answer."""
         self.statuses[status.decode("latin-1")] += 1
         if self.rate is not None:
             self.seconds.append(time.monotonic() - began)
@@ -65,7 +64,7 @@ class Desk:
             self.finished.set_result(None)
 
     def next(self, connection: Connection) -> None:
-        """Give the connection its next request, or let it wait for one to be due."""
+        """Give the connection its next request, or let it wait until one is due."""
         if self.rate is None:
             if self.todo:
                 connection.send(self.todo.popleft(), 0.0)
@@ -75,7 +74,7 @@ class Desk:
             self.idle.append(connection)
 
     async def tick(self) -> None:
-        """Make requests due, at the rate."""
+        """Make requests due at the rate."""
         assert self.rate is not None
         began = time.monotonic()
         for number in range(self.expected):
@@ -97,11 +96,11 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport."""
-        # uvloop's transports are none of asyncio's classes.
+        # uvloop's transports are not subclasses of asyncio's.
         self._transport = cast("asyncio.Transport", transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Fail the run when the connection ends early."""
+        """Fail the run if the connection ends early."""
         if not self._desk.finished.done():
             self._desk.finished.set_exception(exc or ConnectionError("the server closed a connection"))
 
@@ -111,7 +110,7 @@ class Connection(asyncio.Protocol):
         self._transport.write(request)
 
     def data_received(self, data: bytes) -> None:
-        """Wait for a whole answer."""
+        """Collect the bytes of an answer until it is complete."""
         self._buffer += data
         end = self._buffer.find(HEAD_END)
         if end < 0:
@@ -128,7 +127,9 @@ class Connection(asyncio.Protocol):
 
 
 async def run(requests: list[bytes], port: int, connections: int, rate: float | None) -> dict[str, object]:
-    """Send everything once standard input says so; return the times (CLOCK_MONOTONIC) and what was answered."""
+    """Wait for a line on standard input, then send all. Return the times (CLOCK_MONOTONIC) and the
+    answers' statuses.
+    """
     loop = asyncio.get_running_loop()
     desk = Desk(requests, rate)
     lines = []

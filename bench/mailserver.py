@@ -1,6 +1,4 @@
-"""Whether ZoneMTA keeps its pace while the collector hangs:
-one without our plugin and one with it, turn and turn about.
-"""
+"""ZoneMTA's speed while the collector hangs: one instance without the plugin and one with it, measured in turn."""
 
 from __future__ import annotations
 
@@ -31,23 +29,23 @@ if TYPE_CHECKING:
 
 SKIPPED = "skipped: run make servers"
 SESSIONS = 8
-"""SMTP connections that submit side by side."""
+"""SMTP connections that submit at the same time."""
 ZONE_CONNECTIONS = 20
-"""Enough that the sinks' think time (some 45 ms a message) is not what limits the delivery."""
+"""Enough connections that the sinks' delay (some 45 ms a message) does not limit the delivery."""
 DOMAINS = 10
-"""ZoneMTA's limit is five connections a domain."""
+"""Recipient domains: ZoneMTA opens at most five connections to each."""
 DEADLINE_SECONDS = 120.0
 WARM_UP_MESSAGES = 60
 BUDGET_SECONDS = 65.0
-"""From then on no further pair of rounds is begun, but two are run in any case."""
+"""No further pair of rounds begins after this time, but two pairs run in any case."""
 LEAST_ROUNDS = 2
 NOT_SPOOLED = "QUEUE_POLL"
-"""The one action that the plugin leaves out."""
+"""The one action that the plugin does not spool."""
 
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How long it is: messages of a round, and rounds of each ZoneMTA, fewer where they take too long."""
+    """Messages of a round, and the most rounds of each ZoneMTA."""
 
     messages: int
     rounds: int
@@ -58,7 +56,7 @@ QUICK = Size(messages=40, rounds=1)
 
 
 class MailServer:
-    """One ZoneMTA with a MongoDB and a Redis of its own. `plugin`: our plugin's settings, None: without it."""
+    """One ZoneMTA with its own MongoDB and Redis. `plugin` holds the plugin's settings; None means without it."""
 
     def __init__(self, folder: Path, sinks: Sinks, plugin: dict[str, Any] | None) -> None:
         folder.mkdir()
@@ -76,21 +74,22 @@ class MailServer:
         self.zonemta = ZoneMTA(folder / "zonemta", folder, sinks, mongo, self._redis.port, options)
 
     def start(self) -> None:
-        """Start it and what it needs; return when it takes mail."""
+        """Start ZoneMTA and its servers, and wait until it takes mail."""
         self._redis.start()
         self._mongo.start()
         self.zonemta.start()
 
     def stop(self) -> None:
-        """End what was started."""
+        """Stop the servers."""
         for server in (self.zonemta, self._mongo, self._redis):
             server.stop()
 
     def messages_per_second(self, messages: int) -> float:
-        """One round: messages are submitted, then delivered.
-        What counts is from the first MAIL to the last 250, and from the first delivery to the last.
-        The sender is stopped while they are submitted: ZoneMTA does not look for five seconds at a zone that it found
-        empty, so how long the two overlap would be chance.
+        """Run one round: submit the messages, then deliver them. Return messages a second.
+
+        The time is that from the first MAIL to the last 250, and from the first delivery to the last.
+        The sender is stopped during the submission. ZoneMTA does not look at an empty zone again for five seconds, so
+        the overlap of the two would be random.
         """
         delivered, taken = len(self._deliveries()), self._taken() + messages
         with self._held_back():
@@ -111,7 +110,7 @@ class MailServer:
             os.kill(sender, signal.SIGCONT)
 
     def _submit(self, messages: int) -> float:
-        """Return seconds from the first MAIL to the last 250."""
+        """Submit the messages. Return the seconds from the first MAIL to the last 250."""
         with ExitStack() as stack, ThreadPoolExecutor(SESSIONS) as pool:
             sessions = [
                 stack.enter_context(
@@ -130,7 +129,7 @@ class MailServer:
         return self._sinks.seen_file.read_bytes().count(b"\n")
 
     def _deliveries(self) -> list[int]:
-        """When each delivery was noted, in ms, sorted: by the recorder, which both ZoneMTAs have."""
+        """Return the sorted times (ms) of the deliveries, from the recording plugin that both instances have."""
         files = self.zonemta.records.glob("sender-*")
         return sorted(one["time_ms"] for one in read_lines(*files) if one["entry"]["action"] == "ACCEPTED")
 
@@ -155,19 +154,19 @@ def _identity(entry: dict[str, Any]) -> tuple[object, ...]:
 
 
 def spooled(spool: Path) -> Counter[tuple[object, ...]]:
-    """Return the bytes in the plugin's spools."""
+    """Return the events in the plugin's spools, counted by identity."""
     segments = [file for file in spool.glob("*/*") if file.suffix not in (".json", ".new")]
     return Counter(_identity(event["entry"]) for event in read_lines(*segments))
 
 
 def recorded(zonemta: ZoneMTA) -> Counter[tuple[object, ...]]:
-    """Return the events that the recorder behind the plugin saw, and that the plugin has to keep."""
+    """Return the events that the recording plugin saw and the plugin must spool, counted by identity."""
     entries = (one["entry"] for one in zonemta.recorded())
     return Counter(_identity(entry) for entry in entries if entry["action"] != NOT_SPOOLED)
 
 
 def measure(folder: Path, size: Size) -> dict[str, Any] | str:
-    """Run both in `folder`, interleaved; return the figures, or why there are none."""
+    """Run both instances in turn, with files in `folder`. Return the figures, or why the part is skipped."""
     folder.mkdir()
     try:
         installed.zonemta()
@@ -196,7 +195,7 @@ def _compare(folder: Path, size: Size, collector: HungCollector, stack: ExitStac
             paces[server].append(server.messages_per_second(size.messages))
     hung.zonemta.stop()
     expected, kept = recorded(hung.zonemta), spooled(spool)
-    assert kept == expected, f"the spool is not what happened: {(expected - kept) + (kept - expected)}"
+    assert kept == expected, f"the spool differs from the recording: {(expected - kept) + (kept - expected)}"
     assert collector.accepted, "the plugin never called the collector"
     ratios = [ours / bare for ours, bare in zip(paces[hung], paces[without], strict=True)]
     return {

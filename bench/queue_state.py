@@ -1,4 +1,4 @@
-"""The queue's state: what the job's two queries take among very many entries."""
+"""The queue's state: the time of the job's two queries with very many queue entries."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ FILL = """
 
 
 def measure(dsn: str, entries: int) -> dict[str, Any]:
-    """Return the figures; `queue_entries` and `queue_snapshots` are emptied before and afterwards."""
+    """Return the figures. `queue_entries` and `queue_snapshots` are emptied before and afterwards."""
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute("TRUNCATE queue_entries, queue_snapshots")
         connection.execute(FILL, [entries])
         connection.execute("VACUUM ANALYZE queue_entries")
-        connection.execute("CHECKPOINT")  # else what was filled in is written while the clock runs
+        connection.execute("CHECKPOINT")  # else the inserted pages are written during the measurement
         figures = {
             "entries": entries,
             "zones_ms": _ms(lambda: connection.execute(query("queue_state")).fetchall()),

@@ -1,6 +1,4 @@
-"""The rounds of the benchmark: bare COPY, requests of a hundred events (the plugin's or bare), single events,
-steady acknowledgements.
-"""
+"""The rounds: bare COPY, requests of 100 events (the plugin's or bare entries), single events, steady requests."""
 
 from __future__ import annotations
 
@@ -33,14 +31,14 @@ STEADY_CONNECTIONS = 16
 STEADY_EVENTS_PER_SECOND = 1_000
 LAG_EVENTS_PER_SECOND = 5_000
 PREPARATION_SECONDS = 20
-"""The load of the lag's round is stamped with the times at which it will be sent: it must be ready by then."""
+"""Time to prepare the load of the lag round, whose events carry the times at which they will be sent."""
 COPY_PIECE_EVENTS = 500
-"""The store's own piece."""
+"""Events of one piece of COPY text, as the store writes it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How long everything is: events of a round, rounds, and seconds of each steady run."""
+    """Events of a round, number of rounds, and seconds of each steady run."""
 
     hundreds: int
     singles: int
@@ -56,7 +54,7 @@ QUICK = Size(hundreds=20_000, singles=5_000, rounds=2, steady_seconds=4, lag_sec
 
 @dataclass(frozen=True, slots=True)
 class Sending:
-    """Prepared requests in a file, and what they become."""
+    """Prepared requests in a file, and the rows that they become."""
 
     file: Path
     events: int
@@ -65,15 +63,13 @@ class Sending:
 
 
 class Bench:
-    """All rounds against one running collector and its table."""
+    """Runs all rounds against one collector and its table."""
 
     def __init__(self, service: Service, table: Table, folder: Path, size: Size) -> None:
         self._service, self._table, self._folder, self._size = service, table, folder, size
 
     async def run(self) -> dict[str, Any]:
-        """Run the rounds, interleaved, so that a machine that grows slower or faster does so for all of them;
-        return the figures.
-        """
+        """Run the rounds interleaved, so that changes of the machine's speed affect all of them. Return the figures."""
         size = self._size
         hundreds = self._prepare("hundreds", size.hundreds, 100, HUNDREDS_CONNECTIONS)
         bare = self._prepare("bare", size.hundreds, 100, HUNDREDS_CONNECTIONS, corpus.bare_bodies)
@@ -100,8 +96,8 @@ class Bench:
         }
 
     async def lag(self, dsn: str) -> dict[str, Any]:
-        """How far the roll-ups are behind at a steady rate of requests of 100 events,
-        stamped with the time at which they are sent.
+        """Return the lag of the roll-ups at a steady rate of requests of 100 events, which carry the time of their
+        sending.
         """
         self._table.clear()
         events = LAG_EVENTS_PER_SECOND * self._size.lag_seconds
@@ -137,7 +133,7 @@ class Bench:
         return head.encode() + body
 
     async def _stored_per_second(self, sending: Sending) -> float:
-        """From the first byte sent until every row is committed."""
+        """Return events a second, from the first byte sent until every row is committed."""
         self._table.clear()
         result = await self._send(sending)
         ended = self._table.wait_for(sending.rows.last_ids[-sending.connections :], sending.events)
@@ -162,7 +158,7 @@ class Bench:
         return result
 
     async def _acknowledgements(self, size: int) -> dict[str, Any]:
-        """Return each request's time from when it was due to its answer; the metrics are scraped each second."""
+        """Return the times from a request's due time to its answer, while the metrics are scraped each second."""
         events = STEADY_EVENTS_PER_SECOND * self._size.steady_seconds
         sending = self._prepare(f"steady-{size}", events, size, STEADY_CONNECTIONS)
         self._table.clear()
@@ -183,7 +179,7 @@ class Bench:
 
 @contextmanager
 def _scraping(url: str) -> Iterator[list[int]]:
-    """Scrapes /metrics each second, as Prometheus would; hands out the sizes of the pages."""
+    """Scrape /metrics each second, as Prometheus would. Yield the list of the pages' sizes."""
     over, pages = Event(), list[int]()
 
     def scrape() -> None:

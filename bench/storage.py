@@ -1,6 +1,4 @@
-"""What is stored: bytes an event, how quickly a message is found among many,
-and what the roll-up job costs as the table grows.
-"""
+"""Storage: bytes an event, the time to find a message among many, and the roll-up job's time as the table grows."""
 
 from __future__ import annotations
 
@@ -30,7 +28,7 @@ GROWTH_STEPS = 4
 TRACED = 100
 
 KEPT = RetentionSettings(raw=timedelta(days=60))
-"""Ten million events are made to reach back forty days."""
+"""Long enough for ten million events, which reach back forty days."""
 
 SIZES: dict[bool, str] = {
     False: "SELECT pg_table_size('mail_events'), pg_indexes_size('mail_events')",
@@ -38,23 +36,23 @@ SIZES: dict[bool, str] = {
         "SELECT sum(table_bytes + coalesce(toast_bytes, 0)), sum(index_bytes) FROM chunks_detailed_size('mail_events')"
     ),
 }
-"""Of the table and of its indexes, by whether it has chunks."""
+"""Has the table chunks? -> query of the bytes of the table and of its indexes."""
 
 
 class Storage:
-    """One database that nobody else uses. Where an earlier run has left as many events, they are used again."""
+    """A database that only the benchmark uses. The events of an earlier run are used again if there are as many."""
 
     def __init__(self, dsn: str) -> None:
         store = PostgresStore(dsn, dsn, kept=KEPT)
         store.prepare()
         store.close()
-        self._connection = psycopg.connect(dsn, autocommit=True, options="-c jit=off")  # as the dashboards' role has it
+        self._connection = psycopg.connect(dsn, autocommit=True, options="-c jit=off")  # as for the dashboards' role
         self._filling = Filling(self._connection)
         self._has_chunks, self._is_community = layout_of(self._connection)
 
     def measure(self, events: int) -> dict[str, Any]:
-        """Fill the table with `events` and return the figures;
-        on TimescaleDB Community also those of compressed chunks.
+        """Fill the table with `events`. Return the figures; on TimescaleDB Community also those of
+        compressed chunks.
         """
         figures: dict[str, Any] = {"on": storage_of(self._connection)._asdict(), "events": events}
         if self._filling.found() < events:
@@ -68,12 +66,12 @@ class Storage:
         return figures
 
     def _filled(self, events: int) -> dict[str, Any]:
-        """Fill the table; return the times of the roll-up job meanwhile, where that job builds the roll-ups."""
+        """Fill the table. Return the times of the roll-up job meanwhile, if that job builds the roll-ups."""
         if self._scalar("SELECT count(*) FROM plugin_reports"):
             raise DemoError(
                 "a collector has written into this database, and the benchmark would empty it: name another one"
             )
-        if self._is_community:  # chunks are compressed when their turn comes, not by a policy in the middle
+        if self._is_community:  # this class compresses the chunks, a policy must not do it during a measurement
             self._connection.execute(
                 "SELECT alter_job(job_id, scheduled => false) FROM timescaledb_information.jobs WHERE job_id >= 1000"
             )
@@ -118,7 +116,7 @@ class Storage:
         return {name: round(size, 1) for name, size in together.items()}
 
     def _roll_up_seconds(self) -> float:
-        """Return the time of a run that builds the buckets of the same fresh events beside all others."""
+        """Return the seconds of a roll-up run over the buckets of the same number of new events."""
         self._connection.execute("DELETE FROM mail_events WHERE time > now() - interval '50 minutes'")
         self._filling.copy(corpus.paced(FRESH_EVENTS, now_ms() - 300_000, FRESH_EVENTS_PER_SECOND))
         self._connection.execute("VACUUM ANALYZE mail_events")
@@ -156,5 +154,5 @@ class Storage:
         return int(row[0])
 
     def close(self) -> None:
-        """Leaves."""
+        """Close the connection."""
         self._connection.close()

@@ -1,6 +1,4 @@
-"""How a message is found: the statements that docs/storage.md shows,
-each held by an index (tests/integration/database/test_indexes.py).
-"""
+"""The statements of docs/storage.md that find a message. Each uses an index (test_indexes.py checks it)."""
 
 from __future__ import annotations
 
@@ -29,7 +27,7 @@ TRACES: Final[dict[str, LiteralString]] = {
         " ORDER BY time DESC LIMIT 100"
     ),
 }
-"""By what is known of the message: as it is typed and in lower case, with and without `<>`.
+"""Known field of the message -> statement. It finds the value as typed and in lower case, with and without `<>`.
 
 An `event_id` begins with its queue id and sorts by bytes.
 """

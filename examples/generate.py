@@ -1,4 +1,4 @@
-"""Writes examples/duckwatch.yml: each key with its default from the models, and its text from docs/configuration.md."""
+"""Write examples/duckwatch.yml: each key with its default from the models and its text from docs/configuration.md."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ HEAD: Final = """\
 
 
 def build() -> str:
-    """Return the text of the file. The same each time."""
+    """Return the text of the file, the same each time."""
     texts = descriptions((ROOT / "docs" / "configuration.md").read_text(encoding="utf-8"))
     lines = [HEAD.rstrip("\n")]
     for settings in (CollectorSettings, DnsblSettings, DashboardDocument):
@@ -103,10 +103,10 @@ def section_lines(model: type[BaseModel] | None, key: str, indent: str, texts: M
 def inner_lines(
     inner: type[BaseModel], name: str, field: FieldInfo, path: str, texts: Mapping[str, str]
 ) -> Iterator[str]:
-    """Yield as comments the keys of a section, of a list's items or of a map's values that are not there by default."""
+    """Yield as comments the keys of a section, a list's items or a map's values that does not exist by default."""
     place = container(field.annotation)
     below = path + {"list": "[]", "map": ".CODE", None: ""}[place]
-    if not any(key.startswith(f"{below}.") for key in texts):  # the keys of `more_lists` are those of `lists`
+    if not any(key.startswith(f"{below}.") for key in texts):  # like `more_lists`, whose keys are those of `lists`
         return
     yield f"#{name}:"
     if place is not None:
@@ -117,14 +117,14 @@ def inner_lines(
 
 
 def model_in(annotation: Any) -> type[BaseModel] | None:  # noqa: ANN401  # any annotation
-    """Return the section that an annotation holds, at any depth."""
+    """Return the section's model in an annotation, at any depth, None if there is none."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
     return next((found for one in get_args(annotation) if (found := model_in(one))), None)
 
 
 def container(annotation: Any) -> str | None:  # noqa: ANN401  # any annotation
-    """Return what holds the sections of an annotation, at any depth: `list`, `map`, or None."""
+    """Return `list` or `map` if an annotation holds several sections, at any depth, else None."""
     held = {tuple: "list", dict: "map"}.get(get_origin(annotation))
     if held is not None:
         return held
@@ -132,7 +132,7 @@ def container(annotation: Any) -> str | None:  # noqa: ANN401  # any annotation
 
 
 def written(field: FieldInfo) -> str:
-    """Return a field's default as a file of the configuration has it."""
+    """Return a field's default in the form of the configuration file."""
     if field.is_required():
         return "…  # required"
     is_size = any(isinstance(one, BeforeValidator) and one.func is parse_size for one in field.metadata)

@@ -1,1 +1,1 @@
-"""The DNSBL exporter measured against name servers on loopback (docs/benchmarks.md)."""
+"""Benchmark of the DNSBL exporter against name servers on loopback (docs/benchmarks.md)."""

@@ -1,6 +1,4 @@
-"""`python -m bench.dnsbl [--quick]`: the DNSBL exporter as a process, its limits off, against servers on loopback;
-prints one JSON object.
-"""
+"""`python -m bench.dnsbl [--quick]`: measures an exporter process without limits, prints one JSON object."""
 
 from __future__ import annotations
 
@@ -30,7 +28,7 @@ DEAD = "bl49.example"
 
 
 class Exporter:
-    """One exporter, started as a user starts it, and its figures as its own /metrics tells them."""
+    """One exporter process, started as a user starts it, and its figures from its /metrics."""
 
     def __init__(
         self, folder: Path, servers: list[Server], *, targets: str, lists: int, limits: dict[str, Any] | None = None
@@ -54,7 +52,7 @@ class Exporter:
         )
 
     def page(self) -> str:
-        """/metrics as text, without compression; empty while it does not listen."""
+        """Return /metrics as text, read without compression; empty while the exporter does not listen."""
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{self._port}/metrics", timeout=30) as answer:
                 text: str = answer.read().decode()
@@ -63,7 +61,7 @@ class Exporter:
             return ""
 
     def scrape_ms(self) -> float:
-        """How long a scrape takes, as Prometheus asks for it."""
+        """Return the milliseconds of a scrape with Prometheus's headers."""
         request = urllib.request.Request(f"http://127.0.0.1:{self._port}/metrics", headers=SCRAPE_HEADERS)
         started = time.perf_counter()
         with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - loopback
@@ -71,12 +69,12 @@ class Exporter:
         return (time.perf_counter() - started) * 1000
 
     def wait_listening(self) -> None:
-        """Until it answers."""
+        """Wait until the exporter answers."""
         while not self.page():
             time.sleep(0.02)
 
     def checks(self, *, without: str = "-") -> int:
-        """Return the number of checks that ended so far, by the exporter's own count."""
+        """Return the number of ended checks, by the exporter's own count."""
         return sum(
             int(float(value))
             for zone, value in re.findall(
@@ -86,23 +84,23 @@ class Exporter:
         )
 
     def cpu_seconds(self) -> float:
-        """Processor time so far."""
+        """Return the processor time so far."""
         fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / 100
 
     def peak_mb(self) -> float:
-        """Return the most memory it had."""
+        """Return the peak memory."""
         found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{self._process.pid}/status").read_text())
         assert found is not None
         return int(found[1]) / 1024
 
     def errors(self) -> int:
-        """Verdicts that are no listing and not clean."""
+        """Return the number of verdicts other than listed and clean."""
         page = self.page()
         return sum(int(float(value)) for value in re.findall(r'verdict="(?:error|refused)"\} (\S+)', page))
 
     def stop(self) -> None:
-        """End it."""
+        """Stop the process."""
         self._process.terminate()
         self._process.wait()
 
@@ -117,7 +115,7 @@ def sweep(
     without: str = "-",
     scrape: bool = False,
 ) -> dict[str, Any]:
-    """One first sweep: seconds from the first answer of /metrics to the last check, by polling it."""
+    """Measure a first sweep: the seconds from the first answer of /metrics to the last check, by polling."""
     exporter = Exporter(folder, servers, targets=targets, lists=lists)
     try:
         exporter.wait_listening()
@@ -151,7 +149,7 @@ def sweep(
 
 
 def limited(folder: Path, server: Server) -> dict[str, Any]:
-    """One sweep within a budget that allows for it in exactly a minute."""
+    """Measure a sweep within a budget that allows it in exactly a minute."""
     exporter = Exporter(folder, [server], targets="192.0.2.0/25", lists=2, limits={"queries_per_minute_per_list": 128})
     try:
         exporter.wait_listening()
@@ -165,7 +163,7 @@ def limited(folder: Path, server: Server) -> dict[str, Any]:
 
 
 def measure(folder: Path, *, quick: bool) -> dict[str, Any]:
-    """All rounds."""
+    """Return the figures of all rounds."""
     bits, lists = (4, 5) if quick else (8, LISTS)
     count = 1 << bits
     v4, v6 = f"192.0.2.0/{32 - bits}", f"2001:db8::/{128 - bits}"
@@ -190,7 +188,7 @@ def measure(folder: Path, *, quick: bool) -> dict[str, Any]:
 
 
 def main() -> int:
-    """Run from the command line."""
+    """Run the command line. Return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m bench.dnsbl", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="small rounds: to see that it runs, not for figures")
     with tempfile.TemporaryDirectory(prefix="duckwatch-bench-") as folder:

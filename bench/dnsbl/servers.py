@@ -1,5 +1,6 @@
-"""The other side: answers from prepared bytes, after a latency, in a process of its own,
-so that what is measured is the exporter.
+"""Name servers that answer with prepared bytes after a latency.
+
+They run in a process of their own, so that the measurement is the exporter's.
 """
 
 from __future__ import annotations
@@ -22,8 +23,9 @@ _LISTED_FIRST_LABELS = {str(number).encode() for number in range(0, 256, 20)}
 
 
 def reply(query: bytes, dead: bytes | None) -> bytes | None:
-    """Return an answer: test points as RFC 5782 has them, one name in twenty listed, SOA with what is not;
-    None for the dead list.
+    """Return the answer to a query, None for the dead list.
+
+    Test points are answered as RFC 5782 requires. One name in twenty is listed, the others get an SOA.
     """
     end = query.index(b"\0", 12) + 5
     question = query[12:end]
@@ -37,7 +39,7 @@ def reply(query: bytes, dead: bytes | None) -> bytes | None:
 
 
 def _soa(query: bytes) -> bytes:
-    """SOA of the zone, the last two labels of the name, by compression pointers as rbldnsd writes it."""
+    """Return the SOA of the zone, the last two labels of the name, with compression pointers as rbldnsd writes it."""
     starts, at = [], 12
     while query[at]:
         starts.append(at)
@@ -84,7 +86,7 @@ def _serve(pipe: Connection, latency: float, dead: bytes | None) -> None:
 
 
 class Server:
-    """A server on `port` of 127.0.0.1 that answers after `latency` seconds, but not for names that hold `dead`."""
+    """A server on `port` of 127.0.0.1. It answers after `latency` seconds, and never for names that contain `dead`."""
 
     def __init__(self, latency: float = 0.0, dead: bytes | None = None) -> None:
         context = multiprocessing.get_context("spawn")
@@ -94,6 +96,6 @@ class Server:
         self.port: int = ours.recv()
 
     def stop(self) -> None:
-        """End it."""
+        """Stop the process."""
         self._process.kill()
         self._process.join()
