@@ -1,7 +1,7 @@
 'use strict';
 
-// ZoneMTA's side of the plugin: what it asks of a plugin is a title and an init. Nothing here, nor behind it, may
-// throw: an exception in a plugin's asynchronous code ends the process that delivers mail.
+// The plugin's entry point. ZoneMTA requires a title and an init function.
+// No code of the plugin may throw: an exception in a plugin's asynchronous code ends a process that delivers mail.
 
 const { start } = require('./lib/plugin');
 

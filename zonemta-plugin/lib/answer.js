@@ -1,9 +1,9 @@
 'use strict';
 
-// What each answer of the collector means for the batch that it answers.
+// From an answer of the collector to the verdict about the batch that it answers.
 
-// taken: free it. refused: never again. tooLarge: in smaller parts. again: at once, once more. later: keep it, and
-// wait.
+// taken: free the batch. refused: never send it again. tooLarge: send smaller parts. again: repeat at once, once.
+// later: keep the batch and wait.
 const VERDICTS = Object.freeze({
     TAKEN: 'taken',
     REFUSED: 'refused',
@@ -13,21 +13,20 @@ const VERDICTS = Object.freeze({
 });
 const BROKEN_CONNECTION = ['ECONNRESET', 'EPIPE'];
 const MOST_NAMED_WAIT_MS = 300000;
-// Others judge by the plugin's reports whether something older is still to come, so its own tries are at most 30 s
-// apart.
+// The collector judges by the heartbeats whether older events are still to come, so tries are at most 30 s apart.
 const FIRST_WAIT_MS = 500;
 const MOST_WAIT_MS = 30000;
 const LEAST_NAMED_WAIT_MS = 1000;
 
 /**
- * What an answer means: its verdict, the kind of trouble for the log, and the wait in milliseconds where the collector
- * named one, else null.
+ * The meaning of an answer: its verdict, the kind of trouble for the log, and the wait (ms) that the collector asked
+ * for, else null.
  * @typedef {{verdict: string, kind: string, wait: number | null}} Answer
  */
 
 /**
- * A Retry-After header (RFC 9110, section 10.2.3: seconds or an HTTP date) as milliseconds, at most five minutes; null
- * without a sensible one.
+ * Returns a Retry-After header (RFC 9110, section 10.2.3: seconds or an HTTP date) in milliseconds, at most five
+ * minutes; null without a valid one.
  * @param {string | string[] | undefined} value
  * @param {number} now epoch milliseconds
  */
@@ -47,7 +46,7 @@ function readRetryAfter(value, now) {
  */
 function readError(outcome) {
     const kind = outcome.error || 'error';
-    // A server may close a kept connection just as a request goes out on it: that says nothing of the server's health.
+    // A server may close a kept connection at the moment of a request. That is not a fault of the server.
     if (outcome.isReused && BROKEN_CONNECTION.includes(kind)) {
         return { verdict: VERDICTS.AGAIN, kind, wait: 0 };
     }
@@ -55,7 +54,7 @@ function readError(outcome) {
 }
 
 /**
- * What `outcome` means for the batch.
+ * Returns the meaning of `outcome` for the batch.
  * @param {import('./exchange').Outcome} outcome
  * @param {number} now epoch milliseconds
  * @returns {Answer}
@@ -69,9 +68,9 @@ function readAnswer(outcome, now) {
     if (status === 202) {
         return { verdict: VERDICTS.TAKEN, kind, wait: null };
     }
-    // A proxy answers 400 and 413 too, of the transport or by limits of its own: that says nothing of the events.
+    // A proxy may answer 400 or 413 too, because of a broken request or its own limits. The events may be good.
     const isCollectors = Boolean(headers['duckwatch-version']);
-    // The collector says so of a request that was broken on its way: it would take the same events another time.
+    // The collector sets this header if the request was broken in transit: it may accept the same events next time.
     if (status === 400 && isCollectors && headers['duckwatch-fault'] !== 'transport') {
         return { verdict: VERDICTS.REFUSED, kind, wait: null };
     }
@@ -83,8 +82,8 @@ function readAnswer(outcome, now) {
 }
 
 /**
- * How long to wait (ms) after `answer`, when `failures` came before it in a row; `random` is in [0, 1). Processes that
- * failed together come apart.
+ * Returns how long to wait (ms) after `answer`, with `failures` failures in a row before it. `random` is in
+ * [0, 1): it spreads processes that failed at the same time.
  * @param {Answer} answer
  * @param {number} failures
  * @param {number} random

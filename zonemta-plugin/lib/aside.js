@@ -1,6 +1,6 @@
 'use strict';
 
-// Events that the collector will never take: kept in a file beside the spools, one a line, for a person to look at.
+// Events that the collector will never accept. They are kept in a file beside the spools, one a line, for the operator.
 
 const fs = require('fs');
 const path = require('path');
@@ -9,8 +9,8 @@ const FILE = 'duckwatch.rejected.jsonl';
 const MOST_BYTES = 64 * 1024 * 1024;
 
 /**
- * Writes `text` at the end of a file of `size` bytes, or nothing: on a full disk half a line must not be joined by the
- * next.
+ * Appends all of `text` to a file of `size` bytes, or nothing: on a full disk no half line may stay, because the next
+ * line would be joined to it.
  * @param {number} fd
  * @param {string} text
  * @param {number} size
@@ -25,14 +25,15 @@ function append(fd, text, size) {
 }
 
 class Aside {
-    /** @param {{root: string | null}} spool whose root the file lies in */
+    /** @param {{root: string | null}} spool the file is in its root */
     constructor(spool) {
         this.spool = spool;
     }
 
     /**
-     * Appends the lines of `batch`, each with the cluster and host of `source`, so that the file can be posted as it
-     * stands. Returns the file, or null when it is full or cannot be written; throws nothing.
+     * Appends the lines of `batch`, each with the cluster and host of `source`, so that the file can be posted
+     * unchanged.
+     * Returns the file, or null when it is full or cannot be written. Never throws.
      * @param {{cluster: string, host: string}} source
      * @param {{lines: string[]}} batch
      */

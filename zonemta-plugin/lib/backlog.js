@@ -1,7 +1,7 @@
 'use strict';
 
-// The segments of one spool on disk, oldest first: cutting batches off, freeing what is acknowledged, giving up the
-// oldest.
+// The segments of one spool on disk, oldest first: batches are taken from them, acknowledged segments are deleted, and
+// the oldest is dropped when the spool is full.
 
 const fs = require('fs');
 const path = require('path');
@@ -10,14 +10,16 @@ const SEGMENT = /^(\d{1,15})\.jsonl$/;
 const NEWLINE = 0x0a;
 const TIME = /^\{"time":(\d{1,16}),/;
 const LOST = 'dropped';
-// More than nearly every event has; the window that a batch is first looked for in.
+// Size of nearly every event at most. It gives the length that is read first for a batch.
 const EVENT_BYTES = 1024;
 
 /**
- * A file of a spool. `size` counts whole lines only where the writer is of this process. `acked` is how far the
- * collector has taken them; it is not kept on disk: after a crash at most one segment is sent again, and the collector
- * knows stamps that it has seen. `taken` is how far the batch on its way reaches. `tornAt` is the size at which a line
- * without an end was found last, or -1. `isGone`: given up while a batch of it may be on its way.
+ * A file of a spool.
+ * `size`: its bytes; they end with a whole line only if this process writes the file.
+ * `acked`: the position up to which the collector has acknowledged it. It is not kept on disk: after a crash at most
+ * one segment is sent again, and the collector recognises the events by their times. `taken`: the end of the batch that
+ * is being sent. `tornAt`: the size at which an unfinished line was found last, or -1. `isGone`: the segment was
+ * dropped, perhaps while a batch of it was being sent.
  * @typedef {object} Segment
  * @property {number} number
  * @property {string} file
@@ -29,7 +31,7 @@ const EVENT_BYTES = 1024;
  */
 
 /**
- * Events cut off a segment: `lines` without their ends, up to the position `end`. `unreadable` counts lines that are no
+ * Events of a segment up to the position `end`: `lines` without line ends. `unreadable` counts lines that are not
  * events.
  * @typedef {object} DiskBatch
  * @property {Backlog} backlog
@@ -68,7 +70,7 @@ function isEvent(line) {
 }
 
 /**
- * How far `segment` can be sent: to its end, or only as far as it was, when all that follows is a line without an end.
+ * Returns the position up to which `segment` can be sent: its end, or `acked` if only an unfinished line follows.
  * @param {Segment} segment
  */
 function endOf(segment) {
@@ -96,7 +98,7 @@ class Backlog {
     }
 
     /**
-     * The backlog that a process has left in `folder`.
+     * Returns the backlog that a process has left in `folder`.
      * @param {string} folder
      */
     static load(folder) {
@@ -110,7 +112,7 @@ class Backlog {
         try {
             backlog.droppedKept = backlog.dropped = Number(fs.readFileSync(path.join(folder, LOST), 'utf8')) || 0;
         } catch (err) {
-            // None was dropped.
+            // No event was dropped.
         }
         return backlog;
     }
@@ -136,7 +138,7 @@ class Backlog {
         return segment;
     }
 
-    /** The open segment; undefined in a backlog whose folder was found without any. */
+    /** The open segment; undefined if the folder was found without a segment. */
     get last() {
         return this.segments[this.segments.length - 1];
     }
@@ -150,7 +152,7 @@ class Backlog {
     }
 
     /**
-     * Looks at the open segment's size anew, where another process may still write it. Returns whether it has grown.
+     * Reads the open segment's size again, which another process may still write. Returns whether it has grown.
      */
     refresh() {
         const { last } = this;
@@ -162,7 +164,8 @@ class Backlog {
     }
 
     /**
-     * The next batch, null when there is none. Ends with `free` or `keep`. Throws what reading throws.
+     * Returns the next batch, null when there is none. The caller must call `free` or `keep` with it. Throws if a read
+     * fails.
      * @param {number} maxEvents
      * @param {number} maxBytes
      * @returns {DiskBatch | null}
@@ -179,7 +182,7 @@ class Backlog {
                 return batch;
             }
             if (batch.end === segment.acked) {
-                // A line without an end: its writer died in it, and the hook that wrote it never returned.
+                // An unfinished line: its writer died during the write, so its hook never returned.
                 if (segment === this.last) {
                     segment.tornAt = segment.size;
                     return null;
@@ -231,7 +234,7 @@ class Backlog {
     }
 
     /**
-     * The collector answers for `batch` (or it is set aside): it is not sent again.
+     * Notes that the collector has acknowledged `batch`, or that it was set aside: it is not sent again.
      * @param {DiskBatch} batch
      */
     free(batch) {
@@ -248,7 +251,7 @@ class Backlog {
     }
 
     /**
-     * `batch` was not taken: it comes again, unless its segment had to be given up meanwhile.
+     * Notes that `batch` was not accepted: it is sent again, unless its segment was dropped meanwhile.
      * @param {DiskBatch} batch
      */
     keep(batch) {
@@ -259,8 +262,7 @@ class Backlog {
     }
 
     /**
-     * Gives up the oldest segment; returns how many events that lost. What is on its way is lost only if it does not
-     * arrive.
+     * Drops the oldest segment. Returns the number of lost events; a batch that is being sent does not count yet.
      */
     dropOldest() {
         const segment = this.segments[0];
@@ -269,7 +271,7 @@ class Backlog {
             const from = Math.max(segment.acked, segment.taken);
             lost = countLines(readAt(segment.file, from, segment.size - from));
         } catch (err) {
-            // Nobody can count them any more.
+            // The events cannot be counted any more.
         }
         segment.isGone = true;
         this.remove(segment);
@@ -284,12 +286,12 @@ class Backlog {
         try {
             fs.unlinkSync(segment.file);
         } catch (err) {
-            // Gone already, or it stays and is sent once more by who finds it.
+            // It is deleted already, or it stays and a master sends it again.
         }
     }
 
     /**
-     * The stamp of the oldest event that is unsent once `batch` (if any) is acknowledged; null without one.
+     * Returns the time of the oldest event that is unsent once `batch` (if any) is acknowledged; null if there is none.
      * @param {DiskBatch | null} batch
      */
     oldestUnsent(batch) {
@@ -305,19 +307,19 @@ class Backlog {
         return null;
     }
 
-    /** Keeps the count of dropped events for who may have to send the rest of this spool. */
+    /** Writes the count of dropped events to the disk, for a master that may have to send the rest of this spool. */
     noteDropped() {
         if (this.dropped === this.droppedKept) {
             return;
         }
         try {
-            // Not into the file itself: a full disk would take the old count and not give the new one.
+            // A new file is renamed: on a full disk, overwriting would lose the old count without writing the new one.
             const draft = path.join(this.folder, `${LOST}.new`);
             fs.writeFileSync(draft, String(this.dropped), { mode: 0o600 });
             fs.renameSync(draft, path.join(this.folder, LOST));
             this.droppedKept = this.dropped;
         } catch (err) {
-            // The count goes on in memory.
+            // The count stays in memory.
         }
     }
 }

@@ -1,11 +1,11 @@
 'use strict';
 
-// The stamp that identifies an event: epoch milliseconds, such that no two events of one process share stamp and name.
+// The time that identifies an event: epoch ms. No two events of one process have the same time and name.
 
 const { performance } = require('perf_hooks');
 
-// A clock set back by less than this is waited out, so that the stamps of a process never go backwards. One set back by
-// more was wrong before; to wait it out would stamp events with times that the collector must refuse.
+// If the clock is set back by less than this, times stay at the last one until the clock has reached it again.
+// If it is set back by more, it was wrong before: the collector would have to refuse times that stay ahead.
 const WAIT_OUT_MS = 60000;
 const NAMES_KEPT = 10000;
 
@@ -18,8 +18,8 @@ class Clock {
     }
 
     /**
-     * The time of the event called `name`: now, or a millisecond later when this millisecond has one of that name
-     * already.
+     * Returns the time of the event called `name`: now, or a millisecond later if this millisecond already has an event
+     * of that name.
      * @param {string} name
      */
     stamp(name) {
@@ -40,7 +40,7 @@ class Clock {
     }
 }
 
-/** Milliseconds that only go forward, for measuring how long something took. */
+/** Returns a monotonic time in milliseconds, for measuring durations. */
 function elapsed() {
     return performance.now();
 }

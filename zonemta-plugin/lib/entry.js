@@ -1,10 +1,10 @@
 'use strict';
 
-// A log entry as a line of the spool: a plain copy that survives whatever a plugin put into the entry.
+// From a log entry to a line of the spool: a plain copy, whatever values a plugin has put into the entry.
 
 /** @typedef {{values: number, characters: number}} Limits */
 
-// A usual entry has some 20 values and 330 characters. The second limits are for an entry whose line came out too long.
+// A usual entry has some 20 values and 330 characters. The second limits are for an entry whose line is too long.
 const LIMITS = [
     { values: 5000, characters: 512 * 1024 },
     { values: 500, characters: 32 * 1024 }
@@ -14,7 +14,7 @@ const DEPTH = 8;
 const IDENTITY = ['id', 'seq', 'action', 'defcount', 'bounceType'];
 
 /**
- * Queue polls are not events of mail (and come by the second where they are logged).
+ * Returns true for a queue poll: it is not an event of mail, and may come every second.
  * @param {any} entry
  */
 function isIgnored(entry) {
@@ -84,7 +84,7 @@ class Copy {
         if (this.parents.length >= DEPTH) {
             return '[too deep]';
         }
-        // An ObjectId, for one, is text by its toJSON.
+        // For example, an ObjectId becomes text by its toJSON.
         if (this.parents.length && typeof value.toJSON === 'function') {
             return this.of(value.toJSON());
         }
@@ -100,7 +100,7 @@ class Copy {
             value = Array.from(value);
         }
         const isList = Array.isArray(value);
-        // Without a prototype, a member named `__proto__` is a member like any other.
+        // Without a prototype, a member named `__proto__` is an ordinary member.
         /** @type {any} */
         const copy = isList ? [] : Object.create(null);
         for (const key of Object.keys(value)) {
@@ -133,7 +133,7 @@ class Copy {
 }
 
 /**
- * The few fields that name an event, of an entry that cannot be copied; null when not even those can be read.
+ * Returns the few fields that identify an event, for an entry that cannot be copied; null if they cannot be read.
  * @param {any} entry
  */
 function reduce(entry) {
@@ -145,7 +145,7 @@ function reduce(entry) {
                 reduced[key] = typeof value === 'number' ? value : String(value).slice(0, 1000);
             }
         } catch (err) {
-            // This one field is lost.
+            // Only this field is lost.
         }
     }
     return reduced.action ? Object.assign(reduced, { reduced: true }) : null;
@@ -186,9 +186,9 @@ function write(copy, context, { time, attempt }) {
 }
 
 /**
- * The spool's line for `entry`, stamped by `clock` and with its number of `attempts`; the entry itself is left as it
- * is. Null when nothing of the entry can be kept. Throws nothing that an entry could cause.
- * @param {unknown} entry whatever a plugin made of it
+ * Returns the spool's line for `entry`, with a time from `clock` and its number of `attempts`; null if nothing of
+ * the entry can be kept. Does not change the entry, and does not throw because of it.
+ * @param {unknown} entry plugins may have changed it in any way
  * @param {string} context
  * @param {import('./clock').Clock} clock
  * @param {import('./attempts').Attempts} attempts

@@ -1,7 +1,7 @@
 'use strict';
 
-// One request to the collector and its outcome, over one kept connection; whatever the other side does, there is one
-// outcome.
+// One request to the collector over one kept connection. Each request has exactly one outcome, whatever the server
+// does.
 
 const http = require('http');
 const https = require('https');
@@ -11,8 +11,8 @@ const { readToken } = require('./settings');
 const ANSWER_BYTES = 64 * 1024;
 
 /**
- * What came of a request: an answer (`status`, `headers`), or none (`error`, and whether it went out on a connection
- * that had been used before).
+ * The outcome of a request: an answer (`status`, `headers`), or none (`error`, and whether the connection had been used
+ * before).
  * @typedef {object} Outcome
  * @property {number} [status]
  * @property {import('http').IncomingHttpHeaders} [headers]
@@ -41,12 +41,12 @@ class Exchange {
         this.log = log;
         this.version = version;
         this.transport = settings.url && settings.url.protocol === 'https:' ? https : http;
-        // An agent of its own also ignores the environment's proxies.
+        // The plugin's own agent ignores the proxies of the environment.
         this.agent = new this.transport.Agent({ keepAlive: true, maxSockets: 1 });
     }
 
     /**
-     * Posts `body`. Calls `settle` once, later.
+     * Posts `body`. Calls `settle` exactly once, after this has returned.
      * @param {string} body
      * @param {(outcome: Outcome) => void} settle
      */
@@ -72,13 +72,13 @@ class Exchange {
 
     /** @param {Buffer} bytes */
     options(bytes) {
-        // The sender sends nothing without a URL.
+        // There is a URL: the sender sends nothing without one.
         const url = /** @type {URL} */ (this.settings.url);
         /** @type {import('http').OutgoingHttpHeaders} */
         const headers = {
             'content-type': 'application/json',
             'content-length': bytes.length,
-            // A proxy that cuts the body corrects content-length, and leaves this.
+            // A proxy that cuts the body corrects content-length, but not this header.
             'duckwatch-length': bytes.length,
             'user-agent': `zonemta-duckwatch/${this.version}`
         };
@@ -92,7 +92,7 @@ class Exchange {
         return {
             method: 'POST',
             agent: this.agent,
-            // An IPv6 address stands in brackets in a URL, and without them here.
+            // An IPv6 address has brackets in a URL, but must not have them here.
             hostname: url.hostname.replace(/^\[|\]$/g, ''),
             port: url.port || undefined,
             path: `${url.pathname}${url.search}`,
@@ -108,7 +108,7 @@ class Exchange {
     listen(request, exchange, finish) {
         request.on('error', (/** @type {NodeJS.ErrnoException} */ err) => finish(err.code || 'error'));
         request.on('close', () => finish('closed'));
-        // A connection, idle or not, must not keep a process from ending: what is not acknowledged is on disk.
+        // A connection must not keep the process from exiting: unacknowledged events are on disk.
         request.on(
             'socket',
             guard(this.log, (/** @type {import('net').Socket} */ socket) => {
@@ -146,7 +146,7 @@ class Exchange {
     }
 
     /**
-     * The status line is the answer, also when the body behind it breaks off.
+     * Settles the request. The status line is the answer, even if the body breaks off.
      * @param {Pending} exchange
      * @param {string | null} error
      */

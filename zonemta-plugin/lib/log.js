@@ -1,6 +1,6 @@
 'use strict';
 
-// What the plugin says in ZoneMTA's log, and how seldom; and the guard around everything that runs later.
+// The plugin's lines in ZoneMTA's log, limited in number, and the guard around asynchronous code.
 
 const PREFIX = `Duckwatch/${process.pid}`;
 
@@ -9,7 +9,7 @@ const KEYS_KEPT = 1000;
 /**
  * @typedef {'info' | 'error'} Level
  * @typedef {(prefix: string, format: string, ...args: unknown[]) => void} Write
- * @typedef {Partial<Record<Level, Write>> | undefined} Logger ZoneMTA's, if the plugin was given one.
+ * @typedef {Partial<Record<Level, Write>> | undefined} Logger ZoneMTA's, if it gives the plugin one.
  */
 
 class Log {
@@ -32,7 +32,7 @@ class Log {
                 write.call(this.logger, PREFIX, format, ...args);
             }
         } catch (err) {
-            // A log that cannot be written must not stop what it speaks of.
+            // A failing log must not stop the plugin.
         }
     }
 
@@ -53,7 +53,7 @@ class Log {
     }
 
     /**
-     * Says a thing once, until `forget(key)`. Returns whether it was said.
+     * Logs a line once until `forget(key)`. Returns whether it was logged.
      * @param {string} key
      * @param {Level} level
      * @param {string} format
@@ -64,7 +64,7 @@ class Log {
     }
 
     /**
-     * Says a thing at most once in `everyMs`. Returns whether it was said.
+     * Logs a line at most once in `everyMs`. Returns whether it was logged.
      * @param {string} key
      * @param {number} everyMs
      * @param {Level} level
@@ -91,7 +91,8 @@ class Log {
 }
 
 /**
- * `action`, unable to throw. For timers, events and callbacks: an exception there ends a process that delivers mail.
+ * Returns `action` as a function that never throws, for timers, events and callbacks: an exception there ends a process
+ * that delivers mail.
  * @template {any[]} A
  * @template R
  * @param {Log} log

@@ -1,22 +1,22 @@
 'use strict';
 
-// Lines that no disk would take: a short ring in memory, until the disk takes them or the collector does.
+// Lines that could not be written to the disk: a short ring in memory, until they are written or sent.
 
 const LINES = 1000;
 const BYTES = 16 * 1024 * 1024;
 const TIME = /^\{"time":(\d{1,16}),/;
 
 /**
- * Lines without their ends; `upTo` is the number of the last.
+ * Lines without line ends. `upTo` is the number of the last.
  * @typedef {object} MemoryBatch
  * @property {undefined} [backlog] only a batch from the disk has one
- * @property {undefined} [unreadable] as well
+ * @property {undefined} [unreadable] only a batch from the disk has one
  * @property {string[]} lines
  * @property {number} upTo
  */
 
 class Memory {
-    /** @param {() => void} onDropped is called for each event that had to go */
+    /** @param {() => void} onDropped is called for each dropped event */
     constructor(onDropped) {
         this.onDropped = onDropped;
         /** @type {{number: number, line: string, bytes: number}[]} */
@@ -31,7 +31,7 @@ class Memory {
     }
 
     /**
-     * Keeps `line` (with its end). Past the limits the oldest that is not on its way goes, and is counted.
+     * Keeps `line` (with its line end). Over the limits it drops and counts the oldest line that is not being sent.
      * @param {string} line
      */
     push(line) {
@@ -48,7 +48,7 @@ class Memory {
         return this.entries[0].line;
     }
 
-    /** Takes the first line away, if there is one. */
+    /** Removes the first line, if there is one. */
     shift() {
         const first = this.entries.shift();
         this.bytes -= first ? first.bytes : 0;
@@ -88,7 +88,7 @@ class Memory {
     }
 
     /**
-     * Bytes and oldest stamp of what remains once `batch` (if any) is acknowledged.
+     * Returns the bytes and the oldest time of the lines that remain once `batch` (if any) is acknowledged.
      * @param {MemoryBatch | null} batch
      */
     remaining(batch) {

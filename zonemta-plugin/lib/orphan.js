@@ -1,7 +1,7 @@
 'use strict';
 
-// One claimed spool: sent by the master in its own order, under its own process's name, and removed when nothing can
-// follow.
+// One claimed spool. The master sends it in its order, with the id of its own process, and removes it when no further
+// event can come.
 
 const fs = require('fs');
 const { Backlog } = require('./backlog');
@@ -9,8 +9,8 @@ const { elapsed } = require('./clock');
 const { touch } = require('./owner');
 
 /**
- * Its writer may be alive after all, stopped for long and holding its last segment open. It notices within `deadAfter /
- * 6` of writing; so what it wrote is waited for (`grace`) and read before the folder goes.
+ * The spool's writer may still be alive, if it was stopped for long, with its last segment open. It notices the claim
+ * within `deadAfter / 6` of a write. So the master waits `grace` and reads those writes before it removes the folder.
  */
 class Orphan {
     /**
@@ -27,7 +27,7 @@ class Orphan {
         this.id = id;
         this.cluster = cluster;
         this.host = host;
-        // Nothing is loaded in a process that is gone.
+        // A dead process has no contexts.
         /** @type {string[]} */
         this.contexts = [];
         this.grace = isWriterDead ? 0 : grace;
@@ -40,7 +40,7 @@ class Orphan {
         return this.backlog.dropped;
     }
 
-    /** Heartbeat, and another look at the sizes. Throws ENOENT when another master has claimed this spool meanwhile. */
+    /** Renews the heartbeat and reads the sizes again. Throws ENOENT if another master has claimed this spool. */
     keepAlive() {
         touch(this.folder);
         if (this.backlog.refresh()) {
@@ -73,7 +73,7 @@ class Orphan {
     }
 
     /**
-     * What is left once `batch` (if any) is acknowledged.
+     * Returns what remains to be sent once `batch` (if any) is acknowledged.
      * @param {import('./backlog').DiskBatch | null} batch
      * @returns {import('./spool').Remaining}
      */
@@ -87,7 +87,7 @@ class Orphan {
     }
 
     /**
-     * The collector is to be told once more of a spool when it is sent: its last word may speak of events that waited.
+     * True while the sent spool needs a last heartbeat: its previous one may have named waiting events.
      */
     get isFarewellDue() {
         return !this.isReported && this.isSent;

@@ -1,6 +1,6 @@
 'use strict';
 
-// The spools of dead processes: the master finds them, claims each by one rename, and hands them to the sender.
+// The spools of dead processes: the master finds them, claims each by one rename, and gives them to the sender.
 
 const crypto = require('crypto');
 const fs = require('fs');
@@ -9,9 +9,9 @@ const { Orphan } = require('./orphan');
 const { elapsed } = require('./clock');
 const { readNote } = require('./owner');
 
-// A living process's spool is `<id>`; a claimed one `<id>.<claimer>`. Only its holder uses that name, so one rename
-// decides between two masters, and whoever lost a spool (or was stopped for too long) finds nothing under the name that
-// it knows.
+// The spool of a living process is named `<id>`, a claimed one `<id>.<claimer>`. Only its holder uses that name, so one
+// rename decides between two masters. A process that lost its spool (because it was stopped for too long) finds no
+// folder under the name that it knows.
 const SPOOL = /^([0-9a-f]{16})(?:\.([0-9a-f]{16}))?$/;
 
 class Orphans {
@@ -35,7 +35,7 @@ class Orphans {
     }
 
     /**
-     * To be called every few seconds: keeps what is claimed alive, lets go of what is done, claims what is abandoned.
+     * Renews the heartbeats of claimed spools, removes sent ones, and claims abandoned ones. Called every few seconds.
      * @param {string} ownId
      */
     sweep(ownId) {
@@ -55,7 +55,7 @@ class Orphans {
     }
 
     /**
-     * Returns whether `orphan` is still ours to send.
+     * Returns whether this process still holds `orphan`.
      * @param {Orphan} orphan
      */
     attend(orphan) {
@@ -72,7 +72,7 @@ class Orphans {
         return false;
     }
 
-    /** All claimed spools together may have as much as one process: past it the oldest goes. */
+    /** Drops the oldest segments when all claimed spools together are larger than one process's limit. */
     keepQuota() {
         let bytes = this.list.reduce((sum, orphan) => sum + orphan.backlog.bytesOnDisk, 0);
         for (const { backlog } of this.list) {
@@ -127,7 +127,7 @@ class Orphans {
                 this.claim(folder, path.join(root, `${id}.${this.claimer}`), id, note, isDead && !claimer);
             }
         } catch (err) {
-            // Another master was quicker (ENOENT), or the folder is not ours to move.
+            // Another master was quicker (ENOENT), or this user may not move the folder.
             if (err.code !== 'ENOENT') {
                 this.log.once(
                     `claim ${folder}`,
@@ -141,8 +141,8 @@ class Orphans {
     }
 
     /**
-     * True when nothing has given a sign of life for `deadAfter`: by the heartbeat's time and the folder's own (a spool
-     * just made or claimed has no note yet), or, the clock having been set back, by having watched it that long.
+     * Returns true when the spool has had no heartbeat for `deadAfter`. The folder's own time counts too, because a new
+     * or newly claimed spool has no note yet. If the clock was set back, the spool is watched for that long instead.
      * @param {string} folder
      * @param {number} beat epoch milliseconds
      */
@@ -183,8 +183,8 @@ class Orphans {
         try {
             this.owner.sign(target, this.claimer, origin);
         } catch (err) {
-            // On a full disk the old note stays; the folder's name says who holds it, and the heartbeat that it is
-            // held.
+            // On a full disk the old note stays. That is enough: the folder's name has the holder, and its time is the
+            // heartbeat.
             if (err.code === 'ENOENT') {
                 throw err;
             }

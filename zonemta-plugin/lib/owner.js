@@ -1,7 +1,7 @@
 'use strict';
 
-// Whose a spool is: the note `owner.json` in its folder, whose modification time is the heartbeat, and what it tells of
-// life.
+// The owner of a spool: the note `owner.json` in its folder names the process, and its modification time is the
+// heartbeat.
 
 const fs = require('fs');
 const path = require('path');
@@ -18,18 +18,18 @@ function readLine(file) {
 }
 
 /**
- * State and start time (clock ticks since boot) of a process, from Linux's /proc; null where that cannot be read.
+ * Returns state and start time (clock ticks since boot) of a process, from Linux's /proc; null if it cannot be read.
  * @param {number} pid
  */
 function readProcess(pid) {
     const line = readLine(`/proc/${pid}/stat`);
-    // The second field is the program's name in parentheses, which may hold anything; state is field 3, start time
-    // field 22.
+    // The second field is the program's name in parentheses, which may hold any character. State is field 3, start
+    // time field 22.
     const fields = line && line.slice(line.lastIndexOf(')') + 2).split(' ');
     return fields && fields.length > 19 ? { state: fields[0], started: fields[19] } : null;
 }
 
-/** What says where a process id means anything: the boot and the namespace. Null where the system does not tell. */
+/** Returns the boot id and the pid namespace, in which a process id is valid. Null if the system does not show them. */
 function readPlace() {
     try {
         const boot = readLine('/proc/sys/kernel/random/boot_id');
@@ -42,7 +42,7 @@ function readPlace() {
 }
 
 /**
- * What `owner.json` says. Another process wrote it, perhaps of another version, so nothing is certain to be there.
+ * The content of `owner.json`. Another process wrote it, perhaps of another version, so any key may be missing.
  * @typedef {object} Note
  * @property {unknown} [cluster]
  * @property {unknown} [host]
@@ -62,11 +62,11 @@ class Owner {
     }
 
     /**
-     * Writes the note into `folder`: it is held by `holder` (a spool's or a claimer's random id) in this process from
-     * now on.
+     * Writes the note into `folder`: this process holds the spool from now on, under `holder` (the random id of a spool
+     * or of a claimer).
      * @param {string} folder
      * @param {string} holder
-     * @param {{cluster?: string, host?: string}} origin of the events, where that is another process
+     * @param {{cluster?: string, host?: string}} origin cluster and host of the events, if another process's
      */
     sign(folder, holder, origin = {}) {
         const note = { ...this.note, ...origin, holder };
@@ -76,7 +76,8 @@ class Owner {
     }
 
     /**
-     * True when the process that `note` names is known to be dead; false when it lives, or nobody can tell from here.
+     * Returns true when the process of `note` is known to be dead; false when it lives, or this process cannot find
+     * out.
      * @param {Note} note
      */
     isDead(note) {
@@ -99,7 +100,7 @@ class Owner {
 }
 
 /**
- * The heartbeat. Throws ENOENT when the folder is no longer there under this name: someone has claimed it.
+ * Renews the heartbeat. Throws ENOENT if the folder no longer has this name, because another process has claimed it.
  * @param {string} folder
  */
 function touch(folder) {
@@ -108,7 +109,7 @@ function touch(folder) {
 }
 
 /**
- * The note of `folder` and the time (epoch ms) of its last heartbeat; the note is empty when it cannot be read.
+ * Returns the note of `folder` and the time (epoch ms) of its last heartbeat. An unreadable note is returned empty.
  * @param {string} folder
  */
 function readNote(folder) {
@@ -120,7 +121,7 @@ function readNote(folder) {
         const read = JSON.parse(fs.readFileSync(path.join(folder, NOTE), 'utf8'));
         note = read && typeof read === 'object' ? read : {};
     } catch (err) {
-        // Not written yet, or torn by a power cut: the folder's own times have to do.
+        // The note is not written yet, or was torn by a power cut: the folder's own time is used.
     }
     return { note, beat };
 }

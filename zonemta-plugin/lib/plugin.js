@@ -1,6 +1,6 @@
 'use strict';
 
-// Builds the plugin's parts and joins them: the hooks, the housekeeping, the exit.
+// Builds the plugin's parts and connects them to the hooks, the housekeeping timer and the exit.
 
 const { version } = require('../package.json');
 const { Aside } = require('./aside');
@@ -18,7 +18,7 @@ const { readSettings } = require('./settings');
 const HOUSEKEEPING_MS = 5000;
 
 /**
- * What ZoneMTA hands to a plugin, as far as this one uses it.
+ * The object that ZoneMTA passes to a plugin, as far as this one uses it.
  * @typedef {object} App
  * @property {import('./settings').Config} [config]
  * @property {{context?: unknown}} [manager]
@@ -28,7 +28,7 @@ const HOUSEKEEPING_MS = 5000;
  * @typedef {ReturnType<typeof build>} Parts
  */
 
-// ZoneMTA tells a plugin its context only through the plugin handler (wild-plugins: `PluginInstance.manager.context`).
+// A plugin finds its context only in the plugin handler (wild-plugins: `PluginInstance.manager.context`).
 /** @param {App} app */
 function contextOf(app) {
     const context = app && app.manager && app.manager.context;
@@ -47,7 +47,7 @@ function build(app, log) {
     const context = contextOf(app);
     const owner = new Owner({ context, version, cluster: settings.cluster, host: settings.host });
     const spool = new Spool({ settings, owner, log });
-    // Only the master claims: one process of an instance is enough, and it lives longest.
+    // Only the master claims spools: one process of an instance is enough, and the master lives longest.
     const orphans = new Orphans({ settings, owner, log, active: context === 'main' });
     const sender = new Sender({
         settings,
@@ -62,7 +62,7 @@ function build(app, log) {
 }
 
 /**
- * Writes one entry to the spool. It is on its way to the disk when this returns; throws nothing.
+ * Writes one entry to the spool. The operating system has it when this returns. Never throws.
  * @param {Parts} parts
  * @param {unknown} entry
  */
@@ -92,7 +92,7 @@ function keepHouse(parts) {
 }
 
 /**
- * Starts the plugin in this process; throws nothing. Returns its parts, for tests.
+ * Starts the plugin in this process. Never throws. Returns its parts, for tests.
  * @param {App} app
  */
 function start(app) {

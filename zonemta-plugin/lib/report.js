@@ -1,12 +1,12 @@
 'use strict';
 
-// The body of a request: the events of one spool, and what its process says of itself.
+// The body of a request: the events of one spool, and the heartbeat of its process.
 
 /**
- * `source` is a spool, own or claimed; without a `batch` the body is a heartbeat. Bytes and oldest event are those left
- * once this body is acknowledged. A line of the spool is an event of the body as it stands. `contexts` are those in
- * which this process has the plugin loaded: the collector joins those of a host's processes, and so sees one that is
- * missing.
+ * Returns the body for `source`, an own or a claimed spool. Without a `batch` it is only a heartbeat.
+ * Bytes and oldest event are those that remain once this body is acknowledged. The lines of the spool become events of
+ * the body unchanged. `contexts` are those in which this process has loaded the plugin: the collector combines those of
+ * a host's processes to detect a missing one.
  * @param {import('./spool').Source} source
  * @param {import('./spool').Batch | null} batch
  * @param {string} version

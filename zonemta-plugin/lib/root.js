@@ -1,13 +1,13 @@
 'use strict';
 
-// The folder that holds the spools of all processes: where a process's own folder is made.
+// The root folder, which holds the spools of all processes.
 
 const fs = require('fs');
 const path = require('path');
 
 /**
- * Makes the folder `name` in `root`, and `root` too; both for this user only. `isShared`: anyone may make folders
- * beside `root`, which must then be this user's own. Throws what the disk throws.
+ * Makes the folder `name` in `root`, and `root` if needed, both for this user only. `isShared`: other users may make
+ * folders beside `root`, so `root` must belong to this user. Throws if the disk does.
  * @param {string} root
  * @param {string} name
  * @param {boolean} isShared

@@ -1,7 +1,7 @@
 'use strict';
 
-// Sends the spools, one request at a time: own and claimed ones by turns, each in its own order, at the collector's
-// pace.
+// Sends the spools, one request at a time: the own and the claimed ones in turn, each in its order, at the collector's
+// speed.
 
 const { readAnswer, waitAfter, BROKEN_CONNECTION, VERDICTS } = require('./answer');
 const { elapsed } = require('./clock');
@@ -9,7 +9,7 @@ const { guard } = require('./log');
 const { writeBody } = require('./report');
 
 const HEARTBEAT_MS = 30000;
-// Housekeeping comes every few seconds; a heartbeat that would be late at the next is sent now.
+// Housekeeping runs every few seconds. A heartbeat that would be late at its next run is sent now.
 const HEARTBEAT_SLACK_MS = 2500;
 const RELAPSE_MS = 60000;
 
@@ -18,7 +18,7 @@ const RELAPSE_MS = 60000;
  * @typedef {import('./spool').Batch} Batch
  * @typedef {import('./spool').Source} Source
  *
- * What is sent in one request: a batch of a source, or its heartbeat.
+ * The content of one request: a batch of a source, or its heartbeat alone.
  * @typedef {{source: Source, batch: Batch | null, isRepeated?: boolean}} Parcel
  */
 
@@ -57,7 +57,7 @@ class Sender {
         this.run = guard(log, () => this.next());
     }
 
-    /** The hook has appended an event. */
+    /** Called when the hook has appended an event. */
     appended() {
         if (this.ripeAt === null) {
             this.ripeAt = elapsed() + this.settings.batchAge;
@@ -70,7 +70,7 @@ class Sender {
     }
 
     /**
-     * To be called every few seconds: what no append has announced (a claimed spool, a spool begun anew) is looked for.
+     * Looks for events that no append has announced: of a claimed spool, or a new spool. Called every few seconds.
      */
     wake() {
         const left = this.reading(() => this.spool.remaining(null));
@@ -89,7 +89,7 @@ class Sender {
             return;
         }
         this.clearTimer();
-        // Through a timer even when due now: the hook must return first.
+        // Use a timer even when due now, because the hook must return first.
         const handle = setTimeout(this.run, Math.ceil(due - elapsed()));
         handle.unref();
         this.timer = { due, handle };
@@ -120,7 +120,7 @@ class Sender {
     }
 
     /**
-     * What to send next: a batch, a farewell of a claimed spool, a heartbeat that is due; null: nothing.
+     * Returns what to send next: a batch, the last heartbeat of a claimed spool, a due heartbeat; null for nothing.
      * @returns {Parcel | null}
      */
     pick() {
@@ -156,7 +156,7 @@ class Sender {
     }
 
     /**
-     * When the own spool's next batch is due, `batch` having been taken from it.
+     * Sets the time at which the own spool's next batch is due, after `batch`.
      * @param {Batch | null} batch
      */
     ripen(batch) {
@@ -166,7 +166,7 @@ class Sender {
     }
 
     /**
-     * The result of `action`, which reads a spool; null, logged, when that fails.
+     * Returns the result of `action`, which reads a spool. If it fails, logs the error and returns null.
      * @template T
      * @param {() => T} action
      */
@@ -244,7 +244,7 @@ class Sender {
     }
 
     /**
-     * After a batch that had to be smaller, the next may be twice as large.
+     * Doubles the size of the next batch, after batches had to be smaller.
      * @param {Source} source
      */
     grow(source) {
@@ -326,7 +326,7 @@ class Sender {
         this.notBefore = elapsed() + waitAfter(answer, this.failures, Math.random());
         this.failures += 1;
         this.complain(answer);
-        // A server that does not read what it finds too large cuts the connection instead of answering 413.
+        // A server may cut the connection instead of answering 413 if it does not read a body that is too large.
         if (parcel.batch && parcel.batch.lines.length > 1 && BROKEN_CONNECTION.includes(answer.kind)) {
             this.limits.set(parcel.source.id, Math.floor(parcel.batch.lines.length / 2));
         }
@@ -348,7 +348,7 @@ class Sender {
     }
 
     /**
-     * Each kind of trouble once in an outage, and not again at once when it comes back.
+     * Logs each kind of trouble once in an outage, and not again soon if it returns.
      * @param {Answer} answer
      */
     complain(answer) {

@@ -1,6 +1,6 @@
 'use strict';
 
-// The plugin's settings as they stand in ZoneMTA's configuration, checked; a wrong one is named and its default taken.
+// Checks the plugin's section of ZoneMTA's configuration. A wrong setting is named in the log and its default used.
 
 const fs = require('fs');
 const os = require('os');
@@ -10,8 +10,8 @@ const DEFAULT_URL = 'http://127.0.0.1:9626/api/events/ingest';
 const DEFAULT_SPOOL = '/var/spool/duckwatch';
 
 /**
- * The settings as the plugin uses them. `url` is null when no events can be sent; `roots` are the folders where a spool
- * may be, best first. Times are milliseconds.
+ * The settings as the plugin uses them. `url` is null when no events can be sent. `roots` are the folders that may hold
+ * spools, the best first. Times are in milliseconds.
  * @typedef {object} Settings
  * @property {URL | null} url
  * @property {string | null} token
@@ -41,7 +41,7 @@ const NUMBERS = [
     ['deadAfter', 60000, 600, 3600000]
 ];
 const TEXTS = ['url', 'token', 'tokenFile', 'cluster', 'host', 'spool'];
-// ZoneMTA's own keys of a plugin.
+// ZoneMTA's own keys in a plugin's section.
 const FOREIGN = ['enabled', 'ordering'];
 
 /**
@@ -90,14 +90,15 @@ function readUrl(text, faults) {
             return url;
         }
     } catch (err) {
-        // Said below: the error's own text would quote the URL, which may hold a token.
+        // The fault below replaces the error's text, which would quote the URL and a token in it.
     }
     faults.push('Setting url must be an http or https URL; events are spooled and not sent');
     return null;
 }
 
 /**
- * Where a spool may be, best first. The place below the system's folder for temporary files is for a try-out only.
+ * Returns the folders that may hold spools, the best first. The one in the system's temporary folder is only for a
+ * try-out.
  * @param {string | null} spool
  */
 function spoolRoots(spool) {
@@ -109,7 +110,8 @@ function spoolRoots(spool) {
 }
 
 /**
- * The bearer token, read anew each time: a file's may have been renewed. Null: none, or it cannot be read now.
+ * Returns the bearer token, null if there is none or it cannot be read. The file is read each time, because the token
+ * may have been renewed.
  * @param {Settings} settings
  * @param {import('./log').Log} log
  */
@@ -126,7 +128,7 @@ function readToken(settings, log) {
 }
 
 /**
- * `config` as `{settings, faults}`; faults are sentences for the log and quote no value.
+ * Returns the checked settings and the faults: sentences for the log that never quote a value.
  * @param {Config} config
  * @returns {{settings: Readonly<Settings>, faults: string[]}}
  */

@@ -1,6 +1,7 @@
 'use strict';
 
-// This process's own spool: a folder of its own, appended to synchronously, begun anew when it is found taken away.
+// This process's spool: a folder whose files are appended to synchronously. When it was claimed or removed, a new one
+// is made.
 
 const crypto = require('crypto');
 const fs = require('fs');
@@ -11,8 +12,8 @@ const { Memory } = require('./memory');
 const { touch } = require('./owner');
 
 const SEGMENT_BYTES = 1024 * 1024;
-// A segment that is sent whole is left behind from this size on, so that a crash resends little; a smaller one by
-// housekeeping.
+// A wholly sent segment of at least this size is closed at once, so that a crash resends little. Housekeeping closes
+// smaller ones.
 const LEAVE_BYTES = 64 * 1024;
 const RETRY_DISK_MS = 1000;
 const SEGMENTS_IN_QUOTA = 8;
@@ -20,10 +21,10 @@ const SEGMENTS_IN_QUOTA = 8;
 /**
  * @typedef {import('./backlog').DiskBatch | import('./memory').MemoryBatch} Batch
  *
- * What is left to send: bytes, and the stamp of the oldest event.
+ * What remains to be sent: bytes, and the time of the oldest event.
  * @typedef {{bytes: number, oldest: number | null}} Remaining
  *
- * What the sender sends from: this process's spool, or a claimed one (lib/orphan.js).
+ * A spool that the sender sends: this process's, or a claimed one (lib/orphan.js).
  * @typedef {object} Source
  * @property {string} id
  * @property {string} cluster
@@ -40,8 +41,8 @@ const SEGMENTS_IN_QUOTA = 8;
  */
 
 /**
- * Holds what the hook saw until the collector has it. Every line is written by one `write` to an open file before
- * `append` returns. Nothing here throws into the hook: what the disk does not take waits in memory.
+ * Keeps the hook's events until the collector has acknowledged them. Each line is written by one `write` to an open
+ * file before `append` returns. No method throws into the hook: lines that cannot be written wait in memory.
  */
 class Spool {
     /**
@@ -81,7 +82,7 @@ class Spool {
         return this.backlog ? this.backlog.dropped : this.lost;
     }
 
-    /** The backlog, for what runs only while there is one. */
+    /** The backlog, for code that runs only while there is one. */
     get own() {
         return /** @type {Backlog} */ (this.backlog);
     }
@@ -96,7 +97,7 @@ class Spool {
         this.confirm();
     }
 
-    /** Makes the folder and its first segment in the first root that takes them. Returns whether one did. */
+    /** Makes the folder and its first segment in the first root where that works. Returns whether it worked in one. */
     open() {
         for (const root of this.settings.roots) {
             try {
@@ -138,7 +139,7 @@ class Spool {
     }
 
     /**
-     * Keeps `line` (with its end). Throws nothing that a disk could cause.
+     * Keeps `line` (with its line end). Does not throw if the disk fails.
      * @param {string} line
      */
     append(line) {
@@ -146,12 +147,12 @@ class Spool {
         this.emptyMemory();
         if (!this.memory.isEmpty || !this.write(line)) {
             this.memory.push(line);
-            // At once, if the write failed because the spool was taken away and has been begun anew.
+            // Write again at once if the write failed because the spool was claimed and a new one was made.
             this.emptyMemory();
             return;
         }
-        // Only now: a process that was stopped between a look and the write would have written into a spool taken from
-        // it.
+        // Check after the write: a process that was stopped between a check and the write would not notice that its
+        // spool was claimed meanwhile.
         if (this.isUnconfirmed()) {
             this.verify();
         }
@@ -164,7 +165,7 @@ class Spool {
     }
 
     /**
-     * Writes `line` to the disk. Returns whether that went well.
+     * Writes `line` to the disk. Returns whether that succeeded.
      * @param {string} line
      */
     write(line) {
@@ -211,8 +212,8 @@ class Spool {
     }
 
     /**
-     * Takes back a line that a full disk took only the half of, or else leaves the segment: the next line must not join
-     * it.
+     * Removes a line that was written only in part, on a full disk. If that fails, begins a new segment: the next line
+     * must not be joined to the part.
      * @param {import('./backlog').Segment} segment
      * @param {number} fd
      */
@@ -224,7 +225,7 @@ class Spool {
         }
     }
 
-    /** Goes on in a new segment. Throws what the disk throws, the old one then still being in use. */
+    /** Begins a new segment. If the disk fails, throws and keeps using the old one. */
     rotate() {
         const { own } = this;
         const number = own.last.number + 1;
@@ -252,7 +253,7 @@ class Spool {
             try {
                 fs.closeSync(this.fd);
             } catch (err) {
-                // The file is not used any more either way.
+                // The file is no longer used in any case.
             }
             this.fd = null;
         }
@@ -268,8 +269,8 @@ class Spool {
     }
 
     /**
-     * The heartbeat. A folder no longer there under its name was claimed while this process was stopped: a new spool is
-     * begun. Returns whether that was so.
+     * Renews the heartbeat. If the folder no longer has its name, it was claimed while this process was stopped: makes
+     * a new spool. Returns whether that happened.
      */
     verify() {
         this.confirm();
@@ -298,8 +299,8 @@ class Spool {
     }
 
     /**
-     * The unsent lines of the open segment, through its open file: who claimed it may have read it before the last were
-     * written.
+     * Returns the unsent lines of the open segment, read through its open file. A master that claimed the spool may
+     * have read it before the last lines were written.
      */
     readUnsent() {
         const { last } = this.own;
@@ -344,7 +345,7 @@ class Spool {
     }
 
     /**
-     * Counts events that will never be sent.
+     * Counts events that can never be sent.
      * @param {number} events
      */
     lose(events) {
@@ -356,7 +357,7 @@ class Spool {
     }
 
     /**
-     * Leaves the open segment behind when all of it is sent and it has at least `least` bytes.
+     * Begins a new segment when all of the open one is sent and it has at least `least` bytes.
      * @param {number} least
      */
     leaveSent(least) {
@@ -374,7 +375,7 @@ class Spool {
     }
 
     /**
-     * What is left once `batch` (if any) is acknowledged.
+     * Returns what remains to be sent once `batch` (if any) is acknowledged.
      * @param {Batch | null} batch
      * @returns {Remaining}
      */
@@ -389,7 +390,7 @@ class Spool {
         return { bytes: bytes + inMemory.bytes, oldest: oldest === null ? inMemory.oldest : oldest };
     }
 
-    /** To be called every few seconds: heartbeat, another try at the disk, no sent events left lying about. */
+    /** Renews the heartbeat, tries the disk again, and removes sent segments. Called every few seconds. */
     keepAlive() {
         if (this.backlog) {
             this.verify();
@@ -403,7 +404,7 @@ class Spool {
         }
     }
 
-    /** At exit: what is in memory gets its last chance, and a spool that holds nothing is not left for the master. */
+    /** At exit: tries once more to write the lines in memory, and removes a spool that holds no event. */
     close() {
         this.retryDiskAt = 0;
         this.emptyMemory();
