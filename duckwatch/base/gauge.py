@@ -15,8 +15,7 @@ class TimeGauge(prometheus_client.Gauge):
     """A point in time (epoch seconds) that is never in the future.
 
     A value set while the clock was ahead becomes the present time at the next scrape. Else `time() - …` would be
-    negative
-    and its alert could not fire until the clock reaches that time.
+    negative and its alert could not fire until the clock reaches that time.
     """
 
     def _child_samples(self) -> Iterable[Any]:

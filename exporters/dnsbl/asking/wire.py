@@ -101,8 +101,7 @@ def _no_such_name(wire: bytes, asked: bytes) -> Answer | None:
     """Read the most frequent answer, nineteen in twenty: NXDOMAIN with one SOA. Return None for any other.
 
     Only two numbers of the SOA are needed. dnspython, which reads the other answers, takes ten times as long to build
-    the
-    whole message.
+    the whole message.
     """
     _, flags, _, answers, authorities, additional = _HEADER.unpack_from(wire)
     if flags & 0x000F != dns.rcode.NXDOMAIN or answers or authorities != 1 or additional > 1:

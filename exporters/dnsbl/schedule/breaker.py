@@ -13,8 +13,7 @@ class Breaker:
     """The breaker of one list.
 
     Closed: every check may ask. Open: no check may ask until the pause is over. Half-open: one check may ask; its
-    success
-    closes the breaker, its failure opens it for twice as long.
+    success closes the breaker, its failure opens it for twice as long.
     """
 
     def __init__(self) -> None:

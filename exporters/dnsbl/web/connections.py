@@ -130,9 +130,8 @@ class Listener(web.Server):
     """Accepts connections, at most `most()` at a time.
 
     Over the limit a new connection replaces the one that has been idle longest, so that a client which opens many
-    cannot
-    block a scrape. If none is idle, it replaces the one that has not read its answer for longest. If there is none of
-    those either, the new one is refused.
+    cannot block a scrape. If none is idle, it replaces the one that has not read its answer for longest. If there is
+    none of those either, the new one is refused.
     """
 
     def __init__(
