@@ -1,4 +1,4 @@
-# What a user types. `make demo` and `make test` each work as the first command in a fresh clone.
+# The commands of a developer. `make demo` and `make test` each work as the first command in a fresh clone.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -29,19 +29,19 @@ $(STAMP): requirements.lock pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $(STAMP)
 
-## demo       try it: PostgreSQL, the collector and a day of mail on this machine; Ctrl-C ends it
+## demo       try duckwatch on this machine: PostgreSQL, the collector, the DNSBL exporter, a day of mail; Ctrl-C ends it
 demo: setup
 	@$(BIN)/duckwatch-demo $(DEMO)
 
-## test       the whole test suite, in two processes (JOBS=2); tests whose server is missing skip and say so (make servers installs them)
+## test       the whole test suite in two processes (JOBS=2); a test without its server is skipped (see make servers)
 test: setup
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(PYTEST)
 
-## unit       the tests that need no server: seconds
+## unit       the tests that need no server
 unit: setup
 	@$(BIN)/python -m pytest tests/unit -q
 
-## servers    as root, on Debian: the real servers that the full test suite talks to
+## servers    install the real servers of the full test suite (as root, on Debian)
 servers:
 	@bash tests/servers/install.sh
 
@@ -49,15 +49,15 @@ servers:
 crash: setup
 	@DUCKWATCH_CRASH_ROUNDS=$(ROUNDS) DUCKWATCH_DISK_ROUNDS=$(DISKS) DUCKWATCH_AWAY_SECONDS=60 $(BIN)/python -m pytest tests/acceptance/test_kills.py tests/acceptance/test_road_kills.py tests/integration/process/test_crash.py tests/integration/database/test_connections.py tests/integration/database/test_failover.py tests/integration/process/test_full_disks.py -s --timeout 7200
 
-## dnsbl-storm  ten minutes of a real Prometheus scraping the DNSBL exporter while lists and resolvers die, refuse and come back
+## dnsbl-storm  ten minutes: Prometheus scrapes the DNSBL exporter while lists and resolvers stop, refuse and return
 dnsbl-storm: setup
 	@DUCKWATCH_DNSBL_STORM=long $(BIN)/python -m pytest tests/acceptance/test_blocklists.py -s --timeout 1200
 
-## hostile    generated hostile input through HTTP against a running collector (INPUTS=1000000); the seed is printed
+## hostile    generated hostile HTTP input to a running collector (INPUTS=1000000); the seed is printed
 hostile: setup
 	@DUCKWATCH_HOSTILE_INPUTS=$(INPUTS) $(BIN)/python -m pytest tests/integration/process/test_hostile.py -s --timeout 14400
 
-## check      formatters, linters, types, import contracts, dead code, names, Markdown, generated files up to date; Python, then JavaScript
+## check      format, lint, types, import contracts, dead code, names, Markdown, generated files; Python, JavaScript
 check: setup
 	@$(BIN)/ruff format --check --quiet . || { echo "make fix formats"; exit 1; }
 	@$(BIN)/ruff check --quiet .
@@ -81,7 +81,7 @@ $(NODE_STAMP): package.json package-lock.json
 	@npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $(NODE_STAMP)
 
-## fix        format, and mend what the linters can
+## fix        format, and fix what the linters can fix
 fix: setup
 	@$(BIN)/ruff format --quiet . && $(BIN)/ruff check --fix .
 	@if $(HAS_NODE); then $(MAKE) --no-print-directory fix-javascript; fi
@@ -90,20 +90,20 @@ fix-javascript: $(NODE_STAMP)
 	@node_modules/.bin/prettier --log-level warn --write $(JAVASCRIPT)
 	@node_modules/.bin/eslint --fix .
 
-## generate   dashboards regenerated into grafana/generated/, and examples/duckwatch.yml
+## generate   generate the dashboards (grafana/generated/) and examples/duckwatch.yml
 generate: setup
 	@$(BIN)/duckwatch-dashboards build
 	@$(BIN)/python -m examples.generate
 
-## bench      benchmarks; figures as JSON
+## bench      run the benchmarks; prints JSON
 bench: setup
 	@$(BIN)/python -m bench $(BENCH)
 
-## bench-dnsbl  the DNSBL exporter against name servers on loopback; figures as JSON
+## bench-dnsbl  benchmark the DNSBL exporter against name servers on loopback; prints JSON
 bench-dnsbl: setup
 	@$(BIN)/python -m bench.dnsbl $(BENCH)
 
-## lock       requirements.lock anew from pyproject.toml (newest versions, with hashes)
+## lock       make requirements.lock again from pyproject.toml (newest versions, with hashes)
 lock: setup
 	@$(BIN)/python -m pip install --quiet uv && $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --upgrade --all-extras --group dev pyproject.toml -o requirements.lock
 
