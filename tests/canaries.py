@@ -1,8 +1,8 @@
-"""What programs under test may never say: planted secrets, and every address,
-subject and reply of the traffic they are sent.
+"""Texts that a program under test must never output: planted secrets, and addresses, subjects and replies of its
+traffic.
 
-The logs, pages, answers and spans of collector and DNSBL exporter, and what their commands print,
-are kept here as the tests come by them, and searched once at the end of the run (tests/conftest.py).
+Tests keep here the logs, pages, answers, spans and command outputs of collector and DNSBL exporter. They are searched
+once, at the end of the run (tests/conftest.py).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 
 CANARY = "canary7391"
-"""Stands in every secret and in every bad or personal field that a test plants; in no name of the program's own."""
+"""Part of every secret and of every bad or personal field that a test plants, but of no name in the programs."""
 
 TOKEN = "acceptance-token"
 """The token of the collectors that run as processes."""
@@ -22,14 +22,14 @@ TOKEN = "acceptance-token"
 HMAC_SECRET = "whsec_" + base64.b64encode(f"{CANARY} and then some more".encode()).decode()
 
 REASON = "reason7391"
-"""Stands in what a test's DNS list gives as its reason: pages for people show it, logs and metrics do not."""
+"""Part of the TXT record of a test's DNS list. Pages for people may show it, logs and metrics must not."""
 
 _SECRETS = (CANARY, TOKEN, HMAC_SECRET.removeprefix("whsec_"))
 _RECORDING = Path(__file__).parent / "fixtures" / "zonemta-log-entries.jsonl"
 _ADDRESS = re.compile(rb"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9-]+\.[A-Za-z0-9.-]+")
 _TELLING_CHARACTERS = 12
 _TELLING_SUBJECT_CHARACTERS = 6
-"""Shorter ones ("spam", "lmtp") are words that zones and fields are named by as well."""
+"""Least length of a subject to search for. Shorter ones ("spam", "lmtp") are also names of zones and fields."""
 
 _heard: dict[str, set[bytes]] = {}
 _shown: dict[str, set[bytes]] = {}
@@ -37,14 +37,12 @@ _logs: set[Path] = set()
 
 
 def hear(what: str, said: bytes | str) -> None:
-    """Keeps what a program said, a line once: an answer, a page, a span, what a command printed."""
+    """Keep an output of a program, each line once: an answer, a page, a span, a command's output."""
     _keep(_heard, what, said)
 
 
 def hear_shown(what: str, said: bytes | str) -> None:
-    """The same of what is there to show people content, as an operator asks for it:
-    only secrets may not stand in it.
-    """
+    """Keep an output that shows mail content to an operator on purpose. Only secrets are searched for in it."""
     _keep(_shown, what, said)
 
 
@@ -53,12 +51,12 @@ def _keep(places: dict[str, set[bytes]], what: str, said: bytes | str) -> None:
 
 
 def watch(log: Path) -> None:
-    """Has a log searched at the end of the run."""
+    """Have a log searched at the end of the run."""
     _logs.add(log)
 
 
 def leaks() -> list[str]:
-    """What stands where it must not: the place, and what was found there."""
+    """Return each forbidden text that was found, with its place."""
     places = [(what, b"\n".join(lines)) for what, lines in _heard.items()]
     places += [(log.name, log.read_bytes()) for log in sorted(_logs) if log.exists()]
     found = {f"{place}: {word!r}" for place, said in places for word in leaks_in(said)}
@@ -67,20 +65,21 @@ def leaks() -> list[str]:
 
 
 def leaks_in(said: bytes) -> list[str]:
-    """What of the forbidden stands in these bytes."""
+    """Return the forbidden texts in these bytes."""
     found = [word for word in forbidden() if word.encode() in said]
     return found + [match.decode() for match in _ADDRESS.findall(said)]
 
 
 def secrets_in(said: bytes) -> list[str]:
-    """The planted secrets among these bytes, in any case of letters."""
+    """Return the planted secrets in these bytes, in any case of letters."""
     return [word for word in _SECRETS if word.lower().encode() in said.lower()]
 
 
 @cache
 def forbidden() -> tuple[str, ...]:
-    """The planted words, and the subjects and replies of the recorded traffic,
-    as they are and as JSON writes them (addresses are found by their form).
+    """Return the planted words, and the subjects and replies of the recorded traffic, plain and as JSON.
+
+    Addresses are found by their form.
     """
     words = {*_SECRETS, REASON}
     for line in _RECORDING.read_text(encoding="utf-8").splitlines():

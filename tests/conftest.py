@@ -1,4 +1,4 @@
-"""What every test may ask for: the real servers (tests/servers/fixtures.py)."""
+"""Fixtures for every test: the real servers (tests/servers/fixtures.py), and the search for leaked secrets."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 pytest_plugins = ["tests.servers.fixtures"]
 
-# No time is asserted in tests, and a busy machine is no failure.
+# No test asserts a duration, because a busy machine is not a failure.
 settings.register_profile(
     "duckwatch", deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
@@ -23,8 +23,8 @@ settings.load_profile("duckwatch")
 
 @pytest.fixture(scope="session", autouse=True)
 def nothing_leaks() -> Iterator[None]:
-    """At the end of the run: no secret, address, subject or reply stands in any log,
-    page or answer of a collector under test.
+    """At the end of the run, no log, page or answer of a program under test holds a secret,
+    address, subject or reply.
     """
     yield
     assert canaries.leaks() == []

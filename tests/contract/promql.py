@@ -1,4 +1,4 @@
-"""What a PromQL expression names: metrics without their histogram suffix, and labels."""
+"""Find the metrics (without histogram suffix) and labels in a PromQL expression."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ SUFFIX = re.compile(r"_(bucket|count|sum)$")
 
 
 def series_of(name: str) -> str:
-    """The catalogue's name of a series: a histogram's without `_bucket`, `_count` or `_sum`."""
+    """Return the catalogue's name of a series: without `_bucket`, `_count` or `_sum` for a histogram."""
     return name if name in CATALOGUE else SUFFIX.sub("", name)
 
 
 def labels_kept(name: str) -> list[str]:
-    """The labels that the level of a recorded series names: `mail_cluster` and `zone` of `mail_cluster_zone:…`."""
+    """Return the labels in a recorded series's name: `mail_cluster` and `zone` of `mail_cluster_zone:…`."""
     return re.findall(r"mail_cluster|[a-z]+", name.partition(":")[0])
 
 
 def labels_used(expr: str) -> set[str]:
-    """The labels in matchers and groupings."""
+    """Return the labels in matchers and groupings."""
     matchers = [
         part for braces in re.findall(r"\{([^}]*)\}", expr) for part in re.findall(r"(\w+)\s*(?:=~|!~|!=|=)", braces)
     ]

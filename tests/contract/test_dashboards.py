@@ -1,4 +1,4 @@
-"""Dashboards held to the collector: their SQL runs on its tables and counts right, their PromQL names its metrics."""
+"""The dashboards fit the collector: their SQL runs on its tables and counts right, their PromQL names its metrics."""
 
 from __future__ import annotations
 
@@ -70,8 +70,8 @@ def _reason(action: Action, index: int) -> Reason:
 
 
 def traffic() -> list[Row]:
-    """Two hours of mail, from half an hour before the range to half an hour after it:
-    one row every 10 s, of every sort.
+    """Return two hours of mail, from half an hour before the range to half an hour after it: one row of each kind in 10
+    s.
     """
     rows = []
     for index in range(720):
@@ -101,7 +101,7 @@ ROWS = traffic()
 
 
 def said(minute: float, target: str, verdict: str, **fields: Any) -> dict[str, Any]:
-    """What a list said so many minutes into the range."""
+    """Return a list's verdict `minute` minutes into the range."""
     time = START + timedelta(minutes=minute)
     row = {
         "time": time,
@@ -137,11 +137,11 @@ RESULTS = [
     said(40, "192.0.2.8", "listed", list="other.example", severity="info"),
     said(70, "192.0.2.8", "clean", list="other.example"),
 ]
-"""One listed before the range and ever since, one listed and delisted before it, one within it, one until after it."""
+"""Listings that begin before the range and go on, end before it, lie within it, or end after it."""
 
 
 def shown(*actions: Action) -> list[Row]:
-    """What a panel that lists these actions is to count: in the range, in the chosen clusters, outbound."""
+    """Return the rows that a panel of these actions must count: in the range, in the chosen clusters, outbound."""
     return [
         row
         for row in ROWS
@@ -154,7 +154,7 @@ def shown(*actions: Action) -> list[Row]:
 
 @pytest.fixture
 def migrated(any_dsn: str) -> Iterator[psycopg.Connection]:
-    """An empty database as the collector makes it."""
+    """Yield an empty database with the collector's schema."""
     with psycopg.connect(any_dsn, autocommit=False) as connection:
         migrate(connection)
         yield connection
@@ -162,7 +162,7 @@ def migrated(any_dsn: str) -> Iterator[psycopg.Connection]:
 
 @pytest.fixture
 def filled(migrated: psycopg.Connection) -> psycopg.Connection:
-    """A database with that traffic in it."""
+    """Return a database that holds the traffic."""
     columns = ", ".join(Row._fields)
     values = ", ".join(["%s"] * len(Row._fields))
     statement = f"INSERT INTO mail_events ({columns}) VALUES ({values})"
@@ -179,7 +179,7 @@ def filled(migrated: psycopg.Connection) -> psycopg.Connection:
 def ask(
     connection: psycopg.Connection, sql: str, *, interval: str = "1m", values: Sequence[str] = CLUSTERS
 ) -> list[dict[str, Any]]:
-    """The rows that Grafana would get."""
+    """Return the rows that Grafana would get."""
     text = expand(sql, start=START, end=END, interval=interval, values=values)
     with connection.cursor(row_factory=psycopg.rows.dict_row) as cursor:
         return cursor.execute(text).fetchall()
@@ -188,14 +188,14 @@ def ask(
 @pytest.mark.servers
 @each_sql
 def test_every_query_returns_rows(filled: psycopg.Connection, sql: str) -> None:
-    """Each panel and variable has something to show on a database with mail in it."""
+    """Each query of a panel or variable returns rows on a database with mail."""
     assert ask(filled, sql)
 
 
 @pytest.mark.servers
 @each_sql
 def test_every_query_runs_on_an_empty_database(migrated: psycopg.Connection, sql: str) -> None:
-    """Before the first event no panel shows an error."""
+    """No query fails before the first event."""
     known = [row["__value"] for row in ask(migrated, load("shared/clusters"))]
     assert known == ["default"]
     ask(migrated, sql, values=known)
@@ -204,7 +204,7 @@ def test_every_query_runs_on_an_empty_database(migrated: psycopg.Connection, sql
 @pytest.mark.servers
 @pytest.mark.parametrize("interval", ["500ms", "5s", "1m", "2h", "1d", "7d"])
 def test_every_interval_of_grafana_is_one_of_postgresql(filled: psycopg.Connection, interval: str) -> None:
-    """However far the viewer zooms, the bins hold every event once."""
+    """At every zoom, the bins hold every event once."""
     rows = ask(filled, load("overview/outcomes"), interval=interval)
     assert sum(row["recipients"] for row in rows) == len(shown(Action.DELIVERED, Action.DEFERRED, Action.BOUNCED))
 
@@ -219,7 +219,9 @@ def test_every_interval_of_grafana_is_one_of_postgresql(filled: psycopg.Connecti
     ],
 )
 def test_a_time_series_has_one_row_per_time_and_label(filled: psycopg.Connection, sql: str) -> None:
-    """Grafana refuses rows out of order, and of two rows with one time and label it silently shows the last."""
+    """Rows are in order, one for each time and label: Grafana refuses other orders, and shows only
+    the last duplicate.
+    """
     rows = ask(filled, sql)
     times = [row["time"] for row in rows]
     assert times == sorted(times)
@@ -260,8 +262,8 @@ BLOCKED = {
 
 @pytest.mark.servers
 def test_reasons_are_counted_right(filled: psycopg.Connection) -> None:
-    """Each outcome, class, reason and provider once, with its count,
-    its newest time and the newest reply that has a pattern.
+    """Each outcome, class, reason and provider occurs once, with count, newest time, and newest
+    reply with a pattern.
     """
     rows = ask(filled, load("overview/failure_reasons"))
     expected: dict[tuple[str, str | None, str, str], list[Row]] = {}
@@ -282,7 +284,7 @@ def test_reasons_are_counted_right(filled: psycopg.Connection) -> None:
 
 @pytest.mark.servers
 def test_every_bounce_is_in_the_class_that_its_kind_and_reason_give(filled: psycopg.Connection) -> None:
-    """The one SQL expression, and the one recording rule beside it, over every pair of a kind and a reason."""
+    """The SQL expression and the recording rule give the same class for every pair of kind and reason."""
     rule = (ROOT / "alert-rules" / "recording" / "mail.yml").read_text()
     for listed in re.findall(r'reason=~"([a-z_|]+)"', rule):
         assert set(listed.split("|")) == BLOCKED
@@ -300,7 +302,7 @@ def test_every_bounce_is_in_the_class_that_its_kind_and_reason_give(filled: psyc
 
 @pytest.mark.servers
 def test_the_newest_failures_come_first(filled: psycopg.Connection) -> None:
-    """The newest fifty of the range, newest first, each with what explains it."""
+    """The panel shows the newest fifty failures of the range, newest first, each with its cause."""
     rows = ask(filled, load("overview/newest_failures"))
     expected = sorted(shown(Action.DEFERRED, Action.BOUNCED), key=lambda row: row.time, reverse=True)[:50]
     assert [(row["time"], row["action"], row["response_pattern"]) for row in rows] == [
@@ -310,8 +312,8 @@ def test_the_newest_failures_come_first(filled: psycopg.Connection) -> None:
 
 @pytest.mark.servers
 def test_states_begin_with_what_stood_before(filled: psycopg.Connection) -> None:
-    """Each pair that was listed in the range, from what held at its start;
-    a failed check changes nothing, a lapse does.
+    """A pair listed in the range begins with its state at the start. A failed check does not change
+    it, a lapse does.
     """
     rows = ask(filled, load("reputation/states"))
     found: dict[str, list[tuple[float, int]]] = {}
@@ -332,9 +334,7 @@ def test_states_begin_with_what_stood_before(filled: psycopg.Connection) -> None
 def test_a_short_listing_is_seen_over_a_long_range(
     filled: psycopg.Connection, interval: str, states: list[tuple[float, int]]
 ) -> None:
-    """A bin in which something was listed shows that, whatever stood at its end;
-    the bin after it shows what then stood.
-    """
+    """A bin shows a listing that ended within it; the next bin shows the state after it."""
     rows = [
         row
         for row in ask(filled, load("reputation/states"), interval=interval)
@@ -345,9 +345,7 @@ def test_a_short_listing_is_seen_over_a_long_range(
 
 @pytest.mark.servers
 def test_changes_are_those_of_what_stood(filled: psycopg.Connection) -> None:
-    """Listed and delisted once each, the newest first: neither an error between nor the second cluster's clean is
-    one.
-    """
+    """Each listing and delisting is one change, newest first. An error between or another cluster's verdict is none."""
     rows = ask(filled, load("reputation/changes"))
     assert [((row["time"] - START).total_seconds() / 60, row["target"], row["change"]) for row in rows] == [
         (40, "192.0.2.8", "listed"),
@@ -358,7 +356,7 @@ def test_changes_are_those_of_what_stood(filled: psycopg.Connection) -> None:
 
 @pytest.mark.servers
 def test_listings_come_first_in_what_lists_say_now(filled: psycopg.Connection) -> None:
-    """Whatever the range: one row a target, list and cluster, those to be acted upon on top."""
+    """The table has one row a target, list and cluster, for any range, with listings first."""
     rows = ask(filled, load("reputation/current"))
     assert (rows[0]["target"], rows[0]["standing"], rows[0]["meaning"]) == ("192.0.2.5", "listed", "spam, <b>")
     assert {row["standing"] for row in rows[1:]} == {"clean"}
@@ -367,7 +365,7 @@ def test_listings_come_first_in_what_lists_say_now(filled: psycopg.Connection) -
 
 @pytest.mark.servers
 def test_refusals_stand_beside_the_listings_of_the_address(filled: psycopg.Connection) -> None:
-    """Each address whose mail was refused for reputation with its counts, and the lists on which it stands now."""
+    """Each address whose mail was refused for reputation is shown with counts and its present listings."""
     rows = {row["address"]: row for row in ask(filled, load("reputation/by_address"))}
     refused = [row for row in shown(Action.DEFERRED, Action.BOUNCED) if row.reason is Reason.REPUTATION]
     assert {address: row["bounced"] + row["deferred"] for address, row in rows.items()} == Counter(
@@ -383,7 +381,7 @@ def test_refusals_stand_beside_the_listings_of_the_address(filled: psycopg.Conne
 
 @pytest.mark.servers
 def test_clusters_are_those_with_events_or_a_plugin(filled: psycopg.Connection) -> None:
-    """A cluster that has only its plugin's heartbeat can be chosen too; a value with a quote stays a value."""
+    """A cluster with only a heartbeat can be chosen too, and a name with a quote works."""
     filled.execute(
         "INSERT INTO plugin_reports (cluster, host, process, version, spool_bytes, dropped, received_at)"
         " VALUES ('idle', 'mta1', 'p', '1', 0, 0, now())"
@@ -394,14 +392,14 @@ def test_clusters_are_those_with_events_or_a_plugin(filled: psycopg.Connection) 
 @pytest.mark.servers
 @each_sql
 def test_a_value_from_the_url_stays_a_value(filled: psycopg.Connection, sql: str) -> None:
-    """A cluster that is called like SQL selects nothing."""
+    """A cluster name that looks like SQL selects nothing."""
     if "$cluster" in sql:
         assert ask(filled, sql, values=["x') OR 1=1 --"]) == []
 
 
 @pytest.mark.servers
 def test_the_dashboards_role_can_read_every_panel_and_nothing_else(filled: psycopg.Connection) -> None:
-    """The role that the collector makes runs every query, and may neither change a row nor see dead letters."""
+    """The dashboards' role can run every query, but cannot change a row or see dead letters."""
     assert complete(filled) == []
     filled.execute("SET LOCAL ROLE duckwatch_reader")
     for sql in SQL.values():
@@ -420,7 +418,7 @@ def test_the_documentation_lists_every_dashboard() -> None:
 
 @each_promql
 def test_every_expression_reads_what_the_collector_exposes(expr: str) -> None:
-    """Metrics and labels are the catalogue's; recorded series are recorded by a rule."""
+    """Metrics and labels are in the catalogue; a rule records each recorded series."""
     metrics = METRIC.findall(expr)
     recorded = RECORDED.findall(expr)
     assert metrics or recorded
@@ -435,9 +433,7 @@ def test_every_expression_reads_what_the_collector_exposes(expr: str) -> None:
 @pytest.mark.servers
 @each_promql
 def test_every_expression_returns_something(expr: str, tmp_path: Path) -> None:
-    """Prometheus' own evaluator, over series of every metric in it and in the rules,
-    gives the panel something to show.
-    """
+    """Prometheus's evaluator returns samples for each panel, over series of every metric in it and in the rules."""
     case = {
         "rule_files": [str(path) for path in RULE_FILES],
         "evaluation_interval": "1m",
@@ -475,7 +471,7 @@ def test_every_expression_is_valid_with_job_selectors(tmp_path: Path) -> None:
 
 
 def _filled_in(expr: str) -> str:
-    """The expression as Prometheus gets it, every value chosen (Grafana writes them as one regular expression)."""
+    """Return the expression with every value chosen. Grafana writes the values as one regular expression."""
     times = expr.replace("$__rate_interval", "5m").replace("$__range", "30m")
     return re.sub(r'=~"\$\w+"', '=~".*"', times)
 

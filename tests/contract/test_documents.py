@@ -1,4 +1,4 @@
-"""A reader finds every document, every link leads somewhere, and every file that a document names exists."""
+"""Every document is linked, every link works, and every file that a document names exists."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PAGES = [
     ROOT / "alert-rules" / "runbook.md",
 ]
 HISTORY = ROOT / "CHANGELOG.md"
-"""It tells of files that are gone."""
+"""It names deleted files."""
 ROOTS = "collector|duckwatch|exporters|grafana|alert-rules|docs|tests|bench|examples|zonemta-plugin"
 NAMED = re.compile(rf"`((?:{ROOTS})/[\w./-]+\w)[`:]")
 MODULE = re.compile(r"`((?:collector|duckwatch\.(?:base|demo)|exporters|grafana|bench)(?:\.[a-z_0-9]+)+)`")
@@ -38,26 +38,26 @@ def text_of(path: Path) -> str:
 
 
 def linked(page: Path) -> set[Path]:
-    """The files that a page links to."""
+    """Return the files that a page links to."""
     return {(page.parent / target).resolve() for target in LINK.findall(text_of(page))}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_a_link_leads_to_a_file(page: Path) -> None:
-    """Also after a file was moved."""
+    """Each link leads to a file, also after files were moved."""
     assert [name_of(target) for target in linked(page) if not target.exists()] == []
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page != HISTORY], ids=name_of)
 def test_a_file_that_a_document_names_exists(page: Path) -> None:
-    """`path/like/this.py`, with or without its ending."""
+    """A file named like `path/like/this.py` exists, with or without the ending."""
     named = [path for path in NAMED.findall(text_of(page)) if not any(word in path for word in PLACEHOLDERS)]
     assert [path for path in named if not (ROOT / path).exists() and not (ROOT / f"{path}.py").exists()] == []
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page != HISTORY], ids=name_of)
 def test_a_module_that_a_document_names_exists(page: Path) -> None:
-    """`package.module`, or a name within it; a key of the configuration begins in the same way."""
+    """`package.module`, or a name in it, exists. A configuration key has the same form."""
     keys = re.findall(r"^- `(?:dnsbl\.)?(\w+\.[^`]+)`", text_of(ROOT / "docs" / "configuration.md"), re.MULTILINE)
     known = {*keys, *(key.rpartition(".")[0] for key in keys)}
     missing = []
@@ -77,7 +77,7 @@ def test_every_document_is_in_the_index() -> None:
 
 
 def test_the_index_lists_a_document_once_and_says_what_it_is_for() -> None:
-    """In one of the four sections, with a sentence; only the glossary is mentioned before them."""
+    """Each document is in one of the four sections, with a sentence. Only the glossary is mentioned before them."""
     sections = text_of(ROOT / "docs" / "README.md").partition("\n## ")[2]
     assert len(re.findall(r"^(?:## )?(?:Tutorials|How-to guides|Reference|Explanation): ", sections, re.MULTILINE)) == 4
     listed = re.findall(r"^- \[[^\]]+\]\(([^)]+)\): .*\w", sections, re.MULTILINE)
@@ -86,7 +86,7 @@ def test_the_index_lists_a_document_once_and_says_what_it_is_for() -> None:
 
 
 def test_the_readme_fits_one_screen_and_shows_what_the_demo_prints() -> None:
-    """The demo's program prints the lines of the README, for the same addresses."""
+    """The README shows the lines that the demo prints, with the same addresses."""
     readme = text_of(ROOT / "README.md")
     assert len(readme.splitlines()) <= SCREEN_LINES
     (shown,) = re.findall(r"```text\n(.*?)```", readme, re.DOTALL)

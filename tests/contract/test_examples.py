@@ -1,6 +1,4 @@
-"""examples/duckwatch.yml is what the models and docs/configuration.md make of it,
-and changes nothing when it is used.
-"""
+"""examples/duckwatch.yml is generated from the models and docs/configuration.md, and sets every key to its default."""
 
 from __future__ import annotations
 
@@ -17,7 +15,7 @@ from grafana.config import DashboardDocument
 
 
 def uncommented(text: str) -> str:
-    """The file with the keys of every list and section that is not there by default; comments hold their own."""
+    """Return the file with the keys in its comments: those of lists and sections that do not exist by default."""
     while True:
         more = re.sub(r"^( *)#(?! \S)", r"\1", text, flags=re.MULTILINE)
         if more == text:
@@ -26,7 +24,7 @@ def uncommented(text: str) -> str:
 
 
 def keys_of(value: Any, prefix: str) -> set[str]:
-    """Every key below, as docs/configuration.md writes it."""
+    """Return every key below, in the form of docs/configuration.md."""
     if isinstance(value, list):
         return {prefix} | {key for one in value for key in keys_of(one, f"{prefix}[]")}
     if not isinstance(value, dict):
@@ -35,19 +33,19 @@ def keys_of(value: Any, prefix: str) -> set[str]:
 
 
 def test_it_is_up_to_date() -> None:
-    """`make generate` writes it."""
+    """The file is what `make generate` writes."""
     assert EXAMPLE.read_text(encoding="utf-8") == build()
 
 
 def test_each_program_reads_it_and_finds_its_defaults() -> None:
-    """So a user may begin with it and change what differs."""
+    """Both programs load the file and find their defaults, so that a user can begin with it."""
     assert load(CollectorSettings, EXAMPLE, {}).settings == CollectorSettings()
     assert load(DnsblSettings, EXAMPLE, {}).settings == DnsblSettings()
     assert load(DashboardDocument, EXAMPLE, {}).settings == DashboardDocument()
 
 
 def test_it_has_every_key_and_a_text_for_each() -> None:
-    """Also the keys of what is not there by default."""
+    """The file has a text for every key, also in lists and sections that do not exist by default."""
     texts = descriptions((ROOT / "docs" / "configuration.md").read_text(encoding="utf-8"))
     text = EXAMPLE.read_text(encoding="utf-8")
     document = yaml.safe_load(uncommented(text))

@@ -1,6 +1,4 @@
-"""`--help` of every program and of each of its commands:
-what it does, an example that it takes, exit codes, where the docs are.
-"""
+"""`--help` of every program and command: description, a working example, exit codes, documentation."""
 
 from __future__ import annotations
 
@@ -23,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def commands(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
-    """A parser and those of its commands."""
+    """Yield a parser and those of its commands."""
     yield parser
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
@@ -39,7 +37,7 @@ ALL = [(program, one) for program in PROGRAMS.values() for one in commands(progr
 def test_each_command_has_help_with_an_example_that_it_takes(
     program: argparse.ArgumentParser, command: argparse.ArgumentParser
 ) -> None:
-    """Each example is read by the program's own grammar, and each document is there."""
+    """The program's parser accepts each example, and each document exists."""
     shown = command.format_help()
     assert command.description
     assert "\nexit codes: " in shown

@@ -29,24 +29,24 @@ SUFFIXES = ("_bucket", "_count", "_sum")
 LABELS_OF_TARGETS = frozenset(
     {"job", "instance", "namespace", "pod", "container", "service", "endpoint", "node", "prometheus"}
 )
-"""Labels that Prometheus or its operator for Kubernetes gives to each scrape target.
+"""Labels that Prometheus or its Kubernetes operator adds to each scrape target.
 
 A metric's own label of this name becomes `exported_…`.
 """
 EXTERNAL_LABELS = frozenset({"cluster", "replica", "region", "environment", "env", "datacenter", "tenant"})
-"""Usual external labels of a Prometheus: it adds them only to series that have no label of that name."""
+"""Usual external labels of a Prometheus, which adds them only to series without a label of that name."""
 
 each_catalogue = pytest.mark.parametrize("catalogue", [CATALOGUE, DNSBL_CATALOGUE], ids=["collector", "dnsbl"])
 
 
 def page(name: str) -> str:
-    """A page of the docs."""
+    """Return the text of a page of the docs."""
     return (ROOT / name).read_text(encoding="utf-8")
 
 
 @pytest.fixture
 def collector(postgres_dsn: str, tmp_path: Path, server_logs: Path) -> Iterator[Collector]:
-    """Running."""
+    """Yield a running collector."""
     made = Collector(tmp_path / "collector", server_logs, postgres_dsn)
     made.start()
     yield made
@@ -64,26 +64,26 @@ def test_the_metrics_page_lists_the_catalogue() -> None:
 
 @each_catalogue
 def test_no_label_is_one_that_prometheus_gives_to_targets(catalogue: Mapping[str, tuple[str, ...]]) -> None:
-    """A query after docs/metrics.md finds its series, with `honor_labels` and without."""
+    """A query from docs/metrics.md finds its series, with and without `honor_labels`."""
     labels = {(name, label) for name, labels in catalogue.items() for label in labels}
     assert not {(name, label) for name, label in labels if label in LABELS_OF_TARGETS or label.startswith("exported_")}
 
 
 @each_catalogue
 def test_no_label_hides_an_external_label(catalogue: Mapping[str, tuple[str, ...]]) -> None:
-    """Else federation and remote storage show the mail cluster where other series show the Prometheus's cluster."""
+    """A label named like an external one would hide it in federation and remote storage."""
     assert not {(name, label) for name, labels in catalogue.items() for label in labels if label in EXTERNAL_LABELS}
 
 
 def test_the_metrics_page_lists_every_kind_and_reason() -> None:
-    """The values of `kind` and `reason` that an operator may meet are explained."""
+    """The page explains every value of `kind` and `reason`."""
     told = set(re.findall(r"`(\w+)`", page("docs/metrics.md")))
     assert set(KINDS.values()) <= told
     assert set(RejectReason) <= told
 
 
 def test_the_metrics_page_lists_every_job() -> None:
-    """The values of `task`, and no others."""
+    """The page has the values of `task`, and no others."""
     said = re.search(r"^`task` is (.*?) \(", page("docs/metrics.md"), re.MULTILINE | re.DOTALL)
     assert said is not None
     named = {getattr(jobs, name).name for name in jobs.__all__ if name not in ("Job", "Jobs")}
@@ -91,7 +91,7 @@ def test_the_metrics_page_lists_every_job() -> None:
 
 
 def test_the_operations_page_has_every_check_of_the_doctor() -> None:
-    """In the order in which they are shown."""
+    """The page has the checks in the order of their output."""
     checks = page("docs/operations.md").partition("\n### The checks\n")[2].partition("\n#")[0]
     assert re.findall(r"^- `([\w ]+)`:$", checks, re.MULTILINE) == list(CHECKS)
 
@@ -106,12 +106,12 @@ def test_what_is_served_is_the_catalogue(collector: Collector) -> None:
 
 
 def test_counters_have_no_created_series(collector: Collector) -> None:
-    """They would double the number of series."""
+    """Counters have no `_created` series, which would double the number of series."""
     assert [name for name in collector.metrics() if name.endswith("_created")] == []
 
 
 def test_the_table_has_the_columns_of_the_model_in_order(any_dsn: str) -> None:
-    """A column that only one of the two knows would be written into another."""
+    """Model and table have the same columns in the same order, because COPY writes by position."""
     with psycopg.connect(any_dsn) as connection:
         migrate(connection)
         found = connection.execute(
@@ -121,13 +121,13 @@ def test_the_table_has_the_columns_of_the_model_in_order(any_dsn: str) -> None:
 
 
 def test_the_events_page_has_every_column() -> None:
-    """docs/events.md says where each column comes from."""
+    """docs/events.md has each column with its source."""
     told = set(re.findall(r"`(\w+)`", page("docs/events.md")))
     assert set(COLUMNS) - {"raw", "received_at"} <= told
 
 
 def test_the_storage_page_has_every_relation(postgres_dsn: str) -> None:
-    """And says which of them dashboards may read."""
+    """docs/storage.md has each table and view, and says whether dashboards may read it."""
     with psycopg.connect(postgres_dsn) as connection:
         migrate(connection)
         made = connection.execute(
@@ -143,7 +143,7 @@ def test_the_storage_page_has_every_relation(postgres_dsn: str) -> None:
     "name", ["README.md", "docs/architecture.md", "docs/decisions.md", "docs/dashboards.md", "docs/alerting.md"]
 )
 def test_the_docs_name_files_that_exist(name: str) -> None:
-    """A path in a page is a path in the tree."""
+    """Each path in a page exists in the repository."""
     paths = re.findall(r"[`(]((?:collector|exporters|grafana|alert-rules|docs|tests|bench)/[\w./-]+\w)[`)]", page(name))
     placeholders = ("NNNN", "SUBJECT", "SENDER", "NAME")
     named = [path for path in paths if not any(word in path for word in placeholders)]
@@ -160,14 +160,14 @@ def test_every_dependency_is_decided() -> None:
 
 
 def test_the_first_screen_of_the_readme_has_the_two_commands() -> None:
-    """A newcomer finds what to type without scrolling."""
+    """A newcomer finds the two commands without scrolling."""
     first = page("README.md").splitlines()[:20]
     assert any(line.startswith("make demo") for line in first)
     assert any(line.startswith("make test") for line in first)
 
 
 def test_no_dependency_brings_a_package_of_our_names() -> None:
-    """`collector` and `grafana` are ours: an installed package of that name would shadow them, or be shadowed."""
+    """No installed package is named `collector` or `grafana`: one would shadow the other."""
     ours = {
         name: owners
         for name, owners in packages_distributions().items()

@@ -1,4 +1,4 @@
-"""A viewer's first minute: the demo runs, a real Prometheus scrapes it, and every panel has something to show."""
+"""The demo runs, a real Prometheus scrapes it, and every panel shows data within the first minutes."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 DEADLINE_SECONDS = 150
-"""The demo's lists list an address from second 48 on."""
+"""Longer than 48 s, when the demo's list begins to list an address."""
 
 EXTERNAL_LABELS = {"cluster": "kubernetes", "replica": "a"}
-"""As many a Prometheus has them."""
+"""External labels as many a Prometheus has them."""
 
 each_sql = pytest.mark.parametrize("sql", SQL.values(), ids=SQL)
 each_promql = pytest.mark.parametrize("expr", PROMQL.values(), ids=PROMQL)
@@ -43,7 +43,7 @@ pytestmark = pytest.mark.servers
 
 @pytest.fixture(scope="module")
 def demo() -> Iterator[dict[str, str]]:
-    """A running demo: what its first line says."""
+    """Yield the first output line of a running demo."""
     words = ("--json", "--port", "0", "--rate", "50", "--history", "1", "--seconds", "420")
     process = subprocess.Popen(
         [sys.executable, "-m", "duckwatch.demo", *words], stdout=subprocess.PIPE, text=True, cwd=ROOT
@@ -65,9 +65,7 @@ def demo() -> Iterator[dict[str, str]]:
 def prometheus(
     demo: dict[str, str], tmp_path_factory: pytest.TempPathFactory, server_logs: Path
 ) -> Iterator[Prometheus]:
-    """A Prometheus that scrapes the demo and evaluates our rules,
-    each second (a test does not wait half a minute for a group).
-    """
+    """Yield a Prometheus that scrapes the demo and evaluates the rules each second, so that tests need not wait."""
     folder = tmp_path_factory.mktemp("prometheus")
     rules = [_quick(path, folder) for path in RULE_FILES]
     dnsbl = yaml.safe_load((Path(demo["data"]) / "dnsbl.yml").read_text())["dnsbl"]
@@ -82,7 +80,7 @@ def prometheus(
 
 @each_sql
 def test_every_query_has_rows(demo: dict[str, str], sql: str) -> None:
-    """Over the last hours of the demo no table and no chart of the event table is empty."""
+    """No query on the event table is empty over the last hours of the demo."""
     deadline = time.monotonic() + DEADLINE_SECONDS
     with psycopg.connect(demo["dsn"], autocommit=True) as connection:
         while not _rows(connection, sql, [row[1] for row in _rows(connection, load("shared/clusters"), [])]):
@@ -92,7 +90,7 @@ def test_every_query_has_rows(demo: dict[str, str], sql: str) -> None:
 
 @each_promql
 def test_every_expression_has_samples(prometheus: Prometheus, expr: str) -> None:
-    """A real Prometheus has a number for every chart that asks it, as soon as it has scraped twice."""
+    """Prometheus has a sample for every expression, once it has scraped twice."""
     sent = expr.replace("$__rate_interval", "30s").replace("$cluster", ".*")
     deadline = time.monotonic() + DEADLINE_SECONDS
     found: dict[tuple[tuple[str, str], ...], float] = {}
@@ -103,7 +101,7 @@ def test_every_expression_has_samples(prometheus: Prometheus, expr: str) -> None
 
 
 def test_external_labels_stand_beside_the_mail_cluster(prometheus: Prometheus) -> None:
-    """Prometheus adds an external label only to series that have no label of that name: no series of ours has one."""
+    """Prometheus adds its external labels to all series, because none of them has a label of that name."""
     found = prometheus.federated
     for series in ("duckwatch_mail_events_total", '{__name__=~"mail_cluster_zone:.+"}'):
         wait_until(partial(found, series), f"there are {series}", seconds=60)
@@ -113,9 +111,7 @@ def test_external_labels_stand_beside_the_mail_cluster(prometheus: Prometheus) -
 
 
 def test_only_the_watchdog_fires(prometheus: Prometheus) -> None:
-    """On a healthy system the one alert that fires is the one that always does,
-    beside that of the listing that the demo plays.
-    """
+    """On a healthy system only the watchdog fires, beside the alert for the demo's listing."""
     deadline = time.monotonic() + DEADLINE_SECONDS
     while not (firing := _alerts(prometheus)):
         assert time.monotonic() < deadline, "the watchdog does not fire"
@@ -130,7 +126,7 @@ def _rows(connection: psycopg.Connection, sql: str, clusters: list[str]) -> list
 
 
 def _alerts(prometheus: Prometheus) -> set[str]:
-    """What fires, but for what the listing of the day's incident sets off."""
+    """Return the firing alerts, without those of the demo's listing."""
     firing = [alert["labels"] for alert in prometheus.api("alerts")["alerts"] if alert["state"] == "firing"]
     return {labels["alertname"] for labels in firing if labels.get("target") != LISTED_ADDRESS}
 

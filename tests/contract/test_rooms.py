@@ -1,4 +1,4 @@
-"""The documents' lists of rooms and the import contracts say the same."""
+"""The lists of rooms in the documents equal the import contracts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PAGE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
 
 
 def _documented(container: str) -> list[set[str]]:
-    """The layers of a section: a numbered line begins one, and every line of it that begins with a name is a room."""
+    """Return the layers of a section. A numbered line begins a layer; a line that begins with a name is a room."""
     section = PAGE.partition(f"### `{container}`\n")[2].partition("\n#")[0]
     layers: list[set[str]] = []
     for line in section.splitlines():
@@ -28,13 +28,13 @@ def _documented(container: str) -> list[set[str]]:
 
 @pytest.mark.parametrize("container", LAYERS)
 def test_the_documented_rooms_are_the_layers_of_the_import_contract(container: str) -> None:
-    """In their order, from the top."""
+    """The documented layers are those of the import contract, from the top down."""
     assert _documented(container) == [{room.strip() for room in layer.split("|")} for layer in LAYERS[container]]
 
 
 @pytest.mark.parametrize("container", LAYERS)
 def test_every_room_of_a_package_stands_in_its_contract(container: str) -> None:
-    """A new room is put into a layer."""
+    """Every room is in a layer of the contract, a new one too."""
     folder = ROOT / container.replace(".", "/")
     rooms = {path.stem for path in folder.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
     assert rooms - {"__init__", "queries"} == {room.strip() for layer in LAYERS[container] for room in layer.split("|")}

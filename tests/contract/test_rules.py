@@ -1,4 +1,4 @@
-"""Rules, runbook and documentation held to the collector's catalogue and to each other."""
+"""Rules, runbook and documentation agree with the metrics' catalogue and with each other."""
 
 from __future__ import annotations
 
@@ -20,9 +20,7 @@ each_alert = pytest.mark.parametrize("rule", alerts(), ids=lambda rule: rule.nam
 
 @named
 def test_a_rule_reads_what_is_exposed(rule: Rule) -> None:
-    """Every metric in a rule is in the catalogue, every label in it one of that metric's;
-    recorded series are recorded.
-    """
+    """Each metric in a rule is in the catalogue, each label is one of that metric, each recorded series is recorded."""
     metrics = METRIC.findall(rule.expr)
     recorded = RECORDED.findall(rule.expr)
     assert {series_of(metric) for metric in metrics} <= set(CATALOGUE)
@@ -34,7 +32,7 @@ def test_a_rule_reads_what_is_exposed(rule: Rule) -> None:
 
 @each_alert
 def test_the_runbook_has_a_section(rule: Rule) -> None:
-    """A page at night leads to its section: what it means, where to look first, how to fix and how to silence it."""
+    """Each alert has a section in the runbook: its meaning, where to look first, how to fix and how to silence it."""
     sections = dict(re.findall(r"^## (\w+)\n(.*?)(?=^## |\Z)", RUNBOOK, re.MULTILINE | re.DOTALL))
     assert rule.name in sections
     for part in ("**What it means.**", "**Look first", "**Fix", "**Silence"):
@@ -53,6 +51,6 @@ def test_the_documentation_lists_the_alert(rule: Rule) -> None:
 
 
 def test_the_dashboard_draws_the_alerts_limit() -> None:
-    """The line in the panel *Bounce ratio* is where DuckwatchMailBounceRatioHigh begins."""
+    """The line in the panel *Bounce ratio* is at the limit of DuckwatchMailBounceRatioHigh."""
     limits = yaml.safe_load((RULES / "thresholds.yml").read_text())["DuckwatchMailBounceRatioHigh"]["limits"]
     assert BOUNCE_RATIO_LIMIT in [limit["value"] for limit in limits]

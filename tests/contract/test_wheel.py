@@ -1,4 +1,4 @@
-"""The wheel: what it puts beside other people's packages, and whether every command starts from it."""
+"""The wheel: its top-level names, its files, and its commands."""
 
 from __future__ import annotations
 
@@ -50,13 +50,15 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_wheel_takes_no_other_import_names(wheel: Path) -> None:
-    """Every further name could be another project's: what is new goes into `duckwatch`."""
+    """The wheel has only the known top-level names. New code goes into `duckwatch`, because another
+    name may be taken.
+    """
     names = {name.partition("/")[0] for name in zipfile.ZipFile(wheel).namelist()}
     assert {name for name in names if not name.endswith(".dist-info")} == TOP_LEVEL
 
 
 def test_the_wheel_holds_every_module_and_no_tests(wheel: Path) -> None:
-    """As the tree has them, and the data files beside them."""
+    """The wheel holds every module and data file of the tree, and no tests."""
     packed = set(zipfile.ZipFile(wheel).namelist())
     written = {str(path.relative_to(ROOT)) for name in TOP_LEVEL for path in (ROOT / name).rglob("*.*")}
     assert {name for name in packed if name.endswith(".py")} == {name for name in written if name.endswith(".py")}
@@ -65,7 +67,7 @@ def test_the_wheel_holds_every_module_and_no_tests(wheel: Path) -> None:
 
 @pytest.mark.parametrize("command", PROJECT["scripts"])
 def test_every_command_starts_from_the_installed_wheel(installed: Path, tmp_path: Path, command: str) -> None:
-    """With the wheel's modules, not with those of the tree."""
+    """Each command starts with the wheel's modules, not with those of the tree."""
     environ = {"PYTHONPATH": str(installed)}
     package = PROJECT["scripts"][command].partition(":")[0]
     where = f"import importlib.util; print(importlib.util.find_spec({package!r}).origin)"

@@ -1,5 +1,6 @@
-"""The collector as a user runs it: `duckwatch-collector --config FILE serve` as a process of its own,
-that can be stopped, killed and started again on the same journal and port.
+"""The collector as a user runs it: a process `duckwatch-collector --config FILE serve`.
+
+It can be stopped, killed and started again on the same journal and port.
 """
 
 from __future__ import annotations
@@ -26,15 +27,17 @@ Labels = tuple[tuple[str, str], ...]
 
 
 class Answer(NamedTuple):
-    """What the collector answered."""
+    """An answer of the collector."""
 
     status: int
     body: bytes
 
 
 class Collector:
-    """One collector; `settings` are more keys of its section of the YAML file, `environment` more variables,
-    `open_files` its limit of them (None: that of the tests).
+    """One collector.
+
+    `settings` are further keys of its section of the YAML file, `environment` further variables, `open_files` its limit
+    of open files (None: that of the tests).
     """
 
     token = canaries.TOKEN
@@ -65,7 +68,7 @@ class Collector:
 
     @property
     def url_with_token(self) -> str:
-        """As senders are told that can set no header."""
+        """The URL with the token in it, for senders that cannot set a header."""
         return self.url.replace("//", f"//any:{self.token}@")
 
     @property
@@ -74,9 +77,9 @@ class Collector:
         return self._process.pid
 
     def start(self, *, wait: bool = True) -> None:
-        """Starts it; with `wait`, until /readyz says yes."""
+        """Start it. With `wait`, return when /readyz answers 200."""
         assert self._process is None, "it runs already"
-        # The settings of whoever runs the tests must not reach it.
+        # The developer's own settings must not reach it.
         theirs = {name: value for name, value in os.environ.items() if not name.startswith(("DUCKWATCH_", "OTEL_"))}
         environment = theirs | self.environment
         canaries.watch(self._log)
@@ -86,7 +89,7 @@ class Collector:
             self.wait_ready()
 
     def wait_ready(self) -> None:
-        """Returns when /readyz says yes."""
+        """Return when /readyz answers 200."""
         assert self._process is not None
         self._process.wait_ready(self.is_ready)
 
@@ -99,24 +102,24 @@ class Collector:
             return False
 
     def trouble(self) -> dict[str, str]:
-        """What /readyz says is wrong, by part."""
+        """Return the troubles that /readyz names, by part."""
         said = json.loads(self.ask("/readyz").body)
         troubles: dict[str, str] = said["trouble"]
         assert said["ready"] is (len(troubles) < 2)
         return troubles
 
     def sqlstates(self) -> dict[str, str]:
-        """The database's code behind what /readyz says is wrong, by part."""
+        """Return the SQLSTATEs of the troubles that /readyz names, by part."""
         found: dict[str, str] = json.loads(self.ask("/readyz").body).get("sqlstate", {})
         return found
 
     def send(self, events: list[dict[str, Any]]) -> int:
-        """Sends events to be ingested; gives the status."""
+        """Send events to the ingest route. Return the status."""
         body = json.dumps({"events": events}).encode()
         return self.ask("/api/events/ingest", body, {"Authorization": f"Bearer {self.token}"}).status
 
     def ask(self, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None) -> Answer:
-        """One request: its status and its answer, whatever they are."""
+        """Send a request. Return its status and answer, whatever they are."""
         request = urllib.request.Request(f"{self.url}{path}", data=body, headers=dict(headers or {}))
         try:
             with urllib.request.urlopen(request, timeout=30) as reply:
@@ -132,7 +135,7 @@ class Collector:
         return self._log
 
     def metrics(self) -> dict[str, dict[Labels, float]]:
-        """/metrics, read by Prometheus's own parser: sample name -> sorted labels -> value."""
+        """Return /metrics, read by Prometheus's own parser: sample name -> sorted labels -> value."""
         page = self.ask("/metrics").body.decode()
         found: dict[str, dict[Labels, float]] = {}
         for family in text_string_to_metric_families(page):
@@ -141,25 +144,25 @@ class Collector:
         return found
 
     def page_bytes(self) -> int:
-        """The size of /metrics."""
+        """Return the size of /metrics."""
         return len(self.ask("/metrics").body)
 
     def total(self, name: str) -> float:
-        """The sum of a metric's samples; 0 without any."""
+        """Return the sum of a metric's samples, 0 without any."""
         return sum(self.metrics().get(name, {}).values())
 
     def stop(self) -> int:
-        """SIGTERM, and waits. Gives the exit code; 0 when it does not run."""
+        """Stop it by SIGTERM. Return the exit code, 0 when it does not run."""
         if self._process is None:
             return 0
         with contextlib.suppress(OSError):
-            self.ask("/metrics")  # the last of its pages is searched for what it must not hold
+            self.ask("/metrics")  # its last page is searched for secrets too
         code = self._process.stop(seconds=60)
         self._process = None
         return code
 
     def kill(self) -> None:
-        """SIGKILL."""
+        """Kill it by SIGKILL."""
         assert self._process is not None
         self._process.kill()
         self._process = None

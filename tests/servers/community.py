@@ -1,9 +1,8 @@
-"""TimescaleDB Community for tests: PostgreSQL 17 as WebAssembly in Node, one database in memory,
-made anew for each test.
+"""TimescaleDB Community for tests: PostgreSQL 17 as WebAssembly in Node, with one database in memory for each test.
 
-It runs DDL, continuous aggregates, compression and policies as the real one does. What it cannot:
-COPY, pipelines, more than one connection at a time (a second one waits), background workers (a test runs the jobs:
-`CALL run_job`).
+It runs DDL, continuous aggregates, compression and policies as the real one does.
+It has no COPY, no pipelines, no second connection (a second one waits) and no background workers (a test runs the
+jobs by `CALL run_job`).
 """
 
 from __future__ import annotations
@@ -23,9 +22,7 @@ PROGRAM = Path(__file__).parent / "community" / "serve.mjs"
 
 
 class Community:
-    """One server with one database, without the extension yet.
-    Raises `MissingServerError` where it is not installed.
-    """
+    """One server with one database, which has no extension yet. Raise `MissingServerError` if it is not installed."""
 
     def __init__(self, logs: Path) -> None:
         self.port = free_port()
@@ -35,20 +32,20 @@ class Community:
 
     @property
     def dsn(self) -> str:
-        """Where the database is."""
+        """The connection string of the database."""
         return f"postgresql://postgres:any@127.0.0.1:{self.port}/postgres?sslmode=disable&gssencmode=disable"
 
     def start(self) -> None:
-        """Starts it and waits until it accepts connections."""
+        """Start it and wait until it accepts connections."""
         self._process = Process("community", self._argv, self._log)
         self._process.wait_ready(lambda: listens(self.port))
 
     def connect(self, **settings: Any) -> psycopg.Connection:
-        """The one connection that it takes; statements go as text, with their values put in."""
+        """Open its only connection. Statements are sent as text with their values inserted."""
         return psycopg.connect(self.dsn, cursor_factory=psycopg.ClientCursor, **settings)
 
     def stop(self) -> None:
-        """Ends it. Nothing happens when it does not run."""
+        """Stop it, if it runs."""
         if self._process is not None:
             self._process.kill()
             self._process = None

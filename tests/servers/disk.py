@@ -1,6 +1,4 @@
-"""A small disk for tests that fill one: a file system in memory, or ext4 on a loop device, that can be made larger.
-Needs root.
-"""
+"""A small disk that tests fill and enlarge: tmpfs, or ext4 on a loop device. It needs root."""
 
 from __future__ import annotations
 
@@ -22,7 +20,7 @@ SPARE_MIB = 600
 
 
 class SmallDisk:
-    """A tmpfs of so many MiB at `folder`."""
+    """A tmpfs of `mib` MiB at `folder`."""
 
     def __init__(self, folder: Path, mib: int) -> None:
         self.folder = folder
@@ -32,11 +30,11 @@ class SmallDisk:
         _allowed("mount", "-t", "tmpfs", "-o", f"size={mib}m", "duckwatch-test", str(self.folder))
 
     def grow(self, mib: int) -> None:
-        """Makes room, as an operator would."""
+        """Enlarge the disk, as an operator would."""
         _allowed("mount", "-o", f"remount,size={mib}m", str(self.folder))
 
     def fill(self) -> int:
-        """Another program takes all the room that is left; returns how many bytes it took now."""
+        """Fill the free space, as another program would. Return the number of bytes written now."""
         taken = 0
         with (self.folder / FILLER).open("ab", buffering=0) as file:
             for size in (1 << 20, 1 << 12, 1 << 9):
@@ -48,17 +46,18 @@ class SmallDisk:
         return taken
 
     def clear(self) -> None:
-        """The other program gives its room back."""
+        """Free the space that `fill` took."""
         (self.folder / FILLER).unlink(missing_ok=True)
 
     def remove(self) -> None:
-        """Unmounts it, whoever still has a file open in there."""
+        """Unmount it, even if a process has a file open on it."""
         subprocess.run(["umount", "--lazy", str(self.folder)], check=False)
 
 
 class LoopDisk(SmallDisk):
-    """An ext4 of so many MiB in a file, at `folder`. It is larger by a file that takes the room which `grow` gives:
-    not every kernel lets a mounted ext4 grow.
+    """An ext4 of `mib` MiB in a file, mounted at `folder`.
+
+    A reserve file takes further room, which `grow` frees: not every kernel lets a mounted ext4 grow.
     """
 
     def _make(self, mib: int) -> None:
@@ -89,7 +88,7 @@ KINDS: dict[str, type[SmallDisk]] = {"tmpfs": SmallDisk, "ext4": LoopDisk}
 
 
 def _allowed(*words: str) -> None:
-    """Runs a command that root may; the test skips, visibly, where it fails."""
+    """Run a command that needs root. If it fails, skip the test with the reason."""
     try:
         done = subprocess.run(words, capture_output=True, text=True, check=False)
     except FileNotFoundError:
@@ -100,7 +99,7 @@ def _allowed(*words: str) -> None:
 
 @contextmanager
 def small_disk(folder: Path, mib: int, kind: str = "tmpfs") -> Iterator[SmallDisk]:
-    """Mounted within the block; the test skips, visibly, where that is not allowed."""
+    """Mount a small disk for the block. If that is not allowed, skip the test with the reason."""
     folder.mkdir(parents=True, exist_ok=True)
     disk = KINDS[kind](folder, mib)
     try:

@@ -1,6 +1,4 @@
-"""The DNSBL exporter as a user runs it: `duckwatch-dnsbl --config FILE serve`, as a process of its own,
-on loopback resolvers only.
-"""
+"""The DNSBL exporter as a user runs it: a process `duckwatch-dnsbl --config FILE serve`, with loopback resolvers."""
 
 from __future__ import annotations
 
@@ -23,7 +21,7 @@ Labels = tuple[tuple[str, str], ...]
 
 
 class DnsblExporter:
-    """One exporter; `settings` are its section of the YAML file."""
+    """One exporter. `settings` are its section of the YAML file."""
 
     def __init__(self, folder: Path, logs: Path, settings: dict[str, Any]) -> None:
         self.port = free_port()
@@ -34,12 +32,12 @@ class DnsblExporter:
         self.configure(settings)
 
     def configure(self, settings: dict[str, Any]) -> None:
-        """Writes its configuration; a running one sees the change by itself."""
+        """Write its configuration. A running exporter detects the change by itself."""
         section = {"listen": f"127.0.0.1:{self.port}", **settings}
         self._config.write_text(yaml.safe_dump({"dnsbl": section}), encoding="utf-8")
 
     def start(self) -> None:
-        """Starts it and waits until it answers."""
+        """Start it and wait until it answers."""
         environment = {name: value for name, value in os.environ.items() if not name.startswith("DUCKWATCH_")}
         canaries.watch(self.log)
         words = [
@@ -61,7 +59,7 @@ class DnsblExporter:
             return False
 
     def hang_up(self) -> None:
-        """SIGHUP: read the configuration again."""
+        """Send SIGHUP, so that it reads the configuration again."""
         assert self._process is not None
         self._process.send(SIGHUP)
 
@@ -71,11 +69,11 @@ class DnsblExporter:
         return self._process.pid
 
     def descriptors(self) -> int:
-        """How many files and sockets it has open."""
+        """Return the number of its open files and sockets."""
         return len(list(Path(f"/proc/{self.pid}/fd").iterdir()))
 
     def get(self, path: str, headers: dict[str, str] | None = None) -> tuple[int, str]:
-        """A page: its status and text."""
+        """Return status and text of a page."""
         request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", headers=headers or {})
         try:
             with urllib.request.urlopen(request, timeout=20) as answer:
@@ -89,7 +87,7 @@ class DnsblExporter:
         return status, text
 
     def metrics(self) -> dict[str, dict[Labels, float]]:
-        """/metrics, read by Prometheus's own parser: sample name -> sorted labels -> value."""
+        """Return /metrics, read by Prometheus's own parser: sample name -> sorted labels -> value."""
         found: dict[str, dict[Labels, float]] = {}
         for family in text_string_to_metric_families(self.get("/metrics")[1]):
             for sample in family.samples:
@@ -97,22 +95,22 @@ class DnsblExporter:
         return found
 
     def listed(self, target: str, dns_list: str) -> float | None:
-        """What stands for a pair; None: nothing."""
+        """Return the current value of a pair, None without one."""
         return self.metrics().get("duckwatch_dnsbl_listed", {}).get((("list", dns_list), ("target", target)))
 
     def value(self, name: str, **labels: str) -> float | None:
-        """One sample of a metric."""
+        """Return one sample of a metric."""
         return self.metrics().get(f"duckwatch_dnsbl_{name}", {}).get(tuple(sorted(labels.items())))
 
     def kill(self) -> None:
-        """SIGKILL."""
+        """Kill it by SIGKILL."""
         assert self._process is not None
         self._process.kill()
 
     def stop(self) -> int:
-        """SIGTERM, and waits. Gives the exit code."""
+        """Stop it by SIGTERM. Return the exit code."""
         if self._process is None:
             return 0
         with contextlib.suppress(OSError):
-            self.get("/metrics")  # the last of its pages is searched for what it must not hold
+            self.get("/metrics")  # its last page is searched for secrets too
         return self._process.stop()

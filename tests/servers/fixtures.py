@@ -1,7 +1,7 @@
-"""The servers as pytest fixtures: started once a run, a fresh database for each test.
+"""The servers as pytest fixtures: each is started once a run, and each test gets a new database.
 
-A server that is missing skips the test and says so; in CI (the variable `CI` is set) that is a failure.
-`DUCKWATCH_TEST_DSN` names a server to use in place of both (its user may create databases).
+A missing server skips the test with the reason; in CI (the variable `CI` is set) the test fails.
+`DUCKWATCH_TEST_DSN` names a server to use instead of both; its user must be allowed to create databases.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 READER = "duckwatch_reader"
-"""The dashboards' role: roles belong to the server, so migrations leave it there when their database is dropped."""
+"""The dashboards' role. A role belongs to the server, so it stays when the database of its migration is dropped."""
 
 
 def need(make: Callable[[], T]) -> T:
-    """What `make` makes; where its server is missing the test is skipped, in CI it fails."""
+    """Return the server that `make` makes. If it is not installed, skip the test; in CI fail."""
     try:
         return make()
     except MissingServerError as missing:
@@ -39,7 +39,7 @@ def need(make: Callable[[], T]) -> T:
 
 @pytest.fixture(scope="session")
 def server_logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the servers' logs go; pytest keeps those of the last three runs."""
+    """Return the folder of the servers' logs. pytest keeps those of the last three runs."""
     return tmp_path_factory.mktemp("logs", numbered=False)
 
 
@@ -54,8 +54,8 @@ def _running(cluster: PostgresCluster) -> Iterator[PostgresCluster]:
 
 @pytest.fixture(scope="session")
 def given(server_logs: Path) -> Iterator[GivenServer | None]:
-    """The server of `DUCKWATCH_TEST_DSN`, None without it.
-    At the end of the run there is on it what was there before.
+    """Yield the server of `DUCKWATCH_TEST_DSN`, None without it. Assert at the end that it holds
+    what it held before.
     """
     dsn = os.environ.get("DUCKWATCH_TEST_DSN")
     if not dsn:
@@ -71,7 +71,7 @@ def given(server_logs: Path) -> Iterator[GivenServer | None]:
 
 @pytest.fixture(scope="session")
 def postgres(server_logs: Path, given: GivenServer | None) -> Iterator[PostgresCluster]:
-    """Plain PostgreSQL (embedded), started once. Not for tests that stop or kill it: those make their own."""
+    """Yield plain PostgreSQL (embedded), started once. A test that stops or kills its server makes its own."""
     if given is not None:
         yield given
     else:
@@ -80,7 +80,7 @@ def postgres(server_logs: Path, given: GivenServer | None) -> Iterator[PostgresC
 
 @pytest.fixture(scope="session")
 def timescale(server_logs: Path, given: GivenServer | None) -> Iterator[PostgresCluster]:
-    """TimescaleDB (Debian's, Apache edition), started once. Not for tests that stop or kill it."""
+    """Yield TimescaleDB (Debian's, Apache edition), started once. A test that stops its server makes its own."""
     if given is not None:
         if not given.has("timescaledb"):
             pytest.skip("the server of DUCKWATCH_TEST_DSN has no TimescaleDB")
@@ -97,24 +97,24 @@ def _database(cluster: PostgresCluster) -> Iterator[str]:
 
 @pytest.fixture
 def postgres_dsn(postgres: PostgresCluster) -> Iterator[str]:
-    """A fresh database on plain PostgreSQL."""
+    """Yield a new database on plain PostgreSQL."""
     yield from _database(postgres)
 
 
 @pytest.fixture
 def timescale_dsn(timescale: PostgresCluster) -> Iterator[str]:
-    """A fresh database with the extension timescaledb."""
+    """Yield a new database with the extension timescaledb."""
     yield from _database(timescale)
 
 
 @pytest.fixture
 def community(server_logs: Path, given: GivenServer | None) -> Iterator[Community | GivenCommunity]:
-    """TimescaleDB Community with one fresh database, the extension not yet made."""
+    """Yield TimescaleDB Community with one new database that has no extension yet."""
     yield from community_database(server_logs, given)
 
 
 def community_database(server_logs: Path, given: GivenServer | None) -> Iterator[Community | GivenCommunity]:
-    """For fixtures of any scope: a server of its own, or the one of `DUCKWATCH_TEST_DSN` where that is one."""
+    """Yield a Community server for a fixture of any scope: a new one, or that of `DUCKWATCH_TEST_DSN` if it is one."""
     if given is not None and given.is_community:
         dsn = given.create_database()
         yield GivenCommunity(dsn)
@@ -130,6 +130,6 @@ def community_database(server_logs: Path, given: GivenServer | None) -> Iterator
 
 @pytest.fixture(params=["postgres", "timescale"])
 def any_dsn(request: pytest.FixtureRequest) -> Iterator[str]:
-    """A fresh database: the test runs once on plain PostgreSQL and once on TimescaleDB."""
+    """Yield a new database. The test runs once on plain PostgreSQL and once on TimescaleDB."""
     cluster: PostgresCluster = request.getfixturevalue(request.param)
     yield from _database(cluster)

@@ -1,4 +1,4 @@
-"""A sender of GELF, as libraries and relays send it: plain, packed, in chunks, over UDP and TCP."""
+"""A GELF sender, like those of libraries and relays: plain, compressed, in chunks, over UDP and TCP."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PACKINGS: dict[str, Callable[[bytes], bytes]] = {"plain": bytes, "gzip": gzip.co
 
 
 def chunked(message: bytes, size: int, name: bytes | None = None) -> list[bytes]:
-    """The chunks of a message, each with `size` bytes of it."""
+    """Return the chunks of a message, each with `size` bytes of it."""
     parts = [message[at : at + size] for at in range(0, len(message), size)]
     assert len(parts) <= 128
     head = b"\x1e\x0f" + (name or os.urandom(8))
@@ -24,14 +24,14 @@ def chunked(message: bytes, size: int, name: bytes | None = None) -> list[bytes]
 
 
 def send_datagrams(port: int, datagrams: Sequence[bytes]) -> None:
-    """Over UDP, from this machine."""
+    """Send datagrams over UDP."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as line:
         for datagram in datagrams:
             line.sendto(datagram, ("127.0.0.1", port))
 
 
 def send_frames(port: int, messages: Sequence[dict[str, Any]]) -> None:
-    """Over one TCP connection, each with its NUL; returns when the other side has read all of it."""
+    """Send messages over one TCP connection, each ended by NUL. Return when the server has read all of them."""
     with socket.create_connection(("127.0.0.1", port), timeout=30) as line:
         for message in messages:
             line.sendall(json.dumps(message).encode() + b"\0")

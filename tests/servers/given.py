@@ -1,4 +1,4 @@
-"""A server that is given (`DUCKWATCH_TEST_DSN`): not ours to start or stop, and left as it was found."""
+"""The server of `DUCKWATCH_TEST_DSN`. The tests do not start or stop it, and leave it as they found it."""
 
 from __future__ import annotations
 
@@ -26,9 +26,10 @@ _JOBS: Final = "SELECT job_id::text FROM timescaledb_information.jobs"
 
 
 class GivenServer(PostgresCluster):
-    """The server, as one of the tests' own. Its databases come from template0:
-    TimescaleDB's launcher keeps a worker in template1 for a while each time,
-    and a database that is in use cannot be cloned.
+    """The given server, with the interface of the tests' own servers.
+
+    Its databases are cloned from template0: TimescaleDB's launcher keeps a worker in template1 for a while each time,
+    and a database in use cannot be cloned.
     """
 
     name = "given"
@@ -39,7 +40,7 @@ class GivenServer(PostgresCluster):
         self._logs, self._dsn, self._extension = logs, dsn, extension
 
     def making(self, extension: str) -> GivenServer:
-        """The same server, whose new databases get an extension."""
+        """Return the same server with an extension in its new databases."""
         return GivenServer(self._logs, self._dsn, extension=extension)
 
     def create_database(self) -> str:
@@ -51,14 +52,14 @@ class GivenServer(PostgresCluster):
         return dsn
 
     def has(self, extension: str) -> bool:
-        """True when the server could install it."""
+        """Return True when the server can install the extension."""
         with psycopg.connect(self.dsn()) as connection:
             found = connection.execute("SELECT 1 FROM pg_available_extensions WHERE name = %s", [extension])
             return found.fetchone() is not None
 
     @cached_property
     def is_community(self) -> bool:
-        """True when its TimescaleDB has the Community licence. Only a database with the extension says so."""
+        """Return True for a TimescaleDB with the Community licence, which only a database with the extension shows."""
         if not self.has("timescaledb"):
             return False
         dsn = self.making("timescaledb").create_database()
@@ -69,7 +70,7 @@ class GivenServer(PostgresCluster):
             self.drop_database(dsn)
 
     def inventory(self) -> dict[str, list[Any]]:
-        """What there is: on the server, and in the database of its DSN."""
+        """Return all objects on the server and in the database of its DSN."""
         with psycopg.connect(self.dsn()) as connection:
             there = {what: connection.execute(asked).fetchall() for what, asked in _INVENTORY.items()}
             if ("timescaledb",) in there["extensions"]:
@@ -85,17 +86,17 @@ class GivenServer(PostgresCluster):
             connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(name))
 
     def drop_role(self, name: str) -> None:
-        """Drops a role. Raises psycopg.Error while something belongs to it."""
+        """Drop a role. Raise psycopg.Error while it owns an object."""
         with psycopg.connect(self.dsn(), autocommit=True) as connection:
             connection.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(name)))
 
 
 class GivenCommunity:
-    """A fresh database on it, as `Community` is one."""
+    """A new database on the given server, with the interface of `Community`."""
 
     def __init__(self, dsn: str) -> None:
         self.dsn = dsn
 
     def connect(self, **settings: Any) -> psycopg.Connection:
-        """One connection."""
+        """Open a connection."""
         return psycopg.connect(self.dsn, cursor_factory=psycopg.ClientCursor, **settings)

@@ -1,23 +1,23 @@
 #!/bin/bash
-# Installs the real servers that the full test suite talks to: `make servers`, as root, on Debian 12 or 13.
+# Installs the real servers of the full test suite: `make servers`, as root, on Debian 12 or 13.
 #
-# Everything goes to one folder outside the work tree, so that a fresh clone finds it again and the host stays as it is:
+# Everything is in one folder outside the work tree, so that a fresh clone finds it and the host does not change:
 #   $DUCKWATCH_SERVERS (default /var/lib/duckwatch-servers)
 #     trixie/    a Debian 13 tree: PostgreSQL 17 with TimescaleDB, PgBouncer, Prometheus, Alertmanager, Redis, rbldnsd
 #     bin/       those programs as commands of the host (they run with the tree's own C library)
-#     node/      Node, only where the host's is too old
+#     node/      Node, only if the host's is too old
 #     zonemta/   the npm project in which ZoneMTA is installed
-#     wildduck/  the one in which WildDuck is
-#     community/ the one in which TimescaleDB Community is (WebAssembly)
-# On the host itself only debootstrap, OpenSSL and (where they are missing) Node and npm are installed; no service is started.
-# Mirrors, proxies and certificates are the host's: what its apt and npm use, this uses.
+#     wildduck/  the npm project in which WildDuck is installed
+#     community/ the npm project in which TimescaleDB Community is installed (WebAssembly)
+# On the host itself only debootstrap, OpenSSL and, if missing, Node and npm are installed. No service is started.
+# Mirrors, proxies and certificates are those of the host's apt and npm.
 set -Eeuo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
 servers=${DUCKWATCH_SERVERS:-/var/lib/duckwatch-servers}
 packages="postgresql-17 postgresql-17-timescaledb pgbouncer prometheus prometheus-alertmanager redis-server"
 commands="pgbouncer prometheus promtool prometheus-alertmanager amtool redis-server"
-# Added to a tree that is there already, so that it need not be built anew.
+# Packages that are added to an existing tree, so that it need not be built again.
 more_packages="rbldnsd"
 more_commands="rbldnsd"
 export DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8
@@ -29,7 +29,7 @@ stop() {
 
 trap 'echo "make servers: line $LINENO failed: $BASH_COMMAND" >&2' ERR
 
-# The stamp of what is installed: what the tree is made of, and the npm project. Raise the number to have trees built anew.
+# The revision of the tree. Raise the number to have every tree built again.
 tree_revision="1: $packages: $commands"
 
 is_current() { # STAMP WANTED
@@ -49,14 +49,14 @@ install_on_host() {
     fi
 }
 
-# The mirror that this host's own apt takes Debian from.
+# The Debian mirror of this host's apt.
 mirror() {
     # shellcheck disable=SC2016 # apt's own format, not the shell's
     apt-get indextargets --format '$(CREATED_BY) $(ORIGIN) $(CODENAME) $(REPO_URI)' |
         awk '$1 == "Packages" && $2 == "Debian" && $3 !~ /-/ { print $4; exit }'
 }
 
-# What apt on this host is told about fetching (proxies, certificates, dates), for apt in the tree.
+# The fetch settings of this host's apt (proxies, certificates, dates), for apt in the tree.
 carry_apt_settings() { # TREE
     apt-config dump Acquire | grep -vE '^Acquire::(IndexTargets|Changelogs|CompressionTypes|cdrom)|^Acquire ' >"$1/etc/apt/apt.conf.d/90host"
     cp -rL /etc/apt/auth.conf.d "$1/etc/apt/" 2>/dev/null || true
@@ -74,7 +74,7 @@ proxy_of() { # SCHEME
 
 build_tree() { # TREE
     local tree=$1 from
-    # apt-get update, so that the mirror is known on a machine that never asked.
+    # apt-get update, so that the mirror is known on a new machine.
     from=$(mirror)
     if [ -z "$from" ]; then
         apt-get update -q
@@ -88,7 +88,7 @@ build_tree() { # TREE
     carry_apt_settings "$tree"
     printf '#!/bin/sh\nexit 101\n' >"$tree/usr/sbin/policy-rc.d" # no service of a package starts in here
     chmod 755 "$tree/usr/sbin/policy-rc.d"
-    # The tests make clusters of their own; Debian's would only lie there.
+    # The tests make their own clusters, so Debian's is not needed.
     mkdir -p "$tree/etc/postgresql-common"
     echo 'create_main_cluster = false' >"$tree/etc/postgresql-common/createcluster.conf"
     chroot "$tree" apt-get update -q
@@ -98,7 +98,7 @@ build_tree() { # TREE
     chmod 755 "$tree"
 }
 
-# A tree's program as a command of the host, whatever C library the host has, for any user.
+# Makes a program of the tree a command of the host, for any user and any C library of the host.
 write_command() { # TREE NAME
     local tree=$1 name=$2 program loader
     for program in "$tree/usr/bin/$name" "$tree/usr/sbin/$name"; do
@@ -116,7 +116,7 @@ write_command() { # TREE NAME
 install_tree() {
     local stamp=$servers/trixie.installed
     ! is_current "$stamp" "$tree_revision" || return 0
-    # A killed build may have left /proc of the tree mounted: rm must never reach into it.
+    # A killed build may have left the tree's /proc mounted: rm must not enter it.
     ! grep -q " $servers/trixie" /proc/mounts || stop "something is mounted below $servers/trixie: unmount it first"
     rm -rf "$stamp" "$servers/trixie.new"
     build_tree "$servers/trixie.new"
@@ -143,7 +143,7 @@ install_more() {
     echo "$(cat "$servers/trixie.installed"): $more_packages: $more_commands" >"$stamp"
 }
 
-# ZoneMTA's libraries want Node 20.18; Debian 12 has 18. Where the host's is too old, one comes from npm, for these tests alone.
+# ZoneMTA's libraries need Node 20.18, and Debian 12 has 18. If the host's is too old, npm installs one for these tests.
 install_node() {
     local wanted='const [major, minor] = process.versions.node.split("."); process.exit(major > 20 || (major == 20 && minor >= 18) ? 0 : 1)'
     mkdir -p "$servers/bin"
@@ -181,7 +181,7 @@ chmod 755 "$servers"
 exec 9>"$servers/.lock"
 flock 9 # two clones, one folder
 install_on_host
-# They wait for the network mostly: all at once, and beside the tree.
+# They mostly wait for the network, so they run at the same time, and beside the tree's build.
 projects=()
 for name in zonemta wildduck community; do
     install_npm_project "$name" &

@@ -1,4 +1,4 @@
-"""Where `make servers` put things: the Debian 13 tree, its commands, the npm projects (tests/servers/install.sh)."""
+"""The paths of what `make servers` installs: Debian 13 tree, its commands, npm projects (tests/servers/install.sh)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ COMMUNITY = SERVERS / "community"
 
 
 def command(name: str) -> Path:
-    """The host's command for a program of the tree. Raises `MissingServerError`."""
+    """Return the host's command for a program of the tree. Raise `MissingServerError`."""
     path = SERVERS / "bin" / name
     if not path.exists():
         raise MissingServerError(f"{name} is not installed: run `make servers` (as root, on Debian)")
@@ -23,33 +23,33 @@ def command(name: str) -> Path:
 
 
 def tree() -> Path:
-    """The Debian 13 tree. Raises `MissingServerError`."""
+    """Return the Debian 13 tree. Raise `MissingServerError`."""
     if not (SERVERS / "trixie.installed").exists():
         raise MissingServerError("TimescaleDB is not installed: run `make servers` (as root, on Debian)")
     return TREE
 
 
 def zonemta() -> Path:
-    """The npm project that ZoneMTA is installed in. Raises `MissingServerError`."""
+    """Return the npm project that ZoneMTA is installed in. Raise `MissingServerError`."""
     if not (SERVERS / "zonemta.installed").exists():
         raise MissingServerError("ZoneMTA is not installed: run `make servers` (as root, on Debian)")
     return ZONEMTA
 
 
 def wildduck() -> Path:
-    """The npm project that WildDuck is installed in. Raises `MissingServerError`."""
+    """Return the npm project that WildDuck is installed in. Raise `MissingServerError`."""
     if not (SERVERS / "wildduck.installed").exists():
         raise MissingServerError("WildDuck is not installed: run `make servers` (as root, on Debian)")
     return WILDDUCK
 
 
 def community() -> Path:
-    """The npm project that TimescaleDB Community is installed in. Raises `MissingServerError`."""
+    """Return the npm project that TimescaleDB Community is installed in. Raise `MissingServerError`."""
     if not (SERVERS / "community.installed").exists():
         raise MissingServerError("TimescaleDB Community is not installed: run `make servers` (as root, on Debian)")
     return COMMUNITY
 
 
 def node() -> Path:
-    """The Node that ZoneMTA, WildDuck and TimescaleDB Community run with. Raises `MissingServerError`."""
+    """Return the Node that ZoneMTA, WildDuck and TimescaleDB Community run with. Raise `MissingServerError`."""
     return command("node")

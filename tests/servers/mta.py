@@ -1,6 +1,4 @@
-"""A process of ZoneMTA with the plugin in it, as the plugin's own tests have it (tests/plugin/mta.js),
-driven over Node's IPC channel.
-"""
+"""A simulated ZoneMTA process with the real plugin (tests/plugin/mta.js), driven over Node's IPC channel."""
 
 from __future__ import annotations
 
@@ -24,7 +22,7 @@ DEADLINE_SECONDS = 30
 
 
 class Mta:
-    """One process, in one context of ZoneMTA's. `logs` is what the plugin logged."""
+    """One process, in one of ZoneMTA's contexts. `logs` holds the plugin's log lines."""
 
     def __init__(self, settings: dict[str, Any], context: str = "sender") -> None:
         node = shutil.which("node")
@@ -46,7 +44,7 @@ class Mta:
         assert self._ready.wait(DEADLINE_SECONDS), "the plugin did not start"
 
     def emit(self, ids: Sequence[str], more: dict[str, Any] | None = None) -> None:
-        """Shows the hook one entry for each id; returns when every hook has returned."""
+        """Call the hook with one entry for each id. Return when every call has returned."""
         entries = [{"id": one, "seq": "001", "action": "ACCEPTED", "to": "a@b.example", **(more or {})} for one in ids]
         self._number += 1
         done = self._said[self._number] = threading.Event()
@@ -55,11 +53,11 @@ class Mta:
         assert done.wait(DEADLINE_SECONDS), "a hook did not return"
 
     def is_running(self) -> bool:
-        """True until it has ended."""
+        """Return True until the process has ended."""
         return self._process.poll() is None
 
     def kill(self) -> None:
-        """SIGKILL."""
+        """Kill it by SIGKILL."""
         self._process.kill()
         self._process.wait()
         self._channel.close()

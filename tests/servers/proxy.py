@@ -1,6 +1,4 @@
-"""A TCP proxy between a client and a server on loopback that can cut, go deaf, to a word alone too,
-and swallow the reply to a COMMIT.
-"""
+"""A TCP proxy on loopback that can cut connections, stop forwarding, and withhold the reply to a COMMIT."""
 
 from __future__ import annotations
 
@@ -16,7 +14,7 @@ CHUNK = 65536
 
 
 class Proxy:
-    """Forwards 127.0.0.1:`port` to 127.0.0.1:`target`. Thread-based; one thread a direction."""
+    """Forwards 127.0.0.1:`port` to 127.0.0.1:`target`, with one thread a direction."""
 
     def __init__(self, target: int) -> None:
         self._target = target
@@ -33,40 +31,41 @@ class Proxy:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def point_at(self, target: int) -> None:
-        """Another server for connections to come: an address that moves in a failover."""
+        """Connect new connections to another server, as an address moves in a failover."""
         self._target = target
 
     def go_deaf(self) -> None:
-        """Nothing passes any more, in either direction; connections stay open."""
+        """Stop forwarding in both directions. Connections stay open."""
         self._is_deaf = True
         self.go_deaf_to_those_there()
 
     def go_deaf_to_those_there(self) -> None:
-        """Nothing passes any more on the connections that are open now; new ones are served."""
+        """Stop forwarding on the connections that are open now. New ones are served."""
         for hears in self._ears:
             hears.clear()
 
     def go_deaf_to(self, word: bytes) -> None:
-        """Nothing passes any more on a connection whose client says this, from then on; `silenced` counts them.
+        """Stop forwarding on each connection whose client sends this text. `silenced` counts them.
         Others are served.
         """
         self._unheard = word
 
     def hear_again(self) -> None:
-        """Everything passes again."""
+        """Forward everything again."""
         self._is_deaf, self._unheard = False, None
         for hears in self._ears:
             hears.set()
 
     def swallow_next_commit_reply(self, after: bytes | None = None) -> None:
-        """The next COMMIT reaches the server; its connection is cut before the answer comes back. `after`:
-        the next one on a connection whose client has said this since its last COMMIT.
+        """Forward the next COMMIT to the server, and cut its connection before the reply comes back.
+
+        With `after`: the next COMMIT on a connection whose client has sent this text since its last COMMIT.
         """
         self._swallow_after = after
         self._swallow.set()
 
     def cut(self) -> None:
-        """Ends every connection."""
+        """Cut every connection."""
         for pair in self._pairs:
             _end(*pair)
         self._pairs.clear()
@@ -111,7 +110,7 @@ class Proxy:
                         is_committing.set()
                     said = b""
                 elif not outward and is_committing.is_set():
-                    # The server has answered, so it has committed.
+                    # The server has replied, so it has committed.
                     self._swallow.clear()
                     self.swallowed += 1
                     break

@@ -1,4 +1,4 @@
-"""rbldnsd, the server that lists themselves run: address, IPv6 and domain zones on loopback."""
+"""rbldnsd, the name server that DNS lists use: address, IPv6 and domain zones on loopback."""
 
 from __future__ import annotations
 
@@ -24,8 +24,9 @@ SOA = "$SOA 60 ns.example h.example 0 600 300 86400 60\n"
 
 
 class Rbldnsd:
-    """`zones` maps a zone to its dataset's type (ip4set, ip6trie, dnset) and lines.
-    Raises `MissingServerError` where it is not installed.
+    """One server. `zones` maps a zone to its dataset's type (ip4set, ip6trie, dnset) and lines.
+
+    Raise `MissingServerError` if it is not installed.
     """
 
     def __init__(self, logs: Path, zones: Mapping[str, tuple[str, str]]) -> None:
@@ -48,7 +49,7 @@ class Rbldnsd:
         return f"127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        """Starts it and waits until it answers."""
+        """Start it and wait until it answers."""
         user = "nobody" if os.geteuid() == 0 else str(os.geteuid())
         words: list[str | Path] = ["-n", "-u", user, "-w", self._home, "-b", f"127.0.0.1/{self.port}", *self._specs]
         self._process = Process("rbldnsd", [self._program, *words], self._log, cwd=self._home)
@@ -62,12 +63,12 @@ class Rbldnsd:
         return True
 
     def hang(self, *, hangs: bool = True) -> None:
-        """Stops it in its tracks, or lets it go on."""
+        """Suspend the process (SIGSTOP), or let it continue."""
         assert self._process is not None
         self._process.send(SIGSTOP if hangs else SIGCONT)
 
     def stop(self) -> None:
-        """Ends it."""
+        """Stop it."""
         if self._process is not None:
             self._process.stop()
             self._process = None

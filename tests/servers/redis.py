@@ -1,4 +1,4 @@
-"""Redis for tests: in memory, gone when it stops (ZoneMTA keeps locks and counters in it)."""
+"""Redis for tests, without a file. ZoneMTA keeps locks and counters in it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Redis:
-    """One server on a free port. Raises `MissingServerError` where it is not installed."""
+    """One server on a free port. Raise `MissingServerError` if it is not installed."""
 
     def __init__(self, logs: Path) -> None:
         self.port = free_port()
@@ -21,13 +21,13 @@ class Redis:
         self._process: Process | None = None
 
     def start(self) -> None:
-        """Starts it and waits until it accepts connections."""
+        """Start it and wait until it accepts connections."""
         words = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
         self._process = Process("redis", [self._program, *words], self._log)
         self._process.wait_ready(lambda: listens(self.port))
 
     def stop(self) -> None:
-        """Ends it. Nothing happens when it does not run."""
+        """Stop it, if it runs."""
         if self._process is not None:
             self._process.stop()
             self._process = None

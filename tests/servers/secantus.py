@@ -1,4 +1,4 @@
-"""MongoDB for tests: SecantusDB, which speaks MongoDB's protocol, as a process of its own."""
+"""MongoDB for tests: a process of SecantusDB, which uses MongoDB's protocol."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ if TYPE_CHECKING:
 
 
 class Secantus:
-    """One server on a free port, its data in `folder`; start again after `stop` or `kill` finds the same data.
+    """One server on a free port, with its data in `folder`. After `stop` or `kill` it can be started with the same
+    data.
 
-    `sync`: an acknowledged write survives `kill` (slower); `more`: words of its command line.
-    Raises `MissingServerError` where it is not installed.
+    `sync`: acknowledged writes survive `kill` (slower). `more`: further words of its command line.
+    Raise `MissingServerError` if it is not installed.
     """
 
     def __init__(self, folder: Path, logs: Path, *, sync: bool = False, more: Sequence[str] = ()) -> None:
@@ -42,24 +43,24 @@ class Secantus:
         self._process: Process | None = None
 
     def uri(self, database: str) -> str:
-        """Where a database of this server is."""
+        """Return the URI of a database of this server."""
         return f"mongodb://127.0.0.1:{self.port}/{database}"
 
     def start(self) -> None:
-        """Starts it and waits until it accepts connections."""
+        """Start it and wait until it accepts connections."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        # Run in its own folder: it reads a secantusd.toml of the folder that it is started in.
+        # It runs in its own folder, because it reads secantusd.toml from the working directory.
         self._process = Process("secantus", [self._program, *self._words], self._log, cwd=self._folder)
         self._process.wait_ready(lambda: listens(self.port))
 
     def stop(self) -> None:
-        """Ends it. Nothing happens when it does not run."""
+        """Stop it, if it runs."""
         if self._process is not None:
             self._process.stop()
             self._process = None
 
     def kill(self) -> None:
-        """SIGKILL."""
+        """Kill it by SIGKILL."""
         assert self._process is not None
         self._process.kill()
         self._process = None

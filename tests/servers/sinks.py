@@ -1,6 +1,4 @@
-"""The world that a ZoneMTA under test delivers to: SMTP, LMTP and HTTP sinks,
-rspamd and clamd stand-ins (zonemta/sinks.js).
-"""
+"""The servers that a ZoneMTA under test uses: SMTP, LMTP and HTTP sinks, simulated rspamd and clamd (sinks.js)."""
 
 from __future__ import annotations
 
@@ -17,7 +15,7 @@ SINKS = ("tls", "plain", "silent", "closing", "lmtp", "http", "rspamd", "clamd")
 
 
 def make_certificate(folder: Path) -> tuple[Path, Path]:
-    """A self-signed key and certificate (2048 bits: smaller ones are refused by today's OpenSSL)."""
+    """Make a key and a self-signed certificate (2048 bits, because OpenSSL refuses smaller ones)."""
     key, certificate = folder / "key.pem", folder / "cert.pem"
     words = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "30", "-subj", "/CN=mail.example"]
     subprocess.run(["openssl", *words, "-keyout", key, "-out", certificate], check=True, capture_output=True)
@@ -25,13 +23,13 @@ def make_certificate(folder: Path) -> tuple[Path, Path]:
 
 
 def read_lines(*files: Path) -> list[dict[str, Any]]:
-    """The JSON lines of some files."""
+    """Return the JSON lines of some files."""
     return [json.loads(line) for file in files for line in file.read_text(encoding="utf-8").splitlines()]
 
 
 class Sinks:
-    """Where all mail goes (zonemta/sinks.js): accepts, greylists, refuses, stays silent, hangs up;
-    by the recipient's name.
+    """The sinks of all mail (zonemta/sinks.js). The recipient's name decides: accept, greylist,
+    refuse, no answer, cut.
     """
 
     def __init__(self, folder: Path, logs: Path) -> None:
@@ -44,7 +42,7 @@ class Sinks:
         self._process: Process | None = None
 
     def routes(self) -> dict[str, dict[str, Any]]:
-        """Recipient's domain -> sink, for plugins/route.js."""
+        """Return recipient domain -> sink, for plugins/route.js."""
         tls, plain = self.ports["tls"], self.ports["plain"]
         return {
             "gmail.example": {"exchange": "gmail-smtp-in.l.gmail.example", "port": tls},
@@ -52,7 +50,7 @@ class Sinks:
             "yahoo.example": {"exchange": "mta5.am0.yahoodns.example", "port": tls},
             "corp.example": {"exchange": "mx1.corp.example", "port": plain},
             "icloud.example": {"exchange": "mx01.mail.icloud.example", "port": plain},
-            "refused.example": {"port": free_port()},  # nobody listens there
+            "refused.example": {"port": free_port()},  # no server listens there
             "hang.example": {"port": self.ports["silent"]},
             "drop.example": {"port": self.ports["closing"]},
             "lmtp.example": {"exchange": "lmtp.example", "port": self.ports["lmtp"], "lmtp": True},
@@ -62,11 +60,11 @@ class Sinks:
         }
 
     def seen(self) -> list[dict[str, Any]]:
-        """What they answered, in order (the form: sinks.js)."""
+        """Return their answers in order, in the form that sinks.js describes."""
         return read_lines(self.seen_file)
 
     def start(self) -> None:
-        """Starts them and waits until all of them listen."""
+        """Start them and wait until all listen."""
         settings = {
             "project": str(self._project),
             "key": str(self.key),
@@ -78,7 +76,7 @@ class Sinks:
         self._process.wait_ready(lambda: all(listens(port) for port in self.ports.values()))
 
     def stop(self) -> None:
-        """Ends them. Nothing happens when they do not run."""
+        """Stop them, if they run."""
         if self._process is not None:
             self._process.stop()
             self._process = None

@@ -1,4 +1,4 @@
-"""Streaming replication for tests: a synchronous standby of a Debian PostgreSQL, and what an operator does with it."""
+"""Streaming replication for tests: a synchronous standby of a Debian PostgreSQL, and its failover."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Standby(Timescale):
         self.template = primary.template
 
     def initialise(self) -> None:
-        """Copies the primary's data (pg_basebackup), and names it as the one to follow."""
+        """Copy the primary's data (pg_basebackup), with the settings to follow it."""
         source = f"host=127.0.0.1 port={self._primary.port} user=postgres application_name={NAME}"
         words = ["-D", self.data, "-d", source, "--write-recovery-conf", "--checkpoint=fast", "--no-sync"]
         done = subprocess.run(
@@ -38,7 +38,7 @@ class Standby(Timescale):
         assert done.returncode == 0, f"pg_basebackup: {done.stderr}"
 
     def follow(self) -> None:
-        """Starts it, and has the primary answer no COMMIT before this standby has it."""
+        """Start it, and make it synchronous: the primary answers no COMMIT before this standby has it."""
         self.start()
         with psycopg.connect(self._primary.dsn(), autocommit=True) as connection:
             connection.execute(f"ALTER SYSTEM SET synchronous_standby_names = '{NAME}'")
@@ -47,13 +47,13 @@ class Standby(Timescale):
             wait_until(lambda: connection.execute(states).fetchall() == [("sync",)], "the standby is synchronous")
 
     def promote(self) -> None:
-        """Makes it the primary; returns when it takes writes."""
+        """Make it the primary. Return when it accepts writes."""
         with psycopg.connect(self.dsn(), autocommit=True) as connection:
             assert connection.execute("SELECT pg_promote(true, 60)").fetchone() == (True,)
 
 
 class Pair:
-    """A primary and its synchronous standby, with one database of ours."""
+    """A primary and its synchronous standby, with one database."""
 
     def __init__(self, logs: Path) -> None:
         self._logs = logs
@@ -70,24 +70,24 @@ class Pair:
 
     @property
     def dsn(self) -> str:
-        """The database on the server that is the primary now."""
+        """The connection string of the database on the present primary."""
         return self.primary.dsn(self._database)
 
     @property
     def either_dsn(self) -> str:
-        """The database on whichever is the primary: what a collector is given for a failover."""
+        """The connection string that names both servers, which a collector needs for a failover."""
         assert self.standby is not None
         hosts = f"127.0.0.1:{self.primary.port},127.0.0.1:{self.standby.port}"
         return f"postgresql://postgres@{hosts}/{self._database}?target_session_attrs=read-write"
 
     def add_standby(self) -> None:
-        """A new one; returns once it is synchronous."""
+        """Add a new standby. Return when it is synchronous."""
         self.standby = Standby(self._logs, self.primary)
         self.standby.initialise()
         self.standby.follow()
 
     def fail_over(self) -> None:
-        """The primary dies, the standby takes its place, and for now there is no other."""
+        """Kill the primary and promote the standby. No new standby is added."""
         assert self.standby is not None
         self.primary.kill()
         self.primary.remove()
@@ -95,7 +95,7 @@ class Pair:
         self.primary, self.standby = self.standby, None
 
     def remove(self) -> None:
-        """Stops both and deletes their data."""
+        """Stop both and delete their data."""
         if self.standby is not None:
             self.standby.remove()
         self.primary.remove()

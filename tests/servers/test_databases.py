@@ -1,4 +1,4 @@
-"""The databases of the harness are what they say they are."""
+"""The database fixtures give what they promise."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.servers
 
 
 def test_any_dsn_is_an_empty_database(any_dsn: str) -> None:
-    """A fresh database has no relation of ours, and takes one."""
+    """A new database has no table of another test, and one can be created."""
     with psycopg.connect(any_dsn) as connection:
         assert connection.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").fetchone() == (0,)
         connection.execute("CREATE TABLE public.left_behind (n int)")

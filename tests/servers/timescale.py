@@ -1,7 +1,7 @@
 """TimescaleDB for tests: PostgreSQL 17 with the Apache edition, from the Debian 13 tree.
 
-As root it runs through chroot as Debian's user `postgres`; as a user, in a user namespace with the tree as its root.
-Its data lies inside the tree, under /var/tmp, so that nothing has to be mounted.
+For root it runs through chroot as Debian's user `postgres`; for another user in a user namespace with the tree as root.
+Its data is inside the tree, under /var/tmp, so that nothing has to be mounted.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ PREFIX = "duckwatch-timescale-"
 
 
 class Timescale(PostgresCluster):
-    """The cluster; `template` is a database with the extension in it."""
+    """The cluster. `template` is a database with the extension."""
 
     name = "timescale"
 
     def __init__(self, logs: Path, settings: dict[str, str] | None = None) -> None:
-        # Workers would hold the template open while it is cloned; the Apache edition has no jobs for them. POSIX shared
-        # memory would need the host's /dev in the tree.
+        # No workers: they would keep the template open while it is cloned, and the Apache edition has no jobs for them.
+        # No POSIX shared memory: it would need the host's /dev in the tree.
         preset = {
             "shared_preload_libraries": "timescaledb",
             "timescaledb.telemetry_level": "off",
@@ -51,11 +51,11 @@ class Timescale(PostgresCluster):
 
     @property
     def entrance(self) -> list[str]:
-        """The words before a command that run it in the tree, as the cluster's owner."""
+        """Return the words before a command that run it in the tree as the cluster's owner."""
         return self._enter
 
     def edit(self, path: str, text: str) -> None:
-        """Puts a text in place of a file of the cluster's, whose path is the server's."""
+        """Replace the text of a file of the cluster. `path` is the server's path."""
         (self._tree / path.lstrip("/")).write_text(text, encoding="utf-8")
 
     def program(self, name: str, *arguments: str) -> list[str]:
@@ -81,7 +81,7 @@ class Timescale(PostgresCluster):
 
 
 def _sweep(folder: Path) -> None:
-    """Deletes what test runs that were killed left behind: the tree stays, nobody else would."""
+    """Delete the data of killed test runs, which no other program removes from the tree."""
     for left in folder.glob(f"{PREFIX}*"):
         pid = left.name.removeprefix(PREFIX).split("-")[0]
         if not Path("/proc", pid).exists():
@@ -89,12 +89,13 @@ def _sweep(folder: Path) -> None:
 
 
 def _entrance(tree: Path) -> list[str]:
-    """The words before a command that make the tree its root.
-    Raises `MissingServerError` where a user may not do that.
+    """Return the words before a command that make the tree its root.
+
+    Raise `MissingServerError` if this user may not do that.
     """
     if os.geteuid() == 0:
         return ["chroot", str(tree), *_AS_POSTGRES]
-    owner = (tree / "var/lib/postgresql").stat()  # in there, this user is Debian's `postgres`
+    owner = (tree / "var/lib/postgresql").stat()  # in the tree, this user is Debian's `postgres`
     enter = [
         "unshare",
         "--user",

@@ -18,8 +18,9 @@ DATABASE = "wildduck"
 
 
 class WildDuck:
-    """One server on free ports. `mongo` is where its database is; `gelf_port` where it sends what it logs, None:
-    nowhere. Raises `MissingServerError` where it is not installed.
+    """One server on free ports. `mongo` is the URI of its database, `gelf_port` receives its log (None: no GELF).
+
+    Raise `MissingServerError` if it is not installed.
     """
 
     def __init__(self, folder: Path, logs: Path, mongo: str, redis_port: int, *, gelf_port: int | None = None) -> None:
@@ -49,9 +50,9 @@ class WildDuck:
         }  # fmt: skip
 
     def start(self) -> None:
-        """Starts it and waits until it listens everywhere."""
+        """Start it and wait until it listens on every port."""
         package = self._project / "node_modules/@zone-eu/wildduck"
-        # Its settings are merged over its own, which it looks for in the folder that it is started in.
+        # These settings override its own file, which it looks for in the working directory.
         environment = os.environ | {
             "NODE_ENV": "production",
             "NODE_CONFIG_DIR": str(package / "config"),
@@ -63,17 +64,17 @@ class WildDuck:
         self._process.wait_ready(lambda: all(listens(port) for port in ports), seconds=60)
 
     def stop(self) -> None:
-        """Ends it. Nothing happens when it does not run."""
+        """Stop it, if it runs."""
         if self._process is not None:
             self._process.stop()
             self._process = None
 
     def post_webhooks(self, url: str) -> None:
-        """Has it post every webhook there."""
+        """Make it post every webhook to this URL."""
         self.api("POST", "/webhooks", {"type": ["*"], "url": url})
 
     def api(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """One call of its API."""
+        """Call its API. Return the answer."""
         text = None if body is None else json.dumps(body).encode()
         url = f"http://127.0.0.1:{self.api_port}{path}"
         request = urllib.request.Request(url, text, {"Content-Type": "application/json"}, method=method)

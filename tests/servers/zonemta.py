@@ -1,4 +1,4 @@
-"""A real ZoneMTA from npm, with our plugin first, a recorder behind it and a plugin that throws behind both."""
+"""A real ZoneMTA from npm with three plugins: the project's, then a recorder, then one that throws."""
 
 from __future__ import annotations
 
@@ -34,24 +34,25 @@ ZONES: dict[str, dict[str, Any]] = {
 
 @dataclass(slots=True)
 class Options:
-    """What a test may change of a ZoneMTA. `plugin`: the settings of our plugin, None: without it; `thrower`:
-    the broken neighbour.
+    """The options of a ZoneMTA.
+
+    `plugin` holds the settings of the project's plugin (None: without it). `thrower` adds the plugin that throws.
     """
 
     plugin: dict[str, Any] | None = None
     thrower: bool = True
-    bounce_url: str | None = None  # where the stock plugin http-bounce posts to
-    checks: bool = True  # rspamd and clamd look at each message
+    bounce_url: str | None = None  # the URL that ZoneMTA's plugin http-bounce posts to
+    checks: bool = True  # rspamd and clamd check each message
     defer_times: list[int] = field(default_factory=lambda: [1000, 1000, 1000, 1000])  # ms between attempts
     zones: tuple[str, ...] = tuple(ZONES)  # one process each, but for `senders`
-    delay_dsn_after: int = 2500  # ms in the queue until the sender is told of the delay
+    delay_dsn_after: int = 2500  # ms in the queue until the sender gets a DSN about the delay
     connections: int = 5  # of the zone `default`
     senders: int = 1  # processes of the zone `default`
 
 
 class ZoneMTA:
-    """One installation: its folder holds configuration, plugins and records;
-    it can be stopped, killed and started again.
+    """One installation. Its folder holds configuration, plugins and records. It can be stopped,
+    killed and restarted.
     """
 
     def __init__(self, folder: Path, logs: Path, sinks: Sinks, mongo: str, redis_port: int, options: Options) -> None:
@@ -81,7 +82,7 @@ class ZoneMTA:
         self.load_plugin(options.plugin)
 
     def load_plugin(self, plugin: dict[str, Any] | None) -> None:
-        """From the next start on it has our plugin with these settings; None: it does not."""
+        """Set the settings of the project's plugin for the next start. None: run without it."""
         plugins = self._plugins(self._sinks, replace(self._options, plugin=plugin))
         self._config.write_text(json.dumps(self._settings | {"plugins": plugins}, indent=1), encoding="utf-8")
 
@@ -99,7 +100,7 @@ class ZoneMTA:
             "name": "mail.example",
             "dbs": {"mongo": mongo, "sender": "zone-mta", "redis": {"host": "127.0.0.1", "port": redis_port, "db": 3}},
             "pluginsPath": str(self.folder / "plugins"),
-            # The package's own default is relative to the folder that it is started in.
+            # The package's default is relative to the working directory.
             "corePluginsPath": str(self._project / "node_modules/@zone-eu/zone-mta/plugins"),
             "smtpInterfaces": {
                 "feeder": here | {"port": self.port, "authentication": False},
@@ -146,7 +147,7 @@ class ZoneMTA:
         return plugins
 
     def start(self) -> None:
-        """Starts it and waits until it takes mail."""
+        """Start it and wait until it takes mail."""
         assert self._process is None, "it runs already"
         program = self._project / "node_modules/@zone-eu/zone-mta/app.js"
         environment = os.environ | {"NODE_ENV": "production"}
@@ -160,8 +161,9 @@ class ZoneMTA:
         self._process.wait_ready(lambda: self.has_plugins() and self.takes_mail(), seconds=60)
 
     def has_plugins(self) -> bool:
-        """True when every process has its plugins: the recorder has begun its file.
-        (The master loads them last, and serves before.)
+        """Return True when every process has loaded its plugins, so that the recorder has begun its file.
+
+        The master loads its plugins last, after it has begun to serve.
         """
         processes = self.everyone()
         recording = {int(file.name.split("-")[1]) for file in self.records.iterdir()}
@@ -169,7 +171,7 @@ class ZoneMTA:
         return len(processes) == 1 + senders + len(INTERFACES) and processes <= recording
 
     def takes_mail(self) -> bool:
-        """True when a receiver greets on both ports (the master accepts connections before it has one)."""
+        """Return True when a receiver greets on both ports. The master accepts connections before it has a receiver."""
         try:
             for port in (self.port, self.submission_port):
                 with smtplib.SMTP("127.0.0.1", port, timeout=5):
@@ -180,32 +182,32 @@ class ZoneMTA:
 
     @property
     def pid(self) -> int:
-        """The master."""
+        """The master's process id."""
         assert self._process is not None
         return self._process.pid
 
     def everyone(self) -> set[int]:
-        """The master and its children."""
+        """Return the process ids of the master and its children."""
         return {self.pid, *self.processes("sender/"), *self.processes("receiver/")}
 
     def processes(self, title: str) -> list[int]:
-        """The children whose title holds a word: `sender/`, `sender/default`, `receiver/`."""
+        """Return the children whose title contains a text, like `sender/`, `sender/default` or `receiver/`."""
         return [pid for pid, name in children(self.pid).items() if title in name]
 
     def stop(self) -> None:
-        """SIGTERM to the master, and waits for it and its children. Nothing happens when it does not run."""
+        """Stop the master by SIGTERM, if it runs, and wait for it and its children."""
         if self._process is not None:
             self._process.stop(signal.SIGTERM)
             self._sweep()
 
     def kill(self) -> None:
-        """SIGKILL to the master; its children notice and end by themselves. Waits for that."""
+        """Kill the master by SIGKILL, and wait until its children have noticed and ended."""
         assert self._process is not None
         self._process.kill()
         self._sweep()
 
     def kill_all(self) -> None:
-        """SIGKILL to every process of it at once."""
+        """Kill all its processes by SIGKILL at once."""
         os.killpg(self.pid, signal.SIGKILL)
         self.kill()
 
@@ -216,16 +218,16 @@ class ZoneMTA:
         self._process = None
 
     def recorded(self) -> list[dict[str, Any]]:
-        """Every entry that the recorder saw, in order of time: {time_ms, pid, context, entry}."""
+        """Return every entry that the recorder saw, in the order of time: {time_ms, pid, context, entry}."""
         return sorted(read_lines(*self.records.iterdir()), key=lambda record: int(record["time_ms"]))
 
     def queued(self) -> int:
-        """How many recipients are in its queue now: ready, in delivery and deferred, in all zones."""
+        """Return the number of recipients in its queue now: ready, in delivery and deferred, in all zones."""
         found = [self.api("GET", f"/counter/zone/{zone}") for zone in self._zones]
         return sum(counts[state]["rows"] for counts in found for state in ("active", "deferred"))
 
     def api(self, method: str, path: str, **fields: str) -> Any:
-        """One call of its HTTP API."""
+        """Call its HTTP API. Return the answer."""
         body = json.dumps(fields).encode() if fields else None
         url = f"http://127.0.0.1:{self.api_port}{path}"
         request = urllib.request.Request(url, body, {"Content-Type": "application/json"}, method=method)

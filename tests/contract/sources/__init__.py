@@ -1,1 +1,1 @@
-"""What the source files themselves must look like; `make check` runs these tests. None needs a server."""
+"""Rules for the source files, run by `make check`. No test here needs a server."""

@@ -1,4 +1,4 @@
-"""A class name occurs once in its package: a reader who meets the name knows which class it is."""
+"""A class name occurs once in its package, so that a reader knows which class it names."""
 
 from __future__ import annotations
 
@@ -24,5 +24,5 @@ def _duplicates(package: str) -> dict[str, list[str]]:
 
 @pytest.mark.parametrize("package", PACKAGES)
 def test_a_class_name_occurs_once_in_its_package(package: str) -> None:
-    """Private and nested classes too."""
+    """Each class name occurs once in its package, also those of private and nested classes."""
     assert not _duplicates(package), "rename one of each"

@@ -16,12 +16,12 @@ NUMBER = re.compile(r"^\s*(\d+\.|[-*+]|#+( \d+\.)?) ")
 CODE = re.compile(r"(`+).+?\1")
 LINK = re.compile(r"!?\[([^\]]*)\](\([^)]*\)|\[[^\]]*\])")
 ABBREVIATION = re.compile(r"\b(e\.g|i\.e|etc|cf|vs|No)\. ")
-# A point, question or exclamation mark, what closes behind it, and then what can begin a sentence.
+# A full stop, question or exclamation mark, closing characters after it, then the begin of a sentence.
 BETWEEN_SENTENCES = re.compile(r"[.!?][\"'”)*_]*\s+[\"'“(*_]*[A-Z0-9`]")
 
 
 def _files() -> dict[str, Path]:
-    """Return every Markdown file that git knows, or would take."""
+    """Return every Markdown file that git tracks or would add."""
     command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.md"]
     names = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\n")
     return {name: ROOT / name for name in sorted(set(names)) if name and (ROOT / name).exists()}
@@ -31,18 +31,18 @@ FILES = _files()
 
 
 def _has_two_sentences(line: str) -> bool:
-    """Tell whether one cell or line of prose holds the end of a sentence and the beginning of the next."""
+    """Return True when a cell or a line of prose holds the end of a sentence and the begin of the next."""
     text = LINK.sub(r"\1", CODE.sub("`", NUMBER.sub("", line)))
     text = ABBREVIATION.sub("", text)
     return any(BETWEEN_SENTENCES.search(cell) for cell in (text.split("|") if text.startswith("|") else [text]))
 
 
 def faults(text: str) -> list[str]:
-    """Return what is wrong in a document, as `line number: what`."""
+    """Return the faults of a document, as `line number: what`."""
     found, fenced = [], False
     for number, line in enumerate(text.splitlines(), 1):
         is_fence = FENCE.match(line) is not None
-        # A link or a hash that is too long by itself cannot be broken.
+        # A link or a hash that is itself too long cannot be broken.
         if len(line) > WIDTH and " " in line.strip()[2:]:
             found.append(f"{number}: {len(line)} columns")
         if not fenced and not is_fence and _has_two_sentences(line):
@@ -52,7 +52,7 @@ def faults(text: str) -> list[str]:
 
 
 def test_a_document_has_one_sentence_a_line_of_120_columns() -> None:
-    """A longer sentence is broken, or becomes two."""
+    """No line has two sentences or more than 120 columns."""
     found = {name: faults(path.read_text(encoding="utf-8")) for name, path in FILES.items()}
     assert not {name: wrong for name, wrong in found.items() if wrong}
 
@@ -76,5 +76,5 @@ def test_a_document_has_one_sentence_a_line_of_120_columns() -> None:
     ],
 )
 def test_the_rules_find_what_they_are_for(line: str, expected: list[str]) -> None:
-    """And nothing else."""
+    """The rules find each fault, and nothing else."""
     assert faults(line) == expected

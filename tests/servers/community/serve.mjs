@@ -1,5 +1,5 @@
-// One empty database in memory, on the port of 127.0.0.1 that the command line names. A second connection waits for the
-// first to end.
+// Serves one empty database in memory, on the port of 127.0.0.1 that the command line names. A second connection waits
+// for the end of the first.
 import { createRequire } from 'node:module';
 import { pathToFileURL } from 'node:url';
 

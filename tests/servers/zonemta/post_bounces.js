@@ -1,7 +1,7 @@
 'use strict';
 
-// Has ZoneMTA's own core/http-bounce send bounces: PLUGIN URL, and a bounce a line on standard input, as the hook
-// `queue:bounce` hands them over. Ends once each has been answered or given up.
+// Makes ZoneMTA's own core/http-bounce send bounces. Arguments: PLUGIN URL. Standard input: one bounce a line, in the
+// form in which the hook `queue:bounce` passes it. Ends when each bounce was answered or has failed.
 
 const readline = require('readline');
 
@@ -14,7 +14,7 @@ const app = {
     addHook: (name, hook) => (send = hook)
 };
 
-// nodemailer's headers, as far as the plugin asks them: the first of a name, its value.
+// The part of nodemailer's headers that the plugin uses: the value of the first header of a name.
 const headers = lines => ({
     getFirst: name => {
         const line = lines.find(one => one.toLowerCase().startsWith(name.toLowerCase() + ':'));

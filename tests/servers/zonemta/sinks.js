@@ -1,9 +1,9 @@
 'use strict';
 
-// The world that ZoneMTA delivers to: SMTP, LMTP and HTTP sinks, and stand-ins for rspamd and clamd, all on 127.0.0.1.
-// What a recipient's name starts with decides the answer. Every answer that decides something is written down, one JSON
-// line each: {"verdict": "accepted" | "refused", "port", "from", "to": [...], "id", "seq", "code", "text"} (`id` and
-// `seq` are ZoneMTA's, out of the Received header; a recipient refused before the message came has none.)
+// SMTP, LMTP and HTTP sinks, and simulated rspamd and clamd, all on 127.0.0.1.
+// The begin of a recipient's name decides the answer. Each final answer is logged as one JSON line:
+// {"verdict": "accepted" | "refused", "port", "from", "to": [...], "id", "seq", "code", "text"}
+// `id` and `seq` are ZoneMTA's, from the Received header. A recipient refused before the message came has none.
 //
 // node sinks.js SETTINGS   where SETTINGS is JSON: {project, key, cert, log, ports: {tls, plain, silent, closing, lmtp,
 // http, rspamd, clamd}}
@@ -78,7 +78,7 @@ function atRecipient(sender, recipient) {
     return rule ? rule.slice(1) : null;
 }
 
-// ZoneMTA's own names of the delivery: "with ESMTP id 1a20bd7ba7a000cd07.001".
+// ZoneMTA's id of the delivery: "with ESMTP id 1a20bd7ba7a000cd07.001".
 function named(message) {
     const found = /\bid ([0-9a-f]{18})\.([0-9a-f]{3})\b/.exec(message);
     return found ? { id: found[1], seq: found[2] } : {};
@@ -142,7 +142,7 @@ function smtp(port, options) {
         next(null, accepted);
     }
 
-    server.on('error', () => false); // a client that goes away is this world's daily bread
+    server.on('error', () => false); // clients that disconnect are normal here
     server.listen(port, '127.0.0.1');
 }
 
@@ -151,7 +151,7 @@ function quiet(socket) {
     return socket;
 }
 
-// Accepts and never greets; accepts and closes at once.
+// One server accepts and never greets, the other accepts and closes at once.
 function silent(port) {
     net.createServer(quiet).listen(port, '127.0.0.1');
 }

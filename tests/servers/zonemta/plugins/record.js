@@ -1,8 +1,8 @@
 'use strict';
 
-// Writes down every log entry that reaches this place in the row of hooks, one JSON line each, in the form of the
-// recording (tests/fixtures): {time_ms, pid, context, entry}. One file per process; a line is one write, so a killed
-// process leaves none half.
+// Records every log entry that reaches this hook, as one JSON line in the form of the recording (tests/fixtures):
+// {time_ms, pid, context, entry}. There is one file per process. A line is one write, so a killed process leaves no
+// half line.
 
 const fs = require('fs');
 const path = require('path');

@@ -1,6 +1,6 @@
 'use strict';
 
-// Sends each recipient's domain to a sink (sinks.js) and lets two subjects be dropped and refused at submission.
+// Routes each recipient's domain to a sink (sinks.js). Drops or refuses messages with two subjects at submission.
 
 module.exports.title = 'Route to sinks';
 
@@ -31,7 +31,7 @@ module.exports.init = (app, done) => {
         const route = routes[delivery.domain] || routes['*'];
         delivery.skipSTS = true;
         if (route.nowhere) {
-            return next(); // DNS says so
+            return next(); // DNS decides
         }
         if (route.http) {
             delivery.http = true;

@@ -1,6 +1,6 @@
 'use strict';
 
-// A broken neighbour: throws on every log entry, as zonemta-wildduck does on every DELETED.
+// A broken plugin: it throws on every log entry, as zonemta-wildduck does on every DELETED.
 
 module.exports.title = 'Thrower';
 
