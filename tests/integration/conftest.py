@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def house(any_dsn: str) -> Iterator[House]:
-    """On a fresh database of any tier."""
+    """Yield a house on a new database of each tier."""
     made = House(any_dsn)
     yield made
     made.close()
@@ -22,8 +22,6 @@ def house(any_dsn: str) -> Iterator[House]:
 
 @pytest.fixture
 def our_jobs(house: House) -> None:
-    """For what the collector's own jobs do: they build roll-ups and let go of what is old where TimescaleDB Community
-    does not.
-    """
+    """Yield a house whose roll-ups and retention the collector's own jobs do, not TimescaleDB Community."""
     if house.builds_itself:
         pytest.skip("TimescaleDB Community builds for itself (test_community.py)")

@@ -1,4 +1,4 @@
-"""What the tests of roll-ups, retention and jobs share: a store and its job on one database."""
+"""The house: a store and a job on one database, for the tests of roll-ups, retention and jobs."""
 
 from __future__ import annotations
 
@@ -20,13 +20,11 @@ if TYPE_CHECKING:
 
 
 def stop_policies(connection: psycopg.Connection) -> None:
-    """Has TimescaleDB's scheduler leave the policies to the test:
-    they go by the server's clock, to which events may be months old.
-    """
+    """Stop TimescaleDB's policies: they use the server's clock, by which the test's events may be months old."""
     connection.execute(
         "SELECT alter_job(job_id, scheduled => false) FROM timescaledb_information.jobs WHERE job_id >= 1000"
     )
-    # One may be at its first run.
+    # A policy may be running for the first time.
     running = "SELECT count(*) FROM timescaledb_information.job_stats WHERE job_status = 'Running'"
     wait_until(lambda: connection.execute(running).fetchone() == (0,), "no job runs")
 
@@ -39,13 +37,13 @@ class House:
         self.store.prepare()
         self.connection = psycopg.connect(dsn, autocommit=True)
         self.builds_itself = layout_of(self.connection).has_aggregates
-        """TimescaleDB Community, where continuous aggregates and policies do what the collector's jobs do elsewhere."""
+        """True on TimescaleDB Community, whose continuous aggregates and policies replace the collector's jobs."""
         if self.builds_itself:
             stop_policies(self.connection)
 
     def roll_up(self, now: datetime = NOW) -> None:
-        """As many runs as it takes until nothing is due, each of a collector that has just started:
-        no bucket waits for its minute.
+        """Run the roll-up job until nothing is due, each time as just started, so that no bucket
+        waits for its minute.
         """
         if self.builds_itself:
             self._refresh()
@@ -61,6 +59,6 @@ class House:
             self.connection.execute("CALL refresh_continuous_aggregate(%s::regclass, NULL, NULL)", (relation,))
 
     def close(self) -> None:
-        """Leaves."""
+        """Close the connections."""
         self.connection.close()
         self.store.close()

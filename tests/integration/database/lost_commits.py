@@ -1,4 +1,4 @@
-"""A COMMIT whose answer does not come: the server has committed, or never heard of it."""
+"""A COMMIT without a reply: the server has committed, or has not received it."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _commit = psycopg.Connection.commit
 
 
 def write_without_reply(store: PostgresStore, batch: Batch) -> None:
-    """The server commits the batch, the answer never comes."""
+    """Write a batch that the server commits, but whose reply is lost."""
     with _commits_by(_commit), pytest.raises(StoreUnavailableError):
         store.write(batch)
 
 
 def write_without_commit(store: PostgresStore, batch: Batch) -> None:
-    """The connection goes before COMMIT reaches the server."""
+    """Write a batch whose connection breaks before the COMMIT reaches the server."""
     with _commits_by(psycopg.Connection.close), pytest.raises(StoreUnavailableError):
         store.write(batch)
 

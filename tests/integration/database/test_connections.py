@@ -1,4 +1,4 @@
-"""The way to the database is cut, deaf, or swallows answers: every event is once in the table, and counted once."""
+"""The connection to the database breaks, hangs or loses replies: every event is stored once and counted once."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ if TYPE_CHECKING:
 
 ROUNDS = 20
 LOST_REPLIES = 100 if "DUCKWATCH_CRASH_ROUNDS" not in os.environ else 10 * int(os.environ["DUCKWATCH_CRASH_ROUNDS"])
-"""On each of two databases; `make crash` doubles it."""
+"""Number of lost replies on each of two databases. `make crash` raises it."""
 ONCE = "SELECT count(*), count(DISTINCT event_id) FROM mail_events"
 
 
 @pytest.fixture
 def proxy(any_dsn: str) -> Iterator[Proxy]:
-    """Between the store and the database."""
+    """Yield a proxy between the store and the database."""
     with Proxy(int(conninfo.conninfo_to_dict(any_dsn)["port"] or 5432)) as made:
         yield made
 
 
 @pytest.fixture
 def house(any_dsn: str, proxy: Proxy, tmp_path: Path) -> Iterator[House]:
-    """Writes through the proxy; a peer that is silent for a second hangs."""
+    """Yield a house that writes through the proxy, and gives up a server that is silent for a second."""
     dsn = conninfo.make_conninfo(any_dsn, port=proxy.port)
     made = House(any_dsn, tmp_path, PostgresStore(dsn, dsn, hang_seconds=1))
     made.start()
@@ -42,17 +42,17 @@ def house(any_dsn: str, proxy: Proxy, tmp_path: Path) -> Iterator[House]:
 
 
 async def fill(house: House, first: int, requests: int) -> None:
-    """Appends requests; returns when they are acknowledged."""
+    """Append requests. Return when they are acknowledged."""
     await asyncio.gather(*(house.journal.append(request(n)) for n in range(first, first + requests)))
 
 
 def settle(house: House) -> None:
-    """Returns when the journal is empty."""
+    """Return when the journal is empty."""
     wait_until(lambda: not house.journal.state.requests, "everything is written", seconds=60)
 
 
 async def test_swallowed_replies_to_commit_cost_nothing(house: House, proxy: Proxy) -> None:
-    """Each time the server has committed and we do not know: counters equal rows, no event is doubled."""
+    """Lost replies to COMMIT double no event, and the counters equal the rows."""
     for n in range(LOST_REPLIES):
         proxy.swallow_next_commit_reply()
         await fill(house, n * 2, 2)
@@ -64,7 +64,7 @@ async def test_swallowed_replies_to_commit_cost_nothing(house: House, proxy: Pro
 
 
 async def test_cut_connections_cost_nothing(house: House, proxy: Proxy) -> None:
-    """Connections are cut at any moment of a stream of events."""
+    """Connections that are cut at random moments lose and double no event."""
     for n in range(ROUNDS):
         await fill(house, n * 20, 20)
         proxy.cut()
@@ -74,7 +74,7 @@ async def test_cut_connections_cost_nothing(house: House, proxy: Proxy) -> None:
 
 
 async def test_a_deaf_peer_is_left_and_tried_again(house: House, proxy: Proxy) -> None:
-    """A server, or a proxy, that keeps the connection and says nothing: the write is broken off and repeated."""
+    """A write to a server that keeps the connection but does not answer is given up and repeated."""
     await fill(house, 0, 10)
     settle(house)
     proxy.go_deaf()

@@ -1,4 +1,4 @@
-"""A dump is restored as docs/operations.md says: every row and every roll-up is there, and the collector writes on."""
+"""A dump restored as docs/operations.md says holds every row and roll-up, and the collector continues with it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ COUNTED = ("mail_events", "mail_stats_15s", "mail_stats_5m", "mail_stats_1h", "s
 
 @pytest.mark.parametrize("tier", ["postgres", "timescale"])
 def test_a_restored_database_is_the_same_and_takes_events(tier: str, request: pytest.FixtureRequest) -> None:
-    """With TimescaleDB between its two functions, on plain PostgreSQL without."""
+    """A restored database has the same rows and takes events, with TimescaleDB (by its two functions) and without."""
     cluster: PostgresCluster = request.getfixturevalue(tier)
     dsn, restored = cluster.create_database(), cluster.create_database()
     house = House(dsn)
@@ -54,7 +54,7 @@ def test_a_restored_database_is_the_same_and_takes_events(tier: str, request: py
 
 
 def counts(dsn: str) -> dict[str, int]:
-    """The rows of some tables."""
+    """Return the number of rows of some tables."""
     with psycopg.connect(dsn) as connection:
         rows = {name: connection.execute(f"SELECT count(*) FROM {name}".encode()).fetchone() for name in COUNTED}
     return {name: int(row[0]) for name, row in rows.items() if row is not None}

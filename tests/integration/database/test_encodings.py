@@ -1,4 +1,4 @@
-"""A database that is not in UTF8: what it cannot hold is set aside, and nothing that was acknowledged is lost."""
+"""A database in another encoding than UTF8: events that it cannot hold become dead letters, and none is lost."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ NAME = "鴨\U0001f986@x.example"
 
 @pytest.fixture
 def latin1_dsn(postgres: PostgresCluster, postgres_dsn: str) -> Iterator[str]:
-    """A database as an old cluster may have it."""
+    """Yield a database in LATIN1, as an old cluster may have it."""
     dsn = conninfo.make_conninfo(postgres_dsn, dbname=f"{conninfo.conninfo_to_dict(postgres_dsn)['dbname']}_latin1")
     name = sql.Identifier(str(conninfo.conninfo_to_dict(dsn)["dbname"]))
     with psycopg.connect(postgres.dsn(), autocommit=True) as connection:
@@ -41,9 +41,7 @@ def latin1_dsn(postgres: PostgresCluster, postgres_dsn: str) -> Iterator[str]:
 
 
 def test_what_the_database_cannot_hold_is_set_aside(latin1_dsn: str, tmp_path: Path) -> None:
-    """Events, and those that are dead letters already: the letters are written in ASCII,
-    and read back they say the same.
-    """
+    """Events that the encoding cannot hold become dead letters, which are written in ASCII and read back unchanged."""
     collector = Collector(tmp_path, tmp_path, latin1_dsn)
     collector.start()
     now = int(time.time() * 1000)
@@ -61,7 +59,7 @@ def test_what_the_database_cannot_hold_is_set_aside(latin1_dsn: str, tmp_path: P
 
 
 def test_doctor_says_so(latin1_dsn: str) -> None:
-    """Before the first such event."""
+    """`doctor` reports the encoding before the first such event."""
     section = Section.model_validate({"database": {"dsn": latin1_dsn}})
     with contextlib.closing(Installation(section, None)) as patient:
         (found,) = reachable(patient)

@@ -1,6 +1,4 @@
-"""A primary with a synchronous standby (real streaming replication):
-failover in mid-stream, and a standby that is away.
-"""
+"""A primary with a synchronous standby (real streaming replication): failover under load, and a missing standby."""
 
 from __future__ import annotations
 
@@ -27,7 +25,7 @@ ONCE = "SELECT count(*), count(DISTINCT event_id) FROM mail_events"
 
 @pytest.fixture
 def pair(server_logs: Path) -> Iterator[Pair]:
-    """Both run."""
+    """Yield a running primary and standby."""
     made = need(lambda: Pair(server_logs))
     PostgresStore(made.dsn, made.dsn).prepare()
     yield made
@@ -36,7 +34,7 @@ def pair(server_logs: Path) -> Iterator[Pair]:
 
 @pytest.fixture
 def house(pair: Pair, tmp_path: Path) -> Iterator[House]:
-    """Writes to whichever is the primary; a peer that is silent for a second hangs."""
+    """Yield a house that writes to the present primary, and gives up a server that is silent for a second."""
     dsn = pair.either_dsn
     made = House(dsn, tmp_path, PostgresStore(dsn, dsn, hang_seconds=1))
     made.start()
@@ -45,21 +43,19 @@ def house(pair: Pair, tmp_path: Path) -> Iterator[House]:
 
 
 def settle(house: House) -> None:
-    """Returns when the journal is empty."""
+    """Return when the journal is empty."""
     wait_until(lambda: not house.journal.state.requests, "everything is written", seconds=60)
 
 
 def assert_once(house: House, events: int) -> None:
-    """Each event is in the table once, and counted once."""
+    """Assert that each event is stored once and counted once."""
     assert house.rows(ONCE) == [(events, events)]
     assert house.total("duckwatch_mail_events_total") == events
     assert house.total("duckwatch_store_errors_total", kind="internal") == 0
 
 
 async def test_a_failover_in_mid_stream_costs_nothing(house: House, pair: Pair) -> None:
-    """The primary dies while events stream in; what was committed and what was not are told apart on the new
-    primary.
-    """
+    """After a failover under load, the writer finds on the new primary which batches were committed."""
     sent = 0
     over = asyncio.Event()
 
@@ -82,9 +78,7 @@ async def test_a_failover_in_mid_stream_costs_nothing(house: House, pair: Pair) 
 
 
 async def test_a_standby_that_is_away_holds_commits_in_doubt(house: House, pair: Pair) -> None:
-    """COMMIT waits for the standby, the writer breaks off and asks what became of it;
-    once the standby is back it was written once.
-    """
+    """A COMMIT that waits for a missing standby is given up, and its batch is stored once when the standby is back."""
     await house.journal.append(request(0))
     settle(house)
     assert pair.standby is not None
@@ -99,9 +93,7 @@ async def test_a_standby_that_is_away_holds_commits_in_doubt(house: House, pair:
 
 
 async def test_what_a_standby_never_got_is_not_taken_for_safe(house: House, pair: Pair) -> None:
-    """A restarted primary shows a transaction that its standby lacks:
-    the journal keeps it until the standby has it too.
-    """
+    """The journal keeps a batch that a restarted primary shows but its standby lacks, until the standby has it too."""
     await house.journal.append(request(0))
     settle(house)
     assert pair.standby is not None
@@ -121,9 +113,7 @@ async def test_what_a_standby_never_got_is_not_taken_for_safe(house: House, pair
 async def test_a_commit_whose_reply_is_lost_with_the_primary_is_known_on_the_standby(
     pair: Pair, tmp_path: Path
 ) -> None:
-    """The standby has it, the collector never heard: after the failover it counts as written,
-    and is not written twice.
-    """
+    """A batch whose COMMIT reached the standby, but whose reply was lost, counts as written after the failover."""
     with Proxy(pair.primary.port) as proxy:
         dsn = pair.either_dsn.replace(str(pair.primary.port), str(proxy.port), 1)
         house = House(dsn, tmp_path, PostgresStore(dsn, dsn, hang_seconds=1))

@@ -1,6 +1,4 @@
-"""What no row is to blame for, done to the database under a running collector:
-nothing is lost, and /metrics and /readyz name it.
-"""
+"""Faults of the database that no row causes, under a running collector: no event is lost, /readyz names the fault."""
 
 from __future__ import annotations
 
@@ -27,13 +25,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 CANARY = "canary2609"
-"""In each event; a server quotes rows in its messages, and none of that may reach the log."""
+"""Part of each event. A server quotes rows in its messages, and no quote may reach the log."""
 
 _ids = count(1)
 
 
 def events(number: int, bytes_each: int = 0) -> list[dict[str, Any]]:
-    """Good events of now, each with an id of its own."""
+    """Return good events of now, each with its own id."""
     now = time.time_ns() // 1_000_000
     rest = {"to": f"{CANARY}@b.example", "extra": uuid4().hex * (bytes_each // 32)}
     return [
@@ -43,41 +41,41 @@ def events(number: int, bytes_each: int = 0) -> list[dict[str, Any]]:
 
 
 class Ward:
-    """A collector whose database falls ill, and the database's owner."""
+    """A collector, and the owner of its database, who causes faults."""
 
     def __init__(self, collector: Collector, owner_dsn: str) -> None:
         self.collector, self._owner_dsn = collector, owner_dsn
         self.acknowledged = 0
 
     def send(self, number: int, bytes_each: int = 0) -> int:
-        """Sends one request; gives its status."""
+        """Send one request. Return its status."""
         status = self.collector.send(events(number, bytes_each))
         if status == 202:
             self.acknowledged += number
         return status
 
     def execute(self, *statements: str) -> list[tuple[Any, ...]]:
-        """As the owner; returns what the last one found."""
+        """Execute statements as the owner. Return the last one's rows."""
         with psycopg.connect(self._owner_dsn, autocommit=True) as connection:
             for statement in statements:
                 cursor = connection.execute(statement.encode())
             return cursor.fetchall() if cursor.description else []
 
     def is_troubled(self, kind: str) -> bool:
-        """True when both /readyz and /metrics name it."""
+        """Return True when both /readyz and /metrics name the fault."""
         errors = self.collector.metrics().get("duckwatch_store_errors_total", {})
         return self.collector.trouble().get("database") == kind and errors.get((("kind", kind),), 0) > 0
 
     def is_named(self) -> bool:
-        """True when /readyz, /metrics and the log have one and the same SQLSTATE."""
+        """Return True when /readyz, /metrics and the log have the same SQLSTATE."""
         sqlstate = self.collector.sqlstates()["database"]
         counted = self.collector.metrics()["duckwatch_store_refusals_total"]
         log = self.collector.log.read_text(encoding="utf-8")
         return counted[(("sqlstate", sqlstate),)] > 0 and f'"sqlstate": "{sqlstate}"' in log
 
     def assert_well(self) -> None:
-        """All that was acknowledged is in the table once and counted once, nothing is set aside,
-        nothing was said that is secret.
+        """Assert that every acknowledged event is stored and counted once, that no dead letter exists and no secret
+        leaked.
         """
         wait_until(lambda: self.collector.total("duckwatch_journal_requests") == 0, "all is written", seconds=60)
         found = self.execute("SELECT count(*), count(DISTINCT event_id) FROM mail_events")
@@ -92,7 +90,7 @@ class Ward:
 
 @pytest.fixture
 def role(postgres: PostgresCluster, postgres_dsn: str) -> Iterator[str]:
-    """A role that owns nothing but what the collector makes: a superuser would be denied nothing."""
+    """Yield a role that owns only the collector's tables, because a superuser is denied nothing."""
     name = f"duckwatch_{uuid4().hex[:8]}"
     with psycopg.connect(postgres_dsn, autocommit=True) as connection:
         connection.execute(f"CREATE ROLE {name} LOGIN")
@@ -105,7 +103,7 @@ def role(postgres: PostgresCluster, postgres_dsn: str) -> Iterator[str]:
 
 @pytest.fixture
 def ward(postgres_dsn: str, role: str, tmp_path: Path) -> Iterator[Ward]:
-    """A collector that runs, with events of its in the table."""
+    """Yield a running collector with stored events."""
     collector = Collector(tmp_path, tmp_path, conninfo.make_conninfo(postgres_dsn, user=role))
     collector.start()
     made = Ward(collector, postgres_dsn)
@@ -119,7 +117,7 @@ NEW_SESSIONS = (
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
     "WHERE datname = current_database() AND pid <> pg_backend_pid()"
 )
-"""A setting of a database or a role holds for sessions to come."""
+"""Faults by a setting of the database or the role, which applies to new sessions only."""
 
 FAULTS: dict[str, tuple[str, list[str], list[str]]] = {
     "the role may not insert": (
@@ -206,7 +204,7 @@ FAULTS: dict[str, tuple[str, list[str], list[str]]] = {
 def test_what_no_row_can_help_loses_nothing_and_is_named(
     ward: Ward, role: str, postgres_dsn: str, kind: str, damage: list[str], cure: list[str]
 ) -> None:
-    """Events are taken all the while, wait in the journal, and are written once it is over."""
+    """During the fault events are accepted and wait in the journal, and afterwards they are stored."""
     names = {"role": role, "database": str(conninfo.conninfo_to_dict(postgres_dsn)["dbname"])}
     ward.execute(*(statement.format(**names) for statement in damage))
     for _ in range(10):
@@ -219,7 +217,7 @@ def test_what_no_row_can_help_loses_nothing_and_is_named(
 
 
 def test_a_stopped_assembler_is_named_and_replaced(ward: Ward) -> None:
-    """Nothing is stored while it is stopped; then another is there, and everything is stored."""
+    """A stopped assembler is replaced, and then every event is stored."""
     (assembler,) = (pid for pid, words in children(ward.collector.pid).items() if "spawn_main" in words)
     os.kill(assembler, signal.SIGSTOP)
     for _ in range(5):
@@ -233,14 +231,14 @@ def test_a_stopped_assembler_is_named_and_replaced(ward: Ward) -> None:
 
 @pytest.fixture
 def own_postgres(server_logs: Path) -> Iterator[EmbeddedPostgres]:
-    """A cluster that may be harmed, with no role but its owner."""
+    """Yield a cluster that tests may damage, with no role but its owner."""
     made = need(lambda: EmbeddedPostgres(server_logs, {"max_wal_size": "32MB"}))
     yield made
     made.remove()
 
 
 def test_a_full_disk_of_the_table_loses_nothing_and_is_named(own_postgres: EmbeddedPostgres, tmp_path: Path) -> None:
-    """The table's disk takes no more; the collector does, and writes it all when there is room."""
+    """While the table's disk is full the collector accepts events, and stores them all when there is room."""
     folder = Path(tempfile.mkdtemp(prefix="duckwatch-disk-"))
     own_postgres.initialise()
     own_postgres.start()
@@ -269,9 +267,7 @@ def test_a_full_disk_of_the_table_loses_nothing_and_is_named(own_postgres: Embed
 
 
 def test_a_full_disk_of_the_whole_server_loses_nothing(own_postgres: EmbeddedPostgres, tmp_path: Path) -> None:
-    """No room for the write-ahead log: PostgreSQL goes down, comes up for a moment perhaps,
-    and stays once there is some.
-    """
+    """A disk without room for the write-ahead log stops PostgreSQL. No event is lost when there is room again."""
     with small_disk(own_postgres.home, 100) as disk:
         own_postgres.adopt(own_postgres.home)
         own_postgres.initialise()
@@ -293,9 +289,7 @@ def test_a_full_disk_of_the_whole_server_loses_nothing(own_postgres: EmbeddedPos
 
 
 def test_a_full_disk_of_the_journal_is_told_to_the_sender(own_postgres: EmbeddedPostgres, tmp_path: Path) -> None:
-    """Database away and no room for the journal: 503, not ready, and what was acknowledged before is safe;
-    with room, all goes on.
-    """
+    """With a full journal disk and no database the answer is 503, no acknowledged event is lost, and room ends it."""
     own_postgres.initialise()
     own_postgres.start()
     dsn = own_postgres.create_database()

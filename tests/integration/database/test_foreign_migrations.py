@@ -1,6 +1,4 @@
-"""Another program's `schema_migrations` is never taken for ours:
-every command names the table and what to type, and `serve` ends.
-"""
+"""Another program's `schema_migrations` is not used: every command names the table and a remedy, and `serve` ends."""
 
 from __future__ import annotations
 
@@ -56,7 +54,7 @@ FOREIGN: dict[str, tuple[str, ...]] = {
 
 
 def execute(dsn: str, *statements: str) -> None:
-    """As the owner of the database."""
+    """Execute a statement as the owner of the database."""
     with psycopg.connect(dsn, autocommit=True) as connection:
         for statement in statements:
             connection.execute(statement.encode())
@@ -64,7 +62,7 @@ def execute(dsn: str, *statements: str) -> None:
 
 @pytest.fixture
 def config(tmp_path: Path) -> Config:
-    """Writes a configuration for a DSN."""
+    """Write a configuration with a DSN."""
 
     def write(dsn: str) -> Path:
         path = tmp_path / "duckwatch.yml"
@@ -81,7 +79,7 @@ def config(tmp_path: Path) -> Config:
 
 @pytest.mark.parametrize("statements", FOREIGN.values(), ids=FOREIGN)
 def test_another_programs_table_is_recognised_and_left_alone(postgres_dsn: str, statements: tuple[str, ...]) -> None:
-    """By its columns and first rows; the message names the table, and nothing is written."""
+    """Another program's table is recognised by its columns or first rows, and nothing is written."""
     execute(postgres_dsn, *statements)
     with psycopg.connect(postgres_dsn) as connection:
         with pytest.raises(ForeignTableError, match=r"public\.schema_migrations .* made by another program"):
@@ -91,7 +89,7 @@ def test_another_programs_table_is_recognised_and_left_alone(postgres_dsn: str, 
 
 
 def test_ours_is_ours_in_each_version(postgres_dsn: str) -> None:
-    """Also with rows of a newer version, and with a column of it; and where it is not there yet."""
+    """The collector's own table is recognised, also with rows or a column of a newer version, and before it exists."""
     with psycopg.connect(postgres_dsn) as connection:
         assert not require_ours(connection)
         migrate(connection)
@@ -115,7 +113,7 @@ def test_ours_is_ours_in_each_version(postgres_dsn: str) -> None:
 def test_every_command_says_what_to_type(
     postgres_dsn: str, config: Config, capsys: pytest.CaptureFixture[str], command: list[str]
 ) -> None:
-    """The table, the statement and the option of the DSN, and exit code 1."""
+    """Every command names the table, a statement and an option of the DSN, and exits with code 1."""
     execute(postgres_dsn, *FOREIGN["golang-migrate"])
     assert main(["--config", str(config(postgres_dsn)), *command]) == 1
     said = capsys.readouterr().err
@@ -125,7 +123,7 @@ def test_every_command_says_what_to_type(
 
 
 def test_serve_ends_and_says_what_to_type(postgres_dsn: str, config: Config) -> None:
-    """Exit code 1 once the database has answered; the table of the other program is as it was."""
+    """`serve` exits with code 1 once the database has answered, and leaves the other table unchanged."""
     execute(postgres_dsn, *FOREIGN["Rails"])
     command = [sys.executable, "-m", "collector", "--config", str(config(postgres_dsn)), "serve"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, env=dict(os.environ))
@@ -135,7 +133,7 @@ def test_serve_ends_and_says_what_to_type(postgres_dsn: str, config: Config) -> 
 
 
 def test_doctor_has_it_as_a_fault(postgres_dsn: str, config: Config, capsys: pytest.CaptureFixture[str]) -> None:
-    """Also a table that looks like ours, and may not be read."""
+    """`doctor` reports a fault, also for a table that looks right but may not be read."""
     execute(postgres_dsn, *FOREIGN["Rails"])
     path = config(postgres_dsn)
     main(["--config", str(path), "doctor", "--json"])
@@ -148,7 +146,7 @@ def test_doctor_has_it_as_a_fault(postgres_dsn: str, config: Config, capsys: pyt
 def test_doctor_names_the_right_to_read_it(
     postgres_dsn: str, config: Config, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Our columns, and no right to see the rows: both ways out are named."""
+    """For a table with the right columns that may not be read, `doctor` names both remedies."""
     execute(postgres_dsn, OUR_COLUMNS, "CREATE ROLE cannot_read LOGIN")
     try:
         path = config(conninfo.make_conninfo(postgres_dsn, user="cannot_read"))
@@ -165,9 +163,7 @@ def test_doctor_names_the_right_to_read_it(
 
 @pytest.mark.parametrize("path", ["duckwatch", "duckwatch, public"])
 def test_what_the_message_says_helps(any_dsn: str, config: Config, path: str) -> None:
-    """A schema of its own by the DSN, beside the other program's table;
-    TimescaleDB is in the other program's schema.
-    """
+    """The named remedy works: a schema of its own, set in the DSN, also if TimescaleDB is in the other schema."""
     execute(any_dsn, *FOREIGN["golang-migrate"], 'CREATE SCHEMA duckwatch AUTHORIZATION "postgres"')
     own = conninfo.make_conninfo(any_dsn, options=f"-csearch_path={path.replace(', ', ',')}")
     assert main(["--config", str(config(own)), "migrate"]) == 0

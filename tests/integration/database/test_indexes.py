@@ -1,4 +1,4 @@
-"""Each index is there for a statement of ours, and each statement that must be quick has its index."""
+"""Each index serves a statement of the program, and each statement that must be fast has an index."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ FOR_UNIQUENESS = {
     "dnsbl_results_pkey",
     "audit_events_pkey",
 }
-"""No statement looks for these rows: they hold a key."""
+"""Indexes that serve no statement: they enforce a key."""
 
 MINE = (
     "mail_events", "mail_stats_15s", "mail_stats_5m", "mail_stats_1h", "domain_stats_5m", "domain_stats_1h",
@@ -90,7 +90,7 @@ MINE = (
 
 
 def indexes(connection: psycopg.Connection) -> set[str]:
-    """Every index of our tables."""
+    """Return every index of the collector's tables."""
     found = connection.execute(
         "SELECT indexname FROM pg_indexes WHERE schemaname = 'public' AND tablename = ANY (%s)", (list(MINE),)
     )
@@ -98,7 +98,7 @@ def indexes(connection: psycopg.Connection) -> set[str]:
 
 
 def expected(house: House) -> set[str]:
-    """The indexes that are looked for: continuous aggregates have those that TimescaleDB gives them."""
+    """Return the expected indexes. TimescaleDB makes those of continuous aggregates."""
     return {index for index in STATEMENTS if not (house.builds_itself and "_stats_" in index)}
 
 
@@ -116,13 +116,15 @@ BESIDE: list[tuple[str, tuple[str, Any]]] = [
     ("mail_events_recipient_time", (query("trace_spellings").format(column="recipient"), SPANS)),
     ("dead_letters_received_at", (query("trace_letters"), {"text": "q1", "looked_into": 10_000, "rows": 100})),
 ]
-"""Statements that go by an index which has its own above."""
+"""Further statements that use an index of the list above."""
 
 
 @pytest.fixture(scope="module", params=["postgres", "timescale"])
 def house(request: pytest.FixtureRequest) -> Iterator[House]:
-    """One for all, with some mail. Sequential scans are made dear, since a test's tables are small;
-    what could not use the index would not.
+    """Yield one house for all tests, with some mail.
+
+    Sequential scans are made expensive, because the tables are small. A statement that cannot use the index still does
+    not.
     """
     cluster: PostgresCluster = request.getfixturevalue(request.param)
     dsn = cluster.create_database()
@@ -138,28 +140,28 @@ def house(request: pytest.FixtureRequest) -> Iterator[House]:
 
 
 def plan_of(house: House, statement: str, values: Any) -> str:
-    """How the statement is carried out."""
+    """Return the plan of a statement."""
     return "\n".join(row[0] for row in house.connection.execute(f"EXPLAIN {statement}".encode(), values))
 
 
 def test_every_index_is_for_a_statement_of_ours(house: House) -> None:
-    """One that no query uses costs every insert: it must go, or be named here with its statement."""
+    """Every index is named here with its statement: an unused one only makes inserts slower."""
     assert indexes(house.connection) == expected(house) | FOR_UNIQUENESS
 
 
 @pytest.mark.parametrize(("index", "statement"), [*STATEMENTS.items(), *BESIDE])
 def test_a_statement_has_its_index(house: House, index: str, statement: tuple[str, Any]) -> None:
-    """The plan names it."""
+    """The statement's plan names its index."""
     if index not in expected(house):
         pytest.skip("a continuous aggregate has no index of ours")
     plan = plan_of(house, *statement)
-    # A chunk's index has the chunk's name in front, and may be cut at its end.
+    # The name of a chunk's index begins with the chunk's name, and may be cut at its end.
     used = re.findall(r"(?:using|Index Scan on) (\S+)", plan)
     assert any(index in name or name.split("_chunk_", 1)[-1] in index for name in used), plan
 
 
 def test_the_newest_events_of_a_recipient_are_not_sorted_out_of_all(house: House) -> None:
-    """A busy one has hundreds of thousands: the index gives them in order, and the hundredth ends it."""
+    """A recipient's newest events come from the index in order, so the query ends at the hundredth of thousands."""
     plan = plan_of(house, TRACES["recipient"], {"recipient": "A@b.example"})  # two spellings
     _, *inner = plan.split("->  Limit")
     assert len(inner) == 2, plan
@@ -167,7 +169,7 @@ def test_the_newest_events_of_a_recipient_are_not_sorted_out_of_all(house: House
 
 
 def test_the_docs_show_the_traces() -> None:
-    """docs/storage.md tells how to find a message, by the very statements that are measured and held by an index."""
+    """docs/storage.md shows the same statements for finding a message as the benchmark and the index test."""
     page = " ".join((Path(__file__).parents[3] / "docs/storage.md").read_text(encoding="utf-8").split())
     for by, statement in TRACES.items():
         assert statement.replace(f"%({by})s", "'…'") in page, by

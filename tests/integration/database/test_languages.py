@@ -1,6 +1,4 @@
-"""A server that speaks German: what keeps the collector from it is named all the same,
-by SQLSTATE and by libpq's status.
-"""
+"""A server with German messages: a failed connection is named by SQLSTATE and by libpq's status, not by the text."""
 
 from __future__ import annotations
 
@@ -27,9 +25,7 @@ LANGUAGE = "de_DE.UTF-8"
 
 @pytest.fixture(scope="module")
 def dsn(server_logs: Path) -> Iterator[str]:
-    """A database of a server whose messages are German: the locale is compiled into the cluster's folder,
-    as Debian compiles none.
-    """
+    """Yield a database of a server with German messages. Its locale is compiled into the cluster's folder."""
     cluster = need(lambda: Timescale(server_logs, {"lc_messages": LANGUAGE}))
     try:
         locales = Path(cluster.data).parent / "locales"
@@ -60,7 +56,7 @@ def dsn(server_logs: Path) -> Iterator[str]:
 
 
 def test_the_server_speaks_german(dsn: str) -> None:
-    """Or the tests below would show nothing."""
+    """The server's messages are German, which the tests below need."""
     with pytest.raises(psycopg.OperationalError, match="existiert nicht"):
         psycopg.connect(conninfo.make_conninfo(dsn, dbname="nowhere"))
 
@@ -80,14 +76,14 @@ def test_the_server_speaks_german(dsn: str) -> None:
     ],
 )
 def test_each_fault_of_a_connection_has_its_word(dsn: str, change: dict[str, str], word: str) -> None:
-    """The same as in English."""
+    """Each fault of a connection has the same kind as with English messages."""
     with pytest.raises(StoreUnavailableError) as caught:
         connect(conninfo.make_conninfo(dsn, **change))
     assert caught.value.word == word
 
 
 def test_of_several_hosts_the_one_that_answers_is_named(dsn: str) -> None:
-    """One is away, one refuses: what is to be mended is the refusal."""
+    """Of two hosts, one unreachable and one refusing, the refusal is reported: the operator can fix it."""
     known = conninfo.conninfo_to_dict(dsn)
     both = conninfo.make_conninfo(
         dsn, host="127.0.0.1,127.0.0.1", port=f"{known['port']},1", dbname="nowhere", connect_timeout=3
@@ -98,7 +94,7 @@ def test_of_several_hosts_the_one_that_answers_is_named(dsn: str) -> None:
 
 
 def test_no_word_of_the_server_is_carried_on(dsn: str) -> None:
-    """Neither the role nor the database is in the error: only its code."""
+    """The error holds only the code, not the role or the database of the server's message."""
     with pytest.raises(StoreUnavailableError) as caught:
         connect(conninfo.make_conninfo(dsn, dbname="nowhere"))
     assert str(caught.value) == "SQLSTATE 3D000"

@@ -1,4 +1,4 @@
-"""TimescaleDB as an operator may have set it up: not to be touched by the collector's role, under views of others."""
+"""TimescaleDB in an operator's set-up: the collector's role may not change it, or other views depend on it."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ pytestmark = pytest.mark.servers
 
 
 def execute(dsn: str, *statements: LiteralString) -> None:
-    """As the administrator, a session each: an extension is loaded once in a session."""
+    """Execute each statement as administrator in a new session, because a session loads an extension only once."""
     for statement in statements:
         with psycopg.connect(dsn, autocommit=True) as connection:
             connection.execute(statement)
 
 
 def has_chunks(dsn: str) -> bool:
-    """Whether `mail_events` is a hypertable."""
+    """Return True when `mail_events` is a hypertable."""
     with psycopg.connect(dsn) as connection:
         return layout_of(connection).has_chunks
 
 
 def write(dsn: str) -> int:
-    """Starts and writes; returns how many events were new."""
+    """Start a store and write. Return the number of new events."""
     now_ms = int(datetime.now(UTC).timestamp() * 1000)
     store = PostgresStore(dsn, dsn)
     try:
@@ -54,7 +54,7 @@ def write(dsn: str) -> int:
 
 @pytest.fixture
 def stranger(timescale_dsn: str) -> Iterator[str]:
-    """The same database, by a role that may write and owns nothing."""
+    """Yield the same database for a role that may write but owns nothing."""
     name = f"duckwatch_stranger_{uuid4().hex[:8]}"
     role = sql.Identifier(name)
     with psycopg.connect(timescale_dsn, autocommit=True) as connection:
@@ -67,9 +67,7 @@ def stranger(timescale_dsn: str) -> Iterator[str]:
 def test_a_role_that_may_not_change_the_layout_writes_all_the_same(
     timescale_dsn: str, stranger: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The extension came after the tables: their owner's `migrate` makes a hypertable,
-    and until then everything is stored without.
-    """
+    """If the extension came after the tables, events are stored without chunks until the owner runs `migrate`."""
     execute(timescale_dsn, "DROP EXTENSION timescaledb")
     PostgresStore(timescale_dsn, timescale_dsn).prepare()
     with psycopg.connect(timescale_dsn, autocommit=True) as connection:
@@ -89,9 +87,7 @@ def test_a_role_that_may_not_change_the_layout_writes_all_the_same(
 def test_an_owner_that_is_no_superuser_starts_in_an_empty_database(
     timescale_dsn: str, stranger: str, schema: str
 ) -> None:
-    """As documented: a role of its own, which owns the database and nothing else,
-    and the extension that an administrator made.
-    """
+    """A role that only owns the database can start in it, after an administrator has created the extension."""
     if schema != "public":
         execute(timescale_dsn, "DROP EXTENSION timescaledb")
         execute(timescale_dsn, "CREATE SCHEMA extensions; CREATE EXTENSION timescaledb SCHEMA extensions")
@@ -106,7 +102,7 @@ def test_an_owner_that_is_no_superuser_starts_in_an_empty_database(
 
 
 def test_a_view_of_somebodys_own_holds_no_start_up(community: Community) -> None:
-    """A roll-up that it is built on cannot be replaced: everything stays as it was until the view is gone."""
+    """A foreign view on a roll-up does not stop the start: the roll-up stays as it is until the view is dropped."""
     with community.connect(autocommit=True) as connection:
         migrate_only(connection)
         connection.execute("CREATE VIEW of_mine AS SELECT bucket, sum(events) FROM mail_stats_5m GROUP BY 1")
@@ -120,7 +116,7 @@ def test_a_view_of_somebodys_own_holds_no_start_up(community: Community) -> None
 
 
 def test_a_statement_timeout_ends_no_migration(postgres_dsn: str) -> None:
-    """It is meant for queries: here a second collector waits for a first that takes longer."""
+    """A statement_timeout for queries does not end a migration, nor the wait for another collector's migration."""
     with psycopg.connect(postgres_dsn, autocommit=True) as first:
         name = sql.Identifier(first.info.dbname)
         first.execute(sql.SQL("ALTER DATABASE {} SET statement_timeout = '500ms'").format(name))

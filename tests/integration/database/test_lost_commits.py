@@ -1,6 +1,4 @@
-"""Replies to COMMIT that are lost outside the writer: what was committed is counted and reported once,
-what was not is not.
-"""
+"""Lost replies to COMMIT outside the writer: committed changes are counted and reported once, others never."""
 
 from __future__ import annotations
 
@@ -45,26 +43,24 @@ pytestmark = pytest.mark.servers
 TIMES = 12
 
 FEW = 3
-"""A feed pauses longer after each failure."""
+"""Few failures, because a feed waits longer after each."""
 
 
 @pytest.fixture
 def proxy(any_dsn: str) -> Iterator[Proxy]:
-    """Before the database."""
+    """Yield a proxy before the database."""
     with Proxy(int(str(conninfo.conninfo_to_dict(any_dsn)["port"]))) as made:
         yield made
 
 
 @pytest.fixture
 def proxied(any_dsn: str, proxy: Proxy) -> str:
-    """The database, by way of the proxy."""
+    """Return the database's DSN through the proxy."""
     return conninfo.make_conninfo(any_dsn, port=proxy.port)
 
 
 class AtTheirTime:
-    """Reconciliation at the time of the test's events, which is not the server's:
-    `Jobs` runs it by the server's clock.
-    """
+    """Reconciliation at the time of the test's events. `Jobs` would run it by the server's clock."""
 
     name, every_seconds = "reconcile", 3
 
@@ -72,19 +68,17 @@ class AtTheirTime:
         self._job = roads.job
 
     def settle(self, connection: psycopg.Connection) -> None:
-        """As the job's."""
+        """Call the job's method."""
         self._job.settle(connection)
 
     def run(self, connection: psycopg.Connection, now: datetime, is_over: Callable[[], bool]) -> None:
-        """As the job's, but for the time."""
+        """Run the job at the test's time."""
         del now
         self._job.run(connection, NOW, is_over)
 
 
 def test_reconciliation_counts_what_it_committed(house: House, proxied: str, proxy: Proxy) -> None:
-    """The plugin takes rows over before and after it is found out that they were committed:
-    counters = rows - corrections all the while.
-    """
+    """Counters equal rows less corrections, also if the plugin takes rows over before their commit is confirmed."""
     roads = Roads(house)
     job = AtTheirTime(roads)
     jobs = Jobs(proxied, [job], metrics=roads.metrics, now=NOW.timestamp)
@@ -104,7 +98,7 @@ def test_reconciliation_counts_what_it_committed(house: House, proxied: str, pro
 
 
 def test_a_count_is_made_good_while_another_collector_runs_the_jobs(house: House, proxied: str, proxy: Proxy) -> None:
-    """The lock is another's by now: what this process committed it counts all the same."""
+    """A process counts what it committed, even if another collector holds the jobs' lock by then."""
     roads = Roads(house)
     job = AtTheirTime(roads)
     jobs = Jobs(proxied, [job], metrics=roads.metrics, now=NOW.timestamp)
@@ -121,20 +115,18 @@ def test_a_count_is_made_good_while_another_collector_runs_the_jobs(house: House
 
 
 def test_a_slice_that_never_reached_the_disk_is_not_counted(house: House, proxied: str, proxy: Proxy) -> None:
-    """The server aborts, or gives the number of the transaction to another after a crash:
-    what waits still waits, and is decided again.
-    """
+    """A slice that was aborted, or whose transaction number another got after a crash, is decided again."""
     roads = Roads(house)
     job = AtTheirTime(roads)
     jobs = Jobs(proxied, [job], metrics=roads.metrics, now=NOW.timestamp)
     roads.tell(told(Source.CHANGE_STREAM, Action.RELEASED))
     proxy.swallow_next_commit_reply(after=b"pg_current_xact_id()::text")
     jobs.run(job)
-    # As if the crash had taken it back, while a transaction of the same number is committed.
+    # Simulate a crash that lost the slice, while another transaction of the same number is committed.
     house.connection.execute(
         "UPDATE held_events SET stored_time = NULL, event = (SELECT to_jsonb(m) FROM mail_events m)"
     )
-    # The triggers would keep what is deleted by hand in the roll-ups (migration 0014): a crash runs none.
+    # Without triggers: they would keep rows deleted by hand in the roll-ups (migration 0014), but a crash runs none.
     house.connection.execute("SET session_replication_role = replica")
     house.connection.execute("DELETE FROM mail_events")
     house.connection.execute("RESET session_replication_role")
@@ -145,7 +137,7 @@ def test_a_slice_that_never_reached_the_disk_is_not_counted(house: House, proxie
 
 
 def test_a_feed_counts_what_it_committed(house: House, proxied: str, proxy: Proxy) -> None:
-    """Events, or nothing new at all: the commit is found out before the lead is taken again, and told once."""
+    """A feed confirms a lost commit before it takes the lead again, and reports it once."""
     count, feed = MailMetrics(metrics := Metrics(), now=NOW.timestamp), FeedStore(proxied, "eu1", "zonemta")
     for number in range(TIMES):
         lead(feed)
@@ -169,7 +161,7 @@ def test_a_feed_counts_what_it_committed(house: House, proxied: str, proxy: Prox
 def test_a_change_stream_loses_no_count_and_no_listener_ends_it(
     mongo: Secantus, house: House, proxied: str, proxy: Proxy
 ) -> None:
-    """Mail comes in while reply after reply is lost, and a listener raises at each commit."""
+    """Lost replies and a listener that raises at each commit lose no count of a change stream."""
 
     def fail(written: Written) -> None:
         raise ZeroDivisionError(written)
@@ -199,7 +191,7 @@ def _total(metrics: Metrics) -> float:
 
 @pytest.fixture
 def run(proxied: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str]]:
-    """Runs the command line by way of the proxy; gives its exit code and what it printed."""
+    """Run the command line through the proxy. Return its exit code and output."""
     config = tmp_path / "duckwatch.yml"
     config.write_text(yaml.safe_dump({"collector": {"database": {"dsn": proxied}}}), encoding="utf-8")
 
@@ -211,7 +203,7 @@ def run(proxied: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Cal
 
 
 def letter(number: int, reason: RejectReason = RejectReason.BAD_ROW) -> DeadLetter:
-    """Of a row that goes in by now."""
+    """Return a dead letter of a row that can be stored now."""
     row = told(Source.PLUGIN, Action.DELIVERED, queue_id=f"q{number}", time=MS)
     made = letter_of_row(row, "23514")
     return DeadLetter(made.letter_id, MS, "eu1", made.source, reason, made.error, made.raw)
@@ -220,7 +212,7 @@ def letter(number: int, reason: RejectReason = RejectReason.BAD_ROW) -> DeadLett
 def test_commands_report_what_they_committed(
     any_dsn: str, run: Callable[..., tuple[int, str]], proxy: Proxy, house: House
 ) -> None:
-    """`dead-letters drop` and `retry`: the reply to each COMMIT in turn is lost, and each number is right."""
+    """`dead-letters drop` and `retry` report right numbers if the reply to any COMMIT is lost."""
     reasons = itertools.cycle([RejectReason.NO_TIME])
     house.store.write(Batch(letters=[letter(n, next(reasons)) for n in range(3)]))
     proxy.swallow_next_commit_reply(after=b"DELETE FROM dead_letters")
@@ -237,7 +229,7 @@ def test_commands_report_what_they_committed(
 
 
 def test_migrate_reports_what_it_applied(run: Callable[..., tuple[int, str]], proxy: Proxy) -> None:
-    """All of it, though the reply to its COMMIT was lost."""
+    """`migrate` reports all applied migrations, though the reply to its COMMIT was lost."""
     proxy.swallow_next_commit_reply(after=b"INSERT INTO schema_migrations")
     code, printed = run("migrate")
     assert (code, proxy.swallowed) == (0, 1)
@@ -245,7 +237,7 @@ def test_migrate_reports_what_it_applied(run: Callable[..., tuple[int, str]], pr
 
 
 def test_forgetting_a_person_reports_each_row_once(house: House, proxied: str, proxy: Proxy) -> None:
-    """Days of rows, each a transaction: the reply to one of them is lost, and the others follow."""
+    """`subject forget` reports each row once, though the reply to one day's COMMIT was lost."""
     days = [
         told(Source.PLUGIN, Action.DELIVERED, queue_id=f"d{n}", time=MS - n * 86_400_000, recipient="jane@x.example")
         for n in range(5)

@@ -28,7 +28,7 @@ pytestmark = pytest.mark.servers
 
 @pytest.fixture
 def pooler(any_dsn: str, server_logs: Path) -> Iterator[PgBouncer]:
-    """Before either database. One server connection for all clients: whoever held on to it would stop the others."""
+    """Yield a pooler before the database, with one server connection for all clients."""
     if os.environ.get("DUCKWATCH_TEST_DSN"):
         pytest.skip("the pooler stands before servers of ours")
     port = int(conninfo.conninfo_to_dict(any_dsn)["port"] or 5432)
@@ -39,14 +39,14 @@ def pooler(any_dsn: str, server_logs: Path) -> Iterator[PgBouncer]:
 
 
 def found(dsn: str) -> list[tuple[int, int, int]]:
-    """Rows, different rows, dead letters."""
+    """Return the numbers of rows, of different rows, and of dead letters."""
     sql = "SELECT (SELECT count(*) FROM dead_letters), count(*), count(DISTINCT (event_id, cluster)) FROM mail_events"
     with psycopg.connect(dsn) as connection:
         return connection.execute(sql).fetchall()
 
 
 def test_it_pools_transactions(any_dsn: str, pooler: PgBouncer) -> None:
-    """The harness is what it says: two clients' transactions share one server connection."""
+    """Two clients' transactions share one server connection, as the tests need."""
     with psycopg.connect(pooler.dsn(any_dsn)) as one, psycopg.connect(pooler.dsn(any_dsn)) as other:
         pids = set()
         for client in (one, other, one):
@@ -56,9 +56,7 @@ def test_it_pools_transactions(any_dsn: str, pooler: PgBouncer) -> None:
 
 
 def test_two_collectors_share_one_server_connection(any_dsn: str, pooler: PgBouncer, tmp_path: Path) -> None:
-    """Every batch comes to both, so both ways in are taken (COPY, and merging over a temporary table):
-    once in the table, counted once.
-    """
+    """Two collectors that get the same batches store and count each event once, by COPY and by merging."""
     database = {"dsn": pooler.dsn(any_dsn), "session_dsn": any_dsn}
     collectors = [Collector(tmp_path / name, tmp_path, any_dsn, {"database": database}) for name in ("one", "two")]
     for collector in collectors:
@@ -75,15 +73,11 @@ def test_two_collectors_share_one_server_connection(any_dsn: str, pooler: PgBoun
 
 
 def test_a_refused_copy_leaves_the_pooler_free(any_dsn: str, pooler: PgBouncer) -> None:
-    """A batch that is there already is refused while it is still being sent;
-    whoever comes next is served all the same.
-    """
+    """A COPY that is refused in the middle leaves the server connection usable for the next client."""
     batch = Batch(some(3000, NOW_MS - DAY, NOW_MS, seed=1))
     stores = [PostgresStore(pooler.dsn(any_dsn), any_dsn) for _ in range(10)]
     stores[0].prepare()
-    for (
-        store
-    ) in stores:  # each begins with COPY; each is left as it is, like that of a collector with nothing more to write
+    for store in stores:  # each store begins with COPY, and stays open like that of an idle collector
         assert len(store.write(batch).new_events) == (len(batch.events) if store is stores[0] else 0)
         with psycopg.connect(pooler.dsn(any_dsn)) as other, deadline(other, 30):
             assert other.execute("SELECT count(*) FROM mail_events").fetchone() == (len(batch.events),)
@@ -92,7 +86,7 @@ def test_a_refused_copy_leaves_the_pooler_free(any_dsn: str, pooler: PgBouncer) 
 
 
 def test_a_pooler_that_restarts_costs_nothing(any_dsn: str, pooler: PgBouncer, tmp_path: Path) -> None:
-    """The pooler is away for a moment, and later cuts its server connections: all is written once and counted once."""
+    """A restart of the pooler, and cut server connections, lose and double no event."""
     database = {"dsn": pooler.dsn(any_dsn), "session_dsn": any_dsn}
     collector = Collector(tmp_path / "one", tmp_path, any_dsn, {"database": database})
     collector.start()

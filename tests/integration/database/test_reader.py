@@ -1,6 +1,4 @@
-"""The dashboards' role: what it may read, that nothing makes it more, that its long queries end,
-and databases that allow no roles.
-"""
+"""The dashboards' role: what it may read, that no setting widens that, and that its long queries are ended."""
 
 from __future__ import annotations
 
@@ -31,7 +29,7 @@ if TYPE_CHECKING:
     from tests.servers.postgres import PostgresCluster
 
 UNDO = ("SET default_transaction_read_only = off", "SET statement_timeout = 0", "SET temp_file_limit = -1")
-"""What a viewer sends first."""
+"""The settings that a viewer may undo first."""
 
 
 def as_role(dsn: str, role: str = ROLE) -> psycopg.Connection:
@@ -46,14 +44,14 @@ def ready(dsn: str) -> None:
 
 @pytest.fixture
 def dsn(any_dsn: str) -> str:
-    """A database with the schema and its role."""
+    """Yield a database with the schema and its role."""
     ready(any_dsn)
     return any_dsn
 
 
 @pytest.fixture
 def cluster(server_logs: Path) -> Iterator[PostgresCluster]:
-    """A server on which the role is not there yet."""
+    """Yield a server without the role."""
     made = need(lambda: EmbeddedPostgres(server_logs))
     try:
         made.initialise()
@@ -64,7 +62,7 @@ def cluster(server_logs: Path) -> Iterator[PostgresCluster]:
 
 
 def owned(cluster: PostgresCluster, attributes: LiteralString) -> str:
-    """A database whose owner is a role of its own, as at a provider; gives that role's DSN."""
+    """Yield the DSN of a database whose owner is an ordinary role, as at a hosting provider."""
     with psycopg.connect(cluster.dsn(), autocommit=True) as connection:
         connection.execute("CREATE ROLE duckwatch LOGIN " + attributes)
         connection.execute("CREATE DATABASE mail OWNER duckwatch")
@@ -74,7 +72,7 @@ def owned(cluster: PostgresCluster, attributes: LiteralString) -> str:
 
 
 def test_the_role_reads_what_is_listed_and_nothing_else(dsn: str) -> None:
-    """Every relation of the schema is either in the one list, or closed."""
+    """The role can read every relation in the list, and no other."""
     with psycopg.connect(dsn) as connection:
         relations = {
             name
@@ -113,7 +111,7 @@ def test_the_role_reads_what_is_listed_and_nothing_else(dsn: str) -> None:
     ],
 )
 def test_no_setting_that_a_viewer_undoes_makes_it_more(dsn: str, attempt: LiteralString) -> None:
-    """It holds by grants alone."""
+    """A viewer who undoes the role's settings gets no further right: the grants limit it."""
     with as_role(dsn) as connection:
         for setting in UNDO:
             try:
@@ -125,20 +123,20 @@ def test_no_setting_that_a_viewer_undoes_makes_it_more(dsn: str, attempt: Litera
 
 
 def test_its_queries_are_not_compiled(dsn: str) -> None:
-    """Over many chunks the planner takes a quick query for a long one, and compiling it takes longer than the query."""
+    """JIT is off: over many chunks compiling takes longer than the query."""
     with as_role(dsn) as connection:
         assert connection.execute("SHOW jit").fetchone() == ("off",)
 
 
 def test_its_connections_are_limited(dsn: str) -> None:
-    """A dashboard that opens many takes none from the collector."""
+    """The role's connections are limited, so that dashboards leave enough for the collector."""
     with psycopg.connect(dsn) as connection:
         limit = connection.execute("SELECT rolconnlimit FROM pg_roles WHERE rolname = %s", [ROLE]).fetchone()
     assert limit == (20,)
 
 
 def test_what_it_lacks_is_granted_at_the_next_look(dsn: str) -> None:
-    """A relation that was made anew has lost its grants; a list entry that this database lacks is no fault."""
+    """The job grants again what a recreated relation has lost, and ignores a relation that this database lacks."""
     with psycopg.connect(dsn) as connection:
         connection.execute("DROP TABLE plugin_reports")
         connection.execute("CREATE TABLE plugin_reports (cluster text)")
@@ -153,7 +151,7 @@ def test_what_it_lacks_is_granted_at_the_next_look(dsn: str) -> None:
 
 
 def test_long_queries_end_and_others_do_not(dsn: str) -> None:
-    """One that sleeps, a transaction left open, and a lock by number; not an idle session, nor another role's."""
+    """The job ends a long query, an open transaction and an advisory lock, but no idle session and no other role's."""
     longest = timedelta(seconds=1)
     idle, collector = as_role(dsn), psycopg.connect(dsn)
     collector.execute("SELECT 1")  # a transaction of ours, open
@@ -194,7 +192,7 @@ def test_long_queries_end_and_others_do_not(dsn: str) -> None:
 
 
 def test_the_job_ends_queries_and_completes_grants(dsn: str) -> None:
-    """In autocommit mode, as jobs are run."""
+    """The job works in autocommit mode, in which jobs run."""
     with psycopg.connect(dsn, autocommit=True) as connection, as_role(dsn) as viewer:
         connection.execute("REVOKE SELECT ON mail_events FROM duckwatch_reader")
         viewer.execute("BEGIN")
@@ -210,7 +208,7 @@ def test_the_job_ends_queries_and_completes_grants(dsn: str) -> None:
 
 
 def test_a_running_collector_ends_long_queries(dsn: str, tmp_path: Path, server_logs: Path) -> None:
-    """Without anybody asking; what a viewer set before does not matter."""
+    """A running collector ends long queries, whatever the viewer has set."""
     collector = Collector(tmp_path, server_logs, dsn, {"database": {"dsn": dsn, "reader_timeout": "1s"}})
     collector.start()
     viewer = as_role(dsn)
@@ -224,9 +222,7 @@ def test_a_running_collector_ends_long_queries(dsn: str, tmp_path: Path, server_
 def test_where_roles_may_not_be_made_all_else_goes_on(
     cluster: PostgresCluster, tmp_path: Path, server_logs: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """A managed database: the collector starts and says what is missing;
-    once an administrator has made the role, it is completed.
-    """
+    """If roles cannot be made, the collector starts and names the missing role, and completes it once it exists."""
     dsn = owned(cluster, "")
     collector = Collector(tmp_path, server_logs, dsn)
     collector.start()
@@ -249,7 +245,7 @@ def test_where_roles_may_not_be_made_all_else_goes_on(
 
 
 def test_an_owner_who_may_make_roles_is_enough(cluster: PostgresCluster) -> None:
-    """No superuser: the role is whole, its queries can be ended."""
+    """An owner with CREATEROLE, not a superuser, can make the role and end its queries."""
     dsn = owned(cluster, "CREATEROLE")
     ready(dsn)
     with as_role(dsn) as viewer, psycopg.connect(dsn, autocommit=True) as connection:
@@ -261,7 +257,7 @@ def test_an_owner_who_may_make_roles_is_enough(cluster: PostgresCluster) -> None
 
 
 def test_who_writes_keeps_temporary_tables(cluster: PostgresCluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The collector's own role, where another migrates: the merging way needs them."""
+    """A collector's role that does not migrate may still make temporary tables, which merging needs."""
     dsn = owned(cluster, "CREATEROLE")
     everything = migrations.shipped()
     with psycopg.connect(dsn) as connection:

@@ -1,6 +1,4 @@
-"""A publication of all tables refuses no DELETE and no UPDATE:
-every table has a replica identity, on every tier, also one made later.
-"""
+"""Every table has a replica identity on every tier, so a publication of all tables refuses no DELETE or UPDATE."""
 
 from __future__ import annotations
 
@@ -32,7 +30,7 @@ PUBLICATION = "CREATE PUBLICATION everything FOR ALL TABLES"
 
 
 def bare(connection: psycopg.Connection) -> list[str]:
-    """The tables of our schema without a replica identity, and the chunks of `mail_events`, by the catalogue."""
+    """Return the tables and chunks without a replica identity, from PostgreSQL's catalogue."""
     return [
         row[0]
         for row in connection.execute(
@@ -45,7 +43,7 @@ def bare(connection: psycopg.Connection) -> list[str]:
 
 
 def test_every_table_of_the_schema_has_a_replica_identity(any_dsn: str) -> None:
-    """By the migrations alone. A new table needs a primary key, or its name in the next migration of this kind."""
+    """The migrations give every table a replica identity: a primary key, or by a migration of this kind."""
     with psycopg.connect(any_dsn) as connection:
         migrate(connection)
         assert set(tables()) <= {row[0] for row in connection.execute("SELECT relname FROM pg_class")}
@@ -54,9 +52,7 @@ def test_every_table_of_the_schema_has_a_replica_identity(any_dsn: str) -> None:
 
 
 def test_a_publication_of_all_tables_refuses_nothing(house: House, any_dsn: str) -> None:
-    """The writer, a take-over, reconciliation, roll-ups, retention and `subject forget` go on,
-    in chunks of days to come too.
-    """
+    """Writer, take-over, reconciliation, roll-ups, retention and `subject forget` work, also in new chunks."""
     house.store.write(Batch(some(50, MS - 2 * DAY, MS, seed=1)))
     house.connection.execute(PUBLICATION)
     roads = Roads(house)
@@ -72,7 +68,7 @@ def test_a_publication_of_all_tables_refuses_nothing(house: House, any_dsn: str)
 
 
 def test_a_table_that_was_in_use_is_completed_later(postgres_dsn: str) -> None:
-    """A long query holds a roll-up while the migration comes by: it waits for nobody long, and a job completes it."""
+    """The migration skips a table that a long query holds, and a job completes it later."""
     with psycopg.connect(postgres_dsn, autocommit=True) as connection:
         migrate(connection)
         connection.execute("ALTER TABLE mail_stats_5m REPLICA IDENTITY DEFAULT")
@@ -89,7 +85,7 @@ def test_a_table_that_was_in_use_is_completed_later(postgres_dsn: str) -> None:
 
 
 def test_continuous_aggregates_are_refreshed_under_a_publication(community: Community | GivenCommunity) -> None:
-    """TimescaleDB Community keeps them in tables of its own, made by the layout and by each refresh."""
+    """A publication refuses no refresh of a continuous aggregate, whose tables TimescaleDB makes itself."""
     with community.connect(autocommit=True) as connection:
         connection.execute("CREATE EXTENSION timescaledb")
         connection.autocommit = False

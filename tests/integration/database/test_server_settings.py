@@ -1,6 +1,4 @@
-"""A database whose settings are not the usual ones, its schema included:
-everything is stored and added up as elsewhere.
-"""
+"""A database with unusual settings and another schema: events are stored and rolled up as elsewhere."""
 
 from __future__ import annotations
 
@@ -44,9 +42,7 @@ NASTY = "Grüße, 鴨 \U0001f986 \\ '\t"
 
 @pytest.fixture
 def odd_dsn(any_dsn: str) -> str:
-    """Every session in this database begins with other settings, and TimescaleDB, where it is,
-    is not on its search path.
-    """
+    """Yield a database whose sessions have unusual settings, with TimescaleDB outside the search path."""
     with psycopg.connect(any_dsn, autocommit=True) as connection:
         connection.execute('CREATE SCHEMA "Mail logs"')
         database = sql.Identifier(connection.info.dbname)
@@ -56,7 +52,7 @@ def odd_dsn(any_dsn: str) -> str:
 
 
 def test_events_are_stored_and_added_up(odd_dsn: str) -> None:
-    """Text arrives as it was sent, the roll-ups are built, and no job fails."""
+    """Text is stored unchanged, the roll-ups are built, and no job fails."""
     now_ms = int(time.time() * 1000)
     events = some(500, now_ms - DAY, now_ms, seed=7)
     events.append(msgspec.structs.replace(events[0], event_id="nasty:queued", response=NASTY))

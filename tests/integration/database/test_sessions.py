@@ -1,6 +1,4 @@
-"""Short and long pieces of work over a session: a silent server is left, one that works is waited for,
-however long it takes.
-"""
+"""Sessions: a silent server is given up, a working one is waited for, however long it takes."""
 
 from __future__ import annotations
 
@@ -30,22 +28,20 @@ WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' 
 
 @pytest.fixture
 def proxy(postgres_dsn: str) -> Iterator[Proxy]:
-    """Between the session and the database."""
+    """Yield a proxy between the session and the database."""
     with Proxy(int(conninfo.conninfo_to_dict(postgres_dsn)["port"] or 5432)) as made:
         yield made
 
 
 @pytest.fixture
 def dsn(postgres_dsn: str, proxy: Proxy) -> str:
-    """The way to the database, through the proxy."""
+    """Return the database's DSN through the proxy."""
     return conninfo.make_conninfo(postgres_dsn, port=proxy.port)
 
 
 @pytest.mark.parametrize("go_deaf", [Proxy.go_deaf, Proxy.go_deaf_to_those_there])
 def test_a_silent_server_is_left(dsn: str, proxy: Proxy, go_deaf: Callable[[Proxy], None]) -> None:
-    """Nobody answers any more; or the server goes on, has ended what was asked of it,
-    and its answer does not come through.
-    """
+    """A session is given up if the server no longer answers, or its answer does not arrive."""
     with pytest.raises(StoreUnavailableError) as caught, session(dsn, HANG_SECONDS) as connection:  # noqa: PT012
         go_deaf(proxy)
         connection.execute("SELECT 1")
@@ -53,7 +49,7 @@ def test_a_silent_server_is_left(dsn: str, proxy: Proxy, go_deaf: Callable[[Prox
 
 
 def test_a_start_does_not_wait_for_a_silent_server(postgres_dsn: str, dsn: str, proxy: Proxy) -> None:
-    """It goes silent in the middle of a migration; the next attempt succeeds."""
+    """A start gives up a server that becomes silent during a migration, and the next attempt succeeds."""
     store = PostgresStore(dsn, dsn, hang_seconds=HANG_SECONDS)
     failures: list[StoreUnavailableError] = []
 
@@ -77,14 +73,14 @@ def test_a_start_does_not_wait_for_a_silent_server(postgres_dsn: str, dsn: str, 
 
 
 def test_a_server_that_works_is_waited_for(dsn: str) -> None:
-    """However long a statement takes."""
+    """A server that works on a statement is waited for, however long it takes."""
     with session(dsn, HANG_SECONDS) as connection:
         connection.execute("SELECT pg_sleep(%s)", (LONG_SECONDS,))
         assert scalar(connection, "SELECT 1") == 1
 
 
 def test_a_lock_that_another_holds_is_waited_for(postgres_dsn: str, dsn: str) -> None:
-    """As the second of two collectors waits for the migrations of the first."""
+    """A lock is waited for, as a second collector waits for the first one's migrations."""
     with psycopg.connect(postgres_dsn, autocommit=True) as other:
         other.execute("SELECT pg_advisory_lock(1)")
         release = threading.Timer(LONG_SECONDS, other.execute, ("SELECT pg_advisory_unlock(1)",))
@@ -95,7 +91,7 @@ def test_a_lock_that_another_holds_is_waited_for(postgres_dsn: str, dsn: str) ->
 
 
 def test_who_takes_long_between_two_statements_is_not_cut_off(dsn: str) -> None:
-    """As an export that somebody reads a page at a time."""
+    """A long pause between two statements does not end the session, as when a user pages through an export."""
     with session(dsn, HANG_SECONDS) as connection:
         time.sleep(LONG_SECONDS)
         assert scalar(connection, "SELECT 1") == 1

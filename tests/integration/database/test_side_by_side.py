@@ -1,6 +1,4 @@
-"""Two collectors on one database: the same version, and an older beside a newer one during an upgrade and after a
-downgrade.
-"""
+"""Two collectors on one database, of one version or of two, as during an upgrade and after a downgrade."""
 
 from __future__ import annotations
 
@@ -32,28 +30,26 @@ SELECT pg_sleep(2); -- the table is locked all the while
 
 
 def rows(dsn: str, sql: str) -> list[tuple[object, ...]]:
-    """Reads past the collectors."""
+    """Read rows by the test's own connection."""
     with psycopg.connect(dsn) as connection:
         return connection.execute(sql.encode()).fetchall()
 
 
 def send_more(senders: Senders, batches: int) -> None:
-    """Returns when so many more batches are acknowledged."""
+    """Return when this many further batches are acknowledged."""
     enough = sum(senders.acknowledged) + batches * BATCH
     wait_until(lambda: sum(senders.acknowledged) >= enough, "more is sent", seconds=60)
 
 
 def settle(collectors: Sequence[Collector]) -> None:
-    """Returns when every journal is empty."""
+    """Return when every journal is empty."""
     for one in collectors:
         wait_until(lambda: one.total("duckwatch_journal_requests") == 0, "all is written", seconds=60)  # noqa: B023  # waited for at once
 
 
 @pytest.mark.parametrize("twice", [False, True], ids=["each batch to one", "each batch to both"])
 def test_two_collectors_share_a_database(any_dsn: str, tmp_path: Path, twice: bool) -> None:
-    """Started at once on an empty database: one makes the schema;
-    all is stored once, and their counters add up to the rows.
-    """
+    """Two collectors that start on an empty database store each event once, and their counters sum up to the rows."""
     pair = [Collector(tmp_path / name, tmp_path, any_dsn) for name in ("one", "two")]
     for one in pair:
         one.start(wait=False)
@@ -72,7 +68,7 @@ def test_two_collectors_share_a_database(any_dsn: str, tmp_path: Path, twice: bo
 
 @pytest.fixture
 def newer_version(tmp_path: Path) -> str:
-    """A folder with a version of the program that knows one migration more."""
+    """Return a folder with a version of the program that has one migration more."""
     package = tmp_path / "newer" / "collector"
     shutil.copytree(Path(collector.__path__[0]), package, ignore=shutil.ignore_patterns("__pycache__", "node_modules"))
     (package / "store/migrations/9999_newer.sql").write_text(NEWER_MIGRATION, encoding="utf-8")
@@ -80,9 +76,7 @@ def newer_version(tmp_path: Path) -> str:
 
 
 def test_old_and_new_write_side_by_side(any_dsn: str, tmp_path: Path, newer_version: str) -> None:
-    """The newer version migrates while the older one writes; both go on, repeated events too;
-    then the older one starts anew alone.
-    """
+    """An older version keeps writing while a newer one migrates, and can start again alone after it."""
     old, new = (Collector(tmp_path / name, tmp_path, any_dsn) for name in ("old", "new"))
     new.environment = {"PYTHONPATH": newer_version}
     old.start()
@@ -113,6 +107,6 @@ def test_old_and_new_write_side_by_side(any_dsn: str, tmp_path: Path, newer_vers
 
 
 def command(one: Collector, *words: str) -> str:
-    """What a command of the program prints, with that collector's configuration."""
+    """Return the output of a command with that collector's configuration."""
     program = Path(sys.executable).parent / "duckwatch-collector"
     return subprocess.run([program, "--config", one.config, *words], capture_output=True, text=True, check=True).stdout

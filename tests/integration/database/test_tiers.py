@@ -1,4 +1,4 @@
-"""What the collector takes a database for, on the real servers."""
+"""The tier that the collector finds on the real servers."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ pytestmark = pytest.mark.servers
 
 
 def test_a_database_without_the_extension_is_plain(postgres_dsn: str) -> None:
-    """Whatever the server could install: what counts is what is in this database."""
+    """A database without the extension is plain, even if the server could install it."""
     with psycopg.connect(postgres_dsn) as connection:
         assert storage_of(connection)[::2] == (Tier.PLAIN, None)
 
 
 def test_debians_timescaledb_is_the_apache_edition(timescale_dsn: str) -> None:
-    """It says so on a fresh session, too, whose first question this is."""
+    """Debian's TimescaleDB is the Apache edition, also if that is a new session's first query."""
     if os.environ.get("DUCKWATCH_TEST_DSN"):
         pytest.skip("another server is given")
     with psycopg.connect(timescale_dsn) as connection:
@@ -34,7 +34,7 @@ def test_debians_timescaledb_is_the_apache_edition(timescale_dsn: str) -> None:
 
 
 def test_community_is_found_once_the_extension_is_made(community: Community) -> None:
-    """The licence alone makes no tier: the extension must be in the database."""
+    """The Community tier is found only when the extension is in the database, whatever the licence."""
     with community.connect(autocommit=True) as connection:
         assert storage_of(connection).tier is Tier.PLAIN
         connection.execute("CREATE EXTENSION timescaledb")

@@ -1,6 +1,4 @@
-"""The running exporter against name servers on loopback:
-what stands, what is withheld, reload, probes, posting, and rbldnsd itself.
-"""
+"""The running exporter against name servers on loopback, rbldnsd among them: verdicts, reload, probes, posting."""
 
 from __future__ import annotations
 
@@ -43,7 +41,7 @@ WHY = f"{REASON}, ask <abuse@bl.example>"
 
 @pytest.fixture
 def nameserver() -> Iterator[NameServer]:
-    """One server; its zones are the test's to set."""
+    """Yield a name server whose zones the test sets."""
     server = NameServer()
     yield server
     server.close()
@@ -51,7 +49,7 @@ def nameserver() -> Iterator[NameServer]:
 
 @pytest.fixture
 def exporter(tmp_path: Path, server_logs: Path) -> Iterator[Make]:
-    """Makes running exporters, and stops them."""
+    """Yield a function that starts exporters. Stop them at the end."""
     made: list[DnsblExporter] = []
 
     def make(resolver: str, **settings: Any) -> DnsblExporter:
@@ -66,9 +64,7 @@ def exporter(tmp_path: Path, server_logs: Path) -> Iterator[Make]:
 
 
 def test_lists_that_work_and_lists_that_do_not(nameserver: NameServer, exporter: Make) -> None:
-    """Listed and clean stand; refused, dead and list-everything lists claim nothing; every sample is in the catalogue;
-    no answer is lost.
-    """
+    """Working lists give listed and clean; refusing, dead and list-everything lists give no verdict about a target."""
     nameserver.zones |= {
         "bl.example": Zone("bl.example", LISTED, reasons={"1.2.0.192": "<b>seen</b>"}),
         "all.example": behave.everything("127.0.0.2"),
@@ -102,9 +98,7 @@ TO_DO = "use a resolver of your own (dnsbl.resolvers), or register with the list
 def test_a_list_that_refuses_everything_is_refused_everywhere(
     nameserver: NameServer, exporter: Make, tmp_path: Path
 ) -> None:
-    """As through a public resolver, its test points included:
-    metrics, page, both probes, log and results say so, and what to do.
-    """
+    """A list that refuses every query is shown as such by metrics, page, probes, log and results, with a remedy."""
     nameserver.zones["bl.example"] = behave.everything("127.255.255.254")
     collector = Collector(refuses=0)
     one = exporter(
@@ -132,9 +126,7 @@ def test_a_list_that_refuses_everything_is_refused_everywhere(
 
 
 def test_a_target_that_does_not_resolve_is_seen(nameserver: NameServer, exporter: Make, tmp_path: Path) -> None:
-    """On the page, in the log once, in the metrics and by probe; and when it resolves, that is seen too;
-    a reload forgets it whole.
-    """
+    """A target that does not resolve is shown on the page, in the log once, in metrics and by probe, until it does."""
     hosts = nameserver.zones["mx.test"] = Zone("mx.test", {"good": ["192.0.2.1"]}, tests=False)
     nameserver.zones["bl.example"] = Zone("bl.example")
     hosts.ttl = 1
@@ -166,11 +158,11 @@ def test_a_target_that_does_not_resolve_is_seen(nameserver: NameServer, exporter
 
 
 NOWHERE = f"{64 * 'a'}.example"
-"""The system's resolver asks nobody for a name with so long a label."""
+"""A name whose label is too long, so that the system's resolver sends no query."""
 
 
 def test_a_resolver_that_does_not_answer_is_named(exporter: Make) -> None:
-    """On the page, with what to do: where none runs, every verdict is an error."""
+    """The page names a resolver that does not answer, with a remedy. Without resolver every verdict is an error."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as nobody:
         nobody.bind(("127.0.0.1", 0))
         resolver = f"127.0.0.1:{nobody.getsockname()[1]}"
@@ -181,7 +173,7 @@ def test_a_resolver_that_does_not_answer_is_named(exporter: Make) -> None:
 
 
 def test_a_resolver_may_be_named(nameserver: NameServer, exporter: Make) -> None:
-    """Its addresses come from the system; one that does not resolve is said, and ends nothing."""
+    """A resolver may be given by host name; one that does not resolve is reported and stops nothing."""
     nameserver.zones["bl.example"] = Zone("bl.example", LISTED)
     port = nameserver.port
     one = exporter(
@@ -202,7 +194,7 @@ def test_a_resolver_may_be_named(nameserver: NameServer, exporter: Make) -> None
 
 
 def test_a_standing_listing_outlives_refusals_and_then_lapses(nameserver: NameServer, exporter: Make) -> None:
-    """For three intervals it stands; then nothing is claimed; it is never clean."""
+    """A listing is kept for three intervals of refusals, then lapses, and never becomes clean."""
     nameserver.zones["bl.example"] = zone = Zone("bl.example", LISTED)
     zone.ttl = 1
     one = exporter(nameserver.address, targets=["192.0.2.1"], lists=["bl.example"])
@@ -219,7 +211,7 @@ def test_a_standing_listing_outlives_refusals_and_then_lapses(nameserver: NameSe
 
 
 def test_a_list_that_loses_its_data_turns_nobody_clean(nameserver: NameServer, exporter: Make) -> None:
-    """Before a listing goes, the list has to show that it still lists its test point."""
+    """A list that has lost its data makes no target clean: it must list its test point before a listing ends."""
     nameserver.zones["bl.example"] = zone = Zone("bl.example", LISTED)
     zone.ttl = 1
     one = exporter(nameserver.address, targets=["192.0.2.1"], lists=["bl.example"])
@@ -231,7 +223,7 @@ def test_a_list_that_loses_its_data_turns_nobody_clean(nameserver: NameServer, e
 
 
 def test_a_wrong_new_configuration_is_refused_and_a_right_one_taken(nameserver: NameServer, exporter: Make) -> None:
-    """The old one stays, a gauge says so, the log names every fault; SIGHUP takes a good one."""
+    """A wrong configuration is refused, shown by a gauge and the log, and a good one is taken on SIGHUP."""
     nameserver.zones["bl.example"] = Zone("bl.example")
     settings = {"resolvers": [nameserver.address], "lists": ["bl.example"], "interval": "10s"}
     one = exporter(nameserver.address, targets=["192.0.2.1"], lists=["bl.example"])
@@ -250,9 +242,7 @@ def test_a_wrong_new_configuration_is_refused_and_a_right_one_taken(nameserver: 
 
 
 def test_a_storm_of_sighups_leaves_it_as_it_was(nameserver: NameServer, exporter: Make) -> None:
-    """With a configuration that changes all the time: scrapes are answered, sockets do not pile up,
-    and the last one is in force.
-    """
+    """Many SIGHUPs with changing configurations delay no scrape and leak no socket, and the last one is in force."""
     nameserver.zones["bl.example"] = Zone("bl.example")
     settings = {"resolvers": [nameserver.address], "lists": ["bl.example"], "interval": "10s"}
     one = exporter(nameserver.address, targets=["192.0.2.1"], lists=["bl.example"])
@@ -269,8 +259,8 @@ def test_a_storm_of_sighups_leaves_it_as_it_was(nameserver: NameServer, exporter
 
 
 def test_a_probe_asks_configured_lists_now(nameserver: NameServer, exporter: Make) -> None:
-    """In a fresh registry; partial when a list does not answer in the scrape's time;
-    bounded, and closed to other lists and to nonsense.
+    """A probe asks the configured lists at once, is partial without an answer in time, limited, and
+    refuses bad input.
     """
     nameserver.zones |= {
         "bl.example": Zone("bl.example", LISTED),
@@ -296,9 +286,7 @@ def test_a_probe_asks_configured_lists_now(nameserver: NameServer, exporter: Mak
 
 
 class Collector(ThreadingHTTPServer):
-    """Takes posts, after having refused the first with 503;
-    rejects the results of one target, and larger bodies than 1 MiB.
-    """
+    """Accepts posts after one 503. It rejects the results of one target, and bodies over 1 MiB."""
 
     def __init__(self, port: int = 0, *, refuses: int = 1) -> None:
         self.requests: list[tuple[str, str, dict[str, Any]]] = []
@@ -329,7 +317,7 @@ class Collector(ThreadingHTTPServer):
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
     def results(self) -> list[tuple[str, int]]:
-        """Target and time of every result that was taken, as they came."""
+        """Return target and time of every accepted result, in the order of arrival."""
         return [(one["target"], one["time"]) for _, _, body in self.requests for one in body["results"]]
 
     def stop(self) -> None:
@@ -338,7 +326,7 @@ class Collector(ThreadingHTTPServer):
 
 
 def test_idle_connections_keep_nobody_from_a_scrape(nameserver: NameServer, exporter: Make) -> None:
-    """Many times as many as there may be: each page is answered, and no more stay open."""
+    """Idle connections far over the limit do not block a scrape, and no more than the limit stay open."""
     one = exporter(nameserver.address, targets=["192.0.2.1"], lists=["bl.example"], limits={"connections": 8})
     before = one.descriptors()
     with contextlib.ExitStack() as idle:
@@ -350,9 +338,7 @@ def test_idle_connections_keep_nobody_from_a_scrape(nameserver: NameServer, expo
 
 
 def test_changes_are_posted_again_until_they_are_taken(nameserver: NameServer, exporter: Make, tmp_path: Path) -> None:
-    """As docs/dnsbl.md says: the same results, in order, with the token;
-    the list's key is in none of them, nor in pages and log.
-    """
+    """Changes are posted again until accepted, in order, with the token; the list's key appears nowhere."""
     reason = f"{SECRET.swapcase()} listed, {WHY}"
     zone = f"{SECRET}.bl.example"
     nameserver.zones[zone] = Zone(zone, LISTED, reasons={"1.2.0.192": reason})
@@ -404,9 +390,7 @@ def test_changes_are_posted_again_until_they_are_taken(nameserver: NameServer, e
 def test_results_outlive_the_collectors_absence_and_a_rejected_one_is_counted(
     nameserver: NameServer, exporter: Make
 ) -> None:
-    """Each is sent once the collector is back, in bodies of at most 1 MiB;
-    what it rejects is counted and logged as a number.
-    """
+    """Results wait for the collector and are sent in bodies of at most 1 MiB; rejected ones are counted and logged."""
     codes = [f"127.0.0.{code}" for code in range(2, 18)]
     nameserver.zones["bl.example"] = Zone("bl.example", {f"{last}.2.0.192": codes for last in range(256)})
     port = free_port()
@@ -438,7 +422,7 @@ def test_results_outlive_the_collectors_absence_and_a_rejected_one_is_counted(
 
 
 def test_a_stop_sends_what_waits(nameserver: NameServer, exporter: Make) -> None:
-    """Within two seconds, and no longer: a collector that is away does not hold it up."""
+    """A stop sends the waiting results, and takes at most two seconds if the collector does not answer."""
     nameserver.zones["bl.example"] = Zone("bl.example", LISTED)
     port = free_port()
     one = exporter(
@@ -455,9 +439,7 @@ def test_a_stop_sends_what_waits(nameserver: NameServer, exporter: Make) -> None
 
 
 def test_what_waited_when_it_was_killed_is_told_anew(nameserver: NameServer, exporter: Make) -> None:
-    """Nothing is kept on disk: after a kill the collector hears what stands now, each pair once,
-    and what stands is known again.
-    """
+    """After a kill each pair's present verdict is found and posted once more, because nothing is kept on disk."""
     nameserver.zones["bl.example"] = Zone("bl.example", LISTED)
     port = free_port()
     one = exporter(
@@ -481,9 +463,7 @@ def test_what_waited_when_it_was_killed_is_told_anew(nameserver: NameServer, exp
 
 
 def test_a_reload_keeps_what_names_resolved_to(nameserver: NameServer, exporter: Make) -> None:
-    """Targets found by name stay with their verdicts, though the name does not resolve at that moment;
-    a name that is gone takes them along.
-    """
+    """A reload keeps the targets of a name that does not resolve now, and drops those of a removed name."""
     hosts = Zone("mx.test", {"a": ["192.0.2.1"]}, tests=False)
     nameserver.zones |= {"bl.example": Zone("bl.example", LISTED), "mx.test": hosts}
     settings = {"resolvers": [nameserver.address], "lists": ["bl.example"], "interval": "20s", "timeout": "200ms"}
@@ -510,9 +490,7 @@ def test_a_reload_keeps_what_names_resolved_to(nameserver: NameServer, exporter:
 
 @pytest.mark.servers
 def test_rbldnsd(exporter: Make, server_logs: Path) -> None:
-    """The server that lists run: address, IPv6 and domain zones, test points and reasons included;
-    and host names resolve beside it.
-    """
+    """rbldnsd's address, IPv6 and domain zones are checked, with test points and reasons."""
     server = need(
         lambda: Rbldnsd(
             server_logs,
@@ -562,9 +540,7 @@ def test_rbldnsd(exporter: Make, server_logs: Path) -> None:
     ],
 )
 def test_a_probe_on_the_command_line(nameserver: NameServer, tmp_path: Path, target: str, code: int, said: str) -> None:
-    """A table without colour where nobody looks; its exit code says what was found,
-    and whether everything was asked.
-    """
+    """`probe` prints a table without colour into a pipe, and its exit code gives the result."""
     nameserver.zones["bl.example"] = Zone("bl.example", LISTED, reasons={"1.2.0.192": "why"})
     path = tmp_path / "duckwatch.yml"
     section = {
@@ -583,7 +559,7 @@ def test_a_probe_on_the_command_line(nameserver: NameServer, tmp_path: Path, tar
 
 
 def test_a_probe_at_a_terminal_has_colour(nameserver: NameServer, tmp_path: Path) -> None:
-    """Listed and clean differ at a glance, unless NO_COLOR is set; and what a list says cannot move the cursor."""
+    """`probe` at a terminal colours verdicts unless NO_COLOR is set, and prints no control character of a list."""
     nameserver.zones |= {
         "bl.example": Zone("bl.example", LISTED, reasons={"1.2.0.192": "\x1b[2J\x07\u202ewhy"}),
         "good.example": Zone("good.example"),
@@ -600,12 +576,12 @@ def test_a_probe_at_a_terminal_has_colour(nameserver: NameServer, tmp_path: Path
 
 
 def at_a_terminal(words: list[str], environment: dict[str, str]) -> str:
-    """What a program shows whose standard output is a terminal."""
+    """Return a program's output at a terminal."""
     ours, theirs = pty.openpty()
     with subprocess.Popen(words, stdout=theirs, env=os.environ | environment):
         os.close(theirs)
         shown = b""
-        with contextlib.suppress(OSError):  # the terminal is gone with the program
+        with contextlib.suppress(OSError):  # the terminal closes with the program
             while more := os.read(ours, 65536):
                 shown += more
     os.close(ours)
@@ -613,7 +589,7 @@ def at_a_terminal(words: list[str], environment: dict[str, str]) -> str:
 
 
 def test_a_probe_of_a_list_that_will_not_tell(nameserver: NameServer, tmp_path: Path) -> None:
-    """Nothing is known: 3. Beside a list that answers: 4, not 0."""
+    """`probe` exits with 3 when no list answers, and with 4 when only some do."""
     nameserver.zones |= {"refuse.example": behave.everything("127.255.255.254"), "bl.example": Zone("bl.example")}
     path = tmp_path / "duckwatch.yml"
     words = [sys.executable, "-m", "exporters.dnsbl", "--config", str(path), "probe", "192.0.2.1"]

@@ -1,6 +1,4 @@
-"""What lists say, from the exporter through the collector into its table:
-the real programs on loopback, and a real database.
-"""
+"""DNSBL results from the real exporter through the real collector into a real database."""
 
 from __future__ import annotations
 
@@ -37,7 +35,7 @@ LISTED_NAME = f"{NAME}.bl.example"
 
 
 def result(number: int = 0, **fields: Any) -> DnsblResult:
-    """A listing of a target; the fields are the row's."""
+    """Return a listing of a target, with the row's fields changed."""
     given: dict[str, Any] = {
         "cluster": "eu1",
         "received_at": NOW + 1,
@@ -51,7 +49,7 @@ def result(number: int = 0, **fields: Any) -> DnsblResult:
 
 
 def test_the_table_has_the_columns_of_the_record(any_dsn: str) -> None:
-    """A column that only one of the two knows would never be filled."""
+    """Table and record have the same columns."""
     with psycopg.connect(any_dsn) as connection:
         migrate(connection)
         found = connection.execute(
@@ -61,7 +59,7 @@ def test_the_table_has_the_columns_of_the_record(any_dsn: str) -> None:
 
 
 def test_a_result_is_stored_once_with_all_it_says(house: House) -> None:
-    """Arrays, times to the millisecond, hostile words as they are; a repeat is a duplicate of its source."""
+    """A result is stored once with arrays, exact times and hostile texts; a repeat counts as a duplicate."""
     whole = result(
         codes=["127.0.0.2", "127.0.0.9"],
         meanings=['a "quoted", {braced} \\ word', "<b>"],
@@ -83,7 +81,7 @@ def test_a_result_is_stored_once_with_all_it_says(house: House) -> None:
 
 
 def test_the_current_state_is_the_newest_of_each_target_and_list(house: House) -> None:
-    """Whatever the order in which they came; clusters have states of their own."""
+    """The current state of each target, list and cluster is the newest result, in any order of arrival."""
     rows = [
         result(5, verdict="clean"),
         result(3),
@@ -104,13 +102,13 @@ def test_the_current_state_is_the_newest_of_each_target_and_list(house: House) -
 
 
 def severities(connection: psycopg.Connection) -> list[str | None]:
-    """The severity of each stored result, in the order of their times."""
+    """Return the severities of the stored results, in the order of their times."""
     found = connection.execute("SELECT severity FROM dnsbl_results ORDER BY time").fetchall()
     return [word for (word,) in found]
 
 
 def test_the_migration_renames_stored_severities(any_dsn: str) -> None:
-    """All of them; what has no severity still has none."""
+    """The migration renames all severities, and leaves results without one."""
     words = ["page", "ticket", "info", None]
     with closing(PostgresStore(any_dsn, any_dsn)) as store, psycopg.connect(any_dsn) as connection:
         store.prepare()
@@ -126,7 +124,7 @@ def test_the_migration_renames_stored_severities(any_dsn: str) -> None:
 
 
 def test_a_former_severity_is_renamed_whichever_version_stores_it(house: House) -> None:
-    """As an earlier version stores it, or as a journal or dead letter of its holds it; a repeat is still one."""
+    """A former severity is renamed whether an earlier version, its journal or its dead letter brings it."""
     rows = [result(number, severity=word) for number, word in enumerate(["page", "ticket", "warning"])]
     assert len(house.store.write(Batch(records=rows)).new_records) == 3
     assert house.store.write(Batch(records=rows)).new_records == []
@@ -159,14 +157,14 @@ class World:
         self.connection = psycopg.connect(dsn, autocommit=True)
 
     def list_it(self, *, listed: bool) -> None:
-        """Puts the one target on the list, or takes it off."""
+        """List the target, or remove it from the list."""
         if listed:
             self.zone.listed[LISTED_NAME] = ["127.0.0.2"]
         else:
             del self.zone.listed[LISTED_NAME]
 
     def history(self) -> list[tuple[str, str | None]]:
-        """What was said of that target, in the order of its time: verdict, and the one before."""
+        """Return the stored verdicts of the target with the previous ones, in the order of time."""
         return self.connection.execute(
             "SELECT verdict, previous FROM dnsbl_results WHERE target = '192.0.2.1' ORDER BY time"
         ).fetchall()
@@ -184,16 +182,14 @@ class World:
 
 @pytest.fixture
 def world(postgres_dsn: str, tmp_path: Path, server_logs: Path) -> Iterator[World]:
-    """On plain PostgreSQL: the other tiers differ in nothing between exporter and collector."""
+    """Yield the parts on plain PostgreSQL: between exporter and collector the tiers do not differ."""
     made = World(tmp_path, server_logs, postgres_dsn)
     yield made
     made.close()
 
 
 def test_a_listing_comes_and_goes_also_while_the_collector_is_away(world: World) -> None:
-    """Listed, delisted, listed again while nobody takes it, clean at the end:
-    each change once, in order, nothing lost.
-    """
+    """Every change of a listing is stored once and in order, also those while the collector was down."""
     world.exporter.start()
     wait_until(lambda: world.history() == [("listed", None)], "the listing is stored", seconds=60)
     row = world.connection.execute(
@@ -220,7 +216,7 @@ def test_a_listing_comes_and_goes_also_while_the_collector_is_away(world: World)
 
 
 def test_what_the_collector_refuses_to_this_token_waits_for_the_right_one(world: World) -> None:
-    """401 loses nothing: with the token corrected, as a reload, the results are taken, once."""
+    """Results refused with 401 wait, and are stored once after a reload with the right token."""
     world.token_file.write_text("wrong-token-of-the-tests")
     world.exporter.start()
     unauthorised = (("code", "401"), ("route", "/api/events/dnsbl"))
@@ -237,7 +233,7 @@ def test_what_the_collector_refuses_to_this_token_waits_for_the_right_one(world:
 
 
 def test_a_result_that_names_nothing_is_set_aside_beside_good_ones(world: World) -> None:
-    """The answer names it and why; the good one is stored; the letter waits in dead_letters with its source."""
+    """A result without a target becomes a dead letter, is named in the answer, and the good one beside it is stored."""
     now = int(time.time() * 1000)
     good = {"time": now, "target": "192.0.2.9", "list": "bl.example", "verdict": "clean"}
     body = json.dumps(
@@ -259,7 +255,7 @@ def test_a_result_that_names_nothing_is_set_aside_beside_good_ones(world: World)
 
 
 def test_addresses_that_the_collector_saw_sending_are_checked(world: World) -> None:
-    """Read from its /metrics, those behind NAT as the world sees them."""
+    """Sending addresses from the collector's /metrics are checked, those behind NAT by their public address."""
     now = int(time.time() * 1000)
     entry = {"id": "1a20bd7bade000cd07", "action": "ACCEPTED", "to": "one@gmail.example", "response": "250 ok"}
     events = [

@@ -1,4 +1,4 @@
-"""`doctor` on real servers: quiet where all is well, and for each fault its name, a remedy, and the exit code."""
+"""`doctor` on real servers: no finding when all is well, and for each fault its name, a remedy and the exit code."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ POOLERS = {
 
 @pytest.fixture
 def ask(postgres_dsn: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Ask:
-    """Runs `doctor --json` with keys of the section `collector`; gives its exit code, and the findings by check."""
+    """Run `doctor --json` with keys of the section `collector`. Return exit code, and findings by check."""
     monkeypatch.delenv("OTEL_EXPORTER_OTLP_ENDPOINT", raising=False)
 
     def doctor(**section: Any) -> tuple[int, Findings]:
@@ -100,7 +100,7 @@ def ask(postgres_dsn: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], m
 
 @pytest.fixture
 def tables(postgres_dsn: str, tmp_path: Path) -> str:
-    """A migrated database; gives its DSN."""
+    """Yield the DSN of a migrated database."""
     config = tmp_path / "migrate.yml"
     config.write_text(yaml.safe_dump({"collector": {"database": {"dsn": postgres_dsn}}}), encoding="utf-8")
     assert main(["--config", str(config), "migrate"]) == 0
@@ -109,7 +109,7 @@ def tables(postgres_dsn: str, tmp_path: Path) -> str:
 
 @pytest.fixture
 def role(postgres_dsn: str) -> Iterator[str]:
-    """A role without any rights; gives the DSN with it."""
+    """Yield the DSN of a role without rights."""
     name = f"role_{uuid4().hex[:8]}"
     execute(postgres_dsn, f"CREATE ROLE {name} LOGIN")
     yield conninfo.make_conninfo(postgres_dsn, user=name)
@@ -117,24 +117,24 @@ def role(postgres_dsn: str) -> Iterator[str]:
 
 
 def execute(dsn: str, sql: str, *parameters: object) -> None:
-    """Runs SQL past the program."""
+    """Execute SQL by the test's own connection."""
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute(sql.encode(), parameters or None)
 
 
 def statuses(findings: Findings, *names: str) -> list[str]:
-    """The statuses of some checks."""
+    """Return the statuses of a check's findings."""
     return [one["status"] for name in names for one in findings[name]]
 
 
 def only(findings: Findings, name: str) -> tuple[str, str]:
-    """Status and words of a check that found one thing."""
+    """Return status and text of a check's only finding."""
     [one] = findings[name]
     return one["status"], one["what"]
 
 
 def insert_past_the_writer(dsn: str, at: float) -> None:
-    """A row that no mark stands for, at that time (epoch s)."""
+    """Insert a row at that time (epoch s) whose bucket is not marked."""
     execute(
         dsn,
         "INSERT INTO mail_events (time, cluster, event_id, action, source, direction, received_at)"
@@ -145,7 +145,7 @@ def insert_past_the_writer(dsn: str, at: float) -> None:
 
 
 def build(dsn: str) -> None:
-    """Runs of the job `roll_up` until nothing is marked."""
+    """Run the job `roll_up` until no bucket is marked."""
     with psycopg.connect(dsn, autocommit=True) as connection:
         for _ in range(2):
             RollUp(RetentionSettings()).run(connection, datetime.now(UTC), lambda: False)
@@ -153,9 +153,7 @@ def build(dsn: str) -> None:
 
 @pytest.mark.servers
 def test_roll_ups_that_miss_events_are_found_and_put_right(ask: Ask, tables: str) -> None:
-    """Closed buckets that equal their events are well, also while others wait to be built;
-    a row that no roll-up counts is a fault, and the statement that the check prints puts it right.
-    """
+    """A row that no roll-up counts is a fault, and the printed statement repairs it; waiting buckets are no fault."""
     now = int(time.time() * 1000)
     store = PostgresStore(tables, tables)
     store.write(Batch(some(300, now - 26 * HOUR, now - HOUR, seed=1)))
@@ -166,7 +164,7 @@ def test_roll_ups_that_miss_events_are_found_and_put_right(ask: Ask, tables: str
     build(tables)
     status, what = only(ask()[1], "rollups")
     assert (status, what.endswith("equal their events")) == ("ok", True)
-    for n in range(280):  # nearly every five minutes of the day: the sample is drawn at random
+    for n in range(280):  # nearly every five minutes of the day, because the sample is random
         insert_past_the_writer(tables, now // 1000 - 2 * 3600 - n * 300)
     [found] = ask()[1]["rollups"]
     assert found["status"] == "fault"
@@ -179,9 +177,7 @@ def test_roll_ups_that_miss_events_are_found_and_put_right(ask: Ask, tables: str
 
 @pytest.mark.servers
 def test_roll_ups_of_rows_that_are_gone_are_to_be_left_alone(ask: Ask, tables: str) -> None:
-    """Rows that were deleted before this version: built anew, the roll-up would lose them.
-    Rows that it keeps count as before.
-    """
+    """Roll-ups of rows deleted before this version must not be built again, because they would lose those rows."""
     at = (time.time() // 3600 - 3) * 3600 * 1000
     store = PostgresStore(tables, tables)
     store.write(Batch(some(50, int(at), int(at) + 299_000, seed=3)))
@@ -200,9 +196,7 @@ def test_roll_ups_of_rows_that_are_gone_are_to_be_left_alone(ask: Ask, tables: s
 def test_where_all_is_well_it_says_so(
     ask: Ask, tmp_path: Path, server_logs: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A durable database, a role that owns it, a collector that a Prometheus scrapes and a plugin reports to:
-    no fault.
-    """
+    """A durable database, its owner, a scraped collector and a reporting plugin give no fault."""
     cluster = need(lambda: EmbeddedPostgres(server_logs, {"fsync": "on", "full_page_writes": "on"}))
     scraper = None
     try:
@@ -231,13 +225,13 @@ def test_where_all_is_well_it_says_so(
             scraper.stop()
         cluster.remove()
     assert code == 0
-    # A test's folder may lie in memory; the others are asked where the settings, or a newer plugin, say so.
+    # A test's folder may be in memory. The other checks need further settings or a newer plugin.
     there = [name for name in CHECKS if name not in {"journal", "alert rules", "alertmanager", "contexts"}]
     assert {name: only(found, name)[0] for name in there} == dict.fromkeys(there, "ok")
 
 
 def test_without_a_database_the_rest_is_examined(ask: Ask, capsys: pytest.CaptureFixture[str]) -> None:
-    """One fault with its remedy, no password, and what needs the database is skipped."""
+    """Without a database there is one fault with a remedy and no password, and its dependent checks are skipped."""
     dsn = f"postgresql://someone:{CANARY}@127.0.0.1:{free_port()}/nowhere"
     code, found = ask(database={"dsn": dsn})
     assert code == 1
@@ -250,7 +244,7 @@ def test_without_a_database_the_rest_is_examined(ask: Ask, capsys: pytest.Captur
 
 
 def test_a_database_that_forgets_or_takes_nothing_is_a_fault(ask: Ask, tables: str, role: str) -> None:
-    """The tests' own server runs without fsync; then a role that commits asynchronously, and one that may only read."""
+    """A server without fsync, a role that commits asynchronously, and one that may only read are faults."""
     assert [one["what"].split()[0] for one in ask()[1]["durability"]] == ["fsync", "full_page_writes"]
     name = conninfo.conninfo_to_dict(role)["user"]
     execute(tables, f"ALTER ROLE {name} SET synchronous_commit = off")
@@ -262,7 +256,7 @@ def test_a_database_that_forgets_or_takes_nothing_is_a_fault(ask: Ask, tables: s
 
 @pytest.mark.servers
 def test_a_standby_is_told_from_its_primary(ask: Ask, server_logs: Path) -> None:
-    """By itself it is a fault; a DSN that names both finds the primary, and says which one that is."""
+    """A standby alone is a fault; with a DSN of both servers the primary is found and named."""
     pair = need(lambda: Pair(server_logs))
     try:
         assert pair.standby is not None
@@ -280,9 +274,7 @@ def test_a_standby_is_told_from_its_primary(ask: Ask, server_logs: Path) -> None
 
 @pytest.mark.servers
 def test_timescaledb_is_named_with_its_edition_and_missed_where_it_could_be(ask: Ask, timescale_dsn: str) -> None:
-    """Debian's is the Apache edition; a database without the extension, on a server that has it, is a warning,
-    and so are tables that know nothing of one that came later.
-    """
+    """TimescaleDB's edition is named; a missing extension, or tables older than it, are warnings."""
     status, what = only(ask(database={"dsn": timescale_dsn})[1], "tier")
     assert (status, what.split()[0], what.endswith("edition")) == ("ok", "TimescaleDB", True)
     execute(timescale_dsn, "DROP EXTENSION timescaledb")
@@ -299,7 +291,7 @@ def test_timescaledb_is_named_with_its_edition_and_missed_where_it_could_be(ask:
 
 
 def test_missing_rights_are_named_and_gone_once_granted(ask: Ask, tables: str, role: str) -> None:
-    """Table by table; and what only the owner could do is a warning."""
+    """Missing rights are named by table until granted; rights of the owner alone are a warning."""
     settings = {"database": {"dsn": role}}
     name = conninfo.conninfo_to_dict(role)["user"]
     found = ask(**settings)[1]
@@ -317,7 +309,7 @@ def test_missing_rights_are_named_and_gone_once_granted(ask: Ask, tables: str, r
 
 
 def test_the_schema_is_missing_old_or_newer(ask: Ask, postgres_dsn: str, role: str) -> None:
-    """To be made, not to be made by this role, up to date, and of a newer program."""
+    """A schema may be missing, not creatable by this role, up to date, or of a newer program."""
     assert only(ask()[1], "schema")[0] == "warning"
     assert only(ask(database={"dsn": role})[1], "schema")[0] == "fault"
     execute(postgres_dsn, "CREATE TABLE schema_migrations (version integer, name text, applied_at timestamptz)")
@@ -330,14 +322,14 @@ def test_the_schema_is_missing_old_or_newer(ask: Ask, postgres_dsn: str, role: s
 
 @pytest.mark.parametrize(("seconds", "status"), [(0, "ok"), (5, "warning"), (-5, "warning"), (90, "fault")])
 def test_clocks_that_differ_are_told(ask: Ask, monkeypatch: pytest.MonkeyPatch, seconds: float, status: str) -> None:
-    """This machine's clock is put wrong for the check; the database's is real."""
+    """A difference between this machine's clock and the database's is reported."""
     real = time.time
     monkeypatch.setattr(time, "time", lambda: real() + seconds)
     assert only(ask()[1], "clock")[0] == status
 
 
 def test_a_session_dsn_to_another_database_is_a_fault(ask: Ask, postgres_dsn: str) -> None:
-    """Locks taken there would lock nothing here."""
+    """A session DSN of another database is a fault, because its locks would not protect this one."""
     assert only(ask()[1], "session") == ("ok", "dsn is a direct session")
     elsewhere = conninfo.make_conninfo(postgres_dsn, dbname="postgres")
     found = ask(database={"dsn": postgres_dsn, "session_dsn": elsewhere})[1]
@@ -347,9 +339,7 @@ def test_a_session_dsn_to_another_database_is_a_fault(ask: Ask, postgres_dsn: st
 
 @pytest.mark.servers
 def test_a_transaction_pooler_gives_itself_away(ask: Ask, postgres_dsn: str, server_logs: Path) -> None:
-    """PgBouncer in transaction mode, also with a single connection, is a fault where session_dsn is needed;
-    past it, and in session mode, not.
-    """
+    """PgBouncer in transaction mode without session_dsn is a fault, also with one connection; session mode is not."""
     port = int(str(conninfo.conninfo_to_dict(postgres_dsn)["port"]))
     found = {}
     for name, settings in POOLERS.items():
@@ -367,7 +357,7 @@ def test_a_transaction_pooler_gives_itself_away(ask: Ask, postgres_dsn: str, ser
 
 
 def test_a_journal_in_the_wrong_place_is_told(ask: Ask, tmp_path: Path) -> None:
-    """In memory, where nothing can be made, and on a disk that is smaller than its quota."""
+    """A journal in memory, in a folder that cannot be made, or on a disk smaller than its quota is reported."""
     memory = Path("/dev/shm") / f"duckwatch-{uuid4().hex}"  # only named, never made
     if file_system(memory.parent) == "tmpfs":
         assert only(ask(journal={"path": str(memory / "journal")})[1], "journal")[0] == "fault"
@@ -383,8 +373,8 @@ def test_a_journal_in_the_wrong_place_is_told(ask: Ask, tmp_path: Path) -> None:
 
 
 def test_the_file_system_is_the_one_that_df_names() -> None:
-    """Read from the mounts of this process."""
-    for place in ("/", "/proc", "/dev/shm", "/tmp"):  # only looked at
+    """The reported file system is the one that df names."""
+    for place in ("/", "/proc", "/dev/shm", "/tmp"):  # only read
         done = subprocess.run(["df", "--output=fstype", place], capture_output=True, text=True, check=False)
         if done.returncode == 0:
             assert file_system(Path(place)) == done.stdout.split()[-1]
@@ -400,7 +390,9 @@ def test_the_file_system_is_the_one_that_df_names() -> None:
     ],
 )
 def test_whatever_answers_there_ends_no_examination(ask: Ask, said: bytes) -> None:
-    """Not HTTP, not JSON, not text, not a collector: a fault each time, and the other checks are made."""
+    """Any other answer on the collector's port (no HTTP, JSON, text) is a fault, and the other
+    checks are still made.
+    """
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def answer() -> None:
@@ -420,7 +412,7 @@ def test_whatever_answers_there_ends_no_examination(ask: Ask, said: bytes) -> No
 
 
 def test_a_check_that_fails_hides_no_other() -> None:
-    """It is a fault by its type alone: its words might quote what it looked at."""
+    """A check that raises is a fault named by its type, without the error's text, and the other checks are made."""
 
     def broken(installation: Installation) -> Iterator[Finding]:
         yield ok("so far")
@@ -432,7 +424,9 @@ def test_a_check_that_fails_hides_no_other() -> None:
 
 
 def test_what_answers_in_the_collectors_place_is_told(ask: Ask, tmp_path: Path, server_logs: Path) -> None:
-    """Another program is a fault; a collector without its database is a warning, since its journal has room."""
+    """Another program on the port is a fault; a collector without its database is a warning while
+    its journal has room.
+    """
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), http.server.SimpleHTTPRequestHandler) as other:
         threading.Thread(target=other.serve_forever, daemon=True).start()
         code, found = ask(listen=f"127.0.0.1:{other.server_address[1]}")
@@ -449,7 +443,7 @@ def test_what_answers_in_the_collectors_place_is_told(ask: Ask, tmp_path: Path, 
 
 
 def test_a_collector_with_a_certificate_is_asked_by_tls(ask: Ask, tmp_path: Path, server_logs: Path) -> None:
-    """Whatever name the certificate is for."""
+    """A collector with TLS is asked by TLS, whatever name its certificate has."""
     tls = {"tls": {"certificate": str(TLS / "one.pem"), "key": str(TLS / "one.key")}}
     dsn = f"postgresql://nobody@127.0.0.1:{free_port()}/nowhere"
     collector = Collector(tmp_path / "collector", server_logs, dsn, tls)
@@ -460,7 +454,9 @@ def test_a_collector_with_a_certificate_is_asked_by_tls(ask: Ask, tmp_path: Path
 
 
 def test_plugins_and_dead_letters_are_told(ask: Ask, tables: str) -> None:
-    """Silent, holding back, dropping; a host's name cannot write to the terminal; and what was set aside, by reason."""
+    """Plugins that are silent, delayed or dropping, and dead letters by reason, are reported without control
+    characters.
+    """
     assert only(ask()[1], "plugins")[0] == "warning"
     execute(tables, REPORTS, "good", None, 0, "10 s")
     assert only(ask()[1], "plugins")[0] == "ok"
@@ -481,9 +477,7 @@ def test_plugins_and_dead_letters_are_told(ask: Ask, tables: str) -> None:
 
 @pytest.mark.servers
 def test_each_mongodb_is_followed_for_a_try(tmp_path: Path, server_logs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Well, without a collection, away, a user that may read one database, a wrong password, no user,
-    and no replica set.
-    """
+    """Each MongoDB is tried: a missing collection, server, right, password or replica set is reported."""
     monkeypatch.setattr(mongo, "PATIENCE_MS", 1000)
     folder = tmp_path / "mongo"
     server, guarded, alone = (
@@ -518,7 +512,7 @@ def test_each_mongodb_is_followed_for_a_try(tmp_path: Path, server_logs: Path, m
 
 
 def test_a_feed_that_no_sender_names_is_told(ask: Ask, tables: str) -> None:
-    """By the tokens, and by what plugins called their cluster within a day."""
+    """A feed whose cluster no token and no recent plugin names is reported."""
     execute(tables, REPORTS, "mta1", None, 0, "10 s")  # of the cluster eu1
     gelf = {"udp": "127.0.0.1:0"}
     assert only(ask(gelf=gelf | {"cluster": "eu1"})[1], "clusters")[0] == "ok"
@@ -527,7 +521,7 @@ def test_a_feed_that_no_sender_names_is_told(ask: Ask, tables: str) -> None:
 
 
 def test_the_otlp_receiver_is_tried(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One that takes both signals, and none."""
+    """An OTLP receiver that accepts both signals is fine, a missing one is reported."""
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "1")
     with http_receiver() as received:
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{received.port}")
@@ -540,7 +534,7 @@ def test_the_otlp_receiver_is_tried(ask: Ask, monkeypatch: pytest.MonkeyPatch) -
 def test_a_terminal_gets_lines_with_remedies(
     postgres_dsn: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A line a finding, the remedy below it, the sum at the end."""
+    """A terminal gets one line for each finding, the remedy below it, and the total at the end."""
     config = tmp_path / "duckwatch.yml"
     section = {"database": {"dsn": postgres_dsn}, "journal": {"path": str(tmp_path / "journal")}}
     config.write_text(yaml.safe_dump({"collector": section}), encoding="utf-8")
@@ -554,7 +548,7 @@ def test_a_terminal_gets_lines_with_remedies(
 def test_a_dry_run_prints_what_a_run_would_do_and_does_nothing(
     postgres_dsn: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Then --status names what is pending (exit code 1), and after a run what is applied and when."""
+    """`migrate --dry-run` changes nothing; --status names pending migrations (exit code 1), then applied ones."""
     config = tmp_path / "duckwatch.yml"
     config.write_text(yaml.safe_dump({"collector": {"database": {"dsn": postgres_dsn}}}), encoding="utf-8")
 
@@ -611,7 +605,7 @@ OBSTACLES: dict[str, tuple[str, str, str]] = {
         'ALTER TABLE "public"."queue_snapshots" REPLICA IDENTITY FULL',
     ),
 }  # fmt: skip
-"""What somebody does to the tables: the status, what is found, and what to type."""
+"""Change of the tables -> status, finding, and what to type."""
 
 
 @pytest.mark.parametrize(
@@ -620,7 +614,7 @@ OBSTACLES: dict[str, tuple[str, str, str]] = {
 def test_what_others_put_on_our_tables_is_named(
     ask: Ask, tables: str, role: str, request: pytest.FixtureRequest, status: str, what: str, remedy: str
 ) -> None:
-    """By a role that owns them: with what to type."""
+    """Foreign triggers, policies and rules on the tables are named, with what to type."""
     name = conninfo.conninfo_to_dict(role)["user"]
     execute(tables, f"ALTER SCHEMA public OWNER TO {name}")
     for table in migrated_tables():
@@ -638,7 +632,7 @@ def test_what_others_put_on_our_tables_is_named(
 
 @pytest.mark.servers
 def test_the_state_of_timescaledb_is_named(ask: Ask, timescale_dsn: str) -> None:
-    """Its restoring mode left on, and a schema of it that the role may not use: with what to type."""
+    """TimescaleDB's restoring mode and a schema without usage right are named, with what to type."""
     execute(
         timescale_dsn,
         f"ALTER DATABASE {conninfo.conninfo_to_dict(timescale_dsn)['dbname']} SET timescaledb.restoring = on",

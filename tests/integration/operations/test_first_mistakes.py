@@ -56,9 +56,7 @@ class Site(NamedTuple):
 
 
 class Mistake(NamedTuple):
-    """`settings` of a site are what the user wrote (text: the whole file);
-    `where` and `words` stand in what is said about it.
-    """
+    """One mistake: the user's settings (or the whole file as text), and the place and words of the expected message."""
 
     what: str
     command: str
@@ -106,7 +104,7 @@ def without_rules(site: Site) -> dict[str, Any]:
 
 
 class Stranger:
-    """Another program's web server, on the port that the collector is to have."""
+    """Another program's web server on the collector's port."""
 
     def __init__(self) -> None:
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), http.server.SimpleHTTPRequestHandler)
@@ -138,7 +136,7 @@ def behind_a_stranger(_: Site) -> dict[str, Any]:
 
 
 def journal_of_another(site: Site) -> dict[str, Any]:
-    """Root may write it all the same, so that the start goes well, and the service's own user then fails."""
+    """Make a journal of another user. Root's start succeeds with it, and then the service's user fails."""
     path = file(site, "")
     if os.geteuid() == 0:
         os.chown(path, 65534, 65534)
@@ -426,7 +424,7 @@ MISTAKES = (
 
 @pytest.fixture(scope="module")
 def cluster(server_logs: Path) -> Iterator[EmbeddedPostgres]:
-    """A server with roles that come in by different rules."""
+    """Yield a server with a different access rule for each role."""
     made = need(lambda: EmbeddedPostgres(server_logs))
     try:
         made.initialise()
@@ -451,7 +449,7 @@ def cluster(server_logs: Path) -> Iterator[EmbeddedPostgres]:
 
 @pytest.fixture
 def site(cluster: EmbeddedPostgres, tmp_path: Path) -> Iterator[Site]:
-    """A fresh database that `dw` owns."""
+    """Yield a site with a new database that `dw` owns."""
     made = cluster.create_database()
     name = made.rsplit("/", 1)[1]
     with psycopg.connect(cluster.dsn(), autocommit=True) as admin:
@@ -463,7 +461,7 @@ def site(cluster: EmbeddedPostgres, tmp_path: Path) -> Iterator[Site]:
 
 
 def answers(port: int) -> bool:
-    """True when an Alertmanager is ready there."""
+    """Return True when an Alertmanager is ready there."""
     try:
         urllib.request.urlopen(f"http://127.0.0.1:{port}/-/ready", timeout=2).close()
     except OSError:
@@ -472,8 +470,9 @@ def answers(port: int) -> bool:
 
 
 def start_alertmanager(logs: Path, port: int) -> tuple[Process, Path]:
-    """Debian's, in its tree: its template is at a fixed place there. Gives its folder, too.
-    Raises `MissingServerError`.
+    """Start Debian's Alertmanager in its tree, where its template is. Return its folder too.
+
+    Raise `MissingServerError`.
     """
     root = tree()
     if os.geteuid() != 0:
@@ -492,7 +491,7 @@ def start_alertmanager(logs: Path, port: int) -> tuple[Process, Path]:
 
 
 def say(site: Site, mistake: Mistake, capsys: pytest.CaptureFixture[str]) -> list[str]:
-    """What the command says of what the user wrote: a line for each thing."""
+    """Return the command's messages about the user's settings, one a line."""
     written = mistake.settings(site)
     server = written.pop("start", None) if isinstance(written, dict) else None
     if isinstance(written, dict) and mistake.command == "doctor":
@@ -529,7 +528,7 @@ def say(site: Site, mistake: Mistake, capsys: pytest.CaptureFixture[str]) -> lis
 def test_each_mistake_is_answered_by_what_to_type(
     site: Site, mistake: Mistake, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """In the line of its place, whatever else is said; and no part of a password."""
+    """Each mistake is named at its place with what to type, and no part of a password is printed."""
     lines = say(site, mistake, capsys)
     about = [line for line in lines if mistake.where in line.partition(": ")[0]]
     assert about, lines
@@ -541,7 +540,7 @@ def test_each_mistake_is_answered_by_what_to_type(
 def test_a_prometheus_with_our_rules_and_an_alertmanager_are_well(
     site: Site, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The real ones: nothing is said of rules; without an Alertmanager that Prometheus knows, alerts are not sent."""
+    """Prometheus with the rules and an Alertmanager gives no finding; without an Alertmanager it gives one."""
     prometheus = need(
         lambda: Prometheus(site.folder / "prometheus", site.folder, {}, [*sorted((RULES / "alerts").glob("*.yml"))])
     )

@@ -1,4 +1,4 @@
-"""`doctor` knows our own triggers by the migrations that make them, whichever migration that is."""
+"""`doctor` recognises the project's triggers by the migrations that make them."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ OF_TRIGGERS = "SELECT DISTINCT proname FROM pg_trigger JOIN pg_proc ON pg_proc.o
 
 
 def found(dsn: str) -> Sequence[tuple[Status, str]]:
-    """What the check says of the database."""
+    """Return the check's findings."""
     section = CollectorSettings.model_validate({"database": {"dsn": dsn}})
     with contextlib.closing(Installation(section, None)) as patient:
         return [(one.status, one.what) for one in obstacles.obstacles(patient)]
 
 
 def test_the_triggers_of_a_migration_to_come_are_ours(postgres_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And only those: a trigger of the same kind that no migration makes is named."""
+    """A trigger of any migration, also a new one, is accepted, and one of no migration is named."""
     known = [*migrations.shipped(), LATER]
     with psycopg.connect(postgres_dsn) as connection:
         with monkeypatch.context() as later:

@@ -1,4 +1,4 @@
-"""A person asks: what is kept is found, and nothing of it is left once it is forgotten; everybody else stays."""
+"""`subject export` finds all data of a person, and `subject forget` removes it and nothing of other people."""
 
 from __future__ import annotations
 
@@ -50,11 +50,11 @@ ENTRIES: list[dict[str, Any]] = [
     changed(ACCEPTED, seq="007", to="dora@y.example", httpUrl="http://h/?to=janedoe%40x.example"),
     {"action": "DROP", "id": ACCEPTED["id"], "seq": "008", "recipient": JANE, "reason": f"{JANE} is suppressed"},
 ]
-"""Whole, quoted, in a list, in a link, in VERP, and named alone; beside somebody whose address ends like it."""
+"""The address in every form (whole, quoted, in a list, link, VERP), and another that only ends like it."""
 
 
 class House:
-    """A database with those entries, a day apart, and a dead letter; `ask` runs a command as an operator types it."""
+    """A database with those entries, a day apart, and a dead letter. `ask` runs a command."""
 
     def __init__(self, dsn: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
         self.dsn, self._capsys = dsn, capsys
@@ -64,7 +64,7 @@ class House:
         self.store.prepare()
 
     def fill(self, pseudonyms: Pseudonyms | None = None) -> int:
-        """Stores them; returns how many were new."""
+        """Store the entries. Return the number of new ones."""
         body = [{"time": NOW - n * DAY_MS, "entry": entry} for n, entry in enumerate(ENTRIES)]
         body += [{"entry": {"action": "QUEUED", "to": JANE}}]
         border = Border(pseudonyms=pseudonyms)
@@ -81,7 +81,7 @@ class House:
         return code, printed.out
 
     def everything(self) -> str:
-        """Every row of every table, as text."""
+        """Return every row of every table as text."""
         with psycopg.connect(self.dsn) as connection:
             return "\n".join(
                 str(row)
@@ -92,7 +92,7 @@ class House:
             ).lower()
 
     def counts(self) -> list[tuple[Any, ...]]:
-        """What roll-ups are made of."""
+        """Return the counts from which roll-ups are made."""
         columns = "action, reason, provider, sender_domain, recipient_domain, smtp_code, recipients, size_bytes"
         with psycopg.connect(self.dsn) as connection:
             return connection.execute(
@@ -117,7 +117,7 @@ def house(any_dsn: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
 
 
 def test_every_row_that_names_the_person_is_exported(house: House) -> None:
-    """From every table, a line of JSON each; whose address only ends alike is not in it alone."""
+    """The export holds each row of every table that names the person, as a line of JSON, and no other person's."""
     house.fill()
     code, out = house.ask("export")
     lines = [json.loads(line) for line in out.splitlines()]
@@ -130,7 +130,7 @@ def test_every_row_that_names_the_person_is_exported(house: House) -> None:
 
 
 def test_nothing_of_a_forgotten_person_is_left_and_everybody_else_is(house: House) -> None:
-    """No column, no reply, no list, no letter; the same counts; a retry of the events brings nothing back."""
+    """After forgetting, no table names the person, the counts are the same, and a retry brings nothing back."""
     house.fill()
     before = house.counts()
     code, out = house.ask("forget")
@@ -150,7 +150,7 @@ def test_nothing_of_a_forgotten_person_is_left_and_everybody_else_is(house: Hous
 
 
 def test_a_row_about_the_person_keeps_nothing_to_tell_it_by(house: House) -> None:
-    """Message id, reply, raw and the rest are emptied; of a row that only quotes the person the rest stays."""
+    """A row about the person loses every identifying column; a row that only quotes the person keeps the others."""
     house.fill()
     house.ask("forget")
     with psycopg.connect(house.dsn) as connection:
@@ -173,7 +173,7 @@ ACCOUNT = "6b05172ebb7cd0c6d7213bf5"
 
 
 def tell_of_jane(house: House) -> None:
-    """A webhook that names her address and id, one with the id alone, and logins."""
+    """Send a webhook with the person's address and id, one with the id only, and logins."""
     bodies = [
         {"ev": "user.created", "time": NOW, "user": ACCOUNT, "username": "jane", "address": JANE},
         {"ev": "user.password.changed", "time": NOW, "user": ACCOUNT},
@@ -203,7 +203,7 @@ def tell_of_jane(house: House) -> None:
 
 
 def test_logins_and_webhooks_of_a_person_are_reached(house: House) -> None:
-    """By the address where it stands, by the id of the account elsewhere; nobody else's rows change."""
+    """Logins and webhooks are found by address or account id, and no other person's row changes."""
     tell_of_jane(house)
     lines = [json.loads(line) for line in house.ask("export")[1].splitlines()]
     assert sorted(line["table"] for line in lines) == ["audit_events", "audit_events", "auth_events", "mail_events"]
@@ -223,9 +223,7 @@ def test_logins_and_webhooks_of_a_person_are_reached(house: House) -> None:
 
 
 def test_pseudonyms_are_found_by_the_secret(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Rows in clear and rows with pseudonyms, of one person;
-    whose rows of a day are changed in one go, as there may be many.
-    """
+    """The secret finds a person's pseudonymous rows beside the plain ones, and a day's rows change together."""
     monkeypatch.setattr("collector.store.people.subjects._FEW", 0)
     house.fill(Pseudonyms(SECRET.encode()))
     pseudonym = house.ask("pseudonym")[1].strip()
@@ -240,7 +238,7 @@ def test_pseudonyms_are_found_by_the_secret(house: House, monkeypatch: pytest.Mo
 
 
 def test_the_name_of_a_user_is_found_in_its_column_only(house: House) -> None:
-    """A word could stand in any text."""
+    """A user name is searched only in its column, because the word may occur in any text."""
     body = json.dumps(
         [{"time": NOW, "entry": changed(ACCEPTED, user="service", response="250 service ready")}]
     ).encode()
@@ -257,7 +255,7 @@ def test_the_name_of_a_user_is_found_in_its_column_only(house: House) -> None:
     "wrong", ["", "@x.example", "jane@", "jane@x y", "jane@x.example'; DROP TABLE mail_events", "a\nb@x.example"]
 )
 def test_what_is_no_address_is_refused(house: House, wrong: str) -> None:
-    """And not repeated."""
+    """A text that is not an address is refused and not repeated in the message."""
     assert house.ask("forget", wrong) == (2, "")
 
 
@@ -273,7 +271,7 @@ def test_what_is_no_address_is_refused(house: House, wrong: str) -> None:
     ],
 )
 def test_an_address_is_never_a_pattern(house: House, hostile: str) -> None:
-    """Whatever stands in it, it is found as itself."""
+    """An address is never used as a pattern, whatever characters it has."""
     other = "alien@x.example"
     entries = [changed(ACCEPTED, to=hostile, response=f"250 {hostile}"), changed(ACCEPTED, seq="002", to=other)]
     body = json.dumps([{"time": NOW, "entry": entry} for entry in entries]).encode()
@@ -298,9 +296,7 @@ def test_an_address_is_never_a_pattern(house: House, hostile: str) -> None:
     ],
 )
 def test_no_locale_of_the_database_hides_a_person(house: House, stored: str, asked: str) -> None:
-    """In the locale C, as here, the database knows no upper and lower case beyond ASCII;
-    Unicode writes an é in two ways.
-    """
+    """A person is found in any case and Unicode form, also in the locale C, which has no case beyond ASCII."""
     entries = [changed(ACCEPTED, to=stored), changed(ACCEPTED, seq="002", to="x@y.example", response=f"250 <{stored}>")]
     body = json.dumps(
         [*({"time": NOW, "entry": entry} for entry in entries), {"entry": {"action": "QUEUED", "to": stored}}]
@@ -317,7 +313,7 @@ def test_no_locale_of_the_database_hides_a_person(house: House, stored: str, ask
 def test_a_database_without_our_tables_is_not_an_answer(
     verb: str, postgres_dsn: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Who asks in the wrong database is told so: not that nothing is kept of the person."""
+    """In a database without the tables the command fails, instead of reporting that no data exists."""
     monkeypatch.setenv("DUCKWATCH_COLLECTOR__DATABASE__DSN", postgres_dsn)
     assert main(["subject", verb, JANE]) == 1
     printed = capsys.readouterr()
@@ -325,7 +321,7 @@ def test_a_database_without_our_tables_is_not_an_answer(
 
 
 def test_every_table_is_known_to_hold_people_or_not(any_dsn: str) -> None:
-    """A new table joins one of the two lists, with columns that are there."""
+    """Every table is in the list of those with personal data or in that of those without."""
     with psycopg.connect(any_dsn) as connection:
         migrate(connection)
         tables = {name for name in _tables(connection) if not name.startswith("_")}
@@ -342,6 +338,6 @@ def test_every_table_is_known_to_hold_people_or_not(any_dsn: str) -> None:
 
 
 def test_both_spellings_of_a_domain_are_one_person() -> None:
-    """IDN as it is written, and as A-labels."""
+    """A domain in Unicode and as A-labels is the same person."""
     spelt, written = Person.of("jane@xn--bro-hoa.example", None), Person.of("Jane@büro.example", None)
     assert set(spelt.whole) == set(written.whole)

@@ -1,6 +1,4 @@
-"""`duckwatch-collector trace`: the recording of a real ZoneMTA in a real database,
-found by every name that a message has, and counted by hand.
-"""
+"""`duckwatch-collector trace` finds every recorded message of a real ZoneMTA by each of its identifiers."""
 
 from __future__ import annotations
 
@@ -42,7 +40,7 @@ RECORDING: list[Record] = shift(read_recording(), NOW - 60_000)
 
 
 class House:
-    """A database with the recording; `ask` runs the command as an operator types it."""
+    """A database with the recording. `ask` runs the command."""
 
     def __init__(self, dsn: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
         self.dsn, self._capsys = dsn, capsys
@@ -51,7 +49,7 @@ class House:
         self.store.prepare()
 
     def fill(self, entries: list[dict[str, Any]], pseudonyms: Pseudonyms | None = None) -> None:
-        """Stores events of the plugin's form."""
+        """Store events in the plugin's form."""
         for start in range(0, len(entries), 1000):
             body = json.dumps(entries[start : start + 1000]).encode()
             request = decode(body, received_at=NOW, source=Source.PLUGIN, border=Border(pseudonyms=pseudonyms))
@@ -74,7 +72,7 @@ def event_of(record: Record) -> dict[str, Any]:
 
 
 def names_of(records: list[Record], *keys: str) -> dict[str, set[str]]:
-    """The queue ids of each value of some fields; a list of addresses names nobody."""
+    """Return the queue ids of each value of some fields, without lists of addresses."""
     found: dict[str, set[str]] = {}
     for record in records:
         for key in keys:
@@ -92,7 +90,7 @@ def house(any_dsn: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
 
 
 def test_every_recorded_message_is_found_by_its_queue_id(house: House) -> None:
-    """In any case, with as many events as were recorded."""
+    """A queue id in any case finds the message with all its events."""
     house.fill([event_of(record) for record in RECORDING])
     events = Counter(record["entry"]["id"] for record in RECORDING)
     for queue_id in [*list(events)[:8], *(one for one, _ in events.most_common(3))]:
@@ -102,7 +100,7 @@ def test_every_recorded_message_is_found_by_its_queue_id(house: House) -> None:
 
 
 def test_every_recorded_message_is_found_by_its_message_id(house: House) -> None:
-    """With and without `<>`, in any case."""
+    """A Message-ID, with or without `<>` and in any case, finds the message."""
     house.fill([event_of(record) for record in RECORDING])
     ids = names_of(RECORDING, "message-id", "messageId")
     for message_id in list(ids)[:5]:
@@ -112,7 +110,7 @@ def test_every_recorded_message_is_found_by_its_message_id(house: House) -> None
 
 
 def test_every_recorded_message_is_found_by_its_recipient(house: House) -> None:
-    """In any case, and as a header writes an address: as many messages as were recorded."""
+    """A recipient, in any case or in a header's form, finds all its messages."""
     house.fill([event_of(record) for record in RECORDING])
     people = names_of(RECORDING, "to", "recipient")
     for person in sorted(people, key=lambda one: len(people[one]))[:: max(1, len(people) // 12)]:
@@ -122,7 +120,7 @@ def test_every_recorded_message_is_found_by_its_recipient(house: House) -> None:
 
 
 def test_a_life_is_told_in_its_order(house: House) -> None:
-    """Each event on a line, with its reply and its reason below; then what became of each recipient."""
+    """A message is shown as its events in order, with reply and reason, then each recipient's outcome."""
     entry = changed(ACCEPTED, id="1a20bd7ba7a000cd07")
     queued = {"action": "QUEUED", "id": entry["id"], "message-id": "<1@shop.example>", "from": "news@shop.example",
         "to": "ok@corp.example", "body": 3008}  # fmt: skip
@@ -159,7 +157,7 @@ def test_a_life_is_told_in_its_order(house: House) -> None:
 
 
 def test_several_messages_are_a_list_with_the_newest_first(house: House) -> None:
-    """And it says how to see one; `--limit` bounds it, and a life."""
+    """Several messages are a list, newest first, limited by `--limit`, with a hint how to see one."""
     house.fill([{"time": NOW - n * 1000, "entry": changed(ACCEPTED, id=f"1a20bd7ba7a000cd{n:02}")} for n in range(20)])
     code, out, _ = house.ask("ok@corp.example", "--limit", "5")
     lines = out.splitlines()
@@ -178,7 +176,7 @@ def test_several_messages_are_a_list_with_the_newest_first(house: House) -> None
 
 
 def test_one_recipient_of_many_is_told_alone(house: House) -> None:
-    """With what concerns the message as a whole; `ID.SEQ` does the same."""
+    """One recipient is shown alone with the events of the whole message, also by `ID.SEQ`."""
     queued = {"action": "QUEUED", "id": "q12345", "from": "a@shop.example", "to": "a@x.example,b@x.example"}
     house.fill(
         [{"time": NOW, "entry": queued}]
@@ -195,7 +193,7 @@ def test_one_recipient_of_many_is_told_alone(house: House) -> None:
 
 
 def test_what_other_sources_say_belongs_to_the_life(house: House) -> None:
-    """A complaint by its Message-ID, an event of a backup source that still waits, a dead letter that names it."""
+    """A complaint, a held event and a dead letter about the message are shown with it."""
     house.fill([{"time": NOW, "entry": ACCEPTED}])
     complaint = arf.read(report(), received_at=NOW, border=Border())
     waiting = MailEvent(
@@ -224,7 +222,7 @@ def test_what_other_sources_say_belongs_to_the_life(house: House) -> None:
     ["1a20bd7ba7a000ffff", "nobody@nowhere.example", "<x@y.example>", "", "%", "é@ü.example", "\x00", "a" * 5000],
 )
 def test_nothing_found_says_what_to_try_next(house: House, asked: str) -> None:
-    """Exit code 1, and nothing on standard output."""
+    """Without a match the command exits with 1, prints no output, and says what to try next."""
     house.fill([{"time": NOW, "entry": ACCEPTED}])
     code, out, err = house.ask(asked)
     assert (code, out) == (1, "")
@@ -233,9 +231,7 @@ def test_nothing_found_says_what_to_try_next(house: House, asked: str) -> None:
 
 
 def test_a_person_is_found_behind_the_pseudonym(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The address and the Message-ID are given in clear, and so may the pseudonym be;
-    nothing printed names the person.
-    """
+    """A plain address, Message-ID or pseudonym finds pseudonymous rows, and the output does not name the person."""
     monkeypatch.setenv("DUCKWATCH_COLLECTOR__PRIVACY__SECRET", SECRET)
     pseudonyms = Pseudonyms(SECRET.encode())
     entry = changed(ACCEPTED, to="JaneCanary@Corp.example", messageId="<Canary1@shop.example>")
@@ -255,7 +251,7 @@ def test_a_person_is_found_behind_the_pseudonym(house: House, monkeypatch: pytes
 
 
 def test_nothing_is_logged(house: House, caplog: pytest.LogCaptureFixture) -> None:
-    """What is asked is a person's address as a rule."""
+    """The command logs nothing, because its argument may be a person's address."""
     with caplog.at_level("DEBUG", logger="collector"):
         house.ask("jane@corp.example")
     assert caplog.text == ""
@@ -264,7 +260,7 @@ def test_nothing_is_logged(house: House, caplog: pytest.LogCaptureFixture) -> No
 def test_in_a_database_without_the_schema_it_says_so(
     postgres_dsn: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """It is the wrong database, as a rule: not "nothing is found"."""
+    """In a database without the schema it reports that, and not "nothing is found"."""
     monkeypatch.setenv("DUCKWATCH_COLLECTOR__DATABASE__DSN", postgres_dsn)
     assert main(["trace", "1a20bd7ba7a000ffff"]) == 1
     assert "missing_table" in capsys.readouterr().err
@@ -273,9 +269,7 @@ def test_in_a_database_without_the_schema_it_says_so(
 
 
 def test_the_statements_of_the_docs_find_it_and_say_why(house: House) -> None:
-    """docs/storage.md, "Finding a message", with what a person pastes:
-    with and without `<>`, as it is written and in lower case.
-    """
+    """The statements of docs/storage.md find the message by what a user pastes, in any case, with or without `<>`."""
     house.fill([{"time": NOW, "entry": changed(ACCEPTED, action="REJECTED", response="550 5.1.1 User unknown",
         messageId="<abc@shop.example>")}])  # fmt: skip
     page = (
