@@ -1,6 +1,4 @@
-"""Load that retries as the plugin does: a batch is sent until somebody acknowledges it,
-with the stamps of the first time.
-"""
+"""Load that retries as the plugin does: a batch is sent with its first times until a collector acknowledges it."""
 
 from __future__ import annotations
 
@@ -20,8 +18,7 @@ BATCH = 25
 
 
 class Senders:
-    """Threads that send batches to one of the collectors, and after each failure to the next:
-    what a load balancer makes of a retry.
+    """Threads that send batches to one of the collectors, and after a failure to the next, as a load balancer does.
 
     With `twice`, every batch goes to every collector. The ids of their events begin with `name`.
     """
@@ -36,7 +33,7 @@ class Senders:
             thread.start()
 
     def finish(self) -> int:
-        """Ends after the batch in hand; returns how many different events were acknowledged."""
+        """End after the present batch. Return the number of different acknowledged events."""
         self._stop.set()
         for thread in self._threads:
             thread.join()
@@ -75,5 +72,5 @@ class Senders:
         try:
             with urllib.request.urlopen(request, timeout=5) as answer:
                 return bool(answer.status == 202)
-        except OSError:  # refused, reset, timed out, or an HTTP status that is no success
+        except OSError:  # refused, reset, timed out, or an HTTP error status
             return False

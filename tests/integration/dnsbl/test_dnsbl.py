@@ -490,7 +490,7 @@ def test_a_reload_keeps_what_names_resolved_to(nameserver: NameServer, exporter:
 
 @pytest.mark.servers
 def test_rbldnsd(exporter: Make, server_logs: Path) -> None:
-    """rbldnsd's address, IPv6 and domain zones are checked, with test points and reasons."""
+    """Address, IPv6 and domain zones of rbldnsd are checked, with test points and reasons."""
     server = need(
         lambda: Rbldnsd(
             server_logs,

@@ -1,4 +1,4 @@
-"""The life of one recorded log entry: sent to a running collector, and read again at every place that it passes."""
+"""The life of one recorded log entry: it is sent to a running collector, and read at every place that it passes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LINE: Final = 750
 
 RECEIVED_AT: Final = "RECEIVED_AT"
 REQUEST_ID: Final = "REQUEST_ID"
-"""What the document writes for the two values that differ from run to run."""
+"""The document's placeholder for the two values that differ in each run."""
 
 WIDTH: Final = 100
 
@@ -45,7 +45,7 @@ UNSTEADY: Final = (
     "process_",
     "python_",
 )
-"""Metrics that tell of the machine, the jobs or the clock: their values differ from run to run."""
+"""Metrics of the machine, the jobs or the clock, whose values differ in each run."""
 
 
 def record() -> dict[str, Any]:
@@ -54,7 +54,7 @@ def record() -> dict[str, Any]:
 
 
 def body() -> dict[str, Any]:
-    """Return what the plugin posts when this entry is the only one in its spool."""
+    """Return the plugin's body when this entry is the only one in its spool."""
     heartbeat = {
         "version": "0.1.0",
         "process": "4f1c0c2e9d",
@@ -68,7 +68,7 @@ def body() -> dict[str, Any]:
 
 
 def journal_entry(journal: Path, copy: Path) -> dict[str, Any]:
-    """Return the one row of a journal that a collector has open: SQLite's lock keeps others out, so a copy is read."""
+    """Return the only row of an open journal, read from a copy because the collector has locked the file."""
     copy.mkdir()
     for path in journal.parent.glob(f"{journal.name}*"):
         shutil.copy(path, copy)
@@ -83,13 +83,13 @@ def journal_entry(journal: Path, copy: Path) -> dict[str, Any]:
 
 
 def follow(collector: Collector, dsn: str, journal: Path, copy: Path) -> dict[str, str]:
-    """Send the entry to the collector; return the text of each block of the document, by its name."""
+    """Send the entry to the collector. Return block name -> text of the document's block."""
     wait_until(lambda: not collector.trouble(), "the database has its tables")
     before = collector.metrics()
     headers = {"Authorization": f"Bearer {collector.token}", "Content-Type": "application/json"}
     with psycopg.connect(dsn, autocommit=True, row_factory=dict_row) as connection:
         with connection.transaction():
-            # The writer waits for this lock, so that the journal can be read before it forgets the request.
+            # The writer waits for this lock, so that the journal can be read before the request is removed.
             connection.execute("LOCK TABLE mail_events IN ACCESS EXCLUSIVE MODE")
             answer = collector.ask("/api/events/ingest", json.dumps(body()).encode(), headers)
             assert answer.status == 202
@@ -109,7 +109,7 @@ def follow(collector: Collector, dsn: str, journal: Path, copy: Path) -> dict[st
 
 
 def shown(value: Any, indent: str = "") -> str:
-    """Return a value as JSON text, a list or an object on one line where there is room."""
+    """Return a value as JSON text, with short lists and objects on one line."""
     line = json.dumps(value, default=str, ensure_ascii=False)
     deeper = f"{indent}  "
     if len(indent) + len(line) < WIDTH or not value or not isinstance(value, (dict, list)):
@@ -131,15 +131,13 @@ def rows_of(connection: psycopg.Connection[dict[str, Any]], relation: LiteralStr
 
 
 def one_row(connection: psycopg.Connection[dict[str, Any]], relation: LiteralString) -> dict[str, Any]:
-    """Return the only row of a relation, without what is null."""
+    """Return the only row of a relation, without its nulls."""
     (row,) = rows_of(connection, relation)
     return {name: value for name, value in row.items() if value is not None}
 
 
 def moves(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
-    """Return the steady samples of /metrics that differ, as Prometheus's text has them;
-    buckets of histograms left out.
-    """
+    """Return the changed samples of /metrics in Prometheus's text format, without VARYING metrics and buckets."""
     lines = []
     for name, samples in after.items():
         if name.startswith(UNSTEADY) or name.endswith("_bucket"):

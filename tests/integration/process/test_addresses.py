@@ -1,4 +1,4 @@
-"""IPv4 and IPv6 together: `[::]`, lists of addresses, host names, for HTTP and for GELF, in both programs."""
+"""IPv4 and IPv6 together: `[::]`, lists of addresses and host names, for HTTP and GELF, in both programs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def has_ipv6() -> bool:
-    """True where this machine has ::1."""
+    """Return True if this machine has ::1."""
     try:
         with socket.create_server(("::1", 0), family=socket.AF_INET6):
             return True
@@ -34,7 +34,7 @@ pytestmark = pytest.mark.skipif(not has_ipv6(), reason="IPv6 is switched off on 
 
 
 def alive(host: str, port: int) -> bool:
-    """True when /healthz answers there."""
+    """Return True when /healthz answers at that address."""
     try:
         with urllib.request.urlopen(f"http://{host}:{port}/healthz", timeout=5) as answer:
             return bool(answer.status == 200)
@@ -43,7 +43,7 @@ def alive(host: str, port: int) -> bool:
 
 
 def everywhere(port: int) -> list[Any]:
-    """The ways to write that a server takes both address families."""
+    """Return the settings by which a server listens in both address families."""
     return [f"[::]:{port}", [f"127.0.0.1:{port}", f"[::1]:{port}"], [f"0.0.0.0:{port}", f"[::]:{port}"]]
 
 
@@ -51,9 +51,7 @@ def everywhere(port: int) -> list[Any]:
 def test_the_collector_and_its_gelf_take_both_families(
     postgres_dsn: str, tmp_path: Path, server_logs: Path, way: int
 ) -> None:
-    """A datagram and a frame by each; an IPv4 sender is admitted by an IPv4 network,
-    whichever socket it came through.
-    """
+    """Collector and GELF take both families, and an IPv4 network in `allow` admits an IPv4 sender on any socket."""
     http, gelf = free_port(), free_port()
     settings = {
         "listen": everywhere(http)[way],
@@ -85,7 +83,7 @@ def test_the_collector_and_its_gelf_take_both_families(
 
 @pytest.mark.parametrize("way", range(3))
 def test_the_dnsbl_exporter_takes_both_families(tmp_path: Path, server_logs: Path, way: int) -> None:
-    """Its page, metrics and probes."""
+    """The exporter serves page, metrics and probes in both families."""
     port = free_port()
     settings = {"listen": everywhere(port)[way], "resolvers": ["127.0.0.1:9"], "lists": ["bl.example"]}
     exporter = DnsblExporter(tmp_path, server_logs, settings)
@@ -99,7 +97,7 @@ def test_the_dnsbl_exporter_takes_both_families(tmp_path: Path, server_logs: Pat
 
 
 def test_a_host_name_listens_on_each_of_its_addresses() -> None:
-    """For datagrams too; several sockets of port 0 share one."""
+    """A host name listens on each of its addresses, also for datagrams, and its sockets of port 0 share one port."""
     for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
         listen = load(None, {"DUCKWATCH_COLLECTOR__LISTEN": "localhost:0"}).collector.listen
         with ExitStack() as stack:
@@ -109,7 +107,7 @@ def test_a_host_name_listens_on_each_of_its_addresses() -> None:
 
 
 def test_an_address_that_is_not_this_machines_is_named() -> None:
-    """Of a list, the one that cannot be had; no socket stays open."""
+    """The address of a list that this machine does not have is named, and no socket stays open."""
     value = '["127.0.0.1:0", "[2001:db8::1]:0"]'
     token = {"DUCKWATCH_COLLECTOR__AUTH__TOKENS": '[{"token": "abcdefghijkl"}]'}
     listen = load(None, {"DUCKWATCH_COLLECTOR__LISTEN": value, **token}).collector.listen
@@ -119,7 +117,7 @@ def test_an_address_that_is_not_this_machines_is_named() -> None:
 
 
 def test_a_network_admits_its_addresses_in_either_form() -> None:
-    """An IPv6 socket shows an IPv4 sender as ::ffff:…"""
+    """A network admits its addresses in IPv4 form and in the form ::ffff:… of an IPv6 socket."""
     gelf = load(None, {"DUCKWATCH_COLLECTOR__GELF": '{"udp": "[::]:0", "allow": ["10.0.0.0/8", "fe80::/10"]}'})
     allow = gelf.collector.gelf.allow  # type: ignore[union-attr]
     admitted = ["10.1.2.3", "::ffff:10.1.2.3", "fe80::1%lo"]

@@ -1,8 +1,7 @@
-"""The journal's disk takes no writes for another reason than that it is full;
-and a journal of an earlier version on a full disk.
+"""The journal's disk refuses writes though it is not full, or is full and has a journal of an earlier version.
 
-Once the disk is well, everything acknowledged is stored once, new events are taken,
-and SIGTERM ends the collector within its grace period.
+Once the disk works again, every acknowledged event is stored once, new events are accepted, and SIGTERM ends the
+collector within its grace period.
 """
 
 from __future__ import annotations
@@ -33,10 +32,10 @@ pytestmark = [pytest.mark.servers, pytest.mark.timeout(300)]
 
 
 class FragileDisk(LoopDisk):
-    """An ext4 that becomes read-only at its first error, as most are mounted, whoever has a file open for writing."""
+    """An ext4 that becomes read-only at its first error, the usual mount option, also with files open for writing."""
 
     def break_down(self) -> None:
-        """The kernel finds an error in it. What is not the journal's is on the disk before."""
+        """Make the kernel find an error. All but the journal's data is on the disk before."""
         subprocess.run(["sync", "-f", str(self.folder)], check=True)
         words = ["mount", "-o", "remount,errors=remount-ro", str(self.folder)]
         subprocess.run(words, check=True)
@@ -46,7 +45,7 @@ class FragileDisk(LoopDisk):
         trigger.write_text("1", encoding="ascii")
 
     def repair(self) -> None:
-        """What an operator does: nobody may have a file of it open."""
+        """Repair it as an operator does. No process may have a file of it open."""
         subprocess.run(["umount", str(self.folder)], check=True)
         subprocess.run(["e2fsck", "-f", "-y", str(self._image)], check=False, capture_output=True)
         subprocess.run(["mount", "-o", "loop", str(self._image), str(self.folder)], check=True)
@@ -67,20 +66,20 @@ class Site:
         self.journal = disk / "collector" / "journal"
 
     def database_goes(self) -> None:
-        """Nobody answers."""
+        """Make the database unreachable."""
         cut_off(self._way)
 
     def database_comes(self) -> None:
-        """It answers again."""
+        """Make the database reachable again."""
         self._way.point_at(self._port)
 
     def fails(self) -> None:
-        """Senders are told to come back, and /readyz says why."""
+        """Assert that the answer is 503, and that /readyz names the trouble."""
         wait_until(lambda: self.source.send(5) == 503, "nothing is taken")
         wait_until(lambda: self.collector.trouble().get("journal") == "failing", "it is named")
 
     def is_well(self) -> None:
-        """Everything acknowledged is stored once, and new events are."""
+        """Assert that every acknowledged event is stored once, and that new events are stored."""
         assert_well(self.collector, self.dsn, self.source.acknowledged)
         wait_until(lambda: self.source.send(5) == 202, "new events are taken")
         assert_well(self.collector, self.dsn, self.source.acknowledged)
@@ -88,7 +87,7 @@ class Site:
 
 @contextmanager
 def site(disk: Path, folder: Path, database: EmbeddedPostgres) -> Iterator[Site]:
-    """Not started yet."""
+    """Yield a site that is not started yet."""
     dsn = database.create_database()
     with Proxy(database.port) as way:
         made = Site(disk, folder, way, database, dsn)
@@ -101,9 +100,7 @@ def site(disk: Path, folder: Path, database: EmbeddedPostgres) -> Iterator[Site]
 
 
 def test_a_file_system_that_turns_read_only(database: EmbeddedPostgres, tmp_path: Path, server_logs: Path) -> None:
-    """The kernel found an error. What was acknowledged reaches the database all the same;
-    after the repair nothing comes twice.
-    """
+    """A file system that turns read-only loses no acknowledged event, and after the repair none is doubled."""
     (tmp_path / "disk").mkdir()
     disk = FragileDisk(tmp_path / "disk", 64)
     try:
@@ -131,7 +128,7 @@ def test_a_file_system_that_turns_read_only(database: EmbeddedPostgres, tmp_path
 def test_a_file_that_may_not_be_written_for_a_while(
     database: EmbeddedPostgres, tmp_path: Path, server_logs: Path, which: str
 ) -> None:
-    """Writes through the open file are refused, and taken again: nobody has to restart the collector."""
+    """After a time in which the journal's file cannot be written, the collector goes on without a restart."""
     with small_disk(tmp_path / "disk", 64, "ext4") as disk, site(disk.folder, server_logs, database) as made:
         made.collector.start()
         assert made.source.send(50) == 202
@@ -152,7 +149,7 @@ def test_a_file_that_may_not_be_written_for_a_while(
 
 @contextmanager
 def immutable(file: Path) -> Iterator[None]:
-    """Within the block nobody may write the file, whoever has it open (chattr(1))."""
+    """Make the file immutable within the block, also for processes that have it open (chattr(1))."""
     subprocess.run(["chattr", "+i", str(file)], check=True)
     try:
         yield
@@ -165,9 +162,7 @@ def immutable(file: Path) -> Iterator[None]:
 def test_a_journal_of_an_earlier_version_on_a_full_disk(
     database: EmbeddedPostgres, tmp_path: Path, server_logs: Path, kind: str, *, is_database_away: bool
 ) -> None:
-    """It has no room reserved for deletions, and no mark. It is stored, and replaced:
-    new events are taken before there is other room.
-    """
+    """An earlier version's journal without reserved room is stored and replaced, and then events are accepted again."""
     with small_disk(tmp_path / "disk", 24, kind) as disk, site(disk.folder, server_logs, database) as made:
         ids = old_journal(made.journal, tmp_path)
         disk.fill()
@@ -182,7 +177,7 @@ def test_a_journal_of_an_earlier_version_on_a_full_disk(
         wait_until(lambda: ids <= set(rows_in(made.dsn)), lambda: made.collector.log.read_text()[-2000:])
         wait_until(lambda: made.collector.total("duckwatch_journal_requests") == 0, "it empties without room")
         made.source.acknowledged |= ids
-        made.source.sent = len(ids)  # its own have other names
+        made.source.sent = len(ids)  # the old journal's ids differ
         wait_until(lambda: made.source.send(5) == 202, "its own room is enough for new events")
         stop(made.collector)
         disk.clear()
@@ -193,7 +188,7 @@ def test_a_journal_of_an_earlier_version_on_a_full_disk(
 
 
 def old_journal(path: Path, folder: Path) -> set[str]:
-    """A journal as a version before the reserve left it after a kill; gives the queue ids in it."""
+    """Make a journal as a killed earlier version left it. Return the queue ids in it."""
     writer = Collector(folder / "earlier", folder, "postgresql://postgres@127.0.0.1:1/nowhere")
     writer.start()
     source = Source(writer, 2_000)

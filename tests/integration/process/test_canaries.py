@@ -1,4 +1,4 @@
-"""Canaries planted in everything that a collector is told, and in trouble of every kind: none comes back out of it."""
+"""Canaries planted in every input of a collector appear in no output, also not in errors of every kind."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 PERSON = f"{CANARY}@x.example"
 SECRET = "hunter2-of-the-tests"
-"""What is kept nowhere, whatever the settings."""
+"""A secret that is stored nowhere, with any settings."""
 
 UDP_PORT = free_port()
 SECRETS: dict[str, Any] = {
@@ -46,8 +46,8 @@ SECRETS: dict[str, Any] = {
 
 
 def planted(fields: dict[str, Any], **more: Any) -> dict[str, Any]:
-    """An entry with a canary in every text but those that say what it is;
-    an address only where words of the mail system stand.
+    """Return an entry with a canary in every text, but for those that decide its kind and for words
+    of the mail system.
     """
     kept = {"action", "id", "seq", "zone", "mx", "ip", "host", "protocol", "tlsVersion"}
     texts = [key for key, value in fields.items() if isinstance(value, str) and key not in kept]
@@ -57,7 +57,7 @@ def planted(fields: dict[str, Any], **more: Any) -> dict[str, Any]:
 
 
 def events() -> list[dict[str, Any]]:
-    """Good ones, bad ones, one that the database refuses, and one that another reader has to take."""
+    """Return good events, bad ones, one that the database refuses, and one that the slow reader must read."""
     now = int(time.time() * 1000)
     entries: list[Any] = [
         planted(ACCEPTED, response=f"250 2.0.0 {CANARY}"),
@@ -89,7 +89,7 @@ def signed(body: bytes, key: bytes) -> dict[str, str]:
 
 
 class Planted:
-    """A collector that has nothing but canaries to tell; every answer of it is searched."""
+    """A collector whose every input has canaries. Every answer is searched."""
 
     def __init__(self, collector: Collector, dsn: str, folder: Path) -> None:
         self.collector, self.dsn, self.folder = collector, dsn, folder
@@ -129,7 +129,7 @@ class Planted:
 
 @contextmanager
 def running(folder: Path, dsn: str, **more: Any) -> Iterator[Planted]:
-    """A collector with canaries in its settings, its password for the database too."""
+    """Yield a collector with canaries in its settings, also in the database's password."""
     settings = {key: value | more.get(key, {}) for key, value in SECRETS.items()}
     collector = Collector(folder, folder, conninfo.make_conninfo(dsn, password=f"{CANARY}-password"), settings)
     collector.start()
@@ -144,7 +144,7 @@ def running(folder: Path, dsn: str, **more: Any) -> Iterator[Planted]:
 
 
 def suffer(made: Planted) -> None:
-    """Bad requests, wrong credentials, a table that is gone, and settings that are no good."""
+    """Cause errors: bad requests, wrong credentials, a missing table, wrong settings."""
     body = json.dumps({"plugin": {"process": "p1", "version": "1.2.3"}, "host": "mta1", "events": events()}).encode()
     assert made.send(body) == 202
     key = base64.b64decode(HMAC_SECRET.removeprefix("whsec_"))
@@ -165,7 +165,7 @@ def suffer(made: Planted) -> None:
 
 
 def tell_by_the_backup_roads(made: Planted) -> None:
-    """A bounce and GELF, good and bad, with a canary wherever there is room for one."""
+    """Send good and bad bounces and GELF messages, with a canary in every field that can hold one."""
     bounce = {"id": "q1", "seq": "001", "to": PERSON, "returnPath": PERSON, "response": f"550 <{PERSON}>: {CANARY}"}
     token = {"Authorization": f"Bearer {CANARY}-token"}
     form = urlencode(bounce | {"fbl": CANARY, "sessionId": CANARY, CANARY: CANARY}).encode()
@@ -181,7 +181,7 @@ def tell_by_the_backup_roads(made: Planted) -> None:
 
 
 def tell_of_inbound_mail(made: Planted) -> None:
-    """Webhooks and a complaint, good and bad, the same way."""
+    """Send good and bad webhooks and a complaint in the same way."""
     token = {"Authorization": f"Bearer {CANARY}-token"}
     now = int(time.time() * 1000)
     people = {"from": {"address": PERSON, "name": CANARY}, "to": [{"address": PERSON}], "messageId": CANARY}
@@ -209,7 +209,7 @@ def tell_of_inbound_mail(made: Planted) -> None:
 
 
 def renew_badly(collector: Collector) -> None:
-    """The YAML file becomes nonsense with canaries in it; SIGHUP."""
+    """Write an invalid YAML file with canaries, and send SIGHUP."""
     good = collector.config.read_text(encoding="utf-8")
     bad = {
         "collector": {
@@ -242,14 +242,14 @@ COMMANDS: dict[str, int] = {
     f"subject forget {PERSON}": 0,
     f"subject forget {CANARY}:{CANARY}": 1,
 }
-"""Commands with their exit codes; the tests' server has no fsync.
+"""Commands with their exit codes. `doctor` finds that the tests' server has no fsync.
 
-`dead-letters show`, `subject export` and `pseudonym` are there to show content.
+`dead-letters show`, `subject export` and `pseudonym` show content on purpose.
 """
 
 
 def command(path: Path, words: str, capsys: pytest.CaptureFixture[str]) -> int:
-    """Runs a command of the program; what it prints is searched. Gives the exit code."""
+    """Run a command and have its output searched. Return the exit code."""
     capsys.readouterr()
     code = main(["--config", str(path), *words.split()])
     printed = capsys.readouterr()
@@ -261,9 +261,7 @@ def command(path: Path, words: str, capsys: pytest.CaptureFixture[str]) -> int:
 def test_no_canary_comes_out_of_a_collector(
     postgres_dsn: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Not in its log, its metrics, its answers or what its commands print;
-    what was sent is in the table and in the dead letters.
-    """
+    """No canary appears in log, metrics, answers or command output; the events are in the table or the dead letters."""
     with running(tmp_path, postgres_dsn) as made:
         suffer(made)
         renew_badly(made.collector)
@@ -302,14 +300,14 @@ AWAY = {
 def test_no_canary_comes_out_of_a_command_that_fails(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], settings: dict[str, Any], codes: dict[str, int]
 ) -> None:
-    """Settings that are no good are named by their keys, servers that do not answer without what leads to them."""
+    """A failing command names a wrong setting by its key, and an unreachable server without its address."""
     path = tmp_path / "duckwatch.yml"
     path.write_text(yaml.safe_dump({"collector": settings}), encoding="utf-8")
     assert {words: command(path, words, capsys) for words in codes} == codes
 
 
 def test_with_pseudonyms_no_canary_is_kept_either(postgres_dsn: str, tmp_path: Path) -> None:
-    """Not in a table, a dead letter (the database's own refusals too), nor the journal's file while it waits."""
+    """With pseudonyms no canary is in a table, a dead letter, or the journal's file."""
     with running(tmp_path, postgres_dsn, privacy={"pseudonymise": True}) as made:
         suffer(made)
         waiting = b"".join(path.read_bytes() for path in tmp_path.glob("journal*"))
@@ -330,7 +328,7 @@ def test_with_pseudonyms_no_canary_is_kept_either(postgres_dsn: str, tmp_path: P
     [CANARY, canaries.TOKEN, HMAC_SECRET, "to jane@x.example:", "Your order #2", "450 4.2.1 The user you are trying"],
 )
 def test_a_leak_would_be_found(leak: str) -> None:
-    """The search itself can fail."""
+    """The search finds a planted leak."""
     recorded = next((word for word in canaries.forbidden() if word.startswith(leak)), leak)
     assert canaries.leaks_in(f'{{"message": "{recorded}"}}'.encode())
     assert canaries.leaks_in(b'{"message": "serving", "at": "server.py:12"}') == []

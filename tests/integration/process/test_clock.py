@@ -1,6 +1,4 @@
-"""Clocks that are ahead for a moment, behind, or set back:
-what they stamped freezes nothing, and what came last counts.
-"""
+"""Clocks that are ahead for a while, behind, or set back stop no work, and the last state counts."""
 
 from __future__ import annotations
 
@@ -49,7 +47,7 @@ HOURS = st.sampled_from([-20, -1, 0, 0, 1, 20])
 
 
 def now_ms() -> int:
-    """The true time."""
+    """Return the true time in epoch ms."""
     return time.time_ns() // 1_000_000
 
 
@@ -65,7 +63,7 @@ class Clock:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """The one that the store reads."""
+    """Return the clock that the store reads."""
     made = Clock()
     monkeypatch.setattr(receipt_clock, "now_ms", made)
     return made
@@ -73,7 +71,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 @pytest.fixture
 def store(postgres_dsn: str) -> Iterator[PostgresStore]:
-    """On a fresh database."""
+    """Yield a store on a new database."""
     made = PostgresStore(postgres_dsn, postgres_dsn)
     made.prepare()
     yield made
@@ -81,12 +79,12 @@ def store(postgres_dsn: str) -> Iterator[PostgresStore]:
 
 
 def seen(number: int, received_at: int, request_id: str | None = None) -> SeenHeartbeat:
-    """A report of one process; `spool_bytes` says which."""
+    """Return a heartbeat of one process, identified by `spool_bytes`."""
     return SeenHeartbeat(Heartbeat("eu1", "mta1", "p", "1", number, None, 0), received_at, request_id)
 
 
 def stored(store: PostgresStore) -> list[int]:
-    """Which report is in the table."""
+    """Return the identity of the stored heartbeat."""
     with psycopg.connect(text_of(store._dsn)) as connection:
         return [number for (number,) in connection.execute("SELECT spool_bytes FROM plugin_reports")]
 
@@ -98,7 +96,7 @@ def stored(store: PostgresStore) -> list[int]:
 def test_the_last_report_of_a_collector_counts_however_its_clock_is_set(
     store: PostgresStore, clock: Clock, steps: list[tuple[int, int]]
 ) -> None:
-    """Between two receipts, and between a receipt and its commit."""
+    """The last heartbeat counts, though the clock changes between two receipts, or between receipt and commit."""
     with psycopg.connect(text_of(store._dsn), autocommit=True) as connection:
         connection.execute("DELETE FROM plugin_reports")
     for number, (at_receipt, at_commit) in enumerate(steps):
@@ -114,7 +112,7 @@ def test_the_last_report_of_a_collector_counts_however_its_clock_is_set(
 def test_of_two_collectors_the_report_that_came_last_counts(
     store: PostgresStore, clock: Clock, skews: tuple[int, int], turns: list[bool], data: st.DataObject
 ) -> None:
-    """Whatever their clocks say, and however long one of them has kept its reports in its journal."""
+    """Of two collectors' heartbeats the last counts, whatever their clocks, and however long a journal kept one."""
     with psycopg.connect(text_of(store._dsn), autocommit=True) as connection:
         connection.execute("DELETE FROM plugin_reports")
     began = now_ms() - 60 * SECOND
@@ -131,7 +129,7 @@ def test_of_two_collectors_the_report_that_came_last_counts(
 
 
 def test_what_a_database_that_was_ahead_has_stamped_is_replaced(store: PostgresStore, postgres_dsn: str) -> None:
-    """Also by another collector, and by one without the ids of today's requests."""
+    """A heartbeat with a time from a database that was ahead is replaced, also by another or an older collector."""
     for request_id in (None, "b" * 32):
         store.write(Batch(heartbeats=[seen(1, now_ms(), "a" * 32)]))
         with psycopg.connect(postgres_dsn, autocommit=True) as connection:
@@ -142,19 +140,19 @@ def test_what_a_database_that_was_ahead_has_stamped_is_replaced(store: PostgresS
 
 
 def result(verdict: str, at: int) -> DnsblResult:
-    """What a list says, told at that moment."""
+    """Return a list's result with that time."""
     return DnsblResult(
         "eu1", at, at, f"192.0.2.5:bl.example:{verdict}:{at}", "192.0.2.5", "address", "bl.example", verdict
     )
 
 
 def current(house: House) -> list[tuple[str, ...]]:
-    """What stands."""
+    """Return the current verdict."""
     return house.connection.execute("SELECT verdict FROM dnsbl_current").fetchall()
 
 
 def test_a_result_of_a_clock_that_was_ahead_does_not_stand(house: House, clock: Clock) -> None:
-    """What the list says next is newer, whether the exporter's clock was wrong, the collector's, or the database's."""
+    """The next result replaces one with a future time, whether exporter, collector or database had the wrong clock."""
     clock.ahead = 20 * HOUR
     house.store.write(Batch(records=[result("listed", now_ms() + 20 * HOUR)]))
     clock.ahead = 0
@@ -169,7 +167,7 @@ def test_a_result_of_a_clock_that_was_ahead_does_not_stand(house: House, clock: 
 
 
 def test_a_result_that_is_retried_from_the_dead_letters_is_no_news(house: House, any_dsn: str, tmp_path: Path) -> None:
-    """It came when it was set aside: what the list has said since then stands."""
+    """A result retried from the dead letters does not replace newer ones."""
     at = now_ms() - HOUR
     raw = {"time": at, "target": "192.0.2.5", "list": "bl.example", "verdict": "listed"}
     letter = DeadLetter("l:0", at, "eu1", Source.DNSBL, RejectReason.TIME_AHEAD, "ahead", json.dumps(raw))
@@ -182,7 +180,7 @@ def test_a_result_that_is_retried_from_the_dead_letters_is_no_news(house: House,
 
 
 class Waiting:
-    """What is held of backup roads, and the job that decides about it."""
+    """Held events of backup sources, and the job that decides about them."""
 
     def __init__(self, house: House) -> None:
         self.house = house
@@ -190,7 +188,7 @@ class Waiting:
         self._job = Reconcile({}, journal_age=lambda: None, count=mail)
 
     def hold(self, received_at: int) -> None:
-        """A bounce that stock ZoneMTA told of."""
+        """Hold a bounce from ZoneMTA's own webhook."""
         event = MailEvent(
             now_ms(), "eu1", None, "q1.001:bounced", Action.BOUNCED, Source.BOUNCE, Direction.OUTBOUND,
             queue_id="q1", seq="001", recipients=1, received_at=received_at,
@@ -198,7 +196,7 @@ class Waiting:
         self.house.store.write(Batch(records=[HeldEvent.of(event, slots_of(event)[0])]))
 
     def rows_after(self, minutes: int) -> int:
-        """How many are stored when the database's clock is that far on."""
+        """Return the number of stored rows when the database's clock has advanced by that much."""
         self._job.run(self.house.connection, datetime.now(UTC) + timedelta(minutes=minutes), lambda: False)
         row = self.house.connection.execute("SELECT count(*) FROM mail_events").fetchone()
         assert row is not None
@@ -207,7 +205,7 @@ class Waiting:
 
 @pytest.mark.parametrize("hours", [-20, 20])
 def test_what_is_held_waits_its_grace_whatever_the_clock_said(house: House, clock: Clock, hours: int) -> None:
-    """Neither for 20 hours longer nor not at all."""
+    """A held event waits its grace, whatever the clock was at its receipt."""
     waiting = Waiting(house)
     clock.ahead = hours * HOUR
     waiting.hold(now_ms() + hours * HOUR)
@@ -216,7 +214,7 @@ def test_what_is_held_waits_its_grace_whatever_the_clock_said(house: House, cloc
 
 
 def test_what_was_held_while_the_database_was_ahead_waits_from_now_on(house: House) -> None:
-    """And a plugin's report from then holds nothing up."""
+    """An event held while the database's clock was ahead waits from now on, and an old heartbeat does not delay it."""
     waiting = Waiting(house)
     waiting.hold(now_ms())
     house.connection.execute("UPDATE held_events SET received_at = now() + interval '20 hours'")
@@ -229,9 +227,7 @@ def test_what_was_held_while_the_database_was_ahead_waits_from_now_on(house: Hou
 
 
 def test_a_feed_is_not_followed_into_the_future(store: PostgresStore, postgres_dsn: str) -> None:
-    """MongoDB's clock may be ahead, or the database's may have been:
-    taking stock from there would skip all that came until then.
-    """
+    """A feed's position is never in the future: a resume from there would skip the events until then."""
     feed = FeedStore(postgres_dsn, "eu1", "wildduck")
     feed.lead()
     feed.commit_token("{}", now_ms() + 20 * HOUR)
@@ -244,7 +240,7 @@ def test_a_feed_is_not_followed_into_the_future(store: PostgresStore, postgres_d
 
 
 def test_a_message_that_a_feed_holds_came_now(house: House, any_dsn: str) -> None:
-    """By the database's clock, whatever ours says."""
+    """A message that a feed holds has the database's present time, whatever the collector's clock."""
     feed, at = FeedStore(any_dsn, "eu1", "zone-queue"), now_ms() + 20 * HOUR
     feed.lead()
     event = MailEvent(
@@ -258,7 +254,7 @@ def test_a_message_that_a_feed_holds_came_now(house: House, any_dsn: str) -> Non
 
 
 def test_a_horizon_in_the_future_stops_no_roll_up(house: House, our_jobs: None) -> None:
-    """Both clocks were months ahead, and retention has noted where history ended then: what comes now is added up."""
+    """Events are rolled up, though retention noted a horizon in the future while both clocks were ahead."""
     house.connection.execute("INSERT INTO retention_horizons VALUES ('mail_events', now() + interval '10 days')")
     RollUp(RetentionSettings()).run(house.connection, datetime.now(UTC), lambda: False)
     event = MailEvent(
@@ -277,7 +273,7 @@ def test_a_horizon_in_the_future_stops_no_roll_up(house: House, our_jobs: None) 
 
 
 def test_failed_logins_of_the_future_make_no_suspect(house: House) -> None:
-    """They would for as long as the clock that stamped them was ahead."""
+    """Failed logins with future times make no suspect."""
     metrics, numbers = Metrics(), count()
     for hours, expected in ((20, 0), (0, 1)):
         at = now_ms() + hours * HOUR - SECOND
@@ -291,7 +287,9 @@ def test_failed_logins_of_the_future_make_no_suspect(house: House) -> None:
 
 
 def test_a_horizon_stays_while_the_clocks_are_behind(house: House, our_jobs: None) -> None:
-    """There are events of the future: set back, it would have buckets built anew whose events retention has deleted."""
+    """The horizon is not set back while a clock is behind: buckets without their deleted events
+    would be built again.
+    """
     at = now_ms() + 20 * HOUR
     event = MailEvent(at, "eu1", None, "q1:queued", Action.QUEUED, Source.PLUGIN, Direction.OUTBOUND, received_at=at)
     house.store.write(Batch([event]))
@@ -302,7 +300,7 @@ def test_a_horizon_stays_while_the_clocks_are_behind(house: House, our_jobs: Non
 
 
 def test_the_migration_mends_what_is_stamped_in_the_future(store: PostgresStore, postgres_dsn: str) -> None:
-    """So that an installation that is frozen goes on at once."""
+    """The migration corrects future times, so that a stuck installation works at once."""
     store.write(Batch(heartbeats=[seen(1, now_ms())]))
     with psycopg.connect(postgres_dsn) as connection:
         connection.execute("UPDATE plugin_reports SET received_at = now() + interval '20 hours'")
@@ -316,7 +314,7 @@ def test_the_migration_mends_what_is_stamped_in_the_future(store: PostgresStore,
 
 
 class Set:
-    """A collector as a process of its own, and its clock."""
+    """A collector process and its clock."""
 
     def __init__(self, folder: Path, logs: Path, dsn: str) -> None:
         self._dsn = dsn
@@ -326,7 +324,7 @@ class Set:
         self.collector.environment |= self.skew.environment()
 
     def report(self, number: int) -> None:
-        """A heartbeat, and an event stamped by the same clock; returns when both are in the database."""
+        """Send a heartbeat and an event with times of the same clock. Return when both are stored."""
         plugin = {"version": "1", "process": "p", "spool_bytes": number, "oldest_unsent": None, "dropped": 0}
         body = json.dumps({"cluster": "eu1", "host": "mta1", "plugin": plugin, "events": []}).encode()
         headers = {"Authorization": f"Bearer {self.collector.token}"}
@@ -336,7 +334,7 @@ class Set:
         )
 
     def rows(self, statement: str) -> list[tuple[Any, ...]]:
-        """What a query gives."""
+        """Return the rows of a query."""
         with psycopg.connect(self._dsn) as connection:
             try:
                 return connection.execute(statement.encode()).fetchall()
@@ -344,7 +342,7 @@ class Set:
                 return []  # the collector has just been started
 
     def bounce(self, at: int) -> None:
-        """What stock ZoneMTA tells of."""
+        """Post a bounce as ZoneMTA's own webhook does."""
         body = urlencode({"id": "q1", "seq": "001", "to": "a@b.example", "time": at, "response": "550 no"}).encode()
         headers = {
             "Authorization": f"Bearer {self.collector.token}",
@@ -353,14 +351,14 @@ class Set:
         assert self.collector.ask("/api/events/bounce", body, headers).status == 202
 
     def gauge(self, name: str) -> float:
-        """The only sample of a metric."""
+        """Return the only sample of a metric."""
         (value,) = self.collector.metrics()[name].values()
         return value
 
 
 @pytest.fixture
 def one(tmp_path: Path, server_logs: Path, postgres_dsn: str) -> Iterator[Set]:
-    """Running, its clock right."""
+    """Yield a running collector with the right clock."""
     made = Set(tmp_path, server_logs, postgres_dsn)
     made.collector.start()
     yield made
@@ -369,9 +367,7 @@ def one(tmp_path: Path, server_logs: Path, postgres_dsn: str) -> Iterator[Set]:
 
 @pytest.mark.parametrize("hours", [20, -20])
 def test_a_clock_that_is_wrong_for_a_moment_freezes_nothing(one: Set, hours: int) -> None:
-    """The process itself: reports go on, its gauges are not of the future, and what is held waits no longer.
-    Before and after a restart.
-    """
+    """After a wrong clock, heartbeats, gauges and held events are right, before and after a restart."""
     one.report(1)
     one.skew.ahead(hours * 3600)
     one.report(2)

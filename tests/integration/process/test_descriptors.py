@@ -1,6 +1,4 @@
-"""Thousands of connections of strangers, and a limit of open files below them:
-who sends is served, and nothing ends.
-"""
+"""Thousands of useless connections over the limit of open files: real senders are served, and no process ends."""
 
 from __future__ import annotations
 
@@ -31,13 +29,13 @@ SENDERS = 10
 HARD_LIMIT = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
 LIMITS = [256, 1024, 65_536 if HARD_LIMIT == resource.RLIM_INFINITY else min(65_536, HARD_LIMIT)]
 GROWTH_BYTES = 32 << 20
-"""What a second flood may add to what the first one made the process hold."""
+"""Most memory that a second flood may add to that of the first."""
 
 TLS = Path(__file__).parents[2] / "fixtures" / "tls"
 _STRANGE = [
-    b"",  # idles
-    b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-Slow: ",  # dribbles: more of it comes later
-    b"POST /api/events/ingest HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n[",  # hangs in its body
+    b"",  # idle
+    b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-Slow: ",  # sends its head slowly
+    b"POST /api/events/ingest HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n[",  # stops in its body
     b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" * 4,  # does not read its answers
     b"\x16\x03\x01\x02\x00\x01",  # hangs in a TLS handshake; to a plain server it is no HTTP
 ]
@@ -45,7 +43,7 @@ _STRANGE = [
 
 @pytest.fixture(autouse=True)
 def _room_for_clients() -> Iterator[None]:
-    """This process opens all the strangers' connections."""
+    """Raise this process's limit of open files: it opens all the connections."""
     before = soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = 2 * STRANGERS + 512
     if hard != resource.RLIM_INFINITY and hard < wanted:
@@ -57,7 +55,7 @@ def _room_for_clients() -> Iterator[None]:
 
 @contextlib.contextmanager
 def strangers(port: int) -> Iterator[None]:
-    """As many connections as they come, of each kind in turn."""
+    """Open `count` useless connections, of each kind in turn."""
     with contextlib.ExitStack() as stack:
         opened = []
         for number in range(STRANGERS):
@@ -66,19 +64,19 @@ def strangers(port: int) -> Iterator[None]:
             with contextlib.suppress(OSError):
                 made.sendall(_STRANGE[number % len(_STRANGE)])
         for made in opened[1 :: len(_STRANGE)]:
-            with contextlib.suppress(OSError):  # it may have had to make room
+            with contextlib.suppress(OSError):  # the server may have closed it to make room
                 made.sendall(b"a")
         yield
 
 
 def resident_bytes(pid: int) -> int:
-    """What the process holds in memory."""
+    """Return the resident memory of the process."""
     (kilobytes,) = re.findall(r"^VmRSS:\s+(\d+) kB$", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
     return int(kilobytes) * 1024
 
 
 class Sender:
-    """A client that means it, over a connection of its own."""
+    """A real sender with one connection."""
 
     def __init__(self, collector: Collector, *, is_tls: bool) -> None:
         self._token = collector.token
@@ -92,7 +90,7 @@ class Sender:
             self._line = http.client.HTTPConnection("127.0.0.1", collector.port, timeout=20)
 
     def send(self, queue_id: str) -> int:
-        """Sends one event; gives the status."""
+        """Send one event. Return the status."""
         event = {"time": time.time_ns() // 1_000_000, "entry": {"id": queue_id, "seq": "001", "action": "ACCEPTED"}}
         self._line.request(
             "POST", "/api/events/ingest", json.dumps([event]), {"Authorization": f"Bearer {self._token}"}
@@ -102,11 +100,11 @@ class Sender:
             return answer.status
 
     def close(self) -> None:
-        """Hangs up."""
+        """Close the connection."""
         self._line.close()
 
     def troubles(self) -> Any:
-        """What /readyz names."""
+        """Return the troubles that /readyz names."""
         self._line.request("GET", "/readyz")
         with self._line.getresponse() as answer:
             return json.loads(answer.read())["trouble"]
@@ -117,8 +115,8 @@ class Sender:
 def test_who_sends_is_served_among_2000_strangers(
     postgres_dsn: str, tmp_path: Path, server_logs: Path, open_files: int, *, is_tls: bool
 ) -> None:
-    """A sender that was there before keeps its connection, new ones get in, every event is stored,
-    memory stays flat.
+    """With 2000 useless connections old and new senders are served, every event is stored, and
+    memory stays constant.
     """
     for name in ("one.pem", "one.key"):
         shutil.copy(TLS / name, tmp_path / name)
@@ -149,7 +147,7 @@ def test_who_sends_is_served_among_2000_strangers(
 
 
 def listens(port: int) -> bool:
-    """True once something accepts connections there."""
+    """Return True when a server accepts connections on that port."""
     with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
         return True
     return False
@@ -157,7 +155,7 @@ def listens(port: int) -> bool:
 
 @pytest.mark.parametrize("open_files", LIMITS)
 def test_the_dnsbl_exporter_is_scraped_among_2000_strangers(tmp_path: Path, server_logs: Path, open_files: int) -> None:
-    """Each scrape over a new connection, as after a restart of Prometheus."""
+    """The exporter answers scrapes over new connections among 2000 useless ones."""
     settings = {"resolvers": ["127.0.0.1:9"], "targets": ["192.0.2.1"], "lists": ["bl.example"], "interval": "10s"}
     exporter = DnsblExporter(tmp_path, server_logs, settings)
     exporter.open_files = open_files

@@ -1,8 +1,7 @@
-"""SIGTERM while everything hangs at once: each part is waited for, all of them together within the time,
-and the process ends well.
+"""SIGTERM while every part hangs: the collector waits for all within the grace period, and exits with code 0.
 
-As a program (`python -m tests.integration.process.test_ending …`) it is the collector whose disk, database,
-jobs and feeds hang after SIGUSR1.
+As a program (`python -m tests.integration.process.test_ending …`) this module is a collector whose disk, database, jobs
+and feeds hang after SIGUSR1.
 """
 
 from __future__ import annotations
@@ -27,13 +26,13 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.servers
 
 HANGING = {"an addition": 3, "the disk": 1, "the feed": 1, "the jobs": 1, "the writer": 1}
-"""The parts, and how many of each: an HTTP request, a datagram and a frame wait for the disk."""
+"""Hanging parts, with the number of each: an HTTP request, a datagram and a frame wait for the disk."""
 
 
 def test_a_collector_in_which_everything_hangs_ends_in_time(
     postgres_dsn: str, tmp_path: Path, server_logs: Path
 ) -> None:
-    """By itself and with exit code 0: it is not the last resort that ends it."""
+    """A collector in which everything hangs ends in time with code 0, not by its last resort."""
     udp, tcp = free_port(), free_port()
     gelf = {"udp": f"127.0.0.1:{udp}", "tcp": f"127.0.0.1:{tcp}", "cluster": "eu1"}
     mongo = [{"cluster": "eu1", "uri": "mongodb://127.0.0.1:1/", "zonemta_database": "zone-mta"}]
@@ -67,7 +66,7 @@ def test_a_collector_in_which_everything_hangs_ends_in_time(
 
 
 def hang(owner: object, name: str, part: str, is_on: Callable[[], bool]) -> None:
-    """Have a method or a function, which runs in a thread, never return once `is_on`."""
+    """Replace a function that runs in a thread by one that never returns once `is_on`."""
     original = getattr(owner, name)
 
     def method(*arguments: Any, **named: Any) -> Any:
@@ -80,12 +79,12 @@ def hang(owner: object, name: str, part: str, is_on: Callable[[], bool]) -> None
 
 
 def say(text: str) -> None:
-    """One line of the log."""
+    """Log one line."""
     os.write(sys.stderr.fileno(), f"{text}\n".encode())
 
 
 def main() -> int:
-    """Replaces the methods, and runs the collector."""
+    """Replace the functions, and run the collector."""
     from collector.__main__ import main as collector
     from collector.feeds.mongo import Follower
     from collector.journal.sqlite import journal
@@ -94,7 +93,7 @@ def main() -> int:
     from duckwatch.base import schedule
 
     is_on = threading.Event()
-    journal.STUCK_SECONDS = 1000.0  # else the requests are sent away
+    journal.STUCK_SECONDS = 1000.0  # else the waiting requests are refused
     append = journal.SqliteJournal.append
 
     async def noted(self: journal.SqliteJournal, submission: Any) -> None:

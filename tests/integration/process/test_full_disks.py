@@ -1,10 +1,9 @@
-"""A disk fills at a random moment: under the journal, under the plugin's spool, under PostgreSQL; on tmpfs and on ext4;
-by us or by others.
+"""A disk becomes full at a random moment: the journal's, the plugin's or PostgreSQL's, on tmpfs or ext4.
 
-Once there is room, or the database is back, everything acknowledged is stored once, new events are taken,
-and SIGTERM ends the collector within its grace period, and nobody has to help.
-`DUCKWATCH_DISK_ROUNDS` combinations are drawn at random (without it: one of each place);
-the seed is printed, `DUCKWATCH_DISK_SEED` takes one again.
+Once there is room or the database is back, every acknowledged event is stored once, new events are accepted, and
+SIGTERM ends the collector within its grace period, without help by an operator.
+`DUCKWATCH_DISK_ROUNDS` is the number of random combinations (default: one for each disk).
+The seed is printed; `DUCKWATCH_DISK_SEED` sets it.
 """
 
 from __future__ import annotations
@@ -42,7 +41,7 @@ if TYPE_CHECKING:
 GRACE_SECONDS = 30
 ROUNDS = int(os.environ.get("DUCKWATCH_DISK_ROUNDS", "0"))
 RUN = os.environ.get("PYTEST_XDIST_TESTRUNUID") or random.SystemRandom().randbytes(16).hex()
-"""The processes of one run of pytest-xdist must draw the same combinations: they share this id."""
+"""An id that the processes of one pytest-xdist run share, so that they draw the same combinations."""
 SEED = int(os.environ.get("DUCKWATCH_DISK_SEED") or int(RUN[:8], 16))
 PLACES = ("journal", "spool", "postgres")
 
@@ -51,9 +50,7 @@ Interruption = Literal["none", "SIGTERM", "SIGKILL"]
 
 @dataclass(frozen=True)
 class Combination:
-    """Where the disk is, what it is, who fills it after how many events, what befalls the collector then,
-    and what is mended first.
-    """
+    """The disk's place and kind, who fills it after how many events, how the collector ends, what recovers first."""
 
     place: str
     kind: str
@@ -74,7 +71,7 @@ class Combination:
 
 
 def combinations() -> list[Combination]:
-    """Those of this run."""
+    """Return the combinations of this run."""
     dice = random.Random(SEED)
     places = [dice.choice(PLACES) for _ in range(ROUNDS)] if ROUNDS else PLACES
     return [
@@ -96,7 +93,7 @@ pytestmark = pytest.mark.timeout(300 + 120 * ROUNDS)
 
 
 class Source:
-    """Sends events, each with an id of its own; knows which were acknowledged."""
+    """Sends events with different ids, and remembers which were acknowledged."""
 
     def __init__(self, collector: Collector, event_bytes: int) -> None:
         self.collector, self._event_bytes = collector, event_bytes
@@ -104,7 +101,7 @@ class Source:
         self.sent = 0
 
     def send(self, number: int) -> int:
-        """Sends one request; returns its status, 0 when nobody answers."""
+        """Send one request. Return its status, 0 without an answer."""
         ids = [f"e{self.sent + n}" for n in range(number)]
         self.sent += number
         now = time.time_ns() // 1_000_000
@@ -123,7 +120,7 @@ class Source:
 
 @contextmanager
 def filling(disk: SmallDisk) -> Iterator[None]:
-    """Others take every byte that becomes free, within the block; then they give it all back."""
+    """Take every byte that becomes free within the block, as another program would, then free all."""
     is_over = threading.Event()
 
     def fill() -> None:
@@ -142,7 +139,7 @@ def filling(disk: SmallDisk) -> Iterator[None]:
 
 
 def interrupt(collector: Collector, interruption: Interruption) -> None:
-    """Ends the collector and starts it again on the disk as it is."""
+    """Stop or kill the collector, and start it again on the same disk."""
     if interruption == "SIGTERM":
         stop(collector)
     elif interruption == "SIGKILL":
@@ -154,14 +151,14 @@ def interrupt(collector: Collector, interruption: Interruption) -> None:
 
 
 def stop(collector: Collector) -> None:
-    """SIGTERM: it ends by itself, in time, and well."""
+    """Assert that SIGTERM ends the collector in time with code 0."""
     began = time.monotonic()
     assert collector.stop() == 0, collector.log.read_text()[-2000:]
     assert time.monotonic() - began < GRACE_SECONDS
 
 
 def rows_in(dsn: str) -> list[str]:
-    """The queue ids of all rows, [] while the database does not answer."""
+    """Return the queue ids of all rows, [] while the database does not answer."""
     try:
         with psycopg.connect(dsn) as connection:
             return [row[0] for row in connection.execute("SELECT queue_id FROM mail_events")]
@@ -170,7 +167,7 @@ def rows_in(dsn: str) -> list[str]:
 
 
 def assert_well(collector: Collector, dsn: str, acknowledged: set[str]) -> None:
-    """All of it is stored, each once, nothing waits any more, nothing troubles."""
+    """Assert that every event is stored once, none waits, and there is no trouble."""
     seconds = 120
     wait_until(lambda: collector.total("duckwatch_journal_requests") == 0, lambda: str(collector.trouble()), seconds)
     found = rows_in(dsn)
@@ -181,7 +178,7 @@ def assert_well(collector: Collector, dsn: str, acknowledged: set[str]) -> None:
 
 @pytest.fixture(scope="module")
 def database(server_logs: Path) -> Iterator[EmbeddedPostgres]:
-    """On a large disk."""
+    """Yield a database on a large disk."""
     made = need(lambda: EmbeddedPostgres(server_logs))
     made.initialise()
     made.start()
@@ -193,7 +190,7 @@ def database(server_logs: Path) -> Iterator[EmbeddedPostgres]:
 def test_a_full_disk_needs_nobodys_help(
     drawn: Combination, request: pytest.FixtureRequest, tmp_path: Path, server_logs: Path
 ) -> None:
-    """Everything acknowledged is stored once, and all goes on."""
+    """After a full disk every acknowledged event is stored once, and everything works without help."""
     print(f"DUCKWATCH_DISK_SEED={SEED} {drawn}")
     folder = Path(tempfile.mkdtemp(prefix="duckwatch-disk-"))
     folder.chmod(0o711)
@@ -213,7 +210,7 @@ def test_a_full_disk_needs_nobodys_help(
 
 @pytest.mark.parametrize("kind", ["tmpfs", "ext4"])
 async def test_what_is_stored_can_be_deleted_from_a_full_disk_while_the_rest_waits(tmp_path: Path, kind: str) -> None:
-    """Room for deleting is reserved: it does not take an empty journal."""
+    """Stored requests can be deleted from a journal on a full disk, because room for deletions is reserved."""
     with small_disk(tmp_path / "disk", 24, kind) as disk:
         journal = SqliteJournal(disk.folder / "journal", 1 << 30)
         taken = 0
@@ -234,13 +231,13 @@ async def test_what_is_stored_can_be_deleted_from_a_full_disk_while_the_rest_wai
 
 
 def cut_off(way: Proxy) -> None:
-    """Nobody answers at the database's address any more."""
+    """Make the database unreachable."""
     way.point_at(free_port())
     way.cut()
 
 
 def under_journal(drawn: Combination, disk: SmallDisk, dsn: str, through: str, way: Proxy, tmp_path: Path) -> None:
-    """The database goes away, and the disk of the journal fills."""
+    """Run a combination in which the database is unreachable and the journal's disk becomes full."""
     database_port = int(dsn.rpartition("/")[0].rpartition(":")[2])
     collector = Collector(disk.folder / "collector", tmp_path, through)
     collector.start()
@@ -268,7 +265,7 @@ def under_journal(drawn: Combination, disk: SmallDisk, dsn: str, through: str, w
 
 
 def fill_journal(source: Source, collector: Collector, most_events: int | None) -> None:
-    """Sends until the journal takes no more, or that many events are in it."""
+    """Send until the journal takes no more, or holds that many events."""
     while most_events is None or source.sent < most_events:
         if source.send(100) == 503:
             break
@@ -277,9 +274,7 @@ def fill_journal(source: Source, collector: Collector, most_events: int | None) 
 
 
 def under_spool(drawn: Combination, disk: SmallDisk, dsn: str, through: str, way: Proxy, tmp_path: Path) -> None:
-    """The collector goes away, and the disk of the spool fills;
-    ZoneMTA's processes are killed and started again on it.
-    """
+    """Run a combination in which the collector is away, the spool's disk becomes full, and ZoneMTA is killed."""
     collector = Collector(tmp_path / "collector", tmp_path, through)
     settings: dict[str, Any] = {"url": f"{collector.url}/api/events/ingest", "token": collector.token}
     settings |= {"spool": str(disk.folder / "spool"), "deadAfter": 3_000}
@@ -288,8 +283,8 @@ def under_spool(drawn: Combination, disk: SmallDisk, dsn: str, through: str, way
     number, kept = 0, set[str]()
 
     def emit(count: int) -> bool:
-        """Returns whether the disk took all: what it did not is in memory, and may be dropped there,
-        which is counted.
+        """Emit events. Return whether all are on the disk; the others are in memory, where they may be dropped and
+        counted.
         """
         nonlocal number
         ids = [f"e{number + n}" for n in range(count)]
@@ -329,7 +324,7 @@ def under_spool(drawn: Combination, disk: SmallDisk, dsn: str, through: str, way
 
 
 def restarted(drawn: Combination, sender: Mta, main: Mta, settings: dict[str, Any]) -> tuple[Mta, Mta]:
-    """Kills ZoneMTA's processes, and starts others on the full disk."""
+    """Kill ZoneMTA's processes, and start new ones on the full disk."""
     if drawn.interruption == "none":
         return sender, main
     sender.kill()
@@ -338,7 +333,7 @@ def restarted(drawn: Combination, sender: Mta, main: Mta, settings: dict[str, An
 
 
 class Manager:
-    """What a service manager does: it starts PostgreSQL again when that has ended, as often as it takes."""
+    """Restarts PostgreSQL each time it has ended, as a service manager does."""
 
     def __init__(self, server: EmbeddedPostgres) -> None:
         self._server = server
@@ -358,20 +353,20 @@ class Manager:
                 self._server._process = None
 
     def end(self) -> None:
-        """It starts nothing more."""
+        """Stop restarting."""
         self._is_over.set()
         self._thread.join()
 
 
 def under_postgres(drawn: Combination, folder: Path, tmp_path: Path, server_logs: Path) -> None:
-    """A new cluster has so many MiB more than it needs."""
+    """Run a combination with a new cluster on a disk that has few MiB more than it needs."""
     server = need(lambda: EmbeddedPostgres(server_logs, {"max_wal_size": "32MB"}))
     try:
         server.initialise()
         used = int(
             subprocess.run(["du", "-sm", server.data], capture_output=True, text=True, check=True).stdout.split()[0]
         )
-        # The first database and the schema are part of a new cluster; ext4 keeps some of the device for itself.
+        # The overhead includes the first database with the schema; ext4 itself needs room too.
         overhead = 30 if drawn.kind == "tmpfs" else 45
         with small_disk(folder / "disk", used + overhead + drawn.mib, drawn.kind) as disk:
             server.adopt(disk.folder)
@@ -390,7 +385,7 @@ def under_postgres(drawn: Combination, folder: Path, tmp_path: Path, server_logs
 
 
 def on_small_postgres(drawn: Combination, disk: SmallDisk, mib: int, dsn: str, tmp_path: Path) -> None:
-    """PostgreSQL refuses, or goes down and comes again."""
+    """Run the combination, in which PostgreSQL refuses writes, or stops and restarts."""
     collector = Collector(tmp_path / "collector", tmp_path, dsn)
     collector.start()
     source = Source(collector, drawn.event_bytes)

@@ -1,7 +1,7 @@
-"""Generated hostile input through HTTP against a running collector: right answers, flat memory, and nothing good lost.
+"""Generated hostile HTTP input to a running collector: right answers, constant memory, no good event lost.
 
-`make hostile INPUTS=1000000`. The seed is printed; `DUCKWATCH_HOSTILE_SEED` takes one again,
-and with `DUCKWATCH_HOSTILE_FIRST=n` and `DUCKWATCH_HOSTILE_INPUTS=1` input `n` is sent alone.
+Run by `make hostile INPUTS=1000000`. The seed is printed; `DUCKWATCH_HOSTILE_SEED` sets it.
+`DUCKWATCH_HOSTILE_FIRST=n` with `DUCKWATCH_HOSTILE_INPUTS=1` sends only input `n`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ WARM_INPUTS = 50_000
 GROWTH_BYTES = 48 * MIB
 PEAK_BYTES = 400 * MIB
 PAGE_BYTES = 2 * MIB
-"""What /metrics may take: its labels are bounded."""
+"""Most bytes of /metrics, whose labels are bounded."""
 
 pytestmark = pytest.mark.timeout(180 + INPUTS // 100)
 
@@ -48,9 +48,7 @@ PRIVACY = {
 async def test_hostile_input_gets_its_answer_and_harms_nothing(
     postgres_dsn: str, tmp_path: Path, privacy: dict[str, Any]
 ) -> None:
-    """No 5xx but 503; every good event is a row, once; every event taken is a row, a duplicate or a dead letter;
-    no secret comes out.
-    """
+    """Hostile input gets no 5xx but 503, every good event is stored once, none vanishes, and no secret leaks."""
     seed = int(os.environ.get("DUCKWATCH_HOSTILE_SEED", str(random.SystemRandom().randrange(2**32))))
     print(f"DUCKWATCH_HOSTILE_SEED={seed}")
     settings = {"limits": {"read_timeout": "5s"}, "auth": AUTH, "privacy": privacy}
@@ -70,7 +68,7 @@ async def test_hostile_input_gets_its_answer_and_harms_nothing(
 
 
 def assert_flat(samples: list[tuple[int, ...]]) -> None:
-    """Once warm, the collector and its assembler hold no more than they held."""
+    """Assert that collector and assembler use no more memory than after the warm-up."""
     memory = [sum(sample) for sample in samples]
     assert max(memory) < PEAK_BYTES
     if INPUTS >= WARM_INPUTS:
@@ -79,9 +77,7 @@ def assert_flat(samples: list[tuple[int, ...]]) -> None:
 
 
 def assert_kept(collector: Collector, dsn: str, good: list[str]) -> None:
-    """The sums are right: nothing good is lost, nothing is there twice, nothing has vanished,
-    and the database refused nothing.
-    """
+    """Assert that no event is lost, doubled or refused by the database."""
     ((rows, identities, found),) = rows_of(
         dsn,
         "SELECT count(*), count(DISTINCT (event_id, cluster, time)), count(*) FILTER (WHERE queue_id = ANY (%s))"
@@ -90,7 +86,7 @@ def assert_kept(collector: Collector, dsn: str, good: list[str]) -> None:
     )
     letters = dict(rows_of(dsn, "SELECT reason, count(*) FROM dead_letters GROUP BY 1"))
     print(f"{rows} rows, {found} of them known as good, dead letters: {letters}")
-    # What the border took and the database, or our own reading, did not: each is a hole in the border.
+    # An event that the border accepts but the database or a later reader refuses is a gap in the border.
     assert rows_of(dsn, "SELECT error, raw FROM dead_letters WHERE reason IN ('bad_row', 'unread') LIMIT 5") == []
     assert collector.metrics().get("duckwatch_store_errors_total", {}) == {}
     assert found == len(good)
@@ -101,15 +97,13 @@ def assert_kept(collector: Collector, dsn: str, good: list[str]) -> None:
 
 
 def rows_of(dsn: str, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
-    """Reads past the collector."""
+    """Read rows by the test's own connection."""
     with psycopg.connect(dsn) as connection:
         return connection.execute(sql.encode(), parameters or None).fetchall()
 
 
 def assert_clean(collector: Collector, dsn: str) -> None:
-    """No subject and no credential is stored or said, no error is logged, no answer was a 5xx but 503,
-    and /metrics stays small.
-    """
+    """Assert that no subject or credential leaks, no error is logged, no 5xx but 503 came, and /metrics is small."""
     for table in ("mail_events", "dead_letters", "plugin_reports"):
         assert rows_of(dsn, f"SELECT count(*) FROM {table} t WHERE t::text LIKE '%{CANARY}%'") == [(0,)], table
     log = collector.log.read_text(encoding="utf-8")

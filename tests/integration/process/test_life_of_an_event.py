@@ -1,6 +1,6 @@
-"""docs/life-of-an-event.md tells the truth: each of its blocks is what a running collector makes of the recorded entry.
+"""Each block of docs/life-of-an-event.md equals what a running collector makes of the recorded entry.
 
-`DUCKWATCH_REWRITE_DOCS=1` writes the blocks anew instead (CONTRIBUTING.md, "The life of an event").
+`DUCKWATCH_REWRITE_DOCS=1` rewrites the blocks instead (CONTRIBUTING.md, "The life of an event").
 """
 
 from __future__ import annotations
@@ -15,16 +15,18 @@ from tests.servers.collector import Collector
 ROOT = next(folder for folder in Path(__file__).parents if (folder / "pyproject.toml").exists())
 PAGE = ROOT / "docs" / "life-of-an-event.md"
 BLOCK = re.compile(r"(?<=<!-- block: )(\w+)( -->\n```\w+\n)(.*?)(?=^```$)", re.DOTALL | re.MULTILINE)
-"""A marked block: its name, what opens it, its text."""
+"""A marked block: its name, its opening lines, its text."""
 
 FOREVER = {"raw": "100y", "stats_15s": "100y", "stats_5m": "100y", "stats_1h": "100y"}
-"""The recording has its own time, so a collector with the usual retention would refuse it one day."""
+"""A long retention, because the recording has old times, which the default retention would refuse one day."""
 
 
 def test_each_block_is_what_a_collector_makes_of_the_entry(
     postgres_dsn: str, tmp_path: Path, server_logs: Path
 ) -> None:
-    """The entry goes through HTTP, the journal, the table and the roll-ups of a collector with a real PostgreSQL."""
+    """Each block shows the entry as it is after HTTP, in the journal, the table and the roll-ups of
+    a real collector.
+    """
     folder = tmp_path / "collector"
     collector = Collector(folder, server_logs, postgres_dsn, {"retention": FOREVER})
     collector.start()
@@ -40,7 +42,7 @@ def test_each_block_is_what_a_collector_makes_of_the_entry(
 
 
 def test_the_five_places_are_in_the_composition_root() -> None:
-    """Each line that the document quotes of `collector/app.py` is a line of it."""
+    """Each line that the document quotes from `collector/app.py` is in that file."""
     page = PAGE.read_text(encoding="utf-8")
     (quoted,) = re.findall(r"<!-- from: collector/app.py -->\n```text\n(.*?)```", page, re.DOTALL)
     wanted = [line.partition("  # ")[0].strip() for line in quoted.splitlines()]

@@ -1,4 +1,4 @@
-"""A database that cannot be reached because this machine has no descriptor left: named as that, and tried again."""
+"""A database that cannot be reached for want of descriptors: the shortage is named, and the connection retried."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.servers
 
 @contextlib.contextmanager
 def descriptors_left(number: int) -> Iterator[None]:
-    """Within the block this process can open so many descriptors, and no more."""
+    """Limit this process, within the block, to `count` more descriptors."""
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     free = [os.open(os.devnull, os.O_RDONLY) for _ in range(number)]
     highest = os.open(os.devnull, os.O_RDONLY)
@@ -45,7 +45,7 @@ def descriptors_left(number: int) -> Iterator[None]:
 
 @pytest.mark.parametrize("left", [0, 1])
 def test_a_connection_without_descriptors_fails_for_want_of_them(postgres_dsn: str, left: int) -> None:
-    """Libpq needs one, and psycopg waits by another. Afterwards there is a connection."""
+    """A connection fails with the shortage if libpq or psycopg lacks a descriptor, and works afterwards."""
     connect(postgres_dsn).close()
     with descriptors_left(left), pytest.raises(StoreUnavailableError) as failed:
         connect(postgres_dsn)
@@ -54,7 +54,7 @@ def test_a_connection_without_descriptors_fails_for_want_of_them(postgres_dsn: s
 
 
 def test_a_change_stream_without_descriptors_fails_for_want_of_them() -> None:
-    """The driver says only that it could not connect."""
+    """A change stream without descriptors fails with the shortage, though pymongo reports only a failed connection."""
     with descriptors_left(0):
         assert trouble_of(AutoReconnect()) == "descriptors"
     assert trouble_of(AutoReconnect()) == "mongodb"
@@ -62,7 +62,7 @@ def test_a_change_stream_without_descriptors_fails_for_want_of_them() -> None:
 
 
 def test_the_collector_names_the_shortage(postgres_dsn: str, tmp_path: Path, server_logs: Path) -> None:
-    """In /readyz, the log and the metric; once there are descriptors again, everything is stored."""
+    """/readyz, log and metric name the shortage, and every event is stored once it has ended."""
     port = int(str(conninfo.conninfo_to_dict(postgres_dsn)["port"]))
     with Proxy(port) as way:
         through = conninfo.make_conninfo(postgres_dsn, port=way.port)

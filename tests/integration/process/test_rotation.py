@@ -1,4 +1,4 @@
-"""Secrets that are rotated under a running collector: what is taken at once, and what the log says of the rest."""
+"""Secrets that are changed while a collector runs: some are used at once, the log names the others."""
 
 from __future__ import annotations
 
@@ -19,17 +19,14 @@ FIRST, SECOND = "fir5t@/%pass", "sec0nd#?pass"
 
 
 def said(log: Path, message: str) -> list[str]:
-    """The keys that the log names with this message."""
+    """Return the keys that the log names with this message."""
     lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines() if line.startswith("{")]
     return [line["fields"]["keys"] for line in lines if line["message"] == message]
 
 
 @pytest.mark.servers
 def test_a_rotated_dsn_file_is_taken_without_a_restart(tmp_path: Path, server_logs: Path) -> None:
-    """The old password is refused and its connections are ended; then the file has the new one, and events are stored.
-    A secret that cannot change while events are stored by it says so,
-    and the log never says more than what was renewed.
-    """
+    """A new password in `dsn_file` is used without a restart, and the log names a secret that needs one."""
     cluster = need(lambda: EmbeddedPostgres(server_logs))
     collector = None
     try:

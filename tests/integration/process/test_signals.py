@@ -1,6 +1,4 @@
-"""Signals from the first line of a program on: a reload in the same breath as the start,
-and an end before it has begun.
-"""
+"""Signals during a program's start: a reload right after the start, and a stop before it serves."""
 
 from __future__ import annotations
 
@@ -29,7 +27,7 @@ PROGRAMS: dict[str, list[str | Path]] = {
 
 
 class Started:
-    """A program that was just started; `port` is where it will listen."""
+    """A program that was just started and will listen on `port`."""
 
     def __init__(self, name: str, folder: Path) -> None:
         self.port = free_port()
@@ -48,8 +46,8 @@ class Started:
             self.child = subprocess.Popen([*PROGRAMS[name], "serve"], stdout=output, stderr=output, env=environment)
 
     def takes_signals(self) -> bool:
-        """True once it has a handler for SIGHUP. That it ignores it proves nothing:
-        under nohup it does from the start.
+        """Return True when it has a handler for SIGHUP. Ignoring it is not enough: under nohup it
+        does from the start.
         """
         status = Path(f"/proc/{self.child.pid}/status").read_text(encoding="utf-8").split()
         handled = int(status[status.index("SigCgt:") + 1], 16)
@@ -58,7 +56,7 @@ class Started:
 
 @pytest.fixture(params=PROGRAMS)
 def started(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Started]:
-    """Each program, however it is started; ended in any case."""
+    """Yield each program, started in each way. It is ended in any case."""
     made = Started(request.param, tmp_path)
     yield made
     made.child.kill()
@@ -66,9 +64,7 @@ def started(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Started]
 
 
 def test_a_reload_while_it_starts_is_no_end(started: Started) -> None:
-    """At every moment from the first handler on; what a log rotation sends ends it neither.
-    Then it serves, and SIGTERM ends it.
-    """
+    """A reload or a log rotation's signal at any moment of the start does not end the program; SIGTERM does later."""
     wait_until(started.takes_signals, "SIGHUP is taken", every=0.001)
     numbers = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
     while not listens(started.port):
@@ -86,7 +82,7 @@ def test_a_reload_while_it_starts_is_no_end(started: Started) -> None:
 
 @pytest.mark.parametrize(("number", "wait_seconds"), [(signal.SIGTERM, 0), (signal.SIGTERM, 0.4), (signal.SIGINT, 0.2)])
 def test_an_end_while_it_starts_is_a_clean_one(started: Started, number: signal.Signals, wait_seconds: float) -> None:
-    """Exit code 0, and no traceback, however far it has come."""
+    """SIGTERM at any moment of the start gives exit code 0 and no traceback."""
     wait_until(started.takes_signals, "signals are taken", every=0.001)
     time.sleep(wait_seconds)
     started.child.send_signal(number)
@@ -111,8 +107,6 @@ sys.argv = ["program", "--version"]
 @pytest.mark.parametrize("package", ["collector", "exporters.dnsbl"])
 @pytest.mark.parametrize("start", ["import {}.program as p; p.main()", "runpy.run_module('{}', run_name='__main__')"])
 def test_signals_are_taken_before_anything_large_is_imported(package: str, start: str) -> None:
-    """The imports take most of the start: a reload in the same breath would find the default action,
-    which ends the program.
-    """
+    """Signal handlers are installed before large imports, during which the default action would end the program."""
     code = LOOKING_ON.format(start.format(package))
     assert subprocess.run([sys.executable, "-c", code], timeout=60, check=False, capture_output=True).returncode == 0

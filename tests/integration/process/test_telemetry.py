@@ -1,6 +1,4 @@
-"""Telemetry of a running collector, as a real OTLP receiver gets it:
-traces from request to commit, metrics, and what happens without one.
-"""
+"""Telemetry of a running collector at a real OTLP receiver: traces from request to commit, metrics, and outages."""
 
 from __future__ import annotations
 
@@ -39,7 +37,7 @@ TRACEPARENT = f"00-{TRACE}-{PARENT}-01"
 
 
 def on(received: Received, protocol: str = "http/protobuf") -> dict[str, str]:
-    """The environment of a collector that sends there, soon."""
+    """Return the environment of a collector that exports there with short delays."""
     return {
         "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{received.port}",
         "OTEL_EXPORTER_OTLP_PROTOCOL": protocol,
@@ -50,7 +48,7 @@ def on(received: Received, protocol: str = "http/protobuf") -> dict[str, str]:
 
 @pytest.fixture
 def make(received: Received, postgres_dsn: str, tmp_path: Path, server_logs: Path) -> Iterator[Make]:
-    """Starts a collector with an environment; it ends before the receiver does."""
+    """Yield a function that starts a collector with an environment. It ends before the receiver."""
     made: list[Collector] = []
 
     def start(environment: dict[str, str], dsn: str = postgres_dsn, *, wait: bool = True) -> Collector:
@@ -67,13 +65,13 @@ def make(received: Received, postgres_dsn: str, tmp_path: Path, server_logs: Pat
 
 @pytest.fixture
 def received() -> Iterator[Received]:
-    """A receiver by HTTP."""
+    """Yield a receiver for OTLP/HTTP."""
     with http_receiver() as receiver:
         yield receiver
 
 
 def post(collector: Collector, queue_id: str, headers: dict[str, str] | None = None, token: str | None = None) -> int:
-    """Sends one event that carries canaries; gives the status."""
+    """Send one event with canaries. Return the status."""
     entry = {
         "id": queue_id, "seq": "001", "action": "REJECTED", "from": PERSON, "to": PERSON, "subject": CANARY,
         "response": f"550 {CANARY} {PERSON}",
@@ -89,13 +87,13 @@ def post(collector: Collector, queue_id: str, headers: dict[str, str] | None = N
 
 
 def only(spans: list[Span]) -> Span:
-    """The one that there is."""
+    """Return the only item."""
     assert len(spans) == 1, [span.name for span in spans]
     return spans[0]
 
 
 def attributes(span: Span) -> dict[str, Any]:
-    """Its attributes."""
+    """Return a span's attributes."""
     return {
         one.key: getattr(one.value, field)
         for one in span.attributes
@@ -104,15 +102,13 @@ def attributes(span: Span) -> dict[str, Any]:
 
 
 def log_lines(server_logs: Path, collector: Collector) -> list[str]:
-    """What it logged."""
+    """Return the collector's log lines."""
     return (server_logs / f"collector-{collector.port}.log").read_text(encoding="utf-8").splitlines()
 
 
 @pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
 def test_one_trace_leads_from_the_request_to_the_commit(make: Make, protocol: str) -> None:
-    """The sender's traceparent is the root; journal, store and write are below the request;
-    nothing of the mail is in any of it.
-    """
+    """One trace leads from the sender's traceparent over request and journal to the commit, without mail data."""
     with http_receiver() if protocol == "http/protobuf" else grpc_receiver() as received:
         collector = make(on(received, protocol))
         headers = {"traceparent": TRACEPARENT, "tracestate": f"vendor={CANARY}", "baggage": f"x={CANARY}"}
@@ -143,9 +139,7 @@ def test_one_trace_leads_from_the_request_to_the_commit(make: Make, protocol: st
 
 
 def test_requests_of_one_batch_are_linked(make: Make, received: Received) -> None:
-    """Many requests, few writes: each request's own trace holds its commit and names the write;
-    the write names the requests.
-    """
+    """Each request's trace holds its commit with a link to the shared write, and the write links to the requests."""
     collector = make(on(received))
     with ThreadPoolExecutor(16) as pool:
         assert set(pool.map(lambda n: post(collector, f"m{n}"), range(100))) == {202}
@@ -162,15 +156,13 @@ def test_requests_of_one_batch_are_linked(make: Make, received: Received) -> Non
 
 
 def only_link(span: Span) -> bytes:
-    """The span that this one is linked to."""
+    """Return the only span that this one links to."""
     [link] = span.links
     return bytes(link.span_id)
 
 
 def test_a_trace_survives_kill_and_restart(make: Make, received: Received, postgres_dsn: str) -> None:
-    """Acknowledged without a database, killed, started again with one:
-    the commit is in the trace of the request of before.
-    """
+    """After a kill and restart, the commit is in the trace of the request that was acknowledged before."""
     name = f"late_{free_port()}"
     late = conninfo.make_conninfo(postgres_dsn, dbname=name)
     collector = make(on(received), late, wait=False)
@@ -195,7 +187,7 @@ def test_a_trace_survives_kill_and_restart(make: Make, received: Received, postg
 
 
 def is_up(collector: Collector) -> bool:
-    """True when it answers."""
+    """Return True when it answers."""
     try:
         urllib.request.urlopen(f"{collector.url}/healthz", timeout=2).close()
     except OSError:
@@ -204,9 +196,7 @@ def is_up(collector: Collector) -> bool:
 
 
 def test_histograms_show_a_trace_that_was_sent(make: Make, received: Received) -> None:
-    """OpenMetrics has exemplars, of requests and of writes, and each names a span that the receiver has;
-    the text format has none.
-    """
+    """Histograms in OpenMetrics have exemplars that name exported spans; the text format has none."""
     collector = make(on(received))
     assert post(collector, "q1") == 202
     wait_until(lambda: received.named("store"), "a span of the commit")
@@ -231,7 +221,7 @@ def test_histograms_show_a_trace_that_was_sent(make: Make, received: Received) -
 
 
 def test_what_is_not_sampled_leaves_no_trace(make: Make, received: Received) -> None:
-    """The sender's flag counts (parentbased), and a stranger's request is never a span; metrics go out all the same."""
+    """An unsampled or unauthenticated request makes no span (parentbased), but metrics are still exported."""
     collector = make(on(received))
     assert post(collector, "q1", {"traceparent": f"00-{TRACE}-{PARENT}-00"}) == 202
     assert post(collector, "q2", {"traceparent": TRACEPARENT}, token="wrong") == 401
@@ -242,7 +232,7 @@ def test_what_is_not_sampled_leaves_no_trace(make: Make, received: Received) -> 
 
 
 def test_a_failed_write_is_a_span_with_its_kind(make: Make, received: Received, postgres_dsn: str) -> None:
-    """A table that is gone, and back: the attempts are errors of the same trace, the last one is not."""
+    """Failed writes are error spans of the same trace, and the last, successful one is not."""
 
     def of_trace(name: str) -> list[Span]:
         return [span for span in received.named(name) if span.trace_id.hex() == TRACE]
@@ -267,7 +257,7 @@ def test_a_failed_write_is_a_span_with_its_kind(make: Make, received: Received, 
 def test_a_receiver_that_is_away_costs_nothing_but_spans(
     make: Make, server_logs: Path, received: Received, fault: str, protocol: str
 ) -> None:
-    """Events are taken and stored, the failures are counted, the log tells once, and the end is orderly."""
+    """Without receiver events are stored, failures are counted and logged once, and the stop is clean."""
     received.is_broken = fault == "broken"
     with hung_receiver() as hung:
         environment = on(hung if fault == "hung" else received, protocol)
@@ -289,7 +279,7 @@ def test_a_receiver_that_is_away_costs_nothing_but_spans(
 
 
 def test_it_tells_when_the_receiver_is_back(make: Make, server_logs: Path, received: Received) -> None:
-    """Two lines a signal, however often it failed in between."""
+    """The log has two lines a signal: the begin and the end of the receiver's outage."""
     received.is_broken = True
     collector = make(on(received))
     assert post(collector, "q1") == 202
@@ -306,9 +296,7 @@ def test_it_tells_when_the_receiver_is_back(make: Make, server_logs: Path, recei
 
 
 def test_off_means_that_it_is_not_even_imported(make: Make, server_logs: Path, received: Received) -> None:
-    """Neither the collector nor its assembler imports anything of opentelemetry or gRPC;
-    with an endpoint the collector does.
-    """
+    """Without an endpoint neither collector nor assembler imports opentelemetry or gRPC."""
     imports = {"PYTHONPROFILEIMPORTTIME": "1"}
     found = []
     for environment in ({}, {"OTEL_SDK_DISABLED": "true", **on(received)}, on(received)):

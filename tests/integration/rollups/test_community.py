@@ -36,7 +36,7 @@ pytestmark = pytest.mark.servers
 
 KEPT = RetentionSettings()
 SHORT = RetentionSettings(raw=timedelta(days=3), stats_15s=timedelta(hours=1), stats_5m=timedelta(days=4))
-"""A policy's first refresh goes bucket by bucket: of a month it takes this server a minute."""
+"""Short retention, because a policy's first refresh of a month takes this server a minute."""
 
 COLUMN_LIST = ", ".join(COLUMNS)
 VALUES = ", ".join(
@@ -45,19 +45,19 @@ VALUES = ", ".join(
 
 
 def now_ms() -> int:
-    """Epoch ms: the server's own jobs go by the real clock."""
+    """Return the present time (epoch ms), by which the server's own jobs run."""
     return int(datetime.now(UTC).timestamp() * 1000)
 
 
 @pytest.fixture
 def connection(community: Community) -> Iterator[psycopg.Connection]:
-    """The one connection that it takes."""
+    """Yield its only connection."""
     with community.connect(autocommit=True) as made:
         yield made
 
 
 def insert(connection: psycopg.Connection, events: Sequence[MailEvent]) -> int:
-    """Writes rows as the merging way does; this server has no COPY. Returns how many were new."""
+    """Write rows by INSERT, because this server has no COPY. Return the number of new ones."""
     new = 0
     with connection.transaction():
         for event in events:
@@ -69,7 +69,7 @@ def insert(connection: psycopg.Connection, events: Sequence[MailEvent]) -> int:
 
 
 def prepare(connection: psycopg.Connection, kept: RetentionSettings = KEPT) -> list[str]:
-    """What a start does; returns what it changed."""
+    """Prepare the database as a start does. Return the changes."""
     with connection.transaction():
         migrate(connection)
     changes = lay_out(connection, kept, datetime.now(UTC))
@@ -78,14 +78,14 @@ def prepare(connection: psycopg.Connection, kept: RetentionSettings = KEPT) -> l
 
 
 def migrate_only(connection: psycopg.Connection) -> None:
-    """The schema, as on a server without TimescaleDB."""
+    """Make the schema, as on a server without TimescaleDB."""
     connection.autocommit = False
     migrate(connection)
     connection.autocommit = True
 
 
 def refresh(connection: psycopg.Connection, start_ms: int | None = None, end_ms: int | None = None) -> None:
-    """What a policy does, over a window of its choice."""
+    """Refresh an aggregate over a window, as a policy does."""
     for relation in RELATIONS:
         connection.execute(
             "CALL refresh_continuous_aggregate(%s::regclass, to_timestamp(%s), to_timestamp(%s))",
@@ -94,7 +94,7 @@ def refresh(connection: psycopg.Connection, start_ms: int | None = None, end_ms:
 
 
 def run_policies(connection: psycopg.Connection, kind: str) -> None:
-    """What TimescaleDB's scheduler does; this server has no workers."""
+    """Run the policies, as TimescaleDB's scheduler would: this server has no workers."""
     jobs = connection.execute(
         "SELECT job_id FROM timescaledb_information.jobs WHERE proc_name = %s ORDER BY 1", (kind,)
     ).fetchall()
@@ -103,12 +103,12 @@ def run_policies(connection: psycopg.Connection, kind: str) -> None:
 
 
 def roll_up(connection: psycopg.Connection, kept: RetentionSettings = KEPT) -> None:
-    """One run of the collector's job."""
+    """Run the collector's job once."""
     RollUp(kept).run(connection, datetime.now(UTC), lambda: False)
 
 
 def roll_up_all(connection: psycopg.Connection) -> None:
-    """As many runs as it takes: each has its seconds."""
+    """Run the collector's job until it has no more work: each run has a time limit."""
     deadline = time.monotonic() + 120
     while connection.execute("SELECT EXISTS (SELECT FROM stale_buckets)").fetchone() == (True,):
         assert time.monotonic() < deadline
@@ -116,8 +116,8 @@ def roll_up_all(connection: psycopg.Connection) -> None:
 
 
 def test_a_fresh_database_gets_aggregates_and_policies_once(connection: psycopg.Connection) -> None:
-    """The first start makes them and says so, the second has nothing to do,
-    a changed setting alters one policy of each kind that it means.
+    """The first start makes aggregates and policies, the second changes nothing, a changed setting
+    alters its policies.
     """
     connection.execute("CREATE EXTENSION timescaledb")
     migrate_only(connection)
@@ -134,9 +134,7 @@ def test_a_fresh_database_gets_aggregates_and_policies_once(connection: psycopg.
 
 
 def test_a_schema_of_its_own_is_enough(connection: psycopg.Connection) -> None:
-    """TimescaleDB's own is not on the search path that the role was given:
-    aggregates, policies, refreshes and sizes are had all the same.
-    """
+    """Aggregates, policies, refreshes and sizes work with TimescaleDB's schema outside the role's search path."""
     connection.execute("CREATE EXTENSION timescaledb")
     connection.execute('CREATE SCHEMA "Mail logs"')
     connection.execute('SET search_path = "Mail logs"')
@@ -155,9 +153,7 @@ def test_a_schema_of_its_own_is_enough(connection: psycopg.Connection) -> None:
 
 
 def test_a_raised_retention_does_not_reach_past_what_was_dropped(connection: psycopg.Connection) -> None:
-    """Raw from 10 to 30 days: what the old policy dropped is gone, so the refresh reaches no further back than that,
-    for now.
-    """
+    """After a raised retention, the refresh does not reach back to the events that the old policy dropped."""
     connection.execute("CREATE EXTENSION timescaledb")
     migrate_only(connection)
     prepare(connection, RetentionSettings(raw=timedelta(days=10)))
@@ -166,7 +162,7 @@ def test_a_raised_retention_does_not_reach_past_what_was_dropped(connection: psy
 
 
 def test_roll_ups_equal_the_events_before_and_after_refresh(connection: psycopg.Connection) -> None:
-    """Real-time, refreshed in part, refreshed whole, by the policies themselves, and after events that were late."""
+    """Aggregates equal the events: not refreshed, partly, wholly, by policies, and after late events."""
     connection.execute("CREATE EXTENSION timescaledb")
     migrate_only(connection)
     prepare(connection, SHORT)
@@ -186,7 +182,7 @@ def test_roll_ups_equal_the_events_before_and_after_refresh(connection: psycopg.
 
 
 def test_a_database_without_the_extension_is_taken_over_with_its_history(connection: psycopg.Connection) -> None:
-    """Plain tables with roll-ups older than any event: the extension appears, and everything is as it was."""
+    """A plain database that gets the extension keeps its roll-ups, also those older than any event."""
     migrate_only(connection)
     now = now_ms()
     insert(connection, some(300, now - 20 * DAY, now - 5 * MINUTE, seed=3))
@@ -211,7 +207,7 @@ def test_a_database_without_the_extension_is_taken_over_with_its_history(connect
 
 
 def test_what_was_there_before_the_roll_ups_is_refreshed(connection: psycopg.Connection) -> None:
-    """Events older than any policy's window, on a hypertable of the version before: the job has them refreshed."""
+    """The job refreshes events that are older than any policy's window, from a version without roll-ups."""
     connection.execute("CREATE EXTENSION timescaledb")
     migrate_only(connection)
     now = now_ms()
@@ -223,7 +219,7 @@ def test_what_was_there_before_the_roll_ups_is_refreshed(connection: psycopg.Con
 
 
 def test_sizes_are_told_of_aggregates_too(connection: psycopg.Connection) -> None:
-    """With their chunks."""
+    """The sizes of aggregates include their chunks."""
     connection.execute("CREATE EXTENSION timescaledb")
     migrate_only(connection)
     prepare(connection)
@@ -242,13 +238,13 @@ def test_sizes_are_told_of_aggregates_too(connection: psycopg.Connection) -> Non
 
 
 def drop_chunks(connection: psycopg.Connection, before_ms: int) -> None:
-    """What an operator types."""
+    """Drop chunks as an operator does."""
     dropped = connection.execute("SELECT drop_chunks('mail_events', to_timestamp(%s))", (before_ms / 1000,)).fetchall()
     assert dropped
 
 
 def every_source(now: int, first: int, seed: int) -> list[MailEvent]:
-    """Rows of each source, whose stamps are in every part of a bucket."""
+    """Return rows of each source, with times in every part of a bucket."""
     made = some(400, first, now, seed=seed)
     sources = [Source.PLUGIN, Source.BOUNCE, Source.CHANGE_STREAM, Source.GELF, Source.WILDDUCK, Source.ARF]
     return [
@@ -263,9 +259,7 @@ def every_source(now: int, first: int, seed: int) -> list[MailEvent]:
 
 
 def test_events_of_every_source_are_in_the_aggregates(connection: psycopg.Connection) -> None:
-    """The same rows, refreshed by the policies, equal the same count as on the other tiers;
-    `doctor`'s sample agrees.
-    """
+    """Aggregates count the rows of every source as the roll-ups of other tiers do, and `doctor` agrees."""
     connection.execute("CREATE EXTENSION timescaledb")
     migrate_only(connection)
     prepare(connection, SHORT)
@@ -280,9 +274,7 @@ def test_events_of_every_source_are_in_the_aggregates(connection: psycopg.Connec
 
 
 def test_chunks_that_are_dropped_by_hand_stay_counted(connection: psycopg.Connection) -> None:
-    """The collector's job comes before the next refresh; late events of those days are added,
-    also where a chunk is dropped again.
-    """
+    """Chunks dropped by hand stay counted, and late events of those days are added, also after another drop."""
     connection.execute("CREATE EXTENSION timescaledb")
     migrate_only(connection)
     kept = RetentionSettings(raw=timedelta(days=4), stats_15s=timedelta(days=2), stats_5m=timedelta(days=5))
@@ -305,9 +297,7 @@ def test_chunks_that_are_dropped_by_hand_stay_counted(connection: psycopg.Connec
 
 
 def test_what_was_deleted_by_hand_before_the_extension_stays_counted(connection: psycopg.Connection) -> None:
-    """Rows that were deleted while the collector built the roll-ups:
-    the aggregates take them over, and late events are added.
-    """
+    """Rows deleted before the extension came stay counted in the aggregates, and late events are added."""
     migrate_only(connection)
     now = now_ms()
     came = some(200, now - 2 * DAY, now - 4 * HOUR, seed=16)
@@ -327,7 +317,7 @@ def test_what_was_deleted_by_hand_before_the_extension_stays_counted(connection:
 
 
 def test_a_policy_that_was_put_off_by_a_clock_ahead_runs_now(connection: psycopg.Connection) -> None:
-    """Its next start was computed then, and it would be 20 hours behind; one that is merely not due is left alone."""
+    """A policy whose next start was computed by a clock that was ahead runs now; one that is not due does not."""
     connection.execute("CREATE EXTENSION timescaledb")
     migrate(connection)
     lay_out(connection, SHORT, datetime.now(UTC))

@@ -1,6 +1,4 @@
-"""Chunks that TimescaleDB Community has compressed: people are found and forgotten in them,
-late and repeated batches go in, messages are traced, and no more is unpacked than it takes.
-"""
+"""Chunks compressed by TimescaleDB Community: people, late batches and traces work, and few rows are decompressed."""
 
 from __future__ import annotations
 
@@ -52,9 +50,7 @@ QUOTING: dict[str, Any] = {"recipient": "bob@y.example", "response": "250 copied
 
 
 def made_up(count: int, seed: int) -> list[MailEvent]:
-    """Events of two days that a policy has compressed, each of a recipient and a message of its own;
-    two of them name a person.
-    """
+    """Return events of two compressed days, each with its own recipient and message; two name a person."""
     plain = some(count, NOW - 6 * DAY, NOW - 4 * DAY, seed)
     events = [
         msgspec.structs.replace(one, recipient=f"u{n}-{seed}@y.example", message_id=f"<{n}.{seed}@y.example>")
@@ -64,12 +60,12 @@ def made_up(count: int, seed: int) -> list[MailEvent]:
 
 
 def compress(connection: psycopg.Connection) -> None:
-    """As the policy does it."""
+    """Compress the chunks as the policy does."""
     connection.execute("SELECT compress_chunk(chunk) FROM show_chunks('mail_events') AS chunk")
 
 
 def unpacked(connection: psycopg.Connection) -> list[str]:
-    """The ids of the rows that lie beside what is compressed."""
+    """Return the ids of the rows that are not compressed."""
     chunks = connection.execute("SELECT show_chunks('mail_events')::text").fetchall()
     return [row[0] for (chunk,) in chunks for row in connection.execute(f"SELECT event_id FROM ONLY {chunk}".encode())]
 
@@ -77,11 +73,11 @@ def unpacked(connection: psycopg.Connection) -> list[str]:
 EVENTS = made_up(300, seed=1)
 
 LITTLE = "SET timescaledb.max_tuples_decompressed_per_dml_transaction = 60"
-"""By default it is 100,000: less than there is."""
+"""A limit below the number of rows, as the default of 100,000 is in a real table."""
 
 
 def prepare(connection: psycopg.Connection) -> None:
-    """All that a start lays out."""
+    """Make the whole layout that a start makes."""
     connection.execute("CREATE EXTENSION timescaledb")
     migrate(connection)
     lay_out(connection, RetentionSettings(), datetime.now(UTC))
@@ -90,7 +86,7 @@ def prepare(connection: psycopg.Connection) -> None:
 
 @pytest.fixture(scope="module")
 def packed(server_logs: Path, given: GivenServer | None) -> Iterator[Community | GivenCommunity]:
-    """A database with EVENTS in compressed chunks; no connection to it is open."""
+    """Return a database with EVENTS in compressed chunks, without open connections."""
     for database in community_database(server_logs, given):
         with database.connect() as connection:
             prepare(connection)
@@ -103,9 +99,7 @@ def packed(server_logs: Path, given: GivenServer | None) -> Iterator[Community |
 
 
 def test_a_message_is_traced_by_what_is_known_of_each_batch(packed: Community | GivenCommunity) -> None:
-    """By its bounds for a queue id, by a Bloom filter for a message id and a recipient:
-    other batches are not unpacked.
-    """
+    """A trace decompresses only the message's batches, found by bounds (queue id) or Bloom filters (other fields)."""
     wanted = EVENTS[7]
     known = {
         "queue_id": wanted.event_id.partition(":")[0],
@@ -124,9 +118,7 @@ def test_a_message_is_traced_by_what_is_known_of_each_batch(packed: Community | 
 
 
 def test_a_person_is_found_and_forgotten_and_little_is_unpacked(packed: Community | GivenCommunity) -> None:
-    """Both rows, the one about her and the one that quotes her;
-    beside them only rows of their segments leave the compressed form.
-    """
+    """A person's rows are found and forgotten, and only rows of their segments are decompressed."""
     people = People(packed.dsn)
     assert len(list(people.rows(JANE))) == 2
     assert people.forget(JANE)["mail_events"] == 2
@@ -144,7 +136,7 @@ def test_a_person_is_found_and_forgotten_and_little_is_unpacked(packed: Communit
 
 
 def test_the_same_events_again_are_no_new_rows(packed: Community | GivenCommunity) -> None:
-    """Repeated ones conflict, late ones go in, and the roll-ups equal all of it."""
+    """Repeated events are not stored again, late ones are, and the roll-ups equal the rows."""
     with packed.connect(autocommit=True) as connection:
         assert insert(connection, EVENTS[:100]) == 0
         assert insert(connection, some(50, NOW - 6 * DAY, NOW - 4 * DAY, seed=2)) == 50
@@ -154,9 +146,7 @@ def test_the_same_events_again_are_no_new_rows(packed: Community | GivenCommunit
 
 
 def test_one_row_is_changed_by_its_key_within_what_may_be_unpacked(packed: Community | GivenCommunity) -> None:
-    """A row that a better road takes over, and a complaint that finds its message:
-    for either a join would unpack every chunk.
-    """
+    """A take-over or a complaint changes one row by its key; a join would decompress every chunk."""
     gone, complaint = EVENTS[20], EVENTS[21]
     message = dict.fromkeys(
         ("auth_user", "sender", "sender_domain", "zone", "provider", "local_ip", "recipient_domain")
@@ -179,9 +169,7 @@ def test_one_row_is_changed_by_its_key_within_what_may_be_unpacked(packed: Commu
 
 
 def test_a_complaint_finds_its_message_within_what_may_be_unpacked(packed: Community | GivenCommunity) -> None:
-    """Both are compressed. Batches that cannot hold the message are told by their Bloom filters,
-    which no join and no array asks.
-    """
+    """A complaint finds its compressed message within the limit: Bloom filters exclude the other batches."""
     delivered: dict[str, Any] = {
         "event_id": "q7.001:delivered",
         "queue_id": "q7",
@@ -208,7 +196,7 @@ def test_a_complaint_finds_its_message_within_what_may_be_unpacked(packed: Commu
 
 
 def test_the_doctor_tells_of_a_policy_that_fails(packed: Community | GivenCommunity, given: GivenServer | None) -> None:
-    """By TimescaleDB's own statistics, with what is left undone; and of those that have never run."""
+    """`doctor` reports a policy that fails or has never run, with the work that is left."""
     if given is not None:
         pytest.skip("the jobs of the server that is given run as they do")
     with packed.connect(autocommit=True) as connection:
@@ -228,9 +216,7 @@ def test_the_doctor_tells_of_a_policy_that_fails(packed: Community | GivenCommun
 
 
 def test_the_writer_takes_late_and_repeated_batches(given: GivenServer | None, packed: GivenCommunity) -> None:
-    """Late ones are new, repeated ones are not, each row of a mixed one is judged by itself,
-    and the roll-ups equal all of it.
-    """
+    """The writer stores late batches, not repeated ones, and of a mixed batch the new rows."""
     if given is None or not given.is_community:
         pytest.skip("the tests' own server has no COPY: a Community server by DUCKWATCH_TEST_DSN has")
     first, late = made_up(3000, seed=3), made_up(500, seed=4)
@@ -251,9 +237,7 @@ def test_the_writer_takes_late_and_repeated_batches(given: GivenServer | None, p
 def test_a_lost_reply_to_the_commit_of_a_late_batch_is_cleared_up(
     given: GivenServer | None, packed: GivenCommunity
 ) -> None:
-    """No row of it can prove the commit, since a compressed chunk shows no xmin:
-    it is written again, which doubles nothing.
-    """
+    """A late batch with a lost reply is written again without doubling, because compressed rows show no xmin."""
     if given is None or not given.is_community:
         pytest.skip("the tests' own server has no COPY: a Community server by DUCKWATCH_TEST_DSN has")
     late = made_up(100, seed=5)
@@ -268,7 +252,7 @@ def test_a_lost_reply_to_the_commit_of_a_late_batch_is_cleared_up(
 
 
 def test_the_plugin_takes_over_rows_in_compressed_chunks(given: GivenServer | None, packed: GivenCommunity) -> None:
-    """However little may be unpacked at once: the writer would stand still otherwise."""
+    """The plugin takes over rows in compressed chunks, however few rows may be decompressed at once."""
     if given is None or not given.is_community:
         pytest.skip("the tests' own server has no COPY: a Community server by DUCKWATCH_TEST_DSN has")
     with packed.connect(autocommit=True) as connection:

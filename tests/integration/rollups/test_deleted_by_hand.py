@@ -1,6 +1,4 @@
-"""Rows of `mail_events` that an operator deletes stay counted in the roll-ups, whatever comes late;
-the collector's own corrections do not.
-"""
+"""Rows that an operator deletes stay counted in the roll-ups; rows that the collector corrects do not."""
 
 from __future__ import annotations
 
@@ -36,37 +34,37 @@ ERASED = ("mail_stats_15s_erased", "mail_stats_5m_erased", "domain_stats_5m_eras
 
 
 class Ledger:
-    """A house, and every event that was ever written into it."""
+    """A house, and a list of every event that was written into it."""
 
     def __init__(self, house: House) -> None:
         self.house = house
         self.came: list[dict[str, Any]] = []
 
     def write(self, events: list[MailEvent]) -> None:
-        """Writes events as the writer does."""
+        """Write events as the writer does."""
         self.house.store.write(Batch(events))
         self.came += [msgspec.structs.asdict(one) for one in events]
 
     def sql(self, statement: str, *values: object) -> int:
-        """What an operator types; returns how many rows it changed."""
+        """Execute an operator's statement. Return the number of changed rows."""
         with psycopg.connect(self.house.connection.info.dsn, autocommit=True) as operator:
             return operator.execute(statement.encode(), values).rowcount
 
     def agree(self) -> None:
-        """After the job, each roll-up is the sum of all events that ever came."""
+        """Run the job, and assert that each roll-up is the sum of all written events."""
         self.house.roll_up()
         assert_equal(self.house.connection, self.came)
 
 
 @pytest.fixture
 def ledger(house: House) -> Ledger:
-    """On a fresh database."""
+    """Return a ledger on a new database."""
     return Ledger(house)
 
 
 @pytest.fixture
 def chunked(timescale_dsn: str) -> Iterator[Ledger]:
-    """On a fresh database whose `mail_events` has chunks, and whose roll-ups our job builds."""
+    """Return a ledger on a new database with chunks, whose roll-ups the collector's job builds."""
     house = House(timescale_dsn)
     if house.builds_itself:
         house.close()
@@ -76,7 +74,7 @@ def chunked(timescale_dsn: str) -> Iterator[Ledger]:
 
 
 def stamp(ms: int) -> datetime:
-    """A time of the made-up events."""
+    """Return a time of the made-up events."""
     return NOW + timedelta(milliseconds=ms - NOW_MS)
 
 
@@ -84,7 +82,7 @@ def stamp(ms: int) -> datetime:
     "statement", ["DELETE FROM mail_events", "DELETE FROM mail_events WHERE action <> 'queued'", "TRUNCATE mail_events"]
 )
 def test_one_late_event_does_not_replace_what_was_deleted(ledger: Ledger, statement: str) -> None:
-    """A thousand events, deleted whole or in part, and two that come late: a thousand and two are counted."""
+    """After a deletion of a thousand events and two late ones, a thousand and two are counted."""
     ledger.write(some(1000, NOW_MS - 2 * HOUR, NOW_MS, seed=1))
     ledger.agree()
     ledger.sql(statement)
@@ -94,14 +92,14 @@ def test_one_late_event_does_not_replace_what_was_deleted(ledger: Ledger, statem
 
 
 def test_what_was_deleted_before_it_was_built_is_counted(ledger: Ledger) -> None:
-    """The writer has marked its bucket, and the rows are gone when the job comes."""
+    """Rows that are deleted after the writer marked their bucket, before the job builds it, are counted."""
     ledger.write(some(300, NOW_MS - 10 * MINUTE, NOW_MS, seed=3))
     ledger.sql("DELETE FROM mail_events WHERE cluster = 'eu1'")
     ledger.agree()
 
 
 def test_a_deletion_that_is_not_yet_committed_is_not_counted_twice(ledger: Ledger) -> None:
-    """A bucket that is built meanwhile counts each row once, among the events or among what was deleted."""
+    """A bucket built during an uncommitted deletion counts each row once."""
     ledger.write(some(300, NOW_MS - 10 * MINUTE, NOW_MS, seed=4))
     with psycopg.connect(ledger.house.connection.info.dsn) as operator:
         operator.execute("DELETE FROM mail_events")
@@ -112,7 +110,7 @@ def test_a_deletion_that_is_not_yet_committed_is_not_counted_twice(ledger: Ledge
 
 
 def test_a_role_that_may_only_delete_needs_no_further_right(ledger: Ledger) -> None:
-    """What it deletes is kept with the rights of the tables' owner."""
+    """A role that may only delete needs no further right: the trigger runs with the owner's rights."""
     ledger.write(some(100, NOW_MS - HOUR, NOW_MS, seed=6))
     ledger.sql("CREATE ROLE sweeper_of_mail")
     try:
@@ -127,7 +125,7 @@ def test_a_role_that_may_only_delete_needs_no_further_right(ledger: Ledger) -> N
 
 @pytest.mark.parametrize("statement", ["DELETE FROM mail_events", "TRUNCATE mail_events"])
 def test_a_schema_that_was_renamed_refuses_no_deletion(any_dsn: str, statement: str) -> None:
-    """The tables beside `mail_events` are found where it is, and what is deleted stays counted."""
+    """In a renamed schema a deletion works and stays counted, because the triggers find their tables."""
     with psycopg.connect(any_dsn, autocommit=True) as connection:
         connection.execute("CREATE SCHEMA before")
         before = House(conninfo.make_conninfo(any_dsn, options="-csearch_path=before"))
@@ -144,7 +142,7 @@ def test_a_schema_that_was_renamed_refuses_no_deletion(any_dsn: str, statement: 
 
 
 def test_retention_lets_go_as_before(ledger: Ledger) -> None:
-    """What the collector deletes by its settings is not kept twice; what an operator deleted goes with its roll-up."""
+    """Rows deleted by retention are not counted twice, and counts of deleted rows end with their roll-up."""
     ledger.write(some(500, NOW_MS - 9 * DAY, NOW_MS, seed=8))
     ledger.house.roll_up()
     ledger.sql("DELETE FROM mail_events WHERE time < %s", stamp(NOW_MS - 8 * DAY))
@@ -157,9 +155,7 @@ def test_retention_lets_go_as_before(ledger: Ledger) -> None:
 
 
 def test_an_earlier_version_corrects_beside_this_one(ledger: Ledger) -> None:
-    """During an upgrade it takes rows over without saying so, under the lock of reconciliation:
-    a correction all the same.
-    """
+    """A take-over by an earlier version during an upgrade is recognised as a correction by its lock."""
     ledger.write(some(100, NOW_MS - HOUR, NOW_MS, seed=9))
     ledger.agree()
     with psycopg.connect(ledger.house.connection.info.dsn) as earlier:
@@ -171,13 +167,13 @@ def test_an_earlier_version_corrects_beside_this_one(ledger: Ledger) -> None:
 
 
 def test_what_an_earlier_version_forgot_is_counted_again(ledger: Ledger) -> None:
-    """A version before migration 0014 builds buckets without what was deleted.
-    The statement of docs/operations.md has them built anew.
+    """Buckets that an earlier version built without deleted rows are repaired by the statement of
+    docs/operations.md.
     """
     ledger.write(some(1000, NOW_MS - 2 * HOUR, NOW_MS, seed=7))
     ledger.agree()
     ledger.sql("DELETE FROM mail_events WHERE action <> 'queued'")
-    for table in ERASED:  # as if nobody knew of them
+    for table in ERASED:  # as an earlier version, which does not know these tables
         ledger.sql(f"ALTER TABLE {table} RENAME TO {table}_unknown")
         ledger.sql(f"CREATE TABLE {table} (LIKE {table}_unknown)")
     ledger.sql("INSERT INTO touched_buckets SELECT DISTINCT bucket FROM mail_stats_15s")
@@ -193,7 +189,7 @@ def test_what_an_earlier_version_forgot_is_counted_again(ledger: Ledger) -> None
 
 
 def test_chunks_that_are_dropped_stay_counted(chunked: Ledger) -> None:
-    """drop_chunks, while the job runs and while it does not; late events make the chunk anew, twice over."""
+    """Chunks dropped during or between runs of the job stay counted, also if late events recreate them twice."""
     chunked.write(some(1000, NOW_MS - 2 * DAY, NOW_MS, seed=10))
     chunked.agree()
     for seed in (11, 12):
@@ -205,7 +201,7 @@ def test_chunks_that_are_dropped_stay_counted(chunked: Ledger) -> None:
 
 
 def test_chunks_that_were_dropped_before_this_version_stay_counted(chunked: Ledger) -> None:
-    """The first run of the job finds days that a roll-up counts, and no chunk of them."""
+    """Days whose chunks were dropped before this version stay counted."""
     chunked.write(some(500, NOW_MS - 2 * DAY, NOW_MS, seed=13))
     chunked.agree()
     chunked.sql("SELECT drop_chunks('mail_events', %s)", stamp(NOW_MS - DAY // 2))
@@ -218,7 +214,7 @@ def test_chunks_that_were_dropped_before_this_version_stay_counted(chunked: Ledg
 def test_a_chunk_that_is_dropped_amid_a_run_is_left_to_the_next(
     chunked: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Between the look for dropped chunks and the building of a bucket: nothing is built from what is left."""
+    """A chunk dropped during a run is left to the next run, and no bucket is built from the rest of its rows."""
     chunked.write(some(500, NOW_MS - 2 * DAY, NOW_MS, seed=15))
     chunked.agree()
     chunked.write(some(5, NOW_MS - 2 * DAY, NOW_MS - DAY, seed=16))
@@ -238,7 +234,7 @@ def test_a_chunk_that_is_dropped_amid_a_run_is_left_to_the_next(
 
 @pytest.mark.parametrize("seed", range(3))
 def test_roll_ups_count_every_event_that_ever_came(ledger: Ledger, seed: int) -> None:
-    """Writing, deleting, emptying, dropping and building in any order."""
+    """Roll-ups count every event, for writes, deletions, truncations, drops and builds in any order."""
     chance = random.Random(seed)
     has_chunks = layout_of(ledger.house.connection).has_chunks
     for step in range(25):
@@ -251,7 +247,7 @@ def test_roll_ups_count_every_event_that_ever_came(ledger: Ledger, seed: int) ->
                 at = NOW_MS - chance.randrange(2 * DAY if chance.random() < 0.3 else 3 * HOUR)
                 ledger.sql(f"DELETE FROM mail_events WHERE time {chance.choice('<>')} %s", stamp(at))
             case "truncate":
-                ledger.house.roll_up()  # of what is not built when no row is named, nothing can be kept
+                ledger.house.roll_up()  # TRUNCATE names no row, so only rows that are built already stay counted
                 if chance.random() < 0.3:
                     ledger.sql("TRUNCATE mail_events")
             case "drop" if has_chunks:

@@ -1,6 +1,4 @@
-"""Roll-ups equal the rows of every source, whatever moment of its bucket an event is of:
-a running collector on each tier that it builds on.
-"""
+"""Roll-ups equal the rows of every source, for events at any moment of a bucket, on each tier."""
 
 from __future__ import annotations
 
@@ -38,13 +36,13 @@ EACH = 16
 
 
 def stamps(now_ms: int) -> list[int]:
-    """Times of the last 40 minutes (epoch ms), each in a bucket of its own, and each in another second of it."""
+    """Return times of the last 40 minutes (epoch ms), each in another bucket and at another second of it."""
     first = now_ms // 15_000 * 15_000 - 40 * 60_000
     return [first + n * 135_000 + n * 15_000 // EACH + n * 37 for n in range(EACH)]
 
 
 def post(collector: Collector, path: str, body: bytes, kind: str) -> None:
-    """A request that is acknowledged."""
+    """Post a request, and assert that it is acknowledged."""
     headers = {"Authorization": f"Bearer {collector.token}", "Content-Type": kind}
     assert collector.ask(path, body, headers).status == 202
 
@@ -55,7 +53,7 @@ def of_the_plugin(collector: Collector, times: list[int]) -> None:
 
 
 def of_the_others(collector: Collector, wildduck: Database[Any], times: list[int]) -> None:
-    """WildDuck's webhooks and inbound mail, complaints: stored at once, as the plugin's."""
+    """Send WildDuck's webhooks, inbound mail and complaints, which are stored at once."""
     for n, at in enumerate(times):
         marked = {"ev": "marked.spam", "time": at, "user": f"{n:024x}", "mailbox": f"{n:024x}", "message": n}
         post(collector, "/api/events/wildduck", json.dumps(marked).encode(), "application/json")
@@ -71,7 +69,7 @@ def of_the_others(collector: Collector, wildduck: Database[Any], times: list[int
 
 
 def of_backup_sources(collector: Collector, gelf_port: int, queue: Database[Any], times: list[int]) -> None:
-    """Bounces, GELF, ZoneMTA's queue: held first."""
+    """Send bounces, GELF and ZoneMTA's queue, which are held first."""
     for n, at in enumerate(times):
         of_it = {"seq": "001", "to": "b@x.example", "response": "550 no"}
         bounce = {"id": f"b{n}", "returnPath": "a@shop.example", "time": at} | of_it
@@ -106,9 +104,7 @@ WANTED = [
 
 
 def test_every_row_of_every_source_is_counted(any_dsn: str, tmp_path: Path, server_logs: Path) -> None:
-    """Plugin, bounce, change streams, GELF, WildDuck's webhooks, complaints:
-    the backup sources tell of buckets that are built already.
-    """
+    """Every row of every source is counted, also of backup sources, whose buckets are built before they are stored."""
     mongo, gelf_port = need(lambda: Secantus(tmp_path / "mongo", server_logs)), free_port()
     mongo.start()
     settings = {
@@ -134,7 +130,7 @@ def test_every_row_of_every_source_is_counted(any_dsn: str, tmp_path: Path, serv
         found = lambda: str(connection.execute(BY_SOURCE.encode()).fetchall())  # noqa: E731
         wait_until(lambda: has(BY_SOURCE, *WANTED), found, 90)
         assert_rolled_up(any_dsn)
-        # A collector that has just started lets no bucket wait for its minute.
+        # After a start the job builds every bucket at once.
         collector.stop()
         collector.start()
         marked = "SELECT (SELECT count(*) FROM touched_buckets) + (SELECT count(*) FROM stale_buckets)"

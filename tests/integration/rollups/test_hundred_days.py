@@ -1,6 +1,4 @@
-"""A hundred days of mail by a clock that the test sets:
-retention and refresh run each day, events come late, and nothing is lost or made up.
-"""
+"""A hundred days of mail with the test's clock: daily retention and refresh and late events keep roll-ups right."""
 
 from __future__ import annotations
 
@@ -35,13 +33,11 @@ KEPT = Kept()
 DAYS = 100
 LATE_DAYS = (2, 5, 25)
 AHEAD = 50 * MINUTE
-"""The border takes an event up to an hour ahead of our clock."""
+"""Less than an hour, up to which the border accepts an event from the future."""
 
 
 def mornings() -> Iterator[tuple[datetime, list[MailEvent]]]:
-    """Each day's noon, from a hundred days ago to now, and the events that come until then:
-    today's, some that are late, one that is ahead.
-    """
+    """Yield each noon of the last hundred days with the events until then: of that day, late ones, one ahead."""
     chance = random.Random(100)
     today = datetime.now(UTC).replace(microsecond=0)
     for day in range(DAYS, -1, -1):
@@ -53,14 +49,12 @@ def mornings() -> Iterator[tuple[datetime, list[MailEvent]]]:
 
 
 def told(events: list[MailEvent]) -> list[dict[str, Any]]:
-    """As the oracle reads them."""
+    """Return the events in the oracle's form."""
     return [msgspec.structs.asdict(one) for one in events]
 
 
 def assert_kept(connection: psycopg.Connection, events: list[MailEvent], now: datetime) -> None:
-    """Each roll-up is the sum of all events that ever came, as far back as it is kept;
-    and the events are there as far as they are.
-    """
+    """Assert that roll-ups and events are complete for as long as each is kept."""
     rows = told(events)
     kept = {"15s": KEPT.stats_15s, "5m": KEPT.stats_5m, "1h": KEPT.stats_1h}
     for relation, (width, _, _) in RELATIONS.items():
@@ -74,7 +68,7 @@ def assert_kept(connection: psycopg.Connection, events: list[MailEvent], now: da
 
 @pytest.mark.usefixtures("our_jobs")
 def test_a_hundred_days_where_the_collector_builds(house: House) -> None:
-    """Also while the clock is two days behind for a while: what was deleted stays deleted, and nothing else is."""
+    """The collector's roll-ups and retention are right for a hundred days, also with a clock two days behind."""
     came: list[MailEvent] = []
     for day, (now, events) in enumerate(mornings()):
         house.store.write(Batch(events))
@@ -89,7 +83,7 @@ def test_a_hundred_days_where_the_collector_builds(house: House) -> None:
 
 
 def keep_policies(connection: psycopg.Connection, now: datetime) -> None:
-    """What the policies would do at that time: they go by the server's clock, which no test can set."""
+    """Do what the policies would do at that time: they use the server's clock, which a test cannot set."""
     for policy in wanted(KEPT, {}, now):
         if policy.kind == "refresh":
             window = now - policy.settings["start_offset"], now - policy.settings["end_offset"]
@@ -107,7 +101,7 @@ def keep_policies(connection: psycopg.Connection, now: datetime) -> None:
 
 
 def test_a_hundred_days_of_policies(community: Community) -> None:
-    """The windows that we ask TimescaleDB for: with every event that is late going into a compressed chunk."""
+    """The policies' windows keep aggregates right for a hundred days, with late events in compressed chunks."""
     with community.connect(autocommit=True) as connection:
         connection.execute("CREATE EXTENSION timescaledb")
         migrate_only(connection)

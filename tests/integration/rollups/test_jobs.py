@@ -1,4 +1,4 @@
-"""The jobs' thread: one collector of a database runs them, and its metrics say how."""
+"""The jobs' thread: one collector of a database runs the jobs, and its metrics show their state."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.servers
 
 
 class Note:
-    """A job that notes when it was told to run."""
+    """A job that notes its runs."""
 
     name = "note"
     every_seconds = 1
@@ -31,7 +31,7 @@ class Note:
         self.moments: list[datetime] = []
 
     def run(self, connection: psycopg.Connection, now: datetime, is_over: Callable[[], bool]) -> None:
-        """Notes, and writes."""
+        """Note the run, and write."""
         connection.execute("CREATE TEMPORARY TABLE IF NOT EXISTS notes ()")
         self.moments.append(now)
 
@@ -44,21 +44,21 @@ class Collector:
         self.jobs = Jobs(dsn, [self.note, Sizes(self.metrics)], metrics=self.metrics, now=now)
 
     def value(self, name: str, **labels: str) -> float | None:
-        """A sample of /metrics."""
+        """Return a sample of /metrics."""
         return self.metrics.registry.get_sample_value(name, labels)
 
 
 def alter_database(dsn: str, change: LiteralString) -> None:
-    """As an administrator does: it holds for sessions that begin afterwards."""
+    """Change a setting of the database as an administrator does. It applies to new sessions."""
     with psycopg.connect(dsn, autocommit=True) as other:
         name = psycopg.sql.Identifier(other.info.dbname)
-        # Also where the change before it forbids this one.
+        # A previous change may have made the database read-only.
         other.execute("SET default_transaction_read_only = off")
         other.execute(psycopg.sql.SQL("ALTER DATABASE {} {}").format(name, psycopg.sql.SQL(change)))
 
 
 def test_one_of_two_collectors_runs_the_jobs(postgres_dsn: str) -> None:
-    """The other takes over when the first is gone, and only the one that runs them shows their gauges."""
+    """One of two collectors runs the jobs and shows their gauges; the other takes over when it ends."""
     first, second = Collector(postgres_dsn), Collector(postgres_dsn)
     for one in (first, second):
         one.jobs.start()
@@ -73,7 +73,7 @@ def test_one_of_two_collectors_runs_the_jobs(postgres_dsn: str) -> None:
 
 
 def test_a_connection_that_is_cut_is_made_anew(postgres_dsn: str) -> None:
-    """The run that it happens to fails and is counted; the next succeeds."""
+    """A run whose connection is cut fails and is counted, and the next succeeds with a new connection."""
     one = Collector(postgres_dsn)
     one.jobs.run(one.note)
     with psycopg.connect(postgres_dsn, autocommit=True) as other:
@@ -88,7 +88,7 @@ def test_a_connection_that_is_cut_is_made_anew(postgres_dsn: str) -> None:
 
 
 def test_a_job_that_goes_on_failing_is_told_of_once(postgres_dsn: str, caplog: pytest.LogCaptureFixture) -> None:
-    """At one line a turn, every few seconds, the log of an outage would hold nothing else."""
+    """A job that keeps failing is logged once."""
     one = Collector(postgres_dsn)
     for change in ("SET default_transaction_read_only = on", "RESET default_transaction_read_only"):
         alter_database(postgres_dsn, change)
@@ -100,7 +100,7 @@ def test_a_job_that_goes_on_failing_is_told_of_once(postgres_dsn: str, caplog: p
 
 
 def test_what_was_set_for_the_role_and_is_mended_needs_no_restart(postgres_dsn: str) -> None:
-    """A session keeps what it began with: the job fails once more at most, and shows its gauges all the while."""
+    """After a corrected role setting the job fails at most once more, because it opens a new session."""
     alter_database(postgres_dsn, "SET default_transaction_read_only = on")
     one = Collector(postgres_dsn)
     one.jobs.run(Sizes(one.metrics))
@@ -114,7 +114,7 @@ def test_what_was_set_for_the_role_and_is_mended_needs_no_restart(postgres_dsn: 
 
 
 def test_a_clock_that_is_ahead_does_not_count(postgres_dsn: str) -> None:
-    """Jobs go by the earlier of two clocks: a wrong one would delete what is kept."""
+    """Jobs use the earlier of two clocks, because a clock that is ahead would delete rows too early."""
     for step in (-1e6, 1e6):
         one = Collector(postgres_dsn, lambda step=step: time.time() + step)  # type: ignore[misc]
         one.jobs.run(one.note)
@@ -123,7 +123,7 @@ def test_a_clock_that_is_ahead_does_not_count(postgres_dsn: str) -> None:
 
 
 def test_a_job_may_go_by_the_servers_clock(postgres_dsn: str) -> None:
-    """What it decides about is stamped by that clock: ours, which is behind, would hold it up."""
+    """A job whose rows have the server's times uses the server's clock, also if the collector's is behind."""
     one = Collector(postgres_dsn, lambda: time.time() - 72_000)
     one.note.goes_by_the_server = True
     one.jobs.run(one.note)
@@ -132,7 +132,7 @@ def test_a_job_may_go_by_the_servers_clock(postgres_dsn: str) -> None:
 
 
 def test_the_size_of_each_relation_is_shown(any_dsn: str) -> None:
-    """Tables, roll-ups, and a hypertable with its chunks."""
+    """The sizes of tables, roll-ups, and a hypertable with its chunks are shown."""
     store = PostgresStore(any_dsn, any_dsn)
     store.prepare()
     one = Collector(any_dsn)
@@ -155,9 +155,7 @@ def test_the_size_of_each_relation_is_shown(any_dsn: str) -> None:
 
 
 def test_an_open_transaction_ages(postgres_dsn: str) -> None:
-    """From its first statement until it ends, its session's end notwithstanding where it was prepared;
-    a session without one counts for nothing. Who runs no jobs shows nothing.
-    """
+    """The age of the oldest open or prepared transaction is shown, only by the collector that runs the jobs."""
     one, name = Collector(postgres_dsn), "duckwatch_store_oldest_transaction_age_seconds"
     job = OpenTransactions(one.metrics)
 

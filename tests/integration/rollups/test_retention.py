@@ -1,4 +1,4 @@
-"""Retention lets go of what is old, of nothing else, and never of what a roll-up has still to be built from."""
+"""Retention deletes old rows only, and no row from which a roll-up has yet to be built."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ KEPT = Kept(raw=timedelta(days=10))
 
 
 def let_go(house: House, kept: Kept = KEPT) -> None:
-    """One run of the job."""
+    """Run the retention job once."""
     RetentionJob(kept).run(house.connection, NOW, lambda: False)
 
 
 def dnsbl_result(time: int) -> DnsblResult:
-    """A listing of that moment."""
+    """Return a listing with that time."""
     return DnsblResult("eu1", time, time, "192.0.2.5:bl.example:listed", "192.0.2.5", "address", "bl.example", "listed")
 
 
 def count(house: House, relation: str) -> int:
-    """The rows of a relation."""
+    """Return the number of rows of a relation."""
     row = house.connection.execute(f"SELECT count(*) FROM {relation}".encode()).fetchone()
     assert row is not None
     return int(row[0])
@@ -40,7 +40,7 @@ def count(house: House, relation: str) -> int:
 
 @pytest.mark.usefixtures("our_jobs")
 def test_whole_days_of_old_events_go_and_the_roll_ups_stay(house: House) -> None:
-    """Raw events end at the start of a day (UTC); 5m and 1h hold on to what they add up to."""
+    """Raw events are deleted by whole days (UTC), and the 5m and 1h roll-ups keep their sums."""
     house.store.write(Batch(some(2000, NOW_MS - 20 * DAY, NOW_MS, seed=1)))
     house.roll_up()
     everything = read_events(house.connection)
@@ -52,7 +52,7 @@ def test_whole_days_of_old_events_go_and_the_roll_ups_stay(house: House) -> None
 
 @pytest.mark.usefixtures("our_jobs")
 def test_each_roll_up_goes_at_its_own_time(house: House) -> None:
-    """Those of 15 seconds after days, those of five minutes after months, those of an hour stay."""
+    """Each roll-up has its own retention: days for 15 s, months for 5 min, longer for 1 h."""
     house.store.write(Batch(some(300, NOW_MS - 9 * DAY, NOW_MS, seed=2)))
     house.roll_up()
     everything = read_events(house.connection)
@@ -67,7 +67,7 @@ def test_each_roll_up_goes_at_its_own_time(house: House) -> None:
 
 @pytest.mark.usefixtures("our_jobs")
 def test_events_that_no_roll_up_holds_yet_stay(house: House) -> None:
-    """The job that builds was away for long: retention waits for it, or history would have a hole."""
+    """Retention keeps events that no roll-up holds yet, also if the roll-up job did not run for long."""
     house.store.write(Batch(some(300, NOW_MS - 20 * DAY, NOW_MS - 15 * DAY, seed=3)))
     RollUp(KEPT)._tables.run(house.connection, dict.fromkeys(("15s", "5m", "1h"), NOW), lambda: True)
     house.connection.execute("INSERT INTO stale_buckets VALUES ('5m', to_timestamp(%s))", ((NOW_MS - 18 * DAY) / 1000,))
@@ -81,9 +81,7 @@ def test_events_that_no_roll_up_holds_yet_stay(house: House) -> None:
 
 @pytest.mark.usefixtures("our_jobs")
 def test_history_is_not_built_anew_from_nothing(house: House) -> None:
-    """An event that is later than what is kept (raw retention was raised)
-    leaves the roll-ups of that time as they were.
-    """
+    """A late event of a time whose events are deleted does not make its roll-up lose their counts."""
     house.store.write(Batch(some(500, NOW_MS - 14 * DAY, NOW_MS, seed=4)))
     house.roll_up()
     let_go(house)
@@ -94,7 +92,7 @@ def test_history_is_not_built_anew_from_nothing(house: House) -> None:
 
 
 def test_what_lists_said_goes_at_its_own_time(house: House) -> None:
-    """Changes of the last year stay on every tier, whatever becomes of the events."""
+    """DNSBL results have their own retention of a year, on every tier."""
     results = [dnsbl_result(NOW_MS - days * DAY) for days in (1, 20, 364, 367, 1000)]
     house.store.write(Batch(records=results))
     let_go(house)
@@ -105,7 +103,7 @@ def test_what_lists_said_goes_at_its_own_time(house: House) -> None:
 
 
 def test_logins_and_webhooks_go_at_their_own_times(house: House) -> None:
-    """Thirty days of logins, a year of what happened to accounts."""
+    """Logins are kept for thirty days, account events for a year."""
     days = (1, 29, 32, 364, 367)
     stamps = [NOW_MS - day * DAY for day in days]
     logins = [AuthEvent("eu1", at, at, f"wd:auth:d{at}:1", Source.CHANGE_STREAM, "imap", "failed") for at in stamps]
@@ -116,7 +114,7 @@ def test_logins_and_webhooks_go_at_their_own_times(house: House) -> None:
 
 
 def test_on_timescaledb_chunks_go(timescale_dsn: str) -> None:
-    """Whole, with their files: no row is deleted. A chunk that somebody reads stays until the next time."""
+    """On TimescaleDB retention drops whole chunks; a chunk that a query reads stays until the next run."""
     house = House(timescale_dsn)
     if house.builds_itself:
         house.close()

@@ -1,4 +1,4 @@
-"""The roll-ups equal the events, bucket for bucket, whatever came when."""
+"""The roll-ups equal the events in each bucket, in any order of arrival."""
 
 from __future__ import annotations
 
@@ -30,21 +30,19 @@ pytestmark = pytest.mark.servers
 
 
 def tallied(events: list[MailEvent]) -> Batch:
-    """A batch as the assembler makes it, apart from its text."""
+    """Return a batch as the assembler makes it, without its COPY text."""
     return Batch(events, tally=tally(events))
 
 
 def test_roll_ups_are_the_sums_of_the_events(house: House) -> None:
-    """Of a day's traffic, with every kind of row and every column null now and then,
-    also where sender's numbers are absurd.
-    """
+    """Roll-ups equal the events of a day with every kind of row, nulls in every column, and absurd numbers."""
     house.store.write(tallied(some(3000, NOW_MS - DAY, NOW_MS, seed=1)))
     house.roll_up()
     assert_equal(house.connection)
 
 
 def test_what_comes_later_is_added(house: House) -> None:
-    """New rows, late rows and rows that came before: after each run all is equal again."""
+    """After new, late and repeated rows, the next run makes roll-ups and events equal again."""
     first = some(500, NOW_MS - HOUR, NOW_MS, seed=2)
     house.store.write(tallied(first))
     house.roll_up()
@@ -56,7 +54,7 @@ def test_what_comes_later_is_added(house: House) -> None:
 
 
 def test_a_claimed_size_beyond_all_numbers_holds_nothing_up(house: House) -> None:
-    """Two messages that claim 8 EiB: the sum is the largest number, and the job goes on."""
+    """Two messages with a claimed size of 8 EiB give the largest number as sum, and the job goes on."""
     rows = [
         MailEvent(NOW_MS, "eu1", None, f"q{n}:queued", Action.QUEUED, Source.PLUGIN, Direction.OUTBOUND,
             size_bytes=2**63 - 1)
@@ -70,7 +68,7 @@ def test_a_claimed_size_beyond_all_numbers_holds_nothing_up(house: House) -> Non
 
 
 def test_events_that_are_not_yet_committed_are_not_forgotten(house: House, any_dsn: str) -> None:
-    """A run between a transaction's writing and its commit leaves its buckets marked for the next."""
+    """A run during an uncommitted transaction leaves its buckets marked for the next run."""
     house.store.write(Batch(some(10, NOW_MS - MINUTE, NOW_MS, seed=6)))
     with psycopg.connect(any_dsn) as other:
         other.execute("INSERT INTO touched_buckets VALUES (to_timestamp(%s))", (NOW_MS // 15_000 * 15,))
@@ -87,7 +85,7 @@ def test_events_that_are_not_yet_committed_are_not_forgotten(house: House, any_d
 
 @pytest.mark.usefixtures("our_jobs")
 def test_an_open_bucket_of_five_minutes_is_built_once_a_minute(house: House) -> None:
-    """It may hold a million events; the one of 15 seconds is built each time."""
+    """An open bucket of five minutes, which may hold a million events, is built once a minute only."""
     job = RollUp(RetentionSettings())
     for seed in (7, 8):
         house.store.write(Batch(some(10, NOW_MS - 1000, NOW_MS, seed=seed)))
@@ -98,7 +96,7 @@ def test_an_open_bucket_of_five_minutes_is_built_once_a_minute(house: House) -> 
 
 
 def test_what_was_there_before_the_roll_ups_is_built(any_dsn: str) -> None:
-    """A database of the version before: the migration has all of it built, in as many runs as it takes."""
+    """Events from before the roll-ups are built after the migration, in several runs if needed."""
     with psycopg.connect(any_dsn) as connection:
         connection.execute(shipped()[0].sql)
         connection.execute(
@@ -131,18 +129,18 @@ INSERT INTO touched_buckets
 SELECT to_timestamp((extract(epoch FROM stored_time) / 15)::bigint * 15) FROM unnest(%s::timestamptz[]) AS stored_time
 """
 ROUNDED = ROUNDING.replace("unnest(%s::timestamptz[]) AS stored_time", "held_events WHERE stored_time IS NOT NULL")
-"""How reconciliation marked a bucket until migration 0013."""
+"""The statement by which reconciliation marked buckets before migration 0013."""
 
 
 def store_held(house: House, stamps: Iterable[int]) -> None:
-    """A bounce of each of these times, as a version before migration 0013 stored what a backup source told."""
+    """Store a bounce of a backup source for each of these times, as a version before migration 0013."""
     reconcile_bounces(house, stamps)
     house.connection.execute("DELETE FROM touched_buckets")
     house.connection.execute(ROUNDED)
 
 
 def reconcile_bounces(house: House, stamps: Iterable[int]) -> None:
-    """A bounce of each of these times, that a backup source told."""
+    """Store a bounce of a backup source for each of these times."""
     events = [
         MailEvent(
             at, "eu1", None, f"b{at}.001:bounced", Action.BOUNCED, Source.BOUNCE, Direction.OUTBOUND, queue_id=f"b{at}",
@@ -155,7 +153,7 @@ def reconcile_bounces(house: House, stamps: Iterable[int]) -> None:
 
 
 def migrate_again(house: House) -> None:
-    """The database is one of the version before 0013, and this version starts."""
+    """Make the database one of a version before 0013, and start this version."""
     house.connection.execute("DELETE FROM schema_migrations WHERE version = 13")
     with psycopg.connect(house.connection.info.dsn) as connection:
         assert [one.version for one in migrate(connection)] == [13]
@@ -163,9 +161,7 @@ def migrate_again(house: House) -> None:
 
 @pytest.mark.usefixtures("our_jobs")
 def test_a_database_that_was_wrong_is_put_right(house: House) -> None:
-    """Bounces of the seconds before a border, some in buckets of five minutes of their own:
-    in no roll-up before, in each afterwards.
-    """
+    """Bounces just before a bucket's end, which an earlier version missed, are in every roll-up after the migration."""
     house.store.write(tallied(some(500, NOW_MS - 6 * HOUR, NOW_MS - HOUR, seed=21)))
     house.roll_up()
     border = NOW_MS // (5 * MINUTE) * 5 * MINUTE
@@ -189,8 +185,8 @@ def test_a_database_that_was_wrong_is_put_right(house: House) -> None:
 
 @pytest.mark.usefixtures("our_jobs")
 def test_a_bucket_that_an_earlier_version_marks_wrong_is_built(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It reconciles beside this version, or again after a downgrade, and marks as it did:
-    the database marks the right bucket.
+    """If an earlier version marks the wrong bucket, during an upgrade or after a downgrade, the database marks the
+    right.
     """
     monkeypatch.setattr(reconciliation, "query", lambda name: ROUNDING if name == "touch" else query(name))
     house.store.write(tallied(some(300, NOW_MS - 6 * HOUR, NOW_MS - HOUR, seed=23)))
@@ -203,9 +199,7 @@ def test_a_bucket_that_an_earlier_version_marks_wrong_is_built(house: House, mon
 
 @pytest.mark.usefixtures("our_jobs")
 def test_putting_right_builds_nothing_whose_rows_are_gone(house: House) -> None:
-    """By retention, which wrote it down, and by hand, before this version kept what that erases:
-    the roll-ups of then stay as they are.
-    """
+    """The repair leaves roll-ups whose rows were deleted, by retention or by hand, as they are."""
     by_retention, by_hand = NOW_MS - 20 * DAY, NOW_MS - 10 * DAY
     for day in (by_retention, by_hand):
         start = day // (5 * MINUTE) * 5 * MINUTE

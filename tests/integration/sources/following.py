@@ -1,4 +1,4 @@
-"""A MongoDB server, a database of ours, and who follows the one for the other."""
+"""A MongoDB server, a PostgreSQL database, and a follower between them."""
 
 from __future__ import annotations
 
@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 
 
 def lead(feed: FeedStore) -> str | None:
-    """Take the feed over; return its resume token. A server takes a moment to let go of the lock of a connection that
-    was closed or cut.
+    """Take the feed over. Return its resume token.
+
+    Retry for a while: a server frees the lock of a closed or cut connection with a delay.
     """
     tokens: list[str | None] = []
 
@@ -43,7 +44,7 @@ def lead(feed: FeedStore) -> str | None:
 
 
 class Following:
-    """One cluster's feed, joined as the collector joins it. Nobody follows yet."""
+    """One cluster's feed, built as in the collector. No follower runs yet."""
 
     def __init__(self, mongo: Secantus, house: House, dsn: str) -> None:
         self.mongo, self.house, self.dsn = mongo, house, dsn
@@ -56,7 +57,7 @@ class Following:
         self.follower: Follower | None = None
 
     def follow_with(self, reader: ChangeReader, cluster: str = "eu1") -> Follower:
-        """Begins to follow, and returns once it does."""
+        """Start a follower, and return when it follows."""
         self.follower = Follower(
             self.mongo.uri(""), reader, FeedStore(self.dsn, cluster, reader.name),
             cluster=cluster, metrics=self.metrics, listeners=self._listeners, now_ms=lambda: int(time.time() * 1000),
@@ -66,29 +67,29 @@ class Following:
         return self.follower
 
     def stop(self) -> None:
-        """Leaves."""
+        """Stop the follower."""
         if self.follower is not None:
             self.follower.stop()
             self.follower = None
 
     def close(self) -> None:
-        """Ends all of it; what was stored is in the roll-ups."""
+        """End everything, and assert that the roll-ups equal the rows."""
         self.stop()
         self.client.close()
         self.house.roll_up(datetime.now(UTC))
         assert_equal(self.house.connection)
 
     def rows(self, statement: str) -> list[tuple[Any, ...]]:
-        """What a query of our database gives."""
+        """Return the rows of a query."""
         return self.house.connection.execute(statement.encode()).fetchall()
 
     def until(self, is_so: Callable[[], bool]) -> None:
-        """Waits."""
+        """Wait until a condition holds."""
         deadline = time.monotonic() + 60
         while not is_so():
             assert time.monotonic() < deadline, (self.state(), self.follower and self.follower.trouble)
             time.sleep(0.05)
 
     def state(self) -> object:
-        """What to show when it does not come to what a test waits for."""
+        """Return the state to show if a wait fails."""
         return None

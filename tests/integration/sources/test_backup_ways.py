@@ -1,4 +1,4 @@
-"""The backup sources that come over the network, into a running collector: what they tell is held, once a slot."""
+"""The backup sources over the network: a running collector holds their events, one for each slot."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ HTTP_BOUNCE = "node_modules/@zone-eu/zone-mta/plugins/core/http-bounce.js"
 
 
 class Held:
-    """A collector that takes GELF, and what its database holds."""
+    """A collector that takes GELF, and the held events in its database."""
 
     def __init__(self, folder: Path, logs: Path, dsn: str) -> None:
         self.udp, self.tcp, self._dsn = free_port(), free_port(), dsn
@@ -64,7 +64,7 @@ class Held:
             return found.fetchall() if found.description else []
 
     def settled(self) -> list[tuple[Any, ...]]:
-        """Every row held, once the journal is empty; nothing has been stored."""
+        """Wait until the journal is empty, and return the held rows. None is stored yet."""
         wait_until(lambda: not self.collector.total("duckwatch_journal_requests"), "all is written", seconds=120)
         assert self.execute("SELECT count(*) FROM mail_events") == [(0,)]
         assert self.execute("SELECT count(*) FROM dead_letters") == [(0,)]
@@ -77,9 +77,7 @@ class Held:
 
 @pytest.fixture
 def held(postgres_dsn: str, tmp_path: Path, server_logs: Path) -> Iterator[Held]:
-    """Running, on an empty database. What is held stays so, however long a test takes:
-    the jobs find another at work.
-    """
+    """Yield a running collector on an empty database. Its jobs do not run, so that events stay held."""
     with psycopg.connect(postgres_dsn, autocommit=True) as other:
         other.execute("SELECT pg_advisory_lock(%s)", [LOCK_KEY])
         made = Held(tmp_path / "collector", server_logs, postgres_dsn)
@@ -89,7 +87,7 @@ def held(postgres_dsn: str, tmp_path: Path, server_logs: Path) -> Iterator[Held]
 
 
 def decide(connection: psycopg.Connection) -> None:
-    """Stores all that is held, as the jobs do when it is due; then the roll-ups are the sums of the rows."""
+    """Store all held events, as the jobs do when they are due, and assert that the roll-ups equal the rows."""
     later = datetime.now(UTC) + timedelta(hours=2)
     while Reconciler().reconcile(connection, Moment(later, {}, None)).due:
         pass
@@ -99,7 +97,7 @@ def decide(connection: psycopg.Connection) -> None:
 
 
 def post(url: str, bounces: list[dict[str, Any]]) -> None:
-    """As ZoneMTA's own plugin sends them."""
+    """Post bounces by ZoneMTA's own plugin."""
     node = need(installed.node)
     plugin = need(installed.zonemta) / HTTP_BOUNCE
     lines = "".join(f"{json.dumps(bounce)}\n" for bounce in bounces)
@@ -110,7 +108,7 @@ def post(url: str, bounces: list[dict[str, Any]]) -> None:
 
 
 def test_recorded_bounces_posted_by_zonemtas_own_plugin(held: Held) -> None:
-    """Each is held once, under its recipient's end, however often it is sent; its credentials are part of the URL."""
+    """Recorded bounces posted by ZoneMTA's plugin, with credentials in the URL, are held once each."""
     now = time.time_ns() // 1_000_000
     bounces = [line["bounce"] | {"time": now} for line in read_lines(FIXTURES / "zonemta-queue-bounce.jsonl")]
     url = f"{held.collector.url_with_token}/api/events/bounce"
@@ -127,7 +125,7 @@ def test_recorded_bounces_posted_by_zonemtas_own_plugin(held: Held) -> None:
 
 
 def _reasons(entries: list[dict[str, Any]]) -> dict[str, int]:
-    """How many of the plugin's rejections have which reason."""
+    """Return the plugin's rejections, counted by reason."""
     found: dict[str, int] = {}
     for entry in entries:
         reason = str(_row(entry, 1_795_495_100_000).reason)
@@ -144,8 +142,8 @@ def _row(entry: dict[str, Any], time_ms: int) -> Any:
 
 
 def test_gelf_in_every_packing_over_udp_and_tcp(held: Held) -> None:
-    """Every recorded delivery, a fifth by each way, fills the slots that the plugin's word fills;
-    of WildDuck's messages its logins are taken.
+    """GELF in each packing over UDP and TCP fills the same slots as the plugin's events, and WildDuck's logins are
+    taken.
     """
     now = time.time_ns() // 1_000_000
     entries = [record["entry"] for record in read_recording()]
@@ -177,7 +175,7 @@ def delivered(number: int) -> bytes:
 
 
 def test_what_was_journalled_is_held_after_a_kill(held: Held) -> None:
-    """While the database takes nothing: what counts as taken is on disk, whatever becomes of the process."""
+    """Messages that count as taken are on disk: after a kill without database they are held."""
     held.execute("ALTER TABLE held_events RENAME TO away")
     send_datagrams(held.udp, [delivered(n) for n in range(300)])
     wait_until(lambda: held.gelf("taken") == 300, "all have come")
@@ -188,7 +186,7 @@ def test_what_was_journalled_is_held_after_a_kill(held: Held) -> None:
 
 
 def test_kills_in_mid_stream(held: Held) -> None:
-    """Nothing that was counted as taken is missing, and the stream goes on."""
+    """Kills under load lose no message that counted as taken."""
     seed = int(os.environ.get("DUCKWATCH_CRASH_SEED", str(random.SystemRandom().randrange(2**32))))
     print(f"DUCKWATCH_CRASH_SEED={seed}")
     dice = random.Random(seed)
@@ -220,7 +218,7 @@ def test_kills_in_mid_stream(held: Held) -> None:
 
 
 def hostile_message(dice: random.Random) -> bytes:
-    """A delivery in which some fields are not what they should be."""
+    """Return a delivery with some wrong fields."""
     message: dict[str, Any] = {
         "_mail_action": dice.choice(sorted(ACTIONS)),
         "_queue_id": f"h{dice.getrandbits(32)}" if dice.random() < 0.7 else values.text(dice),
@@ -234,7 +232,7 @@ def hostile_message(dice: random.Random) -> bytes:
 
 
 def hostile_form(dice: random.Random) -> bytes:
-    """A bounce in which some fields are not what they should be, are there twice or not at all."""
+    """Return a bounce with some wrong, doubled or missing fields."""
     names = ("id", "seq", "to", "returnPath", "category", "time", "response", "fbl", "sessionId", "x", "")
     pairs = [("id", f"h{dice.getrandbits(32)}")] if dice.random() < 0.8 else []
     pairs += [(dice.choice(names), values.text(dice)) for _ in range(dice.randrange(12))]
@@ -243,9 +241,7 @@ def hostile_form(dice: random.Random) -> bytes:
 
 
 def test_hostile_input_is_held_or_set_aside(held: Held) -> None:
-    """What is taken is held, was held already, or is a dead letter by the border's word:
-    the database refuses none of it.
-    """
+    """Hostile input is held, a duplicate, or a dead letter of the border; the database refuses none."""
     seed = int(os.environ.get("DUCKWATCH_HOSTILE_SEED", str(random.SystemRandom().randrange(2**32))))
     print(f"DUCKWATCH_HOSTILE_SEED={seed}")
     dice = random.Random(seed)

@@ -1,6 +1,4 @@
-"""ZoneMTA's queue, as a MongoDB server's change streams tell of it:
-what is held of it, whoever is killed or away in between.
-"""
+"""ZoneMTA's queue through MongoDB's change streams: the right events are held, also after kills and absences."""
 
 from __future__ import annotations
 
@@ -31,40 +29,40 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.servers
 
-"""Seconds within which a deletion is surely seen as one of its own."""
+"""Seconds after which a deletion is seen as a separate change."""
 
 
 class Stream(Following):
-    """Who follows the queue."""
+    """A follower of the queue."""
 
     def __init__(self, mongo: Secantus, house: House, dsn: str) -> None:
         super().__init__(mongo, house, dsn)
         self.mail = Mail(self.client["zone-mta"])
 
     def follow(self) -> Follower:
-        """Begins to follow."""
+        """Start the follower."""
         return self.follow_with(QueueReader("zone-mta", "zone-queue", Border(bound_cluster="eu1"), {}))
 
     def held(self) -> list[tuple[Any, ...]]:
-        """Message, recipient, slot, and the action and recipients of what is held."""
+        """Return message, recipient, slot, action and number of recipients of the held events."""
         return self.rows(
             "SELECT queue_id, seq, slot, event ->> 'action', (event ->> 'recipients')::int FROM held_events "
             "ORDER BY 1, 2, 3"
         )
 
     def state(self) -> object:
-        """What is held."""
+        """Return the held events, to show if a wait fails."""
         return self.held()
 
     def column(self, name: str, slot: str) -> list[Any]:
-        """A column of the events held under a slot."""
+        """Return a column of the events held for a slot."""
         rows = self.house.connection.execute("SELECT event ->> %s FROM held_events WHERE slot = %s", [name, slot])
         return [row[0] for row in rows]
 
 
 @pytest.fixture
 def mongo(tmp_path: Path, server_logs: Path) -> Iterator[Secantus]:
-    """A server of this test alone: it may be killed."""
+    """Yield a server for one test, which may kill it."""
     server = need(lambda: Secantus(tmp_path / "mongo", server_logs))
     server.start()
     yield server
@@ -73,16 +71,14 @@ def mongo(tmp_path: Path, server_logs: Path) -> Iterator[Secantus]:
 
 @pytest.fixture
 def stream(mongo: Secantus, house: House, any_dsn: str) -> Iterator[Stream]:
-    """Nobody follows yet."""
+    """Yield a stream without a running follower."""
     made = Stream(mongo, house, any_dsn)
     yield made
     made.close()
 
 
 def test_what_the_queue_tells_is_held(stream: Stream) -> None:
-    """A message with its recipients counted, each deferral with its reply, each end;
-    the sender and nothing of the headers.
-    """
+    """The queue's changes give a message with its number of recipients, each deferral and each end, without headers."""
     stream.follow()
     one, two = stream.mail.queue("q1", "001", "002")
     stream.mail.defer(one, 1, "451 4.7.1 try again later r001@x.example")
@@ -108,7 +104,7 @@ def test_what_the_queue_tells_is_held(stream: Stream) -> None:
 
 
 def test_mail_of_wildducks_api_is_known_to_have_no_hook(stream: Stream) -> None:
-    """Whoever recovers it says that nothing leaked."""
+    """Mail of WildDuck's API, for which ZoneMTA has no hook, does not count as leaked when it is recovered."""
     stream.follow()
     stream.mail.queue("q1", "001", transtype="API")
     stream.mail.queue("q2", "001")
@@ -118,7 +114,7 @@ def test_mail_of_wildducks_api_is_known_to_have_no_hook(stream: Stream) -> None:
 
 
 def test_what_happened_while_nobody_followed_is_told(stream: Stream) -> None:
-    """A message that was queued before and ended during the absence is named, and so is one that came and went."""
+    """Messages that ended, or came and ended, while no follower ran are found."""
     stream.follow()
     (before,) = stream.mail.queue("q1", "001")
     stream.until(lambda: len(stream.held()) == 1)
@@ -137,7 +133,7 @@ def test_what_happened_while_nobody_followed_is_told(stream: Stream) -> None:
 
 
 def test_a_history_that_is_gone_is_made_good_from_the_queue(stream: Stream) -> None:
-    """With a token that the server does not know any more, what is in the queue and what is not says what happened."""
+    """If the server no longer knows the resume token, a comparison with the queue finds what happened."""
     stream.follow()
     (before,) = stream.mail.queue("q1", "001")
     stream.until(lambda: len(stream.held()) == 1)
@@ -159,7 +155,7 @@ def test_a_history_that_is_gone_is_made_good_from_the_queue(stream: Stream) -> N
 
 
 def test_one_follows_and_another_takes_over(stream: Stream) -> None:
-    """Two collectors follow one feed one after the other; one whose lead was taken away unnoticed changes nothing."""
+    """One collector follows a feed at a time, and one that has lost its lead unnoticed changes nothing."""
     first = FeedStore(stream.dsn, "eu1", "zonemta")
     second = FeedStore(stream.dsn, "eu1", "zonemta")
     first.lead()
@@ -177,7 +173,7 @@ def test_one_follows_and_another_takes_over(stream: Stream) -> None:
 
 
 def test_a_server_that_is_killed_is_followed_again(stream: Stream) -> None:
-    """The stream goes on where it was."""
+    """After a kill of the server the stream continues at its position."""
     stream.follow()
     stream.mail.queue("q1", "001")
     stream.until(lambda: len(stream.held()) == 1)
@@ -191,9 +187,7 @@ def test_a_server_that_is_killed_is_followed_again(stream: Stream) -> None:
 def test_a_silent_server_does_not_keep_the_collector(
     mongo: Secantus, tmp_path: Path, server_logs: Path, postgres_dsn: str
 ) -> None:
-    """It lives and keeps its connections, but does not say what is new:
-    the collector ends all the same, long before it would give up waiting.
-    """
+    """A collector stops at once, though a silent MongoDB keeps its connections open."""
     with Proxy(mongo.port) as proxy:
         uri = f"mongodb://127.0.0.1:{proxy.port}/?directConnection=true"
         clusters = [{"cluster": name, "uri": uri} for name in ("eu1", "us1")]

@@ -1,4 +1,4 @@
-"""The queue's state: counted from its entries, into the table and the gauges."""
+"""The queue's state is counted from its entries, into the table and the gauges."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 
 
 def fill(house: House, cluster: str, zone: str | None, domain: str, state: str, ages: list[int]) -> None:
-    """Entries of these ages, in seconds."""
+    """Insert entries of these ages (seconds)."""
     house.connection.cursor().executemany(
         "INSERT INTO queue_entries (cluster, mongo_id, queue_id, seq, zone, domain, state, queued_at)"
         " VALUES (%s, gen_random_uuid()::text, 'q', '001', %s, %s, %s, %s::timestamptz - make_interval(secs => %s))",
@@ -28,7 +28,7 @@ def fill(house: House, cluster: str, zone: str | None, domain: str, state: str, 
 
 
 def test_the_gauges_are_the_queue(house: House) -> None:
-    """By zone and state, the age that of a zone's oldest; what has left the queue is shown no longer."""
+    """The gauges show the entries by zone and state, and the age of each zone's oldest, without ended entries."""
     metrics = Metrics()
     job = QueueState(metrics)
     fill(house, "eu1", "bulk", "a.example", "queued", [1, 2])
@@ -47,7 +47,7 @@ def test_the_gauges_are_the_queue(house: House) -> None:
 
 
 def test_snapshots_hold_the_zones_and_the_busiest_destinations(house: House) -> None:
-    """The fifty with the most messages of each cluster, once a minute: every fourth run."""
+    """Every fourth run stores a snapshot of the zones and of each cluster's fifty busiest destinations."""
     for number in range(60):
         fill(house, "eu1", "bulk", f"d{number:02}.example", "queued", [1] * (1 + number // 10))
     job = QueueState(Metrics())

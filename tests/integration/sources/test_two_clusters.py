@@ -1,6 +1,4 @@
-"""Two clusters whose queues have the same ids, followed by one collector into one table:
-each road's word stays with its own.
-"""
+"""Two clusters with the same queue ids in one collector and one table: each event stays with its cluster."""
 
 from __future__ import annotations
 
@@ -38,7 +36,7 @@ TRACE = (
 
 
 class Clusters:
-    """eu1 and us1: databases of one MongoDB with the same ids, tokens, and a collector of both; GELF is us1's."""
+    """eu1 and us1: two databases of one MongoDB with the same ids, and a collector of both. GELF belongs to us1."""
 
     def __init__(self, folder: Path, logs: Path, dsn: str) -> None:
         self._dsn, self.gelf_port = dsn, free_port()
@@ -57,12 +55,12 @@ class Clusters:
         self.eu1, self.us1 = Mail(self.client["eu1"]), Mail(self.client["us1"])
 
     def rows(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
-        """What a query gives."""
+        """Return the rows of a query."""
         with psycopg.connect(self._dsn) as connection:
             return connection.execute(statement.encode(), values).fetchall()
 
     def counted(self, name: str, *names: str) -> dict[tuple[str, ...], float]:
-        """The samples of a counter that are not zero, by some of their labels."""
+        """Return the samples of a counter that are not zero, by some labels."""
         found: dict[tuple[str, ...], float] = {}
         for labels, value in self.collector.metrics().get(name, {}).items():
             key = tuple(dict(labels)[one] for one in names)
@@ -70,7 +68,7 @@ class Clusters:
         return {key: value for key, value in found.items() if value}
 
     def stop(self) -> None:
-        """Ends both."""
+        """Stop collector and MongoDB."""
         self.collector.stop()
         self.client.close()
         self.mongo.stop()
@@ -78,7 +76,7 @@ class Clusters:
 
 @pytest.fixture
 def clusters(tmp_path: Path, server_logs: Path, postgres_dsn: str) -> Iterator[Clusters]:
-    """Followed."""
+    """Yield the clusters, followed by the collector."""
     made = Clusters(tmp_path, server_logs, postgres_dsn)
     lags = "duckwatch_changestream_lag_seconds"
     wait_until(lambda: len(made.collector.metrics().get(lags, {})) == 4, "both are followed, two collections each")
@@ -88,9 +86,7 @@ def clusters(tmp_path: Path, server_logs: Path, postgres_dsn: str) -> Iterator[C
 
 
 def test_the_same_ids_in_two_clusters_are_two_messages(clusters: Clusters) -> None:
-    """In the table, the counters, the queue and a message's trace;
-    the plugin's word, a bounce and GELF count for their own cluster alone.
-    """
+    """The same ids in two clusters are two messages in table, counters, queue and trace, for events of every source."""
     now = time.time_ns() // 1_000_000
     message = {"action": "QUEUED", "id": ID, "from": "a@shop.example", "to": "r001@x.example,r002@x.example"}
     delivery = {"action": "ACCEPTED", "id": ID, "seq": "001", "from": "a@shop.example", "to": "r001@x.example"}
@@ -137,7 +133,7 @@ def test_the_same_ids_in_two_clusters_are_two_messages(clusters: Clusters) -> No
         ("us1", "bounce"): 1,
     }
 
-    # The plugin of one cluster takes that cluster's row over, and leaves the other's.
+    # The plugin of one cluster takes over that cluster's row only.
     late = delivery | {"action": "REJECTED", "seq": "002", "to": "r002@x.example", "response": "550 no"}
     assert clusters.collector.send([{"time": now + 1, "entry": late}]) == 202
     trace[3] = ("eu1", "002", "bounced", "plugin")

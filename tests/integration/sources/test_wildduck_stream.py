@@ -1,4 +1,4 @@
-"""WildDuck's database, as a MongoDB server's change streams tell of it: logins and inbound mail, each counted once."""
+"""WildDuck's database through MongoDB's change streams: each login and inbound message is counted once."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.servers
 
 HISTORY = 200
-"""So many changes the server keeps, and up to a thousand more."""
+"""Number of changes that the server keeps, with up to a thousand more."""
 
 _databases = count()
 
 
 @pytest.fixture(scope="module")
 def mongo(tmp_path_factory: pytest.TempPathFactory, server_logs: Path) -> Iterator[Secantus]:
-    """One server for all: each test has a database of its own."""
+    """Yield one server for all tests, which have a database each."""
     more = ["--oplog-max-entries", str(HISTORY)]
     server = need(lambda: Secantus(tmp_path_factory.mktemp("mongo"), server_logs, more=more))
     server.start()
@@ -46,7 +46,7 @@ def mongo(tmp_path_factory: pytest.TempPathFactory, server_logs: Path) -> Iterat
 
 
 class WildDuck(Following):
-    """WildDuck's database, changed as WildDuck changes it, and who follows it."""
+    """WildDuck's database, changed as WildDuck changes it, and its follower."""
 
     def __init__(self, mongo: Secantus, house: House, dsn: str) -> None:
         super().__init__(mongo, house, dsn)
@@ -54,11 +54,11 @@ class WildDuck(Following):
         self.database = self.client[self.name]
 
     def follow(self, **border: Any) -> None:
-        """Begins to follow."""
+        """Start the follower."""
         self.follow_with(WildduckReader(self.name, Border("eu1", **border)))
 
     def replay(self, recorded: Sequence[Mapping[str, Any]]) -> None:
-        """Does what the recorded changes tell of."""
+        """Make the recorded changes."""
         for change in recorded:
             collection, key = self.database[change["ns"]["coll"]], change["documentKey"]
             match change["operationType"]:
@@ -72,7 +72,7 @@ class WildDuck(Following):
                     collection.delete_one(key)
 
     def deliver(self, number: int, **fields: Any) -> dict[str, Any]:
-        """A message that came by LMTP."""
+        """Insert a message as LMTP delivers it."""
         key = ObjectId()
         meta = {"source": "MX", "from": "orders@shop.example", "to": ["alice@example.com"], "transtype": "LMTP"}
         document = {
@@ -84,28 +84,28 @@ class WildDuck(Following):
         return document
 
     def move(self, message: Mapping[str, Any], *, is_kept: bool = False) -> None:
-        """Into another mailbox; `is_kept`: copied."""
+        """Move a message into another mailbox, or copy it (`is_kept`)."""
         self.database["messages"].insert_one({**message, "_id": ObjectId(), "mailbox": ObjectId()})
         if not is_kept:
             self.database["messages"].delete_one({"_id": message["_id"]})
 
     def login(self, document: Mapping[str, Any]) -> None:
-        """One more of those that are alike, or the first."""
+        """Insert a login, or count up an equal one, as WildDuck does."""
         once = {"$setOnInsert": {k: v for k, v in document.items() if k != "_id"}}
         later = {"$inc": {"events": 1}, "$set": {"last": now()}}
         self.database["authlog"].update_one({"_id": document["_id"]}, once | later, upsert=True)
 
     def stored(self) -> list[tuple[Any, ...]]:
-        """The inbound mail in our table."""
+        """Return the inbound mail in the table."""
         return self.rows("SELECT message_id, sender, recipient, category FROM mail_events ORDER BY 1, 3")
 
     def logins(self) -> Counter[tuple[str, str, str]]:
-        """The logins in our table."""
+        """Return the logins in the table."""
         found = self.rows("SELECT user_id, protocol, result, sum(count)::int FROM auth_events GROUP BY 1, 2, 3")
         return Counter({(user, protocol, result): number for user, protocol, result, number in found})
 
     def counted(self) -> Counter[tuple[str, str, str]]:
-        """The logins in WildDuck's."""
+        """Return the number of logins in WildDuck's database."""
         found: Counter[tuple[str, str, str]] = Counter()
         for one in self.database["authlog"].find({"action": "authentication"}):
             result = "failed" if one["result"] == "fail" else one["result"]
@@ -113,13 +113,13 @@ class WildDuck(Following):
         return found
 
     def state(self) -> object:
-        """What is in both."""
+        """Return the content of both databases, to show if a wait fails."""
         return self.stored(), self.logins(), self.counted()
 
 
 @pytest.fixture
 def wildduck(mongo: Secantus, house: House, any_dsn: str) -> Iterator[WildDuck]:
-    """Nobody follows yet."""
+    """Yield a database without a running follower."""
     made = WildDuck(mongo, house, any_dsn)
     yield made
     made.close()
@@ -130,7 +130,7 @@ def now() -> datetime:
 
 
 def recent(recorded: Sequence[Mapping[str, Any]]) -> list[Any]:
-    """The same, as if it were now that it happens."""
+    """Return the same document with present times."""
     shift = now() - max(change["wallTime"] for change in recorded)
     return [shifted(change, shift) for change in recorded]
 
@@ -148,7 +148,7 @@ def shifted(value: Any, shift: timedelta) -> Any:
 
 
 def login_of(user: ObjectId, *, made: datetime | None = None, result: str = "fail") -> dict[str, Any]:
-    """A document of logins that begins with the first of them."""
+    """Return a login document that begins with its first login."""
     return {
         "_id": ObjectId.from_datetime(made) if made else ObjectId(), "user": user, "action": "authentication",
         "protocol": "IMAP",
@@ -157,7 +157,7 @@ def login_of(user: ObjectId, *, made: datetime | None = None, result: str = "fai
 
 
 def recorded_changes() -> list[Any]:
-    """Those of both collections, in their order."""
+    """Return the recorded changes of both collections in order."""
     both = [*changes("authlog"), *changes("messages")]
     return recent(sorted(both, key=lambda change: change["clusterTime"]))
 
@@ -170,9 +170,7 @@ ALICE, BOB = "6b05172ebb7cd0c6d7213bf5", "6b05172ebb7cd0c6d7213bfe"
 
 @pytest.mark.parametrize("cut", [5, 20, None], ids=["early", "late", "never"])
 def test_recorded_changes_are_told_once(wildduck: WildDuck, cut: int | None) -> None:
-    """Each login, also those that are only counted up, and each delivery; whenever the collector was away.
-    The counters equal the rows.
-    """
+    """Each recorded login and delivery is stored once, also counted-up logins, whenever the collector was away."""
     recorded = recorded_changes()
     wildduck.follow()
     wildduck.replay(recorded[:cut])
@@ -202,7 +200,7 @@ def test_recorded_changes_are_told_once(wildduck: WildDuck, cut: int | None) -> 
 
 
 def test_a_change_that_the_database_refuses_is_set_aside_alone(wildduck: WildDuck) -> None:
-    """Its rows become letters; those around it are stored."""
+    """The rows of a change that the database refuses become dead letters, and the others are stored."""
     refusal = "ALTER TABLE mail_events ADD CONSTRAINT not_three CHECK (message_id IS DISTINCT FROM '<3@shop.example>')"
     wildduck.house.connection.execute(refusal)
     wildduck.follow()
@@ -217,9 +215,7 @@ def test_a_change_that_the_database_refuses_is_set_aside_alone(wildduck: WildDuc
 
 
 def test_the_server_sends_no_contents(wildduck: WildDuck) -> None:
-    """What it was not asked for it does not even send: of a message only what its row holds,
-    of an update only what was counted.
-    """
+    """The server sends only the fields that the row needs, of a message and of an update."""
     with wildduck.database.watch(PIPELINE_STAGES) as stream:
         wildduck.replay(recorded_changes())
         wildduck.client.drop_database(wildduck.name)
@@ -236,7 +232,7 @@ def test_the_server_sends_no_contents(wildduck: WildDuck) -> None:
 
 
 def test_logins_counted_before_anybody_followed_are_read(wildduck: WildDuck) -> None:
-    """A document that only ever was counted up since is read from MongoDB, with all that is in it."""
+    """Logins counted before a follower ran are read from the document when it is counted up again."""
     old = login_of(ObjectId(), made=now() - timedelta(days=2))
     for _ in range(3):
         wildduck.login(old)
@@ -250,7 +246,7 @@ def test_logins_counted_before_anybody_followed_are_read(wildduck: WildDuck) -> 
 
 
 def test_a_history_that_is_gone_is_made_good_from_the_collections(wildduck: WildDuck) -> None:
-    """With a token that the server does not know any more: what was made and counted meanwhile, and nothing twice."""
+    """If the server no longer knows the resume token, the missed rows are found in the collections, none twice."""
     wildduck.follow()
     known = login_of(ObjectId())
     wildduck.login(known)
@@ -278,9 +274,7 @@ def test_a_history_that_is_gone_is_made_good_from_the_collections(wildduck: Wild
 
 
 def test_how_far_a_feed_was_followed_is_when_its_newest_change_was_made(wildduck: WildDuck) -> None:
-    """Not when that was taken: one who lags behind for hours and then loses the history has lost those hours.
-    A stock that is broken off leaves it where it was.
-    """
+    """A feed's position is the time of its newest change, not of its reading, and a broken comparison keeps it."""
     store = FeedStore(wildduck.dsn, "eu1", "wildduck")
     store.lead()
     store.commit_token("{}", 1_000)
@@ -294,7 +288,7 @@ def test_how_far_a_feed_was_followed_is_when_its_newest_change_was_made(wildduck
 
 
 def test_a_database_that_is_dropped_is_followed_anew(wildduck: WildDuck) -> None:
-    """Its stream has ended; the next one tells of what is put into it then."""
+    """After its database was dropped the stream ends, and a new one follows the new content."""
     wildduck.follow()
     wildduck.deliver(1)
     wildduck.until(lambda: len(wildduck.stored()) == 1)
@@ -308,7 +302,7 @@ def test_a_database_that_is_dropped_is_followed_anew(wildduck: WildDuck) -> None
 
 
 def test_people_are_the_same_pseudonyms_after_a_restart(wildduck: WildDuck) -> None:
-    """What is counted up is read from our own rows, where people are pseudonyms already."""
+    """People have the same pseudonyms after a restart, when counts come from the table's rows."""
     hidden = Pseudonyms(b"a secret of the tests")
     document = login_of(ObjectId())
     for _ in range(2):

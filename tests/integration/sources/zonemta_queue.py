@@ -1,4 +1,4 @@
-"""ZoneMTA's queue in MongoDB, without a ZoneMTA."""
+"""Simulates ZoneMTA's queue in MongoDB."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 
 class Mail:
-    """What ZoneMTA writes for a message, in its order. The same message has the same ids in every database."""
+    """Makes ZoneMTA's writes for a message, in its order. A message has the same ids in every database."""
 
     def __init__(self, database: Database[Any]) -> None:
         self._database = database
 
     def queue(self, queue_id: str, *seqs: str, transtype: str = "ESMTP") -> list[Any]:
-        """Metadata, then an entry for each recipient."""
+        """Write the metadata, then an entry for each recipient."""
         file = self._database["mail.files"].insert_one({"filename": f"message {queue_id}", "metadata": {}}).inserted_id
         data = {
             "id": queue_id,
@@ -53,7 +53,7 @@ class Mail:
         return [self._database["zone-queue"].insert_one(entry).inserted_id for entry in entries]
 
     def defer(self, entry: Any, count: int, response: str | None) -> None:
-        """Taken, and put back: the whole of `_deferred` first, its parts later."""
+        """Lock and defer an entry: the first deferral writes all of `_deferred`, later ones its parts."""
         queue, now = self._database["zone-queue"], int(time.time() * 1000)
         queue.update_one({"_id": entry}, {"$set": {"locked": True, "lockTime": now, "assigned": "default"}})
         said: dict[str, Any] = {"last": now, "next": now + 300_000, "count": count, "log": [{"message": "secret"}]}
@@ -63,5 +63,5 @@ class Mail:
         queue.update_one({"_id": entry}, {"$set": change | {"locked": False, "queued": datetime.now(UTC)}})
 
     def end(self, entry: Any) -> None:
-        """Delivered, bounced or deleted: it is all the same here."""
+        """Remove an entry, as for a delivered, bounced or deleted message."""
         self._database["zone-queue"].delete_one({"_id": entry})

@@ -1,6 +1,4 @@
-"""What nobody should send, sent to a real collector on a real PostgreSQL:
-each gets its answer, memory stays flat, and the good events sent before, beside and after it are all in the table.
-"""
+"""Bad input to a real collector on a real PostgreSQL gets the right answer, and good events beside it are stored."""
 
 from __future__ import annotations
 
@@ -40,7 +38,7 @@ _numbers = count(1)
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back."""
+    """An HTTP answer."""
 
     status: int
     body: bytes
@@ -52,7 +50,7 @@ class Answer:
 
 
 class Border:
-    """The collector under attack, and its table."""
+    """A collector and its table."""
 
     def __init__(self, collector: Collector, dsn: str) -> None:
         self.collector = collector
@@ -67,7 +65,7 @@ class Border:
             connection.close()
 
     def post(self, body: bytes | Iterator[bytes], *, token: str | None = Collector.token, **headers: str) -> Answer:
-        """One request on a connection of its own. An iterator is sent in chunks, without a length."""
+        """Send one request on a new connection. An iterator is sent in chunks, without a length."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         if token is not None:
             named.setdefault("Authorization", f"Bearer {token}")
@@ -77,7 +75,7 @@ class Border:
                     "POST", "/api/events/ingest", body, named, encode_chunked=not isinstance(body, bytes)
                 )
             except ConnectionError:
-                # Sent away in the middle of its body: the answer is there all the same.
+                # The server refused it in the middle of its body, but has sent an answer.
                 response = HTTPResponse(connection.sock)
                 response.begin()
             else:
@@ -88,7 +86,7 @@ class Border:
         return answer
 
     def send_good(self) -> str:
-        """Sends one good event; gives its queue id."""
+        """Send one good event. Return its queue id."""
         queue_id = f"good{next(_numbers)}"
         answer = self.post(json.dumps([event(id=queue_id)]).encode())
         assert (answer.status, answer.json) == (202, {"accepted": 1, "rejected": []})
@@ -99,26 +97,26 @@ class Border:
             return connection.execute(sql.encode(), values).fetchall()
 
     def row(self, queue_id: str, columns: str) -> tuple[Any, ...]:
-        """The one row of a queue id, once it is there."""
+        """Wait for the only row of a queue id, and return it."""
         sql = f"SELECT {columns} FROM mail_events WHERE queue_id = %s"
         wait_until(lambda: self.query(sql, queue_id), f"{queue_id} in the table", seconds=30)
         (row,) = self.query(sql, queue_id)
         return row
 
     def memory(self, name: str = "VmRSS") -> int:
-        """Bytes that the process holds (`VmHWM`: has held at most)."""
+        """Return the memory of the process in bytes (`VmHWM`: its peak)."""
         status = Path(f"/proc/{self.collector.pid}/status").read_text(encoding="utf-8")
         return next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith(name))
 
 
 def event(**entry: Any) -> dict[str, Any]:
-    """A good event of now."""
+    """Return a good event with the present time."""
     return {"time": time.time_ns() // 1_000_000, "context": "sender", "entry": {"action": "QUEUED", **entry}}
 
 
 @pytest.fixture(scope="module")
 def border(postgres: PostgresCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Border]:
-    """One collector for all of it, so that what one attack leaves behind would hit the next."""
+    """Yield one collector for all tests, so that damage by one would be seen in the next."""
     dsn = postgres.create_database()
     folder = tmp_path_factory.mktemp("border")
     limits = {"read_timeout": f"{READ_TIMEOUT_SECONDS}s", "body_bytes": "1MiB", "inflight_bytes": "8MiB"}
@@ -137,7 +135,7 @@ def border(postgres: PostgresCluster, tmp_path_factory: pytest.TempPathFactory) 
 
 @pytest.fixture
 def under_attack(border: Border) -> Iterator[Border]:
-    """Good events before and after: both reach the table once. Memory: as before."""
+    """Assert that good events before and after the block are stored once, and that memory has not grown."""
     first = border.send_good()
     border.row(first, "1")
     before = border.memory()
@@ -150,7 +148,7 @@ def under_attack(border: Border) -> Iterator[Border]:
 
 
 def nothing_stored(border: Border) -> None:
-    """No row and no dead letter holds the canary."""
+    """Assert that no row and no dead letter holds the canary."""
     last = border.send_good()
     border.row(last, "1")
     assert border.query("SELECT count(*) FROM mail_events e WHERE e::text LIKE %s", f"%{CANARY}%") == [(0,)]
@@ -183,7 +181,7 @@ UNREADABLE = {
 
 @pytest.mark.parametrize("body", UNREADABLE.values(), ids=UNREADABLE)
 def test_a_body_that_nothing_can_be_read_from_is_400(under_attack: Border, body: bytes) -> None:
-    """Again and again; and nothing of it is stored or said back."""
+    """An unreadable body is 400 each time, and nothing of it is stored or quoted."""
     for _ in range(10):
         answer = under_attack.post(body)
         assert answer.status == 400
@@ -211,7 +209,7 @@ BAD_EVENTS: dict[str, tuple[Any, str]] = {
 
 @pytest.mark.parametrize(("bad", "reason"), BAD_EVENTS.values(), ids=BAD_EVENTS)
 def test_one_bad_event_among_good_ones_costs_only_itself(under_attack: Border, bad: Any, reason: str) -> None:
-    """The good ones are rows; the bad one is named in the answer and kept in the dead letters with its reason."""
+    """One bad event becomes a dead letter and is named in the answer; the good ones beside it are stored."""
     good = [f"beside{next(_numbers)}" for _ in range(2)]
     letters = "SELECT count(*) FROM dead_letters WHERE reason = %s"
     ((before,),) = under_attack.query(letters, reason)
@@ -225,7 +223,7 @@ def test_one_bad_event_among_good_ones_costs_only_itself(under_attack: Border, b
 
 
 def test_one_bad_line_among_good_ones_costs_only_itself(under_attack: Border) -> None:
-    """NDJSON: what is not JSON, or nested too deeply, is one line."""
+    """One bad line of NDJSON (no JSON, or nested too deeply) costs only itself."""
     good = f"line{next(_numbers)}"
     lines = [b"{" + CANARY.encode(), b"[" * 100_000, json.dumps(event(id=good)).encode(), b"\xff\xfe"]
     answer = under_attack.post(b"\n".join(lines))
@@ -277,7 +275,7 @@ ODD_FIELDS: dict[str, tuple[dict[str, Any], str, Any]] = {
 def test_an_odd_value_is_stored_as_far_as_a_column_can(
     under_attack: Border, entry: dict[str, Any], column: str, value: Any
 ) -> None:
-    """The event is good; nothing in a field breaks its storage."""
+    """An event with an odd value is stored, with as much of the value as the column can hold."""
     queue_id = f"odd{next(_numbers)}"
     answer = under_attack.post(json.dumps([event(id=queue_id, **entry)]).encode())
     assert (answer.status, answer.json) == (202, {"accepted": 1, "rejected": []})
@@ -285,9 +283,7 @@ def test_an_odd_value_is_stored_as_far_as_a_column_can(
 
 
 def test_a_report_that_is_off_holds_nothing_up(under_attack: Border) -> None:
-    """A plugin's clock or count that no column takes: its report is stored as far as it can be,
-    and the events beside it are.
-    """
+    """A heartbeat with an impossible time or count is stored as far as possible, with the events beside it."""
     queue_id = f"reported{next(_numbers)}"
     plugin = {"process": queue_id, "spool_bytes": 1e300, "oldest_unsent": 2**63 - 1, "dropped": -1}
     answer = under_attack.post(json.dumps({"host": "odd", "plugin": plugin, "events": [event(id=queue_id)]}).encode())
@@ -303,7 +299,7 @@ def hundred_megabytes() -> Iterator[bytes]:
 
 
 def test_100_mb_are_413_with_and_without_a_length(under_attack: Border) -> None:
-    """Announced: at once. Streamed: as soon as the limit is passed."""
+    """A body of 100 MB is refused with 413 at once if announced, else when it passes the limit."""
     whole = b"".join(hundred_megabytes())
     for _ in range(2):
         assert under_attack.post(whole).status == 413
@@ -311,14 +307,14 @@ def test_100_mb_are_413_with_and_without_a_length(under_attack: Border) -> None:
 
 
 def bomb(inflated_mib: int) -> bytes:
-    """A gzip file that would be so large; one megabyte of it is packed and repeated."""
+    """Return a gzip file of that unpacked size, made of one repeated megabyte."""
     packer = zlib.compressobj(9, wbits=-zlib.MAX_WBITS)
     block = packer.compress(b" " * MIB) + packer.flush(zlib.Z_FULL_FLUSH)
     return gzip.compress(b"")[:10] + block * inflated_mib
 
 
 def test_a_gzip_bomb_is_413(under_attack: Border) -> None:
-    """900 KB that would be almost a gigabyte."""
+    """A gzip body of 900 KB that unpacks to almost a gigabyte is 413."""
     packed = bomb(850)
     assert len(packed) < MIB
     for _ in range(20):
@@ -337,7 +333,7 @@ def test_a_gzip_bomb_is_413(under_attack: Border) -> None:
     ],
 )
 def test_other_and_broken_encodings_are_refused(under_attack: Border, encoding: str, body: bytes, status: int) -> None:
-    """Neither taken for JSON nor worked on for long."""
+    """Other and broken encodings are refused quickly."""
     for _ in range(5):
         assert under_attack.post(body, Content_Encoding=encoding).status == status
 
@@ -355,7 +351,7 @@ def test_other_and_broken_encodings_are_refused(under_attack: Border, encoding: 
     ],
 )
 def test_wrong_and_missing_credentials_are_401_and_store_nothing(under_attack: Border, header: str | None) -> None:
-    """Whatever the body, and however large."""
+    """Wrong or missing credentials are 401 and store nothing, whatever the body."""
     headers = {} if header is None else {"Authorization": header}
     for body in (json.dumps([event(id=CANARY)]).encode(), b" " * 5_000_000):
         answer = under_attack.post(body, token=None, **headers)
@@ -365,7 +361,7 @@ def test_wrong_and_missing_credentials_are_401_and_store_nothing(under_attack: B
 
 
 def test_too_many_bytes_in_flight_are_503_and_the_rest_are_taken(under_attack: Border) -> None:
-    """Senders that announce bodies and let them wait: others are told when to come back, and are taken then."""
+    """With too many announced bytes in flight, others get 503 with Retry-After, and are accepted later."""
     held = []
     for _ in range(8):
         slow = socket.create_connection(("127.0.0.1", under_attack.collector.port), timeout=30)
@@ -397,9 +393,7 @@ def head(*headers: str) -> bytes:
 
 
 def test_slow_clients_are_sent_away_and_hold_up_nobody(under_attack: Border) -> None:
-    """Two hundred that drip a body or a head: those with a body get 408 after the read timeout,
-    the others stay harmless.
-    """
+    """Two hundred slow clients delay no other: those with a slow body get 408, those with a slow head stay harmless."""
     bodies: list[socket.socket] = []
     heads: list[socket.socket] = []
     for index in range(200):
@@ -418,7 +412,7 @@ def test_slow_clients_are_sent_away_and_hold_up_nobody(under_attack: Border) -> 
 
 
 def test_clients_that_leave_in_the_middle_leave_nothing(under_attack: Border) -> None:
-    """Half a body, a reset, a body that says less than its length: no row, no trace, no bytes kept."""
+    """Clients that leave in the middle of a body leave no row and no counted bytes."""
     body = json.dumps([event(id=CANARY)]).encode()
     for _ in range(100):
         for sent in (
@@ -428,14 +422,14 @@ def test_clients_that_leave_in_the_middle_leave_nothing(under_attack: Border) ->
         ):
             gone = socket.create_connection(("127.0.0.1", under_attack.collector.port), timeout=30)
             gone.sendall(sent)
-            # Linger 0: the connection is reset, not closed.
+            # Linger 0 resets the connection instead of closing it.
             gone.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
             gone.close()
     nothing_stored(under_attack)
 
 
 def test_what_is_not_http_is_refused(under_attack: Border) -> None:
-    """TLS on the plain port, smuggled lengths, endless headers, a request line without end."""
+    """TLS on the plain port, smuggled lengths, and endless headers or request lines are refused."""
     attacks = [
         (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + CANARY.encode() * 9 + b"\r\n\r\n", b"400"),
         (head("Content-Length: 5", "Transfer-Encoding: chunked") + b"0\r\n\r\n" + CANARY.encode(), b"400"),

@@ -1,4 +1,4 @@
-"""How the job looks for the messages of complaints: without a lock, less and less often, and for as long as it may."""
+"""The job that searches for the messages of complaints: without a lock, less and less often, within its time."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.servers
 
 GATE = 4711
-"""An advisory lock of the test's."""
+"""The number of the test's advisory lock."""
 
 HELD_UP = f"""
 CREATE SCHEMA held_up;
@@ -35,7 +35,7 @@ END $$;
 CREATE VIEW held_up.mail_events AS
 SELECT * FROM public.mail_events WHERE CASE WHEN queue_id IS NULL THEN true ELSE held_up.passes() END
 """
-"""Who looks there for `mail_events` finds what belongs to a message once the gate is open."""
+"""A `mail_events` in another schema, in which a search finds rows only when the gate opens."""
 
 REFUSING = """
 CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'refused'; END $$;
@@ -57,27 +57,27 @@ WAITING = f"SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid 
 
 
 def queue_id(number: int) -> str:
-    """Of `other_message`."""
+    """Return the queue id of `other_message`."""
     return f"1a20bd7ba7a0{number:06x}"
 
 
 def other_message(number: int) -> list[object]:
-    """A delivery whose Message-ID no other has."""
+    """Return a delivery with a unique Message-ID."""
     return mail(changed(ACCEPTED, id=queue_id(number), messageId=f"<m{number}@of.example>"))
 
 
 def about(number: int) -> bytes:
-    """A complaint about it."""
+    """Return a complaint about it."""
     return report(original=f"Message-ID: <m{number}@of.example>\n\n")
 
 
 def matched(house: House) -> list[str]:
-    """The queue ids that complaints have found."""
+    """Return the queue ids that complaints have found."""
     return sorted(row[0] for row in rows(house, COMPLAINT) if row[0] is not None)
 
 
 def test_a_search_holds_up_neither_reconciliation_nor_the_writer(house: House, any_dsn: str) -> None:
-    """It holds no lock of theirs while it looks; what was found is told afterwards."""
+    """A search holds no lock that reconciliation or the writer needs."""
     store(house, mail(*MESSAGE))
     complain(house, report())
     house.connection.execute(HELD_UP.encode())
@@ -100,8 +100,8 @@ def test_a_search_holds_up_neither_reconciliation_nor_the_writer(house: House, a
 
 
 def test_a_message_that_has_gone_by_then_is_not_told_of(house: House, any_dsn: str) -> None:
-    """What was found without a lock is looked at again under it:
-    a take-over or retention may have been there meanwhile.
+    """A found message that a take-over or retention removed meanwhile is not used, because it is checked under the
+    lock.
     """
     store(house, mail(*MESSAGE))
     complain(house, report())
@@ -122,9 +122,7 @@ def test_a_message_that_has_gone_by_then_is_not_told_of(house: House, any_dsn: s
 
 
 def test_a_message_id_that_is_no_messages_leaves_the_x_fbl(house: House) -> None:
-    """A relay may have put its own into every copy: that an earlier complaint has it, and has been matched,
-    says nothing.
-    """
+    """A Message-ID that matches no message does not hide the X-FBL, also if an earlier complaint had the same."""
     store(house, mail(changed(ACCEPTED, fbl="list:7")))
     for reporter in ("one@isp.example", "two@other.example"):
         complain(house, report(sender=reporter, original="Message-ID: <relay@isp.example>\nX-FBL: list:7\n\n"))
@@ -133,9 +131,7 @@ def test_a_message_id_that_is_no_messages_leaves_the_x_fbl(house: House) -> None
 
 
 def test_what_is_not_found_is_looked_for_less_and_less_often(house: House) -> None:
-    """After 15 seconds, 30, and so on to an hour; what is new is looked for at once,
-    and what came meanwhile is found at the next turn.
-    """
+    """A complaint without message is searched for after 15 s, 30 s and so on up to an hour; a new one at once."""
     clock = [0.0]
     job = Complaints(clock=lambda: clock[0])
     waits = [15 * 2**turn for turn in range(8)] + [3600, 3600]
@@ -155,7 +151,7 @@ def test_what_is_not_found_is_looked_for_less_and_less_often(house: House) -> No
 
 
 def test_a_run_ends_when_it_is_over_and_the_next_goes_on(house: House) -> None:
-    """One search after the other: a stop waits for no more than the one under way, and nobody's turn is lost."""
+    """A run ends after its time with the search under way, and the next run continues with the others."""
     job, overs = Complaints(), iter([False, True, *[False] * 9])
     for number in range(3):
         store(house, other_message(number))
@@ -167,7 +163,7 @@ def test_a_run_ends_when_it_is_over_and_the_next_goes_on(house: House) -> None:
 
 
 def test_one_that_fails_lets_the_others_have_their_turn(house: House) -> None:
-    """The run ends with it; the next one goes on with the others."""
+    """A failing search ends the run, and the next run continues with the others."""
     job = Complaints()
     for number in range(2):
         store(house, other_message(number))

@@ -1,4 +1,4 @@
-"""`dead-letters`: an operator reads what was set aside, tries it again once its cause is mended, and drops the rest."""
+"""`dead-letters`: an operator reads dead letters, retries them once the cause is fixed, and drops the rest."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ ENTRY = {"id": "q1", "action": "QUEUED", "from": "a@x.example", "to": "b@y.examp
 
 
 def letter(letter_id: str, reason: RejectReason, event: dict[str, Any]) -> DeadLetter:
-    """A letter of a request."""
+    """Return a dead letter of a request."""
     return DeadLetter(letter_id, NOW, "eu1", Source.PLUGIN, reason, "the error", json.dumps(event))
 
 
 @pytest.fixture
 def run(any_dsn: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Runs the command line on a migrated database; gives its exit code and what it printed."""
+    """Run the command line on a migrated database. Return exit code and output."""
     config = tmp_path / "duckwatch.yml"
     config.write_text(yaml.safe_dump({"collector": {"database": {"dsn": any_dsn}}}), encoding="utf-8")
 
@@ -55,7 +55,7 @@ def run(any_dsn: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Run
 
 @pytest.fixture
 def aside(any_dsn: str, run: Run) -> Callable[..., None]:
-    """Sets letters aside as the writer does."""
+    """Store dead letters as the writer does."""
 
     def set_aside(*letters: DeadLetter) -> None:
         store = PostgresStore(any_dsn, any_dsn)
@@ -66,13 +66,13 @@ def aside(any_dsn: str, run: Run) -> Callable[..., None]:
 
 
 def rows(dsn: str, sql: str) -> list[tuple[Any, ...]]:
-    """Reads past the program."""
+    """Read rows by the test's own connection."""
     with psycopg.connect(dsn) as connection:
         return connection.execute(sql.encode()).fetchall()
 
 
 def test_a_list_shows_no_content_and_a_letter_shows_all(run: Run, aside: Callable[..., None]) -> None:
-    """One line each, by reason; addresses only in the one that is asked for."""
+    """The list has one line for each letter and no addresses; `show` prints the whole letter."""
     aside(
         letter("r:0", RejectReason.NO_TIME, {"entry": ENTRY}),
         letter("r:1", RejectReason.TIME_AHEAD, {"time": NOW, "entry": ENTRY}),
@@ -91,7 +91,7 @@ def test_a_list_shows_no_content_and_a_letter_shows_all(run: Run, aside: Callabl
 
 
 def test_what_can_be_stored_now_is_and_what_cannot_stays(run: Run, aside: Callable[..., None], any_dsn: str) -> None:
-    """An event that was ahead of its time is in time today; one without a time will never be."""
+    """A retry stores a letter whose time is now valid, and keeps one without a time."""
     aside(
         letter("r:0", RejectReason.TIME_AHEAD, {"time": NOW, "entry": ENTRY}),
         letter("r:1", RejectReason.NO_TIME, {"entry": ENTRY}),
@@ -111,7 +111,7 @@ def test_what_can_be_stored_now_is_and_what_cannot_stays(run: Run, aside: Callab
 def test_a_row_that_the_database_refused_is_stored_once_its_cause_is_gone(
     run: Run, aside: Callable[..., None], any_dsn: str
 ) -> None:
-    """It is kept as a row, so nothing of it is read anew; refused again, it stays."""
+    """A refused row is retried as a row, stays if refused again, and is stored once the cause is gone."""
     event = MailEvent(
         NOW,
         "eu1",
@@ -139,7 +139,7 @@ def test_a_row_that_the_database_refused_is_stored_once_its_cause_is_gone(
 def test_a_refused_row_of_another_table_is_stored_where_it_belongs(
     run: Run, aside: Callable[..., None], any_dsn: str
 ) -> None:
-    """Refused again, it stays; then it is in its own table, and in no other."""
+    """A refused row of another table is stored in that table once the cause is gone."""
     login = AuthEvent("eu1", NOW, NOW, "l1", Source.WILDDUCK, "IMAP", "fail", username="jane", count=3)
     event = MailEvent(NOW, "eu1", "mta1", "q3:queued", Action.QUEUED, Source.GELF, Direction.OUTBOUND, received_at=NOW)
     held = HeldEvent("eu1", NOW, "q3", "", "queued", Source.GELF, NOW, event)
@@ -158,7 +158,7 @@ def test_a_refused_row_of_another_table_is_stored_where_it_belongs(
 def test_more_letters_than_a_page_are_each_tried_once(
     run: Run, aside: Callable[..., None], any_dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Those that are stored go, those that are not stay, and neither makes another be left out or tried again."""
+    """A retry of more letters than a page tries each exactly once, whether stored or not."""
     monkeypatch.setattr(dead_letters, "PAGE", 3)
     letters = []
     for n in range(20):
@@ -176,7 +176,7 @@ def test_more_letters_than_a_page_are_each_tried_once(
 
 
 def test_letters_are_dropped_by_name_or_by_reason(run: Run, aside: Callable[..., None], any_dsn: str) -> None:
-    """Only those; and nothing happens without saying which."""
+    """`drop` removes only the letters named by id or reason, and requires one of them."""
     aside(*(letter(f"r:{n}", RejectReason.NO_TIME, {}) for n in range(3)), letter("r:9", RejectReason.TIME_AHEAD, {}))
     assert run("dead-letters", "drop", "r:0") == (0, "dropped 1\n")
     assert run("dead-letters", "drop", "r:0") == (1, "dropped 0\n")

@@ -1,6 +1,4 @@
-"""What WildDuck and complainers tell a running collector, and what its jobs make of it:
-a real database of every tier.
-"""
+"""Inbound mail, logins, webhooks and complaints in a running collector and its jobs, on every tier."""
 
 from __future__ import annotations
 
@@ -51,7 +49,7 @@ def rows(house: House, statement: str) -> list[tuple[Any, ...]]:
 
 
 def store(house: House, items: list[Any], source: Source = Source.PLUGIN) -> Batch:
-    """Writes items of the cluster eu1, as a request brings them."""
+    """Write items of the cluster eu1, as a request brings them."""
     request = take(Body(items, {}, is_clean=False), received_at=NOW_MS, source=source, border=Border("eu1"))
     batch, _ = assemble([request], {})
     assert batch.letters == []
@@ -65,7 +63,7 @@ def mail(*entries: Mapping[str, Any]) -> list[Any]:
 
 @pytest.mark.parametrize("kind", [AuditEvent, AuthEvent])
 def test_the_tables_have_the_columns_of_the_records(any_dsn: str, kind: type[AuditEvent | AuthEvent]) -> None:
-    """A column that only one of the two knows would never be filled."""
+    """Tables and records have the same columns."""
     with psycopg.connect(any_dsn) as connection:
         migrate(connection)
         found = connection.execute(
@@ -75,7 +73,7 @@ def test_the_tables_have_the_columns_of_the_records(any_dsn: str, kind: type[Aud
 
 
 def complain(house: House, body: bytes, cluster: str = "eu1") -> None:
-    """Stores a report."""
+    """Store a complaint."""
     request = arf.read(body, received_at=NOW_MS, border=Border(cluster))
     house.store.write(assemble([request], {})[0])
 
@@ -86,7 +84,7 @@ COMPLAINT = (
 
 
 def match(house: House) -> None:
-    """The job, twice: nothing is left for the second."""
+    """Run the job twice, and assert that the second run has no work."""
     for _ in range(2):
         Complaints().run(house.connection, NOW, lambda: False)
 
@@ -96,8 +94,8 @@ MESSAGE = (QUEUED, changed(ACCEPTED, **GOOGLE), changed(ACCEPTED, seq="002", to=
 
 
 def test_a_complaint_finds_its_message_and_recipient(house: House) -> None:
-    """By the Message-ID and who complained; what the rows of the delivery say, the complaint says too,
-    and the roll-ups follow.
+    """A complaint finds message and recipient by Message-ID and complainer, takes the delivery's fields, and is rolled
+    up.
     """
     store(house, mail(*MESSAGE))
     complain(house, report())
@@ -112,7 +110,7 @@ def test_a_complaint_finds_its_message_and_recipient(house: House) -> None:
 
 
 def test_a_complaint_without_a_recipient_finds_the_message(house: House) -> None:
-    """Of several recipients none is guessed; of one it is that one."""
+    """A complaint without recipient finds the message, and its recipient only if it has just one."""
     store(house, mail(*MESSAGE))
     complain(house, COMCAST)
     match(house)
@@ -120,7 +118,7 @@ def test_a_complaint_without_a_recipient_finds_the_message(house: House) -> None
 
 
 def test_a_redacted_complaint_finds_its_message_by_x_fbl(house: House) -> None:
-    """Where the X-FBL is one message's own, as here; its one recipient is who complained."""
+    """A redacted complaint finds its message by an X-FBL of that message alone, and its only recipient."""
     store(house, mail(changed(ACCEPTED, fbl="list:7", **GOOGLE)))
     complain(house, REDACTED)
     match(house)
@@ -128,7 +126,7 @@ def test_a_redacted_complaint_finds_its_message_by_x_fbl(house: House) -> None:
 
 
 def test_nothing_is_guessed(house: House) -> None:
-    """An X-FBL of a whole campaign, a Message-ID that was used twice, another cluster's message, no message at all."""
+    """An X-FBL of a campaign, a repeated Message-ID or another cluster's message is no match."""
     other = changed(ACCEPTED, id="1a20bd7ba7a000ffff", fbl="list:7")
     store(house, mail(changed(ACCEPTED, fbl="list:7"), other))
     complain(house, REDACTED)
@@ -142,7 +140,7 @@ def test_nothing_is_guessed(house: House) -> None:
 
 
 def test_a_complaint_before_its_message_is_matched_later(house: House) -> None:
-    """A journal or a spool may hold the delivery for hours; a report told again in between is no second row."""
+    """A complaint that comes before its message is matched later, and a repeated one is no second row."""
     complain(house, report())
     match(house)
     store(house, mail(*MESSAGE))
@@ -154,9 +152,7 @@ def test_a_complaint_before_its_message_is_matched_later(house: House) -> None:
 
 
 def test_logins_are_counted_once_wherever_the_feed_begins(house: House) -> None:
-    """Cut anywhere, with what was counted looked up in the table; told twice, nothing is counted twice;
-    the counter equals the rows.
-    """
+    """Logins are counted once, wherever the feed begins and if changes are repeated; the counter equals the rows."""
     metrics = Metrics()
     count = LoginMetrics(metrics)
     recorded = changes()
@@ -182,7 +178,7 @@ def test_logins_are_counted_once_wherever_the_feed_begins(house: House) -> None:
 
 
 def login(n: int, **values: Any) -> AuthEvent:
-    """A failed login of the last minute."""
+    """Return a failed login of the last minute."""
     given: dict[str, Any] = {"protocol": "imap", "result": "failed", "user_id": "u1", "source_ip": "192.0.2.1"} | values
     at = given.pop("time", NOW_MS - MINUTE)
     return AuthEvent("eu1", NOW_MS, at, f"wd:auth:d{n}:1", Source.CHANGE_STREAM, **given)
@@ -190,7 +186,7 @@ def login(n: int, **values: Any) -> AuthEvent:
 
 @pytest.mark.parametrize("is_over", [False, True], ids=["just below", "just above"])
 def test_a_burst_of_failures_makes_suspects(house: House, is_over: bool) -> None:
-    """Of an account, or of an address, within the window; successes, our own errors and what is long over make none."""
+    """Many failures of an account or address within the window make a suspect; successes and server errors do not."""
     old = NOW_MS - int(WINDOW.total_seconds() * 1000) - 1
     one_account = [login(1, count=ACCOUNT_FAILURES - 1, source_ip=None)]
     one_source = [login(100 + n, user_id=None, username=f"name{n}") for n in range(SOURCE_FAILURES - 1)]
@@ -225,7 +221,7 @@ def settled(collector: Collector) -> None:
 
 
 def test_recorded_webhooks_are_kept_once(collector: Collector, postgres_dsn: str) -> None:
-    """As WildDuck posts them, with a token in the URL's place, each of them twice; no answer is ever 410."""
+    """Recorded webhooks, posted twice with a token in the URL, are stored once, and no answer is 410."""
     bodies = [line["body"] for line in read_lines(FIXTURES / "wildduck-webhooks.jsonl")]
     shift = int(time.time() * 1000) - bodies[0]["time"]
     authorization = {"Authorization": f"Bearer {collector.token}", "Content-Type": "application/json"}
@@ -248,7 +244,7 @@ def test_recorded_webhooks_are_kept_once(collector: Collector, postgres_dsn: str
 
 
 def test_a_complaint_is_taken_and_matched(collector: Collector, postgres_dsn: str) -> None:
-    """Handed in twice, counted once; the running job finds its message."""
+    """A complaint posted twice is counted once, and the running job finds its message."""
     now = int(time.time() * 1000)
     assert collector.send([{"time": now + n, "entry": entry} for n, entry in enumerate(MESSAGE)]) == 202
     stamp = time.strftime("%a, %d %b %Y %H:%M:%S +0000", time.gmtime())

@@ -1,6 +1,4 @@
-"""Stored replies judged anew: rows, roll-ups and a fresh judgement agree, on every tier,
-also after kills at random moments.
-"""
+"""`reclassify` makes rows and roll-ups equal to a new judgement of the replies, on every tier, also after kills."""
 
 from __future__ import annotations
 
@@ -64,13 +62,11 @@ UPDATE mail_events SET reason = CASE WHEN reason IS NULL THEN NULL WHEN reason =
     response_pattern = 'old ' || response_pattern, enhanced_code = NULL
 WHERE response IS NOT NULL AND hashtext(event_id) % 3 = 0
 """  # noqa: E501 - one SQL clause, as the server gets it
-"""As if a third of the rows had been read by rules of before."""
+"""Changes a third of the rows, as if older rules had judged them."""
 
 
 def entries(count: int) -> list[dict[str, Any]]:
-    """Entries of all labelled replies, bounced, deferred and delivered, over eight days;
-    one reply is longer than its column.
-    """
+    """Return entries of all labelled replies over eight days. One reply is longer than its column."""
     chance = random.Random(14)
     now = int(time.time() * 1000)
     made = []
@@ -101,9 +97,7 @@ def decoded(count: int, pseudonyms: Pseudonyms | None = None) -> Any:
 
 
 def fill(house: House, count: int, pseudonyms: Pseudonyms | None = None) -> list[tuple[Any, ...]]:
-    """Store the entries; return the rows as a fresh judgement has them.
-    Then a third is made to look old, roll-ups included.
-    """
+    """Store the entries, and make a third look old, roll-ups included. Return the rows of a new judgement."""
     assert len(house.store.write(decoded(count, pseudonyms)).new_events) == count
     fresh = house.connection.execute(ROWS).fetchall()
     house.connection.execute(OLD_RULES)
@@ -116,7 +110,7 @@ def fill(house: House, count: int, pseudonyms: Pseudonyms | None = None) -> list
 def ask(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], dsn: str, *options: str
 ) -> tuple[int, str]:
-    """Run the command as an operator types it."""
+    """Run the command."""
     monkeypatch.setenv("DUCKWATCH_COLLECTOR__DATABASE__DSN", dsn)
     capsys.readouterr()
     code = main(["reclassify", "--since", "29d", *options])
@@ -133,9 +127,7 @@ def test_rows_and_roll_ups_are_as_a_fresh_judgement_has_them(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """The dry run says what would change and changes nothing; then it is changed;
-    then there is nothing left to change.
-    """
+    """A dry run reports the changes without making them, a run makes them, and a second run finds none."""
     fresh = fill(house, 300, pseudonyms)
     old = house.connection.execute(ROWS).fetchall()
     code, dry = ask(monkeypatch, capsys, any_dsn, "--dry-run")
@@ -157,7 +149,7 @@ def test_rows_and_roll_ups_are_as_a_fresh_judgement_has_them(
 
 
 def test_a_run_that_is_killed_is_finished_by_the_next(house: House, any_dsn: str) -> None:
-    """Slices that are committed stay, and are found right."""
+    """A run after a killed one keeps its committed slices and finishes the rest."""
     fresh = fill(house, 1000)
     chance = random.Random(time.time_ns())
     command = [sys.executable, "-m", "collector", "reclassify", "--since", "29d"]
@@ -165,7 +157,7 @@ def test_a_run_that_is_killed_is_finished_by_the_next(house: House, any_dsn: str
     for _ in range(3):
         running = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         assert running.stderr is not None
-        running.stderr.readline()  # it has begun
+        running.stderr.readline()  # the first line: it has begun
         time.sleep(chance.uniform(0, 0.5))
         running.kill()
         running.communicate()
@@ -177,7 +169,7 @@ def test_a_run_that_is_killed_is_finished_by_the_next(house: House, any_dsn: str
 
 
 def test_a_lost_reply_to_a_commit_changes_no_number(house: House, any_dsn: str) -> None:
-    """The server commits a slice and the answer is lost: each changed row is reported once, and the run goes on."""
+    """After a lost reply to a COMMIT each changed row is reported once, and the run goes on."""
     fresh = fill(house, 300)
     old = house.connection.execute(ROWS).fetchall()
     wrong = sum(one != other for one, other in zip(old, fresh, strict=True))
@@ -191,9 +183,7 @@ def test_a_lost_reply_to_a_commit_changes_no_number(house: House, any_dsn: str) 
 
 
 def test_a_reply_that_was_forgotten_keeps_its_judgement(house: House, any_dsn: str) -> None:
-    """Of a person who asked to be forgotten no reply is left:
-    what was read in it stays, and nothing of the person comes back.
-    """
+    """A row whose reply was removed by `subject forget` keeps its judgement."""
     fill(house, 50)
     recipient = house.connection.execute("SELECT recipient FROM mail_events LIMIT 1").fetchone()
     assert recipient is not None
@@ -209,7 +199,7 @@ def test_a_reply_that_was_forgotten_keeps_its_judgement(house: House, any_dsn: s
 
 @pytest.fixture
 def community(server_logs: Path, given: GivenServer | None) -> Iterator[Community | GivenCommunity]:
-    """A database of TimescaleDB Community, without the schema."""
+    """Yield a database of TimescaleDB Community without the schema."""
     yield from community_database(server_logs, given)
 
 
@@ -217,7 +207,7 @@ ROWS_COMPRESSED: Final = 1200
 
 
 def test_compressed_rows_are_judged_anew(community: Community | GivenCommunity) -> None:
-    """Their batches are unpacked, changed, and can be compressed again; the aggregates follow."""
+    """Compressed rows are judged again, can be compressed again, and the aggregates follow."""
     events: list[MailEvent] = [
         msgspec.structs.replace(event, time=event.time - 4 * DAY_MS) for event in decoded(ROWS_COMPRESSED).events
     ]

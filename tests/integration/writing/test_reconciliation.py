@@ -1,6 +1,4 @@
-"""What several roads tell of the same mail is one row, the best road's, whatever comes first;
-and the counters follow.
-"""
+"""Events of several sources about the same mail become one row, the best source's, in any order of arrival."""
 
 from __future__ import annotations
 
@@ -42,13 +40,11 @@ NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 MS = int(NOW.timestamp() * 1000)
 SECOND, HOUR = 1000, 3_600_000
 LATE = 14 * SECOND
-"""In a bucket of 15 seconds: one that is rounded, not floored, is another."""
+"""Late in a bucket of 15 s, where rounding instead of flooring gives another bucket."""
 
 
 def told(source: Source, action: Action, seq: str | None = "001", *, queue_id: str = "q1", **values: Any) -> MailEvent:
-    """What a road tells, an hour and a half before NOW unless said otherwise, late in a bucket;
-    each road has a stamp of its own.
-    """
+    """Return an event of a source, late in a bucket, by default 1.5 hours before NOW. Each source has its own time."""
     given: dict[str, Any] = {
         "time": MS - 2 * HOUR + LATE + RANKS[source],
         "cluster": "eu1",
@@ -67,7 +63,7 @@ def told(source: Source, action: Action, seq: str | None = "001", *, queue_id: s
 
 
 class Roads:
-    """A database, its metrics, and the ways into it."""
+    """A database, its metrics, and all sources."""
 
     def __init__(self, house: House) -> None:
         self.house = house
@@ -78,7 +74,7 @@ class Roads:
         self.job = Reconcile(graces, journal_age=lambda: self.journal_age, count=self.mail)
 
     def tell(self, *events: MailEvent, is_unsendable: bool = False) -> None:
-        """The plugin's word goes straight into the table, a backup road's waits."""
+        """Write events: the plugin's are stored at once, a backup source's are held."""
         direct = [event for event in events if event.source is Source.PLUGIN]
         held = [
             HeldEvent.of(event, slots_of(event)[0], is_unsendable=is_unsendable)
@@ -88,28 +84,28 @@ class Roads:
         self.mail(self.house.store.write(Batch(direct, records=held)))
 
     def report(self, oldest_unsent: int | None, received_at: int, cluster: str = "eu1") -> None:
-        """A plugin says what it has still to send."""
+        """Write a plugin's heartbeat with its oldest unsent event."""
         seen = SeenHeartbeat(Heartbeat(cluster, "mta1", "p", "1", 0, oldest_unsent, 0), received_at)
         self.house.store.write(Batch(heartbeats=[seen]))
 
     def reconcile(self, now: datetime = NOW) -> None:
-        """One run of the job."""
+        """Run the job once."""
         self.job.run(self.house.connection, now, lambda: False)
 
     def rows(self) -> list[tuple[str, ...]]:
-        """Message, recipient, action and road of each row."""
+        """Return message, recipient, action and source of each row."""
         return self.house.connection.execute(
             "SELECT queue_id, coalesce(seq, ''), action, source FROM mail_events ORDER BY 1, 2, 3, 4"
         ).fetchall()
 
     def held(self) -> list[tuple[Any, ...]]:
-        """What is held: slot, road, and whether it has been stored."""
+        """Return slot and source of each held event, and whether it has been stored."""
         return self.house.connection.execute(
             "SELECT queue_id, seq, slot, source, stored_time IS NOT NULL FROM held_events ORDER BY 1, 2, 3, 4"
         ).fetchall()
 
     def sum(self, name: str, label: str) -> Counter[str]:
-        """A counter's values, added up by one label."""
+        """Return a counter's values, summed by one label."""
         found: Counter[str] = Counter()
         for metric in self.metrics.registry.collect():
             for sample in metric.samples:
@@ -118,7 +114,7 @@ class Roads:
         return +found
 
     def agree(self) -> None:
-        """Rows = events - corrections{from}, by action; and the roll-ups equal the table."""
+        """Assert that rows = events - corrections{from} for each action, and that the roll-ups equal the table."""
         counted = self.sum("mail_events", "action")
         counted.subtract(self.sum("mail_corrections", "from"))
         assert +counted == Counter(row[2] for row in self.rows())
@@ -128,12 +124,12 @@ class Roads:
 
 @pytest.fixture
 def roads(house: House) -> Roads:
-    """On a fresh database."""
+    """Return all sources on a new database."""
     return Roads(house)
 
 
 def test_what_is_recovered_counts_as_outbound_mail(roads: Roads) -> None:
-    """The counters of outbound mail move by the row's direction, reason and kind; a bounce message moves none."""
+    """A recovered event moves the counters of outbound mail by direction, reason and kind; a DSN moves none."""
     blamed = {"reason": Reason.REPUTATION, "provider": Provider.GMX, "local_ip": "192.0.2.7"}
     roads.tell(
         told(Source.BOUNCE, Action.BOUNCED, bounce_kind=BounceKind.SOFT, provider_code="bl", **blamed),
@@ -152,7 +148,7 @@ def test_what_is_recovered_counts_as_outbound_mail(roads: Roads) -> None:
 
 
 def test_what_nobody_told_better_is_stored_once(roads: Roads) -> None:
-    """After its grace a backup road's word is a row, is counted as one and as recovered, and stays one."""
+    """After its grace a backup source's event becomes a row, and is counted once and as recovered."""
     roads.tell(told(Source.CHANGE_STREAM, Action.RELEASED))
     for _ in range(2):
         roads.reconcile()
@@ -164,7 +160,9 @@ def test_what_nobody_told_better_is_stored_once(roads: Roads) -> None:
 
 
 def test_each_bucket_counts_what_a_backup_source_told_of_any_moment_of_it(roads: Roads) -> None:
-    """The first and the last millisecond, the middle and those beside it; also where every bucket was built before."""
+    """Recovered events are counted in their bucket, from its first to its last millisecond, also if it was built
+    before.
+    """
     offsets = [0, 1, 7_499, 7_500, 7_501, 14_999, *random.Random(5).sample(range(15_000), 20)]
     stamps = [MS - 2 * HOUR + 15_000 * number + offset for number, offset in enumerate(offsets)]
     roads.tell(*(told(Source.PLUGIN, Action.QUEUED, None, queue_id=f"p{at}", time=at) for at in stamps))
@@ -176,7 +174,7 @@ def test_each_bucket_counts_what_a_backup_source_told_of_any_moment_of_it(roads:
 
 
 def test_what_the_plugin_told_is_not_told_again(roads: Roads) -> None:
-    """A slot that is filled stays as it is; nothing is left waiting."""
+    """A backup source's event for a slot that the plugin has filled is dropped."""
     roads.tell(told(Source.PLUGIN, Action.DELIVERED), told(Source.PLUGIN, Action.QUEUED, None))
     roads.tell(told(Source.CHANGE_STREAM, Action.RELEASED), told(Source.CHANGE_STREAM, Action.QUEUED, None))
     roads.reconcile()
@@ -187,7 +185,7 @@ def test_what_the_plugin_told_is_not_told_again(roads: Roads) -> None:
 
 
 def test_the_plugin_takes_over_whenever_it_comes(roads: Roads) -> None:
-    """Its row replaces the lesser one: counted anew where the action differs, else not at all."""
+    """The plugin's row replaces a backup source's at any time, and is counted again only if the action differs."""
     roads.tell(
         told(Source.CHANGE_STREAM, Action.RELEASED),
         told(Source.CHANGE_STREAM, Action.QUEUED, None),
@@ -211,7 +209,7 @@ def test_the_plugin_takes_over_whenever_it_comes(roads: Roads) -> None:
 
 
 def test_a_row_with_the_same_stamp_is_taken_over_too(roads: Roads) -> None:
-    """Two roads may stamp the same millisecond: the plugin's row is another all the same."""
+    """A row with the same time as the plugin's is taken over too."""
     stamp = MS - 2 * HOUR
     roads.tell(told(Source.CHANGE_STREAM, Action.QUEUED, None, time=stamp, zone=None))
     roads.reconcile()
@@ -221,7 +219,7 @@ def test_a_row_with_the_same_stamp_is_taken_over_too(roads: Roads) -> None:
 
 
 def test_an_end_of_the_message_is_every_recipients(roads: Roads) -> None:
-    """A message that was refused or dropped whole leaves no recipient open, and takes over what was told of each."""
+    """The end of a whole message fills the slots of all its recipients."""
     roads.tell(told(Source.PLUGIN, Action.REFUSED, None))
     roads.tell(told(Source.GELF, Action.DROPPED, "001"), told(Source.GELF, Action.QUEUED, None))
     roads.tell(*[told(Source.CHANGE_STREAM, Action.RELEASED, seq, queue_id="q2") for seq in ("001", "002")])
@@ -233,7 +231,7 @@ def test_an_end_of_the_message_is_every_recipients(roads: Roads) -> None:
 
 
 def test_of_backup_roads_the_better_counts(roads: Roads) -> None:
-    """GELF's word goes before the webhook's, and both before the change stream's, together or one after the other."""
+    """Of backup sources GELF is better than the webhook, and that better than the change stream, in any order."""
     roads.tell(told(Source.CHANGE_STREAM, Action.RELEASED), told(Source.BOUNCE, Action.BOUNCED))
     roads.reconcile()
     assert roads.rows() == [("q1", "001", "bounced", "bounce")]
@@ -248,7 +246,7 @@ def test_of_backup_roads_the_better_counts(roads: Roads) -> None:
 
 
 def test_clusters_with_the_same_queue_ids_stay_apart(roads: Roads) -> None:
-    """A slot is one cluster's."""
+    """The same queue id in another cluster is another slot."""
     roads.tell(told(Source.PLUGIN, Action.DELIVERED, cluster="us1"))
     roads.tell(told(Source.CHANGE_STREAM, Action.RELEASED))
     roads.reconcile()
@@ -273,7 +271,7 @@ def test_clusters_with_the_same_queue_ids_stay_apart(roads: Roads) -> None:
 def test_it_waits_until_nothing_better_can_be_on_its_way(
     roads: Roads, age: int, cluster: str, journal: int | None, unsent: int | None, *, is_due: bool
 ) -> None:
-    """Ages and moments in seconds from now; the event's own stamp is when it came."""
+    """A held event waits while a better one may still come. Ages and times are in seconds from now."""
     came = MS - age * SECOND
     roads.tell(told(Source.CHANGE_STREAM, Action.RELEASED, cluster=cluster, time=came, received_at=came))
     roads.journal_age = None if journal is None else -journal
@@ -284,7 +282,7 @@ def test_it_waits_until_nothing_better_can_be_on_its_way(
 
 
 def test_a_plugin_that_has_fallen_silent_holds_nothing_up(roads: Roads) -> None:
-    """What it said more than two minutes ago is no reason to wait."""
+    """A heartbeat older than two minutes delays no held event."""
     came = MS - 130 * SECOND
     roads.tell(told(Source.CHANGE_STREAM, Action.RELEASED, time=came, received_at=came))
     roads.report(MS - 200 * SECOND, MS - 121 * SECOND)
@@ -293,7 +291,9 @@ def test_a_plugin_that_has_fallen_silent_holds_nothing_up(roads: Roads) -> None:
 
 
 def test_why_it_had_to_be_recovered_is_told(roads: Roads) -> None:
-    """The way of the webhooks leaked, or ZoneMTA has no hook for it, or the cluster has no plugin."""
+    """The cause of a recovery is counted: the plugin lost the event, ZoneMTA has no hook for it, or
+    there is no plugin.
+    """
     roads.report(None, MS)
     roads.tell(told(Source.CHANGE_STREAM, Action.RELEASED))
     roads.tell(told(Source.CHANGE_STREAM, Action.QUEUED, None), is_unsendable=True)
@@ -303,7 +303,7 @@ def test_why_it_had_to_be_recovered_is_told(roads: Roads) -> None:
 
 
 def test_a_row_that_the_table_refuses_is_set_aside_alone(roads: Roads) -> None:
-    """The others of its slice are stored."""
+    """A recovered row that the table refuses becomes a dead letter, and the others of its slice are stored."""
     roads.tell(*[told(Source.CHANGE_STREAM, Action.RELEASED, f"{n:03}") for n in range(20)])
     roads.house.connection.execute(
         "UPDATE held_events SET event = jsonb_set(event, '{smtp_code}', '99999') WHERE seq = '007'"
@@ -316,7 +316,7 @@ def test_a_row_that_the_table_refuses_is_set_aside_alone(roads: Roads) -> None:
 
 
 def everything(seed: int) -> list[MailEvent]:
-    """What all roads tell of some messages; some tell of it twice, some not at all."""
+    """Return events of all sources about some messages, some doubled, some missing."""
     dice = random.Random(seed)
     found: list[MailEvent] = []
     for message in range(6):
@@ -335,7 +335,7 @@ def everything(seed: int) -> list[MailEvent]:
 
 @pytest.mark.parametrize("seed", range(12))
 def test_whatever_the_order_each_slot_holds_the_best_roads_word_once(roads: Roads, seed: int) -> None:
-    """All roads in any order, reconciled at any moment."""
+    """In any order of events and reconciliations, each slot ends with the best source's event once."""
     dice, events = random.Random(seed), everything(seed)
     best: dict[tuple[str, ...], MailEvent] = {}
     for event in events:
@@ -357,9 +357,7 @@ def test_whatever_the_order_each_slot_holds_the_best_roads_word_once(roads: Road
 
 @pytest.mark.parametrize("isolation", ["read committed", "serializable"])
 def test_writers_and_reconciliation_at_once_double_nothing(roads: Roads, any_dsn: str, isolation: str) -> None:
-    """While one thread reconciles without pause, the plugin's word for the same slots comes:
-    one row each, however transactions are isolated by default: who has waited for the other sees what it wrote.
-    """
+    """Writers and reconciliation at the same time give one row for each slot, at any default isolation level."""
     database = sql.Identifier(roads.house.connection.info.dbname)
     roads.house.connection.execute(
         sql.SQL("ALTER DATABASE {} SET default_transaction_isolation = {}").format(database, isolation)
@@ -389,5 +387,5 @@ def test_writers_and_reconciliation_at_once_double_nothing(roads: Roads, any_dsn
 
 
 def test_the_slot_of_the_whole_message_has_no_recipient() -> None:
-    """The words of the contract, so that tables that are there keep their meaning."""
+    """The slots' names are those of the contract, so that existing tables keep their meaning."""
     assert slots_of(told(Source.PLUGIN, Action.DELETED, None))[0] == ("eu1", "q1", WHOLE, END)

@@ -1,4 +1,4 @@
-"""Rows of the tables beside mail_events: written with their batch, once each."""
+"""Rows of the tables beside mail_events are written once, with their batch."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.servers
 
 
 def held(number: int, **values: object) -> HeldEvent:
-    """A bounce that stock ZoneMTA told of."""
+    """Return a held bounce of ZoneMTA's own webhook."""
     given: dict[str, object] = {
         "time": 1_795_495_017_123 + number,
         "cluster": "eu1",
@@ -38,7 +38,7 @@ def held(number: int, **values: object) -> HeldEvent:
 
 
 def test_a_record_is_new_once(house: House) -> None:
-    """Written again, in another batch, it is the row that is there already, and the commit says so."""
+    """A record written again in another batch is not new, and the commit reports that."""
     first = [held(n) for n in range(5)]
     assert sorted(r.key for r in house.store.write(Batch(records=first)).new_records) == [r.key for r in first]
     again = house.store.write(Batch(records=[held(n) for n in range(3, 7)]))
@@ -47,7 +47,7 @@ def test_a_record_is_new_once(house: House) -> None:
 
 
 def test_a_held_event_keeps_the_row_that_it_would_be(house: House) -> None:
-    """What waits is put into mail_events by PostgreSQL alone, column for column."""
+    """A held event keeps every column of the row that PostgreSQL later puts into mail_events."""
     one = held(1, next_attempt=1_795_495_017_999, tls_authorized=True, spam_score=0.5, recipients=1)
     house.store.write(Batch(records=[one]))
     house.connection.execute(
@@ -62,6 +62,6 @@ def test_a_held_event_keeps_the_row_that_it_would_be(house: House) -> None:
 
 
 def test_a_record_that_the_database_refuses_is_a_bad_row(house: House) -> None:
-    """What no column can hold blames the row, as it does in mail_events."""
+    """A record that the database refuses is a bad row, as in mail_events."""
     with pytest.raises(BadRowError):
         house.store.write(Batch(records=[held(1), held(2, reason="\0")]))

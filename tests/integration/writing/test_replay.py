@@ -1,5 +1,6 @@
-"""The recording of a real ZoneMTA, moved to the present, goes through HTTP into the table:
-exactly the expected rows, whatever the batches, the order, the form of the bodies, and how often it is sent.
+"""A recording of a real ZoneMTA, sent by HTTP with present times, becomes exactly the expected rows.
+
+That holds for any batches, order and form of the bodies, and for repeats.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ def batches(records: list[Record], size: int = BATCH) -> list[list[Record]]:
 
 
 def shuffled_batches(records: list[Record], chance: random.Random) -> list[list[Record]]:
-    """Every record once, in any order, in batches of 1 to 200."""
+    """Return every record once, in random order, in batches of 1 to 200."""
     left = list(records)
     chance.shuffle(left)
     cut = []
@@ -58,19 +59,19 @@ def shuffled_batches(records: list[Record], chance: random.Random) -> list[list[
 
 @pytest.fixture(scope="module")
 def recording() -> list[Record]:
-    """The recording, its newest stamp a minute ago."""
+    """Return the recording, with its newest time a minute ago."""
     return shift(read_recording(), now_ms() - MINUTE_MS)
 
 
 @pytest.fixture(scope="module")
 def expected(recording: list[Record]) -> list[dict[str, Any]]:
-    """The rows that the recording must become."""
+    """Return the rows that the recording must become."""
     return rows_for(recording, "default", "mta1")
 
 
 @pytest.fixture
 def collector(any_dsn: str, tmp_path: Path) -> Iterator[ReplayCollector]:
-    """A collector on an empty database, with a sender for each form of a body."""
+    """Yield a collector on an empty database, with a token for each form of a body."""
     served = ReplayCollector(tmp_path, any_dsn, clusters=tuple(FORMS))
     served.start()
     yield served
@@ -78,7 +79,7 @@ def collector(any_dsn: str, tmp_path: Path) -> Iterator[ReplayCollector]:
 
 
 def send(collector: ReplayCollector, bodies: list[Body], counts: list[int], cluster: str | None = None) -> None:
-    """Posts all, and insists that every event of each was taken."""
+    """Post all batches, and assert that every event was accepted."""
     for body, count in zip(bodies, counts, strict=True):
         assert collector.post(body, cluster) == {"accepted": count, "rejected": []}
 
@@ -93,7 +94,7 @@ def assert_no_differences(expected: list[dict[str, Any]], found: list[dict[str, 
 
 
 def assert_counters_equal_rows(collector: ReplayCollector, rows: list[dict[str, Any]]) -> None:
-    """The counters of mail are the sums of the rows, label for label (docs/metrics.md)."""
+    """Assert that the counters of mail equal the rows for each label (docs/metrics.md)."""
 
     def sums(*columns: str, action: str, direction: str = "outbound") -> Counter[tuple[str, ...]]:
         wanted = [row for row in rows if row["action"] == action and row["direction"] == direction]
@@ -119,7 +120,7 @@ def assert_counters_equal_rows(collector: ReplayCollector, rows: list[dict[str, 
 def test_recording_becomes_exactly_the_expected_rows(
     any_dsn: str, collector: ReplayCollector, recording: list[Record], expected: list[dict[str, Any]]
 ) -> None:
-    """All 2,424 entries, sent as the plugin sends them, are 2,424 rows, equal to the oracle's in every column."""
+    """The 2,424 entries in the plugin's form become 2,424 rows that equal the oracle's in every column."""
     began = now_ms()
     send_as_the_plugin(collector, batches(recording))
     acknowledged = now_ms()
@@ -137,7 +138,7 @@ def test_recording_becomes_exactly_the_expected_rows(
 def test_table_adds_up_to_what_the_recording_holds(
     any_dsn: str, collector: ReplayCollector, recording: list[Record]
 ) -> None:
-    """Sums over the table are those that were counted in the raw recording, by its own words."""
+    """Sums over the table equal counts of the raw recording."""
     send_as_the_plugin(collector, batches(recording))
     collector.wait_settled(ENTRIES)
     entries = [record["entry"] for record in recording]
@@ -163,13 +164,11 @@ def test_table_adds_up_to_what_the_recording_holds(
 def test_roll_ups_of_the_recording_are_the_sums_of_its_rows(
     any_dsn: str, collector: ReplayCollector, recording: list[Record]
 ) -> None:
-    """By way of HTTP, journal and assembler: what the writer marks is all that the job has to build,
-    sent twice and in any order.
-    """
+    """Roll-ups of the recording, sent twice and in any order, equal the sums of its rows."""
     for seed in (1, 2):
         send_as_the_plugin(collector, shuffled_batches(recording, random.Random(seed)))
     collector.wait_settled(2 * ENTRIES)
-    assert collector.stop() == 0  # the jobs' lock is free
+    assert collector.stop() == 0  # frees the jobs' lock
     with psycopg.connect(any_dsn, autocommit=True) as connection:
         RollUp(RetentionSettings()).run(connection, datetime.now(UTC), lambda: False)
         assert connection.execute("SELECT count(*) FROM stale_buckets").fetchone() == (0,)
@@ -177,14 +176,14 @@ def test_roll_ups_of_the_recording_are_the_sums_of_its_rows(
 
 
 def longest(records: list[Record]) -> int:
-    """The greatest age of a message in the recording, by its id."""
+    """Return the greatest age of a message in the recording, from its queue id."""
     return max(int(record["time_ms"]) - int(record["entry"]["id"][:11], 16) for record in records)
 
 
 def test_replay_in_shuffled_batches_changes_nothing(
     any_dsn: str, collector: ReplayCollector, recording: list[Record], expected: list[dict[str, Any]]
 ) -> None:
-    """Sent twice, in any order and batches of any size, the recording is the same rows and the same counters."""
+    """The recording gives the same rows and counters when sent twice, in any order and batch size."""
     seed = random.SystemRandom().randrange(2**32)
     print(f"seed {seed}")
     chance = random.Random(seed)
@@ -206,9 +205,7 @@ def test_replay_in_shuffled_batches_changes_nothing(
 def test_both_halves_of_a_batch_twice_are_stored_once(
     any_dsn: str, collector: ReplayCollector, recording: list[Record], expected: list[dict[str, Any]]
 ) -> None:
-    """Batches that overlap, and hold an entry twice themselves,
-    store each entry once and count the rest as sent again.
-    """
+    """Overlapping batches with doubled entries store each entry once, and count the rest as repeated."""
     parts = [recording[start : start + BATCH] for start in range(0, ENTRIES, BATCH // 2)]
     parts = [part + part[:7] for part in parts]
     send_as_the_plugin(collector, parts)
@@ -223,9 +220,7 @@ def test_both_halves_of_a_batch_twice_are_stored_once(
 def test_every_form_of_a_body_gives_the_same_rows(
     any_dsn: str, collector: ReplayCollector, recording: list[Record]
 ) -> None:
-    """The plugin's object with and without attempts, arrays, NDJSON, gzip and bare entries with their own `created`
-    (kept in `raw`) become the same rows; only the plugin's ends have an attempt.
-    """
+    """The plugin's object, arrays, NDJSON, gzip, and bare entries with `created` (kept in `raw`) give the same rows."""
     wanted = []
     for name, form in FORMS.items():
         records = form.prepare(recording)

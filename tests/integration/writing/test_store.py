@@ -1,4 +1,4 @@
-"""The store against real servers: exactly once, whatever happens to the connection."""
+"""The store on real servers writes each event exactly once, whatever happens to the connection."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ NOW = int(time.time() * 1000)
 
 
 def event(n: int, **columns: Any) -> MailEvent:
-    """A row whose identity is `n`."""
+    """Return a row whose identity is `n`."""
     return MailEvent(
         NOW + n,
         "eu1",
@@ -45,14 +45,14 @@ def event(n: int, **columns: Any) -> MailEvent:
 
 
 def rows(dsn: str, sql: str = "SELECT count(*) FROM mail_events") -> list[tuple[Any, ...]]:
-    """Reads past the store."""
+    """Read rows by the test's own connection."""
     with psycopg.connect(dsn) as connection:
         return connection.execute(sql.encode()).fetchall()
 
 
 @pytest.fixture
 def store(any_dsn: str) -> Iterator[PostgresStore]:
-    """A store on a fresh, migrated database."""
+    """Yield a store on a new, migrated database."""
     made = PostgresStore(any_dsn, any_dsn)
     made.prepare()
     yield made
@@ -60,14 +60,14 @@ def store(any_dsn: str) -> Iterator[PostgresStore]:
 
 
 def test_a_batch_is_stored_and_all_of_it_is_new(store: PostgresStore, any_dsn: str) -> None:
-    """The direct way: every event of a fresh batch is new and in the table."""
+    """A new batch is stored by COPY, and all its events are new."""
     written = store.write(Batch([event(n) for n in range(1500)]))
     assert len(written.new_events) == 1500
     assert rows(any_dsn) == [(1500,)]
 
 
 def test_what_is_in_the_table_already_is_not_new(store: PostgresStore, any_dsn: str) -> None:
-    """The merging way tells the new rows of a mixed batch from the old ones, and the direct way comes back later."""
+    """Merging finds the new rows of a mixed batch, and later batches use COPY again."""
     store.write(Batch([event(n) for n in range(10)]))
     written = store.write(Batch([event(n) for n in range(5, 15)]))
     assert [e.event_id for e in written.new_events] == [f"q{n}:queued" for n in range(10, 15)]
@@ -77,7 +77,7 @@ def test_what_is_in_the_table_already_is_not_new(store: PostgresStore, any_dsn: 
 
 
 def test_the_same_message_at_another_time_is_another_delivery(store: PostgresStore, any_dsn: str) -> None:
-    """ZoneMTA delivers at least once: two stamps are two rows, two clusters are two rows."""
+    """The same message at another time or in another cluster is another row."""
     first = event(1)
     later = msgspec.structs.replace(first, time=first.time + 1)
     elsewhere = msgspec.structs.replace(first, cluster="us1")
@@ -85,7 +85,7 @@ def test_the_same_message_at_another_time_is_another_delivery(store: PostgresSto
 
 
 def test_every_column_reads_back_as_written(store: PostgresStore, any_dsn: str) -> None:
-    """Text with every awkward character, numbers at their limits, booleans and times come back the same."""
+    """Text with special characters, numbers at their limits, booleans and times are read back unchanged."""
     nasty = "tab\t nl\n cr\r back\\slash \\N quote\" ' % {} \u2028 \U0001f986 \x7f"
     full = event(
         1, queue_id=nasty, response=nasty, recipient=nasty, message_id=nasty, recipients=2**31 - 1, smtp_code=599,
@@ -108,7 +108,9 @@ def test_every_column_reads_back_as_written(store: PostgresStore, any_dsn: str) 
 def test_a_row_that_the_database_refuses_is_named_as_such(
     store: PostgresStore, any_dsn: str, bad: dict[str, Any]
 ) -> None:
-    """SQLSTATE 22: nothing of the batch is written, and the store works on."""
+    """A row that the database refuses (SQLSTATE 22) is named, nothing of its batch is written, and
+    the store goes on.
+    """
     with pytest.raises(BadRowError):
         store.write(Batch([event(1), event(2, **bad)]))
     assert rows(any_dsn) == [(0,)]
@@ -116,7 +118,7 @@ def test_a_row_that_the_database_refuses_is_named_as_such(
 
 
 def test_letters_and_reports_are_written_once(store: PostgresStore, any_dsn: str) -> None:
-    """A replayed request sets nothing aside twice, and an older report does not undo a newer one."""
+    """Dead letters of a repeated request are written once, and an older heartbeat does not replace a newer one."""
     letter = DeadLetter("r:0", NOW, "eu1", Source.PLUGIN, RejectReason.NO_TIME, "no time", "{}")
     newer = SeenHeartbeat(Heartbeat("eu1", "mta1", "p1", "0.1.0", 10, NOW, 3), NOW)
     older = SeenHeartbeat(Heartbeat("eu1", "mta1", "p1", "0.1.0", 99, None, 1), NOW - 1000)
@@ -127,7 +129,7 @@ def test_letters_and_reports_are_written_once(store: PostgresStore, any_dsn: str
 
 
 def test_the_contexts_of_a_hosts_processes_are_joined(store: PostgresStore, any_dsn: str) -> None:
-    """Of those that reported lately; a plugin that does not name any says nothing."""
+    """The contexts of a host's recent processes are joined, without plugins that name none."""
     now = time.time_ns() // 1_000_000
     reports = [
         SeenHeartbeat(Heartbeat("eu1", "mta1", "p1", "0.1.0", 0, None, 0, ("receiver",)), now),
@@ -143,9 +145,7 @@ def test_the_contexts_of_a_hosts_processes_are_joined(store: PostgresStore, any_
 
 
 def test_a_lost_reply_to_commit_is_cleared_up(store: PostgresStore, any_dsn: str) -> None:
-    """The server commits, the answer never comes: the repeated write finds that out,
-    and every event counts as new once.
-    """
+    """After a lost reply to COMMIT the repeated write finds the commit, and every event counts as new once."""
     batch = Batch([event(n) for n in range(20)])
     write_without_reply(store, batch)
     assert len(store.write(batch).new_events) == 20
@@ -153,7 +153,7 @@ def test_a_lost_reply_to_commit_is_cleared_up(store: PostgresStore, any_dsn: str
 
 
 def test_a_lost_reply_to_a_batch_of_records_is_cleared_up(store: PostgresStore, any_dsn: str) -> None:
-    """Logins without an event beside them count as new once, too."""
+    """After a lost reply, a batch of records without events counts as new once too."""
     batch = Batch(records=[AuthEvent("eu1", NOW, NOW, f"l{n}", Source.WILDDUCK, "IMAP", "fail") for n in range(3)])
     write_without_reply(store, batch)
     assert len(store.write(batch).new_records) == 3
@@ -162,7 +162,7 @@ def test_a_lost_reply_to_a_batch_of_records_is_cleared_up(store: PostgresStore, 
 
 
 def test_a_commit_that_did_not_happen_is_written_again(store: PostgresStore, any_dsn: str) -> None:
-    """The connection goes before COMMIT reaches the server: the repeated write writes."""
+    """If the connection breaks before COMMIT reaches the server, the repeated write writes the batch."""
     batch = Batch([event(n) for n in range(20)])
     write_without_commit(store, batch)
     assert len(_write_settled(store, batch).new_events) == 20
@@ -170,7 +170,7 @@ def test_a_commit_that_did_not_happen_is_written_again(store: PostgresStore, any
 
 
 def _write_settled(store: PostgresStore, batch: Batch) -> Written:
-    """As the writer repeats a batch: the server may take its time to notice that a client is gone."""
+    """Write a batch again until it succeeds, as the writer does: the server may notice a lost client late."""
     deadline = time.monotonic() + 30
     while True:
         try:
@@ -189,20 +189,18 @@ def _write_settled(store: PostgresStore, batch: Batch) -> Written:
     ],
 )
 def test_what_no_row_can_help_is_for_later(store: PostgresStore, any_dsn: str, damage: str, kind: str) -> None:
-    """A missing table or a read-only server blames no row: the batch stays whole, and the kind is named."""
+    """A missing table or a read-only server is a fault of no row: the batch is kept, and the kind is named."""
     store.write(Batch([event(0)]))
     with psycopg.connect(any_dsn, autocommit=True) as connection:
         connection.execute(damage.format(connection.info.dbname).encode())
-    store.close()  # a setting of the database holds for new sessions
+    store.close()  # a setting of the database applies to new sessions only
     with pytest.raises(StoreUnavailableError) as caught:
         store.write(Batch([event(1)]))
     assert caught.value.kind == kind
 
 
 def test_another_transaction_of_the_same_number_is_no_proof(store: PostgresStore, any_dsn: str) -> None:
-    """After a failover the number of a COMMIT that never arrived is given again, and commits:
-    the batch is written all the same.
-    """
+    """A batch is written even if another transaction got its number after a failover and committed."""
     batch = Batch([event(n) for n in range(20)])
     write_without_commit(store, batch)
     ((number,),) = rows(any_dsn, "SELECT pg_current_xact_id()::text")
@@ -215,7 +213,7 @@ def test_another_transaction_of_the_same_number_is_no_proof(store: PostgresStore
 
 
 def test_a_lost_reply_to_a_batch_without_new_rows_is_no_trouble(store: PostgresStore, any_dsn: str) -> None:
-    """Letters, reports and repeated events may be written again: nothing is doubled."""
+    """A batch without new rows is written again after a lost reply, and doubles nothing."""
     letter = DeadLetter("r:0", NOW, "eu1", Source.PLUGIN, RejectReason.NO_TIME, "no time", "{}")
     report = SeenHeartbeat(Heartbeat("eu1", "mta1", "p1", "0.1.0", 10, NOW, 3), NOW)
     store.write(Batch([event(1)]))
@@ -229,13 +227,11 @@ WAITING = (
     "SELECT count(*) FROM pg_stat_activity"
     " WHERE datname = current_database() AND wait_event_type = 'Lock' AND backend_type = 'client backend'"
 )
-"""TimescaleDB's own jobs may wait there too."""
+"""The query excludes TimescaleDB's own jobs, which may wait for the lock too."""
 
 
 def test_a_lock_that_is_not_to_be_had_is_given_up_by_the_server_too(any_dsn: str) -> None:
-    """A migration or a person locks the table for long: each attempt ends, `timeout` is named,
-    and no backend is left waiting.
-    """
+    """A write that waits for a lock ends with `timeout`, and leaves no waiting backend."""
     store = PostgresStore(any_dsn, any_dsn, hang_seconds=1)
     store.prepare()
     with psycopg.connect(any_dsn) as other:
@@ -252,7 +248,7 @@ def test_a_lock_that_is_not_to_be_had_is_given_up_by_the_server_too(any_dsn: str
 def test_a_migration_does_not_hold_writers_up_behind_a_reader(
     store: PostgresStore, any_dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A long query is under way: the migration gives up, writes go on, and a later attempt succeeds."""
+    """A migration behind a long query gives up, writes go on, and a later attempt succeeds."""
     newer = Migration(9999, "9999_newer", "ALTER TABLE mail_events ADD COLUMN newer text")
     monkeypatch.setattr(migrations, "shipped", lambda: [*shipped(), newer])
     monkeypatch.setattr(migrations, "LOCK_MS", "200")
@@ -267,11 +263,11 @@ def test_a_migration_does_not_hold_writers_up_behind_a_reader(
 
 
 NEWER = "ALTER TABLE mail_events ADD COLUMN newer text DEFAULT 'unknown', ADD COLUMN other integer DEFAULT 1"
-"""No column with a constraint, nor one that is generated: a hypertable with compression takes neither."""
+"""A newer version's columns, without constraint or generation, which compressed hypertables do not allow."""
 
 
 def test_columns_of_a_newer_version_are_left_alone(store: PostgresStore, any_dsn: str) -> None:
-    """Old and new side by side: the old one writes by either way, and the defaults hold."""
+    """An older version writes by COPY and merging beside columns of a newer one, which get their defaults."""
     with psycopg.connect(any_dsn, autocommit=True) as connection:
         connection.execute(NEWER)
     assert len(store.write(Batch([event(1)])).new_events) == 1
@@ -280,7 +276,7 @@ def test_columns_of_a_newer_version_are_left_alone(store: PostgresStore, any_dsn
 
 
 def test_migrations_are_applied_once(any_dsn: str) -> None:
-    """A second start has nothing to apply, and needs no rights for it."""
+    """A second start applies no migration and needs no right for it."""
     with psycopg.connect(any_dsn) as connection:
         assert migrate(connection) == shipped()
         assert migrate(connection) == []
@@ -288,7 +284,7 @@ def test_migrations_are_applied_once(any_dsn: str) -> None:
 
 
 def test_on_timescaledb_the_table_is_a_hypertable_of_days(timescale_dsn: str) -> None:
-    """Chunks are one day (docs/storage.md)."""
+    """On TimescaleDB the table is a hypertable with chunks of a day (docs/storage.md)."""
     with psycopg.connect(timescale_dsn) as connection:
         migrate(connection)
         found = connection.execute(
@@ -307,7 +303,7 @@ def test_on_timescaledb_the_table_is_a_hypertable_of_days(timescale_dsn: str) ->
     ],
 )
 def test_why_there_is_no_connection_is_named(any_dsn: str, change: dict[str, str], kind: str) -> None:
-    """There is no SQLSTATE then; libpq's words, and the server's, are known."""
+    """The cause of a failed connection, which has no SQLSTATE, is found from libpq's or the server's message."""
     store = PostgresStore(conninfo.make_conninfo(any_dsn, **change), "")
     with pytest.raises(StoreUnavailableError) as caught:
         store.write(Batch([event(1)]))
@@ -330,14 +326,14 @@ def test_why_there_is_no_connection_is_named(any_dsn: str, change: dict[str, str
     ],
 )
 def test_each_sqlstate_has_a_word(sqlstate: str, kind: str) -> None:
-    """By itself, or by its class."""
+    """Each SQLSTATE has a kind, by itself or by its class."""
     found = translate(psycopg.errors.lookup(sqlstate)("of no interest"))
     assert isinstance(found, StoreUnavailableError)
     assert found.kind == kind
 
 
 def test_a_server_that_is_not_there_is_for_later(unused_tcp_port: int) -> None:
-    """Connection refused is `connection`, not an exception of the driver."""
+    """A refused connection is reported as `connection`, and the batch is kept."""
     store = PostgresStore(f"postgresql://nobody@127.0.0.1:{unused_tcp_port}/none", "")
     with pytest.raises(StoreUnavailableError) as caught:
         store.write(Batch([event(1)]))

@@ -1,4 +1,4 @@
-"""The writer between a real journal and a real database: order, quarantine, outages, and what is counted."""
+"""The writer between a real journal and a real database: order, dead letters, outages, counters."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ NOW = int(time.time() * 1000)
 
 
 def request(n: int, *, to: str = "a@b.example", events: int = 5) -> Submission:
-    """A request of some events that name it."""
+    """Return a request of some events that carry its name."""
     entries = [
         Entry(
             k,
@@ -48,7 +48,7 @@ def request(n: int, *, to: str = "a@b.example", events: int = 5) -> Submission:
 
 
 class House:
-    """A journal, a store and a writer as `app` joins them, on one database."""
+    """Journal, store and writer, joined as in `app`, on one database."""
 
     def __init__(self, dsn: str, path: Path, store: PostgresStore | None = None) -> None:
         self.dsn = dsn
@@ -67,23 +67,23 @@ class House:
         )
 
     def start(self) -> None:
-        """Begins to write."""
+        """Start the writer."""
         self.writer.start(self.failed.set)
 
     def finish(self) -> None:
-        """Stops as SIGTERM does."""
+        """Stop the writer as SIGTERM does."""
         self.writer.stop(30)
         self.journal.close()
         self.store.close()
         self.assembler.close()
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
-        """Reads past the store."""
+        """Read rows by the test's own connection."""
         with psycopg.connect(self.dsn) as connection:
             return connection.execute(sql.encode()).fetchall()
 
     def total(self, name: str, **labels: str) -> float:
-        """A counter's value over all labels that match."""
+        """Return a counter's sum over all matching labels."""
         return sum(
             sample.value
             for metric in self.metrics.registry.collect()
@@ -94,7 +94,7 @@ class House:
 
 @pytest.fixture
 def house(any_dsn: str, tmp_path: Path) -> Iterator[House]:
-    """Not yet started."""
+    """Yield a house whose writer is not started."""
     made = House(any_dsn, tmp_path)
     yield made
     if made.writer.state not in (WriterState.STOPPED, WriterState.FAILED):
@@ -102,7 +102,7 @@ def house(any_dsn: str, tmp_path: Path) -> Iterator[House]:
 
 
 async def test_all_that_is_acknowledged_is_stored_and_counted_once(house: House) -> None:
-    """A stop writes what the journal holds; counters equal rows; a repeated request is a duplicate."""
+    """Every acknowledged event is stored and counted once, also at a stop, and a repeated request is a duplicate."""
     house.start()
     await asyncio.gather(*(house.journal.append(request(n)) for n in range(200)), house.journal.append(request(7)))
     house.finish()
@@ -113,9 +113,7 @@ async def test_all_that_is_acknowledged_is_stored_and_counted_once(house: House)
 
 
 async def test_a_poison_row_goes_to_the_dead_letters_and_nothing_else_does(house: House) -> None:
-    """The database refuses one row of hundreds: that one is set aside with its SQLSTATE, once,
-    also when it comes again.
-    """
+    """One refused row of hundreds becomes one dead letter with its SQLSTATE, also when it is sent again."""
     house.start()
     await house.journal.append(request(0))
     while house.writer.state is not WriterState.WRITING:  # noqa: ASYNC110  # the schema must be there
@@ -141,13 +139,11 @@ POISONS: dict[str, tuple[str, dict[str, Any]]] = {
     "23514": ("ALTER TABLE mail_events ADD CHECK (zone <> 'poison')", {"zone": "poison"}),
     "54000": ("CREATE INDEX ON mail_events (raw)", {"extra": random.Random(1).randbytes(20_000).hex()}),
 }
-"""SQLSTATE: what has the database refuse the row, and the row."""
+"""SQLSTATE -> the cause of the refusal, and the refused row."""
 
 
 async def test_poison_of_each_kind_costs_exactly_its_rows(house: House) -> None:
-    """SQLSTATE 22, 23 and 54, several of each within one batch of hundreds:
-    those are set aside, all others are stored.
-    """
+    """Rows refused with SQLSTATE 22, 23 and 54 in one batch become dead letters, and all others are stored."""
     house.store.prepare()
     with psycopg.connect(house.dsn, autocommit=True) as connection:
         for damage, _ in POISONS.values():
@@ -172,7 +168,7 @@ async def test_poison_of_each_kind_costs_exactly_its_rows(house: House) -> None:
 
 
 async def test_rejections_and_reports_go_the_same_way(house: House) -> None:
-    """A request of nothing but a rejection and a report reaches its tables."""
+    """A request with only a rejection and a heartbeat reaches their tables."""
     rejection = Rejection(3, RejectReason.NO_TIME, "no time", "eu1", "{}")
     house.start()
     report = Heartbeat("eu1", "mta1", "p1", "0.1.0", 10, None, 0)
@@ -184,7 +180,7 @@ async def test_rejections_and_reports_go_the_same_way(house: House) -> None:
 
 
 class Flaky(PostgresStore):
-    """Fails before, during (the reply to COMMIT is lost) and not at all, in turn."""
+    """A store whose writes fail before the COMMIT, after it (lost reply), and not at all, in turn."""
 
     calls = 0
 
@@ -199,9 +195,7 @@ class Flaky(PostgresStore):
 
 
 async def test_a_store_that_comes_and_goes_loses_and_doubles_nothing(any_dsn: str, tmp_path: Path) -> None:
-    """Each batch is repeated until it is known to be in: all rows once,
-    in spite of writes whose success nobody heard of.
-    """
+    """A store that fails repeatedly loses and doubles no event."""
     house = House(any_dsn, tmp_path, Flaky(any_dsn, any_dsn))
     house.start()
     for n in range(30):
@@ -217,7 +211,7 @@ async def test_a_store_that_comes_and_goes_loses_and_doubles_nothing(any_dsn: st
 async def test_a_stop_while_the_database_is_away_leaves_all_in_the_journal(
     tmp_path: Path, any_dsn: str, unused_tcp_port: int
 ) -> None:
-    """The writer ends at once; the next start writes it."""
+    """A stop without database ends the writer at once, and the next start writes the journal's requests."""
     away = House(f"postgresql://nobody@127.0.0.1:{unused_tcp_port}/none", tmp_path)
     away.start()
     await away.journal.append(request(1))
@@ -233,7 +227,7 @@ async def test_a_stop_while_the_database_is_away_leaves_all_in_the_journal(
 async def test_a_writer_that_cannot_go_on_says_so_and_forgets_nothing(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A fault outside all that is foreseen: the program is told to end, and the journal still has it all."""
+    """An unexpected error ends the program, and the journal keeps every request."""
 
     def fail(_: object) -> None:
         raise ZeroDivisionError
