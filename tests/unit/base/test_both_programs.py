@@ -1,4 +1,4 @@
-"""The configuration is read alike by the programs: what one of them once did better, both do."""
+"""Both programs read the configuration in the same way."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SECRET = "s3cr3t-canary"
 
 @dataclass(frozen=True)
 class Program:
-    """One program: its section, what loads it and looks at its files, and the key of a secret within it."""
+    """One program: its section, its loader, its file watch, and the key of a secret in its section."""
 
     section: str
     load: Callable[[Path | None, Mapping[str, str]], Any]
@@ -34,7 +34,9 @@ class Program:
     a_map: str
 
     def document(self, key: str, value: object) -> dict[str, object]:
-        """Return a document in which a dotted key of the section has a value; a number is a place in a list."""
+        """Return a document in which a dotted key of the section has a value. A number in the key
+        is a place in a list.
+        """
         for part in reversed(key.split(".")):
             value = [value] if part == "0" else {part: value}
         return {self.section: value}
@@ -65,7 +67,7 @@ each_program = pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: 
 
 
 def faults(program: Program, path: Path | None, environ: dict[str, str] | None = None) -> dict[str, str]:
-    """The faults of a configuration that must have some; a key has one fault, and none repeats the secret."""
+    """Return the faults of a wrong configuration, and assert that each key has one and none quotes the secret."""
     with pytest.raises(ConfigError) as refusal:
         program.load(path, environ or {})
     found = {fault.key: fault.problem for fault in refusal.value.faults}
@@ -83,7 +85,7 @@ def written(folder: Path, document: object) -> Path:
 @each_program
 @pytest.mark.parametrize("end", ["", "\n", "\r\n", "\n\n"])
 def test_line_ends_behind_a_secret_do_not_count(tmp_path: Path, program: Program, end: str) -> None:
-    """An editor writes one, `echo` does, Windows does."""
+    """Line ends after a secret, as editors, `echo` and Windows write them, are ignored."""
     (tmp_path / "secret").write_text(f"abc{end}", encoding="utf-8", newline="")
     path = written(tmp_path, program.document(f"{program.secret}_file", str(tmp_path / "secret")))
     assert program.secret_of(path) == "abc"
@@ -104,7 +106,7 @@ def test_line_ends_behind_a_secret_do_not_count(tmp_path: Path, program: Program
 def test_a_secret_file_that_holds_none_is_one_fault(
     tmp_path: Path, program: Program, content: bytes | None, problem: str
 ) -> None:
-    """Under the key that names the file."""
+    """A secret file without a secret is one fault, under the key that names the file."""
     if content is not None:
         (tmp_path / "secret").write_bytes(content)
     path = written(tmp_path, program.document(f"{program.secret}_file", str(tmp_path / "secret")))
@@ -114,13 +116,13 @@ def test_a_secret_file_that_holds_none_is_one_fault(
 @each_program
 @pytest.mark.parametrize("value", [5, "", "a\0b", [SECRET], {}])
 def test_a_secret_file_must_be_a_path(tmp_path: Path, program: Program, value: object) -> None:
-    """Anything else is named under its key."""
+    """A secret file that is not a path is a fault under its key."""
     path = written(tmp_path, program.document(f"{program.secret}_file", value))
     assert faults(program, path) == {f"{program.section}.{program.secret}_file": "must be the path of a file"}
 
 
 LAUGHS = "a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 12))
-"""Twelve lines whose aliases come to 9 to the eleventh of nodes."""
+"""Twelve lines whose aliases expand to 9^11 nodes."""
 
 
 @each_program
@@ -140,7 +142,7 @@ LAUGHS = "a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] *
 def test_a_file_that_is_no_configuration_is_a_fault_with_its_place(
     tmp_path: Path, program: Program, text: str, place: str, problem: str
 ) -> None:
-    """File, line and column; also for a file that grows without end by its aliases."""
+    """A file that is no configuration is a fault with file, line and column, also one with exploding aliases."""
     path = written(tmp_path, text.replace("{}", program.section).replace("{{", "{"))
     ((key, said),) = faults(program, path).items()
     assert key.startswith(f"{path}{place}")
@@ -149,7 +151,7 @@ def test_a_file_that_is_no_configuration_is_a_fault_with_its_place(
 
 @each_program
 def test_text_that_is_not_utf_8_is_named_with_its_line(tmp_path: Path, program: Program) -> None:
-    """One file is read by several programs: none takes an encoding that another refuses."""
+    """Text that is not UTF-8 is a fault with its line, in every program that reads the file."""
     path = tmp_path / "duckwatch.yml"
     for content, line in ((f"# x\n{program.section}: B\xfccher".encode("latin-1"), 2), ("{}".encode("utf-16"), 1)):
         path.write_bytes(content)
@@ -163,7 +165,7 @@ def test_text_that_is_not_utf_8_is_named_with_its_line(tmp_path: Path, program: 
 
 @each_program
 def test_check_config_warns_of_a_byte_order_mark(tmp_path: Path, program: Program) -> None:
-    """Nobody sees it, and other readers of the file may not take it."""
+    """`check-config` warns of an invisible byte order mark, which other readers may refuse."""
     path = tmp_path / "duckwatch.yml"
     path.write_bytes(b"\xef\xbb\xbf{}")
     package = {"collector": "collector", "dnsbl": "exporters.dnsbl"}[program.section]
@@ -180,14 +182,14 @@ def test_check_config_warns_of_a_byte_order_mark(tmp_path: Path, program: Progra
 
 @each_program
 def test_a_file_that_ends_nowhere_is_read_only_so_far(program: Program) -> None:
-    """A device, for example."""
+    """An endless file, like a device, is read up to a limit."""
     assert faults(program, Path("/dev/zero")) == {"/dev/zero": "must be smaller than 1048576 bytes"}
     assert faults(program, Path("a\0b")) == {"a\0b": "cannot be read (ValueError): name a file that this user can read"}
 
 
 @each_program
 def test_a_section_of_no_program_is_a_fault_wherever_it_is_written(tmp_path: Path, program: Program) -> None:
-    """A typing error must not pass for a setting of another program; the other programs' sections are passed over."""
+    """A section of no program is a fault, in file or environment; other programs' sections are ignored."""
     wrong = program.section[:-1] + "x"
     path = written(tmp_path, {"collector": {}, "dnsbl": None, "grafana": {"x": 1}, wrong: {}})
     problem = f"is not a known key: did you mean {program.section}?"
@@ -198,7 +200,7 @@ def test_a_section_of_no_program_is_a_fault_wherever_it_is_written(tmp_path: Pat
 
 @each_program
 def test_null_is_the_default_of_lists_and_maps_too(tmp_path: Path, program: Program) -> None:
-    """As in a file in which every line below the key is a comment."""
+    """Null means the default for lists and maps too, as when every line below the key is a comment."""
     for key in (program.a_list, program.a_map, "limits"):
         assert program.load(written(tmp_path, program.document(key, None)), {}) == program.load(None, {})
 
@@ -206,7 +208,7 @@ def test_null_is_the_default_of_lists_and_maps_too(tmp_path: Path, program: Prog
 @each_program
 @pytest.mark.parametrize("value", ["", "x", "[", '{"a"'])
 def test_lists_and_maps_in_the_environment_must_be_json(program: Program, value: str) -> None:
-    """The fault names the key and the variable."""
+    """A list or map in the environment that is not JSON is a fault with its key and variable."""
     name = f"DUCKWATCH_{program.section.upper()}__{program.a_list.upper()}"
     key = f"{program.section}.{program.a_list}"
     assert faults(program, None, {name: value}) == {key: f"must be JSON (a list or a map) in {name}"}
@@ -214,7 +216,7 @@ def test_lists_and_maps_in_the_environment_must_be_json(program: Program, value:
 
 @each_program
 def test_addresses_to_listen_on_are_a_list_in_the_environment_as_in_the_file(tmp_path: Path, program: Program) -> None:
-    """And an IPv6 address in brackets is still an address."""
+    """A list of listening addresses works in file and environment, and an IPv6 address in brackets is no list."""
     name = f"DUCKWATCH_{program.section.upper()}__LISTEN"
     addresses = ["127.0.0.1:1", "[::1]:2"]
     in_file = program.load(written(tmp_path, program.document("listen", addresses)), {})
@@ -224,7 +226,7 @@ def test_addresses_to_listen_on_are_a_list_in_the_environment_as_in_the_file(tmp
 
 @each_program
 def test_a_key_that_is_none_is_not_repeated(tmp_path: Path, program: Program) -> None:
-    """A log gets only the part of the key that is ours."""
+    """An unknown key is not quoted in a log, only the known part before it."""
     path = written(tmp_path, {program.section: {f"{SECRET} x/y=": 1, "limits": {SECRET.replace("-", ""): 1}}})
     with pytest.raises(ConfigError) as refusal:
         program.load(path, {})
@@ -234,7 +236,7 @@ def test_a_key_that_is_none_is_not_repeated(tmp_path: Path, program: Program) ->
 
 @each_program
 def test_a_secrets_file_that_changes_is_seen_when_it_is_at_rest(tmp_path: Path, program: Program) -> None:
-    """Also one that vanishes, and one that is replaced by another of the same size and time."""
+    """A changed, removed or replaced secret file is detected once it no longer changes."""
     secret = tmp_path / "secret"
     secret.write_text("abc", encoding="utf-8")
     files = program.files(written(tmp_path, program.document(f"{program.secret}_file", str(secret))), {})

@@ -1,4 +1,4 @@
-"""The loader with a model of its own: it knows no program's keys, only what a model's types say of them."""
+"""The loader with a model of the test: it uses only the model's types, and knows no program's keys."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Server(Section):
 
 
 class Grafana(Section):
-    """Sections by name, in a list, and alone; an address."""
+    """A section with sections in a map, in a list and alone, and an address."""
 
     servers: dict[str, Server] = Field(default_factory=dict)
     mirrors: tuple[Server, ...] | None = None
@@ -34,13 +34,13 @@ class Grafana(Section):
 
 
 class Settings(SettingsDocument):
-    """What a program reads that has the section `grafana`."""
+    """The settings of a program with the section `grafana`."""
 
     grafana: Grafana = Grafana()
 
 
 def test_secrets_are_read_wherever_the_model_has_them(tmp_path: Path) -> None:
-    """In a map of sections, in a list that may be null, in a section."""
+    """Secrets are read in a map of sections, in an optional list, and in a section."""
     secret, path = tmp_path / "secret", tmp_path / "duckwatch.yml"
     secret.write_text("abc\n", encoding="utf-8")
     one = f"{{token_file: {secret}}}"
@@ -54,7 +54,7 @@ def test_secrets_are_read_wherever_the_model_has_them(tmp_path: Path) -> None:
 
 
 def test_null_is_a_value_where_the_model_says_so() -> None:
-    """Of a key with another default; elsewhere it unsets."""
+    """Null is a value for an optional key with another default, and unsets any other key."""
     name = "DUCKWATCH_GRAFANA__MAIN__FOLDER"
     assert load(Settings, None, {name: "null"}).settings.grafana.main.folder is None
     environ = {"DUCKWATCH_GRAFANA__SERVERS": "null", "DUCKWATCH_GRAFANA__MIRRORS": "null"}
@@ -79,7 +79,7 @@ def test_null_is_a_value_where_the_model_says_so() -> None:
     ],
 )
 def test_a_fault_names_the_key_and_what_would_be_right(tmp_path: Path, text: str, key: str, problem: str) -> None:
-    """With the keys of the model that stands there."""
+    """A fault of an unknown key names the known keys at that place."""
     path = tmp_path / "duckwatch.yml"
     path.write_text(f"grafana: {text}", encoding="utf-8")
     with pytest.raises(ConfigError) as refusal:

@@ -1,4 +1,4 @@
-"""The log: JSON lines in which nothing of a sender, a library's text or an exception's text can appear."""
+"""The log: JSON lines that never hold data of a sender, a library's values or an exception's text."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from duckwatch.base.logs import MAX_TEXT, JsonFormatter
 
 CANARY = "canary@example.com"
 PROGRAMS = ("collector", "exporters", "grafana")
-"""The top-level packages of the programs: one of each begins the names of its loggers."""
+"""The top-level packages of the programs, with which the names of their loggers begin."""
 
 
 def line_of(record: logging.LogRecord) -> dict[str, Any]:
@@ -44,7 +44,7 @@ def raised(error: BaseException, cause: BaseException | None = None) -> BaseExce
 
 
 def test_a_line_says_when_how_bad_where_and_what() -> None:
-    """The fields that a log shipper looks for."""
+    """A line has the fields that a log shipper needs: time, level, logger, message."""
     line = line_of(record("collector.journal", "journal opened", fields={"requests": 3, "path": "/x", "late": None}))
     assert line.pop("ts").endswith("Z")
     assert line == {
@@ -56,13 +56,13 @@ def test_a_line_says_when_how_bad_where_and_what() -> None:
 
 
 def test_values_put_into_our_own_messages_do_not_show() -> None:
-    """Messages are fixed strings: who forgets it sees a bare %s."""
+    """Values in the project's own messages are not shown, because messages must be fixed strings."""
     assert line_of(record("collector.web", "refused %s", CANARY))["message"] == "refused %s"
 
 
 @pytest.mark.parametrize("program", [*PROGRAMS, "duckwatch"])
 def test_fields_are_bounded_and_plain(program: str) -> None:
-    """Long text is cut; what is no plain value shows its type only; what JSON cannot hold does not break the line."""
+    """Fields hold cut texts and plain values; other objects are shown as their type, and the line stays valid JSON."""
     fields = {
         "long": "x" * 1000,
         "bytes": b"canary",
@@ -96,7 +96,7 @@ def nested(depth: int) -> dict[str, Any]:
 
 
 def refuse(constant: str) -> None:
-    """NaN and Infinity are not JSON, but Python's parser takes them (RFC 8259, 6)."""
+    """Refuse NaN and Infinity, which Python's parser accepts although they are not JSON (RFC 8259, 6)."""
     raise AssertionError(constant)
 
 
@@ -104,7 +104,7 @@ def refuse(constant: str) -> None:
     "name", ["asyncio", "aiohttp.server", "aiohttp.access", "psycopg.pool", "py.warnings", "collectors"]
 )
 def test_a_library_shows_its_format_but_no_value(name: str) -> None:
-    """And text without arguments not at all: it may have been put together before."""
+    """A library's message is logged as its format without values; one without arguments is withheld."""
     assert line_of(record(name, "error from %s", CANARY))["message"] == "error from %s"
     line = line_of(record(name, f"Task exception: {CANARY}", fields={"x": CANARY}))
     assert CANARY not in json.dumps(line)
@@ -112,7 +112,7 @@ def test_a_library_shows_its_format_but_no_value(name: str) -> None:
 
 
 def test_an_exception_shows_its_type_place_and_causes_but_no_text() -> None:
-    """PostgreSQL's text quotes the row; the code beside it comes from a closed set."""
+    """An exception is logged as type, code, place and causes, without its text, which may quote a row."""
     inner = raised(psycopg.errors.UniqueViolation(f"DETAIL: Key (recipient)=({CANARY}) already exists."))
     error = raised(StoreUnavailableError("connection", f"password of {CANARY}"), inner)
     line = line_of(record("collector.store", "write failed", error=error))
@@ -125,7 +125,7 @@ def test_an_exception_shows_its_type_place_and_causes_but_no_text() -> None:
 
 
 def test_causes_that_go_round_in_a_circle_end() -> None:
-    """Python allows it."""
+    """A circle of causes, which Python allows, is logged once."""
     one, two = ValueError(), KeyError()
     one.__context__, two.__context__ = two, one
     assert line_of(record("collector", "m", error=one))["error"]["causes"] == ["KeyError"]
@@ -171,9 +171,7 @@ SCRIPT = """
 
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_nothing_of_a_canary_leaves_a_real_process(program: str) -> None:
-    """Through libraries, warnings, tasks, threads, destructors and the end of the program:
-    every line is JSON without it.
-    """
+    """A canary in libraries, warnings, tasks, threads, destructors and the exit of a process is not logged."""
     ended = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(SCRIPT), program],
         capture_output=True,
@@ -218,9 +216,7 @@ AT_THE_END_OF_THE_STACK = """
 
 
 def test_a_destructor_at_the_end_of_the_stack_writes_no_plain_text() -> None:
-    """Deeply nested JSON leaves no room to log in (found by hostile input):
-    such a line is left out, the others are JSON.
-    """
+    """A destructor that fails at the end of the stack writes no plain text: its line is left out."""
     ended = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(AT_THE_END_OF_THE_STACK)],
         capture_output=True, text=True, timeout=60, check=False,

@@ -1,4 +1,4 @@
-"""A clock that is set back stops no job, of either program."""
+"""A clock that is set back stops no job of either program."""
 
 from __future__ import annotations
 
@@ -14,9 +14,7 @@ from exporters.dnsbl.jobs import Jobs as ExporterJobs
 
 
 def test_a_clock_that_is_set_back_stops_no_job() -> None:
-    """At the end of summer time everything is due an hour ahead:
-    it is brought forward to one period from now, and nothing else moves.
-    """
+    """At the end of summer time a job due an hour ahead is brought forward to one period from now, and no other."""
     scheduler = schedule.Scheduler()
     job = scheduler.every(5).seconds.do(lambda: None)
     assert job.next_run is not None
@@ -35,7 +33,7 @@ def of_collector() -> schedule.Scheduler:
 
 @pytest.mark.parametrize("scheduler", [of_collector, ExporterJobs, ClockSafeScheduler])
 def test_what_is_due_too_late_is_brought_forward(scheduler: type[schedule.Scheduler]) -> None:
-    """Whenever the program looks for what is due."""
+    """Every look for due jobs brings late ones forward."""
     made = scheduler()
     job = made.every(5).seconds.do(lambda: None)
     assert job.next_run is not None

@@ -1,4 +1,4 @@
-"""Durations, sizes and addresses as settings write them."""
+"""Durations, sizes and addresses in the form of settings."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_durations(text: str, milliseconds: int) -> None:
     "text", ["", "5", "s", "5 m", "1.5h", "-1s", "5M", "1d12h", "٣s", "1" * 30 + "s", "999999y", 5, None, True]
 )
 def test_what_is_no_duration(text: object) -> None:
-    """A number without its unit, above all."""
+    """A text that is no duration is refused, like a number without a unit."""
     with pytest.raises(ValueError, match="must be a duration"):
         parse_duration(text)
 
@@ -48,7 +48,7 @@ def test_sizes(text: object, size: int) -> None:
 
 @pytest.mark.parametrize("text", ["", "8MB", "8M", "8 MiB", "1.5GiB", "-1", -1, 1.5, None, True, "٣"])
 def test_what_is_no_size(text: object) -> None:
-    """Units of a thousand would be guessed at."""
+    """A text that is no size is refused, also units of a thousand, which are ambiguous."""
     with pytest.raises(ValueError, match="must be a size"):
         parse_size(text)
 
@@ -72,13 +72,13 @@ def test_what_is_no_size(text: object) -> None:
     ],
 )
 def test_what_is_no_address_to_listen_on(text: object) -> None:
-    """Host and port, both."""
+    """An address without host or port is refused."""
     with pytest.raises(ValueError, match="must be HOST:PORT"):
         parse_listen(text, 9626)
 
 
 def test_an_address_has_one_spelling() -> None:
-    """So that one address that is written in two ways is found."""
+    """An address has one canonical form, so that a second spelling of it is recognised."""
     assert parse_listen("[2001:DB8:0::1]:80", 9626) == Endpoint("2001:db8::1", 80)
     with pytest.raises(ValueError, match="must not name the same address twice"):
         parse_listens(["[::1]:80", "[0::1]:80"], 9626)
@@ -86,5 +86,5 @@ def test_an_address_has_one_spelling() -> None:
 
 @pytest.mark.parametrize("written", [["127.0.0.1:1", "[::1]:2"], '["127.0.0.1:1", "[::1]:2"]'])
 def test_a_list_of_addresses_is_yaml_or_json(written: object) -> None:
-    """JSON in a variable of the environment."""
+    """A list of addresses is YAML in the file, JSON in the environment."""
     assert parse_listens(written, 9626) == Endpoints((Endpoint("127.0.0.1", 1), Endpoint("::1", 2)))

@@ -1,4 +1,4 @@
-"""The demo's lists: what they answer, and that they list exactly while the demo's mail is refused for it."""
+"""The demo's lists: their answers, and that they list an address exactly while receivers refuse its mail."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ LISTED_FROM, LISTED_TO = (round(NOW + part * DAY.day_seconds * 1_000) for part i
 
 
 def asked(name: str, kind: str = "A", at: int = NOW) -> dns.message.Message:
-    """The list's answer at that moment."""
+    """Return the list's answer at that time."""
     return BlockLists(DAY, lambda: at)._answer(dns.message.make_query(name, kind))
 
 
 @pytest.mark.parametrize(("at", "is_listed"), [(LISTED_FROM - 1, False), (LISTED_FROM, True), (LISTED_TO, False)])
 def test_an_address_is_listed_during_the_incident(at: int, is_listed: bool) -> None:
-    """One of ours, at one list, as long as receivers refuse its mail; with a reason."""
+    """One list lists an address, with a reason, as long as receivers refuse its mail."""
     name = f"31.113.0.203.{STERN}"
     assert bool(asked(name, at=at).answer) is is_listed
     assert bool(asked(name, "TXT", at=at).answer) is is_listed
@@ -33,7 +33,7 @@ def test_an_address_is_listed_during_the_incident(at: int, is_listed: bool) -> N
 
 @pytest.mark.parametrize("part", [0.0, 0.1, 0.5, 0.99])
 def test_another_address_is_listed_all_the_time(part: float) -> None:
-    """So that page and dashboard show a listing whenever somebody looks; for information only, with a reason."""
+    """Another list always lists an address, for information only, so that pages always show a listing."""
     at = round(NOW + part * DAY.day_seconds * 1_000)
     name = f"{'.'.join(reversed(STANDING_ADDRESS.split('.')))}.{CALM}"
     assert asked(name, at=at).answer
@@ -43,9 +43,7 @@ def test_another_address_is_listed_all_the_time(part: float) -> None:
 
 @pytest.mark.parametrize("zone", [STERN, CALM])
 def test_the_lists_answer_their_test_points(zone: str) -> None:
-    """RFC 5782, 5: 127.0.0.2 is listed and 127.0.0.1 is not, whatever the case of the question;
-    what is absent says for how long.
-    """
+    """The lists answer their test points (RFC 5782, 5) in any case of letters, and an absence with an SOA."""
     assert asked(f"2.0.0.127.{zone.upper()}").answer[0].rdtype == dns.rdatatype.A
     absent = asked(f"1.0.0.127.{zone}")
     assert absent.rcode() == dns.rcode.NXDOMAIN
@@ -53,7 +51,7 @@ def test_the_lists_answer_their_test_points(zone: str) -> None:
 
 
 def test_the_day_before_had_its_listing_too() -> None:
-    """A past long enough begins with the same incident; a short one does not hold it."""
+    """A history of a day has the incident's results; a short one does not."""
     listed, clean = yesterday(DAY)
     assert DAY.begins < listed["time"] < clean["time"] < NOW
     assert [listed["verdict"], clean["verdict"]] == ["listed", "clean"]

@@ -1,4 +1,4 @@
-"""The demo's traffic: what happens, in which shapes, how often."""
+"""The demo's traffic: its events, their form, and their rate."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ RECORDED = Path(__file__).parents[2] / "fixtures" / "zonemta-log-entries.jsonl"
 
 
 def quick_day(rate: float = 100, seed: int = 1) -> list[Event]:
-    """A whole quick day, without history."""
+    """Return the events of a whole quick day without history."""
     return list(Traffic(random.Random(seed), Day(rate, NOON, history_seconds=0)).advance(NOON + 600_000))
 
 
@@ -35,7 +35,7 @@ def day() -> list[Event]:
 
 
 def test_the_same_seed_gives_the_same_events() -> None:
-    """A seed decides everything, also when time is cut into other pieces."""
+    """The same seed gives the same events, also with other steps of time."""
     traffic = Traffic(random.Random(7), Day(20, NOON, history_seconds=0))
     in_pieces = [event for until in range(NOON, NOON + 60_001, 250) for event in traffic.advance(until)]
     at_once = list(Traffic(random.Random(7), Day(20, NOON, history_seconds=0)).advance(NOON + 60_000))
@@ -44,14 +44,14 @@ def test_the_same_seed_gives_the_same_events() -> None:
 
 
 def test_events_come_in_the_order_of_time_and_never_late(day: list[Event]) -> None:
-    """Nothing is stamped after the time that was asked for, and the stamps never go back."""
+    """Events are in the order of time, and none is later than the asked time."""
     assert all(one.time <= two.time for one, two in pairwise(day))
     assert NOON <= day[0].time <= day[-1].time <= NOON + 600_000
 
 
 @pytest.mark.parametrize("rate", [10, 200])
 def test_the_rate_of_events_is_the_mean_of_the_day(rate: float) -> None:
-    """As many events as asked for, give or take a tenth: so EVENTS_PER_MESSAGE is true."""
+    """The number of events is within a tenth of the asked one, so EVENTS_PER_MESSAGE is right."""
     events = quick_day(rate, seed=3)
     assert len(events) / 600 == pytest.approx(rate, rel=0.1)
     messages = sum(event.entry["action"] == "SPAMCHECK" for event in events)
@@ -59,19 +59,19 @@ def test_the_rate_of_events_is_the_mean_of_the_day(rate: float) -> None:
 
 
 def test_no_rate_no_events() -> None:
-    """With rate 0 nothing happens, in the past neither."""
+    """Rate 0 gives no events, also no history."""
     assert list(Traffic(random.Random(1), Day(0, NOON)).advance(NOON + 600_000)) == []
 
 
 def test_a_day_is_busy_at_noon_and_quiet_at_night(day: list[Event]) -> None:
-    """The quick day starts at noon: its first tenth has twice the mail of the hours after midnight."""
+    """The first tenth of the quick day, around noon, has twice the mail of the hours after midnight."""
     tenths = Counter((event.time - NOON) // 60_000 for event in day if event.entry["action"] == "SPAMCHECK")
     assert tenths[0] > 2 * tenths[6]
 
 
 def test_history_fills_the_day_before_and_joins_the_present() -> None:
-    """About as many events as planned, every hour has some, and the last minute is as busy as the first one after
-    it.
+    """The history has about the planned number of events, some in every hour, and joins the live
+    part without a step.
     """
     plan = Day(20, NOON)
     traffic = Traffic(random.Random(1), plan)
@@ -85,12 +85,12 @@ def test_history_fills_the_day_before_and_joins_the_present() -> None:
 
 @pytest.mark.parametrize(("rate", "most"), [(0.1, 0.1 * DAY_SECONDS * 1.1), (500, 75_000)])
 def test_history_has_a_bound_at_every_rate(rate: float, most: float) -> None:
-    """A slow demo has the history of its rate, a quick one no more than a few ten thousand events."""
+    """The history of a slow demo has its rate, that of a quick one is limited."""
     assert 0 < len(list(Traffic(random.Random(1), Day(rate, NOON)).advance(NOON))) < most
 
 
 def test_every_identity_is_one_event(day: list[Event]) -> None:
-    """Queue id, seq, action, count and kind of notification name an event, as they do in the recording."""
+    """Queue id, seq, action, count and DSN kind identify an event, as in the recording."""
     keys = {
         (event.entry["id"], *(event.entry.get(key) for key in ("seq", "action", "defcount", "bounceType")))
         for event in day
@@ -99,14 +99,14 @@ def test_every_identity_is_one_event(day: list[Event]) -> None:
 
 
 def test_queue_ids_are_zonemtas(day: list[Event]) -> None:
-    """18 hex digits, the first 11 the time of creation: not after the event, and at most some minutes before."""
+    """A queue id has 18 hex digits and begins with its creation time, at most some minutes before the event."""
     for event in day:
         assert len(event.entry["id"]) == 18
         assert 0 <= event.time - int(event.entry["id"][:11], 16) < 900_000
 
 
 def recorded_shapes() -> tuple[dict[str, dict[str, set[str]]], dict[str, set[str]]]:
-    """Per action: the types of each key, and the keys that are in every entry."""
+    """Return, for each action, the types of each key and the keys in every entry."""
     types: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
     always: dict[str, set[str]] = {}
     for line in RECORDED.read_text().splitlines():
@@ -115,18 +115,18 @@ def recorded_shapes() -> tuple[dict[str, dict[str, set[str]]], dict[str, set[str
         for key, value in entry.items():
             types[action][key].add(type(value).__name__)
         always[action] = always.get(action, set(entry)) & set(entry)
-    # What our plugin adds: the attempt that ended a delivery.
+    # The plugin adds the number of the attempt that ended a delivery.
     for end in ("ACCEPTED", "REJECTED"):
         types[end]["defcount"] = types["DEFERRED"]["defcount"]
         always[end].add("defcount")
-    # A refused message of an authenticated user is not in the recording; its entry is made like QUEUED.
+    # The recording has no refused message of an authenticated user. Its entry is like QUEUED.
     for refusal in ("NOQUEUE", "DROP"):
         types[refusal]["user"] = types["QUEUED"]["user"]
     return types, always
 
 
 def test_shapes_are_those_of_the_recording(day: list[Event]) -> None:
-    """No key and no type that ZoneMTA does not write, and none missing that it always writes."""
+    """The entries have only ZoneMTA's keys and types, and all keys that it always writes."""
     types, always = recorded_shapes()
     for event in day:
         action = event.entry["action"]
@@ -136,7 +136,7 @@ def test_shapes_are_those_of_the_recording(day: list[Event]) -> None:
 
 
 def test_every_kind_of_event_happens(day: list[Event]) -> None:
-    """Within one day there is one of each, from the process that logs it."""
+    """A day has every kind of event, from the process that logs it."""
     seen = {(event.context, event.entry["action"]) for event in day}
     assert seen == {
         *(("receiver", word) for word in ("QUEUED", "SPAMCHECK", "VIRUSCHECK", "NOQUEUE", "DROP")),
@@ -147,12 +147,12 @@ def test_every_kind_of_event_happens(day: list[Event]) -> None:
 
 
 def test_each_message_is_checked_then_queued_then_tried() -> None:
-    """A message's events tell one story: checks, queued, attempts counted from 1, one end for a recipient."""
+    """A message's events are in order: checks, queued, attempts counted from 1, one end for each recipient."""
     stories: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for event in quick_day(20):
         stories[event.entry["id"]].append(event.entry)
     for story in stories.values():
-        if story[0]["action"] != "VIRUSCHECK":  # a notification, or turned away before the checks
+        if story[0]["action"] != "VIRUSCHECK":  # a DSN, or refused before the checks
             assert story[0]["action"] in {"QUEUED", "NOQUEUE", "DROP"}
             continue
         assert [entry["action"] for entry in story[:2]] == ["VIRUSCHECK", "SPAMCHECK"]
@@ -170,7 +170,7 @@ def test_each_message_is_checked_then_queued_then_tried() -> None:
 
 
 def test_everything_decodes(day: list[Event]) -> None:
-    """The collector takes every event, none is rejected."""
+    """The collector accepts every event."""
     body = [
         {"time": event.time, "context": event.context, "cluster": event.host.cluster, "entry": event.entry}
         for event in day[:20_000]
@@ -183,7 +183,7 @@ def test_everything_decodes(day: list[Event]) -> None:
 
 
 def test_incidents_come_in_their_hours(day: list[Event]) -> None:
-    """An address on a list, a provider's rate limit, a list of addresses gone bad: there in their hour, not outside."""
+    """Each incident (listed address, rate limit, outdated mailing list) happens in its hour and not outside it."""
     plan, hours = Day(100, NOON), Incidents()
     seen: dict[str, list[float]] = defaultdict(list)
     for event in day:

@@ -1,4 +1,4 @@
-"""A name server that misbehaves as told, and resolvers that ask it."""
+"""Fixtures: a name server with chosen behaviour, and resolvers that ask it."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def nameserver() -> Iterator[NameServer]:
-    """One server; its zones are the test's to set."""
+    """Yield a name server whose zones the test sets."""
     server = NameServer()
     yield server
     server.close()
 
 
 class Asking:
-    """A resolver, and what it told."""
+    """A resolver, and its calls of the test's functions."""
 
     def __init__(self, *ports: int, timeout: float = 5.0, in_flight: int = 128) -> None:
         self.ignored: list[str] = []
@@ -45,14 +45,14 @@ class Asking:
         return self.paid <= self.budget
 
     async def ask(self, dns_list: DnsList, text: str = "192.0.2.1", rdtype: int = A) -> Outcome:
-        """One lookup."""
+        """Look up a name."""
         name = target(text).wire + dns_list.wire
         return await self.resolver.lookup(name, rdtype, Asker(dns_list.zone, self._pay, lambda _: None))
 
 
 @pytest.fixture
 async def asking() -> AsyncIterator[Callable[..., Asking]]:
-    """Makes resolvers, and closes them."""
+    """Yield a function that makes resolvers. Close them at the end."""
     made: list[Asking] = []
 
     def make(*ports: int, timeout: float = 5.0, in_flight: int = 128) -> Asking:

@@ -1,4 +1,4 @@
-"""Asking a server that refuses, fails, lies, is slow, truncates, or is away: what comes of each, and what it costs."""
+"""Lookups at a server that refuses, fails, lies, is slow, truncates or is away: their outcome and their queries."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ TABLE: dict[str, tuple[Callable[[Query], list[bytes]], str, str]] = {
 
 @pytest.mark.parametrize("case", TABLE)
 async def test_the_verdict_table(case: str, nameserver: NameServer, asking: Make) -> None:
-    """Whatever a list does, there is one verdict, and it is the right one."""
+    """Each behaviour of a list gives its one right verdict."""
     behaviour, word, detail = TABLE[case]
     nameserver.zones["bl.example"] = behaviour
     made = asking(nameserver.port, timeout=0.2 if detail == "timeout" else 5.0)
@@ -70,7 +70,7 @@ async def test_the_verdict_table(case: str, nameserver: NameServer, asking: Make
 
 
 async def test_an_ipv6_address_is_asked_by_its_nibbles(nameserver: NameServer, asking: Make) -> None:
-    """All 32, in reverse."""
+    """An IPv6 address is asked by its 32 nibbles in reverse order."""
     nibbles = ".".join(reversed("20010db8000000000000000000000025"))
     nameserver.zones["bl.example"] = Zone("bl.example", {nibbles: ["127.0.0.3"]})
     outcome = await asking(nameserver.port).ask(BL, "2001:db8::25")
@@ -78,21 +78,21 @@ async def test_an_ipv6_address_is_asked_by_its_nibbles(nameserver: NameServer, a
 
 
 async def test_the_reason_is_that_of_the_targets_own_name(nameserver: NameServer, asking: Make) -> None:
-    """TXT of the same name, not of the code."""
+    """The reason is the TXT record of the target's name."""
     nameserver.zones["bl.example"] = LISTED
     assert await asking(nameserver.port).ask(BL, rdtype=TXT) == Answer(("because",), 60)
     assert nameserver.asked(rdtype="TXT")[0].name == "1.2.0.192.bl.example"
 
 
 async def test_a_domain_is_asked_as_it_is(nameserver: NameServer, asking: Make) -> None:
-    """Before the zone, labels in order."""
+    """A domain is put before the zone with its labels in order."""
     dbl = DnsList("dbl.example", Kind.DOMAIN)
     nameserver.zones["dbl.example"] = Zone("dbl.example", {"shop.example.com": ["127.0.1.2"]})
     assert await asking(nameserver.port).ask(dbl, "shop.example.com") == Answer(("127.0.1.2",), 60)
 
 
 async def test_the_ttl_is_the_answers_or_the_zones(nameserver: NameServer, asking: Make) -> None:
-    """Of an absence, SOA says it; nobody said: it is not kept."""
+    """The TTL is that of the answer, of an absence that of the SOA, and 0 without one."""
     nameserver.zones["bl.example"] = CLEAN
     made = asking(nameserver.port)
     assert await made.ask(BL) == Answer((), 60)
@@ -101,7 +101,7 @@ async def test_the_ttl_is_the_answers_or_the_zones(nameserver: NameServer, askin
 
 
 async def test_three_tries_and_no_more(nameserver: NameServer, asking: Make) -> None:
-    """Each on a query of its own; the last in lower case and without EDNS; each but the first is paid for."""
+    """A lookup makes three tries; the last is in lower case without EDNS, and each after the first is paid for."""
     nameserver.zones["bl.example"] = behave.silent
     made = asking(nameserver.port, timeout=0.05)
     assert await made.ask(BL) == Failure(Trouble.TIMEOUT)
@@ -115,7 +115,7 @@ async def test_three_tries_and_no_more(nameserver: NameServer, asking: Make) -> 
 
 
 async def test_without_budget_there_is_no_second_try(nameserver: NameServer, asking: Make) -> None:
-    """Nor a question over TCP."""
+    """Without budget there is no second try and no TCP query."""
     nameserver.zones["bl.example"] = behave.silent
     made = asking(nameserver.port, timeout=0.05)
     made.budget = 0
@@ -126,7 +126,7 @@ async def test_without_budget_there_is_no_second_try(nameserver: NameServer, ask
 
 
 async def test_names_are_scrambled(nameserver: NameServer, asking: Make) -> None:
-    """Case at random, a new id and one of several ports each time."""
+    """Each query has a random case, a new id and one of several ports."""
     nameserver.zones["bl.example"] = CLEAN
     made = asking(nameserver.port)
     for _ in range(32):
@@ -138,7 +138,7 @@ async def test_names_are_scrambled(nameserver: NameServer, asking: Make) -> None
 
 
 async def test_ports_change(nameserver: NameServer, asking: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After some queries a socket gives way to another, and the old one is closed."""
+    """A socket is replaced after some queries, and the old one is closed."""
     monkeypatch.setattr("exporters.dnsbl.asking.upstream.QUERIES_A_PORT", 2)
     nameserver.zones["bl.example"] = CLEAN
     made = asking(nameserver.port)
@@ -149,7 +149,7 @@ async def test_ports_change(nameserver: NameServer, asking: Make, monkeypatch: p
 
 
 async def test_a_list_that_folds_case_is_asked_plainly_from_then_on(nameserver: NameServer, asking: Make) -> None:
-    """It costs a second query once, not each time."""
+    """A list that changes the case of letters costs a second query once, then it is asked plainly."""
     nameserver.zones["bl.example"] = behave.folding(LISTED)
     made = asking(nameserver.port)
     for _ in range(3):
@@ -158,13 +158,11 @@ async def test_a_list_that_folds_case_is_asked_plainly_from_then_on(nameserver: 
 
 
 async def test_another_resolver_stands_in(nameserver: NameServer, asking: Make) -> None:
-    """For one that is silent, and for one where nobody listens:
-    all lookups succeed, and after ten failures it is passed over.
-    """
+    """Another resolver replaces a silent or closed one, which is passed over after ten failures."""
     nameserver.zones |= {"bl.example": CLEAN, "other.example": Zone("other.example")}
     for away in (NameServer({"example": behave.silent}), NameServer()):
         if not away.zones:
-            away.close()  # nobody listens there
+            away.close()  # no server listens there
         made = asking(away.port, nameserver.port, timeout=0.05)
         lists = [BL, DnsList("other.example")]
         for number in range(40):
@@ -175,7 +173,7 @@ async def test_another_resolver_stands_in(nameserver: NameServer, asking: Make) 
 
 
 async def test_one_dead_list_is_not_the_resolvers_fault(nameserver: NameServer, asking: Make) -> None:
-    """Timeouts of one list alone leave the resolver up."""
+    """Timeouts of one list only leave the resolver up."""
     nameserver.zones["bl.example"] = behave.silent
     made = asking(nameserver.port, timeout=0.02)
     for _ in range(5):
@@ -184,7 +182,7 @@ async def test_one_dead_list_is_not_the_resolvers_fault(nameserver: NameServer, 
 
 
 async def test_nobody_there_is_known_at_once(asking: Make) -> None:
-    """A closed port answers by ICMP: no lookup waits for its deadline."""
+    """A closed port, which answers by ICMP, ends a lookup at once."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -193,7 +191,7 @@ async def test_nobody_there_is_known_at_once(asking: Make) -> None:
 
 
 async def test_no_more_queries_are_in_flight_than_allowed(nameserver: NameServer, asking: Make) -> None:
-    """The others wait their turn, and all are answered."""
+    """Lookups over the limit wait, and all are answered."""
     nameserver.zones["bl.example"] = behave.Slow(CLEAN, 0.02)
     made = asking(nameserver.port, timeout=5, in_flight=4)
     peak = 0
@@ -212,7 +210,7 @@ async def test_no_more_queries_are_in_flight_than_allowed(nameserver: NameServer
 
 
 async def test_forged_answers_are_ignored_and_counted(nameserver: NameServer, asking: Make) -> None:
-    """By what was wrong with them."""
+    """Forged answers are ignored, and counted by their fault."""
     made = asking(nameserver.port, timeout=0.05)
     nameserver.zones["bl.example"] = behave.with_wrong_id(CLEAN, then_right=True)
     await made.ask(BL)
@@ -224,7 +222,7 @@ async def test_forged_answers_are_ignored_and_counted(nameserver: NameServer, as
 
 
 def test_a_range_of_codes_means_no_refusal() -> None:
-    """What every list says to a blocked resolver stays a refusal, unless the very code is named."""
+    """A configured range of codes does not change a refusal code; the code named alone does."""
     spam = Meaning("spam")
     wide = DnsList("bl.example", codes=((IPv4Network("127.0.0.0/8"), spam),))
     assert wide.meanings(IPv4Address("127.0.0.2")) == (spam,)

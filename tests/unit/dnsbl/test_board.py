@@ -1,6 +1,4 @@
-"""What stands for a pair in simulated time: kept through errors and refusals, for three intervals,
-and never turned around by them.
-"""
+"""The board in simulated time: errors and refusals do not change a verdict, which is kept for three intervals."""
 
 from __future__ import annotations
 
@@ -36,9 +34,7 @@ STEPS = st.lists(
 def test_what_stands_is_the_last_real_verdict_of_three_intervals(
     steps: list[tuple[float, Verdict, str | None]],
 ) -> None:
-    """Nothing else: a refusal or an error neither lists nor clears;
-    what has lapsed is remembered as such until there is another.
-    """
+    """The current verdict is the last real one of three intervals; a lapsed one is remembered until the next."""
     board, now = Board(), 0.0
     real: tuple[Verdict, float] | None = None
     for wait, verdict, reason in steps:
@@ -56,9 +52,7 @@ def test_what_stands_is_the_last_real_verdict_of_three_intervals(
 
 @given(STEPS)
 def test_changes_tell_everything_once(steps: list[tuple[float, Verdict, str | None]]) -> None:
-    """Each new verdict, each change of a listing's codes or reason, each lapse;
-    by them alone a reader knows what stands. No two times are one.
-    """
+    """Each new verdict, changed code or reason, and lapse is one change, with a time of its own."""
     board, now = Board(), 0.0
     told: list[Change] = []
     for wait, verdict, reason in steps:
@@ -77,9 +71,7 @@ def test_changes_tell_everything_once(steps: list[tuple[float, Verdict, str | No
 
 
 def test_a_clock_that_was_ahead_stamps_no_later_change() -> None:
-    """The collector would reject what is hours ahead; set back by less than a minute, two changes still have two times,
-    in order.
-    """
+    """After a clock that was ahead, changes have the right time; set back by less than a minute, times still grow."""
     board, hours = Board(), 20 * 3_600_000
     times = []
     for number, (at, verdict) in enumerate([(hours, SPAM), (1000, CLEAN), (2000, SPAM), (1500, CLEAN)]):
@@ -92,7 +84,7 @@ def test_a_clock_that_was_ahead_stamps_no_later_change() -> None:
 
 
 def test_what_stands_since_a_time_in_the_future_stands_since_now() -> None:
-    """The clock was ahead when it began to stand."""
+    """A verdict that began in the future, by a clock that was ahead, counts as begun now."""
     board = Board()
     board.record(PAIR, SPAM, Moment(0.0, 20 * 3_600_000))
     change = board.record(PAIR, PROXY, Moment(1.0, 1000))
@@ -101,7 +93,7 @@ def test_what_stands_since_a_time_in_the_future_stands_since_now() -> None:
 
 
 def test_what_was_told_by_a_clock_that_was_ahead_is_told_again() -> None:
-    """Once: the collector has rejected it, and would not know of the listing until it ends."""
+    """A change with a time from a clock that was ahead is sent once more, because the collector has rejected it."""
     board = Board()
     board.record(PAIR, SPAM, Moment(0.0, 20 * 3_600_000))
     told = [board.record(PAIR, SPAM, Moment(float(n), n * 1000)) for n in (1, 2)]

@@ -1,4 +1,4 @@
-"""Checks against a name server: what a list's self-test may say of it, and what it may not."""
+"""Checks against a name server: the effect of a list's test on its state and verdicts."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ LISTED = Zone("bl.example", {"1.2.0.192": ["127.0.0.2"]})
 
 
 class Running:
-    """Checks of one target at one list, which are begun by hand."""
+    """Checks of one target at one list, begun by the test."""
 
     def __init__(self, port: int) -> None:
         now = asyncio.get_running_loop().time()
@@ -49,13 +49,13 @@ class Running:
         self.checks.use(self.resolver, pairs)
 
     def spend(self, ago: float) -> None:
-        """Uses up the list's budget as if it had happened so many seconds ago."""
+        """Use up the list's budget, as if that had happened some seconds ago."""
         at = asyncio.get_running_loop().time() - ago
         while self.planner.pay("bl.example", at, for_test=True):
             pass
 
     async def check(self) -> None:
-        """One check, paid for."""
+        """Run one check, paid for."""
         await self.checks._check(self.pair, asyncio.get_running_loop().time())
 
     @property
@@ -64,7 +64,7 @@ class Running:
 
     @property
     def shown_state(self) -> list[str]:
-        """The states that the list is shown in."""
+        """Return the states that the metrics show for the list."""
         ask = self.metrics.registry.get_sample_value
         return [s for s in STATES if ask("duckwatch_dnsbl_list_state", {"list": "bl.example", "state": s})]
 
@@ -78,9 +78,7 @@ async def running(nameserver: NameServer) -> AsyncIterator[Running]:
 
 
 async def test_a_test_waits_for_its_budget(running: Running, nameserver: NameServer) -> None:
-    """A list whose minute is used up is not taken for a silent one:
-    it is tested as soon as there is room, before anything else.
-    """
+    """A test waits for room in its budget, before all other checks, and does not count the list as silent."""
     running.spend(ago=59.7)
     testing = asyncio.create_task(running.checks.watches.test(BL))
     for _ in range(5):
@@ -96,7 +94,7 @@ async def test_a_test_waits_for_its_budget(running: Running, nameserver: NameSer
 
 
 async def test_without_budget_nothing_is_learnt(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither is the list unhealthy, nor does its word count before it has shown that it works."""
+    """Without budget for its test, a list is not unhealthy, and its verdicts do not count yet."""
     monkeypatch.setattr("exporters.dnsbl.checking.list_health.TEST_PATIENCE", 0.0)
     running.spend(ago=0.0)
     assert await running.checks.watches.test(BL) is Health.UNKNOWN
@@ -107,14 +105,14 @@ async def test_without_budget_nothing_is_learnt(running: Running, monkeypatch: p
 
 
 async def test_a_part_of_each_budget_is_kept_for_tests(running: Running) -> None:
-    """Second tries, reasons and probes leave it: two queries of eight."""
+    """Second tries, reasons and probes leave a part of the budget for tests: two queries of eight."""
     now = asyncio.get_running_loop().time()
     assert sum(running.planner.pay("bl.example", now) for _ in range(10)) == 6
     assert await running.checks.watches.test(BL) is Health.HEALTHY
 
 
 async def test_resolvers_that_are_away_are_no_fault_of_the_list() -> None:
-    """Whether nobody listens there: it is neither healthy nor not, and its breaker hears nothing."""
+    """Unreachable resolvers change neither the health of a list nor its breaker."""
     made = Running(free_port())
     assert await made.checks.watches.test(BL) is Health.UNKNOWN
     assert made.shown_health is None
@@ -125,7 +123,7 @@ async def test_resolvers_that_are_away_are_no_fault_of_the_list() -> None:
 
 
 async def test_a_silent_list_changes_no_mind(running: Running, nameserver: NameServer) -> None:
-    """Who does not answer its test points lists nobody anew and lets nobody go; the kept verdict stands."""
+    """A list that does not answer its test points begins and ends no listing."""
     nameserver.zones["bl.example"] = Zone("bl.example")
     await running.check()
     assert running.board.standing("192.0.2.1", "bl.example") is Word.CLEAN
@@ -141,7 +139,7 @@ async def test_a_silent_list_changes_no_mind(running: Running, nameserver: NameS
 
 
 async def test_an_answer_is_kept_for_its_ttl(running: Running, nameserver: NameServer) -> None:
-    """A listing for the record's, an absence for the SOA's; then it is asked for again."""
+    """An answer is reused for its TTL, an absence for the SOA's."""
     for zone in (Zone("bl.example", {"1.2.0.192": ["127.0.0.2"]}), Zone("bl.example")):
         nameserver.zones["bl.example"] = zone
         before = len(nameserver.asked("1.2.0.192.bl.example", "A"))
@@ -155,7 +153,7 @@ async def test_an_answer_is_kept_for_its_ttl(running: Running, nameserver: NameS
 async def test_a_list_that_was_taken_out_while_it_was_asked_leaves_nothing(
     running: Running, nameserver: NameServer, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Neither a gauge, which would alert for ever, nor a verdict, nor a complaint."""
+    """A list removed during a query leaves no gauge, no verdict and no log line."""
     nameserver.zones["bl.example"] = behave.silent
     under_way = [asyncio.create_task(running.check()), asyncio.create_task(running.checks.watches.test(BL))]
     await asyncio.sleep(0.02)
@@ -170,7 +168,7 @@ async def test_a_list_that_was_taken_out_while_it_was_asked_leaves_nothing(
 
 
 async def test_checks_stop_whatever_wakes_them_at_that_moment(nameserver: NameServer) -> None:
-    """A stop that meets the end of a check is not lost."""
+    """A stop at the moment of a check's end is not lost."""
     nameserver.zones["bl.example"] = LISTED
     for steps in range(8):
         made = Running(nameserver.port)
@@ -193,9 +191,7 @@ REFUSALS = ["127.255.255.252", "127.255.255.254", "127.255.255.255", "127.255.25
 async def test_a_list_that_refuses_everything_is_refused(
     running: Running, nameserver: NameServer, caplog: pytest.LogCaptureFixture, code: str
 ) -> None:
-    """Test points included: its verdicts are refused, not errors;
-    the log says once what to do, and once when it is over.
-    """
+    """A list that refuses every query has the verdict refused; the log names a remedy once, and the end once."""
     nameserver.zones["bl.example"] = behave.everything(code)
     caplog.set_level("INFO", "exporters")
     assert await running.checks.watches.test(BL) is Health.REFUSED
@@ -218,7 +214,7 @@ async def test_a_list_that_refuses_everything_is_refused(
 
 
 async def test_a_list_is_in_exactly_one_state(running: Running, nameserver: NameServer) -> None:
-    """Unknown before its first test; what is no refusal makes it unhealthy."""
+    """A list is in exactly one state: unknown before its first test, unhealthy after a wrong answer."""
     assert running.shown_state == ["unknown"]
     for behaviour in (behave.everything("127.0.0.2"), behave.everything("198.51.100.9"), behave.silent, behave.empty):
         nameserver.zones["bl.example"] = behaviour
@@ -229,7 +225,7 @@ async def test_a_list_is_in_exactly_one_state(running: Running, nameserver: Name
 
 
 async def test_a_list_that_begins_to_refuse_is_refused_at_once(running: Running, nameserver: NameServer) -> None:
-    """Over its quota, say: the first refused check has its test points asked, long before their turn."""
+    """The first refused check starts the list's test, so that the list is refused at once."""
     await running.check()
     assert running.shown_state == ["healthy"]
     nameserver.zones["bl.example"] = behave.everything("127.255.255.255")
@@ -241,7 +237,7 @@ async def test_a_list_that_begins_to_refuse_is_refused_at_once(running: Running,
 
 
 async def test_a_list_that_refuses_its_test_points_turns_nobody_clean(running: Running, nameserver: NameServer) -> None:
-    """What it says of targets meanwhile is not believed, and counts as refused."""
+    """Answers of a list that refuses its test points count as refused, not as clean."""
     nameserver.zones |= {"bl.example": Zone("bl.example"), "127.bl.example": behave.everything("127.255.255.254")}
     await running.check()
     row = running.board.row("192.0.2.1", "bl.example")
@@ -258,7 +254,7 @@ async def test_a_list_that_refuses_its_test_points_turns_nobody_clean(running: R
 
 
 async def test_a_list_without_test_points_is_known_by_its_refusals(running: Running, nameserver: NameServer) -> None:
-    """It is refused from the first refused target on, and healthy again with the first real answer after a minute."""
+    """A list without test points is refused from its first refusal until a real answer after a minute."""
     running.pair.dns_list = replace(BL, test=Points(None, None))
     nameserver.zones["bl.example"] = behave.everything("127.255.255.254")
     await running.check()

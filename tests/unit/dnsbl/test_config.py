@@ -1,4 +1,4 @@
-"""Settings and the plan made of them: defaults, faults, secrets, what fits the limits."""
+"""Settings and their plan: defaults, faults, secrets, limits."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def written(folder: Path, document: object) -> Path:
 
 
 def faults(folder: Path, section: Any, environ: dict[str, str] | None = None) -> dict[str, str]:
-    """The faults of a section that must have some."""
+    """Return the faults of a wrong section."""
     with pytest.raises(ConfigError) as refusal:
         plan_of(load(written(folder, {"dnsbl": section}), environ or {}).dnsbl)
     found = {fault.key: fault.problem for fault in refusal.value.faults}
@@ -55,7 +55,7 @@ def planned(folder: Path, **section: Any) -> Plan:
 
 
 def test_nothing_has_to_be_set() -> None:
-    """No file, no environment: the catalogue's lists that are free for everyone, and nothing to check."""
+    """Without file and environment the free lists of the catalogue are asked, and there are no targets."""
     plan = plan_of(load(None, {}).dnsbl)
     assert plan.targets == ()
     assert {one.zone for one in plan.lists} == {zone for zone, entry in catalogue().items() if entry.is_default}
@@ -63,13 +63,13 @@ def test_nothing_has_to_be_set() -> None:
 
 
 def test_only_lists_free_for_everyone_are_asked_unnamed() -> None:
-    """A list with terms that an operator may not meet has to be named by that operator."""
+    """A list with terms of use is asked only if the operator names it."""
     assert all(entry.use is Use.EVERYONE for entry in catalogue().values() if entry.is_default)
     assert not catalogue()["zen.spamhaus.org"].is_default
 
 
 def test_every_fault_is_named_at_once(tmp_path: Path) -> None:
-    """With its key and what would be right; none hides another, and no secret is repeated."""
+    """Every fault is reported at once with its key and what would be right, and no secret is quoted."""
     section = {
         "targts": [],
         "targets": ["192.0.2.1/28", 5, {"target": "a.example", "intervall": "30s"}, "localhost"],
@@ -112,7 +112,7 @@ def test_every_fault_is_named_at_once(tmp_path: Path) -> None:
 
 
 def test_a_former_severity_is_an_error_that_says_what_to_type(tmp_path: Path) -> None:
-    """Of a list, of a code, and in `more_lists`; another unknown word is answered with the three that are known."""
+    """A former severity is a fault that names the new word; any other word is answered with the three known ones."""
     section = {
         "lists": [
             {"zone": "bl.example", "severity": "page", "codes": {"127.0.0.2": {"severity": "ticket"}}},
@@ -130,7 +130,7 @@ def test_a_former_severity_is_an_error_that_says_what_to_type(tmp_path: Path) ->
 
 
 def test_500_targets_fit_the_defaults_and_501_do_not(tmp_path: Path) -> None:
-    """The fault names the list and says what would fit."""
+    """500 targets fit the defaults; for 501 the fault names the list and what would fit."""
     targets = [
         "192.0.2.0/24",
         "198.51.100.0/25",
@@ -151,7 +151,7 @@ def test_500_targets_fit_the_defaults_and_501_do_not(tmp_path: Path) -> None:
 
 
 def test_an_urgent_target_counts_for_what_it_costs(tmp_path: Path) -> None:
-    """Every ten seconds is six queries a minute."""
+    """A target with an interval of ten seconds counts as six queries a minute."""
     section = {"lists": ["bl.example"], "limits": {"queries_per_minute_per_list": 12}}
     urgent = [{"target": f"192.0.2.{last}", "interval": "10s"} for last in range(3)]
     planned(tmp_path, targets=urgent[:2], **section)
@@ -168,7 +168,7 @@ def test_an_urgent_target_counts_for_what_it_costs(tmp_path: Path) -> None:
 
 
 def test_the_shorter_interval_counts(tmp_path: Path) -> None:
-    """Of the target's and the list's; and of several words for one target, in whatever order they come."""
+    """The shortest interval of target, list and repeated entries counts, in any order of the entries."""
     lists = [{"zone": "slow.example", "interval": "1h"}, {"zone": "quick.example", "interval": "20s"}]
     urgent = {"target": "192.0.2.1", "interval": "10s"}
     for targets in (["192.0.2.0/31", urgent], [urgent, "192.0.2.0/31", {"target": "192.0.2.1", "interval": "30s"}]):
@@ -192,7 +192,7 @@ def test_the_shorter_interval_counts(tmp_path: Path) -> None:
 
 
 def test_what_is_found_later_is_taken_as_far_as_it_fits(tmp_path: Path) -> None:
-    """The rest is counted, and never pushes out what was configured."""
+    """Discovered targets are taken up to the limits, the others are counted, and configured ones stay."""
     plan = planned(tmp_path, targets=["192.0.2.0"], lists=["bl.example"], limits={"queries_per_minute_per_list": 1})
     found = [Checked(target_of(f"192.0.2.{last}")) for last in range(10)]
     targets, left_out = plan.with_found(found)
@@ -204,7 +204,7 @@ def test_what_is_found_later_is_taken_as_far_as_it_fits(tmp_path: Path) -> None:
 
 
 def test_a_range_has_its_first_and_last_address(tmp_path: Path) -> None:
-    """Of both families; and a range too large is a fault that says the bound."""
+    """A range includes its first and last address, and one that is too large is a fault with the limit."""
     plan = planned(tmp_path, targets=["192.0.2.0/30", "2001:db8::/126"])
     assert [one.target.text for one in plan.targets] == [
         *("192.0.2.0", "192.0.2.1", "192.0.2.2", "192.0.2.3"),
@@ -216,7 +216,7 @@ def test_a_range_has_its_first_and_last_address(tmp_path: Path) -> None:
 
 
 def test_a_name_is_a_host_and_a_domain_unless_told(tmp_path: Path) -> None:
-    """`treat_as` narrows it."""
+    """A name is checked as host and as domain, unless `treat_as` says otherwise."""
     plan = planned(
         tmp_path,
         targets=[
@@ -233,7 +233,7 @@ def test_a_name_is_a_host_and_a_domain_unless_told(tmp_path: Path) -> None:
 
 
 def test_a_list_of_the_catalogue_needs_only_its_zone(tmp_path: Path) -> None:
-    """Codes of one's own go before the catalogue's; the rest is inherited."""
+    """A list of the catalogue needs only its zone; configured codes come before the catalogue's."""
     (zen,) = planned(
         tmp_path, lists=[{"zone": "ZEN.spamhaus.org.", "codes": {"127.0.0.10": {"effect": "clean"}}}]
     ).lists
@@ -243,7 +243,7 @@ def test_a_list_of_the_catalogue_needs_only_its_zone(tmp_path: Path) -> None:
 
 
 def test_a_key_goes_before_the_zone_and_is_never_shown(tmp_path: Path) -> None:
-    """Read from its file; the label stays the zone."""
+    """A key from its file is put before the zone in queries, and the label is the zone without it."""
     (tmp_path / "key").write_text(f"{SECRET}\n")
     lists = [{"zone": "zen.dq.spamhaus.net", "key_file": str(tmp_path / "key")}]
     (dqs,) = planned(tmp_path, lists=lists).lists
@@ -252,7 +252,7 @@ def test_a_key_goes_before_the_zone_and_is_never_shown(tmp_path: Path) -> None:
     assert SECRET not in repr(dqs)
     assert (
         dqs.without_key(f"see {SECRET} or {SECRET.swapcase()}") == "see *** or ***"
-    )  # a list repeats our scrambled case
+    )  # a list may repeat the random case of the query
     assert faults(tmp_path, {"lists": ["zen.dq.spamhaus.net"]}) == {
         "dnsbl.lists.0.key": "must be set (or key_file): this list answers only with a key"
     }
@@ -269,7 +269,7 @@ def test_a_key_goes_before_the_zone_and_is_never_shown(tmp_path: Path) -> None:
     ],
 )
 def test_a_key_within_the_zone_is_a_fault(tmp_path: Path, zone: str) -> None:
-    """It would be shown wherever the zone is: the fault says where it belongs, and does not repeat it."""
+    """A key inside the zone is a fault that says where it belongs, without quoting it."""
     found = faults(tmp_path, {"lists": [{"zone": zone}]})
     assert found == {
         "dnsbl.lists.0.zone": (
@@ -279,14 +279,14 @@ def test_a_key_within_the_zone_is_a_fault(tmp_path: Path, zone: str) -> None:
 
 
 def test_zones_without_a_key_are_taken(tmp_path: Path) -> None:
-    """Those of keyed lists with the key beside them, and long names of others."""
+    """Zones without a key are accepted, also long names."""
     zones = ["bl.mailspike.net", "xn--bcher-kva.example", "blocklist-of-long-standing-2026.example"]
     keyed = [{"zone": f"{name}.dq.spamhaus.net", "key": SECRET} for name in ("authbl", "zen")]
     assert len(planned(tmp_path, lists=[*zones, *keyed]).lists) == 5
 
 
 def test_the_environment_wins_and_null_unsets(tmp_path: Path) -> None:
-    """Lists and maps are JSON, and an address in brackets is still an address."""
+    """The environment overrides the file, with lists and maps as JSON, and null unsets a key."""
     path = written(tmp_path, {"dnsbl": {"interval": "1m", "lists": ["bl.example"]}})
     settings = load(
         path,
@@ -308,7 +308,7 @@ def test_the_environment_wins_and_null_unsets(tmp_path: Path) -> None:
 
 
 def test_target_files_are_read_in_both_forms(tmp_path: Path) -> None:
-    """Plain lines, and file_sd as JSON and as YAML, ports left off."""
+    """Target files are plain lines or file_sd (JSON, YAML), whose ports are removed."""
     (tmp_path / "plain.txt").write_text("# ours\n192.0.2.1  # mx1\n\n2001:db8::/127\n")
     (tmp_path / "sd.json").write_text('[{"targets": ["192.0.2.7:25", "[2001:db8::9]:25"], "labels": {"x": "y"}}]')
     (tmp_path / "sd.yml").write_text("- targets: [mail.example:9100]\n")
@@ -320,7 +320,7 @@ def test_target_files_are_read_in_both_forms(tmp_path: Path) -> None:
 
 
 def test_a_wrong_target_file_is_named_with_its_place(tmp_path: Path) -> None:
-    """File, line or group, and what would be right; at most ten of one file."""
+    """Faults of a target file name file, line or group and what would be right, at most ten a file."""
     (tmp_path / "plain.txt").write_text("192.0.2.1\n" + "nonsense\n" * 50)
     (tmp_path / "sd.json").write_text('[{"targets": "192.0.2.7"}]')
     found = faults(tmp_path, {"target_files": [f"{tmp_path}/plain.txt", f"{tmp_path}/sd.json", "/nowhere/x"]})
@@ -331,7 +331,7 @@ def test_a_wrong_target_file_is_named_with_its_place(tmp_path: Path) -> None:
 
 
 LAUGHS = "a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 12))
-"""Twelve lines whose aliases come to 9 to the eleventh of nodes."""
+"""Twelve lines whose aliases expand to 9^11 nodes."""
 
 
 @pytest.mark.parametrize(
@@ -342,7 +342,7 @@ LAUGHS = "a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] *
     ],
 )
 def test_yaml_that_is_none_is_a_fault(tmp_path: Path, text: str) -> None:
-    """Also what PyYAML itself ends on, what contains itself, and what grows without end by its aliases."""
+    """Invalid YAML is a fault, also YAML that crashes PyYAML, contains itself, or explodes by its aliases."""
     with pytest.raises(ConfigError):
         load(Path(written(tmp_path, text)), {})
     (tmp_path / "sd.yml").write_text(text)
@@ -364,7 +364,7 @@ INNER = st.dictionaries(
 
 @given(st.dictionaries(st.sampled_from([*DnsblSettings.model_fields]), ANYTHING | INNER | st.lists(INNER, max_size=3)))
 def test_any_document_is_settings_or_faults(tmp_path_factory: pytest.TempPathFactory, section: Any) -> None:
-    """Whatever stands under whichever key: a running exporter reads it, and must not end."""
+    """Any document gives settings or faults, because a running exporter must not end on a reload."""
     path = tmp_path_factory.mktemp("any") / "duckwatch.yml"
     path.write_text(yaml.safe_dump({"dnsbl": section}), encoding="utf-8")
     with contextlib.suppress(ConfigError):
@@ -373,7 +373,7 @@ def test_any_document_is_settings_or_faults(tmp_path_factory: pytest.TempPathFac
 
 @given(st.text(max_size=80))
 def test_any_text_is_a_target_or_a_fault(text: str) -> None:
-    """Nothing else comes out of a target file's line."""
+    """Any line of a target file gives a target or a fault."""
     from exporters.dnsbl.lists import names
 
     try:
@@ -409,7 +409,7 @@ def _keys(model: Any, prefix: str) -> list[str]:
 
 
 def test_the_documentations_example_is_valid(tmp_path: Path) -> None:
-    """Once its secret files exist."""
+    """The example of the documentation is valid, once its secret files exist."""
     page = (ROOT / "docs/configuration.md").read_text(encoding="utf-8")
     (example,) = [one for one in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL) if one.startswith("dnsbl:")]
     for name in ("dqs", "eu1"):
@@ -419,7 +419,7 @@ def test_the_documentations_example_is_valid(tmp_path: Path) -> None:
 
 
 def test_the_program_says_every_fault_and_exits_2(tmp_path: Path) -> None:
-    """As someone sees it who starts it with a wrong file: a line a fault, no traceback."""
+    """With a wrong file the program prints one line for each fault, no traceback, and exits with 2."""
     path = written(
         tmp_path, {"dnsbl": {"listen": "x", "interval": "1", "lists": [{"zone": "bl.example", "key": [SECRET]}]}}
     )
@@ -438,7 +438,7 @@ def test_the_program_says_every_fault_and_exits_2(tmp_path: Path) -> None:
 
 
 def test_the_documentation_shows_the_catalogue() -> None:
-    """docs/dnsbl.md lists each list once, with what it takes, who may ask it, and where its pages are."""
+    """docs/dnsbl.md has a row for each list of the catalogue, with its terms and pages."""
     page = (ROOT / "docs/dnsbl.md").read_text(encoding="utf-8")
     for zone, entry in catalogue().items():
         (item,) = re.findall(rf"^- `{re.escape(zone)}`: .*(?:\n  .*)*", page, re.MULTILINE)
@@ -465,7 +465,7 @@ def test_the_documentation_shows_the_catalogue() -> None:
     ],
 )
 def test_null_in_the_environment_unsets_a_key(tmp_path: Path, key: str) -> None:
-    """Its default counts; a part of `collector` that is unset does not begin to post."""
+    """Null in the environment gives a key its default, and does not create the section `collector`."""
     assert load(None, {f"DUCKWATCH_DNSBL__{key}": "null"}) == load(None, {})
     path = tmp_path / "null.yml"
     path.write_text(
@@ -477,7 +477,7 @@ def test_null_in_the_environment_unsets_a_key(tmp_path: Path, key: str) -> None:
 
 
 def test_a_url_with_a_password_is_refused(tmp_path: Path) -> None:
-    """Wherever a character that was not encoded has moved it to."""
+    """A URL with a password is refused, also if an unencoded character moved it into the path."""
     for url in ("http://u:Fir5t@h:1", "http://:Fir5t@h:1", "http://u:Fir5t/Secr3t@h:1", "http://u:1/Secr3t@h"):
         with pytest.raises(ConfigError, match=r"dnsbl\.collector\.url: must be a URL") as error:
             load(None, {"DUCKWATCH_DNSBL__COLLECTOR__URL": url})
@@ -485,7 +485,7 @@ def test_a_url_with_a_password_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_tab_is_named_by_its_place(tmp_path: Path) -> None:
-    """PyYAML's own words do not say what it is that cannot start a token."""
+    """A tab as indentation is named with its place, which PyYAML's own message does not."""
     path = tmp_path / "tab.yml"
     path.write_text("dnsbl:\n\ttimeout: 3s\n", encoding="utf-8")
     with pytest.raises(ConfigError, match=r"tab\.yml, line 2, column 1: has a tab"):

@@ -1,4 +1,4 @@
-"""The exporter's HTTP connections: too many, silent, half said, under way, and not read."""
+"""The exporter's HTTP connections: too many, silent, incomplete, in use, and unread."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
 class Served:
-    """A listener, what its handler waits for, and its lines."""
+    """A listener, the event that its handler waits for, and its connections."""
 
     def __init__(self, **settings: Any) -> None:
         self.gate, self.begun, self.body = asyncio.Event(), 0, b"ok"
@@ -41,7 +41,7 @@ class Served:
         return web.Response(body=self.body)
 
     async def connect(self, said: bytes = b"") -> Line:
-        """A connection on which something may have been said."""
+        """Open a connection, and send some bytes."""
         line = await asyncio.open_connection("127.0.0.1", self.port, limit=1024)
         line[1].write(said)
         await line[1].drain()
@@ -49,13 +49,13 @@ class Served:
         return line
 
     async def handling(self, count: int) -> None:
-        """Waits until so many requests have come."""
+        """Wait until `count` requests are being handled."""
         await until(lambda: self.begun == count)
 
 
 @contextlib.asynccontextmanager
 async def serve(**settings: Any) -> AsyncIterator[Served]:
-    """Listens on loopback."""
+    """Yield a listener on loopback."""
     served = Served(**settings)
     runner = web.ServerRunner(served.listener)
     await runner.setup()
@@ -68,7 +68,7 @@ async def serve(**settings: Any) -> AsyncIterator[Served]:
 
 
 async def answer(line: Line) -> bytes:
-    """The first line of an answer; nothing where the connection was closed."""
+    """Return the first line of an answer, empty if the connection was closed."""
     async with asyncio.timeout(30):
         with contextlib.suppress(ConnectionError):
             return (await line[0].readline()).strip()
@@ -76,7 +76,7 @@ async def answer(line: Line) -> bytes:
 
 
 async def test_a_new_connection_takes_the_place_of_the_one_idle_for_longest() -> None:
-    """However many are opened, and whatever was said on them; who was answered last stays."""
+    """A new connection replaces the one that has been idle longest; the one answered last stays."""
     async with serve() as served:
         idle = [await served.connect(said) for said in (b"", b"GET / HT", b"")]
         idle[0][1].write(GET)
@@ -91,10 +91,10 @@ async def test_a_new_connection_takes_the_place_of_the_one_idle_for_longest() ->
 
 
 async def test_of_many_at_once_the_last_are_served() -> None:
-    """All that wait are accepted before the first of them is told of: none has a transport yet that could be closed."""
+    """Of many connections accepted in one turn, which have no transport yet, the last are served."""
     async with serve() as served:
         with contextlib.ExitStack() as waiting:
-            # Not by the loop: it must not run before the last is there.
+            # Not by asyncio: the event loop must not run before the last connection is open.
             lines = [waiting.enter_context(socket.create_connection(("127.0.0.1", served.port))) for _ in range(50)]
             for line in lines:
                 line.setblocking(False)
@@ -106,9 +106,7 @@ async def test_of_many_at_once_the_last_are_served() -> None:
 
 
 async def test_what_is_under_way_is_finished() -> None:
-    """Where every connection has a request under way a new one is refused,
-    and there is room again after their answers.
-    """
+    """If every connection has a request under way, a new one is refused until one is answered."""
     async with serve() as served:
         served.gate.clear()
         busy = [await served.connect(GET) for _ in range(MOST)]
@@ -120,7 +118,7 @@ async def test_what_is_under_way_is_finished() -> None:
 
 
 async def test_an_answer_that_is_being_read_is_finished() -> None:
-    """Its connection is no idle one; an answer may be larger than what fits into the buffers on its way."""
+    """A connection whose answer is being read is not idle and is not closed."""
     async with serve() as served:
         served.body = b"x" * (16 << 20)
         reader, _ = await served.connect(GET)
@@ -133,7 +131,7 @@ async def test_an_answer_that_is_being_read_is_finished() -> None:
 
 
 async def test_a_client_that_does_not_read_is_left() -> None:
-    """Its answer does not stay in memory."""
+    """A client that does not read its answer is closed."""
     async with serve(write_seconds=0.2) as served:
         served.body = b"x" * (16 << 20)
         await served.connect(GET)
@@ -142,7 +140,7 @@ async def test_a_client_that_does_not_read_is_left() -> None:
 
 
 async def test_a_silent_connection_is_left() -> None:
-    """From its start, within a head, and after an answer."""
+    """A silent connection is closed, from its start, within a head, and after an answer."""
     async with serve(idle_seconds=0.2) as served:
         lines = [await served.connect(said) for said in (b"", b"GET / HT", GET)]
         async with asyncio.timeout(30):
@@ -166,6 +164,6 @@ async def test_a_silent_connection_is_left() -> None:
     ids=range(9),
 )
 async def test_a_head_that_is_too_large_is_named(said: bytes, status: int) -> None:
-    """By the status that the collector gives for the same: too many headers are no bad request."""
+    """A head that is too large is refused with the collector's status, not with 400."""
     async with serve() as served:
         assert (await answer(await served.connect(said))).split()[1] == str(status).encode()

@@ -1,6 +1,4 @@
-"""What people type and programs write: marks and invisible characters in target files, resolvers by name,
-settings that are probably mistakes.
-"""
+"""Input of people and programs: invisible characters in target files, resolvers by name, probable mistakes."""
 
 from __future__ import annotations
 
@@ -22,7 +20,7 @@ MARKED = "\ufeff192.0.2.1\r\n# ours\r\n\u00a0192.0.2.2\t# mx2\r\n"
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le", "utf-16-be"])
 @pytest.mark.parametrize("name", ["plain.txt", "sd.json", "sd.yml"])
 def test_a_byte_order_mark_is_no_part_of_a_target(tmp_path: Path, encoding: str, name: str) -> None:
-    """As an editor on Windows writes it, in UTF-8 and in UTF-16; line ends and spaces of any kind are none either."""
+    """A byte order mark (UTF-8, UTF-16), line ends and spaces of any kind are no part of a target."""
     as_file_sd = '\ufeff[{"targets": ["192.0.2.1", "192.0.2.2:25"]}]'
     (tmp_path / name).write_bytes((MARKED if name == "plain.txt" else as_file_sd).encode(encoding))
     plan = planned(tmp_path, target_files=[str(tmp_path / name)])
@@ -31,7 +29,7 @@ def test_a_byte_order_mark_is_no_part_of_a_target(tmp_path: Path, encoding: str,
 
 @pytest.mark.parametrize("hidden", ["\ufeff", "\u200b", "\u00ad", "\u00a0", "\u200e", "\x00", "\x0b", "\u2028"])
 def test_an_invisible_character_is_named_with_its_place(tmp_path: Path, hidden: str) -> None:
-    """File and line, and which character it is: in the middle of an entry, where joined files put a mark."""
+    """An invisible character within an entry is a fault with file, line and code point."""
     (tmp_path / "plain.txt").write_text(f"192.0.2.1\n\nmx{hidden}1.example\n", encoding="utf-8")
     found = faults(tmp_path, {"target_files": [f"{tmp_path}/plain.txt"]})
     (problem,) = found.values()
@@ -40,7 +38,7 @@ def test_an_invisible_character_is_named_with_its_place(tmp_path: Path, hidden: 
 
 
 def test_text_that_is_not_utf_8_is_named_with_its_line(tmp_path: Path) -> None:
-    """A comment in Latin-1, say."""
+    """Text that is not UTF-8, like a comment in Latin-1, is a fault with its line."""
     (tmp_path / "plain.txt").write_bytes(b"192.0.2.1\n# B\xfccher\n")
     assert list(faults(tmp_path, {"target_files": [f"{tmp_path}/plain.txt"]}).values()) == [
         "must be UTF-8 text, and line 2 is not: save the file as UTF-8"
@@ -73,8 +71,8 @@ def test_text_that_is_not_utf_8_is_named_with_its_line(tmp_path: Path) -> None:
     ],
 )
 def test_a_probable_mistake_is_a_warning(tmp_path: Path, section: dict[str, Any], said: dict[str, str]) -> None:
-    """Nothing to check, private addresses, targets that no list takes, files without targets:
-    the exporter starts all the same.
+    """A probable mistake (no target, private target, no list for it, empty file) is a warning, and
+    the exporter starts.
     """
     (tmp_path / "EMPTY").write_text("\ufeff# nothing yet\n", encoding="utf-8")
     files = {"target_files": [str(tmp_path / one) for one in section.get("target_files", [])]}
@@ -86,7 +84,7 @@ def test_a_probable_mistake_is_a_warning(tmp_path: Path, section: dict[str, Any]
 
 @pytest.mark.parametrize("suffix", ["txt", "json", "yml"])
 def test_an_empty_target_file_is_no_fault(tmp_path: Path, suffix: str) -> None:
-    """Whoever generates it may have nothing yet."""
+    """An empty target file is no fault, because a program may generate it."""
     (tmp_path / f"empty.{suffix}").write_text("")
     world = read_world(written(tmp_path, {"dnsbl": {"target_files": [f"{tmp_path}/empty.{suffix}"]}}), {})
     assert [warning.problem.partition(":")[0] for warning in world.warnings] == [
@@ -107,7 +105,7 @@ def test_an_empty_target_file_is_no_fault(tmp_path: Path, suffix: str) -> None:
     ],
 )
 def test_a_resolver_is_an_address_or_a_name(written_as: str, host: str, port: int) -> None:
-    """With a port or without."""
+    """A resolver is an address or a host name, with or without a port."""
     assert parse_resolver(written_as) == Endpoint(host, port)
 
 
@@ -115,6 +113,6 @@ def test_a_resolver_is_an_address_or_a_name(written_as: str, host: str, port: in
     "wrong", ["", ":53", "127.0.0.256", "300.1.1.1:53", "a b", "unbound:x", "unbound:99999", "https://x"]
 )
 def test_what_is_no_resolver_is_a_fault(wrong: str) -> None:
-    """A mistyped address is no name."""
+    """A text that is no resolver, like a mistyped address, is a fault."""
     with pytest.raises(ValueError, match="must be the IP address or host name"):
         parse_resolver(wrong)

@@ -1,4 +1,4 @@
-"""The coarse jobs go on whatever the wall clock does."""
+"""The periodic jobs run whatever the wall clock does."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from exporters.dnsbl.jobs import Jobs
 
 
 def test_a_clock_that_is_set_back_stops_no_job() -> None:
-    """What is due an hour ahead, as all is at the end of summer time, is due in one period; and what is due runs."""
+    """A job due an hour ahead, as at the end of summer time, is due in one period, and due jobs run."""
     ran: list[str] = []
     jobs = Jobs()
     ahead, due = jobs.every(5).seconds.do(ran.append, "ahead"), jobs.every(5).seconds.do(ran.append, "due")
@@ -26,9 +26,7 @@ def test_a_clock_that_is_set_back_stops_no_job() -> None:
 
 
 def test_a_job_that_fails_holds_up_no_other_and_has_its_next_turn() -> None:
-    """A fault of ours in one of them must not end the exporter;
-    what the machine is short of is the caller's to wait for.
-    """
+    """A failing job stops no other and has its next turn; a resource shortage is raised to the caller."""
     jobs, done = Jobs(), list[str]()
     errors: list[Exception] = [ValueError(), OSError(errno.EMFILE, "x")]
 

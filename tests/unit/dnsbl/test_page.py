@@ -1,4 +1,4 @@
-"""The page for people: what needs attention is on it, escaped, and a phone can show it."""
+"""The HTML page: what needs attention, escaping, narrow screens."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ def shown(*notices: Notice) -> str:
 
 
 def test_a_refused_target_says_what_to_do() -> None:
-    """In its own row too: a list may refuse one question and answer the next."""
+    """A refused target's row says what to do."""
     row = shown().partition("<h2>Targets</h2>")[2]
     assert "the list does not answer public resolvers" in row
     assert "use a resolver of your own (dnsbl.resolvers), or register with the list" in row
 
 
 def test_what_needs_attention_is_escaped_and_bounded() -> None:
-    """A file's name may hold anything; thousands of names may fail at once."""
+    """Notices are escaped and limited in number: a file may have any name, and thousands of names may fail."""
     text = shown(*(Notice(f"<i>{number}", "setting", "<b>", "<u>") for number in range(MAX_NOTICES + 7)))
     assert not re.search(r"<[ibu]>", text)
     assert "7 more are not shown." in text
@@ -38,7 +38,7 @@ def test_what_needs_attention_is_escaped_and_bounded() -> None:
 
 
 def test_on_a_narrow_screen_each_cell_says_what_it_is() -> None:
-    """The head of the table is hidden there, and nothing is wider than the screen."""
+    """On a narrow screen each cell is labelled, because the table's head is hidden."""
     text = shown(Notice("a.example", "does not resolve", "there is no such name", "correct the name"))
     assert '<meta name="viewport" content="width=device-width">' in text
     assert set(re.findall(r'data-is="([^"]+)"', text)) == {"stands", "checked", "what to do"}

@@ -1,4 +1,4 @@
-"""What waits for a collector that is away: bounded, the newest kept, and what is lost counted."""
+"""Results that wait for the collector: limited, the newest kept, lost ones counted."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def times(outbox: Outbox) -> list[int]:
 
 
 async def test_the_oldest_go_when_too_much_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whether too many or too large; each is counted, and the counts of bytes and results stay right."""
+    """The oldest results are dropped and counted when too many or too many bytes wait."""
     metrics = Metrics()
     outbox = Outbox(metrics, "0")
     outbox.use(CollectorSettings())
@@ -52,7 +52,7 @@ async def test_the_oldest_go_when_too_much_waits(monkeypatch: pytest.MonkeyPatch
 
 
 async def test_a_result_that_was_dropped_while_it_was_sent_counts_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It made room for a newer one while its batch was under way: it counts as dropped, and not as sent as well."""
+    """A result dropped while its batch is being sent counts as dropped only."""
     metrics = Metrics()
     outbox = Outbox(metrics, "0")
     outbox.use(CollectorSettings())
@@ -69,7 +69,7 @@ async def test_a_result_that_was_dropped_while_it_was_sent_counts_once(monkeypat
 
 
 async def test_without_a_collector_nothing_is_kept() -> None:
-    """And what waited goes when a reload takes the collector out."""
+    """Without a collector no result is kept, and waiting ones are discarded by a reload."""
     outbox = Outbox(Metrics(), "0")
     outbox.put(change(1))
     assert times(outbox) == []
@@ -82,7 +82,7 @@ async def test_without_a_collector_nothing_is_kept() -> None:
 
 @pytest.mark.parametrize("answer", ["127.255.255.252", "127.255.255.254", "127.0.0.1", "198.51.100.9"])
 def test_what_to_do_about_a_refusal_fits_the_collectors_column(answer: str) -> None:
-    """The collector cuts each meaning; none of ours is that long."""
+    """No advice is longer than the collector's limit for a meaning."""
     refused = judge(Answer((answer,), 60), PAIR.dns_list)
     meanings = result_of(Change(0, PAIR, refused, None, None, None, None))["meanings"]
     assert "dnsbl.resolvers" in meanings[-1]
@@ -90,9 +90,7 @@ def test_what_to_do_about_a_refusal_fits_the_collectors_column(answer: str) -> N
 
 
 async def test_only_the_collector_can_refuse_results() -> None:
-    """A proxy's 400 or 413 keeps them, whole; the collector names itself in a header,
-    and is told how long the body was.
-    """
+    """A 400 or 413 refuses results only with the collector's header; a proxy's answer keeps them."""
     said: dict[str, Any] = {}
 
     async def answer(request: web.BaseRequest) -> web.Response:

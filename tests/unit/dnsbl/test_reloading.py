@@ -1,4 +1,4 @@
-"""The configuration read again: what is watched, what is refused, and what a storm of signals costs."""
+"""Reloads: watched files, refused configurations, and many signals."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Watching:
-    """A configuration in a folder, and what is taken of it."""
+    """A configuration in a folder, and the configurations that are taken from it."""
 
     def __init__(self, folder: Path, **environ: str) -> None:
         self.folder, self.metrics = folder, Metrics()
@@ -37,17 +37,17 @@ class Watching:
         self.config.write_text(yaml.safe_dump({"dnsbl": {"lists": ["bl.example"], **section}}), encoding="utf-8")
 
     def start(self) -> None:
-        """Watches what is there now."""
+        """Start watching the present files."""
         self.reloading = Reloading(self.config, self.environ, self.metrics, self.taken.append)
         self.running = asyncio.create_task(self.reloading.run())
 
     @property
     def verdict(self) -> float | None:
-        """1: what was read last is good, 0: it is not."""
+        """Return 1 when the configuration read last was good, else 0."""
         return self.metrics.registry.get_sample_value("duckwatch_dnsbl_config_last_reload_successful")
 
     async def is_refused(self) -> bool:
-        """Looks until something has changed; whether it is refused. What was taken before stays."""
+        """Wait for a reload. Return whether it was refused and the previous configuration stays."""
         self.metrics.reload_successful.set(1)
         count = len(self.taken)
 
@@ -60,7 +60,7 @@ class Watching:
         return self.verdict == 0
 
     async def targets(self) -> list[str]:
-        """Looks until something has changed; the targets that are taken."""
+        """Wait for a reload. Return the targets that were taken."""
         assert not await self.is_refused()
         return [one.target.text for one in self.taken[-1].plan.targets]
 
@@ -75,9 +75,7 @@ async def watching(tmp_path: Path) -> AsyncIterator[Watching]:
 
 
 async def test_every_file_is_watched(watching: Watching) -> None:
-    """Lists of targets, file_sd, what wildcards come to name, and secrets,
-    also those that only the environment names.
-    """
+    """Target lists, file_sd, new files of a wildcard, and secrets are watched, also if the environment names them."""
     folder = watching.folder
     (folder / "plain.txt").write_text("192.0.2.1\n")
     (folder / "sd.json").write_text(json.dumps([{"targets": ["192.0.2.2:25"]}]))
@@ -101,7 +99,7 @@ async def test_every_file_is_watched(watching: Watching) -> None:
 
 
 async def test_what_is_being_written_is_left_to_be_finished(watching: Watching) -> None:
-    """A file counts once two looks in a row agree."""
+    """A file that is being written is read only when two looks in a row agree."""
     path = watching.folder / "plain.txt"
     path.write_text("192.0.2.1\n")
     watching.configure(target_files=[str(path)])
@@ -141,9 +139,7 @@ def huge(path: Path) -> None:
 async def test_a_spoilt_file_is_refused_and_taken_once_it_is_mended(
     watching: Watching, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Garbage, nonsense, gone, a directory, a pipe that nobody writes to, 50 MB:
-    what was in force stays, and the file is named.
-    """
+    """A broken file (garbage, missing, a folder, a pipe, 50 MB) is refused and named, and read once it is fixed."""
     path = watching.folder / "plain.txt"
     path.write_text("192.0.2.1\n")
     watching.configure(target_files=[str(path)])
@@ -163,7 +159,7 @@ async def test_a_spoilt_file_is_refused_and_taken_once_it_is_mended(
 
 
 async def test_a_fault_may_be_mended_in_the_file_that_has_it(watching: Watching) -> None:
-    """A refused configuration's files are watched too: it need not be touched itself."""
+    """The files of a refused configuration are watched too, so that a fix in one of them is enough."""
     watching.configure(targets=["192.0.2.1"])
     watching.start()
     path = watching.folder / "later.txt"
@@ -174,7 +170,7 @@ async def test_a_fault_may_be_mended_in_the_file_that_has_it(watching: Watching)
 
 
 async def test_a_storm_of_signals_is_one_more_reading(watching: Watching, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However many come while one is under way; and the last word is the file's."""
+    """Many signals during a reload lead to one more, which reads the last state."""
     watching.configure(targets=["192.0.2.1"])
     watching.start()
     read = 0
@@ -195,7 +191,7 @@ async def test_a_storm_of_signals_is_one_more_reading(watching: Watching, monkey
 
 
 async def test_a_fault_of_ours_ends_nothing(watching: Watching, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What nobody foresaw leaves the old configuration in force, shows, and is over with the next good reading."""
+    """A bug in the reload keeps the old configuration, is shown by the gauge, and ends with the next good reload."""
     watching.configure(targets=["192.0.2.1"])
     watching.start()
     monkeypatch.setattr("exporters.dnsbl.planning.reloading.read_world", lambda *_: 1 / 0)

@@ -1,6 +1,4 @@
-"""Resolvers that are configured by name: when they are resolved, what happens while they are not,
-and what is said of it.
-"""
+"""Resolvers configured by host name: when they are resolved, what happens while they do not, and the log."""
 
 from __future__ import annotations
 
@@ -35,7 +33,7 @@ UNBOUND, FIXED = Endpoint("unbound", 53), Endpoint("127.0.0.1", 53)
 
 
 async def test_a_name_keeps_its_addresses_while_it_does_not_resolve(caplog: pytest.LogCaptureFixture) -> None:
-    """Said once when it begins and once when it ends; an address needs no resolving."""
+    """A name keeps its addresses while it does not resolve, and the begin and end of that are logged once."""
     caplog.set_level("INFO", "exporters")
     answers: dict[str, tuple[str, ...]] = {}
     names = ResolverNames(lambda host: answers.get(host, ()))
@@ -64,7 +62,7 @@ async def test_a_name_keeps_its_addresses_while_it_does_not_resolve(caplog: pyte
 
 
 async def test_a_system_resolver_that_hangs_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither the start nor the stop: the name counts as one that does not resolve."""
+    """A hanging system resolver delays neither start nor stop: the name counts as not resolving."""
     monkeypatch.setattr("exporters.dnsbl.asking.finding.PATIENCE_SECONDS", 0.05)
     over = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -80,7 +78,7 @@ async def test_a_system_resolver_that_hangs_holds_nobody_up(monkeypatch: pytest.
 
 
 async def test_without_a_resolver_each_question_fails_at_once() -> None:
-    """And by no fault of the list: nobody was asked."""
+    """Without a resolver each lookup fails at once, not counted against the list."""
     resolver = Resolver([], timeout_seconds=5.0, in_flight=8, missing=["unbound:53"])
     asked = target("192.0.2.1").wire + DnsList("bl.example").wire
     assert await resolver.lookup(asked, A, Asker("bl.example", lambda: True, lambda _: None)) == Failure(
@@ -94,9 +92,7 @@ async def test_without_a_resolver_each_question_fails_at_once() -> None:
 async def test_a_resolver_that_does_not_answer_is_known_as_such(
     nameserver: NameServer, asking: Callable[..., Asking]
 ) -> None:
-    """By its configured name, after three failures in a row, and even where a single list is asked;
-    one that answers is not.
-    """
+    """A resolver counts as failing, under its configured name, after three failures in a row, even at one list."""
     labels = {Endpoint("127.0.0.1", free_port()): "unbound:53", Endpoint("127.0.0.1", nameserver.port): "good:53"}
     resolver = Resolver(list(labels), timeout_seconds=0.1, in_flight=8, labels=labels)
     asked = target("192.0.2.1").wire + DnsList("bl.example").wire
@@ -110,9 +106,7 @@ async def test_a_resolver_that_does_not_answer_is_known_as_such(
 async def test_a_resolver_that_moved_is_found_again(
     nameserver: NameServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A container that was made anew has another address:
-    the name is resolved again while the old address does not answer.
-    """
+    """The name of a resolver whose address no longer answers is resolved again, because it may have moved."""
     monkeypatch.setattr("exporters.dnsbl.app.RESOLVER_NAMES_SECONDS", 1)
     nameserver.zones["bl.example"] = Zone("bl.example")
     path = tmp_path / "duckwatch.yml"

@@ -1,4 +1,4 @@
-"""The planner in simulated time: budgets, slots, tries, breakers; a whole day of them."""
+"""The planner in simulated time: budgets, slots, retries, breakers, and a whole day."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ UNBOUND = replace(DnsList("bl.example"), queries_per_minute=None)
 
 
 def pairs(lists: list[DnsList], targets: int, interval: float = 300.0) -> list[Pair]:
-    """Each list's test, then its targets."""
+    """Return each list's test, then its targets."""
     made = [Pair(None, one, 3 * interval) for one in lists]
     for number in range(targets):
         one = target(f"10.0.{number // 256}.{number % 256}")
@@ -33,7 +33,7 @@ def pairs(lists: list[DnsList], targets: int, interval: float = 300.0) -> list[P
 
 
 class World:
-    """Lists that answer after a while, die and come back as told; every query is noted."""
+    """Lists with delays and outages, and a record of every query."""
 
     def __init__(self, planner: Planner, *, places: int = 128, seed: int = 1) -> None:
         self.planner, self.places = planner, places
@@ -48,7 +48,7 @@ class World:
         self._in_flight: dict[str, int] = defaultdict(int)
 
     def run(self, until: float) -> None:
-        """From check to check."""
+        """Run from check to check."""
         now = 0.0
         while now < until:
             while self._ends and self._ends[0][0] <= now:
@@ -70,7 +70,7 @@ class World:
         died, back = self.dead.get(zone, (0.0, 0.0))
         is_dead = died <= now < back
         took = 2.0 if is_dead else self.random.uniform(0.005, 0.2)
-        for _ in range(2 if is_dead else self.random.random() < 0.05):  # further tries, or a TXT
+        for _ in range(2 if is_dead else self.random.random() < 0.05):  # further tries, or a TXT query
             if self.planner.pay(zone, now):
                 self.queries[zone].append(now)
                 took += 2.0 if is_dead else 0.05
@@ -83,7 +83,7 @@ class World:
 
 
 def most_in_a_minute(times: list[float]) -> int:
-    """The most queries in any sixty seconds, wherever they begin."""
+    """Return the most queries in any sixty seconds."""
     ordered = sorted(times)
     return max((bisect_right(ordered, at + 59.999) - index for index, at in enumerate(ordered)), default=0)
 
@@ -93,9 +93,7 @@ def gaps(times: list[float]) -> list[float]:
 
 
 def test_a_day() -> None:
-    """500 targets, as many as the budget allows: no minute exceeds it, no interval is skipped,
-    a list that dies for two hours is left alone and taken up again, and another does not notice.
-    """
+    """In a day with 500 targets and a dead list, no minute exceeds a budget and no interval is skipped elsewhere."""
     lists = [DnsList("bl1.example"), DnsList("bl2.example")]
     planner = Planner(Limits(queries_per_minute=6000), 0.0)
     planner.replace(pairs(lists, 500), Limits(queries_per_minute=6000), 0.0)
@@ -123,7 +121,7 @@ def test_a_day() -> None:
 
 
 def test_a_sweep_ends_as_soon_as_the_budget_allows() -> None:
-    """256 targets at 100 a minute: the first sweep ends within 1.2 times what that takes."""
+    """The first sweep of 256 targets at 100 a minute ends within 1.2 times the least possible time."""
     lists = [DnsList(f"bl{number}.example") for number in range(3)]
     planner = Planner(Limits(), 0.0)
     planner.replace(pairs(lists, 256), Limits(), 0.0)
@@ -134,7 +132,7 @@ def test_a_sweep_ends_as_soon_as_the_budget_allows() -> None:
 
 
 def test_queries_are_spread_over_the_interval() -> None:
-    """Once the first sweep is over, every tenth of an interval has about a tenth of the checks."""
+    """After the first sweep each tenth of an interval has about a tenth of the checks."""
     planner = Planner(Limits(), 0.0)
     planner.replace(pairs([replace(DnsList("bl.example"), queries_per_minute=None)], 300), Limits(), 0.0)
     world = World(planner)
@@ -145,7 +143,7 @@ def test_queries_are_spread_over_the_interval() -> None:
 
 
 def test_nothing_but_the_test_is_asked_before_the_list_was_tested() -> None:
-    """And then everything."""
+    """Before a list's first test no check of it begins, and then all do."""
     planner = Planner(Limits(), 0.0)
     planner.replace(pairs([UNBOUND], 4), Limits(), 0.0)
     (test,), _ = planner.begin(0.0, 10)
@@ -156,7 +154,7 @@ def test_nothing_but_the_test_is_asked_before_the_list_was_tested() -> None:
 
 
 def test_a_failed_check_is_asked_again_after_30_60_120_seconds_but_not_past_its_next_slot() -> None:
-    """Five minutes hold three of them; the next slot is kept."""
+    """A failed check is retried after 30, 60 and 120 s, but not after its next slot."""
     planner = Planner(Limits(), 0.0)
     one = Pair(target("192.0.2.1"), UNBOUND, 300.0)
     planner.replace([Pair(None, one.dns_list, 900.0), one], Limits(), 0.0)
@@ -171,7 +169,7 @@ def test_a_failed_check_is_asked_again_after_30_60_120_seconds_but_not_past_its_
 
 
 def test_a_pair_is_never_checked_twice_at_a_time() -> None:
-    """However long it takes: its next slot waits."""
+    """A pair is never checked twice at a time: its next slot waits for the end of a long check."""
     planner = Planner(Limits(), 0.0)
     planner.replace([Pair(target("192.0.2.1"), UNBOUND, 10.0), Pair(None, UNBOUND, 30.0)], Limits(), 0.0)
     (test,), _ = planner.begin(0.0, 10)
@@ -184,7 +182,7 @@ def test_a_pair_is_never_checked_twice_at_a_time() -> None:
 
 
 def test_what_is_fresh_costs_nothing() -> None:
-    """A cached answer is no query."""
+    """A check with a reusable answer costs no budget."""
     planner = Planner(Limits(), 0.0)
     one = Pair(target("192.0.2.1"), replace(DnsList("bl.example"), queries_per_minute=1), 10.0)
     planner.replace([Pair(None, one.dns_list, 1000.0), one], Limits(), 0.0)
@@ -197,7 +195,7 @@ def test_what_is_fresh_costs_nothing() -> None:
 
 
 def test_a_reload_keeps_budgets_and_schedules() -> None:
-    """What was sent in the last minute counts on; what is gone is told."""
+    """A reload keeps the queries of the last minute in the budget, and returns the removed pairs."""
     planner = Planner(Limits(), 0.0)
     lists = [replace(DnsList("bl.example"), queries_per_minute=10)]
     planner.replace(pairs(lists, 20), Limits(), 0.0)
@@ -212,7 +210,7 @@ def test_a_reload_keeps_budgets_and_schedules() -> None:
 
 
 def test_the_breaker_opens_closes_and_waits_longer_each_time() -> None:
-    """Ten failures in a row open it for a minute; one is let through; it fails: two minutes; it succeeds: closed."""
+    """Ten failures open the breaker for a minute; then one check closes it, or opens it for twice as long."""
     breaker = Breaker()
     for _ in range(9):
         breaker.end(0.0, failed=True)
@@ -236,7 +234,7 @@ def test_the_breaker_opens_closes_and_waits_longer_each_time() -> None:
 
 @given(st.integers(1, 20), st.lists(st.floats(0, 300), max_size=200))
 def test_a_budget_is_kept_in_every_minute(limit: int, asked: list[float]) -> None:
-    """Wherever the minute begins."""
+    """A budget is kept in every span of 60 seconds."""
     budget, sent = Budget(limit), []
     for now in sorted(asked):
         if budget.has_room(now):

@@ -1,6 +1,4 @@
-"""Targets that are not written down: host names, what they resolved to, and what the collector has seen sending;
-how long it is kept.
-"""
+"""Discovered targets: addresses of host names and the collector's sending addresses, and how long they are kept."""
 
 from __future__ import annotations
 
@@ -35,7 +33,7 @@ def known(hosts: HostNames) -> list[str]:
 
 
 def test_one_family_may_fail_alone() -> None:
-    """AAAA that times out keeps the IPv6 addresses beside fresh IPv4 ones; for three intervals, then they are gone."""
+    """If only the AAAA lookup fails, the IPv6 addresses are kept for three intervals."""
     hosts = HostNames()
     hosts.note(MX, BOTH, 0.0, KEPT)
     moved: dict[int, Outcome] = {A: Answer(("192.0.2.2",), 60), AAAA: TIMEOUT}
@@ -46,7 +44,7 @@ def test_one_family_may_fail_alone() -> None:
 
 
 def test_a_name_that_does_not_resolve_keeps_its_addresses_for_three_intervals() -> None:
-    """Whether by failure or for lack of any record; a success begins the time anew."""
+    """A name that fails or has no records keeps its addresses for three intervals after its last success."""
     hosts = HostNames()
     for failure in (TIMEOUT, GONE):
         hosts.note(MX, BOTH, 0.0, KEPT)
@@ -59,7 +57,7 @@ def test_a_name_that_does_not_resolve_keeps_its_addresses_for_three_intervals() 
 
 
 def test_a_family_that_was_taken_away_is_gone_at_once() -> None:
-    """A name that resolves, but no longer to IPv6, says so by an answer."""
+    """A name that still resolves, but no longer to IPv6, loses its IPv6 addresses at once."""
     hosts = HostNames()
     hosts.note(MX, BOTH, 0.0, KEPT)
     hosts.note(MX, {A: BOTH[A], AAAA: GONE}, 1.0, KEPT)
@@ -67,7 +65,7 @@ def test_a_family_that_was_taken_away_is_gone_at_once() -> None:
 
 
 def test_addresses_are_those_that_the_world_sees() -> None:
-    """Behind NAT the public ones, with the name and its interval."""
+    """Addresses behind NAT become the public ones, with the name and its interval."""
     hosts = HostNames()
     hosts.note(MX, {A: Answer(("10.0.0.5",), 60), AAAA: GONE}, 0.0, KEPT)
     (one,) = hosts.targets([Host(MX, timedelta(seconds=30))], {"10.0.0.5": "192.0.2.5"})
@@ -91,7 +89,7 @@ def test_addresses_are_those_that_the_world_sees() -> None:
     ],
 )
 def test_what_is_wrong_with_a_name(a: Outcome, aaaa: Outcome, fault: str | None) -> None:
-    """No such name, no address, only private ones, or no answer; behind NAT the public address counts."""
+    """The fault of a name is: no such name, no address, only private addresses, or no answer."""
     assert fault_of({A: a, AAAA: aaaa}, {"10.0.0.6": "192.0.2.6"}) == fault
     assert fault is None or fault in NAME_FAULTS
 
@@ -99,9 +97,7 @@ def test_what_is_wrong_with_a_name(a: Outcome, aaaa: Outcome, fault: str | None)
 async def test_a_name_that_does_not_resolve_is_logged_once_when_it_begins_and_once_when_it_ends(
     nameserver: NameServer, asking: Callable[..., Asking], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Each kind with its own word and advice, a CNAME that leads to itself too;
-    a name that was removed is forgotten.
-    """
+    """Each kind of fault is logged with its advice when it begins and when it ends; a removed name is forgotten."""
     caplog.set_level("INFO", "exporters")
     nameserver.zones |= {
         "example": Zone("example", {"mx": ["192.0.2.1"]}, tests=False),
@@ -137,7 +133,7 @@ async def test_a_name_that_does_not_resolve_is_logged_once_when_it_begins_and_on
 
 
 async def test_names_that_all_fail_at_once_do_not_fill_the_log(caplog: pytest.LogCaptureFixture) -> None:
-    """Ten by name, the others as a number: the resolver is away, say."""
+    """If many names fail at once, ten are logged by name and the others as a number."""
     hosts = HostNames()
     names = [f"mx{number}.example" for number in range(300)]
     hosts._note_faults(dict.fromkeys(names, "timeout"))
@@ -146,7 +142,7 @@ async def test_names_that_all_fail_at_once_do_not_fill_the_log(caplog: pytest.Lo
 
 
 def page(*addresses: str) -> str:
-    """As the collector writes it, among other things."""
+    """Return a page of metrics as the collector writes it."""
     lines = [f'{SENDING_METRIC}{{local_ip="{one}",provider="google",outcome="delivered"}} 5.0' for one in addresses]
     return "\n".join(["# TYPE duckwatch_sending_ip_events counter", *lines, 'other{local_ip="192.0.2.99"} 1', "# EOF"])
 
@@ -156,7 +152,7 @@ def seen(addresses: SeenAddresses, **public: str) -> list[str]:
 
 
 def test_what_the_collector_saw_sending_is_checked_as_the_world_sees_it() -> None:
-    """Once each; without what only a network of one's own knows, and without labels that are no addresses."""
+    """Each sending address is checked once by its public address, without private ones and invalid labels."""
     assert "local_ip" in CATALOGUE[SENDING_METRIC]
     addresses = SeenAddresses()
     addresses.note(
@@ -168,7 +164,7 @@ def test_what_the_collector_saw_sending_is_checked_as_the_world_sees_it() -> Non
 
 
 def test_an_address_that_was_seen_stays_for_a_day() -> None:
-    """The collector counts from its own start: with a restart of it no standing listing may go."""
+    """A seen address stays for a day, so that a restart of the collector ends no listing."""
     addresses = SeenAddresses()
     addresses.note(page("192.0.2.1"), 0.0)
     addresses.note(page("192.0.2.2"), 80_000.0)

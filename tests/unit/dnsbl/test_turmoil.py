@@ -1,6 +1,4 @@
-"""The planner in turmoil: reloads, failures, further queries and full places in any order.
-Budgets hold, nothing runs twice, nothing is forgotten.
-"""
+"""The planner under random reloads, failures, further queries and full places: its promises hold."""
 
 from __future__ import annotations
 
@@ -17,11 +15,11 @@ from exporters.dnsbl.schedule import Limits, Pair, Planner
 from tests.unit.dnsbl.test_schedule import most_in_a_minute
 
 TURMOIL, END = 1200.0, 2400.0
-"""Seconds: until the first all goes wrong, then nothing any more."""
+"""Seconds: until TURMOIL everything may fail, after it nothing does, until END."""
 
 
 class Turmoil:
-    """Three lists that come and go with a reload, each with a budget of its own."""
+    """Three lists, each with its own budget, that reloads add and remove."""
 
     def __init__(self, seed: int) -> None:
         self.chance = random.Random(seed)
@@ -39,7 +37,7 @@ class Turmoil:
         return self.now >= TURMOIL
 
     def reload(self) -> None:
-        """Other lists, other targets, other intervals."""
+        """Reload with other lists, targets and intervals."""
         self.pairs = []
         for zone, bound in self.bounds.items():
             dns_list = replace(DnsList(zone), queries_per_minute=bound)
@@ -52,7 +50,7 @@ class Turmoil:
         self.planner.replace(self.pairs, self.limits, self.now)
 
     def step(self) -> None:
-        """Ends what is over, begins what may begin, goes on to what is next."""
+        """End due checks, begin allowed ones, and go on to the next time."""
         for pair in [pair for pair, (end, _) in self.under_way.items() if end <= self.now]:
             _, failed = self.under_way.pop(pair)
             self.planner.end(pair, self.now, retry=failed, failed=failed if self.chance.random() < 0.9 else None)
@@ -80,7 +78,7 @@ class Turmoil:
 
 @given(st.integers(0, 1 << 32))
 def test_budgets_hold_and_every_pair_is_checked_again(seed: int) -> None:
-    """In any minute, whatever was reloaded within it: a list that was taken out and put back is no other list."""
+    """Budgets hold in every minute through all reloads, also for a list that was removed and added again."""
     world = Turmoil(seed)
     while world.now < END:
         world.step()

@@ -1,6 +1,4 @@
-"""Messages on the wire: whatever a stranger sends, there is an outcome and a verdict,
-and never a listing that nobody gave.
-"""
+"""DNS messages: any bytes give an outcome and a verdict, and never a listing that they do not hold."""
 
 from __future__ import annotations
 
@@ -30,7 +28,7 @@ LISTS = [BL, *(entry.dns_list for entry in catalogue().values())]
 
 
 def answer(*codes: str, rcode: dns.rcode.Rcode = dns.rcode.NOERROR, owner: str = "", soa: bool = False) -> bytes:
-    """An answer to the A question of NAME."""
+    """Return an answer to the A query for NAME."""
     query = dns.message.from_wire(wire.query(1, wire.question(NAME, wire.A), edns=True))
     made = dns.message.make_response(query)
     made.set_rcode(rcode)
@@ -43,7 +41,7 @@ def answer(*codes: str, rcode: dns.rcode.Rcode = dns.rcode.NOERROR, owner: str =
 
 
 def test_a_query_is_what_dnspython_would_send() -> None:
-    """But for the id and the case."""
+    """A query equals dnspython's, but for id and case."""
     ours = dns.message.from_wire(wire.query(7, wire.question(NAME, wire.A), edns=True))
     theirs = dns.message.make_query("1.2.0.192.bl.example.", "A", id=7, use_edns=0, payload=1232)
     assert ours == theirs
@@ -52,7 +50,7 @@ def test_a_query_is_what_dnspython_would_send() -> None:
 
 
 def test_scrambling_changes_nothing_but_case() -> None:
-    """Length bytes and digits stay; every letter is met in both cases."""
+    """Scrambling changes only the case of letters, and each letter occurs in both cases."""
     names = {wire.scrambled(NAME) for _ in range(200)}
     assert {name.lower() for name in names} == {NAME.lower()}
     assert len(names) > 100
@@ -61,7 +59,7 @@ def test_scrambling_changes_nothing_but_case() -> None:
 @given(st.binary(max_size=600))
 @example(b"")
 def test_any_datagram_has_an_outcome(datagram: bytes) -> None:
-    """No crash, and nothing is listed by bytes that carry no listing."""
+    """Any datagram gives an outcome, and no listing without one in its bytes."""
     wire.id_of(datagram)
     verdict = judge(wire.read(datagram), BL)
     assert verdict.word in set(Word)
@@ -69,9 +67,7 @@ def test_any_datagram_has_an_outcome(datagram: bytes) -> None:
 
 @given(st.data())
 def test_a_damaged_answer_never_lists_by_mistake(data: st.DataObject) -> None:
-    """An answer that lists nothing, with bytes changed, cut or added:
-    only a changed record could list, and then dnspython reads it so too.
-    """
+    """A damaged clean answer lists only if dnspython reads a listing in it too."""
     whole = bytearray(
         answer(rcode=dns.rcode.NXDOMAIN, soa=True) if data.draw(st.booleans()) else answer("198.51.100.7")
     )
@@ -91,9 +87,7 @@ def test_a_damaged_answer_never_lists_by_mistake(data: st.DataObject) -> None:
 
 @given(st.data())
 def test_the_short_road_reads_what_dnspython_reads(data: st.DataObject) -> None:
-    """NXDOMAIN with one SOA is read by itself: never a record, and where dnspython accepts the message, the same name,
-    absence and TTL.
-    """
+    """The fast reader of NXDOMAIN with one SOA gives dnspython's result, and never a record."""
     whole = bytearray(answer(rcode=dns.rcode.NXDOMAIN, soa=True))
     asked = wire.question(NAME, wire.A)
     for _ in range(data.draw(st.integers(0, 3))):
@@ -108,7 +102,7 @@ def test_the_short_road_reads_what_dnspython_reads(data: st.DataObject) -> None:
 
 
 Record = tuple[str, int, int, str]
-"""Owner, class, type, and where it leads or what it holds."""
+"""Owner, class, type, and target or content."""
 OWNERS = ["1.2.0.192.bl.example", "alias.example", "other.example"]
 IN, HESIOD = dns.rdataclass.IN, dns.rdataclass.HS
 RECORDS = st.tuples(
@@ -129,7 +123,7 @@ def _name(text: str) -> bytes:
 
 
 def _lists(records: list[Record]) -> bool:
-    """Whether the question's name, or what it is an alias of, has addresses, each one of a listing."""
+    """Return True when the question's name or its alias has addresses that are all listings."""
     name = OWNERS[0]
     for _ in range(len(records) + 1):
         found = [
@@ -151,9 +145,7 @@ def _lists(records: list[Record]) -> bool:
 def test_only_addresses_that_the_question_leads_to_list(
     answers: list[Record], beside: list[Record], rcode: dns.rcode.Rcode
 ) -> None:
-    """Well-formed messages of any records in any class and section:
-    a verdict each time, and listed only by IN addresses of the name.
-    """
+    """A well-formed message of any records lists only by IN addresses that the question's name leads to."""
     head = struct.pack("!HHHHHH", 1, 0x8180 | rcode, 1, len(answers), len(beside), 0)
     asked = wire.question(NAME, wire.A)
     datagram = head + asked + b"".join(_record(*one) for one in [*answers, *beside])
@@ -173,7 +165,7 @@ def _assert_really_lists(datagram: bytes) -> None:
 
 @given(st.lists(st.ip_addresses(v=4).map(str), max_size=20, unique=True), st.sampled_from(LISTS))
 def test_any_addresses_have_one_verdict(records: list[str], dns_list: DnsList) -> None:
-    """Listed only when every address is in 127.0.0.0/8 and none is a refusal."""
+    """Any addresses give one verdict: listed only if all are in 127.0.0.0/8 and none is a refusal."""
     verdict = judge(Answer(tuple(records), 60), dns_list)
     if any(not record.startswith("127.") for record in records):
         assert verdict.word is Word.REFUSED
@@ -183,15 +175,15 @@ def test_any_addresses_have_one_verdict(records: list[str], dns_list: DnsList) -
 
 
 def test_records_of_another_name_list_nobody() -> None:
-    """An A record that the question's CNAMEs do not lead to is no answer."""
+    """An A record of another name, to which no CNAME leads, is no answer."""
     assert judge(wire.read(answer("127.0.0.2", owner="other.example.")), BL).word is not Word.LISTED
 
 
 def test_records_beside_nxdomain_are_no_listing() -> None:
-    """An answer that contradicts itself is malformed."""
+    """An answer with NXDOMAIN and records is malformed."""
     assert judge(wire.read(answer("127.0.0.2", rcode=dns.rcode.NXDOMAIN)), BL).detail == "malformed"
 
 
 def test_a_query_is_no_answer() -> None:
-    """A reflected query has our id and our question."""
+    """A reflected query, which has the right id and question, is no answer."""
     assert wire.id_of(wire.query(1, wire.question(NAME, wire.A), edns=True)) is None

@@ -1,6 +1,4 @@
-"""Chunks of GELF: put together in any order, dropped when they are too many, too late or too large,
-never held without bound.
-"""
+"""GELF chunks are joined in any order, dropped when too many, too late or too large, and held within limits."""
 
 from __future__ import annotations
 
@@ -18,7 +16,7 @@ WHOLE = bytes(range(256)) * 40
 
 
 class Seen:
-    """Chunks, and what they counted."""
+    """A chunk store, and its counts."""
 
     def __init__(self) -> None:
         self.counted = Counter[Result]()
@@ -30,7 +28,7 @@ class Seen:
 
 @given(st.permutations(range(8)), st.lists(st.integers(0, 7), max_size=8))
 def test_any_order_and_repeated_chunks(order: list[int], repeated: list[int]) -> None:
-    """A message is whole once, when the last of its chunks is there."""
+    """Chunks in any order, also repeated, make one message when the last is there."""
     seen, parts = Seen(), chunked(WHOLE, 1280)
     assert len(parts) == 8
     first = [parts[n] for n in order[:-1]]
@@ -41,7 +39,7 @@ def test_any_order_and_repeated_chunks(order: list[int], repeated: list[int]) ->
 
 
 def test_a_missing_chunk() -> None:
-    """The message is given up after five seconds, whole; a chunk that comes then begins another."""
+    """A message with a missing chunk is dropped after five seconds, and a later chunk begins a new one."""
     seen, parts = Seen(), chunked(WHOLE, 1280)
     assert seen.add(parts[1:], now=100) == []
     seen.chunks.expire(100 + SECONDS - 0.001)
@@ -52,7 +50,7 @@ def test_a_missing_chunk() -> None:
 
 
 def test_senders_have_ids_of_their_own() -> None:
-    """Two that draw the same number do not mix."""
+    """Chunks of two senders with the same message id do not mix."""
     seen, mine, theirs = Seen(), chunked(WHOLE, 1280, b"01234567"), chunked(WHOLE[::-1], 1280, b"01234567")
     assert seen.add(mine[:4], sender="192.0.2.1") == seen.add(theirs[4:], sender="192.0.2.2") == []
     assert seen.add(mine[4:], sender="192.0.2.1") == [WHOLE]
@@ -73,14 +71,14 @@ def test_senders_have_ids_of_their_own() -> None:
     ],
 )
 def test_what_is_no_chunk(head: bytes) -> None:
-    """Too short, no chunks, a number past their count, more than 128 of them."""
+    """Invalid chunks (too short, count 0, number over the count, more than 128) are refused."""
     seen = Seen()
     assert seen.add([MAGIC + head]) == []
     assert (seen.chunks.waiting, seen.counted) == ((0, 0), {Result.UNREADABLE: 1})
 
 
 def test_chunks_that_do_not_agree_on_their_number() -> None:
-    """The first one's word holds."""
+    """If chunks disagree on their count, the first one's counts."""
     seen, parts = Seen(), chunked(WHOLE, 1280)
     wrong = parts[1][:11] + b"\x09" + parts[1][12:]
     assert seen.add([parts[0], wrong, *parts[1:]]) == [WHOLE]
@@ -88,7 +86,7 @@ def test_chunks_that_do_not_agree_on_their_number() -> None:
 
 
 def test_a_message_that_grows_too_large() -> None:
-    """It is dropped and counted once; the chunks that still come begin no new one."""
+    """A message that grows too large is dropped and counted once, and its later chunks begin no new one."""
     seen, parts = Seen(), chunked(b"x" * (MAX_BYTES + 50_000), 50_000)
     assert seen.add(parts + parts[:3]) == []
     assert seen.counted == {Result.TOO_LARGE: 1}
@@ -99,7 +97,7 @@ def test_a_message_that_grows_too_large() -> None:
 
 @pytest.mark.parametrize(("size", "messages"), [(0, MAX_WAITING * 2), (60_000, 2 * MAX_WAITING_BYTES // 60_000)])
 def test_what_waits_is_bounded(size: int, messages: int) -> None:
-    """In number and in bytes: the oldest go, and are counted."""
+    """Waiting chunks are limited in number and bytes; the oldest are dropped and counted."""
     seen = Seen()
     for n in range(messages):
         seen.add([MAGIC + n.to_bytes(8, "big") + b"\0\2" + b"x" * size])
@@ -112,7 +110,7 @@ def test_what_waits_is_bounded(size: int, messages: int) -> None:
 @given(st.lists(st.tuples(st.sampled_from("ab"), st.binary(max_size=30), st.floats(0, 3)), max_size=40))
 @example([("a", b"", 1.7118592325807045), ("a", bytes(9) + b"\x02", 2.0)])  # (now + 5) - now is less than 5 there
 def test_no_datagram_breaks_it(datagrams: list[tuple[str, bytes, float]]) -> None:
-    """Whatever comes behind the magic, when it is over nothing is held."""
+    """Any datagram after the magic bytes is handled, and at the end no chunk is held."""
     seen, now = Seen(), 0.0
     for sender, rest, later in datagrams:
         now += later

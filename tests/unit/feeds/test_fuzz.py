@@ -1,4 +1,4 @@
-"""Messages over UDP as a network mangles them: packed, in chunks, missing, repeated, out of order, between noise."""
+"""Messages over UDP as a network delivers them: compressed, in chunks, missing, repeated, reordered, with noise."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SENDER = "192.0.2.1"
 
 
 class Kept:
-    """Stands for the inbox: keeps what it is given."""
+    """Replaces the inbox, and keeps its messages."""
 
     def __init__(self) -> None:
         self.names: list[str] = []
@@ -40,7 +40,7 @@ class Kept:
 
 
 def passed(datagrams: Iterable[bytes]) -> Kept:
-    """All of it through the way in, and five seconds more."""
+    """Return the results of all datagrams, after five further seconds."""
     kept = Kept()
     unbound: Any = kept
     way = Datagrams(Endpoint("", 0), admits=bool, inbox=unbound, tally=unbound.tally)
@@ -62,7 +62,7 @@ def passed(datagrams: Iterable[bytes]) -> Kept:
 def test_each_whole_message_arrives_once_and_each_other_is_counted(
     plans: list[tuple[str, int, bool, bool]], noise: list[bytes], dice: Random
 ) -> None:
-    """Chunks may be repeated and out of order; a message with one missing is incomplete; noise is unreadable."""
+    """Each whole message arrives once; incomplete ones and noise are counted."""
     datagrams, whole, broken = list(noise), [], 0
     for number, (packing, size, is_missing, is_repeated) in enumerate(plans):
         text = json.dumps({"_queue_id": f"q{number}", "_": "x" * 100}).encode()
@@ -72,7 +72,7 @@ def test_each_whole_message_arrives_once_and_each_other_is_counted(
             broken += 1
         else:
             whole.append(f"q{number}")
-        # The last chunk to come makes it whole: one that comes again after it would begin another message.
+        # A repeated chunk after the last one would begin a new message, so it must come before.
         dice.shuffle(parts)
         datagrams += [*parts[:-1], *(parts[:-1] if is_repeated else []), parts[-1]]
     kept = passed(datagrams)
@@ -82,5 +82,5 @@ def test_each_whole_message_arrives_once_and_each_other_is_counted(
 
 @given(st.lists(st.binary(max_size=60)))
 def test_no_datagram_breaks_it(datagrams: list[bytes]) -> None:
-    """Whatever comes."""
+    """Any datagram is handled."""
     passed([b"\x1e\x0f" + datagram for datagram in datagrams])

@@ -35,7 +35,7 @@ LOOPBACK = "127.0.0.1:0"
 
 
 class Listening:
-    """The input, and what reached the journal."""
+    """The input, and the messages that reached the journal."""
 
     def __init__(self, gelf: dict[str, Any]) -> None:
         settings = load(None, {"DUCKWATCH_COLLECTOR__GELF": json.dumps(gelf)}).collector.gelf
@@ -69,7 +69,7 @@ class Listening:
         return self.metrics.registry.get_sample_value("duckwatch_gelf_messages_total", {"result": result}) or 0
 
     async def counted(self, **results: int) -> None:
-        """Waits until so many messages have come to this, and sees that there are no others."""
+        """Wait until the counts are these, and assert that there are no others."""
         wanted = {result: results.get(result.value, 0) for result in Result}
         try:
             await until(lambda: {result: self.count(result) for result in Result} == wanted)
@@ -84,7 +84,7 @@ class Listening:
 
 @asynccontextmanager
 async def listening(**gelf: Any) -> AsyncIterator[Listening]:
-    """Until the end of its `async with`."""
+    """Yield an input that listens until the end of the block."""
     made = Listening(gelf or {"udp": LOOPBACK, "tcp": LOOPBACK})
     udp, tcp = await made.input.start()
     made.udp, made.tcp = udp or 0, tcp or 0
@@ -105,7 +105,7 @@ def queued(number: int, **more: Any) -> bytes:
 
 
 async def test_datagrams_of_one_turn_are_one_request() -> None:
-    """A commit for each would cost more than all else."""
+    """Datagrams of one turn of the event loop become one request, because each request costs a commit."""
     async with listening(udp=LOOPBACK, cluster="eu1") as made:
         send_datagrams(made.udp, [queued(n) for n in range(20)])
         await made.counted(taken=20)
@@ -115,7 +115,7 @@ async def test_datagrams_of_one_turn_are_one_request() -> None:
 
 
 async def test_everything_else_is_counted() -> None:
-    """Other messages, what is no message, what is too large, and chunks that miss one."""
+    """Other messages, unreadable ones, too large ones and incomplete ones are counted."""
     big = zlib.compress(b'{"a":"' + b"x" * MAX_BYTES + b'"}')
     lonely = chunked(queued(1), 20)[:-1]
     async with listening(udp=LOOPBACK) as made:
@@ -126,7 +126,7 @@ async def test_everything_else_is_counted() -> None:
 
 
 async def test_only_allowed_networks_may_send() -> None:
-    """Over UDP each datagram of another is counted and dropped, over TCP its connection closed."""
+    """Datagrams from other networks are dropped and counted, and their TCP connections closed."""
     async with listening(udp=LOOPBACK, tcp=LOOPBACK, allow=["127.0.0.2", "192.0.2.0/24"]) as made:
         send_datagrams(made.udp, [queued(1)] * 3)
         reader, writer = await made.connect()
@@ -140,7 +140,7 @@ async def test_only_allowed_networks_may_send() -> None:
 
 
 async def test_a_full_journal_drops_datagrams_and_counts_them() -> None:
-    """Nobody can be told to come back; afterwards all goes on."""
+    """While the journal is full datagrams are dropped and counted, and accepted again afterwards."""
     async with listening(udp=LOOPBACK) as made:
         made.failure = OverloadedError("full", retry_after=10)
         send_datagrams(made.udp, [queued(n) for n in range(5)])
@@ -152,7 +152,7 @@ async def test_a_full_journal_drops_datagrams_and_counts_them() -> None:
 
 
 async def test_a_fault_of_ours_does_not_end_it(caplog: pytest.LogCaptureFixture) -> None:
-    """It is logged, the messages are counted, and the next are taken."""
+    """An unexpected error is logged, its messages are counted, and the next are accepted."""
     async with listening(udp=LOOPBACK) as made:
         made.failure = ZeroDivisionError("q1")
         send_datagrams(made.udp, [queued(1)])
@@ -164,7 +164,7 @@ async def test_a_fault_of_ours_does_not_end_it(caplog: pytest.LogCaptureFixture)
 
 
 async def test_what_waits_for_the_journal_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """While it is slow, datagrams past the bound are dropped and counted."""
+    """While the journal is slow, datagrams over the limit are dropped and counted."""
     monkeypatch.setattr(inbox, "MAX_WAITING_BYTES", 1000)
     async with listening(udp=LOOPBACK) as made:
         made.gate.clear()
@@ -175,7 +175,7 @@ async def test_what_waits_for_the_journal_is_bounded(monkeypatch: pytest.MonkeyP
 
 
 async def test_tcp_frames_in_any_pieces() -> None:
-    """A frame ends at its NUL, wherever the pieces end; nothing between two NULs is nothing."""
+    """TCP frames end at their NUL in any pieces, and empty frames are ignored."""
     text = b"\0".join([queued(1), b"", queued(2), b"x", b"\n" + queued(3) + b"\n"]) + b"\0\0"
     async with listening() as made:
         _, writer = await made.connect()
@@ -191,9 +191,7 @@ async def test_tcp_frames_in_any_pieces() -> None:
 
 
 async def test_the_last_tcp_frame_needs_no_nul() -> None:
-    """The end of the connection ends it too: a JSON object that is whole is a message.
-    So it is when the collector ends.
-    """
+    """A whole JSON object at the end of a connection, or of the collector, is a message without its NUL."""
     async with listening() as made:
         for number, last in enumerate([queued(1), b"\0" + queued(2) + b"\n", b" \n"]):
             _, writer = await made.connect()
@@ -212,7 +210,7 @@ async def test_the_last_tcp_frame_needs_no_nul() -> None:
 
 @pytest.mark.parametrize("size", [5, 64, 100_000])
 async def test_tcp_messages_may_be_lines(size: int) -> None:
-    """Of a sender that ends each with a line feed, and sends no NUL; a bad line is counted, and the rest goes on."""
+    """A sender may end messages with line feeds instead of NULs; a bad line is counted."""
     text = b"\r\n".join([queued(1), queued(2), b"", b"x", queued(3), queued(4)]) + b"\n"
     async with listening() as made:
         _, writer = await made.connect()
@@ -227,9 +225,7 @@ async def test_tcp_messages_may_be_lines(size: int) -> None:
 
 
 async def test_lines_behind_a_bad_first_line_are_found() -> None:
-    """It might have been the beginning of a message in several lines:
-    at the end of the connection, or past a mebibyte, it is known.
-    """
+    """Lines after a bad first line are found at the end of the connection or after a mebibyte."""
     async with listening() as made:
         _, writer = await made.connect()
         writer.write(b'{"a": \n' + queued(1) + b"\n" + queued(2))
@@ -242,7 +238,7 @@ async def test_lines_behind_a_bad_first_line_are_found() -> None:
 
 
 async def test_a_message_in_several_lines_ends_with_its_nul() -> None:
-    """JSON that is printed for people is one message."""
+    """JSON in several lines, ended by NUL, is one message."""
     pretty = json.dumps(json.loads(queued(1)), indent=2).encode()
     async with listening() as made:
         _, writer = await made.connect()
@@ -252,7 +248,7 @@ async def test_a_message_in_several_lines_ends_with_its_nul() -> None:
 
 
 async def test_a_tcp_frame_without_end_is_not_held() -> None:
-    """Past a mebibyte it is counted and thrown away until its NUL; the next one is good."""
+    """A TCP frame over a mebibyte is counted and discarded up to its NUL, and the next is accepted."""
     async with listening() as made:
         _, writer = await made.connect()
         for _ in range(64):
@@ -264,7 +260,7 @@ async def test_a_tcp_frame_without_end_is_not_held() -> None:
 
 
 async def test_tcp_holds_its_senders_up_while_the_journal_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is lost, and little is held: the sender's own writing waits."""
+    """While the journal is full, TCP senders are held back and no message is lost."""
     monkeypatch.setattr(inbox, "MAX_WAITING_BYTES", 10_000)
     monkeypatch.setattr(asyncio, "sleep", _short(asyncio.sleep))
     async with listening(tcp=LOOPBACK) as made:
@@ -280,7 +276,7 @@ async def test_tcp_holds_its_senders_up_while_the_journal_is_full(monkeypatch: p
 
 
 def _short(sleep: Any) -> Any:
-    """The pauses between attempts, shortened."""
+    """Shorten the pauses between attempts."""
 
     async def shorter(seconds: float) -> None:
         await sleep(min(seconds, 0.3))
@@ -289,7 +285,7 @@ def _short(sleep: Any) -> Any:
 
 
 async def test_tcp_connections_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In number, in what all of them have not finished, and in how long they say nothing."""
+    """TCP connections are limited in number, unfinished bytes and silence."""
     monkeypatch.setattr(frames, "MAX_CONNECTIONS", 2)
     monkeypatch.setattr(frames, "MAX_UNFINISHED_BYTES", 50_000)
     async with listening() as made:
@@ -317,9 +313,7 @@ async def _ended(reader: asyncio.StreamReader) -> bool:
 
 
 async def test_hostile_datagrams_hold_no_memory() -> None:
-    """Bombs, chunks that never end and noise, more of them than would fit:
-    what is held is bounded, and good messages are taken.
-    """
+    """Bombs, endless chunks and noise hold limited memory, and good messages are accepted."""
     bomb = zlib.compress(b'{"_mail_action":"queued","_queue_id":"q","a":"' + b" " * (30 << 20))
     async with listening(udp=LOOPBACK) as made:
         tracemalloc.start()
@@ -334,7 +328,7 @@ async def test_hostile_datagrams_hold_no_memory() -> None:
 
 
 async def test_what_came_before_the_end_is_durable() -> None:
-    """`stop` waits for it."""
+    """`stop` waits until the received messages are durable."""
     async with listening(udp=LOOPBACK) as made:
         made.gate.clear()
         send_datagrams(made.udp, [queued(n) for n in range(10)])
@@ -347,7 +341,7 @@ async def test_what_came_before_the_end_is_durable() -> None:
 
 
 async def test_what_is_not_durable_at_the_end_of_the_stop_is_counted() -> None:
-    """Those of the request under way, and those that waited behind it: each message is counted once."""
+    """Messages that are not durable at the end of the stop are counted once each."""
     async with listening(udp=LOOPBACK) as made:
         made.gate.clear()
         send_datagrams(made.udp, [queued(n) for n in range(4)])
@@ -363,7 +357,7 @@ async def test_what_is_not_durable_at_the_end_of_the_stop_is_counted() -> None:
 
 @pytest.mark.parametrize("way", ["udp", "tcp"])
 async def test_an_address_that_is_taken(way: str) -> None:
-    """The fault names the key."""
+    """The fault of an address in use names the key."""
     async with listening(**{way: LOOPBACK}) as made:
         second = Listening({way: f"127.0.0.1:{made.udp or made.tcp}"})
         with pytest.raises(StartError, match=rf"^collector\.gelf\.{way}: cannot listen on "):
@@ -371,7 +365,7 @@ async def test_an_address_that_is_taken(way: str) -> None:
 
 
 async def test_datagrams_that_the_kernel_had_no_room_for_are_counted() -> None:
-    """They are lost before anybody sees them, but not unseen."""
+    """Datagrams that the kernel dropped are counted."""
     async with listening(udp=LOOPBACK) as made:
         [source] = made.input._datagrams._sockets  # type: ignore[union-attr]
         assert source is not None

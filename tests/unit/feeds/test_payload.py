@@ -1,4 +1,4 @@
-"""One GELF message: packed or not, JSON or not, never larger than a mebibyte."""
+"""One GELF message: compressed or not, valid or not, at most a mebibyte."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MESSAGE = {"version": "1.1", "short_message": "ü", "_n": 5}
 
 @pytest.mark.parametrize("pack", PACKINGS.values(), ids=PACKINGS)
 def test_each_packing(pack: Callable[[bytes], bytes]) -> None:
-    """Its first bytes tell which it is."""
+    """Each compression is recognised by its first bytes."""
     read = read_packed(pack(json.dumps(MESSAGE, ensure_ascii=False).encode()))
     assert isinstance(read, DecodedMessage)
     assert read.message == MESSAGE
@@ -31,20 +31,20 @@ def test_each_packing(pack: Callable[[bytes], bytes]) -> None:
 
 @pytest.mark.parametrize("level", range(10))
 def test_each_level_of_zlib(level: int) -> None:
-    """They begin with different bytes."""
+    """Each level of zlib, with its different first bytes, is recognised."""
     assert isinstance(read_packed(zlib.compress(json.dumps(MESSAGE).encode(), level)), DecodedMessage)
 
 
 @pytest.mark.parametrize("pack", PACKINGS.values(), ids=PACKINGS)
 def test_a_mebibyte_is_the_most(pack: Callable[[bytes], bytes]) -> None:
-    """After inflating; a byte more is too large."""
+    """A message of a mebibyte after decompression is accepted, one byte more is not."""
     most = b'"' + b"x" * (MAX_BYTES - 8) + b'"'
     assert isinstance(read_packed(pack(b'{"a":' + most + b"}")), DecodedMessage)
     assert read_packed(pack(b'{"a" :' + most + b"}")) is Result.TOO_LARGE
 
 
 def test_a_bomb_is_not_inflated() -> None:
-    """A datagram may hold a thousand times its size: no more of it than the bound is ever held."""
+    """A bomb is decompressed only up to the limit."""
     bomb = zlib.compress(b" " * (60 << 20))
     assert len(bomb) < 65_507
     tracemalloc.start()
@@ -74,17 +74,17 @@ def test_a_bomb_is_not_inflated() -> None:
     ],
 )
 def test_what_is_no_message(data: bytes) -> None:
-    """No object, no JSON, or a packing that is broken or ends early."""
+    """A message that is no object, no JSON, or badly compressed is refused."""
     assert read_packed(data) is Result.UNREADABLE
 
 
 def test_over_tcp_nothing_is_packed() -> None:
-    """The specification says so; a frame cannot hold more than its bytes."""
+    """Messages over TCP are not decompressed, as the specification says."""
     assert read_message(gzip.compress(b"{}")) is Result.UNREADABLE
 
 
 def test_text_cut_inside_a_character_is_read() -> None:
-    """JavaScript cuts a subject between the halves of one; whoever stores it is told."""
+    """A text that JavaScript cut within a surrogate pair is read, and marked for the reader."""
     read = read_packed(b'{"_subject": "\\ud83d"}')
     assert isinstance(read, DecodedMessage)
     assert not read.is_clean
@@ -92,7 +92,7 @@ def test_text_cut_inside_a_character_is_read() -> None:
 
 @given(st.binary(max_size=200), st.sampled_from([b"", b"\x1f\x8b\x08", b"\x78\x9c", b'{"a":']), st.booleans())
 def test_no_bytes_break_it(rest: bytes, head: bytes, is_packed: bool) -> None:
-    """Whatever comes."""
+    """Any bytes give a message or a refusal."""
     data = head + rest
     read = read_packed(zlib.compress(data) if is_packed else data)
     assert isinstance(read, (DecodedMessage, Result))

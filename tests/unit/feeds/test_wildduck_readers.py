@@ -1,4 +1,4 @@
-"""Which of WildDuck's databases are followed, and for what."""
+"""The feeds of WildDuck's databases."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ BOTH = ["messages", "authlog"]
     ],
 )
 def test_each_database_has_a_feed(mail: str | None, users: str | None, followed: list[object]) -> None:
-    """Logins are where the users are; each feed has a name of its own, and so a token and a lock of its own."""
+    """Each database has a feed with its own name, token and lock; logins are in the users' database."""
     settings = MongoSettings(uri=SecretStr("mongodb://h"), wildduck_database=mail, wildduck_users_database=users)
     readers = wildduck_readers(settings, Border("eu1"))
     assert [(one.name, one.database, one.collections) for one in readers] == followed

@@ -1,4 +1,4 @@
-"""What `doctor` says of names of clusters, and of who may send GELF."""
+"""`doctor`'s findings about cluster names and GELF senders."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MONGO = "mongodb://mongo.internal/?replicaSet=rs0"
     ("credentials", "leaves_it", "plugins", "statuses"),
     [
         ({"eu1", "us1"}, False, set(), ["ok"]),
-        ({"eu1", "us1", "third"}, False, set(), ["ok"]),  # no backup road there, and none is asked for
+        ({"eu1", "us1", "third"}, False, set(), ["ok"]),  # no backup source there, and none is required
         (set(), True, {"eu1", "us1"}, ["ok"]),
         ({"eu1"}, False, set(), ["warning"]),
         ({"eu1"}, True, {"eu1"}, ["warning"]),
@@ -30,13 +30,13 @@ MONGO = "mongodb://mongo.internal/?replicaSet=rs0"
 def test_each_feed_needs_a_sender_of_its_name(
     credentials: set[str], leaves_it: bool, plugins: set[str], statuses: list[str]
 ) -> None:
-    """A fault where a feed and a sender both stand alone: the same mail under two names, likely."""
+    """A feed and a sender without each other's name are a fault: probably the same mail under two names."""
     feeds = {"collector.mongo[0]": "eu1", "collector.gelf": "us1"}
     assert [one.status for one in compare(Names(feeds, credentials, leaves_it, plugins))] == statuses
 
 
 def test_a_sender_without_a_word_is_the_default_cluster() -> None:
-    """As at the border: so a feed of that name is no stranger, unless every credential decides."""
+    """A sender without a cluster is in the default cluster, unless every credential decides the cluster."""
     feeds = {"collector.mongo[0]": "default"}
     assert [one.status for one in compare(Names(feeds, set(), True))] == ["ok"]
     [found] = compare(Names(feeds, {"eu1"}, False))
@@ -44,7 +44,7 @@ def test_a_sender_without_a_word_is_the_default_cluster() -> None:
 
 
 def test_names_come_from_tokens_secrets_and_feeds() -> None:
-    """A credential without a cluster, and none at all, leave the name to the sender."""
+    """Cluster names come from tokens, secrets and feeds; without them the sender names its cluster."""
     mongo = [{"cluster": "a", "uri": MONGO}, {"cluster": "b", "uri": MONGO}]
     bound = {"tokens": [{"token": TOKEN, "cluster": "a"}], "hmac_secrets": [{"secret": SECRET, "cluster": "b"}]}
     settings = CollectorSettings.model_validate(
@@ -81,7 +81,7 @@ def test_names_come_from_tokens_secrets_and_feeds() -> None:
     ],
 )
 def test_who_may_send_gelf_can_and_is_not_everyone(gelf_settings: dict[str, object], statuses: list[str]) -> None:
-    """Everyone, half the world, and networks that cannot reach the address that is listened on."""
+    """Networks that admit everyone, half of all addresses, or none that can reach the listener are reported."""
     patient = Installation(CollectorSettings.model_validate({"gelf": gelf_settings}), None)
     found = list(gelf(patient))
     assert [one.status for one in found] == statuses

@@ -1,4 +1,4 @@
-"""What the doctor makes of TimescaleDB's job statistics."""
+"""`doctor`'s findings about TimescaleDB's job statistics."""
 
 from __future__ import annotations
 
@@ -25,9 +25,7 @@ GOOD = PolicyJob(1000, "retention", "mail_events", True, False, 0, 9, 60.0, 59.0
     ],
 )
 def test_a_job_is_judged_by_how_long_it_has_not_been_good(change: dict[str, object], status: str, words: str) -> None:
-    """One failure is a warning, none good for its interval and an hour a fault;
-    so is one that is off, or does not run.
-    """
+    """One failure of a job is a warning; no success for its interval and an hour, or a disabled job, is a fault."""
     [found] = judge([GOOD._replace(**change)])  # type: ignore[arg-type]  # fields of any type
     assert found.status.value == status
     assert words in found.what

@@ -1,1 +1,1 @@
-"""Telemetry: what the environment asks for, and the registry as OTLP."""
+"""Telemetry: the environment's settings, and the registry as OTLP."""

@@ -1,4 +1,4 @@
-"""Which signals go out, by the standard variables."""
+"""The exported signals, as OpenTelemetry's standard variables set them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ HTTP = "http/protobuf"
     ],
 )
 def test_an_endpoint_switches_on_and_the_rest_refines(environ: dict[str, str], expected: Signals | None) -> None:
-    """OpenTelemetry's specification; an empty value is as good as none."""
+    """An endpoint switches export on, and other variables change it; an empty value counts as unset."""
     assert signals_of(environ) == expected
 
 
@@ -48,7 +48,7 @@ def test_an_endpoint_switches_on_and_the_rest_refines(environ: dict[str, str], e
     ],
 )
 def test_a_fault_names_its_variable_and_not_its_value(environ: dict[str, str], keys: list[str]) -> None:
-    """An endpoint or a header can hold a secret."""
+    """A fault names its variable but not its value, which may be a secret."""
     with pytest.raises(ConfigError) as raised:
         signals_of(environ)
     assert [fault.key for fault in raised.value.faults] == keys
@@ -68,7 +68,7 @@ NAMES = [
     )
 )
 def test_any_environment_is_read_or_refused(environ: dict[str, str]) -> None:
-    """Nothing but a fault with a name is ever raised, and an interval is always one that can be waited for."""
+    """Any environment gives settings or a named fault, and any interval can be waited for."""
     signals, faults = None, set()
     try:
         signals = signals_of(environ)

@@ -1,4 +1,4 @@
-"""Sending the metrics by OTLP while the clock is set."""
+"""Exporting metrics by OTLP while the clock changes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Exporter:
-    """Keeps what is sent."""
+    """Keeps the exports."""
 
     def __init__(self) -> None:
         self.sent: list[MetricsData] = []
@@ -27,11 +27,11 @@ class Exporter:
         return MetricExportResult.SUCCESS
 
     def shutdown(self) -> None:
-        """Nothing is open."""
+        """Do nothing."""
 
 
 def test_no_count_began_in_the_future(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The clock was ahead when the program started: receivers refuse points that end before they begin."""
+    """If the clock was ahead at the start, counts do not begin in the future: receivers refuse such points."""
     true, exporter, registry = time.time_ns, Exporter(), CollectorRegistry()
     Counter("some", "", registry=registry).inc()
     with monkeypatch.context() as ahead:

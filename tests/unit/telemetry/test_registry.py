@@ -23,7 +23,7 @@ LABELS = {"trace_id": "0af7651916cd43dd8448eb211c80319c", "span_id": "b7ad6b7169
 
 
 def sent(registry: CollectorRegistry) -> dict[str, Metric]:
-    """What a receiver reads, by name."""
+    """Return the metrics that a receiver reads, by name."""
     data = metrics_data(registry, resource=Resource({}), scope=InstrumentationScope("x"), began=1, now=2)
     [resource] = encode_metrics(data).resource_metrics
     [scope] = resource.scope_metrics
@@ -32,7 +32,7 @@ def sent(registry: CollectorRegistry) -> dict[str, Metric]:
 
 @given(st.lists(st.tuples(st.sampled_from("ab"), st.sampled_from([0.0, 0.5, 0.7, 1, 2, 2.5, 9])), max_size=40))
 def test_a_histogram_is_the_same_histogram(values: list[tuple[str, float]]) -> None:
-    """Between two bounds lies what was observed there, borders included, for each set of labels."""
+    """A histogram has the same counts in each bucket, bounds included, for each set of labels."""
     registry = CollectorRegistry()
     histogram = Histogram("h", "about", ["l"], buckets=BUCKETS, registry=registry)
     for label, value in values:
@@ -49,9 +49,7 @@ def test_a_histogram_is_the_same_histogram(values: list[tuple[str, float]]) -> N
 
 
 def test_counters_gauges_and_exemplars_arrive() -> None:
-    """A counter is cumulative and monotonic under its family's name, and began when the process did;
-    an info is left out.
-    """
+    """Counters (cumulative, from the process's start), gauges and exemplars are exported, an info is not."""
     registry = CollectorRegistry()
     Counter("c_total", "about", ["l"], registry=registry).labels("x").inc(3)
     Counter("unused_total", "about", ["l"], registry=registry)
