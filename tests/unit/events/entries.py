@@ -1,4 +1,4 @@
-"""Entries as ZoneMTA writes them, for the tests to bend."""
+"""Entries in ZoneMTA's form, which tests change."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ QUEUED: dict[str, Any] = {
 
 
 def changed(entry: dict[str, Any], **fields: Any) -> dict[str, Any]:
-    """The entry with fields set, or taken out where the value is `...`."""
+    """Return the entry with fields set, or removed if the value is `...`."""
     whole = {**entry, **fields}
     return {key: value for key, value in whole.items() if value is not ...}
 
@@ -64,7 +64,7 @@ def changed(entry: dict[str, Any], **fields: Any) -> dict[str, Any]:
 def row(
     fields: dict[str, Any], *, time: int = NOW, public_ips: dict[str, str] | None = None, **entry: Any
 ) -> MailEvent:
-    """The row of one entry."""
+    """Return the row of one entry."""
     given = Entry(
         0, time, entry.get("cluster", "default"), entry.get("host"), "sender", fields, entry.get("subject_hmac")
     )
@@ -72,7 +72,7 @@ def row(
 
 
 def grouped(entries: Iterable[Entry]) -> list[Group]:
-    """The entries as the border gathers them: same keys, types, action and origin."""
+    """Return the entries grouped as the border does, by keys, types, action and origin."""
     found: dict[tuple[Any, ...], Group] = {}
     for entry in entries:
         origin, values = (entry.cluster, entry.host, entry.context), entry.fields.values()
@@ -83,16 +83,16 @@ def grouped(entries: Iterable[Entry]) -> list[Group]:
 
 
 def raw(event: MailEvent) -> dict[str, Any]:
-    """What the row keeps beside its columns."""
+    """Return the row's `raw`."""
     return json.loads(event.raw) if event.raw is not None else {}
 
 
 def read(body: Any, *, received_at: int = NOW, **border: Any) -> Submission:
-    """What the border makes of a body (bytes as they are, else as JSON)."""
+    """Return the border's result for a body (bytes unchanged, else as JSON)."""
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
     return decode(data, received_at=received_at, source=Source.PLUGIN, border=Border(**border))
 
 
 def recording() -> list[dict[str, Any]]:
-    """The recorded log entries: `{time_ms, pid, context, entry}`."""
+    """Return the recorded log entries: `{time_ms, pid, context, entry}`."""
     return [json.loads(line) for line in RECORDING.read_text().splitlines()]

@@ -1,4 +1,4 @@
-"""Complaints: reports of the large providers' shapes, and what strangers may build."""
+"""Complaints: ARF messages of large providers, and hostile ones."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ REPORTED = 1_795_495_000_000
 
 
 def row(body: bytes, received_at: int = NOW, **border: Any) -> MailEvent:
-    """The row of a report; it may not be rejected."""
+    """Return the row of a report, and assert that it is not rejected."""
     request = read(body, received_at=received_at, border=Border(bound_cluster="eu1", **border))
     assert request.rejections == []
     batch, _ = assemble([request], {})
@@ -52,7 +52,7 @@ def row(body: bytes, received_at: int = NOW, **border: Any) -> MailEvent:
 def test_each_shape_is_a_complaint(
     shape: str, recipient: str | None, local_ip: str | None, message_id: str | None, fbl_id: str
 ) -> None:
-    """Who complained, from where it was sent, and what finds the message again, as far as the report says."""
+    """Each provider's form gives complainer, sending address and message identifiers, as far as it has them."""
     event = row(SHAPES[shape])
     assert (event.action, event.source, event.direction) == (Action.COMPLAINED, Source.ARF, Direction.OUTBOUND)
     assert (event.recipient, event.local_ip, event.message_id, event.fbl_id) == (
@@ -68,7 +68,7 @@ def test_each_shape_is_a_complaint(
 
 
 def test_the_same_report_is_the_same_row() -> None:
-    """Handed in again later, with another trace of its way, or with mbox's line: one. Another complaint is another."""
+    """A report posted again, with other trace headers or an mbox line, is the same row; another report is not."""
     event = row(YAHOO)
     for again in (YAHOO, b"Received: by x; now\r\n" + YAHOO, b"From feedback Tue Nov 24 04:36:40 2026\n" + YAHOO):
         other = row(again, NOW + 60_000)
@@ -89,7 +89,7 @@ def test_the_same_report_is_the_same_row() -> None:
     ],
 )
 def test_not_every_feedback_is_a_complaint(said: str, category: str, action: Action) -> None:
-    """A verdict that is taken back, and a failed authentication, are none."""
+    """Feedback like `not-spam` or `auth-failure` is no complaint."""
     event = row(report(WHOLE.replace("abuse", said)))
     assert (event.category, event.action) == (category, action)
 
@@ -106,7 +106,7 @@ def test_not_every_feedback_is_a_complaint(said: str, category: str, action: Act
     ],
 )
 def test_a_time_within_bounds_is_found(date: str, arrival: str, time: int) -> None:
-    """The report's, else the message's arrival, else the receipt: a wrong clock loses no complaint."""
+    """The time is the report's, else the message's arrival, else the receipt, whichever is within bounds."""
     fields = WHOLE.replace("Tue, 24 Nov 2026 04:00:00 +0000", arrival)
     assert row(report(fields, date=date)).time == time
 
@@ -126,7 +126,7 @@ KINDS = [
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("encoding", ["7bit", "base64", "Quoted-Printable (encoded)"])
 def test_the_message_is_found_under_every_spelling_of_its_type(kind: str, encoding: str) -> None:
-    """Case, parameters, comments, the singular, no type at all, and in each transfer encoding."""
+    """The message is found in every spelling of its type (case, parameters, comments, none) and encoding."""
     text = HEADERS_ONLY
     if encoding == "base64":
         text = base64.encodebytes(text.encode()).decode()
@@ -143,13 +143,13 @@ def test_the_message_is_found_under_every_spelling_of_its_type(kind: str, encodi
      "message / feedback-report", "message/x-feedbackreport"],
 )  # fmt: skip
 def test_the_report_is_found_under_every_spelling_of_its_type(kind: str) -> None:
-    """It is a complaint, and names who complained."""
+    """The report is found in every spelling of its type."""
     body = report().replace(b"Content-Type: message/feedback-report", f"Content-Type: {kind}".encode())
     assert row(body).recipient == "ok@corp.example"
 
 
 def test_a_report_without_the_message_is_a_complaint() -> None:
-    """A missing third part: nothing but the report."""
+    """A report without the third part, the message, is a complaint."""
     whole = report()
     body = whole[: whole.rindex(b"--part1", 0, -40)] + b"--part1_13d.2e68ed54_boundary--\r\n"
     event = row(body)
@@ -176,7 +176,7 @@ BARE = "Feedback-Type: abuse\nUser-Agent: X/1\nVersion: 1\nSource-IP: 192.0.2.20
     ],
 )
 def test_who_complained_is_found(fields: str, recipient: str | None, recipients: int | None) -> None:
-    """`Original-Rcpt-To`, else `Removal-Recipient`; whichever holds an address, in any spelling of one."""
+    """The complainer is the address in `Original-Rcpt-To`, else in `Removal-Recipient`, in any spelling."""
     event = row(report(BARE + fields))
     assert (event.recipient, event.recipients) == (recipient, recipients)
     assert event.recipient_domain == (None if recipient is None else "corp.example")
@@ -186,13 +186,13 @@ def test_who_complained_is_found(fields: str, recipient: str | None, recipients:
     "written", ["<staff@Hotmail.com>", '"Feedback, staff" <staff@hotmail.com>', "staff@hotmail.com (feedback)"]
 )
 def test_the_reporter_is_a_domain(written: str) -> None:
-    """Of the report's From, however it is written."""
+    """The reporter is the domain of the report's From, in any spelling."""
     event = row(report().replace(b"<feedback@isp.example>", written.encode()))
     assert json.loads(event.raw or "{}")["reporter"] == "hotmail.com"
 
 
 def test_several_recipients_are_counted() -> None:
-    """RFC 5965, 3.2: the field may come more than once."""
+    """Several recipients are counted, because the field may be repeated (RFC 5965, 3.2)."""
     event = row(report(WHOLE + "Original-Rcpt-To: <b@corp.example>\n"))
     assert (event.recipients, event.recipient) == (2, None)
     assert event.raw is not None
@@ -201,7 +201,7 @@ def test_several_recipients_are_counted() -> None:
 
 @pytest.mark.parametrize("encoding", ["base64", "quoted-printable", "x-strange"])
 def test_parts_may_be_encoded(encoding: str) -> None:
-    """Relays do so, though the RFC forbids it."""
+    """Parts with a transfer encoding are read: relays use it, though the RFC forbids it."""
     coded = {"base64": base64.encodebytes(WHOLE.encode()).decode(), "quoted-printable": WHOLE.replace("a", "=61")}
     body = report("@@").replace(
         b"feedback-report\r\n\r\n@@",
@@ -211,7 +211,7 @@ def test_parts_may_be_encoded(encoding: str) -> None:
 
 
 def test_a_report_that_was_forwarded_is_read() -> None:
-    """Within another multipart."""
+    """A forwarded report, inside another multipart, is read."""
     inner = report()
     head, _, rest = inner.partition(b"\r\n\r\n")
     kind = head[head.index(b"Content-Type") :]
@@ -223,7 +223,7 @@ def test_a_report_that_was_forwarded_is_read() -> None:
 
 
 def test_people_become_pseudonyms_that_still_match() -> None:
-    """The recipient and the message's id as mail_events has them."""
+    """Recipient and Message-ID become the same pseudonyms as in mail_events."""
     event = row(report(), pseudonyms=P)
     assert event.recipient == f"{P.of('ok@corp.example')}@corp.example"
     assert (event.message_id, event.fbl_id) == (P.of("<1@shop.example>"), P.of("list:7"))
@@ -238,19 +238,19 @@ def test_people_become_pseudonyms_that_still_match() -> None:
      b"Content-Type: multipart/report; boundary=b\r\n\r\n--b\r\n\r\n--b--", b'{"ev": "user.created"}'],
 )  # fmt: skip
 def test_what_is_no_report_is_refused(body: bytes) -> None:
-    """400: whoever sent it knows."""
+    """A message that is no report is refused with 400."""
     with pytest.raises(UnreadableError):
         read(body, received_at=NOW, border=Border())
 
 
 def test_a_report_may_be_too_large() -> None:
-    """413."""
+    """A report that is too large is refused with 413."""
     with pytest.raises(TooLargeError):
         read(report() + b"x" * MAX_BYTES, received_at=NOW, border=Border())
 
 
 def bombs() -> dict[str, bytes]:
-    """As much as the bound lets in, of each kind."""
+    """Return bombs of each kind, as large as the limit allows."""
     size = MAX_BYTES - 100_000
     deep = b"".join(b"Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n" % (n, n) for n in range(20_000))
     wide = b"Content-Type: multipart/mixed; boundary=b\r\n\r\n" + b"--b\r\n" * (size // 5)
@@ -281,9 +281,7 @@ def bombs() -> dict[str, bytes]:
 
 @pytest.mark.parametrize("kind", bombs())
 def test_a_bomb_costs_little(kind: str) -> None:
-    """Bounded memory, whatever it is built of; it is a complaint, or none.
-    (A quadratic reader would take hours here.)
-    """
+    """A bomb of any kind is read in limited memory. A quadratic reader would take hours here."""
     body = bombs()[kind]
     tracemalloc.start()
     try:
@@ -297,7 +295,7 @@ def test_a_bomb_costs_little(kind: str) -> None:
 
 
 def test_parts_are_bounded() -> None:
-    """At every depth together."""
+    """The number of parts is limited over all depths."""
     wide = b"Content-Type: multipart/mixed; boundary=b\r\n\r\n" + b"--b\r\n\r\nx\r\n" * 500
     assert len(mime.leaves(mime.read(wide))) <= mime.MAX_PARTS
 
@@ -307,7 +305,7 @@ MUTATION = st.tuples(st.integers(0, 3000), st.binary(max_size=20), st.integers(0
 
 @given(st.sampled_from([report(), JMRP, FASTMAIL]), st.lists(MUTATION, max_size=8))
 def test_no_mutation_breaks_it(body: bytes, mutations: list[tuple[int, bytes, int]]) -> None:
-    """Bytes put in, taken out or changed anywhere: a row that can be stored, or a plain refusal."""
+    """A report with inserted, removed or changed bytes is a storable row or a refusal."""
     for place, put, taken in mutations:
         body = body[:place] + put + body[place + taken :]
     for border in (Border(), Border(pseudonyms=P)):
@@ -324,7 +322,7 @@ def test_no_mutation_breaks_it(body: bytes, mutations: list[tuple[int, bytes, in
 
 @given(st.binary(max_size=400), st.text(max_size=60))
 def test_no_bytes_break_it(body: bytes, boundary: str) -> None:
-    """Also behind a header that says it is a report."""
+    """Any bytes, also after a report's header, are a row or a refusal."""
     head = b'Content-Type: multipart/report; boundary="' + boundary.encode("utf-8", "replace") + b'"\r\n\r\n'
     for whole in (body, head + body, head + b"--" + boundary.encode("utf-8", "replace") + b"\r\n" + body):
         with contextlib.suppress(UnreadableError):

@@ -1,4 +1,4 @@
-"""Logins: recorded documents, changes and messages, and whatever else MongoDB and GELF can hold."""
+"""Logins: recorded documents, changes and messages, and any other that MongoDB and GELF can hold."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ ALICE, BOB = "6b05172ebb7cd0c6d7213bf5", "6b05172ebb7cd0c6d7213bfe"
 
 
 def changes(collection: str = "authlog") -> list[dict[str, Any]]:
-    """As they were recorded, as pymongo gives them."""
+    """Return the recorded changes in pymongo's form."""
     lines = gzip.decompress((FIXTURES / "wildduck-changes.jsonl.gz").read_bytes()).decode().splitlines()
     options = json_util.JSONOptions(tz_aware=True, tzinfo=UTC)
     found = [json_util.loads(line, json_options=options) for line in lines]
@@ -40,7 +40,7 @@ def changes(collection: str = "authlog") -> list[dict[str, Any]]:
 
 
 def rows(items: Iterable[Any], source: Source = Source.CHANGE_STREAM, **border: Any) -> list[AuthEvent]:
-    """What becomes of items at the border and behind it; none may be rejected."""
+    """Return the rows of items, and assert that none is rejected."""
     body = Body(list(items), {}, is_clean=False)
     request = take(body, received_at=NOW, source=source, border=Border(bound_cluster="eu1", **border))
     assert request.rejections == []
@@ -57,7 +57,7 @@ def applied(some: Iterable[Mapping[str, Any]], known: Mapping[str, Known] | None
 
 
 def test_recorded_logins_are_counted_one_by_one() -> None:
-    """Documents and what was counted up in them; passwords changed and filters added are no logins."""
+    """Recorded logins, also counted-up ones, are counted one by one; password and filter changes are none."""
     found = rows(applied(changes()).items)
     totals: dict[tuple[str | None, str, str], int] = {}
     for row in found:
@@ -78,7 +78,7 @@ def test_recorded_logins_are_counted_one_by_one() -> None:
 
 
 def test_told_again_it_is_the_same() -> None:
-    """From the first change, or from any: what is known is not counted twice, and the rows are the same rows."""
+    """Repeated changes, from any of them on, give the same rows and count nothing twice."""
     whole = rows(applied(changes()).items)
     for start in range(len(changes())):
         known: dict[str, Known] = {}
@@ -95,7 +95,7 @@ def test_told_again_it_is_the_same() -> None:
 
 
 def test_what_nobody_knows_is_asked_for() -> None:
-    """Counted up in a document from before our time: its id is told, and the document, once read, counts whole."""
+    """A counted-up document that is not known is requested by its id, and counts whole once read."""
     update = {
         "operationType": "update",
         "documentKey": {"_id": "d1"},
@@ -109,7 +109,7 @@ def test_what_nobody_knows_is_asked_for() -> None:
 
 
 def test_a_login_with_a_scope_that_is_switched_off_has_no_result() -> None:
-    """WildDuck writes none."""
+    """A login with a disabled scope has no result, because WildDuck writes none."""
     (row,) = rows(applied([INSERT | {"fullDocument": {"_id": "d", "action": "authentication"}}]).items)
     assert (row.result, row.protocol, row.count) == ("scope_disabled", OTHER, 1)
 
@@ -127,7 +127,7 @@ def test_a_login_with_a_scope_that_is_switched_off_has_no_result() -> None:
     ],
 )
 def test_the_protocol_is_of_a_closed_set(said: str, protocol: str) -> None:
-    """Who authenticates over the API may say anything; it stays in raw."""
+    """The protocol column has a closed set; another text, which the API allows, stays in raw."""
     document = {"_id": "d", "action": "authentication", "protocol": said, "result": "success"}
     (row,) = rows(applied([INSERT | {"fullDocument": document}]).items)
     assert row.protocol == protocol
@@ -135,7 +135,7 @@ def test_the_protocol_is_of_a_closed_set(said: str, protocol: str) -> None:
 
 
 def test_recorded_messages_are_logins() -> None:
-    """Each GELF message with a result is a row, the unknown user's too."""
+    """Each recorded GELF message with a result is a login, also that of an unknown user."""
     messages = [line["gelf"] for line in read_lines(FIXTURES / "wildduck-gelf.jsonl")]
     told = [one for one in messages if "_auth_result" in one]
     found = rows([gelf.item_of(one, NOW) for one in told], Source.GELF)
@@ -148,7 +148,7 @@ def test_recorded_messages_are_logins() -> None:
 
 
 def test_beside_a_change_stream_a_message_tells_only_what_leaves_no_document() -> None:
-    """Each login is counted once: recorded documents and messages of the same run together."""
+    """With a change stream, GELF adds only logins without document, so that each is counted once."""
     messages = [line["gelf"] for line in read_lines(FIXTURES / "wildduck-gelf.jsonl")]
     items = [gelf.item_of(one, NOW, gelf.READERS_BESIDE_AUTHLOG) for one in messages]
     found = rows([item for item in items if item is not None and item["entry"]["action"] == "AUTH"], Source.GELF)
@@ -160,7 +160,7 @@ def test_beside_a_change_stream_a_message_tells_only_what_leaves_no_document() -
 
 
 def test_people_become_pseudonyms() -> None:
-    """User, name and address; a document is known again by what was kept of it."""
+    """User, name and address become pseudonyms, and a document is still recognised by its stored row."""
     found = rows(applied(changes()).items, pseudonyms=P)
     assert {row.user_id for row in found} == {P.of(ALICE), P.of(BOB)}
     assert not any(word in repr(found) for word in (ALICE, BOB, "127.0.0.1", "203.0.113.9"))
@@ -208,7 +208,7 @@ CHANGE = st.fixed_dictionaries(
 
 @given(st.lists(CHANGE, max_size=5))
 def test_nothing_that_mongodb_can_hold_breaks_it(some: list[dict[str, Any]]) -> None:
-    """Every item is a row of closed words, or is set aside for its time."""
+    """Any document is a row with values of closed sets, or a rejection because of its time."""
     items = applied(some, {"d": Known({"action": "AUTH", "id": "d"}, 2)}).items
     for border in (Border(), Border(pseudonyms=P)):
         request = take(Body(items, {}, is_clean=False), received_at=NOW, source=Source.CHANGE_STREAM, border=border)
@@ -229,6 +229,6 @@ def test_nothing_that_mongodb_can_hold_breaks_it(some: list[dict[str, Any]]) -> 
     )
 )
 def test_no_message_breaks_it(message: dict[str, Any]) -> None:
-    """A message is a login or it is none."""
+    """Any message is a login or none."""
     item = logged(message, NOW)
     assert (item is None) == (type(message.get("_auth_result")) is not str or not message["_auth_result"])

@@ -35,7 +35,7 @@ SHAPES: dict[str, Any] = {
 
 @pytest.mark.parametrize("body", SHAPES.values(), ids=SHAPES)
 def test_every_shape_of_body_is_read(body: Any) -> None:
-    """Each shape that docs/events.md names gives its entries, with their time."""
+    """Each form of body in docs/events.md gives its entries with their times."""
     request = read(body)
     assert {entry.time for entry in request.entries} == {NOW}
     assert request.rejections == []
@@ -68,7 +68,7 @@ UNREADABLE: dict[str, bytes] = {
 
 @pytest.mark.parametrize("body", UNREADABLE.values(), ids=UNREADABLE)
 def test_a_body_without_any_object_is_unreadable(body: bytes) -> None:
-    """Nothing that could be an event: one error for the whole request, whichever reader failed."""
+    """A body without any object is one error for the whole request."""
     with pytest.raises(UnreadableError):
         read(body)
 
@@ -84,13 +84,13 @@ def test_a_body_without_any_object_is_unreadable(body: bytes) -> None:
     ids=["items", "lines", "parts", "brackets"],
 )
 def test_a_body_over_the_limits_is_too_large(body: Any, border: dict[str, int]) -> None:
-    """Limits on parts and items answer before the work is done."""
+    """A body over the limits of parts and items is refused before it is processed."""
     with pytest.raises(TooLargeError):
         read(body, **border)
 
 
 def test_a_heartbeat_is_a_request_of_nothing_but_a_report() -> None:
-    """The plugin's object without events is its heartbeat."""
+    """The plugin's object without events is a heartbeat."""
     for body in ({"host": "mta1", "plugin": PLUGIN, "events": []}, {"host": "mta1", "plugin": PLUGIN}):
         request = read(body)
         assert (request.entries, request.rejections) == ([], [])
@@ -128,12 +128,12 @@ REPORTS: dict[str, tuple[Any, Heartbeat]] = {
 
 @pytest.mark.parametrize(("plugin", "expected"), REPORTS.values(), ids=REPORTS)
 def test_a_bad_field_of_a_report_becomes_its_default(plugin: Any, expected: Heartbeat) -> None:
-    """No report is refused: bounds and defaults instead."""
+    """A bad field of a heartbeat gets its default, and no heartbeat is refused."""
     assert read({"plugin": plugin}).heartbeat == expected
 
 
 def test_a_report_that_is_no_object_is_as_if_absent() -> None:
-    """The events beside it count."""
+    """A heartbeat that is no object is ignored, and the events beside it are read."""
     request = read({"plugin": 5, "events": [EVENT]})
     assert request.heartbeat is None
     assert len(request.entries) == 1
@@ -157,12 +157,12 @@ CLUSTERS: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
 
 @pytest.mark.parametrize(("body", "border", "expected"), CLUSTERS.values(), ids=CLUSTERS)
 def test_the_cluster_is_the_first_of_token_event_body_default(body: Any, border: dict[str, Any], expected: str) -> None:
-    """Design: HTTP of the collector, authentication."""
+    """The cluster is the first of token, event, body and default."""
     assert read(body, **border).entries[0].cluster == expected
 
 
 def test_rejections_carry_the_cluster_by_the_same_rule() -> None:
-    """A dead letter belongs to its tenant too."""
+    """A rejection has the cluster by the same rule."""
     bad = {"time": NOW, "cluster": "event", "entry": {}}
     assert read({"cluster": "body", "events": [bad]}).rejections[0].cluster == "event"
     assert read({"cluster": "body", "events": [bad, 5]}).rejections[1].cluster == "body"
@@ -170,7 +170,7 @@ def test_rejections_carry_the_cluster_by_the_same_rule() -> None:
 
 
 def test_the_host_is_the_events_own_else_the_bodys_and_never_the_entrys() -> None:
-    """An entry's `host` is the other side's address, also in a bare entry."""
+    """The host is the event's, else the body's, never the entry's `host`, which is the remote server's address."""
     assert read({"host": "mta1", "events": [EVENT]}).entries[0].host == "mta1"
     assert read({"host": "mta1", "events": [{**EVENT, "host": "mta2"}]}).entries[0].host == "mta2"
     assert read([changed(ACCEPTED, created=NOW, cluster="x")]).entries[0].host is None
@@ -204,7 +204,7 @@ TIMES: dict[str, tuple[dict[str, Any], int | RejectReason]] = {
 
 @pytest.mark.parametrize(("given", "expected"), TIMES.values(), ids=TIMES)
 def test_an_events_time_is_a_number_within_bounds(given: dict[str, Any], expected: int | RejectReason) -> None:
-    """A wrong clock must not make chunks in 2100, nor write where retention drops."""
+    """An event's time must be a number within bounds, so that a wrong clock makes no chunk in 2100."""
     event: dict[str, Any] = {"entry": changed(ACCEPTED, created=given.get("created", ...))}
     if "time" in given:
         event["time"] = given["time"]
@@ -234,7 +234,7 @@ REJECTED: dict[str, tuple[Any, RejectReason]] = {
 
 @pytest.mark.parametrize(("bad", "reason"), REJECTED.values(), ids=REJECTED)
 def test_a_bad_event_is_rejected_and_the_good_one_beside_it_is_kept(bad: Any, reason: RejectReason) -> None:
-    """The rejection names its place and reason, and quotes nothing of the event."""
+    """A bad event is rejected with place and reason, without a quote, and the good one beside it is kept."""
     request = read([EVENT, bad, EVENT])
     assert [entry.index for entry in request.entries] == [0, 2]
     assert [(rejection.index, rejection.reason) for rejection in request.rejections] == [(1, reason)]
@@ -243,13 +243,13 @@ def test_a_bad_event_is_rejected_and_the_good_one_beside_it_is_kept(bad: Any, re
 
 
 def test_nesting_within_bounds_is_kept_whole() -> None:
-    """Thirty-two levels pass."""
+    """Thirty-two levels of nesting are kept."""
     deep = json.loads("[" * 32 + "]" * 32)
     assert read([{"time": NOW, "entry": {"action": "QUEUED", "x": deep}}]).entries[0].fields["x"] == deep
 
 
 def test_a_line_that_is_no_json_is_a_rejection_and_the_others_are_kept() -> None:
-    """NDJSON is read line by line; blank lines are no items."""
+    """A line of NDJSON that is no JSON is a rejection, and the others are kept; blank lines are ignored."""
     good = json.dumps(EVENT).encode()
     request = read(b"\n".join([good, b"", b'{"time": 1, "en', good, b"7"]))
     assert [entry.index for entry in request.entries] == [0, 2]
@@ -261,7 +261,7 @@ def test_a_line_that_is_no_json_is_a_rejection_and_the_others_are_kept() -> None
 
 
 def test_polls_are_neither_stored_nor_rejected() -> None:
-    """QUEUE_POLL is no mail event, with or without a time."""
+    """QUEUE_POLL, with or without a time, is neither stored nor rejected."""
     request = read(
         [EVENT, {"time": NOW, "entry": {"action": "QUEUE_POLL", "id": None}}, {"entry": {"action": "QUEUE_POLL"}}]
     )
@@ -294,27 +294,27 @@ STRANGE: dict[str, tuple[bytes, Any]] = {
 
 @pytest.mark.parametrize(("text", "expected"), STRANGE.values(), ids=STRANGE)
 def test_values_are_made_plain(text: bytes, expected: Any) -> None:
-    """Whatever JSON can spell arrives as what PostgreSQL and msgpack can hold."""
+    """Every JSON value becomes one that PostgreSQL and msgpack can hold."""
     body = b'[{"time": %d, "entry": {"action": "QUEUED", "x": %s}}]' % (NOW, text)
     assert read(body).entries[0].fields["x"] == expected
 
 
 def test_keys_are_made_plain() -> None:
-    """A key is a string of the sender's too."""
+    """Keys are cleaned like values."""
     body = rb'[{"time": %d, "entry": {"action": "QUEUED", "a\u0000": 1, "b\ud800": 2}}]' % NOW
     assert list(read(body).entries[0].fields) == ["action", "a\ufffd", "b\ufffd"]
 
 
 @pytest.mark.parametrize("key", ["subject", "Subject", "SUBJECT", "sUbJeCt"])
 def test_the_subject_is_dropped_whatever_its_case(key: str) -> None:
-    """Subjects are never stored in clear (docs/privacy.md)."""
+    """The subject is dropped in any case of its key (docs/privacy.md)."""
     entry = read([{"time": NOW, "entry": changed(ACCEPTED, **{key: "Invoice 7"})}]).entries[0]
     assert entry.subject_hmac is None
     assert "Invoice" not in repr(entry)
 
 
 def test_the_subject_becomes_an_hmac_when_a_key_is_set() -> None:
-    """Hex HMAC-SHA256 of the UTF-8 without white space at both ends."""
+    """With a key the subject becomes the hex HMAC-SHA256 of its stripped UTF-8."""
     entry = read([{"time": NOW, "entry": changed(ACCEPTED, subject="  Rechnung für Ü \n")}], subject_key=b"k").entries[
         0
     ]
@@ -324,7 +324,7 @@ def test_the_subject_becomes_an_hmac_when_a_key_is_set() -> None:
 
 @pytest.mark.parametrize("subject", ["", "   ", 5, None, ["x"]])
 def test_a_subject_that_says_nothing_has_no_hmac(subject: Any) -> None:
-    """All empty subjects would share one value; other types have no text."""
+    """An empty subject or one of another type has no HMAC."""
     entry = read([{"time": NOW, "entry": changed(ACCEPTED, subject=subject)}], subject_key=b"k").entries[0]
     assert entry.subject_hmac is None
     assert "subject" not in entry.fields
@@ -341,14 +341,14 @@ def test_a_subject_that_says_nothing_has_no_hmac(subject: Any) -> None:
     ],
 )
 def test_a_rejection_keeps_no_subject_at_any_depth(bad: Any) -> None:
-    """Dead letters are kept for weeks."""
+    """A rejection keeps no subject at any depth, because dead letters are kept for weeks."""
     rejection = read([EVENT, bad]).rejections[0]
     assert "Invoice" not in rejection.raw
     assert "ubject" not in rejection.raw
 
 
 def test_an_entry_keeps_no_subject_at_any_depth() -> None:
-    """Also inside what lands in `raw`."""
+    """An entry keeps no subject at any depth, also not in `raw`."""
     fields = read([{"time": NOW, "entry": changed(ACCEPTED, meta={"Subject": "Invoice 7", "n": 1})}]).entries[0].fields
     assert fields["meta"] == {"n": 1}
 
@@ -358,26 +358,26 @@ def test_an_entry_keeps_no_subject_at_any_depth() -> None:
     [b'{"a": 1, "subject": "Invoice 7", x', rb'{"a": 1, "\u0073ubject": "Invoice 7"', b'{"a": 1, "SUBJECT":"Invoice 7'],
 )
 def test_a_line_that_is_no_json_is_kept_up_to_a_subject(line: bytes) -> None:
-    """What cannot be parsed cannot be searched; it is cut where a subject may begin."""
+    """A line that is no JSON cannot be searched, so it is cut where a subject may begin."""
     rejection = read(json.dumps(EVENT).encode() + b"\n" + line).rejections[0]
     assert "Invoice" not in rejection.raw
     assert json.loads(rejection.raw).startswith('{"a": 1, "')
 
 
 def test_a_rejection_keeps_64_kib_at_most() -> None:
-    """Cut on a character border."""
+    """A rejection keeps at most 64 KiB, cut between characters."""
     raw = read([EVENT, {"time": NOW, "entry": {"x": "é" * 100_000}}]).rejections[0].raw
     assert 65_530 < len(raw.encode()) <= 65_536
 
 
 def test_a_request_id_is_random_or_given() -> None:
-    """What a replay derives from a request has the same identity each time, two requests never."""
+    """A request id is given or random: a replay derives the same identities, and two requests differ."""
     assert len({read([EVENT]).request_id for _ in range(10)}) == 10
     assert len(read([EVENT]).request_id) == 32
 
 
 def test_what_a_route_refuses_is_rejected_in_its_words_and_kept_whole() -> None:
-    """A route that reads another format hands on what it cannot take; good items beside it count."""
+    """An item that a route refuses becomes a rejection with the route's reason, and good items are kept."""
     body = Body([Misfit({"ev": 5, "subject": "Hello"}, "no `ev`"), EVENT])
     request = take(body, received_at=NOW, source=Source.PLUGIN, border=Border(bound_cluster="eu1"))
     assert request.rejections == [Rejection(0, RejectReason.NOT_AN_EVENT, "no `ev`", "eu1", '{"ev":5}')]

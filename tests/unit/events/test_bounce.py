@@ -1,4 +1,4 @@
-"""A bounce of stock ZoneMTA as its form comes in, and forms that no ZoneMTA sends."""
+"""Bounces of ZoneMTA's own webhook, and forms that no ZoneMTA sends."""
 
 from __future__ import annotations
 
@@ -47,13 +47,13 @@ def held(body: bytes, **border: Any) -> HeldEvent:
 
 
 def event(**fields: str | None) -> MailEvent:
-    """The row of the good form, with fields set, or left out where they are None."""
+    """Return the row of the good form with fields set, or removed if None."""
     form = {name: value for name, value in (GOOD | fields).items() if value is not None}
     return held(urlencode(form).encode()).event
 
 
 def test_a_bounce_is_held_under_its_recipients_end() -> None:
-    """With the reason by the rules of the plugin's rejections, and the cluster of its token."""
+    """A bounce is held for its recipient's end, with reason and cluster by the same rules as the plugin's event."""
     row = held(urlencode(GOOD).encode(), bound_cluster="eu1")
     assert row.key == ("eu1", GOOD["id"], "001", "end", Source.BOUNCE)
     assert (row.time, row.event.event_id) == (NOW - 10, f"{GOOD['id']}.001:bounced")
@@ -63,7 +63,7 @@ def test_a_bounce_is_held_under_its_recipients_end() -> None:
 
 
 def test_recorded_bounces_are_the_plugins_rejections() -> None:
-    """In what the form says: address, sender, category and reply are those of the same recipient's log entry."""
+    """Recorded bounces have the address, sender, category and reply of the plugin's rejections."""
     told = {}
     for record in read_recording():
         entry = record["entry"]
@@ -87,18 +87,18 @@ def test_recorded_bounces_are_the_plugins_rejections() -> None:
 
 @pytest.mark.parametrize("time", [None, "", "soon", "1e3", "-1", "٣", "9" * 400])
 def test_a_bounce_without_a_time_is_of_its_receipt(time: str | None) -> None:
-    """Its time identifies nothing: a bounce is not lost for it."""
+    """A bounce without a time gets that of its receipt, because its time is no part of its identity."""
     assert event(time=time).time == NOW
 
 
 def test_a_time_out_of_bounds_goes_to_the_dead_letters() -> None:
-    """As on every road: it would make a chunk where none belongs."""
+    """A bounce with a time out of bounds becomes a dead letter, as with every source."""
     (rejection,) = read(urlencode(GOOD | {"time": str(NOW + 10**8)}).encode()).rejections
     assert rejection.reason is RejectReason.TIME_AHEAD
 
 
 def test_a_reports_bounce_is_a_report() -> None:
-    """The null sender is an empty field."""
+    """A bounce with an empty sender is that of a DSN."""
     assert event(returnPath="").direction == event(returnPath=None).direction == "dsn"
 
 
@@ -106,20 +106,20 @@ def test_a_reports_bounce_is_a_report() -> None:
     "body", [b"", b"\0", b"x", b"seq=001&to=a@b.example", b"id=&seq=001", b'{"id": "x"}', b"\xff\xfe" * 9]
 )
 def test_what_names_no_message_is_400(body: bytes) -> None:
-    """There is nothing to be held under."""
+    """A form that names no message is refused with 400."""
     with pytest.raises(UnreadableError):
         read(body)
 
 
 @pytest.mark.parametrize("body", [b"id=1&" + b"a=1&" * MAX_FIELDS, b"id=1&response=" + b"x" * MAX_BYTES])
 def test_more_than_a_bounce_can_be_is_413(body: bytes) -> None:
-    """Fields and bytes are bounded before anything is read."""
+    """A form with too many fields or bytes is refused with 413 before it is read."""
     with pytest.raises(TooLargeError):
         read(body)
 
 
 def test_of_a_field_that_comes_twice_the_first_counts() -> None:
-    """Nobody can add a second id behind the first."""
+    """The first of a repeated field counts."""
     assert held(b"id=1&id=2&seq=001&seq=002").key[1:3] == ("1", "001")
 
 
@@ -135,7 +135,7 @@ def test_of_a_field_that_comes_twice_the_first_counts() -> None:
     ],
 )
 def test_broken_text_is_kept_as_far_as_it_is_text(written: bytes, told: str) -> None:
-    """Broken percent-encodings, other charsets, NUL and surrogates break nothing."""
+    """Broken encodings, other charsets, NUL and surrogates are kept as far as they are text."""
     assert held(b"id=1&seq=001&response=" + written).event.response == told
 
 
@@ -144,7 +144,7 @@ def test_broken_text_is_kept_as_far_as_it_is_text(written: bytes, told: str) -> 
 )
 @example(b"id=%00&seq=%00")
 def test_no_form_breaks_it(body: bytes) -> None:
-    """Either it is refused, or it is a row that the table takes."""
+    """Any form is refused or is a storable row."""
     try:
         request = read(body)
     except RequestError:

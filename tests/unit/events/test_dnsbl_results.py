@@ -1,6 +1,4 @@
-"""What the DNSBL exporter posts, at the border: every field that it may hold,
-and every one that a stranger may put there.
-"""
+"""The DNSBL exporter's results at the border: valid fields and hostile ones."""
 
 from __future__ import annotations
 
@@ -40,13 +38,13 @@ RESULT: dict[str, Any] = {
 
 
 def posted(*results: Any, **border: Any) -> Submission:
-    """What the border makes of results."""
+    """Return the border's result for DNSBL results."""
     body = {"exporter": {"version": "0.1.0", "host": "mx1.example"}, "results": list(results)}
     return read(json.dumps(body).encode(), received_at=NOW, border=Border(**border))
 
 
 def stored(*results: Any, **border: Any) -> list[DnsblResult]:
-    """The rows that they become; none may be rejected."""
+    """Return their rows, and assert that none is rejected."""
     request = posted(*results, **border)
     assert request.rejections == []
     batch, _ = assemble([request], {})
@@ -59,9 +57,7 @@ def changed(**fields: Any) -> dict[str, Any]:
 
 
 def test_a_result_is_a_row() -> None:
-    """Every field of docs/dnsbl.md has its column; its identity is target, list and verdict,
-    with the time of the verdict.
-    """
+    """Every field of docs/dnsbl.md has a column; target, list, verdict and time are the identity."""
     (row,) = stored(RESULT, bound_cluster="eu1")
     assert row == DnsblResult(
         cluster="eu1",
@@ -75,7 +71,7 @@ def test_a_result_is_a_row() -> None:
 
 
 def test_a_result_sent_twice_is_one_row() -> None:
-    """Also within one request; two times are two rows."""
+    """A result sent twice, also in one request, is one row; another time is another row."""
     assert len(stored(RESULT, RESULT, changed(time=NOW + 1))) == 2
 
 
@@ -89,7 +85,7 @@ def test_a_result_sent_twice_is_one_row() -> None:
     ],
 )
 def test_a_target_has_one_spelling(target: str, kept: str, kind: str) -> None:
-    """An address in its canonical text, so that one target has one state; its kind is what it is, not what is said."""
+    """An address is stored in its canonical form, and its kind is found from the target."""
     (row,) = stored(changed(target=target, kind="whatever"))
     assert (row.target, row.kind) == (kept, kind)
 
@@ -114,9 +110,7 @@ HOSTILE: dict[str, Any] = {
 
 @pytest.mark.parametrize(("fields", "error"), HOSTILE.values(), ids=HOSTILE)
 def test_what_names_no_pair_is_rejected_and_says_why(fields: dict[str, Any], error: str) -> None:
-    """Without quoting it; the good result beside it is taken, and the letter keeps the bad one,
-    at most 64 KiB of it.
-    """
+    """A result without target or list is rejected without a quote and kept up to 64 KiB; good ones are stored."""
     bad = {key: value for key, value in changed(**fields).items() if value is not ...}
     request = posted(bad, RESULT)
     (rejection,) = request.rejections
@@ -137,15 +131,13 @@ def test_what_names_no_pair_is_rejected_and_says_why(fields: dict[str, Any], err
     ],
 )
 def test_times_are_held_to_the_same_bounds_as_events(time: Any, reason: RejectReason) -> None:
-    """A wrong clock makes no state that nothing can follow."""
+    """Times have the same bounds as those of events, so that no result is newer than all later ones."""
     (rejection,) = posted(changed(time=time)).rejections
     assert rejection.reason is reason
 
 
 def test_what_does_not_identify_is_cut_or_dropped() -> None:
-    """A reason of a megabyte, control characters, what turns a line round, wrong types, too many codes:
-    the verdict is taken all the same.
-    """
+    """Bad fields outside the identity (long, control characters, wrong types) are cut or dropped."""
     (row,) = stored(
         changed(
             reason="a\0b\n\u202ec" + "x" * 1_000_000,
@@ -170,32 +162,32 @@ def test_what_does_not_identify_is_cut_or_dropped() -> None:
     [("critical", "critical"), ("warning", "warning"), ("info", "info"), ("page", "critical"), ("ticket", "warning")],
 )
 def test_severities_of_an_earlier_exporter_become_todays(posted_word: str, word: str) -> None:
-    """An exporter that is upgraded after its collector loses no severity."""
+    """An earlier exporter's severities become the present ones."""
     (row,) = stored(changed(severity=posted_word))
     assert row.severity == word
 
 
 @pytest.mark.parametrize("body", [b"", b"5", b"[]", b'{"results": 5}', b"\xff\xfe", b"[" * 100_000])
 def test_a_body_without_results_is_unreadable(body: bytes) -> None:
-    """One error for the request."""
+    """A body without results is one error for the request."""
     with pytest.raises(UnreadableError):
         read(body, received_at=NOW, border=Border())
 
 
 def test_nothing_to_tell_is_a_request_of_nothing() -> None:
-    """An empty list of results is fine, and reaches neither journal nor table."""
+    """An empty list of results is accepted, and reaches neither journal nor table."""
     assert posted().is_empty
 
 
 def test_too_many_results_are_too_large() -> None:
-    """The border's bound on items holds for results too."""
+    """The border's limit on items holds for results too."""
     with pytest.raises(TooLargeError):
         posted(*[RESULT] * 3, max_items=2)
 
 
 @pytest.mark.parametrize("pseudonyms", [None, Pseudonyms(b"a secret of the tests")])
 def test_a_dead_letter_can_be_read_again(pseudonyms: Pseudonyms | None) -> None:
-    """What was ahead of our clock is taken later, with every field."""
+    """A dead letter of a future result can be stored later, with every field."""
     (rejection,) = posted(changed(time=NOW + 2 * 3_600_000), pseudonyms=pseudonyms).rejections
     again = read(
         b"[" + rejection.raw.encode() + b"]", received_at=NOW + 3_600_000, border=Border(pseudonyms=pseudonyms)
@@ -207,7 +199,7 @@ def test_a_dead_letter_can_be_read_again(pseudonyms: Pseudonyms | None) -> None:
 
 
 def test_pseudonyms_hide_no_target() -> None:
-    """Targets and lists are no people; an address that a list quotes is one."""
+    """Targets and lists get no pseudonym; an address in a list's text does."""
     pseudonyms = Pseudonyms(b"a secret of the tests")
     plain, hidden = stored(RESULT)[0], stored(RESULT, pseudonyms=pseudonyms)[0]
     assert hidden == plain
@@ -227,7 +219,7 @@ JSON = st.recursive(
 
 @given(st.dictionaries(st.sampled_from(sorted(RESULT)), JSON | st.sampled_from(sorted(map(str, RESULT.values())))))
 def test_no_value_breaks_it(fields: dict[str, Any]) -> None:
-    """Whatever stands in whatever field: a row that its columns can hold, or a rejection."""
+    """Any value in any field gives a storable row or a rejection."""
     request = posted(changed(**fields), pseudonyms=Pseudonyms(b"a secret of the tests"))
     batch, _ = assemble([request], {})
     assert len(batch.records) + len(batch.letters) == 1

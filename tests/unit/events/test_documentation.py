@@ -1,4 +1,4 @@
-"""docs/events.md says what the tables say."""
+"""docs/events.md agrees with the tables of the code."""
 
 from __future__ import annotations
 
@@ -62,13 +62,13 @@ def section(heading: str) -> str:
     ],
 )
 def test_the_page_names_every_member(words: list[str]) -> None:
-    """A member that the page lacks is undocumented."""
+    """The page names every member of the closed sets."""
     assert Action.OTHER in PAGE
     assert [word for word in words if word not in PAGE] == []
 
 
 def test_each_signal_has_its_row() -> None:
-    """Provider, code, meaning and reason stand in one line."""
+    """Each provider code has a row with provider, meaning and reason."""
     lines = [line for line in PAGE.splitlines() if line.startswith("| ")]
     for signal in SIGNALS:
         assert any(

@@ -1,4 +1,4 @@
-"""zonemta-wildduck's GELF messages as rows: held to the plugin's word of the same entries."""
+"""Rows of zonemta-wildduck's GELF messages, compared with those of the plugin's events."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ UNSAID = {
         "smtp_code",
     },
 }
-"""Columns of which GELF says nothing, by action."""
+"""Action -> columns that GELF does not fill."""
 
 GOOD: dict[str, Any] = {
     "short_message": "MTA [DEFERRED] q1.001",
@@ -57,9 +57,7 @@ def row(item: dict[str, Any] | None, source: Source, now: int) -> MailEvent:
 
 
 def test_every_recorded_entry_fills_the_slots_that_the_plugins_does() -> None:
-    """And its row is the plugin's, but for what GELF does not say.
-    Both agree when the one takes over from the other.
-    """
+    """Each recorded message fills the slots of the plugin's event, and its row differs only in NOT_SAID columns."""
     compared = Counter[str]()
     for record in read_recording():
         entry, now = record["entry"], record["time_ms"] + 500
@@ -81,7 +79,7 @@ def test_every_recorded_entry_fills_the_slots_that_the_plugins_does() -> None:
 
 
 def test_recorded_messages_of_wildduck_are_no_deliveries() -> None:
-    """Some have a `_mail_action` of their own."""
+    """WildDuck's recorded messages are no deliveries, though some have a `_mail_action`."""
     messages = [line["gelf"] for line in read_lines(FIXTURES / "wildduck-gelf.jsonl")]
     assert len([message for message in messages if "_mail_action" in message]) > 50
     taken = [item for message in messages if (item := item_of(message, NOW)) is not None]
@@ -102,7 +100,7 @@ def test_recorded_messages_of_wildduck_are_no_deliveries() -> None:
     ],
 )
 def test_dropped_is_told_apart_by_its_tag(said: object, action: str) -> None:
-    """The first in brackets; whatever else is a message that was dropped."""
+    """A dropped recipient is distinguished from a dropped message by the first tag in brackets."""
     assert (
         row(item_of(GOOD | {"_mail_action": "dropped", "short_message": said}, NOW), Source.GELF, NOW).action == action
     )
@@ -110,7 +108,7 @@ def test_dropped_is_told_apart_by_its_tag(said: object, action: str) -> None:
 
 @pytest.mark.parametrize(("count", "attempt"), [(3, 3), ("3", 3), ("x", None), (-1, None), ("٣", None), (None, None)])
 def test_the_attempt_is_the_bounce_count(count: object, attempt: int | None) -> None:
-    """Also where a relay on the way made text of it."""
+    """The attempt is the bounce count, also if a relay turned it into text."""
     assert row(item_of(GOOD | {"_bounce_count": count}, NOW), Source.GELF, NOW).attempt == attempt
 
 
@@ -129,15 +127,13 @@ def test_the_attempt_is_the_bounce_count(count: object, attempt: int | None) -> 
     ],
 )
 def test_a_stamp_is_read_in_the_unit_of_its_magnitude(stamp: object) -> None:
-    """Seconds by the specification; senders also write milliseconds, microseconds and nanoseconds,
-    as numbers and as text.
-    """
+    """A timestamp in s (the specification), ms, us or ns, as number or text, is recognised by its size."""
     assert row(item_of(GOOD | {"timestamp": stamp}, NOW + 5), Source.GELF, NOW + 5).time == NOW
 
 
 @given(st.integers(10**9, 4 * 10**9), st.sampled_from([1, 1000, 10**6, 10**9]))
 def test_every_stamp_of_a_century_is_the_same_second(seconds: int, unit: int) -> None:
-    """From 2001 to 2096, in each unit."""
+    """Every second from 2001 to 2096 is read right in each unit."""
     assert time_of({"timestamp": seconds * unit}, 0) == seconds * 1000
 
 
@@ -152,7 +148,7 @@ def test_every_stamp_of_a_century_is_the_same_second(seconds: int, unit: int) ->
     ],
 )  # fmt: skip
 def test_ids_as_numbers_fill_the_same_slots(fields: dict[str, Any], event_id: str, slot: tuple[str, str, str]) -> None:
-    """A relay makes a number of what has digits only; the plugin's word of the same recipient must still be found."""
+    """Ids that a relay turned into numbers fill the same slots as the plugin's events."""
     found = row(item_of(GOOD | fields, NOW), Source.GELF, NOW)
     assert found.event_id == event_id
     assert [tuple(one)[1:] for one in slots_of(found)] == [slot]
@@ -160,7 +156,7 @@ def test_ids_as_numbers_fill_the_same_slots(fields: dict[str, Any], event_id: st
 
 @pytest.mark.parametrize("stamp", [None, "now", True, float("nan"), float("inf"), 1e308])
 def test_a_message_without_a_time_is_of_its_receipt(stamp: object) -> None:
-    """Its time identifies nothing: a message is not lost for it."""
+    """A message without a time gets that of its receipt, because its time is no part of its identity."""
     assert row(item_of(GOOD | {"timestamp": stamp}, NOW), Source.GELF, NOW).time == NOW
 
 
@@ -176,7 +172,7 @@ def test_a_message_without_a_time_is_of_its_receipt(stamp: object) -> None:
     ],
 )
 def test_what_names_no_message_is_none(fields: dict[str, Any]) -> None:
-    """It could not be matched with what other roads tell of the same thing."""
+    """A message without queue id is ignored, because it cannot be matched with other sources."""
     assert item_of(GOOD | fields, NOW) is None
 
 
@@ -193,7 +189,7 @@ names = st.sampled_from([*FIELDS, "_mail_action", "_tls", "_secure", "timestamp"
     st.sampled_from(["queued", "accepted", "deferred", "bounced", "dropped", "queue_bounce"]),
 )
 def test_no_message_breaks_it(fields: dict[str, Any], word: str) -> None:
-    """Whatever its fields hold, it is a row that the table takes, or a dead letter."""
+    """Any message is a storable row or a dead letter."""
     item = item_of(GOOD | fields | {"_mail_action": word, "_queue_id": "q1"}, NOW)
     request = take(Body([item], {}, is_clean=False), received_at=NOW, source=Source.GELF, border=Border())
     assert request.count + len(request.rejections) == 1

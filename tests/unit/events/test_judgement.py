@@ -1,4 +1,4 @@
-"""A stored reply is judged as a whole, and one that is not kept any more keeps its judgement."""
+"""Judging stored replies again: a cut reply is judged whole, a removed one keeps its judgement."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ UNJUDGED = Judgement(None, None, None, None, None, None)
 
 
 def test_a_reply_that_its_column_cuts_is_judged_whole() -> None:
-    """What decides may stand behind the first 1,000 bytes: a link is one word of the pattern, however long it is."""
+    """A reply that its column cuts is judged whole, because the decisive words may be in the rest."""
     reply = f"550 see https://help.example/{'x' * 1500} for details: user unknown"
     event = row(changed(ACCEPTED, action="REJECTED", response=reply, mx="mx00.gmx.net"))
     assert event.raw is not None
@@ -31,7 +31,7 @@ def test_a_reply_that_its_column_cuts_is_judged_whole() -> None:
 
 
 def test_a_reply_that_was_forgotten_keeps_its_judgement() -> None:
-    """Only the provider is read anew: the name of the mail server is still there."""
+    """A removed reply keeps its judgement, and only the provider is found again, from the MX host."""
     before = UNJUDGED._replace(reason=Reason.UNKNOWN_USER, response_pattern="550 no <id>")
     stored = StoredReply(Action.BOUNCED, "mx1.comcast.net", None, None, (None, None), False, before)
     assert judge(stored) == before._replace(provider=Provider.COMCAST)

@@ -1,4 +1,4 @@
-"""What holds for any input whatsoever: the border answers or refuses, and every entry is a row."""
+"""Properties for any input: the border answers or refuses, and every entry is a row."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import random
 
 ANY = settings(deadline=None, max_examples=60)
-"""No time is asserted: a busy machine is no fault."""
+"""No deadline, because a busy machine is no fault."""
 
 SCALARS = (
     st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.text(alphabet='\0\ud800\udfff\\"a\u00e9')
@@ -48,7 +48,7 @@ PLAIN = st.recursive(PLAIN_SCALARS,
 
 
 def keys_of(value: Any) -> set[str]:
-    """Every key of a JSON value, at every depth, in lower case."""
+    """Return every key of a JSON value, at every depth, in lower case."""
     if isinstance(value, dict):
         return {key.lower() for key in value} | {key for item in value.values() for key in keys_of(item)}
     if isinstance(value, list):
@@ -57,7 +57,7 @@ def keys_of(value: Any) -> set[str]:
 
 
 def texts_of(value: Any) -> list[str]:
-    """Every text of a JSON value, keys too."""
+    """Return every text of a JSON value, with its keys."""
     if isinstance(value, str):
         return [value]
     if isinstance(value, dict):
@@ -66,7 +66,7 @@ def texts_of(value: Any) -> list[str]:
 
 
 def promises(submission: Submission) -> None:
-    """What the journal and the store rely on."""
+    """Assert what journal and store rely on."""
     packed = msgspec.msgpack.encode(submission)
     assert msgspec.msgpack.decode(packed, type=Submission) == submission
     assert not [text for text in texts_of(msgspec.to_builtins(submission)) if "\0" in text]
@@ -82,7 +82,7 @@ def promises(submission: Submission) -> None:
 @ANY
 @given(st.binary())
 def test_any_bytes_are_read_or_refused(body: bytes) -> None:
-    """Nothing but the two answers of the error tree."""
+    """Any bytes are read, or refused with one of two errors."""
     with contextlib.suppress(RequestError):
         promises(read(body))
 
@@ -90,7 +90,7 @@ def test_any_bytes_are_read_or_refused(body: bytes) -> None:
 @ANY
 @given(JSON)
 def test_any_json_is_read_or_refused(value: Any) -> None:
-    """Also JSON as Python alone spells it: NaN, surrogates, endless integers."""
+    """Any JSON is read or refused, also NaN, lone surrogates and endless integers."""
     with contextlib.suppress(RequestError):
         promises(read(json.dumps(value).encode()))
 
@@ -100,7 +100,7 @@ def test_any_json_is_read_or_refused(value: Any) -> None:
     optional={"time": st.just(NOW) | SCALARS, "cluster": SCALARS, "host": JSON, "context": JSON}))),
     st.dictionaries(st.sampled_from(["cluster", "host", "plugin"]), JSON))  # fmt: skip
 def test_any_events_are_entries_or_rejections(items: list[Any], envelope: dict[str, Any]) -> None:
-    """Each item is answered for, in its place, once."""
+    """Each item becomes exactly one entry or rejection, with its place."""
     try:
         request = read({**envelope, "events": items})
     except RequestError:
@@ -113,7 +113,7 @@ def test_any_events_are_entries_or_rejections(items: list[Any], envelope: dict[s
 @ANY
 @given(st.lists(st.binary() | st.just(json.dumps({"time": NOW, "entry": ACCEPTED}).encode())))
 def test_any_lines_are_read_or_refused(lines: list[bytes]) -> None:
-    """NDJSON whose lines are anything."""
+    """NDJSON with any lines is read or refused."""
     with contextlib.suppress(RequestError):
         promises(read(b"\n".join(lines)))
 
@@ -121,7 +121,7 @@ def test_any_lines_are_read_or_refused(lines: list[bytes]) -> None:
 @ANY
 @given(st.dictionaries(st.sampled_from([*FIELDS, "other"]), PLAIN), st.sampled_from(WORDS))
 def test_any_entry_is_a_row(fields: dict[str, Any], word: str) -> None:
-    """Arbitrary JSON in every field: a row of the right types that keeps its promises."""
+    """An entry with arbitrary JSON in every field is a row with the right types."""
     event = row({**fields, "action": word})
     check(event)
     assert event == row({**fields, "action": word})
@@ -132,7 +132,7 @@ def test_any_entry_is_a_row(fields: dict[str, Any], word: str) -> None:
 def test_the_same_entry_is_the_same_row_whatever_the_order_of_its_keys(
     fields: dict[str, Any], shuffle: random.Random
 ) -> None:
-    """A retried request, by another encoder, is no second event."""
+    """The same entry with its keys in another order is the same row."""
     body = {"time": NOW, "entry": fields}
     keys = list(fields)
     shuffle.shuffle(keys)
@@ -149,7 +149,7 @@ def identity(entry: Entry) -> tuple[str, str, int]:
 @ANY
 @given(st.text() | REPLY)
 def test_a_pattern_is_bounded_and_shows_no_long_number(reply: str) -> None:
-    """Behind the head no run of digits is left, and white space is single."""
+    """A pattern is limited in length, and after its head has no run of digits and only single spaces."""
     pattern = response_pattern(reply)
     head = HEAD.match(pattern)
     rest = pattern[head.end() if head else 0 :]
@@ -162,14 +162,14 @@ def test_a_pattern_is_bounded_and_shows_no_long_number(reply: str) -> None:
 @ANY
 @given(st.text(alphabet="019afgAFZ", min_size=1))
 def test_the_short_way_for_runs_is_the_long_way(run: str) -> None:
-    """Letters and digits alone are judged without the regular expression, by its rules."""
+    """The fast check of runs of letters and digits equals the regular expression."""
     assert _replaced_run(run) == _PARTS.sub(_name, run)
 
 
 @ANY
 @given(st.text(alphabet='a,"\\ @<>.\u00e9'))
 def test_addresses_are_counted_and_domains_found_in_anything(text: str) -> None:
-    """No text raises; a list has no more addresses than commas allow."""
+    """Any text can be counted for addresses and searched for domains, and commas limit the count."""
     assert 0 <= count(text) <= text.count(",") + 1
     found = domain(text)
     assert found is None or (found == found.lower() and found != "" and "@" not in found)
@@ -199,9 +199,7 @@ AROUND = st.sampled_from([
 def test_an_address_is_found_in_every_way_to_write_it(
     local: str, host: tuple[str, str], around: str, blanks: tuple[str, str, str, str]
 ) -> None:
-    """RFC 5322 and 5321: names, comments, routes, groups, literals, white space, and the rest of a list.
-    Put together here, taken apart there.
-    """
+    """An address is found in every form of RFC 5322 and 5321: names, comments, routes, groups, literals, lists."""
     before, left, right, after = blanks
     written = around.replace("{}", f"{before}{local}{left}@{right}{host[0]}{after}")
     assert alone(written) == f"{local}@{host[0]}"
@@ -214,7 +212,7 @@ def test_an_address_is_found_in_every_way_to_write_it(
 @ANY
 @given(st.text(alphabet='aü@. ,;:()<>"\\[]\n'))
 def test_no_domain_holds_what_no_domain_may(text: str) -> None:
-    """No comment, comma, bracket, quote or white space, whatever was written."""
+    """A found domain has no comment, comma, bracket, quote or white space."""
     found = domain(text)
     assert found is None or not set(found) & set(' ,;()<>"\\@\n')
 
@@ -222,13 +220,13 @@ def test_no_domain_holds_what_no_domain_may(text: str) -> None:
 @ANY
 @given(st.text(alphabet='a@b. ,:()<>"\\'))
 def test_a_list_is_taken_apart_without_loss(text: str) -> None:
-    """Joined again it is what it was; each part counts at most once."""
+    """A split list, joined again, is the original, and each part counts at most once."""
     assert ",".join(split(text)) == text
     assert count(text) == sum(1 for part in split(text) if part.strip())
 
 
 def test_the_journals_encoding_gives_the_same_row() -> None:
-    """A row made at once and one made after a restart are equal."""
+    """The journal's encoding gives the same row as reading at once."""
     request = read([{"time": NOW, "entry": entry} for entry in (ACCEPTED, QUEUED)])
     again = msgspec.msgpack.decode(msgspec.msgpack.encode(request), type=Submission)
     assert again.source is Source.PLUGIN

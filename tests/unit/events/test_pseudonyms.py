@@ -1,4 +1,4 @@
-"""Pseudonyms: whom they hide, what they leave to count by, and that they are the same wherever their person stands."""
+"""Pseudonyms hide people, keep domains for statistics, and are the same for a person everywhere."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ PERSONAL = {"message_id", "auth_user", "sender", "return_path", "recipient", "re
 
 
 def pseudonymised(*entries: dict[str, Any], **border: Any) -> Submission:
-    """What the border makes of entries when people become pseudonyms."""
+    """Return the border's result for entries with pseudonyms on."""
     body = [{"time": NOW + n, "entry": entry} for n, entry in enumerate(entries)]
     return read(body, pseudonyms=P, **border)
 
@@ -44,7 +44,7 @@ def row(**fields: Any) -> MailEvent:
 
 
 def test_an_address_keeps_its_domain_and_nothing_else() -> None:
-    """Sender, return path, recipient, user and message id; statistics by domain, provider and queue stay."""
+    """An address keeps only its domain, in sender, return path, recipient, user and Message-ID."""
     event = row(user="alice@shop.example")
     assert event.recipient == f"{P.of('ok@corp.example')}@corp.example"
     assert (event.recipient_domain, event.sender_domain) == ("corp.example", "shop.example")
@@ -64,19 +64,19 @@ def test_an_address_keeps_its_domain_and_nothing_else() -> None:
     ],
 )
 def test_one_person_has_one_pseudonym(spelling: str) -> None:
-    """However the address is spelt, and alone or as an address."""
+    """A person has one pseudonym in every spelling of the address."""
     assert P.of(spelling) == P.of("jane@büro.example")
     assert Hiding(P)._address(spelling) == f"{P.of('jane@büro.example')}@xn--bro-hoa.example"
 
 
 def test_another_secret_gives_other_pseudonyms() -> None:
-    """Without the secret nobody can try addresses out."""
+    """Another secret gives other pseudonyms, so that addresses cannot be tried without it."""
     assert Pseudonyms(b"another").of("jane@x.example") != P.of("jane@x.example")
 
 
 @pytest.mark.parametrize("nobody", ["", "<>"])
 def test_the_null_sender_stays_what_it_is(nobody: str) -> None:
-    """A delivery report is told by it."""
+    """The empty sender stays, because it marks a DSN."""
     event = row(**{"from": nobody, "returnPath": nobody})
     assert (event.direction, event.sender, event.return_path) == ("dsn", None, None)
 
@@ -95,7 +95,7 @@ def test_the_null_sender_stays_what_it_is(nobody: str) -> None:
     ],
 )
 def test_replies_are_kept_without_their_people(reply: str, shown: str) -> None:
-    """Addresses in every form, and the mailbox by its name alone."""
+    """Replies are kept without people: addresses in every form, and the mailbox name alone."""
     quoted = [
         "jane.doe@x.example", "v+jane.doe=x.example@shop.example", '"jane.doe"@x.example', "jane.doe@[127.0.0.1]",
         "jane.doe@[Secret.Doe]", "a@jane.doe@x.example",
@@ -109,9 +109,7 @@ def test_replies_are_kept_without_their_people(reply: str, shown: str) -> None:
     ["rene\u0301@x.example", "राम@डाटामेल.भारत", "ทดสอบ@ตัวอย่าง.ไทย", "jane\u2603@x.example", "\U0001f986@x.example"],
 )
 def test_people_of_every_script_are_found_in_a_reply(person: str) -> None:
-    """Whoever it is, and not one of the event's own: marks and symbols are no letters to a pattern,
-    but stand in addresses.
-    """
+    """People of every script are found in a reply, also those that are not the event's own."""
     event = row(to="jane.doe@x.example", response=f"550 <{person}> and, {person}: none")
     shown = f"{P.of(person)}@{addresses.domain(person)}"
     assert event.response == f"550 <{shown}> and, {shown}: none"
@@ -119,7 +117,7 @@ def test_people_of_every_script_are_found_in_a_reply(person: str) -> None:
 
 @pytest.mark.parametrize("role", ["user", "spam", "550", "ok", "mailbox"])
 def test_a_mailbox_of_a_common_word_does_not_change_what_a_reply_says(role: str) -> None:
-    """`user@` is no person; its name in "user unknown" tells the reason."""
+    """A mailbox name that is a common word, like `user`, stays in the reply, because it may give the reason."""
     entry = changed(
         ACCEPTED, action="REJECTED", to=f"{role}@x.example", response="550 5.7.1 ok spam mailbox user unknown"
     )
@@ -129,7 +127,7 @@ def test_a_mailbox_of_a_common_word_does_not_change_what_a_reply_says(role: str)
 
 
 def test_what_no_rule_knows_is_hidden_whole() -> None:
-    """A field that ZoneMTA did not write yesterday may hold anything; yes, no and nothing are no secrets."""
+    """An unknown field is hidden whole, unless it is a boolean or null."""
     event = row(note="Jane Doe", phone=4915112345, deep={"name": ["Jane"]}, flag=True, none=None, empty="")
     assert event.raw is not None
     raw = json.loads(event.raw)
@@ -141,7 +139,7 @@ def test_what_no_rule_knows_is_hidden_whole() -> None:
 
 
 def test_the_client_is_hidden_and_the_servers_are_not() -> None:
-    """Who submitted: its address, its name, the hash of its message; what the mail system itself is called stays."""
+    """The client's address, name and message hash are hidden; names of the mail system's servers stay."""
     fields = changed(QUEUED, originhost="laptop", transhost="janes.example", md5="abc", transtype="ESMTPSA", fbl="jane")
     (event,) = rows(pseudonymised(fields))
     assert event.raw is not None
@@ -154,7 +152,7 @@ def test_the_client_is_hidden_and_the_servers_are_not() -> None:
 
 
 def test_every_column_but_the_personal_ones_is_as_without_pseudonyms() -> None:
-    """Over the whole recording: reasons, providers, patterns' kinds, times, sizes, domains, ids."""
+    """Over the whole recording, all columns without personal data are the same as without pseudonyms."""
     entries = [{"time": one["time_ms"], "entry": one["entry"]} for one in recording()]
     at = max(one["time"] for one in entries)
     plain = rows(read(entries, received_at=at))
@@ -171,7 +169,7 @@ def test_every_column_but_the_personal_ones_is_as_without_pseudonyms() -> None:
 
 
 def test_both_readers_give_the_same_rows() -> None:
-    """By column and one by one."""
+    """The fast and the slow reader give the same rows."""
     entries = [{"time": one["time_ms"], "entry": one["entry"]} for one in recording()]
     request = read(entries, received_at=max(one["time"] for one in entries), pseudonyms=P)
     batch = assembled([JournalEntry(Position(1), request.received_at, journalled(request))], {})[0]
@@ -195,14 +193,14 @@ def test_both_readers_give_the_same_rows() -> None:
     ],
 )
 def test_rejections_hold_no_people_either(body: bytes) -> None:
-    """What goes to the dead letters: bad events, lines that are no JSON, what is cut."""
+    """Rejections hold no people: bad events, lines that are no JSON, cut texts."""
     request = read(body, pseudonyms=P)
     assert request.rejections
     assert b"canary" not in journalled(request)
 
 
 def test_a_letter_that_is_tried_again_gets_no_second_pseudonym() -> None:
-    """What was hidden at the first reading stays as it was."""
+    """A retried dead letter keeps its pseudonyms."""
     (rejection,) = read([{"entry": QUEUED}], pseudonyms=P).rejections
     event = json.loads(rejection.raw)
     again = pseudonymised(event["entry"])
@@ -268,7 +266,7 @@ ENTRIES = st.dictionaries(
 def test_no_person_passes_the_border_whatever_field_it_stands_in(
     entry: dict[str, Any], more: dict[str, Any], has_time: bool
 ) -> None:
-    """An address anywhere; anything where people stand. The journal's bytes hold it all."""
+    """No person passes the border into the journal's bytes, whatever the field."""
     whole = {"action": "QUEUED", "id": "1a20bd7ba7a000cd07"} | entry | more
     event = {"entry": whole, "host": "mta1", "context": "sender", "extra": "canaryqx"} | (
         {"time": NOW} if has_time else {}
@@ -281,7 +279,7 @@ def test_no_person_passes_the_border_whatever_field_it_stands_in(
 @settings(max_examples=200)
 @given(ENTRIES)
 def test_what_is_hidden_is_not_hidden_again(entry: dict[str, Any]) -> None:
-    """A second passage through the border changes nothing."""
+    """A second reading at the border changes no pseudonym."""
     once = Hiding(P)._fields(entry)
     assert Hiding(P)._fields(once) == once
 
@@ -289,7 +287,7 @@ def test_what_is_hidden_is_not_hidden_again(entry: dict[str, Any]) -> None:
 @given(st.text(max_size=60))
 @example('"a,b"@x.example, <c@y.example>,,"open, c@z.example')
 def test_a_list_has_as_many_addresses_as_before(written: str) -> None:
-    """The number of recipients counts."""
+    """A list keeps its number of addresses."""
     made = Hiding(P)._addresses(written)
     assert len(addresses.split(written)) == len(made.split(","))
     assert addresses.count(written) == sum(1 for part in addresses.split(written) if part.strip())
@@ -310,7 +308,7 @@ MANY = st.builds(
 @settings(max_examples=100)
 @given(MANY, st.sampled_from(["response", "error", "mx", "zone"]))
 def test_a_reply_full_of_people_shows_the_first_and_hides_the_rest_whole(written: str, key: str) -> None:
-    """No person survives behind the last that is shown, and a second reading changes nothing."""
+    """A reply with many people shows the first as pseudonyms, and hides the rest of its text."""
     fields = {"action": "X", "to": "canaryqx@x.example", key: written}
     if key in {"mx", "zone"}:
         fields[key] = written = written.replace("and canaryqx", "and")
@@ -328,16 +326,16 @@ def test_a_reply_full_of_people_shows_the_first_and_hides_the_rest_whole(written
         ".", "<"]), max_size=20),
 )  # fmt: skip
 def test_mailboxes_are_found_as_words_of_their_own(names: list[str], words: list[str]) -> None:
-    """What is left in the text is no mailbox that stands between two borders of words."""
+    """After pseudonymising, no mailbox name is left as a word of its own."""
     reply = "".join(words)
     made = without_names(reply, mailboxes_of(f"{name}@x.example" for name in names), lambda _: "_", lambda _: "_")
-    for name in names:  # borders as they were: what stands for a word is one
+    for name in names:  # a pseudonym is a word too, so word borders stay the same
         if is_telling(name):
             assert not re.search(rf"(?<!\w){re.escape(name)}(?!\w)", made, re.IGNORECASE), (reply, made)
 
 
 class Counted(Pseudonyms):
-    """Counts what it hashes."""
+    """Counts its hashes."""
 
     hashed = 0
 
@@ -350,7 +348,7 @@ class Counted(Pseudonyms):
     "piece", ["u{0}@d{0}.example ", "u{0}%40d{0}.example ", '"u{0}"@b ', "a@ü{0} ", "name{1} ", "a@[{0}] "]
 )
 def test_a_reply_costs_a_bounded_number_of_pseudonyms(piece: str) -> None:
-    """However many it quotes."""
+    """A reply costs a limited number of pseudonyms, however many people it quotes."""
     counted = Counted(SECRET)
     to = ",".join(f"name{n}@x.example" for n in range(100))
     text = "".join(piece.format(n, n % 100) for n in range(50_000))
@@ -360,7 +358,7 @@ def test_a_reply_costs_a_bounded_number_of_pseudonyms(piece: str) -> None:
 
 
 def test_a_request_costs_a_bounded_number_of_pseudonyms(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Past it nobody is shown, also no domain; the null sender stays, and recipients are counted."""
+    """A request costs a limited number of pseudonyms; beyond it addresses are hidden with their domains."""
     monkeypatch.setattr("collector.events.privacy.hiding.MAX_PEOPLE", 50)
     counted = Counted(SECRET)
     people = ",".join(f"u{n}@x.example" for n in range(100))
@@ -375,9 +373,7 @@ def test_a_request_costs_a_bounded_number_of_pseudonyms(monkeypatch: pytest.Monk
 
 
 def test_a_request_spells_a_bounded_number_of_domains(monkeypatch: pytest.MonkeyPatch) -> None:
-    """IDNA is dear: who comes from one more domain that is not ASCII is hidden with it;
-    ASCII ones, and known ones, go on.
-    """
+    """A request converts a limited number of domains by IDNA, which is slow; beyond it new ones are hidden."""
     monkeypatch.setattr("collector.events.privacy.hiding.MAX_SPELT", 2)
     people = "a@ä.example,a@ö.example,a@ü.example,a@x.example,b@ä.example"
     shown = Hiding(P)._addresses(people).split(",")
@@ -393,7 +389,7 @@ def test_a_request_spells_a_bounded_number_of_domains(monkeypatch: pytest.Monkey
     ids=repr,
 )
 def test_a_megabyte_takes_no_long_time(hostile: str) -> None:
-    """In each kind of field; the suite's own limit of time would tell."""
+    """A megabyte in each kind of field is read within the suite's time limit."""
     for key in ("response", "to", "note", "mx"):
         fields = {
             "returnPath": "name1@x.example",
@@ -407,6 +403,6 @@ def test_a_megabyte_takes_no_long_time(hostile: str) -> None:
     "hostile", ['\\"' * 50_000, '"' * 100_000, "a@" * 50_000, "a" * 100_000 + "@", "%40" * 30_000, "<" * 100_000]
 )
 def test_hostile_text_takes_no_long_time(hostile: str) -> None:
-    """The suite's own limit of time would tell; each is read in a moment."""
+    """Hostile text is read within the suite's time limit."""
     for key in ("response", "to", "note"):
         pseudonymised(changed(ACCEPTED, **{key: hostile}))

@@ -1,4 +1,4 @@
-"""The quick ways to read a reply give what the whole search gives: for words, for known phrases and for known heads."""
+"""The fast readers of a reply give the same as the whole search, for words, known phrases and known heads."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ HEADS: Final = st.sampled_from(
 @given(st.lists(WORDS, min_size=1, max_size=3).map("".join))
 @example("x5.1.1y")
 def test_a_word_is_searched_for_all_parts_that_it_may_have(word: str) -> None:
-    """What is left out of a search would not have been found."""
+    """A search that the fast reader leaves out would have found nothing."""
     if not (word.isalnum() and word.isascii()):
         assert pattern._replaced(word) == pattern._PARTS_AND_KEPT.sub(pattern._name, word)
     assert pattern._replaced_or_known(word) == (word if len(word) < 8 and word.isalpha() else pattern._replaced(word))
@@ -52,7 +52,7 @@ def test_a_word_is_searched_for_all_parts_that_it_may_have(word: str) -> None:
 @example("550 - ", ["4.2.0", "4.2.0"])
 @example("550 5.1.1 ", ["no", "550-x"])
 def test_a_known_phrase_changes_nothing(head: str, words: list[str]) -> None:
-    """Read as a phrase and one more word, or whole: the pattern is the same."""
+    """The pattern is the same with and without the known phrases."""
     text = head + " ".join(words)
     quick = pattern.response_pattern(text)
     with pytest.MonkeyPatch.context() as patch:
@@ -62,7 +62,7 @@ def test_a_known_phrase_changes_nothing(head: str, words: list[str]) -> None:
 
 @given(HEADS, st.text(alphabet="245.019 -#(ax", max_size=12), st.sampled_from(KNOWN))
 def test_a_known_head_changes_nothing(head: str, more: str, word: str) -> None:
-    """Whatever follows the first characters, the codes are those of the whole reply."""
+    """The codes from a known head are those of the whole reply."""
     text = f"{head}{more}{word}"
     quick = status_codes.codes(text)
     with pytest.MonkeyPatch.context() as patch:
@@ -72,7 +72,7 @@ def test_a_known_head_changes_nothing(head: str, more: str, word: str) -> None:
 
 @given(st.text(alphabet='aZé.@-+<>[]()",; \t\u3002', max_size=20))
 def test_a_usual_address_is_read_as_any(written: str) -> None:
-    """The address and the domain are those that the whole reading finds."""
+    """The fast reader of an address finds the same address and domain as the whole one."""
     quick = address_of(written)
     if usual_parts(written):
         with pytest.MonkeyPatch.context() as patch:

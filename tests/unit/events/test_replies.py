@@ -50,7 +50,7 @@ CODES: dict[str, tuple[int | None, str | None]] = {
 
 @pytest.mark.parametrize(("reply", "expected"), CODES.items())
 def test_the_codes_stand_at_the_head(reply: str, expected: tuple[int | None, str | None]) -> None:
-    """A code from 200 to 599 before a space, `-` or the end, and the enhanced code right behind it."""
+    """The code (200 to 599, before a space, `-` or the end) and the enhanced code after it are read."""
     assert codes(reply) == expected
 
 
@@ -75,8 +75,7 @@ ANCHORS: list[tuple[str, str, Reason]] = [
     ("404 Upload failed. Received 6 B response", "http", Reason.OTHER),
 ]  # fmt: skip
 
-# Replies as their senders write them: bounces.txt of ZoneMTA, Google's and Microsoft's lists, Postfix, GoDaddy,
-# Mimecast, QQ.
+# Replies in the senders' wordings: ZoneMTA's bounces.txt, Google, Microsoft, Postfix, GoDaddy, Mimecast, QQ.
 REPLIES: list[tuple[str, str, Reason]] = [
     # greylisted
     ("450 4.2.0 <a@b.example>: Recipient address rejected: Greylisted, see http://postgrey.example/help", "greylist",
@@ -182,7 +181,7 @@ REPLIES: list[tuple[str, str, Reason]] = [
 
 @pytest.mark.parametrize(("reply", "category", "reason"), [*ANCHORS, *REPLIES], ids=itertools.count())
 def test_replies_have_the_reason_that_their_words_say(reply: str, category: str, reason: Reason) -> None:
-    """The anchors of docs/events.md, section 3, and replies of the wild."""
+    """Examples of docs/events.md, section 3, and real replies have the reason of their words."""
     event = row(changed(ACCEPTED, action="DEFERRED", response=reply, category=category))
     assert event.reason is reason
     assert event.bounce_kind is None
@@ -192,14 +191,14 @@ def test_replies_have_the_reason_that_their_words_say(reply: str, category: str,
     "word", ["QUEUED", "ACCEPTED", "DROP", "NOQUEUE", "DELETED", "QUEUE_BOUNCE", "SPAMCHECK", "NEW"]
 )
 def test_only_failures_have_a_reason(word: str) -> None:
-    """On deferred and bounced, nothing else."""
+    """Only deferred and bounced events have a reason."""
     event = row(changed(ACCEPTED, action=word, mx="mx.l.google.com", response="550 5.7.26 spam", category="spam"))
     assert (event.reason, event.bounce_kind, event.provider_code) == (None, None, None)
 
 
 @pytest.mark.parametrize("fields", [{}, {"response": 5}, {"response": None, "category": 7}])
 def test_a_failure_without_a_reply_is_other(fields: dict[str, Any]) -> None:
-    """There is always a reason on a failure."""
+    """A failure without a reply has the reason `other`."""
     assert row({"id": "q", "seq": "1", "action": "REJECTED", **fields}).reason is Reason.OTHER
 
 
@@ -219,19 +218,19 @@ KINDS: list[tuple[int | None, Reason, BounceKind]] = [
 
 @pytest.mark.parametrize(("code", "reason", "kind"), KINDS)
 def test_a_bounce_is_hard_soft_or_expired(code: int | None, reason: Reason, kind: BounceKind) -> None:
-    """docs/events.md, section 3."""
+    """A bounce is hard, soft or expired (docs/events.md, section 3)."""
     assert bounce_kind(code, reason) is kind
 
 
 def test_only_bounces_have_a_kind() -> None:
-    """A deferral is not over."""
+    """Only bounces have a kind."""
     fields = {"response": "550 5.1.1 User unknown", "category": "recipient"}
     assert row(changed(ACCEPTED, action="REJECTED", **fields)).bounce_kind is BounceKind.HARD
     assert row(changed(ACCEPTED, action="DEFERRED", **fields)).bounce_kind is None
 
 
 def test_an_http_404_is_no_expired_reply() -> None:
-    """`404 Upload failed` has no SMTP code."""
+    """`404 Upload failed` of HTTP has no SMTP code and is not expired."""
     fields = {"protocol": "http", "response": "404 Upload failed", "category": "http"}
     event = row(changed(ACCEPTED, action="REJECTED", **fields))
     assert (event.smtp_code, event.reason, event.bounce_kind) == (None, Reason.OTHER, BounceKind.SOFT)
@@ -288,13 +287,13 @@ MX = {
 def test_a_providers_own_code_is_found_in_its_own_replies(
     provider: Provider, reply: str, code: str | None, reason: Reason
 ) -> None:
-    """It decides the reason, and counts only where the MX is that provider's."""
+    """A provider code decides the reason, and counts only if the MX is that provider's."""
     event = row(changed(ACCEPTED, action="REJECTED", mx=MX[provider], response=reply, category=...))
     assert (event.provider, event.provider_code, event.reason) == (provider, code, reason)
 
 
 def written(code: str, provider: Provider) -> str:
-    """A reply with the code as its provider writes it."""
+    """Return a reply with the code in its provider's form."""
     if re.fullmatch(r"[45]\.\d\.\d+(-\d+)?", code):
         return f"{code[0]}50 {code.partition('-')[0]} text"
     if provider is Provider.MICROSOFT and "-" not in code:
@@ -306,7 +305,7 @@ def written(code: str, provider: Provider) -> str:
 
 @pytest.mark.parametrize("signal", SIGNALS, ids=lambda signal: f"{signal.provider}-{signal.code}")
 def test_every_row_of_the_table_can_be_found(signal: Signal) -> None:
-    """A row that no reply can match would be a wish; each names its page and meaning."""
+    """Every provider code can be found in a reply, and names its page and meaning."""
     reply = written(signal.code, signal.provider)
     found = signal_of(reply, codes(reply)[1], signal.provider)
     assert found is signal
@@ -317,12 +316,12 @@ def test_every_row_of_the_table_can_be_found(signal: Signal) -> None:
 
 
 def test_the_table_has_each_code_once() -> None:
-    """A closed table: its codes are a metric's label."""
+    """The table has each code once, because codes are a metric's label."""
     assert len({(row.provider, row.code) for row in SIGNALS}) == len(SIGNALS)
 
 
 def test_every_rule_names_its_source_and_every_reason_can_come_out() -> None:
-    """Rules without a source are opinions."""
+    """Every rule names its source, and every reason has a rule."""
     assert all(rule.source for rule in TEXT_RULES)
     assert all(
         source for _, source in [*BY_ENHANCED_CODE.values(), *BY_ENHANCED_CODE_4.values(), *BY_ENHANCED_CODE_5.values()]
@@ -365,17 +364,17 @@ PROVIDERS: dict[str, Provider] = {
 
 @pytest.mark.parametrize(("mx", "provider"), PROVIDERS.items())
 def test_an_mx_belongs_to_the_domain_that_it_ends_in(mx: str, provider: Provider) -> None:
-    """Whole labels only: look-alikes are `other`."""
+    """An MX belongs to the provider whose domain it ends in, by whole labels only."""
     assert providers.provider_of(mx) is provider
 
 
 def test_every_provider_has_an_mx() -> None:
-    """A closed set without dead members."""
+    """Every provider has at least one MX domain."""
     assert {*providers.SUFFIXES.values(), Provider.OTHER} == set(Provider)
 
 
 def test_the_recordings_look_alikes_are_other() -> None:
-    """Its hosts only sound like the big ones."""
+    """Hosts of the recording that resemble large providers are `other`."""
     assert {row(line["entry"]).provider for line in recording()} <= {None, Provider.OTHER}
 
 
@@ -422,18 +421,18 @@ PATTERNS: dict[str, str] = {
 
 @pytest.mark.parametrize(("reply", "pattern"), PATTERNS.items())
 def test_the_variable_parts_of_a_reply_are_replaced(reply: str, pattern: str) -> None:
-    """docs/events.md, section 4."""
+    """The variable parts of a reply are replaced (docs/events.md, section 4)."""
     assert response_pattern(reply) == pattern
     assert row(changed(ACCEPTED, response=reply)).response_pattern == pattern
 
 
 def test_a_pattern_is_cut_at_200_characters() -> None:
-    """The column is an index, not an archive."""
+    """A pattern is cut at 200 characters."""
     assert row(changed(ACCEPTED, response="550 " + "word " * 100)).response_pattern == ("550 " + "word " * 100)[:200]
 
 
 def test_the_pattern_of_a_pattern_is_itself() -> None:
-    """Over the recording: nothing that a pattern shows is variable."""
+    """The pattern of a pattern is itself, over the recording."""
     for line in recording():
         response = line["entry"].get("response")
         if response:
@@ -442,7 +441,7 @@ def test_the_pattern_of_a_pattern_is_itself() -> None:
 
 
 def test_the_recording_has_few_patterns() -> None:
-    """1,049 replies, 18 kinds."""
+    """The 1,049 replies of the recording have 18 patterns."""
     replies = [line["entry"]["response"] for line in recording() if "response" in line["entry"]]
     assert len(replies) == 1049
     assert len({response_pattern(reply) for reply in replies}) <= 20
@@ -475,7 +474,7 @@ HOSTILE = [
 
 @pytest.mark.parametrize("reply", HOSTILE, ids=lambda reply: reply[:12])
 def test_a_hostile_reply_is_looked_at_no_further_than_its_first_characters(reply: str) -> None:
-    """However long it is, what is done with it is bounded: the same rest changes nothing."""
+    """Of a long reply only the first characters are read, so its rest changes nothing."""
     near = row(changed(ACCEPTED, action="REJECTED", mx=MX[Provider.MICROSOFT], response=reply))
     far = row(changed(ACCEPTED, action="REJECTED", mx=MX[Provider.MICROSOFT], response=reply + " x@y.example" * 10_000))
     cut_reply = row(changed(ACCEPTED, action="REJECTED", mx=MX[Provider.MICROSOFT], response=reply[:READ_CHARACTERS]))
@@ -485,9 +484,7 @@ def test_a_hostile_reply_is_looked_at_no_further_than_its_first_characters(reply
 
 
 def test_no_pattern_repeats_without_bound_around_a_repeat() -> None:
-    """The shape that makes a regular expression quadratic or worse:
-    `.*` in a search, or a repeat of a repeat that gives back.
-    """
+    """No regular expression has a form with quadratic time or worse: `.*` in a search, or a nested repeat."""
     sources = [rule.pattern.pattern for rule in TEXT_RULES]
     assert not [source for source in sources if re.search(r"\.[*+]|\)[*+](?!\+)|\\w\*|\\s\*", source)]
     assert r".*" not in _PARTS.pattern

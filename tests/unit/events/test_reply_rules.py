@@ -1,6 +1,4 @@
-"""What a reply is read as: its rules one by one, replies that others labelled, and whom a reply blames (docs/events.md,
-section 3).
-"""
+"""The rules for replies, one by one and on labelled replies (docs/events.md, section 3)."""
 
 from __future__ import annotations
 
@@ -34,20 +32,18 @@ def bounce(reply: str, category: str | None = None, mx: str | None = None) -> Ma
 
 @pytest.mark.parametrize("rule", [*DECIDED, *WEAK], ids=itertools.count())
 def test_a_rule_decides_its_example(rule: TextRule) -> None:
-    """No rule before it takes its example away, and the rule says where it comes from."""
+    """Each rule decides its own example, and names its source."""
     assert bounce(rule.example).reason is rule.reason
     assert rule.source
 
 
 def share(right: list[bool]) -> float:
-    """Return the share of what is right."""
+    """Return the share of right answers."""
     return sum(right) / len(right)
 
 
 def test_labelled_replies_are_read_as_their_labels_say() -> None:
-    """Replies with labels that nobody of this project gave them:
-    the clusters in which the classifier was wrong once.
-    """
+    """Replies with labels from outside this project are classified as their labels say."""
     rows = [(case, bounce(case["reply"], case["category"], case["mx"])) for case in LABELLED]
     assert share([event.reason == case["reason"] for case, event in rows]) >= 0.95
     assert share([event.bounce_kind == case["kind"] for case, event in rows]) >= 0.98
@@ -55,7 +51,7 @@ def test_labelled_replies_are_read_as_their_labels_say() -> None:
 
 
 def test_no_labelled_good_address_is_called_hard() -> None:
-    """The worst mistake: an address that is good is taken out of every list."""
+    """No labelled good address is classified as hard, which would remove it from every mailing list."""
     wrong = [
         case["reply"]
         for case in LABELLED
@@ -128,7 +124,7 @@ GOOD_ADDRESS: Final = [
 def test_a_fault_that_is_not_the_recipients_never_makes_a_bounce_hard(
     code: str, enhanced: str | None, fault: str, tail: str, category: str | None
 ) -> None:
-    """Whatever codes stand beside it: one broken domain of ours would empty a mailing list."""
+    """A fault that is not the recipient's never makes a bounce hard, whatever codes the reply has."""
     words = fault.format(a="news@shop.example", h="mail.shop.example")
     reply = " ".join([part for part in (code, enhanced, words) if part]) + tail
     event = bounce(reply, category)
@@ -136,7 +132,7 @@ def test_a_fault_that_is_not_the_recipients_never_makes_a_bounce_hard(
 
 
 def test_codes_that_say_little_decide_nothing() -> None:
-    """RFC 3463 has codes for "other or undefined": ZoneMTA's category only restates them."""
+    """Codes for "other or undefined" (RFC 3463), and categories that restate them, decide nothing."""
     for code, category in itertools.product(
         ("5.2.0", "5.3.0", "5.3.2", "5.2.4", "5.1.5", "5.1.9", "5.3.1", "5.3.5", "5.5.0", "5.4.0", "5.4.5", "5.4.6"),
         ("recipient", "capacity", "config", "network", "message", None),

@@ -1,6 +1,4 @@
-"""Replies by reason, in the words of many servers and languages:
-kinds of wordings, not only the examples beside the rules.
-"""
+"""Replies by reason, in the wordings of many servers and languages."""
 
 from __future__ import annotations
 
@@ -416,18 +414,18 @@ WORDINGS: Final[dict[Reason, tuple[str, ...]]] = {
 
 CASES: Final = [(reason, reply) for reason, replies in WORDINGS.items() for reply in replies]
 CATEGORY: Final = {"4": "greylist", "5": "recipient"}
-"""What ZoneMTA says of most replies of a class: it must not outweigh words."""
+"""ZoneMTA's category for most replies of a class, which must not outweigh the words."""
 
 
 @pytest.mark.parametrize(("reason", "reply"), CASES, ids=itertools.count())
 def test_a_wording_has_its_reason_whatever_zonemta_calls_it(reason: Reason, reply: str) -> None:
-    """With no category, and with the one that ZoneMTA gives to most replies of the class."""
+    """A wording has its reason with no category and with ZoneMTA's usual one."""
     assert bounce(reply).reason is reason
     assert bounce(reply, CATEGORY[reply[0]]).reason is reason
 
 
 @pytest.mark.parametrize(("reason", "reply"), CASES, ids=itertools.count())
 def test_only_a_reply_on_the_recipient_is_hard(reason: Reason, reply: str) -> None:
-    """A bounce is hard for a recipient who is not there, and for nothing else."""
+    """A bounce is hard only if the recipient does not exist."""
     is_hard = bounce(reply).bounce_kind is BounceKind.HARD
     assert is_hard == (reply[0] == "5" and reason in (Reason.UNKNOWN_USER, Reason.DNS))

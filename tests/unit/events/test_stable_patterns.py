@@ -1,6 +1,4 @@
-"""A reply's pattern stays the same whatever ids, addresses, hosts and times stand in it,
-and tells kinds of replies apart.
-"""
+"""A reply's pattern does not depend on ids, addresses, hosts and times, and differs between kinds of replies."""
 
 from __future__ import annotations
 
@@ -41,12 +39,12 @@ def name(rng: random.Random) -> str:
 
 
 def host(rng: random.Random, labels: int) -> str:
-    """Return a host of so many labels."""
+    """Return a host of `labels` labels."""
     return ".".join([*(name(rng) for _ in range(labels - 1)), rng.choice(["com", "net", "de", "example"])])
 
 
 def identifier(rng: random.Random, sample: str) -> str:
-    """Return an id of the same characters: digits, and letters of the cases that the sample has."""
+    """Return a random id with the same kinds of characters as the sample."""
     pool = string.digits
     pool += string.ascii_lowercase if any(map(str.islower, sample)) else ""
     pool += string.ascii_uppercase if any(map(str.isupper, sample)) else ""
@@ -54,7 +52,7 @@ def identifier(rng: random.Random, sample: str) -> str:
 
 
 def mutated(reply: str, rng: random.Random) -> str:
-    """Return the reply with another address, host or id wherever it has one."""
+    """Return the reply with its addresses, hosts and ids replaced by others."""
 
     def other(part: re.Match[str]) -> str:
         match part.lastgroup:
@@ -74,7 +72,7 @@ def mutated(reply: str, rng: random.Random) -> str:
 
 
 def test_a_reply_keeps_its_pattern_whatever_its_variable_parts_are() -> None:
-    """Of the labelled replies at least 95 % have one pattern for 200 mutations."""
+    """At least 95 % of the labelled replies have one pattern for 200 mutations."""
     rng = random.Random(14)
     changing = [
         reply
@@ -100,7 +98,7 @@ TEMPLATES = [
 
 
 def filled(template: str, rng: random.Random) -> str:
-    """Return the template with an id, a name or a date of each kind that it asks for."""
+    """Return the template with its placeholders replaced by ids, names and dates."""
     letters = string.ascii_letters + string.digits
 
     def some(alphabet: str, count: int) -> str:
@@ -122,9 +120,7 @@ def filled(template: str, rng: random.Random) -> str:
 
 @pytest.mark.parametrize("template", TEMPLATES, ids=itertools.count())
 def test_ids_names_and_dates_of_every_kind_are_replaced(template: str) -> None:
-    """Base64, letters alone, Amazon SES, names without a domain, weekdays and months:
-    nearly all of 200 draws give one pattern.
-    """
+    """Ids, names and dates of every kind are replaced: nearly all of 200 draws give one pattern."""
     rng = random.Random(7)
     patterns = [response_pattern(filled(template, rng)) for _ in range(MUTATIONS)]
     most = max(patterns.count(pattern) for pattern in set(patterns))
@@ -149,14 +145,14 @@ APART = [
 
 @pytest.mark.parametrize(("one", "other"), APART, ids=itertools.count())
 def test_kinds_that_a_server_tells_apart_stay_apart(one: str, other: str) -> None:
-    """A provider's code, Exchange's words and an enhanced code inside the text are no variable parts."""
+    """Provider codes, Exchange's words and enhanced codes in the text are kept in the pattern."""
     assert response_pattern(one) != response_pattern(other)
     assert response_pattern(response_pattern(one)) == response_pattern(one)
 
 
 @given(lines=st.lists(st.sampled_from(["first words here", "more of the text", "and the end"]), min_size=1, max_size=4))
 def test_several_lines_and_one_line_of_a_text_are_one_pattern(lines: list[str]) -> None:
-    """Servers repeat the code, often with the enhanced code, at the start of each line (RFC 5321, 4.2.1)."""
+    """A text in several lines, each with the code (RFC 5321, 4.2.1), has the same pattern as in one line."""
     one = "550 5.7.1 " + " ".join(lines)
     short = "\r\n".join([f"550-{line}" for line in ["5.7.1 " + lines[0], *lines[1:]]])
     repeated = "\n".join([f"550-5.7.1 {line}" for line in lines])
@@ -170,7 +166,7 @@ def test_several_lines_and_one_line_of_a_text_are_one_pattern(lines: list[str]) 
     ip=st.ip_addresses(v=4).map(str),
 )
 def test_no_address_and_no_host_remains(reply: str, person: str, server: str, ip: str) -> None:
-    """Wherever they stand in a reply."""
+    """No address and no host remains in a pattern."""
     words = reply.split(" ")
     middle = max(1, len(words) // 2)
     text = " ".join([*words[:middle], f"<{person}>", server, f"[{ip}]", *words[middle:]])

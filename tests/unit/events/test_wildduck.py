@@ -1,4 +1,4 @@
-"""WildDuck's webhooks at the border: what is recorded, what is kept of it, and what never is."""
+"""WildDuck's webhooks at the border: stored fields, pseudonyms, and secrets that are never kept."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def posted(body: Any, **border: Any) -> Submission:
 
 
 def rows(body: Any, **border: Any) -> tuple[list[AuditEvent], list[MailEvent]]:
-    """What becomes of a webhook; none may be rejected."""
+    """Return the rows of a webhook, and assert that it is not rejected."""
     request = posted(body, **border)
     assert request.rejections == []
     batch, _ = assemble([request], {})
@@ -51,9 +51,7 @@ def rows(body: Any, **border: Any) -> tuple[list[AuditEvent], list[MailEvent]]:
 
 
 def test_every_recorded_webhook_is_kept_once() -> None:
-    """Two registrations and their retries: one row for each thing that happened,
-    and the users' verdicts among the events.
-    """
+    """Each recorded webhook, sent by two registrations with retries, is kept once."""
     requests = [posted(body) for body in RECORDED]
     batch, repeated = assemble(requests, {})
     happened = {(b["ev"], b["time"], b.get("user")) for b in RECORDED}
@@ -65,7 +63,7 @@ def test_every_recorded_webhook_is_kept_once() -> None:
 
 
 def test_a_mark_is_a_row_of_both_tables() -> None:
-    """Its identity names user, mailbox and message; names of people and the subject are not kept."""
+    """A user's mark of spam or ham is a row of both tables, without names and subject."""
     (audit,), (event,) = rows(MARKED, bound_cluster="eu1")
     identity = f"wd:marked.spam:{NOW}:{MARKED['user']}:{MARKED['mailbox']}:2"
     assert audit.key == ("eu1", identity, NOW)
@@ -80,7 +78,7 @@ def test_a_mark_is_a_row_of_both_tables() -> None:
 
 
 def test_what_tells_webhooks_apart_is_not_their_id() -> None:
-    """The other registration's copy is the same row; two filters of one user in one millisecond are two."""
+    """A webhook's id does not identify it: another registration's copy is the same row, another filter is not."""
     (one,), _ = rows(MARKED)
     (other,), _ = rows(MARKED | {"id": "another:2"})
     assert one == other
@@ -89,14 +87,14 @@ def test_what_tells_webhooks_apart_is_not_their_id() -> None:
 
 
 def test_a_word_of_tomorrow_is_kept() -> None:
-    """Whatever its fields hold; what the columns do not is in raw."""
+    """An unknown kind of webhook is kept, with other fields in raw."""
     body = {"ev": "user.levitated", "time": NOW, "user": 7, "height": {"m": [1, 2.5]}, "action": "up"}
     (audit,), events = rows(body)
     assert (audit.ev, audit.user_id, audit.raw, events) == ("user.levitated", "7", '{"height":{"m":[1,2.5]}}', [])
 
 
 def test_subjects_are_hashed_where_that_is_set() -> None:
-    """As with ZoneMTA's."""
+    """With a key subjects are hashed, as in ZoneMTA's entries."""
     _, (event,) = rows(MARKED, subject_key=b"k")
     _, (plain,) = rows(MARKED)
     assert event.subject_hmac is not None
@@ -111,7 +109,7 @@ def test_subjects_are_hashed_where_that_is_set() -> None:
      "salt", "pin", "cookie", "Authorization", "credentials"],
 )  # fmt: skip
 def test_no_secret_is_kept(name: str) -> None:
-    """Not at any depth, in a row or in what is set aside."""
+    """No secret is kept at any depth, in a row or a dead letter."""
     fields = {name: "hunter2", "deep": [{name: {"x": "hunter2"}}]}
     told = posted([{"ev": "user.created", "time": NOW, **fields}, {"time": NOW, **fields}, {"ev": "x", **fields}])
     assert [one.reason for one in told.rejections] == [RejectReason.NOT_AN_EVENT, RejectReason.NO_TIME]
@@ -128,14 +126,12 @@ def test_no_secret_is_kept(name: str) -> None:
     ],
 )
 def test_a_link_is_kept_as_its_host(target: str, kept: str) -> None:
-    """The target of a forward may hold credentials anywhere."""
+    """A forward's target is kept as its host only, because the link may hold credentials."""
     assert without_secrets({"target": [target]}) == {"target": [kept]}
 
 
 def test_people_become_pseudonyms() -> None:
-    """In every recorded webhook: no address, name, id of an account or words of a user's are left;
-    the same person is the same.
-    """
+    """No recorded webhook keeps an address, name, account id or text of a user, and pseudonyms are the same."""
     personal = {"alice", "bob", "alice@example.com", "phone", "orders@shop.example"}
     personal |= {body["user"] for body in RECORDED if "user" in body}
     for body in RECORDED:
@@ -150,13 +146,13 @@ def test_people_become_pseudonyms() -> None:
 
 @pytest.mark.parametrize("body", [b"", b"x", b"[]", b'"x"', b"1", b"[1]"])
 def test_no_webhook_is_no_request(body: bytes) -> None:
-    """400."""
+    """A body that is no webhook is refused with 400."""
     with pytest.raises(UnreadableError):
         read(body, received_at=NOW, border=Border())
 
 
 def test_more_than_may_be_is_refused() -> None:
-    """413, as elsewhere."""
+    """A body over the limits is refused with 413."""
     with pytest.raises(TooLargeError):
         read(b"[{}" + b",{}" * 30 + b"]", received_at=NOW, border=Border(max_items=30))
 
@@ -170,7 +166,7 @@ FIELDS = st.dictionaries(st.sampled_from(sorted({*MARKED, "entry", "address", "a
 
 @given(st.lists(FIELDS, min_size=1, max_size=4))
 def test_whatever_comes_is_a_row_or_set_aside(bodies: list[dict[str, Any]]) -> None:
-    """Nothing raises; every webhook is accounted for, with and without pseudonyms; a row's texts can be stored."""
+    """Any webhook is a storable row or a rejection, with and without pseudonyms."""
     text = json.dumps(bodies).encode()
     for border in (Border(), Border(pseudonyms=P, subject_key=b"k")):
         request = read(text, received_at=NOW, border=border)
@@ -186,7 +182,7 @@ def test_whatever_comes_is_a_row_or_set_aside(bodies: list[dict[str, Any]]) -> N
 
 
 def test_endless_nesting_is_cut_off() -> None:
-    """A webhook has two levels."""
+    """Deep nesting is cut, because a webhook has two levels."""
     deep: Any = {"password": "hunter2"}
     for _ in range(200):
         deep = {"a": [deep]}

@@ -1,4 +1,4 @@
-"""Inbound mail of the change stream: deliveries, and what only looks like one."""
+"""Inbound mail of the change stream: deliveries, and other inserts of messages."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ DOCUMENT: dict[str, Any] = {
 
 
 def rows(some: list[dict[str, Any]], **border: Any) -> list[MailEvent]:
-    """What becomes of changes."""
+    """Return the rows of changes."""
     items = [item for change in some if (item := stored_item(change)) is not None]
     read = Body(items, {}, is_clean=False)
     request = take(read, received_at=NOW, source=Source.CHANGE_STREAM, border=Border(bound_cluster="eu1", **border))
@@ -47,7 +47,7 @@ def inserted(**fields: Any) -> dict[str, Any]:
 
 
 def test_recorded_deliveries_are_stored_once() -> None:
-    """Seven by LMTP; not the moves to and out of Junk and Trash, not the draft, not what was sent."""
+    """The seven recorded LMTP deliveries are stored once; moves, drafts and sent mail are not."""
     found = rows(changes("messages"))
     assert [row.message_id.split(".1795")[0] for row in found if row.message_id] == [
         "<first.mail", "<two.rcpt", "<two.rcpt", "<via.alias", "<over.quota.1", "<over.quota.2", "<casino.bonus",
@@ -63,7 +63,7 @@ def test_recorded_deliveries_are_stored_once() -> None:
 
 
 def test_a_delivery_is_a_row() -> None:
-    """Its identity is the message's, its time the mailbox's own; nothing of its contents is kept."""
+    """A delivery's row has the message's identity and arrival time, and nothing of its content."""
     (row,) = rows([inserted()])
     assert row == MailEvent(
         NOW,
@@ -97,19 +97,19 @@ def test_a_delivery_is_a_row() -> None:
     ids=["moved or copied", "draft", "appended", "sent", "strange"],
 )
 def test_what_did_not_come_in_is_not_stored(fields: dict[str, Any]) -> None:
-    """A message is inserted for many reasons."""
+    """An inserted message that did not arrive from outside is not stored."""
     assert rows([inserted(**fields)]) == []
     assert rows([inserted() | {"operationType": "update"}]) == []
 
 
 def test_a_report_to_a_local_user_names_no_sender() -> None:
-    """The null sender is nobody; it is inbound all the same."""
+    """A DSN to a local user has no sender, and is inbound mail too."""
     (row,) = rows([inserted(meta={"source": "MX", "from": "", "to": ["alice@example.com"]})])
     assert (row.sender, row.direction) == (None, Direction.INBOUND)
 
 
 def test_people_become_pseudonyms_and_subjects_hashes() -> None:
-    """As everywhere."""
+    """People become pseudonyms and subjects hashes."""
     (row,) = rows([inserted()], pseudonyms=P, subject_key=b"k")
     assert row.recipient == f"{P.of('alice@example.com')}@example.com"
     assert row.subject_hmac is not None
@@ -118,7 +118,7 @@ def test_people_become_pseudonyms_and_subjects_hashes() -> None:
 
 
 def test_the_server_is_asked_for_no_contents() -> None:
-    """What the reader reads is what the projection shows, and no more."""
+    """The projection asks the server only for the fields that the reader reads."""
     shown = PIPELINE_STAGES[-1]["$project"]
     assert {f"fullDocument.{name}" for name in FIELDS} <= set(shown)
     for name in (
@@ -138,7 +138,7 @@ def test_the_server_is_asked_for_no_contents() -> None:
 
 @given(st.dictionaries(st.sampled_from(sorted({*DOCUMENT, "draft", "junk"})), VALUES), VALUES)
 def test_nothing_that_mongodb_can_hold_breaks_it(fields: dict[str, Any], meta: Any) -> None:
-    """A change is a row, or none, or is set aside for its time."""
+    """Any change is a row, no row, or a rejection because of its time."""
     for document in (
         DOCUMENT | fields,
         DOCUMENT | {"meta": meta},

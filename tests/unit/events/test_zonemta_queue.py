@@ -1,4 +1,4 @@
-"""ZoneMTA's queue as change streams tell of it: the recording, and anything else that MongoDB can send."""
+"""ZoneMTA's queue in change streams: the recording, and any other change that MongoDB can send."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ QUEUE = "zone-queue"
 
 @pytest.fixture(scope="module")
 def changes() -> list[dict[str, Any]]:
-    """The changes of the run whose log entries are the other recording."""
+    """Return the changes of the run whose log entries are the other recording."""
     options = json_util.JSONOptions(tz_aware=True)
     with gzip.open(CHANGES, "rt", encoding="utf-8") as lines:
         return [json_util.loads(line, json_options=options) for line in lines]
 
 
 def told(changes: list[dict[str, Any]]) -> Told:
-    """All of them at once."""
+    """Return the entries of all changes."""
     ledger = QueueLedger({})
     for change in changes:
         ledger.apply(change, QUEUE)
@@ -37,15 +37,13 @@ def told(changes: list[dict[str, Any]]) -> Told:
 
 
 def of(items: list[dict[str, Any]], action: str, *names: str) -> set[tuple[Any, ...]]:
-    """Some fields of the entries with an action."""
+    """Return some fields of the entries with an action."""
     entries = [item["entry"] for item in items]
     return {tuple(entry.get(name) for name in names) for entry in entries if entry["action"] == action}
 
 
 def test_the_recording_tells_what_the_log_told(changes: list[dict[str, Any]]) -> None:
-    """Every message, deferral and end of the log entries is there, each deferral with the same reply,
-    and nothing is unknown.
-    """
+    """The recorded changes give every message, deferral (with its reply) and end of the log entries."""
     found, log = told(changes), read_recording()
     assert of(log, "QUEUED", "id") <= {(queue_id,) for queue_id in found.messages}
     assert of(log, "DEFERRED", "id", "seq", "defcount", "response") == of(
@@ -58,7 +56,7 @@ def test_the_recording_tells_what_the_log_told(changes: list[dict[str, Any]]) ->
 
 
 def test_it_is_the_same_however_the_changes_are_cut(changes: list[dict[str, Any]]) -> None:
-    """In runs of a few, each with what was known after the one before."""
+    """The result is the same for the changes in small batches, each with the state after the one before."""
     known: dict[str, QueueEntry] = {}
     items: list[dict[str, Any]] = []
     recipients: dict[str, int] = {}
@@ -81,9 +79,7 @@ def test_it_is_the_same_however_the_changes_are_cut(changes: list[dict[str, Any]
 
 
 def test_ids_as_numbers_are_the_texts_that_zonemta_writes() -> None:
-    """A tool that copied the collection may have made numbers of what has digits only,
-    and MongoDB tells them as Int64.
-    """
+    """Ids that a tool has turned into numbers (Int64) become ZoneMTA's texts again."""
     document = {"_id": 1, "id": Int64(193500000012345678), "seq": 7, "recipient": "a@b.example"}
     found = told(
         [{"operationType": "insert", "ns": {"coll": QUEUE}, "fullDocument": document, "documentKey": {"_id": 1}}]
@@ -94,7 +90,7 @@ def test_ids_as_numbers_are_the_texts_that_zonemta_writes() -> None:
 
 
 def test_headers_are_never_told(changes: list[dict[str, Any]]) -> None:
-    """What is known of a message is a list of names; a subject is not among them."""
+    """A message's headers are never kept, only a fixed list of fields without the subject."""
     for about, _, _ in told(changes).messages.values():
         assert about.keys() <= {
             "from", "message-id", "src", "user", "body", "interface", "originhost", "transhost", "transtype",
@@ -122,7 +118,7 @@ documents = st.dictionaries(
 )
 @example([({"clusterTime": datetime(2000, 1, 1, tzinfo=UTC)}, "insert", True)])  # has a `time` too, which is a method
 def test_no_change_is_too_strange(drawn: list[tuple[dict[str, Any], str, bool]]) -> None:
-    """Fields of other types, and none at all: read or passed over."""
+    """Any change, with fields of other types or none, is read or ignored."""
     given_changes = [
         document | {"operationType": kind, "ns": {"coll": QUEUE if is_queue else "mail.files"}}
         for document, kind, is_queue in drawn

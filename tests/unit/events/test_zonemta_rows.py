@@ -14,7 +14,7 @@ from tests.unit.events.entries import ACCEPTED, NOW, QUEUE_ID, QUEUED, QUEUED_AT
 
 
 def test_an_accepted_entry_fills_its_columns() -> None:
-    """The whole row, so that no column moves unseen; `raw` has what no column holds."""
+    """An accepted entry fills its columns, and `raw` has the rest."""
     expected: dict[str, Any] = dict.fromkeys(COLUMNS) | {
         "time": NOW,
         "cluster": "eu1",
@@ -53,7 +53,7 @@ def test_an_accepted_entry_fills_its_columns() -> None:
 
 
 def test_a_queued_entry_fills_its_columns() -> None:
-    """The message, not the recipient: no seq, several addresses."""
+    """A queued entry, which is about the message, has no seq and several addresses."""
     event = row(QUEUED, subject_hmac="ab")
     assert (event.event_id, event.seq, event.recipients) == (f"{QUEUE_ID}:queued", None, 2)
     assert (event.recipient, event.recipient_domain) == (None, None)
@@ -218,7 +218,7 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any], set[str],
 def test_each_rule_of_the_table(
     entry: dict[str, Any], given: dict[str, Any], expected: dict[str, Any], kept: set[str], gone: set[str]
 ) -> None:
-    """A key leaves `raw` exactly when a column holds its whole value."""
+    """Each rule of the table holds: a key leaves `raw` only when a column holds its whole value."""
     event = row(changed(entry, **given))
     assert {column: getattr(event, column) for column in expected} == expected
     assert kept <= raw(event).keys()
@@ -241,7 +241,7 @@ ACTIONS = {
 
 @pytest.mark.parametrize(("word", "action"), ACTIONS.items())
 def test_zonemtas_words_are_actions(word: str, action: Action) -> None:
-    """Design: units."""
+    """ZoneMTA's words become actions."""
     event = row({"id": "x", "action": word})
     assert event.action is action
     assert "action" not in raw(event)
@@ -249,7 +249,7 @@ def test_zonemtas_words_are_actions(word: str, action: Action) -> None:
 
 @pytest.mark.parametrize("word", ["FORWARDED", "queued", "NEW\nWORD"])
 def test_an_unknown_action_is_kept_as_other(word: str) -> None:
-    """Never lost: the word stays in `raw` and in the identity."""
+    """An unknown action is `other`, and stays in `raw` and in the identity."""
     event = row({"id": "x", "action": word})
     assert event.action is Action.OTHER
     assert event.event_id == f"x:other:{word}"
@@ -290,7 +290,7 @@ IDENTITIES: dict[str, tuple[dict[str, Any], str]] = {
 
 @pytest.mark.parametrize(("fields", "event_id"), IDENTITIES.values(), ids=IDENTITIES)
 def test_the_identity_is_made_of_the_entry(fields: dict[str, Any], event_id: str) -> None:
-    """Design: identity. Nothing random, nothing of the request."""
+    """The identity comes only from the entry, not from the request or from chance."""
     assert row(fields).event_id == event_id
     assert row(dict(reversed(fields.items()))).event_id == event_id
 
@@ -311,12 +311,12 @@ WAITED: dict[str, tuple[str, int | None]] = {
 
 @pytest.mark.parametrize(("queue_id", "waited"), WAITED.values(), ids=WAITED)
 def test_the_queue_id_tells_how_long_the_message_waited(queue_id: str, waited: int | None) -> None:
-    """Its first 11 hex digits are the epoch ms of its making."""
+    """The queue id, whose first 11 hex digits are epoch ms, gives the time in the queue."""
     assert row(changed(ACCEPTED, id=queue_id)).queue_ms == waited
 
 
 def test_a_private_address_becomes_the_public_one() -> None:
-    """Column and label show what the world and the lists see; `raw` keeps the other."""
+    """A private sending address becomes the public one, and `raw` keeps the private one."""
     event = row(ACCEPTED, public_ips={"192.0.2.20": "198.51.100.1"})
     assert event.local_ip == "198.51.100.1"
     assert raw(event)["ip"] == "192.0.2.20"
@@ -334,7 +334,7 @@ LONG_FIELDS = {
 
 @pytest.mark.parametrize(("key", "column"), LONG_FIELDS.items())
 def test_a_long_text_is_cut_in_its_column_and_whole_in_raw(key: str, column: str) -> None:
-    """At 1,000 bytes of UTF-8, on a character border; a text of 1,000 bytes is not cut."""
+    """A text over 1,000 bytes of UTF-8 is cut between characters in its column, and whole in `raw`."""
     for unit, characters in (("x", 1001), ("é", 501), ("\U0001f600", 251), ("x", 4000)):
         event = row(changed(ACCEPTED, action="DROP", **{key: unit * characters}))
         held = getattr(event, column)
@@ -346,7 +346,7 @@ def test_a_long_text_is_cut_in_its_column_and_whole_in_raw(key: str, column: str
 
 
 def test_a_message_id_of_4000_characters_is_stored_and_kept() -> None:
-    """The bad input of a real sender."""
+    """A Message-ID of 4,000 characters, as a real sender wrote it, is stored."""
     message_id = "<" + "a" * 4000 + "@shop.example>"
     event = row(changed(ACCEPTED, messageId=message_id))
     assert event.message_id == message_id[:1000]
@@ -390,7 +390,7 @@ FIELDS = sorted(
 @pytest.mark.parametrize("key", [key for key in FIELDS if key != "action"])
 @pytest.mark.parametrize("word", ["ACCEPTED", "DEFERRED", "REJECTED", "DROP", "QUEUE_BOUNCE", "FORWARDED"])
 def test_any_type_in_any_field_is_a_row_that_loses_nothing(word: str, key: str) -> None:
-    """What is no column's type stays in `raw` as it came; the columns keep their own types."""
+    """A value of the wrong type stays in `raw`, and the column keeps its type."""
     for value in OTHER_TYPES:
         event = row(changed(ACCEPTED, action=word, **{key: value}))
         check(event)
@@ -399,7 +399,7 @@ def test_any_type_in_any_field_is_a_row_that_loses_nothing(word: str, key: str) 
 
 
 def check(event: MailEvent) -> None:
-    """What every row promises, by the types of its columns and of what PostgreSQL can hold."""
+    """Assert that a row has the types of its columns, with values that PostgreSQL can hold."""
     assert msgspec.convert(msgspec.to_builtins(event), MailEvent) == event
     for name in COLUMNS:
         value = getattr(event, name)
@@ -416,7 +416,7 @@ def check(event: MailEvent) -> None:
 
 
 def test_the_recording_makes_as_many_keys_as_entries() -> None:
-    """2,424 log entries of a real ZoneMTA: 2,424 rows, none of them `other`."""
+    """The 2,424 recorded entries give 2,424 identities, none with the action `other`."""
     events = [{"time": line["time_ms"], "context": line["context"], "entry": line["entry"]} for line in recording()]
     request = read(events, received_at=max(event["time"] for event in events))
     assert request.rejections == []
@@ -428,9 +428,7 @@ def test_the_recording_makes_as_many_keys_as_entries() -> None:
 
 
 def test_an_entry_that_came_past_the_border_is_a_row_all_the_same() -> None:
-    """Endless nesting, numbers without end, what is no JSON:
-    nothing raises (the border and the journal let none of it by).
-    """
+    """An entry that the border would have refused (deep nesting, endless numbers) is still a row."""
     deep: Any = []
     for _ in range(5000):
         deep = [deep]

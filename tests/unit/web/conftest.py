@@ -1,4 +1,4 @@
-"""A real server on loopback, with the real decoder and a journal that is a list."""
+"""A real server on loopback, with the real decoder and a list as journal."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ BEARER = f"Authorization: Bearer {TOKEN}"
 
 
 class Served:
-    """The server, what it handed on, and what the journal does next."""
+    """The server, its submissions, and the journal's next behaviour."""
 
     def __init__(self, section: dict[str, Any]) -> None:
         self.metrics = Metrics()
@@ -60,12 +60,12 @@ class Served:
         self.submitted.append(submission)
 
     def count(self, name: str, **labels: str) -> float:
-        """A sample of the registry; 0 when it is not there."""
+        """Return a sample of the registry, 0 when it is missing."""
         return self.metrics.registry.get_sample_value(name, labels) or 0.0
 
 
 class Serve(Protocol):
-    """Starts a server with keys of the section `collector`; the seconds are not configurable otherwise."""
+    """Starts a server with keys of the section `collector`, and time limits that are not configurable."""
 
     def __call__(
         self, *, idle_seconds: float = 75, write_seconds: float = 30, handshake_seconds: float = 10, **section: Any
@@ -74,7 +74,7 @@ class Serve(Protocol):
 
 @pytest.fixture
 def serve() -> Serve:
-    """Servers that stop with their `async with`."""
+    """Return a function whose servers stop at the end of their `async with`."""
 
     @asynccontextmanager
     async def start(
@@ -95,17 +95,17 @@ def serve() -> Serve:
 
 
 def event(**entry: Any) -> dict[str, Any]:
-    """One good event of now."""
+    """Return one good event with the present time."""
     return {"time": time.time_ns() // 1_000_000, "context": "sender", "entry": {"action": "QUEUED", "id": "1", **entry}}
 
 
 def events(count: int = 1, **entry: Any) -> bytes:
-    """A body of good events."""
+    """Return a body of good events."""
     return json.dumps([event(**entry) for _ in range(count)]).encode()
 
 
 async def until(condition: Any, seconds: float = 20) -> None:
-    """Waits until the condition holds, or fails."""
+    """Wait until the condition holds, or fail."""
     async with asyncio.timeout(seconds):
         while not condition():  # noqa: ASYNC110 - polls what no event tells of
             await asyncio.sleep(0.005)

@@ -1,4 +1,4 @@
-"""Credentials: what is taken, what is not, and what a token decides."""
+"""Credentials: which are accepted, and what a token decides."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def basic(pair: str) -> str:
     ],
 )
 async def test_a_known_token_is_taken_as_bearer_or_as_a_password(serve: Serve, header: str) -> None:
-    """Stock ZoneMTA and WildDuck can send Basic only."""
+    """A token is accepted as bearer, or as a Basic password, because ZoneMTA and WildDuck can send only Basic."""
     async with serve() as served:
         assert (await ask(served.port, post(events(), header))).status == 202
 
@@ -61,7 +61,7 @@ async def test_a_known_token_is_taken_as_bearer_or_as_a_password(serve: Serve, h
     ],
 )
 async def test_anything_else_is_401_that_names_the_schemes(serve: Serve, header: str) -> None:
-    """And the body is not read for it, the token not repeated."""
+    """Any other credential is 401 with the schemes, without reading the body or quoting the token."""
     async with serve() as served:
         reply = await ask(served.port, post(events(), header))
     assert reply.status == 401
@@ -71,14 +71,14 @@ async def test_anything_else_is_401_that_names_the_schemes(serve: Serve, header:
 
 
 async def test_a_token_in_the_query_is_no_credential(serve: Serve) -> None:
-    """Queries end up in the logs of proxies."""
+    """A token in the query is no credential, because proxies log queries."""
     async with serve() as served:
         path = f"/api/events/ingest?token={TOKEN}&access_token={TOKEN}"
         assert (await ask(served.port, post(events(), path=path))).status == 401
 
 
 async def test_each_of_several_tokens_works_and_decides_its_cluster(serve: Serve) -> None:
-    """Rotation: two for one cluster; a token without a cluster leaves the sender's word."""
+    """Each of several tokens works and decides its cluster; one without cluster leaves it to the sender."""
     tokens = [
         {"token": "old", "cluster": "eu1"},
         {"token": "new", "cluster": "eu1"},
@@ -93,7 +93,7 @@ async def test_each_of_several_tokens_works_and_decides_its_cluster(serve: Serve
 
 
 async def test_each_token_has_its_own_rate(serve: Serve) -> None:
-    """One sender's burst does not silence another."""
+    """Each token has its own rate limit."""
     tokens = [{"token": "one"}, {"token": "two"}]
     async with serve(auth={"tokens": tokens}, limits={"events_per_second": 10}) as served:
         statuses = [
@@ -104,7 +104,7 @@ async def test_each_token_has_its_own_rate(serve: Serve) -> None:
 
 
 async def test_every_token_is_compared_whichever_matches(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The time of an answer does not tell which token is known, or how far along the list."""
+    """Every token is compared, so that the time of an answer shows nothing about the tokens."""
     compared = []
 
     def compare(left: bytes, right: bytes) -> bool:
@@ -119,7 +119,7 @@ async def test_every_token_is_compared_whichever_matches(serve: Serve, monkeypat
 
 
 async def test_without_tokens_this_machine_may_send(serve: Serve) -> None:
-    """Off only on loopback; a credential that is sent anyway does not matter."""
+    """Without tokens this machine may send, with or without a credential."""
     async with serve(auth={"tokens": []}) as served:
         assert (await ask(served.port, post(events()))).status == 202
         assert (await ask(served.port, post(events(), BEARER))).status == 202
@@ -140,7 +140,7 @@ async def test_without_tokens_this_machine_may_send(serve: Serve) -> None:
     ],
 )
 async def test_without_tokens_nobody_sends_through_a_proxy_or_a_browser(serve: Serve, header: str) -> None:
-    """A proxy on this machine brings the whole world to loopback; so does a web page."""
+    """Without tokens requests through a proxy or a browser are refused, because they come from elsewhere."""
     async with serve(auth={"tokens": []}) as served:
         assert (await ask(served.port, post(events(), header))).status == 401
 
@@ -163,12 +163,12 @@ async def test_without_tokens_nobody_sends_through_a_proxy_or_a_browser(serve: S
     ],
 )
 def test_only_loopback_peers_are_this_machine(peer: str | None, is_local: bool) -> None:
-    """IPv4 in IPv6 counts as what it is."""
+    """Only loopback peers are this machine, also IPv4 ones in IPv6 form."""
     assert auth.is_loopback(peer) == is_local
 
 
 async def test_a_wrong_credential_is_refused_before_the_body_is_read(serve: Serve) -> None:
-    """Strangers cannot make the collector hold bodies."""
+    """A wrong credential is refused before the body is read."""
     async with serve() as served:
         request = post(b"", "Authorization: Bearer wrong", "X-Length: 1").replace(
             b"Content-Length: 0", b"Content-Length: 900000"

@@ -32,7 +32,7 @@ def chunks(*parts: bytes) -> bytes:
 
 
 async def test_a_body_that_comes_in_pieces_is_one_body(serve: Serve) -> None:
-    """Byte by byte, with a length and in chunks."""
+    """A body that arrives byte by byte, with a length or in chunks, is one body."""
     body = events(3)
     async with serve() as served, connect(served.port) as line:
         for byte in post(body, BEARER):
@@ -45,14 +45,14 @@ async def test_a_body_that_comes_in_pieces_is_one_body(serve: Serve) -> None:
 
 
 async def test_an_announced_length_over_the_limit_is_413_at_once(serve: Serve) -> None:
-    """Before a byte of it is read; 100 MB or more than a number holds."""
+    """An announced length over the limit is 413 before a byte is read."""
     async with serve(limits=SMALL) as served:
         for length in (64 * 1024 + 1, 100_000_000, 2**62):
             assert (await ask(served.port, head(PATH, BEARER, f"Content-Length: {length}"))).status == 413
 
 
 async def test_the_largest_body_that_fits_is_taken(serve: Serve) -> None:
-    """The limit itself is allowed."""
+    """A body as large as the limit is accepted."""
     body = json.dumps([event()]).encode()
     body += b" " * (64 * 1024 - len(body))
     async with serve(limits=SMALL) as served:
@@ -61,7 +61,7 @@ async def test_the_largest_body_that_fits_is_taken(serve: Serve) -> None:
 
 
 async def test_a_stream_without_a_length_is_413_when_it_grows_too_large(serve: Serve) -> None:
-    """It is cut off where the limit is passed, not read to its end."""
+    """A stream without a length is 413 as soon as it passes the limit."""
     async with serve(limits=SMALL) as served, connect(served.port) as line:
         await line.send(head(PATH, BEARER, CHUNKED))
         await line.send(chunks(b" " * 70_000)[:-5])
@@ -69,7 +69,7 @@ async def test_a_stream_without_a_length_is_413_when_it_grows_too_large(serve: S
 
 
 async def test_after_a_refused_body_the_answer_is_still_read(serve: Serve) -> None:
-    """The rest of the body is thrown away, so that the client sees 413 and not a reset."""
+    """The rest of a refused body is discarded, so that the client reads the answer and gets no reset."""
     async with serve(limits=SMALL) as served, connect(served.port) as line:
         await line.send(post(b" " * 2_000_000, BEARER))
         assert (await line.receive()).status == 413
@@ -78,7 +78,7 @@ async def test_after_a_refused_body_the_answer_is_still_read(serve: Serve) -> No
 
 @pytest.mark.parametrize("encoding", ["gzip", "x-gzip", "GZIP", " gzip "])
 async def test_gzip_is_inflated(serve: Serve, encoding: str) -> None:
-    """Also with its old name."""
+    """A gzip body is decompressed, also with the encoding's old name."""
     async with serve() as served:
         reply = await ask(served.port, post(gzip.compress(events(7)), BEARER, f"Content-Encoding: {encoding}"))
         assert reply.json["accepted"] == 7
@@ -86,20 +86,20 @@ async def test_gzip_is_inflated(serve: Serve, encoding: str) -> None:
 
 @pytest.mark.parametrize("encoding", ["deflate", "br", "zstd", "gzip, gzip", "nonsense"])
 async def test_other_encodings_are_415(serve: Serve, encoding: str) -> None:
-    """Rather than taken for JSON."""
+    """Other encodings are 415."""
     async with serve() as served:
         assert (await ask(served.port, post(events(), BEARER, f"Content-Encoding: {encoding}"))).status == 415
 
 
 @pytest.mark.parametrize("encoding", ["identity", ""])
 async def test_identity_is_no_encoding(serve: Serve, encoding: str) -> None:
-    """RFC 9110 reserves the word."""
+    """`identity` is no encoding (RFC 9110)."""
     async with serve() as served:
         assert (await ask(served.port, post(events(), BEARER, f"Content-Encoding: {encoding}"))).status == 202
 
 
 async def test_what_only_claims_to_be_gzip_is_400(serve: Serve) -> None:
-    """Plain JSON, an empty body, half a file, and a broken checksum."""
+    """A body that is no valid gzip (JSON, empty, cut, wrong checksum) is 400."""
     packed = gzip.compress(events(50))
     bad = [events(), b"", packed[:-1], packed[:20], packed[:-8] + b"\0" * 8]
     async with serve() as served:
@@ -109,14 +109,14 @@ async def test_what_only_claims_to_be_gzip_is_400(serve: Serve) -> None:
 
 
 async def test_a_gzip_bomb_is_413(serve: Serve) -> None:
-    """Ten megabytes that would be ten gigabytes are left as soon as the limit is passed."""
+    """A gzip bomb of ten gigabytes is 413 as soon as it passes the limit."""
     bomb = gzip.compress(b" " * 50_000_000)
     async with serve(limits=SMALL) as served:
         assert (await ask(served.port, post(bomb, BEARER, "Content-Encoding: gzip"))).status == 413
 
 
 def test_inflating_a_bomb_holds_no_more_than_the_limit() -> None:
-    """Memory is flat, whatever the file would become."""
+    """Decompressing a bomb uses no more memory than the limit."""
     packer = zlib.compressobj(9, wbits=31)
     bomb = b"".join(packer.compress(b"\0" * (1 << 20)) for _ in range(200)) + packer.flush()
     inflight = Inflight(1 << 30)
@@ -129,14 +129,14 @@ def test_inflating_a_bomb_holds_no_more_than_the_limit() -> None:
 
 
 def test_what_gzip_holds_counts_as_bytes_in_flight() -> None:
-    """A small file cannot hide a large body from the limit over all requests."""
+    """The decompressed size counts as bytes in flight."""
     inflight = Inflight(1000)
     with pytest.raises(OverloadedError):
         inflate(gzip.compress(b" " * 5000), 1 << 20, inflight.lease())
 
 
 def test_gzip_in_several_members_is_joined_up_to_a_bound() -> None:
-    """RFC 1952, 2.2; each empty member costs work, so not any number."""
+    """Several gzip members are joined (RFC 1952, 2.2), up to a limit, because each costs work."""
     lease = Inflight(1 << 20).lease()
     assert inflate(gzip.compress(b"a") + gzip.compress(b"") + gzip.compress(b"b"), 10, lease) == b"ab"
     with pytest.raises(UnreadableError):
@@ -145,7 +145,7 @@ def test_gzip_in_several_members_is_joined_up_to_a_bound() -> None:
 
 @given(st.binary(max_size=2000), st.integers(0, 4000))
 def test_inflating_returns_or_refuses(data: bytes, limit: int) -> None:
-    """Any bytes: a body within the limit, or a request's error, and nothing else."""
+    """Decompressing any bytes gives a body within the limit or a request error."""
     lease = Inflight(3000).lease()
     with contextlib.suppress(RequestError):
         assert len(inflate(data, limit, lease)) <= limit
@@ -153,7 +153,7 @@ def test_inflating_returns_or_refuses(data: bytes, limit: int) -> None:
 
 @given(st.binary(max_size=2000), st.integers(1, 60), st.integers(0, 255))
 def test_a_damaged_file_is_refused_or_whole(data: bytes, at: int, byte: int) -> None:
-    """A flipped byte never gives other content: the checksum tells."""
+    """A damaged gzip file is refused or gives the same content, because of its checksum."""
     packed = bytearray(gzip.compress(data, mtime=0))
     packed[min(at, len(packed) - 1)] ^= byte
     with contextlib.suppress(RequestError):
@@ -161,7 +161,7 @@ def test_a_damaged_file_is_refused_or_whole(data: bytes, at: int, byte: int) -> 
 
 
 async def test_a_large_body_is_asked_for_only_when_it_would_be_taken(serve: Serve) -> None:
-    """Expect: 100-continue: the client waits for the word, and is spared a body that is refused."""
+    """With `Expect: 100-continue` a large body is requested only when it would be accepted."""
     body = events(20)
     async with serve(limits=SMALL) as served, connect(served.port) as line:
         await line.send(head(PATH, BEARER, f"Content-Length: {len(body)}", "Expect: 100-continue"))
@@ -177,7 +177,7 @@ async def test_a_large_body_is_asked_for_only_when_it_would_be_taken(serve: Serv
 
 
 async def test_bodies_that_are_announced_count_until_they_are_durable(serve: Serve) -> None:
-    """Too many bytes in flight are 503 with Retry-After; when some are done, the next are taken."""
+    """Announced bytes count until they are durable: too many are 503 with Retry-After, later ones are accepted."""
     body = json.dumps([event(x="y" * 60_000)]).encode()
     async with serve(limits=SMALL) as served:
         served.gate.clear()
@@ -193,7 +193,7 @@ async def test_bodies_that_are_announced_count_until_they_are_durable(serve: Ser
 
 
 async def test_wrong_chunks_are_400(serve: Serve) -> None:
-    """A stream that breaks its own framing holds nothing that can be trusted."""
+    """A body with wrong chunks is 400."""
     async with serve() as served:
         for stream in (b"zz\r\n", b"5\r\nabcdefgh\r\n"):
             assert (await ask(served.port, head(PATH, BEARER, CHUNKED) + stream)).status == 400

@@ -1,4 +1,4 @@
-"""Connections: slow, silent, too many, not HTTP at all, and those that are open when the server stops."""
+"""Connections: slow, silent, too many, not HTTP, and open at the server's stop."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PATH = "POST /api/events/ingest"
 
 
 async def drip(line: Line, seconds: float = 0.05) -> None:
-    """Sends a byte now and then until the server hangs up."""
+    """Send a byte now and then until the server closes the connection."""
     try:
         while True:
             await line.send(b" ")
@@ -29,7 +29,7 @@ async def drip(line: Line, seconds: float = 0.05) -> None:
 
 
 async def test_a_body_that_drips_is_408_and_the_connection_closes(serve: Serve) -> None:
-    """Each byte in time, the whole not: the deadline is for the body, not for the next byte."""
+    """A slow body is 408 at the deadline of the whole body, and the connection closes."""
     async with serve(limits={"read_timeout": "300ms"}) as served, connect(served.port) as line:
         await line.send(head(PATH, BEARER, "Content-Length: 5000") + b"[")
         dripping = asyncio.create_task(drip(line))
@@ -41,7 +41,7 @@ async def test_a_body_that_drips_is_408_and_the_connection_closes(serve: Serve) 
 
 
 async def test_a_head_that_drips_is_hung_up_on(serve: Serve) -> None:
-    """The classic slow client: it never ends its headers."""
+    """A client that never ends its headers is closed."""
     async with serve(idle_seconds=0.3) as served, connect(served.port) as line:
         await line.send(b"POST /api/events/ingest HTTP/1.1\r\nX: ")
         dripping = asyncio.create_task(drip(line))
@@ -50,7 +50,7 @@ async def test_a_head_that_drips_is_hung_up_on(serve: Serve) -> None:
 
 
 async def test_a_silent_connection_is_hung_up_on(serve: Serve) -> None:
-    """From its start, and after an answer."""
+    """A silent connection is closed, from its start and after an answer."""
     async with serve(idle_seconds=0.3) as served:
         async with connect(served.port) as line:
             assert await line.is_closed()
@@ -60,7 +60,7 @@ async def test_a_silent_connection_is_hung_up_on(serve: Serve) -> None:
 
 
 async def test_slow_clients_do_not_hold_up_the_others(serve: Serve) -> None:
-    """A hundred that drip, and one that is answered."""
+    """A hundred slow clients do not delay another."""
     async with serve() as served:
         slow = [await asyncio.open_connection("127.0.0.1", served.port) for _ in range(100)]
         for index, (_, writer) in enumerate(slow):
@@ -71,7 +71,7 @@ async def test_slow_clients_do_not_hold_up_the_others(serve: Serve) -> None:
 
 
 async def test_a_client_that_sends_but_does_not_read_is_dropped(serve: Serve) -> None:
-    """Its answers do not pile up: it waits, and then it is cut off."""
+    """A client that sends but does not read is held back, then closed."""
     async with serve(write_seconds=0.3) as served:
         reader, writer = await asyncio.open_connection("127.0.0.1", served.port, limit=1024)
         async with asyncio.timeout(20):
@@ -84,7 +84,7 @@ async def test_a_client_that_sends_but_does_not_read_is_dropped(serve: Serve) ->
 
 
 async def test_connections_over_the_limit_are_closed_at_once(serve: Serve) -> None:
-    """While those that are there were answered a moment ago. And there is room again when others leave."""
+    """Connections over the limit are closed at once while the others are in use, until one leaves."""
     async with serve(limits={"connections": 2}) as served:
         async with connect(served.port) as one, connect(served.port) as two:
             for line in (one, two):
@@ -99,7 +99,7 @@ async def test_connections_over_the_limit_are_closed_at_once(serve: Serve) -> No
 async def test_a_new_connection_takes_the_place_of_the_longest_silent_one(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """First of those that never asked anything, then of those that were answered, then of those that owe a body."""
+    """A new connection replaces the longest silent one: without request first, then answered, then owing a body."""
     monkeypatch.setattr("collector.web.places.GRACE_SECONDS", 0)
     async with (
         serve(limits={"connections": 3}) as served,
@@ -131,7 +131,7 @@ async def test_a_new_connection_takes_the_place_of_the_longest_silent_one(
 
 
 async def test_a_request_under_way_keeps_its_place(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What waits for the disk is the collector's to finish, however many come."""
+    """A request that waits for the disk keeps its connection, however many others come."""
     monkeypatch.setattr("collector.web.places.GRACE_SECONDS", 0)
     async with serve(limits={"connections": 2}) as served, connect(served.port) as busy:
         served.gate.clear()
@@ -163,7 +163,7 @@ async def test_a_request_under_way_keeps_its_place(serve: Serve, monkeypatch: py
 async def test_what_is_not_http_is_400_in_json_that_quotes_nothing(
     serve: Serve, data: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Where aiohttp's own answer would repeat the line, and its log name the client."""
+    """A request that is not HTTP is 400 in JSON that quotes nothing."""
     async with serve() as served, connect(served.port) as line:
         reply = await line.ask(data)
         assert (reply.status, reply.json) == (400, {"error": "this is not a valid HTTP request"})
@@ -173,7 +173,7 @@ async def test_what_is_not_http_is_400_in_json_that_quotes_nothing(
 
 
 async def test_stopping_finishes_what_came_in_whole(serve: Serve) -> None:
-    """A request that waits for the disk gets its 202; nobody new gets in; idle connections close."""
+    """A stop answers complete requests with 202, accepts no new ones, and closes idle connections."""
     async with serve() as served:
         served.gate.clear()
         async with connect(served.port) as busy, connect(served.port) as idle:
@@ -191,7 +191,7 @@ async def test_stopping_finishes_what_came_in_whole(serve: Serve) -> None:
 
 
 async def test_stopping_sends_away_what_has_not_come_in_whole(serve: Serve) -> None:
-    """At once, not after the read timeout: 503, so that the sender keeps it."""
+    """A stop answers incomplete requests with 503 at once, so that the sender keeps its events."""
     async with serve() as served, connect(served.port) as line:
         await line.send(head(PATH, BEARER, "Content-Length: 5000") + b"[")
         await until(lambda: served.server._bodies._reading)
@@ -203,7 +203,7 @@ async def test_stopping_sends_away_what_has_not_come_in_whole(serve: Serve) -> N
 
 
 async def test_a_port_that_is_taken_is_an_oserror(serve: Serve) -> None:
-    """The program says so and ends."""
+    """A port in use raises OSError, with which the program ends."""
     async with serve() as served, serve() as other:
         with pytest.raises(OSError, match=r"[Aa]ddress already in use"):
             await other.server.start(Endpoint("127.0.0.1", served.port))

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 async def test_the_front_page_says_what_this_is_how_it_is_and_where_to_go(serve: Serve) -> None:
-    """Without a credential, also while the collector cannot take events."""
+    """The front page shows what this is, its state and links, without a credential and also while not ready."""
     async with serve() as served:
         reply = await ask(served.port, head("GET /"))
         page = reply.body.decode()
@@ -29,7 +29,7 @@ async def test_the_front_page_says_what_this_is_how_it_is_and_where_to_go(serve:
 
 
 async def test_the_front_page_loads_nothing_and_runs_nothing(serve: Serve) -> None:
-    """A policy says so to the browser; no address, no credential and no script is in it; it fits a phone."""
+    """The front page has a strict policy, no script, no secret, and fits a phone."""
     async with serve() as served:
         reply = await ask(served.port, head("GET /"))
     page = reply.body.decode()
@@ -40,7 +40,7 @@ async def test_the_front_page_loads_nothing_and_runs_nothing(serve: Serve) -> No
 
 
 async def test_the_front_page_is_read_only(serve: Serve) -> None:
-    """Nothing can be posted to it."""
+    """The front page refuses POST."""
     async with serve() as served:
         reply = await ask(served.port, head("POST /", "Content-Length: 0"))
     assert (reply.status, reply.headers["allow"]) == (405, "GET, HEAD")

@@ -1,4 +1,4 @@
-"""What tells others how the collector is."""
+"""The routes that show the collector's state."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 async def test_it_is_alive_without_credentials(serve: Serve) -> None:
-    """Even when nothing else works."""
+    """/healthz answers without credentials, even when nothing else works."""
     async with serve() as served:
         served.checks = {"store": "connection", "journal": "full"}
         reply = await ask(served.port, head("GET /healthz"))
@@ -30,7 +30,7 @@ async def test_it_is_alive_without_credentials(serve: Serve) -> None:
 async def test_it_is_ready_while_events_have_a_place_to_go(
     serve: Serve, store: str | None, journal: str | None, status: int
 ) -> None:
-    """Store reachable, or journal has room; the answer says which, and what troubles the other."""
+    """/readyz is ready while the store is reachable or the journal has room, and names the other's trouble."""
     async with serve() as served:
         served.checks = {"store": store, "journal": journal}
         reply = await ask(served.port, head("GET /readyz"))
@@ -41,7 +41,7 @@ async def test_it_is_ready_while_events_have_a_place_to_go(
 
 
 async def test_metrics_are_prometheus_text_or_openmetrics_as_asked(serve: Serve) -> None:
-    """Both are read by their own parsers."""
+    """/metrics is Prometheus text or OpenMetrics, as the request asks, and parsers read both."""
     async with serve() as served:
         await ask(served.port, post(events(3), BEARER))
         text = await ask(served.port, head("GET /metrics"))
@@ -68,7 +68,7 @@ async def test_metrics_are_prometheus_text_or_openmetrics_as_asked(serve: Serve)
     ],
 )
 async def test_any_accept_gets_a_page(serve: Serve, accept: str) -> None:
-    """A scraper's header never makes an error."""
+    """Any Accept header gets a page."""
     async with serve() as served:
         reply = await ask(served.port, head("GET /metrics", f"Accept: {accept}"))
     assert reply.status == 200
@@ -77,17 +77,17 @@ async def test_any_accept_gets_a_page(serve: Serve, accept: str) -> None:
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics"])
 async def test_head_answers_without_a_body(serve: Serve, path: str) -> None:
-    """Some load balancers ask so."""
+    """HEAD answers without a body, as some load balancers need."""
     async with serve() as served, connect(served.port) as line:
         await line.send(head(f"HEAD {path}"))
         reply = await line.receive(has_body=False)
         assert reply.status == 200
-        # A body would be taken for the next answer.
+        # A body would be read as the next answer.
         assert (await line.ask(head("GET /healthz"))).json == {"status": "ok"}
 
 
 async def test_a_scrape_of_a_prometheus_is_remembered(serve: Serve) -> None:
-    """By the header that it sends; whoever else looks at the page is not taken for one."""
+    """A scrape by Prometheus is recognised by its header; other requests are not."""
     async with serve() as served:
         await ask(served.port, head("GET /metrics"))
         before = served.count("duckwatch_last_scrape_timestamp_seconds")

@@ -1,4 +1,4 @@
-"""POST /api/events/ingest: what is acknowledged, what is refused, and how."""
+"""POST /api/events/ingest: acknowledgements and refusals."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 async def test_one_good_event_is_acknowledged_once_it_was_submitted(serve: Serve) -> None:
-    """202 comes after the journal has it, and carries JSON and a date."""
+    """202, with JSON and a date, comes after the journal has the event."""
     async with serve() as served:
         served.gate.clear()
         async with connect(served.port) as line:
@@ -35,7 +35,7 @@ async def test_one_good_event_is_acknowledged_once_it_was_submitted(serve: Serve
 
 @pytest.mark.parametrize("count", [1, 2, 9, 10, 100, 1000])
 async def test_the_answer_counts_the_events(serve: Serve, count: int) -> None:
-    """The length of the prepared answer is right for every number of digits, request after request."""
+    """The answer counts the events, with the right length for any number of digits."""
     async with serve() as served, connect(served.port) as line:
         for _ in range(2):
             reply = await line.ask(post(events(count), BEARER))
@@ -46,7 +46,7 @@ async def test_the_answer_counts_the_events(serve: Serve, count: int) -> None:
 
 
 async def test_a_bad_event_is_named_and_the_good_ones_beside_it_are_taken(serve: Serve) -> None:
-    """The bad one goes to the journal too, as a rejection."""
+    """A bad event is named in the answer and journalled as a rejection; the good ones are accepted."""
     body = json.dumps([event(id="1"), 5, event(id="2"), {"time": 1, "entry": {}}]).encode()
     async with serve() as served:
         reply = await ask(served.port, post(body, BEARER))
@@ -59,7 +59,7 @@ async def test_a_bad_event_is_named_and_the_good_ones_beside_it_are_taken(serve:
 
 
 async def test_many_rejections_are_cut_in_the_answer_and_counted(serve: Serve) -> None:
-    """The answer names a thousand and says how many there are."""
+    """The answer names at most a thousand rejections, and their number."""
     async with serve() as served:
         reply = await ask(served.port, post(json.dumps([event(), *[0] * 1500]).encode(), BEARER))
     assert reply.json["accepted"] == 1
@@ -69,7 +69,7 @@ async def test_many_rejections_are_cut_in_the_answer_and_counted(serve: Serve) -
 
 
 async def test_a_heartbeat_is_submitted_for_its_report(serve: Serve) -> None:
-    """No events, but what the plugin says of itself."""
+    """A heartbeat without events is submitted."""
     beat = {"host": "mta1", "plugin": {"version": "1", "process": "p", "spool_bytes": 0, "dropped": 0}, "events": []}
     async with serve() as served:
         reply = await ask(served.port, post(json.dumps(beat).encode(), BEARER))
@@ -78,7 +78,7 @@ async def test_a_heartbeat_is_submitted_for_its_report(serve: Serve) -> None:
 
 
 async def test_what_holds_nothing_is_not_submitted(serve: Serve) -> None:
-    """QUEUE_POLL is neither stored nor rejected."""
+    """A request with nothing to store, like QUEUE_POLL, is acknowledged and not submitted."""
     async with serve() as served:
         reply = await ask(served.port, post(json.dumps([event(action="QUEUE_POLL")]).encode(), BEARER))
     assert reply.json == {"accepted": 0, "rejected": []}
@@ -92,7 +92,7 @@ async def test_what_holds_nothing_is_not_submitted(serve: Serve) -> None:
 async def test_a_client_that_wants_the_connection_closed_is_told_so(
     serve: Serve, extra: tuple[str, ...], shown: str | None
 ) -> None:
-    """The prepared answer is for connections that stay open only."""
+    """A client that asks to close the connection gets `Connection: close`."""
     async with serve() as served, connect(served.port) as line:
         reply = await line.ask(post(events(), BEARER, *extra))
         assert reply.headers.get("connection") == shown
@@ -103,7 +103,7 @@ async def test_a_client_that_wants_the_connection_closed_is_told_so(
 
 
 async def test_http_1_0_gets_an_answer_that_it_understands(serve: Serve) -> None:
-    """HTTP/1.0 closes after each answer."""
+    """HTTP/1.0 gets a valid answer and a closed connection."""
     async with serve() as served, connect(served.port) as line:
         reply = await line.ask(post(events(), BEARER).replace(b"HTTP/1.1", b"HTTP/1.0", 1))
         assert reply.status == 202
@@ -112,7 +112,7 @@ async def test_http_1_0_gets_an_answer_that_it_understands(serve: Serve) -> None
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"5", b'"x"', b"null", b"\xff\xfe", b"[" * 100_000])
 async def test_a_body_without_an_event_is_400_and_not_quoted(serve: Serve, body: bytes) -> None:
-    """Nothing can be read, so nothing is taken."""
+    """A body without an event is 400 and not quoted."""
     async with serve() as served:
         reply = await ask(served.port, post(body, BEARER))
     assert reply.status == 400
@@ -121,12 +121,12 @@ async def test_a_body_without_an_event_is_400_and_not_quoted(serve: Serve, body:
 
 
 async def test_a_full_journal_is_503_with_a_time_to_come_back(serve: Serve) -> None:
-    """The sender keeps what was not taken, and the connection stays open."""
+    """A full journal is 503 with Retry-After, and the connection stays open."""
     async with serve(limits={"events_per_second": 10}) as served, connect(served.port) as line:
         served.failure = OverloadedError("the journal is full", retry_after=7)
         for _ in range(3):
             reply = await line.ask(post(events(100), BEARER))
-            # Were the refused events charged, the second would be 429.
+            # If refused events counted against the rate, the second answer would be 429.
             assert reply.status == 503
             assert reply.headers["retry-after"] == "7"
         served.failure = None
@@ -137,7 +137,7 @@ async def test_a_full_journal_is_503_with_a_time_to_come_back(serve: Serve) -> N
 async def test_a_fault_of_the_collector_is_500_without_a_word_of_it(
     serve: Serve, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The answer says nothing of the inside; the log does."""
+    """An internal error is 500 without details, which are in the log."""
     async with serve() as served:
         served.failure = RuntimeError("CANARY")
         reply = await ask(served.port, post(events(), BEARER))
@@ -147,7 +147,7 @@ async def test_a_fault_of_the_collector_is_500_without_a_word_of_it(
 
 
 async def test_more_events_than_the_rate_are_429_until_the_debt_is_paid(serve: Serve) -> None:
-    """A large batch passes once; the next waits."""
+    """Events over the rate are 429 until the debt is paid; one large batch passes."""
     async with serve(limits={"events_per_second": 100}) as served, connect(served.port) as line:
         assert (await line.ask(post(events(1000), BEARER))).status == 202
         reply = await line.ask(post(events(1), BEARER))
@@ -159,7 +159,7 @@ async def test_more_events_than_the_rate_are_429_until_the_debt_is_paid(serve: S
 async def test_a_client_that_leaves_in_the_middle_leaves_nothing(
     serve: Serve, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """No traceback, nothing submitted, and its bytes are no longer counted as in flight."""
+    """A client that leaves in the middle leaves no traceback, no submission and no bytes in flight."""
     async with serve(limits={"body_bytes": "1MiB", "inflight_bytes": "1MiB"}) as served:
         for _ in range(3):
             async with connect(served.port) as line:
@@ -176,7 +176,7 @@ async def test_a_client_that_leaves_in_the_middle_leaves_nothing(
 async def test_a_client_that_leaves_before_the_answer_is_no_fault(
     serve: Serve, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """What came in whole is taken; the answer has nowhere to go."""
+    """A complete request is accepted though the client leaves before the answer."""
     async with serve() as served:
         served.gate.clear()
         async with connect(served.port) as line:
@@ -188,14 +188,14 @@ async def test_a_client_that_leaves_before_the_answer_is_no_fault(
 
 
 async def test_requests_sent_ahead_are_answered_in_order(serve: Serve) -> None:
-    """Pipelining (RFC 9112, 9.3.2): each gets its own answer."""
+    """Pipelined requests (RFC 9112, 9.3.2) are answered in order."""
     async with serve() as served, connect(served.port) as line:
         await line.send(b"".join(post(events(count), BEARER) for count in (1, 2, 3)))
         assert [(await line.receive()).json["accepted"] for _ in range(3)] == [1, 2, 3]
 
 
 async def test_large_bodies_are_taken_like_small_ones(serve: Serve) -> None:
-    """Past the size that goes to a thread, plain and compressed."""
+    """Large bodies, which a thread decodes, are accepted, plain and compressed."""
     body = events(5000, x="y" * 50)
     async with serve() as served:
         assert (await ask(served.port, post(body, BEARER))).json["accepted"] == 5000
@@ -217,7 +217,7 @@ async def test_large_bodies_are_taken_like_small_ones(serve: Serve) -> None:
     ],
 )
 async def test_other_routes_and_methods_are_refused_in_json(serve: Serve, request_line: str, status: int) -> None:
-    """Never HTML, and never a label of /metrics made of a path."""
+    """Other routes and methods are refused in JSON, and no path becomes a label of /metrics."""
     async with serve() as served:
         reply = await ask(served.port, head(request_line, BEARER))
     assert reply.status == status
@@ -233,6 +233,6 @@ async def test_other_routes_and_methods_are_refused_in_json(serve: Serve, reques
 
 
 async def test_a_query_is_not_part_of_the_route(serve: Serve) -> None:
-    """It neither hides the route nor gives credentials."""
+    """A query changes neither route nor credentials."""
     async with serve() as served:
         assert (await ask(served.port, post(events(), BEARER, path="/api/events/ingest?token=x"))).status == 202

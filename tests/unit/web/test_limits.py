@@ -1,4 +1,4 @@
-"""The arithmetic of limits, by a clock that the test holds."""
+"""The arithmetic of limits, with the test's clock."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Clock:
 
 
 def test_events_below_the_rate_pass_for_ever() -> None:
-    """A second's worth each second is never refused."""
+    """Events at the rate are never refused."""
     clock = Clock()
     rate = EventRate(100, clock)
     for _ in range(50):
@@ -26,7 +26,7 @@ def test_events_below_the_rate_pass_for_ever() -> None:
 
 
 def test_a_debt_is_paid_at_the_rate() -> None:
-    """The answer's seconds are enough, and not by far more than needed."""
+    """A debt is paid after the seconds in the answer, and not much earlier."""
     clock = Clock()
     rate = EventRate(100, clock)
     rate.charge(1000)
@@ -41,7 +41,7 @@ def test_a_debt_is_paid_at_the_rate() -> None:
 
 
 def test_rest_does_not_save_up_more_than_a_second() -> None:
-    """A day of silence does not allow a day's events at once."""
+    """A pause saves up at most one second's events."""
     clock = Clock()
     rate = EventRate(100, clock)
     clock.now += 86_400
@@ -53,7 +53,7 @@ def test_rest_does_not_save_up_more_than_a_second() -> None:
 
 
 def test_the_time_to_come_back_is_bounded() -> None:
-    """A huge batch at a tiny rate is asked after a minute at the latest."""
+    """Retry-After is at most a minute, also for a huge batch at a low rate."""
     rate = EventRate(1, Clock())
     rate.charge(1_000_000)
     with pytest.raises(RateLimitedError) as refusal:
@@ -62,14 +62,14 @@ def test_the_time_to_come_back_is_bounded() -> None:
 
 
 def test_no_rate_is_no_limit() -> None:
-    """The default."""
+    """Without a rate there is no limit, which is the default."""
     rate = EventRate(None, Clock())
     rate.charge(10**9)
     rate.admit()
 
 
 def test_a_lease_gives_back_what_it_took_once() -> None:
-    """Whatever happened in between."""
+    """A lease gives back what it took exactly once."""
     inflight = Inflight(100)
     lease, other = inflight.lease(), inflight.lease()
     lease.grow(60)

@@ -1,6 +1,4 @@
-"""What proxies and other clients make of a request that is meant well,
-and what tells the collector's answer from theirs.
-"""
+"""Requests changed by proxies and unusual clients, and the headers that mark the collector's answers."""
 
 from __future__ import annotations
 
@@ -44,7 +42,7 @@ ASKED = [
 
 @pytest.mark.parametrize(("request_bytes", "status"), ASKED, ids=range(len(ASKED)))
 async def test_every_answer_says_that_it_is_the_collectors(serve: Serve, request_bytes: bytes, status: int) -> None:
-    """Also those that aiohttp's parser refuses, and those of every route."""
+    """Every answer has the collector's header, of every route and of aiohttp's parser."""
     async with serve(limits={"body_bytes": "2KiB"}) as served:
         reply = await ask(served.port, request_bytes)
     assert (reply.status, reply.headers["duckwatch-version"]) == (status, version("duckwatch"))
@@ -72,9 +70,7 @@ GZIP = gzip.compress(events())
 async def test_a_400_says_whether_it_is_about_the_transport(
     serve: Serve, request_bytes: bytes, is_of_transport: bool
 ) -> None:
-    """What breaks on its way says nothing of the events: their sender keeps them,
-    and sets aside what the collector cannot read.
-    """
+    """A 400 has a header that says whether the transport or the content is at fault."""
     async with serve() as served:
         reply = await ask(served.port, request_bytes)
     assert (reply.status, reply.headers["duckwatch-version"]) == (400, version("duckwatch"))
@@ -97,9 +93,7 @@ async def test_a_400_says_whether_it_is_about_the_transport(
 async def test_a_body_that_was_cut_on_its_way_is_a_fault_of_the_transport(
     serve: Serve, body: bytes, headers: list[str], status: int, is_of_transport: bool
 ) -> None:
-    """A proxy that corrects `Content-Length` leaves the length that the sender wrote down;
-    what can be read is taken, however long it is.
-    """
+    """A body shorter than the sender's own length header is a fault of the transport."""
     async with serve() as served:
         reply = await ask(served.port, post(body, BEARER, *headers))
     assert reply.status == status
@@ -107,7 +101,7 @@ async def test_a_body_that_was_cut_on_its_way_is_a_fault_of_the_transport(
 
 
 async def test_an_overload_and_a_fault_of_ours_say_so_too(serve: Serve) -> None:
-    """503 and 500."""
+    """503 and 500 have the header of the transport too."""
     async with serve() as served:
         for failure, status in ((RuntimeError("x"), 500), (MemoryError(), 503), (OSError(24, "x"), 503)):
             served.failure = failure
@@ -132,14 +126,14 @@ async def test_an_overload_and_a_fault_of_ours_say_so_too(serve: Serve) -> None:
     ],
 )
 async def test_headers_may_be_16_kib_and_64(serve: Serve, headers: list[str], status: int) -> None:
-    """One may use all of it; `Host` is one of them."""
+    """Headers may have 16 KiB in total and be 64, `Host` included."""
     async with serve() as served:
         assert (await ask(served.port, head("GET /healthz", *headers))).status == status
 
 
 @pytest.mark.parametrize("early", [0, 100, 8_000, 15_000, 19_000, -1])
 async def test_a_large_head_is_431_wherever_it_is_cut(serve: Serve, early: int) -> None:
-    """Its first bytes may come with the request before it; -1: all but the last."""
+    """A large head is 431, wherever its bytes are split. -1 means all but the last byte."""
     large = head("GET /healthz", *[f"X-{n}: " + "a" * 1000 for n in range(20)])
     async with serve() as served, connect(served.port) as line:
         await line.send(head("GET /healthz") + large[:early])
@@ -149,9 +143,7 @@ async def test_a_large_head_is_431_wherever_it_is_cut(serve: Serve, early: int) 
 
 
 async def test_a_head_without_end_is_431_before_it_is_whole(serve: Serve) -> None:
-    """However many headers it has, and however small its pieces:
-    the collector holds no more than one head of a stranger.
-    """
+    """An endless head is 431 before it is complete, whatever its headers and pieces."""
     async with serve() as served, connect(served.port) as line:
         await line.send(b"GET /healthz HTTP/1.1\r\nHost: x\r\n")
         for n in range(40):
@@ -161,7 +153,7 @@ async def test_a_head_without_end_is_431_before_it_is_whole(serve: Serve) -> Non
 
 
 async def test_a_long_head_behind_a_long_body_is_no_part_of_it(serve: Serve) -> None:
-    """Bytes of a body are not counted as those of a head, in whichever pieces they come."""
+    """Bytes of a body do not count as part of the next head, in any pieces."""
     body = events(400)
     async with serve() as served, connect(served.port) as line:
         for _ in range(3):
@@ -182,7 +174,7 @@ async def test_a_long_head_behind_a_long_body_is_no_part_of_it(serve: Serve) -> 
     ],
 )
 async def test_a_target_in_each_of_its_forms(serve: Serve, target: str) -> None:
-    """RFC 9112, 3.2.2: a server must take the absolute form."""
+    """Each form of the request target is accepted, also the absolute one (RFC 9112, 3.2.2)."""
     async with serve() as served:
         assert (await ask(served.port, head(f"GET {target}"))).json == {"status": "ok"}
         reply = await ask(served.port, head("GET http://collector.example"))
@@ -192,7 +184,7 @@ async def test_a_target_in_each_of_its_forms(serve: Serve, target: str) -> None:
 
 @pytest.mark.parametrize("extra", ["", "Connection: keep-alive\r\n"])
 async def test_an_http_1_0_client_is_not_told_to_continue(serve: Serve, extra: str) -> None:
-    """RFC 9110, 10.1.1: it would take that for the answer."""
+    """An HTTP/1.0 client gets no 100 Continue, which it would read as the answer (RFC 9110, 10.1.1)."""
     body = events()
     asked = f"POST {PATH} HTTP/1.0\r\n{BEARER}\r\n{extra}Content-Length: {len(body)}\r\nExpect: 100-continue\r\n\r\n"
     async with serve() as served, connect(served.port) as line:
@@ -208,7 +200,7 @@ async def test_an_http_1_0_client_is_not_told_to_continue(serve: Serve, extra: s
 
 
 async def test_an_http_1_1_client_is_told_to_continue(serve: Serve) -> None:
-    """And then answered."""
+    """An HTTP/1.1 client gets 100 Continue, then the answer."""
     body = events()
     async with serve() as served, connect(served.port) as line:
         await line.send(head(f"POST {PATH}", BEARER, f"Content-Length: {len(body)}", "Expect: 100-Continue"))
@@ -230,14 +222,14 @@ DRESSED = [
 
 @pytest.mark.parametrize(("body", "headers"), DRESSED, ids=range(len(DRESSED)))
 async def test_a_body_that_something_on_the_way_has_dressed_up(serve: Serve, body: bytes, headers: list[str]) -> None:
-    """Padding of gzip, its members, a byte order mark, any content type."""
+    """A body with gzip padding, members, a byte order mark or any content type is read."""
     async with serve() as served:
         assert (await ask(served.port, post(body, BEARER, *headers))).status == 202
     assert served.submitted[0].count >= 1
 
 
 async def test_the_trailers_of_a_chunked_body_are_passed_over(serve: Serve) -> None:
-    """And the connection goes on."""
+    """Trailers of a chunked body are ignored, and the connection continues."""
     body = events()
     chunked = b"%x\r\n%s\r\n0\r\nX-Checksum: 1\r\nX-Other: 2\r\n\r\n" % (len(body), body)
     async with serve() as served, connect(served.port) as line:
@@ -247,7 +239,7 @@ async def test_the_trailers_of_a_chunked_body_are_passed_over(serve: Serve) -> N
 
 
 async def test_head_has_no_body_and_the_same_headers(serve: Serve) -> None:
-    """Of each page that is read with GET."""
+    """HEAD has the same headers as GET and no body, for each page."""
     async with serve() as served, connect(served.port) as line:
         for path in ("/", "/healthz", "/readyz", "/metrics"):
             await line.send(head(f"HEAD {path}"))

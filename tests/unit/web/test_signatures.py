@@ -1,6 +1,4 @@
-"""Signed requests: the specification's own example, what is taken, what is not,
-and what strangers can make the collector hold.
-"""
+"""Signed requests: the specification's example, accepted and refused ones, and limits for unverified bodies."""
 
 from __future__ import annotations
 
@@ -36,7 +34,7 @@ def signature(body: bytes, key: bytes = KEY, *, name: str = "msg_1", stamp: str)
 
 
 def signed(body: bytes, key: bytes = KEY, *, ago: float = 0, more: str = "") -> list[str]:
-    """The three headers, made `ago` seconds ago."""
+    """Return the three headers, made `ago` seconds ago."""
     stamp = str(int(time.time() - ago))
     return [
         "Webhook-Id: msg_1",
@@ -46,7 +44,7 @@ def signed(body: bytes, key: bytes = KEY, *, ago: float = 0, more: str = "") -> 
 
 
 def test_the_specifications_example_is_good() -> None:
-    """The vector of the reference libraries."""
+    """The specification's example is accepted."""
     headers = {
         "webhook-id": "msg_p5jXN8AQM9LWM0D4loKWxJek",
         "webhook-timestamp": "1614265330",
@@ -59,7 +57,7 @@ def test_the_specifications_example_is_good() -> None:
 
 
 async def test_a_signed_request_is_taken_and_its_secret_decides_the_cluster(serve: Serve) -> None:
-    """Beside tokens; text alone is a secret without a cluster."""
+    """A signed request is accepted beside tokens, and its secret decides the cluster if it names one."""
     secrets = [{"secret": secret(), "cluster": "eu1"}, secret(OTHER)]
     async with serve(auth=BOTH | {"hmac_secrets": secrets}) as served:
         body = events(2)
@@ -70,7 +68,7 @@ async def test_a_signed_request_is_taken_and_its_secret_decides_the_cluster(serv
 
 
 async def test_one_good_signature_of_several_is_enough(serve: Serve) -> None:
-    """A sender that rotates signs with both secrets; what is not `v1` is passed over."""
+    """One good `v1` signature of several is enough, as during a rotation."""
     body = events()
     stamp = str(int(time.time()))
     strange = signature(body, b"x" * 32, stamp=stamp)
@@ -80,7 +78,7 @@ async def test_one_good_signature_of_several_is_enough(serve: Serve) -> None:
 
 
 async def test_the_signature_is_over_the_bytes_that_came(serve: Serve) -> None:
-    """A gzip body is signed as gzip, and inflated only for those who signed it."""
+    """The signature is over the received bytes: a gzip body is verified before it is decompressed."""
     packed = gzip.compress(events(3))
     async with serve(auth={"hmac_secrets": [secret()]}) as served:
         good = await ask(served.port, post(packed, "Content-Encoding: gzip", *signed(packed)))
@@ -93,7 +91,7 @@ async def test_the_signature_is_over_the_bytes_that_came(serve: Serve) -> None:
 
 
 async def test_a_large_signed_body_is_taken(serve: Serve) -> None:
-    """Larger than what is verified on the event loop."""
+    """A large signed body, verified in a thread, is accepted."""
     body = events(1000, filler="x" * 200)
     async with serve(auth={"hmac_secrets": [secret()]}) as served:
         assert (await ask(served.port, post(body, *signed(body)))).json["accepted"] == 1000
@@ -102,7 +100,7 @@ async def test_a_large_signed_body_is_taken(serve: Serve) -> None:
 
 @pytest.mark.parametrize("ago", [400, -400])
 async def test_a_signature_of_another_time_is_refused_before_the_body_is_read(serve: Serve, ago: float) -> None:
-    """What was overheard is of no use later; five minutes either way."""
+    """A signature older or newer than five minutes is refused before the body is read."""
     async with serve(auth={"hmac_secrets": [secret()]}) as served:
         heads = signed(b"", ago=ago)
         assert (await ask(served.port, head("POST /api/events/ingest", "Content-Length: 9999", *heads))).status == 401
@@ -129,7 +127,7 @@ async def test_a_signature_of_another_time_is_refused_before_the_body_is_read(se
     ],
 )
 async def test_any_other_form_is_refused(serve: Serve, change: tuple[str, str]) -> None:
-    """And the answer says nothing of what was sent."""
+    """Any other form of signature is refused, and the answer quotes nothing."""
     body = events()
     headers = [line.replace(*change) for line in signed(body)]
     async with serve(auth={"hmac_secrets": [secret()]}) as served:
@@ -140,7 +138,7 @@ async def test_any_other_form_is_refused(serve: Serve, change: tuple[str, str]) 
 
 
 async def test_a_token_that_is_sent_is_judged_alone(serve: Serve) -> None:
-    """A wrong token is not made good by a signature; without secrets a signature is nothing."""
+    """A request with a token is judged by the token alone, and without secrets a signature counts nothing."""
     body = events()
     async with serve(auth=BOTH | {"hmac_secrets": [secret()]}) as served:
         wrong = "Authorization: Bearer wrong"
@@ -150,7 +148,7 @@ async def test_a_token_that_is_sent_is_judged_alone(serve: Serve) -> None:
 
 
 async def test_every_key_and_signature_is_compared(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The time of an answer does not tell which secret or which signature came close."""
+    """Every secret and signature is compared, so that the time of an answer shows nothing."""
     compared = []
     real = hmac.compare_digest
 
@@ -169,7 +167,7 @@ async def test_every_key_and_signature_is_compared(serve: Serve, monkeypatch: py
 
 
 async def test_each_secret_has_a_rate_of_its_own(serve: Serve) -> None:
-    """As each token has."""
+    """Each secret has its own rate limit."""
     secrets = [secret(), secret(OTHER)]
     async with serve(auth=BOTH | {"hmac_secrets": secrets}, limits={"events_per_second": 5}) as served:
         body = events(50)
@@ -182,7 +180,7 @@ async def test_each_secret_has_a_rate_of_its_own(serve: Serve) -> None:
 
 
 async def test_strangers_with_signatures_cannot_use_up_the_bytes_in_flight(serve: Serve) -> None:
-    """Until its signature is known to be good, a body counts in a half that senders with tokens do not need."""
+    """Bodies with unverified signatures may use only half of the bytes in flight."""
     limits = {"body_bytes": "100KiB", "inflight_bytes": "200KiB"}
     async with serve(auth=BOTH | {"hmac_secrets": [secret()]}, limits=limits) as served:
         announced = head("POST /api/events/ingest", "Content-Length: 100000", *signed(b"", OTHER))
@@ -212,7 +210,7 @@ HEADER = st.text(st.characters(exclude_characters="\r\n"), max_size=40)
 
 @given(HEADER, HEADER, st.one_of(HEADER, st.builds(lambda text: f"v1,{text}", HEADER)))
 def test_no_header_breaks_the_reading_of_a_claim(name: str, stamp: str, written: str) -> None:
-    """A claim or UnauthorizedError, whatever strangers send."""
+    """Any headers give a claim or UnauthorizedError."""
     headers = {"webhook-id": name, "webhook-timestamp": stamp, "webhook-signature": written}
     try:
         claim = claim_of(headers, now=0, tolerance_seconds=10**12)

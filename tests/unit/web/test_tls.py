@@ -1,4 +1,4 @@
-"""The server's own certificate, and what is renewed while it serves."""
+"""The server's certificate, and secrets that are renewed while it serves."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     from tests.unit.web.conftest import Serve, Served
 
 FILES = Path(__file__).parents[2] / "fixtures" / "tls"
-"""Two self-signed certificates for localhost, good for a hundred years, and a key under a password."""
+"""Two self-signed certificates for localhost, valid for a hundred years, and an encrypted key."""
 
 
 def install(folder: Path, name: str) -> dict[str, str]:
-    """Makes a certificate the one in force; gives the section `tls`."""
+    """Install a certificate. Return the section `tls`."""
     for suffix in ("pem", "key"):
         shutil.copyfile(FILES / f"{name}.{suffix}", folder / f"server.{suffix}.new")
         (folder / f"server.{suffix}.new").rename(folder / f"server.{suffix}")
@@ -46,7 +46,7 @@ def trusted(name: str) -> ssl.SSLContext:
 
 
 async def ask_over_tls(port: int, name: str, request: bytes) -> int:
-    """The status, from a client that trusts this certificate only."""
+    """Return the status for a client that trusts only this certificate."""
     reader, writer = await asyncio.open_connection("localhost", port, ssl=trusted(name))
     try:
         return (await Line(reader, writer).ask(request)).status
@@ -59,7 +59,7 @@ def bearer(token: str) -> str:
 
 
 async def test_with_a_certificate_the_server_speaks_tls_only(serve: Serve, tmp_path: Path) -> None:
-    """Events and scrapes; plain HTTP gets no answer, and the server goes on."""
+    """With a certificate the server uses only TLS; plain HTTP gets no answer."""
     async with serve(tls=install(tmp_path, "one")) as served:
         assert await ask_over_tls(served.port, "one", post(events(), bearer(TOKEN))) == 202
         assert await ask_over_tls(served.port, "one", b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n") == 200
@@ -73,18 +73,18 @@ LIMIT = 20
 
 
 async def silent(port: int, count: int) -> list[Line]:
-    """Peers that connect, and never begin their handshake."""
+    """Open connections that never begin their handshake."""
     return [Line(*await asyncio.open_connection("127.0.0.1", port)) for _ in range(count)]
 
 
 def leave(*lines: Line) -> None:
-    """They hang up."""
+    """Close them."""
     for line in lines:
         line.writer.close()
 
 
 async def hung_up(lines: list[Line]) -> list[bool]:
-    """Which of them the server has sent away; none is waited for long."""
+    """Return the ones that the server has closed, after a short wait."""
 
     async def is_gone(line: Line) -> bool:
         with contextlib.suppress(TimeoutError):
@@ -96,7 +96,7 @@ async def hung_up(lines: list[Line]) -> list[bool]:
 
 
 async def handshakes_count_as_connections(serve: Serve, folder: Path) -> None:
-    """Each step of `test_handshakes_count_as_connections`."""
+    """Run the steps of `test_handshakes_count_as_connections`."""
     async with serve(tls=install(folder, "one"), limits={"connections": LIMIT}) as served:
         lines = await silent(served.port, 20 * LIMIT)
         await until(lambda: len(served.server._socket._shaking) == LIMIT)  # type: ignore[union-attr]
@@ -112,17 +112,13 @@ async def handshakes_count_as_connections(serve: Serve, folder: Path) -> None:
 def test_handshakes_count_as_connections(
     serve: Serve, tmp_path: Path, new_loop: Callable[[], asyncio.AbstractEventLoop]
 ) -> None:
-    """Who opens sockets without end holds no more than the limit;
-    the oldest handshake makes room for one more, so that a sender gets in.
-    """
+    """Handshakes count as connections, and a new one over the limit replaces the oldest."""
     with asyncio.Runner(loop_factory=new_loop) as runner:
         runner.run(handshakes_count_as_connections(serve, tmp_path))
 
 
 async def test_a_handshake_without_end_makes_room(serve: Serve, tmp_path: Path) -> None:
-    """It has its time, and then it is hung up on; what is no TLS at once.
-    Connections that are there count beside them.
-    """
+    """A handshake without end is closed after its time, a connection without TLS at once."""
     async with serve(tls=install(tmp_path, "one"), limits={"connections": 2}, handshake_seconds=0.3) as served:
         reader, writer = await asyncio.open_connection("localhost", served.port, ssl=trusted("one"))
         open_line = Line(reader, writer)
@@ -137,7 +133,7 @@ async def test_a_handshake_without_end_makes_room(serve: Serve, tmp_path: Path) 
 
 
 async def test_handshakes_under_way_do_not_hold_up_the_end(serve: Serve, tmp_path: Path) -> None:
-    """They are broken off."""
+    """A stop ends the handshakes under way."""
     async with serve(tls=install(tmp_path, "one")) as served:
         (line,) = await silent(served.port, 1)
         await until(lambda: served.server._socket._shaking)  # type: ignore[union-attr]
@@ -147,7 +143,7 @@ async def test_handshakes_under_way_do_not_hold_up_the_end(serve: Serve, tmp_pat
 
 
 async def test_a_port_that_is_taken_is_an_oserror_with_tls_too(serve: Serve, tmp_path: Path) -> None:
-    """The program says so and ends."""
+    """A port in use raises OSError with TLS too."""
     tls = install(tmp_path, "one")
     async with serve(tls=tls) as served, serve(tls=tls) as other:
         first = other.server._socket
@@ -158,7 +154,7 @@ async def test_a_port_that_is_taken_is_an_oserror_with_tls_too(serve: Serve, tmp
 
 
 async def test_old_protocols_are_refused(serve: Serve, tmp_path: Path) -> None:
-    """TLS 1.1 is deprecated (RFC 8996)."""
+    """TLS 1.1 and older (RFC 8996) are refused."""
     old = trusted("one")
     with pytest.warns(DeprecationWarning, match="TLSv1_1"):
         old.minimum_version = ssl.TLSVersion.TLSv1_1
@@ -171,7 +167,7 @@ async def test_old_protocols_are_refused(serve: Serve, tmp_path: Path) -> None:
 
 
 async def test_a_large_body_over_tls_is_taken(serve: Serve, tmp_path: Path) -> None:
-    """In many records."""
+    """A large body over TLS, in many records, is accepted."""
     async with serve(tls=install(tmp_path, "one")) as served:
         body = events(1000, filler="x" * 3000)
         assert await ask_over_tls(served.port, "one", post(body, bearer(TOKEN))) == 202
@@ -189,7 +185,7 @@ async def test_a_large_body_over_tls_is_taken(serve: Serve, tmp_path: Path) -> N
     ],
 )
 def test_a_pair_that_is_none_is_a_fault_of_the_configuration(certificate: str, key: str, problem: str) -> None:
-    """Not found by the first client; nobody is asked for a password."""
+    """A certificate and key that do not match, or an encrypted key, are a fault of the configuration."""
     section = {"certificate": str(FILES / certificate), "key": str(FILES / key)}
     with pytest.raises(ConfigError, match=rf"collector\.tls\.{problem}"):
         SettingsFiles(None, {"DUCKWATCH_COLLECTOR__TLS": json.dumps(section)}).load()
@@ -197,13 +193,13 @@ def test_a_pair_that_is_none_is_a_fault_of_the_configuration(certificate: str, k
 
 @pytest.mark.parametrize("alone", ["certificate", "key"])
 def test_certificate_and_key_go_together(alone: str) -> None:
-    """One without the other is a fault."""
+    """A certificate without a key, or a key without a certificate, is a fault."""
     with pytest.raises(ConfigError, match=r"collector\.tls\.key: must be set together"):
         SettingsFiles(None, {f"DUCKWATCH_COLLECTOR__TLS__{alone.upper()}": str(FILES / "one.pem")}).load()
 
 
 class Renewed:
-    """A server whose token, secret and certificate are files, and a `Renewal` that looks often."""
+    """A server with token, secret and certificate in files, and a `Renewal` with a short interval."""
 
     def __init__(self, served: Served, folder: Path) -> None:
         self.served, self.folder = served, folder
@@ -227,9 +223,7 @@ class Renewed:
 async def test_files_that_change_are_taken_without_a_restart(
     serve: Serve, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A token, then the certificate; what cannot be used leaves what was there in force, and shows;
-    SIGHUP reads the YAML too.
-    """
+    """Changed token and certificate files are used without a restart; bad ones keep the old, and are shown."""
     tls = install(tmp_path, "one")
     async with serve(tls=tls) as served:
         renewed = Renewed(served, tmp_path)
@@ -270,7 +264,7 @@ async def test_files_that_change_are_taken_without_a_restart(
 
 
 async def test_a_stop_that_meets_a_sighup_is_heard(serve: Serve) -> None:
-    """Renewing ends, at whatever step the two come together."""
+    """A stop during a SIGHUP's renewal ends the renewal at any step."""
     async with serve() as served:
         for steps in range(8):
             renewal = Renewal(SettingsFiles(None, {}), served.server, served.metrics, look_seconds=60)
@@ -289,7 +283,7 @@ def _digest(token: str) -> bytes:
 
 
 async def test_who_stays_keeps_its_debt(serve: Serve) -> None:
-    """A renewal of another's token is no way around the rate."""
+    """A renewal of other tokens keeps a token's rate debt."""
     async with serve(limits={"events_per_second": 5}) as served:
         assert (await ask(served.port, post(events(100), bearer(TOKEN)))).status == 202
         more = json.dumps([{"token": TOKEN, "cluster": "eu1"}, {"token": "other"}])

@@ -1,4 +1,4 @@
-"""HTTP as bytes on a socket, so that tests can also send what no client library would."""
+"""HTTP as bytes on a socket, so that tests can send what no client library would."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PATIENCE_SECONDS = 20
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One answer; header names in lower case."""
+    """One answer, with header names in lower case."""
 
     status: int
     headers: dict[str, str]
@@ -30,7 +30,7 @@ class Reply:
 
 
 def post(body: bytes, *headers: str, path: str = "/api/events/ingest") -> bytes:
-    """A POST with its length."""
+    """Return a POST with its length."""
     return head(f"POST {path}", f"Content-Length: {len(body)}", *headers) + body
 
 
@@ -63,7 +63,7 @@ class Line:
         return await self.receive()
 
     async def is_closed(self) -> bool:
-        """Waits until the server hangs up; what it still sends is thrown away."""
+        """Wait until the server closes the connection, and discard what it sends."""
         async with asyncio.timeout(PATIENCE_SECONDS):
             try:
                 while await self.reader.read(65536):
@@ -75,7 +75,7 @@ class Line:
 
 @asynccontextmanager
 async def connect(port: int) -> AsyncIterator[Line]:
-    """A connection to the server on loopback."""
+    """Open a connection to the server on loopback."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         yield Line(reader, writer)
@@ -84,6 +84,6 @@ async def connect(port: int) -> AsyncIterator[Line]:
 
 
 async def ask(port: int, data: bytes) -> Reply:
-    """One request on a connection of its own."""
+    """Send one request on a new connection. Return the answer."""
     async with connect(port) as line:
         return await line.ask(data)
