@@ -1,4 +1,4 @@
-"""Assembling batches: each identity once, nothing lost when our own reading or the assembler's process fails."""
+"""Assembling batches: each identity once, and no event lost when reading or the assembler's process fails."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ NOW = 1_795_495_017_000
 
 
 def request(n: int, events: int = 3, heartbeat: Heartbeat | None = None) -> Submission:
-    """A request of some events that name it."""
+    """Return a request of some events that carry its name."""
     entries = [
         Entry(k, NOW + n, "eu1", "mta1", "receiver", {"id": f"q{n}x{k}", "action": "QUEUED", "to": "a@b.example"})
         for k in range(events)
@@ -45,34 +45,34 @@ def request(n: int, events: int = 3, heartbeat: Heartbeat | None = None) -> Subm
 
 
 def rows(*requests: Submission) -> list[JournalEntry]:
-    """As the journal holds them."""
+    """Return requests as journal entries."""
     return [JournalEntry(Position(n), one.received_at, encode(one)) for n, one in enumerate(requests, 1)]
 
 
 @pytest.fixture
 def assembler() -> Iterator[Assembler]:
-    """With its process."""
+    """Yield an assembler with its process."""
     made = Assembler({})
     yield made
     made.close()
 
 
 def test_an_identity_stands_once_in_a_batch() -> None:
-    """A request that came twice is one set of rows, and its second time is counted."""
+    """A repeated request in a batch gives its rows once, and the repeat is counted."""
     batch, repeated = assemble([request(1), request(2), request(1)], {})
     assert [event.event_id for event in batch.events] == [f"q{n}x{k}:queued" for n in (1, 2) for k in range(3)]
     assert repeated == {Source.PLUGIN: 3}
 
 
 def test_only_the_newest_report_of_a_process_is_kept() -> None:
-    """A plugin that sends single events reports with each of them."""
+    """Only the newest heartbeat of a process is kept, because a plugin may send one with each event."""
     reports = [Heartbeat("eu1", "mta1", "p", "0.1.0", n, None, 0) for n in range(3)]
     batch, _ = assemble([request(n, 1, report) for n, report in enumerate(reports)], {})
     assert [seen.heartbeat for seen in batch.heartbeats] == reports[-1:]
 
 
 def test_reports_are_in_the_order_of_their_receipt() -> None:
-    """That of the last one of each process: what comes later in a batch is newer, and says by which request it came."""
+    """Heartbeats are in the order of their receipt, each with its request."""
     reports = [Heartbeat("eu1", "mta1", process, "0.1.0", n, None, 0) for n, process in enumerate("aba")]
     requests = [request(n, 1, report) for n, report in enumerate(reports)]
     batch, _ = assemble(requests, {})
@@ -82,7 +82,7 @@ def test_reports_are_in_the_order_of_their_receipt() -> None:
 
 
 def test_an_event_that_our_own_reading_fails_on_is_set_aside(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A fault of ours costs that event its row, not its content, and holds nothing back."""
+    """An event on which the reader fails becomes a dead letter with its content, and delays no other."""
     reading = zonemta.mail_event
 
     def fail_on_one(entry: Entry, **rest: Any) -> MailEvent:
@@ -100,7 +100,7 @@ def test_an_event_that_our_own_reading_fails_on_is_set_aside(monkeypatch: pytest
 
 
 def test_the_process_makes_what_this_process_would(assembler: Assembler) -> None:
-    """Text, sums, numbers and, when somebody looks, the events."""
+    """The assembler's process makes the same batch as this process would: text, sums, numbers, events."""
     waiting = rows(request(1), request(2), request(1))
     here, repeated = assemble([request(1), request(2), request(1)], {})
     batch, repeated_there = assembler(waiting)()
@@ -113,13 +113,13 @@ def test_the_process_makes_what_this_process_would(assembler: Assembler) -> None
 
 @pytest.mark.skipif(sys.platform != "linux", reason="pipes have a size to set on Linux only")
 def test_a_batch_passes_between_the_processes_in_large_pieces(assembler: Assembler) -> None:
-    """The executor's own pipes hold 64 KiB; a change of its insides would silently bring that back."""
+    """The pipes between the processes are larger than the default of 64 KiB."""
     result_pipe = assembler._pool._result_queue._writer.fileno()  # type: ignore[attr-defined]
     assert fcntl.fcntl(result_pipe, fcntl.F_GETPIPE_SZ) == PIPE_BYTES
 
 
 def test_a_process_that_dies_is_replaced(assembler: Assembler) -> None:
-    """The out-of-memory killer may take it at any time: the same rows are assembled by the next."""
+    """A killed process is replaced, and the next assembles the same rows."""
     waiting = rows(request(1))
     for _ in range(3):
         assert len(assembler(waiting)()[0].events) == 3
@@ -129,7 +129,7 @@ def test_a_process_that_dies_is_replaced(assembler: Assembler) -> None:
 
 
 def test_batches_under_way_when_it_dies_are_assembled_again(assembler: Assembler) -> None:
-    """In their order, each whole."""
+    """Batches under way at the process's death are assembled again, whole and in order."""
     assembler(rows(request(0)))()
     (pid,) = assembler._pool._processes
     os.kill(pid, signal.SIGSTOP)
@@ -141,9 +141,7 @@ def test_batches_under_way_when_it_dies_are_assembled_again(assembler: Assembler
 def test_a_process_that_does_not_answer_is_named_and_replaced(
     assembler: Assembler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A stopped process holds nothing up for longer than its time;
-    every batch under way is built by the next, in order.
-    """
+    """A process that does not answer in time is named and replaced, and the next builds its batches in order."""
     assembler(rows(request(0)))()
     (pid,) = assembler._pool._processes
     os.kill(pid, signal.SIGSTOP)
@@ -161,7 +159,7 @@ def test_a_process_that_does_not_answer_is_named_and_replaced(
 
 
 def test_a_stopped_process_does_not_hold_up_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    """SIGTERM of the collector kills it."""
+    """A stopped process is killed at the collector's end."""
     monkeypatch.setattr("collector.assembly.CLOSE_SECONDS", 0.1)
     assembler = Assembler({})
     assembler(rows(request(0)))()
@@ -182,7 +180,7 @@ def test_a_stopped_process_does_not_hold_up_the_end(monkeypatch: pytest.MonkeyPa
 def test_a_process_that_could_not_be_used_is_not_left_behind(
     monkeypatch: pytest.MonkeyPatch, where: str, error: Exception
 ) -> None:
-    """A shortage may last for hours, with a try at every batch: neither processes nor rows may pile up."""
+    """A process that could not be used during a shortage leaves neither processes nor rows behind."""
 
     def fail(*_: object) -> None:
         raise error
@@ -202,7 +200,7 @@ def test_a_process_that_could_not_be_used_is_not_left_behind(
 
 
 def test_rows_that_kill_the_process_are_assembled_here(assembler: Assembler, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Slower, but the queue does not stop."""
+    """Rows that kill the process are assembled in this process."""
     monkeypatch.setattr("collector.assembly.assembled", os.abort)
     monkeypatch.setattr("collector.assembly.ATTEMPTS", 0)
     batch, _ = assembler(rows(request(1), request(2)))()
@@ -212,14 +210,14 @@ def test_rows_that_kill_the_process_are_assembled_here(assembler: Assembler, mon
 def test_a_fault_in_the_process_leaves_the_reading_to_this_one(
     assembler: Assembler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By column or one by one, the rows are the same."""
+    """After a fault in the process, this process reads the rows, with the same result."""
     monkeypatch.setattr("collector.assembly.assembled", operator.truediv)
     batch, _ = assembler(rows(request(1), request(2)))()
     assert [event.event_id for event in batch.events] == [f"q{n}x{k}:queued" for n in (1, 2) for k in range(3)]
 
 
 def test_signals_to_the_group_are_the_parents_to_answer(assembler: Assembler) -> None:
-    """Ctrl-C and a service manager's SIGTERM reach the process too: it goes on until the journal is written."""
+    """The process ignores Ctrl-C and SIGTERM to its group, until the journal is written."""
     assembler(rows(request(1)))()
     (pid,) = assembler._pool._processes
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -229,12 +227,12 @@ def test_signals_to_the_group_are_the_parents_to_answer(assembler: Assembler) ->
 
 
 def formatters() -> list[str]:
-    """What the process writes log lines with."""
+    """Return the log formatters of the process."""
     return [type(handler.formatter).__module__ for handler in logging.getLogger().handlers]
 
 
 def test_the_process_logs_as_the_collector_does(assembler: Assembler) -> None:
-    """Python's own way would print an exception's text, which may quote an event."""
+    """The process logs as the collector does: Python's default would print an exception's text."""
     assert assembler._pool.submit(formatters).result() == ["duckwatch.base.logs"]
 
 
@@ -252,7 +250,7 @@ ORPHANED = """
 
 
 def test_the_process_does_not_outlive_its_parent(tmp_path: Any) -> None:
-    """Kill -9 of the collector leaves nothing behind."""
+    """The process ends when the collector is killed."""
     script = tmp_path / "parent.py"
     script.write_text(textwrap.dedent(ORPHANED), encoding="utf-8")
     with subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True) as parent:
@@ -263,7 +261,7 @@ def test_the_process_does_not_outlive_its_parent(tmp_path: Any) -> None:
 
 
 def is_alive(pid: int) -> bool:
-    """False for a zombie that nobody reaps, too."""
+    """Return False for an ended process, also a zombie."""
     try:
         with open(f"/proc/{pid}/stat", encoding="ascii") as file:  # noqa: PTH123  # a file of the kernel
             return file.read().rsplit(")", 1)[1].split()[0] != "Z"
@@ -272,7 +270,7 @@ def is_alive(pid: int) -> bool:
 
 
 def test_the_process_imports_neither_server_nor_database() -> None:
-    """They are half of its memory, and nothing that it does needs them."""
+    """The process imports neither server nor database, which would double its memory."""
     program = (
         "import sys, collector.assembly; print({'aiohttp', 'asyncio', 'psycopg', 'pydantic'} & sys.modules.keys())"
     )
@@ -281,7 +279,7 @@ def test_the_process_imports_neither_server_nor_database() -> None:
 
 
 def test_no_shared_memory_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A hardened container has /dev/shm read-only or not at all; a semaphore is a file there."""
+    """No shared memory is needed: a hardened container may have no writable /dev/shm."""
 
     def refuse(*_: object) -> None:
         raise OSError(errno.EROFS, os.strerror(errno.EROFS))

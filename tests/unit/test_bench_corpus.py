@@ -1,4 +1,4 @@
-"""The benchmark's traffic: no two replies are the same, as on a real server."""
+"""The benchmark's traffic: all replies differ, as on a real server."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ RECORDED = 2424
 
 
 def test_replies_all_differ() -> None:
-    """Ids, times and mailboxes are each event's own, so that no cache knows a whole reply."""
+    """All replies differ in ids, times and mailboxes, so that no cache holds a whole reply."""
     made = corpus.events(2 * RECORDED, 1_796_000_000_000)
     replies = [reply for event in made if (reply := event["entry"].get("response"))]
     assert len(replies) > RECORDED // 2
@@ -18,7 +18,7 @@ def test_replies_all_differ() -> None:
 
 
 def test_bare_entries_are_the_events_of_the_plugin() -> None:
-    """The same entries at the same times, without what the plugin writes around them."""
+    """Bare entries are the plugin's entries with the same times, without the plugin's wrapper."""
     now = 1_796_000_000_000
     made = corpus.events(300, now)
     taken = [

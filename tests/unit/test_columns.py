@@ -1,6 +1,4 @@
-"""Rows by column are the rows that are read one by one:
-text, sums and number, for the recording and for anything like it.
-"""
+"""Rows read by column equal rows read one by one, in text, sums and number, for recorded and similar entries."""
 
 from __future__ import annotations
 
@@ -27,7 +25,7 @@ from tests.unit.events.entries import grouped
 FIXTURE = Path(__file__).parents[1] / "fixtures" / "zonemta-log-entries.jsonl"
 RECORDING: list[dict[str, Any]] = [json.loads(line) for line in FIXTURE.read_text("utf-8").splitlines()]
 for record in RECORDING:
-    record["entry"].pop("subject", None)  # the border takes it out
+    record["entry"].pop("subject", None)  # the border removes it
 PUBLIC_IPS = {"127.0.0.2": "192.0.2.2"}
 SENT = with_attempts(RECORDING)
 """As the plugin sends it. An earlier plugin sends the recording as it is."""
@@ -62,7 +60,7 @@ VALUES = st.one_of(
 
 
 def request(entries: list[dict[str, Any]], time: int = 1_795_495_300_000) -> Submission:
-    """A request of these entries, a stamp each."""
+    """Return a request of these entries, each with its own time."""
     made = [
         Entry(n, time + n, "eu1", "mta1" if n % 2 else None, "sender", entry, None) for n, entry in enumerate(entries)
     ]
@@ -70,7 +68,7 @@ def request(entries: list[dict[str, Any]], time: int = 1_795_495_300_000) -> Sub
 
 
 def check(submissions: list[Submission]) -> int:
-    """Both ways give the same rows and sums; returns how many entries went by column."""
+    """Assert that both readers give the same rows and sums. Return the number of entries read by column."""
     rows = [JournalEntry(Position(n), one.received_at, journalled(one)) for n, one in enumerate(submissions)]
     batch, count, repeated = assembled(rows, PUBLIC_IPS)
     expected, expected_repeated = assemble(submissions, PUBLIC_IPS)
@@ -84,7 +82,7 @@ def check(submissions: list[Submission]) -> int:
 
 
 def sums(found: Any) -> dict[str, Any]:
-    """A tally without the order in which it was added up."""
+    """Return a tally's sums in a fixed order."""
     return {
         name: {key: sorted(value) if isinstance(value, list) else value for key, value in getattr(found, name).items()}
         for name in found.__struct_fields__
@@ -93,7 +91,7 @@ def sums(found: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("records", [RECORDING, SENT], ids=["without attempts", "with attempts"])
 def test_the_recording_is_the_same_either_way(records: list[dict[str, Any]]) -> None:
-    """All 2,424 entries; nearly all of them are of a shape that is known."""
+    """Both readers give the same for all 2,424 recorded entries, nearly all of which are read by column."""
     entries = [record["entry"] for record in records]
     by_column = check([request(entries[at : at + 100]) for at in range(0, len(entries), 100)])
     assert by_column > 2000
@@ -115,7 +113,7 @@ def test_attempts_add_a_column_and_change_no_other() -> None:
 
 
 def test_bare_entries_are_the_same_either_way() -> None:
-    """A bare entry has its time in `created`, a number or a text: it is of a known shape all the same."""
+    """Both readers give the same for bare entries, whose time is in `created`, as number or text."""
     entries = [
         record["entry"] | {"created": number if number % 2 else "2026-11-24T12:34:56.789Z"}
         for number, record in enumerate(RECORDING)
@@ -125,7 +123,7 @@ def test_bare_entries_are_the_same_either_way() -> None:
 
 
 def test_a_batch_with_repeated_events_is_the_same_either_way() -> None:
-    """The same request twice: one set of rows."""
+    """Both readers give the same rows, once, for a batch with a repeated request."""
     once = request([record["entry"] for record in RECORDING[:50]])
     check([once, once])
 
@@ -141,7 +139,7 @@ def test_a_batch_with_repeated_events_is_the_same_either_way() -> None:
 def test_recorded_entries_with_any_value_anywhere_are_the_same_either_way(
     chosen: list[tuple[dict[str, Any], list[tuple[int, Any]]]],
 ) -> None:
-    """Wrong types, long texts, addresses in other spellings, numbers that do not fit, characters that COPY escapes."""
+    """Both readers give the same for recorded entries with any value: wrong types, long texts, escaped characters."""
     entries = []
     for entry, changes in chosen:
         changed = dict(entry)
@@ -160,5 +158,5 @@ def test_recorded_entries_with_any_value_anywhere_are_the_same_either_way(
     )
 )
 def test_anything_is_the_same_either_way(entries: list[dict[str, Any]]) -> None:
-    """Entries that ZoneMTA never writes."""
+    """Both readers give the same for entries that ZoneMTA never writes."""
     check([request(entries)])

@@ -1,4 +1,4 @@
-"""What the command line says when it cannot do what is asked."""
+"""The messages of commands that fail."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ SECRET = "s3cr3t-canary"
 def test_a_database_that_is_away_is_named_by_the_word_of_the_docs(
     command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The word stands in docs/operations.md; the connection string stays out."""
+    """An unreachable database is named by the kind in docs/operations.md, without the connection string."""
     with socket.socket() as nobody:
-        nobody.bind(("127.0.0.1", 0))  # and does not listen
+        nobody.bind(("127.0.0.1", 0))  # bound but not listening
         dsn = f"postgresql://duckwatch:{SECRET}@127.0.0.1:{nobody.getsockname()[1]}/duckwatch"
         monkeypatch.setenv("DUCKWATCH_COLLECTOR__DATABASE__DSN", dsn)
         assert main(command.split()) == 1
@@ -41,7 +41,7 @@ def test_a_database_that_is_away_is_named_by_the_word_of_the_docs(
 
 
 def test_a_port_that_is_taken_is_named_as_it_is_configured(tmp_path: Path) -> None:
-    """One line, the program's own, and exit code 1."""
+    """A port in use gives one line with the configured address, and exit code 1."""
     config = tmp_path / "duckwatch.yml"
     with socket.create_server(("127.0.0.1", 0)) as other:
         listen = f"127.0.0.1:{other.getsockname()[1]}"
@@ -72,11 +72,11 @@ def test_a_port_that_is_taken_is_named_as_it_is_configured(tmp_path: Path) -> No
 def test_a_folder_of_another_user_is_named(
     tmp_path: Path, module: str, section: dict[str, object], command: str, key: str
 ) -> None:
-    """One line, and no traceback: the folder may not even be looked into."""
+    """A folder of another user, which may not be entered, gives one line and no traceback."""
     private = tmp_path / "private"
     private.mkdir()
     words = [sys.executable, "-m", module, "--config", str(tmp_path / "duckwatch.yml"), command]
-    if os.geteuid() == 0:  # root without its right to look everywhere
+    if os.geteuid() == 0:  # drop root's right to read everything
         os.chown(private, 65534, 65534)
         words = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", *words]
     document = json.dumps({module.rpartition(".")[2]: section}).replace("PRIVATE", str(private))
@@ -96,7 +96,7 @@ def test_a_folder_of_another_user_is_named(
 def test_the_configuration_may_be_named_behind_the_command(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], run: Callable[[list[str]], int], section: str
 ) -> None:
-    """It is the one that is read, as where it is named before the command."""
+    """`--config` after the command works as before it."""
     wrong, right = tmp_path / "wrong.yml", tmp_path / "right.yml"
     wrong.write_text(json.dumps({section: {"lisen": "127.0.0.1:0"}}))
     right.write_text(json.dumps({section: {"listen": "127.0.0.1:0"}}))
@@ -110,7 +110,7 @@ def test_the_configuration_may_be_named_behind_the_command(
 def test_the_demo_says_which_values_an_option_takes(
     capsys: pytest.CaptureFixture[str], option: str, words: str
 ) -> None:
-    """Not the name of a function of its own."""
+    """The demo names the values that an option takes, not the name of an internal function."""
     with pytest.raises(SystemExit, match="2"):
         demo([option, "x"])
     assert f"argument {option}: must be {words}" in capsys.readouterr().err
@@ -128,7 +128,7 @@ def test_the_demo_says_which_values_an_option_takes(
 def test_a_program_says_which_version_it_is(
     name: str, run: Callable[[list[str]], int], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """That of pyproject.toml, behind its own name."""
+    """`--version` prints the program's name and the version of pyproject.toml."""
     with pytest.raises(SystemExit) as ended:
         run(["--version"])
     project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))["project"]

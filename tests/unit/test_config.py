@@ -37,7 +37,7 @@ def written(folder: Path, document: object) -> Path:
 
 
 def faults(path: Path | None, environ: dict[str, str] | None = None) -> dict[str, str]:
-    """The faults of a configuration that must have some; a key has one fault."""
+    """Return the faults of a wrong configuration, and assert that each key has one."""
     with pytest.raises(ConfigError) as refusal:
         load(path, environ or {})
     found = {fault.key: fault.problem for fault in refusal.value.faults}
@@ -47,7 +47,7 @@ def faults(path: Path | None, environ: dict[str, str] | None = None) -> dict[str
 
 
 def test_nothing_has_to_be_set() -> None:
-    """No file, no environment: the defaults, all valid."""
+    """Without file and environment the defaults are valid."""
     collector = load(None, {}).collector
     assert collector.listen == Endpoint("127.0.0.1", 9626)
     assert collector.limits.body_bytes == 8 << 20
@@ -58,12 +58,12 @@ def test_nothing_has_to_be_set() -> None:
 
 @pytest.mark.parametrize("document", ["", "# nothing\n", "collector:\n", "{collector: {auth: null, limits: null}}"])
 def test_an_empty_file_or_section_is_the_defaults(tmp_path: Path, document: str) -> None:
-    """Someone who comments everything out gets the defaults."""
+    """An empty file or section, with all lines commented out, gives the defaults."""
     assert load(written(tmp_path, document), {}) == load(None, {})
 
 
 def test_the_file_of_the_design_is_read(tmp_path: Path) -> None:
-    """Each key arrives where the program looks for it."""
+    """Each key of a full file is read into its setting."""
     token = tmp_path / "token"
     token.write_text("abc\n", encoding="utf-8")
     section = {
@@ -96,7 +96,7 @@ def test_the_file_of_the_design_is_read(tmp_path: Path) -> None:
 
 
 def test_every_fault_is_named_at_once(tmp_path: Path) -> None:
-    """With its key and what would be right; none hides another, and no secret is repeated."""
+    """Every fault is reported at once with its key and what would be right, and no secret is quoted."""
     section = {
         "listen": "0.0.0.0:99999",
         "databse": {"dsn": SECRET},
@@ -167,16 +167,14 @@ def test_every_fault_is_named_at_once(tmp_path: Path) -> None:
 def test_no_roll_up_is_kept_without_its_source(
     tmp_path: Path, retention: dict[str, str], key: str, problem: str
 ) -> None:
-    """A refresh that reached back past its source would delete history:
-    such settings are refused, also against a default.
-    """
+    """A roll-up's retention may not exceed its source's, also if that is a default: a refresh would delete history."""
     found = faults(written(tmp_path, {"collector": {"retention": retention}}))
     assert found == {f"collector.retention.{key}": f"{problem}: a roll-up needs its source to be rebuilt"}
 
 
 @pytest.mark.parametrize("listen", ["0.0.0.0:1", "[::]:1", "192.0.2.1:1", "mail.example.com:1"])
 def test_without_tokens_only_loopback_may_listen(tmp_path: Path, listen: str) -> None:
-    """The world must not be able to write into the table."""
+    """Without tokens only loopback addresses may listen."""
     assert list(faults(written(tmp_path, {"collector": {"listen": listen}}))) == ["collector.auth"]
     environ = {"DUCKWATCH_COLLECTOR__AUTH__TOKENS": '[{"token": "x"}]'}
     assert not load(written(tmp_path, {"collector": {"listen": listen}}), environ).collector.listen.is_loopback
@@ -184,13 +182,13 @@ def test_without_tokens_only_loopback_may_listen(tmp_path: Path, listen: str) ->
 
 @pytest.mark.parametrize("listen", ["127.0.0.1:1", "127.1.2.3:1", "localhost:0", "[::1]:65535"])
 def test_loopback_may_listen_without_tokens(tmp_path: Path, listen: str) -> None:
-    """So that a first try needs no set-up."""
+    """Loopback may listen without tokens, for an easy first try."""
     assert load(written(tmp_path, {"collector": {"listen": listen}}), {}).collector.listen.is_loopback
 
 
 @pytest.mark.parametrize("way", ["udp", "tcp"])
 def test_gelf_from_the_network_needs_to_know_from_whom(tmp_path: Path, way: str) -> None:
-    """GELF has no credentials: off loopback the networks that may send must be named."""
+    """GELF beyond loopback needs the allowed networks, because it has no credentials."""
     gelf = {way: "0.0.0.0:12201"}
     (problem,) = faults(written(tmp_path, {"collector": {"gelf": gelf}}), {}).values()
     assert problem.startswith("must name the networks that may send")
@@ -200,14 +198,14 @@ def test_gelf_from_the_network_needs_to_know_from_whom(tmp_path: Path, way: str)
 
 
 def test_gelf_that_comes_in_nowhere(tmp_path: Path) -> None:
-    """The section is there and has no way in; without the section GELF is off."""
+    """A GELF section without a listener is a fault; without the section GELF is off."""
     found = faults(written(tmp_path, {"collector": {"gelf": {"cluster": "eu1"}}}), {})
     assert found == {"collector.gelf.tcp": "must be set when udp is not: a HOST:PORT like 127.0.0.1:12201"}
     assert load(None, {}).collector.gelf is None
 
 
 def test_one_token_twice_is_a_fault(tmp_path: Path) -> None:
-    """Which cluster would it decide?"""
+    """The same token twice is a fault, because its cluster would be ambiguous."""
     tokens = [{"token": SECRET, "cluster": "a"}, {"token": SECRET, "cluster": "b"}]
     assert faults(written(tmp_path, {"collector": {"auth": {"tokens": tokens}}})) == {
         "collector.auth.tokens": "must not hold the same token twice"
@@ -215,7 +213,7 @@ def test_one_token_twice_is_a_fault(tmp_path: Path) -> None:
 
 
 def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
-    """Key by key; what it does not name stays as the file has it; null unsets."""
+    """The environment overrides single keys of the file, and null unsets one."""
     section = {"journal": {"path": "/a", "max_bytes": "1MiB"}, "limits": {"events_per_second": 5}}
     environ = {
         "DUCKWATCH_COLLECTOR__JOURNAL__PATH": "/b",
@@ -244,7 +242,7 @@ def test_the_journals_kind_is_found_by_its_keys(tmp_path: Path) -> None:
 
 
 def test_null_in_the_environment_unsets_any_key(tmp_path: Path) -> None:
-    """Its default counts, whether the file sets the key or not, and whichever way a secret is given."""
+    """Null in the environment gives any key its default, also a secret given by value or file."""
     section = {
         "listen": "127.0.0.1:1",
         "database": {"dsn": "host=x", "session_dsn": "host=y"},
@@ -263,11 +261,11 @@ def test_null_in_the_environment_unsets_any_key(tmp_path: Path) -> None:
         default: Any = load(None, {})
         for part in key.removesuffix("_file").split("."):
             value, default = getattr(value, part), getattr(default, part, None)
-        assert value in (default, "default", ()), key  # the last two: of GELF, which is off by default
+        assert value in (default, "default", ()), key  # the last two are GELF's, which is off by default
 
 
 def test_a_secret_unset_as_a_file_and_set_as_a_value_is_set(tmp_path: Path) -> None:
-    """And the other way round."""
+    """A secret unset as a file and set as a value is set, and the reverse."""
     path = tmp_path / "dsn"
     path.write_text("host=of_file", encoding="utf-8")
     name = "DUCKWATCH_COLLECTOR__DATABASE__DSN"
@@ -279,13 +277,13 @@ def test_a_secret_unset_as_a_file_and_set_as_a_value_is_set(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("value", ["", "x", "{", "[{]", "["])
 def test_lists_and_maps_in_the_environment_must_be_json(value: str) -> None:
-    """And the fault names the variable."""
+    """A list or map in the environment that is not JSON is a fault that names the variable."""
     found = faults(None, {"DUCKWATCH_COLLECTOR__AUTH__TOKENS": value})
     assert found == {"collector.auth.tokens": "must be JSON (a list or a map) in DUCKWATCH_COLLECTOR__AUTH__TOKENS"}
 
 
 def test_unknown_keys_of_the_environment_are_faults() -> None:
-    """A typing error must not pass for a setting."""
+    """Unknown keys in the environment are faults."""
     environ = {"DUCKWATCH_COLLECTOR__JOURNAL__PAHT": "/x", "DUCKWATCH_COLECTOR__LISTEN": "x"}
     assert list(faults(None, environ)) == ["collector.journal.paht", "colector"]
 
@@ -295,7 +293,7 @@ def test_unknown_keys_of_the_environment_are_faults() -> None:
     [("dsn", "dsn"), ("dsn", "dsn_file"), ("dsn_file", "dsn"), ("dsn_file", "dsn_file")],
 )
 def test_a_secret_of_the_environment_takes_the_files_place(tmp_path: Path, in_file: str, in_environment: str) -> None:
-    """Whichever way either is given."""
+    """A secret in the environment replaces the file's, whether each is a value or a secret file."""
     values = {}
     for where, key, host in (("file", in_file, "a"), ("environment", in_environment, "b")):
         values[where] = f"postgresql://{host}/d"
@@ -320,7 +318,7 @@ def test_a_secret_of_the_environment_takes_the_files_place(tmp_path: Path, in_fi
     ],
 )
 def test_a_secret_file_that_holds_none_is_one_fault(tmp_path: Path, content: bytes | None, problem: str) -> None:
-    """Its key is named once, as it was written."""
+    """A secret file without a secret is one fault, under the key as written."""
     path = tmp_path / "secret"
     if content is not None:
         path.write_bytes(content)
@@ -336,13 +334,13 @@ def test_a_secret_file_that_holds_none_is_one_fault(tmp_path: Path, content: byt
 
 @pytest.mark.parametrize("path", [5, "", "a\0b", ["x"], {}])
 def test_a_secret_file_must_be_a_path(tmp_path: Path, path: object) -> None:
-    """Anything else is named."""
+    """A secret file that is not a path is a fault."""
     found = faults(None, {"DUCKWATCH_COLLECTOR__DATABASE": json.dumps({"dsn_file": path})})
     assert found == {"collector.database.dsn_file": "must be the path of a file"}
 
 
 def test_a_secret_and_its_file_together_are_a_fault(tmp_path: Path) -> None:
-    """Which of them counts?"""
+    """A secret and its secret file together are a fault."""
     section = {"database": {"dsn": "host=x", "dsn_file": "/x"}}
     found = faults(written(tmp_path, {"collector": section}))
     assert found == {"collector.database.dsn_file": "must not be set beside dsn"}
@@ -376,7 +374,7 @@ def test_a_secret_and_its_file_together_are_a_fault(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_read_as_yaml_is_a_fault_that_quotes_nothing(
     tmp_path: Path, text: str, problem: str
 ) -> None:
-    """PyYAML's own message repeats the line, and the line may hold a password."""
+    """Invalid YAML is a fault that quotes nothing, unlike PyYAML's message, because a line may hold a password."""
     path = written(tmp_path, text)
     ((key, said),) = faults(path).items()
     assert said == problem
@@ -384,7 +382,7 @@ def test_a_file_that_cannot_be_read_as_yaml_is_a_fault_that_quotes_nothing(
 
 
 def test_a_file_that_is_not_there_or_not_text_is_a_fault(tmp_path: Path) -> None:
-    """Beside the faults of the environment."""
+    """A missing or binary file is a fault, beside those of the environment."""
     found = faults(tmp_path / "none.yml", {"DUCKWATCH_COLLECTOR__LISTEN": "x"})
     assert set(found) == {str(tmp_path / "none.yml"), "collector.listen"}
     (tmp_path / "binary").write_bytes(b"\xff\xfe\0")
@@ -397,13 +395,13 @@ def test_a_file_that_is_not_there_or_not_text_is_a_fault(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("document", [{5: {}}, {"collector": {5: 1}}, {"collector": {"a b": 1}}, {"": 1}])
 def test_keys_that_are_no_words_are_faults_too(tmp_path: Path, document: dict[Any, Any]) -> None:
-    """What does not look like a key may be a misplaced secret."""
+    """A key that does not look like one is a fault and not quoted, because it may be a misplaced secret."""
     assert len(faults(written(tmp_path, document))) == 1
 
 
 @pytest.mark.parametrize("section", ["text", 5, [], [1], True])
 def test_a_section_must_be_a_mapping(tmp_path: Path, section: object) -> None:
-    """At the top and below."""
+    """A section must be a mapping, at any depth."""
     assert faults(written(tmp_path, {"collector": section})) == {"collector": "must be a mapping of keys"}
     found = faults(written(tmp_path, {"collector": {"limits": section}}))
     assert found == {"collector.limits": "must be a mapping of keys"}
@@ -438,7 +436,7 @@ def test_a_section_must_be_a_mapping(tmp_path: Path, section: object) -> None:
     )
 )
 def test_any_section_is_settings_or_faults(value: object) -> None:
-    """Whatever someone writes: no traceback."""
+    """Any section gives settings or faults, never a traceback."""
     environ = {
         f"DUCKWATCH_{name}": json.dumps(value) for name in ("COLLECTOR__AUTH", "COLLECTOR__LIMITS", "COLLECTOR__X")
     }
@@ -450,7 +448,7 @@ def test_any_section_is_settings_or_faults(value: object) -> None:
 
 
 def keys_of(model: type[BaseModel], prefix: str = "") -> dict[str, str]:
-    """Every key with its default, as docs/configuration.md writes them."""
+    """Return every key with its default, in the form of docs/configuration.md."""
     found = {}
     for name, field in model.model_fields.items():
         key = f"{prefix}{name}"
@@ -489,7 +487,7 @@ def shown(value: object) -> str:  # noqa: PLR0911 - a table
 
 
 def test_the_documentation_has_every_key_with_its_default() -> None:
-    """And no other, in the settings' order."""
+    """The documentation has every key with its default, and no other, in the settings' order."""
     found = [one for one in entries(DOCS.read_text(encoding="utf-8")) if one.key.startswith("collector.")]
     assert [(one.key, one.default) for one in found] == list(keys_of(Settings).items())
     assert {one.key.rpartition(".")[2] for one in found if one.is_secret} == {
@@ -504,7 +502,7 @@ def test_the_documentation_has_every_key_with_its_default() -> None:
 
 
 def test_the_documentations_example_is_valid(tmp_path: Path) -> None:
-    """Once its secret files exist."""
+    """The documentation's example is valid, once its secret files exist."""
     (example,) = re.findall(r"```yaml\n(collector:.*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL)
     for name, content in (("dsn", "host=x"), ("eu1", "token")):
         (tmp_path / name).write_text(content, encoding="utf-8")
@@ -512,7 +510,7 @@ def test_the_documentations_example_is_valid(tmp_path: Path) -> None:
 
 
 def test_the_program_says_every_fault_and_exits_2(tmp_path: Path) -> None:
-    """As someone sees it who starts it with a wrong file: a line a fault, no traceback."""
+    """With a wrong file the program prints one line for each fault, no traceback, and exits with 2."""
     path = written(
         tmp_path, {"collector": {"listen": "x", "journal": {"max_bytes": "8MB"}, "privacy": {"secret": [SECRET]}}}
     )

@@ -1,6 +1,4 @@
-"""Connection strings: one that a driver reads in another way than it was meant is a fault,
-and no part of it is shown.
-"""
+"""Connection strings that a driver would misread are faults, and no part of them is shown."""
 
 from __future__ import annotations
 
@@ -20,7 +18,7 @@ PARTS = ("Fir5t", "Secr3t", "Th1rd")
 
 
 def refusal(check: object, text: str) -> str:
-    """What is said of a string that must be refused."""
+    """Return the fault of a string that must be refused."""
     assert callable(check)
     with pytest.raises(ValueError, match=r".") as error:
         check(text)
@@ -47,7 +45,7 @@ def refusal(check: object, text: str) -> str:
     ],
 )
 def test_a_password_that_is_not_encoded_is_refused_with_what_to_encode(uri: str) -> None:
-    """The library takes most of these, with the rest of the password as host, port or database."""
+    """An unencoded password is refused with what to encode: libpq would read its rest as host, port or database."""
     assert ENCODE in refusal(check_postgres, uri)
 
 
@@ -61,7 +59,7 @@ def test_a_password_that_is_not_encoded_is_refused_with_what_to_encode(uri: str)
     ],
 )
 def test_a_value_that_needs_quotes_is_refused_with_how_to_quote(text: str) -> None:
-    """The library would drop a lone backslash without a word."""
+    """A value that needs quotes is refused with how to quote it: libpq would silently drop a backslash."""
     assert QUOTE in refusal(check_postgres, text)
 
 
@@ -84,7 +82,7 @@ def test_a_value_that_needs_quotes_is_refused_with_how_to_quote(text: str) -> No
     ],
 )
 def test_what_libpq_reads_as_it_was_meant_is_taken(text: str) -> None:
-    """In either form, with several hosts, a socket, a service."""
+    """Strings that libpq reads as meant are accepted: both forms, several hosts, a socket, a service."""
     check_postgres(text)
 
 
@@ -93,7 +91,7 @@ def test_what_libpq_reads_as_it_was_meant_is_taken(text: str) -> None:
     st.sampled_from(["h", "h1:5432,h2:5433"]),
 )
 def test_any_encoded_password_is_taken_and_read_back(password: str, hosts: str) -> None:
-    """What the advice says to do works for every password."""
+    """Any password, encoded as the advice says, is accepted and read back."""
     uri = f"postgresql://dw:{quote(password, safe='')}@{hosts}/mail"
     check_postgres(uri)
     assert conninfo_to_dict(uri)["password"] == password
@@ -101,9 +99,7 @@ def test_any_encoded_password_is_taken_and_read_back(password: str, hosts: str) 
 
 @given(st.text(alphabet="aZ9@:/?#%[] =&\\'", min_size=1, max_size=12))
 def test_a_raw_password_is_read_as_it_is_or_refused(password: str) -> None:
-    """Never as part of a host, a port or a database, which messages show.
-    `%` and two digits cannot be told from an encoding.
-    """
+    """A raw password is read unchanged or refused, never as part of a host, port or database."""
     uri = f"postgresql://dw:{password}@127.0.0.1:5432/mail"
     try:
         check_postgres(uri)
@@ -128,7 +124,7 @@ def test_a_raw_password_is_read_as_it_is_or_refused(password: str) -> None:
     ],
 )
 def test_files_and_words_of_a_connection_string_are_looked_at(text: str, said: str) -> None:
-    """Else they would be a connection that fails, without a reason."""
+    """Missing files and wrong words in a connection string are faults."""
     assert said in refusal(check_postgres, text)
     with pytest.raises((ProgrammingError, AssertionError)):
         assert not conninfo_to_dict(text)
@@ -154,11 +150,11 @@ def test_files_and_words_of_a_connection_string_are_looked_at(text: str, said: s
     ],
 )
 def test_a_mongodb_string_is_refused_for_what_is_wrong_with_it(uri: str, said: str) -> None:
-    """A file that is missing is no wrong connection string."""
+    """A MongoDB string is refused with the right cause; a missing file is its own cause."""
     assert said in refusal(check_mongo, uri)
 
 
 def test_a_certificate_that_is_there_is_taken() -> None:
-    """By either driver."""
+    """An existing certificate is accepted by both drivers."""
     check_mongo(f"mongodb://h/?tls=true&tlsCAFile={FILES / 'one.pem'}")
     check_postgres(f"host=h sslmode=verify-full sslrootcert={FILES / 'one.pem'}")

@@ -1,4 +1,4 @@
-"""COPY text: what PostgreSQL reads is what the row holds."""
+"""COPY text: PostgreSQL reads the row's values unchanged."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ UNESCAPES = {"\\\\": "\\", "\\t": "\t", "\\n": "\n", "\\r": "\r"}
 
 
 def unescaped(field: str) -> str:
-    """Reads a field as PostgreSQL's manual says (COPY, "Text Format")."""
+    """Return a field as PostgreSQL reads it (manual, COPY, "Text Format")."""
     out, rest = "", field
     while rest:
         if rest[0] == "\\":
@@ -27,7 +27,7 @@ def unescaped(field: str) -> str:
 
 @given(response=TEXT, queue_id=TEXT, raw=TEXT)
 def test_every_text_comes_through_the_escapes(response: str, queue_id: str, raw: str) -> None:
-    """Tabs, line ends and backslashes in any column leave the number of columns and their values alone."""
+    """Tabs, line ends and backslashes in any column change neither the number of columns nor their values."""
     event = MailEvent(
         1,
         "c",
@@ -52,7 +52,7 @@ def test_every_text_comes_through_the_escapes(response: str, queue_id: str, raw:
 
 
 def test_each_column_stands_in_its_place() -> None:
-    """The spelt-out tuple follows the order of COLUMNS: every column gets a value that names it."""
+    """Each column's value is in its place, in the order of COLUMNS."""
     values = {name: f"<{name}>" for name in COLUMNS}
     numbers = {
         "time": 0, "next_attempt": 1000, "received_at": 2000, "recipients": 3, "smtp_code": 250, "attempt": 5,
@@ -75,6 +75,6 @@ def test_each_column_stands_in_its_place() -> None:
 
 @given(st.integers(min_value=0, max_value=7_258_118_400_000))
 def test_a_timestamp_is_exact_to_the_millisecond(epoch_ms: int) -> None:
-    """No float comes between: the literal reads back as the same millisecond."""
+    """A timestamp is exact to the millisecond, because no float is used."""
     read = datetime.fromisoformat(timestamp(epoch_ms).replace("+00", "+00:00"))
     assert (read - datetime.fromtimestamp(0, UTC)) // timedelta(milliseconds=1) == epoch_ms

@@ -1,7 +1,6 @@
-"""What every kind of journal promises: durable when acknowledged, in order, each request once, bounded.
+"""The promises of every kind of journal: durable when acknowledged, in order, each request once, limited in size.
 
-`KINDS` says how a test opens each of them.
-What only one kind does is tested in a file of its own (`test_journal_sqlite.py`).
+`KINDS` holds the settings of each. The behaviour of one kind only has its own file (`test_journal_sqlite.py`).
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ if TYPE_CHECKING:
 LIMIT = 1 << 30
 
 MUCH_BYTES = 8 << 20
-"""More than a journal keeps in memory."""
+"""More bytes than a journal keeps in memory."""
 
 KINDS: Final[Mapping[str, Callable[[Path], dict[str, Any]]]] = {
     "sqlite": lambda folder: {"path": str(folder / "journal")}
@@ -51,36 +50,36 @@ def opened(settings: str) -> Journal:
 
 
 class Place:
-    """Where a journal of one kind keeps its requests: it can be closed there and opened again."""
+    """The storage of a journal of one kind, which a test can close and open again."""
 
     def __init__(self, kind: str, folder: Path) -> None:
         self.kind = kind
         self._settings = KINDS[kind](folder)
 
     def settings(self, limit_bytes: int = LIMIT) -> str:
-        """As JSON."""
+        """Return the settings as JSON."""
         return json.dumps({**self._settings, "max_bytes": limit_bytes})
 
     def open(self, limit_bytes: int = LIMIT) -> Journal:
-        """Open it, as `serve` does."""
+        """Open the journal as `serve` does."""
         return opened(self.settings(limit_bytes))
 
 
 @pytest.fixture(params=list(KINDS))
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
-    """An empty journal of each kind in turn."""
+    """Return an empty journal of each kind in turn."""
     return Place(request.param, tmp_path)
 
 
 def request(n: int, size: int = 10) -> Submission:
-    """A request that names itself."""
+    """Return a request that carries its name."""
     return Submission(
         f"r{n}", 1000 + n, Source.PLUGIN, [Group("c", None, None, ("pad",), [[0, n, None, "x" * size]])], []
     )
 
 
 def taken_ids(journal: Journal, *, until: int) -> list[str]:
-    """Takes until so many came."""
+    """Take requests until `count` came."""
     found: list[str] = []
     while len(found) < until:
         got = journal.take(max_bytes=1 << 20, wait_seconds=5)
@@ -90,13 +89,13 @@ def taken_ids(journal: Journal, *, until: int) -> list[str]:
 
 
 def trouble(journal: Journal) -> str | None:
-    """Asks anew (mypy would remember the last answer)."""
+    """Return the trouble. A function, because mypy would remember the property's last value."""
     assert journal.trouble == journal.state.trouble
     return journal.trouble
 
 
 async def emptied(journal: Journal) -> None:
-    """Returns once nothing is left in the journal."""
+    """Return once the journal is empty."""
     async with asyncio.timeout(20):
         while journal.state.requests:  # noqa: ASYNC110  # the journal has no event for it, nobody else waits for that
             await asyncio.sleep(0.01)
@@ -110,7 +109,7 @@ def test_every_kind_is_tested(tmp_path: Path) -> None:
 
 
 async def test_a_position_is_handed_back_as_it_came_also_from_another_process(place: Place) -> None:
-    """It goes to the assembler's process: a copy forgets what the original does, and the earlier ones with it."""
+    """A position that was copied to another process and back marks its request and all earlier ones as done."""
     journal = place.open()
     for n in range(5):
         await journal.append(request(n))
@@ -128,7 +127,7 @@ async def test_a_position_is_handed_back_as_it_came_also_from_another_process(pl
 
 
 async def test_after_the_end_nothing_is_taken_and_nobody_waits(place: Place) -> None:
-    """What came before is there at the next start."""
+    """After the close no request is accepted or awaited, and earlier ones are there at the next start."""
     journal = place.open()
     await journal.append(request(0))
     assert journal.close()
@@ -141,7 +140,7 @@ async def test_after_the_end_nothing_is_taken_and_nobody_waits(place: Place) -> 
 
 
 async def test_few_requests_are_not_taken_ahead_and_a_large_one_comes_whole(place: Place) -> None:
-    """A batch that is ahead can wait for more. `max_bytes` splits no request."""
+    """Few requests are not taken ahead, because a batch may wait for more; `max_bytes` splits no request."""
     journal = place.open()
     await journal.append(request(0))
     assert journal.take(max_bytes=1 << 20, wait_seconds=0, is_ahead=True) == []
@@ -151,7 +150,7 @@ async def test_few_requests_are_not_taken_ahead_and_a_large_one_comes_whole(plac
 
 
 async def test_requests_come_out_in_the_order_in_which_they_went_in(place: Place) -> None:
-    """Concurrent requests keep the order of their arrival."""
+    """Requests come out in the order of their arrival, also concurrent ones."""
     journal = place.open()
     await asyncio.gather(*(journal.append(request(n)) for n in range(500)))
     assert taken_ids(journal, until=500) == [f"r{n}" for n in range(500)]
@@ -160,7 +159,7 @@ async def test_requests_come_out_in_the_order_in_which_they_went_in(place: Place
 
 
 async def test_what_is_not_done_comes_again_after_a_restart(place: Place) -> None:
-    """Only `done` removes; the rest is replayed once, in order, and new requests follow it."""
+    """Requests that are not done come again after a restart, once and in order, before new ones."""
     journal = place.open()
     for n in range(10):
         await journal.append(request(n))
@@ -175,7 +174,7 @@ async def test_what_is_not_done_comes_again_after_a_restart(place: Place) -> Non
 
 
 async def test_more_than_memory_holds_is_read_back_from_the_file_in_order(place: Place) -> None:
-    """A long outage of the database: the writer gets everything, once, also what arrives while it catches up."""
+    """After a long outage the writer gets every request once and in order, also those that arrive meanwhile."""
     journal = place.open()
     big = MUCH_BYTES // 20
     for n in range(50):
@@ -191,9 +190,7 @@ async def test_more_than_memory_holds_is_read_back_from_the_file_in_order(place:
 
 
 async def test_the_quota_refuses_and_frees_with_done(place: Place, caplog: pytest.LogCaptureFixture) -> None:
-    """Past the quota a request is refused with a time to come back; what is done makes room again.
-    The log has a line for each.
-    """
+    """Over the quota a request is refused with a time to retry, and done requests free room; both are logged."""
     journal = place.open(1 << 20)
     answers = await asyncio.gather(*(journal.append(request(n, 50_000)) for n in range(30)), return_exceptions=True)
     refused = [answer for answer in answers if isinstance(answer, OverloadedError)]
@@ -212,7 +209,7 @@ async def test_the_quota_refuses_and_frees_with_done(place: Place, caplog: pytes
 
 
 async def test_a_client_that_goes_away_does_not_disturb_the_others(place: Place) -> None:
-    """Its request is kept or not; the group commit goes on."""
+    """A client that leaves does not disturb the commit of the others' requests."""
     journal = place.open()
     gone = asyncio.create_task(journal.append(request(0)))
     stays = asyncio.create_task(journal.append(request(1)))
@@ -243,7 +240,7 @@ KILLED = """
 
 
 def test_kill_9_loses_nothing_that_was_acknowledged(place: Place, tmp_path: Path) -> None:
-    """A process that prints each acknowledgement is killed: all that it printed is in the file."""
+    """After a kill -9 every request that the process acknowledged is in the file."""
     for round_number in range(3):
         folder = tmp_path / str(round_number)
         folder.mkdir()

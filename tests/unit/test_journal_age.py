@@ -1,4 +1,4 @@
-"""How long the oldest request has been in the journal."""
+"""The age of the journal's oldest request."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collector.journal.age import OldestAge
 
 
 def test_a_receipt_in_the_future_hides_no_wait() -> None:
-    """The clock was ahead when the request came: its age grows all the same, and an alert on it fires."""
+    """A request with a receipt in the future still ages, so that an alert on it fires."""
     now, passed, oldest = 1000.0, 0.0, 2_000_000
     age = OldestAge(lambda: oldest, lambda: now, lambda: passed)
     assert age() == 0
@@ -17,7 +17,7 @@ def test_a_receipt_in_the_future_hides_no_wait() -> None:
 
 
 def test_an_empty_journal_has_no_age() -> None:
-    """The next request is watched from its own receipt on."""
+    """An empty journal has no age, and the next request's age begins at its receipt."""
     oldest: int | None = 1_000_000
     passed = 0.0
     age = OldestAge(lambda: oldest, lambda: 1000.0, lambda: passed)

@@ -1,4 +1,4 @@
-"""`journal check`: it counts what is in a journal, makes one file of it, and says what is wrong with it."""
+"""`journal check` counts a journal's requests, merges it into one file, and reports damage."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def copied(path: Path, target: Path, *, with_log: bool = True) -> Path:
-    """What a kill leaves of an open journal."""
+    """Return a copy of an open journal's files, as a kill leaves them."""
     shutil.copy(path, target)
     if with_log:
         shutil.copy(f"{path}-wal", f"{target}-wal")
@@ -35,7 +35,7 @@ def copied(path: Path, target: Path, *, with_log: bool = True) -> Path:
 
 @pytest.fixture
 async def left(tmp_path: Path) -> Path:
-    """A journal of five requests, two of them in its log alone."""
+    """Return a journal of five requests, two of them only in its log."""
     journal = SqliteJournal(tmp_path / "journal", LIMIT)
     for n in range(3):
         await journal.append(request(n))
@@ -49,7 +49,7 @@ async def left(tmp_path: Path) -> Path:
 
 
 def settings(path: Path) -> Settings:
-    """With the journal there."""
+    """Return settings with the journal's path."""
     environ = {
         "DUCKWATCH_COLLECTOR__JOURNAL__PATH": str(path),
         "DUCKWATCH_COLLECTOR__LISTEN": f"127.0.0.1:{free_port()}",
@@ -58,7 +58,7 @@ def settings(path: Path) -> Settings:
 
 
 def test_it_counts_and_leaves_one_file(left: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The log's requests count; afterwards the file alone has them, and a second check says the same."""
+    """The check counts the log's requests and moves them into the file, and a second check finds the same."""
     assert command.run(settings(left), None) == 0
     assert f"{left}: 5 requests" in capsys.readouterr().out
     assert not left.with_name("late-wal").exists()
@@ -68,7 +68,7 @@ def test_it_counts_and_leaves_one_file(left: Path, capsys: pytest.CaptureFixture
 
 
 def test_it_says_that_the_log_is_missing_until_it_is_brought(left: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Each time, and the log is still good afterwards."""
+    """A missing log is reported each time, until it is there again."""
     log = left.with_name("late-wal").rename(left.with_name("forgotten"))
     for _ in range(2):
         assert command.run(settings(left), left) == 1
@@ -79,7 +79,7 @@ def test_it_says_that_the_log_is_missing_until_it_is_brought(left: Path, capsys:
 
 
 async def test_a_journal_in_use_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """It is said who has it, as far as that is known, and the collector goes on."""
+    """A journal in use is not touched, and the message names its process if known."""
     path = tmp_path / "journal"
     journal = SqliteJournal(path, LIMIT)
     await journal.append(request(0))
@@ -95,7 +95,7 @@ async def test_a_journal_in_use_is_left_alone(tmp_path: Path, capsys: pytest.Cap
 
 
 def made(path: Path, statement: str) -> Path:
-    """Another program's SQLite file."""
+    """Make another program's SQLite file."""
     with contextlib.closing(sqlite3.connect(path)) as connection:
         connection.execute(statement)
         connection.commit()
@@ -103,19 +103,19 @@ def made(path: Path, statement: str) -> Path:
 
 
 def with_bytes(path: Path, content: bytes) -> Path:
-    """A file of these bytes."""
+    """Make a file of these bytes."""
     path.write_bytes(content)
     return path
 
 
 def folder(path: Path) -> Path:
-    """Made there."""
+    """Make a folder at the path."""
     path.mkdir()
     return path
 
 
 def pipe(path: Path) -> Path:
-    """Made there: whoever opens it for reading alone waits for ever."""
+    """Make a pipe at the path, on which a reader would wait for ever."""
     os.mkfifo(path)
     return path
 
@@ -138,7 +138,7 @@ NO_JOURNALS: dict[str, tuple[Callable[[Path], object], str]] = {
 
 @pytest.mark.parametrize("kind", NO_JOURNALS)
 def test_what_is_no_journal_is_said_to_be_none(tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str) -> None:
-    """What it is instead, in one line; it stays as it was."""
+    """A file that is no journal is named as what it is, in one line, and stays unchanged."""
     path = tmp_path / "journal"
     make, says = NO_JOURNALS[kind]
     make(path)
@@ -153,7 +153,7 @@ def test_what_is_no_journal_is_said_to_be_none(tmp_path: Path, capsys: pytest.Ca
 
 @pytest.fixture
 async def forty(tmp_path: Path) -> Path:
-    """A journal of forty requests, on some ten pages."""
+    """Return a journal of forty requests on some ten pages."""
     journal = SqliteJournal(tmp_path / "journal", LIMIT)
     for n in range(40):
         await journal.append(request(n, 2000))
@@ -162,7 +162,7 @@ async def forty(tmp_path: Path) -> Path:
 
 
 def damage(path: Path, start: int, end: int) -> None:
-    """Zeros where something else was."""
+    """Overwrite a part with zeros."""
     content = bytearray(path.read_bytes())
     content[start:end] = bytes(end - start)
     path.write_bytes(content)
@@ -180,7 +180,7 @@ def damage(path: Path, start: int, end: int) -> None:
 def test_a_damaged_file_is_said_to_be_damaged(
     forty: Path, capsys: pytest.CaptureFixture[str], start: int, end: int, says: str
 ) -> None:
-    """With what SQLite finds, and what to do."""
+    """A damaged file is reported with SQLite's finding and what to do."""
     damage(forty, start, end)
     assert command.run(settings(forty), None) == 1
     said = capsys.readouterr().out
@@ -190,9 +190,7 @@ def test_a_damaged_file_is_said_to_be_damaged(
 
 
 def test_what_it_advises_saves_what_can_be_read(forty: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The command is pasted: the new file is a journal with the requests of the pages that are whole.
-    One that was cut off is damaged, too.
-    """
+    """The advised command makes a new journal with the requests of the undamaged pages, also of a cut file."""
     if shutil.which("sqlite3") is None:
         pytest.skip("SQLite's shell is not installed")
     damage(forty, 3 * 8192, 3 * 8192 + 100)
@@ -209,11 +207,11 @@ def test_what_it_advises_saves_what_can_be_read(forty: Path, capsys: pytest.Capt
 def test_whose_the_file_is_may_check_it(
     forty: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, is_folder: bool
 ) -> None:
-    """Another user is told so. SQLite makes its log in the folder: to read the file is not enough."""
+    """Only the file's owner can check it, because SQLite makes a log in its folder; others get a message."""
     denied = forty.parent if is_folder else forty
     mode = denied.stat().st_mode
     denied.chmod(0o555 if is_folder else 0)
-    if os.geteuid() == 0:  # root may all the same
+    if os.geteuid() == 0:  # root may write everywhere
         monkeypatch.setattr(os, "access", lambda asked, _: not (is_folder and asked == denied))
         if not is_folder:
             monkeypatch.setattr("pathlib.Path.open", refuse)
@@ -225,5 +223,5 @@ def test_whose_the_file_is_may_check_it(
 
 
 def refuse(path: Path, *_: object) -> None:
-    """As the system refuses another user."""
+    """Refuse as the system refuses another user."""
     raise PermissionError(13, "Permission denied", str(path))

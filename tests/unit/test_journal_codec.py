@@ -1,4 +1,4 @@
-"""What is in a journal stays readable across versions."""
+"""A journal stays readable across versions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.unit.test_journal import request
 
 
 class First(msgspec.Struct, frozen=True, array_like=True):
-    """A request as the first version of the program keeps and reads it."""
+    """A request in the form of the program's first version."""
 
     request_id: str
     received_at: int
@@ -24,7 +24,7 @@ class First(msgspec.Struct, frozen=True, array_like=True):
 
 
 def test_old_and_new_versions_read_each_others_rows() -> None:
-    """An upgrade, and a way back, find the journal as they left it: what the other does not know is passed over."""
+    """Old and new versions read each other's entries, and ignore fields that they do not know."""
     old = First("r1", 1001, Source.PLUGIN, [["c", None, None, ["pad"], [[0, 1, None, "x"]]]], [])
     assert decode(JournalEntry(Position(1), 1001, msgspec.msgpack.encode(old))) == request(1, 1)
     new = msgspec.structs.replace(request(1, 1), trace="00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")

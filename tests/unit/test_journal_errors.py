@@ -1,5 +1,5 @@
-"""What SQLite's errors mean to the journal: the file says what is in it, nothing is counted twice or below zero,
-and the journal goes on.
+"""SQLite's errors in the journal: the counts follow the file, no request is lost or doubled, and
+the journal goes on.
 """
 
 from __future__ import annotations
@@ -40,9 +40,7 @@ ERRORS = [
 
 
 class Faulty:
-    """A connection to a real file that fails at the next statement which begins with `at`:
-    before it is executed, or after.
-    """
+    """A connection to a real file that fails before or after the next statement that begins with `at`."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
@@ -52,7 +50,7 @@ class Faulty:
         return getattr(self._connection, name)
 
     def execute(self, sql: str, *rest: Any) -> sqlite3.Cursor:
-        """Executes, and raises where it has to."""
+        """Execute the statement, and raise if it is the one to fail."""
         if not sql.startswith(self.at):
             return self._connection.execute(sql, *rest)
         self.at = "-"
@@ -64,7 +62,7 @@ class Faulty:
 
 
 def make_faulty(journal: SqliteJournal) -> Faulty:
-    """Puts it between the journal and its file."""
+    """Put the failing connection between the journal and its file."""
     rows = journal._ledger._file
     faulty = Faulty(rows._database)
     rows._connection = faulty  # type: ignore[assignment]
@@ -76,9 +74,7 @@ def make_faulty(journal: SqliteJournal) -> Faulty:
     "at", ["COMMIT", "INSERT", "DELETE", "PRAGMA page_count", "SELECT received_at", "PRAGMA wal_ch"]
 )
 async def test_after_an_error_the_journal_holds_what_the_file_holds(tmp_path: Path, is_after: bool, at: str) -> None:
-    """An error at any statement, its work done or not: each acknowledged request comes once,
-    and the count is the file's.
-    """
+    """After an error at any statement each acknowledged request comes once, and the count is the file's."""
     journal = SqliteJournal(tmp_path / "journal", LIMIT)
     faulty = make_faulty(journal)
     acknowledged = []
@@ -109,7 +105,7 @@ async def test_after_an_error_the_journal_holds_what_the_file_holds(tmp_path: Pa
 
 
 def test_a_transaction_whose_commit_failed_is_looked_for_before_the_next(tmp_path: Path) -> None:
-    """While the file cannot be read, nobody knows: nothing is written until it can, and no id is given twice."""
+    """After a failed COMMIT the journal looks in the file for the transaction before it writes, and reuses no id."""
     ledger = JournalLedger(tmp_path / "journal")
     rows = [JournalEntry(Position(1), 1, encode(request(1)))]
     file = ledger._file
@@ -128,7 +124,7 @@ def test_a_transaction_whose_commit_failed_is_looked_for_before_the_next(tmp_pat
 
 
 async def test_an_addition_without_room_does_not_hold_up_a_deletion(tmp_path: Path) -> None:
-    """Senders that overlap: whenever the journal's thread turns to the disk, an addition waits that finds no room."""
+    """Waiting additions without room do not delay a deletion, which makes room."""
     journal = SqliteJournal(tmp_path / "journal", LIMIT)
     for n in range(50):
         await journal.append(request(n, 10_000))
@@ -164,7 +160,7 @@ async def test_an_addition_without_room_does_not_hold_up_a_deletion(tmp_path: Pa
 async def test_a_file_in_which_nothing_can_be_deleted_is_replaced_once_all_is_stored(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The last way out of a full disk needs no room; before all is stored it is not taken."""
+    """A file in which deletions fail is replaced, but only once all its requests are stored."""
 
     def no_room(*_: object, **__: object) -> None:
         raise sqlite3.OperationalError
@@ -189,7 +185,7 @@ async def test_a_file_in_which_nothing_can_be_deleted_is_replaced_once_all_is_st
 
 
 async def test_another_file_of_that_name_is_never_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Somebody may have put another journal there."""
+    """Another file of that name is never deleted."""
     monkeypatch.setattr("collector.journal.sqlite.rows.LOOK_SECONDS", 0)
     journal = SqliteJournal(tmp_path / "journal", LIMIT)
     await journal.append(request(0))
@@ -204,7 +200,7 @@ async def test_another_file_of_that_name_is_never_deleted(tmp_path: Path, monkey
 
 
 async def test_a_file_that_cannot_be_read_for_a_while_is_read_later(tmp_path: Path) -> None:
-    """The writer gets its requests when the disk answers; it does not end."""
+    """A file that cannot be read for a while is read later, and the writer does not end."""
     journal = SqliteJournal(tmp_path / "journal", LIMIT)
     await journal.append(request(0))
     assert journal.close()
@@ -221,9 +217,7 @@ async def test_a_file_that_cannot_be_read_for_a_while_is_read_later(tmp_path: Pa
 async def test_a_disk_that_does_not_answer_is_named_and_nobody_waits_for_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A commit that hangs: requests that wait are refused, later ones at once; `close` gives up;
-    afterwards all goes on.
-    """
+    """A hanging commit is named, requests are refused, `close` does not wait, and afterwards all works."""
     monkeypatch.setattr(module, "STUCK_SECONDS", 0.1)
     monkeypatch.setattr(module, "CLOSE_SECONDS", 0.1)
     journal = SqliteJournal(tmp_path / "journal", LIMIT)
@@ -249,9 +243,7 @@ async def test_a_disk_that_does_not_answer_is_named_and_nobody_waits_for_it(
 async def test_a_moment_without_memory_ends_neither_the_journal_nor_the_reading(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """SQLite and Python raise MemoryError: the request is refused, later ones are taken,
-    and what is there is read later.
-    """
+    """A MemoryError refuses one request, and ends neither the journal nor its reader."""
     journal = SqliteJournal(tmp_path / "journal", LIMIT)
     await journal.append(request(0))
     assert journal.close()
@@ -320,9 +312,7 @@ LIMITED = """
 
 @pytest.mark.parametrize("mib", [2, 3, 5])
 def test_files_that_may_not_grow_are_emptied_and_used_again(tmp_path: Path, mib: int) -> None:
-    """A limit on the size of files is the real error of a full disk, at every write of SQLite's:
-    the log's, the file's, the fold's.
-    """
+    """A limit on file sizes, at every write of SQLite, leaves a journal that is emptied and used again."""
     assert resource.getrlimit(resource.RLIMIT_FSIZE)[1] == resource.RLIM_INFINITY
     words = [sys.executable, "-c", textwrap.dedent(LIMITED), str(tmp_path / "journal"), str(mib << 20)]
     ended = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
@@ -352,7 +342,7 @@ KILLED_AT_REST = """
 
 
 def test_where_requests_are_rare_the_file_alone_holds_all_that_was_acknowledged(tmp_path: Path) -> None:
-    """Who moves the file and forgets its log after a kill -9 loses nothing then; it is said that the log is missing."""
+    """With rare requests the file alone holds every acknowledged one; a missing log is reported."""
     subprocess.run([sys.executable, "-c", textwrap.dedent(KILLED_AT_REST), str(tmp_path / "journal")], check=False)
     (tmp_path / "moved").write_bytes((tmp_path / "journal").read_bytes())
     rows = JournalRows(tmp_path / "moved")
@@ -364,7 +354,7 @@ def test_where_requests_are_rare_the_file_alone_holds_all_that_was_acknowledged(
 async def test_where_many_wait_for_each_commit_its_log_is_not_folded_each_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Clients that all wait for one commit send their next requests some milliseconds after it: they are not rare."""
+    """With many waiting clients the log is not folded after each commit."""
     journal = SqliteJournal(tmp_path / "journal", LIMIT)
     folds, rounds, fold = list[int](), 20, JournalRows.fold
 
@@ -383,9 +373,7 @@ async def test_where_many_wait_for_each_commit_its_log_is_not_folded_each_time(
 async def test_a_log_is_missed_only_where_the_file_was_not_closed(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """An error of the start names the missing file; a new file,
-    a closed one and one with its log are as they should be.
-    """
+    """A missing log is reported only for a file that was not closed."""
     path = tmp_path / "journal"
     for _ in range(2):
         journal = SqliteJournal(path, LIMIT)

@@ -1,4 +1,4 @@
-"""A quota of the journal's user that is used up (EDQUOT): as a full disk, and named as what it is."""
+"""A used-up disk quota (EDQUOT) of the journal's user: treated as a full disk, and named."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 async def test_a_quota_that_is_used_up_is_a_full_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Senders come back, what is stored is deleted in the reserved room, and with a larger quota all goes on."""
+    """With a used-up quota senders get 503, stored requests are deleted, and a larger quota ends it."""
 
     def used_up(*_: object) -> int:
         raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))

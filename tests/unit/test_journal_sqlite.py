@@ -1,6 +1,4 @@
-"""The journal's file: it gives room back, belongs to one process, and outlives damage,
-a full disk and its own removal.
-"""
+"""The journal's SQLite file: freed pages, one owner, damage, a full disk, removal."""
 
 from __future__ import annotations
 
@@ -21,7 +19,7 @@ if TYPE_CHECKING:
 
 
 async def test_a_large_file_gives_its_pages_back_once_it_is_empty(tmp_path: Path) -> None:
-    """After an outage the disk is free again."""
+    """A large file gives its pages back to the disk once it is empty."""
     journal = SqliteJournal(tmp_path / "journal", LIMIT)
     for n in range(30):
         await journal.append(request(n, 3 << 20))
@@ -33,7 +31,7 @@ async def test_a_large_file_gives_its_pages_back_once_it_is_empty(tmp_path: Path
 
 
 async def test_a_second_collector_on_the_same_file_is_refused(tmp_path: Path) -> None:
-    """Two would each take half of the requests."""
+    """A second collector on the same file is refused, because each would take half of the requests."""
     journal = SqliteJournal(tmp_path / "journal", LIMIT)
     with pytest.raises(sqlite3.OperationalError):
         SqliteJournal(tmp_path / "journal", LIMIT)
@@ -41,7 +39,7 @@ async def test_a_second_collector_on_the_same_file_is_refused(tmp_path: Path) ->
 
 
 async def test_a_damaged_row_becomes_a_rejection(tmp_path: Path) -> None:
-    """It reaches the dead letters; the rows behind it are not held back."""
+    """A damaged row becomes a dead letter, and delays no other row."""
     journal = SqliteJournal(tmp_path / "journal", LIMIT)
     await journal.append(request(0))
     await journal.append(request(1))
@@ -52,18 +50,16 @@ async def test_a_damaged_row_becomes_a_rejection(tmp_path: Path) -> None:
     again = SqliteJournal(tmp_path / "journal", LIMIT)
     damaged, good = (decode(row) for row in again.take(max_bytes=1 << 20, wait_seconds=1))
     assert damaged.rejections[0].reason is RejectReason.NOT_AN_EVENT
-    assert (
-        base64.b64decode(damaged.rejections[0].raw) == b"\xc1\xff"
-    )  # it was acknowledged: nothing of it is thrown away
+    assert base64.b64decode(damaged.rejections[0].raw) == b"\xc1\xff"  # an acknowledged request is never discarded
     assert good == request(1)
     again.close()
 
 
 async def test_a_disk_that_takes_nothing_is_answered_and_mends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A full disk refuses the request and loses nothing that was acknowledged; room brings the journal back."""
+    """A full disk refuses requests, loses no acknowledged one, and works again with room."""
     journal = SqliteJournal(tmp_path / "journal", LIMIT)
     await journal.append(request(0))
-    # SQLite's own limit on the file gives the very error of a full disk: SQLITE_FULL.
+    # SQLite's own limit on the file gives the error of a full disk, SQLITE_FULL.
     journal._ledger._file._database.execute("PRAGMA max_page_count = 10")
     with pytest.raises(OverloadedError):
         await journal.append(request(1, 500_000))
@@ -76,9 +72,7 @@ async def test_a_disk_that_takes_nothing_is_answered_and_mends(tmp_path: Path, m
 
 
 async def test_a_file_that_was_removed_takes_nothing_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """SQLite would write on into a file without a name: what is acknowledged then is gone with the process.
-    What it held is handed out.
-    """
+    """A removed file takes no further requests, which would be lost with the process, but gives out its own."""
     monkeypatch.setattr("collector.journal.sqlite.rows.LOOK_SECONDS", 0)
     journal = SqliteJournal(tmp_path / "journal", LIMIT)
     await journal.append(request(0))

@@ -1,4 +1,4 @@
-"""Metrics of mail and plugins: bounded labels, and counts that say what the rows say."""
+"""Metrics of mail and plugins: limited labels, and counts that equal the rows."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ NOW = int(time.time() * 1000) - 2 * DAY
 
 
 def samples(metrics: Metrics, name: str) -> dict[tuple[str, ...], float]:
-    """Label values (in the order of label names) -> value."""
+    """Return label values (in the order of label names) -> value."""
     return {
         tuple(value for _, value in sorted(sample.labels.items())): sample.value
         for family in metrics.registry.collect()
@@ -40,7 +40,7 @@ def samples(metrics: Metrics, name: str) -> dict[tuple[str, ...], float]:
 
 
 def event(**columns: Any) -> MailEvent:
-    """A delivered event, but for what is said."""
+    """Return a delivered event with fields changed."""
     plain: dict[str, Any] = {
         "time": NOW,
         "cluster": "eu1",
@@ -56,14 +56,14 @@ def event(**columns: Any) -> MailEvent:
 def counted(
     *events: MailEvent, batch: list[MailEvent] | None = None, letters: list[DeadLetter] | None = None
 ) -> Metrics:
-    """Metrics after one commit."""
+    """Return the metrics after one commit."""
     metrics = Metrics()
     MailMetrics(metrics, now=lambda: NOW / 1000 + 2)(Written(Batch(batch or list(events), letters or []), list(events)))
     return metrics
 
 
 def test_an_event_counts_once_under_its_labels() -> None:
-    """A missing zone or provider is `none`."""
+    """An event counts once under its labels, a missing zone or provider as `none`."""
     metrics = counted(event(zone="gmail", provider=Provider.GOOGLE), event(), event())
     assert samples(metrics, "duckwatch_mail_events_total") == {
         ("delivered", "eu1", "google", "gmail"): 1,
@@ -72,7 +72,7 @@ def test_an_event_counts_once_under_its_labels() -> None:
 
 
 def test_reports_stay_out_of_what_rates_are_made_of() -> None:
-    """A bounce, a deferral and a delivery of a DSN are rows and nothing else."""
+    """Events of DSNs do not count in the metrics of bounces, deferrals and deliveries."""
     dsn: dict[str, Any] = {"direction": Direction.DSN, "queue_ms": 1, "local_ip": "192.0.2.1", "provider_code": "S3150"}
     metrics = counted(
         event(action=Action.BOUNCED, reason=Reason.OTHER, bounce_kind=BounceKind.SOFT, **dsn),
@@ -88,7 +88,7 @@ def test_reports_stay_out_of_what_rates_are_made_of() -> None:
 
 
 def test_a_bounce_counts_by_reason_and_kind_and_against_its_address() -> None:
-    """Listed and rate-limited attempts of an address are told from the others."""
+    """A bounce counts by reason and kind, and against its sending address if listed or rate limited."""
     bounce = event(
         action=Action.BOUNCED,
         reason=Reason.REPUTATION,
@@ -110,13 +110,13 @@ def test_a_bounce_counts_by_reason_and_kind_and_against_its_address() -> None:
 
 
 def test_queued_recipients_are_counted_by_message() -> None:
-    """One message to three addresses is three recipients."""
+    """A queued message counts once for each recipient."""
     metrics = counted(event(action=Action.QUEUED, recipients=3), event(action=Action.QUEUED, recipients=None))
     assert samples(metrics, "duckwatch_mail_recipients_queued_total") == {("eu1",): 3}
 
 
 def test_times_are_observed_in_seconds() -> None:
-    """Queue, session and commit delay; the newest stamp is a gauge that does not go back."""
+    """Queue time, session and commit delay are in seconds, and the newest time does not go back."""
     metrics = counted(event(queue_ms=1500, smtp_ms=250), event(time=NOW - 5000))
     assert samples(metrics, "duckwatch_mail_delivery_seconds_sum") == {("eu1", "none", "none"): 1.5}
     assert samples(metrics, "duckwatch_smtp_session_seconds_sum") == {("eu1", "none"): 0.25}
@@ -125,7 +125,7 @@ def test_times_are_observed_in_seconds() -> None:
 
 
 def test_what_was_in_the_table_already_is_a_duplicate() -> None:
-    """Only new events count as mail."""
+    """An event that is in the table already counts as duplicate, not as mail."""
     old, new = event(event_id="old"), event(event_id="new")
     metrics = counted(new, batch=[old, new])
     assert sum(samples(metrics, "duckwatch_mail_events_total").values()) == 1
@@ -133,7 +133,7 @@ def test_what_was_in_the_table_already_is_a_duplicate() -> None:
 
 
 def test_letters_count_by_reason() -> None:
-    """A rejected event shows once it is set aside."""
+    """Dead letters count by reason."""
     letter = DeadLetter("x", NOW, "eu1", Source.PLUGIN, RejectReason.NO_TIME, "", "")
     assert samples(counted(letters=[letter]), "duckwatch_dead_letters_total") == {("no_time",): 1}
 
@@ -141,7 +141,7 @@ def test_letters_count_by_reason() -> None:
 @settings(max_examples=20)
 @given(st.lists(st.text(max_size=150), min_size=100, max_size=400))
 def test_no_sender_makes_more_labels_than_there_is_room_for(values: list[str]) -> None:
-    """Whatever fields hold: labels stay bounded, short, and without addresses."""
+    """Any fields of senders give limited, short labels without addresses."""
     label = BoundedLabel(20)
     shown = {label(value) for value in values}
     assert len(shown - {OTHER}) <= 20
@@ -149,7 +149,7 @@ def test_no_sender_makes_more_labels_than_there_is_room_for(values: list[str]) -
 
 
 def report(process: str, received_at: int, **fields: Any) -> SeenHeartbeat:
-    """A process's report."""
+    """Return a process's heartbeat."""
     plain: dict[str, Any] = {
         "cluster": "eu1",
         "host": "mta1",
@@ -163,12 +163,12 @@ def report(process: str, received_at: int, **fields: Any) -> SeenHeartbeat:
 
 
 def heard(plugins: PluginMetrics, *reports: SeenHeartbeat) -> None:
-    """One commit of reports."""
+    """Commit some heartbeats."""
     plugins(Written(Batch([], [], list(reports)), []))
 
 
 def test_a_hosts_gauges_sum_over_its_living_processes() -> None:
-    """A process that is two minutes behind its host has ended: its spool is another's now."""
+    """A host's gauges sum its processes; one that is two minutes behind has ended, and is left out."""
     metrics = Metrics()
     plugins = PluginMetrics(metrics)
     heard(plugins, report("a", NOW, spool_bytes=100), report("b", NOW + 1000, spool_bytes=50))
@@ -182,7 +182,7 @@ def test_a_hosts_gauges_sum_over_its_living_processes() -> None:
 
 
 def test_dropped_events_count_by_growth_and_not_again_after_a_restart() -> None:
-    """Each process counts since it began; reports read back at the start are known already."""
+    """Dropped events count by growth of each process's number, and not again after a restart."""
     metrics = Metrics()
     plugins = PluginMetrics(metrics)
     plugins.restore([report("a", NOW, dropped=5)])
@@ -191,7 +191,7 @@ def test_dropped_events_count_by_growth_and_not_again_after_a_restart() -> None:
 
 
 def test_a_host_that_is_silent_for_a_day_is_forgotten() -> None:
-    """All its series go."""
+    """A host that is silent for a day loses all its series."""
     metrics, passed = Metrics(), 0.0
     plugins = PluginMetrics(metrics, clock=lambda: passed)
     heard(plugins, report("a", NOW, dropped=1))
@@ -202,7 +202,7 @@ def test_a_host_that_is_silent_for_a_day_is_forgotten() -> None:
 
 
 def test_a_clock_that_jumps_for_a_moment_forgets_no_host() -> None:
-    """A day has not passed."""
+    """A clock that jumps for a moment removes no host."""
     metrics = Metrics()
     plugins = PluginMetrics(metrics)
     heard(plugins, report("a", NOW))
@@ -212,9 +212,7 @@ def test_a_clock_that_jumps_for_a_moment_forgets_no_host() -> None:
 
 @given(st.lists(st.tuples(st.sampled_from("ab"), st.integers(-20, 20)), min_size=1, max_size=10))
 def test_the_last_report_shows_whatever_the_clock_said(steps: list[tuple[str, int]]) -> None:
-    """Reports come in the order of their receipt; none shows a time of the future,
-    nor one that a later report denies.
-    """
+    """The last heartbeat is shown, whatever the clock was, and never a future time."""
     metrics = Metrics()
     plugins = PluginMetrics(metrics)
     for number, (process, hours) in enumerate(steps):
@@ -227,9 +225,7 @@ def test_the_last_report_shows_whatever_the_clock_said(steps: list[tuple[str, in
 
 
 def test_a_time_in_the_future_is_shown_as_now() -> None:
-    """`time() - …` is never negative, and grows again from the next scrape on,
-    also where nothing sets the gauge any more.
-    """
+    """A future time is shown as now, so that `time() - …` is never negative and grows again."""
     metrics = Metrics()
     metrics.last_event_timestamp.labels("eu1", "plugin").set(time.time() + 20 * 3600)
     shown = [samples(metrics, "duckwatch_last_event_timestamp_seconds")["eu1", "plugin"] for _ in range(2)]
@@ -238,7 +234,7 @@ def test_a_time_in_the_future_is_shown_as_now() -> None:
 
 
 def test_the_newest_stamp_of_a_clock_that_was_ahead_gives_way() -> None:
-    """The next event brings the gauge to now, not to the highest stamp."""
+    """The next event replaces a newest time from a clock that was ahead."""
     metrics, now = Metrics(), NOW / 1000
     mail = MailMetrics(metrics, now=lambda: now)
     for ahead in (20 * HOUR, 0):
@@ -248,7 +244,7 @@ def test_the_newest_stamp_of_a_clock_that_was_ahead_gives_way() -> None:
 
 
 def test_a_host_that_is_a_mail_address_is_no_label() -> None:
-    """The sender says what its host is called; a page shows no address, whoever wrote it."""
+    """A host name that is a mail address is not used as label."""
     metrics = Metrics()
     PluginMetrics(metrics).restore([report("p", NOW, host="a@b.example"), report("q", NOW, host="x" * 101)])
     hosts = {s.labels["host"] for family in metrics.registry.collect() for s in family.samples if "host" in s.labels}
@@ -256,7 +252,7 @@ def test_a_host_that_is_a_mail_address_is_no_label() -> None:
 
 
 def test_hosts_are_bounded() -> None:
-    """A sender that makes hosts up fills no memory."""
+    """The number of hosts is limited."""
     metrics = Metrics()
     plugins = PluginMetrics(metrics)
     heard(plugins, *(report("a", NOW, host=f"mta{n}", dropped=1) for n in range(MAX_HOSTS + 50)))

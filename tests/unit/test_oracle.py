@@ -1,4 +1,4 @@
-"""The oracle itself: held to rows that were reviewed by eye, and to counts that were made without it."""
+"""The oracle itself, compared with reviewed rows and with counts that were made without it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def rows(recording: list[Record]) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("reviewed", REVIEWED, ids=[f"line {item['line']}" for item in REVIEWED])
 def test_oracle_agrees_with_reviewed_rows(recording: list[Record], reviewed: dict[str, Any]) -> None:
-    """The oracle gives each row that was written out whole, of a record that stands in the recording."""
+    """The oracle gives each reviewed row, of a record that is in the recording."""
     record = recording[reviewed["line"] - 1]
     assert record == reviewed["record"]
     row = expected_row(record, cluster="default", host="mta1", received_at=reviewed["row"]["received_at"])
@@ -38,7 +38,7 @@ def test_oracle_agrees_with_reviewed_rows(recording: list[Record], reviewed: dic
 
 
 def test_reviewed_rows_cover_every_shape_and_every_recorded_reply(recording: list[Record]) -> None:
-    """No shape of an entry, and no reply of a server in it, is without a reviewed row."""
+    """Every shape of an entry and every recorded reply has a reviewed row."""
     assert {shape_name(item["record"]["entry"]) for item in REVIEWED} == set(SHAPES)
 
     def kinds(records: list[Record]) -> set[tuple[str, str]]:
@@ -56,7 +56,7 @@ def test_reviewed_rows_are_whole() -> None:
 
 
 def test_rows_stay_in_the_closed_sets(rows: list[dict[str, Any]]) -> None:
-    """Actions, reasons, bounce kinds and providers are those of the model."""
+    """Actions, reasons, bounce kinds and providers are members of the model's sets."""
     assert {row["action"] for row in rows} <= set(Action)
     assert {row["reason"] for row in rows} <= {None, *Reason}
     assert {row["bounce_kind"] for row in rows} <= {None, *BounceKind}
@@ -70,7 +70,7 @@ def test_recording_has_one_key_for_each_entry(rows: list[dict[str, Any]]) -> Non
 
 
 def test_counts_are_those_of_the_recorder(rows: list[dict[str, Any]]) -> None:
-    """The rows add up to what was counted in the recording by hand, without the oracle."""
+    """The rows give the counts that were made in the recording without the oracle."""
     assert Counter(row["action"] for row in rows) == {
         "queued": 532,
         "delivered": 488,
@@ -89,7 +89,7 @@ def test_counts_are_those_of_the_recorder(rows: list[dict[str, Any]]) -> None:
 
 
 def test_shift_moves_every_time_by_one_distance(recording: list[Record]) -> None:
-    """A shifted recording ends now, and its ages, waits and links are those of the original."""
+    """A shift moves every time by the same distance, so ages, waits and links stay."""
     distance = shift_to(recording, NOW)
     moved = shift(recording, NOW)
     assert max(record["time_ms"] for record in moved) == NOW
@@ -107,7 +107,7 @@ def test_shift_moves_every_time_by_one_distance(recording: list[Record]) -> None
 
 
 def test_shift_leaves_the_recording_alone(recording: list[Record]) -> None:
-    """Moving a record copies it."""
+    """A shift copies the record."""
     first = recording[0]["entry"]["id"]
     assert shift_record(recording[0], 1)["entry"]["id"] != first
     assert recording[0]["entry"]["id"] == first
@@ -121,10 +121,10 @@ def test_each_reply_is_reviewed_once(recording: list[Record]) -> None:
 
 
 def test_patterns_hold_no_variable_digits() -> None:
-    """Past the codes at its head, a pattern has no digit: the review replaced them all."""
+    """After the codes at its head a pattern has no digit."""
     for reply in REPLIES.values():
         words = reply.pattern.split(" ")
-        head = [str(reply.smtp_code), str(reply.enhanced_code), "404"]  # 404: HTTP's status, at the head too
+        head = [str(reply.smtp_code), str(reply.enhanced_code), "404"]  # 404 is HTTP's status
         while words and words[0] in head:
             words.pop(0)
         assert not any(character.isdigit() for character in " ".join(words)), reply.pattern

@@ -1,6 +1,4 @@
-"""What every command does where its output cannot be written:
-a full disk, a closed pipe, an encoding that is not UTF-8.
-"""
+"""Every command with an output that cannot be written: a full disk, a closed pipe, another encoding than UTF-8."""
 
 from __future__ import annotations
 
@@ -30,7 +28,7 @@ COMMANDS = (
 
 
 def run(folder: Path, module: str, arguments: list[str], out: int, **environ: str) -> subprocess.CompletedProcess[str]:
-    """Runs a program with its standard output elsewhere."""
+    """Run a program with another standard output."""
     (folder / "EMPTY").mkdir(exist_ok=True)
     settings = {
         "DUCKWATCH_COLLECTOR__PRIVACY__SECRET": "a secret of sixteen",
@@ -56,7 +54,7 @@ def run(folder: Path, module: str, arguments: list[str], out: int, **environ: st
 
 @pytest.mark.parametrize(("module", "arguments"), COMMANDS)
 def test_on_a_full_disk_each_command_says_one_line_and_fails(tmp_path: Path, module: str, arguments: list[str]) -> None:
-    """No traceback, and none of Python's own complaints at its end."""
+    """On a full disk each command prints one line and fails, without a traceback or Python's message at exit."""
     with Path("/dev/full").open("w") as full:
         ended = run(tmp_path, module, arguments, full.fileno())
     lines = ended.stderr.splitlines()
@@ -66,7 +64,7 @@ def test_on_a_full_disk_each_command_says_one_line_and_fails(tmp_path: Path, mod
 
 @pytest.mark.parametrize(("module", "arguments"), [COMMANDS[0], COMMANDS[4], COMMANDS[6]])
 def test_a_reader_that_has_gone_is_no_traceback(tmp_path: Path, module: str, arguments: list[str]) -> None:
-    """As `… | head -0`: nobody is there to be told."""
+    """A reader that has closed the pipe, like `head -0`, causes no traceback."""
     reading, writing = os.pipe()
     os.close(reading)
     ended = run(tmp_path, module, arguments, writing)
@@ -75,7 +73,7 @@ def test_a_reader_that_has_gone_is_no_traceback(tmp_path: Path, module: str, arg
 
 
 def test_a_full_disk_under_standard_error_hides_no_exit_code(tmp_path: Path) -> None:
-    """A wrong configuration is still exit code 2."""
+    """A full disk under standard error does not change the exit code 2 of a wrong configuration."""
     for module in ("collector", "exporters.dnsbl"):
         with Path("/dev/full").open("w") as full:
             ended = subprocess.run(
@@ -90,7 +88,7 @@ def test_a_full_disk_under_standard_error_hides_no_exit_code(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-16"])
 def test_json_is_json_in_any_encoding(tmp_path: Path, encoding: str) -> None:
-    """The name of the cluster is not ASCII; JSON in Latin-1 is none."""
+    """JSON output is valid in any encoding, also with a cluster name that is not ASCII."""
     settings = {
         "DUCKWATCH_COLLECTOR__MONGO": '[{"cluster": "M\u00fcller\U0001f986", "uri": "mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=1"}]'
     }
@@ -104,7 +102,7 @@ def test_json_is_json_in_any_encoding(tmp_path: Path, encoding: str) -> None:
 
 @given(st.recursive(st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))
 def test_json_in_ascii_is_the_same_json(value: object) -> None:
-    """Lone surrogates and characters beyond 16 bits too."""
+    """JSON in ASCII is the same JSON, also with lone surrogates and characters beyond 16 bits."""
 
     class Ascii:
         encoding = "ascii"
@@ -120,7 +118,7 @@ def test_json_in_ascii_is_the_same_json(value: object) -> None:
 
 
 def test_a_broken_pipe_of_something_else_is_not_taken_for_a_reader_who_left() -> None:
-    """A connection or a child's pipe that broke is a fault: a silent exit code 1 would explain nothing."""
+    """A broken pipe other than the output's is raised as an error."""
 
     def command() -> int:
         raise BrokenPipeError

@@ -1,4 +1,4 @@
-"""What may change while the collector runs."""
+"""Settings that may change while the collector runs."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collector.config.renewable import Connections, changes, place
 
 
 def section(**database: str) -> CollectorSettings:
-    """Settings with this database and one MongoDB."""
+    """Return settings with this database and one MongoDB."""
     uri = database.pop("uri", "mongodb://a:b@h/?replicaSet=rs0")
     return CollectorSettings.model_validate({"database": {"dsn": "host=h", **database}, "mongo": [{"uri": uri}]})
 
 
 def test_other_credentials_are_taken_and_another_place_is_not() -> None:
-    """Another database may hold other events; every string of the settings is looked at."""
+    """Changed credentials of any connection string are used, but another server or database needs a restart."""
     connections = Connections(section(dsn="postgresql://u:a@h/d", session_dsn="postgresql://u:a@h2/d"))
     new = section(
         dsn="postgresql://v:b@h/d", session_dsn="postgresql://u:a@elsewhere/d", uri="mongodb://c:d@h/?replicaSet=rs0"
@@ -26,14 +26,14 @@ def test_other_credentials_are_taken_and_another_place_is_not() -> None:
 
 
 def test_without_a_session_dsn_both_are_one() -> None:
-    """What is taken for one counts for both."""
+    """Without `session_dsn`, changed credentials of `dsn` count for both."""
     connections = Connections(section(dsn="host=h password=a"))
     connections.take(section(dsn="password=b host=h"))
     assert connections.direct_dsn.text == "password=b host=h"
 
 
 def test_a_place_has_no_credentials_and_changes_name_keys() -> None:
-    """In either form of a string; a list by its number."""
+    """A place has no credentials in either form of a string, and changes name their keys, in a list by number."""
     assert place("postgresql://u:secret@h:1/d?sslmode=require") == place("host=h port=1 dbname=d sslmode=require")
     assert place("mongodb://u:p@h/?a=b") == place("mongodb://h/?a=b") != place("mongodb://h2/?a=b")
     old = CollectorSettings.model_validate({"auth": {"tokens": [{"token": "a"}, {"token": "b"}]}})

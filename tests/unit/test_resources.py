@@ -1,4 +1,4 @@
-"""Too few descriptors, threads or bytes of memory: named, waited for, and never the end of a program."""
+"""Shortages of descriptors, threads or memory are named and waited for, and never end a program."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ if TYPE_CHECKING:
     ],
 )
 def test_a_shortage_is_known_by_its_error(error: Exception, word: str | None) -> None:
-    """By errno, by type, or not at all."""
+    """A shortage is recognised by the error's errno or type."""
     assert shortage_of(error) == word
 
 
 @pytest.fixture
 def limits(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, int], list[tuple[int, int]]]:
-    """Gives the process other limits of open files, in appearance; what is set is noted."""
+    """Simulate other limits of open files, and record changes."""
 
     def give(soft: int, hard: int) -> list[tuple[int, int]]:
         changes: list[tuple[int, int]] = []
@@ -71,7 +71,7 @@ def limits(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, int], list[tuple[i
 def test_the_limit_is_raised_where_that_is_allowed_and_connections_are_bounded_where_not(
     limits: Callable[[int, int], list[tuple[int, int]]], soft: int, hard: int, allowed: int, raised_to: int | None
 ) -> None:
-    """Beside the connections: 10 that are open, 100 that the program needs, 16 that are spare."""
+    """The limit is raised if allowed, else connections are limited; 10 open, 100 needed and 16 spare are left out."""
     changes = limits(soft, hard)
     assert connections_allowed(1000, others=100) == allowed
     assert [pair for pair in changes if pair[0] != soft] == ([] if raised_to is None else [(raised_to, hard)])
@@ -79,7 +79,7 @@ def test_the_limit_is_raised_where_that_is_allowed_and_connections_are_bounded_w
 
 @pytest.fixture
 def crowded() -> Iterator[Callable[[], None]]:
-    """Opens every descriptor that the limit leaves this process; all are closed again."""
+    """Open every descriptor that the limit leaves, and close them at the end."""
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     opened: list[int] = []
 
@@ -100,7 +100,9 @@ def crowded() -> Iterator[Callable[[], None]]:
 
 
 def test_spare_descriptors_are_given_up_when_no_other_is_left(crowded: Callable[[], None]) -> None:
-    """So that the journal and the database can open theirs; connections make room, and /readyz names it for a while."""
+    """Without free descriptors the spare ones and some connections are closed, and the shortage is
+    named for a while.
+    """
     now, words, room = [0.0], list[str](), list[int]()
     shortages = Shortages(words.append, lambda: room.append(1), clock=lambda: now[0])
     shortages.look()
@@ -118,7 +120,7 @@ def test_spare_descriptors_are_given_up_when_no_other_is_left(crowded: Callable[
 
 
 def test_what_the_assembler_cannot_build_is_built_without_it() -> None:
-    """Whatever the machine has too little of, when it begins and when it should be done."""
+    """A batch that the assembler cannot build for want of resources is built in this process."""
     asked = request(1)
     wanted = assemble([asked], {})
 

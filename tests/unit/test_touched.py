@@ -16,7 +16,7 @@ NEAR = st.builds(lambda bucket, offset: bucket * 15_000 + offset, st.integers(-5
 
 @given(st.lists(STAMPS | NEAR, min_size=1, max_size=40), st.booleans())
 def test_every_event_is_in_a_bucket_that_is_marked(stamps: list[int], has_tally: bool) -> None:
-    """Wherever in its bucket an event is: floored, also before 1970, as date_bin floors."""
+    """Every event is in a marked bucket: times are floored as by date_bin, also before 1970."""
     events = [
         MailEvent(at, "eu1", None, f"q{n}:queued", Action.QUEUED, Source.PLUGIN, Direction.OUTBOUND)
         for n, at in enumerate(stamps)

@@ -1,4 +1,4 @@
-"""The writer beside the database: a machine that is short of memory for a moment does not end it."""
+"""The writer and a short shortage of memory."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Waiting:
 
 
 class Taking:
-    """A database that takes everything."""
+    """A database that accepts every batch."""
 
     def write(self, batch: Batch) -> Written:
         return Written(batch, batch.events)
@@ -43,9 +43,7 @@ class Taking:
 
 
 def test_a_batch_that_memory_was_short_for_is_assembled_again() -> None:
-    """It is trouble that is repeated: the writer goes on, and the journal forgets the request only when it is
-    written.
-    """
+    """A batch that failed for want of memory is assembled again, and its request stays in the journal until written."""
     failures = [MemoryError(), MemoryError()]
 
     def assemble(_: Sequence[JournalEntry]) -> Callable[[], tuple[Batch, Counter[Source]]]:
