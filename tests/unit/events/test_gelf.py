@@ -100,7 +100,7 @@ def test_recorded_messages_of_wildduck_are_no_deliveries() -> None:
     ],
 )
 def test_dropped_is_told_apart_by_its_tag(said: object, action: str) -> None:
-    """A dropped recipient is distinguished from a dropped message by the first tag in brackets."""
+    """The first tag in brackets decides the action of a `dropped` message; without a known tag it is a drop."""
     assert (
         row(item_of(GOOD | {"_mail_action": "dropped", "short_message": said}, NOW), Source.GELF, NOW).action == action
     )

@@ -84,7 +84,7 @@ def test_over_tcp_nothing_is_packed() -> None:
 
 
 def test_text_cut_inside_a_character_is_read() -> None:
-    """A text that JavaScript cut within a surrogate pair is read, and marked for the reader."""
+    """A text that JavaScript cut within a surrogate pair is read, and marked as not clean."""
     read = read_packed(b'{"_subject": "\\ud83d"}')
     assert isinstance(read, DecodedMessage)
     assert not read.is_clean

@@ -101,7 +101,7 @@ async def test_a_body_that_was_cut_on_its_way_is_a_fault_of_the_transport(
 
 
 async def test_an_overload_and_a_fault_of_ours_say_so_too(serve: Serve) -> None:
-    """503 and 500 have the header of the transport too."""
+    """Answers 503 and 500 have the collector's header too."""
     async with serve() as served:
         for failure, status in ((RuntimeError("x"), 500), (MemoryError(), 503), (OSError(24, "x"), 503)):
             served.failure = failure
