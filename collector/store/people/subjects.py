@@ -81,7 +81,8 @@ IMPERSONAL: Final = frozenset({
     "schema_migrations", "plugin_reports", "mail_stats_15s", "mail_stats_5m", "mail_stats_1h", "domain_stats_5m",
     "domain_stats_1h", "touched_buckets", "stale_buckets", "retention_horizons", "known_chunks",
     "mail_stats_15s_erased", "mail_stats_5m_erased", "domain_stats_5m_erased", "dnsbl_results", "change_feeds",
-    "queue_snapshots",
+    "queue_snapshots", "attempt_stats_5m", "attempt_stats_1h", "attempt_stats_5m_erased", "recipient_stats_1h",
+    "recipient_stats_1h_erased", "pattern_stats_1h", "pattern_stats_1h_erased", "reply_patterns",
 })  # fmt: skip
 """Tables that name no person: counts, domains, addresses of hosts and names of hosts."""
 

@@ -45,7 +45,8 @@ class Width(NamedTuple):
     """The roll-ups of one width of bucket, built together.
 
     `at_a_time` consecutive buckets are built in one transaction. A bucket is built at most once every `pause`, because
-    an open bucket of five minutes may hold a million events.
+    an open bucket of five minutes may hold a million events. `hours` names the hourly width that is built from this
+    one. `after` are statements about the range [start, end) that follow in the same transaction.
     """
 
     name: LiteralString
@@ -53,6 +54,8 @@ class Width(NamedTuple):
     rollups: tuple[Rollup, ...]
     at_a_time: int
     pause: timedelta
+    hours: LiteralString | None = None
+    after: tuple[str, ...] = ()
 
 
 WIDTHS: Final = (
@@ -72,6 +75,7 @@ WIDTHS: Final = (
         ),
         at_a_time=12,
         pause=timedelta(minutes=1),
+        hours="1h",
     ),
     Width(
         "1h",
@@ -85,11 +89,6 @@ WIDTHS: Final = (
     ),
 )
 """In building order: hours are built from five minutes."""
-
-ERASED: Final[dict[LiteralString, LiteralString]] = {
-    rollup.relation: rollup.erased for width in WIDTHS for rollup in width.rollups if rollup.erased is not None
-}
-"""By relation, the table with the counts of rows that were deleted by hand."""
 
 ERASED_BEFORE: Final = "erased"
 """The row of `retention_horizons` with the time before which events were deleted by hand.
@@ -107,12 +106,20 @@ def select(rollup: Rollup, bucket: sql.Composable, window: sql.Composable) -> sq
     return sql.SQL(query(rollup.definition)).format(bucket=bucket, window=window)
 
 
+def take_marks(connection: psycopg.Connection) -> None:
+    """Turn the marks of writers into buckets to build, where the collector builds all roll-ups.
+
+    Raise `psycopg.Error`.
+    """
+    connection.execute(query("take_touched"))
+
+
 class TableBuilder:
     """Builds stale buckets, in one thread, under the jobs' lock. Every method raises `psycopg.Error`."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._built: dict[str, dict[datetime, float]] = {width.name: {} for width in WIDTHS}
+    def __init__(self, widths: tuple[Width, ...] = WIDTHS, clock: Callable[[], float] = time.monotonic) -> None:
+        self._widths, self._clock = widths, clock
+        self._built: dict[str, dict[datetime, float]] = {width.name: {} for width in widths}
 
     def run(
         self,
@@ -122,14 +129,13 @@ class TableBuilder:
         *,
         has_chunks: bool = False,
     ) -> int:
-        """Collect the marks and build the due buckets, newest first; return the number of buckets built.
+        """Build the due buckets, newest first; return the number of buckets built. `take_marks` comes before.
 
         Stop when all are built, the time is up, or `is_over`. `kept_from` is the start of each width's roll-ups. The
         connection is in autocommit mode.
         """
-        connection.execute(query("take_touched"))
         built = 0
-        for width in WIDTHS:
+        for width in self._widths:
             self._forget(connection, width, kept_from[width.name])
             deadline = self._clock() + BUDGET_SECONDS
             for start, end in self._due(connection, width):
@@ -172,10 +178,12 @@ class TableBuilder:
                 )
                 names = sql.Identifier(rollup.relation), built(rollup, width, start, end)
                 connection.execute(sql.SQL("INSERT INTO {} {}").format(*names))
-            if width.name == "5m":
-                connection.execute(query("stale_hours"), (start, end))
-            # Only after the chunks were read: from then on, none of them can be dropped before the commit.
             window = {"start": start, "end": end}
+            if width.hours is not None:
+                connection.execute(query("stale_hours"), {"width": width.hours, **window})
+            for statement in width.after:
+                connection.execute(query(statement), window)
+            # Only after the chunks were read: from then on, none of them can be dropped before the commit.
             if has_chunks and connection.execute(query("gone_chunks"), window).rowcount:
                 raise psycopg.Rollback
         now = self._clock()
@@ -205,7 +213,9 @@ def built(rollup: Rollup, width: Width, start: datetime, end: datetime) -> sql.C
     if rollup.erased is None or rollup.wider is None:
         return rows
     definition, source = rollup.wider
-    both = sql.SQL("WITH {source} AS ({rows} UNION ALL SELECT * FROM {erased} WHERE {window}) {sums}")
+    both = sql.SQL(
+        "WITH {source} AS ({rows} UNION ALL SELECT * FROM {erased} WHERE {window}) SELECT * FROM ({sums}) AS built"
+    )
     return both.format(
         source=sql.Identifier(source),
         rows=rows,

@@ -139,8 +139,8 @@ class AggregateBuilder:
         )
         for rollup in width.rollups:
             _refresh(connection, rollup, start, end)
-        if width.name == "5m":
-            connection.execute(query("stale_hours"), (start, end))
+        if width.hours is not None:
+            connection.execute(query("stale_hours"), {"width": width.hours, "start": start, "end": end})
         connection.execute(query("built"), (width.name, start, end))
         return True
 
@@ -157,8 +157,8 @@ def _build(connection: psycopg.Connection, width: Width, start: datetime, end: d
             )
             names = behind, _columns(connection, rollup), built(rollup, width, start, end)
             connection.execute(sql.SQL("INSERT INTO {} ({}) {}").format(*names))
-        if width.name == "5m":
-            connection.execute(query("stale_hours"), (start, end))
+        if width.hours is not None:
+            connection.execute(query("stale_hours"), {"width": width.hours, "start": start, "end": end})
         connection.execute(query("built"), (width.name, start, end))
         gone = connection.execute(query("gone_chunks"), {"start": start, "end": end}).fetchall()
         if gone:

@@ -15,7 +15,8 @@ from psycopg import sql
 from collector.store.database.connection import scalar
 from collector.store.database.sql import query
 from collector.store.rollups import policies
-from collector.store.rollups.building import ERASED, ERASED_BEFORE
+from collector.store.rollups.building import ERASED_BEFORE
+from collector.store.rollups.outcomes import ERASED
 
 if TYPE_CHECKING:
     from collections.abc import Callable

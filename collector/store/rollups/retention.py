@@ -40,7 +40,7 @@ class Kept(NamedTuple):
 def kept_relations(settings: RetentionSettings) -> tuple[Kept, ...]:
     """Return the rules for events and roll-ups, sources first. Tiers with policies do not use them (policies.py)."""
     return (
-        Kept("mail_events", "time", settings.raw, feeds=("15s", "5m")),
+        Kept("mail_events", "time", settings.raw, feeds=("15s", "5m", "attempts_5m", "outcomes_1h")),
         Kept("mail_stats_15s", "bucket", settings.stats_15s),
         Kept("mail_stats_5m", "bucket", settings.stats_5m, feeds=("1h",)),
         Kept("domain_stats_5m", "bucket", settings.stats_5m, feeds=("1h",)),
@@ -56,6 +56,14 @@ def kept_tables(settings: RetentionSettings) -> tuple[Kept, ...]:
         Kept("mail_stats_15s_erased", "bucket", settings.stats_15s),
         Kept("mail_stats_5m_erased", "bucket", settings.stats_5m),
         Kept("domain_stats_5m_erased", "bucket", settings.stats_5m),
+        Kept("attempt_stats_5m", "bucket", settings.stats_5m, feeds=("attempts_1h",)),
+        Kept("attempt_stats_1h", "bucket", settings.stats_1h),
+        Kept("recipient_stats_1h", "bucket", settings.stats_1h),
+        Kept("pattern_stats_1h", "bucket", settings.stats_1h),
+        Kept("reply_patterns", "last_seen", settings.stats_1h),
+        Kept("attempt_stats_5m_erased", "bucket", settings.stats_5m),
+        Kept("recipient_stats_1h_erased", "bucket", settings.stats_1h),
+        Kept("pattern_stats_1h_erased", "bucket", settings.stats_1h),
         Kept("dnsbl_results", "time", settings.dnsbl_results),
         Kept("auth_events", "time", settings.auth_events),
         Kept("audit_events", "time", settings.audit_events),
