@@ -23,6 +23,8 @@ BUILT_FROM_IT = (
     "mail_stats_15s", "mail_stats_5m", "mail_stats_1h", "domain_stats_5m", "domain_stats_1h", "touched_buckets",
     "stale_buckets",
     "mail_stats_15s_erased", "mail_stats_5m_erased", "domain_stats_5m_erased",
+    "attempt_stats_5m", "attempt_stats_1h", "recipient_stats_1h", "pattern_stats_1h", "reply_patterns",
+    "attempt_stats_5m_erased", "recipient_stats_1h_erased", "pattern_stats_1h_erased",
 )  # fmt: skip
 POLL_SECONDS = 0.01
 DEADLINE_SECONDS = 120.0

@@ -34,7 +34,7 @@ SLICE: Final = timedelta(minutes=15)
 _AT_ONCE: Final = 2000
 """Rows that are fetched, and changed, at a time."""
 
-COUNTED: Final = ("reason", "provider")
+COUNTED: Final = ("reason", "provider", "response_pattern")
 """Columns of a judgement by which the roll-ups count."""
 
 

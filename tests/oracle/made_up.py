@@ -11,6 +11,9 @@ NOW = datetime(2026, 3, 14, 15, 9, 26, tzinfo=UTC)
 NOW_MS = int(NOW.timestamp() * 1000)
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
 
+RECIPIENTS = ("big.example", "small.example", "other")
+REPLIES = ("450 <host>: try again", "550 5.1.1 <addr>: no such user", "other")
+
 
 def event(at: int, chance: random.Random) -> MailEvent:
     """A row at that time (epoch ms), of one of some kinds."""
@@ -26,6 +29,9 @@ def event(at: int, chance: random.Random) -> MailEvent:
         reason=chance.choice(list(Reason)) if action in (Action.DEFERRED, Action.BOUNCED) else None,
         size_bytes=chance.choice([None, 1234, 10**9]),
         queue_ms=chance.choice([None, 0, 1000, 1001, 4 * HOUR, 2 * DAY]),
+        attempt=chance.choice([None, 1, 1, 2, 7]),
+        recipient_domain=chance.choice([None, *RECIPIENTS]),
+        response_pattern=chance.choice([None, *REPLIES]) if action in (Action.DEFERRED, Action.BOUNCED) else None,
         received_at=at,
     )  # fmt: skip
 

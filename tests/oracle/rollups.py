@@ -55,7 +55,10 @@ def expected(events: Iterable[dict[str, Any]], relation: str) -> Sums:
     return {key: {column: min(found[column], LARGEST) for column in columns} for key, found in sums.items()}
 
 
-NEEDED = ("direction", "sender_domain", "recipients", "size_bytes", "queue_ms", *MAIL_LABELS)
+NEEDED = (
+    "direction", "sender_domain", "recipients", "size_bytes", "queue_ms", *MAIL_LABELS,
+    "event_id", "attempt", "recipient_domain", "response_pattern",
+)  # fmt: skip
 
 
 def read_events(connection: psycopg.Connection) -> list[dict[str, Any]]:

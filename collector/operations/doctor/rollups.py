@@ -11,6 +11,7 @@ from collector.store.database.connection import scalar
 from collector.store.database.tiers import layout_of
 from collector.store.migrations import pending
 from collector.store.rollups.comparison import compare
+from collector.store.rollups.outcomes import RELATIONS as OUTCOMES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -43,7 +44,11 @@ def judge(compared: Sequence[Compared], *, has_aggregates: bool) -> Iterator[Fin
     elif not wrong:
         yield ok(f"{len(compared)} samples of closed buckets equal their events")
     if less:
-        yield fault(_said(less, len(compared)), _refresh(less[0]) if has_aggregates else _mark(less, alone=bool(more)))
+        refreshed = [one for one in less if has_aggregates and one.relation not in OUTCOMES]
+        yield fault(
+            _said(refreshed or less, len(compared)),
+            _refresh(refreshed[0]) if refreshed else _mark(less, alone=bool(more)),
+        )
     if more:
         yield warning(
             f"{_said(more, len(compared))}: rows were deleted that are not kept in the tables *_erased",

@@ -58,8 +58,7 @@ CREATE TABLE reply_patterns (
     first_seen       timestamptz NOT NULL,
     last_seen        timestamptz NOT NULL,
     example_event_id text        COLLATE "C" NOT NULL,
-    example_time     timestamptz NOT NULL,
-    UNIQUE NULLS NOT DISTINCT (cluster, provider, response_pattern, reason)
+    example_time     timestamptz NOT NULL
 );
 
 -- What events added up to whose rows were deleted by hand, as in migration 0014.
@@ -72,6 +71,7 @@ CREATE INDEX attempt_stats_1h_bucket ON attempt_stats_1h (bucket);
 CREATE INDEX recipient_stats_1h_bucket ON recipient_stats_1h (bucket);
 CREATE INDEX pattern_stats_1h_bucket ON pattern_stats_1h (bucket);
 CREATE INDEX pattern_stats_1h_pattern ON pattern_stats_1h (response_pattern, cluster);
+CREATE UNIQUE INDEX reply_patterns_identity ON reply_patterns (cluster, provider, response_pattern, reason) NULLS NOT DISTINCT;
 CREATE INDEX reply_patterns_first_seen ON reply_patterns (first_seen);
 CREATE INDEX reply_patterns_last_seen ON reply_patterns (last_seen);
 CREATE INDEX attempt_stats_5m_erased_bucket ON attempt_stats_5m_erased (bucket);

@@ -48,6 +48,8 @@ class PersonalTable(NamedTuple):
     """Columns that are set to null in rows about the person."""
     patterns: tuple[str, ...] = ()
     """Columns in which the mailbox's name may occur without its domain, in rows about the person."""
+    names: tuple[str, ...] = ()
+    """Columns in which the mailbox's name may occur without its domain, in any row."""
     key: tuple[str, ...] = ()
     """Columns that identify one row, if rows may be compressed; see `_parts`."""
     is_deleted: bool = False
@@ -65,7 +67,7 @@ PERSONAL: Final = (
         patterns=("response_pattern", "drop_reason"),
         key=("time", "event_id", "cluster", "action"),
     ),
-    # A waiting event becomes a row of mail_events within the hour, and this table keeps nothing of it.
+    # A waiting event becomes a row of mail_events within the hour.
     PersonalTable("held_events", None, documents=("event",)),
     PersonalTable("queue_entries", None, addresses=("recipient",), texts=("response",), emptied=("response",)),
     PersonalTable(
@@ -75,6 +77,10 @@ PERSONAL: Final = (
         "audit_events", "time", addresses=("user_id",), documents=("raw",), emptied=("mailbox", "message", "raw")
     ),
     PersonalTable("dead_letters", None, texts=("raw",), is_deleted=True),
+    # After mail_events, from which the buckets are built again.
+    PersonalTable("pattern_stats_1h", "bucket", names=("response_pattern",)),
+    PersonalTable("pattern_stats_1h_erased", "bucket", names=("response_pattern",)),
+    PersonalTable("reply_patterns", None, names=("response_pattern",), is_deleted=True),
 )
 
 IMPERSONAL: Final = frozenset({
@@ -82,7 +88,7 @@ IMPERSONAL: Final = frozenset({
     "domain_stats_1h", "touched_buckets", "stale_buckets", "retention_horizons", "known_chunks",
     "mail_stats_15s_erased", "mail_stats_5m_erased", "domain_stats_5m_erased", "dnsbl_results", "change_feeds",
     "queue_snapshots", "attempt_stats_5m", "attempt_stats_1h", "attempt_stats_5m_erased", "recipient_stats_1h",
-    "recipient_stats_1h_erased", "pattern_stats_1h", "pattern_stats_1h_erased", "reply_patterns",
+    "recipient_stats_1h_erased",
 })  # fmt: skip
 """Tables that name no person: counts, domains, addresses of hosts and names of hosts."""
 
@@ -138,7 +144,19 @@ def _forget(table: PersonalTable, person: Person, window: sql.Composable, cursor
         " WHERE name = 'timescaledb.max_tuples_decompressed_per_dml_transaction'"
     )
     parts = _parts(cursor, table, person, window)
+    for part in parts:
+        _mark(cursor, table, person, part)
     return sum(cursor.execute(_forgets(table, person, part)).rowcount for part in parts)
+
+
+def _mark(cursor: psycopg.Cursor, table: PersonalTable, person: Person, part: sql.Composable) -> None:
+    """Mark the buckets that count a pattern which is about to change, so that the roll-ups' job builds them again."""
+    named = [_names(column, person) for column in (*table.patterns, *table.names)]
+    if table.time is None or person.alone is None or not named:
+        return
+    where = sql.SQL("{} AND {} AND ({})").format(part, _stands_in(table, person), sql.SQL(" OR ").join(named))
+    statement = sql.SQL("INSERT INTO touched_buckets SELECT DISTINCT {} FROM {} t WHERE {}")
+    cursor.execute(statement.format(_column(table.time), sql.Identifier(table.name), where))
 
 
 def _parts(
@@ -207,6 +225,10 @@ def _column(name: str) -> sql.Composable:
     return sql.SQL("t.{}").format(sql.Identifier(name))
 
 
+def _names(column: str, person: Person) -> sql.Composable:
+    return sql.SQL("{} ~ {}").format(_column(column), sql.Literal(person.alone))
+
+
 def _is_it(column: sql.Composable, person: Person) -> sql.Composable:
     """Return the condition that the column's value is the person."""
     # COLLATE "C" changes the case of ASCII alone, in every locale; `spelt` covers the rest.
@@ -238,12 +260,16 @@ def _stands_in(table: PersonalTable, person: Person) -> sql.Composable:
                 sql.SQL(" OR ").join(near), sql.SQL(" OR ").join(exact)
             )
         )
+    if person.alone is not None:
+        found += [_names(name, person) for name in table.names]
     return sql.SQL("({})").format(sql.SQL(" OR ").join(found))
 
 
 def _forgetting(table: PersonalTable, person: Person) -> sql.Composable:
     """Return the assignments for each column of a row that names the person."""
-    columns = dict.fromkeys((*table.addresses, *table.texts, *table.documents, *table.emptied, *table.patterns))
+    columns = dict.fromkeys(
+        (*table.addresses, *table.texts, *table.documents, *table.emptied, *table.patterns, *table.names)
+    )
     return sql.SQL(", ").join(
         sql.SQL("{} = {}").format(sql.Identifier(name), _forgotten(table, name, person)) for name in columns
     )
@@ -262,6 +288,8 @@ def _forgotten(table: PersonalTable, name: str, person: Person) -> sql.Composabl
     about = _is_about(table, person)
     if name in table.emptied:
         return sql.SQL("CASE WHEN {} THEN NULL ELSE {} END").format(about, value)
+    if name in table.names and person.alone is not None:
+        return sql.SQL("regexp_replace({}, {}, '<id>', 'g')").format(column, sql.Literal(person.alone))
     if name in table.patterns and person.alone is not None:
         alone = sql.Literal(person.alone)
         value = sql.SQL("CASE WHEN {0} THEN regexp_replace({1}, {2}, '<id>', 'g') ELSE {1} END").format(

@@ -26,6 +26,6 @@ UNION ALL
 SELECT 'unique index', name, relname FROM pg_index
 JOIN ours ON ours.oid = indrelid
 JOIN pg_class ON pg_class.oid = indexrelid
-WHERE indisunique AND NOT indisprimary AND relname <> 'mail_events_identity'
+WHERE indisunique AND NOT indisprimary AND relname NOT IN ('mail_events_identity', 'reply_patterns_identity')
   AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid)
 ORDER BY 1, 2, 3

@@ -100,6 +100,9 @@ STALE_AT_ONCE: Final = 2000
 BUDGET_SECONDS: Final = 2.0
 """How long each width is worked on in one run, so that a long backlog of one does not delay the others."""
 
+REST: Final = 20
+"""A bucket that took long to build rests for this many times as long, where its width has a pause at all."""
+
 
 def select(rollup: Rollup, bucket: sql.Composable, window: sql.Composable) -> sql.Composed:
     """Return the statement that adds up the rows of `window`, by `bucket`."""
@@ -119,7 +122,8 @@ class TableBuilder:
 
     def __init__(self, widths: tuple[Width, ...] = WIDTHS, clock: Callable[[], float] = time.monotonic) -> None:
         self._widths, self._clock = widths, clock
-        self._built: dict[str, dict[datetime, float]] = {width.name: {} for width in widths}
+        # By width and bucket: the time until which the bucket is not built again.
+        self._rests: dict[str, dict[datetime, float]] = {width.name: {} for width in widths}
 
     def run(
         self,
@@ -154,11 +158,11 @@ class TableBuilder:
 
     def _due(self, connection: psycopg.Connection, width: Width) -> list[tuple[datetime, datetime]]:
         """Return ranges [start, end) of consecutive buckets, newest first, without those that were built just now."""
-        oldest = self._clock() - width.pause.total_seconds()
-        built = {bucket: when for bucket, when in self._built[width.name].items() if when > oldest}
-        self._built[width.name] = built
+        now = self._clock()
+        rests = {bucket: until for bucket, until in self._rests[width.name].items() if until > now}
+        self._rests[width.name] = rests
         rows = connection.execute(query("stale"), (width.name, STALE_AT_ONCE)).fetchall()
-        return in_a_row([bucket for (bucket,) in rows if bucket not in built], width)
+        return in_a_row([bucket for (bucket,) in rows if bucket not in rests], width)
 
     def _build(
         self, connection: psycopg.Connection, width: Width, start: datetime, end: datetime, *, has_chunks: bool
@@ -167,6 +171,7 @@ class TableBuilder:
 
         If one of the chunks was dropped meanwhile, leave the buckets to the next run.
         """
+        began = self._clock()
         with connection.transaction():
             connection.execute(query("built"), (width.name, start, end))
             for rollup in width.rollups:
@@ -187,9 +192,10 @@ class TableBuilder:
             if has_chunks and connection.execute(query("gone_chunks"), window).rowcount:
                 raise psycopg.Rollback
         now = self._clock()
+        until = now + max(width.pause.total_seconds(), (now - began) * REST)
         bucket = start
-        while bucket < end:
-            self._built[width.name][bucket] = now
+        while bucket < end and width.pause:
+            self._rests[width.name][bucket] = until
             bucket += width.step
 
 

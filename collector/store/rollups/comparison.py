@@ -12,6 +12,7 @@ from psycopg import sql
 from collector.store.database.connection import scalar
 from collector.store.database.sql import query
 from collector.store.rollups.building import WIDTHS, Rollup, Width, built
+from collector.store.rollups.outcomes import OUTCOMES
 from collector.store.rollups.retention import begins
 
 if TYPE_CHECKING:
@@ -51,20 +52,29 @@ def compare(
     A range costs one read of its events for each roll-up, whatever the size of the table. Raise `psycopg.Error`.
     """
     deadline = time.monotonic() + BUDGET_SECONDS
-    for moment in _sample(connection, kept, now, dice):
-        for width in WIDTHS:
+    moments = _sample(connection, kept, now, dice)
+    # The outcomes come last: most of them read an hour of events.
+    for rollup, width, start, end in (*_ranges(WIDTHS, moments, kept, now), *_ranges(OUTCOMES, moments, kept, now)):
+        if time.monotonic() > deadline:
+            return
+        try:
+            yield from _compared(connection, rollup, width, start, end)
+        except pg.QueryCanceled:  # the busiest bucket of a slow server
+            return
+
+
+def _ranges(
+    widths: tuple[Width, ...], moments: list[datetime], kept: RetentionSettings, now: datetime
+) -> Iterator[tuple[Rollup, Width, datetime, datetime]]:
+    """Yield the range of each roll-up that holds a time and can be compared."""
+    for moment in moments:
+        for width in widths:
             # The 15-second buckets within five minutes are compared together: they count the same events.
             step = max(width.step, WIDTHS[1].step)
             start = datetime.fromtimestamp(moment.timestamp() // step.total_seconds() * step.total_seconds(), UTC)
             if start + step > now - CLOSED or start < begins(now, kept.stats_15s if width.name == "15s" else kept.raw):
                 continue
-            for rollup in width.rollups:
-                if time.monotonic() > deadline:
-                    return
-                try:
-                    yield from _compared(connection, rollup, width, start, start + step)
-                except pg.QueryCanceled:  # the busiest bucket of a slow server
-                    return
+            yield from ((rollup, width, start, start + step) for rollup in width.rollups)
 
 
 def _sample(

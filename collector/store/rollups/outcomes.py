@@ -74,3 +74,6 @@ ERASED: Final[dict[LiteralString, LiteralString]] = {
     if rollup.erased is not None
 }
 """By relation, the table with the counts of rows that were deleted by hand."""
+
+RELATIONS: Final = frozenset(rollup.relation for width in OUTCOMES for rollup in width.rollups)
+"""These are tables on every tier."""

@@ -57,6 +57,9 @@ def test_the_triggers_of_a_migration_to_come_are_ours(postgres_dsn: str, monkeyp
             assert {
                 "keep_erased",
                 "keep_truncated",
+                "keep_erased_outcomes",
+                "keep_truncated_outcomes",
+                "mark_outcomes",
                 "mark_stored",
                 "rename_severity",
                 "note_later",

@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import json
 import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
 
 from collector.__main__ import main
+from collector.config.model import RetentionSettings
 from collector.events.border.decoding import Border, decode
 from collector.events.model.batch import Batch
 from collector.events.model.event import Source
 from collector.events.model.side_tables import AuthEvent
 from collector.events.privacy.pseudonyms import Pseudonyms
 from collector.events.sources import wildduck
+from collector.jobs import RollUp
 from collector.pipeline.batch import assemble
 from collector.store.migrations import migrate
 from collector.store.people.spelling import Person
 from collector.store.people.subjects import IMPERSONAL, PERSONAL
 from collector.store.writing.batch_write import PostgresStore
 from tests import canaries
+from tests.oracle.outcomes import assert_outcomes
 from tests.unit.events.entries import ACCEPTED, QUEUED, changed
 
 if TYPE_CHECKING:
@@ -167,6 +171,37 @@ def test_a_row_about_the_person_keeps_nothing_to_tell_it_by(house: House) -> Non
         "250 not forgotten@x.example. but maryjanedoe@x.example",
     )
     assert found[None][3]["to"] == "forgotten@x.example,maryjanedoe@x.example,bob@y.example"
+
+
+def roll_up(connection: psycopg.Connection) -> None:
+    """One run of the job of a collector that has just started."""
+    RollUp(RetentionSettings()).run(connection, datetime.now(UTC), lambda: False)
+
+
+def test_patterns_that_name_the_person_alone_are_forgotten_in_roll_ups(house: House) -> None:
+    """Also in those whose events are gone, where nobody knows whom they name;
+    those of which there are events are built from them.
+    """
+    house.fill()
+    with psycopg.connect(house.dsn, autocommit=True) as connection:
+        for reply in ("550 no janedoe", "550 no bob"):
+            connection.execute(
+                "INSERT INTO pattern_stats_1h "
+                "VALUES (%(at)s, 'eu1', NULL, %(reply)s, NULL, 'bounced', 3, %(at)s, %(at)s, 'gone')",
+                {"at": datetime(2020, 1, 1, tzinfo=UTC), "reply": reply},
+            )
+        roll_up(connection)
+        known = "SELECT response_pattern FROM reply_patterns ORDER BY 1"
+        assert ("550 5.1.1 no mailbox janedoe here",) in connection.execute(known).fetchall()
+        assert "pattern_stats_1h: 2 rows" in house.ask("forget")[1]
+        assert "janedoe" not in str(connection.execute("SELECT * FROM pattern_stats_1h").fetchall())
+        assert "janedoe" not in str(connection.execute(known).fetchall())
+        roll_up(connection)
+        assert ("550 5.1.1 no mailbox <id> here",) in connection.execute(known).fetchall()
+        old = "SELECT response_pattern, events FROM pattern_stats_1h WHERE example_event_id = 'gone' ORDER BY 1"
+        assert connection.execute(old).fetchall() == [("550 no <id>", 3), ("550 no bob", 3)]
+        connection.execute("DELETE FROM pattern_stats_1h WHERE example_event_id = 'gone'")
+        assert_outcomes(connection)
 
 
 ACCOUNT = "6b05172ebb7cd0c6d7213bf5"
@@ -333,7 +368,8 @@ def test_every_table_is_known_to_hold_people_or_not(any_dsn: str) -> None:
                     "SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0", [table.name]
                 )
             }
-            named = {*table.addresses, *table.texts, *table.documents, *table.emptied, *table.patterns, table.time}
+            texts = {*table.addresses, *table.texts, *table.documents, *table.emptied}
+            named = {*texts, *table.patterns, *table.names, table.time}
             assert named - {None} <= columns
 
 

@@ -19,6 +19,7 @@ from collector.jobs import RetentionJob, RollUp
 from collector.store.database.tiers import layout_of
 from tests.integration.house import House
 from tests.oracle.made_up import DAY, HOUR, MINUTE, NOW, NOW_MS, some
+from tests.oracle.outcomes import assert_outcomes
 from tests.oracle.rollups import RELATIONS, assert_equal, read_events, read_rollup
 
 if TYPE_CHECKING:
@@ -30,7 +31,10 @@ pytestmark = [pytest.mark.servers, pytest.mark.usefixtures("our_jobs")]
 
 OPERATIONS = Path(__file__).parents[3] / "docs" / "operations.md"
 
-ERASED = ("mail_stats_15s_erased", "mail_stats_5m_erased", "domain_stats_5m_erased")
+ERASED = (
+    "mail_stats_15s_erased", "mail_stats_5m_erased", "domain_stats_5m_erased", "attempt_stats_5m_erased",
+    "recipient_stats_1h_erased", "pattern_stats_1h_erased",
+)  # fmt: skip
 
 
 class Ledger:
@@ -54,6 +58,7 @@ class Ledger:
         """Run the job, and assert that each roll-up is the sum of all written events."""
         self.house.roll_up()
         assert_equal(self.house.connection, self.came)
+        assert_outcomes(self.house.connection, self.came)
 
 
 @pytest.fixture

@@ -20,13 +20,21 @@ from collector.store.backup.reconciliation import Moment, Reconciler
 from collector.store.database.sql import query
 from collector.store.migrations import migrate, shipped
 from tests.integration.house import House
+from tests.oracle import rollups as oracle
 from tests.oracle.made_up import DAY, HOUR, MINUTE, NOW, NOW_MS, event, some
-from tests.oracle.rollups import assert_equal, expected, read_events, read_rollup
+from tests.oracle.outcomes import assert_outcomes
+from tests.oracle.rollups import expected, read_events, read_rollup
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 pytestmark = pytest.mark.servers
+
+
+def assert_equal(connection: psycopg.Connection, *, but: tuple[str, ...] = ()) -> None:
+    """Every roll-up is the sum of the events in the table."""
+    oracle.assert_equal(connection, but=but)
+    assert_outcomes(connection)
 
 
 def tallied(events: list[MailEvent]) -> Batch:

@@ -27,6 +27,7 @@ from collector.store.people.subjects import People
 from collector.store.reclassification import Reclassification
 from tests.integration.rollups.test_community import insert, refresh
 from tests.integration.rollups.test_compressed import compress, prepare, unpacked
+from tests.oracle.outcomes import assert_outcomes
 from tests.oracle.rollups import assert_equal
 from tests.servers.fixtures import community_database
 from tests.servers.proxy import Proxy
@@ -145,6 +146,7 @@ def test_rows_and_roll_ups_are_as_a_fresh_judgement_has_them(
     assert house.connection.execute(ROWS).fetchall() == fresh
     house.roll_up(datetime.now(UTC))
     assert_equal(house.connection, but=("mail_stats_15s",))  # kept for three days only
+    assert_outcomes(house.connection)
     assert "300 replies judged, 0 rows changed" in ask(monkeypatch, capsys, any_dsn)[1]
 
 
