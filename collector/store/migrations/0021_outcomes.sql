@@ -1,7 +1,7 @@
--- Outcomes of delivery attempts: by attempt, by recipient domain, by reply (docs/storage.md, "Outcomes"). These are
--- tables that the collector builds, with TimescaleDB Community too. What each column adds up: queries/attempt_stats.sql,
--- recipient_stats.sql and pattern_stats.sql. mail_stats_* stay as they are: built anew, they would lose what is older
--- than the events.
+-- Outcomes of delivery attempts: by attempt, by recipient domain, by reply (docs/storage.md, "Outcomes").
+-- These are tables that the collector builds, with TimescaleDB Community too.
+-- What each column adds up: queries/attempt_stats.sql, recipient_stats.sql and pattern_stats.sql.
+-- mail_stats_* stay as they are: built anew, they would lose what is older than the events.
 CREATE TABLE attempt_stats_5m (
     bucket       timestamptz NOT NULL,
     cluster      text,
@@ -71,7 +71,8 @@ CREATE INDEX attempt_stats_1h_bucket ON attempt_stats_1h (bucket);
 CREATE INDEX recipient_stats_1h_bucket ON recipient_stats_1h (bucket);
 CREATE INDEX pattern_stats_1h_bucket ON pattern_stats_1h (bucket);
 CREATE INDEX pattern_stats_1h_pattern ON pattern_stats_1h (response_pattern, cluster);
-CREATE UNIQUE INDEX reply_patterns_identity ON reply_patterns (cluster, provider, response_pattern, reason) NULLS NOT DISTINCT;
+CREATE UNIQUE INDEX reply_patterns_identity ON reply_patterns (cluster, provider, response_pattern, reason)
+    NULLS NOT DISTINCT;
 CREATE INDEX reply_patterns_first_seen ON reply_patterns (first_seen);
 CREATE INDEX reply_patterns_last_seen ON reply_patterns (last_seen);
 CREATE INDEX attempt_stats_5m_erased_bucket ON attempt_stats_5m_erased (bucket);
@@ -93,7 +94,8 @@ CREATE FUNCTION mark_outcomes() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO stale_buckets
     SELECT DISTINCT width, date_bin(step, bucket, 'epoch')
-    FROM taken, (VALUES ('attempts_5m', interval '5 minutes'), ('outcomes_1h', interval '1 hour')) AS widths (width, step)
+    FROM taken,
+         (VALUES ('attempts_5m', interval '5 minutes'), ('outcomes_1h', interval '1 hour')) AS widths (width, step)
     ON CONFLICT DO NOTHING;
     RETURN NULL;
 END
@@ -103,13 +105,15 @@ CREATE TRIGGER mark_outcomes AFTER DELETE ON touched_buckets REFERENCING OLD TAB
 FOR EACH STATEMENT EXECUTE FUNCTION mark_outcomes();
 
 -- As keep_erased and keep_truncated of migration 0014, which says why each line is there.
-CREATE FUNCTION keep_erased_outcomes() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+CREATE FUNCTION keep_erased_outcomes() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     horizon timestamptz;
 BEGIN
     IF current_setting('duckwatch.corrects', true) = 'on' OR EXISTS (
         SELECT FROM pg_locks
-        WHERE pid = pg_backend_pid() AND locktype = 'advisory' AND (classid, objid, objsubid) = (0::oid, 1751477348::oid, 1)
+        WHERE pid = pg_backend_pid() AND locktype = 'advisory'
+          AND (classid, objid, objsubid) = (0::oid, 1751477348::oid, 1)
     ) THEN
         RETURN NULL;
     END IF;
@@ -142,7 +146,8 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION keep_truncated_outcomes() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+CREATE FUNCTION keep_truncated_outcomes() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF current_setting('duckwatch.corrects', true) = 'on' THEN
         RETURN NULL;
@@ -161,7 +166,8 @@ $$;
 DO $$
 BEGIN
     IF (SELECT relkind = 'r' FROM pg_class WHERE oid = 'mail_stats_5m'::regclass) THEN
-        CREATE TRIGGER keep_truncated_outcomes BEFORE TRUNCATE ON mail_events FOR EACH STATEMENT EXECUTE FUNCTION keep_truncated_outcomes();
+        CREATE TRIGGER keep_truncated_outcomes BEFORE TRUNCATE ON mail_events
+            FOR EACH STATEMENT EXECUTE FUNCTION keep_truncated_outcomes();
         CREATE TRIGGER keep_erased_outcomes AFTER DELETE ON mail_events REFERENCING OLD TABLE AS erased
             FOR EACH STATEMENT EXECUTE FUNCTION keep_erased_outcomes();
     END IF;

@@ -18,8 +18,9 @@ SELECT gone.cluster, gone.provider, gone.response_pattern, gone.reason,
        CASE WHEN gone.first_seen < %(start)s THEN gone.first_seen ELSE min(built.first_seen) END,
        max(built.last_seen),
        substr(
-           max((to_char(built.last_seen AT TIME ZONE 'UTC', 'YYYYMMDDHH24MISSUS') || built.example_event_id) COLLATE "C"),
-           21
+           max(
+               (to_char(built.last_seen AT TIME ZONE 'UTC', 'YYYYMMDDHH24MISSUS') || built.example_event_id) COLLATE "C"
+           ), 21
        ),
        max(built.last_seen)
 FROM gone
