@@ -150,6 +150,23 @@ def test_rows_and_roll_ups_are_as_a_fresh_judgement_has_them(
     assert "300 replies judged, 0 rows changed" in ask(monkeypatch, capsys, any_dsn)[1]
 
 
+def test_a_row_of_which_only_the_pattern_changes_is_counted_by_its_new_one(
+    house: House, any_dsn: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The roll-ups by pattern are as of fresh rows, and the pattern of before is not known any more."""
+    house.store.write(decoded(100))
+    house.connection.execute("UPDATE mail_events SET response_pattern = 'old ' || response_pattern")
+    house.roll_up(datetime.now(UTC))
+    known = "SELECT count(*), count(*) FILTER (WHERE response_pattern LIKE 'old %') FROM reply_patterns"
+    before = house.connection.execute(known).fetchone()
+    assert before is not None
+    assert before[0] == before[1] > 0
+    ask(monkeypatch, capsys, any_dsn)
+    house.roll_up(datetime.now(UTC))
+    assert house.connection.execute(known).fetchone() == (before[0], 0)
+    assert_outcomes(house.connection)
+
+
 def test_a_run_that_is_killed_is_finished_by_the_next(house: House, any_dsn: str) -> None:
     """A run after a killed one keeps its committed slices and finishes the rest."""
     fresh = fill(house, 1000)
