@@ -171,7 +171,7 @@ def test_an_upgrade_leaves_history_alone_whose_events_are_gone(any_dsn: str, mon
     before.store.write(Batch(some(500, NOW_MS - 8 * DAY, NOW_MS, seed=6)))
     take_marks(before.connection)
     begin = {one.name: begins(NOW, RetentionSettings().raw) for one in WIDTHS}
-    TableBuilder(WIDTHS).run(before.connection, begin, lambda: False)
+    TableBuilder(WIDTHS, clock=lambda: 0.0).run(before.connection, begin, lambda: False)
     assert_equal(before.connection)
     short = RetentionSettings(raw=timedelta(days=3))
     monkeypatch.setattr("collector.store.rollups.retention.kept_tables", lambda _: ())
