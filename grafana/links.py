@@ -31,7 +31,10 @@ class Board(StrEnum):
 
 
 CARRIED = ("timescale", "prometheus", "cluster")
-"""The variables that every dashboard has, and that a link hands on unless it says otherwise."""
+"""The variables that a link hands on unless it says otherwise: every dashboard has them but those of BARE."""
+
+BARE = {Board.MTA: ("prometheus",)}
+"""Dashboards that lack some of CARRIED, with those that they have."""
 
 BOARD_PATH = re.compile(r"/d/(duckwatch-[a-z]+)")
 MARKDOWN_LINK = re.compile(r"\[(?P<text>[^\]]*)\]\((?P<url>[^)\s]*)\)")
@@ -42,7 +45,8 @@ def address(board: Board, *, keep: Sequence[str] = (), values: Mapping[str, str]
     and others set to `values`: a variable's name to a text that Grafana fills in (`of_column`, `OF_SERIES`).
     """
     set_here = values or {}
-    kept = [f"${{{name}:queryparam}}" for name in dict.fromkeys((*CARRIED, *keep)) if name not in set_here]
+    carried = BARE.get(board, CARRIED)
+    kept = [f"${{{name}:queryparam}}" for name in dict.fromkeys((*carried, *keep)) if name not in set_here]
     chosen = [f"var-{name}={value}" for name, value in set_here.items()]
     return f"/d/{board.value}?" + "&".join(["${__url_time_range}", *kept, *chosen])
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from grafana.columns import coloured, column
+from grafana.columns import coloured, column, right_axis, value
+from grafana.dashboards._verdicts import alerts, verdicts, where_next
 from grafana.fields import (
     Card,
     Colour,
+    Override,
     Scale,
     Step,
     Unit,
 )
 from grafana.layout import Row
-from grafana.links import Board
+from grafana.links import Board, of_column, to_board
 from grafana.pages import Page, dashboard
 from grafana.panels import Style, stat, table, timeseries
 from grafana.targets import PromQL, Sql
@@ -31,13 +33,24 @@ PAGE = Page(
 BOUNCE_RATIO_LIMIT = 0.1
 """Where DuckwatchMailBounceRatioHigh begins; a test holds it to alert-rules/thresholds.yml."""
 
+BOUNCED = (Step(Colour.GOOD), Step(Colour.WATCH, BOUNCE_RATIO_LIMIT / 2), Step(Colour.BAD, BOUNCE_RATIO_LIMIT))
+DEFERRED = (Step(Colour.GOOD), Step(Colour.WATCH, 0.3))
+
+TO_PROVIDER = to_board(Board.DELIVERY, "Delivery to this provider", values={"provider": of_column("provider")})
+
 OUTCOMES = {"bounced": Colour.BAD, "deferred": Colour.WATCH}
 
 
 def build(settings: Settings) -> Json:
     """Return the dashboard, normalised."""
-    panels = [_outcomes(), _bounce_ratio(), _latency(), _ingest(), _reasons(), _newest_failures()]
-    return dashboard(PAGE, [Row(panels)], settings)
+    rows = [
+        Row([verdicts(), alerts(), where_next()]),
+        Row([_outcomes(), _in_and_out()], "Traffic", 100),
+        Row([_bounce_ratio(), _by_zone()], "Outcome", 101),
+        Row([_latency(), _ingest()], "Latency, and how late this page is", 102),
+        Row([_reasons(), _newest_failures()], "Newest failures", 103),
+    ]
+    return dashboard(PAGE, rows, settings)
 
 
 def _outcomes() -> Json:
@@ -46,11 +59,13 @@ def _outcomes() -> Json:
             id=1,
             title="Delivery attempts by outcome",
             description=(
-                "Recipients per bin, from the event table. Deferred counts each attempt. "
-                "Mail without a sender (bounce messages) is left out."
+                "Recipients per bin. Deferred counts each attempt. "
+                "Mail without a sender (bounce messages) is left out. "
+                "More orange: they put us off, mail waits. More red: they refuse; see which provider on Delivery."
             ),
             width=12,
             height=9,
+            links=(to_board(Board.DELIVERY, "By provider and address"), to_board(Board.BOUNCES, "Their replies")),
         ),
         [Sql("overview/outcomes")],
         Scale(Unit.COUNT),
@@ -63,23 +78,92 @@ def _outcomes() -> Json:
     )
 
 
+def _in_and_out() -> Json:
+    return timeseries(
+        Card(
+            id=10,
+            title="Into the queue and out of it",
+            description=(
+                "Recipients per bin that were queued, and that left the queue: delivered, bounced, dropped, deleted or "
+                "released. While more come in than go out the queue grows; when more go out it drains by itself. "
+                "Nothing comes in: look at the senders and at ZoneMTA."
+            ),
+            width=12,
+            height=9,
+            links=(to_board(Board.QUEUE, "The queue"),),
+        ),
+        [Sql("overview/in_and_out")],
+        Scale(Unit.COUNT),
+        overrides=[coloured("into the queue", Colour.OTHER), coloured("out of the queue", Colour.GOOD)],
+    )
+
+
 def _bounce_ratio() -> Json:
+    finished = 'mail_cluster_zone:duckwatch_mail_finished:rate30m{mail_cluster=~"$cluster"} * 1800'
     return timeseries(
         Card(
             id=2,
             title="Bounce ratio",
-            description="Bounced recipients among those finished (delivered or bounced) in the last 30 minutes. "
-            "The line is where DuckwatchMailBounceRatioHigh begins.",
+            description="Bounced recipients among those finished (delivered or bounced) in the last 30 minutes; the "
+            "dotted lines say how many those are. No ratio where they are fewer than 100. "
+            "The line is where DuckwatchMailBounceRatioHigh begins: then look at the reasons below, and at Bounces.",
             width=12,
             height=9,
+            links=(to_board(Board.BOUNCES, "Bounces"),),
         ),
         [
             PromQL(
-                'mail_cluster_zone:duckwatch_mail_bounce_ratio:rate30m{mail_cluster=~"$cluster"}',
+                'mail_cluster_zone:duckwatch_mail_bounce_ratio:rate30m{mail_cluster=~"$cluster"}'
+                f" and on (mail_cluster, zone) ({finished} >= 100)",
                 "{{mail_cluster}} / {{zone}}",
-            )
+            ),
+            PromQL(finished, "{{mail_cluster}} / {{zone}}, finished", ref="B"),
         ],
         Scale(Unit.RATIO, (Step(Colour.GOOD), Step(Colour.BAD, BOUNCE_RATIO_LIMIT))),
+        overrides=[_finished()],
+    )
+
+
+def _finished() -> Override:
+    """Return the look of the denominators: thin dotted lines with an axis of their own, and no names below."""
+    look = (
+        *right_axis("B", Unit.COUNT).properties,
+        ("decimals", 0),
+        ("custom.lineStyle", {"fill": "dot", "dash": [2, 6]}),
+        ("custom.fillOpacity", 0),
+        ("custom.thresholdsStyle", {"mode": "off"}),
+        ("custom.hideFrom", {"legend": True, "tooltip": False, "viz": False}),
+    )
+    return Override("B", look, by="byFrameRefID")
+
+
+def _by_zone() -> Json:
+    return table(
+        Card(
+            id=12,
+            title="By cluster and zone",
+            description=(
+                "Recipients that are finished (delivered or bounced) with the share that bounced, and attempts with "
+                "the share that was deferred, in the range. A dot: fewer than 100, too little mail to judge. "
+                "One red zone: look at its sending addresses on Delivery. All red: look at what they say on Bounces."
+            ),
+            width=12,
+            height=9,
+        ),
+        [Sql("overview/by_zone", table=True)],
+        overrides=[
+            column("cluster", "Cluster", 95),
+            column(
+                "zone",
+                "Zone",
+                None,
+                links=[to_board(Board.DELIVERY, "Delivery of this zone", values={"zone": of_column("zone")})],
+            ),
+            column("finished", "Finished", 100, unit=Unit.COUNT),
+            column("bounced_share", "Bounced", 100, unit=Unit.RATIO, decimals=1, thresholds=BOUNCED, empty="·"),
+            column("attempts", "Attempts", 105, unit=Unit.COUNT),
+            column("deferred_share", "Deferred", 105, unit=Unit.RATIO, decimals=1, thresholds=DEFERRED, empty="·"),
+        ],
     )
 
 
@@ -89,10 +173,13 @@ def _latency() -> Json:
             id=3,
             title="Time from queue to delivery",
             description=(
-                "How long delivered mail had been queued: half of it less than p50, all but a twentieth less than p95."
+                "How long delivered mail had been queued: half of it less than p50, all but a twentieth less than p95. "
+                "Only p95 rises: some providers defer. p50 rises too: most mail waits, look at the queue and at "
+                "ZoneMTA."
             ),
             width=12,
             height=8,
+            links=(to_board(Board.DELIVERY, "By provider, and first attempts apart"),),
         ),
         [
             PromQL.quantile(0.5, "duckwatch_mail_delivery_seconds", "p50", where='mail_cluster=~"$cluster"'),
@@ -109,10 +196,13 @@ def _ingest() -> Json:
             title="Ingest health",
             description=(
                 "From an event's stamp to its commit (p95), the age of the oldest request that waits in a journal, "
-                "and how long the most silent plugin has said nothing."
+                "how long the most silent plugin has said nothing, and how old the newest event is. "
+                "Orange or red: this page is late by as much; look at the collector and its database. "
+                "The newest event may be old because no mail comes in."
             ),
             width=12,
             height=8,
+            links=(to_board(Board.DUCKWATCH, "The collector"),),
         ),
         [
             PromQL.quantile(0.95, "duckwatch_event_commit_delay_seconds", "Stamp to commit, p95"),
@@ -122,9 +212,15 @@ def _ingest() -> Json:
                 "Most silent plugin",
                 ref="C",
             ),
+            PromQL(
+                'time() - max(duckwatch_last_event_timestamp_seconds{mail_cluster=~"$cluster"})',
+                "Newest event",
+                ref="D",
+            ),
         ],
         # A plugin reports every 30 s at the least.
         Scale(Unit.SECONDS, (Step(Colour.GOOD), Step(Colour.WATCH, 60), Step(Colour.BAD, 300))),
+        overrides=[value("Newest event", "Newest event", thresholds=(Step(Colour.PLAIN),))],
     )
 
 
@@ -136,17 +232,20 @@ def _reasons() -> Json:
             description=(
                 "The most frequent first, with the newest reply of each kind "
                 "(its ids, addresses and numbers replaced). "
-                "Deferred counts each attempt. The class of a bounce: hard, expired, block, other or soft."
+                "Deferred counts each attempt. The class of a bounce: hard, expired, block, other or soft; "
+                "in a range of over 25 hours there is none. "
+                "Block: the provider refuses us, so act. Hard: the address is wrong, so the sender must act."
             ),
             width=24,
             height=9,
+            links=(to_board(Board.BOUNCES, "Bounces and deferrals"),),
         ),
         [Sql("overview/failure_reasons", table=True)],
         overrides=[
             column("action", "Outcome", 100, words=OUTCOMES),
             column("class", "Class", 90),
             column("reason", "Reason", 140),
-            column("provider", "Provider", 120),
+            column("provider", "Provider", 120, links=[TO_PROVIDER]),
             column("recipients", "Count", 90, unit=Unit.COUNT),
             column("newest", "Newest", 160, unit=Unit.AGO),
             column("pattern", "Newest reply", None),
@@ -159,7 +258,10 @@ def _newest_failures() -> Json:
         Card(
             id=6,
             title="Newest failures",
-            description="The newest 50 deferrals and bounces in the range.",
+            description=(
+                "The newest 50 deferrals and bounces in the range. Many of one domain: that domain has a fault or "
+                "refuses us. Many domains with one code: look at the reasons above."
+            ),
             width=24,
             height=10,
         ),
@@ -170,7 +272,7 @@ def _newest_failures() -> Json:
             column("cluster", "Cluster", 90),
             column("zone", "Zone", 120),
             column("recipient_domain", "Domain", 170),
-            column("provider", "Provider", 110),
+            column("provider", "Provider", 110, links=[TO_PROVIDER]),
             column("smtp_code", "Code", 80, unit=Unit.NONE),
             column("class", "Class", 90),
             column("reason", "Reason", 140),

@@ -23,6 +23,7 @@ from grafana.queries import load
 from grafana.settings import PROGRAMS, Settings
 from tests.alert_rules.rules import METRIC, RECORDED, ROOT, RULE_FILES, all_rules, run, tool
 from tests.contract.promql import CATALOGUE, labels_kept, labels_used, series_of
+from tests.integration.house import House
 from tests.servers.fixtures import need
 from tests.unit.grafana.macros import expand
 
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 END = START + timedelta(hours=1)
 CLUSTERS = ("default", "it's")
+OTHER_CHOICES = ("google", "yahoo", "bulk", "192.0.2.5", "192.0.2.6", "none", "unknown")
+"""What other variables than the cluster have to choose from: providers, zones, sending addresses."""
 
 PAGES = build_all()
 QUESTIONS = questions(PAGES)
@@ -59,6 +62,9 @@ class Row(NamedTuple):
     reason: Reason | None = None
     bounce_kind: BounceKind | None = None
     response_pattern: str | None = None
+    attempt: int | None = None
+    queue_ms: int | None = None
+    tls_version: str | None = None
     source: Source = Source.PLUGIN
     received_at: datetime = START
 
@@ -70,16 +76,16 @@ def _reason(action: Action, index: int) -> Reason:
 
 
 def traffic() -> list[Row]:
-    """Return two hours of mail, from half an hour before the range to half an hour after it: one row of each kind in 10
-    s.
+    """Return two hours of mail, from half an hour before the range to half an hour after it:
+    one row every 5 s, of every sort.
     """
     rows = []
-    for index in range(720):
+    for index in range(1440):
         action = (Action.QUEUED, Action.DELIVERED, Action.DELIVERED, Action.DEFERRED, Action.BOUNCED)[index % 5]
         failed = action in {Action.DEFERRED, Action.BOUNCED}
         rows.append(
             Row(
-                time=START - timedelta(minutes=30) + timedelta(seconds=10 * index),
+                time=START - timedelta(minutes=30) + timedelta(seconds=5 * index),
                 cluster=(*CLUSTERS, "elsewhere")[index % 3],
                 event_id=f"{index:018x}.001:{action.value}",
                 action=action,
@@ -92,6 +98,9 @@ def traffic() -> list[Row]:
                 reason=_reason(action, index) if failed else None,
                 bounce_kind=BounceKind.HARD if action is Action.BOUNCED else None,
                 response_pattern=f"55# {index} <b>'quoted'</b>" if failed and index % 2 else None,
+                attempt=None if action is Action.QUEUED else 1 + index % 15 // 13,
+                queue_ms=1000 * (index % 97) if action is Action.DELIVERED else None,
+                tls_version="TLSv1.3" if action is Action.DELIVERED and index % 3 else None,
             )
         )
     return rows
@@ -161,8 +170,8 @@ def migrated(any_dsn: str) -> Iterator[psycopg.Connection]:
 
 
 @pytest.fixture
-def filled(migrated: psycopg.Connection) -> psycopg.Connection:
-    """Return a database that holds the traffic."""
+def filled(migrated: psycopg.Connection, any_dsn: str) -> psycopg.Connection:
+    """Return a database that holds the traffic, and its roll-ups as the job builds them."""
     columns = ", ".join(Row._fields)
     values = ", ".join(["%s"] * len(Row._fields))
     statement = f"INSERT INTO mail_events ({columns}) VALUES ({values})"
@@ -173,11 +182,20 @@ def filled(migrated: psycopg.Connection) -> psycopg.Connection:
             f"INSERT INTO dnsbl_results ({', '.join(names)}) VALUES ({', '.join(f'%({name})s' for name in names)})",
             [dict.fromkeys(names) | result for result in RESULTS],
         )
+        cursor.execute("INSERT INTO touched_buckets SELECT DISTINCT time FROM mail_events")
+    migrated.commit()
+    house = House(any_dsn)
+    house.roll_up(END + timedelta(hours=1))
+    house.close()
     return migrated
 
 
 def ask(
-    connection: psycopg.Connection, sql: str, *, interval: str = "1m", values: Sequence[str] = CLUSTERS
+    connection: psycopg.Connection,
+    sql: str,
+    *,
+    interval: str = "1m",
+    values: Sequence[str] = (*CLUSTERS, *OTHER_CHOICES),
 ) -> list[dict[str, Any]]:
     """Return the rows that Grafana would get."""
     text = expand(sql, start=START, end=END, interval=interval, values=values)

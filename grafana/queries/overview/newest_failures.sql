@@ -6,7 +6,7 @@ SELECT
   cluster,
   zone,
   recipient_domain,
-  provider,
+  coalesce(provider, 'none') AS provider,
   smtp_code,
   {{shared/outcome_class}} AS class,
   reason,

@@ -1,12 +1,11 @@
 -- The number of delivery attempts by outcome.
--- Each row is about one recipient; mail without a sender (`dsn`) is left out.
+-- Each attempt is about one recipient; mail without a sender (`dsn`) is left out.
 SELECT
-  date_bin('$__interval', time, TIMESTAMPTZ 'epoch') AS time,
+  date_bin('$__interval', bucket, TIMESTAMPTZ 'epoch') AS time,
   action AS metric,
-  count(*) AS recipients
-FROM mail_events
-WHERE $__timeFilter(time)
-  AND cluster IN ($cluster)
+  sum(events)::bigint AS recipients
+FROM {{shared/mail_stats}}
+WHERE cluster IN ($cluster)
   AND direction = 'outbound'
   AND action IN ('delivered', 'deferred', 'bounced')
 GROUP BY 1, 2

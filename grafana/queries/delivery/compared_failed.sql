@@ -1,0 +1,10 @@
+-- The number of attempts that were deferred or bounced, beside those of the same hours of the day and of the week before.
+SELECT
+  date_bin('$__interval', bucket, TIMESTAMPTZ 'epoch') AS time,
+  series AS metric,
+  sum(events)::bigint AS attempts
+FROM {{shared/compared_stats}}
+WHERE {{shared/chosen}}
+  AND action IN ('deferred', 'bounced')
+GROUP BY 1, 2
+ORDER BY 1, 2
