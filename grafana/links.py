@@ -40,15 +40,24 @@ BOARD_PATH = re.compile(r"/d/(duckwatch-[a-z]+)")
 MARKDOWN_LINK = re.compile(r"\[(?P<text>[^\]]*)\]\((?P<url>[^)\s]*)\)")
 
 
-def address(board: Board, *, keep: Sequence[str] = (), values: Mapping[str, str] | None = None) -> str:
+def address(
+    board: Board,
+    *,
+    keep: Sequence[str] = (),
+    values: Mapping[str, str] | None = None,
+    span: tuple[str, str] | None = None,
+) -> str:
     """Return the URL of a dashboard with the time range, the variables `keep` besides CARRIED,
     and others set to `values`: a variable's name to a text that Grafana fills in (`of_column`, `OF_SERIES`).
+
+    `span` names two columns of the row that was clicked (epoch milliseconds, as text): the range that opens.
     """
+    times = "${__url_time_range}" if span is None else f"from={of_column(span[0])}&to={of_column(span[1])}"
     set_here = values or {}
     carried = BARE.get(board, CARRIED)
     kept = [f"${{{name}:queryparam}}" for name in dict.fromkeys((*carried, *keep)) if name not in set_here]
     chosen = [f"var-{name}={value}" for name, value in set_here.items()]
-    return f"/d/{board.value}?" + "&".join(["${__url_time_range}", *kept, *chosen])
+    return f"/d/{board.value}?" + "&".join([times, *kept, *chosen])
 
 
 def of_column(name: str) -> str:
@@ -63,9 +72,16 @@ OF_SERIES = "${__field.labels.metric:percentencode}"
 """Grafana replaces it by the label `metric` of the series that was clicked."""
 
 
-def to_board(board: Board, title: str, *, keep: Sequence[str] = (), values: Mapping[str, str] | None = None) -> Json:
+def to_board(
+    board: Board,
+    title: str,
+    *,
+    keep: Sequence[str] = (),
+    values: Mapping[str, str] | None = None,
+    span: tuple[str, str] | None = None,
+) -> Json:
     """Return a link to a dashboard, for a panel's corner, a column, or the points of a series."""
-    return {"title": title, "url": address(board, keep=keep, values=values), "targetBlank": False}
+    return {"title": title, "url": address(board, keep=keep, values=values, span=span), "targetBlank": False}
 
 
 def to_web(title: str, url: str) -> Json:

@@ -15,9 +15,11 @@ import pytest
 import yaml
 
 from collector.events.model.event import Action, BounceKind, Direction, Provider, Reason, Source
+from collector.events.replies.provider_codes import SIGNALS
 from collector.store.migrations import migrate
 from collector.store.schema.reader_role import complete
 from grafana.asked import Language, Shape, questions
+from grafana.dashboards._provider_codes import BY_CODE
 from grafana.generate import build_all
 from grafana.queries import load
 from grafana.settings import PROGRAMS, Settings
@@ -36,6 +38,9 @@ END = START + timedelta(hours=1)
 CLUSTERS = ("default", "it's")
 OTHER_CHOICES = ("google", "yahoo", "bulk", "192.0.2.5", "192.0.2.6", "none", "unknown")
 """What other variables than the cluster have to choose from: providers, zones, sending addresses."""
+
+TYPED = f"{723:018x}"
+"""What the viewer has typed: the queue id of a message in the range, and of a chosen cluster."""
 
 PAGES = build_all()
 QUESTIONS = questions(PAGES)
@@ -65,6 +70,7 @@ class Row(NamedTuple):
     attempt: int | None = None
     queue_ms: int | None = None
     tls_version: str | None = None
+    queue_id: str | None = None
     source: Source = Source.PLUGIN
     received_at: datetime = START
 
@@ -93,7 +99,7 @@ def traffic() -> list[Row]:
                 provider=(Provider.GOOGLE, Provider.YAHOO, None)[index % 4 % 3],
                 zone="bulk" if failed else None,
                 local_ip=("192.0.2.5", "192.0.2.6", None)[index % 3] if failed else None,
-                recipient_domain="mail.example",
+                recipient_domain="full.example" if action is Action.BOUNCED and index % 2 else "mail.example",
                 smtp_code=(450 if action is Action.DEFERRED else 550) if failed else None,
                 reason=_reason(action, index) if failed else None,
                 bounce_kind=BounceKind.HARD if action is Action.BOUNCED else None,
@@ -101,6 +107,7 @@ def traffic() -> list[Row]:
                 attempt=None if action is Action.QUEUED else 1 + index % 15 // 13,
                 queue_ms=1000 * (index % 97) if action is Action.DELIVERED else None,
                 tls_version="TLSv1.3" if action is Action.DELIVERED and index % 3 else None,
+                queue_id=f"{index:018x}",
             )
         )
     return rows
@@ -196,9 +203,10 @@ def ask(
     *,
     interval: str = "1m",
     values: Sequence[str] = (*CLUSTERS, *OTHER_CHOICES),
+    typed: str = TYPED,
 ) -> list[dict[str, Any]]:
     """Return the rows that Grafana would get."""
-    text = expand(sql, start=START, end=END, interval=interval, values=values)
+    text = expand(sql, start=START, end=END, interval=interval, values=values, text=typed)
     with connection.cursor(row_factory=psycopg.rows.dict_row) as cursor:
         return cursor.execute(text).fetchall()
 
@@ -416,6 +424,31 @@ def test_a_value_from_the_url_stays_a_value(filled: psycopg.Connection, sql: str
 
 
 @pytest.mark.servers
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "",
+        " ",
+        "x') OR 1=1 --",
+        "it's",
+        "\\",
+        "\\'",
+        "%",
+        "<>",
+        "'; DROP TABLE mail_events; --",
+        "{{a}}",
+        "ü@ü",
+        "a" * 9000,
+    ],
+)
+def test_what_the_viewer_types_stays_a_value(filled: psycopg.Connection, typed: str) -> None:
+    """Nothing is found by it, and no query fails."""
+    for question in QUESTIONS:
+        if question.language is Language.SQL and question.dashboard == "trace" and "$message" in question.text:
+            assert ask(filled, question.text, typed=typed) == []
+
+
+@pytest.mark.servers
 def test_the_dashboards_role_can_read_every_panel_and_nothing_else(filled: psycopg.Connection) -> None:
     """The dashboards' role can run every query, but cannot change a row or see dead letters."""
     assert complete(filled) == []
@@ -425,6 +458,24 @@ def test_the_dashboards_role_can_read_every_panel_and_nothing_else(filled: psyco
     for refused in ("DELETE FROM mail_events", "SELECT * FROM dead_letters", "CREATE TEMPORARY TABLE t (a int)"):
         with pytest.raises(psycopg.errors.InsufficientPrivilege), filled.transaction():
             filled.execute(refused)
+
+
+def test_the_class_of_a_bounce_is_one_in_panels_and_rules() -> None:
+    """The expressions of the panel select the reasons that the rule and the SQL do."""
+    (panel,) = (panel for panel in PAGES["bounces"]["panels"] if panel["id"] == 2)
+    found = {target["legendFormat"]: target["expr"] for target in panel["targets"]}
+    assert set(found) == {"hard", "expired", "block", "other", "soft"}
+    (blocked,) = re.findall(r'reason=~"([a-z_|]+)"', found["block"])
+    assert set(blocked.split("|")) == BLOCKED
+    (rest,) = re.findall(r'reason!~"([a-z_|]+)"', found["soft"])
+    assert set(rest.split("|")) == {*BLOCKED, Reason.OTHER}
+
+
+def test_each_code_of_a_provider_has_its_meaning() -> None:
+    """The dashboards' copy is the collector's table."""
+    assert {code: (meaning.reason, meaning.text) for code, meaning in BY_CODE.items()} == {
+        f"{signal.provider.value} {signal.code}": (signal.reason.value, signal.meaning) for signal in SIGNALS
+    }
 
 
 def test_the_documentation_lists_every_dashboard() -> None:

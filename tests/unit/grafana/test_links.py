@@ -34,6 +34,15 @@ def test_a_link_sets_what_was_clicked_and_keeps_the_rest() -> None:
     )
 
 
+def test_a_link_can_open_the_time_of_the_row_that_was_clicked() -> None:
+    """In place of the range that the viewer looks at: two ranges in one URL would contradict each other."""
+    found = to_board(Board.TRACE, "Its life", span=("from_ms", "to_ms"))["url"]
+    assert found.startswith(
+        '/d/duckwatch-trace?from=${__data.fields["from_ms"]:percentencode}&to=${__data.fields["to_ms"]:percentencode}&'
+    )
+    assert "__url_time_range" not in found
+
+
 def test_only_a_link_elsewhere_opens_a_new_tab() -> None:
     """Within Grafana the browser goes back to where the viewer came from."""
     assert to_board(Board.QUEUE, "Queue")["targetBlank"] is False

@@ -1,0 +1,2 @@
+-- What the viewer typed, without white space and angle brackets at its ends.
+btrim('$message', E' \t<>')
