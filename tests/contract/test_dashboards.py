@@ -24,6 +24,7 @@ from grafana.generate import build_all
 from grafana.queries import load
 from grafana.settings import PROGRAMS, Settings
 from tests.alert_rules.rules import METRIC, RECORDED, ROOT, RULE_FILES, all_rules, run, tool
+from tests.contract.more_rows import inbound, insert, logins, snapshots
 from tests.contract.promql import CATALOGUE, labels_kept, labels_used, series_of
 from tests.integration.house import House
 from tests.servers.fixtures import need
@@ -67,7 +68,10 @@ class Row(NamedTuple):
     reason: Reason | None = None
     bounce_kind: BounceKind | None = None
     response_pattern: str | None = None
+    sender_domain: str | None = None
+    recipients: int | None = None
     attempt: int | None = None
+    next_attempt: datetime | None = None
     queue_ms: int | None = None
     tls_version: str | None = None
     queue_id: str | None = None
@@ -79,6 +83,12 @@ def _reason(action: Action, index: int) -> Reason:
     if index % 4 == 0:
         return Reason.REPUTATION
     return Reason.GREYLISTED if action is Action.DEFERRED else Reason.UNKNOWN_USER
+
+
+def _attempt(action: Action, index: int) -> int | None:
+    if action is Action.QUEUED:
+        return None
+    return 1 + index % 15 if action is Action.DEFERRED else 1 + index % 15 // 13
 
 
 def traffic() -> list[Row]:
@@ -104,7 +114,10 @@ def traffic() -> list[Row]:
                 reason=_reason(action, index) if failed else None,
                 bounce_kind=BounceKind.HARD if action is Action.BOUNCED else None,
                 response_pattern=f"55# {index} <b>'quoted'</b>" if failed and index % 2 else None,
-                attempt=None if action is Action.QUEUED else 1 + index % 15 // 13,
+                sender_domain=("shop.example", "news.example", None)[index % 11 % 3],
+                recipients=1 + index % 3 if action is Action.QUEUED else 1,
+                attempt=_attempt(action, index),
+                next_attempt=START if action is Action.DEFERRED else None,
                 queue_ms=1000 * (index % 97) if action is Action.DELIVERED else None,
                 tls_version="TLSv1.3" if action is Action.DELIVERED and index % 3 else None,
                 queue_id=f"{index:018x}",
@@ -189,6 +202,9 @@ def filled(migrated: psycopg.Connection, any_dsn: str) -> psycopg.Connection:
             f"INSERT INTO dnsbl_results ({', '.join(names)}) VALUES ({', '.join(f'%({name})s' for name in names)})",
             [dict.fromkeys(names) | result for result in RESULTS],
         )
+        insert(cursor, "queue_snapshots", [*snapshots(START, 61, CLUSTERS)])
+        insert(cursor, "auth_events", [*logins(START, 180, CLUSTERS)])
+        insert(cursor, "mail_events", [*inbound(START, 180, CLUSTERS)])
         cursor.execute("INSERT INTO touched_buckets SELECT DISTINCT time FROM mail_events")
     migrated.commit()
     house = House(any_dsn)

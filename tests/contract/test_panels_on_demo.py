@@ -36,8 +36,16 @@ DEADLINE_SECONDS = 150
 EXTERNAL_LABELS = {"cluster": "kubernetes", "replica": "a"}
 """External labels as many a Prometheus has them."""
 
-each_sql = pytest.mark.parametrize("sql", SQL.values(), ids=SQL)
-each_promql = pytest.mark.parametrize("expr", PROMQL.values(), ids=PROMQL)
+NOT_IN_DEMO = ("queue_snapshots", "auth_attempts", "'inbound'", '{task="queue_state"}', 'source="wildduck"')
+"""What is read by panels that the demo leaves empty: it has no MongoDB and no WildDuck."""
+
+
+def _played(asked: dict[str, str]) -> dict[str, str]:
+    return {name: text for name, text in asked.items() if not any(part in text for part in NOT_IN_DEMO)}
+
+
+each_sql = pytest.mark.parametrize("sql", _played(SQL).values(), ids=_played(SQL))
+each_promql = pytest.mark.parametrize("expr", _played(PROMQL).values(), ids=_played(PROMQL))
 
 pytestmark = pytest.mark.servers
 

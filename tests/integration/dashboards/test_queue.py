@@ -1,0 +1,186 @@
+"""The numbers of *Queue*, computed a second time from the same rows."""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter, defaultdict
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, NamedTuple
+
+import pytest
+
+from tests.contract.more_rows import insert, snapshots
+from tests.integration.dashboards.asking import ask, bin_of
+
+if TYPE_CHECKING:
+    from tests.integration.house import House
+
+START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+MINUTES = 90
+SPAN = (START, START + timedelta(minutes=MINUTES))
+CHOSEN = ("default", "it's")
+ROWS = [*snapshots(START, MINUTES, (*CHOSEN, "elsewhere"))]
+OURS = [row for row in ROWS if row.cluster in CHOSEN]
+BY_ZONE = [row for row in OURS if row.domain is None]
+LAST = START + timedelta(minutes=MINUTES - 1)
+
+pytestmark = pytest.mark.servers
+
+
+@pytest.fixture
+def snapped(house: House) -> House:
+    """A database with the snapshots of an hour and a half."""
+    with house.connection.cursor() as cursor:
+        insert(cursor, "queue_snapshots", ROWS)
+    return house
+
+
+def newest_of_bins(width: timedelta) -> dict[datetime, datetime]:
+    """The time of the newest snapshot in each bin."""
+    return {bin_of(row.time, width): row.time for row in BY_ZONE}
+
+
+@pytest.mark.parametrize(("interval", "width"), [("1m", 1), ("5m", 5), ("1h", 60)])
+def test_each_bin_shows_its_newest_snapshot(snapped: House, interval: str, width: int) -> None:
+    """By zone, by state and by age; a zone that is empty at that moment is 0, and never what it was before."""
+    times = newest_of_bins(timedelta(minutes=width))
+    waiting: Counter[tuple[datetime, str]] = Counter()
+    states: Counter[tuple[datetime, str]] = Counter()
+    oldest: dict[tuple[datetime, str], float] = {}
+    for at, time in times.items():
+        for row in BY_ZONE:
+            if row.time == time:
+                zone = row.zone or "none"
+                waiting[at, zone] += row.messages
+                states[at, row.state] += row.messages
+                age = (time - row.oldest).total_seconds()
+                oldest[at, zone] = max(oldest.get((at, zone), 0), age)
+    zones = {zone for _, zone in waiting}
+    found = ask(snapped.connection, "queue/by_zone", SPAN, interval=interval, clusters=CHOSEN)
+    assert {(one["time"], one["metric"]): one["recipients"] for one in found} == {
+        (at, zone): waiting[at, zone] for at in times for zone in zones
+    }
+    if width == 1:
+        assert any(one["recipients"] == 0 for one in found)
+    found = ask(snapped.connection, "queue/by_state", SPAN, interval=interval, clusters=CHOSEN)
+    assert {(one["time"], one["metric"]): one["recipients"] for one in found} == states
+    found = ask(snapped.connection, "queue/oldest", SPAN, interval=interval, clusters=CHOSEN)
+    assert {(one["time"], one["metric"]): one["age"] for one in found} == oldest
+
+
+def test_a_zone_drains_as_its_line_says(snapped: House) -> None:
+    """The slope by Python's linear regression over the last half hour, and the time until the zone is empty."""
+    end = START + timedelta(minutes=60)
+    times = [end - timedelta(minutes=back) for back in range(30)]
+    counts: dict[str, Counter[datetime]] = defaultdict(Counter)
+    for row in BY_ZONE:
+        counts[row.zone or "none"][row.time] += row.messages
+    found = {one["zone"]: one for one in ask(snapped.connection, "queue/drain", (START, end), clusters=CHOSEN)}
+    assert {zone: one["verdict"] for zone, one in found.items()} == {
+        "bulk": "grows",
+        "default": "drains",
+        "none": "stays",
+    }
+    for zone, one in found.items():
+        minutes = [(time - end).total_seconds() / 60 for time in times]
+        slope = statistics.linear_regression(minutes, [counts[zone][time] for time in times]).slope
+        assert one["per_minute"] == pytest.approx(slope)
+        assert one["waiting"] == counts[zone][end]
+    assert found["default"]["empty_in"] == pytest.approx(60 * counts["default"][end] / 4)
+    assert found["bulk"]["empty_in"] is None
+    assert found["bulk"]["deferred"] == 2 * (10 + 5 * 60)
+
+
+def test_a_zone_that_is_empty_now_says_so(snapped: House) -> None:
+    """Its last snapshot is not taken for the present."""
+    found = {one["zone"]: one for one in ask(snapped.connection, "queue/drain", SPAN, clusters=CHOSEN)}
+    assert (found["default"]["verdict"], found["default"]["waiting"]) == ("empty", 0)
+    later = (START, SPAN[1] + timedelta(minutes=10))
+    assert ask(snapped.connection, "queue/drain", later, clusters=CHOSEN) == []
+    assert ask(snapped.connection, "queue/domains", later, clusters=CHOSEN) == []
+
+
+def test_few_snapshots_give_no_verdict(snapped: House) -> None:
+    """Nine minutes of snapshots are no trend."""
+    found = ask(snapped.connection, "queue/drain", (START, START + timedelta(minutes=8)), clusters=CHOSEN)
+    assert {one["verdict"] for one in found} == {"too early to say"}
+
+
+def test_destinations_are_compared_with_an_hour_before(snapped: House) -> None:
+    """The largest first, each with its state, age and change."""
+    counts: Counter[tuple[str, datetime]] = Counter()
+    for row in OURS:
+        if row.domain is not None:
+            counts[row.domain, row.time] += row.messages
+    before = LAST - timedelta(hours=1)
+    found = ask(snapped.connection, "queue/domains", SPAN, clusters=CHOSEN)
+    assert [one["domain"] for one in found] == ["large.example", "middle.example", "small.example"]
+    for place, one in enumerate(found):
+        domain = one["domain"]
+        assert one["waiting"] == one["deferred"] == counts[domain, LAST]
+        assert one["change"] == counts[domain, LAST] - counts[domain, before]
+        assert one["oldest"] == (LAST - START + timedelta(minutes=place)).total_seconds()
+    over_time = ask(snapped.connection, "queue/domains_over_time", SPAN, clusters=CHOSEN)
+    assert {(one["metric"], one["time"]): one["recipients"] for one in over_time} == counts
+
+
+class Mail(NamedTuple):
+    """What `mail_events` needs for these panels."""
+
+    time: datetime
+    cluster: str
+    event_id: str
+    action: str
+    direction: str
+    recipients: int
+    source: str
+    received_at: datetime
+
+
+def mail(start: datetime, hours: int) -> list[Mail]:
+    """A row every 20 s: messages of one to three recipients, and what became of the recipients."""
+    rows = []
+    for index in range(hours * 180):
+        action = ("queued", "delivered", "deferred", "bounced", "deleted", "refused")[index % 6]
+        rows.append(
+            Mail(
+                time=start + timedelta(seconds=20 * index),
+                cluster=("default", "it's", "elsewhere")[index % 5 % 3],
+                event_id=f"{index:x}:{action}",
+                action=action,
+                direction="dsn" if index % 11 == 0 else "outbound",
+                recipients=1 + index % 3 if action == "queued" else 1,
+                source="plugin",
+                received_at=start,
+            )
+        )
+    return rows
+
+
+@pytest.mark.usefixtures("our_jobs")
+@pytest.mark.parametrize(
+    ("days_ago", "hours", "interval", "width"),
+    [(1, 3, "30s", 30), (1, 3, "5m", 300), (1, 8, "15m", 900), (100, 8, "2h", 7200)],
+)
+def test_arrivals_and_departures_are_those_of_the_events(
+    house: House, days_ago: int, hours: int, interval: str, width: int
+) -> None:
+    """Out of each roll-up, the bin's recipients that arrived and that left; a deferral is neither."""
+    now = datetime.now(tz=UTC)
+    start = bin_of(now - timedelta(days=days_ago), timedelta(hours=2))
+    rows = mail(start, hours)
+    with house.connection.cursor() as cursor:
+        insert(cursor, "mail_events", rows)
+        cursor.execute("INSERT INTO touched_buckets SELECT DISTINCT time FROM mail_events")
+    house.roll_up(start + timedelta(hours=hours))
+    arrived: Counter[datetime] = Counter()
+    left: Counter[datetime] = Counter()
+    for row in rows:
+        at = bin_of(row.time, timedelta(seconds=width))
+        if row.cluster in CHOSEN and row.direction == "outbound" and row.action not in {"deferred", "refused"}:
+            (arrived if row.action == "queued" else left)[at] += row.recipients
+    span = (start, start + timedelta(hours=hours))
+    found = ask(house.connection, "queue/in_and_out", span, interval=interval, clusters=CHOSEN)
+    assert {one["time"]: (one["arrived"], one["left"]) for one in found} == {
+        at: (arrived[at], left[at]) for at in arrived.keys() | left.keys()
+    }
