@@ -290,7 +290,7 @@ def _retried() -> Json:
         [Sql("queue/retried", table=True)],
         overrides=[
             column("domain", "Destination", 180),
-            column("deferrals", "Deferrals", 90, unit=Unit.COUNT),
+            column("deferrals", "Deferrals", 110, unit=Unit.COUNT),
             column("attempts", "Attempt", 90, unit=Unit.NONE),
             column("next", "Next attempt", 130, unit=Unit.AGO),
             column("reason", "Reason", 130),
