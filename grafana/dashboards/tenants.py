@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from grafana.columns import Cell, coloured, column, value
+from grafana.columns import coloured, column, value
 from grafana.fields import TOO_LITTLE, Card, Colour, Scale, Step, Unit
 from grafana.layout import Row
 from grafana.links import OF_SERIES, Board, of_column, to_board
@@ -134,7 +134,6 @@ def _domains() -> Json:
                 200,
                 unit=Unit.RATIO,
                 thresholds=FAILED,
-                cell=Cell.FILL,
                 empty=TOO_LITTLE,
             ),
         ],

@@ -8,6 +8,7 @@ SELECT
   coalesce(sum(events) FILTER (WHERE action IN ('delivered', 'bounced')), 0)::bigint AS ended,
   {{tenants/failed_share}} AS failed_share
 FROM {{shared/domain_stats}}
+WHERE action IN ('queued', 'delivered', 'deferred', 'bounced')
 GROUP BY 1
 ORDER BY bounced DESC, deferred DESC, ended DESC, domain
 LIMIT 500
