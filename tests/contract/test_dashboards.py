@@ -92,8 +92,8 @@ def _attempt(action: Action, index: int) -> int | None:
 
 
 def traffic() -> list[Row]:
-    """Return two hours of mail, from half an hour before the range to half an hour after it:
-    one row every 5 s, of every sort.
+    """Return two hours of mail, from half an hour before the range to half an hour after it: one row each 5
+    s.
     """
     rows = []
     for index in range(1440):
