@@ -35,6 +35,15 @@ ANY_IS_WATCHED = (Step(Colour.GOOD), Step(Colour.WATCH, 1))
 NO_LOGINS = "no logins"
 TOO_FEW = "too few logins to judge"
 
+RESULTS = {
+    "success": Colour.GOOD,
+    "failed": Colour.BAD,
+    "unknown_user": Colour.BAD,
+    **dict.fromkeys(("suspended", "disabled", "scope_disabled", "rate_limited", "error"), Colour.WATCH),
+    "other": Colour.PLAIN,
+}
+"""A text without a colour of its own would be green."""
+
 
 def build(settings: Settings) -> Json:
     """Return the dashboard, normalised."""
@@ -184,16 +193,16 @@ def _sources() -> Json:
                 "An address with failures and no success is an attacker: block it. One with both is an office, "
                 "or an attacker who found a password. With `privacy.pseudonymise` these are pseudonyms."
             ),
-            width=12,
+            width=14,
             height=10,
         ),
         [Sql("inbound/sources", table=True)],
         overrides=[
             column("source", "Source", None),
             column("failed", "Failed", 80, unit=Unit.COUNT),
-            column("unknown_user", "No such user", 120, unit=Unit.COUNT),
+            column("unknown_user", "No such user", 135, unit=Unit.COUNT),
             column("succeeded", "Good", 80, unit=Unit.COUNT),
-            column("protocols", "Protocols", 100),
+            column("protocols", "Protocols", 110),
             column("first", "First", 110, unit=Unit.AGO),
             column("last", "Last", 110, unit=Unit.AGO),
         ],
@@ -209,13 +218,13 @@ def _logins() -> Json:
                 "Of the last day of the range. `suspended` and `disabled` are accounts that may not log in, "
                 "`scope_disabled` a protocol that is switched off for the account; these users may need help."
             ),
-            width=7,
+            width=10,
             height=10,
         ),
         [Sql("inbound/logins", table=True)],
         overrides=[
             column("protocol", "Protocol", 90),
-            column("result", "Result", None, words={"success": Colour.GOOD, "failed": Colour.BAD}),
+            column("result", "Result", None, words=RESULTS),
             column("logins", "Logins", 90, unit=Unit.COUNT),
             column("newest", "Newest", 110, unit=Unit.AGO),
         ],
@@ -228,13 +237,13 @@ def _accounts() -> Json:
             id=22,
             title="Whose logins they are",
             description="Dashboards see logins without their accounts (docs/privacy.md).",
-            width=5,
-            height=10,
+            width=24,
+            height=4,
         ),
         "Every viewer of this Grafana can read what its role may read, so that role sees no account of a login, "
-        "and no webhook.\n\n"
+        "and no webhook. "
         "With the collector's own role, in psql: the columns `user_id` and `username` of `auth_events`, and "
-        "`audit_events` for what happened to an account.\n\n"
+        "`audit_events` for what happened to an account. "
         "For one person: `duckwatch-collector subject export`.",
     )
 
@@ -288,7 +297,7 @@ def _senders() -> Json:
             column("junk", "Junk", 80, unit=Unit.COUNT),
             column("junk_share", "Junk of stored", 170, unit=Unit.RATIO, empty=TOO_LITTLE),
             column("marked_spam", "Spam", 80, unit=Unit.COUNT),
-            column("marked_ham", "No spam", 90, unit=Unit.COUNT),
+            column("marked_ham", "No spam", 105, unit=Unit.COUNT),
         ],
     )
 

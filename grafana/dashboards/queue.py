@@ -123,19 +123,19 @@ def _drain() -> Json:
                 "than 5 % of what waits. If a zone drains, wait. If it grows, look at the oldest age and at Bounces & "
                 "deferrals; more connections help only if few recipients are deferred."
             ),
-            width=13,
+            width=14,
             height=9,
             links=(TO_BOUNCES,),
         ),
         [Sql("queue/drain", table=True)],
         overrides=[
             column("zone", "Zone", None),
-            column("verdict", "Verdict", 130, words=VERDICTS, cell=Cell.FILL),
-            column("waiting", "Waiting", 90, unit=Unit.COUNT),
-            column("deferred", "Deferred", 90, unit=Unit.COUNT),
+            column("verdict", "Verdict", 120, words=VERDICTS, cell=Cell.FILL),
+            column("waiting", "Waiting", 95, unit=Unit.COUNT),
+            column("deferred", "Deferred", 105, unit=Unit.COUNT),
             column("oldest", "Oldest", 100, unit=Unit.SECONDS, thresholds=OLD),
-            column("per_minute", "Per minute", 100, unit=Unit.COUNT, decimals=1),
-            column("empty_in", "Empty in", 110, unit=Unit.SECONDS, empty="-"),
+            column("per_minute", "Per minute", 120, unit=Unit.COUNT, decimals=1),
+            column("empty_in", "Empty in", 105, unit=Unit.SECONDS, empty="-"),
         ],
     )
 
@@ -149,7 +149,7 @@ def _in_and_out() -> Json:
                 "Recipients per bin. Left: delivered, bounced, dropped or deleted. While more arrive than leave, "
                 "the queue grows. From the events, so it works without MongoDB; bounce messages are in neither."
             ),
-            width=11,
+            width=10,
             height=9,
         ),
         [Sql("queue/in_and_out")],
