@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from grafana.columns import Cell, coloured, column, organised, value
+from grafana.columns import coloured, column, organised, value
 from grafana.dashboards._provider_codes import BY_CODE
 from grafana.fields import TOO_LITTLE, Card, Colour, Scale, State, Step, Unit
 from grafana.layout import Row
@@ -45,6 +45,14 @@ CLASS_COLOURS = {
     "soft": Colour.OTHER,
 }
 CHOSEN = 'mail_cluster=~"$cluster",provider=~"$provider"'
+
+VERDICTS = {
+    "takes nothing": Colour.BAD,
+    "refuses most": Colour.WATCH,
+    "takes most": Colour.PLAIN,
+    TOO_LITTLE: Colour.PLAIN,
+}
+"""Those of queries/bounces/refusing_domains.sql."""
 
 UNEXPLAINED = (Step(Colour.PLAIN), Step(Colour.WATCH, 0.1))
 BOUNCED = (Step(Colour.GOOD), Step(Colour.WATCH, 0.05), Step(Colour.BAD, 0.1))
@@ -268,9 +276,9 @@ def _domains() -> Json:
     return table(
         Card(
             id=9,
-            title="Recipient domains that take nothing, or less than half",
+            title="Recipient domains that refuse most",
             description=(
-                "Small domains too, which lists of the largest never show. A domain that took nothing since its first "
+                "Those that take nothing come first, however small. A domain that took nothing since its first "
                 "failure has blocked us, or is broken: the main reason tells which. Times are whole hours; the 5,000 "
                 "domains of an hour with the most failures are known. Without a colour: fewer than 100 attempts."
             ),
@@ -280,14 +288,14 @@ def _domains() -> Json:
         [Sql("bounces/refusing_domains", table=True)],
         overrides=[
             column("domain", "Recipient domain", None),
-            column("providers", "Provider", 130),
-            column("attempts", "Sent (attempts)", 120, unit=Unit.COUNT),
-            column("delivered", "Delivered", 95, unit=Unit.COUNT),
-            column("deferred", "Deferred", 95, unit=Unit.COUNT),
-            column("bounced", "Bounced", 95, unit=Unit.COUNT),
-            column("failed_share", "Failed", 130, unit=Unit.RATIO, cell=Cell.BAR),
-            column("verdict", "Verdict", 180, words={"takes nothing": Colour.BAD, "refuses most": Colour.WATCH}),
-            column("reason", "Main reason", 130),
+            column("providers", "Provider", 110),
+            column("attempts", "Attempts", 110, unit=Unit.COUNT),
+            column("delivered", "Delivered", 110, unit=Unit.COUNT),
+            column("deferred", "Deferred", 105, unit=Unit.COUNT),
+            column("bounced", "Bounced", 105, unit=Unit.COUNT),
+            column("failed_share", "Failed", 90, unit=Unit.RATIO, decimals=1),
+            column("verdict", "Verdict", 165, words=VERDICTS),
+            column("reason", "Main reason", 125),
             column("first_failure", "First failure", 165, unit=Unit.AT),
             column("last_success", "Last success", 165, unit=Unit.AT, empty="none in this time"),
         ],

@@ -137,7 +137,8 @@ def _chosen(connection: psycopg.Connection) -> list[str]:
 def _newest_failure(connection: psycopg.Connection) -> str:
     """What a viewer types into the trace: the queue id of a message that bounced."""
     newest = "SELECT queue_id FROM mail_events WHERE action = 'bounced' AND queue_id IS NOT NULL ORDER BY time DESC"
-    return (connection.execute(f"{newest} LIMIT 1".encode()).fetchone() or ("",))[0]
+    row = connection.execute(f"{newest} LIMIT 1".encode()).fetchone()
+    return str(row[0]) if row else ""
 
 
 def _rows(connection: psycopg.Connection, sql: str, values: list[str], typed: str) -> list[tuple[str, ...]]:

@@ -1,4 +1,5 @@
--- The recipient domains that take nothing, or less than half of what is tried, with the main reason.
+-- The recipient domains that refuse the largest share of what is tried, with the main reason: first those that take
+-- nothing.
 -- The roll-up names the 5,000 domains of each hour that fail most; its rest, `other`, is no domain and is left out.
 -- Times are the starts of hours.
 SELECT
@@ -12,7 +13,8 @@ SELECT
   CASE
     WHEN delivered + deferred + bounced < 100 THEN 'too little mail to judge'
     WHEN delivered = 0 THEN 'takes nothing'
-    ELSE 'refuses most'
+    WHEN deferred + bounced > delivered THEN 'refuses most'
+    ELSE 'takes most'
   END AS verdict,
   reason,
   first_failure,
@@ -50,6 +52,6 @@ FROM (
   ) AS by_reason
   GROUP BY 1
 ) AS by_domain
-WHERE deferred + bounced > delivered
-ORDER BY delivered = 0 DESC, attempts DESC, domain
+WHERE deferred + bounced > 0
+ORDER BY failed_share DESC, attempts DESC, domain
 LIMIT 100
