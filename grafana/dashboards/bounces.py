@@ -46,12 +46,8 @@ CLASS_COLOURS = {
 }
 CHOSEN = 'mail_cluster=~"$cluster",provider=~"$provider"'
 
-VERDICTS = {
-    "takes nothing": Colour.BAD,
-    "refuses most": Colour.WATCH,
-    "takes most": Colour.PLAIN,
-    TOO_LITTLE: Colour.PLAIN,
-}
+VERDICTS = {"takes nothing": Colour.BAD, "refuses most": Colour.WATCH}
+VERDICTS |= {"takes most": Colour.PLAIN, TOO_LITTLE: Colour.PLAIN}
 """Those of queries/bounces/refusing_domains.sql."""
 
 UNEXPLAINED = (Step(Colour.PLAIN), Step(Colour.WATCH, 0.1))
@@ -127,7 +123,8 @@ def _classes() -> Json:
         ),
         [
             PromQL(
-                f"3600 * sum(rate(duckwatch_mail_bounces_total{{{CHOSEN},{matcher}}}[$__rate_interval]))",
+                f"3600 * (sum(rate(duckwatch_mail_bounces_total{{{CHOSEN},{matcher}}}[$__rate_interval]))"
+                " or vector(0))",
                 name,
                 ref=chr(ord("A") + index),
             )
@@ -294,9 +291,9 @@ def _domains() -> Json:
             column("deferred", "Deferred", 105, unit=Unit.COUNT),
             column("bounced", "Bounced", 105, unit=Unit.COUNT),
             column("failed_share", "Failed", 90, unit=Unit.RATIO, decimals=1),
-            column("verdict", "Verdict", 165, words=VERDICTS),
+            column("verdict", "Verdict", 155, words=VERDICTS),
             column("reason", "Main reason", 125),
             column("first_failure", "First failure", 165, unit=Unit.AT),
-            column("last_success", "Last success", 165, unit=Unit.AT, empty="none in this time"),
+            column("last_success", "Last success", 125, unit=Unit.AGO, empty="none in this time"),
         ],
     )

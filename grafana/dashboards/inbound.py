@@ -199,10 +199,10 @@ def _sources() -> Json:
         [Sql("inbound/sources", table=True)],
         overrides=[
             column("source", "Source", None),
-            column("failed", "Failed", 80, unit=Unit.COUNT),
+            column("failed", "Failed", 75, unit=Unit.COUNT),
             column("unknown_user", "No such user", 135, unit=Unit.COUNT),
-            column("succeeded", "Good", 80, unit=Unit.COUNT),
-            column("protocols", "Protocols", 110),
+            column("succeeded", "Good", 75, unit=Unit.COUNT),
+            column("protocols", "Protocols", 105),
             column("first", "First", 110, unit=Unit.AGO),
             column("last", "Last", 110, unit=Unit.AGO),
         ],
@@ -293,10 +293,10 @@ def _senders() -> Json:
         [Sql("inbound/senders", table=True)],
         overrides=[
             column("domain", "Sending domain", None),
-            column("stored", "Stored", 80, unit=Unit.COUNT),
-            column("junk", "Junk", 80, unit=Unit.COUNT),
-            column("junk_share", "Junk of stored", 170, unit=Unit.RATIO, empty=TOO_LITTLE),
-            column("marked_spam", "Spam", 80, unit=Unit.COUNT),
+            column("stored", "Stored", 75, unit=Unit.COUNT),
+            column("junk", "Junk", 70, unit=Unit.COUNT),
+            column("junk_share", "Junk of stored", 150, unit=Unit.RATIO, empty=TOO_LITTLE),
+            column("marked_spam", "Spam", 75, unit=Unit.COUNT),
             column("marked_ham", "No spam", 105, unit=Unit.COUNT),
         ],
     )

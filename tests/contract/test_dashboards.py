@@ -222,7 +222,8 @@ def ask(
     typed: str = TYPED,
 ) -> list[dict[str, Any]]:
     """Return the rows that Grafana would get."""
-    text = expand(sql, start=START, end=END, interval=interval, values=values, text=typed)
+    one = "all" if "$tenant" in sql else typed
+    text = expand(sql, start=START, end=END, interval=interval, values=values, text=one)
     with connection.cursor(row_factory=psycopg.rows.dict_row) as cursor:
         return cursor.execute(text).fetchall()
 
@@ -566,7 +567,7 @@ def _series(expr: str) -> list[str]:
     found = []
     for name in sorted(names):
         labels = dict.fromkeys(CATALOGUE[series_of(name)], "default")
-        labels |= {label: value for label, value in re.findall(r'(\w+)="([^"$]+)"', expr) if label in labels}
+        labels |= {label: value for label, value in re.findall(r'(\w+)=~?"([^"$|]+)', expr) if label in labels}
         for bound in ("0.5", "5", "+Inf") if name.endswith("_bucket") else (None,):
             pairs = labels | ({"le": bound} if bound else {})
             found.append(name + "{" + ", ".join(f"{key}={json.dumps(value)}" for key, value in pairs.items()) + "}")

@@ -32,7 +32,9 @@ WITH newest AS (
     regr_slope(coalesce(waiting, 0), extract(epoch FROM time - (SELECT time FROM newest))) * 60 AS slope,
     coalesce(max(waiting) FILTER (WHERE time = (SELECT time FROM newest)), 0) AS waiting,
     coalesce(max(deferred) FILTER (WHERE time = (SELECT time FROM newest)), 0) AS deferred,
-    extract(epoch FROM (SELECT time FROM newest) - min(oldest) FILTER (WHERE time = (SELECT time FROM newest))) AS oldest
+    extract(
+      epoch FROM (SELECT time FROM newest) - min(oldest) FILTER (WHERE time = (SELECT time FROM newest))
+    ) AS oldest
   FROM moments CROSS JOIN (SELECT DISTINCT zone FROM found) AS zones LEFT JOIN found USING (zone, time)
   GROUP BY 1
 )

@@ -1,6 +1,7 @@
--- The roll-up by sending domain that fits the range, as a table `domain_stats`, of the sending domains that the viewer
--- chose: 5 minutes up to three days of the last 80, an hour beyond (docs/storage.md, "Roll-ups": how long each is kept).
--- The conditions on the range are constant, so only one branch is read. The bucket that holds the start is in it whole.
+-- The roll-up by sending domain that fits the range, as a table `domain_stats`, of the chosen sending domains.
+-- Five minutes up to three days of the last 80, an hour beyond (docs/storage.md, "Roll-ups": how long each is kept).
+-- The conditions on the range are constant, so only one branch is read.
+-- The bucket that holds the start is in it whole.
 (
   SELECT *
   FROM (
