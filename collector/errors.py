@@ -1,9 +1,9 @@
-"""The error tree: who answers each failure, and how.
+"""The error tree, and the answer to each kind of failure.
 
-Three answers exist. A *configuration* fault ends the program with exit code 2 and every fault named. A *request* fault
-becomes an HTTP status (docs/architecture.md, "Answers").
-A *store* fault is either "come back later" (`StoreUnavailable`: the batch is retried whole) or "never again" (`BadRow`:
-the batch is split down to the bad row, which is quarantined).
+A *configuration* error ends the program with exit code 2 and names every fault. A *request* error becomes an HTTP
+status (docs/architecture.md, "Answers"). A *store* error is temporary or permanent. After a temporary one
+(`StoreUnavailableError`) the whole batch is retried. After a permanent one (`BadRowError`) the batch is split until
+the bad row is found, which becomes a dead letter.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from duckwatch.base.errors import DuckwatchError
 
 
 class WriterFailedError(DuckwatchError):
-    """The writer ended on a fault of ours. The program ends with exit code 1, so that it is started again."""
+    """The writer ended on a fault of ours. The program ends with exit code 1, so that it is restarted."""
 
 
 class RequestError(DuckwatchError):
-    """A request that is answered with `status`; `retry_after` in whole seconds where the sender should come back."""
+    """A request that is answered with `status`. `retry_after` is whole seconds, or None if a retry does not help."""
 
     status = 400
 
@@ -32,7 +32,7 @@ class UnreadableError(RequestError):
 
 
 class MangledError(UnreadableError):
-    """The body is not what its sender wrote: it was cut or recoded on its way. Says nothing of the events."""
+    """The body was cut or recoded on its way. The events themselves may be good."""
 
 
 class UnauthorizedError(RequestError):
@@ -42,25 +42,25 @@ class UnauthorizedError(RequestError):
 
 
 class TooSlowError(RequestError):
-    """The body did not come within its time."""
+    """The body did not arrive within the time limit."""
 
     status = 408
 
 
 class TooLargeError(RequestError):
-    """The body, or what it inflates to, or the number of its parts, is over the limit."""
+    """The body, its inflated size, or the number of its parts is over the limit."""
 
     status = 413
 
 
 class UnsupportedError(RequestError):
-    """A content encoding that is not taken."""
+    """The content encoding is not supported."""
 
     status = 415
 
 
 class UnexpectedError(RequestError):
-    """The client expects something else than `100-continue`."""
+    """The header `Expect` is not `100-continue`."""
 
     status = 417
 
@@ -82,8 +82,10 @@ class StoreError(DuckwatchError):
 
 
 class StoreUnavailableError(StoreError):
-    """Come back later, with the whole batch. `kind` is the bounded label of `duckwatch_store_errors_total`;
-    `sqlstate` is the database's code, None where it gave none (no connection, a connection that broke).
+    """A temporary failure: the whole batch is retried later.
+
+    `kind` is the bounded label of `duckwatch_store_errors_total`. `sqlstate` is the database's code, or None if it
+    gave none (no connection, or a broken one).
     """
 
     def __init__(self, kind: str, message: str, sqlstate: str | None = None) -> None:
@@ -92,12 +94,12 @@ class StoreUnavailableError(StoreError):
 
     @property
     def word(self) -> str:
-        """The kind with the SQLSTATE: `permission (42501)`. For people: log, /readyz, `doctor`."""
+        """The kind with the SQLSTATE, for people (log, `/readyz`, `doctor`): `permission (42501)`."""
         return self.kind if self.sqlstate is None else f"{self.kind} ({self.sqlstate})"
 
 
 class BadRowError(StoreError):
-    """Never again: SQLSTATE class 22, 23 or 54. Some row of the batch is at fault."""
+    """A permanent failure (SQLSTATE class 22, 23 or 54): at least one row of the batch is bad."""
 
     def __init__(self, sqlstate: str, message: str) -> None:
         self.sqlstate = sqlstate

@@ -1,4 +1,4 @@
-"""Waits within the process: how long each has lasted, and when that is trouble."""
+"""Waits within the process, and which of them last too long."""
 
 from __future__ import annotations
 
@@ -10,13 +10,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 STUCK: Final = "stuck"
-"""What `/readyz` says of a part that has not come to an end within its time."""
+"""The trouble in `/readyz` of a part that did not end within its time."""
 
 
 class Waits:
-    """Waits of one kind, from any thread; `trouble` is `STUCK` while one of them lasts longer than `seconds`,
-    else None.
-    """
+    """Waits of one kind, from any thread. `trouble` is `STUCK` while one of them lasts longer than `seconds`."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
@@ -24,7 +22,7 @@ class Waits:
 
     @contextmanager
     def one(self) -> Iterator[None]:
-        """Note the block as a wait while it runs."""
+        """Time the block as a wait."""
         key = self.begin()
         try:
             yield
@@ -32,7 +30,7 @@ class Waits:
             self.end(key)
 
     def begin(self) -> object:
-        """Begin a wait; return what `end` wants."""
+        """Begin a wait, and return the key for `end`."""
         key = object()
         self._began[key] = time.monotonic()
         return key
@@ -43,6 +41,6 @@ class Waits:
 
     @property
     def trouble(self) -> str | None:
-        """`STUCK` while a wait lasts too long."""
+        """`STUCK` while a wait lasts too long, else None."""
         too_long = time.monotonic() - self._seconds
         return STUCK if any(began < too_long for began in list(self._began.values())) else None

@@ -1,4 +1,4 @@
-"""HTTP: ingest with its limits and credentials, and what tells others how the collector is."""
+"""The HTTP server: ingest with its limits and credentials, health, and metrics."""
 
 from collector.web.server import HttpServer, build_server
 

@@ -1,4 +1,4 @@
-"""What the server says back: JSON that quotes nothing of the request."""
+"""The answers of the server: JSON that quotes nothing of the request."""
 
 from __future__ import annotations
 
@@ -22,20 +22,16 @@ if TYPE_CHECKING:
 JSON: Final = "application/json"
 
 MAX_REJECTED: Final = 1000
-"""So many rejections are told one by one; past it the answer adds `rejected_total`."""
+"""The most rejections that an answer lists. With more, the answer adds `rejected_total`."""
 
 _encode: Final = msgspec.json.Encoder().encode
 
 
 VERSION_HEADER: Final = "Duckwatch-Version"
-"""On every answer: it tells a sender that the collector speaks,
-and not a proxy before it (docs/security.md, "Proxies").
-"""
+"""On every answer. It shows the sender that the collector answered, not a proxy (docs/security.md, "Proxies")."""
 
 TRANSPORT_FAULT: Final = {"Duckwatch-Fault": "transport"}
-"""On a 400 about the request as it came (its framing, its gzip):
-something on the way may have broken it, so the sender keeps its events.
-"""
+"""On a 400 about the framing or the gzip of a request. A proxy may have damaged it, so the sender keeps its events."""
 
 _VERSION: Final = version("duckwatch")
 
@@ -46,15 +42,15 @@ def answer(status: int, content: object, headers: dict[str, str] | None = None) 
 
 
 def respond(status: int, body: bytes, headers: dict[str, str]) -> web.Response:
-    """Return an answer of any content: all answers but `Acknowledgement` are made here."""
+    """Return an answer of any content. Every answer except `Acknowledgement` is made here."""
     return web.Response(status=status, body=body, headers={VERSION_HEADER: _VERSION, **headers})
 
 
 class Acknowledgement:
-    """202 for events that are all good, written in one piece: what nearly every request gets.
+    """The answer 202 without rejections, which nearly every request gets. It is written in one piece.
 
-    Has what aiohttp asks of a response (`prepare`, `write_eof`, `keep_alive`) and costs a fifth of its own.
-    For HTTP/1.1 connections that stay open, since it says nothing of either.
+    It has the parts of a response that aiohttp uses (`prepare`, `write_eof`, `keep_alive`), at a fifth of the cost.
+    Only for HTTP/1.1 connections that stay open: it has no `Connection` header.
     """
 
     __slots__ = ("_body",)
@@ -66,17 +62,17 @@ class Acknowledgement:
         self._body = b'%d\r\n\r\n{"accepted":%d,"rejected":[]}' % (len(str(count)) + 27, count)
 
     async def prepare(self, request: web.BaseRequest) -> None:
-        """Write the answer. Raise ConnectionError when the client is gone."""
+        """Write the answer. Raise ConnectionError when the client has disconnected."""
         transport = request.transport
         if transport is None or transport.is_closing():
             raise ConnectionResetError
         transport.write(_ACKNOWLEDGED_HEAD % _date() + self._body)
         if request.protocol.writing_paused:
-            # A client that sends without reading waits here, or its answers would pile up.
+            # Wait for a client that sends without reading; otherwise its answers would pile up in memory.
             await request.writer.drain()
 
     async def write_eof(self) -> None:
-        """Nothing is left to write."""
+        """Do nothing: `prepare` wrote all of the answer."""
 
 
 Answer = web.Response | Acknowledgement
@@ -100,7 +96,7 @@ def _date_of(seconds: int) -> bytes:
 
 
 def accepted(request: web.BaseRequest, count: int, rejections: Sequence[Rejection]) -> Answer:
-    """202: `count` events are durable, the rejected ones are named by their place in the request."""
+    """Return 202: `count` events are on disk. Rejected events are named by their index in the request."""
     if not rejections and request.keep_alive and request.version == HttpVersion11:
         return _ONE_ACCEPTED if count == 1 else Acknowledgement(count)
     content: dict[str, Any] = {
@@ -113,7 +109,7 @@ def accepted(request: web.BaseRequest, count: int, rejections: Sequence[Rejectio
 
 
 def refused(error: RequestError) -> web.Response:
-    """Return the answer to a request that is at fault, or that comes at a bad time."""
+    """Return the answer to a request that raised RequestError."""
     headers: dict[str, str] = {}
     if error.retry_after is not None:
         headers["Retry-After"] = str(error.retry_after)
@@ -129,12 +125,12 @@ def refused(error: RequestError) -> web.Response:
 
 
 def unexpected() -> web.Response:
-    """500: the fault is the collector's; the log has its place."""
+    """Return 500: the fault is the collector's, and the log has the traceback."""
     return answer(500, {"error": "internal error"})
 
 
 def broken_off() -> web.Response:
-    """400: the body did not come whole. Seldom read, since the client is gone as a rule."""
+    """Return 400: the body is not complete. The client has usually disconnected, and does not see it."""
     response = answer(400, {"error": "the body is not whole"}, TRANSPORT_FAULT)
     response.force_close()
     return response

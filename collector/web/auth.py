@@ -1,5 +1,5 @@
-"""Who may send: bearer tokens, Basic with a token as the password, signed requests,
-or only this machine when nothing is configured.
+"""Authentication of senders: bearer tokens, HTTP Basic with a token as the password, or signed requests.
+Without any credential in the settings, only this machine may send.
 """
 
 from __future__ import annotations
@@ -25,22 +25,21 @@ if TYPE_CHECKING:
     from collector.config.access import AuthSettings
 
 _FORWARDED: Final = ("forwarded", "x-forwarded-", "x-real-ip", "via", "origin", "sec-fetch-")
-"""Headers of a request that another party passed on: a proxy, or a browser that runs somebody's page."""
+"""Prefixes of headers that show that a proxy, or a web page in a browser, sent the request."""
 
 
 class Sender(NamedTuple):
-    """Whom a request comes from: the cluster that its credential decides (None: the sender's word), and its rate."""
+    """The sender of a request: its rate, and the cluster of its credential (None: each event names its cluster)."""
 
     cluster: str | None
     rate: EventRate
 
 
 class Authenticator:
-    """Tells a request's sender by its credentials.
+    """Finds the sender of a request by its credentials.
 
-    Every token (and every key of signatures) is compared on every request,
-    so that the time does not tell which one came close; digests make all of one length.
-    `clock` gives monotonic seconds, `now` epoch seconds.
+    Every request is compared with every token (or every signature key), so that the time does not show which one
+    came close. Digests give all tokens one length. `clock` gives monotonic seconds, `now` epoch seconds.
     """
 
     def __init__(
@@ -53,7 +52,7 @@ class Authenticator:
         self.renew(auth)
 
     def renew(self, auth: AuthSettings) -> None:
-        """Take these credentials in place of the ones before. Who stays keeps its debt of events."""
+        """Replace the credentials. A credential that stays keeps its event rate and debt."""
         rates = {credential: sender.rate for credential, sender in (*self._known, *self._keys)}
 
         def sender(credential: bytes, cluster: str | None) -> tuple[bytes, Sender]:
@@ -64,7 +63,7 @@ class Authenticator:
         self._tolerance_seconds = auth.hmac_tolerance.total_seconds()
 
     def identify(self, request: web.BaseRequest) -> Sender | signature.Claim:
-        """Return the sender, or what `verify` has to look at once the body is there. Raise UnauthorizedError."""
+        """Return the sender, or the claim that `verify` checks once the body is complete. Raise UnauthorizedError."""
         header = request.headers.get(hdrs.AUTHORIZATION)
         if not self._known and not self._keys:
             return self._identify_local(request)
@@ -83,7 +82,7 @@ class Authenticator:
         return found
 
     def verify(self, claim: signature.Claim, body: bytes) -> Sender:
-        """Return who signed these bytes, as they came (before inflating). Raise UnauthorizedError.
+        """Return the sender that signed the body, as it came (not inflated). Raise UnauthorizedError.
         May run in any thread.
         """
         found = None
@@ -112,7 +111,7 @@ def _presented(header: str | None) -> bytes | None:
     value = value.strip()
     match scheme.lower():
         case "bearer":
-            # aiohttp decodes headers so; this gives the same bytes back.
+            # aiohttp decodes headers with `surrogateescape`; encoding with it returns the original bytes.
             return value.encode("utf-8", "surrogateescape")
         case "basic":
             try:
@@ -126,7 +125,7 @@ def _presented(header: str | None) -> bytes | None:
 
 
 def is_loopback(peer: str | None) -> bool:
-    """Return True for an address of this machine alone, also IPv4 written in IPv6."""
+    """Return True for a loopback address, also for an IPv4 one that is mapped into IPv6."""
     if peer == "127.0.0.1":
         return True
     try:

@@ -1,6 +1,4 @@
-"""Reading a request's body: within its size, within the bytes in flight, within its time,
-and never larger when inflated.
-"""
+"""Read a request's body within its size limit (also when inflated), the bytes in flight, and its time limit."""
 
 from __future__ import annotations
 
@@ -32,10 +30,10 @@ _GZIP_WINDOW: Final = 16 + zlib.MAX_WBITS
 _INFLATE_STEP: Final = 256 << 10
 
 LENGTH_HEADER: Final = "Duckwatch-Length"
-"""The bytes of the body as its sender wrote it, before any encoding: `Content-Length` is each proxy's own."""
+"""The length of the body as its sender wrote it, before any encoding. Each proxy may change `Content-Length`."""
 
 MAX_GZIP_MEMBERS: Final = 64
-"""RFC 1952 allows any number; each empty one costs a copy of all that follows it."""
+"""RFC 1952 allows any number. Each empty member costs a copy of all bytes after it."""
 
 
 class BodyReader:
@@ -52,16 +50,16 @@ class BodyReader:
         return self.inflated(request, await self.receive(request, lease), lease)
 
     def inflated(self, request: web.BaseRequest, body: bytes, lease: Lease) -> bytes:
-        """Return what a received body holds. Raise TooLargeError, OverloadedError, UnreadableError."""
+        """Return a received body, inflated if it is gzip. Raise TooLargeError, OverloadedError, UnreadableError."""
         return inflate(body, self._limit, lease) if _is_gzip(request.headers.get(hdrs.CONTENT_ENCODING)) else body
 
     async def receive(self, request: web.BaseRequest, lease: Lease) -> bytes:
-        """Return the body as it came.
+        """Return the body as it came, not inflated.
 
-        Raises TooLargeError, UnsupportedError, UnexpectedError, OverloadedError, TooSlowError;
-        and ConnectionError or aiohttp's payload errors when the client goes away.
+        Raise TooLargeError, UnsupportedError, UnexpectedError, OverloadedError, TooSlowError;
+        and ConnectionError or aiohttp's payload errors when the client disconnects.
         """
-        _is_gzip(request.headers.get(hdrs.CONTENT_ENCODING))  # refused before it is read
+        _is_gzip(request.headers.get(hdrs.CONTENT_ENCODING))  # raises for an unknown encoding, before the body is read
         if hdrs.EXPECT in request.headers:
             _check_expectation(request)
         length = request.content_length
@@ -78,7 +76,7 @@ class BodyReader:
         return body
 
     def stop(self) -> None:
-        """Send the slow ones away: what is not whole now is answered 503."""
+        """End all reads: a request whose body is not complete now is answered 503."""
         self._stopping = True
         now = asyncio.get_running_loop().time()
         for deadline in self._reading:
@@ -120,9 +118,9 @@ class BodyReader:
 
 
 def require_whole(request: web.BaseRequest, body: bytes) -> None:
-    """Raise MangledError if the body, which cannot be read, is not as long as its sender says that it was.
+    """Raise MangledError if the length of the body differs from the header `Duckwatch-Length`.
 
-    A body that can be read is never looked at: a proxy may write the same JSON in other words.
+    Only for a body that could not be decoded: a proxy may write the same JSON with another length.
     """
     if request.headers.get(LENGTH_HEADER, str(len(body))).strip() != str(len(body)):
         raise MangledError("the body is not as long as its sender wrote it")
@@ -140,9 +138,9 @@ def _is_gzip(encoding: str | None) -> bool:
 
 
 def _check_expectation(request: web.BaseRequest) -> str:
-    """Return what the client expects before it sends its body: `100-continue`, or nothing. Raise UnexpectedError.
+    """Return `100-continue` if the client waits for it before it sends its body, else "". Raise UnexpectedError.
 
-    An HTTP/1.0 client does not know what it is (RFC 9110, 10.1.1): whatever it sends there is ignored.
+    An `Expect` of an HTTP/1.0 client is ignored (RFC 9110, 10.1.1).
     """
     expected = request.headers.get(hdrs.EXPECT, "").strip().lower()
     if not expected or request.version < HttpVersion11:
@@ -153,15 +151,15 @@ def _check_expectation(request: web.BaseRequest) -> str:
 
 
 async def _say_continue(request: web.BaseRequest) -> None:
-    """RFC 9110, 10.1.1: curl waits a second for this before it sends a large body."""
+    """Send `100 Continue` (RFC 9110, 10.1.1). Without it, curl waits a second before it sends a large body."""
     if _check_expectation(request):
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        # Or aiohttp would take the answer for one that has begun.
+        # Otherwise aiohttp would believe that the final answer has begun.
         request.writer.output_size = 0
 
 
 def inflate(body: bytes, limit_bytes: int, lease: Lease) -> bytes:
-    """Return what gzip holds, never holding more than `limit_bytes` of it.
+    """Return the inflated body, and hold at most `limit_bytes` of it.
     Raise TooLargeError, OverloadedError, UnreadableError.
     """
     inflated = bytearray()
@@ -180,7 +178,7 @@ def inflate(body: bytes, limit_bytes: int, lease: Lease) -> bytes:
             rest = member.unconsumed_tail
             if not part and not rest and not member.eof:
                 raise MangledError("the gzip body ends early")
-        # Whatever writes in blocks, or to a tape, fills up with zeros; gzip(1) passes over them too.
+        # Programs that write in blocks, as to a tape, pad with zeros; gzip(1) skips them too.
         rest = member.unused_data.lstrip(b"\0")
         if not rest:
             return bytes(inflated)

@@ -1,7 +1,4 @@
-"""The page at `/`: what this is, whether it is well, where to go next.
-
-For a person who opens the collector's address.
-"""
+"""The page at `/`, for a person who opens the collector's address: what it is, its state, and where to go next."""
 
 from __future__ import annotations
 
@@ -56,13 +53,13 @@ small { color: #999 }
 
 
 class FrontPage:
-    """Needs no credential: it has no address, no name of a server and no figure in it."""
+    """The handler of `/`. It needs no credential: the page shows no address, no server name and no figure."""
 
     def __init__(self, health: Health, version: str) -> None:
         self._health, self._version = health, version
 
     async def show(self, request: web.BaseRequest) -> web.Response:
-        """200, whether or not the collector is well: `/readyz` is for programs."""
+        """Return the page, always with status 200: `/readyz` is for programs."""
         del request
         return respond(200, page(self._health.state(), self._version).encode(), _HEADERS)
 

@@ -1,4 +1,4 @@
-"""Accepting connections ourselves, plain and TLS: asyncio tells nobody of a handshake that has begun,
+"""Accept connections, plain and TLS, without asyncio's server: it does not report handshakes that have begun,
 and a peer may begin thousands.
 """
 
@@ -20,19 +20,18 @@ if TYPE_CHECKING:
     from duckwatch.base.config.addresses import Endpoint, Endpoints
 
 ACCEPTED_A_TURN: Final = 16
-"""A closed connection keeps its descriptor until the loop's next turn:
-more at once could pass the limit of open files by as many.
+"""Connections accepted in one turn of the loop. A closed connection keeps its descriptor until the next turn, so a
+larger number could exceed the limit of open files.
 """
 
 PAUSE_SECONDS: Final = 1.0
-"""How long nothing is accepted once no descriptor is left (asyncio's server does the same)."""
+"""How long a socket accepts nothing after the machine had no descriptor left (asyncio's server does the same)."""
 
 
 class Doors:
-    """The listening sockets. `on_shortage` is called with the word of what the machine has too little of for a
-    connection.
+    """The listening sockets. `on_shortage` is called with the name of the resource that a new connection lacks.
 
-    With a TLS `context`, a connection whose handshake goes on holds a place like any other.
+    With a TLS `context`, a connection holds a place from the start of its handshake.
     """
 
     def __init__(
@@ -49,7 +48,7 @@ class Doors:
         self._shaking: set[asyncio.Task[None]] = set()
 
     def open(self, listen: Endpoint | Endpoints, *, backlog: int) -> list[int]:
-        """Return the bound ports. Raises OSError when an address cannot be had."""
+        """Listen, and return the bound ports. Raise OSError when an address cannot be bound."""
         self._sockets = open_sockets(listen, socket.SOCK_STREAM)
         try:
             for one in self._sockets:
@@ -62,7 +61,7 @@ class Doors:
         return [one.getsockname()[1] for one in self._sockets]
 
     def close(self) -> None:
-        """Accept nobody any more, and break off the handshakes under way."""
+        """Stop accepting, and cancel the handshakes under way."""
         if self._context is not None:
             for task in self._shaking:
                 task.cancel()
@@ -83,7 +82,7 @@ class Doors:
                 return
             except OSError as error:
                 if (word := shortage_of(error)) is None:
-                    continue  # this one is gone already (accept(2) names such errors), the next may be well
+                    continue  # this client has disconnected already (errors of accept(2)); the next may be good
                 self._on_shortage(word)
                 loop = asyncio.get_running_loop()
                 loop.remove_reader(listening)
@@ -108,7 +107,7 @@ class Doors:
         if self._context is not None:
             connection.shaking = asyncio.current_task()
         try:
-            with contextlib.suppress(OSError):  # TLS errors are some; a stranger's failure is nothing to log
+            with contextlib.suppress(OSError):  # `ssl.SSLError` too: a failed handshake of a stranger is not logged
                 await asyncio.get_running_loop().connect_accepted_socket(
                     lambda: connection,
                     peer,

@@ -1,4 +1,4 @@
-"""What tells others how the collector is: `/healthz`, `/readyz`, `/metrics`."""
+"""The state of the collector: the routes `/healthz`, `/readyz` and `/metrics`."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 OPENMETRICS: Final = "application/openmetrics-text"
 
 SCRAPE_HEADER: Final = "X-Prometheus-Scrape-Timeout-Seconds"
-"""What Prometheus and those that stand in for it (agents, VictoriaMetrics, OpenTelemetry's receiver) send,
-and nobody else.
-"""
+"""A header that only Prometheus and its substitutes (agents, VictoriaMetrics, OpenTelemetry's receiver) send."""
 
 
 class State(NamedTuple):
-    """Whether events can be taken; whether each part that decides it is well; what troubles any part, in a word;
-    the database's code for it.
+    """The state of the collector, by part.
+
+    `is_ready` is True while events can be accepted. `well` is the state of each part that decides it.
+    `troubles` names the trouble of each part that has one; `sqlstates` is the database's code for it.
     """
 
     is_ready: bool
@@ -36,12 +36,12 @@ class State(NamedTuple):
 
 
 class Health:
-    """Handlers that need no credentials: they tell no content.
+    """The handlers of the routes. They need no credentials, because they show no content.
 
-    `checks` says what troubles each part, in a word of a closed set, None where nothing does:
-    ready while one of them is well. `details` says the same of parts that nobody waits for.
-    `sqlstates` is the database's code behind each part's trouble, None where it gave none.
-    `scraped` is called when a Prometheus asks for the metrics.
+    `checks` returns the trouble of each part: a word of a closed set, or None. The collector is ready while one of
+    these parts is well. `details` returns the same for parts that do not decide whether it is ready.
+    `sqlstates` returns the database's code for each part's trouble, or None.
+    `scraped` is called when a Prometheus reads the metrics.
     """
 
     def __init__(
@@ -60,12 +60,12 @@ class Health:
         self._scraped = scraped
 
     async def alive(self, request: web.BaseRequest) -> web.Response:
-        """200 while the event loop turns."""
+        """Return 200: the event loop runs."""
         del request
         return answer(200, {"status": "ok"})
 
     async def ready(self, request: web.BaseRequest) -> web.Response:
-        """200 when events can be taken, else 503; whether each part is well, and what troubles those that are not."""
+        """Return 200 if events can be accepted, else 503, with the state of each part and the troubles."""
         del request
         state = self.state()
         named = {"sqlstate": state.sqlstates} if state.sqlstates else {}
@@ -74,7 +74,7 @@ class Health:
         )
 
     def state(self) -> State:
-        """How the collector is now."""
+        """Return the state now."""
         checks, details = self._checks(), self._details()
         well = {part: trouble is None for part, trouble in checks.items()}
         troubles = {part: trouble for part, trouble in {**checks, **details}.items() if trouble is not None}
@@ -82,8 +82,8 @@ class Health:
         return State(any(well.values()), well, troubles, codes)
 
     async def metrics(self, request: web.BaseRequest) -> web.Response:
-        """Return the registry as OpenMetrics (with exemplars) or Prometheus text, as Accept says.
-        Rendered off the loop.
+        """Return the metrics as OpenMetrics (with exemplars) or Prometheus text, as `Accept` asks.
+        A thread renders them.
         """
         if SCRAPE_HEADER in request.headers:
             self._scraped()
@@ -93,9 +93,9 @@ class Health:
 
 
 def _encoder(accept: str) -> tuple[Callable[[CollectorRegistry], bytes], str]:
-    """OpenMetrics for whoever names it, in its only released version; text for everybody else.
+    """Return the encoder and the content type: OpenMetrics 1.0.0 if `Accept` names it, else Prometheus text.
 
-    prometheus_client is not shown the header itself: it fails on odd versions, and repeats them in the content type.
+    prometheus_client does not get the header itself: it fails on odd versions, and repeats them in the content type.
     """
     media = {one.partition(";")[0].strip().lower() for one in accept.split(",")}
     return choose_encoder(f"{OPENMETRICS}; version=1.0.0" if OPENMETRICS in media else "")

@@ -1,4 +1,4 @@
-"""Taking events in: who sends, the body, the events, and the acknowledgement once they are durable."""
+"""The ingest of one request: authenticate, read and decode the body, store it in the journal, acknowledge."""
 
 from __future__ import annotations
 
@@ -27,23 +27,23 @@ if TYPE_CHECKING:
     from collector.web.limits import Inflight, Lease
 
 LARGE_BODY_BYTES: Final = 128 << 10
-"""A larger body is decoded in a thread, so that small requests need not wait for it."""
+"""A larger body is decoded in a thread, so that small requests do not wait for it."""
 
 
 def no_trace() -> None:
-    """Return no trace: the exemplar's source while tracing is off."""
+    """Return None: the exemplar while tracing is off."""
 
 
 class Decoder(Protocol):
-    """Turns a body into events. Pure; may run in any thread; raises nothing but RequestError."""
+    """Turns a body into a submission. Pure; may run in any thread; raises only RequestError."""
 
     def __call__(self, body: bytes, *, received_at: int, cluster: str | None) -> Submission:
-        """`received_at` is epoch ms; `cluster` is the credential's, None where the sender's word counts."""
+        """`received_at` is epoch ms; `cluster` is the credential's, or None if each event names its own."""
 
 
 class Ingest:
-    """One route's handler. `submit` returns once the request is on disk, and raises OverloadedError when it cannot be.
-    `exemplar` names the trace of the request that is being answered, where there is one.
+    """The handler of one ingest route. `submit` returns once the submission is on disk, or raises OverloadedError.
+    `exemplar` returns the labels that name the trace of the current request, or None.
     """
 
     def __init__(
@@ -73,7 +73,9 @@ class Ingest:
         self._events: dict[Source, Counter] = {}
 
     async def handle(self, request: web.BaseRequest) -> Answer:
-        """Answers 202, or raises RequestError. A client that goes away leaves all of its request behind, or nothing."""
+        """Return the answer 202, or raise RequestError. If the client disconnects, its request is stored whole or not
+        at all.
+        """
         started = perf_counter()
         lease = self._inflight.lease()
         try:
@@ -107,7 +109,7 @@ class Ingest:
         return accepted(request, count, batch.rejections)
 
     async def _proven(self, request: web.BaseRequest, lease: Lease, claim: Claim) -> tuple[Sender, bytes]:
-        """Return the sender and the body of a signed request: whose it is shows only once the body is there."""
+        """Return the sender and the body of a signed request. The sender is known only once the body is complete."""
         lease.doubt(self._unproven)
         received = await self._bodies.receive(request, lease)
         verify = partial(self._authenticator.verify, claim, received)

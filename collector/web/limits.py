@@ -1,4 +1,4 @@
-"""How much may come in: events per second of a token, and bytes in flight of all requests."""
+"""The limits of ingest: events per second of one token, and bytes in flight of all requests."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 RETRY_SECONDS: Final = 1
-"""Bytes in flight fall within a commit of the journal: come back soon."""
+"""Bytes in flight are released after a commit of the journal, so the client may retry soon."""
 
 MAX_RETRY_SECONDS: Final = 60
 
@@ -31,25 +31,25 @@ class EventRate:
         self._seen = clock()
 
     def admit(self) -> None:
-        """Return when a request may be read. Raise RateLimitedError with the seconds until the debt is paid."""
+        """Raise RateLimitedError, with the seconds until the debt is paid, if no request may be read now."""
         if self._rate is None:
             return
         now = self._clock()
         self._level = min(self._level + (now - self._seen) * self._rate, float(self._rate))
         self._seen = now
         if self._level <= 0:
-            # Strictly positive again a moment after the debt is paid, hence the floor of one second.
+            # The level is above 0 only a moment after the debt is paid, so the wait is at least one second.
             wait = min(max(math.ceil(-self._level / self._rate), 1), MAX_RETRY_SECONDS)
             raise RateLimitedError("this token's events per second are used up", retry_after=wait)
 
     def charge(self, events: int) -> None:
-        """Take `events` from the bucket; call with a negative number to give them back."""
+        """Take `events` from the bucket. A negative number gives them back."""
         if self._rate is not None:
             self._level -= events
 
 
 class Inflight:
-    """The bytes of request bodies that are held in memory, counted before they are read."""
+    """The bytes of all request bodies in memory. They are counted before they are read."""
 
     __slots__ = ("_limit", "used")
 
@@ -58,11 +58,11 @@ class Inflight:
         self.used = 0
 
     def lease(self) -> Lease:
-        """Return a share of nothing yet; `release` it whatever happens."""
+        """Return an empty lease. The caller must `release` it in every case."""
         return Lease(self)
 
     def take(self, size_bytes: int) -> None:
-        """Count bytes in. Raise OverloadedError, and count nothing, when they are too many."""
+        """Add bytes. Raise OverloadedError, and add nothing, if that exceeds the limit."""
         if self.used + size_bytes > self._limit:
             raise OverloadedError("too many bytes in flight", retry_after=RETRY_SECONDS)
         self.used += size_bytes
@@ -79,7 +79,7 @@ class Lease:
         self._held = 0
 
     def grow(self, size_bytes: int) -> None:
-        """Raise OverloadedError when the share cannot grow by so much."""
+        """Add bytes to the lease. Raise OverloadedError, and add nothing, if that exceeds a limit."""
         if self._unproven is not None:
             self._unproven.take(size_bytes)
         try:
@@ -91,17 +91,17 @@ class Lease:
         self._held += size_bytes
 
     def doubt(self, unproven: Inflight) -> None:
-        """From now until `trust`, what is held counts there as well; for a lease that holds nothing yet."""
+        """Count the lease's bytes in `unproven` as well, until `trust`. The lease must be empty."""
         self._unproven = unproven
 
     def trust(self) -> None:
-        """Count the bytes as those of a known sender."""
+        """Stop counting the bytes as unproven: the sender is known."""
         if self._unproven is not None:
             self._unproven.used -= self._held
             self._unproven = None
 
     def release(self) -> None:
-        """Give everything back; a second call does nothing."""
+        """Give all bytes back. A second call does nothing."""
         self.trust()
         self._inflight.used -= self._held
         self._held = 0

@@ -1,4 +1,4 @@
-"""Who holds a connection. Past the limit a new one takes the place of the one that has kept the server waiting for
+"""The limit of open connections. At the limit, a new connection replaces the one that the server has waited for
 longest.
 """
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 GRACE_SECONDS: Final = 1.0
-"""A client that was just answered, or that sends a body, keeps its place for so long."""
+"""How long a client is safe after it was answered or began to send a body."""
 
 
 class Guest(Protocol):
@@ -24,15 +24,16 @@ class Guest(Protocol):
     kind: dict[Guest, float] | None
 
     def abort(self) -> None:
-        """Close it at once."""
+        """Close the connection at once."""
 
 
 class Places:
-    """At most `most` guests. `on_closed` is called with `displaced` or `refused` when one of them had to go.
+    """Places for at most `most` guests. `on_closed` is called with `displaced` when a guest makes room for another,
+    and with `refused` when no place is free.
 
-    Clients that have sent no request yet go first, then those that were answered and are silent,
-    then those that are slow to send a body or to read an answer, and last those whose events were taken:
-    no stranger takes a sender's place. A guest whose request is under way stays.
+    The first to make room are clients that have sent no request yet, then clients that were answered and are silent,
+    then clients that are slow to send a body or read an answer, and last clients whose events were accepted: a
+    stranger does not take a sender's place. A guest whose request is under way stays.
     """
 
     def __init__(self, most: int, on_closed: Callable[[str], None]) -> None:
@@ -40,7 +41,7 @@ class Places:
         self._on_closed = on_closed
         self._clock = asyncio.get_running_loop().time
         self._all: set[Guest] = set()
-        # Each in the order in which its guests came to it, with the time of that.
+        # Each dict keeps the order in which guests entered it, and the time.
         self._new: dict[Guest, float] = {}
         self._idle: dict[Guest, float] = {}
         self._slow: dict[Guest, float] = {}
@@ -50,7 +51,7 @@ class Places:
         return len(self._all)
 
     def take(self, guest: Guest) -> bool:
-        """Give the guest a place, if need be another's. False when every other is busy."""
+        """Give the guest a place, if necessary another guest's. Return False when all others are busy."""
         while len(self._all) >= self._allowed:
             if (longest := next(self._displaceable(), None)) is None:
                 self._on_closed("refused")
@@ -61,18 +62,18 @@ class Places:
         return True
 
     def leave(self, guest: Guest) -> None:
-        """Forget a guest that is gone; a second call does nothing."""
+        """Free the place of a guest that has disconnected. A second call does nothing."""
         self._all.discard(guest)
         self.works(guest)
 
     def works(self, guest: Guest) -> None:
-        """Note that a request of the guest is under way: the server's turn."""
+        """Note that a request of the guest is under way: the guest waits for the server."""
         if guest.kind is not None:
             del guest.kind[guest]
             guest.kind = None
 
     def idles(self, guest: Guest, *, is_sender: bool) -> None:
-        """Note that the guest was answered; `is_sender`: events of it were taken."""
+        """Note that the guest was answered. `is_sender` is True if the collector has accepted events of it."""
         self._move(guest, self._senders if is_sender else self._idle)
 
     def waits(self, guest: Guest) -> None:
@@ -80,14 +81,16 @@ class Places:
         self._move(guest, self._slow)
 
     def make_room(self) -> None:
-        """Descriptors are short: close an eighth of the connections, and allow no more than remain until `restore`."""
+        """Close an eighth of the connections when descriptors are short. Until `restore`, no more than the rest may
+        be open.
+        """
         some = max(1, len(self._all) // 8)
         for guest in list(islice(self._displaceable(), some)):
             self._displace(guest)
         self._allowed = max(1, min(self._allowed, len(self._all)))
 
     def restore(self) -> None:
-        """Allow as many as at first."""
+        """Allow the full number of connections again."""
         self._allowed = self.most
 
     def _displaceable(self) -> Iterator[Guest]:

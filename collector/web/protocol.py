@@ -1,6 +1,4 @@
-"""One HTTP connection: aiohttp's, made quiet towards the log and firm towards clients that do not read or come in
-numbers.
-"""
+"""One HTTP connection: aiohttp's, with limits for clients that are slow or many, and a log that quotes no client."""
 
 from __future__ import annotations
 
@@ -30,22 +28,23 @@ if TYPE_CHECKING:
     from collector.web.places import Guest, Places
 
 READ_BUFFER_BYTES: Final = 64 << 10
-"""aiohttp pauses a connection at twice this: what a client without credentials can make the collector hold."""
+"""aiohttp pauses a connection at twice this size. A client without credentials can make the collector hold no more."""
 
 LINGER_SECONDS: Final = 2
-"""How long the rest of a refused request is read and thrown away, so that the client sees the answer and not a reset.
+"""How long the collector reads and discards the rest of a refused request, so that the client sees the answer and
+not a reset.
 """
 
 _log = logging.getLogger(__name__)
 
 
 class Connection(web.RequestHandler):
-    """Answers what is not HTTP in JSON, logs no traceback that quotes a client,
-    and drops clients that do not read answers.
+    """One client's connection. It answers invalid HTTP in JSON, logs no traceback that quotes the client,
+    and drops a client that does not read its answers.
 
-    `shaking` is the task of its TLS handshake, `is_given_up` is True once it had to make room.
-    `kind` belongs to `Places`. `may_exceed` is True once so many bytes came between two requests that a head may be
-    larger than MAX_HEADER_BYTES.
+    `shaking` is the task of the TLS handshake. `is_given_up` is True once the connection had to make room.
+    `kind` belongs to `Places`. `may_exceed` is True once more than MAX_HEADER_BYTES came between two requests, so
+    that a head may be too large.
     """
 
     __slots__ = (
@@ -79,19 +78,19 @@ class Connection(web.RequestHandler):
         self._gone = asyncio.Event()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin the connection, or end it when its place has gone to another meanwhile."""
+        """Begin the connection, or close it when another client has taken its place meanwhile."""
         super().connection_made(transport)
         if self.is_given_up:
             self.abort()
 
     def arrived(self) -> None:
-        """Its transport is there, or will never be."""
+        """Note that the accept or the TLS handshake has ended. Without a transport, the place becomes free."""
         self.shaking = None
         if self.transport is None:
             self._places.leave(self)
 
     def abort(self) -> None:
-        """Close it at once, or as soon as it is there; what is unsent is lost."""
+        """Close the connection at once, or cancel its handshake. Unsent bytes are lost."""
         self.is_given_up = True
         if self.transport is not None:
             self.transport.abort()
@@ -99,14 +98,14 @@ class Connection(web.RequestHandler):
             self.shaking.cancel()
 
     def data_received(self, data: bytes) -> None:
-        """Hands bytes to the parser, and counts those of a head that is not whole yet:
-        aiohttp bounds each header, not all of them.
+        """Give bytes to the parser, and count the bytes of an incomplete head: aiohttp limits each header, but not
+        their sum.
         """
         if self._is_parting:
             return
         payload, count = self._payload, self._request_count
         is_body = payload is not None and not payload.is_eof()
-        # Whatever of a head came behind another request, in the same bytes, is among these.
+        # These include the start of the next head, if it came in the same bytes as the end of a request.
         self._fed_bytes += len(data)
         if self._fed_bytes > MAX_HEADER_BYTES:
             self.may_exceed = True
@@ -124,17 +123,17 @@ class Connection(web.RequestHandler):
                 self._places.works(self)
 
     def answered(self, status: int) -> None:
-        """Note the answer: it is the client's turn, unless it has sent the next request already."""
+        """Note that a request was answered. The server now waits for the client, unless its next request is here."""
         self._is_sender = self._is_sender or status == 202
         if not self._messages:
             self._places.idles(self, is_sender=self._is_sender)
 
     def waits_for_client(self) -> None:
-        """Note that the body is not there yet."""
+        """Note that the server waits for the rest of the body."""
         self._places.waits(self)
 
     def works(self) -> None:
-        """Note that the body is there."""
+        """Note that the body is complete."""
         self._places.works(self)
 
     def handle_error(
@@ -144,7 +143,9 @@ class Connection(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """Replace aiohttp's, whose answer and log line quote the request."""
+        """Return the answer to invalid HTTP or an unexpected error. aiohttp's own answer and log line quote the
+        request.
+        """
         del message
         if request.writer.output_size > 0:
             raise ConnectionError
@@ -155,7 +156,7 @@ class Connection(web.RequestHandler):
         return _Parting(self, answer(status, {"error": error}, TRANSPORT_FAULT if status == 400 else None))  # type: ignore[return-value]  # it has what aiohttp uses
 
     def log_exception(self, *args: object, **kw: Any) -> None:  # noqa: ANN401 - aiohttp's signature
-        """Log where it happened; aiohttp's words would name the client."""
+        """Log the traceback without aiohttp's message, which names the client."""
         del args
         _log.error("connection failed", exc_info=kw.get("exc_info", True))
 
@@ -172,14 +173,14 @@ class Connection(web.RequestHandler):
         super().resume_writing()
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """Forget the client, which is gone."""
+        """Free the place of a client that has disconnected."""
         self._forget_stall()
         self._places.leave(self)
         self._gone.set()
         super().connection_lost(exc)
 
     async def linger(self) -> None:
-        """Say that nothing more comes, and wait until the client closes, at most LINGER_SECONDS."""
+        """Close the sending side, and wait up to LINGER_SECONDS until the client closes too."""
         transport = self.transport
         if transport is not None and transport.can_write_eof():  # not over TLS
             transport.write_eof()
@@ -196,10 +197,10 @@ class Connection(web.RequestHandler):
 
 
 def exceeds_head_limits(request: web.BaseRequest) -> bool:
-    """Return True for a head that came whole, and whose headers are larger than all of them may be."""
+    """Return True for a complete head whose headers together are over the limit."""
     connection = request.protocol
     if isinstance(connection, Connection) and not connection.may_exceed:
-        return False  # adding up the headers of every request would cost 1 % of it
+        return False  # adding up the headers of every request would cost 1 % of its time
     return is_head_too_large(request)
 
 
@@ -213,7 +214,7 @@ class _Parting:
         response.force_close()
 
     async def prepare(self, request: web.BaseRequest) -> None:
-        """Write the head. Raise ConnectionError when the client is gone."""
+        """Write the head. Raise ConnectionError when the client has disconnected."""
         await self._response.prepare(request)
 
     async def write_eof(self) -> None:
@@ -223,7 +224,7 @@ class _Parting:
 
 
 class Listener(web.Server):
-    """Makes connections, at most so many at a time."""
+    """Makes a `Connection` for each accepted socket, while `Places` has room."""
 
     def __init__(
         self,
@@ -239,7 +240,7 @@ class Listener(web.Server):
         self._write_seconds = write_seconds
 
     def __call__(self) -> Connection | None:  # type: ignore[override]  # only `Doors` calls it
-        """Return the protocol of a new connection; None when there is no place for it."""
+        """Return the protocol of a new connection, or None when no place is free."""
         made = Connection(
             self,
             loop=self._loop,
@@ -248,7 +249,7 @@ class Listener(web.Server):
             # Also bounds the time that a request's head may take.
             keepalive_timeout=self._idle_seconds,
             access_log=None,
-            # Inflated under our own limit instead.
+            # `body.inflate` does it under our own limit.
             auto_decompress=False,
             lingering_time=LINGER_SECONDS,
             max_line_size=MAX_LINE_BYTES,

@@ -1,6 +1,4 @@
-"""Credentials, connection strings and certificate renewed without a restart:
-when one of their files changes, and on SIGHUP.
-"""
+"""Renewal of credentials, connection strings and certificate without a restart: when a file changes, and on SIGHUP."""
 
 from __future__ import annotations
 
@@ -25,7 +23,7 @@ log = logging.getLogger(__name__)
 
 
 class Renewal:
-    """Looks at the files every few seconds. What cannot be used is logged, and what was there before stays in force."""
+    """Checks the files every `look_seconds`. On an error it logs the faults, and the old settings stay in force."""
 
     def __init__(
         self,
@@ -45,13 +43,13 @@ class Renewal:
         self._asked = asyncio.Event()
 
     def ask(self) -> None:
-        """Has everything read again at once, the YAML file too."""
+        """Request that all files are read again at once, the YAML file too."""
         self._asked.set()
 
     async def run(self) -> None:
         """Run until cancelled."""
         while True:
-            # Not wait_for: it may swallow the cancelling that a stop consists of (Python 3.11).
+            # Not wait_for: in Python 3.11 it may swallow the cancellation that stops this task.
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._look_seconds):
                     await self._asked.wait()
@@ -60,7 +58,7 @@ class Renewal:
                     self._asked.clear()
                     await self._renew()
             except Exception:
-                # A fault of ours must not end this task: nobody would see that credentials are no longer renewed.
+                # A fault of ours must not end this task: the renewal would stop without a sign.
                 log.exception("renewing failed within the collector")
                 self._asked.clear()
                 self._gauge.set(0)
@@ -72,7 +70,7 @@ class Renewal:
         except (ConfigError, OSError) as error:
             faults = error.faults if isinstance(error, ConfigError) else [Fault("collector.tls", "cannot be read")]
             for fault in faults:
-                # Both are this program's own words; what is written under a key, or as one, is not shown.
+                # `place` and `problem` quote no value and no unknown key of the file, which may be a secret.
                 log.error(  # noqa: TRY400 - the faults are all there is to say
                     "not renewed: the settings that were in force stay",
                     extra={"fields": {"key": fault.place, "problem": fault.problem}},
@@ -83,15 +81,14 @@ class Renewal:
         self._gauge.set(1)
 
     def _report(self, settings: Settings) -> None:
-        """Say what was renewed and what has to wait for a restart. Takes the connection strings."""
+        """Take the new connection strings, and log which keys are renewed and which wait for a restart."""
         before, self._in_force = self._in_force, settings
         changed = [] if before is None else [*changes(before.collector, settings.collector)]
         taken = set() if self._connections is None else self._connections.take(settings.collector)
         certificate, self._certificate = self._certificate, _digest(settings)
         renewed = [key for key in changed if key.startswith("collector.auth.") or key in taken]
-        if (
-            certificate is not None and self._certificate is not None
-        ):  # a server with TLS keeps it, and one without has none
+        # TLS itself is switched on and off only by a restart.
+        if certificate is not None and self._certificate is not None:
             paths = [key for key in changed if key.startswith("collector.tls.")]
             renewed += paths or (["collector.tls.certificate"] if self._certificate != certificate else [])
         waiting = [key for key in changed if key not in renewed]
@@ -104,7 +101,7 @@ class Renewal:
 
 
 def _digest(settings: Settings | None) -> bytes | None:
-    """Return what tells one certificate from another; None without any."""
+    """Return a digest of the certificate's files; None without TLS; empty if a file cannot be read."""
     files = None if settings is None else settings.collector.tls.files
     if files is None:
         return None

@@ -1,6 +1,6 @@
-"""The HTTP server: routes, what becomes of errors, start and stop.
+"""The HTTP server: its routes, the answers to errors, start and stop.
 
-aiohttp's low-level server with a dict of routes: its Application costs a third of a small request's time.
+It is aiohttp's low-level server with a dict of routes, because `Application` takes a third of a small request's time.
 """
 
 from __future__ import annotations
@@ -47,23 +47,23 @@ if TYPE_CHECKING:
     Handler = Callable[[web.BaseRequest], Awaitable[Answer]]
 
 OTHER_ROUTE: Final = "other"
-"""The label of every path that is no route: a free one would be unbounded."""
+"""The label `route` of every unknown path: the number of paths is unbounded."""
 
 BACKLOG: Final = 1024
 IDLE_SECONDS: Final = 75.0
-"""Outlives the plugin's heartbeat of 30 s twice; also bounds the time that a request's head may take."""
+"""Longer than two of the plugin's heartbeats of 30 s. It also limits the time for the head of a request."""
 
 WRITE_SECONDS: Final = 30.0
 HANDSHAKE_SECONDS: Final = 10.0
 
 LOOK_SECONDS: Final = 1.0
-"""How often the spare descriptors are looked after."""
+"""How often the server checks its spare descriptors."""
 
 _log = logging.getLogger(__name__)
 
 
 class HttpServer:
-    """Listens once started; `stop` finishes what has come in whole and sends the rest away."""
+    """The server. `start` listens; `stop` finishes the complete requests and refuses the others."""
 
     def __init__(
         self,
@@ -100,7 +100,7 @@ class HttpServer:
         )
 
     async def start(self, listen: Endpoint | Endpoints) -> list[int]:
-        """Return the bound ports. Raise OSError when an address cannot be had."""
+        """Listen, and return the bound ports. Raise OSError when an address cannot be bound."""
         closed = self._metrics.http_connections_closed
         self._places = places = Places(self._max_connections, lambda why: closed.labels(why).inc())
         self._metrics.http_connections.set_function(lambda: len(places))
@@ -136,7 +136,7 @@ class HttpServer:
         self._looking = asyncio.get_running_loop().call_later(LOOK_SECONDS, self._look)
 
     def renew(self, settings: CollectorSettings) -> None:
-        """Take the credentials and the certificate of these settings; nothing else of them.
+        """Take the credentials and the certificate from these settings, and nothing else.
         Raise OSError for a bad certificate.
         """
         files = settings.tls.files
@@ -145,7 +145,7 @@ class HttpServer:
         self._authenticator.renew(settings.auth)
 
     async def stop(self, timeout_seconds: float) -> None:
-        """Stop accepting, let requests that have come in whole finish within the time, and close every connection."""
+        """Stop accepting, wait up to `timeout_seconds` for the complete requests, and close every connection."""
         if self._looking is not None:
             self._looking.cancel()
         if self._socket is not None and self._listener is not None:
@@ -154,7 +154,7 @@ class HttpServer:
             # Requests that have just arrived get their turn before idle connections are closed (aiohttp does the same).
             await asyncio.sleep(0)
             self._listener.pre_shutdown()
-            # aiohttp waits twice for a request that hangs, each time so long.
+            # aiohttp waits this time twice for a request that hangs.
             await self._listener.shutdown(timeout_seconds / 2)
         self.shortages.close()
         self._executor.shutdown(wait=False)
@@ -186,7 +186,7 @@ class HttpServer:
         except RequestError as error:
             return refused(error)
         except (ConnectionError, RequestPayloadError):
-            # The client went away, or its chunks or its length are wrong. Nothing was submitted.
+            # The client has disconnected, or its chunks or its length are wrong. Nothing was submitted.
             return broken_off()
         except Exception as error:  # noqa: BLE001 - the last border before the client
             if (word := shortage_of(error)) is not None:
@@ -216,10 +216,11 @@ def build_server(
     tracing: Tracing | None = None,
     max_connections: int | None = None,
 ) -> HttpServer:
-    """Join the rooms of `web`. `decoders` are those of the routes that take events in;
-    they and `submit` are described at `Ingest`. `checks`, `details` and `sqlstates` are described at `Health`.
-    `tracing` is None while it is off. `max_connections` is what the limit of open files allows; None:
-    as many as the settings say. Raises OSError for a bad certificate.
+    """Build the server from the modules of `web`. Raise OSError for a bad certificate.
+
+    `decoders` has one decoder for each ingest route. `Decoder` and `Ingest` describe the decoders and `submit`;
+    `Health` describes `checks`, `details` and `sqlstates`. `tracing` is None while it is off.
+    `max_connections` is the number that the limit of open files allows; None means the number in the settings.
     """
     limits = settings.limits
     authenticator = Authenticator(settings.auth, limits.events_per_second, time.monotonic, time.time)
@@ -231,8 +232,8 @@ def build_server(
         authenticator=authenticator,
         bodies=bodies,
         inflight=Inflight(limits.inflight_bytes),
-        # Whoever sends the headers of a signature makes the collector hold a body:
-        # not more than half of all that it holds.
+        # A client without credentials can make the collector hold a body by sending signature headers. Such bodies
+        # get at most half of the bytes in flight.
         unproven=Inflight(max(limits.body_bytes, limits.inflight_bytes // 2)),
         submit=submit if tracing is None else tracing.submit(submit),
         clock_ms=clock_ms,
@@ -249,7 +250,7 @@ def build_server(
         sqlstates=sqlstates,
     )
     return HttpServer(
-        _pages(health) | _ways_in(decoders, ingest, tracing),
+        _pages(health) | _ingest_routes(decoders, ingest, tracing),
         bodies=bodies,
         authenticator=authenticator,
         certificate=None if settings.tls.files is None else Certificate(*settings.tls.files),
@@ -260,16 +261,16 @@ def build_server(
 
 
 def _pages(health: Health) -> dict[str, dict[str, Handler]]:
-    """Return the routes that are read: by path, and then by method."""
+    """Return the routes that clients read, by path and method."""
     front = FrontPage(health, version("duckwatch"))
     handlers = {"/": front.show, "/healthz": health.alive, "/readyz": health.ready, "/metrics": health.metrics}
     return {path: {"GET": handle, "HEAD": handle} for path, handle in handlers.items()}
 
 
-def _ways_in(
+def _ingest_routes(
     decoders: Mapping[str, Decoder], ingest: Callable[..., Ingest], tracing: Tracing | None
 ) -> dict[str, dict[str, Handler]]:
-    """Return the routes that take events in: by path, and then by method."""
+    """Return the ingest routes, by path and method."""
     routes: dict[str, dict[str, Handler]] = {}
     for path, decode in decoders.items():
         handle = ingest(decode=decode).handle

@@ -1,5 +1,5 @@
-"""Requests signed after the Standard Webhooks specification, 1.0.0:
-an HMAC over their id, their time and their raw body.
+"""Requests signed as the Standard Webhooks specification 1.0.0 says: an HMAC over the request's id, its time and
+its raw body.
 
 https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
 """
@@ -29,15 +29,13 @@ _DIGEST_BYTES: Final = 32
 
 
 class Claim(NamedTuple):
-    """What a request's headers say of its signature; nothing of it is known to be true.
-    `signed` is what precedes the body.
-    """
+    """The signature headers of a request, not verified yet. `signed` is the part of the signed text before the body."""
 
     signed: bytes
     digests: tuple[bytes, ...]
 
     def is_of(self, key: bytes, body: bytes) -> bool:
-        """Return True when this key made one of the signatures over this body. Takes the same time whichever it is."""
+        """Return True when this key made one of the signatures over this body. The time does not depend on which."""
         made = hmac.new(key, self.signed, "sha256")
         made.update(body)
         digest = made.digest()
@@ -48,8 +46,9 @@ class Claim(NamedTuple):
 
 
 def claim_of(headers: Mapping[str, str], *, now: float, tolerance_seconds: float) -> Claim:
-    """Read the three headers (`now` in epoch seconds). Raise UnauthorizedError, before the body is read,
-    for what no key could make good.
+    """Read the three headers before the body is read. `now` is epoch seconds.
+
+    Raise UnauthorizedError for a missing or malformed header, and for a time outside the tolerance.
     """
     name, stamp = headers.get(ID, ""), headers.get(TIMESTAMP, "")
     if not name or not _SECONDS.fullmatch(stamp):
@@ -59,7 +58,7 @@ def claim_of(headers: Mapping[str, str], *, now: float, tolerance_seconds: float
     digests = tuple(filter(None, map(_digest, headers.get(SIGNATURE, "").split(" "))))
     if not digests:
         raise UnauthorizedError(f"{SIGNATURE} holds no signature of the form v1,<base64>")
-    # aiohttp decodes headers so; this gives the same bytes back.
+    # aiohttp decodes headers with `surrogateescape`; encoding with it returns the original bytes.
     return Claim(f"{name}.{stamp}.".encode("utf-8", "surrogateescape"), digests)
 
 

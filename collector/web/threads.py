@@ -15,14 +15,14 @@ STUCK_SECONDS: Final = 10.0
 
 
 class WebThreads(ThreadPoolExecutor):
-    """An executor that knows when work given to it does not come to an end: `waits.trouble`."""
+    """An executor that notices work which does not end: `waits.trouble` is then `stuck`."""
 
     def __init__(self, count: int) -> None:
         super().__init__(count, "web")
         self.waits = Waits(STUCK_SECONDS)
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:  # noqa: ANN401  # as the executor has it
-        """As of every executor."""
+        """Submit work, and time it until it is done."""
         key = self.waits.begin()
         try:
             future = super().submit(fn, *args, **kwargs)

@@ -1,4 +1,4 @@
-"""The certificate that the server shows, and how it is renewed without a restart."""
+"""The TLS certificate of the server, which can be replaced without a restart."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ if TYPE_CHECKING:
 
 
 class Certificate:
-    """A TLS context (1.2 and newer) whose certificate can be exchanged:
-    connections made afterwards are shown the new one.
+    """A TLS context (1.2 and newer). After `load`, new connections get the new certificate.
 
-    Raises OSError (`ssl.SSLError` is one) for files that are no chain and its key, also from `load`,
-    which then changes nothing.
+    The constructor and `load` raise OSError (`ssl.SSLError` is one) if the files are not a chain and its key.
+    `load` then changes nothing.
     """
 
     def __init__(self, chain: Path, key: Path) -> None:
@@ -22,9 +21,9 @@ class Certificate:
         self.load(chain, key)
 
     def load(self, chain: Path, key: Path) -> None:
-        """Take the chain and the key of these PEM files."""
-        # `str` gives no password: an encrypted key is an error, where OpenSSL would ask the terminal.
-        # A pair that does not match would leave half of it in the context: first tried in one that nobody uses.
+        """Load the chain and the key from these PEM files."""
+        # `str` returns an empty password: an encrypted key is an error. Without it, OpenSSL would ask the terminal.
+        # A pair that does not match would leave a context with half of it, so a context that is thrown away is first.
         _context().load_cert_chain(chain, key, str)
         self.context.load_cert_chain(chain, key, str)
 
