@@ -1,4 +1,4 @@
-"""GELF's chunks: datagrams that are parts of one message, put together within five seconds and bounded memory. Pure."""
+"""GELF chunks: joins the datagrams of one message, within five seconds and bounded memory. Pure."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ if TYPE_CHECKING:
 
 MAGIC: Final = b"\x1e\x0f"
 HEAD_BYTES: Final = 12
-"""The magic, 8 bytes of the message's id, the chunk's number, how many there are."""
+"""The magic, 8 bytes of message id, the number of this chunk, the count of chunks."""
 
 MAX_CHUNKS: Final = 128
 SECONDS: Final = 5.0
-"""Both of the specification: a message whose chunks are more, or take longer, is dropped whole."""
+"""Limits of the GELF specification: a message with more chunks, or that takes longer, is dropped whole."""
 
 MAX_WAITING: Final = 4096
 MAX_WAITING_BYTES: Final = 16 << 20
-"""Of all messages that are not whole yet; past either the oldest goes."""
+"""Limits for all incomplete messages together. Above either limit, the oldest message is dropped."""
 
 
 class _Message:
-    """One message in the making. `parts` is None once it is known to be too large."""
+    """One incomplete message. `parts` is None once it is known to be too large."""
 
     __slots__ = ("began", "count", "parts", "size")
 
@@ -33,7 +33,7 @@ class _Message:
 
 
 class Chunks:
-    """Messages in the making. `count` is told of those that come to nothing."""
+    """The incomplete messages. `count` is called with the result of each message that is dropped."""
 
     def __init__(self, count: Callable[[Result], None]) -> None:
         self._count = count
@@ -42,14 +42,14 @@ class Chunks:
 
     @property
     def waiting(self) -> tuple[int, int]:
-        """Messages that are not whole, and their bytes."""
+        """The number of incomplete messages, and their bytes."""
         return len(self._messages), self._bytes
 
     def add(self, sender: str, datagram: bytes, now: float) -> bytes | None:
-        """Take a chunk that came at `now` (seconds); return the message that it completes."""
+        """Add a chunk that came at `now` (monotonic seconds). Return the message that it completes, or None."""
         self.expire(now)
         number, count = datagram[10:HEAD_BYTES] if len(datagram) >= HEAD_BYTES else (0, 0)
-        # Ids are made up by the senders, each for itself.
+        # Each sender chooses its own ids, so an id alone is not unique.
         key = sender, datagram[2:10]
         message = self._messages.get(key)
         if message is None and number < count <= MAX_CHUNKS:
@@ -60,7 +60,7 @@ class Chunks:
         return self._placed(key, message, number, datagram[HEAD_BYTES:])
 
     def expire(self, now: float) -> None:
-        """Drop what has waited too long."""
+        """Drop the messages that have been incomplete for too long."""
         while self._messages:
             key, oldest = next(iter(self._messages.items()))
             if now < oldest.began + SECONDS:
@@ -77,10 +77,8 @@ class Chunks:
         if message.size > MAX_BYTES:
             self._count(Result.TOO_LARGE)
             self._bytes -= message.size
-            message.size, message.parts = (
-                0,
-                None,
-            )  # stays until its time is over, so that its other chunks begin no new one
+            # The message stays until it expires, so that its later chunks do not begin a new one.
+            message.size, message.parts = 0, None
             return None
         if len(parts) == message.count:
             self._forget(key)

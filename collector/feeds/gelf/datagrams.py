@@ -1,4 +1,4 @@
-"""GELF over UDP: the socket is emptied in turns, and what came in one turn goes on together."""
+"""GELF over UDP: empties the sockets in turns; the messages of one turn form one submission."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from duckwatch.base.config.addresses import Endpoint, Endpoints
 
 BUFFER_BYTES: Final = 16 << 20
-"""What the kernel keeps while the loop is busy. It gives root so much, others at most net.core.rmem_max."""
+"""The kernel's buffer for datagrams while the loop is busy. Without root, net.core.rmem_max limits it."""
 
 LITTLE_BUFFER_BYTES: Final = 1 << 20
 MAX_DATAGRAM_BYTES: Final = 65_535
 TURN_SECONDS: Final = 0.01
-"""So long a turn may take, so that requests are answered in between."""
+"""The longest turn, so that HTTP requests are answered in between."""
 
 LAST_TURN_SECONDS: Final = 1.0
 EXPIRY_SECONDS: Final = 1.0
@@ -35,13 +35,13 @@ EXPIRY_SECONDS: Final = 1.0
 _SO_RCVBUFFORCE: Final = 33
 _SO_MEMINFO: Final = 55
 _MEMINFO: Final = struct.Struct("9I")
-"""Linux, asm-generic/socket.h and sock_diag.h: the ninth number is of datagrams that found no room."""
+"""Linux, asm-generic/socket.h and sock_diag.h: the ninth number counts the datagrams that found the buffer full."""
 
 _log = logging.getLogger(__name__)
 
 
 class Datagrams:
-    """The UDP side. `admits` says whether a sender's address may send."""
+    """The UDP input. `admits` returns True for an address that may send."""
 
     def __init__(
         self, listen: Endpoint | Endpoints, *, admits: Callable[[str], bool], inbox: Inbox, tally: MessageCounter
@@ -54,7 +54,7 @@ class Datagrams:
         self._overruns: dict[socket.socket, int] = {}
 
     def open(self) -> int:
-        """Listen; return the bound port, of several the first. Raise OSError when an address cannot be had."""
+        """Listen, and return the first bound port. Raise OSError when an address cannot be bound."""
         self._sockets = open_sockets(self._listen, socket.SOCK_DGRAM)
         for one in self._sockets:
             _enlarge(one)
@@ -64,7 +64,7 @@ class Datagrams:
         return port
 
     def close(self) -> None:
-        """Take what has come, and listen no more."""
+        """Read the datagrams that have arrived, and close the sockets."""
         if self._ticking is not None:
             self._ticking.cancel()
         for one in self._sockets:
@@ -82,7 +82,7 @@ class Datagrams:
             except (BlockingIOError, InterruptedError):
                 break
             except OSError:
-                # An ICMP error of some other datagram's; the next one may be good.
+                # An ICMP error about an earlier datagram; the next one may be good.
                 continue
             if self._admits(address[0]):
                 self._take(address[0], bytes(buffer[:size]), now)

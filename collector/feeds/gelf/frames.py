@@ -1,5 +1,5 @@
-"""GELF over TCP: messages that end with a NUL or with a line feed, none of them packed;
-bounded connections, memory and patience.
+"""GELF over TCP: uncompressed messages that end with a NUL or a line feed, with limits for connections, memory and
+idle time.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 MAX_CONNECTIONS: Final = 256
 MAX_UNFINISHED_BYTES: Final = 32 << 20
-"""Of all connections together; past it whoever sends more of a message is cut off."""
+"""Limit for the incomplete messages of all connections. Above it, a connection that sends more of one is closed."""
 
 BACKLOG: Final = 64
-"""The loop accepts so many in one turn, and closes those that are too many in the next:
-their descriptors count meanwhile.
+"""The loop accepts up to this many connections in one turn. It closes surplus ones in the next turn, and until then
+they use descriptors.
 """
 
 IDLE_SECONDS: Final = 300.0
@@ -35,7 +35,7 @@ LINE_FEED: Final = b"\n"
 
 
 class Frames:
-    """The TCP side. `admits` says whether a sender's address may connect."""
+    """The TCP input. `admits` returns True for an address that may connect."""
 
     def __init__(
         self,
@@ -53,8 +53,8 @@ class Frames:
         self._sweeping: asyncio.TimerHandle | None = None
 
     async def open(self, inbox: Inbox) -> int:
-        """Listen; return the bound port, of several the first. `inbox` is patient.
-        Raise OSError when an address cannot be had.
+        """Listen, and return the first bound port. `inbox` must be patient.
+        Raise OSError when an address cannot be bound.
         """
         self._inbox = inbox
         loop = asyncio.get_running_loop()
@@ -66,7 +66,7 @@ class Frames:
         return port
 
     def close(self) -> None:
-        """Listen no more, and close every connection."""
+        """Stop listening, and close every connection."""
         for server in self._servers:
             server.close()
         if self._sweeping is not None:
@@ -76,7 +76,7 @@ class Frames:
                 connection.close()
 
     def join(self, connection: _Connection, address: str) -> bool:
-        """Return False when this one may not connect, or is one too many."""
+        """Add a connection. Return False if its address may not connect, or if there are too many connections."""
         if not self._admits(address):
             self.tally(Result.REFUSED_ADDRESS)
             return False
@@ -87,11 +87,11 @@ class Frames:
         return True
 
     def leave(self, connection: _Connection) -> None:
-        """Take in what came last, and forget the connection."""
+        """Remove a closed connection."""
         self._connections.discard(connection)
 
     def put(self, frame: bytes, otherwise: Result = Result.UNREADABLE) -> None:
-        """Take a message, or several in a line each; what is none of them counts as `otherwise`."""
+        """Take a frame that holds one message, or one in each line. Count any other frame as `otherwise`."""
         read = read_message(frame)
         if read is Result.UNREADABLE:
             lines = [read_message(line) for line in frame.split(LINE_FEED) if line.strip()]
@@ -104,7 +104,7 @@ class Frames:
             self.put_read(read)
 
     def put_read(self, read: DecodedMessage | Result) -> None:
-        """Take what a frame was read as."""
+        """Give the inbox a message or a failure. Pause all connections when the inbox is full."""
         assert self._inbox is not None
         self._inbox.put(read)
         if self._inbox.is_full:
@@ -112,7 +112,7 @@ class Frames:
                 connection.pause()
 
     def resume(self) -> None:
-        """There is room in the inbox again."""
+        """Read from all connections again, because the inbox has room."""
         for connection in self._connections:
             connection.resume()
 
@@ -125,9 +125,9 @@ class Frames:
 
 
 class _Connection(asyncio.Protocol):
-    """One sender. A message that grows too large is counted, and what comes of it until its end is thrown away.
+    """The connection of one sender. A message that grows too large is counted, and its rest is discarded.
 
-    Messages end with a NUL until the first line is a message of its own: then with a line feed.
+    Messages end with a NUL. If the first line is a complete message, they end with a line feed.
     """
 
     def __init__(self, frames: Frames) -> None:
@@ -141,7 +141,7 @@ class _Connection(asyncio.Protocol):
         self._heard = monotonic()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # uvloop's transports are none of asyncio's classes.
+        # uvloop's transports do not inherit from asyncio's classes.
         self._transport = cast("asyncio.Transport", transport)
         peer = transport.get_extra_info("peername")
         if not peer or not self._frames.join(self, peer[0]):
@@ -161,27 +161,27 @@ class _Connection(asyncio.Protocol):
         self._frames.leave(self)
 
     def finish(self) -> None:
-        """Take what came last, if it is a message: a JSON object that was cut off is none."""
+        """Take the bytes after the last separator if they are a message. Count a cut one as incomplete."""
         last = bytes(self._unfinished)
         self._clear()
         if last.strip():
             self._frames.put(last, Result.INCOMPLETE)
 
     def pause(self) -> None:
-        """Read no more."""
+        """Stop reading."""
         if self._transport is not None and not self._is_paused:
             self._is_paused = True
             self._transport.pause_reading()
 
     def resume(self) -> None:
-        """Read on."""
+        """Read again."""
         if self._transport is not None and self._is_paused:
             self._is_paused = False
             self._heard = monotonic()
             self._transport.resume_reading()
 
     def is_idle_since(self, moment: float) -> bool:
-        """Return True when nothing has come since, though it could."""
+        """Return True if nothing has come since `moment` (monotonic seconds) and the connection is not paused."""
         return self._heard < moment and not self._is_paused
 
     def close(self) -> None:
@@ -204,8 +204,8 @@ class _Connection(asyncio.Protocol):
             self._settle()
 
     def _settle(self) -> None:
-        """Find out from the first line whether messages end with a line feed:
-        a message in several lines ends with a NUL.
+        """Use the line feed as separator if the first line is a complete message.
+        A message of several lines ends with a NUL.
         """
         first, line_feed, rest = bytes(self._unfinished).lstrip().partition(LINE_FEED)
         if not line_feed:
@@ -223,7 +223,7 @@ class _Connection(asyncio.Protocol):
             return
         if len(self._unfinished) + len(part) > MAX_BYTES:
             if self._end is NUL and not self._saw_nul and LINE_FEED in self._unfinished:
-                # Lines after all, of which the first was no message.
+                # The separator is the line feed after all; only the first line was not a message.
                 whole = bytes(self._unfinished) + part
                 self._end = LINE_FEED
                 self._clear()

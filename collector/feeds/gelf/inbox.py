@@ -1,4 +1,4 @@
-"""From messages to the journal: what has gathered while the last request became durable is the next one."""
+"""From messages to the journal: the messages that arrive while one submission is stored form the next one."""
 
 from __future__ import annotations
 
@@ -29,23 +29,23 @@ _log = logging.getLogger(__name__)
 
 
 class MessageCounter:
-    """Counts messages by what became of them."""
+    """Counts messages by `Result`."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._counters = {result: metrics.gelf_messages.labels(result) for result in Result}
 
     def __call__(self, result: Result, messages: int = 1) -> None:
-        """Count."""
+        """Count messages."""
         self._counters[result].inc(messages)
 
 
 class Inbox:
-    """One way's messages until they are durable. `submit` returns once a request is on disk,
-    and raises OverloadedError when it cannot be.
+    """The messages of one input (UDP or TCP) until they are on disk. `submit` returns once a submission is on disk,
+    or raises OverloadedError.
 
-    Nobody can be told to come back later over UDP: then, and when too much waits, messages are dropped and counted.
-    `is_patient`: they are kept and tried again, and their senders have to be held up while `is_full`;
-    `on_room` tells when that is over.
+    A UDP sender cannot be asked to retry. Its messages are dropped and counted when `submit` fails or the inbox is
+    full. With `is_patient` messages are kept and submitted again. The caller then stops its senders while `is_full`,
+    and lets them continue when `on_room` is called.
     """
 
     def __init__(
@@ -69,11 +69,11 @@ class Inbox:
 
     @property
     def is_full(self) -> bool:
-        """True when no more should come."""
+        """True while the waiting messages are over the limit."""
         return self._waiting_bytes >= MAX_WAITING_BYTES
 
     def put(self, read: DecodedMessage | Result) -> None:
-        """Take a message, or count why there is none."""
+        """Take a message, or count a failure."""
         if isinstance(read, Result):
             self._tally(read)
             return
@@ -86,11 +86,11 @@ class Inbox:
             self._waiting.append((item, read.size, read.is_clean))
             self._waiting_bytes += read.size
             if self._flushing is None:
-                # Begins after this turn of the loop: all that came in it is one request.
+                # The task begins after this turn of the loop, so that the turn's messages form one submission.
                 self._flushing = asyncio.create_task(self._flush())
 
     async def close(self, timeout_seconds: float) -> None:
-        """Wait until what has come is durable, at most so long. Count what is not as dropped."""
+        """Wait up to `timeout_seconds` until all messages are on disk. Count the others as dropped."""
         if self._flushing is not None:
             await asyncio.wait([self._flushing], timeout=timeout_seconds)
             if self._flushing is not None:
@@ -119,7 +119,7 @@ class Inbox:
             await self._insist(submission)
         except OverloadedError:
             self._tally(Result.OVERLOADED, len(read.items))
-        except Exception:  # noqa: BLE001 - a fault of ours must not end the way in
+        except Exception:  # noqa: BLE001 - a fault of ours must not end the input
             _log.exception("GELF messages could not be taken")
             self._tally(Result.UNREADABLE, len(read.items))
         else:

@@ -1,4 +1,4 @@
-"""The GELF input: its ways in, and who may use them."""
+"""The GELF input: UDP and TCP, and which addresses may send."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ KNOWN_SENDERS: Final = 4096
 
 
 class GelfInput:
-    """Listens once started; `stop` has what came in made durable. `border` is of the settings' cluster;
-    `submit` as at `Inbox`.
+    """The GELF input. `start` listens; `stop` waits until the messages are on disk. `border` has the cluster of the
+    settings. `Inbox` describes `submit`.
     """
 
     def __init__(
@@ -59,10 +59,7 @@ class GelfInput:
             self._inboxes.append(inbox(is_patient=True, on_room=self._frames.resume))
 
     async def start(self) -> tuple[int | None, int | None]:
-        """Return the bound ports of UDP and TCP (the first of several).
-
-        Raise StartError when an address cannot be had.
-        """
+        """Listen, and return the first bound port of UDP and of TCP. Raise StartError if an address cannot be bound."""
         udp, tcp = None, None
         try:
             if self._datagrams is not None:
@@ -77,7 +74,7 @@ class GelfInput:
         return udp, tcp
 
     async def stop(self, timeout_seconds: float) -> None:
-        """Listen no more; return once what came in is durable, or the time is over."""
+        """Stop listening, and wait up to `timeout_seconds` until all messages are on disk."""
         if self._datagrams is not None:
             self._datagrams.close()
         if self._frames is not None:
@@ -86,9 +83,10 @@ class GelfInput:
 
 
 def _is_in(networks: Sequence[Network], address: str) -> bool:
-    """Without networks it listens on loopback only: whoever comes in is of this machine.
+    """Return True if a network holds the address. Without networks the input listens on loopback only, and every
+    address is admitted.
 
-    A socket for both address families shows 10.0.0.5 as ::ffff:10.0.0.5; either form of a network admits it.
+    A socket for both address families shows 10.0.0.5 as ::ffff:10.0.0.5; a network in either form admits it.
     """
     peer = ipaddress.ip_address(address.partition("%")[0])
     return not networks or any(unmapped(peer) in network or peer in network for network in networks)

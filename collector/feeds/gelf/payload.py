@@ -1,4 +1,4 @@
-"""What a GELF message is once it is whole: inflated within bounds, and read as a JSON object. Pure."""
+"""Decodes a complete GELF message: inflates it within a limit, and reads its JSON object. Pure."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import Any, Final, NamedTuple
 from collector.events.border.request_body import read_value
 
 MAX_BYTES: Final = 1 << 20
-"""Of a message, also after inflating. Graylog bounds it at 2 MiB; a delivery has a few hundred bytes."""
+"""Limit for a message, also when inflated. Graylog's limit is 2 MiB; a delivery has a few hundred bytes."""
 
 _GZIP: Final = b"\x1f\x8b"
 _ANY_HEADER: Final = 32 + zlib.MAX_WBITS
-"""zlib tells gzip's header and its own apart."""
+"""With this value zlib detects the gzip header and its own."""
 
 
 class Result(StrEnum):
-    """What became of a message: the bounded label of `duckwatch_gelf_messages_total` (docs/metrics.md)."""
+    """The result of a message: the label of `duckwatch_gelf_messages_total` (docs/metrics.md)."""
 
     TAKEN = "taken"
     IGNORED = "ignored"
@@ -30,7 +30,7 @@ class Result(StrEnum):
 
 
 class DecodedMessage(NamedTuple):
-    """A message, its size in bytes, and whether no string of it can hold NUL or a lone surrogate."""
+    """A message and its size in bytes. `is_clean` is True if no string in it can hold NUL or a lone surrogate."""
 
     message: dict[str, Any]
     size: int
@@ -38,7 +38,7 @@ class DecodedMessage(NamedTuple):
 
 
 def read_message(data: bytes) -> DecodedMessage | Result:
-    """Return the message of a JSON text, or why there is none."""
+    """Return the message of a JSON text, or the reason why it has none."""
     if len(data) > MAX_BYTES:
         return Result.TOO_LARGE
     try:
@@ -49,8 +49,8 @@ def read_message(data: bytes) -> DecodedMessage | Result:
 
 
 def read_packed(data: bytes) -> DecodedMessage | Result:
-    """Return the same of a message that may be packed by gzip or zlib, as its first bytes tell.
-    Never holds more than `MAX_BYTES` of it.
+    """Return the same for a message that may be compressed with gzip or zlib, as its first bytes show.
+    Hold at most `MAX_BYTES` of it.
     """
     if not _is_packed(data):
         return read_message(data)
@@ -65,6 +65,6 @@ def read_packed(data: bytes) -> DecodedMessage | Result:
 
 
 def _is_packed(data: bytes) -> bool:
-    # RFC 1950: deflate is method 8, and the first two bytes are a multiple of 31. No JSON text begins so.
+    # RFC 1950: deflate is method 8, and the first two bytes are a multiple of 31. No JSON text begins like this.
     is_zlib = len(data) > 1 and data[0] & 0x0F == 8 and (data[0] << 8 | data[1]) % 31 == 0
     return is_zlib or data.startswith(_GZIP)

@@ -1,4 +1,4 @@
-"""MongoDB's change streams: the backup source for ZoneMTA's queue, and WildDuck's inbound mail and logins."""
+"""MongoDB's change streams: a backup source for ZoneMTA's queue; the source for WildDuck's inbound mail and logins."""
 
 from collector.feeds.mongo.follower import Follower, open_stream
 from collector.feeds.mongo.queue import QueueReader

@@ -1,7 +1,7 @@
-"""Follows one change stream: from its resume token on, some changes at a time,
-each run of them one transaction with the next token.
+"""Follows one change stream from its resume token on. Each run of changes is committed in one transaction with the
+token of its end.
 
-One collector of a database follows a feed (`FeedStore.lead`); the others try again now and then.
+One collector of a database follows a feed (`FeedStore.lead`); the others retry now and then.
 """
 
 from __future__ import annotations
@@ -51,20 +51,18 @@ GATHERED: Final = 1000
 GATHER_SECONDS: Final = 0.25
 AWAIT_MS: Final = 500
 TOKEN_SECONDS: Final = 10.0
-"""A quiet stream's token is kept as well: an old one is good for nothing."""
+"""How often the token of a quiet stream is stored. MongoDB does not accept a token that is too old."""
 
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.5, 30.0
 STOP_SECONDS: Final = 5.0
 LEAVE_SECONDS: Final = 1.0
-"""After our database was cut off: what waits for MongoDB still is left behind.
-
-Tokens are compared and set, so it can do no harm.
+"""How long `stop` waits for the thread after it has cut the connection to our database. A thread that still waits for
+MongoDB is left behind. It can do no harm, because a token is stored only if the old one is still there.
 """
 
 FIND_MS: Final = 3_000
-"""Looking for a server that is away is not broken off by a stop: shorter than that waits.
-
-An election takes longer, and is come back to.
+"""How long the driver looks for a server. A stop cannot interrupt this, so it is shorter than the wait of `stop`.
+An election may take longer; the follower then retries.
 """
 
 CONNECT_MS, ANSWER_MS = 10_000, 60_000
@@ -79,7 +77,7 @@ _OPTIONS: Final[CodecOptions[Any]] = CodecOptions(
 
 
 class _InvalidatedError(Exception):
-    """The database was dropped or renamed: the stream has ended, and a new one begins."""
+    """The database was dropped or renamed. The stream has ended, and a new one begins."""
 
 
 class _Gathered(NamedTuple):
@@ -88,10 +86,10 @@ class _Gathered(NamedTuple):
 
 
 class Follower:
-    """One feed in a thread of its own. `trouble` says in a word why it does not follow, None while it does,
-    or another collector does.
+    """Follows one feed in its own thread. `trouble` names why it does not follow. It is None while this or another
+    collector follows.
 
-    `listeners` are told of each commit.
+    `listeners` are called with each commit.
     """
 
     def __init__(
@@ -114,12 +112,12 @@ class Follower:
         self._thread = threading.Thread(target=self._run, name=f"feed {reader.name}", daemon=True)
 
     def start(self) -> None:
-        """Begins to follow; the schema must be there."""
+        """Start the thread. The database schema must exist."""
         self._thread.start()
 
     def stop(self) -> None:
-        """End after the transaction under way, or break it off.
-        A MongoDB that keeps the connection and says nothing is not waited for.
+        """Stop after the current transaction, or cancel it after STOP_SECONDS.
+        Do not wait for a MongoDB that keeps the connection open and sends nothing.
         """
         self._stop.set()
         if not self._thread.is_alive():
@@ -162,7 +160,7 @@ class Follower:
         self.trouble, self.sqlstate = trouble, sqlstate
 
     def _leave(self) -> None:
-        """Take the gauges away: whoever follows now shows them."""
+        """Close the store, and remove the gauges, which the next collector that follows will show."""
         self._store.close()
         for collection in self._reader.collections:
             with contextlib.suppress(KeyError):
@@ -197,7 +195,7 @@ class Follower:
     def _follow_from(self, database: Database[Any], token: str | None) -> None:
         with open_stream(database, self._reader, token) as stream:
             if token is None:
-                # From here on the stream tells; what was before is in the collections only.
+                # The stream begins here. Earlier changes are found only in the collections.
                 if not self._take_stock(database):
                     return
                 self._store.commit_token(_token(stream))
@@ -205,9 +203,9 @@ class Follower:
             self._take_all(database, lambda: _ahead(lambda: self._gather(stream)))
 
     def _take_stock(self, database: Database[Any]) -> bool:
-        """Return False when it was told to stop."""
+        """Store what the collections hold. Return False if the follower must stop first."""
         for led in self._reader.take_stock(database, self._store, self._now_ms()):
-            # What is older than what is kept is no fault here: mail may wait in a queue for long.
+            # An event older than the retention is not a fault here: mail may wait in a queue for long.
             letters = [one for one in led.batch.letters if one.reason is not RejectReason.TIME_TOO_OLD]
             self._commit(led._replace(batch=replace(led.batch, letters=letters)), None, None)
             if self._stop.is_set():
@@ -228,10 +226,10 @@ class Follower:
                     self._store.commit_token(token)
                 saved = time.monotonic()
         finally:
-            wait([coming])  # a stream is for one thread at a time, and whoever comes next closes it
+            wait([coming])  # a stream may be used by one thread at a time, and the caller closes it next
 
     def _gather(self, stream: ChangeStream[Any]) -> _Gathered:
-        """Return the next changes, none when none came for a while, and how far that is."""
+        """Return the next changes (none if none came within AWAIT_MS) and the resume token behind them."""
         changes: list[Change] = []
         deadline = time.monotonic() + GATHER_SECONDS
         while len(changes) < GATHERED and not self._stop.is_set():
@@ -257,7 +255,7 @@ class Follower:
             self._metrics.changestream_changes.labels(self._cluster, collection).inc(count)
 
     def _take(self, changes: Sequence[Change], database: Database[Any], token: str | None) -> None:
-        """Commit what the changes led to. One that the database refuses is found by halving, and set aside."""
+        """Commit the rows of the changes. Find a change that the database refuses by halving, and set it aside."""
         led = self._reader.read(changes, database, self._store, self._now_ms())
         until_ms = moment(changes[-1]) or None
         try:
@@ -287,7 +285,9 @@ class Follower:
 
 
 def open_stream(database: Database[Any], reader: ChangeReader, token: str | None) -> ChangeStream[Any]:
-    """Open what a follower of `reader` reads, from its resume token on, or from now. Raise what the driver raises."""
+    """Open the change stream of `reader`, from the resume token on, or from now if it is None.
+    Raise the driver's errors.
+    """
     collections, alone = list(reader.collections), reader.alone
     wanted = {"$or": [{"ns.coll": {"$in": collections}}, {"operationType": {"$in": list(ENDS)}}]}
     stages: list[Mapping[str, Any]] = [{"$match": wanted}, *reader.stages]
@@ -297,18 +297,18 @@ def open_stream(database: Database[Any], reader: ChangeReader, token: str | None
     except OperationFailure as error:
         if error.code != UNAUTHORIZED or alone is None:
             raise
-    # A role may allow one collection only: the rest is less well known then.
+    # The user's role may allow one collection only. The feed then reports less.
     return database[alone].watch(stages, resume_after=after, batch_size=GATHERED, max_await_time_ms=AWAIT_MS)
 
 
 def _ahead(call: Callable[[], _Gathered]) -> Future[_Gathered]:
-    """Make a call in a thread that nobody waits for at the program's end, as Python does for those of an executor."""
+    """Run a call in a daemon thread. Python waits for an executor's threads when it exits, but not for this one."""
     future: Future[_Gathered] = Future()
 
     def run() -> None:
         try:
             future.set_result(call())
-        except BaseException as error:  # noqa: BLE001  # whoever asks for the result gets it
+        except BaseException as error:  # noqa: BLE001  # `result()` raises it
             future.set_exception(error)
 
     threading.Thread(target=run, name="changes", daemon=True).start()

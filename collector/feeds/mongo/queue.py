@@ -1,4 +1,4 @@
-"""ZoneMTA's queue: held events of what the changes tell, and the entries that they are about."""
+"""Turns changes of ZoneMTA's queue into held events, and into the new state of the queue's entries."""
 
 from __future__ import annotations
 
@@ -37,10 +37,7 @@ _SHOWN: Final = {
 
 
 class QueueReader:
-    """The changes of ZoneMTA's database.
-
-    `collection` is its queue; `border` what requests of the cluster are held to.
-    """
+    """Reads the changes of ZoneMTA's database. `collection` is the queue; `border` has the limits of the cluster."""
 
     name = "zonemta"
     stages: Sequence[Mapping[str, Any]] = PIPELINE_STAGES
@@ -60,8 +57,8 @@ class QueueReader:
         return self._led(ledger.told, now_ms)
 
     def take_stock(self, database: Database[Any], store: FeedStore, now_ms: int) -> Iterator[Led]:
-        """Compare the collection with `queue_entries`: unknown documents were queued meanwhile;
-        what is known and not there has ended, nobody knows when.
+        """Compare the collection with `queue_entries`: unknown documents are new, missing ones have ended
+        (time unknown).
         """
         with database[self._collection].find({}, _SHOWN, batch_size=STOCK_SLICE) as cursor:
             while documents := list(islice(cursor, STOCK_SLICE)):
@@ -101,7 +98,7 @@ class QueueReader:
         return Led(Batch(letters=letters, records=list(records.values())), list(messages.values()), entries)
 
     def _kept(self, entries: Mapping[str, QueueEntry]) -> dict[str, QueueEntry]:
-        """Return the entries as they may be kept: clean, and of nobody where people become pseudonyms."""
+        """Clean the entries, and pseudonymise them when `privacy.pseudonymise` is on."""
         clean = {key: replace(one, **_clean(one)) for key, one in entries.items()}
         if self._border.pseudonyms is None or not clean:
             return clean

@@ -1,4 +1,4 @@
-"""What a follower asks of who understands the changes: which collections, and what they lead to."""
+"""The interface `ChangeReader`: it names the collections to watch, and turns their changes into rows."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 Change = Mapping[str, Any]
 
 STOCK_SLICE: Final = 1000
-"""So many documents are read at a time where a collection is."""
+"""The number of documents that are read at a time from a collection."""
 
 
 class Led(NamedTuple):
-    """What changes led to (`FeedStore.commit`)."""
+    """The rows that changes produce, for `FeedStore.commit`. An entry that is None has left the queue."""
 
     batch: Batch
     messages: Sequence[HeldEvent] = ()
@@ -32,35 +32,32 @@ class Led(NamedTuple):
 
 
 class ChangeReader(Protocol):
-    """Understands the changes of one database."""
+    """Turns the changes of one database into rows."""
 
     name: str
-    """Of the feed: which token, which lock."""
+    """The feed's name, under which its token is stored and its lock is held."""
 
     database: str
     collections: Sequence[str]
-    """Whose changes are asked for."""
+    """The collections to watch."""
 
     alone: str | None
-    """The collection that is watched where the user may not watch the database,
-    None where that would leave too much untold.
-    """
+    """The collection to watch if the user may not watch the database. None if one collection is not enough."""
 
     stages: Sequence[Mapping[str, Any]]
-    """What the server does to each change of these collections before it sends it."""
+    """The stages that MongoDB applies to each change before it sends it."""
 
     def read(self, changes: Sequence[Change], database: Database[Any], store: FeedStore, now_ms: int) -> Led:
-        """Return what the changes led to. Raise what `database` and `store` raise,
-        and nothing for any change that MongoDB can send.
+        """Return the rows of the changes. Raise the errors of `database` and `store`, but none for any change that
+        MongoDB can send.
         """
 
     def take_stock(self, database: Database[Any], store: FeedStore, now_ms: int) -> Iterator[Led]:
-        """Yield what brings what is kept in line with what is there now;
-        each is committed before the next is asked for. The stream begins here, and what went before is not in it.
-        Raises as `read`.
+        """Yield the rows that bring the store in line with the collections, when a stream begins without a token.
+        Each is committed before the next is requested. Raise the errors of `read`.
         """
 
 
 def id_of(mongo_id: str) -> ObjectId | str:
-    """Return the `_id` that `mongo_id` is the text of."""
+    """Return the `_id` whose text is `mongo_id`."""
     return ObjectId(mongo_id) if ObjectId.is_valid(mongo_id) else mongo_id

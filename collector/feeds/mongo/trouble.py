@@ -1,4 +1,4 @@
-"""Why a change stream cannot be followed, in a word, and what an operator does about it."""
+"""The reason why a change stream cannot be followed, as one word, with advice for the operator."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from duckwatch.base.resources import shortage_now, shortage_of
 UNAUTHORIZED: Final = 13
 AUTHENTICATION_FAILED: Final = 18
 HISTORY_LOST: Final = frozenset({260, 280, 286})
-"""InvalidResumeToken (as after a rename), ChangeStreamFatalError, ChangeStreamHistoryLost."""
+"""Error codes InvalidResumeToken (after a rename, for example), ChangeStreamFatalError, ChangeStreamHistoryLost."""
 
 NO_CHANGE_STREAMS: Final = 40573
-"""`$changeStream` on a server that is no replica set."""
+"""Error code for `$changeStream` on a server that is not a replica set."""
 
 ADVICE: Final = {
     "no_change_streams": (
@@ -31,7 +31,7 @@ ADVICE: Final = {
 
 
 def trouble_of(error: Exception) -> str:  # noqa: PLR0911  # a table
-    """Return the bounded word."""
+    """Return the trouble of an error, one word of a closed set (docs/metrics.md)."""
     match error:
         case OperationFailure(code=code) if code == NO_CHANGE_STREAMS:
             return "no_change_streams"

@@ -1,4 +1,4 @@
-"""WildDuck's database: inbound mail that was stored, and logins."""
+"""Turns changes of WildDuck's database into events of inbound mail and rows of logins."""
 
 from __future__ import annotations
 
@@ -35,15 +35,17 @@ if TYPE_CHECKING:
     from collector.store.backup.stream_position import FeedStore
 
 COUNTED_UP: Final = timedelta(hours=6)
-"""For so long WildDuck 1.46 counts logins that are alike in one document (its `AUTHLOG_BUCKET`)."""
+"""How long WildDuck 1.46 counts similar logins in one document (its `AUTHLOG_BUCKET`)."""
 
 SLACK: Final = timedelta(hours=1)
-"""So much may the clocks of WildDuck, MongoDB and our database differ. What is told twice is one row."""
+"""The allowed difference between the clocks of WildDuck, MongoDB and our database. A login that is read twice is one
+row.
+"""
 
 
 class WildduckReader:
-    """The changes of WildDuck's database, or of one of two (`collections`: which of them are in this one).
-    `border` is what requests of the cluster are held to.
+    """Reads the changes of WildDuck's database. Users and logins may be in another one: `collections` are those in
+    this database. `border` has the limits of the cluster.
     """
 
     stages: Sequence[Mapping[str, Any]] = PIPELINE_STAGES
@@ -56,9 +58,7 @@ class WildduckReader:
         self._border = border
 
     def read(self, changes: Sequence[Change], database: Database[Any], store: FeedStore, now_ms: int) -> Led:
-        """Return the events and logins that the changes tell of.
-        Asks MongoDB for documents of logins that nobody has told of.
-        """
+        """Return the events and logins of the changes. Read the documents of unknown logins from MongoDB."""
         counted = [change for change in changes if change["ns"]["coll"] == AUTHLOG]
         logins = Logins(store.known_logins(named_by(counted)))
         for change in counted:
@@ -72,8 +72,8 @@ class WildduckReader:
         return self._led(logins.items + stored, now_ms)
 
     def take_stock(self, database: Database[Any], store: FeedStore, now_ms: int) -> Iterator[Led]:
-        """Read what was made since the feed was followed last: messages that are still there,
-        and what was counted in documents of logins. There is no index of times, but an `_id` begins with one.
+        """Read the messages that still exist, and the counted logins, since the feed was last followed.
+        The collections have no index on time, but an `_id` begins with its time.
         """
         followed = datetime.fromtimestamp(store.followed_until / 1000, UTC) - SLACK
         if MESSAGES in self.collections:
@@ -83,7 +83,7 @@ class WildduckReader:
 
     def _messages_since(self, database: Database[Any], followed: datetime, now_ms: int) -> Iterator[Led]:
         since = {"$gte": ObjectId.from_datetime(followed)}
-        # One that was moved or copied keeps the `_id` that it came with as its root.
+        # A message that was moved or copied keeps its first `_id` as its root.
         came = {"_id": since, "root": since, "meta.source": "MX"}
         for documents in _slices(database[MESSAGES], came, MESSAGES_PROJECTION):
             first = [{"operationType": "insert", "fullDocument": one | {"_id": one["root"]}} for one in documents]
@@ -102,14 +102,12 @@ class WildduckReader:
     def _led(self, items: list[Item], now_ms: int) -> Led:
         read = Body(items, {}, is_clean=False)
         submission = take(read, received_at=now_ms, source=Source.CHANGE_STREAM, border=self._border)
-        batch, _ = assemble([submission], {})  # none of our own addresses is in it
+        batch, _ = assemble([submission], {})  # the entries have no local address, so none has a public one
         return Led(batch)
 
 
 def wildduck_readers(mongo: MongoSettings, border: Border) -> Iterator[WildduckReader]:
-    """Yield one for each database of WildDuck's that is followed:
-    its users, and with them its log of logins, may have their own.
-    """
+    """Yield a reader for each database of WildDuck that is followed. Users and logins may have their own database."""
     places = {MESSAGES: mongo.wildduck_database, AUTHLOG: mongo.logins_database}
     for database in {place: None for place in places.values() if place is not None}:
         here = [collection for collection, place in places.items() if place == database]
@@ -118,7 +116,7 @@ def wildduck_readers(mongo: MongoSettings, border: Border) -> Iterator[WildduckR
 
 
 def _slices(collection: Collection[Any], wanted: Mapping[str, Any], shown: Mapping[str, int]) -> Iterator[list[Any]]:
-    """Yield some documents at a time."""
+    """Yield lists of up to STOCK_SLICE documents."""
     with collection.find(wanted, shown, batch_size=STOCK_SLICE) as cursor:
         while documents := list(islice(cursor, STOCK_SLICE)):
             yield documents
