@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 TableRow: TypeAlias = MailEvent | Record
 
 EntryReader: TypeAlias = Callable[[Entry, Source, int, Mapping[str, str]], Sequence[TableRow]]
-"""Reads an entry (source, receipt in epoch ms, `public_ips`). Pure; never raises."""
+"""Turns an entry into rows. Arguments: the entry, its source, its receipt (epoch ms), `public_ips`. Pure; never raises.
+"""
 
 
 def _zonemta(entry: Entry, source: Source, received_at: int, public_ips: Mapping[str, str]) -> Sequence[TableRow]:
@@ -81,5 +82,5 @@ READERS: Final[Mapping[Source, EntryReader]] = {
 
 
 def rows_of(entry: Entry, submission: Submission, public_ips: Mapping[str, str]) -> Sequence[TableRow]:
-    """Return the rows of one entry of the request."""
+    """Return the rows of one entry of the submission."""
     return READERS.get(submission.source, _zonemta)(entry, submission.source, submission.received_at, public_ips)

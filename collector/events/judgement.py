@@ -1,6 +1,4 @@
-"""What a stored reply is read as by today's rules: the judgement that `reclassify` compares with the row's columns.
-Pure.
-"""
+"""Applies today's rules to a stored reply. `reclassify` compares the judgement with the row's columns. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Judgement(NamedTuple):
-    """The columns of `mail_events` that the rules on replies decide."""
+    """The columns of `mail_events` that the rules on replies set."""
 
     reason: Reason | None
     bounce_kind: BounceKind | None
@@ -25,8 +23,8 @@ class Judgement(NamedTuple):
 
 
 class StoredReply(NamedTuple):
-    """What a row of `mail_events` holds of a reply. `response` is cut at 1,000 bytes;
-    `whole` are the texts in `raw` that may be it uncut.
+    """The reply in a row of `mail_events`. `response` is cut at 1,000 bytes. `whole` are the texts in `raw` that may
+    be the complete reply.
     """
 
     action: Action
@@ -39,9 +37,7 @@ class StoredReply(NamedTuple):
 
 
 def judge(stored: StoredReply) -> Judgement:
-    """Return today's judgement. A reply that is not kept any more (`subject forget`) keeps its judgement,
-    but for the provider.
-    """
+    """Return today's judgement. If `subject forget` has erased the reply, only the provider is judged again."""
     provider = stored.judged.provider if stored.mx_host is None else provider_of(stored.mx_host)
     response = stored.response or ""
     if not response and (stored.judged.response_pattern is not None or stored.action not in FAILURES):

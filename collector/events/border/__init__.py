@@ -1,1 +1,1 @@
-"""Where bytes from outside become entries that hold what they promise. Pure."""
+"""Checks bytes from outside and turns them into entries. Pure."""

@@ -1,4 +1,4 @@
-"""The border: from a request's bytes to entries that hold what `Entry` promises, and rejections that say why not."""
+"""Turns the bytes of a request into entries that hold the promises of `Entry`, and rejections with their reason."""
 
 from __future__ import annotations
 
@@ -30,15 +30,17 @@ DAY_MS = 24 * HOUR_MS
 
 _EPOCH = datetime.fromtimestamp(0, UTC)
 _MAY_HOLD_SUBJECT = re.compile(r"subject|\\u00[4-7]", re.IGNORECASE)
-"""Where a line that is no JSON may begin to show a subject: the key, also spelt with escapes."""
+"""Where a line that is not JSON may begin to show a subject: the key, also if it is written with escapes."""
 
 
 _requests = count()
 
 
 class Border(msgspec.Struct, frozen=True):
-    """What a request is held to. `bound_cluster` is the token's cluster;
-    `subject_key` is set when subjects become HMACs, `pseudonyms` when people do.
+    """The limits and settings for a request.
+
+    `bound_cluster` is the cluster of the token, if it has one. `subject_key` is set if the HMAC of the subject is
+    stored. `pseudonyms` is set if `privacy.pseudonymise` is on.
     """
 
     bound_cluster: str | None = None
@@ -52,7 +54,7 @@ class Border(msgspec.Struct, frozen=True):
 def decode(
     body: bytes, *, received_at: int, source: Source, border: Border, request_id: str | None = None
 ) -> Submission:
-    """Read a body of docs/events.md, section 1 (`received_at` in epoch ms).
+    """Return the submission of a body in the format of docs/events.md, section 1 (`received_at` in epoch ms).
     Raise only `UnreadableError` and `TooLargeError`.
     """
     read = read_body(body, max_parts=border.max_parts, max_items=border.max_items)
@@ -60,7 +62,7 @@ def decode(
 
 
 def take(read: Body, *, received_at: int, source: Source, border: Border, request_id: str | None = None) -> Submission:
-    """Make a request of items in the plugin's form, whoever read them. Never raises."""
+    """Return the submission of items in the plugin's form. Never raises."""
     sorter = _Sorter(read, received_at, border)
     for index, item in enumerate(read.items):
         sorter.sort(index, item)
@@ -81,7 +83,7 @@ def _new_id() -> str:
 
 @cache
 def _id_prefix() -> str:
-    """88 random bits of this process: asking the system for new ones lets go of the interpreter, in each request."""
+    """Return 88 random bits of this process. Fresh bits for each request would release the interpreter's lock."""
     return secrets.token_hex(11)
 
 
@@ -95,13 +97,13 @@ class _Sorter:
         self.cluster = border.bound_cluster or _label(read.envelope.get("cluster")) or DEFAULT_CLUSTER
         self.host = _label(read.envelope.get("host"))
         self.latest = received_at + HOUR_MS
-        # Two chunks of a day each: what is older could be written into a chunk that retention is about to drop.
+        # Two chunks of a day each: an older event could go into a chunk that the retention is about to drop.
         self.oldest = received_at - (border.raw_retention_ms - 2 * DAY_MS)
         self.groups = Groups(is_clean=read.is_clean, subject_key=border.subject_key)
         self.rejections: list[Rejection] = []
 
     def sort(self, index: int, item: object) -> None:
-        """Take one item: an entry, a rejection, or nothing (QUEUE_POLL)."""
+        """Add one item as an entry or a rejection. A QUEUE_POLL is ignored."""
         if type(item) is not dict:
             error = item.error if type(item) is Misfit else "not an object"
             self._reject(index, item, RejectReason.NOT_AN_EVENT, error)
@@ -161,7 +163,7 @@ def _label_text(text: str) -> str:
 
 
 def _time(item: dict[str, Any], fields: dict[str, Any], *, is_bare: bool) -> int | None:
-    """Return the stamp in epoch ms: the event's `time`, else the entry's own `created`."""
+    """Return the time in epoch ms: the event's `time`, else the entry's own `created`."""
     stamp = None if is_bare else item.get("time")
     if stamp is not None:
         return _epoch_ms(stamp)
@@ -178,7 +180,7 @@ def _epoch_ms(value: object) -> int | None:
 
 
 def _iso_ms(text: str) -> int | None:
-    """Epoch ms of an ISO 8601 time with a zone (JSON's spelling of a JavaScript Date), rounded down."""
+    """Return the epoch ms of an ISO 8601 time with a zone (a JavaScript Date in JSON), rounded down."""
     try:
         moment = datetime.fromisoformat(text[:64])
         return (moment - _EPOCH) // timedelta(milliseconds=1) if moment.tzinfo else None
@@ -187,7 +189,7 @@ def _iso_ms(text: str) -> int | None:
 
 
 def _kept(item: object) -> str:
-    """Return the text that a rejection keeps of its event: JSON without a subject, cut at 64 KiB."""
+    """Return the event as a rejection keeps it: JSON without a subject, cut at 64 KiB."""
     if isinstance(item, Misfit):
         item = item.item
     elif isinstance(item, UnreadLine):

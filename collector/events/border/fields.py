@@ -1,6 +1,4 @@
-"""The fields of one log entry on their way into columns:
-what a column holds whole is taken, what is left becomes `raw`.
-"""
+"""Takes the fields of a log entry into columns. Fields that no column holds whole stay, and become `raw`."""
 
 from __future__ import annotations
 
@@ -17,13 +15,13 @@ if TYPE_CHECKING:
 
 INT32_MAX = 2**31 - 1
 REAL_MIN, REAL_MAX = 1.2e-38, 3.4028234e38
-"""What PostgreSQL's `real` takes (beside 0): it refuses a row for a number beyond, also for one too small."""
+"""The limits of PostgreSQL's `real`, beside 0. PostgreSQL refuses a row with a larger or a smaller number."""
 
 EXACT_FLOATS = 2.0**53
-"""From here on a float does not tell a whole number from the next."""
+"""From here on a float cannot represent every whole number."""
 
 SURELY_SHORT = COLUMN_BYTES // 4
-"""Characters that fit a column however they are encoded (UTF-8: at most four bytes each)."""
+"""A text of this many characters always fits a column (UTF-8: at most four bytes each)."""
 
 _NUMBER = re.compile(r"\s*[+-]?[0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]{1,3})?\s*", re.ASCII)
 _NUMBER_CHARACTERS = 64
@@ -31,7 +29,7 @@ _DIGITS = re.compile(r"[0-9]{1,19}", re.ASCII)
 
 
 def cut(text: str) -> str:
-    """Return the text as a column holds it: at most `COLUMN_BYTES` bytes of UTF-8, cut on a character border."""
+    """Return the text cut for a column: at most `COLUMN_BYTES` bytes of UTF-8, cut between two characters."""
     if len(text) <= SURELY_SHORT:
         return text
     encoded = text.encode()
@@ -39,8 +37,8 @@ def cut(text: str) -> str:
 
 
 def id_text(value: object, digits: int = 0) -> object:
-    """Return a whole number as the text that an id is, with at least so many digits; any other value as it is.
-    A relay may have made a number of an id that has digits only.
+    """Return a whole number as text with at least `digits` digits, and any other value unchanged.
+    A relay may have turned an id of digits into a number.
     """
     if isinstance(value, float) and value.is_integer() and value < EXACT_FLOATS:
         value = int(value)
@@ -50,7 +48,7 @@ def id_text(value: object, digits: int = 0) -> object:
 
 
 def number_of(value: object) -> float | None:
-    """Return the number, or the number that a text writes, if a `real` holds it; None for anything else."""
+    """Return the number, or the number in a text, if a `real` can hold it, else None."""
     if type(value) is str:
         if len(value) > _NUMBER_CHARACTERS or not _NUMBER.fullmatch(value):
             return None
@@ -63,7 +61,7 @@ def number_of(value: object) -> float | None:
 
 
 class Fields:
-    """Takes typed values out of an entry. A field of another type than its column's yields None and is left."""
+    """Takes typed values out of an entry. A field of the wrong type gives None and stays in `rest`."""
 
     __slots__ = ("rest",)
 
@@ -71,7 +69,7 @@ class Fields:
         self.rest = entry.copy()
 
     def texts(self, columns: Mapping[str, str]) -> dict[str, str]:
-        """Return the texts of many fields by column, as the columns hold them; `columns` is field to column."""
+        """Return the texts of many fields by column, cut for the columns. `columns` maps fields to columns."""
         rest = self.rest
         texts: dict[str, str] = {}
         for key, column in columns.items():
@@ -86,7 +84,7 @@ class Fields:
         return texts
 
     def whole_text(self, key: str) -> str | None:
-        """Return the text, uncut. It is taken unless its column has to cut it; an empty one is taken and None."""
+        """Return the text, not cut. It is taken out, unless its column must cut it. An empty text gives None."""
         value = self.rest.get(key)
         if type(value) is not str:
             return None
@@ -95,12 +93,12 @@ class Fields:
         return value or None
 
     def text(self, key: str) -> str | None:
-        """Return the text, as its column holds it."""
+        """Return the text, cut for its column."""
         value = self.whole_text(key)
         return value if value is None or len(value) <= SURELY_SHORT else cut(value)
 
     def integer(self, key: str, largest: int = INT64_MAX) -> int | None:
-        """Return a whole number from 0 to `largest`; a float with a whole value counts, and so do digits in text."""
+        """Return a whole number from 0 to `largest`. A float with a whole value counts, and a text of digits."""
         value = self.rest.get(key)
         if type(value) is str and _DIGITS.fullmatch(value):
             value = int(value)
@@ -112,7 +110,7 @@ class Fields:
         return value
 
     def boolean(self, key: str) -> bool | None:
-        """Return True or False."""
+        """Return a boolean."""
         value = self.rest.get(key)
         if type(value) is not bool:
             return None
@@ -120,9 +118,8 @@ class Fields:
         return value
 
     def number(self, key: str) -> float | None:
-        """Return a finite number, or text that is one (ZoneMTA writes scores as text).
-
-        An empty text is taken and None.
+        """Return a finite number, also from text (ZoneMTA writes scores as text).
+        An empty text is taken out and gives None.
         """
         value = self.rest.get(key)
         number = number_of(value)
@@ -131,5 +128,5 @@ class Fields:
         return number
 
     def json(self) -> str | None:
-        """Return the fields that are left, as compact JSON in the entry's order; None when none is."""
+        """Return the fields that are left as compact JSON, in the entry's order, or None if none is left."""
         return msgspec.json.encode(self.rest).decode() if self.rest else None

@@ -1,6 +1,4 @@
-"""Entries gathered by shape: those that have the same keys, and values of the same types in them,
-need one look for all.
-"""
+"""Groups entries by shape. Entries with the same keys and types of values are checked together."""
 
 from __future__ import annotations
 
@@ -26,10 +24,10 @@ Origin: TypeAlias = "tuple[str, str | None, str | None]"
 
 
 class Groups:
-    """Gathers a request's entries; makes them plain and takes their subjects out on the way.
+    """The groups of a submission's entries. Each entry is made plain, and its subject is taken out.
 
-    `is_clean`: no string of the request can hold NUL or a lone surrogate. `subject_key`:
-    set when subjects become HMACs.
+    `is_clean` is True if no string can hold NUL or a lone surrogate. `subject_key` is set if the HMAC of the subject
+    is stored.
     """
 
     __slots__ = ("_is_clean", "_shapes", "_subject_key")
@@ -39,7 +37,7 @@ class Groups:
         self._shapes: dict[tuple[Any, ...], _Shape] = {}
 
     def add(self, origin: Origin, index: int, time: int, fields: dict[str, Any]) -> None:
-        """Take an entry whose action is text. Raise `TooDeepError`, and then has not taken it."""
+        """Add an entry whose action is text. Raise `TooDeepError` without adding it if it is nested too deeply."""
         shape = self._shape(origin, fields)
         if self._is_clean and shape.is_plain:
             values = list(fields.values())
@@ -78,7 +76,7 @@ class Groups:
 
 
 class _Shape:
-    """One group in the making, and what its keys and types say of every entry in it."""
+    """One group that is being filled, with what its keys and types show about every entry in it."""
 
     __slots__ = ("_keys", "_origin", "integers", "is_plain", "rows", "subjects")
 
@@ -93,7 +91,7 @@ class _Shape:
             self._keys = tuple(key for key in keys if key not in SUBJECT_KEYS)
 
     def take_subject(self, values: list[Any]) -> str | None:
-        """Take the subject, in any case, out of an entry's values; return the first that is text."""
+        """Take the values of `subject` keys (in any case) out of an entry. Return the first that is text, or None."""
         found = [values.pop(place) for place in reversed(self.subjects)]
         return next((subject for subject in reversed(found) if type(subject) is str), None)
 

@@ -1,4 +1,4 @@
-"""What a plugin says of itself, read so that nothing in it can be refused: a bad field becomes its default."""
+"""Reads a plugin's heartbeat. It is never refused: a bad field gets its default."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ VERSION_CHARACTERS = 32
 CONTEXT_CHARACTERS = 32
 MOST_CONTEXTS = 16
 UNKNOWN = "none"
-"""What stands for a name that the report lacks: it becomes the value of a label (docs/metrics.md)."""
+"""Used for a name that the heartbeat lacks. It becomes the value of a label (docs/metrics.md)."""
 
 
 def heartbeat_of(plugin: object, *, cluster: str, host: str | None) -> Heartbeat | None:
-    """Return the report, or None when the body's `plugin` is no object. Never raises."""
+    """Return the heartbeat, or None if the body's `plugin` is not an object. Never raises."""
     if type(plugin) is not dict:
         return None
     oldest = _whole(plugin.get("oldest_unsent"), YEAR_2200_MS)
@@ -33,9 +33,7 @@ def heartbeat_of(plugin: object, *, cluster: str, host: str | None) -> Heartbeat
 
 
 def _names(value: object) -> tuple[str, ...]:
-    """Return the ZoneMTA contexts in which the plugin is loaded, each once and in order;
-    empty for a plugin that does not say.
-    """
+    """Return the ZoneMTA contexts that have loaded the plugin, sorted, each once. Older plugins do not send them."""
     if type(value) is not list:
         return ()
     names = {_name(one, CONTEXT_CHARACTERS) for one in value[:MOST_CONTEXTS]}
@@ -52,7 +50,7 @@ def _name(value: object, characters: int) -> str:
 
 
 def _whole(value: object, largest: int = INT64_MAX) -> int | None:
-    """Return a count or a time: a finite number, rounded down, kept within 0 and `largest`; else None."""
+    """Return a finite number rounded down and limited to 0 … `largest`; None for any other value."""
     if type(value) is int or (type(value) is float and math.isfinite(value)):
         return min(max(math.floor(value), 0), largest)
     return None

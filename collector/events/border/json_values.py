@@ -1,6 +1,4 @@
-"""JSON values made plain: strings that PostgreSQL takes, numbers that fit 64 bits, bounded depth,
-and no subject anywhere.
-"""
+"""Makes JSON values plain: strings that PostgreSQL accepts, numbers within 64 bits, limited depth, and no subject."""
 
 from __future__ import annotations
 
@@ -12,21 +10,21 @@ from typing import Any
 MAX_DEPTH = 32
 """Levels of nesting in one event.
 
-A log entry has two; what is deeper is an attack on every recursive reader behind this one.
+A log entry has two levels. A much deeper value is an attack on the recursive code that reads it later.
 """
 
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 YEAR_2200_MS = 7_258_118_400_000
-"""A later time is none: PostgreSQL would take it up to the year 294276, and refuse the row beyond."""
+"""A later time is ignored. PostgreSQL accepts times up to the year 294276, and refuses a row with a later one."""
 
 SUBJECT_KEYS = frozenset("".join(letters) for letters in product(*((low, low.upper()) for low in "subject")))
-"""`subject` in every case."""
+"""`subject` in every spelling of upper and lower case."""
 
 SCALARS = frozenset({str, int, float, bool, type(None)})
-"""Types of values that are plain as they are: strings (taken as clean), integers within 64 bits, other scalars."""
+"""Types of values that need no change: clean strings, integers within 64 bits, other scalars."""
 
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
-"""PostgreSQL's text holds no NUL, UTF-8 no surrogate (facts/models.md, trap 8)."""
+"""PostgreSQL's text cannot hold NUL, and UTF-8 cannot hold a surrogate."""
 
 
 class TooDeepError(ValueError):
@@ -41,8 +39,8 @@ def plain_text(text: str) -> str:
 def plain_fields(fields: dict[str, Any], *, prune: bool = False, levels: int = MAX_DEPTH) -> dict[str, Any]:
     """Return the object with plain strings, keys too, and without a `subject` at any depth.
 
-    Integers over 64 bits become floats, and what no JSON number can be (NaN, infinities) null. Deeper than `levels`:
-    `TooDeepError`, or null in that place when `prune`.
+    Integers over 64 bits become floats; NaN and infinities become null. A value deeper than `levels` raises
+    `TooDeepError`, or becomes null with `prune`.
     """
     return {
         plain_text(key): plain(value, prune=prune, levels=levels)
@@ -52,7 +50,7 @@ def plain_fields(fields: dict[str, Any], *, prune: bool = False, levels: int = M
 
 
 def plain(value: object, *, prune: bool = False, levels: int = MAX_DEPTH) -> object:
-    """Any JSON value, made plain as in `plain_fields`."""
+    """Return any JSON value, made plain as in `plain_fields`."""
     if not isinstance(value, (dict, list)):
         return _plain_scalar(value)
     if levels == 0:
@@ -75,7 +73,7 @@ def _plain_scalar(value: object) -> object:
 
 
 def take_subject(fields: dict[str, Any]) -> str | None:
-    """Take the subject, in any case, out of the entry; the first that is text."""
+    """Take the `subject` keys (in any case) out of the entry. Return the first value that is text, or None."""
     if SUBJECT_KEYS.isdisjoint(fields):
         return None
     taken = [fields.pop(key) for key in list(fields) if key in SUBJECT_KEYS]

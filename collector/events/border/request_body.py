@@ -1,4 +1,4 @@
-"""What a request's body is: the plugin's object, an array, or NDJSON, read into items that need no promise yet."""
+"""Reads a request's body (the plugin's object, an array, or NDJSON) into items. The items are not checked yet."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import msgspec
 from collector.errors import TooLargeError, UnreadableError
 
 Item: TypeAlias = dict[str, Any]
-"""An event as the plugin writes it, and as whatever reads another form hands it on: `{"time", "host", "entry"}`."""
+"""An event in the form that the plugin writes and that every other source is converted to: `{"time", "host", "entry"}`.
+"""
 
 _ENVELOPE_KEYS = frozenset({"events", "plugin"})
 _EVENT_KEYS = frozenset({"entry", "action"})
@@ -19,22 +20,22 @@ _EVENT_KEYS = frozenset({"entry", "action"})
 
 @dataclass(frozen=True, slots=True)
 class UnreadLine:
-    """A line of NDJSON that is no JSON."""
+    """A line of NDJSON that is not JSON."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Misfit:
-    """An item that is not what its route takes; `error` says why and quotes nothing of it."""
+    """An item that its route cannot accept. `error` says why, and quotes nothing of the item."""
 
     item: object
     error: str
 
 
 class Body(msgspec.Struct, frozen=True):
-    """The items, and the object around them (empty for an array or NDJSON). `is_clean`:
-    no string can hold NUL or a lone surrogate.
+    """The items, and the object around them (empty for an array or NDJSON).
+    `is_clean` is True if no string can hold NUL or a lone surrogate.
     """
 
     items: list[Any]
@@ -43,10 +44,10 @@ class Body(msgspec.Struct, frozen=True):
 
 
 def read_body(body: bytes, *, max_parts: int, max_items: int) -> Body:
-    """Read the body. Raise `TooLargeError` past the limits, before parsing where it can,
-    and `UnreadableError` when nothing in it is a JSON object.
+    """Read the body. Raise `TooLargeError` above the limits, if possible before parsing, and `UnreadableError` if it
+    holds no JSON object.
     """
-    # Every part takes a byte, so a short body needs no count.
+    # Every part has at least one byte, so a short body is not counted.
     if len(body) > max_parts and body.count(b",") + body.count(b"[") + body.count(b"{") > max_parts:
         raise TooLargeError(f"more than {max_parts} parts")
     try:
@@ -78,7 +79,7 @@ def _arranged(value: object, *, is_clean: bool) -> Body:
 
 
 def _has_object(items: list[Any]) -> bool:
-    # Nearly always the first is one; a generator would cost as much as reading the JSON.
+    # Nearly always the first item is one. A generator over all would cost as much as reading the JSON.
     return bool(items) and (type(items[0]) is dict or any(type(item) is dict for item in items))
 
 
@@ -106,11 +107,11 @@ def _read_lines(body: bytes, max_items: int) -> Body:
 
 
 def read_value(text: bytes) -> tuple[Any, bool]:
-    """Return the JSON value, and whether its strings are surely clean.
-    Raise ValueError for what is no JSON to either reader.
+    """Return the JSON value, and True if its strings are certainly clean.
+    Raise ValueError if neither msgspec nor Python can read it.
     """
     try:
-        # An escape is the only way to a NUL that msgspec takes; it refuses lone surrogates and raw control characters.
+        # msgspec accepts a NUL only as an escape, and refuses lone surrogates and raw control characters.
         return msgspec.json.decode(text), b"\\u0000" not in text
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         pass
@@ -121,5 +122,5 @@ def read_value(text: bytes) -> tuple[Any, bool]:
 
 
 def _integer(digits: str) -> int | float:
-    # Python refuses to read integers of more than 4,300 digits; past 64 bits they end as floats anyway (`plain`).
+    # Python does not read integers of more than 4,300 digits. Integers over 64 bits become floats anyway (`plain`).
     return int(digits) if len(digits) <= 20 else float(digits)

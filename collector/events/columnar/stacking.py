@@ -1,4 +1,4 @@
-"""Groups of one shape from many requests, stacked: their rows turned into columns."""
+"""Stacks groups of one shape from many submissions, and turns their rows into columns."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from collector.events.model.event import Submission
 
 Part: TypeAlias = "tuple[Submission, Group]"
-"""A group, and the request that it came in."""
+"""A group, and the submission that holds it."""
 
 
 class Stack:
-    """One row or more. `table` holds a column for each key; `owners` the part of each row."""
+    """One or more rows. `table` has a column for each key; `owners` has the part of each row."""
 
     __slots__ = ("owners", "rows", "subject_hmacs", "table", "times")
 
@@ -28,7 +28,7 @@ class Stack:
 
     @classmethod
     def of(cls, parts: Sequence[Part]) -> Stack:
-        """Stacks groups that have the same keys."""
+        """Stack groups that have the same keys."""
         rows: list[list[Any]] = []
         owners: list[Part] = []
         for part in parts:
@@ -40,7 +40,7 @@ class Stack:
         return len(self.rows)
 
     def chosen(self, is_chosen: Sequence[bool]) -> Stack | None:
-        """Return the rows that are chosen; None when none is."""
+        """Return the chosen rows, or None if none is chosen."""
         rows = list(compress(self.rows, is_chosen))
         return Stack(tuple(self.table), rows, list(compress(self.owners, is_chosen))) if rows else None
 
@@ -51,5 +51,5 @@ class Stack:
 
 
 def first_values(group: Group) -> list[Any]:
-    """Return the values of a group's first row: in action and types of values they stand for all."""
+    """Return the values of a group's first row. All rows have the same action and types of values."""
     return group.rows[0][ROW_HEAD:]

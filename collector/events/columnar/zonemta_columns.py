@@ -1,8 +1,8 @@
-"""ZoneMTA's entries as columns: those of a shape that ZoneMTA writes, many at once.
+"""Turns ZoneMTA's entries into columns, many at once, if their shape is one that ZoneMTA writes.
 
-What is out of the ordinary in any way (another key or type, a long text, an address in another spelling, …) is left to
-`zonemta.mail_event`, which reads anything; the rules are the same functions,
-and a property test holds the results to each other.
+Every unusual entry (another key or type, a long text, an address in another spelling, …) is left to
+`zonemta.mail_event`, which reads all entries. Both use the same functions for their rules, and a property test holds
+their results to each other.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _Alike: TypeAlias = "tuple[Source, str, tuple[str, ...], tuple[type, ...]]"
 
 
 def columns_of(submissions: Iterable[Submission], public_ips: Mapping[str, str]) -> tuple[list[Columns], list[Part]]:
-    """Return the rows of the entries in known shapes, and the other entries, each with its request. Never raises."""
+    """Return the rows of entries in known shapes, and the other entries, each with its submission. Never raises."""
     found: list[Columns] = []
     others: list[Part] = []
     for (source, word, keys, kinds), parts in _alike(submissions).items():
@@ -52,7 +52,7 @@ def columns_of(submissions: Iterable[Submission], public_ips: Mapping[str, str])
 
 
 def _alike(submissions: Iterable[Submission]) -> dict[_Alike, list[Part]]:
-    """Return the groups of all requests by source, action, keys and types."""
+    """Return the groups of all submissions by source, action, keys and types."""
     found: dict[_Alike, list[Part]] = {}
     for submission in submissions:
         for group in submission.groups:
@@ -66,7 +66,7 @@ def _alike(submissions: Iterable[Submission]) -> dict[_Alike, list[Part]]:
 def _divided(
     word: str, kinds: tuple[type, ...], stack: Stack, public_ips: Mapping[str, str]
 ) -> Iterable[tuple[Shape, Stack]]:
-    """Yield the rows by what their values decide of how they are read; nearly always that is the same in all."""
+    """Yield the rows by the values that decide how they are read. Nearly always these are the same in all rows."""
     table, count = stack.table, len(stack)
     types = dict(zip(table, kinds, strict=True))
     tls = [value is True for value in table["tls"]] if "tls" in table else [False] * count
@@ -82,7 +82,7 @@ def _divided(
 
 
 def _usual(plan: Plan, stack: Stack, others: list[Part]) -> Stack | None:
-    """Return the rows whose values are usual too, None when there is none; the rest goes to `others`."""
+    """Return the rows whose values are usual, or None if there are none. Add the others to `others`."""
     odd = odd_rows(plan, stack.table)
     if not odd:
         return stack
@@ -98,7 +98,7 @@ _NEVER_NULL = frozenset({
     "mx_host",
     "mx_ip", "provider", "local_ip", "raw",
 })  # fmt: skip
-"""Columns that have a value in every row that is read here, when they are there at all."""
+"""Columns that have a value in every row here, or in none."""
 
 
 def _read(plan: Plan, source: Source, stack: Stack, public_ips: Mapping[str, str]) -> Columns:
@@ -130,7 +130,7 @@ def _read(plan: Plan, source: Source, stack: Stack, public_ips: Mapping[str, str
     values |= _addresses(plan, table, count) | _hosts(plan, table)
     values |= _replies(plan, table, values.get("provider") or [None] * count)
     if plan.rest is not None:
-        # A list: msgspec 0.22 never lets go of an iterator that it is given here.
+        # A list, because msgspec 0.22 leaks an iterator that it gets here.
         made = list(map(plan.rest, *[table[key] for key in plan.rest_keys]))
         values["raw"] = _json.encode_lines(made).decode().split("\n")[:-1]
     return Columns(count, values, _NEVER_NULL | {INTEGERS[key][0] for key in plan.integers})
@@ -219,7 +219,7 @@ def _replies(plan: Plan, table: Table, providers: Sequence[Provider | None]) -> 
     )
     if plan.action not in zonemta.FAILURES:
         replies = [zonemta.reply_of(plan.action, *row) for row in rows]
-        # What only failures have is null.
+        # The columns that only failures have are null.
         return {
             name: column
             for name, column in zip(zonemta.REPLY_COLUMNS, zip(*replies, strict=True), strict=True)

@@ -1,6 +1,6 @@
-"""The shapes that ZoneMTA writes: which fields a column holds, what stays in `raw`, and which values are not usual.
+"""The shapes that ZoneMTA writes: which fields go into a column, which stay in `raw`, and which values are unusual.
 
-A *shape* is the keys of an entry, in order, with the types of their values. A real day has some twenty.
+A *shape* is the keys of an entry, in order, with the types of their values. A real day has about twenty shapes.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collector.events.model.event import Action
 
 Shape: TypeAlias = "tuple[str, bool, bool, bool]"
-"""Action, whether `tls` is true, `ip` has a public address, `to` may be many addresses."""
+"""Action; True if `tls` is true; True if `ip` has a public address; True if `to` may hold several addresses."""
 
 Table: TypeAlias = "Mapping[str, Sequence[Any]]"
 
@@ -37,7 +37,7 @@ _ALTERNATIVES = (
     ("message-id", "messageId"), ("size", "body"), ("to", "recipient"), ("response", "responseText"),
     zonemta.DROP_REASONS,
 )  # fmt: skip
-"""Names of which a shape has one at most: which one counts is a question for `mail_event`."""
+"""Names of which a shape may have one. If an entry has several, `mail_event` decides which one counts."""
 
 _OTHER_TEXTS = frozenset(
     {"from", "returnPath", "to", "recipient", "mx", "host", "ip", "response", "responseText", "score"}
@@ -51,16 +51,16 @@ _LEFT = frozenset({
     "suppressed address", "suppressed domain", "description", "reason", "error", "created",
 })  # fmt: skip
 KNOWN = _LEFT | _OTHER_TEXTS | TEXTS.keys() | INTEGERS.keys()
-"""Every key that ZoneMTA 3.11 writes, and the time of a bare entry.
+"""Every key that ZoneMTA 3.11 writes, and `created`, the time of a bare entry.
 
-Only shapes of these are kept in the cache, so no sender can fill it.
+Only shapes of these keys are cached, so that no sender can fill the cache.
 """
 
 MANY = 2
 
 
 class Plan(NamedTuple):
-    """How a shape is read: its texts and whole numbers, and the keys that stay in `raw`."""
+    """How to read a shape: its texts and whole numbers, and the keys that stay in `raw`."""
 
     action: Action
     texts: tuple[str, ...]
@@ -81,7 +81,7 @@ def plan_of(
     keys: tuple[str, ...],
     types: tuple[type, ...],
 ) -> Plan | None:
-    """Return how a shape is read; None when it is none that ZoneMTA writes."""
+    """Return the plan for a shape, or None if ZoneMTA does not write it."""
     action = zonemta.ACTIONS.get(word)
     kinds = dict(zip(keys, types, strict=True))
     drop_reasons = kinds.keys() & set(zonemta.DROP_REASONS) if action in zonemta.ENDS_UNSENT else set()
@@ -98,7 +98,7 @@ def plan_of(
     if is_mapped:
         columns.discard("ip")  # `raw` keeps the other address
     if is_many:
-        columns.discard("to")  # and `raw` all of several
+        columns.discard("to")  # `raw` keeps all addresses
     if is_tls and kinds.get("tlsAuthorized") is bool:
         columns.add("tlsAuthorized")
     if any(kinds[key] is not str for key in drop_reasons) or kinds.get("bounceType", str) is not str:
@@ -117,7 +117,7 @@ def plan_of(
 
 
 def _object_of(keys: Sequence[str]) -> type[msgspec.Struct]:
-    """Return a type that is written as an object of these keys: made from a row in a third of a dictionary's time."""
+    """Return a struct type that is encoded as an object with these keys. It takes a third of a dictionary's time."""
     names = [f"field_{place}" for place in range(len(keys))]
     return msgspec.defstruct("Rest", names, rename=dict(zip(names, keys, strict=True)), gc=False)
 
@@ -134,12 +134,11 @@ _IS_ODD: dict[str, Callable[[Any], bool]] = {
     "ip": lambda ip: addresses.canonical_ip(ip) != ip,
     "score": lambda score: number_of(score) is None,
 }
-"""Which values a rule of `mail_event` has to look at; beside them texts that a column cuts and numbers that do not fit.
-"""
+"""Values that need a rule of `mail_event`. Texts that a column cuts, and numbers that do not fit, need it too."""
 
 
 def odd_rows(plan: Plan, table: Table) -> set[int]:
-    """Return the places of rows that are left to `mail_event`."""
+    """Return the indexes of the rows that are left to `mail_event`."""
     odd: set[int] = set()
     for key in plan.texts:
         if max(map(len, table[key])) > SURELY_SHORT:

@@ -1,1 +1,1 @@
-"""What an event is: its row, the rows beside it, and which source's word counts. Pure."""
+"""The types of an event: its row, the rows of other tables, and which source's event counts. Pure."""

@@ -1,4 +1,4 @@
-"""What the annotations of `MailEvent` say of each column, worked out once, at import."""
+"""The type of each column of `mail_events`, derived once at import from the annotations of `MailEvent`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def _without_null(hint: Any) -> Any:  # noqa: ANN401  # type forms have no common type
-    """Return the type form of a value that is there: `X` for `X` and for `X | None`."""
+    """Return the type form without null: `X` for `X` and for `X | None`."""
     if get_origin(hint) is Annotated or not get_args(hint):
         return hint
     [kept] = [option for option in get_args(hint) if option is not NoneType]
@@ -29,7 +29,7 @@ NEVER_NULL: Final = frozenset(name for name, hint in _ANNOTATED.items() if hint 
 COLUMN_TYPES: Final[Mapping[str, type]] = {
     name: get_args(hint)[0] if get_origin(hint) is Annotated else hint for name, hint in _HINTS.items()
 }
-"""The Python type of each column's values, in the table's order. It says nothing of null."""
+"""The Python type of each column's values, in the table's order, without null."""
 
 TIMESTAMPS: Final = frozenset(name for name, hint in _HINTS.items() if hint == Timestamp)
 """Columns of epoch milliseconds that are timestamptz in the table."""

@@ -1,7 +1,7 @@
-"""What an event is: the row of `mail_events`, its closed sets, and what a request carries on its way to the table.
+"""The types of an event: the row of `mail_events`, its closed sets, and the submission that carries it to the table.
 
-Every type here is frozen data. Times are epoch milliseconds (UTC) wherever a name ends in nothing else;
-`None` is "not known".
+Every type here is frozen data. Times are epoch milliseconds (UTC) unless the name has another unit.
+`None` means "not known".
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Action(StrEnum):
 
 
 class Source(StrEnum):
-    """Where an event came from. What comes from `dnsbl` are results of lists, never in `mail_events`."""
+    """The source of an event. `dnsbl` sends results of DNS lists, which are never in `mail_events`."""
 
     PLUGIN = "plugin"
     BOUNCE = "bounce"
@@ -50,9 +50,8 @@ class Source(StrEnum):
 
 
 class Direction(StrEnum):
-    """Whose mail it is.
-
-    `outbound` also for entries that name no sender; `dsn` for the null sender (RFC 5321, 4.5.5).
+    """The direction of a message. `outbound` includes entries without a sender field; `dsn` is mail with the null
+    sender (RFC 5321, 4.5.5).
     """
 
     OUTBOUND = "outbound"
@@ -61,7 +60,7 @@ class Direction(StrEnum):
 
 
 class Provider(StrEnum):
-    """Who runs the mailbox, told by the MX host (`provider.py`)."""
+    """The mailbox provider, found by the MX host (`replies/provider.py`)."""
 
     GOOGLE = "google"
     MICROSOFT = "microsoft"
@@ -109,7 +108,7 @@ class Provider(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why a delivery was deferred or bounced (`reason.py`; docs/events.md)."""
+    """Why a delivery was deferred or bounced (`replies/reason.py`; docs/events.md)."""
 
     UNKNOWN_USER = "unknown_user"
     MAILBOX_FULL = "mailbox_full"
@@ -136,7 +135,7 @@ class BounceKind(StrEnum):
 
 
 class RejectReason(StrEnum):
-    """Why an event cannot be stored: the bounded label of rejections and dead letters."""
+    """Why an event cannot be stored: the label `reason` of rejections and dead letters."""
 
     NOT_AN_EVENT = "not_an_event"
     NO_ACTION = "no_action"
@@ -153,8 +152,8 @@ Timestamp: TypeAlias = Annotated[int, msgspec.Meta(extra={"column": "timestamptz
 
 class MailEvent(msgspec.Struct, frozen=True, gc=False):
     """One row of `mail_events`; the fields are its columns, in the table's order.
-    Strings hold no NUL and no lone surrogate, and at most `COLUMN_BYTES` bytes of UTF-8; an empty string is `None`.
-    `raw` is JSON text of what no column holds whole.
+    Strings hold no NUL and no lone surrogate, and at most `COLUMN_BYTES` bytes of UTF-8. An empty string is `None`.
+    `raw` is JSON text: the fields of the entry that no column holds whole.
     """
 
     time: Timestamp
@@ -207,23 +206,23 @@ COLUMNS: tuple[str, ...] = MailEvent.__struct_fields__
 """The columns of `mail_events`, in order."""
 
 COLUMN_BYTES = 1000
-"""A text column holds at most this much; a longer value is cut on a character border and stays whole in `raw`."""
+"""Limit of a text column. A longer value is cut between two characters, and stays whole in `raw`."""
 
 
 Identity: TypeAlias = tuple[str, str, int]
-"""(event_id, cluster, time): what makes a row of mail_events the same row."""
+"""(event_id, cluster, time): two rows of `mail_events` with the same identity are the same event."""
 
 
 def identity(event: MailEvent) -> Identity:
-    """Return what tells this row from all others."""
+    """Return the identity of the event."""
     return event.event_id, event.cluster, event.time
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False):
-    """One event as its sender wrote it, past the border: it has a time within bounds, an action, a cluster,
-    and clean strings.
+    """One event in its sender's fields, after the checks of the border: it has a time within the limits, an action,
+    a cluster, and clean strings.
 
-    `index` is its place in the request; `fields` is the log entry without its subject.
+    `index` is its index in the submission; `fields` is the log entry without its subject.
     """
 
     index: int
@@ -236,10 +235,10 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
 
 
 class Group(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """Entries of one request that have the same keys, values of the same types in them, the same action and origin.
+    """Entries of one submission with the same keys, types of values, action and origin.
 
-    A row is an entry: `index`, `time` and `subject_hmac` as in `Entry`, then the value of each of `keys`.
-    So thousands of entries are kept and read without a dictionary for each.
+    A row is an entry: `index`, `time` and `subject_hmac` as in `Entry`, then one value for each of `keys`.
+    In this form thousands of entries need no dictionary each.
     """
 
     cluster: str
@@ -256,13 +255,14 @@ class Group(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 ROW_HEAD = 3
-"""Values of a group's row before those of its keys."""
+"""The number of values in a group's row before the values of its keys."""
 
 
 class Rejection(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """One event that cannot be stored: its place in the request,
-    why (`error` is for the sender and quotes nothing of the event), and the event as JSON text without its subject,
-    cut at 64 KiB.
+    """One event that cannot be stored.
+
+    `index` is its index in the submission. `error` is for the sender, and quotes nothing of the event.
+    `raw` is the event as JSON text without its subject, cut at 64 KiB.
     """
 
     index: int
@@ -273,9 +273,10 @@ class Rejection(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Heartbeat(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What a plugin process says of itself (docs/events.md, section 1).
-    `process` is its spool's random id, `oldest_unsent` epoch ms or None, `dropped` a count since that process began,
-    `contexts` those of ZoneMTA in which it has the plugin loaded.
+    """The heartbeat of a plugin process (docs/events.md, section 1).
+
+    `process` is the random id of its spool. `oldest_unsent` is epoch ms or None. `dropped` is a count since the process
+    began. `contexts` are the contexts of ZoneMTA that have loaded the plugin.
     """
 
     cluster: str
@@ -289,12 +290,12 @@ class Heartbeat(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Submission(msgspec.Struct, frozen=True, array_like=True):
-    """One accepted request: what the journal keeps (as msgpack) and the writer stores.
-    `request_id` is unique hex, so that what is derived from a request (dead letters)
-    has the same identity each time it is replayed. `trace` is its span as a W3C traceparent,
-    None while nobody traces it.
+    """What one HTTP request, run of datagrams or batch of changes brought, decoded. The journal keeps it as msgpack.
 
-    It is an array in the journal: a new field goes to the end, with a default. An older version then reads past it.
+    `request_id` is unique hex. Ids of dead letters derive from it, so that they are the same in each replay.
+    `trace` is its span as a W3C traceparent, or None if it is not traced.
+
+    It is an array in the journal: a new field goes to the end, with a default. An older version then ignores it.
     """
 
     request_id: str
@@ -312,12 +313,12 @@ class Submission(msgspec.Struct, frozen=True, array_like=True):
 
     @property
     def entries(self) -> list[Entry]:
-        """The entries in their order; made anew each time."""
+        """The entries in the sender's order. Each access builds them again."""
         found = [entry for group in self.groups for entry in group.entries()]
         found.sort(key=attrgetter("index"))
         return found
 
     @property
     def is_empty(self) -> bool:
-        """True when nothing of it has to reach the database."""
+        """True if it has nothing for the database."""
         return not self.groups and not self.rejections and self.heartbeat is None

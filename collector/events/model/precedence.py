@@ -1,8 +1,7 @@
-"""Two sources that report the same thing: the slot of an event, and which source's event counts.
-Pure (docs/backup-sources.md).
+"""Decides which source's event counts when two sources report the same thing. Pure (docs/backup-sources.md).
 
-The backup sources have no stamp that identifies, so their events cannot be told apart by `event_id` and time.
-A slot is something that happens once to a message or a recipient.
+The events of backup sources have no exact time, so `event_id` and time cannot match them with those of the plugin.
+Slots do. A slot is something that happens once to a message or a recipient.
 """
 
 from __future__ import annotations
@@ -21,18 +20,20 @@ QUEUED: Final = "queued"
 END: Final = "end"
 
 WHOLE: Final = ""
-"""The `seq` of a slot that is the whole message's."""
+"""The `seq` of a slot of the whole message."""
 
 ENDS: Final = frozenset({Action.DELIVERED, Action.BOUNCED, Action.DROPPED, Action.DELETED, Action.RELEASED})
-"""A recipient's message ends once: the action with which it does."""
+"""The actions that end a recipient's delivery. Each delivery ends once."""
 
 RANKS: Final = {Source.CHANGE_STREAM: 1, Source.BOUNCE: 2, Source.GELF: 3, Source.PLUGIN: 4}
-"""The higher takes a slot over from the lower, whenever it comes. Other sources fill no slots."""
+"""A source with a higher rank takes a slot over from a lower one, even if it reports later. Other sources fill no
+slots.
+"""
 
 
 class Slot(NamedTuple):
-    """One thing that happens once. `seq` is `WHOLE` for the message's;
-    an `END` of the whole message is every recipient's.
+    """Something that happens once. `seq` is `WHOLE` for a slot of the message. An `END` of the whole message is the
+    end of every recipient.
     """
 
     cluster: str
@@ -42,7 +43,7 @@ class Slot(NamedTuple):
 
 
 def slots_of(event: MailEvent) -> Sequence[Slot]:
-    """Return the slots that the event fills, the one that it is held under first; none without a queue id."""
+    """Return the slots that the event fills; it is held under the first. An event without a queue id fills none."""
     if event.queue_id is None or event.source not in RANKS:
         return ()
     return filled_slots(event.cluster, event.queue_id, event.seq, event.action, event.attempt)
@@ -63,7 +64,7 @@ def filled_slots(cluster: str, queue_id: str, seq: str | None, action: Action, a
 
 
 class Filled(NamedTuple):
-    """A row of `mail_events` that fills slots, and whose word it is. `time` is epoch ms."""
+    """A row of `mail_events` that fills slots. `time` is epoch ms."""
 
     slots: Sequence[Slot]
     event_id: str
@@ -73,15 +74,15 @@ class Filled(NamedTuple):
 
 
 class Waiting(NamedTuple):
-    """An event of a backup source that is due."""
+    """A held event that is due: its time of waiting is over."""
 
     slot: Slot
     source: Source
 
 
 class Ruling(NamedTuple):
-    """What becomes of events that are due: which are `stored`, each with the rows that it replaces,
-    and which are `dropped`.
+    """The decision on held events that are due: the events to store, each with the rows that it replaces, and the
+    events to drop.
     """
 
     stored: dict[Waiting, list[Filled]]
@@ -89,8 +90,8 @@ class Ruling(NamedTuple):
 
 
 def fills(filled: Slot, asked: Slot) -> bool:
-    """Return True when what fills the one slot fills the other:
-    an end of the whole message is the end of every recipient.
+    """Return True if a row that fills the first slot also fills the second. The end of the whole message is the end of
+    every recipient.
     """
     if filled == asked:
         return True
@@ -98,8 +99,10 @@ def fills(filled: Slot, asked: Slot) -> bool:
 
 
 def rule(waiting: Iterable[Waiting], rows: Sequence[Filled]) -> Ruling:
-    """Decides what is due against the rows of its messages.
-    The best source's event for a slot is stored unless one as good is there; rows of lesser sources are deleted.
+    """Decide on the due events by the stored rows of their messages.
+
+    For each slot, the event of the best source is stored, unless a row of the same or a better source exists.
+    It replaces the rows of lesser sources.
     """
     of_slot: dict[Slot, list[Waiting]] = {}
     for one in waiting:
@@ -120,8 +123,10 @@ def rule(waiting: Iterable[Waiting], rows: Sequence[Filled]) -> Ruling:
 
 
 class Corrections(NamedTuple):
-    """What taking slots over does to the counters: rows = events - corrections{from}, for each action.
-    `uncounted` are the new rows whose action was counted already, by their identity.
+    """The effect of take-overs on the counters. For each action: rows = events - corrections{from}.
+
+    `counts` is by cluster, old action and new action. `uncounted` are the identities of new rows whose action was
+    counted already.
     """
 
     counts: Counter[tuple[str, str, str]]
@@ -132,7 +137,7 @@ NO_CORRECTIONS: Final = Corrections(Counter(), frozenset())
 
 
 def corrections_of(replaced: Iterable[tuple[Identity, Action, Sequence[Action]]]) -> Corrections:
-    """Add up what rows took over: each by its identity, with its action and those of the rows that it replaced."""
+    """Return the corrections for take-overs: the identity of each new row, its action, and the replaced actions."""
     counts: Counter[tuple[str, str, str]] = Counter()
     uncounted = set()
     for identity, action, others in replaced:

@@ -1,4 +1,4 @@
-"""Rows of other tables than `mail_events` that come out of a request: what they hold, and what tells them apart."""
+"""The rows of the tables beside `mail_events`: their columns and keys."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class Record(msgspec.Struct, frozen=True, gc=False):
     """A row of the table `TABLE`; the fields are its columns.
     As in `MailEvent`, times (`TIMES`) are epoch milliseconds, strings hold no NUL and no lone surrogate,
-    and `DOCUMENTS` are JSON text. The row is new unless one with the same `KEY` is there.
+    and `DOCUMENTS` are JSON text. A row is new if the table has none with the same `KEY`.
     """
 
     TABLE: ClassVar[LiteralString]
@@ -24,7 +24,7 @@ class Record(msgspec.Struct, frozen=True, gc=False):
     TIMES: ClassVar[frozenset[str]] = frozenset({"time", "received_at"})
     DOCUMENTS: ClassVar[frozenset[str]] = frozenset({"raw"})
     IS_ORDERED: ClassVar[bool] = False
-    """True: rows are ordered by `received_at`, which is therefore stored by the database's clock."""
+    """True if rows are ordered by `received_at`. It is then the time of the database's clock."""
 
     cluster: str
     received_at: int
@@ -36,16 +36,16 @@ class Record(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def key(self) -> tuple[object, ...]:
-        """What makes a row the same row."""
+        """The values of the columns `KEY`."""
         return tuple(getattr(self, name) for name in self.KEY)
 
 
 class HeldEvent(Record, frozen=True, gc=False):
-    """An event of a backup source that waits until its slot is known to be empty (`slots`),
-    or has been stored and may be taken over.
+    """An event of a backup source that waits until it is clear that no better source fills its slot, or that has been
+    stored and may be taken over.
 
-    `event` is the row that it would be. `is_unsendable`:
-    ZoneMTA has no hook for it, so the plugin could not have sent it.
+    `event` is the row to store. `is_unsendable` is True if ZoneMTA has no hook for the event, so that the plugin cannot
+    send it.
     """
 
     TABLE: ClassVar[LiteralString] = "held_events"
@@ -62,7 +62,7 @@ class HeldEvent(Record, frozen=True, gc=False):
 
     @classmethod
     def of(cls, event: MailEvent, slot: Slot, *, is_unsendable: bool = False) -> HeldEvent:
-        """Return the event, held under a slot that it fills."""
+        """Return the held event for a slot that the event fills."""
         place = slot.cluster, event.received_at, slot.queue_id, slot.seq, slot.name
         return cls(*place, event.source, event.time, event, is_unsendable)
 
@@ -73,7 +73,7 @@ class HeldEvent(Record, frozen=True, gc=False):
 
 
 class AuditEvent(Record, frozen=True, gc=False):
-    """What a webhook of WildDuck told (docs/events.md, "WildDuck's webhooks")."""
+    """An event of a WildDuck webhook (docs/events.md, "WildDuck's webhooks")."""
 
     TABLE: ClassVar[LiteralString] = "audit_events"
     KEY: ClassVar[tuple[LiteralString, ...]] = ("cluster", "event_id", "time")
@@ -93,7 +93,7 @@ class AuditEvent(Record, frozen=True, gc=False):
 
 
 class AuthEvent(Record, frozen=True, gc=False):
-    """Logins that are alike, `count` of them (docs/events.md, "Logins")."""
+    """A number of similar logins, `count` (docs/events.md, "Logins")."""
 
     TABLE: ClassVar[LiteralString] = "auth_events"
     KEY: ClassVar[tuple[LiteralString, ...]] = ("cluster", "event_id", "time")
@@ -116,7 +116,7 @@ class AuthEvent(Record, frozen=True, gc=False):
 
 
 class DnsblResult(Record, frozen=True, gc=False):
-    """What a DNS list said of a target from this moment on (docs/events.md, "DNSBL results")."""
+    """The verdict of a DNS list on a target from `time` on (docs/events.md, "DNSBL results")."""
 
     TABLE: ClassVar[LiteralString] = "dnsbl_results"
     KEY: ClassVar[tuple[LiteralString, ...]] = ("cluster", "event_id", "time")

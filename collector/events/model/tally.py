@@ -1,6 +1,6 @@
-"""What a set of events adds up to: the numbers that the metrics of mail are made of. Pure; labels are not bounded here.
+"""The sums of a set of events, from which the mail metrics are made. Pure. Labels are not bounded here.
 
-It is counted where the events are built, so that who commits them need not look at each again.
+The assembler computes them, so that the process that commits the events does not read each again.
 """
 
 from __future__ import annotations
@@ -37,13 +37,14 @@ _OUTBOUND_READ = (
     "queue_ms",
 )  # fmt: skip
 READ = (*_OUTBOUND_READ, "source", "time", "smtp_ms")
-"""The columns that are looked at."""
+"""The columns that are counted."""
 
 
 class Tally(msgspec.Struct):
-    """Counts and times by their labels, `None` where an event lacks one. Times are milliseconds; stamps epoch ms.
+    """Counts and times by their labels. A label is `None` if the event lacks it. Times are milliseconds; `stamps` are
+    epoch ms.
 
-    Every event is in `events` and `stamps`, and its session in `sessions`; the others hold outbound mail only.
+    Every event is in `events` and `stamps`, and its SMTP session in `sessions`. The others hold outbound mail only.
     """
 
     events: Counter[Key] = msgspec.field(default_factory=Counter)  # cluster, zone, provider, action
@@ -57,7 +58,7 @@ class Tally(msgspec.Struct):
     deliveries: dict[Key, list[int]] = {}  # cluster, zone, provider
 
     def add(self, other: Tally) -> None:
-        """Add another's sums to these."""
+        """Add the sums of another tally."""
         for name in ("events", "queued", "bounces", "deferrals", "signals", "addresses"):
             getattr(self, name).update(getattr(other, name))
         for name in ("stamps", "sessions", "deliveries"):
@@ -67,13 +68,13 @@ class Tally(msgspec.Struct):
 
 
 def tally(events: Iterable[MailEvent]) -> Tally:
-    """Add events up."""
+    """Return the tally of events."""
     rows = list(events)
     return tally_columns(Columns(len(rows), {name: [getattr(row, name) for row in rows] for name in READ}))
 
 
 def tally_columns(columns: Columns) -> Tally:
-    """Add up rows that come column by column."""
+    """Return the tally of rows in columns."""
     sums = Tally()
     sums.events.update(columns.rows("cluster", "zone", "provider", "action"))
     _append(sums.stamps, columns, ("cluster", "source"), "time")
@@ -90,7 +91,7 @@ def _append(times: dict[Key, list[int]], columns: Columns, labels: tuple[str, ..
     values, keys = columns.values[name], list(columns.rows(*labels))
     kinds = set(keys)
     for key in kinds:
-        # Nearly always there is one: a batch of one cluster.
+        # Nearly always there is one key, because a batch has one cluster.
         mine = values if len(kinds) == 1 else compress(values, map(key.__eq__, keys))
         known = [value for value in mine if value is not None]
         if known:
