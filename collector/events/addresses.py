@@ -1,4 +1,4 @@
-"""Addresses and hosts in their one spelling: domains, address lists, IP addresses."""
+"""Normalises addresses and hosts: domains, address lists, IP addresses."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 DOMAIN_CHARACTERS = 255
-"""RFC 1035, 2.3.4. What is longer is no domain; it is not kept in a cache either, so that no sender can fill it."""
+"""RFC 1035, 2.3.4. A longer text is not a domain. It is not cached either, so that no sender can fill the cache."""
 
 IP_CHARACTERS = 45
 """The longest spelling of an IPv6 address: eight groups, the last two as IPv4."""
 
 IN_DOMAIN = r"\w\u0300-\u1fff\u200c\u200d\u2c00-\u2dff\u3099\u309a\ua000-\ufeff\U00010000-\U0010ffff"
-"""For a class of a pattern: what a label of a domain is made of.
+"""The characters of a domain's label, for a character class of a pattern.
 
-`\\w` knows no marks, without which Hindi and Thai cannot be written.
+`\\w` lacks the marks that Hindi and Thai need.
 """
 
 IN_LOCAL = rf"{IN_DOMAIN}\xa1-\xaa\xac-\xba\xbc-\u02ff\u2070-\u2bff\u2e80-\u2fff\u3003-\u3007\u3012\u3013\u3020-\u9fff"
-"""The same for a local part, beside the signs of ASCII that it may hold:
-nearly everything (RFC 6531, 3.3), but spaces, and the quotes and brackets that a text puts around an address.
+"""The characters of a local part, without the ASCII signs that it may hold: nearly all (RFC 6531, 3.3), except spaces,
+and the quotes and brackets that a text puts around an address.
 """
 
 QUOTED_CHARACTERS = 64
-"""RFC 5321, 4.5.3.1.1: no local part is longer."""
+"""The longest local part (RFC 5321, 4.5.3.1.1)."""
 
 QUOTED_LOCAL = rf'"(?:[^"\\]|\\.){{0,{QUOTED_CHARACTERS}}}+"'
-"""A pattern: a local part in quotes, in which anything may stand."""
+"""The pattern of a local part in quotes, which may hold any character."""
 
 _SPECIAL = r"""\s"(),:;<>@\[\\\]"""
 _PLAIN = rf"[^{_SPECIAL}]++(?:@[^{_SPECIAL}]++)?+"
@@ -55,22 +55,23 @@ def bare(address: str) -> str:
 
 
 def is_usual(written: str) -> bool:
-    """Return True for nothing, and for one address, with or without `<>`, that has neither comment, display name,
-    quotes nor white space.
+    """Return True for an empty text, and for one address, with or without `<>`, without comment, display name, quotes
+    and white space.
     """
     return _USUAL.fullmatch(written) is not None
 
 
 def alone(written: str) -> str:
-    """Return the first address in a text of RFC 5322 or 5321:
-    without `<>`, display name, comments, route and the rest of a list.
+    """Return the first address in a text of RFC 5322 or 5321: without `<>`, display name, comments, route and the rest
+    of a list.
 
-    What is not understood stays as it is. An open quote or comment runs to the end. The time is linear in the text.
+    A text that cannot be read is returned unchanged. An open quote or comment runs to the end. The time is linear in
+    the text.
     """
     if is_usual(written):
         return bare(written)
     parts = [part for part in split(written) if part.strip()]
-    # "Doe, Jane <jane@a.example>" should have quotes around the name, and often has none.
+    # "Doe, Jane <jane@a.example>" should have quotes around the name, but often they are missing.
     part = next((part for part in parts if "@" in part), parts[0] if parts else "")
     found = _in_brackets(_without_comments(part)).strip().rstrip("; ")
     if before := (_ROUTE if found[:1] == "@" else _GROUP).match(found):
@@ -80,15 +81,13 @@ def alone(written: str) -> str:
 
 
 def usual_parts(written: str) -> re.Match[str] | None:
-    """Return a match for one usual address with an `@` and without `<>`;
-    its first group is the domain as it is written.
-    """
+    """Return a match for one usual address with an `@` and without `<>`, or None. Group 1 is the domain as written."""
     return _ONE.fullmatch(written)
 
 
 def domain(address: str) -> str | None:
-    """Return the domain of the address, lower case, in A-labels (RFC 5891);
-    None without an `@`, with nothing behind it, or with what no domain holds.
+    """Return the domain of the address in lower case and A-labels (RFC 5891), or None if the address has no valid
+    domain.
     """
     return domain_of_alone(address if is_usual(address) else alone(address))
 
@@ -100,7 +99,7 @@ def domain_of_alone(address: str) -> str | None:
 
 
 def spelt(name: str) -> str | None:
-    """Return the text behind the `@` in a domain's one spelling; None for a text that is no domain."""
+    """Return the text behind the `@` as a normalised domain, or None if it is not a domain."""
     return _domain(name) if len(name) <= DOMAIN_CHARACTERS else _spelt(name)
 
 
@@ -112,8 +111,8 @@ def count(addresses: str) -> int:
 
 
 def split(addresses: str) -> list[str]:
-    """Return the parts of a comma-joined list, empty ones too;
-    a comma in double quotes, in a comment or in a route (`@a,@b:c@d`) separates nothing.
+    """Return the parts of a list that is separated by commas, empty parts too. A comma in double quotes, in a comment
+    or in a route (`@a,@b:c@d`) does not separate.
     """
     if not any(sign in addresses for sign in '"(@'):
         return addresses.split(",")
@@ -123,13 +122,13 @@ def split(addresses: str) -> list[str]:
 
 
 def canonical_ip(text: str) -> str | None:
-    """Return the canonical text of an IP address (RFC 5952), an IPv4-mapped one as IPv4; None for anything else."""
+    """Return the canonical text of an IP address (RFC 5952), an IPv4-mapped one as IPv4. None for any other text."""
     return _canonical_ip(text) if len(text) <= IP_CHARACTERS else None
 
 
 def _signs(text: str) -> Iterator[tuple[str, int, int]]:
-    """Yield each comma, parenthesis and angle bracket outside quotes:
-    the sign, where it stands, and how many comments are around it.
+    """Yield each comma, parenthesis and angle bracket outside quotes: the sign, its position, and the number of
+    comments around it.
     """
     depth, is_quoted = 0, False
     for token in _TOKEN.finditer(text):
@@ -148,8 +147,8 @@ def _parts(addresses: str) -> list[str]:
 
 
 def _with_routes(parts: list[str]) -> list[str]:
-    """Return the parts, with those of one source route (RFC 5321, appendix C) joined:
-    its hosts come before the address, each with an `@`.
+    """Return the parts, with the parts of one source route (RFC 5321, appendix C) joined. A route lists hosts before
+    the address, each with an `@`.
     """
     joined: list[str] = []
     route: list[str] = []

@@ -1,1 +1,1 @@
-"""People as pseudonyms (docs/privacy.md). Pure."""
+"""Replaces people by pseudonyms (docs/privacy.md). Pure."""

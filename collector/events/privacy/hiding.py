@@ -1,6 +1,6 @@
-"""What `privacy.pseudonymise` does to a request at the border (docs/privacy.md): pseudonyms in place of people. Pure.
+"""Replaces the people in a submission by pseudonyms when `privacy.pseudonymise` is on (docs/privacy.md). Pure.
 
-Fields that ZoneMTA writes have a rule each; what no rule knows is hidden whole.
+Each field that ZoneMTA writes has a rule. The value of any other field is hidden whole.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from collector.events.privacy.pseudonyms import Pseudonyms
 
 ADDRESSES: Final = frozenset({"from", "returnPath", "to", "recipient", "headerFrom", "suppressed address", "user"})
-"""Addresses, or a list of some: the domain stays."""
+"""Fields with one or more addresses. Their domains stay."""
 
 TEXTS: Final = frozenset({
     "response", "responseText", "error", "description", "reason", "tlsAuthorizationError", "httpUrl", "httpResponse",
     "tests",
 })  # fmt: skip
-"""Words of a server, which may quote an address."""
+"""Fields with the text of a server, which may quote an address."""
 
 NUMBERS: Final = frozenset(
     {
@@ -53,47 +53,45 @@ KEPT: Final = frozenset({
     "id", "seq", "action", "zone", "interface", "category", "mx", "host", "ip", "protocol", "tlsVersion", "tlsCipher",
     "transtype", "bounceType", "bounceId", "queued", "result", "suppressed domain", "cluster", "context",
 })  # fmt: skip
-"""Words of the mail system itself, kept as they are but for an address in them."""
+"""Fields of the mail system itself. They are kept, except addresses in them."""
 
 RESULTS: Final = frozenset({
     "target", "kind", "name", "list", "verdict", "detail", "codes", "meanings", "severity", "previous", "standing",
     "standing_since",
 })  # fmt: skip
-"""Words of the DNSBL exporter, and lists of some:
-an operator's own addresses and domains, and what a list says of them.
-"""
+"""Fields of the DNSBL exporter: the operator's own addresses and domains, and what a list says about them."""
 
 WEBHOOK_ADDRESSES: Final = frozenset({"address", "username", "value", "target"})
-"""Of WildDuck's webhooks, and what it may be instead of an address: the name of a user, an id, a link's host."""
+"""Fields of WildDuck's webhooks with an address, or with the name of a user, an id, or the host of a link."""
 
 WORDS: Final = {
     Source.DNSBL: RESULTS,
     Source.WILDDUCK: frozenset({"domain", "alias", "selector", "servername", "type"}),
     Source.ARF: frozenset({"userAgent", "reportedDomain", "arrivalDate", "version", "incidents", "reporter"}),
 }
-"""What is kept, but for an address in it, beside `KEPT`: only in what that source sent."""
+"""Fields of one source that are kept, except addresses in them, beside `KEPT`."""
 
 MAX_SPELT: Final = 4096
-"""So many domains that are not ASCII are spelt as A-labels in one request: each costs as much as twenty addresses.
+"""The most non-ASCII domains that are turned into A-labels in one submission: each costs as much as twenty addresses.
 
-People of others are hidden with their domain.
+Beyond it, an address is hidden together with its domain.
 """
 
 MAX_PEOPLE: Final = 200_000
-"""So many people and other names of one request get a pseudonym each, ten for each event that a body may hold;
-the rest share one.
+"""The most people and other names of one submission that get their own pseudonym: ten for each event that a body may
+hold. The rest share one.
 """
 
 _NUMERIC: Final = re.compile(r"[0-9TZeE:.+ -]{0,40}", re.ASCII)
 
 
 def hide(submission: Submission, pseudonyms: Pseudonyms) -> Submission:
-    """Return the request as it may be kept. Never raises."""
+    """Return the submission with pseudonyms in place of people. Never raises."""
     return Hiding(pseudonyms).request(submission)
 
 
 class Hiding:
-    """Hides the people of one request."""
+    """Hides the people of one submission."""
 
     def __init__(self, pseudonyms: Pseudonyms) -> None:
         self._pseudonyms = pseudonyms
@@ -120,7 +118,7 @@ class Hiding:
         )
 
     def _group(self, group: Group) -> Group:
-        # What becomes of a value depends on its key and its type alone: a group stays one.
+        # The result for a value depends only on its key and type, so that a group stays one group.
         rules = [self._rule(key) for key in group.keys]
         named = [place for place, key in enumerate(group.keys) if key in ADDRESSES]
         texts = [place for place, key in enumerate(group.keys) if key in TEXTS]
@@ -157,10 +155,7 @@ class Hiding:
         )
 
     def _event(self, event: dict[str, Any]) -> dict[str, Any]:
-        """Return the event with its people hidden.
-
-        It is a plugin's event or a bare entry; nothing of it is checked yet.
-        """
+        """Return the event, a plugin's event or a bare entry, with its people hidden. It is not checked yet."""
         fields = event.get("entry")
         if not isinstance(fields, dict):
             return self._fields(event)
@@ -196,7 +191,7 @@ class Hiding:
         return self._boxed(value)
 
     def _word(self, value: Any) -> Any:  # noqa: ANN401 - any JSON value
-        """Kept but for an address in it, and so is each text of a list."""
+        """Return a value that is kept, except addresses in it. A list keeps each of its texts."""
         if isinstance(value, list) and all(type(one) is str for one in value):
             return [self._text(one) for one in value]
         return self._typed(self._text, value, keeps_numbers=True)
@@ -205,8 +200,8 @@ class Hiding:
         return ",".join(map(self._address, addresses.split(written)))
 
     def _address(self, written: str) -> str:
-        """Return an address with a pseudonym as its local part. What is no address becomes the pseudonym alone;
-        nothing, and the null sender, stay.
+        """Return an address with a pseudonym as its local part. A text that is not an address becomes a pseudonym.
+        An empty text and the null sender stay.
         """
         person = without_display(written)
         return _written(self._shown(person)) if person else written.strip()
@@ -228,7 +223,7 @@ class Hiding:
         return self._of(value) if type(value) is str else self._boxed(value)
 
     def _boxed(self, value: object) -> list[str]:
-        """Return the pseudonym of what is no text, in a list: it stays another type than text."""
+        """Return the pseudonym of a value that is not text, in a list, so that the result is not text either."""
         if isinstance(value, list) and len(value) == 1 and type(value[0]) is str and PSEUDONYM.fullmatch(value[0]):
             return value
         return [self._of(msgspec.json.encode(value, order="sorted").decode())]

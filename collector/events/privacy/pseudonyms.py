@@ -1,7 +1,4 @@
-"""The pseudonym of a person: a keyed hash, the same for each spelling of an address; a pseudonym stays as it is.
-
-Pure.
-"""
+"""The pseudonym of a person: a keyed hash, the same for each spelling of an address. Pure."""
 
 from __future__ import annotations
 
@@ -23,7 +20,7 @@ _CONTEXT: Final = b"duckwatch pseudonyms 1"
 
 _CACHED: Final = 8192
 _CACHED_CHARACTERS: Final = 320
-"""RFC 5321: a local part of 64, a domain of 255. A longer text is no address, and is not cached."""
+"""RFC 5321: a local part of 64, a domain of 255. A longer text is not an address, and is not cached."""
 
 _SHOWN_DOMAIN: Final = re.compile(r"[\w.-]{1,255}|\[(?:ipv6:)?[0-9a-f:.]{1,45}\]")
 
@@ -74,5 +71,5 @@ class Pseudonyms:
 
 def without_display(written: str) -> str:
     """Return a mailbox without display name, comments and `<>`; any other text without its `<>`."""
-    # A comment may hold the only address: it is no mailbox, but still a person's.
+    # The only address may be in a comment. It is not the mailbox then, but it still names a person.
     return ("@" in written and addresses.alone(written)) or addresses.bare(written.strip())

@@ -1,7 +1,6 @@
-"""People in the texts of a server: where a reply quotes an address, or names one of its event's mailboxes alone. Pure.
+"""Finds people in the texts of a server: quoted addresses, and names of the event's mailboxes without domain. Pure.
 
-Each text is read in a time that is linear in it, and shows at most `MAX_SHOWN` people of each kind:
-what follows them is hidden whole.
+The time is linear in the text. After `MAX_SHOWN` people of each kind, the rest of the text is hidden whole.
 """
 
 from __future__ import annotations
@@ -18,18 +17,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
 MAX_SHOWN: Final = 64
-"""No reply of a real server names so many; each costs some microseconds,
-and twenty characters where a sender may have written three.
+"""No reply of a real server names as many. Each costs some microseconds, and the pseudonym has twenty characters where
+the sender may have written three.
 """
 
 MAX_MAILBOXES: Final = 100
-"""So many mailboxes of one entry are looked for by name in its replies."""
+"""The most mailboxes of one entry whose names are looked for in its replies."""
 
 _LOCAL = rf"[{IN_LOCAL}.!\#$%&'*+/=?^`{{|}}~-]"
 _DOMAIN = rf"(?: \[ [^\s\]]{{0,64}} \] | [{IN_DOMAIN}-]++ (?:\.[{IN_DOMAIN}-]++)*+ )"
 
-# Each alternative starts at the border of a run and gives nothing back:
-# linear in the text, by at most 64 (what is in quotes).
+# Each alternative starts at the border of a run and does not backtrack, so the time is linear in the text.
+# The factor is at most 64, the length of a text in quotes.
 _IN_TEXT: Final = re.compile(
     rf"""(?P<local> (?: {QUOTED_LOCAL} | (?<!{_LOCAL}) {_LOCAL}++ ) (?: @ {_LOCAL}++ (?=@) ){{0,8}}+ )
          (?P<at>@) (?P<domain>{_DOMAIN})""",
@@ -45,8 +44,8 @@ _WORD: Final = re.compile(r"\w+")
 _RULE_WORDS: Final = frozenset(
     word for rule in TEXT_RULES for word in re.findall("[a-z]{2,}", re.sub(r"\\.", " ", rule.pattern.pattern.lower()))
 )
-"""The words by which a reply's reason is told: a mailbox of such a name (`user@`, `spam@`) is no person,
-and its name stays in texts.
+"""The words that give a reply its reason. A mailbox with such a name (`user@`, `spam@`) is not a person, and its name
+stays in texts.
 """
 
 _ROLES: Final = frozenset({
@@ -55,11 +54,11 @@ _ROLES: Final = frozenset({
     "newsletter", "no-reply", "noc", "noreply", "office", "postmaster", "root", "sales", "security", "support",
     "webmaster",
 })  # fmt: skip
-"""Mailboxes of a task (RFC 2142, and the usual ones of senders): words of replies as well."""
+"""Mailboxes of a role (RFC 2142, and the usual ones of senders). Their names are common words of replies as well."""
 
 
 class QuotedPerson(NamedTuple):
-    """A person in a text: from where to where, and what stands there instead."""
+    """A person in a text: the range, and its replacement."""
 
     start: int
     end: int
@@ -67,9 +66,7 @@ class QuotedPerson(NamedTuple):
 
 
 class Mailbox(NamedTuple):
-    """A name by which a reply may call a person: a local part, in lower case;
-    `word`, its first, begins at `offset` in it.
-    """
+    """A name that a reply may use for a person: a local part in lower case. `word`, its first, begins at `offset`."""
 
     name: str
     word: str
@@ -78,13 +75,13 @@ class Mailbox(NamedTuple):
 
 
 def may_quote(text: str) -> bool:
-    """Return False for a text without any address."""
+    """Return False for a text that cannot hold an address."""
     return "@" in text or "%40" in text
 
 
 def in_text(text: str, shown: Callable[[str, str], str], hidden: Callable[[str], str]) -> str:
-    """Return the text with each address as `shown(address, at)` (`at` as it is written here:
-    in a link `%40`), and what is too much `hidden`.
+    """Return the text with each address replaced by `shown(address, at)`. `at` is the sign as it is written: `@`, or
+    `%40` in a link. `hidden` replaces the text behind the last person that is shown.
     """
     for pattern, at in ((_IN_TEXT, "@"), (_IN_LINK, "%40")):
         if at in text:
@@ -99,7 +96,7 @@ def in_text(text: str, shown: Callable[[str, str], str], hidden: Callable[[str],
 def without_names(
     text: str, mailboxes: Sequence[Mailbox], shown: Callable[[str], str], hidden: Callable[[str], str]
 ) -> str:
-    """Return the text with each mailbox that it names without its domain `shown`."""
+    """Return the text with each mailbox name that has no domain replaced by `shown`."""
     lower = text.lower() if mailboxes else ""
     named: dict[str, list[Mailbox]] = {}
     for mailbox in mailboxes:
@@ -122,8 +119,8 @@ def mailboxes_of(written: Iterable[str]) -> list[Mailbox]:
 
 
 def is_telling(name: str) -> bool:
-    """Return False for what a reply says anyway: two letters, a reply's code, its usual words,
-    and what is a pseudonym already.
+    """Return True if the name can identify a person in a reply. Two letters, a reply code, the usual words of replies
+    and a pseudonym cannot.
     """
     return (
         len(name) > 2
@@ -135,7 +132,7 @@ def is_telling(name: str) -> bool:
 
 
 def _names(text: str, named: dict[str, list[Mailbox]], shown: Callable[[str], str]) -> Iterator[QuotedPerson]:
-    """Where the mailboxes stand, as words of their own. A word is looked up, so that their number costs nothing."""
+    """Yield the mailboxes that the text names as separate words. A lookup by word makes their number irrelevant."""
     last = 0
     for word in _WORD.finditer(text):
         for mailbox in named.get(word[0].lower(), ()):

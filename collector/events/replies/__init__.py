@@ -1,1 +1,1 @@
-"""What a server's reply means: codes, provider, reason, pattern. Pure."""
+"""The meaning of a server's reply: codes, provider, reason, pattern. Pure."""

@@ -1,4 +1,4 @@
-"""`response_pattern`: a reply with its variable parts replaced, so that a new kind of reply shows as a new pattern."""
+"""Makes `response_pattern`: a reply with its variable parts replaced, so that a new kind of reply is a new pattern."""
 
 from __future__ import annotations
 
@@ -10,22 +10,21 @@ from collector.events.replies.status_codes import HEAD
 
 PATTERN_CHARACTERS = 200
 READ_CHARACTERS = 2000
-"""No more of a reply is looked at: work is bounded however long it is."""
+"""Only these first characters of a reply are read, so that the work is limited."""
 
 _CACHED_CHARACTERS = 64
 _CACHED_PHRASE_CHARACTERS = 256
 _OF_HEAD = frozenset(" -")
-"""What stands between a code and an enhanced code."""
+"""The characters between a code and an enhanced code."""
 
 _HEX = "[0-9A-Fa-f]{1,4}"
 _COLONS_OF_IPV6 = 7
 _LETTERS = "A-Za-z0-9_"
-"""What `IN_LOCAL` and `IN_DOMAIN` have of ASCII."""
+"""The ASCII characters of `IN_LOCAL` and `IN_DOMAIN`."""
 
 _CAMEL = "[A-Z][A-Za-z]{3,40}"
 
-# Words of a server that stay, because they tell one kind of reply from another.
-# Closed sets, in the case in which they are written.
+# Words of a server that stay in the pattern, because they distinguish kinds of replies. Closed sets, case-sensitive.
 _KEPT = rf"""
     (?-i: (?=[ACHMPRSTQBOI<]) (?:
         (?<![\w.]) (?:RESOLVER\.[A-Z]{{3}}|STOREDRV|SMTPSEND|TRANSPORT(?:\.RULES)?|ROUTING|APPROVAL|QUEUE|CAT|ORAR)
@@ -41,7 +40,7 @@ _KEPT = rf"""
   | (?<![0-9.]) [245]\.[0-7]\.[0-9]{{1,3}} (?![0-9]|\.[0-9])
 """
 
-# A word in which `_KEPT` finds something has one of these signs; few others have.
+# Every word that matches `_KEPT` has one of these signs, and few other words have.
 _DOTTED_SIGN = re.compile(r"[245A-Z]\.(?:(?<=[A-Z]\.)[A-Z]|(?<=[245]\.)(?<![0-9.]..)[0-7]\.[0-9])", re.ASCII)
 _BRACKETED_SIGN = re.compile(r"[\[(][A-Z]{1,4}[0-9]{1,9}[\])]", re.ASCII)
 
@@ -54,10 +53,10 @@ def _address(*, is_ascii: bool) -> str:
 
 
 def _compiled(*left_out: str, is_ascii: bool = True) -> re.Pattern[str]:
-    """Return the pattern of a word's parts, which are tried in this order at each place.
+    """Return the pattern of the parts of a word. At each position they are tried in this order.
 
-    Every part starts at the border of a run (the look-behinds) and gives nothing back (`++`),
-    so that the time is linear in the word.
+    Every part starts at the border of a run (the look-behinds) and does not backtrack (`++`), so that the time is
+    linear in the word.
     """
     domain = _LETTERS if is_ascii else IN_DOMAIN
     parts = {
@@ -79,8 +78,8 @@ def _compiled(*left_out: str, is_ascii: bool = True) -> re.Pattern[str]:
 
 _PARTS = _compiled("kept", is_ascii=False)
 _PARTS_AND_KEPT = _compiled(is_ascii=False)
-# Most words are ASCII, and lack what most parts need: a search for fewer parts among fewer characters takes a fraction
-# of the time.
+# Most words are ASCII, and lack the signs that most parts need. A search for fewer parts among fewer characters takes a
+# fraction of the time.
 _ASCII_PARTS = _compiled("kept")
 _ASCII_PARTS_AND_KEPT = _compiled()
 _PARTS_WITH_DOTS = _compiled("kept", "url", "addr", "ipv6")
@@ -94,7 +93,7 @@ _CODED_URLS = ("postmaster.gmx.", "postmaster.web.de", "postmaster.mail.com", "s
 
 _QUEUED_AS = re.compile(r"\bqueued as (?!<(?:url|addr|ip|host)>)[^\s;,()\[\]]*[^\s;,()\[\].]", re.IGNORECASE)
 
-# What a server says of itself or of a person without a domain, and when. Looked for only where a sign of it is there.
+# Names of servers and of people without a domain, and dates. They are looked for only if the text has a sign of them.
 _HELO = re.compile(r"\((?:helo=)?(?:<\w+>|[^()<>\s]{1,255})\) (?=\[?<ip>)", re.IGNORECASE)
 _QUOTED_NAME = re.compile(
     r"\b(user|recipient|mailbox|account|login|address|alias)( name)?:? ([\"'])(?:<(?:host|id)>|[^\"'<>]{1,64})\3",
@@ -120,18 +119,16 @@ _SEGMENTS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
 
 
 def response_pattern(reply: str) -> str:
-    """Return the pattern of a reply (docs/events.md, section 4), as long as the reply needs:
-    its column takes 200 characters.
-    """
+    """Return the pattern of a reply (docs/events.md, section 4). It is not cut yet: the column takes 200 characters."""
     text = reply[:READ_CHARACTERS]
     if "\n" in text:
         # A server repeats the code on each line (RFC 5321, 4.2.1).
         text = text.replace(f"\n{text[:3]}-", "\n").replace(f"\n{text[:3]} ", "\n")
     text = " ".join(text.split())
     if "@" in text and '"@' in text:
-        # There may be spaces in it: it is made one word before the words are looked at.
+        # A local part in quotes may hold spaces, so it becomes one word before the text is split into words.
         text = _QUOTED.sub("q@", text)
-    # Replies of one server differ in their last word, if at all: what stands before it is known.
+    # Replies of one server usually differ only in their last word, so the text before it is often in the cache.
     phrase, _, last = text.rpartition(" ")
     if len(phrase) <= _CACHED_PHRASE_CHARACTERS and last[3:4] != "-" and not _OF_HEAD.issuperset(phrase[3:]):
         ending = _replaced_or_known(last)
@@ -143,15 +140,15 @@ def response_pattern(reply: str) -> str:
 
 
 def _pattern(phrase: str, ending: str, is_year: bool) -> str:  # noqa: FBT001  # a part of a cache's key
-    """Return the pattern of a phrase in which the whole head stands, and one more word, which is replaced already."""
+    """Return the pattern of a phrase that has the whole head, and of one more word, which is replaced already."""
     start, text = _one_line(f"{phrase} ")
     text = text[:-1]
     return start + _finished(start, f"{_replaced_words(text)} {ending}", f"{text} 20" if is_year else text)
 
 
 def _one_line(text: str) -> tuple[str, str]:
-    """Return the head and the rest as one line has them: a server repeats the code, often the enhanced code,
-    on each line.
+    """Return the head and the rest of a reply as one line. A server repeats the code, and often the enhanced code, on
+    each line.
     """
     head = HEAD.match(text)
     if head is None:
@@ -170,7 +167,7 @@ def _one_line(text: str) -> tuple[str, str]:
 
 
 def _finished(start: str, pattern: str, text: str) -> str:
-    """Return the pattern without what more than one word tells to be variable. `text` is what it was made of."""
+    """Replace the variable parts that only several words together show. `text` is the text of the pattern."""
     if "ueued as " in pattern:
         return _QUEUED_AS.sub("queued as <id>", pattern)
     if start[:1] != "2":
@@ -190,7 +187,7 @@ def _replaced_or_known(word: str) -> str:
         if size < 8:
             return word
     elif size > 4 and word.isalnum() and word.isascii() and _is_id(word):
-        # It comes once: it is not worth a place among the known words.
+        # An id comes once, so it is not cached.
         return "<id>"
     return _word(word) if size <= _CACHED_CHARACTERS else _replaced(word)
 
@@ -212,7 +209,7 @@ def _replaced(word: str) -> str:
 
 
 def _may_keep(word: str) -> bool:
-    """Return whether `_KEPT` may find something: False for most ids, addresses and hosts."""
+    """Return True if `_KEPT` may match. False for most ids, addresses and hosts."""
     if word.islower():
         return "_" in word or "<url" in word or (word.count(".") > 1 and _DOTTED_SIGN.search(word) is not None)
     if "." in word and _DOTTED_SIGN.search(word):
@@ -223,27 +220,27 @@ def _may_keep(word: str) -> bool:
 
 
 def _replaced_run(run: str) -> str:
-    """Return what stands for letters and digits alone, without `_PARTS`: ids are most of the words that are new."""
+    """Return the replacement of a word of letters and digits, without `_PARTS`. Most new words are ids."""
     if _is_id(run):
         return "<id>"
     return _DIGITS.sub("#", run)
 
 
 def _is_id(run: str) -> bool:
-    """Return whether letters and digits are an id: both mixed, 8 hex digits, or letters in a case that no word has."""
+    """Return True if letters and digits are an id: both mixed, 8 hex digits, or letters in a case that no word has."""
     if run.isalpha():
         return len(run) >= 8 and (_HEX_DIGITS.issuperset(run) or _has_odd_case(run))
     return (len(run) >= 5 and not run.isdigit()) or (len(run) >= 8)
 
 
 def _has_odd_case(run: str) -> bool:
-    """Return whether upper and lower case change as in base64:
-    a word, also one of several words, has three letters a change.
+    """Return True if upper and lower case change as in base64. Words, also joined ones, have at least three letters
+    between changes.
     """
     return not (run.islower() or run.isupper() or run.istitle()) and len(_SEGMENTS.findall(run)) * 3 >= len(run)
 
 
-# Replies share most of their words. Bounded, and closed to long words: no sender can fill it.
+# Replies share most of their words. The caches are bounded and take no long words, so that no sender can fill them.
 _word = lru_cache(maxsize=4096)(_replaced)
 _known = lru_cache(maxsize=1024)(_pattern)
 
@@ -261,14 +258,14 @@ def _name(part: re.Match[str]) -> str:
 
 
 def _url(url: str) -> str:
-    """Return `<url>`, with the provider's code for the case where the link has it."""
+    """Return `<url>`, with the provider's code if the link has one."""
     if "?" in url and any(host in url for host in _CODED_URLS) and (code := _CODE_IN_URL.search(url)):
         return f"<url?{code[1] or code[3]}={code[2] or code[4]}>"
     return "<url>"
 
 
 def _run(run: str) -> str:
-    """Return what stands for letters, digits and the signs of base64: one id, or its parts one by one."""
+    """Return the replacement of letters, digits and the signs of base64: one id, or its parts one by one."""
     if run.isalnum():
         return _replaced_run(run)
     pieces = _SIGNS.split(run)
@@ -290,7 +287,7 @@ def _is_word(piece: str) -> bool:
 
 
 def _without_names(pattern: str) -> str:
-    """Replace what only its place tells to be a name: a HELO name before an address, a person without a domain."""
+    """Replace names that only their position shows: a HELO name before an address, a person without a domain."""
     if "<ip>" in pattern and "(" in pattern:
         pattern = _HELO.sub("(<host>) ", pattern)
     if ' "' in pattern or " '" in pattern:

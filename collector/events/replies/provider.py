@@ -1,4 +1,4 @@
-"""Who runs a mailbox, told by the name of its MX host."""
+"""Finds the mailbox provider by the name of the MX host."""
 
 from __future__ import annotations
 
@@ -128,12 +128,11 @@ SUFFIXES: dict[str, Provider] = {
     # elb.amazonaws.com.
     **{f"{region}.amazonaws.com": Provider.AMAZON for region in _SES_REGIONS},
 }
-"""Domains under which providers name their MX hosts: a host belongs to one when it is the domain or ends in `.` and it.
-"""
+"""The domains of the providers' MX hosts. A host belongs to a domain if it is the domain or one of its subdomains."""
 
 
 def provider_of(mx_host: str) -> Provider:
-    """Return the provider of an MX host (lower case, no dot at the end); `other` where the table lacks it."""
+    """Return the provider of an MX host (lower case, no dot at the end); `other` if the table lacks it."""
     return _provider(mx_host) if len(mx_host) <= DOMAIN_CHARACTERS else Provider.OTHER
 
 

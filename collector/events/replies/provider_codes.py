@@ -1,4 +1,4 @@
-"""The providers' own codes: a closed table of what each says in its replies and what it means.
+"""The providers' own codes: a closed table of the codes in their replies, and their meaning.
 
 A code counts only in a reply of its provider (told by the MX), so that a look-alike in another server's text is none.
 Rows without a page of the provider's own name the page that documents the code.
@@ -183,8 +183,8 @@ _RANGES = ("4.7.500-699", "4.7.850-899", "5.7.606-649")
 
 
 def signal_of(reply: str, enhanced_code: str | None, provider: Provider | None) -> Signal | None:
-    """Return the provider's own code in its reply, if the table has it:
-    what stands in the text before the enhanced code.
+    """Return the provider's own code in its reply if the table has it, else None. A code in the text counts before the
+    enhanced code.
     """
     if provider is None or provider not in _SPEAKING:
         return None

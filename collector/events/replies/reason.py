@@ -1,4 +1,4 @@
-"""Why a delivery failed: one of a closed set, from the reply's text, its enhanced code, and ZoneMTA's category."""
+"""Finds why a delivery failed: one of a closed set, by the reply's text, its enhanced code, and ZoneMTA's category."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ _STOCK = re.compile(
     r"[.:]? (?=[a-z]+ [a-z]+)",
     re.IGNORECASE,
 )
-"""RFC 5321's phrase for a code, with more behind it:
-GMX, WEB.DE and IONOS begin with it, and "the last line is decisive" (postmaster.gmx.com/en/error-messages).
+"""A phrase of RFC 5321 for a code, with more text behind it. It is skipped: replies of GMX, WEB.DE and IONOS begin with
+it, and "the last line is decisive" (postmaster.gmx.com/en/error-messages).
 """
 
 BLOCKLISTS = (
     "spamhaus", "spamcop", "sorbs.net", "barracudacentral", "uceprotect", "dnsbl", "csi.cloudmark.com", "senderscore",
     "mailspike", "abusix", "invaluement", "junkemailfilter", "spamrl.com", "proofpoint.com/dnsbl", "manitu.net",
 )  # fmt: skip
-"""Names of lists that replies point at, often in nothing but a link (which the pattern does not show). Source: ZoneMTA
+"""Names of DNS lists in replies, often only in a link, which the pattern does not show. Source: ZoneMTA
 config/bounces.txt and the lists' own sites."""
 
 LINK_LISTS = ("uribl.com", "surbl.org")
@@ -45,10 +45,10 @@ _OF_RECIPIENT = frozenset({Reason.UNKNOWN_USER, Reason.DNS})
 """Reasons that blame the recipient's address: such a bounce is hard."""
 
 _SENDER_CODES = frozenset({"1.7", "1.8", "7.27"})
-"""Codes that blame the sender's address (RFC 3463, RFC 7505), whatever the words beside them."""
+"""Codes that blame the sender's address (RFC 3463, RFC 7505), whatever the text says."""
 
 _NETWORK = "network"
-"""ZoneMTA's category for an error of its own, and for any reply with x.4.y: it counts only without a reply code."""
+"""ZoneMTA's category for its own errors, and for any reply with x.4.y. It counts only without a reply code."""
 
 _WORD = re.compile(r"[^\W\d_]{2}")
 
@@ -93,21 +93,21 @@ BY_ENHANCED_CODE: dict[str, tuple[Reason, str]] = {
     "7.29": (Reason.AUTHENTICATION, "RFC 8617: ARC validation failure"),
     "7.30": (Reason.TLS, "RFC 8689: REQUIRETLS support required"),
 }
-"""By subject and detail, whatever the class.
+"""The reason by subject and detail of the enhanced code, for every class.
 
-Codes that say too little (x.7.0, x.7.1, x.3.x, x.2.1 …) decide nothing.
+Codes with too many meanings (x.7.0, x.7.1, x.3.x, x.2.1 …) are not in the table.
 """
 
 BY_ENHANCED_CODE_4: dict[str, tuple[Reason, str]] = {
     "4.1": (Reason.CONNECTION, "RFC 3463: no answer from host"),
     "4.2": (Reason.CONNECTION, "RFC 3463: bad connection"),
 }
-"""Codes that say something only when they are transient: a server that refuses for good was reached."""
+"""The reason for codes of class 4 only: a server that answers with class 5 was reached."""
 
 BY_ENHANCED_CODE_5: dict[str, tuple[Reason, str]] = {
     "2.1": (Reason.UNKNOWN_USER, "RFC 3463: mailbox disabled, not accepting messages"),
 }
-"""Codes that say something of the address only when they are permanent."""
+"""The reason for codes that blame the address only with class 5."""
 
 BY_CATEGORY: dict[str, Reason] = {
     "blacklist": Reason.REPUTATION,
@@ -123,15 +123,14 @@ BY_CATEGORY: dict[str, Reason] = {
     "dmarc": Reason.AUTHENTICATION,
     "dns": Reason.DNS,
 }
-"""ZoneMTA's categories (config/bounces.txt; `dns` and `network` from its own errors)."""
+"""The reason by ZoneMTA's category (config/bounces.txt; `dns` and `network` are for its own errors)."""
 
 
 def reason_of(reply: str, pattern: str, enhanced_code: str | None, category: str | None) -> Reason:
     """Return the reason of a reply that carries no provider's own code; `pattern` is its `response_pattern`."""
     known = category if category in BY_CATEGORY or category == _NETWORK else None
     reason, is_weak = _reason(pattern[:PATTERN_CHARACTERS], enhanced_code, known)
-    # The name of a list counts only in a server's reply: an error of ZoneMTA's own names the domain that it could not
-    # reach.
+    # The name of a list counts only in a server's reply: ZoneMTA's own errors name the domain that it could not reach.
     if reply[:1] not in ("4", "5") or not (is_weak or reason is Reason.REPUTATION):
         return reason
     text = reply[:READ_CHARACTERS].lower()
@@ -141,7 +140,7 @@ def reason_of(reply: str, pattern: str, enhanced_code: str | None, category: str
 
 
 def bounce_kind(smtp_code: int | None, reason: Reason) -> BounceKind:
-    """Return what a bounce says about the address (docs/events.md, section 3)."""
+    """Return the kind of a bounce (docs/events.md, section 3)."""
     if smtp_code is not None and 400 <= smtp_code < 500:
         return BounceKind.EXPIRED
     if reason is Reason.EXPIRED or (smtp_code is None and reason is Reason.CONNECTION):
@@ -151,10 +150,10 @@ def bounce_kind(smtp_code: int | None, reason: Reason) -> BounceKind:
     return BounceKind.SOFT
 
 
-# Patterns repeat where replies do not: that is what they are for. Bounded in entries and in length.
+# Patterns repeat more often than replies. The cache is bounded in entries and in their length.
 @lru_cache(maxsize=4096)
 def _reason(pattern: str, enhanced_code: str | None, category: str | None) -> tuple[Reason, bool]:
-    """Return the reason, and whether the name of a DNS list in the reply would outweigh it."""
+    """Return the reason, and True if the name of a DNS list in the reply outweighs it."""
     head = HEAD.match(pattern)
     text = pattern[head.end() :].lstrip(" -") if head else pattern
     stock = _STOCK.match(text)
@@ -188,7 +187,9 @@ def _by_code(enhanced_code: str | None) -> Reason | None:
 
 
 def _by_category(category: str | None, *, has_code: bool, has_words: bool) -> Reason:
-    """Return what ZoneMTA's category says. Of a reply without words it only restates the code."""
+    """Return the reason of ZoneMTA's category. For a reply without words the category only repeats the code, so it does
+    not count.
+    """
     if category == _NETWORK:
         return Reason.OTHER if has_code else Reason.CONNECTION
     return BY_CATEGORY[category] if category is not None and (has_words or not has_code) else Reason.OTHER

@@ -1,4 +1,4 @@
-"""What an SMTP reply's head says: its code (RFC 5321, 4.2) and its enhanced status code (RFC 3463, RFC 2034)."""
+"""Reads the head of an SMTP reply: the code (RFC 5321, 4.2) and the enhanced status code (RFC 3463, RFC 2034)."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _IN_PARENTHESES = re.compile(rf"\(#{_ENHANCED}\)")
 READ_CHARACTERS = 2000
 
 _FIRST_CHARACTERS = 13
-"""Of a usual head, with what has to be behind it: `421 4.7.650 [`. Longer heads are read as well, without a cache."""
+"""The length of a usual head and the two characters behind it: `421 4.7.650 [`. Longer heads are not cached."""
 
 
 def codes(reply: str) -> tuple[int | None, str | None]:
-    """Return the reply's code and enhanced code; neither when it does not start with a code from 200 to 599.
+    """Return the code and the enhanced code of a reply; (None, None) if it does not start with a code from 200 to 599.
 
-    The enhanced code stands at the head. qmail and Symantec write it as `(#5.1.1)`, Barracuda behind one word.
-    Its class must be that of the code.
+    The enhanced code is in the head. qmail and Symantec write it as `(#5.1.1)`, Barracuda behind one word.
+    It must have the class of the code.
     """
     known = _codes_of_head(reply[:_FIRST_CHARACTERS])
     if known is not None:
@@ -43,8 +43,8 @@ def codes(reply: str) -> tuple[int | None, str | None]:
 
 @lru_cache(maxsize=1024)
 def _codes_of_head(first: str) -> tuple[int, str] | None:
-    """Return both codes if they stand in a reply's first characters, and what follows cannot change them.
-    Replies share their heads.
+    """Return both codes if the first characters of a reply hold them, and the rest cannot change them, else None.
+    Cached, because many replies have the same head.
     """
     head = HEAD.match(first)
     return None if head is None or head[2] is None or head.end() > _FIRST_CHARACTERS - 2 else (int(head[1]), head[2])

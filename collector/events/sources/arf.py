@@ -1,5 +1,6 @@
-"""Complaints as feedback-loop reports (RFC 5965; docs/events.md, "Complaints"):
-the raw message -> an entry at the border, an entry -> a row. Pure.
+"""Reads complaints, which are feedback-loop messages (RFC 5965; docs/events.md, "Complaints"). Pure.
+
+A raw message becomes an entry, and an entry becomes a row.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from collector.events.model.event import Entry, Submission
 
 MAX_BYTES: Final = 4 << 20
-"""A report carries the message that it is about, at times whole."""
+"""A complaint carries the reported message, sometimes whole."""
 
 WORD: Final = "COMPLAINT"
 
@@ -38,23 +39,22 @@ _MESSAGE: Final = re.compile(r"(?:message|text|application)/(?:x-)?(?:rfc-?822|g
 """
 
 NO_COMPLAINTS: Final = frozenset({"not-spam", "auth-failure", "dmarc", "delivery-failure"})
-"""Feedback that is none: a verdict taken back (RFC 6430), a failed authentication (RFC 6591).
-
-They are kept as `other`.
+"""Types of feedback that are not complaints, such as a withdrawn verdict (RFC 6430) or a failed authentication
+(RFC 6591). They are stored as `other`.
 """
 
 JMRP_RECIPIENT: Final = "X-HmXmrOriginalRecipient"
-"""Microsoft's older reports name the recipient so, in the message, and have no part that is machine-readable."""
+"""The header with the recipient in Microsoft's older complaints, which have no machine-readable part."""
 
 MAX_VALUES: Final = 100
 MAX_CHARACTERS: Final = 2000
 _TYPE: Final = re.compile(r"[a-z][a-z0-9-]{0,39}")
 _SENDER: Final = "Original-Mail-From"
 _RECIPIENTS: Final = ("Original-Rcpt-To", "Removal-Recipient")
-"""Fields of a report that name who complained; the first that holds an address counts, since either may be redacted."""
+"""Fields with the recipient who complained. The first that holds an address counts, because either may be redacted."""
 
 _ADDRESS_TYPE: Final = re.compile(r"(?:rfc-?822|smtp|utf-8)\s*;\s*", re.IGNORECASE)
-"""What delivery reports put before an address (RFC 3464, 2.1.2), and some feedback reports too."""
+"""The type that DSNs put before an address (RFC 3464, 2.1.2), and that some complaints have too."""
 
 _REPORTED: Final = {
     "ip": "Source-IP",
@@ -67,7 +67,7 @@ _REPORTED: Final = {
 
 
 def read(body: bytes, *, received_at: int, border: Border) -> Submission:
-    """Read one report (`received_at` in epoch ms). Raise `UnreadableError` when it is none, and `TooLargeError`."""
+    """Return the submission of one complaint (`received_at` in epoch ms). Raise `UnreadableError`, `TooLargeError`."""
     if len(body) > MAX_BYTES:
         raise TooLargeError(f"a report is over {MAX_BYTES} bytes")
     report = mime.read(_without_mbox_line(body))
@@ -91,8 +91,8 @@ def _inner(part: mime.Part) -> mime.Part:
 
 
 def _message(parts: Sequence[mime.Part]) -> mime.Part | None:
-    """Return the reported message: the first part of its type that names a message, else of a part behind the report,
-    whatever its type.
+    """Return the reported message, or None: the first part of a message type with a Message-ID or X-FBL header, else
+    the first such part of any type behind the feedback report, else the first part of a message type.
     """
     typed = [_inner(part) for part in parts if _MESSAGE.fullmatch(part.kind)]
     place = next((place for place, part in enumerate(parts) if _REPORT.fullmatch(part.kind)), len(parts))
@@ -102,7 +102,7 @@ def _message(parts: Sequence[mime.Part]) -> mime.Part | None:
 
 
 def _without_mbox_line(body: bytes) -> bytes:
-    """Programs that hand mail on by a pipe may put mbox's `From ` line before it."""
+    """Return the body without an mbox `From ` line, which programs may add when they pipe mail."""
     body = body.lstrip(b"\r\n")
     return body.partition(b"\n")[2] if body.startswith(b"From ") else body
 
@@ -133,7 +133,7 @@ def _recipients(told: mime.Part) -> str:
 
 
 def _listed(told: mime.Part, name: str) -> str:
-    """Every value of the field, each once, joined by commas."""
+    """Return all values of the field, each once, joined by commas."""
     return ",".join(dict.fromkeys(_ADDRESS_TYPE.sub("", value, count=1) for value in told.texts(name)[:MAX_VALUES]))
 
 
@@ -142,9 +142,7 @@ def _domain(written: str | None) -> str | None:
 
 
 def _time(stamps: Iterable[str | None], received_at: int, retention_ms: int) -> int:
-    """Epoch ms of the first stamp that is within what the border takes:
-    the report's, else the message's arrival, else the receipt.
-    """
+    """Return the epoch ms of the first stamp that the border accepts, else of the receipt."""
     for stamp in stamps:
         time = _epoch_ms(stamp)
         if time is not None and received_at - (retention_ms - 2 * DAY_MS) <= time <= received_at + HOUR_MS:
@@ -191,7 +189,5 @@ def complaint_of(entry: Entry, received_at: int) -> MailEvent:
 
 
 def _digest(entry: Entry) -> str:
-    """Of all that was read, but for nothing that changes on the report's way:
-    a report that is handed in again is the same row.
-    """
+    """Return a digest of all fields. No field changes in transit, so a complaint that is sent again is the same row."""
     return hashlib.sha256(msgspec.json.encode(entry.fields, order="sorted")).hexdigest()[:32]

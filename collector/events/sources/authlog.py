@@ -1,9 +1,10 @@
-"""Logins, as WildDuck's `authlog` and its GELF messages tell of them (docs/events.md, "Logins"):
-documents, changes and messages -> entries at the border, an entry -> a row of `auth_events`. Pure.
+"""Reads logins from WildDuck's `authlog` and its GELF messages (docs/events.md, "Logins"). Pure.
 
-Known from WildDuck 1.46: logins of one user that have protocol,
-address and result in common are one document for a while; those after the first are only an update `{events, last}`.
-A login of a user that does not exist leaves no document, only a GELF message.
+Documents, changes and messages become entries, and an entry becomes a row of `auth_events`.
+
+In WildDuck 1.46, logins of one user with the same protocol, address and result share one document for a while. Each
+login after the first is only an update `{events, last}`. A login of an unknown user leaves no document, only a GELF
+message.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from collector.events.sources.gelf_message import Message
 
 AUTHLOG: Final = "authlog"
-"""The collection, in WildDuck's database of users."""
+"""The name of the collection, in WildDuck's database of users."""
 
 FIELDS: Final = (
     "_id",
@@ -44,17 +45,17 @@ FIELDS: Final = (
     "created",
     "last",
 )
-"""What of a document is read: a feed asks for no more."""
+"""The fields of a document that are read. A feed requests no others."""
 
 WORD: Final = "AUTH"
-"""The action of an entry that is a login."""
+"""The action of an entry for a login."""
 
 PROTOCOLS: Final = {
     "imap": "imap", "imaps": "imap", "pop3": "pop3", "pop3s": "pop3", "pop": "pop3", "smtp": "smtp", "smtps": "smtp",
     "submission": "smtp",
     "api": "api", "master": "api", "web": "web", "webmail": "web", "http": "web", "https": "web",
 }  # fmt: skip
-"""WildDuck's `protocol` (who authenticates over its API may say anything), and the scope where there is none."""
+"""WildDuck's `protocol`, or the scope if there is none. A client of its API may send any protocol."""
 
 RESULTS: Final = {
     "success": "success", "fail": "failed", "unknown": "unknown_user", "suspended": "suspended", "disabled": "disabled",
@@ -63,27 +64,28 @@ RESULTS: Final = {
 OTHER: Final = "other"
 
 IN_AUTHLOG: Final = frozenset({"success", "fail", "suspended", "disabled", "scope_disabled"})
-"""Results that leave a document, where the user is known and a password was looked at."""
+"""Results that leave a document if the user is known and the password was checked."""
 
 WITHOUT_RESULT: Final = "scope_disabled"
-"""What a document without a result is: WildDuck writes none then."""
+"""The result of a document without `result`: WildDuck writes none in this case."""
 
 MOST: Final = 2**31 - 1
 _TEXT_CHARACTERS: Final = 1000
 
 
 class Known(msgspec.Struct, frozen=True):
-    """What is known of a document: its entry as it was told last, and how many logins had been counted then."""
+    """The last known state of a document: its entry, and the number of logins counted."""
 
     entry: Mapping[str, Any]
     events: int
 
 
 class Logins:
-    """Applies changes of `authlog`, in order. `known` must hold the documents that the changes name (`named_by`),
-    as far as somebody knows them; `items` are in the form of the plugin's events,
-    `unknown` the documents that were counted up and that nobody knows:
-    whoever can reads them, and hands them to `document`.
+    """Applies changes of `authlog`, in order. `known` must hold the stored documents among those that `named_by`
+    returns.
+
+    `items` are the resulting events in the plugin's form. `unknown` are the ids of updated documents that are not
+    known. The caller reads these documents and passes them to `document`.
     """
 
     def __init__(self, known: Mapping[str, Known]) -> None:
@@ -92,7 +94,7 @@ class Logins:
         self.unknown: list[str] = []
 
     def apply(self, change: Mapping[str, Any]) -> None:
-        """Take one change. Never raises for anything that MongoDB can send."""
+        """Apply one change. Never raises for a change that MongoDB can send."""
         kind = change.get("operationType")
         if kind in ("insert", "replace"):
             self.document(change.get("fullDocument"), moment(change))
@@ -102,7 +104,7 @@ class Logins:
             self._count_up(mongo_id(change), fields if isinstance(fields, dict) else {}, moment(change))
 
     def document(self, document: object, seen_at: int) -> None:
-        """Take a document as it is now; what was counted of it before is not counted again. Never raises."""
+        """Apply the current state of a document. Logins that were counted before do not count again. Never raises."""
         entry = entry_of(document) if isinstance(document, dict) else None
         if entry is None or not isinstance(document, dict):
             return
@@ -130,12 +132,14 @@ class Logins:
 
 
 def named_by(changes: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Return the documents that these changes of `authlog` say something about."""
+    """Return the ids of the documents in these changes of `authlog`."""
     return list({mongo_id(change) for change in changes})
 
 
 def entry_of(document: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Read a document; None for what is no login (`authlog` has other deeds too: passwords changed, filters added)."""
+    """Return the entry of a document, or None if it is not a login. `authlog` also has changed passwords, new filters
+    and other actions.
+    """
     if document.get("action") != "authentication" or "_id" not in document:
         return None
     said = {
@@ -151,7 +155,7 @@ def entry_of(document: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def logged(message: Message, received_at: int) -> Item | None:
-    """Return a login in a GELF message of WildDuck's, where nothing reads its `authlog`; None for every other message.
+    """Return the login in a GELF message of WildDuck, or None if it has none. For sites without a feed of `authlog`.
     Never raises.
     """
     result = message.get("_auth_result")
@@ -171,18 +175,20 @@ def logged(message: Message, received_at: int) -> Item | None:
 
 
 def logged_beside_authlog(message: Message, received_at: int) -> Item | None:
-    """Return the same where the change stream tells of logins as well: only what leaves no document."""
+    """Return the login in a GELF message if it leaves no document in `authlog`, else None. For sites with a feed of
+    `authlog`.
+    """
     item = logged(message, received_at)
     if item is None:
         return None
     result = message["_auth_result"]
-    # A password that is known to have leaked is refused without a document.
+    # WildDuck refuses a password that is known to have leaked, and leaves no document.
     leaves_one = result in IN_AUTHLOG and message.get("_user") and (result != "fail" or "_password_type" in message)
     return None if leaves_one else item
 
 
 def known_of(event: AuthEvent) -> tuple[str, Known] | None:
-    """Return the count that a row adds to its document, and the document; None for a row that came of a message."""
+    """Return the id of a row's document and its state after this row; None for a row from a GELF message."""
     document, _, events = event.event_id.removeprefix("wd:auth:").rpartition(":")
     if not document or document == "h" or not events.isdigit():
         return None
@@ -222,7 +228,9 @@ def login_of(entry: Entry, source: Source, received_at: int) -> AuthEvent:
 
 
 def _one_of(fields: Fields, key: str, words: Mapping[str, str]) -> str:
-    """Return a member of a closed set, which may be said as such; a word that is none stays where it is."""
+    """Return the mapped value of a field, and take the field out. An unknown value gives `other`, and stays in `raw`.
+    A value that is mapped already is returned unchanged.
+    """
     said = fields.rest.get(key)
     word = words.get(said.lower(), said if said in words.values() else None) if type(said) is str else None
     if word is not None:
@@ -245,7 +253,7 @@ def _text(value: object) -> str | None:
 
 
 def _id(value: object) -> str | None:
-    """Return an id as text: of MongoDB's own type, or as a message writes it."""
+    """Return an id as text. It is an ObjectId of MongoDB, or text in a message."""
     return None if value is None or isinstance(value, (bool, dict, list)) else str(value)[:_TEXT_CHARACTERS] or None
 
 

@@ -1,5 +1,5 @@
-"""Stock ZoneMTA's `core/http-bounce`: a form-encoded bounce, in the words of a log entry (docs/events.md,
-"The bounce webhook"). Pure.
+"""Reads a bounce of ZoneMTA's own plugin `core/http-bounce`, a form, into a log entry (docs/events.md, "The bounce
+webhook"). Pure.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ FIELDS: Final = {
     "fbl": "fbl",
     "sessionId": "sessionId",
 }
-"""The form's fields, in an entry's words: what it calls `returnPath` is the bounce's `from`. The ninth is `time`."""
+"""Maps the form's fields to an entry's; the form's `returnPath` is the entry's `from`. The ninth field is `time`."""
 
 MAX_FIELDS: Final = 64
 MAX_BYTES: Final = 256 << 10
@@ -36,7 +36,7 @@ _TIME_DIGITS: Final = 16
 
 
 def bounce(body: bytes, *, received_at: int, border: Border) -> Submission:
-    """Read one bounce (`received_at` in epoch ms). Raise `UnreadableError` when it names no message,
+    """Return the submission of one bounce (`received_at` in epoch ms). Raise `UnreadableError` if it names no message,
     and `TooLargeError`.
     """
     if len(body) > MAX_BYTES:
@@ -45,17 +45,17 @@ def bounce(body: bytes, *, received_at: int, border: Border) -> Submission:
     if not form.get("id"):
         raise UnreadableError("no bounce can be read: a form with an `id` is expected")
     told = {name: form[field] for field, name in FIELDS.items() if form.get(field)}
-    # Always there, and empty for the null sender: that makes it a report's bounce.
+    # `from` is always set. It is empty for the null sender: the bounced message is then a DSN.
     entry = {"action": "REJECTED", "from": ""} | told
     item = {"time": _time(form.get("time"), received_at), "entry": entry}
-    # A percent-encoded NUL is text here.
+    # A percent-encoded NUL is accepted, so the strings may not be clean.
     read = Body([item], is_clean=False)
     return take(read, received_at=received_at, source=Source.BOUNCE, border=border)
 
 
 def _form(body: bytes) -> dict[str, str]:
-    """Return the fields; of one that comes twice, the first.
-    What is no UTF-8 shows as U+FFFD, a broken percent-encoding as it is.
+    """Return the fields. The first value counts if a field comes twice. Invalid UTF-8 becomes U+FFFD; a broken
+    percent-encoding stays unchanged.
     """
     text = body.decode("utf-8", "replace")
     try:
@@ -66,7 +66,7 @@ def _form(body: bytes) -> dict[str, str]:
 
 
 def _time(written: str | None, received_at: int) -> int:
-    """Its stamp, else the receipt: it identifies nothing, and no bounce is lost for it."""
+    """Return the form's time, else the receipt. The time is not needed to identify the bounce."""
     if written is None or not (written.isascii() and written.isdigit()) or len(written) > _TIME_DIGITS:
         return received_at
     return int(written)

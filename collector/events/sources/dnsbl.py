@@ -1,5 +1,6 @@
-"""What the DNSBL exporter posts (docs/dnsbl.md, "What it posts"):
-a body -> entries at the border, an entry -> a row of `dnsbl_results`.
+"""Reads the results that the DNSBL exporter posts (docs/dnsbl.md, "What it posts"). Pure.
+
+A body becomes entries, and an entry becomes a row of `dnsbl_results`.
 """
 
 from __future__ import annotations
@@ -29,14 +30,16 @@ ADDRESS, DOMAIN = "address", "domain"
 REASON_CHARACTERS: Final = 500
 MEANING_CHARACTERS: Final = 200
 CODES: Final = 16
-"""So many codes and meanings of one answer are kept."""
+"""The most codes and meanings that are kept of one answer."""
 
 _NAME: Final = re.compile(r"(?=.{1,253}\Z)[a-z0-9_](?:[a-z0-9_-]{0,62})(?:\.[a-z0-9_](?:[a-z0-9_-]{0,62}))*", re.ASCII)
 _WORD: Final = re.compile(r"[a-z0-9_]{1,40}", re.ASCII)
 
 
 def read(body: bytes, *, received_at: int, border: Border) -> Submission:
-    """Read a request of the exporter (`received_at` in epoch ms). Raise only `UnreadableError` and `TooLargeError`."""
+    """Return the submission of an exporter's request (`received_at` in epoch ms).
+    Raise only `UnreadableError` and `TooLargeError`.
+    """
     found = read_body(body, max_parts=border.max_parts, max_items=border.max_items)
     results, envelope = _results(found)
     if len(results) > border.max_items:
@@ -46,8 +49,8 @@ def read(body: bytes, *, received_at: int, border: Border) -> Submission:
 
 
 def _results(found: Body) -> tuple[list[Any], dict[str, Any]]:
-    """Return the results, and what is told about all of them;
-    results alone (dead letters that are tried again) come without it.
+    """Return the results, and the cluster and host of all of them. Dead letters that are retried are results without
+    these.
     """
     whole = found.items[0] if len(found.items) == 1 else None
     if type(whole) is not dict or "results" not in whole:
@@ -60,7 +63,7 @@ def _results(found: Body) -> tuple[list[Any], dict[str, Any]]:
 
 
 def _item(result: Any) -> dict[str, Any] | Misfit:  # noqa: ANN401 - any JSON value
-    """Return the result as an event with a time and an entry, or what is wrong with it."""
+    """Return the result as an event with a time and an entry, or a `Misfit`."""
     if type(result) is not dict:
         return Misfit(result, "not an object")
     if type(result.get("entry")) is dict:  # what a dead letter keeps
@@ -110,7 +113,7 @@ def _target(value: object) -> str | None:
     if found is not None:
         return found
     name = _name(value)
-    # A name's last label is no number (RFC 3696, 2): 192.0.2.999 is a broken address.
+    # The last label of a name is not a number (RFC 3696, 2): 192.0.2.999 is a broken address.
     return None if name is None or name.rpartition(".")[2].isdigit() else name
 
 
@@ -132,8 +135,8 @@ def _texts(value: object) -> list[str]:
 
 
 def _readable(value: object, characters: int) -> str | None:
-    """Return the text, cut, with a space for what nobody can see:
-    control characters, and those that turn the direction of a line.
+    """Return the text, cut, with a space for each invisible character: control characters, and characters that change
+    the direction of a line.
     """
     if type(value) is not str or not value:
         return None

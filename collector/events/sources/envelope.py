@@ -1,4 +1,4 @@
-"""Sender and recipients of inbound mail and of complaints, as columns of `mail_events`. Pure."""
+"""Reads sender and recipients of inbound mail and of complaints into columns of `mail_events`. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def envelope_of(fields: Fields) -> dict[str, Any]:
     """Take `from` and `to` (addresses joined by commas) out of the fields.
-    What is no address, as a redacted one, stays in them.
+    A value that is not an address, such as a redacted one, stays in the fields.
     """
     columns: dict[str, Any] = {}
     sender, listed = fields.rest.get("from"), fields.rest.get("to")

@@ -1,7 +1,7 @@
-"""GELF messages of mail, as zonemta-wildduck sends them, in the words of ZoneMTA's log entries (docs/events.md,
-"GELF"). Pure.
+"""Reads GELF messages about mail, as zonemta-wildduck sends them, into ZoneMTA's log entries (docs/events.md, "GELF").
+Pure.
 
-Known from zonemta-wildduck's source (1.32, its `log:entry` hook), not from a recording.
+The format is known from zonemta-wildduck's source (1.32, its `log:entry` hook), not from a recording.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ ACTIONS: Final = {
     "queue_bounce": "QUEUE_BOUNCE",
     "dropped": "DROP",
 }
-"""`_mail_action` to ZoneMTA's word. `dropped` is three words: `short_message` has the right one as its tag."""
+"""Maps `_mail_action` to ZoneMTA's action. `dropped` stands for three actions; the tag in `short_message` tells which.
+"""
 
 _DROPPED_TAG: Final = re.compile(r"[^\[]{0,64}\[(NOQUEUE|DROP|DELETED)\]")
 
@@ -68,20 +69,20 @@ FIELDS: Final = {
     "_queue_bounce_id": "bounceId",
     "_error": "error",
 }
-"""Fields whose value is the entry's."""
+"""Maps fields of a message to fields of the entry with the same value."""
 
 _BOOLEANS: Final = {"_secure": "secure", "_tls": "tls", "_tls_authorized": "tlsAuthorized"}
 
 _RESPONSES: Final = {"NOQUEUE": "responseText", "DROP": "reason", "DELETED": "reason"}
-"""What `_response` holds where it is no reply of a server's."""
+"""Actions whose `_response` is not the reply of a server, with the field of the entry for it."""
 
 _WITH_SENDER: Final = frozenset({"QUEUED", "ACCEPTED", "DEFERRED", "REJECTED", "NOQUEUE"})
-"""Their entries always name the sender; a message has no empty field, so that the null sender is missing in it."""
+"""Actions whose entries always have a sender. A message omits empty fields, so the null sender is missing in it."""
 
 
 def delivery(message: Message, received_at: int) -> Item | None:
-    """Return the event of a message on its way out. One that names no message fills no slot, and could be told twice:
-    it is none.
+    """Return the event of outbound mail in a GELF message, or None. An event without a queue id is ignored: it fills no
+    slot, so that it could be counted twice.
     """
     word, queue_id = message.get("_mail_action"), id_text(message.get("_queue_id"))
     if type(word) is not str or word not in ACTIONS or type(queue_id) is not str or not queue_id:
@@ -103,14 +104,14 @@ def delivery(message: Message, received_at: int) -> Item | None:
 
 
 READERS: Final[tuple[MessageReader, ...]] = (delivery, authlog.logged)
-"""The kinds of messages that are taken; the first reader that knows one has it."""
+"""The readers of GELF messages. The first reader that knows a message decides."""
 
 READERS_BESIDE_AUTHLOG: Final[tuple[MessageReader, ...]] = (delivery, authlog.logged_beside_authlog)
-"""The same where a change stream tells of logins: each is counted once."""
+"""The readers for sites with a feed of `authlog`, so that each login counts once."""
 
 
 def item_of(message: Message, received_at: int, readers: Sequence[MessageReader] = READERS) -> Item | None:
-    """Return the event that a message tells of, or None. Never raises."""
+    """Return the event in a message, or None. Never raises."""
     return next((item for read in readers if (item := read(message, received_at)) is not None), None)
 
 

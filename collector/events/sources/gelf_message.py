@@ -1,7 +1,7 @@
-"""What every reader of a GELF message goes by: its form, and its time. Pure.
+"""The form of a GELF message, and its time. Pure.
 
 GELF 1.1: an object of flat fields, a sender's own with an underscore before them, `timestamp` in seconds.
-Senders also write milliseconds, microseconds and nanoseconds: the magnitude tells them apart.
+Some senders write milliseconds, microseconds or nanoseconds. The magnitude shows which.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collector.events.border.request_body import Item
 Message: TypeAlias = Mapping[str, Any]
 
 SECONDS_END: Final = 10**11
-"""As seconds this is the year 5138, as milliseconds 1973: a stamp below it is in seconds."""
+"""In seconds this is the year 5138, in milliseconds 1973. A lower stamp is in seconds."""
 
 MILLISECONDS_END: Final = 10**14
 MICROSECONDS_END: Final = 10**17
@@ -25,11 +25,11 @@ NANOSECONDS_END: Final = 10**20
 _DECIMAL: Final = re.compile(r"[0-9]{1,20}(?:\.[0-9]{0,20})?", re.ASCII)
 
 MessageReader: TypeAlias = Callable[[Message, int], Item | None]
-"""Reads one kind of message (and its receipt in epoch ms); None for every other kind. Never raises."""
+"""Reads one kind of message. Arguments: the message, its receipt (epoch ms). None for other kinds. Never raises."""
 
 
 def time_of(message: Message, received_at: int) -> int:
-    """Epoch ms of `timestamp`, else the receipt: it identifies nothing."""
+    """Return the epoch ms of `timestamp`, else of the receipt. The time is not needed to identify the event."""
     stamp = message.get("timestamp")
     if type(stamp) is str and _DECIMAL.fullmatch(stamp):
         stamp = float(stamp) if "." in stamp else int(stamp)
@@ -38,8 +38,8 @@ def time_of(message: Message, received_at: int) -> int:
 
 
 def epoch_ms(stamp: object) -> int | None:
-    """Return a stamp in seconds, milliseconds, microseconds or nanoseconds, as its magnitude says, in epoch ms;
-    None for what is no number.
+    """Return the epoch ms of a stamp in seconds, milliseconds, microseconds or nanoseconds (the magnitude shows which).
+    None for a value that is not a number.
     """
     if type(stamp) is not int and not (type(stamp) is float and math.isfinite(stamp)):
         return None

@@ -1,7 +1,7 @@
-"""The parts of a MIME message, found without recursion and within bounds:
-what a stranger sends may be built to exhaust a parser. Pure.
+"""Splits a MIME message into parts, without recursion and within limits, because a hostile message may try to exhaust
+the parser. Pure.
 
-Only headers are parsed (Python's own parser, which takes any bytes); a body is bytes until somebody asks for its text.
+Only headers are parsed (by Python's own parser, which accepts any bytes). A body stays encoded until `content`.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 MAX_HEADER_BYTES: Final = 64 << 10
 MAX_HEADERS: Final = 1000
 MAX_PARTS: Final = 32
-"""Of a message, at every depth together: a report has three."""
+"""Limit for all parts of a message, at every depth together. A complaint has three."""
 
 MAX_DEPTH: Final = 3
-"""Multiparts within multiparts: a report that was forwarded is in a second one."""
+"""Limit for nested multiparts. A forwarded complaint is in a second one."""
 
 _TYPE_CHARACTERS: Final = 300
 _TYPE: Final = re.compile(r"[^\s/;]{1,100}/[^\s/;]{1,100}")
@@ -33,30 +33,30 @@ _QUOTED: Final = re.compile(rb"=(?:([0-9A-Fa-f]{2})|[ \t]*\r?\n)")
 
 
 class Part(NamedTuple):
-    """One part: its headers, and what follows them."""
+    """One part: its headers and its encoded body."""
 
     headers: Message
     body: bytes
 
     @property
     def kind(self) -> str:
-        """Its content type, lower case, however it is spelt; `text/plain` for what is none."""
+        """The content type in lower case, without comments and spaces; `text/plain` if it is not valid."""
         said = str(self.headers.get("Content-Type", ""))[:_TYPE_CHARACTERS].partition(";")[0]
         kind = "".join(_COMMENT.sub(" ", said).split()).lower()
         return kind if _TYPE.fullmatch(kind) else self.headers.get_default_type()
 
     def text(self, name: str) -> str | None:
-        """Return the first header of that name, unfolded; what is no text shows as U+FFFD."""
+        """Return the first header with this name, unfolded. Bytes that are not text become U+FFFD."""
         values = self.texts(name)
         return values[0] if values else None
 
     def texts(self, name: str) -> list[str]:
-        """Every header of that name that says something."""
+        """Return the headers with this name that are not empty."""
         found = [" ".join(str(value).split()) for value in self.headers.get_all(name, [])]
         return [value for value in found if value]
 
     def content(self) -> bytes:
-        """Return the body without its transfer encoding; what is broken in it is passed over."""
+        """Return the decoded body. Broken parts of the transfer encoding are skipped."""
         said = _COMMENT.sub(" ", str(self.headers.get("Content-Transfer-Encoding", ""))[:_TYPE_CHARACTERS])
         match said.partition(";")[0].strip().lower():
             case "base64":
@@ -70,7 +70,7 @@ class Part(NamedTuple):
 
 
 def read(message: bytes) -> Part:
-    """Split a message, or a part, into headers and body. Headers past the bounds are left out."""
+    """Split a message or a part into headers and body. Headers beyond the limits are ignored."""
     blank = _BLANK.search(message)
     head, body = (message, b"") if blank is None else (message[: blank.start()], message[blank.end() :])
     lines = head[:MAX_HEADER_BYTES].splitlines(keepends=True)[:MAX_HEADERS]
@@ -78,9 +78,7 @@ def read(message: bytes) -> Part:
 
 
 def leaves(message: Part) -> list[Part]:
-    """Return the parts that are no multiparts, in their order, the first `MAX_PARTS` of them;
-    a message within is not looked into.
-    """
+    """Return up to `MAX_PARTS` parts that are not multiparts, in order. An attached message is one part."""
     found: list[Part] = []
     waiting = [(message, 0)]
     seen = 0
@@ -96,7 +94,7 @@ def leaves(message: Part) -> list[Part]:
 
 
 def _pieces(body: bytes, boundary: str) -> list[bytes]:
-    """Return the parts between the boundary's lines (RFC 2046, 5.1.1); the last boundary may be missing."""
+    """Return the parts between the boundary lines (RFC 2046, 5.1.1). The last boundary may be missing."""
     mark = re.escape(boundary.encode("utf-8", "replace")[:200])
     line = re.compile(rb"(?:\A|\r?\n)--" + mark + rb"(--)?[ \t]*(?=\r?\n|\Z)")
     pieces: list[bytes] = []
@@ -104,7 +102,7 @@ def _pieces(body: bytes, boundary: str) -> list[bytes]:
     for found in line.finditer(body):
         if start is not None:
             pieces.append(body[start : found.start()])
-        # A piece begins behind the line's end.
+        # A part begins behind the end of the boundary line.
         start = found.end() + (2 if body[found.end() : found.end() + 2] == b"\r\n" else 1)
         if found[1] or len(pieces) >= MAX_PARTS:
             return pieces

@@ -1,9 +1,10 @@
-"""WildDuck's webhooks (docs/events.md, "WildDuck's webhooks"): a body -> entries at the border, an entry -> its rows.
-Pure.
+"""Reads WildDuck's webhooks (docs/events.md, "WildDuck's webhooks"). Pure.
 
-Known from WildDuck 1.46's source: 37 words in `lib/events.js`.
-A webhook's `id` differs from registration to registration, so it identifies nothing;
-none holds a password, but what is added tomorrow may, and the target of a forward is a link that may.
+A body becomes entries, and an entry becomes its rows.
+
+WildDuck 1.46 has 37 kinds of events (`lib/events.js`). Each registration of a webhook gets another `id` for the same
+event, so `id` cannot identify it. Today no event holds a password. A future one may, and the link of a forward may hold
+one, so secrets are removed.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ _DIGITS: Final = 12
 
 
 def read(body: bytes, *, received_at: int, border: Border) -> Submission:
-    """Read webhooks, nearly always one (`received_at` in epoch ms).
+    """Return the submission of one or more webhooks, nearly always one (`received_at` in epoch ms).
 
     Raise only `UnreadableError` and `TooLargeError`.
     """
@@ -55,9 +56,7 @@ def read(body: bytes, *, received_at: int, border: Border) -> Submission:
 
 
 def _item(told: Any) -> Any:  # noqa: ANN401 - any JSON value
-    """Return the webhook as an event with a time and an entry, or what is wrong with it;
-    without secrets in either case.
-    """
+    """Return the webhook as an event with a time and an entry, or a `Misfit`; without secrets in both cases."""
     if type(told) is not dict:
         return told
     clean: dict[str, Any] = without_secrets(told)
@@ -77,8 +76,8 @@ def _item(told: Any) -> Any:  # noqa: ANN401 - any JSON value
 
 
 def without_secrets(value: Any, levels: int = MAX_DEPTH) -> Any:  # noqa: ANN401 - any JSON value
-    """Return the value without fields that are called like a secret, and with each link cut down to its host;
-    null for what is deeper than `levels`.
+    """Return the value without fields whose name suggests a secret, and with only the host of each link.
+    A value deeper than `levels` becomes null.
     """
     if type(value) is str:
         return _LINK.sub(_host, value) if "://" in value else value
@@ -100,8 +99,8 @@ def _host(link: re.Match[str]) -> str:
 
 
 def _addresses(value: object) -> str:
-    """Return the addresses of people as WildDuck writes them (`{address, name}`, or a list of some),
-    without their names.
+    """Return the addresses of people without their names, joined by commas. WildDuck writes `{address, name}`, or a
+    list of these.
     """
     people = value if isinstance(value, list) else [value]
     found = [one.get("address") if isinstance(one, dict) else one for one in people]
@@ -109,8 +108,8 @@ def _addresses(value: object) -> str:
 
 
 def rows_of(entry: Entry, received_at: int) -> Sequence[MailEvent | Record]:
-    """Return the rows of an entry that passed the border: one of `audit_events`;
-    a user's verdict on a message is one of `mail_events` too.
+    """Return the rows of an entry that passed the border: one of `audit_events`, and for a message that a user marked
+    as spam or ham also one of `mail_events`.
     """
     identity = _identity(entry)
     fields = Fields(entry.fields)
@@ -125,8 +124,8 @@ def rows_of(entry: Entry, received_at: int) -> Sequence[MailEvent | Record]:
 
 
 def _identity(entry: Entry) -> str:
-    """`wd:<ev>:<time>:<user>:<mailbox>:<message>`; what names no message may happen twice in a millisecond,
-    and ends with a hash.
+    """Return `wd:<ev>:<time>:<user>:<mailbox>:<message>`. An event without a message may happen twice in a millisecond,
+    so a hash of its fields is added.
     """
     fields = entry.fields
     names = [value if type(value := fields.get(key)) is str else "" for key in _NAMES]

@@ -1,5 +1,5 @@
-"""What a change stream of WildDuck's database is asked for:
-logins and inbound mail, and nothing that is in a message or a password.
+"""The pipeline and projections for WildDuck's database: logins and inbound mail, but no content of a message and no
+password.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ _SHOWN: Final = (
 _DOCUMENT: Final = dict.fromkeys([*wildduck_messages.FIELDS, *authlog.FIELDS])
 
 PIPELINE_STAGES: Final[list[dict[str, Any]]] = [
-    # A message that is read, flagged or thrown away is nothing new.
+    # Of messages only inserts: reading, flagging or deleting one is not an event.
     {"$match": {"$or": [{"ns.coll": {"$ne": wildduck_messages.MESSAGES}}, {"operationType": "insert"}]}},
     {"$project": dict.fromkeys([*_SHOWN, *(f"fullDocument.{name}" for name in _DOCUMENT)], 1)},
 ]
-"""What the server does to each change before it sends it."""
+"""The stages that MongoDB applies to each change before it sends it."""
 
 MESSAGES_PROJECTION: Final[dict[str, int]] = dict.fromkeys(wildduck_messages.FIELDS, 1)
 AUTHLOG_PROJECTION: Final[dict[str, int]] = dict.fromkeys(authlog.FIELDS, 1)
-"""Of a document that is read by itself."""
+"""The fields of a document that is read outside the change stream."""

@@ -1,9 +1,9 @@
-"""Inbound mail, as the change stream of WildDuck's `messages` tells of it (docs/events.md, "Inbound mail"):
-a change -> an entry at the border, an entry -> a row. Pure.
+"""Reads inbound mail from the change stream of WildDuck's `messages` (docs/events.md, "Inbound mail"). Pure.
 
-Known from WildDuck 1.46: a delivery by LMTP has `meta.source` MX.
-A message that is moved or copied is inserted anew, its `root` the first one's `_id`.
-What a user appends or sends comes by IMAP or API.
+A change becomes an entry, and an entry becomes a row.
+
+In WildDuck 1.46, a delivery by LMTP has `meta.source` MX. A message that is moved or copied is inserted again, with the
+first `_id` as its `root`. A message that a user appends or sends has the source IMAP or API.
 """
 
 from __future__ import annotations
@@ -30,22 +30,20 @@ FIELDS: Final = (
     "meta.to",
     "meta.origin", "meta.transtype", "meta.queueId", "meta.spamAction",
 )  # fmt: skip
-"""What of a document is read: never its text, its headers or its structure."""
+"""The fields of a document that are read: never its text, its headers or its structure."""
 
 WORD: Final = "STORED"
-"""The action of an entry that is an inbound message."""
+"""The action of an entry for an inbound message."""
 
 JUNK: Final = "junk"
-"""The category of a message that was filed as spam when it came."""
+"""The category of a message that WildDuck filed as spam on arrival."""
 
 _TEXT_CHARACTERS: Final = 1000
 _MOST_RECIPIENTS: Final = 100
 
 
 def stored_item(change: Mapping[str, Any]) -> Item | None:
-    """Return an inbound message that was stored, as an event of the plugin's form; None for any other change.
-    Never raises.
-    """
+    """Return the event of a stored inbound message in the plugin's form, or None for any other change. Never raises."""
     document = change.get("fullDocument")
     if change.get("operationType") != "insert" or not isinstance(document, dict):
         return None

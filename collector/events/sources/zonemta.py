@@ -1,4 +1,4 @@
-"""ZoneMTA's log entries as rows of `mail_events`: which field fills which column, and what stays in `raw`."""
+"""Turns ZoneMTA's log entries into rows of `mail_events`: which field fills which column, and which stay in `raw`."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ ACTIONS: dict[str, Action] = {
     "SPAMCHECK": Action.SPAM_CHECKED,
     "VIRUSCHECK": Action.VIRUS_CHECKED,
 }
-"""ZoneMTA's words (docs/events.md); every other word is `other`."""
+"""Maps ZoneMTA's actions (docs/events.md). Every other action is `other`."""
 
 TEXT_COLUMNS: dict[str, str] = {
     "id": "queue_id",
@@ -54,21 +54,21 @@ TEXT_COLUMNS: dict[str, str] = {
     "tlsVersion": "tls_version",
     "fbl": "fbl_id",
 }
-"""Fields whose text is a column as it is written; the others have a rule."""
+"""Maps fields to columns that take their text unchanged. The other fields have rules."""
 
 DETAILS: dict[Action, str] = {
     Action.DEFERRED: "defcount",
     Action.DSN_QUEUED: "bounceType",
     Action.OTHER: "action",
 }
-"""The field that tells two events of one message (or recipient) and action apart."""
+"""The field that differs between two events with the same message (or recipient) and action."""
 
 DROP_REASONS = ("description", "reason", "error")
-"""Where the reason of an end without a delivery stands; the first that says something counts."""
+"""Fields with the reason of an end without a delivery. The first that is not empty counts."""
 
 NULL_SENDERS = frozenset({"", "<>"})
 
-# Sets and names of their own, because reading a member off its enum costs as much as a rule (0.1 µs on Python 3.11).
+# Separate names, because access to a member through its enum costs as much as a rule (0.1 µs on Python 3.11).
 FAILURES = frozenset({Action.DEFERRED, Action.BOUNCED})
 ENDS_UNSENT = frozenset({Action.DROPPED, Action.REFUSED, Action.DELETED})
 _BOUNCED, _OTHER = Action.BOUNCED, Action.OTHER
@@ -80,10 +80,10 @@ Reply: TypeAlias = tuple[
 """The values of `REPLY_COLUMNS`."""
 
 REPLY_COLUMNS = COLUMNS[COLUMNS.index("smtp_code") : COLUMNS.index("response_pattern") + 1]
-"""The columns that hold what a server answered and what it means."""
+"""The columns for the reply of a server and its meaning."""
 
 SEQ_DIGITS = 3
-"""ZoneMTA counts the recipients of a message in hex digits, three of them: 001, 002, …, 00a."""
+"""ZoneMTA numbers the recipients of a message with three hex digits: 001, 002, …, 00a."""
 
 EVENT_ID_BYTES = 200
 HASH_DIGITS = 32
@@ -91,7 +91,7 @@ MINUTE_MS = 60_000
 LONGEST_IN_QUEUE_MS = 60 * 86_400_000
 
 QUEUED_AT_DIGITS = 11
-"""A queue id starts with the epoch ms of its making, in hex."""
+"""A queue id starts with its creation time, epoch ms in hex digits."""
 
 
 def mail_event(entry: Entry, *, source: Source, received_at: int, public_ips: Mapping[str, str]) -> MailEvent:
@@ -99,7 +99,7 @@ def mail_event(entry: Entry, *, source: Source, received_at: int, public_ips: Ma
     try:
         return _row(entry, source, received_at, public_ips)
     except (ValueError, OverflowError, TypeError, RecursionError):
-        # The border lets no such entry pass. One from elsewhere is made plain first; nothing is lost for it.
+        # Only an entry that did not pass the border gets here. Making it plain first loses no event.
         plain = msgspec.structs.replace(entry, fields=plain_fields(entry.fields, prune=True))
         return _row(plain, source, received_at, public_ips)
 
@@ -124,7 +124,7 @@ def _row(entry: Entry, source: Source, received_at: int, public_ips: Mapping[str
         size_bytes = fields.integer("body")
     tls_authorized = fields.boolean("tlsAuthorized") if written.get("tls") is True else None
     return MailEvent(
-        # In the order of the columns; by place, since names for 44 values cost more than any rule here.
+        # In the order of the columns and positional, because 44 keyword arguments cost more than any rule here.
         entry.time, entry.cluster, entry.host, event_id, action, source, direction,
         texts.get("queue_id"), seq, recipients,
         fields.text("message-id") or fields.text("messageId"),
@@ -141,7 +141,7 @@ def _row(entry: Entry, source: Source, received_at: int, public_ips: Mapping[str
 
 
 def with_text_ids(fields: dict[str, Any]) -> dict[str, Any]:
-    """Return the fields with `id` and `seq` as the texts that ZoneMTA writes, where they are whole numbers."""
+    """Return the fields with an `id` and `seq` that are whole numbers as the texts that ZoneMTA writes."""
     queue_id, seq = fields.get("id"), fields.get("seq")
     if type(queue_id) is str and (seq is None or type(seq) is str):
         return fields
@@ -186,7 +186,7 @@ def _action(fields: Fields) -> Action:
 
 
 def _occurrence(entry: dict[str, Any], action: Action, attempt: int | None) -> str:
-    """Return the event's part of its id, unique within the message: `<action>[:<detail>]`."""
+    """Return the part of the event id that is unique within the message: `<action>[:<detail>]`."""
     field = DETAILS.get(action)
     if field is None:
         return action
@@ -196,7 +196,7 @@ def _occurrence(entry: dict[str, Any], action: Action, attempt: int | None) -> s
 
 def _event_id(entry: dict[str, Any], occurrence: str) -> str:
     queue_id, seq = entry.get("id"), entry.get("seq")
-    # With a seq of another type the id would not tell two recipients apart.
+    # With a seq of another type, two recipients would get the same id.
     if type(queue_id) is not str or not queue_id or (seq is not None and type(seq) is not str):
         return _hashed(msgspec.json.encode(entry, order="sorted"))
     return bounded_id(queue_id + "." + seq + ":" + occurrence if seq else queue_id + ":" + occurrence)
@@ -228,7 +228,7 @@ def _return_path(fields: Fields) -> str | None:
 
 
 def _recipient(fields: Fields, seq: str | None) -> tuple[int | None, str | None, str | None]:
-    """Return the number of recipients that the row speaks for, the one recipient if it is one, and its domain."""
+    """Return the number of recipients of the row and, if it is one, the recipient and its domain."""
     listed = fields.rest.get("to")
     count = addresses.count(listed) if type(listed) is str and listed else None
     recipients = 1 if seq else count
@@ -243,8 +243,8 @@ def _recipient(fields: Fields, seq: str | None) -> tuple[int | None, str | None,
 
 
 def address_in(fields: Fields, key: str) -> tuple[str | None, str | None]:
-    """Return the field's address as its column holds it, and its domain. The field is taken unless more stands in it:
-    a name, a comment, …
+    """Return the field's address, cut for its column, and its domain. The field is taken out, unless it holds more than
+    the address: a name, a comment, …
     """
     written = fields.rest.get(key)
     if type(written) is not str:
@@ -256,7 +256,7 @@ def address_in(fields: Fields, key: str) -> tuple[str | None, str | None]:
 
 
 def address_of(written: str) -> tuple[str | None, str | None]:
-    """Return the address in a text as its column holds it, and its domain; neither for the null sender."""
+    """Return the address in a text, cut for its column, and its domain; (None, None) for the null sender."""
     if len(written) <= SURELY_SHORT and (usual := addresses.usual_parts(written)):
         return written, addresses.spelt(usual[1])
     whole = addresses.alone(written)
@@ -301,7 +301,7 @@ def _drop_reason(fields: Fields) -> str | None:
 
 
 def queue_ms(time: int, queue_id: object) -> int | None:
-    """Milliseconds from a queue id's own time to `time`; None when it holds no time of the last 60 days."""
+    """Return the milliseconds from the time in a queue id to `time`; None if that is not within the last 60 days."""
     if type(queue_id) is not str:
         return None
     digits = queue_id[:QUEUED_AT_DIGITS]

@@ -23,10 +23,10 @@ FILES: Final = "mail.files"
 """The GridFS collection of messages; its chunks, the bodies, are never read."""
 
 API: Final = "API"
-"""The transtype of mail that WildDuck's API puts straight into the queue: ZoneMTA has no QUEUED for it."""
+"""The transtype of mail that WildDuck's API puts straight into the queue. ZoneMTA logs no QUEUED for it."""
 
 PIPELINE_STAGES: Final[list[dict[str, Any]]] = [
-    # Leave out that a sender has locked an entry, and its log of the SMTP session: no row needs them.
+    # No row needs the lock of an entry or the log of its SMTP session.
     {"$match": {"updateDescription.updatedFields.locked": {"$ne": True}}},
     {"$unset": ["updateDescription.updatedFields._deferred.log"]},
 ]

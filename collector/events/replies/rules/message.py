@@ -1,4 +1,4 @@
-"""Rules on replies that blame the message: its links, form, size and content (see `rule.py`)."""
+"""Rules for replies that blame the message: its links, form, size and content (see `rule.py`)."""
 
 from __future__ import annotations
 

@@ -67,4 +67,4 @@ WEAK: Final[tuple[TextRule, ...]] = (
         r"service (?:\w+ )?unavailable|service not available|temporar(?:y|ily) (?:failure|unable|unavailable)",
     ),
 )
-"""Words that many replies use for many things. They count only where neither a rule above nor a clear code decides."""
+"""Rules on words with many meanings. They count only if neither a rule above nor a clear code decides."""

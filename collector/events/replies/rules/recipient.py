@@ -1,4 +1,4 @@
-"""Rules on replies that speak of the recipient: no such user, a full mailbox, a domain without mail (see `rule.py`)."""
+"""Rules for replies that blame the recipient: unknown user, full mailbox, a domain without mail (see `rule.py`)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _NAMED: Final = (
     r"| (?!servers?\b|domains?\b|hosts?\b|systems?\b|polic|database|director|service|verif|access|quota|storage"
     r"|sender)[\w-]+)"
 )
-"""One word between the noun and what is said of it: an address, or any word that does not change the subject."""
+"""One word between the noun and the fault: an address, or any word that does not change the subject."""
 
 _HELPERS: Final = (
     r"(?:(?:is|are|was|were|has|have|been|be|could|can|status|currently|now|marked|as|temporar(?:y|ily|ly)"
@@ -40,7 +40,7 @@ _IS_MISSING: Final = (
     r"|archived|moved|misspelled|obsolete|retired|abandoned|blocked due to inactivity|undeliverable|unroutable"
     r"|unresolvable)"
 )
-"""What is said of a recipient that is not there (any more)."""
+"""Words for a recipient that does not exist (any more)."""
 
 _NO_SUCH: Final = (
     r"(?:unknown|no such|invalid|bad(?! destination system)|wrong|inactive|disabled|deactivated|expired"
@@ -53,14 +53,14 @@ UNKNOWN_USER: Final = rule(
     Reason.UNKNOWN_USER,
     f"{BOUNCES}; {GMAIL}; {RFC5321} (550); {LABELLED}",
     "550 5.1.1 <a@b.example>: Recipient address rejected: User unknown in virtual mailbox table",
-    # The noun, then what is said of it.
+    # The noun, then the fault.
     rf"\b{_PERSON}{_NAMED}{{0,3}}:? ?{_HELPERS}{_IS_MISSING}\b(?! (?:error|policy))",
     r"<(?:addr|id|name)>>*['\"]?:? (?:(?:is|has been|was|currently|been) ){0,3}(?:not an? (?:valid|known|registered"
     r"|active|local)"
     rf"|{_IS_MISSING})\b",
     r"(?:that you tried to reach|account|mailbox|user|recipient)(?: \w+){0,2} (?:does not|doesn't) exist"
     r"|tried to reach (?:is |has been )?(?:disabled|inactive)",
-    # What is said, then the noun.
+    # The fault, then the noun.
     rf"\b{_NO_SUCH}[- ](?:[\w-]+ ){{0,2}}{_PERSON}\b(?! (?:error|policy|access|syntax|domain|host|server))",
     r"\b(?:no such|unknown) (?:id|name|destination|object|person|local[- ]?part)\b",
     r"\bno (?:such |local |valid )?(?:mail[- ]?box|user|account|customer|alias|recipient|person|subscriber"
@@ -84,7 +84,7 @@ UNKNOWN_USER: Final = rule(
     r"|extended inactivity",
     r"has left (?:the )?(?:company|organi[sz]ation)|no longer (?:works?|employed|with (?:us|the)|valid|active"
     r"|in (?:use|service)|available|exists?)",
-    # The address as a whole is refused, by servers whose words for an unknown recipient these are (Cisco, Exchange).
+    # The whole address is refused: Cisco and Exchange use these words for an unknown recipient.
     r"^5\.4\.1 .{0,80}address(?:es)? rejected ?: access denied",
     r"^(?:5\.1\.0 )?(?:<*<addr>>*:? )?(?:recipient )?address (?:rejected|invalid)\b *\.? *(?:$|<|\(in reply)",
 )

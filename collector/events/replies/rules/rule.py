@@ -41,10 +41,9 @@ class TextRule(NamedTuple):
 
 
 def rule(reason: Reason, source: str, example: str, *words: str) -> TextRule:
-    """Return the rule for any of these words.
+    """Return the rule that matches any of `words`.
 
-    Words are regular expressions over lower-case text: the reply's `response_pattern` behind its codes. They have no
-    open-ended repeat, so that the time is linear in the reply:
-    gaps are counted (`{0,3}`), and `NEAR` stays in a clause.
+    Each is a regular expression over lower-case text: the `response_pattern` behind its codes. None has an open-ended
+    repeat, so that the time is linear in the reply: gaps have limits (`{0,3}`), and `NEAR` stays in a clause.
     """
     return TextRule(reason, re.compile("|".join(words)), source, example)

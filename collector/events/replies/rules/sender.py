@@ -1,4 +1,4 @@
-"""Rules on replies that blame the sender: address, HELO, relaying, reputation, rates, authentication."""
+"""Rules for replies that blame the sender: address, HELO, relaying, reputation, rates, authentication."""
 
 from __future__ import annotations
 

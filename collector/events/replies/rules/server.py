@@ -1,4 +1,4 @@
-"""Rules on replies that speak of the receiving server: greylisting, trouble, loops, TLS, connections."""
+"""Rules for replies about the receiving server: greylisting, trouble, loops, TLS, connections."""
 
 from __future__ import annotations
 
