@@ -1,4 +1,4 @@
-"""The durable buffer between the acknowledgement of a request and the commit of its events.
+"""The journal: the durable buffer between the acknowledgement of a submission and the commit of its events.
 
-Nothing is imported here: the assembler reads rows only.
+Nothing is imported here, because the assembler needs only the codec.
 """

@@ -1,4 +1,4 @@
-"""How long the oldest request has been in the journal, also when its receipt was stamped by a clock that was ahead."""
+"""The age of the oldest submission in the journal. It is right even if the clock was ahead at the time of receipt."""
 
 from __future__ import annotations
 
@@ -10,18 +10,17 @@ if TYPE_CHECKING:
 
 
 class _Watched(NamedTuple):
-    """A receipt (epoch ms), and since when it has been seen to be the oldest (monotonic seconds)."""
+    """A receipt (epoch ms), and when it was first seen as the oldest (monotonic seconds)."""
 
     received_at: int
     since: float
 
 
 class OldestAge:
-    """Seconds since the oldest request came, None while the journal is empty.
-    By the wall clock, but never less than this process has seen that request wait:
-    a receipt in the future would hide the wait until that time comes.
+    """Seconds since the receipt of the oldest submission, or None while the journal is empty.
 
-    Any thread may call it. `now` is in epoch seconds, `clock` in monotonic seconds.
+    The age is by the wall clock, but at least as long as this process has seen the submission wait. Otherwise a receipt
+    in the future would hide the wait. Any thread may call it. `now` is epoch seconds, `clock` monotonic seconds.
     """
 
     def __init__(
@@ -34,7 +33,7 @@ class OldestAge:
         self._watched: _Watched | None = None
 
     def __call__(self) -> float | None:
-        """Return the age of this moment."""
+        """Return the age now."""
         oldest, watched = self._oldest(), self._watched
         if oldest is None:
             self._watched = None

@@ -1,4 +1,4 @@
-"""The codec: a request as the bytes that every kind of journal keeps, and back. The assembler's process decodes."""
+"""The codec of every kind of journal: from a submission to bytes, and back in the assembler's process."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ _decoder = msgspec.msgpack.Decoder(Submission)
 
 
 def encode(submission: Submission) -> bytes:
-    """Return the bytes of a request."""
+    """Return the bytes of a submission."""
     return _encoder.encode(submission)
 
 
 def decode(row: JournalEntry) -> Submission:
-    """Return the request of a row.
+    """Return the submission of a journal entry.
 
-    A row that cannot be read (a damaged file) becomes a rejection that says so.
-    It reaches the dead letters and does not stop the queue.
+    An entry that cannot be read (a damaged file) becomes a submission with one rejection. It ends as a dead letter, and
+    does not stop the queue.
     """
     try:
         return _decoder.decode(row.body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        # Whole, not cut: it was acknowledged. Damaged, or written by a version whose rows were others.
+        # The file is damaged, or another version wrote the entry. The events were acknowledged, so nothing is cut off.
         kept = base64.b64encode(row.body).decode()
         unreadable = Rejection(0, RejectReason.NOT_AN_EVENT, "the journal's row cannot be read", "default", kept)
         return Submission(hashlib.sha256(row.body).hexdigest()[:32], row.received_at, Source.PLUGIN, [], [unreadable])

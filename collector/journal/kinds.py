@@ -1,4 +1,4 @@
-"""The kinds of journal: for each, who opens it and who looks at its settings for `doctor`."""
+"""The kinds of journal: for each, the function that opens it and the function that examines its settings."""
 
 from __future__ import annotations
 
@@ -17,21 +17,23 @@ if TYPE_CHECKING:
 
 
 class Kind(NamedTuple):
-    """What one kind of journal offers."""
+    """The two functions of one kind of journal."""
 
     open: Callable[[JournalSettings], Journal]
     examine: Callable[[JournalSettings, Topic], Iterator[Finding]]
 
 
 KINDS: Final[Mapping[str, Kind]] = {"sqlite": Kind(open_file, examine_file)}
-"""By the `kind` of their settings (`JournalSettings`)."""
+"""The kinds, by the `kind` of their settings (`JournalSettings`)."""
 
 
 def open_journal(settings: JournalSettings) -> Journal:
-    """Open the journal. Raise `StartError`, which names the key and what to do."""
+    """Open the journal. Raise `StartError`, which names the key and the remedy."""
     return KINDS[settings.kind].open(settings)
 
 
 def examine(settings: JournalSettings, topic: Topic) -> Iterator[Finding]:
-    """Look whether a journal with these settings can work; nothing is opened or changed. Raise `OSError`."""
+    """Yield what `doctor` finds on a topic about a journal with these settings. Open and change nothing.
+    Raise `OSError`.
+    """
     return KINDS[settings.kind].examine(settings, topic)

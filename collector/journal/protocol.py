@@ -1,7 +1,7 @@
-"""The journal as its users see it: what every kind of journal has to promise.
+"""The interface `Journal`: the promises of every kind of journal.
 
-One is open at a time.
-The event loop calls `append`; the writer's thread calls `take` and `done`; any thread asks for `state` and `trouble`.
+One journal is open at a time. The event loop calls `append`, and the writer's thread calls `take` and `done`.
+Any thread may read `state` and `trouble`.
 """
 
 from __future__ import annotations
@@ -17,53 +17,53 @@ if TYPE_CHECKING:
 
 
 class Journal(Protocol):
-    """A durable queue of requests, in the order in which they became durable: each from its `append` to its `done`."""
+    """A durable queue of submissions, in the order in which they became durable. Each stays from `append` to `done`."""
 
     async def append(self, submission: Submission) -> None:
-        """Make a request durable.
+        """Make a submission durable.
 
-        Returning promises that the request outlives a crash of this process and of its machine, and that `take` will
-        return it. Raises `OverloadedError`, with a time to come back, when the quota is reached, the storage refuses,
-        or it does not answer: nobody waits without an end.
-        After an error the request is not in the journal, or nobody knows: its sender sends it again.
-        Waits, and does not block the loop. A caller that is cancelled leaves its whole request, or nothing of it.
-        Requests whose calls overlap may become durable together, in the order of the calls.
+        When the call returns, the submission survives a crash of this process and of its machine, and `take` will
+        return it. Raise `OverloadedError`, with a time for the retry, if the quota is reached, or if the storage
+        refuses or does not answer. After an error the submission may or may not be in the journal: its sender sends it
+        again. The call waits without blocking the loop, and not for ever. If its caller is cancelled, the journal has
+        the whole submission or none of it.
+        Submissions whose calls overlap may become durable together, in the order of the calls.
         """
 
     def take(self, *, max_bytes: int, wait_seconds: float, is_ahead: bool = False) -> Sequence[JournalEntry]:
-        """Return the next requests in order, about `max_bytes` in all and at least one;
-        [] without any in `wait_seconds`.
+        """Return the next submissions in order, at least one and about `max_bytes` together.
+        Return [] if none comes within `wait_seconds`.
 
-        Each request is returned once a process, whole, and again after a restart unless it is `done`.
-        Where there are few, it may let more of them gather (not with `wait_seconds` of 0).
-        [] when the batch `is_ahead` and there are few: such a batch can wait.
-        Blocks for `wait_seconds` and the time of a read.
-        Raises nothing: what cannot be read now is [] and shows in `trouble`.
+        A process gets each submission once, whole, and again after a restart unless it is `done`.
+        If there are few, the call may wait for more (not with `wait_seconds` of 0). With `is_ahead` it returns [] if
+        there are few, because that batch is not needed yet.
+        The call blocks for up to `wait_seconds` and the time of a read. It raises nothing: a read that fails gives [],
+        and shows in `trouble`.
         """
 
     def done(self, position: Position) -> None:
-        """Forget every request up to this position, which `take` has returned: they are committed in the database.
+        """Remove every submission up to this position, which `take` has returned: the database has their events.
 
-        Returning promises nothing: they may come again after a crash, and the database then knows them.
-        Does not block, raises nothing. A later call includes the earlier ones.
+        The removal may be lost in a crash. The submissions then come again, and the database knows their events.
+        The call does not block and raises nothing. A later call includes the earlier ones.
         """
 
     @property
     def state(self) -> JournalState:
-        """A snapshot for health, metrics and the log. Cheap: it asks no storage. Raises nothing."""
+        """The state for health, metrics and the log. It is cheap, because it reads no storage. Raises nothing."""
 
     @property
     def trouble(self) -> str | None:
-        """Why the next request would not be taken: `stuck`, `failing` or `full`; None when it would. Cheap."""
+        """Why the next `append` would fail: `stuck`, `failing` or `full`; None if it would not. Cheap."""
 
     def log_start(self) -> None:
-        """Log what it held when it was opened, and what was wrong with it. Neither blocks nor raises.
+        """Log the content of the journal when it was opened, and its faults. Neither blocks nor raises.
 
-        Called once, when the collector serves.
+        The collector calls it once, when it starts to serve.
         """
 
     def close(self) -> bool:
-        """Make durable what waits, and end the threads. Blocks for some seconds at most, raises nothing.
+        """Make waiting submissions durable, and end the threads. Block for a few seconds at most, raise nothing.
 
-        Return False when the storage does not answer: then it is left as it is. No `append` is taken afterwards.
+        Return False if the storage does not answer; it is then left as it is. `append` fails afterwards.
         """

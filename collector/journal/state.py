@@ -1,4 +1,4 @@
-"""What health, metrics and the log say of the journal."""
+"""The state of the journal, for health, metrics and the log."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class JournalState:
-    """What health and metrics show: requests and bytes held, the quota, when the oldest came (epoch ms),
-    whether the disk fails, whether the quota has turned a request away since anything was removed,
-    and whether a call to the disk does not end.
+    """The state of the journal. `requests` is the number of submissions; `oldest_received_at` is epoch ms.
+
+    `is_failing` is True while the disk refuses. `is_refusing` is True if the quota has refused a submission since the
+    last removal. `is_stuck` is True while a call to the disk does not return.
     """
 
     requests: int
@@ -22,7 +23,7 @@ class JournalState:
 
     @property
     def trouble(self) -> str | None:
-        """Why the next request would not be taken: `stuck`, `failing` or `full`; None when it would."""
+        """Why the next `append` would fail: `stuck`, `failing` or `full`; None if it would not."""
         if self.is_stuck:
             return "stuck"
         if self.is_failing:

@@ -1,4 +1,4 @@
-"""The questions of `doctor` to a kind of journal, about settings that nobody has opened yet."""
+"""The questions of `doctor` about a journal that is not open."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A check of a journal's file: whether it is whole, and what is in it."""
+"""The check of a journal's file: whether it is whole, and what it holds."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 
 
 class JournalInUseError(Exception):
-    """A collector has the file open: nobody else can read it."""
+    """A collector has the file open, so that no other program can read it."""
 
 
 class JournalFaultError(Exception):
-    """The file cannot be read whole, whoever reads it."""
+    """The file cannot be read to its end, by any user."""
 
 
 class NotAJournalError(JournalFaultError):
-    """The file is none, or not enough of one to be read: the text says why, for people."""
+    """The file is not a journal, or too little of one. The text says why, for people."""
 
 
 class DamagedJournalError(JournalFaultError):
@@ -32,18 +32,18 @@ class DamagedJournalError(JournalFaultError):
 
 
 FIRST_BYTES: Final = b"SQLite format 3\0"
-"""Of every SQLite file (https://www.sqlite.org/fileformat.html, 1.3)."""
+"""The first bytes of every SQLite file (https://www.sqlite.org/fileformat.html, 1.3)."""
 
 NO_SQLITE: Final = "it does not begin as an SQLite file does: it is another file, or its beginning is lost"
 COLUMNS: Final = ["id", "received_at", "body"]
 
 
 class CheckedJournal(NamedTuple):
-    """What a journal holds: its requests, the bytes of their bodies, when the oldest and the newest came (epoch ms;
-    0 without any).
+    """The content of a journal: the number of submissions, the bytes of their bodies, and the receipt of the oldest and
+    the newest (epoch ms; 0 if it is empty).
 
-    `log_bytes`: the size of the write-ahead log that was beside it, None without one. `is_log_missing`:
-    there should be one. `damage`: what SQLite finds wrong with the file, None if it is whole.
+    `log_bytes` is the size of the write-ahead log beside it, or None if there was none. `is_log_missing` is True if
+    there should be one. `damage` is SQLite's description of the damage, or None if the file is whole.
     """
 
     requests: int
@@ -56,11 +56,11 @@ class CheckedJournal(NamedTuple):
 
 
 def check(path: Path) -> CheckedJournal:
-    """Read the whole journal at `path`. Afterwards the file alone holds all of it, and can be moved.
+    """Read the whole journal at `path`, and copy its write-ahead log into the file, so that the file can be moved.
 
     Raise `FileNotFoundError` without a file, `JournalInUseError` while a collector has it open, `NotAJournalError` and
-    `DamagedJournalError`; `OSError` and `sqlite3.Error` when this user or the disk does not let it be read.
-    Only a journal is changed.
+    `DamagedJournalError`; `OSError` and `sqlite3.Error` if this user may not read it or the disk fails.
+    A file that is not a journal is not changed.
     """
     _require_sqlite(path)
     log = log_path(path)
@@ -109,7 +109,7 @@ def _read(connection: sqlite3.Connection, log_bytes: int | None) -> CheckedJourn
     (said,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
     is_log_missing = log_bytes is None and scalar(connection, "PRAGMA user_version") == OPEN
     if log_bytes is not None:
-        connection.execute("PRAGMA user_version = 0")  # closed: the log is gone when the connection ends
+        connection.execute("PRAGMA user_version = 0")  # marks it as closed: SQLite deletes the log when it closes
     return CheckedJournal(
         requests,
         body_bytes,

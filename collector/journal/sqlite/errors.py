@@ -1,4 +1,4 @@
-"""What any use of the journal's file may raise, and how it is named."""
+"""The errors that any use of the journal's file may raise, and their names."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import sqlite3
 from typing import Final
 
 ERRORS: Final = (sqlite3.Error, OSError, MemoryError)
-"""Trouble of the disk or of the machine: it is reported and tried again."""
+"""Errors of the disk or of the machine. They are reported, and the operation is retried."""
 
 
 def name_of(error: Exception) -> str:
-    """Return the error's name, without its text: that may hold a path."""
+    """Return the name of an error. Its text may hold a path, so it is not used."""
     if isinstance(error, OSError):
         return errno.errorcode.get(error.errno or 0, type(error).__name__)
     return getattr(error, "sqlite_errorname", type(error).__name__)

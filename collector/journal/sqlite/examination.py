@@ -1,4 +1,4 @@
-"""Whether a journal's file would work: where it lies, the room on its disk, and the time of an fsync there."""
+"""Checks of `doctor` for a journal's file: its place, the room on its disk, and the time of an fsync."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def _room(settings: SqliteJournalSettings) -> Iterator[Finding]:
 
 
 def _speed(settings: SqliteJournalSettings) -> Iterator[Finding]:
-    """Check that the disk makes a write durable within a time that senders can wait."""
+    """Check that an fsync of the disk is fast enough for senders."""
     folder = _existing(settings.path.parent)
     if not os.access(folder, os.W_OK | os.X_OK):
         yield skipped("the journal's directory cannot be written")
@@ -118,12 +118,12 @@ _QUESTIONS: Final[Mapping[Topic, Callable[[SqliteJournalSettings], Iterator[Find
 
 
 def examine_file(settings: SqliteJournalSettings, topic: Topic) -> Iterator[Finding]:
-    """Answer one question about the file of these settings. Raise `OSError`."""
+    """Yield the findings on one topic about the file of these settings. Raise `OSError`."""
     return _QUESTIONS[topic](settings)
 
 
 def fsync_ms(folder: Path) -> float:
-    """Return the median time to append a page to a file there and make it durable. Raise OSError."""
+    """Return the median time, in ms, to append a page to a file in the folder and fsync it. Raise OSError."""
     taken = []
     with tempfile.TemporaryFile(dir=folder) as probe:
         for _ in range(FSYNC_PROBES):
@@ -135,18 +135,18 @@ def fsync_ms(folder: Path) -> float:
 
 
 def file_system(folder: Path) -> str | None:
-    """Return the type of the file system, None where the system does not tell (proc(5), mountinfo)."""
+    """Return the type of the file system, or None if the system does not show it (proc(5), mountinfo)."""
     if not MOUNTS.exists():
         return None
     resolved = folder.resolve()
     mounts = {}
     for line in MOUNTS.read_text(errors="replace").splitlines():
         before, _, after = line.partition(" - ")
-        # Later lines hide earlier ones at the same place; octal escapes stand for spaces.
+        # A later mount hides an earlier one at the same place. `\040` is a space.
         mounts[Path(before.split()[4].replace("\\040", " "))] = after.split()[0]
     return next((mounts[place] for place in (resolved, *resolved.parents) if place in mounts), None)
 
 
 def _existing(folder: Path) -> Path:
-    """Return the folder, or the nearest one above it that is there: the start makes the rest."""
+    """Return the folder, or the nearest one above it that exists. The collector creates the others at its start."""
     return next(place for place in (folder, *folder.absolute().parents) if place.exists())

@@ -1,6 +1,4 @@
-"""Hand-over: what is committed reaches the writer in its order, from memory or, past what memory may hold,
-from the file.
-"""
+"""Gives committed entries to the writer in their order: from memory, or from the file if they exceed MEMORY_BYTES."""
 
 from __future__ import annotations
 
@@ -22,19 +20,16 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MEMORY_BYTES = 8 * 1024 * 1024
-"""Committed requests up to this size wait for the writer in memory; past it the writer reads them back from the file.
-"""
+"""Committed entries up to this size wait for the writer in memory. Above it, the writer reads them from the file."""
 
 GATHER_SECONDS, GATHERED_BYTES = 0.05, 128 * 1024
-"""The writer waits up to GATHER_SECONDS until GATHERED_BYTES have come:
-a transaction costs as much for one event as for hundreds.
-"""
+"""The writer waits up to GATHER_SECONDS until GATHERED_BYTES have arrived, because a transaction has a fixed cost."""
 
 RETRY_SECONDS = 0.2
 
 
 class HandOver:
-    """The rows that the writer has not taken. `put` is for the journal's thread, `take` for the writer's."""
+    """The entries that the writer has not taken. The journal's thread calls `put`, the writer's calls `take`."""
 
     def __init__(self, ledger: JournalLedger) -> None:
         self._ledger = ledger
@@ -47,7 +42,7 @@ class HandOver:
         self.is_unreadable = False
 
     def put(self, rows: Sequence[JournalEntry]) -> None:
-        """Hand over rows that are in the file."""
+        """Add entries that are in the file."""
         if not rows:
             return
         size = sum(len(row.body) for row in rows)
@@ -61,7 +56,7 @@ class HandOver:
             self._to_take.notify()
 
     def close(self) -> None:
-        """Let nobody wait any more."""
+        """End the wait of `take`, now and later."""
         with self._to_take:
             self._closing = True
             self._to_take.notify()

@@ -1,6 +1,6 @@
-"""Group commit and hand-over: many requests become durable with one fsync, and reach the writer in their order.
+"""The journal in a file. Many submissions become durable with one fsync (a group commit).
 
-Threads: the event loop calls `append`; a thread of its own commits; the writer's thread calls `take` and `done`.
+The event loop calls `append`; the journal's own thread commits; the writer's thread calls `take` and `done`.
 """
 
 from __future__ import annotations
@@ -36,18 +36,20 @@ RETRY_SECONDS = 0.5
 FULL_RETRY_SECONDS = 10
 
 QUIET_SECONDS, LONGEST_QUIET_SECONDS = 0.005, 0.1
-"""Requests are rare when QUIET_SECONDS for each of a commit's requests (LONGEST_QUIET_SECONDS at most) pass before it.
+"""Submissions are rare if the pause before a commit is longer than QUIET_SECONDS for each of its submissions
+(LONGEST_QUIET_SECONDS at most).
 
-Then the file's write-ahead log is folded into it before the answer: the file alone holds all that was acknowledged.
-After a commit that is not folded, the log is folded when nothing comes for as long. Under load a fold costs too much.
-There, too, all clients may wait for a commit, and send their next requests some milliseconds after it.
+The write-ahead log is then folded into the file before the answer, so that the file alone holds all acknowledged
+submissions. Otherwise it is folded after a pause of that length without a submission. Under load a fold costs too much.
+The pause grows with the number of submissions, because all clients may wait for one commit, and send their next
+requests some milliseconds after it.
 """
 
 LOOK_SECONDS = 1.0
-"""How often it is looked whether the disk answers, while requests wait for it."""
+"""How often the event loop checks that the disk answers, while submissions wait for it."""
 
 STUCK_SECONDS = 5.0
-"""A call to the disk that takes longer is trouble: no request waits behind it."""
+"""A call to the disk that takes longer is trouble. Submissions do not wait for it."""
 
 CLOSE_SECONDS = 5.0
 
@@ -59,9 +61,9 @@ class _Waiting(NamedTuple):
 
 
 class SqliteJournal:
-    """A `Journal` in a file. Nothing is acknowledged before its fsync; nothing is removed before `done`.
+    """A `Journal` in a file. No submission is acknowledged before its fsync, and none is removed before `done`.
 
-    Raises `sqlite3.Error` when the file cannot be opened, also when another process holds it.
+    The constructor raises `sqlite3.Error` if the file cannot be opened, also if another process holds it.
     """
 
     def __init__(self, path: Path, limit_bytes: int) -> None:
@@ -71,8 +73,8 @@ class SqliteJournal:
         self._to_commit = threading.Condition()  # guards what follows, and wakes the journal's thread
         self._waiting: list[_Waiting] = []
         self._waiting_bytes = 0
-        self._under_way: list[_Waiting] = []  # what the journal's thread has taken from `_waiting`
-        self._busy_since: float | None = None  # when that thread last turned to the disk
+        self._under_way: list[_Waiting] = []  # the submissions that the journal's thread commits now
+        self._busy_since: float | None = None  # when that thread began its current turn
         self._done = self._ledger.deleted
         self._closing = False
         self._is_failing = False
@@ -80,14 +82,14 @@ class SqliteJournal:
         self._is_told_full = False
         self._is_watching = False  # for the event loop only
         self._added_at = 0.0
-        self._quiet_seconds = QUIET_SECONDS  # what is a pause after the last commit
-        self._fold_after = 0.0  # at least
+        self._quiet_seconds = QUIET_SECONDS  # the pause after the last commit before a fold
+        self._fold_after = 0.0  # the least pause, after a fold that failed
         self._limit_bytes = limit_bytes
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
         self._thread.start()
 
     def log_start(self) -> None:
-        """See `Journal.log_start`; it says so if the file's write-ahead log is missing."""
+        """See `Journal.log_start`. A missing write-ahead log is an error in the log."""
         path, held = self._path, self._ledger
         fields = {"path": str(path), "requests": held.requests, "bytes": held.used_bytes}
         if held.oldest is not None:
@@ -146,7 +148,7 @@ class SqliteJournal:
             self._waiting_bytes += len(body)
             is_first = len(self._waiting) == 1
         if is_first:
-            # After the requests that came in the same turn of the loop: one wake-up, and one commit, for all of them.
+            # `call_soon` runs after all requests of this turn of the loop, so that they share one wake-up and commit.
             loop.call_soon(self._rouse)
             if not self._is_watching:
                 self._is_watching = True
@@ -168,7 +170,7 @@ class SqliteJournal:
             self._to_commit.notify()
 
     def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Answer the requests that wait for a disk that does not answer; look again while there are any."""
+        """Refuse the waiting submissions if the disk does not answer. Check again while any wait."""
         with self._to_commit:
             under_way, waiting, is_stuck = self._under_way, self._waiting, self._is_stuck
             if is_stuck:
@@ -180,7 +182,7 @@ class SqliteJournal:
             loop.call_later(LOOK_SECONDS, self._watch, loop)
 
     def close(self) -> bool:
-        """See `Journal.close`: the file holds everything by itself then."""
+        """See `Journal.close`. The write-ahead log is then folded into the file."""
         with self._to_commit:
             self._closing = True
             self._to_commit.notify()
@@ -199,28 +201,28 @@ class SqliteJournal:
             self._busy_since = time.monotonic()
             self._turn(waiting, done)
             if closing and not waiting:
-                # What the disk did not let us remove comes again at the next start, and the database knows it.
+                # Rows that could not be removed come again at the next start, and the database knows their events.
                 self._ledger.close()
                 self._busy_since = None
                 return
             self._under_way, self._busy_since = [], None
 
     def _pause(self) -> None:
-        """Wait for something to do: a moment only, when the last turn failed or something is not folded."""
+        """Wait for work. Wait only a short time if the last turn failed, or if the log is not folded."""
         if self._is_failing:
             self._to_commit.wait(RETRY_SECONDS)
         elif self._done == self._ledger.deleted:
             self._to_commit.wait(None if self._ledger.is_folded else max(self._quiet_seconds, self._fold_after))
 
     def _turn(self, waiting: list[_Waiting], done: int) -> None:
-        """Add what waits and remove what is done; fold when there is neither, or when requests are rare."""
+        """Add the waiting submissions and remove the done ones. Fold if there are neither, or if they are rare."""
         held = self._ledger
         is_removal = done > held.deleted
         is_rare = time.monotonic() - self._added_at > _quiet_seconds(waiting)
         try:
             self._out.put(held.settle())
             if self._is_failing or not waiting:
-                held.remove(done)  # by itself: an addition that finds no room must not hold it up
+                held.remove(done)  # in its own transaction, because an addition without room would fail with it
             if waiting:
                 positions = cast("Iterator[Position]", count(held.last_id + 1))
                 rows = [JournalEntry(next(positions), item.received_at, item.body) for item in waiting]
@@ -240,7 +242,7 @@ class SqliteJournal:
             self._quiet_seconds = _quiet_seconds(waiting)
 
     def _fold(self) -> None:
-        """Fold, or try again later: what is in the log is as durable as what is in the file."""
+        """Fold, or try again later: the log is as durable as the file."""
         try:
             self._ledger.fold()
         except ERRORS:
@@ -255,7 +257,7 @@ class SqliteJournal:
         if is_removal:
             self._is_refusing = False
         if self._is_told_full and self._ledger.used_bytes <= self._limit_bytes // 2:
-            # Not at each turn of a journal that stays about full.
+            # The limit of one half prevents a log line at each turn of a journal that stays nearly full.
             self._is_told_full = False
             log.warning("the journal has room again")
 
@@ -281,18 +283,18 @@ def _stuck() -> OverloadedError:
 
 
 def _acknowledge(waiting: list[_Waiting], error: OverloadedError | None) -> None:
-    """Resolve the futures on their loop: one hop between threads a commit, not one a request."""
+    """Resolve the futures on their loop, with one call between threads for each commit."""
     if not waiting:
         return
 
     def resolve() -> None:
         for item in waiting:
-            if item.acknowledged.done():  # the client went away
+            if item.acknowledged.done():  # the client has disconnected
                 continue
             if error is None:
                 item.acknowledged.set_result(None)
             else:
                 item.acknowledged.set_exception(error)
 
-    with contextlib.suppress(RuntimeError):  # the loop is gone: nobody waits
+    with contextlib.suppress(RuntimeError):  # the loop is closed, so no client waits
         waiting[0].acknowledged.get_loop().call_soon_threadsafe(resolve)

@@ -1,4 +1,4 @@
-"""What the journal's file holds, in ids and sums, whatever SQLite said of the last transaction."""
+"""The content of the journal's file as ids and sums. They stay right if SQLite reports an error for a transaction."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from collector.events.model.batch import JournalEntry
 
 REMOVED_AT_ONCE = 1000
-"""Requests that one transaction removes where nothing is added: its share of the log's reserved room is bounded."""
+"""The most rows that a transaction without additions removes, so that it fits into the reserved room of the log."""
 
 
 UNSEEN_FRAMES = 64
-"""After so many frames (512 KiB, or seven turns of few requests) SQLite is asked anew how large the file is."""
+"""After this many frames (512 KiB, or seven turns with few submissions) the size of the file is read from SQLite."""
 
 
 class _Change(NamedTuple):
@@ -33,13 +33,13 @@ class _Change(NamedTuple):
 
 
 class JournalLedger:
-    """The file and its sums: `requests`, `last_id`, `deleted` (the highest id that is removed), `used_bytes`,
-    `oldest` (epoch ms).
+    """The file and its sums: `requests`, `last_id`, `deleted` (the highest removed id), `used_bytes`, `oldest` (epoch
+    ms).
 
-    An error of SQLite does not say whether a transaction is in the file: `settle` reads it from there. `is_folded`:
-    the file holds all of it, nothing is in its write-ahead log alone.
-    `add`, `remove`, `settle`, `fold` and `recover` are for one thread, `after` for another;
-    all raise `sqlite3.Error` and `OSError`.
+    An error of SQLite does not show whether the transaction is in the file; `settle` finds out. `is_folded` is True if
+    nothing is only in the write-ahead log.
+    One thread calls `add`, `remove`, `settle`, `fold` and `recover`; another may call `after`. All raise
+    `sqlite3.Error` and `OSError`.
     """
 
     def __init__(self, path: Path) -> None:
@@ -56,18 +56,18 @@ class JournalLedger:
         self._look()
 
     def add(self, rows: Sequence[JournalEntry], done: int) -> None:
-        """Add rows, whose ids follow `last_id`, and remove those up to `done`, in one transaction."""
+        """Add rows, whose ids follow `last_id`, and remove the rows up to `done`, in one transaction."""
         with self._lock:
             self._apply(_Change(rows, done if done > self.deleted else None))
 
     def remove(self, done: int) -> None:
-        """Remove the rows up to `done`, a bounded number in each transaction."""
+        """Remove the rows up to `done`, at most REMOVED_AT_ONCE in each transaction."""
         while done > self.deleted:
             with self._lock:
                 self._apply(_Change((), min(done, self.deleted + REMOVED_AT_ONCE)))
 
     def settle(self) -> Sequence[JournalEntry]:
-        """Read whether the transaction that failed is in the file all the same; return the rows that it added then."""
+        """Find out whether the transaction that failed is in the file nevertheless. If so, return its added rows."""
         with self._lock:
             change = self._in_doubt
             if change is None:
@@ -81,19 +81,19 @@ class JournalLedger:
             return change.rows
 
     def fold(self) -> None:
-        """Make the file hold everything by itself."""
+        """Copy the write-ahead log into the file."""
         with self._lock:
             self._file.fold()
             self.is_folded = True
 
     def probe(self) -> None:
-        """Fold, and see whether the disk has room."""
+        """Fold, and raise an error if the disk has no room."""
         with self._lock:
             self._file.probe()
             self.is_folded = True
 
     def recover(self) -> None:
-        """Get out of a full disk when the database has every row: remove them all, or else begin a new file."""
+        """Free a full disk once the database has every row: remove all rows, or begin a new file if that fails."""
         with self._lock:
             try:
                 if self.deleted < self.last_id:
@@ -107,7 +107,7 @@ class JournalLedger:
             self.is_folded = True
 
     def after(self, row_id: int, *, limit_bytes: int) -> list[JournalEntry]:
-        """Return rows past `row_id` in order, about `limit_bytes` in all."""
+        """Return the rows after `row_id` in order, about `limit_bytes` together."""
         with self._lock:
             return self._file.after(row_id, limit_bytes=limit_bytes)
 
@@ -135,13 +135,13 @@ class JournalLedger:
             self._look()
 
     def _estimate(self, rows: Sequence[JournalEntry]) -> None:
-        """Add rows to the sums without asking SQLite: each question waits for the interpreter afterwards."""
+        """Add rows to the sums without a query: after each query the thread must wait for the interpreter's lock."""
         self.used_bytes += sum(len(row.body) for row in rows)
         if self.oldest is None:
             self.oldest = rows[0].received_at or None
 
     def _look(self) -> None:
-        # For people only: what cannot be read now is read after the next transaction.
+        # These values are only shown to people. If they cannot be read now, the next transaction reads them.
         with contextlib.suppress(sqlite3.Error, MemoryError):
             self.used_bytes = self._file.used_bytes()
             self.oldest = self._file.oldest_received_at()

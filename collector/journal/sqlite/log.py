@@ -1,11 +1,10 @@
-"""The room of the journal's file and of its write-ahead log:
-reserved before it is needed, so that rows can be deleted on a full disk.
+"""The disk space of the journal's file and of its write-ahead log. It is reserved before it is needed, so that rows can
+be deleted on a full disk.
 
-A deletion writes a few pages into the log, `FILE-wal`, and then into the file, where they have their place already.
-So it works on a full disk if the log has room of its own, and if everything that is in the log has its place in the
-file. SQLite overwrites the log from its beginning once it is folded into the file,
-and looks neither at what follows the log's last frame nor at what follows the file's last page:
-zeros behind them are room that nobody else can take.
+A deletion writes a few pages into the log, `FILE-wal`, and later into the file, where the pages exist already. So it
+works on a full disk if the log has free space, and if the file has space for every page in the log.
+SQLite overwrites the log from its beginning once it is folded (copied) into the file. It ignores all bytes behind the
+log's last frame and behind the file's last page, so zeros there reserve disk space.
 """
 
 from __future__ import annotations
@@ -21,19 +20,19 @@ if TYPE_CHECKING:
     from collector.events.model.batch import JournalEntry
 
 FOLD_FRAMES: Final = 512
-"""The log is copied into the file when it has about so many frames (4 MiB)."""
+"""The log is copied into the file when it has about this many frames (4 MiB)."""
 
 REMOVAL_FRAMES: Final = 16
-"""Frames of one deletion, at most: the table's inner pages and what the list of free pages changes."""
+"""The most frames of one deletion: the table's inner pages, and the changed pages of the list of free pages."""
 
 RESERVED_FRAMES: Final = 8 * REMOVAL_FRAMES
-"""Kept for deletions, behind everything else (1 MiB)."""
+"""Frames that are reserved for deletions, behind all others (1 MiB)."""
 
 KEPT_LOG_BYTES: Final = 8 * 1024 * 1024
-"""A log that grew past this (large requests) is cut to it when it begins anew."""
+"""A larger log (after large submissions) is cut to this size when SQLite overwrites it from the beginning."""
 
 PROBE_FRAMES: Final = 64
-"""What must have room before a full disk counts as mended."""
+"""A full disk counts as repaired once this many frames have room."""
 
 _PAGE_BYTES: Final = 8192
 _OVERFLOW_BYTES: Final = _PAGE_BYTES - 4
@@ -51,10 +50,7 @@ def log_path(path: Path) -> Path:
 
 
 def frames_of(rows: Sequence[JournalEntry]) -> int:
-    """Return the frames that adding the rows takes, at most.
-
-    Small rows share pages; a large one has pages of its own.
-    """
+    """Return the most frames that adding the rows can take. Small rows share pages; a large row has its own."""
     sizes = [len(row.body) for row in rows]
     small = sum(size + _ROW_BYTES for size in sizes if size <= _SMALL_BYTES)
     large = sum(size // _OVERFLOW_BYTES + 2 for size in sizes if size > _SMALL_BYTES)
@@ -62,11 +58,11 @@ def frames_of(rows: Sequence[JournalEntry]) -> int:
 
 
 class Room:
-    """The room of the journal's two files on the disk, for rows to come. `used_frames`:
-    those in the log since it began anew, at most.
+    """The disk space of the journal's two files. `used_frames` is the most frames that the log can have since SQLite
+    began it again.
 
-    Make it after SQLite has locked the file, and close it after SQLite has:
-    closing a file drops a process's locks on it (fcntl(2)).
+    Create it after SQLite has locked the file, and close it after SQLite has closed it: closing a file releases all
+    locks of the process on it (fcntl(2)).
     """
 
     def __init__(self, path: Path, *, page_bytes: int) -> None:
@@ -81,11 +77,10 @@ class Room:
         self._file_bytes = self._log_bytes = 0  # how long the two files are at least
 
     def reserve(self, frames: int, pages: int) -> None:
-        """Make the log large enough for `frames` more, and for deletions behind them;
-        and the file for `pages` in all, so that the log can be folded into it.
-        Raise `OSError` when the disk has no room: then both files are as they were.
+        """Lengthen the log for `frames` more and for deletions, and the file to `pages`, so that the log can be folded
+        into it. Raise `OSError` if the disk has no room; both files then keep their length.
 
-        SQLite goes by the number of pages in the file's head, and ignores what is behind them.
+        SQLite uses the number of pages in the file's header, and ignores the bytes behind them.
         """
         file_bytes = pages * self._page_bytes
         log_bytes = _LOG_HEAD_BYTES + (self.used_frames + frames + RESERVED_FRAMES) * self._frame_bytes
@@ -95,16 +90,13 @@ class Room:
             self._file_bytes, self._log_bytes = now, log_now
 
     def note_commit(self, frames: int) -> None:
-        """Count frames of a transaction. The first one after a fold may cut the log to KEPT_LOG_BYTES."""
+        """Count the frames of a transaction. The first one after a fold may cut the log to KEPT_LOG_BYTES."""
         if not self.used_frames:
             self._log_bytes = 0
         self.used_frames += frames
 
     def note_cut(self) -> None:
-        """Look anew how long the two files are, because SQLite may have cut them.
-
-        A fold that fails half-way may have done so, too.
-        """
+        """Forget the known lengths of the two files, because SQLite may have cut them, also in a fold that failed."""
         self._file_bytes = self._log_bytes = 0
 
     def close(self) -> None:
@@ -115,7 +107,7 @@ class Room:
 
 @contextmanager
 def _lengthened(file: int, wanted: int) -> Iterator[int]:
-    """Make the file at least so long, and yield its length. After an `OSError`, also of the block, it is as it was."""
+    """Lengthen the file to `wanted` bytes, and yield its length. After an `OSError`, also in the block, cut it back."""
     before = size = os.fstat(file).st_size
     try:
         while size < wanted:

@@ -1,4 +1,4 @@
-"""Opening the journal's file, with errors that say what to do."""
+"""Opens the journal's file. Its errors say what to do."""
 
 from __future__ import annotations
 

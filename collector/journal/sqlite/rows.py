@@ -1,4 +1,4 @@
-"""The journal's file: one SQLite table, one row an accepted request."""
+"""The journal's file: one SQLite table with one row for each submission."""
 
 from __future__ import annotations
 
@@ -35,19 +35,19 @@ if TYPE_CHECKING:
 
 
 LOOK_SECONDS = 1.0
-"""How often it is looked whether the file is still there."""
+"""How often `commit` checks that the file still exists."""
 
 
 class JournalGoneError(sqlite3.OperationalError):
-    """The file was removed or replaced: SQLite would go on writing, into what nobody can open again."""
+    """The file was removed or replaced. SQLite would continue to write into a file that cannot be opened again."""
 
 
 class JournalRows:
-    """The table `requests`. Not safe for use by two threads at once: its owner holds a lock.
+    """The table `requests`. Two threads may not use it at once, so its owner holds a lock.
 
-    Raises `sqlite3.Error`, also when another process holds the file. A disk that is full at the start is no error:
-    the file is made at the first `commit` that finds room.
-    `lacks_log` is true when the file was not closed and its write-ahead log is not beside it.
+    Every method raises `sqlite3.Error`, also if another process holds the file. A full disk at the start is not an
+    error: the first `commit` that finds room creates the file.
+    `lacks_log` is True if the file was not closed and its write-ahead log is missing.
     """
 
     def __init__(self, path: Path) -> None:
@@ -86,9 +86,8 @@ class JournalRows:
         self._connection, self._inode = connection, self._path.stat().st_ino
         was_open = scalar(connection, "PRAGMA user_version") == OPEN
         self.lacks_log = was_open and not has_log
-        with contextlib.suppress(
-            sqlite3.Error, OSError
-        ):  # a full disk: what is missing is made before the first `commit`
+        # On a full disk, the first `commit` that finds room does the rest.
+        with contextlib.suppress(sqlite3.Error, OSError):
             self.fold()
             self._room.reserve(0, 0)
             if not was_open:
@@ -97,12 +96,12 @@ class JournalRows:
         return connection
 
     def commit(self, rows: Sequence[JournalEntry], *, done_upto: int | None) -> None:
-        """Add `rows` and remove those up to `done_upto`, in one transaction; on disk when it returns.
-        `removed` is then how many.
+        """Add `rows` and remove the rows up to `done_upto`, in one transaction, which is on disk when the call returns.
+        Set `removed` to the number of removed rows.
 
-        After `sqlite3.Error` only `holds` knows whether it is in the file.
-        Raises `OSError` when the disk has no room for `rows`.
-        Each step of SQLite hands the interpreter to another thread and has to win it back, so there are few steps.
+        Raise `OSError` if the disk has no room for `rows`. After `sqlite3.Error` only `holds` shows whether the
+        transaction is in the file. Each step of SQLite gives the interpreter's lock to another thread and must get it
+        back, so there are few steps.
         """
         self._look()
         database = self._database
@@ -120,7 +119,7 @@ class JournalRows:
             database.execute("COMMIT")
         except BaseException:
             if database.in_transaction:
-                with contextlib.suppress(sqlite3.Error):  # the first error is the one that says why
+                with contextlib.suppress(sqlite3.Error):  # the first error has the cause
                     database.execute("ROLLBACK")
             raise
         finally:
@@ -128,8 +127,8 @@ class JournalRows:
             self._room.note_commit(frames + (0 if done_upto is None else REMOVAL_FRAMES))
 
     def holds(self, first_id: int | None, done_upto: int | None) -> bool:
-        """Return whether a `commit` that raised is in the file:
-        it added rows from `first_id` on, removed those up to `done_upto`.
+        """Return True if a `commit` that raised is in the file. It added rows from `first_id` on, and removed the rows
+        up to `done_upto`.
         """
         if first_id is not None:
             return self.last_id() >= first_id
@@ -137,8 +136,8 @@ class JournalRows:
         return oldest == 0 or oldest > (done_upto or 0)
 
     def _make_room(self, room: Room, frames: int) -> None:
-        """Reserve room for `frames`, and for removing everything afterwards.
-        Raise `sqlite3.Error` or `OSError` without room.
+        """Reserve room for `frames`, and for the removal of all rows afterwards.
+        Raise `sqlite3.Error` or `OSError` if there is none.
         """
         if room.used_frames and room.used_frames + frames > FOLD_FRAMES:
             self.fold()
@@ -152,7 +151,7 @@ class JournalRows:
             room.reserve(frames, self._pages_with(frames))
 
     def _pages_with(self, frames: int) -> int:
-        """Return the pages of the file once so many frames are folded into it, at most."""
+        """Return the most pages that the file can have once `frames` more frames are folded into it."""
         return self._pages + max(0, self.unseen_frames + frames - self._free_pages)
 
     def probe(self) -> None:
@@ -173,12 +172,11 @@ class JournalRows:
             self._room.used_frames = 0
 
     def begin_anew(self) -> None:
-        """Delete the file and make an empty one. It needs no room:
-        for a full disk on which not even a deletion of rows is possible.
+        """Delete the file and create an empty one. This needs no room, for a full disk on which even rows cannot be
+        deleted.
 
-        Call it only when every row is stored in the database.
-        Raises `OSError` when the file cannot be deleted (a read-only disk),
-        and `JournalGoneError` when another file has its name.
+        Call it only when every row is stored in the database. Raise `OSError` if the file cannot be deleted (a
+        read-only disk), and `JournalGoneError` if another file has its name.
         """
         if self._connection is not None:
             if self._path.exists() and self._path.stat().st_ino != self._inode:
@@ -209,7 +207,7 @@ class JournalRows:
         self._look_at = now + LOOK_SECONDS
 
     def after(self, row_id: int, *, limit_bytes: int) -> list[JournalEntry]:
-        """Return rows past `row_id` in order, at least one if there is one, about `limit_bytes` in all."""
+        """Return the rows after `row_id` in order, about `limit_bytes` together, but at least one if there is one."""
         found: list[JournalEntry] = []
         size = 0
         for row in self._database.execute(
@@ -229,21 +227,21 @@ class JournalRows:
         return self._scalar("SELECT count(*) FROM requests")
 
     def last_id(self) -> int:
-        """Return the highest id, 0 when there is none."""
+        """Return the highest id, or 0 if there is none."""
         return self._scalar("SELECT max(id) FROM requests")
 
     def first_id(self) -> int:
-        """Return the lowest id, 0 when there is none."""
+        """Return the lowest id, or 0 if there is none."""
         return self._scalar("SELECT min(id) FROM requests")
 
     def oldest_received_at(self) -> int | None:
-        """Return when the oldest request came (epoch ms)."""
+        """Return the receipt of the oldest row (epoch ms), or None."""
         return self._scalar("SELECT received_at FROM requests ORDER BY id LIMIT 1") or None
 
     def used_bytes(self) -> int:
-        """Return the bytes of pages in use: what the quota counts. The file itself shrinks only when it is empty.
+        """Return the bytes of the pages in use, which the quota limits. The file itself shrinks only when it is empty.
 
-        `unseen_frames` is then 0: those that were added since this was asked.
+        Set `unseen_frames`, the frames since this call, to 0.
         """
         self._pages, self._free_pages = self._scalar("PRAGMA page_count"), self._scalar("PRAGMA freelist_count")
         self.unseen_frames = 0
@@ -255,7 +253,7 @@ class JournalRows:
             self._database.execute("VACUUM")
 
     def close(self) -> None:
-        """Folds the write-ahead log into the file and closes it."""
+        """Fold the write-ahead log into the file, and close it."""
         if self._connection is not None:
             with contextlib.suppress(sqlite3.Error):
                 self._connection.execute("PRAGMA user_version = 0")

@@ -1,4 +1,4 @@
-"""What is said to SQLite, and what its answers mean."""
+"""The statements for SQLite, and the meaning of its errors."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ SCHEMA = (
 )
 
 MAX_INSERTED = 256
-"""Rows of one INSERT: three parameters each, and SQLite may have been built to take 999."""
+"""The most rows of one INSERT. Each has three parameters, and some builds of SQLite allow only 999."""
 
 OPEN = 1
-"""`user_version` while a process has the file open; 0 once it is closed, and its write-ahead log is gone.
+"""`user_version` while a process has the file open. It is 0 once the file is closed and its write-ahead log deleted.
 
-In the file itself from the start.
+It is in the file itself from the start.
 """
 
 PAGE_BYTES = 8192
@@ -36,7 +36,7 @@ OPENING = (
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",
     f"PRAGMA journal_size_limit = {KEPT_LOG_BYTES}",
-    # When the log is folded is decided here: SQLite's own turn ignores a full disk, and says nothing of it.
+    # We decide when the log is folded, because SQLite's own checkpoint ignores a full disk and does not report it.
     "PRAGMA wal_autocheckpoint = 0",
     # A transaction that spills would write pages twice: `frames_of` counts each once.
     "PRAGMA cache_spill = OFF",
@@ -45,11 +45,11 @@ OPENING = (
 )
 
 SHRINK_BYTES = 64 * 1024 * 1024
-"""An empty file larger than this gives its pages back to the disk."""
+"""An empty file that is larger than this gives its pages back to the disk."""
 
 
 def pieces(rows: Sequence[JournalEntry]) -> Iterator[Sequence[JournalEntry]]:
-    """Cuts the rows into powers of two: few pieces, of few sizes, so that SQLite knows each statement already."""
+    """Cut the rows into pieces whose sizes are powers of two, so that sqlite3 has each statement in its cache."""
     at = 0
     while left := len(rows) - at:
         size = min(MAX_INSERTED, 1 << (left.bit_length() - 1))
@@ -59,23 +59,23 @@ def pieces(rows: Sequence[JournalEntry]) -> Iterator[Sequence[JournalEntry]]:
 
 @cache
 def insertion(count: int) -> str:
-    """Return the statement that adds so many rows."""
+    """Return the statement that adds `count` rows."""
     rows = ", ".join(["(?, ?, ?)"] * count)
     return f"INSERT INTO requests VALUES {rows}"  # noqa: S608  # placeholders only
 
 
 def is_full(error: sqlite3.Error) -> bool:
-    """Return whether the error is of a disk that has no room, or cannot be written: trouble that passes."""
+    """Return True if the disk has no room or cannot be written, which may pass."""
     return (getattr(error, "sqlite_errorcode", 0) & 0xFF) in {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}
 
 
 def is_busy(error: sqlite3.Error) -> bool:
-    """Return whether another process has the file."""
+    """Return True if another process has the file."""
     return (getattr(error, "sqlite_errorcode", 0) & 0xFF) in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 
 
 def number_of(row: JournalEntry) -> int:
-    """Return the position of a row of this kind of journal: the id of the table's row. Ids only grow."""
+    """Return the position of an entry of this kind of journal: the id of its row. Ids only grow."""
     return cast("int", row.position)
 
 
