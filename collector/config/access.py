@@ -1,4 +1,4 @@
-"""Who may send, over what, and how much: credentials, TLS, limits."""
+"""Settings for access: credentials, TLS, limits."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _check_hmac_secret(value: SecretStr) -> SecretStr:
 
 
 def hmac_key(secret: SecretStr) -> bytes:
-    """Return the key of a Standard Webhooks secret; empty when it is none."""
+    """Return the key of a Standard Webhooks secret; empty if the secret is not valid."""
     prefix, _, encoded = secret.get_secret_value().partition("_")
     try:
         return base64.b64decode(encoded.encode("ascii"), validate=True) if prefix == "whsec" else b""
@@ -33,14 +33,14 @@ def hmac_key(secret: SecretStr) -> bytes:
 
 
 class TokenSettings(Section):
-    """One credential of a sender, and the cluster that it speaks for."""
+    """One token of a sender, and its cluster. Without a cluster, each event may name one."""
 
     token: BearerToken
     cluster: Cluster | None = None
 
 
 class HmacSettings(Section):
-    """One secret with which a sender signs, and the cluster that it speaks for. Text alone is the secret."""
+    """One secret with which a sender signs, and its cluster. A plain text in the configuration is the secret."""
 
     secret: Annotated[SecretStr, AfterValidator(_check_hmac_secret)]
     cluster: Cluster | None = None
@@ -52,12 +52,12 @@ class HmacSettings(Section):
 
     @property
     def key(self) -> bytes:
-        """The bytes that sign."""
+        """The key of the signatures."""
         return hmac_key(self.secret)
 
 
 class AuthSettings(Section):
-    """Who may send. Without tokens and secrets: only this machine."""
+    """The credentials of senders. Without tokens and secrets, only this machine may send."""
 
     tokens: tuple[TokenSettings, ...] = ()
     hmac_secrets: tuple[HmacSettings, ...] = ()
@@ -79,7 +79,7 @@ class AuthSettings(Section):
 
     @property
     def is_open(self) -> bool:
-        """True when no credential is asked for."""
+        """True if no credential is needed."""
         return not self.tokens and not self.hmac_secrets
 
 
@@ -89,7 +89,7 @@ def _check_certificate(path: Path) -> Path:
 
 
 class TlsSettings(Section):
-    """The server's own certificate; without one it speaks plain HTTP."""
+    """The certificate of the server. Without one it speaks plain HTTP."""
 
     certificate: Annotated[FilePath, AfterValidator(_check_certificate)] | None = None
     key: FilePath | None = Field(default=None, validate_default=True)
@@ -106,12 +106,12 @@ class TlsSettings(Section):
 
     @property
     def files(self) -> tuple[Path, Path] | None:
-        """The chain and its key."""
+        """The files of the chain and its key, or None without TLS."""
         return None if self.certificate is None or self.key is None else (self.certificate, self.key)
 
 
 class LimitSettings(Section):
-    """What one request, one token and all requests together may use."""
+    """Limits for one request, one token and all requests together."""
 
     body_bytes: Annotated[Size, from_bytes(1 << 10)] = 8 << 20
     inflight_bytes: Annotated[Size, from_bytes(1 << 10)] = 32 << 20

@@ -1,9 +1,8 @@
-"""Connection strings of PostgreSQL and MongoDB: whether they say what their writer meant,
-and whether their files can be used.
+"""Checks connection strings of PostgreSQL and MongoDB: whether they mean what the operator intended, and whether their
+files can be used.
 
-A password that was not percent-encoded makes a URI that a driver reads in another way:
-the rest of the password is then a host or a database, which messages show.
-So such a URI is a fault, and no message here quotes any part of a string.
+If a password is not percent-encoded, a driver takes a part of it as host or database, and shows it in messages.
+Such a URI is a fault, and no message here quotes any part of a string.
 """
 
 from __future__ import annotations
@@ -33,9 +32,9 @@ POSTGRES_FORM: Final = "must be a PostgreSQL connection string like postgresql:/
 MONGO_FORM: Final = "must be a MongoDB connection string like mongodb://user:password@host/?replicaSet=rs0"
 
 _HOST: Final = re.compile(r"[/@].*|[A-Za-z0-9_.:%-]*", re.DOTALL)
-"""A socket's folder, an abstract socket, a name or an address (an IPv6 one may have a zone); empty: the default."""
+"""The folder of a socket, an abstract socket, a name or an address (IPv6 with or without zone). Empty: the default."""
 _ESCAPED: Final = re.compile(r"([^\\]|\\[\\'\s])*", re.DOTALL)
-"""libpq drops a backslash before anything else, without a word."""
+"""Text in which a backslash precedes only `\\`, `'` or white space. libpq silently drops any other backslash."""
 _SSL_MODES: Final = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 _PORTS: Final = range(1, 65_536)
 
@@ -46,9 +45,7 @@ _MONGO_REVOKED: Final = ("tlscrlfile", "ssl_crlfile")
 
 
 def check_postgres(text: str) -> None:
-    """Raise ValueError, which says what to write, for a string that libpq cannot read or reads in another way than it
-    was meant.
-    """
+    """Raise ValueError, which says what to write, for a string that libpq cannot read or probably misreads."""
     is_uri = text.startswith(POSTGRES_SCHEMES)
     advice = ENCODE if is_uri or "://" in text else QUOTE
     try:
@@ -69,7 +66,7 @@ def check_postgres(text: str) -> None:
 
 def check_mongo(text: str) -> None:
     """Raise ValueError, which says what to write, for a string that the driver cannot use.
-    A `mongodb+srv` string is only looked at: to read it is to ask the DNS.
+    A `mongodb+srv` string is not parsed, because that needs a DNS query.
     """
     if not text.startswith(MONGO_SCHEMES):
         raise ValueError(MONGO_FORM)
@@ -89,9 +86,9 @@ def check_mongo(text: str) -> None:
 
 
 def check_url(text: str) -> None:
-    """Raise ValueError, which says what to write, for what is no URL of a server.
+    """Raise ValueError, which says what to write, for a text that is not the URL of a server.
 
-    A user and a password may be in it.
+    The URL may have a user and a password.
     """
     try:
         parts = urlsplit(text)
@@ -105,8 +102,8 @@ def check_url(text: str) -> None:
 
 
 def has_stray_at(uri: str) -> bool:
-    """Return True when an @ stands where none belongs: beside the one between password and host, or behind a slash.
-    The options, behind the ?, may hold some (`user=name@tenant`).
+    """Return True if the URI has an @ in a wrong place: a second one before the host, or one behind a slash.
+    The options behind the ? may hold an @ (`user=name@tenant`).
     """
     rest = uri.partition("://")[2]
     # As libpq does: user and password end at the first @, if that comes before a slash.
@@ -128,8 +125,8 @@ def check_certificates(path: Path, what: str = "") -> None:
 
 
 def check_pair(certificate: Path, key: Path | None, what: str = "", password: str = "") -> None:
-    """Raise ValueError if the key (None: in the same file) does not belong to the certificate. `what`:
-    as in `check_certificates`.
+    """Raise ValueError if the key (None: in the same file) does not belong to the certificate.
+    `what` is as in `check_certificates`.
     """
     _check_readable(key or certificate, what)
     try:
@@ -187,7 +184,7 @@ def _check_passwords(path: Path) -> None:
 
 
 def _check_mongo_tls(text: str) -> None:
-    # Only options that the driver knows as files; everything else is the driver's to judge.
+    # Only the options that name files; the driver checks all others.
     options = {name.lower(): values[-1] for name, values in parse_qs(text.partition("?")[2]).items()}
     password = next((options[name] for name in _MONGO_KEY_PASSWORDS if name in options), "")
     for name, path in options.items():

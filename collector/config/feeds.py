@@ -1,4 +1,4 @@
-"""What the collector listens to or pulls beside HTTP: MongoDB, GELF."""
+"""Settings of the feeds: MongoDB and GELF."""
 
 from __future__ import annotations
 
@@ -53,12 +53,12 @@ class MongoSettings(Section):
 
     @property
     def logins_database(self) -> str | None:
-        """Where WildDuck logs its logins: with its users (its `dbs.users`)."""
+        """The database in which WildDuck logs logins: the one of its users (its `dbs.users`)."""
         return self.wildduck_users_database or self.wildduck_database
 
 
 class GelfSettings(Section):
-    """Where GELF messages come in, and from whom."""
+    """The addresses of the GELF input, and the networks that may send."""
 
     udp: ListenAt | None = None
     tcp: ListenAt | None = Field(default=None, validate_default=True)

@@ -1,4 +1,4 @@
-"""The files behind the settings. They are looked at while the program runs: secrets and certificates are renewed."""
+"""The files of the settings. The running program checks them, to renew secrets and certificates."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ if TYPE_CHECKING:
 
 
 class SettingsFiles:
-    """One configuration: its YAML file (None: none), the environment over it, and the files that it names."""
+    """One configuration: its YAML file (or None), the environment over it, and the files that it names."""
 
     def __init__(self, path: Path | None, environ: Mapping[str, str]) -> None:
         self._path, self._environ = path, dict(environ)
         self.loaded: Settings | None = None
-        """What the last `load` returned."""
+        """The result of the last `load`, or None."""
         self._files: list[Path] = []
         self._watch = FileWatch(lambda: self._files)
 
     def load(self) -> Settings:
-        """Read everything. Raise ConfigError with every fault; the files count as looked at then, too."""
+        """Read all files. Raise ConfigError with every fault; the files then count as read, too."""
         self._watch.take()
         loaded = load(Settings, self._path, self._environ)
         self._files = [*loaded.secret_files, *(loaded.settings.collector.tls.files or ())]
@@ -33,8 +33,7 @@ class SettingsFiles:
         return loaded.settings
 
     def have_changed(self) -> bool:
-        """Return True when a secret's file, the certificate or its key has changed since `load`, and is at rest.
-
-        The YAML file itself does not count.
+        """Return True if the file of a secret, the certificate or its key has changed since `load`, and is no longer
+        being written. The YAML file itself does not count.
         """
         return self._watch.have_changed()

@@ -18,7 +18,7 @@ from duckwatch.base.config.units import format_duration
 from duckwatch.base.config.values import Duration, IpAddress, Section, SettingsDocument, Size, at_least, from_bytes
 
 _PSEUDONYMS_SECRET: Final = 16
-"""Characters. Whoever can guess the secret can try every address that there is."""
+"""The least number of characters. A client that can guess the secret can find the address of each pseudonym."""
 
 
 def _check_secret(value: SecretStr) -> SecretStr:
@@ -28,14 +28,14 @@ def _check_secret(value: SecretStr) -> SecretStr:
 
 
 class SubjectPolicy(StrEnum):
-    """What becomes of a message's subject."""
+    """How a message's subject is stored: not at all, or as an HMAC."""
 
     DROP = "drop"
     HMAC = "hmac"
 
 
 class Database(Section):
-    """Where the events go."""
+    """The PostgreSQL database for the events."""
 
     dsn: Dsn = SecretStr("postgresql://duckwatch@localhost/duckwatch")
     session_dsn: Dsn | None = None
@@ -43,12 +43,12 @@ class Database(Section):
 
     @property
     def direct_dsn(self) -> SecretStr:
-        """The way past a transaction pooler, for session locks."""
+        """The connection string for session locks, which does not lead through a transaction pooler."""
         return self.session_dsn or self.dsn
 
 
 class SqliteJournalSettings(Section):
-    """The durable buffer between the acknowledgement and the database, in a file."""
+    """The journal in a file."""
 
     kind: ClassVar[Literal["sqlite"]] = "sqlite"
     path: FilePath = Path("/var/lib/duckwatch/journal")
@@ -66,7 +66,7 @@ and pydantic's callable `Discriminator` chooses the kind whose section is there.
 class RetentionSettings(Section):
     """How long rows are kept."""
 
-    # docs/events.md: older than raw less two chunks of a day is not stored.
+    # docs/events.md: an event that is older than `raw` less two chunks of a day is not stored.
     raw: Annotated[Duration, at_least(timedelta(days=3))] = timedelta(days=30)
     stats_15s: Annotated[Duration, at_least(timedelta(hours=1))] = Field(
         default=timedelta(days=3), validate_default=True
@@ -87,7 +87,7 @@ class RetentionSettings(Section):
     @field_validator("stats_5m")
     @classmethod
     def _outlast_events(cls, stats_5m: timedelta, info: ValidationInfo) -> timedelta:
-        # The hours are built from the five minutes, as far back as events may be late.
+        # Roll-ups of hours are built from those of five minutes, for events that may be as late as `raw`.
         return _within(stats_5m, info, "raw", is_longer=True)
 
     @field_validator("stats_1h")
@@ -97,7 +97,7 @@ class RetentionSettings(Section):
 
 
 def _within(value: timedelta, info: ValidationInfo, other: str, *, is_longer: bool) -> timedelta:
-    """Hold one retention to another, where that one was good."""
+    """Return a retention. Raise ValueError if it is shorter (or longer) than the valid retention `other`."""
     limit: timedelta = info.data.get(other, value)
     if value < limit if is_longer else value > limit:
         rule = "least" if is_longer else "most"
@@ -108,7 +108,7 @@ def _within(value: timedelta, info: ValidationInfo, other: str, *, is_longer: bo
 
 
 class PrivacySettings(Section):
-    """What is kept of a message's content."""
+    """How subjects and people are stored."""
 
     subject: SubjectPolicy = SubjectPolicy.DROP
     pseudonymise: bool = False
@@ -178,6 +178,6 @@ class CollectorSettings(Section):
 
 
 class Settings(SettingsDocument):
-    """Everything that the collector was told."""
+    """All settings of the collector."""
 
     collector: CollectorSettings = CollectorSettings()

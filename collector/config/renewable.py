@@ -1,4 +1,4 @@
-"""The connection strings in force: those of the settings, which change in place when a file of one is rotated."""
+"""The connection strings in use. They change while the collector runs, when a file with credentials changes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Another server or database may hold other events.
 
 
 class Renewable:
-    """A connection string whose `text` may change: the next connection is made with what it is then."""
+    """A connection string whose `text` may change. Each new connection uses the current text."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -32,7 +32,7 @@ Connectable: TypeAlias = str | Renewable
 
 
 def text_of(connectable: Connectable) -> str:
-    """Return the connection string in force."""
+    """Return the current connection string."""
     return connectable if isinstance(connectable, str) else connectable.text
 
 
@@ -46,9 +46,7 @@ class Connections:
         self.mongo = [one for key, one in self._strings.items() if key.startswith("collector.mongo.")]
 
     def take(self, settings: CollectorSettings) -> set[str]:
-        """Take the strings of these settings that lead to where the old ones do;
-        return the keys of those that were others.
-        """
+        """Replace the strings that lead to the same server and database as before. Return the keys of changed ones."""
         taken = set()
         for key, text in _strings(settings):
             one = self._strings.get(key)
@@ -59,7 +57,7 @@ class Connections:
 
 
 def place(text: str) -> object:
-    """Return where a string leads, without its credentials."""
+    """Return the server and database of a connection string, without credentials, for comparison."""
     if "://" in text and not text.startswith(POSTGRES_SCHEMES):
         scheme, _, rest = text.partition("://")
         return scheme, rest.rpartition("@")[2]

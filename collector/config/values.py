@@ -1,4 +1,4 @@
-"""Types that several keys of the collector's settings share, with their rules."""
+"""Types and rules that several keys of the settings share."""
 
 from __future__ import annotations
 

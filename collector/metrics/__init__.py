@@ -1,4 +1,4 @@
-"""The catalogue of every metric of the collector, and what feeds the ones about mail and about plugins."""
+"""The catalogue of every metric of the collector, and the listeners that feed those of mail, logins and plugins."""
 
 from collector.metrics.catalogue import CATALOGUE, Metrics
 

@@ -1,9 +1,9 @@
 """The catalogue: each metric of the collector with its labels, once (docs/metrics.md).
 
-Labels are bounded by construction: closed sets, configured names, or `BoundedLabel`;
-never an address, an id, or a reply. Counters of mail count committed, new rows; a row's `direction` decides which:
-`mail_events` counts every row, the bounce, deferral, delivery and address metrics count `outbound` only,
-so that a ratio of them never mixes delivery reports in.
+The number of label values is always limited: closed sets, configured names, or `BoundedLabel`; never an address, an id
+or a reply. Mail counters count new rows that are committed. `mail_events` counts every row. The metrics of bounces,
+deferrals, deliveries and sending addresses count only rows with the direction `outbound`, so that their ratios do not
+include DSNs.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 MINUTE, HOUR, DAY = 60, 3600, 86400
 
 DELIVERY_BUCKETS = (1, 5, 15, 30, MINUTE, 5 * MINUTE, 15 * MINUTE, HOUR, 4 * HOUR, 12 * HOUR, DAY, 2 * DAY)
-"""Seconds from queued to delivered; past an hour the steps follow ZoneMTA's retry ladder (lib/sender.js: 48 h)."""
+"""Seconds from queued to delivered. Above an hour the steps follow ZoneMTA's retries (lib/sender.js: 48 h)."""
 
 SESSION_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 COMMIT_DELAY_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, MINUTE, 5 * MINUTE, HOUR, 4 * HOUR, DAY)
@@ -214,9 +214,7 @@ class Metrics:
         self.build_info = self._gauge("build_info", "The collector's version", "version")
 
     def count_refusal(self, sqlstate: str | None) -> None:
-        """Count an error by the database's code; None (it gave none) is not counted. A trigger may raise any code:
-        the label is bounded.
-        """
+        """Count an error by the database's code, if it gave one. A trigger may raise any code, so the label is bounded."""
         if sqlstate is not None:
             self.store_refusals.labels(self._sqlstate(sqlstate)).inc()
 
@@ -232,4 +230,4 @@ def catalogue_of(metrics: Metrics) -> dict[str, tuple[str, ...]]:
 
 
 CATALOGUE: Mapping[str, tuple[str, ...]] = catalogue_of(Metrics())
-"""Name -> label names of every metric of the collector. Rules, panels and docs are held to it by tests/contract."""
+"""The label names of every metric, by its name. tests/contract holds rules, panels and docs to it."""

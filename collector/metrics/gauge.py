@@ -1,4 +1,4 @@
-"""prometheus_client's gauge, for one without labels that is not always ours to show."""
+"""A gauge without labels that can be hidden, because only one collector shows it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class PassingGauge(prometheus_client.Gauge):
-    """On the page from the first `set` until `clear`, as each labelled sample of another gauge is. Has no labels."""
+    """A gauge that is on the page from the first `set` until `clear`. It has no labels."""
 
     _is_shown = False
 
@@ -27,5 +27,5 @@ class PassingGauge(prometheus_client.Gauge):
         self._is_shown = False
 
     def collect(self) -> Iterable[Metric]:
-        """Return the family, or nothing."""
+        """Return the metric, or nothing while it is hidden."""
         return super().collect() if self._is_shown else []

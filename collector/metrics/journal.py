@@ -1,4 +1,4 @@
-"""The gauges of the journal: each scrape reads the state of that moment."""
+"""The gauges of the journal. Each scrape reads its current state."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Held(Protocol):
-    """What a journal holds: requests and bytes."""
+    """The state of a journal: the number of submissions, and their bytes."""
 
     @property
     def requests(self) -> int: ...
@@ -22,7 +22,7 @@ class Held(Protocol):
 def show_journal(
     metrics: Metrics, limit_bytes: int, state: Callable[[], Held], oldest_age: Callable[[], float | None]
 ) -> None:
-    """Let a scrape read the journal's state. `oldest_age` is in seconds, None while the journal is empty."""
+    """Connect the gauges to the journal's state. `oldest_age` is seconds, or None while the journal is empty."""
     metrics.journal_limit_bytes.set(limit_bytes)
     metrics.journal_requests.set_function(lambda: state().requests)
     metrics.journal_bytes.set_function(lambda: state().used_bytes)

@@ -1,4 +1,4 @@
-"""Label values that senders choose, held to a bounded set."""
+"""Limits the number of values of a label that senders choose."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ MAX_LABEL_CHARACTERS = 100
 
 
 class BoundedLabel:
-    """Lets the first `limit` distinct values through; later ones, and overlong ones, are `other`;
-    a missing one is `none`.
+    """Returns the first `limit` distinct values unchanged. Later values, and those that `is_name` refuses, become
+    `other`; a missing value becomes `none`.
     """
 
     def __init__(self, limit: int) -> None:
@@ -35,5 +35,5 @@ class BoundedLabel:
 
 
 def is_name(value: str) -> bool:
-    """Return True for what may stand in a label at all: neither overlong nor a mail address."""
+    """Return True if a value may be a label: it is not too long, and not a mail address."""
     return len(value) <= MAX_LABEL_CHARACTERS and "@" not in value

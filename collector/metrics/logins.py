@@ -1,4 +1,4 @@
-"""What a commit adds to the counter of logins: it equals what the rows count that this process committed."""
+"""Adds a commit to the counter of logins. It equals the sum of `count` in the rows that this process committed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class LoginMetrics:
-    """A listener: counts what was new. For the writer's thread and the feeds'."""
+    """A listener of commits: counts new logins. The writer's thread and the feeds' threads may call it."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics, self._cluster = metrics, BoundedLabel(MAX_CLUSTERS)

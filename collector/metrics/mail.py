@@ -1,4 +1,4 @@
-"""What a commit adds to the metrics of mail: a counter of this process equals the rows that it committed."""
+"""Adds a commit to the mail metrics. A counter of this process equals the number of rows that it committed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class MailMetrics:
-    """A listener: counts what was new. `now` is in epoch seconds."""
+    """A listener of commits: counts new events. `now` is epoch seconds."""
 
     def __init__(self, metrics: Metrics, *, now: Callable[[], float]) -> None:
         self._metrics, self._now = metrics, now
@@ -27,7 +27,7 @@ class MailMetrics:
         self._newest: dict[tuple[str, str], int] = {}
 
     def __call__(self, written: Written) -> None:
-        """Count the new events, the duplicates and the letters of a commit."""
+        """Count the new events, the duplicates and the dead letters of a commit."""
         self._add(written.tally, written.corrections.counts, written.exemplar)
         for source, count in written.duplicates.items():
             self._metrics.ingest_duplicates.labels(source).inc(count)
@@ -40,7 +40,7 @@ class MailMetrics:
         corrections: Mapping[tuple[str, str, str], int],
         recovered: Mapping[tuple[str, Source, str], int],
     ) -> None:
-        """Count what reconciliation has stored."""
+        """Count the rows that reconciliation has stored."""
         self._add(sums, corrections, None)
         for (cluster, source, reason), count in recovered.items():
             self._metrics.backup_recovered.labels(self._cluster(cluster), source, reason).inc(count)
@@ -48,7 +48,7 @@ class MailMetrics:
     def _add(
         self, sums: Tally, corrections: Mapping[tuple[str, str, str], int], exemplar: dict[str, str] | None
     ) -> None:
-        with self._lock:  # the writer's thread, and the jobs'
+        with self._lock:  # the writer's thread and the jobs' thread call this
             self._count(sums)
             self._observe(sums, exemplar)
             for (cluster, before, after), count in corrections.items():
@@ -78,7 +78,7 @@ class MailMetrics:
             delays = [max(0, now - stamp) / 1000 for stamp in stamps]
             m.event_commit_delay.labels(source).observe_many(delays, exemplar)
             labels = self._cluster(cluster), source
-            # Never past now: the stamp of a clock that was ahead would hide a silence until that time comes.
+            # Never later than now: an event time in the future would hide that no events come.
             self._newest[labels] = min(now, max(self._newest.get(labels, 0), *stamps, 0))
             m.last_event_timestamp.labels(*labels).set(self._newest[labels] / 1000)
         for (cluster, provider), sessions in sums.sessions.items():

@@ -1,4 +1,4 @@
-"""The gauges of each mail host's plugin, from the reports of its processes (docs/metrics.md)."""
+"""The gauges of each mail host's plugin, from the heartbeats of its processes (docs/metrics.md)."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
     from collector.metrics.catalogue import Metrics
 
 FORGET_SECONDS = 24 * 3600
-"""A host silent for this long is forgotten."""
+"""The metrics of a host are removed after this time without a heartbeat."""
 
 PROCESS_MS = 2 * 60 * 1000
 """A process whose heartbeat is this much older than the newest of its host has ended: heartbeats come every 30 s.
 
-Another process has its spool now.
+Another process sends its spool now.
 """
 
 AHEAD_MS = 60 * 1000
-"""A report this much newer than one that came after it was stamped by a clock that was ahead."""
+"""If a heartbeat's receipt is this much later than that of a later heartbeat, our clock was ahead."""
 
 MAX_PROCESSES = 64
 
@@ -32,11 +32,11 @@ _Host = tuple[str, str]
 
 
 class PluginMetrics:
-    """A listener: keeps the newest report of each process, and sums over a host's living ones.
-    Runs in the writer's thread.
+    """A listener of commits. It keeps the newest heartbeat of each process, and adds up those of a host's running
+    processes. It runs in the writer's thread.
 
-    Reports come in the order of their receipt, so the last is the newest, whatever the clock said.
-    `clock` is in monotonic seconds: a host is forgotten only after a day that has really passed.
+    Heartbeats come in the order of their receipt, so the last one is the newest, even if the clock was wrong.
+    `clock` is monotonic seconds, so that a host is forgotten only after a real day.
     """
 
     def __init__(self, metrics: Metrics, clock: Callable[[], float] = time.monotonic) -> None:
@@ -46,7 +46,7 @@ class PluginMetrics:
         self._hosts: dict[_Host, dict[str, SeenHeartbeat]] = {}
 
     def restore(self, heartbeats: Iterable[SeenHeartbeat]) -> None:
-        """Take the gauges up from the reports of before; what was dropped then is not counted again."""
+        """Set the gauges from the stored heartbeats. Their dropped events are not counted again."""
         known = list(heartbeats)
         for seen in known:
             self._keep(seen)
@@ -56,7 +56,7 @@ class PluginMetrics:
             self._show(host)
 
     def __call__(self, written: Written) -> None:
-        """Take the reports of a commit."""
+        """Update the gauges with the heartbeats of a commit."""
         for seen in written.batch.heartbeats:
             self._set_back(seen.received_at)
             self._count_dropped(seen)
@@ -68,7 +68,7 @@ class PluginMetrics:
             self._forget()
 
     def _set_back(self, received_at: int) -> None:
-        """Corrects what a clock that was ahead has stamped: it came before `received_at`."""
+        """Set later receipts to `received_at`: a clock that was ahead stamped them, because they came earlier."""
         for processes in self._hosts.values():
             for process, seen in processes.items():
                 if seen.received_at > received_at + AHEAD_MS:

@@ -108,7 +108,7 @@ class _StoppingError(Exception):
 class _Coming(NamedTuple):
     batch: Callable[[], tuple[Batch, Counter[Source]]]
     position: Position
-    """Of its last request."""
+    """The position of its last submission."""
 
 
 class Writer:

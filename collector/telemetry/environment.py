@@ -1,8 +1,7 @@
-"""What the environment asks for: the variables of OpenTelemetry's specification ("Environment Variable Specification",
-"OTLP Exporter").
+"""Reads the environment variables of OpenTelemetry's specification ("Environment Variable Specification", "OTLP
+Exporter") that decide which signals are sent, and by which protocol.
 
-Here stands which signals go out and how; endpoints, headers, certificates, sampler,
-limits and queues are read by the SDK itself.
+The SDK itself reads endpoints, headers, certificates, sampler, limits and queues.
 """
 
 from __future__ import annotations
@@ -26,15 +25,15 @@ NUMBERS: Final = (
     "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT",
     "OTEL_EXPORTER_OTLP_METRICS_TIMEOUT",
 )
-"""Those that the SDK's parts would fail on, rather than warn."""
+"""Variables with a number. A wrong value is an error in parts of the SDK, not only a warning."""
 
 DEFAULT_METRIC_INTERVAL_MS: Final = 60_000.0
 
 
 @dataclass(frozen=True, slots=True)
 class Signals:
-    """What goes out: the protocol of each signal, None where it is off;
-    `metric_seconds` lie between two exports of metrics.
+    """The signals to send: the protocol of each, or None if it is off. `metric_seconds` is the time between two exports
+    of metrics.
     """
 
     traces: str | None
@@ -43,7 +42,7 @@ class Signals:
 
 
 def signals_of(environ: Mapping[str, str]) -> Signals | None:
-    """Return what to send, None when nothing is. Raise `ConfigError` with every variable at fault."""
+    """Return the signals to send, or None if there are none. Raise `ConfigError` with every wrong variable."""
     told = {name: value.strip() for name, value in environ.items() if name.startswith("OTEL_") and value.strip()}
     if told.get("OTEL_SDK_DISABLED", "").lower() == "true":
         return None
@@ -58,7 +57,7 @@ def signals_of(environ: Mapping[str, str]) -> Signals | None:
 
 
 def _protocol(signal: str, told: Mapping[str, str], faults: list[Fault]) -> str | None:
-    """Return the protocol of a signal; None when nobody says where to, or it is switched off."""
+    """Return the protocol of a signal, or None if it has no endpoint or is switched off."""
     its_own = f"OTEL_EXPORTER_OTLP_{signal}_ENDPOINT"
     endpoint_name = its_own if its_own in told else ENDPOINT
     switch = f"OTEL_{signal}_EXPORTER"
@@ -87,7 +86,7 @@ def _is_endpoint(text: str) -> bool:
     try:
         url = urlsplit(text)
         return url.scheme in {"http", "https"} and bool(url.hostname) and url.port != 0
-    except ValueError:  # a port that is no number
+    except ValueError:  # a port that is not a number
         return False
 
 

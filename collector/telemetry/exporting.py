@@ -1,5 +1,5 @@
-"""What sends: SDK and exporters as the environment sets them up, watched,
-so that a receiver that is down costs two log lines.
+"""Sends spans and metrics by the SDK's exporters, as the environment configures them. A receiver that is down causes
+only two log lines.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ log = logging.getLogger(__name__)
 NAME: Final = "duckwatch"
 SERVICE: Final = "duckwatch-collector"
 TOLD_SECONDS: Final = 600.0
-"""A receiver that comes and goes is told of so often at most."""
+"""The least time between two warnings about the same signal."""
 
 CLOSE_SECONDS: Final = 3.0
-"""At the end the last spans and metrics have so long: a receiver that hangs holds nobody up."""
+"""The time limit for the last spans and metrics at the end, so that a receiver that hangs does not delay it."""
 
 QUIET_LOGGERS: Final = ("opentelemetry", "urllib3", "requests", "grpc")
-"""They would log each failed attempt, every few seconds, for as long as the receiver is down."""
+"""Loggers that report each failed attempt, every few seconds, while the receiver is down."""
 
 
 class Watch:
@@ -53,7 +53,7 @@ class Watch:
         self._is_told = False
 
     def note(self, *, succeeded: bool) -> None:
-        """Take one export's result."""
+        """Count the result of one export."""
         self._count(self._signal, "succeeded" if succeeded else "failed")
         fields = {"fields": {"signal": self._signal}}
         if succeeded and self._is_told:
@@ -65,27 +65,27 @@ class Watch:
 
 
 class WatchedExporter(SpanExporter):
-    """An exporter of spans, and what becomes of its exports."""
+    """An exporter of spans whose results are counted."""
 
     def __init__(self, inner: SpanExporter, watch: Watch) -> None:
         self._inner, self._watch = inner, watch
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        """Send; never raises."""
+        """Send the spans. Raise nothing."""
         try:
             result = self._inner.export(spans)
-        except Exception:  # noqa: BLE001  # whatever a transport may do: it is counted and told of
+        except Exception:  # noqa: BLE001  # any error of a transport is counted and logged
             result = SpanExportResult.FAILURE
         self._watch.note(succeeded=result is SpanExportResult.SUCCESS)
         return result
 
     def shutdown(self) -> None:
-        """Break off what is under way."""
+        """Cancel the export under way."""
         self._inner.shutdown()
 
 
 class MetricPush:
-    """A thread that sends the registry now and then, and once more at the end."""
+    """A thread that sends the metrics every `seconds`, and once more at the end."""
 
     def __init__(
         self,
@@ -114,8 +114,7 @@ class MetricPush:
 
     def _export(self) -> None:
         scope, now = InstrumentationScope(NAME), time.time_ns()
-        # A start in the future, stamped by a clock that was ahead,
-        # would have receivers refuse the points until that time comes.
+        # If the clock was ahead at the start, receivers would refuse points with a start in the future.
         self._began = min(self._began, now)
         try:
             data = metrics_data(self._registry, resource=self._resource, scope=scope, began=self._began, now=now)
@@ -126,7 +125,9 @@ class MetricPush:
 
 
 class Telemetry:
-    """What runs while telemetry is on. `count` is told (signal, result) of each export. Raises `StartError`."""
+    """The exporters while telemetry is on. `count` is called with the signal and the result of each export.
+    The constructor raises `StartError`.
+    """
 
     def __init__(
         self,
@@ -137,7 +138,7 @@ class Telemetry:
         instance: str,
         count: Callable[[str, str], object],
     ) -> None:
-        # gRPC's own C code writes to standard error past every logger.
+        # gRPC's C code writes to standard error and uses no logger.
         os.environ.setdefault("GRPC_VERBOSITY", "NONE")
         told = Resource({"service.name": SERVICE, "service.version": version, "service.instance.id": instance})
         try:
@@ -153,11 +154,11 @@ class Telemetry:
 
     @property
     def tracing(self) -> Tracing | None:
-        """What makes spans, None when only metrics go out."""
+        """The maker of spans, or None if only metrics are sent."""
         return None if self.tracer is None else Tracing(self.tracer)
 
     def close(self) -> None:
-        """Send what is left, for a moment; what hangs then ends with the program."""
+        """Send the last spans and metrics, for up to CLOSE_SECONDS. A thread that still hangs ends with the program."""
         last = [part for part in (self._provider and self._provider.shutdown, self._push and self._push.close) if part]
         threads = [threading.Thread(target=part, daemon=True) for part in last]
         for thread in threads:
@@ -172,7 +173,7 @@ def _tracer(
 ) -> tuple[Tracer | None, TracerProvider | None]:
     if signals.traces is None:
         return None, None
-    # Sampler and limits come from the environment. Its own hook at exit would wait for a receiver that hangs.
+    # Sampler and limits come from the environment. The SDK's own exit hook would wait for a receiver that hangs.
     provider = TracerProvider(resource=resource, shutdown_on_exit=False)
     exporter = WatchedExporter(span_exporter(signals.traces), Watch("traces", count))
     provider.add_span_processor(BatchSpanProcessor(exporter))
@@ -189,7 +190,7 @@ def _push(
 
 
 def span_exporter(protocol: str) -> SpanExporter:
-    """Return the exporter of spans for `grpc` or `http/protobuf`, set up by the environment."""
+    """Return the exporter of spans for `grpc` or `http/protobuf`, as the environment configures it."""
     if protocol == "grpc":
         from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as Grpc  # noqa: PLC0415
 
@@ -200,7 +201,7 @@ def span_exporter(protocol: str) -> SpanExporter:
 
 
 def metric_exporter(protocol: str) -> MetricExporter:
-    """Return the exporter of metrics for `grpc` or `http/protobuf`, set up by the environment."""
+    """Return the exporter of metrics for `grpc` or `http/protobuf`, as the environment configures it."""
     if protocol == "grpc":
         from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter as Grpc  # noqa: PLC0415
 
@@ -211,12 +212,10 @@ def metric_exporter(protocol: str) -> MetricExporter:
 
 
 def is_taken(signal: str, protocol: str) -> bool:
-    """Return True when the receiver takes an empty export of `traces` or `metrics`.
-    Waits as long as an export may take.
-    """
+    """Return True if the receiver accepts an empty export of `traces` or `metrics`. Wait as long as an export may take."""
     try:
         if signal == "traces":
             return span_exporter(protocol).export([]) is SpanExportResult.SUCCESS
         return metric_exporter(protocol).export(MetricsData([])) is MetricExportResult.SUCCESS
-    except Exception:  # noqa: BLE001  # whatever set-up and transport may do
+    except Exception:  # noqa: BLE001  # any error of the set-up or the transport
         return False

@@ -1,4 +1,4 @@
-"""The metrics of `/metrics` as OTLP's data model has them: one catalogue, two ways out. Pure."""
+"""Converts the metrics of `/metrics` to OTLP's data model. Pure."""
 
 from __future__ import annotations
 
@@ -37,9 +37,10 @@ CUMULATIVE = AggregationTemporality.CUMULATIVE
 def metrics_data(
     registry: CollectorRegistry, *, resource: Resource, scope: InstrumentationScope, began: int, now: int
 ) -> MetricsData:
-    """Return every metric of the registry. `began` is when it began to count and `now` the moment of this reading,
-    both in epoch nanoseconds. Counters and histograms are cumulative;
-    a counter's name has no `_total`, as OpenMetrics names its family.
+    """Return every metric of the registry. `began` is when the registry began to count, `now` the time of this reading,
+    both in epoch nanoseconds.
+
+    Counters and histograms are cumulative. The name of a counter has no `_total`, like its family in OpenMetrics.
     """
     metrics = [metric for family in registry.collect() if (metric := _metric(family, began, now)) is not None]
     return MetricsData([ResourceMetrics(resource, [ScopeMetrics(scope, metrics, "")], "")])
@@ -79,10 +80,10 @@ def _histograms(family: Family, began: int, now: int) -> Iterator[HistogramDataP
             time_unix_nano=now,
             count=upto[-1],
             sum=kinds["_sum"][0].value,
-            # Prometheus counts what is below each bound, OTLP what lies between two.
+            # A Prometheus bucket counts all values below its bound, an OTLP bucket only those above the bound before.
             bucket_counts=[high - low for low, high in zip([0, *upto], upto, strict=False)],
             explicit_bounds=[bound for bucket in buckets if (bound := float(bucket.labels["le"])) < math.inf],
-            # The registry keeps neither.
+            # The registry has no minimum and maximum.
             min=None,  # type: ignore[arg-type]
             max=None,  # type: ignore[arg-type]
             exemplars=_exemplars(buckets),

@@ -1,6 +1,6 @@
 """Spans: one trace from a request over the journal to the commit of its events (docs/telemetry.md).
 
-A span holds numbers and words of closed sets; nothing of it comes from a sender but the ids of its W3C traceparent.
+A span holds numbers and words of closed sets. A sender's only values in it are the ids of its W3C traceparent.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 TRACEPARENT: Final = "traceparent"
 
 UNKNOWN_SENDER: Final = 401
-"""Who has no credentials gets no span: he could fill the queue of spans with them."""
+"""A request without valid credentials gets no span. Otherwise its sender could fill the queue of spans."""
 
 
 class _Answer(Protocol):
@@ -44,7 +44,7 @@ _propagator: Final = TraceContextTextMapPropagator()
 
 
 class _Serving:
-    """A request that is being answered: what its span is made of, and the span once there is one."""
+    """A request under way: the values for its span, and the span once it exists."""
 
     __slots__ = ("began", "parent", "route", "size", "span")
 
@@ -59,7 +59,7 @@ _serving: ContextVar[_Serving | None] = ContextVar("duckwatch_serving", default=
 
 
 class Tracing:
-    """Makes the spans of requests. What it wraps does what it did before, also when a span cannot be made or sent."""
+    """Makes the spans of requests. It does not change the result of the calls that it wraps."""
 
     def __init__(self, tracer: Tracer) -> None:
         self._tracer = tracer
@@ -67,7 +67,7 @@ class Tracing:
     def handler(
         self, route: str, handle: Callable[[web.BaseRequest], Awaitable[_A]]
     ) -> Callable[[web.BaseRequest], Awaitable[_A]]:
-        """Return the handler with a span around it, part of the sender's trace where it names one."""
+        """Return the handler with a span around it. The span belongs to the sender's trace if the request names one."""
 
         async def traced(request: web.BaseRequest) -> _A:
             serving = _Serving(route, request)
@@ -85,7 +85,7 @@ class Tracing:
         return traced
 
     def submit(self, append: Callable[[Submission], Awaitable[None]]) -> Callable[[Submission], Awaitable[None]]:
-        """Return the way into the journal with a span around it. The journal keeps the trace of each submission."""
+        """Return the journal's `append` with a span around it. The journal keeps the trace of each submission."""
 
         async def traced(submission: Submission) -> None:
             serving = _serving.get()
@@ -116,7 +116,7 @@ class Tracing:
         return TracedStore(store, self._tracer)
 
     def exemplar(self) -> dict[str, str] | None:
-        """Return what names the trace of the request that is being answered, None when it has none."""
+        """Return the exemplar labels of the current request, or None if it has no trace."""
         serving = _serving.get()
         return None if serving is None or serving.span is None else exemplar(serving.span)
 
@@ -143,7 +143,7 @@ class Tracing:
 
 
 class BatchStore(Protocol):
-    """Where batches go (`pipeline.writer.Store`)."""
+    """The interface of the store (`pipeline.writer.Store`)."""
 
     def write(self, batch: Batch) -> Written:
         """Commit the batch."""
@@ -153,17 +153,18 @@ class BatchStore(Protocol):
 
 
 class TracedStore:
-    """The store with a span around each write, and one in each traced request's own trace that ends with the commit.
+    """The store with a span around each write. Each traced request gets a span in its own trace too, which ends with
+    the commit.
 
-    The write is part of the first such request's trace and linked to the others;
-    the spans of the requests are linked to it. What the sampler leaves out of the requests it leaves out of the writes.
+    The span of the write belongs to the trace of the first traced request. It is linked to the other requests, and
+    their spans are linked to it. The sampler's decision on a request also holds for its write.
     """
 
     def __init__(self, store: BatchStore, tracer: Tracer) -> None:
         self._store, self._tracer = store, tracer
 
     def write(self, batch: Batch) -> Written:
-        """Commit the batch; what it returns and raises is the store's."""
+        """Commit the batch. Return and raise what the store does."""
         if not batch.traces:
             return self._store.write(batch)
         parents = [_context(one.parent) for one in batch.traces]
@@ -200,20 +201,20 @@ class TracedStore:
     ) -> None:
         links = [Link(write)]
         for one, parent in zip(traces, parents, strict=True):
-            # It begins in this millisecond, which is all that the journal keeps: after a restart too.
+            # The journal keeps the receipt in milliseconds, so the span can begin there even after a restart.
             began = min(one.received_at * 1_000_000, ended)
             self._tracer.start_span("store", parent, SpanKind.CONSUMER, links=links, start_time=began).end(ended)
 
 
 def traceparent(context: SpanContext) -> str:
-    """Return a span's name as W3C Trace Context, 3.2, writes it: what the journal keeps."""
+    """Return the traceparent of a span (W3C Trace Context, 3.2), which the journal keeps."""
     carrier: dict[str, str] = {}
     _propagator.inject(carrier, trace.set_span_in_context(NonRecordingSpan(context), Context()))
     return carrier[TRACEPARENT]
 
 
 def exemplar(span: Span) -> dict[str, str] | None:
-    """Return the labels of an exemplar (OpenMetrics, "Exemplars"), None for a span that nobody keeps."""
+    """Return the labels of an exemplar (OpenMetrics, "Exemplars"), or None if the span is not sampled."""
     context = span.get_span_context()
     if not context.trace_flags.sampled:
         return None
@@ -221,8 +222,8 @@ def exemplar(span: Span) -> dict[str, str] | None:
 
 
 def _context(parent: str | None) -> Context:
-    """Return the context that a traceparent names; an empty one where it is missing or not valid.
-    Its tracestate is the sender's text and goes nowhere.
+    """Return the context of a traceparent; an empty one if it is missing or not valid.
+    The tracestate is not read, because it is the sender's text.
     """
     return _propagator.extract({} if parent is None else {TRACEPARENT: parent}, Context())
 
