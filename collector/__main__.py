@@ -1,4 +1,4 @@
-"""`duckwatch-collector`: the command line. Nothing else reads arguments or the environment."""
+"""The command line `duckwatch-collector`. No other module reads arguments or the environment."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ EXIT_CONFIG = 2
 
 
 def parser() -> argparse.ArgumentParser:
-    """Return the command line's grammar, with a help that is written for its user."""
+    """Return the parser of the command line, with its help."""
     top = argparse.ArgumentParser(
         prog=PROGRAM,
         description=(
@@ -90,7 +90,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _add(commands: Any, name: str, what: str, example: str, codes: str) -> argparse.ArgumentParser:  # noqa: ANN401 - argparse has no name for it
-    """Add a command. `example` is what stands behind the program's name and its configuration."""
+    """Add a command. `example` is the text behind the program's name and `--config`."""
     one: argparse.ArgumentParser = commands.add_parser(
         name,
         help=what,
@@ -98,7 +98,8 @@ def _add(commands: Any, name: str, what: str, example: str, codes: str) -> argpa
         epilog=EPILOG.format(examples=f"{RUN} {example}", codes=f"{codes}, 2 wrong configuration or command line"),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    # Taken behind the command too, where most people type it. Without it the value from before the command stays.
+    # Also accepted behind the command, where most people type it. If it is missing there, the value before the command
+    # stays.
     one.add_argument("--config", type=Path, metavar="FILE", default=argparse.SUPPRESS, help="duckwatch.yml")
     return one
 
@@ -223,7 +224,7 @@ def _add_reclassify(commands: Any) -> None:  # noqa: ANN401
 
 
 def duration(text: str) -> timedelta:
-    """Read a duration of the command line. Raises `argparse.ArgumentTypeError`."""
+    """Return the duration of an argument. Raise `argparse.ArgumentTypeError`."""
     try:
         return parse_duration(text)
     except ValueError as error:
@@ -231,19 +232,19 @@ def duration(text: str) -> timedelta:
 
 
 def at_least_one(text: str) -> int:
-    """Read a number of the command line. Raise `argparse.ArgumentTypeError`."""
+    """Return the number of an argument, at least 1. Raise `argparse.ArgumentTypeError`."""
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError("must be a whole number, at least 1")
     return int(text)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; return its exit code: 1 it failed, 2 the configuration or the command line is wrong."""
+    """Run a command, and return the exit code: 1 if it failed, 2 for a wrong configuration or command line."""
     return output.guarded(PROGRAM, lambda: command(arguments))
 
 
 def command(arguments: Sequence[str] | None) -> int:
-    """As `main`. Raises OSError when the output cannot be written."""
+    """Run a command, and return the exit code as `main` does. Raise OSError if the output cannot be written."""
     options = parser().parse_args(arguments)
     if options.command not in (None, "serve"):
         early.release()
@@ -264,7 +265,7 @@ def command(arguments: Sequence[str] | None) -> int:
 
 
 def read(files: SettingsFiles, environ: Mapping[str, str]) -> tuple[Settings, Signals | None]:
-    """Return the settings, and the telemetry that is asked for. Raise `ConfigError` with the faults of both."""
+    """Return the settings, and the telemetry to send (or None). Raise `ConfigError` with the faults of both."""
     faults: list[Fault] = []
     settings, signals = None, None
     try:
@@ -283,7 +284,7 @@ def read(files: SettingsFiles, environ: Mapping[str, str]) -> tuple[Settings, Si
 def run(  # noqa: PLR0911  # one for each command
     options: argparse.Namespace, files: SettingsFiles, settings: Settings, signals: Signals | None
 ) -> int:
-    """Run the command that the options name; `files` is where the settings came from."""
+    """Run the command that the options name. `files` are the files of the settings."""
     match options.command:
         case "check-config":
             if options.config is not None and begins_with_mark(options.config):

@@ -58,24 +58,24 @@ if TYPE_CHECKING:
     from collector.telemetry.exporting import Telemetry
 
 OWN_DESCRIPTORS: Final = 80
-"""The loop, the listening sockets, the journal's files, connections to the database, the assembler's pipes,
-files that are read: some 30.
+"""Descriptors that are not HTTP connections: about 30 for the loop, the listening sockets, the journal's files,
+connections to the database, the assembler's pipes and files that are read.
 
-And connections that were closed for others, which keep their descriptors until the loop's next turns: some 32.
+About 32 more are for connections that were closed for others, which keep their descriptors until the loop's next turns.
 """
 
 FEED_DESCRIPTORS: Final = 32
-"""A cluster's MongoDB: five streams, each with its connections to the replica set and to our database."""
+"""Descriptors for one cluster's MongoDB: five streams, each with connections to the replica set and to our database."""
 
 log = logging.getLogger(__name__)
 
 GRACE_SECONDS: Final = 9.0
-"""After SIGTERM: how long the ways in, and then the writer, may take.
+"""After SIGTERM: how long HTTP and GELF, and then the writer, may take.
 
-What is unwritten stays in the journal.
+Unwritten submissions stay in the journal.
 
-The ways in are stopped together, then all that uses the database, then all that is left:
-where each hangs that is 9 s, 11 s and 5 s.
+HTTP and GELF are stopped together, then all that uses the database, then the rest.
+If each hangs, these steps take 9 s, 11 s and 5 s.
 """
 
 END_SECONDS: Final = 28.0
@@ -83,7 +83,7 @@ END_SECONDS: Final = 28.0
 
 
 class App:
-    """The running collector. `signals`: the telemetry that goes out, None while it is off."""
+    """The running collector. `signals` is the telemetry to send, or None while it is off."""
 
     def __init__(self, settings: CollectorSettings, files: SettingsFiles, signals: Signals | None = None) -> None:
         self._settings = settings
@@ -131,7 +131,7 @@ class App:
         self._gelf = self._gelf_input(settings)
 
     def _scheduled(self, settings: CollectorSettings, mail: MailMetrics) -> Iterator[Job]:
-        """Yield the jobs, in the order in which they have their turn."""
+        """Yield the jobs, in the order in which they run."""
         yield jobs.Reconcile(
             {one.cluster: one.grace for one in settings.mongo},
             journal_age=self._journal_age,
@@ -164,8 +164,8 @@ class App:
         )
 
     def _prepare(self) -> None:
-        """Make the schema ready, take up the plugins' gauges and begin the jobs;
-        repeated until the database is there.
+        """Prepare the schema, restore the plugins' gauges, and start the jobs and the feeds. The writer repeats this
+        until the database answers.
         """
         self._store.prepare()
         self._plugins.restore(self._store.heartbeats())
@@ -216,8 +216,8 @@ class App:
         log.info("stopping")
         end_within(END_SECONDS)
         renewing.cancel()
-        ways_in: list[HttpServer | GelfInput] = [self._web] if self._gelf is None else [self._web, self._gelf]
-        await asyncio.gather(*[one.stop(GRACE_SECONDS) for one in ways_in])
+        inputs: list[HttpServer | GelfInput] = [self._web] if self._gelf is None else [self._web, self._gelf]
+        await asyncio.gather(*[one.stop(GRACE_SECONDS) for one in inputs])
         await asyncio.to_thread(self._stop_threads)
         log.info("stopped", extra={"fields": {"requests_in_journal": self._journal.state.requests}})
         if self._writer.refusal is not None:
@@ -228,7 +228,7 @@ class App:
             )
 
     async def _listen(self) -> list[int]:
-        """Open every way in; return the ports of HTTP. Raise `StartError`."""
+        """Listen for HTTP and GELF, and return the ports of HTTP. Raise `StartError`."""
         try:
             ports = await self._web.start(self._settings.listen)
         except OSError as error:
@@ -262,7 +262,7 @@ def change_feeds(
     metrics: Metrics,
     listeners: Sequence[Callable[[Written], None]],
 ) -> list[Follower]:
-    """Build what follows MongoDB's change streams."""
+    """Build the followers of MongoDB's change streams."""
     if not settings.mongo:
         return []
     from collector.feeds.mongo import Follower  # noqa: PLC0415  # pymongo is not even imported where it is not used
@@ -294,7 +294,7 @@ def change_readers(settings: CollectorSettings, mongo: MongoSettings) -> Iterato
 
 
 def telemetry(signals: Signals, metrics: Metrics, settings: CollectorSettings) -> Telemetry:
-    """Begins to send what the environment asks for. Raises `StartError`."""
+    """Begin to send the telemetry that the environment configures. Raise `StartError`."""
     from collector.telemetry.exporting import Telemetry  # noqa: PLC0415  # opentelemetry is not even imported while it is off
 
     return Telemetry(
@@ -328,12 +328,12 @@ def traces(settings: Settings) -> Traces:
 
 
 def reclassification(settings: Settings) -> Reclassification:
-    """Build the operation that judges stored replies anew."""
+    """Build the operation that judges stored replies again."""
     return Reclassification(settings.collector.database.direct_dsn.get_secret_value())
 
 
 def pseudonyms(settings: Settings) -> Pseudonyms | None:
-    """Return the pseudonyms of `privacy.secret`; None without a secret."""
+    """Return the pseudonyms of `privacy.secret`, or None without a secret."""
     secret = settings.collector.privacy.secret
     return None if secret is None else Pseudonyms(secret.get_secret_value().encode())
 

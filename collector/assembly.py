@@ -1,8 +1,8 @@
-"""The assembler: a process of its own that turns journal rows into a batch ready to be written.
+"""The assembler: the collector's second process, which turns journal entries into a batch.
 
-Building rows is most of the collector's work, and Python computes in one thread at a time:
-in a process of its own it uses a second core, and never makes an acknowledgement wait. It holds no state:
-when it dies, the rows are assembled again, by a new one or in this process.
+Building rows is most of the collector's work, and Python computes in only one thread at a time. A second process uses
+another core, and does not delay acknowledgements. It has no state: if it dies, its entries are assembled again, by a
+new process or in this one.
 """
 
 from __future__ import annotations
@@ -52,20 +52,20 @@ log = logging.getLogger(__name__)
 ATTEMPTS = 2
 
 DEADLINE_SECONDS = 10.0
-"""A batch takes a fraction of a second, and the process's start a few.
+"""A batch takes a fraction of a second, and the start of the process a few seconds.
 
-What takes longer is killed, and another process begins.
+A process that takes longer is killed and replaced.
 """
 
 STUCK_SECONDS = 4.0
 CLOSE_SECONDS = 2.0
 
 PIPE_BYTES = 1 << 20
-"""What Linux lets a user have (pipe-max-size); a pipe has 64 KiB."""
+"""The largest pipe that Linux allows a user (pipe-max-size). The default is 64 KiB."""
 
 
 class Assembler:
-    """Assembles rows in its own process. For one thread."""
+    """Assembles journal entries in its own process. One thread may use it."""
 
     def __init__(self, public_ips: Mapping[str, str]) -> None:
         self._public_ips = dict(public_ips)
@@ -81,15 +81,15 @@ class Assembler:
         return STUCK if self._is_stuck else self._waits.trouble
 
     def __call__(self, rows: Sequence[JournalEntry]) -> Callable[[], tuple[Batch, Counter[Source]]]:
-        """Begins to assemble; what it returns waits for the batch, its COPY text and tally made,
-        and the number of repeated events by source. Raises nothing, nor does that.
+        """Begin to assemble. The returned function waits for the batch, with its COPY text and tally, and for the
+        number of repeated events by source. Neither raises.
         """
         return partial(self._finish, rows, self._submit(rows))
 
     def _finish(self, rows: Sequence[JournalEntry], coming: _Coming) -> tuple[Batch, Counter[Source]]:
         for _ in range(ATTEMPTS):
             made, pool = coming
-            if pool is not self._pool:  # it was killed with batches under way
+            if pool is not self._pool:  # its process was killed while it worked on batches
                 made, _ = coming = self._submit(rows)
             try:
                 with self._waits.one():
@@ -101,13 +101,13 @@ class Assembler:
                 self._replace()
                 continue
             except Exception:
-                # A fault of ours: one by one is the way that cannot fail.
+                # A fault of ours. Assembling entries one by one, below, cannot fail.
                 log.exception("assembling by column failed")
                 break
             self._is_stuck = False
             events = LazyEvents(count, partial(self._events, rows))
             return replace(batch, events=events), repeated
-        # Something about these rows, or this machine, kills it: slower, but sure.
+        # These rows, or this machine, kill the process. This is slower, but certain.
         return assemble([decode(row) for row in rows], self._public_ips)
 
     def _submit(self, rows: Sequence[JournalEntry]) -> _Coming:
@@ -122,8 +122,8 @@ class Assembler:
             return self._give(rows)
 
     def _give(self, rows: Sequence[JournalEntry]) -> _Coming:
-        """Hand the rows to the pool. End a pool that fails at it:
-        it would keep these rows, and a process that it has started already.
+        """Give the rows to the pool. If that fails, end the pool, which would keep these rows and may have started a
+        process already.
         """
         pool = self._pool
         try:
@@ -133,14 +133,14 @@ class Assembler:
             raise
 
     def _replace(self) -> None:
-        """Kill a process that does not come to an end (a stopped one, too), and start another."""
+        """Kill a process that does not finish, also a stopped one, and start another."""
         log.error("the assembler's process does not answer: it is replaced")
         self._is_stuck = True
         _end(self._pool, 0)
         self._pool = self._start()
 
     def close(self) -> None:
-        """End the process, by force if it does not end by itself."""
+        """End the process. Kill it if it does not end by itself."""
         _end(self._pool, CLOSE_SECONDS)
 
     def _events(self, rows: Sequence[JournalEntry]) -> Sequence[MailEvent]:
@@ -155,7 +155,7 @@ class Assembler:
 
 
 def _end(pool: ProcessPoolExecutor, seconds: float) -> None:
-    """Shut the pool down and kill its process after so many seconds: the executor itself waits for ever."""
+    """Shut the pool down, and kill its process after `seconds`. The executor itself would wait for ever."""
     processes = list((pool._processes or {}).values())  # noqa: SLF001  # the executor has no kill() before Python 3.14
     pool.shutdown(wait=False, cancel_futures=True)
     for process in processes:
@@ -164,8 +164,8 @@ def _end(pool: ProcessPoolExecutor, seconds: float) -> None:
 
 
 def _widen(pool: ProcessPoolExecutor) -> None:
-    """Lets a batch pass between the processes in one or two pieces instead of dozens,
-    each a wait for this process's interpreter: the executor has no setting for it. Where that cannot be, it is slower.
+    """Enlarge the pipes, so that a batch passes in one or two pieces instead of dozens. Each piece waits for this
+    process's interpreter lock. The executor has no setting for it. Without larger pipes, batches are only slower.
     """
     if (widen := getattr(fcntl, "F_SETPIPE_SZ", None)) is None:  # Linux only
         return
@@ -175,13 +175,15 @@ def _widen(pool: ProcessPoolExecutor) -> None:
 
 
 def assembled(rows: Sequence[JournalEntry], public_ips: Mapping[str, str]) -> _Made:
-    """Return the batch without its events, their number, and the repeated ones by source. The process runs this."""
+    """Return the batch without its events, the number of events, and the number of repeated events by source.
+    The assembler's process runs this.
+    """
     submissions = [decode(row) for row in rows]
     columns, others = columns_of(submissions, public_ips)
     batch, repeated = assemble(with_groups(submissions, others), public_ips)
     count = sum(one.count for one in columns) + len(batch.events)
     if repeated or has_duplicates(columns, batch.events):
-        # Something stands in it twice: the way that sorts that out.
+        # Duplicates found: use the row-by-row path, which removes them.
         columns = []
         batch, repeated = assemble(submissions, public_ips)
         count = len(batch.events)
@@ -193,16 +195,16 @@ def assembled(rows: Sequence[JournalEntry], public_ips: Mapping[str, str]) -> _M
 
 
 def queue_ids(columns: Sequence[Columns], batch: Batch) -> list[str]:
-    """Return the messages that rows are of, each once."""
+    """Return the queue ids of all rows, each once."""
     found = set(batch.messages).union(*[one.column("queue_id") for one in columns])
     found.discard(None)
     return list(found)
 
 
 def has_duplicates(columns: Sequence[Columns], events: Sequence[MailEvent]) -> bool:
-    """Return True when an identity stands in these rows more than once."""
+    """Return True if two rows have the same identity."""
     count = sum(one.count for one in columns) + len(events)
-    # Nearly always the ids alone tell: the whole identity takes three times as long.
+    # Nearly always the event ids are enough. To compare whole identities takes three times as long.
     event_ids = {event.event_id for event in events}.union(*[one.values["event_id"] for one in columns])
     if len(event_ids) == count:
         return False
@@ -212,7 +214,7 @@ def has_duplicates(columns: Sequence[Columns], events: Sequence[MailEvent]) -> b
 
 
 def with_groups(submissions: Sequence[Submission], chosen: Sequence[tuple[Submission, Group]]) -> list[Submission]:
-    """Return the requests with no other entries than these."""
+    """Return the submissions with only the chosen groups."""
     groups: dict[int, list[Group]] = {}
     for submission, group in chosen:
         groups.setdefault(id(submission), []).append(group)
@@ -220,11 +222,11 @@ def with_groups(submissions: Sequence[Submission], chosen: Sequence[tuple[Submis
 
 
 def live_with_the_parent() -> None:
-    """Signals to the whole group (Ctrl-C, a service manager) are the parent's to answer;
-    when it is gone, so is this process.
+    """Ignore signals to the whole process group (Ctrl-C, a service manager), which the parent handles. End this process
+    when the parent has ended.
     """
     logs.configure("collector")
-    # A batch is a hundred thousand short-lived objects without cycles: to look for some now and then is enough.
+    # A batch is a hundred thousand short-lived objects without cycles, so the garbage collector may run seldom.
     gc.set_threshold(200_000, 50, 100)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)

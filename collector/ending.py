@@ -1,4 +1,4 @@
-"""The end of the process within its time, whatever does not answer: a disk that hangs, a thread that computes."""
+"""Ends the process within its time limit, even if a disk hangs or a thread does not stop."""
 
 from __future__ import annotations
 
@@ -17,10 +17,9 @@ EXIT_UNFINISHED: Final = 1
 
 
 def together(*parts: Callable[[], object]) -> None:
-    """Run the parts at the same time, and return when all have ended:
-    where each waits for something that hangs, the waits do not add up.
+    """Run the parts at the same time, and return when all have ended, so that their waits do not add up.
 
-    What one of them raises is logged, and keeps no other from its end.
+    An exception of one part is logged, and does not stop the others.
     """
     with ThreadPoolExecutor(len(parts), thread_name_prefix="ending") as threads:
         for one in [threads.submit(part) for part in parts]:
@@ -29,10 +28,10 @@ def together(*parts: Callable[[], object]) -> None:
 
 
 def end_within(seconds: float) -> None:
-    """End the process with exit code 1 after so many seconds, unless it has ended by then.
+    """End the process with exit code 1 after `seconds`, unless it has ended by then.
 
-    A thread in a system call that does not return holds up Python's own end.
-    What was acknowledged is on disk, and comes again at the next start.
+    Python's own exit waits for threads, also for one in a system call that does not return. Acknowledged events are on
+    disk, and come again at the next start.
     """
 
     def end() -> None:

@@ -1,4 +1,4 @@
-"""Assembling that goes on while the machine has no process, descriptor, thread or memory for the assembler."""
+"""Assembles batches in this process while the machine has too little (memory, descriptors, …) for the assembler."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ log = logging.getLogger(__name__)
 
 
 class Enduring:
-    """Has batches assembled by `assembler`, and assembles here those that it cannot: slower, but sure.
-    The next batch tries it again.
+    """Lets `assembler` assemble batches. If it fails, the batch is assembled in this process, which is slower.
+    The next batch goes to the assembler again.
     """
 
     def __init__(self, assembler: Assemble, public_ips: Mapping[str, str]) -> None:
@@ -31,10 +31,10 @@ class Enduring:
         self._is_failing = False
 
     def __call__(self, rows: Sequence[JournalEntry]) -> Callable[[], tuple[Batch, Counter[Source]]]:
-        """Begins to assemble, as `Assemble` says."""
+        """Begin to assemble; see `Assemble`."""
         try:
             coming = self._assembler(rows)
-        except Exception as error:  # noqa: BLE001 - the writer would end
+        except Exception as error:  # noqa: BLE001 - it would end the writer
             self._note(error)
             return partial(self._assembled_here, rows)
         return partial(self._finish, rows, coming)
@@ -44,7 +44,7 @@ class Enduring:
     ) -> tuple[Batch, Counter[Source]]:
         try:
             made = coming()
-        except Exception as error:  # noqa: BLE001 - the writer would end
+        except Exception as error:  # noqa: BLE001 - it would end the writer
             self._note(error)
             return self._assembled_here(rows)
         if self._is_failing:

@@ -1,4 +1,4 @@
-"""`duckwatch-collector`, as it is installed: takes signals before the rest of the program is even imported."""
+"""The installed command `duckwatch-collector`. It handles signals before the rest of the program is imported."""
 
 from __future__ import annotations
 
@@ -8,6 +8,6 @@ from duckwatch.base import early
 def main() -> int:
     """Run the command line; return its exit code."""
     early.install()
-    from collector.__main__ import main as run  # noqa: PLC0415 - it takes a while
+    from collector.__main__ import main as run  # noqa: PLC0415 - the import takes long
 
     return run()

@@ -1,4 +1,4 @@
-"""The ways in over HTTP: who reads what is posted to each, and what it is held to."""
+"""The ingest routes: the reader of each route's format, and the limits of its requests."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def border_of(settings: CollectorSettings, cluster: str | None) -> Border:
-    """Return what a request is held to, `cluster` being that of its credential."""
+    """Return the border for a request. `cluster` is the one of its credential, or None."""
     privacy = settings.privacy
     secret = None if privacy.secret is None else privacy.secret.get_secret_value().encode()
     return Border(
@@ -33,20 +33,20 @@ def border_of(settings: CollectorSettings, cluster: str | None) -> Border:
 
 
 class FormatReader(Protocol):
-    """Reads a sender's format; raises `RequestError`. Pure."""
+    """Turns a body in one sender's format into a submission. Pure; raises only `RequestError`."""
 
     def __call__(self, body: bytes, *, received_at: int, border: Border) -> Submission:
         """`received_at` is epoch ms."""
 
 
 class RouteDecoder:
-    """The border of a route that takes events in, one a cluster that a credential decides."""
+    """The decoder of one ingest route. It has a border for each cluster of a credential."""
 
     def __init__(self, settings: CollectorSettings, read: FormatReader) -> None:
         self._border, self._read = cache(partial(border_of, settings)), read
 
     def __call__(self, body: bytes, *, received_at: int, cluster: str | None) -> Submission:
-        """Read a body; raise `RequestError`."""
+        """Return the submission of a body. Raise `RequestError`."""
         return self._read(body, received_at=received_at, border=self._border(cluster))
 
 
@@ -58,15 +58,15 @@ ROUTES: Final[Mapping[str, FormatReader]] = {
     "/api/events/arf": arf.read,
     "/api/events/dnsbl": dnsbl.read,
 }
-"""The ways in over HTTP, and who reads each."""
+"""The ingest routes, with the reader of each."""
 
 _READ_AGAIN: Final[Mapping[Source, FormatReader]] = {Source.DNSBL: dnsbl.read, Source.WILDDUCK: wildduck.read}
-"""Whose letters are not in the plugin's form."""
+"""The readers for sources whose dead letters are not in the plugin's form."""
 
 
 def decode_letter(settings: CollectorSettings, body: bytes, letter: DeadLetter, *, received_at: int) -> Submission:
-    """Read a letter's event as its request was read, but by another clock (epoch ms):
-    what was ahead of it may be in time now.
+    """Return the submission of a dead letter's event, with a new receipt (epoch ms). An event time that was in the
+    future may be valid now.
     """
     read = _READ_AGAIN.get(letter.source) or partial(decode, source=letter.source)
     return read(body, received_at=received_at, border=border_of(settings, letter.cluster))

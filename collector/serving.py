@@ -1,4 +1,4 @@
-"""The process that serves: how Python is tuned for it, and the loop it runs on."""
+"""The process that serves: Python's tuning, and the event loop."""
 
 from __future__ import annotations
 
@@ -15,20 +15,21 @@ if TYPE_CHECKING:
     from collector.telemetry import Signals
 
 SWITCH_SECONDS: Final = 0.001
-"""The writer computes while the loop answers: with Python's own 5 ms an acknowledgement waits that long for its turn.
+"""How often threads switch. The writer computes while the loop answers; with Python's default, an acknowledgement
+would wait up to 5 ms.
 """
 
 GARBAGE_THRESHOLDS: Final = 10_000, 10, 10
-"""What a request leaves behind holds no cycles; Python's own 700 has the loop stop and look for some ten times as
-often.
+"""The objects of a request have no cycles. With Python's default of 700, the garbage collector would stop the loop ten
+times as often.
 """
 
 
 def serve(settings: Settings, files: SettingsFiles, signals: Signals | None) -> None:
-    """Run the collector until it is told to stop. Raise `StartError` and `WriterFailedError`."""
+    """Run the collector until a signal stops it. Raise `StartError` and `WriterFailedError`."""
     sys.setswitchinterval(SWITCH_SECONDS)
     app = App(settings.collector, files, signals)
-    # What is there now stays: it need not be searched each time.
+    # The objects of the start stay for ever, so the garbage collector need not search them.
     gc.collect()
     gc.freeze()
     gc.set_threshold(*GARBAGE_THRESHOLDS)

@@ -1,4 +1,4 @@
-"""How to start a single helper process without semaphores.
+"""Starts a single helper process without semaphores.
 
 A semaphore of multiprocessing is a file in /dev/shm. Hardened containers mount that read-only, or do not have it,
 and then `ProcessPoolExecutor` cannot even be built. An executor with one process has one writer and one reader at each
@@ -12,7 +12,9 @@ from typing import Any
 
 
 class OneProcessContext(SpawnContext):
-    """Starts processes by spawn, for a `ProcessPoolExecutor(1)`. Not for more processes: their locks exclude nobody."""
+    """Starts processes by spawn, for a `ProcessPoolExecutor(1)`. Not for more processes, because its locks do not
+    lock.
+    """
 
     def Lock(self) -> Any:  # noqa: ANN401, N802 - multiprocessing's own
         """Return a lock that is always free."""
@@ -25,7 +27,7 @@ class OneProcessContext(SpawnContext):
 
 
 class _Free:
-    """What is never taken. `_semlock` is for `multiprocessing.queues.Queue.full`."""
+    """A lock that is always free. `multiprocessing.queues.Queue.full` reads `_semlock`."""
 
     @property
     def _semlock(self) -> _Free:

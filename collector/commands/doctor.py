@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 
 def run(settings: Settings, signals: Signals | None, *, as_json: bool) -> int:
     """Print what every check finds. Return 1 when there is a fault, else 0."""
-    patient = Installation(settings.collector, signals)
+    installation = Installation(settings.collector, signals)
     findings = []
     try:
-        for finding in examine(patient):
+        for finding in examine(installation):
             findings.append(finding)
             if not as_json:
                 _print(finding)
     finally:
-        patient.close()
+        installation.close()
     faults, warnings = (sum(one.status is kind for one in findings) for kind in (Status.FAULT, Status.WARNING))
     if as_json:
         report = {"faults": faults, "warnings": warnings, "findings": msgspec.to_builtins(findings)}

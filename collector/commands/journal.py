@@ -1,4 +1,4 @@
-"""`journal check`: whether a journal's file is whole, and what is in it."""
+"""`journal check`: check that a journal's file is whole, and print how much it holds."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def run(settings: Settings, path: Path | None) -> int:
-    """Print what the journal at `path` holds, without any content; exit code 1 when something is wrong with it."""
+    """Print how much the journal at `path` holds, without any content. Return 1 if it is damaged or incomplete."""
     configured = settings.collector.journal.path
     path = path or configured
     try:
@@ -38,7 +38,7 @@ def run(settings: Settings, path: Path | None) -> int:
 
 
 def _fault(path: Path, error: Exception) -> str:
-    """Say why the file cannot be read, and what to do."""
+    """Return why the file cannot be read, and what to do."""
     match error:
         case FileNotFoundError():
             return "there is no such file"
@@ -87,22 +87,22 @@ def _time(epoch_ms: int) -> str:
 
 
 def _ask_collector(settings: Settings, path: Path, *, is_ours: bool) -> int:
-    """Print what the collector that has the file open says of it."""
+    """Print the metrics of the collector that has the file open. Return 0, or 1 if no collector answers."""
     if not is_ours:
         print(f"{path}: a collector has it open; ask it with that collector's --config")
         return 1
-    patient = Installation(settings.collector, None)
+    installation = Installation(settings.collector, None)
     try:
-        requests, used = (patient.metric(f"duckwatch_journal_{name}") for name in ("requests", "bytes"))
-        age = patient.metric("duckwatch_journal_oldest_age_seconds")
+        requests, used = (installation.metric(f"duckwatch_journal_{name}") for name in ("requests", "bytes"))
+        age = installation.metric("duckwatch_journal_oldest_age_seconds")
     except (OSError, ValueError):
         print(
-            f"{path}: a process has it open, and no collector answers on {patient.url}: stop that process, "
+            f"{path}: a process has it open, and no collector answers on {installation.url}: stop that process, "
             f"then check again"
         )
         return 1
     print(
-        f"{path}: in use by the collector on {patient.url}, which says: {requests or 0:.0f} requests, "
+        f"{path}: in use by the collector on {installation.url}, which says: {requests or 0:.0f} requests, "
         f"{used or 0:.0f} bytes used"
     )
     print(f"the oldest has waited for {age or 0:.0f} s; stop the collector to have the file itself checked")

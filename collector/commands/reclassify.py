@@ -1,4 +1,4 @@
-"""`reclassify`: judges stored replies by today's rules, and prints what changes (docs/operations.md)."""
+"""`reclassify`: judge stored replies by today's rules, and print what changes (docs/operations.md)."""
 
 from __future__ import annotations
 
@@ -13,19 +13,21 @@ if TYPE_CHECKING:
     from collector.store.reclassification import Reclassification
 
 SHOWN: Final = ("reason", "bounce_kind", "provider", "provider_code")
-"""Columns with few values: each change is a line of the table. Of the others the table has the number of rows."""
+"""Columns with few values: each change is a line of the table. For the others, the table shows the number of rows."""
 
 NONE: Final = "-"
 
 
 class ReclassifyDesk:
-    """The command over one database."""
+    """The command for one database."""
 
     def __init__(self, reclassification: Reclassification) -> None:
         self._reclassification = reclassification
 
     def run(self, since: timedelta, *, is_dry: bool) -> int:
-        """Judge the replies of that time and print the changes; exit code 0. Raises `StoreUnavailableError`."""
+        """Judge the replies that are younger than `since`, and print the changes. Return 0. Raise
+        `StoreUnavailableError`.
+        """
         rows, changed, changes = 0, 0, Counter[tuple[str, str, str]]()
         day = None
         for done in self._reclassification.run(since, is_dry=is_dry):

@@ -59,7 +59,7 @@ class QueueState:
 
 
 class _Present:
-    """A gauge of the present state: labels without a value are removed, and a scrape in between misses no other."""
+    """A gauge of the present state. Labels without a new value are removed; the other labels stay visible meanwhile."""
 
     def __init__(self, gauge: Gauge) -> None:
         self._gauge = gauge

@@ -25,5 +25,5 @@ class RetentionJob:
         self._kept = kept
 
     def run(self, connection: psycopg.Connection, now: datetime, is_over: Callable[[], bool]) -> None:
-        """Delete what is due. What does not fit into the time is left to the next run."""
+        """Delete the rows that are too old, within the time limit. The next run continues."""
         retention.let_go(connection, self._kept, now, is_over)

@@ -214,7 +214,7 @@ class Metrics:
         self.build_info = self._gauge("build_info", "The collector's version", "version")
 
     def count_refusal(self, sqlstate: str | None) -> None:
-        """Count an error by the database's code, if it gave one. A trigger may raise any code, so the label is bounded."""
+        """Count an error by its SQLSTATE, if it has one. A trigger may raise any SQLSTATE, so the label is bounded."""
         if sqlstate is not None:
             self.store_refusals.labels(self._sqlstate(sqlstate)).inc()
 

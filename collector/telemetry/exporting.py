@@ -212,7 +212,7 @@ def metric_exporter(protocol: str) -> MetricExporter:
 
 
 def is_taken(signal: str, protocol: str) -> bool:
-    """Return True if the receiver accepts an empty export of `traces` or `metrics`. Wait as long as an export may take."""
+    """Return True if the receiver accepts an empty export of `traces` or `metrics`. Wait for it as the exporter does."""
     try:
         if signal == "traces":
             return span_exporter(protocol).export([]) is SpanExportResult.SUCCESS

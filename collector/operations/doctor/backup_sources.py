@@ -130,8 +130,8 @@ def gelf(installation: Installation) -> Iterator[Finding]:
     for key, listen in (("udp", settings.udp), ("tcp", settings.tcp)):
         if listen is not None and settings.allow:
             found += _unreachable(f"collector.gelf.{key}", listen, settings.allow)
-    ways = " and ".join(f"{key} {one}" for key, one in (("udp", settings.udp), ("tcp", settings.tcp)) if one)
-    yield from found or [ok(f"{ways}, from {_some([*map(str, settings.allow)]) or 'this machine'}")]
+    inputs = " and ".join(f"{key} {one}" for key, one in (("udp", settings.udp), ("tcp", settings.tcp)) if one)
+    yield from found or [ok(f"{inputs}, from {_some([*map(str, settings.allow)]) or 'this machine'}")]
 
 
 def _too_wide(allow: Collection[Network]) -> Iterator[Finding]:

@@ -248,7 +248,7 @@ def session(installation: Installation) -> Iterator[Finding]:
             is_kept = _keeps_its_server(first, second)
             with deadline(first, POOLER_SECONDS):
                 is_direct = is_kept and first.info.backend_pid == _backend(first)
-                is_same = key == "dsn" or _identity(first) == _patients_identity(installation)
+                is_same = key == "dsn" or _identity(first) == _identity_of_dsn(installation)
     except StoreUnavailableError as error:
         yield fault(f"cannot connect by collector.database.{key} ({error.word})", REMEDIES.get(error.kind, UNREACHABLE))
         return
@@ -292,7 +292,7 @@ def _identity(connection: psycopg.Connection) -> object:
     )
 
 
-def _patients_identity(installation: Installation) -> object:
+def _identity_of_dsn(installation: Installation) -> object:
     with installation.database() as connection:
         return _identity(connection)
 

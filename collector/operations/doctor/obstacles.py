@@ -1,5 +1,5 @@
-"""The check of what others have put in the writers' way:
-row security, triggers, rules, constraints, publications, TimescaleDB's state.
+"""The check for objects of others that can make the database refuse writes: row security, triggers, rules, constraints,
+publications, TimescaleDB's state.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ EXTENSION_SCHEMA: Final = (
 
 
 def obstacles(installation: Installation) -> Iterator[Finding]:
-    """Nothing that others put on our tables makes the database refuse writes."""
+    """Check that no object of others on our tables makes the database refuse writes."""
     with installation.database() as connection:
         found = [*_timescaledb(connection), *_foreign(connection), *_published(connection)]
     yield from found or [
