@@ -1,9 +1,8 @@
-"""Judges stored replies anew: `mail_events` is read in slices of time,
-and the rows that today's rules read otherwise are changed.
+"""Judges stored replies again: reads `mail_events` in slices of time, and changes the rows for which today's rules give
+another result.
 
-Each slice is one transaction, so that a run may be killed at any moment:
-the next one finds what is left, since a row that is right is not changed again.
-The roll-ups' job builds the buckets that are marked here (docs/storage.md).
+Each slice is one transaction, so that a run may be killed at any moment. The next run continues, because a row that is
+right is not changed again. The job `roll_up` builds the buckets that are marked here (docs/storage.md).
 """
 
 from __future__ import annotations
@@ -32,14 +31,14 @@ if TYPE_CHECKING:
 
 SLICE: Final = timedelta(minutes=15)
 _AT_ONCE: Final = 2000
-"""Rows that are fetched, and changed, at a time."""
+"""Rows that are fetched and changed at a time."""
 
 COUNTED: Final = ("reason", "provider", "response_pattern")
 """Columns of a judgement by which the roll-ups count."""
 
 
 class Change(NamedTuple):
-    """A row that today's rules read otherwise."""
+    """A row for which today's rules give another judgement."""
 
     time: datetime
     event_id: str
@@ -50,13 +49,13 @@ class Change(NamedTuple):
 
 
 class Slice(NamedTuple):
-    """A part of the table that is done: where it starts, its rows with a reply, and what changed."""
+    """A part of the table that is done: its start, the number of rows with a reply, and the changes."""
 
     start: datetime
     rows: int
     changes: list[tuple[Judgement, Judgement]]
     next_end: datetime | None
-    """Where the next slice ends; None when none is left."""
+    """The end of the next slice, or None if none is left."""
 
 
 class Reclassification:
@@ -87,13 +86,13 @@ class Reclassification:
                 settled = commits.settle_by(self._dsn)
                 if settled is None:
                     raise
-                # The reply to this COMMIT was lost, and nothing else: the work goes on in another session.
+                # The reply to this COMMIT was lost, but it happened: the work continues in another session.
                 end = settled.next_end
                 yield settled
 
 
 def _bounds(connection: psycopg.Connection, since: timedelta) -> tuple[datetime, datetime | None]:
-    """Return where to stop, and the end of the first slice; None when there is no event that is young enough."""
+    """Return the time at which to stop, and the end of the first slice (None if no event is younger than `since`)."""
     require_ours(connection)
     if scalar(connection, "SELECT to_regclass('mail_events')") is None:
         raise StoreUnavailableError("missing_table", "there is no table mail_events")
@@ -110,7 +109,7 @@ def _read_only(connection: psycopg.Connection, work: Callable[[psycopg.Cursor], 
 def _slice(begin: datetime, end: datetime, is_dry: bool, cursor: psycopg.Cursor) -> Slice:  # noqa: FBT001  # bound by `partial`
     """Judge the rows of the window [`end` - SLICE, `end`), from `begin` on, in the open transaction."""
     start, rows, changed = max(begin, end - SLICE), 0, list[tuple[Judgement, Judgement]]()
-    # Or a compressed chunk could not be written to as a whole.
+    # With the default limit, TimescaleDB refuses to change a whole compressed chunk.
     cursor.execute(
         "SELECT set_config(name, '0', true) FROM pg_settings"
         " WHERE name = 'timescaledb.max_tuples_decompressed_per_dml_transaction'"

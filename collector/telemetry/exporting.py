@@ -212,7 +212,7 @@ def metric_exporter(protocol: str) -> MetricExporter:
 
 
 def is_taken(signal: str, protocol: str) -> bool:
-    """Return True if the receiver accepts an empty export of `traces` or `metrics`. Wait for it as the exporter does."""
+    """Return True if the receiver accepts an empty export of `traces` or `metrics`, within the exporter's timeout."""
     try:
         if signal == "traces":
             return span_exporter(protocol).export([]) is SpanExportResult.SUCCESS

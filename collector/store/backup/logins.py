@@ -1,4 +1,4 @@
-"""The logins in `auth_events` that were counted from a document of WildDuck's."""
+"""The logins in `auth_events` that come from a document of WildDuck's `authlog`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The one way to commit: if a COMMIT gets no reply, a new connection finds out whether it happened.
+"""Commits transactions. If a COMMIT gets no reply, a new connection finds out whether it happened.
 
 Code that counts or reports what a transaction did commits through `Commits`, so that a lost reply makes no number
 wrong.

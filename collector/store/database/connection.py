@@ -1,4 +1,4 @@
-"""The connection: how it is opened, how long it may hang, and what each failure means."""
+"""Opens connections, limits how long they may hang, and translates their errors."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collector.store.database.refusals import Refusal
 
 HANG_SECONDS = 60.0
-"""A statement without an answer for this long is broken off: the peer hangs, or a proxy holds a dead connection."""
+"""A statement without an answer for this long is cancelled: the peer hangs, or a proxy holds a dead connection."""
 
 CONNECT_SECONDS = 10.0
 
@@ -56,21 +56,21 @@ KINDS = {
     "57014": "timeout",
     "P0": "raised",
 }
-"""Errors that blame no row, by SQLSTATE or its class.
+"""The kinds of errors that blame no row, by SQLSTATE or its class.
 
-The value is the bounded label of `duckwatch_store_errors_total`, and the word of /readyz.
+The kind is the label of `duckwatch_store_errors_total`, and the trouble in `/readyz`.
 """
 
 FORMS = {"DateStyle": "ISO", "IntervalStyle": "postgres"}
-"""The DateStyle of every session: psycopg reads no other.
+"""Settings of every session that psycopg needs to read dates and intervals.
 
-A role or a database may have been given another (ALTER … SET).
+A role or a database may have others (ALTER … SET).
 """
 
 
 def connect(dsn: Connectable, timeout_seconds: float = CONNECT_SECONDS) -> psycopg.Connection:
-    """Open a connection that notices a dead peer, and that is the same whatever the role's and the database's settings
-    are. Raise `StoreUnavailableError`.
+    """Open a connection that notices a dead peer, and that does not depend on the settings of role and database.
+    Raise `StoreUnavailableError`.
     """
     whole = conninfo.make_conninfo(
         text_of(dsn),
@@ -81,7 +81,7 @@ def connect(dsn: Connectable, timeout_seconds: float = CONNECT_SECONDS) -> psyco
         keepalives_interval=10,
         keepalives_count=3,
         tcp_user_timeout=30000,
-        client_encoding="UTF8",  # what COPY is given
+        client_encoding="UTF8",  # the encoding of the COPY text
     )
     try:
         # A transaction pooler gives each transaction another server connection: no prepared statements.
@@ -94,14 +94,14 @@ def connect(dsn: Connectable, timeout_seconds: float = CONNECT_SECONDS) -> psyco
         raise _refused(refusal_of(whole, timeout_seconds), error) from None
     except OSError as error:  # psycopg waits by a descriptor of its own
         raise StoreUnavailableError(shortage_of(error) or "connection", type(error).__name__) from None
-    # Who waits for a lock of another's and goes on must see what that one wrote.
+    # A session that has waited for a lock must see the rows of the session that held it.
     connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
     _set_forms(connection)
     return connection
 
 
 def _set_forms(connection: psycopg.Connection) -> None:
-    """Set what is otherwise. A transaction pooler carries these two along: the server reports them to clients."""
+    """Set FORMS if they differ. A transaction pooler keeps these two settings, because the server reports them."""
     for name, form in FORMS.items():
         current = connection.info.parameter_status(name)
         if current is not None and not current.startswith(form):
@@ -115,9 +115,8 @@ def _set_forms(connection: psycopg.Connection) -> None:
 
 
 def unbound(connection: psycopg.Connection) -> None:
-    """Take away the times that a role may be given for its statements:
-    they would end a migration or a job half-way, each time anew. For a session with the server itself.
-    Raises `psycopg.Error`.
+    """Remove the time limits that a role may have for its statements: they would end a migration or a job half-way
+    each time. Only for a session with the server itself, not through a pooler. Raise `psycopg.Error`.
     """
     connection.execute(query("unbound"))
     if not connection.autocommit:
@@ -125,9 +124,7 @@ def unbound(connection: psycopg.Connection) -> None:
 
 
 def _refused(refusal: Refusal, error: psycopg.Error) -> StoreUnavailableError:
-    """Say why there is no connection. Of several hosts, the first that answers with more than "not now" is the one to
-    look at.
-    """
+    """Return the error for a connection that failed. If several hosts answered, the first permanent refusal counts."""
     kinds = [(kind_of(sqlstate), sqlstate) for sqlstate in refusal.sqlstates]
     for kind, sqlstate in sorted(kinds, key=lambda one: one[0] == "connection"):
         return StoreUnavailableError(kind, f"SQLSTATE {sqlstate}", sqlstate)
@@ -139,12 +136,12 @@ def _refused(refusal: Refusal, error: psycopg.Error) -> StoreUnavailableError:
 
 
 def kind_of(sqlstate: str) -> str:
-    """Return the word for a SQLSTATE: by itself, or by its class."""
+    """Return the kind of an error, by its SQLSTATE or its class."""
     return KINDS.get(sqlstate) or KINDS.get(sqlstate[:2]) or "other"
 
 
 def translate(error: psycopg.Error) -> StoreUnavailableError | BadRowError:
-    """Says what the failure means. The text of the server is not carried on: its DETAIL quotes rows."""
+    """Return our error for the driver's. The server's text is left out, because its DETAIL quotes rows."""
     sqlstate = error.sqlstate
     if sqlstate is None:
         return StoreUnavailableError("connection", type(error).__name__)
@@ -154,7 +151,7 @@ def translate(error: psycopg.Error) -> StoreUnavailableError | BadRowError:
 
 
 def cut(connection: psycopg.Connection) -> None:
-    """Shuts the connection's socket down, from any thread: whoever waits on it gets an error at once."""
+    """Shut the connection's socket down, from any thread. A thread that waits for an answer gets an error at once."""
     with contextlib.suppress(OSError, psycopg.Error), socket.socket(fileno=connection.fileno()) as peer:
         try:
             peer.shutdown(socket.SHUT_RDWR)
@@ -164,7 +161,7 @@ def cut(connection: psycopg.Connection) -> None:
 
 @contextlib.contextmanager
 def deadline(connection: psycopg.Connection, seconds: float) -> Iterator[None]:
-    """Cut the connection when the block takes longer: libpq waits for ever on a peer that is silent but alive."""
+    """Cut the connection if the block takes longer. libpq itself waits for ever for a peer that is silent but alive."""
     timer = threading.Timer(seconds, cut, [connection])
     timer.daemon = True
     timer.start()
@@ -175,6 +172,6 @@ def deadline(connection: psycopg.Connection, seconds: float) -> Iterator[None]:
 
 
 def scalar(connection: psycopg.Connection, statement: LiteralString | Composed, *parameters: object) -> object:
-    """Return the first column of the first row, None when there is none."""
+    """Return the first column of the first row, or None if there is no row."""
     row = connection.execute(statement, parameters or None).fetchone()
     return None if row is None else row[0]

@@ -112,7 +112,7 @@ def _backend_state(dsn: Connectable, backend: object, hang_seconds: float) -> ob
         with contextlib.closing(connect(dsn, seconds)) as second, deadline(second, seconds):
             return scalar(second, query("backend_state"), backend)
     except StoreUnavailableError as error:
-        # A server that refuses for another reason is there.
+        # A server that refuses for another reason is alive.
         return OUT_OF_REACH if error.kind == "connection" else None
     except psycopg.Error:
         return OUT_OF_REACH

@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 
 def keep_dropped(connection: psycopg.Connection, is_over: Callable[[], bool]) -> bool:
-    """Keep the counts of chunks of `mail_events` that somebody dropped, one chunk in a transaction.
+    """Keep the counts of chunks of `mail_events` that were dropped by hand, one chunk in a transaction.
 
     Call it before any bucket is built. Return False if `is_over` came first. The connection is in autocommit mode.
     Raise `psycopg.Error`.

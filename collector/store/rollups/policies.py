@@ -41,7 +41,7 @@ REMOVE: Final[dict[str, LiteralString]] = {
 
 
 class Policy(NamedTuple):
-    """One policy, in the words of TimescaleDB's settings."""
+    """One policy, with TimescaleDB's names for its settings."""
 
     relation: LiteralString
     kind: str

@@ -26,7 +26,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 MAIL_TIMES, MAIL_DOCUMENTS = frozenset({"time", "next_attempt", "received_at"}), frozenset({"raw"})
-"""What a `Record` says of its own table, said of `mail_events`."""
+"""`TIMES` and `DOCUMENTS` of `mail_events`, as a `Record` has them for its own table."""
 
 
 def json_row(row: Record | MailEvent) -> dict[str, Any]:
