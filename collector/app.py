@@ -224,7 +224,7 @@ class App:
             raise self._writer.refusal
         if self._writer.state is WriterState.FAILED:
             raise WriterFailedError(
-                "the writer failed: see the log; what is in the journal is written at the next start"
+                "the writer failed: see the log; the submissions in the journal are written at the next start"
             )
 
     async def _listen(self) -> list[int]:
@@ -245,7 +245,7 @@ class App:
 
     def _close_journal(self) -> None:
         if not self._journal.close():
-            log.error("the journal's disk does not answer: what it has taken is written at the next start")
+            log.error("the journal's disk does not answer: its submissions are written at the next start")
 
 
 def allowed_connections(settings: CollectorSettings) -> int:

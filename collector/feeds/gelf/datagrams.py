@@ -118,4 +118,6 @@ def _enlarge(made: socket.socket) -> None:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER_BYTES)
     given = made.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
     if given < LITTLE_BUFFER_BYTES:
-        _log.warning("the kernel keeps few datagrams: raise net.core.rmem_max", extra={"fields": {"bytes": given}})
+        _log.warning(
+            "the kernel's buffer for datagrams is small: raise net.core.rmem_max", extra={"fields": {"bytes": given}}
+        )

@@ -24,14 +24,14 @@ ADVICE: Final = {
         "MongoDB has no change streams: it must be a replica set (one member is enough: --replSet, then rs.initiate())"
     ),
     "history_lost": (
-        "the change stream's history is gone: what happened meanwhile is read from the collections as far as it can be"
+        "MongoDB no longer has the change stream's history: the collections are read instead, and some events may be missing"
     ),
     "permission": "MongoDB allows no change stream: the user needs the role `read` on the database",
 }
 
 
 def trouble_of(error: Exception) -> str:  # noqa: PLR0911  # a table
-    """Return the trouble of an error, one word of a closed set (docs/metrics.md)."""
+    """Return the trouble of an error, one word of a closed set (docs/backup-sources.md)."""
     match error:
         case OperationFailure(code=code) if code == NO_CHANGE_STREAMS:
             return "no_change_streams"

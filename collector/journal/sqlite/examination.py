@@ -82,7 +82,7 @@ def _room(settings: SqliteJournalSettings) -> Iterator[Finding]:
     if free < LEAST_ROOM_BYTES:
         yield fault(
             f"{free >> 20} MiB are left on the journal's disk",
-            "make room: without any, senders are told to come back later",
+            "make room: without any, senders must retry later",
         )
     elif free + used < settings.max_bytes:
         yield warning(

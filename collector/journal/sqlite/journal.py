@@ -137,7 +137,7 @@ class SqliteJournal:
             self._is_refusing = True
             if not self._is_told_full:
                 self._is_told_full = True
-                log.warning("the journal is full: senders are told to come back later")
+                log.warning("the journal is full: senders must retry later")
             raise OverloadedError("the journal is full", retry_after=FULL_RETRY_SECONDS)
         loop = asyncio.get_running_loop()
         acknowledged = loop.create_future()
