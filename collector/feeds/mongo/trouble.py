@@ -24,7 +24,7 @@ ADVICE: Final = {
         "MongoDB has no change streams: it must be a replica set (one member is enough: --replSet, then rs.initiate())"
     ),
     "history_lost": (
-        "MongoDB no longer has the change stream's history: the collections are read instead, and some events may be missing"
+        "MongoDB has lost the change stream's history: the collections are read instead, and some events may be missing"
     ),
     "permission": "MongoDB allows no change stream: the user needs the role `read` on the database",
 }
