@@ -1,7 +1,7 @@
 """Decides which source's event counts when two sources report the same thing. Pure (docs/backup-sources.md).
 
-The events of backup sources have no exact time, so `event_id` and time cannot match them with those of the plugin.
-Slots do. A slot is something that happens once to a message or a recipient.
+The times of backup sources do not identify an event, so `event_id` and time cannot match it with the plugin's.
+Its slot can. A slot is something that happens once to a message or a recipient.
 """
 
 from __future__ import annotations
