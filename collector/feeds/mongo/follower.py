@@ -57,7 +57,7 @@ FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.5, 30.0
 STOP_SECONDS: Final = 5.0
 LEAVE_SECONDS: Final = 1.0
 """How long `stop` waits for the thread after it has cut the connection to our database. A thread that still waits for
-MongoDB is left behind. It can do no harm, because a token is stored only if the old one is still there.
+MongoDB is left behind. It can do no harm, because a token is stored only under the epoch of the current lead.
 """
 
 FIND_MS: Final = 3_000
