@@ -12,7 +12,7 @@ PROGRAMS := collector duckwatch exporters grafana
 JAVASCRIPT := '*.mjs' 'zonemta-plugin/**/*.js' 'tests/**/*.{js,mjs}'
 HAS_NODE := command -v npm >/dev/null && node -e 'const [major, minor] = process.versions.node.split(".").map(Number); process.exit(major > 18 || (major === 18 && minor >= 18) ? 0 : 1)' 2>/dev/null
 
-.PHONY: help setup demo test unit servers crash dnsbl-storm hostile check check-javascript fix fix-javascript generate bench bench-dnsbl lock clean
+.PHONY: help setup demo test unit servers crash dnsbl-storm hostile check check-javascript fix fix-javascript generate pictures bench bench-dnsbl lock clean
 
 help:
 	@sed -n 's/^## //p' Makefile
@@ -94,6 +94,10 @@ fix-javascript: $(NODE_STAMP)
 generate: setup
 	@$(BIN)/duckwatch-dashboards build
 	@$(BIN)/python -m examples.generate
+
+## pictures   draw each dashboard into docs/pictures, in the Grafana of GRAFANA_HOME or GRAFANA_URL (docs/dashboards.md)
+pictures: setup
+	@$(BIN)/python -m tests.pictures take $(PICTURES)
 
 ## bench      run the benchmarks; prints JSON
 bench: setup

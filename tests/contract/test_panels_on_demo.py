@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import re
-import signal
-import subprocess
-import sys
 import time
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -19,9 +14,9 @@ import yaml
 
 from duckwatch.demo.cast import LISTED_ADDRESS
 from grafana.queries import load
-from tests import canaries
-from tests.alert_rules.rules import ROOT, RULE_FILES
+from tests.alert_rules.rules import RULE_FILES
 from tests.contract.test_dashboards import PROMQL, SQL
+from tests.servers.demo import Demo, running
 from tests.servers.fixtures import need
 from tests.servers.process import wait_until
 from tests.servers.prometheus import Prometheus
@@ -29,6 +24,7 @@ from tests.unit.grafana.macros import expand
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 DEADLINE_SECONDS = 150
 """Longer than 48 s, when the demo's list begins to list an address."""
@@ -54,35 +50,18 @@ pytestmark = pytest.mark.servers
 
 
 @pytest.fixture(scope="module")
-def demo() -> Iterator[dict[str, str]]:
-    """Yield the first output line of a running demo."""
-    words = ("--json", "--port", "0", "--rate", "50", "--history", "1", "--seconds", "420")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "duckwatch.demo", *words], stdout=subprocess.PIPE, text=True, cwd=ROOT
-    )
-    try:
-        assert process.stdout is not None
-        first = process.stdout.readline()
-        assert first, "the demo did not start"
-        place = json.loads(first)
+def demo() -> Iterator[Demo]:
+    """Yield a running demo."""
+    with running("--rate", "50", "--history", "1", "--seconds", "420") as place:
         yield place
-        for log in ("collector.log", "dnsbl.log"):
-            canaries.hear(f"demo {log}", (Path(place["data"]) / log).read_bytes())
-    finally:
-        process.send_signal(signal.SIGINT)
-        process.communicate(timeout=60)
 
 
 @pytest.fixture(scope="module")
-def prometheus(
-    demo: dict[str, str], tmp_path_factory: pytest.TempPathFactory, server_logs: Path
-) -> Iterator[Prometheus]:
+def prometheus(demo: Demo, tmp_path_factory: pytest.TempPathFactory, server_logs: Path) -> Iterator[Prometheus]:
     """Yield a Prometheus that scrapes the demo and evaluates the rules each second, so that tests need not wait."""
     folder = tmp_path_factory.mktemp("prometheus")
     rules = [_quick(path, folder) for path in RULE_FILES]
-    dnsbl = yaml.safe_load((Path(demo["data"]) / "dnsbl.yml").read_text())["dnsbl"]
-    targets = {"duckwatch-collector": [demo["url"].removeprefix("http://")], "duckwatch-dnsbl": [dnsbl["listen"]]}
-    server = need(lambda: Prometheus(folder, server_logs, targets, rules, EXTERNAL_LABELS))
+    server = need(lambda: Prometheus(folder, server_logs, demo.targets, rules, EXTERNAL_LABELS))
     server.start()
     try:
         yield server
@@ -91,10 +70,10 @@ def prometheus(
 
 
 @each_sql
-def test_every_query_has_rows(demo: dict[str, str], sql: str) -> None:
+def test_every_query_has_rows(demo: Demo, sql: str) -> None:
     """No query on the event table is empty over the last hours of the demo."""
     deadline = time.monotonic() + DEADLINE_SECONDS
-    with psycopg.connect(demo["dsn"], autocommit=True) as connection:
+    with psycopg.connect(demo.dsn, autocommit=True) as connection:
         while not _rows(connection, sql, _chosen(connection), _newest_failure(connection)):
             assert time.monotonic() < deadline, "no rows"
             time.sleep(0.2)

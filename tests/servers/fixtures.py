@@ -13,6 +13,7 @@ import pytest
 
 from tests.servers.community import Community
 from tests.servers.given import GivenCommunity, GivenServer
+from tests.servers.grafana import Grafana, given_or_started
 from tests.servers.missing import MissingServerError
 from tests.servers.postgres import EmbeddedPostgres, PostgresCluster
 from tests.servers.timescale import Timescale
@@ -87,6 +88,25 @@ def timescale(server_logs: Path, given: GivenServer | None) -> Iterator[Postgres
         yield given.making("timescaledb")
     else:
         yield from _running(need(lambda: Timescale(server_logs)))
+
+
+@pytest.fixture(scope="session")
+def grafana_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Grafana]:
+    """The Grafana of `GRAFANA_URL`, or one started once from `GRAFANA_HOME`. Without both the test skips, in CI too:
+    no package registry has Grafana.
+    """
+    try:
+        with given_or_started(tmp_path_factory.mktemp("grafana")) as grafana:
+            yield grafana
+    except MissingServerError as missing:
+        pytest.skip(f"{missing}: set GRAFANA_URL or GRAFANA_HOME (docs/dashboards.md)")
+
+
+@pytest.fixture
+def grafana(grafana_server: Grafana) -> Iterator[Grafana]:
+    """A running Grafana. What the test makes there is removed at its end."""
+    yield grafana_server
+    grafana_server.clean()
 
 
 def _database(cluster: PostgresCluster) -> Iterator[str]:

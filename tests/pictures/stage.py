@@ -1,0 +1,78 @@
+"""What a dashboard needs to be looked at: the demo, a Prometheus that scrapes it, and data sources in a Grafana."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import time
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import psycopg
+import yaml
+from psycopg import conninfo, sql
+
+from grafana.generate import GENERATED
+from tests.alert_rules.rules import RULE_FILES
+from tests.servers import demo
+from tests.servers.prometheus import Prometheus
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.servers.grafana import Grafana
+
+PROVISIONED: dict[str, dict[str, Any]] = {
+    source["type"]: source
+    for source in yaml.safe_load((GENERATED.parent / "provisioning" / "datasources" / "duckwatch.yaml").read_text())[
+        "datasources"
+    ]
+}
+"""Our data sources as Grafana's provisioning makes them, by their plugin."""
+
+
+class Sources(NamedTuple):
+    """The uids of the data sources that the dashboards' variables choose from."""
+
+    timescale: str
+    prometheus: str
+
+
+@contextlib.contextmanager
+def staged(grafana: Grafana, folder: Path, *, rate: float, history: float, warm: float) -> Iterator[Sources]:
+    """Run the demo for `warm` seconds, then give the uids of data sources that show it. All of it ends with the block.
+
+    `rate` is in events a second, `history` in hours. Raise MissingServerError without Prometheus.
+    """
+    with ExitStack() as stack:
+        mail = stack.enter_context(demo.running("--rate", str(rate), "--history", str(history)))
+        began = time.monotonic()
+        prometheus = Prometheus(folder / "prometheus", folder, mail.targets, RULE_FILES)
+        stack.callback(prometheus.stop)
+        prometheus.start()
+        sources = Sources(_database(grafana, mail.dsn), _source(grafana, "prometheus", {"url": prometheus.url}))
+        time.sleep(max(0.0, warm - (time.monotonic() - began)))
+        yield sources
+
+
+def _database(grafana: Grafana, dsn: str) -> str:
+    """Make the data source of the role that dashboards use, which gets a password."""
+    parts = conninfo.conninfo_to_dict(dsn)
+    where = {"user": PROVISIONED["postgres"]["user"], "url": f"{parts['host']}:{parts['port']}"}
+    secret = {"secureJsonData": {"password": reader_password(dsn)}}
+    return _source(grafana, "postgres", {**where, **secret}, {"database": parts["dbname"]})
+
+
+def reader_password(dsn: str) -> str:
+    """Give the role that dashboards use a new password, and return it."""
+    password = secrets.token_urlsafe(16)
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        role = sql.Identifier(PROVISIONED["postgres"]["user"])
+        connection.execute(sql.SQL("ALTER ROLE {} PASSWORD {}").format(role, sql.Literal(password)))
+    return password
+
+
+def _source(grafana: Grafana, kind: str, settings: dict[str, Any], more: dict[str, Any] | None = None) -> str:
+    ours = PROVISIONED[kind]
+    return grafana.data_source(kind, {"name": ours["name"], **settings, "jsonData": ours["jsonData"] | (more or {})})

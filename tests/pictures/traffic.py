@@ -1,0 +1,90 @@
+"""What a page of Grafana asked and was answered, and what it wrote to the browser's console."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import urllib.parse
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tests.servers.chromium import Json, Tab
+
+MULTI_STATUS = 207
+"""Grafana's answer when some of a panel's queries failed."""
+
+LONGEST = 300
+
+
+class Request(NamedTuple):
+    """A request of the page: its path, and the id of the panel that sent it (empty: the page)."""
+
+    path: str
+    panel: str
+
+
+class Traffic:
+    """Listens to a tab. `panels` are the panels' titles by id."""
+
+    def __init__(self, tab: Tab, panels: Mapping[str, str]) -> None:
+        self._tab, self._panels = tab, panels
+        self._requests: dict[str, Request] = {}
+        self._bad: dict[str, int] = {}
+        self.pending: set[str] = set()
+        self.console: list[str] = []
+        tab.on("Network.requestWillBeSent", self._sent)
+        tab.on("Network.responseReceived", self._answered)
+        for event in ("Network.loadingFinished", "Network.loadingFailed"):
+            tab.on(event, lambda content: self.pending.discard(content["requestId"]))
+        tab.on("Runtime.consoleAPICalled", self._logged)
+        tab.on("Runtime.exceptionThrown", self._thrown)
+
+    @property
+    def panels_that_asked(self) -> set[str]:
+        """The ids of the panels that have sent a request."""
+        return {request.panel for request in self._requests.values()}
+
+    async def failures(self) -> list[str]:
+        """Return a line for each request that was answered with an error."""
+        return [await self._failure(number, status) for number, status in self._bad.items()]
+
+    async def _failure(self, number: str, status: int) -> str:
+        request = self._requests[number]
+        panel = f"{request.panel} {self._panels.get(request.panel, '')}".strip()
+        text = ""
+        with contextlib.suppress(RuntimeError):  # the browser keeps no body of some answers
+            text = _reason((await self._tab.send("Network.getResponseBody", requestId=number))["body"])
+        return f"{panel or 'page'}: {status} {request.path}: {text[:LONGEST]}"
+
+    def _sent(self, content: Json) -> None:
+        url = urllib.parse.urlsplit(content["request"]["url"])
+        if url.scheme not in ("http", "https"):
+            return
+        headers = {name.lower(): value for name, value in content["request"]["headers"].items()}
+        self._requests[content["requestId"]] = Request(url.path, headers.get("x-panel-id", ""))
+        self.pending.add(content["requestId"])
+
+    def _answered(self, content: Json) -> None:
+        status = content["response"]["status"]
+        if content["requestId"] in self._requests and (status >= 400 or status == MULTI_STATUS):
+            self._bad[content["requestId"]] = status
+
+    def _logged(self, content: Json) -> None:
+        if content["type"] == "error":
+            words = (str(word.get("value", word.get("description", ""))) for word in content["args"])
+            self.console.append(" ".join(words)[:LONGEST])
+
+    def _thrown(self, content: Json) -> None:
+        details = content["exceptionDetails"]
+        self.console.append(str(details.get("exception", {}).get("description", details["text"]))[:LONGEST])
+
+
+def _reason(body: str) -> str:
+    """Return what an answer of Grafana's query API says is wrong, else the body."""
+    with contextlib.suppress(ValueError, AttributeError):
+        results = json.loads(body).get("results", {})
+        if errors := [result["error"] for result in results.values() if "error" in result]:
+            return "; ".join(errors)
+    return body
