@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+import stat
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
 
-from grafana.generate import GENERATED
+from collector.store.schema.reader_role import ROLE
+from grafana.generate import GENERATED, build_all
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 FOLDER = GENERATED.parent / "provisioning"
 DATASOURCES: list[dict[str, Any]] = yaml.safe_load((FOLDER / "datasources" / "duckwatch.yaml").read_text())[
@@ -17,9 +22,25 @@ PROVIDERS: list[dict[str, Any]] = yaml.safe_load((FOLDER / "dashboards" / "duckw
 
 
 def test_there_is_one_data_source_of_each_kind() -> None:
-    """The dashboards' variables offer `postgres` and `prometheus`; 10.1 makes a dead data source of any newer id."""
-    assert sorted(source["type"] for source in DATASOURCES) == ["postgres", "prometheus"]
+    """All that the dashboards' variables offer; 10.1 makes a dead data source of any newer id."""
+    variables = [variable for page in build_all().values() for variable in page["templating"]["list"]]
+    offered = {variable["query"] for variable in variables if variable["type"] == "datasource"}
+    assert sorted(source["type"] for source in DATASOURCES) == ["alertmanager", "postgres", "prometheus"]
+    assert offered <= {source["type"] for source in DATASOURCES}
     assert len({source["uid"] for source in DATASOURCES}) == len(DATASOURCES)
+
+
+def test_the_role_is_the_one_that_the_collector_makes() -> None:
+    """The read-only role, never the owner of the tables."""
+    assert [source["user"] for source in DATASOURCES if source["type"] == "postgres"] == [ROLE]
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.rglob("*")), ids=lambda path: path.name)
+def test_grafanas_user_can_read_the_files(path: Path) -> None:
+    """Grafana's image runs as uid 472, group 0: neither owns what a site copies from here."""
+    needed = stat.S_IROTH | (stat.S_IXOTH if path.is_dir() else 0)
+    assert path.stat().st_mode & needed == needed
+    assert path.is_dir() or path.suffix == ".yaml"  # Grafana reads no other
 
 
 def test_the_database_is_where_every_version_looks() -> None:
