@@ -16,5 +16,5 @@ WHERE $__timeFilter(time)
   AND cluster IN ($cluster)
   AND direction = 'outbound'
   AND action IN ('deferred', 'bounced')
-ORDER BY time DESC
+ORDER BY time DESC, event_id
 LIMIT 50

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.grafana.macros import expand, misused_variables
+from tests.unit.grafana.macros import UnknownMacroError, expand, misused_variables
 
 VARIABLES: dict[str, dict[str, Any]] = {
     "cluster": {"type": "query", "multi": True},
@@ -64,3 +64,30 @@ def test_expansion_is_grafanas() -> None:
         "'1m' time BETWEEN '2026-01-01T00:00:00.000000Z' AND '2026-01-02T00:00:00.000000Z' IN ('a', 'x'') OR 1=1 --')"
         " '2026-01-01T00:00:00.000000Z'"
     )
+
+
+def sent(sql: str, *, timescaledb: bool = False, value: str = "a") -> str:
+    """The SQL for an hour, with one value of `cluster`, the same in `needle`."""
+    start, end = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 1, 1, tzinfo=UTC)
+    values, text = {"cluster": [value]}, {"needle": value}
+    return expand(sql, start=start, end=end, interval="1m", values=values, text=text, timescaledb=timescaledb)
+
+
+def test_only_groups_differ_with_timescaledb() -> None:
+    """The other macros are the same for both settings of the data source (grafana/pkg/tsdb/postgres/macros.go)."""
+    grouped = "$__timeGroup(time,'$__interval')"
+    assert sent(grouped) == "floor(extract(epoch from time)/60)*60"
+    assert sent(grouped, timescaledb=True) == "time_bucket('60.000s',time)"
+    others = "$__timeFilter(time) $__timeFrom() $__timeTo() $__unixEpochFrom() $__unixEpochTo() $__interval_ms"
+    assert sent(others) == sent(others, timescaledb=True)
+    assert sent(others).endswith(" 1767225600 1767229200 60000")
+
+
+def test_macros_are_expanded_in_values_too() -> None:
+    """The argument ends at the first bracket, and the quote in it is lost: the next value is no literal any more.
+    A name that is no macro is an error.
+    """
+    broken = sent("IN ($cluster) AND y = '$needle'", value="$__unixEpochFrom(")
+    assert broken == "IN ('1767225600 AND y = '$__unixEpochFrom('"
+    with pytest.raises(UnknownMacroError):
+        sent("y = '$needle'", value="$nothing(x)")
