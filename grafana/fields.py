@@ -32,9 +32,6 @@ TIMESCALE = Datasource("postgres", "${timescale}")
 
 PROMETHEUS = Datasource("prometheus", "${prometheus}")
 
-ALERTMANAGER = Datasource("alertmanager", "${alertmanager}")
-"""It has no backend in Grafana: a panel cannot query it. Only links use it."""
-
 LIVE = Datasource("datasource", "grafana")
 """Grafana's own data source: Grafana Live."""
 
@@ -53,7 +50,6 @@ class Unit(StrEnum):
     BYTES = "bytes"
     AT = "dateTimeAsIso"
     AGO = "dateTimeFromNow"
-    TEXT = "string"
     NONE = "none"
 
 

@@ -65,9 +65,6 @@ def of_column(name: str) -> str:
     return f'${{__data.fields["{name}"]:percentencode}}'
 
 
-OF_VALUE = "${__value.raw:percentencode}"
-"""Grafana replaces it by the value that was clicked."""
-
 OF_SERIES = "${__field.labels.metric:percentencode}"
 """Grafana replaces it by the label `metric` of the series that was clicked."""
 

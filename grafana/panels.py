@@ -188,30 +188,6 @@ def bar_chart(
     return _plain(built)
 
 
-def pie(
-    card: Card,
-    targets: Sequence[Target],
-    scale: Scale,
-    *,
-    rows: bool = False,
-    overrides: Sequence[Override] = (),
-    links: Sequence[Json] = (),
-) -> Json:
-    """Shares of a whole, of each series' sum over the range, or with `rows` of each row of a table."""
-    built = lib.PieChartv2(
-        **_common(card, targets),
-        pieType="donut",
-        legendDisplayMode="table",
-        legendPlacement="right",
-        legendValues=["value", "percent"],
-        reduceOptionsCalcs=["sum"],
-        reduceOptionsValues=rows,
-        overrides=overrides_json(overrides),
-        extraJson=_defaults(defaults(scale, links=links)),
-    )
-    return _plain(built)
-
-
 def histogram(card: Card, targets: Sequence[Target], scale: Scale, *, bucket: int = 0) -> Json:
     """How often each value occurs in the rows; `bucket` is the width of a bar (0: Grafana chooses)."""
     built = lib.Histogram(

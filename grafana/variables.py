@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import assert_never
 
-from grafana.fields import ALERTMANAGER, PROMETHEUS, TIMESCALE, Datasource, Json
+from grafana.fields import PROMETHEUS, TIMESCALE, Datasource, Json
 from grafana.queries import load
 
 REFRESH_ON_TIME_CHANGE = 2
@@ -77,9 +77,6 @@ SOURCES: tuple[DatasourceVariable, ...] = (
     DatasourceVariable("prometheus", "Prometheus", PROMETHEUS.kind),
 )
 """The data sources that every dashboard asks."""
-
-ALERTMANAGER_SOURCE = DatasourceVariable("alertmanager", "Alertmanager", ALERTMANAGER.kind)
-"""For a dashboard with links into an Alertmanager."""
 
 CLUSTER = QueryVariable("cluster", "Cluster", "shared/clusters")
 

@@ -16,7 +16,8 @@ from grafana.fields import (
     Unit,
 )
 from grafana.layout import Row
-from grafana.links import Board
+from grafana.links import Board, to_web
+from grafana.more_panels import text
 from grafana.pages import Page, dashboard
 from grafana.panels import Style, stat, state_timeline, table, timeseries
 from grafana.targets import PromQL, Sql
@@ -53,12 +54,39 @@ HEALTH_NUMBER = (
 """The numbers of HEALTH. Of several exporters the one counts that the list answers best."""
 
 
+ELSEWHERE = (
+    ("Google Postmaster Tools", "https://postmaster.google.com/", "complaints, authentication, errors by domain"),
+    ("Microsoft SNDS", "https://sendersupport.olc.protection.outlook.com/snds/", "share of spam verdicts by address"),
+    ("Yahoo Sender Hub", "https://senders.yahooinc.com/", "complaints by domain"),
+)
+
+
 def build(settings: Settings) -> Json:
     """Return the dashboard, normalised."""
     listings = [_listed(), _unhealthy(), _oldest_check(), _states(), _current(), _changes()]
     mail = [_failures(), _by_address()]
     lists = [_health(), _check_ages(), _verdicts(), _latency()]
-    return dashboard(PAGE, [Row([*listings, *mail, *lists])], settings)
+    return dashboard(PAGE, [Row([_elsewhere(settings)]), Row(listings, "Listings", 100), *_rows(mail, lists)], settings)
+
+
+def _rows(mail: list[Json], lists: list[Json]) -> list[Row]:
+    return [Row(mail, "Is a listing enforced?", 101), Row(lists, "The lists themselves", 102)]
+
+
+def _elsewhere(settings: Settings) -> Json:
+    """Return the links to what the large providers say of an address or a domain themselves."""
+    pages = [f"[{name}]({url}) ({what})" for name, url, what in ELSEWHERE]
+    return text(
+        Card(
+            id=20,
+            title="What providers say themselves",
+            description="They know complaints and spam shares that no reply tells.",
+            width=24,
+            height=3,
+            links=tuple(to_web(name, url) for name, url, _ in ELSEWHERE),
+        ),
+        " · ".join([*pages, f"[Runbook: an address is listed]({settings.runbook('DuckwatchDnsblListed')})"]),
+    )
 
 
 def _listed() -> Json:

@@ -20,7 +20,7 @@ TESTS = Path(__file__).parent
 
 RULE_FILES = sorted([*(RULES / "recording").glob("*.yml"), *(RULES / "alerts").glob("*.yml")])
 
-METRIC = re.compile(r"(?<![:\w])(?:duckwatch|zonemta|wildduck|process)_\w+")
+METRIC = re.compile(r"(?<![:\w])(?:duckwatch|zonemta|wildduck)_\w+")
 RECORDED = re.compile(r"(?<![:\w])\w+:duckwatch_\w+:\w+")
 
 

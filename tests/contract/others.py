@@ -1,4 +1,4 @@
-"""The metrics of ZoneMTA, of WildDuck and of any process that panels may read, with their labels.
+"""The metrics of ZoneMTA and of WildDuck that panels may read, with their labels.
 
 ZoneMTA 3.10.18, `lib/metrics.js`; WildDuck 1.50.0, `lib/metrics.js` (there since 1.49.6).
 """
@@ -33,6 +33,3 @@ WILDDUCK: dict[str, tuple[str, ...]] = {
     "wildduck_bullmq_jobs": ("queue", "state"),
     "wildduck_webhook_posts_total": ("event", "result", "status_class"),
 }
-
-PROCESS: dict[str, tuple[str, ...]] = {"process_resident_memory_bytes": ()}
-"""What every official client library shows of its process."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from grafana.dashboards.duckwatch.charts import course
-from grafana.fields import Colour, Scale, Step, Unit
+from grafana.fields import Card, Colour, Scale, Step, Unit
+from grafana.more_panels import bar_gauge
 from grafana.panels import Style
 from grafana.targets import PromQL
 
@@ -16,11 +17,18 @@ if TYPE_CHECKING:
 def inside() -> list[Json]:
     """Return the charts of jobs, connections, shortages, memory and credentials."""
     return [
-        course(
-            60,
-            "Last success of each job",
-            "Time since then. Roll-ups that are late make charts of long ranges stale; late retention fills the disk.",
-            [PromQL("time() - max by (task) (duckwatch_job_last_success_timestamp_seconds)", "{{task}}")],
+        bar_gauge(
+            Card(
+                id=60,
+                title="Last success of each job",
+                description=(
+                    "Time since then. Roll-ups that are late make charts of long ranges stale; "
+                    "late retention fills the disk."
+                ),
+                width=8,
+                height=8,
+            ),
+            [PromQL("time() - max by (task) (duckwatch_job_last_success_timestamp_seconds)", "{{task}}", instant=True)],
             Scale(Unit.SECONDS),
         ),
         course(
@@ -59,10 +67,13 @@ def inside() -> list[Json]:
         ),
         course(
             64,
-            "Memory",
-            "Resident memory of each collector, without its assembler process.",
-            [PromQL("process_resident_memory_bytes and on (job, instance) duckwatch_build_info", "{{instance}}")],
-            Scale(Unit.BYTES),
+            "Batches and their events",
+            "Committed batches and events per second. Few large batches mean that the writer catches up.",
+            [
+                PromQL("sum(rate(duckwatch_store_batch_events_count[$__rate_interval]))", "batches"),
+                PromQL("sum(rate(duckwatch_store_batch_events_sum[$__rate_interval]))", "events", ref="B"),
+            ],
+            Scale(Unit.PER_SECOND),
         ),
         course(
             65,

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from grafana.columns import right_axis
 from grafana.dashboards.duckwatch.charts import course, quantiles
-from grafana.fields import Colour, Scale, Step, Unit
+from grafana.fields import Card, Colour, Scale, Step, Unit
+from grafana.more_panels import heatmap
 from grafana.panels import Style
 from grafana.targets import PromQL
 
@@ -41,11 +42,15 @@ def ingest() -> list[Json]:
             quantiles("duckwatch_event_commit_delay_seconds"),
             Scale(Unit.SECONDS),
         ),
-        course(
-            13,
-            "From request to acknowledgement",
-            "Time until a request is on the journal's disk. If it grows, that disk is slow.",
-            quantiles("duckwatch_ingest_seconds"),
+        heatmap(
+            Card(
+                id=13,
+                title="From request to acknowledgement",
+                description="Requests by the time until they are on the journal's disk. If it grows, the disk is slow.",
+                width=8,
+                height=8,
+            ),
+            [PromQL.buckets("duckwatch_ingest_seconds")],
             Scale(Unit.SECONDS),
         ),
         course(

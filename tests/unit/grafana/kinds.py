@@ -11,10 +11,9 @@ from grafana.layout import Row
 from grafana.links import OF_SERIES, Board, in_text, of_column, to_board, to_web
 from grafana.more_panels import alert_list, bar_gauge, heatmap, text
 from grafana.pages import Page
-from grafana.panels import Style, bar_chart, histogram, pie, stat, state_timeline, table, timeseries
+from grafana.panels import Style, bar_chart, histogram, stat, state_timeline, table, timeseries
 from grafana.targets import Live, PromQL, Sql
 from grafana.variables import (
-    ALERTMANAGER_SOURCE,
     CHOICES,
     CustomVariable,
     LabelVariable,
@@ -75,7 +74,7 @@ def every_kind() -> list[Json]:
             course=False,
             states=STATES,
             links=[LINK],
-            overrides=[value("zone", "Zone", unit=Unit.TEXT, thresholds=STEPS, empty=TOO_LITTLE)],
+            overrides=[value("zone", "Zone", unit=Unit.NONE, thresholds=STEPS, empty=TOO_LITTLE)],
         ),
         table(
             card(4), [ROWS], overrides=columns, transformations=[organised(["a"], without=["b"])], sort=("Time", True)
@@ -87,12 +86,11 @@ def every_kind() -> list[Json]:
         bar_chart(
             card(7), [ROWS], COUNT, x="zone", stacked=True, horizontal=True, transformations=[matrix("a", "b", "c")]
         ),
-        pie(card(8), [SERIES], COUNT, links=[LINK]),
-        heatmap(card(9), [PromQL.buckets("duckwatch_mail_delivery_seconds")], Scale(Unit.SECONDS)),
-        histogram(card(10), [ROWS], Scale(Unit.SECONDS), bucket=5),
-        text(card(11), f"See {in_text(Board.REPUTATION, 'the lists')}."),
-        alert_list(card(12)),
-        timeseries(card(13), [live], COUNT, style=Style.STEPS),
+        heatmap(card(8), [PromQL.buckets("duckwatch_mail_delivery_seconds")], Scale(Unit.SECONDS)),
+        histogram(card(9), [ROWS], Scale(Unit.SECONDS), bucket=5),
+        text(card(10), f"See {in_text(Board.REPUTATION, 'the lists')}."),
+        alert_list(card(11)),
+        timeseries(card(12), [live], COUNT, style=Style.STEPS),
     ]
 
 
@@ -102,7 +100,6 @@ PAGE = Page(
     "Every kind of everything.",
     variables=(
         *CHOICES,
-        ALERTMANAGER_SOURCE,
         QueryVariable("one", "One", "shared/clusters", several=False),
         LabelVariable("host", "Host", "duckwatch_plugin_last_seen_timestamp_seconds", "host"),
         CustomVariable("period", "Period", ("day", "week")),

@@ -71,7 +71,7 @@ def test_a_card_is_what_every_panel_has() -> None:
 def test_the_kinds_are_grafanas() -> None:
     """No panel is of a kind that needs Angular, which is gone since Grafana 12."""
     assert {panel["type"] for panel in every_kind()} == {
-        *("timeseries", "stat", "table", "state-timeline", "bargauge", "barchart", "piechart"),
+        *("timeseries", "stat", "table", "state-timeline", "bargauge", "barchart"),
         *("heatmap", "histogram", "text", "alertlist"),
     }
 
@@ -189,7 +189,6 @@ def test_variables_of_one_value() -> None:
     assert (found["needle"]["type"], found["needle"]["query"]) == ("textbox", "")
     assert (found["period"]["query"], found["period"]["current"]["value"]) == ("day,week", "day")
     assert [option["value"] for option in found["period"]["options"]] == ["day", "week"]
-    assert found["alertmanager"]["query"] == "alertmanager"
     assert found["host"]["datasource"] == {"type": "prometheus", "uid": "${prometheus}"}
 
 
