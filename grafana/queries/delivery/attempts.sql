@@ -1,5 +1,6 @@
--- First attempts and later ones of each provider: how many, which share was delivered, and how long that mail had waited.
--- A share of fewer than 100 is null, and so is that of mail whose plugin tells the attempt of deferrals alone.
+-- First attempts and later ones of each provider: how many, which share was delivered, and how long that mail had
+-- waited. A share of fewer than 100 is null, and so is that of mail whose plugin tells the attempt of deferrals
+-- alone.
 SELECT
   provider,
   attempt,

@@ -1,4 +1,5 @@
--- The number of attempts that were deferred or bounced, beside those of the same hours of the day and of the week before.
+-- The number of attempts that were deferred or bounced, beside those of the same hours of the day and of the week
+-- before.
 SELECT
   date_bin('$__interval', bucket, TIMESTAMPTZ 'epoch') AS time,
   series AS metric,

@@ -20,7 +20,8 @@ large AS (
   LIMIT 8
 ),
 hourly AS (
-  SELECT bucket, provider, attempts_known, sum(attempts) OVER recent AS attempts, sum(delivered) OVER recent AS delivered
+  SELECT bucket, provider, attempts_known, sum(attempts) OVER recent AS attempts,
+    sum(delivered) OVER recent AS delivered
   FROM stats
   JOIN large USING (provider)
   WINDOW recent AS (

@@ -1,4 +1,5 @@
--- How long delivered mail had waited, first attempts and later ones apart: half of it less than p50, 95 of 100 less than p95.
+-- How long delivered mail had waited, first attempts and later ones apart: half of it less than p50, 95 of 100 less
+-- than p95.
 SELECT time, metric, seconds
 FROM (
   SELECT

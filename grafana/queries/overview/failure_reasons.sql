@@ -1,6 +1,6 @@
 -- The reasons why mail was deferred or bounced, the most frequent first, each with its newest reply.
--- Up to a day of the events themselves; beyond, of the roll-ups by hour, which know no kind of a bounce and so no class.
--- The conditions on the range are constant, so only one branch is read.
+-- Up to a day of the events themselves; beyond, of the roll-ups by hour, which know no kind of a bounce and so no
+-- class. The conditions on the range are constant, so only one branch is read.
 SELECT action, class, reason, coalesce(provider, 'none') AS provider, recipients, newest, pattern
 FROM (
   SELECT

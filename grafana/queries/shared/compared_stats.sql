@@ -3,7 +3,8 @@
 -- is constant; it is the same for all three, so that bins hold as much time.
 (
   SELECT series, bucket + ago AS bucket, cluster, zone, provider, local_ip, action, events, queue_le_1s, queue_le_5s,
-    queue_le_30s, queue_le_1m, queue_le_5m, queue_le_15m, queue_le_1h, queue_le_4h, queue_le_12h, queue_le_1d, queue_count
+    queue_le_30s, queue_le_1m, queue_le_5m, queue_le_15m, queue_le_1h, queue_le_4h, queue_le_12h, queue_le_1d,
+      queue_count
   FROM (
     VALUES ('this time', INTERVAL '0'), ('yesterday', INTERVAL '24 hours'), ('a week ago', INTERVAL '168 hours')
   ) AS shifts (series, ago)

@@ -1,5 +1,5 @@
--- The waiting time in seconds that 50 of 100 stay below, read from the histogram as Prometheus' histogram_quantile does;
--- a day where it is longer. Null where nothing is known.
+-- The waiting time in seconds that 50 of 100 stay below, read from the histogram as Prometheus' histogram_quantile
+-- does; a day where it is longer. Null where nothing is known.
 CASE
     WHEN queue_count > 0 THEN coalesce(
       (

@@ -1,6 +1,6 @@
--- The events of the message whose queue id or Message-ID the viewer typed, as a table `life`; with a recipient's number,
--- those of this recipient and of the whole message. Each part uses an index.
--- LIMIT in LATERAL keeps the planner at the index: it cannot know how few events a message has.
+-- The events of the message whose queue id or Message-ID the viewer typed, as a table `life`; with a recipient's
+-- number, those of this recipient and of the whole message. Each part uses an index. LIMIT in LATERAL keeps the
+-- planner at the index: it cannot know how few events a message has.
 (
   SELECT *
   FROM mail_events

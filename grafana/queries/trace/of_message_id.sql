@@ -3,7 +3,8 @@
 (
   SELECT * FROM mail_events WHERE message_id = '<' || {{trace/asked}} || '>'
   UNION ALL
-  SELECT * FROM mail_events WHERE message_id = '<' || lower({{trace/asked}}) || '>' AND message_id <> '<' || {{trace/asked}} || '>'
+  SELECT * FROM mail_events WHERE message_id = '<' || lower({{trace/asked}}) || '>'
+    AND message_id <> '<' || {{trace/asked}} || '>'
   UNION ALL
   SELECT * FROM mail_events WHERE message_id = {{trace/asked}}
 ) AS of_message_id
