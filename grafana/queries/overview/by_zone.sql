@@ -6,8 +6,8 @@ SELECT
   delivered + bounced AS finished,
   CASE WHEN delivered + bounced >= 100 THEN bounced / (delivered + bounced)::float8 END AS bounced_share,
   delivered + deferred + bounced AS attempts,
-
-    CASE WHEN delivered + deferred + bounced >= 100 THEN deferred / (delivered + deferred + bounced)::float8 END AS deferred_share
+    CASE WHEN delivered + deferred + bounced >= 100
+    THEN deferred / (delivered + deferred + bounced)::float8 END AS deferred_share
 FROM (
   SELECT
     cluster,
