@@ -1,4 +1,4 @@
-"""The world of the acceptance tests, started once for each of their files."""
+"""The servers of the acceptance tests, started once for each test module."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def world(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, server_logs: Path
 ) -> Iterator[World]:
-    """ZoneMTA, collector, TimescaleDB and Prometheus, running; the servers' logs stay in pytest's folder."""
+    """Yield the running servers, and check the roll-ups afterwards. The servers' logs stay in pytest's folder."""
     wanted = {
         "small": getattr(request.module, "SMALL_WORLD", False),
         "backed_up": getattr(request.module, "BACKED_UP", False),

@@ -1,8 +1,8 @@
-"""The table against the recorder: each entry that was seen is there once, and each row is one that was seen.
+"""Compare `mail_events` with the recorder: each recorded log entry has one row, and each row has one log entry.
 
-The recorder stands behind our plugin and has a clock reading of its own, some microseconds later;
-which row is whose is told by the event's id and the nearest stamp.
-What a row must hold then comes from tests/oracle, with the row's own stamp.
+ZoneMTA calls the recorder after our plugin, so the recorder reads the clock some microseconds later.
+A row belongs to the log entry with the same event id and the nearest time.
+tests/oracle computes the expected columns from the log entry and the row's own time.
 """
 
 from __future__ import annotations
@@ -28,27 +28,30 @@ Row = dict[str, Any]
 Record = dict[str, Any]
 
 ENDS = ("delivered", "bounced")
-NEAR = 2000  # ms between the plugin's stamp and the recorder's: one microtask, on a machine that may be busy
+NEAR = 2000  # ms between the times of plugin and recorder: one microtask, but the machine may be busy
 
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """What matches, what the table lacks, and what nobody saw."""
+    """The matched pairs, the log entries without a row, and the rows without a log entry."""
 
     pairs: list[tuple[Record, Row]]
     missing: list[Record]
     unseen: list[Row]
 
     def differences(self) -> list[str]:
-        """Columns that differ from what they must hold; `received_at`, which only the collector knows,
-        lies behind the stamp. Raises where an entry has a shape or a reply that nobody has reviewed.
+        """Return a line for each column that differs from its expected value.
+
+        Only the collector knows `received_at`, so the check is only that it is not before the row's time.
+        Raise UnknownShapeError or UnknownReplyError if nobody has reviewed the shape or the reply of a log entry.
         """
         return [line for record, row in self.pairs for line in _row_differences(record, row)]
 
     def reviewed_differences(self) -> list[str]:
-        """The same, but an entry that nobody has reviewed is printed and passed over:
-        a dying server says rare things. It may also die between a deferral's entry and its count in the queue,
-        so the attempt at which a delivery ended is not compared.
+        """Return the differences, but print and skip a log entry that nobody has reviewed.
+
+        A server that is killed gives rare replies. ZoneMTA may also die after it logs a deferral and before it
+        counts the deferral in its queue, so the column `attempt` of a final outcome is not compared.
         """
         lines = []
         for record, row in self.pairs:
@@ -67,7 +70,7 @@ def _row_differences(record: Record, row: Row, but: tuple[str, ...] = ()) -> lis
 
 
 def draw_up(records: list[Record], rows: list[Row]) -> Ledger:
-    """Matches the recorder's entries and the table's rows one to one."""
+    """Match the recorder's entries and the rows one to one."""
     free: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
         free[row["event_id"]].append(row)
@@ -89,14 +92,14 @@ def _distance(record: Record, row: Row) -> int:
 
 
 def read_identities(dsn: str) -> list[Row]:
-    """`event_id` and `time` (epoch ms) of every row: enough to see what is missing, often."""
+    """Return `event_id` and `time` (epoch ms) of every row. This query is cheap enough to repeat while waiting."""
     with psycopg.connect(dsn) as connection:
         found = connection.execute("SELECT event_id, (extract(epoch FROM time) * 1000)::bigint FROM mail_events")
         return [{"event_id": name, "time": stamp} for name, stamp in found]
 
 
 def wait_for_every_entry(world: World, seconds: float) -> None:
-    """Waits until the table has every entry that the recorder has seen by now."""
+    """Wait until each log entry that is recorded so far has its row."""
     seen = world.zonemta.recorded()
 
     def missing() -> list[Record]:
@@ -112,8 +115,10 @@ def wait_for_every_entry(world: World, seconds: float) -> None:
 
 
 def read_ledger(world: World) -> Ledger:
-    """The ledger of now, while mail may still move: what was recorded before the table was read must be in it,
-    and what is in it must have been recorded by the time it was read.
+    """Return the ledger of this moment, while ZoneMTA may still send mail.
+
+    `missing` compares the rows with the log entries recorded before the rows were read.
+    `unseen` compares them with the log entries recorded until afterwards.
     """
     before = world.zonemta.recorded()
     rows = read_rows(world.dsn)

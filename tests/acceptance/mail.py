@@ -1,6 +1,4 @@
-"""Mail to send: letters of several senders to recipients whose names decide what the sinks answer;
-all of it follows from a seed.
-"""
+"""Letters to send. The name of a recipient decides what the sinks answer. Everyday letters follow from a seed."""
 
 from __future__ import annotations
 
@@ -29,7 +27,7 @@ DOMAINS = (
     "other.example",
     "lmtp.example",
 )
-# Each name once with each of two domains; what it does stands in sinks.js.
+# `every_fate` uses each name with two domains. sinks.js defines the answer to each name.
 FATES = ("grey", "grey3", "slow", "unknown", "spamhaus", "full", "busy", "relay", "rate", "dspam", "dtemp", "multi")
 NETWORK = ("hang.example", "drop.example", "refused.example", "nodns.example")
 MARKED = ("DROPME please", "REJECTME please", "VIAGRA now", "an OFFER", "EICAR inside")
@@ -37,7 +35,7 @@ MARKED = ("DROPME please", "REJECTME please", "VIAGRA now", "an OFFER", "EICAR i
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """One message. `user`: submitted with this login over STARTTLS, else from a trusted host."""
+    """One message. With `user`, it is submitted with this login over STARTTLS, else without a login."""
 
     sender: str
     recipients: tuple[str, ...]
@@ -45,7 +43,7 @@ class Letter:
     user: str | None = None
 
     def content(self, number: int) -> bytes:
-        """The message; `number` makes its Message-ID its own."""
+        """Return the message as bytes. `number` makes its Message-ID unique."""
         lines = [
             f"From: {self.sender}",
             f"To: {', '.join(self.recipients)}",
@@ -60,7 +58,7 @@ class Letter:
 
 
 def every_fate() -> Iterator[Letter]:
-    """A letter for each thing that can happen."""
+    """Yield letters for each entry of `FATES`, `NETWORK` and `MARKED`, and letters for HTTP upload and LMTP."""
     for fate in FATES:
         yield Letter("ops@app.example", (f"{fate}.a@gmail.example",), f"to {fate}")
         yield Letter("billing@shop.example", (f"{fate}.b@corp.example", "ok.b@corp.example"), f"to {fate} and a friend")
@@ -74,7 +72,10 @@ def every_fate() -> Iterator[Letter]:
 
 
 def everyday(seed: int) -> Iterator[Letter]:
-    """Letters without end: most arrive, some are greylisted or bounce; one to six recipients; a third with a login."""
+    """Yield letters without end. Most arrive, some are greylisted or bounce. About a third uses a login.
+
+    A letter has one to six recipients.
+    """
     dice = random.Random(seed)
     while True:
         sender = dice.choice(SENDERS)
@@ -85,7 +86,7 @@ def everyday(seed: int) -> Iterator[Letter]:
 
 
 class Submitter:
-    """A client of one ZoneMTA: two connections, opened anew when one is gone."""
+    """An SMTP client of one ZoneMTA, with one connection for each login. It opens a failed connection again."""
 
     def __init__(self, zonemta: ZoneMTA) -> None:
         self._zonemta = zonemta
@@ -93,8 +94,9 @@ class Submitter:
         self.sent = 0
 
     def send(self, letter: Letter) -> str:
-        """Sends it; gives the server's last words, also when it refuses. OSError or SMTPServerDisconnected:
-        it is not there.
+        """Send a letter and return the text of the last reply, also if the server refuses the letter.
+
+        Raise OSError or SMTPException if the connection fails.
         """
         session = self._sessions.get(letter.user) or self._connect(letter.user)
         self.sent += 1
@@ -126,13 +128,13 @@ class Submitter:
     def _introduce(session: smtplib.SMTP, user: str | None) -> None:
         if user:
             context = ssl.create_default_context()
-            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # the certificate is the test's own
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # the certificate is made by the tests
             session.starttls(context=context)
             session.login(user, "secret")
         session.ehlo()
 
     def close(self) -> None:
-        """Ends its sessions."""
+        """End all sessions."""
         for session in self._sessions.values():
             with contextlib.suppress(OSError, smtplib.SMTPException):
                 session.quit()
@@ -141,9 +143,9 @@ class Submitter:
 
 
 class Load:
-    """Everyday mail, sent without pause by a thread of its own, whoever dies meanwhile; a context manager."""
+    """A context manager that sends everyday mail from its own thread, and goes on when a server is killed."""
 
-    PAUSE = 0.05  # s between letters: what two cores carry along with the rest
+    PAUSE = 0.05  # s between letters: two cores can carry this load beside the servers
 
     def __init__(self, zonemta: ZoneMTA, seed: int) -> None:
         self._submitter = Submitter(zonemta)
@@ -153,7 +155,7 @@ class Load:
 
     @property
     def sent(self) -> int:
-        """Letters tried so far."""
+        """The number of letters that the client tried to send."""
         return self._submitter.sent
 
     def __enter__(self) -> Self:
@@ -170,6 +172,6 @@ class Load:
             try:
                 self._submitter.send(next(self._letters))
             except (OSError, smtplib.SMTPException):
-                time.sleep(0.2)  # it is being killed: that is what the test does
+                time.sleep(0.2)  # the test has killed ZoneMTA
             time.sleep(self.PAUSE)
         self._submitter.close()

@@ -1,4 +1,4 @@
-"""What the counters on /metrics must be, counted from rows of the table (docs/metrics.md)."""
+"""The expected counters of /metrics, counted from rows of `mail_events` (docs/metrics.md)."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ OUTCOME_OF_REASON = {"reputation": "blocklisted", "rate_limited": "rate_limited"
 
 
 def labels(**values: str | None) -> Labels:
-    """A sample's labels; what an event lacks is `none`."""
+    """Return a sample's labels, sorted. A missing value becomes `none`."""
     return tuple(sorted((name, value or "none") for name, value in values.items()))
 
 
 def counters(rows: list[Row]) -> dict[str, Counter[Labels]]:
-    """Metric -> labels -> value, samples of zero left out. All but the first are of outbound mail alone."""
+    """Return the expected values by metric and labels, without samples of zero."""
     found: dict[str, Counter[Labels]] = {name: Counter() for name in COUNTED}
     for row in rows:
         where = {"mail_cluster": row["cluster"], "zone": row["zone"], "provider": row["provider"]}
@@ -62,7 +62,7 @@ COUNTED = (
 
 
 def shown(metrics: dict[str, dict[Labels, float]]) -> dict[str, Counter[Labels]]:
-    """The same counters as they stand on a page of /metrics, samples of zero left out."""
+    """Return the same counters from a page of /metrics, without samples of zero."""
     return {
         name: Counter({key: int(value) for key, value in metrics.get(name, {}).items() if value}) for name in COUNTED
     }

@@ -1,6 +1,4 @@
-"""The backup sources beside a real ZoneMTA: who tells by GELF, what any of them can know of what the recorder saw,
-and waiting for them.
-"""
+"""Helpers for tests of the backup sources: send GELF, compute what a backup source can report, and wait for it."""
 
 from __future__ import annotations
 
@@ -29,11 +27,11 @@ Slot = tuple[str, str, str]
 
 QUIET = 150  # s
 NEVER_QUEUED = "coalesce(event ->> 'recipients' = '0', false)"
-PAUSE = 0.2  # s between two looks at the recorder's files
+PAUSE = 0.2  # s between two reads of the recorder's files
 
 
 class Teller:
-    """Tells by GELF what the recorder sees from now on, as zonemta-wildduck does; a context manager."""
+    """A context manager that sends each newly recorded log entry by GELF, as zonemta-wildduck does."""
 
     def __init__(self, world: World) -> None:
         self._folder, self._port = world.zonemta.records, world.gelf_port
@@ -75,8 +73,9 @@ class Teller:
 
 
 def knowable(records: list[Record]) -> Counter[Slot]:
-    """What MongoDB's change stream can tell of these entries: message, recipient, and what happened to it once;
-    how often each.
+    """Count the slots that MongoDB's change stream can fill from these log entries.
+
+    A slot is the queue id, the seq (empty for the message) and the name of what happened.
     """
     slots: Counter[Slot] = Counter()
     for record in records:
@@ -92,7 +91,7 @@ def knowable(records: list[Record]) -> Counter[Slot]:
 
 
 def filled(rows: list[Row]) -> Counter[Slot]:
-    """The same of rows."""
+    """Count the slots that these rows fill, in the form of `knowable`."""
     names = {"queued": "queued", "delivered": "end", "bounced": "end", "released": "end"}
     found: Counter[Slot] = Counter()
     for row in rows:
@@ -103,7 +102,7 @@ def filled(rows: list[Row]) -> Counter[Slot]:
 
 
 def count(world: World, statement: str) -> int:
-    """The number that a query gives."""
+    """Return the number that a query gives."""
     with psycopg.connect(world.dsn) as connection:
         row = connection.execute(statement.encode()).fetchone()
     assert row is not None
@@ -111,13 +110,13 @@ def count(world: World, statement: str) -> int:
 
 
 def never_queued(world: World) -> set[str]:
-    """Messages of which the change stream told the metadata, and no entry."""
+    """Return the queue ids of messages whose metadata came by the change stream, but no queue entry."""
     with psycopg.connect(world.dsn) as connection:
         return {row[0] for row in connection.execute(f"SELECT queue_id FROM held_events WHERE {NEVER_QUEUED}".encode())}
 
 
 def recovered(world: World) -> Counter[str]:
-    """The running collector's `duckwatch_backup_recovered_total`, by source."""
+    """Return the running collector's `duckwatch_backup_recovered_total` by source, without zeros."""
     found: Counter[str] = Counter()
     for labels, value in world.collector.metrics().get("duckwatch_backup_recovered_total", {}).items():
         found[dict(labels)["source"]] += int(value)
@@ -125,13 +124,14 @@ def recovered(world: World) -> Counter[str]:
 
 
 def wait_until_followed(world: World) -> None:
-    """Returns once the change stream is followed: what is sent from then on is sure to be told."""
+    """Return when the collector follows the change stream. It then receives every later change."""
     wait_until(lambda: count(world, "SELECT count(*) FROM change_feeds WHERE token IS NOT NULL") == 1, "it follows", 60)
 
 
 def wait_until_decided(world: World) -> None:
-    """Returns once the stream has told of every end, and every held event has been stored or dropped,
-    but for messages whose metadata was all that came to MongoDB (`never_queued`).
+    """Return when the change stream has reported every end and every held event is stored or dropped.
+
+    Held events of messages without a queue entry (`never_queued`) are not counted.
     """
     followed = "SELECT count(*) FROM queue_entries"
     waiting = f"SELECT count(*) FROM held_events WHERE stored_time IS NULL AND NOT ({NEVER_QUEUED})"

@@ -1,5 +1,6 @@
-"""A real ZoneMTA whose queue is followed beside the plugin, whose bounces are posted and that tells by GELF:
-what the other roads add, and what is left of it once the plugin has told.
+"""Tests of the plugin and the backup sources (change stream, bounce webhook, GELF) of one real ZoneMTA.
+
+They check the rows that the backup sources add, and that the plugin's events replace them.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ FEW = 25
 
 
 def send(world: World, seed: int, letters: int = LETTERS) -> None:
-    """Letters of every day, until ZoneMTA has nothing left to do with them."""
+    """Send everyday letters and wait until ZoneMTA's queue is empty."""
     submitter = Submitter(world.zonemta)
     for letter in itertools.islice(everyday(seed=seed), letters):
         submitter.send(letter)
@@ -48,7 +49,7 @@ def send(world: World, seed: int, letters: int = LETTERS) -> None:
 
 
 def the_table_is_the_plugins(world: World) -> None:
-    """Each recorded entry is one row, and there is no other."""
+    """Assert that each recorded log entry has one row with the right columns, and that no other row exists."""
     wait_for_every_entry(world, QUIET)
     ledger = read_ledger(world)
     assert ledger.missing == []
@@ -57,10 +58,8 @@ def the_table_is_the_plugins(world: World) -> None:
 
 
 def test_everything_on_at_once_is_what_the_sinks_saw_and_nothing_is_double(world: World) -> None:
-    """Beside the plugin, all that the change stream, http-bounce and GELF tell is held, found to be told already,
-    and dropped.
-    """
-    # The mail is sent while all are there: first the stream must be.
+    """With all sources on, each row is the plugin's and equals a sink's answer, and no held event is left."""
+    # The change stream reports only the changes after its start, so it must be followed first.
     wait_until_followed(world)
     with Teller(world) as teller:
         send(world, seed=11)
@@ -79,18 +78,18 @@ def test_everything_on_at_once_is_what_the_sinks_saw_and_nothing_is_double(world
 
 
 def test_what_the_plugin_cannot_send_is_there_and_gives_way_when_it_can(world: World) -> None:
-    """Cut off, the plugin spools; the other roads fill the hole and say how much.
-    Then all is as if nothing had happened, and for each action rows = events - corrections{from}.
+    """While the plugin cannot reach the collector, backup sources store rows, which the plugin's events later replace,
+    so that for each action rows = events - corrections{from}.
     """
     world.road.go_deaf()
     send(world, seed=12)
-    # A report just before the cut may have named something unsent: then they wait for two minutes.
+    # If a heartbeat before the cut reported unsent events, held events wait for two minutes.
     wait_until_decided(world)
     sources = Counter(row["source"] for row in read_rows(world.dsn))
     del sources["plugin"]
     assert sources["change_stream"] > LETTERS
     assert sources["bounce"] > 0
-    # A bounce that is posted late takes the row of the change stream over.
+    # A bounce webhook that arrives late takes over the row of the change stream.
     page = world.collector.metrics()
     late = int(sum(page.get("duckwatch_mail_corrections_total", {}).values()))
     assert recovered(world) == sources + Counter(change_stream=late)
@@ -111,8 +110,8 @@ def test_what_the_plugin_cannot_send_is_there_and_gives_way_when_it_can(world: W
 
 
 def test_a_stretch_without_the_plugin_is_in_the_table(world: World) -> None:
-    """Each message, deferral and end is one row, of the road that knows best;
-    the recovered counters grow by the rows of each source.
+    """Without the plugin, backup sources store each message, deferral and end once, and the recovered counters grow
+    by the rows of each source and the late take-overs.
     """
 
     def late() -> int:

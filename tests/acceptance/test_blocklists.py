@@ -1,9 +1,8 @@
-"""A real Prometheus with the real rules scrapes the DNSBL exporter while lists die, refuse, lie and recover,
-and resolvers fail.
+"""Test the DNSBL exporter with a real Prometheus and the real alert rules while lists and resolvers fail and recover.
 
-Two resolvers stand before two rbldnsd. Everything that the exporter and the rules count in intervals runs at a
-thirtieth: the interval is 10 s for 5 min, and the rules' `for` and `keep_firing_for` are divided by as much.
-`DUCKWATCH_DNSBL_STORM=long` (`make dnsbl-storm`): ten minutes of it.
+Two resolvers forward to two rbldnsd. All intervals are 30 times shorter than in production: the exporter's interval is
+10 s instead of 5 min, and the rules' `for` and `keep_firing_for` are divided by 30.
+`DUCKWATCH_DNSBL_STORM=long` (`make dnsbl-storm`) runs a storm of ten minutes.
 """
 
 from __future__ import annotations
@@ -79,7 +78,7 @@ LONG_STORM: list[Act] = [
 
 
 class Storm:
-    """Lists, resolvers, exporter and Prometheus, and what can happen to them."""
+    """The lists, the resolvers, the exporter and Prometheus, and the faults that a test can cause in them."""
 
     def __init__(self, folder: Path, logs: Path) -> None:
         address = f":127.0.0.2:why $\n127.0.0.2\n{BAD}\n"
@@ -134,7 +133,7 @@ class Storm:
             one.start()
 
     def happen(self, act: str) -> None:
-        """What the act's words say."""
+        """Make one act happen. `act` is a text of the storm tables."""
         who, _, what = act.partition(" ")
         if who == "frail":
             self._frail.hang(hangs=what == "hangs")
@@ -160,7 +159,7 @@ class Storm:
 
 
 def _faster(path: Path, folder: Path) -> Path:
-    """The rules with every time of theirs divided."""
+    """Write a copy of the rules with each duration divided by `FASTER`, and return its path."""
 
     def divide(match: re.Match[str]) -> str:
         return f"{match[1]}: {int(match[2]) * 60 // FASTER}s"
@@ -184,7 +183,7 @@ def storm(tmp_path: Path, server_logs: Path) -> Iterator[Storm]:
 def _series(
     prometheus: Prometheus, promql: str, start: float, end: float
 ) -> dict[tuple[str, ...], list[tuple[float, float]]]:
-    """Second by second, by the labels that tell series apart here."""
+    """Return the points of each series, one a second, by the labels that distinguish the series."""
     found = {}
     for one in prometheus.api("query_range", query=promql, start=f"{start:.3f}", end=f"{end:.3f}", step="1")["result"]:
         labels = one["metric"]
@@ -194,7 +193,7 @@ def _series(
 
 
 def _periods(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
-    """From when to when a series was there without a gap."""
+    """Return the start and end of each period in which a series has no gap."""
     starts = [points[0][0], *(later for (earlier, _), (later, _) in pairwise(points) if later - earlier > 1.5)]
     ends = [*(earlier for (earlier, _), (later, _) in pairwise(points) if later - earlier > 1.5), points[-1][0]]
     return list(zip(starts, ends, strict=True))
@@ -219,9 +218,7 @@ def _told(figures: dict[str, Any], alerts: dict[tuple[str, ...], list[tuple[floa
 
 @pytest.mark.servers
 def test_no_scrape_fails_no_alert_flaps_and_a_standing_listing_stays(storm: Storm) -> None:
-    """Whatever lists and resolvers do: every scrape succeeds, who is listed stays so, nobody is listed by mistake,
-    each trouble is one alert.
-    """
+    """While lists and resolvers fail, each scrape succeeds, each target's listing stays right, and no alert flaps."""
     pairs = {(BAD, zone) for zone in (STEADY, FRAIL, REFUSING, LYING)}
 
     def all_listed() -> bool:
@@ -265,7 +262,7 @@ def _check_alerts(
     by_name: dict[str, set[str]] = defaultdict(set)
     for (name, *of), spans in periods.items():
         by_name[name].add(of[-1] if of else "")
-        troubles = 2 if IS_LONG else 1  # as often as the storm breaks a list for longer than `for`
+        troubles = 2 if IS_LONG else 1  # how often the storm breaks a list for longer than `for`
         assert len(spans) <= troubles, (name, of, spans)
     assert by_name.pop("DuckwatchDnsblListedMinor") == {SIX}
     assert by_name.pop("DuckwatchDnsblListUnhealthy", set()) <= {FRAIL, REFUSING, LYING}

@@ -1,8 +1,8 @@
-"""Whatever dies under load, and whatever is away: each entry that the recorder saw is in the table, once.
+"""Kill or stop servers under load: each log entry that the recorder saw has one row.
 
-`DUCKWATCH_CRASH_ROUNDS` (default 3) is how often each victim dies;
-`DUCKWATCH_AWAY_SECONDS` (default 20) how long a server is away. Every test prints its seed;
-`DUCKWATCH_CRASH_SEED` takes one again.
+`DUCKWATCH_CRASH_ROUNDS` (default 3) is how often each victim is killed.
+`DUCKWATCH_AWAY_SECONDS` (default 20) is how long a server is stopped.
+Each test prints its seed. `DUCKWATCH_CRASH_SEED` repeats a seed.
 """
 
 from __future__ import annotations
@@ -29,16 +29,14 @@ AWAY = float(os.environ.get("DUCKWATCH_AWAY_SECONDS", "20"))
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(240 + 60 * ROUNDS)]
 
-SMALL_WORLD = True  # a ZoneMTA of few processes: it is started many times
+SMALL_WORLD = True  # ZoneMTA with few processes, because these tests start it many times
 
-SETTLING = 90  # s: the plugin retries at most 30 s apart, and a dead process's spool is claimed after some
-MOMENT = (
-    1000  # ms around a kill in which our plugin may have seen an entry that the recorder behind it did not live to see
-)
+SETTLING = 90  # s: the plugin retries every 30 s at the latest, and another process claims a dead process's spool later
+MOMENT = 1000  # ms around a kill: our plugin may have seen a log entry before the recorder, which runs after it, could
 
 
 class Deaths:
-    """The victims, and when a process of ZoneMTA was killed (epoch ms)."""
+    """Ways to kill or stop a server. `moments` are the times (epoch ms) at which ZoneMTA's processes were killed."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -50,7 +48,7 @@ class Deaths:
         self.moments.append(int(time.time() * 1000))
 
     def zonemta_sender(self) -> None:
-        """SIGKILL to a process that delivers; the master starts another."""
+        """Send SIGKILL to a sender process, and wait until the master has started another."""
         zonemta = self._world.zonemta
         wait_until(lambda: zonemta.processes("sender/"), "a sender process is there")
         victim = self.dice.choice(zonemta.processes("sender/"))
@@ -60,41 +58,42 @@ class Deaths:
         )
 
     def zonemta_master(self) -> None:
-        """SIGKILL to the master; its children find out and end."""
+        """Send SIGKILL to the master, whose children then end, and start ZoneMTA again."""
         self.moments.append(int(time.time() * 1000))
         self._world.zonemta.kill()
         self._world.zonemta.start()
 
     def zonemta_sigterm(self) -> None:
-        """SIGTERM to the master, as at every restart and upgrade."""
+        """Send SIGTERM to the master, as a restart or an upgrade does, and start ZoneMTA again."""
         self._world.zonemta.stop()
         self._world.zonemta.start()
 
     def zonemta_everything(self) -> None:
-        """SIGKILL to every process of ZoneMTA at once, as the OOM killer of a container does."""
+        """Send SIGKILL to every process of ZoneMTA, as the OOM killer of a container does, and start it again."""
         self.moments += [int(time.time() * 1000)] * len(self._world.zonemta.everyone())
         self._world.zonemta.kill_all()
         self._world.zonemta.start()
 
     def collector(self) -> None:
-        """SIGKILL to the collector."""
+        """Send SIGKILL to the collector, and start it again."""
         self._world.collector.kill()
         self._world.collector.start()
 
     def collector_sigterm(self) -> None:
-        """SIGTERM to the collector, as at every restart and upgrade; it ends by itself and well."""
+        """Send SIGTERM to the collector, assert that its exit status is 0, and start it again."""
         assert self._world.collector.stop() == 0
         self._world.collector.start()
 
     def postgres(self) -> None:
-        """SIGKILL to every process of PostgreSQL."""
+        """Send SIGKILL to every process of PostgreSQL, and start it again."""
         self._world.postgres.kill()
         self._world.postgres.start()
 
 
 def check(world: World, deaths: Deaths) -> None:
-    """Every entry is in the table once, every column right;
-    what only our plugin saw was seen in the moment of a kill.
+    """Assert that each log entry has one row with the right columns.
+
+    A row without a recorded log entry is allowed only within `MOMENT` of a kill.
     """
     wait_for_every_entry(world, SETTLING)
     ledger = read_ledger(world)
@@ -103,17 +102,17 @@ def check(world: World, deaths: Deaths) -> None:
     for row in ledger.unseen:
         kill = next((moment for moment in kills if abs(moment - row["time"]) < MOMENT), None)
         assert kill is not None, f"nobody saw {row['event_id']} at {row['time']}; kills: {deaths.moments}"
-        kills.remove(kill)  # a process dies at one entry, not at several
+        kills.remove(kill)  # one kill explains one such row at most
 
 
 @pytest.fixture(scope="module")
 def deaths(world: World) -> Deaths:
-    """All deaths of this world: an entry that only the plugin saw stays in the table for the tests behind."""
+    """Return one record of kills for the module, because later tests still see the rows of earlier kills."""
     return Deaths(world)
 
 
 def dice_of(what: str) -> tuple[int, random.Random]:
-    """A seed, printed, and its dice."""
+    """Return a seed and its random generator, and print the seed."""
     seed = int(os.environ.get("DUCKWATCH_CRASH_SEED") or random.randrange(10**9))
     print(f"\n{what}: seed {seed}, {ROUNDS} rounds")
     return seed, random.Random(seed)
@@ -132,25 +131,25 @@ def dice_of(what: str) -> tuple[int, random.Random]:
     ],
 )
 def test_kill(world: World, deaths: Deaths, victim: Callable[[Deaths], None]) -> None:
-    """`kill -9` at random moments under load loses nothing that the recorder saw, and doubles nothing."""
+    """Killing or stopping a server at random moments under load loses no recorded log entry and stores none twice."""
     seed, deaths.dice = dice_of(victim.__name__)
     with Load(world.zonemta, seed) as load:
         for _ in range(ROUNDS):
             flow(load)
-            time.sleep(deaths.dice.uniform(0, 2))  # the moment is the dice's
+            time.sleep(deaths.dice.uniform(0, 2))  # so that the kill comes at a random moment
             victim(deaths)
         flow(load)
     check(world, deaths)
 
 
 def flow(load: Load) -> None:
-    """Waits until some letters more were sent."""
+    """Wait until more than ten further letters were sent."""
     enough = load.sent + 10
     wait_until(lambda: load.sent > enough, "mail flows", 60)
 
 
 def test_collector_away(world: World, deaths: Deaths) -> None:
-    """The collector is gone for a while under load: the plugin keeps what comes, and all of it is stored afterwards."""
+    """While the collector is stopped, the plugin spools the events, and each is stored after the collector is back."""
     seed, _ = dice_of("collector away")
     with Load(world.zonemta, seed) as load:
         flow(load)
@@ -163,9 +162,7 @@ def test_collector_away(world: World, deaths: Deaths) -> None:
 
 
 def test_postgres_away(world: World, deaths: Deaths) -> None:
-    """PostgreSQL is gone for a while under load: the collector acknowledges into its journal,
-    and all of it is stored afterwards.
-    """
+    """While PostgreSQL is stopped, the collector acknowledges events into its journal, and each is stored later."""
     seed, _ = dice_of("PostgreSQL away")
     with Load(world.zonemta, seed) as load:
         flow(load)
@@ -181,7 +178,7 @@ def test_postgres_away(world: World, deaths: Deaths) -> None:
 
 
 def test_nothing_is_left_behind(world: World, deaths: Deaths) -> None:
-    """After all these deaths no spool holds anything, and the plugin dropped nothing."""
+    """After all kills no spool holds events, the plugin dropped none, and there is no dead letter."""
     check(world, deaths)
     wait_until(lambda: world.unsent() == [], lambda: f"unsent: {world.unsent()}", SETTLING, every=0.5)
     assert world.collector.total("duckwatch_plugin_dropped_events_total") == 0

@@ -1,4 +1,4 @@
-"""The dashboards in a real Grafana and a real browser, filled by the demo; and that what is wrong there is found."""
+"""Tests that draw the dashboards in a real Grafana and a real browser with the demo's data, and look for faults."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 PAGES = build_all()
 WARM_SECONDS = 90
-"""The demo's lists list an address from second 48 on, and Prometheus has to have scraped it."""
+"""Seconds before the first picture: the demo lists an address after 48 s, and Prometheus has to scrape that."""
 
 PLACE = {"h": 6, "w": 4, "x": 0, "y": 0}
 
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.servers
 
 @pytest.fixture(scope="module")
 def sources(grafana_server: Grafana) -> Iterator[Sources]:
-    """The demo and a Prometheus, as data sources of the Grafana."""
+    """Yield the data sources in Grafana: the demo's database and a Prometheus."""
     with (
         tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
         staged(grafana_server, Path(folder), rate=20, history=24, warm=WARM_SECONDS) as made,
@@ -47,7 +47,7 @@ def _seen(grafana: Grafana, sources: Sources, name: str, page: dict[str, Any]) -
 
 @pytest.mark.parametrize("name", PAGES)
 def test_a_dashboard_has_no_fault(grafana_server: Grafana, sources: Sources, name: str) -> None:
-    """Nothing fails, nothing is cut, and the picture shows something."""
+    """Each dashboard is drawn without a fault, and its picture is not blank."""
     page = PAGES[name] | {"uid": f"pictures-{name}"}
     report, picture = _seen(grafana_server, sources, name, page)
     assert report.faults == []
@@ -55,7 +55,7 @@ def test_a_dashboard_has_no_fault(grafana_server: Grafana, sources: Sources, nam
 
 
 def test_what_is_wrong_is_found(grafana_server: Grafana, sources: Sources) -> None:
-    """A query that fails, with the database's words; a panel without data; a title and a column that are too long."""
+    """The report names a failed query, panels without data, a title that is too long and a column that is too long."""
     panels = [
         _table(sources.timescale, 1, "fails", "SELECT nothing_like_it FROM mail_events"),
         _table(sources.timescale, 2, "is empty", "SELECT 1 AS one WHERE false"),

@@ -1,4 +1,4 @@
-"""Our provisioning files in a real Grafana that runs as its image does: uid 472, group 0, secrets in files."""
+"""Tests of our provisioning files in a real Grafana that runs as in its image: uid 472, group 0, secrets in files."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ pytestmark = pytest.mark.servers
 
 
 class Site(NamedTuple):
-    """A Grafana that was started with our files, and the secret that it was given."""
+    """A Grafana with our provisioning files, its log, and the password that it reads from a file."""
 
     grafana: Grafana
     log: Path
@@ -42,7 +42,7 @@ class Site(NamedTuple):
 
 @pytest.fixture(scope="module")
 def site(server_logs: Path) -> Iterator[Site]:
-    """The demo, a Prometheus and an Alertmanager, and a Grafana that has our files with their addresses in them."""
+    """Yield a Grafana whose provisioning files name the demo's database, a Prometheus and an Alertmanager."""
     try:
         home()
     except MissingServerError as missing:
@@ -66,13 +66,13 @@ def site(server_logs: Path) -> Iterator[Site]:
 
 
 def _provisioned(grafana: Grafana) -> bool:
-    """Tell whether Grafana has read our files: it answers while it still does."""
+    """Return whether Grafana serves every dashboard. Grafana answers requests before it has read all files."""
     status, found = grafana.request("GET", "/api/search?type=dash-db")
     return status == 200 and {page["uid"] for page in PAGES.values()} <= {one["uid"] for one in found}
 
 
 def _lay_out(folder: Path, password: str, dsn: str, prometheus: str, alertmanager: str) -> None:
-    """Lay out our files as docs/dashboards.md says: owned by root, readable for group 0 and nobody else."""
+    """Write our files as docs/dashboards.md says: owned by root, readable by group 0, closed to all others."""
     secret, dashboards = folder / "duckwatch_reader_password", folder / "dashboards"
     secret.write_text(f"{password}\n")
     write(dashboards, render())
@@ -97,7 +97,7 @@ def _lay_out(folder: Path, password: str, dsn: str, prometheus: str, alertmanage
 
 
 def test_the_database_answers_as_the_read_only_role(site: Site) -> None:
-    """With the password of the file; health and a query both pass, and the data source cannot be changed."""
+    """The data source passes its health check, a query runs as `duckwatch_reader`, and the source is read-only."""
     assert _health(site, "duckwatch-timescale") == "OK"
     sql = "SELECT current_user::text AS name, current_setting('server_version_num') AS version"
     query = {"refId": "A", "datasource": {"uid": "duckwatch-timescale"}, "rawSql": sql, "format": "table"}
@@ -109,7 +109,7 @@ def test_the_database_answers_as_the_read_only_role(site: Site) -> None:
 
 
 def test_prometheus_and_alertmanager_answer(site: Site) -> None:
-    """By Grafana's proxy: Alertmanager has no health check in Grafana."""
+    """Prometheus passes its health check, and Alertmanager answers through Grafana's proxy (it has no health check)."""
     assert _health(site, "duckwatch-prometheus") == "OK"
     status = site.grafana.ask("GET", "/api/datasources/proxy/uid/duckwatch-alertmanager/api/v2/status")
     assert "receiver: nobody" in status["config"]["original"]
@@ -117,7 +117,7 @@ def test_prometheus_and_alertmanager_answer(site: Site) -> None:
 
 @pytest.mark.parametrize("name", PAGES)
 def test_a_dashboard_is_served_as_it_is(site: Site, name: str) -> None:
-    """In our folder, under its own uid, with nothing changed but what Grafana numbers; and it cannot be overwritten."""
+    """Each dashboard is in our folder, equals ours except for `id` and `version`, and cannot be overwritten."""
     page = PAGES[name]
     stored = site.grafana.ask("GET", f"/api/dashboards/uid/{page['uid']}")
     assert (stored["meta"]["folderUid"], stored["meta"]["folderTitle"]) == ("duckwatch-mail", "Mail")
@@ -128,7 +128,7 @@ def test_a_dashboard_is_served_as_it_is(site: Site, name: str) -> None:
 
 
 def test_grafana_finds_no_fault_and_keeps_the_secret(site: Site) -> None:
-    """Nothing of ours is refused at the start, and the password is in no line of the log and no answer."""
+    """Grafana logs no provisioning error about our files, and neither its log nor its sources show the password."""
     log = site.log.read_text()
     assert site.password not in log + json.dumps(site.grafana.ask("GET", "/api/datasources"))
     faults = [line for line in log.splitlines() if "logger=provisioning" in line and "level=error" in line]

@@ -1,6 +1,4 @@
-"""A real run: some hundred messages through a real ZoneMTA;
-the table, the metrics, the sinks and the recorder tell one story.
-"""
+"""Tests that send some hundred messages through a real ZoneMTA and compare table, metrics, sinks and recorder."""
 
 from __future__ import annotations
 
@@ -25,7 +23,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(420)]
 
 LETTERS = 250
-QUIET = 120  # s that ZoneMTA may take for its last retry and the last report of it
+QUIET = 120  # s for the last retry of ZoneMTA, and for its row
 ACTIONS = {
     "queued",
     "delivered",
@@ -42,7 +40,7 @@ ACTIONS = {
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """The run when all was quiet again."""
+    """The servers, the ledger and the rows after all mail of the run was processed."""
 
     world: World
     ledger: Ledger
@@ -51,9 +49,7 @@ class Run:
 
 @pytest.fixture(scope="module")
 def run(world: World) -> Run:
-    """Sends every kind of letter, waits until ZoneMTA has nothing left to do and the collector nothing left to
-    store.
-    """
+    """Send every kind of letter, and wait until ZoneMTA's queue and the collector's journal are empty."""
     world.zonemta.api("POST", "/suppressionlist", address="suppressed@gmail.example")
     submitter = Submitter(world.zonemta)
     kept = submitter.send(Letter("ops@app.example", ("slow.deleted@icloud.example",), "to be deleted"))
@@ -68,9 +64,7 @@ def run(world: World) -> Run:
 
 
 def settle(world: World) -> None:
-    """Waits until ZoneMTA's queue, the plugin's spools and the collector's journal are empty and the table has every
-    entry.
-    """
+    """Wait until ZoneMTA's queue is empty, each recorded log entry has its row, and the journal is empty."""
     wait_until(lambda: world.zonemta.queued() == 0, "ZoneMTA's queue is empty", QUIET, every=0.5)
     wait_for_every_entry(world, QUIET)
     wait_until(
@@ -79,9 +73,7 @@ def settle(world: World) -> None:
 
 
 def test_every_kind_of_event_happened(run: Run) -> None:
-    """The run has every action that ZoneMTA writes, and hundreds of deliveries:
-    what the others compare is not nothing.
-    """
+    """The run has each action of `ACTIONS` and no other, more than `LETTERS` deliveries, and all three contexts."""
     actions = Counter(row["action"] for row in run.rows)
     assert set(actions) == ACTIONS
     assert actions["delivered"] > LETTERS
@@ -89,7 +81,7 @@ def test_every_kind_of_event_happened(run: Run) -> None:
 
 
 def test_the_table_is_what_the_recorder_saw(run: Run) -> None:
-    """Event for event and column for column: nothing missing, nothing twice, nothing made up, every column right."""
+    """Each recorded log entry has exactly one row, no other row exists, and each column is right."""
     assert run.ledger.missing == []
     assert run.ledger.unseen == []
     assert "\n".join(run.ledger.differences()) == ""
@@ -97,9 +89,7 @@ def test_the_table_is_what_the_recorder_saw(run: Run) -> None:
 
 
 def test_deliveries_are_what_the_sinks_accepted(run: Run) -> None:
-    """Each recipient that a sink accepted has one delivered row, with the sink's own words;
-    and no other row is delivered.
-    """
+    """The delivered rows are the recipients that a sink accepted, with the sink's reply, and the accepted uploads."""
     answers = run.world.sinks.seen()
     assert verdicts.delivered(run.rows) == verdicts.accepted(answers)
     uploads = [answer for answer in answers if answer["verdict"] == "accepted" and not answer["to"]]
@@ -108,12 +98,12 @@ def test_deliveries_are_what_the_sinks_accepted(run: Run) -> None:
 
 
 def test_failures_are_what_the_sinks_refused(run: Run) -> None:
-    """Each refusal of a sink is one deferred or bounced row of that sender, recipient and SMTP code."""
+    """Each refusal of a sink has one deferred or bounced row with the same sender, recipient and SMTP code."""
     assert verdicts.failed(run.rows) == verdicts.refused(run.world.sinks.seen())
 
 
 def test_the_counters_are_the_table(run: Run) -> None:
-    """What /metrics shows equals the rows of the table, for each metric of mail and each set of labels."""
+    """Each mail counter of /metrics equals the count of its rows, for each set of labels, and no dead letter exists."""
     page = run.world.collector.metrics()
     assert shown(page) == counters(run.rows)
     assert page.get("duckwatch_dead_letters_total", {}) in (
@@ -123,16 +113,14 @@ def test_the_counters_are_the_table(run: Run) -> None:
 
 
 def test_prometheus_has_the_same_numbers(run: Run) -> None:
-    """A real Prometheus that scrapes the collector has the table's counts of each action."""
+    """A real Prometheus that scrapes the collector has the number of rows of each action."""
     wanted = {(("action", action),): float(n) for action, n in Counter(row["action"] for row in run.rows).items()}
     promql = "sum by (action) (duckwatch_mail_events_total) > 0"
     wait_until(lambda: run.world.prometheus.query(promql) == wanted, "Prometheus has scraped the last numbers", 15)
 
 
 def test_the_plugin_has_nothing_left(run: Run) -> None:
-    """Afterwards the spools are empty, and the plugin says so itself:
-    no bytes unsent, nothing dropped, its version known.
-    """
+    """After the run the spools are empty, and the metrics show an empty spool, no dropped event and our host."""
     wait_until(lambda: run.world.unsent() == [], "the plugin's spools are empty", 30)
     where = (("host", HOST), ("mail_cluster", CLUSTER))
 
@@ -147,8 +135,8 @@ def test_the_plugin_has_nothing_left(run: Run) -> None:
 
 
 def test_sigterm_of_the_collector_loses_nothing(run: Run) -> None:
-    """The collector is stopped in the middle of mail and started again:
-    it ends well, every entry is in the table once, and the new process has counted exactly the rows that it added.
+    """A collector that is stopped by SIGTERM under load exits with 0, each log entry has one row after its restart, and
+    the new process counts exactly the rows that it added.
     """
     world = run.world
     with Load(world.zonemta, seed=2) as load:

@@ -1,8 +1,7 @@
-"""Whatever dies while all roads are on: `kill -9` of the collector and of MongoDB under load,
-with the plugin and without it.
+"""`kill -9` of the collector and of MongoDB under load, with all backup sources on, with and without the plugin.
 
-`DUCKWATCH_CRASH_ROUNDS` (default 3) is how often the collector dies in each test, MongoDB a quarter of that.
-Each prints its seed; `DUCKWATCH_CRASH_SEED` takes one again.
+`DUCKWATCH_CRASH_ROUNDS` (default 3) is how often a test kills the collector. It kills MongoDB a quarter as often.
+Each test prints its seed. `DUCKWATCH_CRASH_SEED` repeats a seed.
 """
 
 from __future__ import annotations
@@ -43,11 +42,11 @@ pytestmark = [pytest.mark.servers, pytest.mark.timeout(300 + 90 * ROUNDS)]
 SMALL_WORLD = True
 BACKED_UP = True
 
-UNSURE = 5000  # ms around a death of MongoDB within which ZoneMTA may have told its hooks what was never written
+UNSURE = 5000  # ms around a kill of MongoDB: ZoneMTA may have called its hooks for a write that was lost
 
 
 class Stretch:
-    """Some mail under kills: what was recorded of it, and its rows; earlier mail is left out."""
+    """The mail that is sent from now on: its recorded log entries, its rows and its answers, without earlier mail."""
 
     def __init__(self, world: World) -> None:
         self._world, self._began = world, int(time.time() * 1000)
@@ -57,24 +56,24 @@ class Stretch:
         return queue_id is not None and int(queue_id[:11], 16) >= self._began
 
     def records(self) -> list[Record]:
-        """What the recorder saw."""
+        """Return the recorded log entries of this mail."""
         return [one for one in self._world.zonemta.recorded() if self._is_of_it(one["entry"].get("id"))]
 
     def answers(self) -> list[dict[str, Any]]:
-        """What the sinks accepted."""
+        """Return the sinks' answers to this mail."""
         return [one for one in self._world.sinks.seen() if self._is_of_it(one.get("id"))]
 
     def rows(self) -> list[Row]:
-        """The rows of its messages."""
+        """Return the rows of this mail."""
         return [row for row in read_rows(self._world.dsn) if self._is_of_it(row["queue_id"])]
 
     def ledger(self) -> Ledger:
-        """The ledger of now."""
+        """Return the ledger of this mail at this moment."""
         records = self.records()
         return draw_up(records, self.rows())
 
     def kill_at_random(self) -> None:
-        """Load, and deaths in an order and at moments that follow from the seed, which is printed."""
+        """Send mail, and kill servers in an order and at times that follow from a seed. Print the seed."""
         seed = int(os.environ.get("DUCKWATCH_CRASH_SEED") or random.randrange(10**9))
         dice = random.Random(seed)
         victims = [self._kill_collector] * ROUNDS + [self._kill_mongo] * ceil(ROUNDS / 4)
@@ -97,32 +96,33 @@ class Stretch:
         self._world.mongo.start()
 
     def is_unsure(self, record: Record) -> bool:
-        """Whether MongoDB died about then."""
+        """Return whether a kill of MongoDB was within `UNSURE` of this log entry."""
         return any(abs(record["time_ms"] - death) < UNSURE for death in self.deaths)
 
     def drain(self, patience: float) -> None:
-        """Returns once ZoneMTA has nothing left to do. What it could not give back to a dead MongoDB stays locked until
-        it is started again: so it is, when `patience` (s) is over.
+        """Return when ZoneMTA's queue is empty. Restart ZoneMTA if it is not empty after `patience` (s).
+
+        An entry that ZoneMTA could not release while MongoDB was down stays locked until ZoneMTA restarts.
         """
         with contextlib.suppress(AssertionError):
             wait_until(lambda: self._world.zonemta.queued() == 0, "ZoneMTA's queue is empty", patience, every=0.5)
             return
         self._world.zonemta.stop()
         self._world.zonemta.start()
-        # More than one that delivers can keep up with has been sent meanwhile.
+        # The load has queued more than one sender process can deliver, so this takes longer.
         wait_until(
             lambda: self._world.zonemta.queued() == 0, "ZoneMTA's queue is empty", QUIET + 30 * ROUNDS, every=0.5
         )
 
 
 def _flow(load: Load) -> None:
-    """Waits until some letters more were sent."""
+    """Wait until more than ten further letters were sent."""
     enough = load.sent + 10
     wait_until(lambda: load.sent > enough, "mail flows", 120)
 
 
 def run_with(world: World, plugin: dict[str, Any] | None) -> None:
-    """Starts ZoneMTA again with our plugin, or without it."""
+    """Restart ZoneMTA with these settings of our plugin, or without the plugin (None)."""
     world.zonemta.stop()
     world.zonemta.load_plugin(plugin)
     world.zonemta.start()
@@ -130,8 +130,8 @@ def run_with(world: World, plugin: dict[str, Any] | None) -> None:
 
 
 def test_without_the_plugin(world: World) -> None:
-    """What the roads that are left can know is in the table, once;
-    also of messages that were queued before the collector went and gone when it came back.
+    """Without the plugin, each slot that a backup source can fill is filled once, also for messages that were queued
+    before the collector was killed and ended before it was back.
     """
     run_with(world, None)
     stretch = Stretch(world)
@@ -149,7 +149,7 @@ def test_without_the_plugin(world: World) -> None:
     assert {slot: times for slot, times in found.items() if times > 1} == {}
     assert {(*one, "end") for one in before} - found.keys() == set()
     assert knowable([one for one in seen if not stretch.is_unsure(one)]).keys() - found.keys() == set()
-    # MongoDB had what ZoneMTA refused because it died over the answer.
+    # ZoneMTA refused a message that MongoDB had written: MongoDB was killed before its answer.
     refused_late = {
         one["entry"]["id"] for one in seen if one["entry"]["action"] == "NOQUEUE" and stretch.is_unsure(one)
     }
@@ -163,8 +163,8 @@ def test_without_the_plugin(world: World) -> None:
     ROUNDS < 10, reason="a campaign (make crash): test_kills.py and test_backup_road.py have it in parts"
 )
 def test_with_every_road(world: World) -> None:
-    """Each recorded entry is the plugin's row, each that a sink accepted is delivered, and nothing is double;
-    the other roads add only what ZoneMTA's hooks did not live to see.
+    """Each recorded log entry has one row of the plugin, the delivered rows equal the sinks' acceptances, and backup
+    sources add only events that the recorder did not see.
     """
     run_with(world, world.plugin)
     stretch = Stretch(world)

@@ -1,5 +1,6 @@
-"""A real WildDuck beside a real ZoneMTA, with every road on:
-what is sent through its API, what comes in, who logs in, what is marked as spam.
+"""Tests of a real WildDuck and a real ZoneMTA with every source on.
+
+They cover mail sent through WildDuck's API, inbound mail, logins, and mail that is marked as spam.
 """
 
 from __future__ import annotations
@@ -41,24 +42,24 @@ BY_SMTP = ("ok.smtp@corp.example", "unknown.smtp@gmail.example")
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """All that happened, and what came of it."""
+    """The servers and the rows after all actions of the fixture `told`."""
 
     world: World
     rows: list[dict[str, Any]]
     queue_id: str
-    """Of the message that was sent through the API."""
+    """The queue id of the message that was sent through WildDuck's API."""
 
     def table(self, statement: str) -> list[tuple[Any, ...]]:
-        """What a query gives."""
+        """Return the rows that a query gives."""
         with psycopg.connect(self.world.dsn) as connection:
             return connection.execute(statement.encode()).fetchall()
 
     def of(self, *actions: str) -> list[dict[str, Any]]:
-        """The events with one of these actions."""
+        """Return the events with one of these actions."""
         return [row for row in self.rows if row["action"] in actions]
 
     def counted(self, name: str, *shown: str) -> Counter[tuple[str, ...]]:
-        """A counter of the collector's, by these labels."""
+        """Return a counter of the collector by these labels, without zeros."""
         found: Counter[tuple[str, ...]] = Counter()
         for labels, value in self.world.collector.metrics().get(name, {}).items():
             found[tuple(dict(labels)[label] for label in shown)] += int(value)
@@ -66,7 +67,7 @@ class Told:
 
 
 def users_of(world: World) -> tuple[str, str]:
-    """Two users; all that comes for the second is filed as spam."""
+    """Create two users and return their ids. WildDuck files all mail for the second user as spam."""
     about = {ALICE: {}, BOB: {"spamLevel": 0}}
     made = [
         world.wildduck.api(
@@ -78,7 +79,7 @@ def users_of(world: World) -> tuple[str, str]:
 
 
 def deliver(world: World) -> None:
-    """By LMTP: a message for both, another for the one."""
+    """Deliver by LMTP: one message to both users, another to the first user."""
     for number, recipient in ((1, ALICE), (1, BOB), (2, ALICE)):
         text = (
             f"From: orders@shop.example\r\nMessage-ID: <{number}@shop.example>\r\nSubject: order\r\n\r\nthank you\r\n"
@@ -88,7 +89,7 @@ def deliver(world: World) -> None:
 
 
 def log_in(world: World) -> None:
-    """By IMAP twice in vain and once well, by POP3 once in vain and once well; and somebody whom nobody knows."""
+    """Log in by IMAP (two failures, one success, one unknown user) and by POP3 (one failure, one success)."""
     for name, password in (("alice", "wrong"), ("alice", "wrong"), ("alice", PASSWORD), ("nobody", PASSWORD)):
         session = imaplib.IMAP4("127.0.0.1", world.wildduck.imap_port)
         with contextlib.suppress(imaplib.IMAP4.error):
@@ -103,7 +104,7 @@ def log_in(world: World) -> None:
 
 
 def mark_as_spam(world: World, user: str) -> None:
-    """The newest message of the inbox goes to Junk."""
+    """Move the newest message of the inbox to Junk."""
     boxes = {box["path"]: box["id"] for box in world.wildduck.api("GET", f"/users/{user}/mailboxes")["results"]}
     inbox = f"/users/{user}/mailboxes/{boxes['INBOX']}/messages"
     newest = world.wildduck.api("GET", inbox)["results"][0]["id"]
@@ -111,7 +112,7 @@ def mark_as_spam(world: World, user: str) -> None:
 
 
 def send(world: World, user: str) -> str:
-    """The same by the API, and by SMTP; gives the queue id of the first."""
+    """Send a message by WildDuck's API and one by SMTP. Return the queue id of the first."""
     to = [{"address": recipient} for recipient in BY_API]
     said = world.wildduck.api("POST", f"/users/{user}/submit", {"to": to, "subject": "hello", "text": "hello"})
     submitter = Submitter(world.zonemta)
@@ -121,7 +122,7 @@ def send(world: World, user: str) -> str:
 
 
 def settle(world: World, told: Told) -> None:
-    """Waits until nobody has anything left to do or to tell."""
+    """Wait until ZoneMTA's queue is empty and all events of mail and logins are stored."""
     wait_until(lambda: world.zonemta.queued() == 0, "ZoneMTA's queue is empty", QUIET, every=0.5)
     wait_for_every_entry(world, QUIET)
     followed, waiting = "SELECT FROM queue_entries", "SELECT FROM held_events WHERE stored_time IS NULL"
@@ -135,7 +136,7 @@ def settle(world: World, told: Told) -> None:
 
 @pytest.fixture(scope="module")
 def told(world: World) -> Told:
-    """Does it all."""
+    """Create the users, then deliver, log in, mark as spam and send. Return the result."""
     before = Told(world, [], "")
     followed = "SELECT FROM change_feeds WHERE token IS NOT NULL"
     wait_until(lambda: len(before.table(followed)) == 2, "both databases are followed", 60)
@@ -149,7 +150,7 @@ def told(world: World) -> Told:
 
 
 def test_of_mail_out_only_what_was_never_sent_comes_by_the_change_stream(told: Told) -> None:
-    """ZoneMTA has no word for what WildDuck's API puts into its queue; all else is the plugin's, entry by entry."""
+    """Of outbound mail, only the message of WildDuck's API is queued by the change stream; all else is the plugin's."""
     recovered = told.counted("duckwatch_backup_recovered_total", "source", "reason")
     assert recovered == {("change_stream", "never_sent"): 1}
     queued = [row for row in told.rows if row["source"] == "change_stream" and row["action"] != "stored"]
@@ -165,7 +166,7 @@ def test_of_mail_out_only_what_was_never_sent_comes_by_the_change_stream(told: T
 
 
 def test_a_bounce_that_is_posted_as_well_is_one_row(told: Told) -> None:
-    """Stock http-bounce and our plugin, both on."""
+    """A bounce that the plugin and http-bounce both report has one row, from the plugin."""
     bounces = told.of("bounced")
     assert sorted(row["recipient"] for row in bounces) == sorted([BY_API[1], BY_SMTP[1]])
     assert {row["source"] for row in bounces} == {"plugin"}
@@ -174,7 +175,7 @@ def test_a_bounce_that_is_posted_as_well_is_one_row(told: Told) -> None:
 
 
 def test_mail_that_comes_in_is_stored_once_for_each_recipient(told: Told) -> None:
-    """By LMTP; what is filed as spam says so; a message that is moved, and one that was sent, is none."""
+    """Each LMTP delivery has one `stored` row, with category `junk` if it is filed as spam; no other mail has one."""
     stored = told.of("stored")
     assert sorted((row["message_id"], row["recipient"], row["category"]) for row in stored) == [
         ("<1@shop.example>", ALICE, None), ("<1@shop.example>", BOB, "junk"), ("<2@shop.example>", ALICE, None),
@@ -186,9 +187,7 @@ def test_mail_that_comes_in_is_stored_once_for_each_recipient(told: Told) -> Non
 
 
 def test_logins_are_counted_as_wildduck_counts_them(told: Told) -> None:
-    """Those that are alike in one document one by one; somebody whom nobody knows is told by GELF alone,
-    and nobody by both.
-    """
+    """Each login of WildDuck's log is counted once from the change stream, and the unknown user once from GELF."""
     found = told.table(
         "SELECT protocol, result, source, sum(count)::int FROM auth_events GROUP BY 1, 2, 3 ORDER BY 1, 2"
     )
@@ -207,7 +206,7 @@ def test_logins_are_counted_as_wildduck_counts_them(told: Told) -> None:
 
 
 def test_a_message_that_is_marked_as_spam_is_told_once(told: Told) -> None:
-    """By WildDuck's webhook: a row of the audit, and an event of inbound mail."""
+    """A message that is marked as spam has one audit row, and one inbound event from WildDuck's webhook."""
     (mark,) = told.of("marked_spam")
     assert (mark["direction"], mark["source"], mark["cluster"]) == ("inbound", "wildduck", CLUSTER)
     kept = Counter(ev for (ev,) in told.table("SELECT ev FROM audit_events"))

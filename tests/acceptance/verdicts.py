@@ -1,4 +1,4 @@
-"""What the sinks answered, and the same as rows of the table tell it."""
+"""Counts of the sinks' answers, and the same counts from rows of `mail_events`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Answer = dict[str, Any]
 
 
 def accepted(answers: list[Answer]) -> Counter[tuple[str, ...]]:
-    """Each recipient that a sink accepted by SMTP or LMTP, with its words: queue id, seq, recipient, reply."""
+    """Count the acceptances by SMTP or LMTP, by queue id, seq, recipient and reply."""
     found: Counter[tuple[str, ...]] = Counter()
     for answer in answers:
         if answer["verdict"] == "accepted" and answer["to"]:
@@ -19,7 +19,7 @@ def accepted(answers: list[Answer]) -> Counter[tuple[str, ...]]:
 
 
 def delivered(rows: list[Row]) -> Counter[tuple[str, ...]]:
-    """The rows that say so."""
+    """Count the delivered rows with an SMTP code, by the same key as `accepted`."""
     return Counter(
         (row["queue_id"], row["seq"], row["recipient"], row["response"])
         for row in rows
@@ -28,7 +28,7 @@ def delivered(rows: list[Row]) -> Counter[tuple[str, ...]]:
 
 
 def refused(answers: list[Answer]) -> Counter[tuple[Any, ...]]:
-    """Each refusal: sender, recipient, SMTP code."""
+    """Count the refusals, by sender, recipient and SMTP code."""
     return Counter(
         (answer["from"] or None, answer["to"][0], answer["code"])
         for answer in answers
@@ -37,7 +37,7 @@ def refused(answers: list[Answer]) -> Counter[tuple[Any, ...]]:
 
 
 def failed(rows: list[Row]) -> Counter[tuple[Any, ...]]:
-    """The rows that say so, deferrals and bounces alike."""
+    """Count the deferred and bounced rows with an SMTP code, by the same key as `refused`."""
     return Counter(
         (row["sender"], row["recipient"], row["smtp_code"])
         for row in rows

@@ -1,5 +1,5 @@
-"""The whole way in one place: ZoneMTA with our plugin, its MongoDB, Redis and sinks; the collector; TimescaleDB;
-Prometheus.
+"""Every server of the acceptance tests: ZoneMTA with our plugin, its MongoDB, Redis and sinks; the collector;
+TimescaleDB; Prometheus.
 """
 
 from __future__ import annotations
@@ -26,19 +26,22 @@ HOST = "mta1.mail.example"
 
 
 class World:
-    """Every server of a mail system that is watched. Raises `MissingServerError` where one is not installed."""
+    """The servers of a monitored mail system. Raise `MissingServerError` if one is not installed."""
 
     def __init__(
         self, folder: Path, logs: Path, *, small: bool = False, backed_up: bool = False, with_wildduck: bool = False
     ) -> None:
-        """`small`: a ZoneMTA with the zones that it cannot do without, and no checks for spam and viruses. `backed_up`:
-        with all other roads: the collector follows MongoDB's change stream, ZoneMTA posts its bounces,
-        and GELF is taken on `gelf_port`. `with_wildduck`: a WildDuck on the same MongoDB and Redis is followed too,
-        sends webhooks and GELF.
+        """Prepare the servers without starting them.
+
+        `small`: ZoneMTA has only the zones that it needs, and does not check for spam and viruses.
+        `backed_up`: the backup sources are on. The collector follows MongoDB's change stream, ZoneMTA posts its
+        bounces, and the collector takes GELF on `gelf_port`.
+        `with_wildduck`: a WildDuck runs on the same MongoDB and Redis. The collector follows its database, and
+        WildDuck sends webhooks and GELF.
         """
         self.sinks = Sinks(folder, logs)
         self.redis = Redis(logs)
-        # Only where it is followed is it killed.
+        # Tests kill MongoDB only where the collector follows ZoneMTA's queue, and no WildDuck runs.
         self.mongo = Secantus(folder / "mongo", logs, sync=backed_up and not with_wildduck)
         self.postgres = Timescale(logs)
         self._folder, self._logs, self._is_small, self._is_backed_up = folder, logs, small, backed_up
@@ -51,7 +54,7 @@ class World:
         self.dsn = ""
 
     def start(self) -> None:
-        """Starts all of it, the databases first; returns when ZoneMTA takes mail."""
+        """Start every server, the databases first. Return when ZoneMTA takes mail."""
         self.postgres.initialise()
         self.postgres.start()
         self.dsn = self.postgres.create_database()
@@ -78,7 +81,7 @@ class World:
         self.zonemta.start()
 
     def stop(self) -> None:
-        """Ends all of it; what did not start is left out."""
+        """Stop every server that was started, and remove the database."""
         for name in ("wildduck", "zonemta", "collector", "prometheus", "mongo", "redis", "sinks"):
             server = getattr(self, name, None)
             if server is not None:
@@ -87,7 +90,7 @@ class World:
 
     @property
     def plugin(self) -> dict[str, Any]:
-        """The settings of ZoneMTA's plugin."""
+        """The settings of our plugin in ZoneMTA."""
         return {
             "url": f"{self.road_url}/api/events/ingest",
             "token": Collector.token,
@@ -98,7 +101,7 @@ class World:
         }
 
     def _other_roads(self) -> dict[str, Any]:
-        """Settings of the collector."""
+        """Return the collector's settings for the backup sources."""
         if not self._is_backed_up:
             return {}
         wildduck = DATABASE if self._with_wildduck else None
@@ -107,16 +110,16 @@ class World:
 
     @property
     def road_url(self) -> str:
-        """Where the plugin finds the collector: in a world with another road, over one that can be cut."""
+        """The collector's URL for the plugin. With backup sources, it is a proxy that tests can cut."""
         return f"http://127.0.0.1:{self.road.port}" if self._is_backed_up else self.collector.url
 
     def unsent(self) -> list[str]:
-        """The spools that still hold something to send (their processes' ids), by the plugin's own files."""
+        """Return the names (process ids) of the spool folders that still hold unsent events."""
         return [folder.name for folder in self.spool.iterdir() if _holds_events(folder)]
 
 
 def _holds_events(folder: Path) -> bool:
     try:
         return any(file.stat().st_size for file in folder.iterdir() if file.suffix not in (".json", ".new"))
-    except FileNotFoundError:  # claimed or removed meanwhile
+    except FileNotFoundError:  # another plugin process has claimed or removed the folder
         return False

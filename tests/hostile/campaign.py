@@ -1,6 +1,4 @@
-"""Sends hostile inputs to a running collector over a few connections,
-and watches what comes back and how much memory it takes.
-"""
+"""Send hostile inputs to a running collector over several connections, check the answers and sample its memory."""
 
 from __future__ import annotations
 
@@ -21,21 +19,20 @@ CONNECTIONS = 48
 ANSWER_SECONDS = 60
 SAMPLES = 40
 PATIENCE_SECONDS = 0.1
-"""So long an input waits that may be no whole request."""
+"""How long the client waits for an answer to an input that may be an incomplete request."""
 
 
 class Answer:
-    """What came back: the status (0: the connection ended without one), the body,
-    and whether the connection goes on.
-    """
+    """An answer: status, body, and whether the connection stays open. Status 0: the connection ended without one."""
 
     def __init__(self, status: int, body: bytes, *, stays_open: bool) -> None:
         self.status, self.body, self.stays_open = status, body, stays_open
 
 
 class Campaign:
-    """Inputs `first` to `first + count` of a seed. `faults` says what should not have been;
-    `good` are the ids that were acknowledged.
+    """Sends the inputs from `first` up to, but not including, `first + count` of a seed.
+
+    `faults` describes wrong answers. `good` has the ids of the good events that were acknowledged.
     """
 
     def __init__(self, collector: Collector, seed: int, first: int, count: int) -> None:
@@ -49,13 +46,13 @@ class Campaign:
         self.memory: list[tuple[int, ...]] = []
 
     async def run(self) -> None:
-        """Returns when each is answered."""
+        """Send all inputs. Return when each is answered, or when there are more than 100 faults."""
         watch = asyncio.create_task(self._watch())
         await asyncio.gather(*(self._worker() for _ in range(CONNECTIONS)))
         watch.cancel()
 
     async def _watch(self) -> None:
-        """Takes samples of the memory at even distances of the work."""
+        """Sample the memory `SAMPLES` times, evenly over the number of inputs."""
         while True:
             if self.done >= len(self.memory) * self._count / SAMPLES:
                 self.memory.append(memory(self._collector.pid))
@@ -79,7 +76,7 @@ class Campaign:
             self.answers[one.kind, answer.status] += 1
             if answer.status != 503:
                 break
-            await asyncio.sleep(0.5)  # the journal is full: the database catches up
+            await asyncio.sleep(0.5)  # the journal is full: wait until the database has caught up
         fault = fault_of(one, answer)
         if fault:
             self.faults.append(f"input {number} ({one.kind}): {fault}")
@@ -88,7 +85,7 @@ class Campaign:
 
 
 def fault_of(one: Input, answer: Answer) -> str | None:
-    """What is wrong with an answer."""
+    """Return what is wrong with an answer, or None."""
     if CANARY.encode() in answer.body:
         return "the answer repeats what was sent"
     if answer.status == 0:
@@ -97,26 +94,26 @@ def fault_of(one: Input, answer: Answer) -> str | None:
 
 
 def memory(pid: int) -> tuple[int, ...]:
-    """Bytes that a process and each of its children hold."""
+    """Return the resident memory (bytes) of a process and of each of its children."""
     found = []
     for one in (pid, *children(pid)):
         try:
             status = Path(f"/proc/{one}/status").read_text(encoding="utf-8")
-        except OSError:  # it has just ended
+        except OSError:  # the process has just ended
             continue
         found.append(next((int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmRSS")), 0))
     return tuple(found)
 
 
 class Line:
-    """A connection that is opened again when the collector has closed it."""
+    """A connection to the collector. It is opened again after the collector has closed it."""
 
     def __init__(self, port: int) -> None:
         self._port = port
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def ask(self, one: Input) -> Answer:
-        """Sends one input and returns what comes back. What is to be the last on its connection gets one of its own."""
+        """Send one input and return the answer. An input with `is_last` is sent on a connection of its own."""
         async with asyncio.timeout(ANSWER_SECONDS):
             if one.is_last:
                 return await self._ask_last(one.request)
@@ -124,7 +121,7 @@ class Line:
                 is_fresh = self._streams is None
                 answer = await self._ask(one.request)
                 if answer.status or is_fresh:
-                    break  # else it was closed while it was idle
+                    break  # else the collector had closed the idle connection
             return answer
 
     async def _ask(self, request: bytes) -> Answer:
@@ -141,13 +138,13 @@ class Line:
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
                 return await exchange(reader, writer, request, is_last=True)
-        except TimeoutError:  # it waits for the rest of a request
+        except TimeoutError:  # the collector waits for the rest of the request
             return Answer(0, b"", stays_open=False)
         finally:
             writer.close()
 
     def close(self) -> None:
-        """Ends the connection."""
+        """Close the connection."""
         if self._streams is not None:
             self._streams[1].close()
             self._streams = None
@@ -156,7 +153,7 @@ class Line:
 async def exchange(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: bytes, *, is_last: bool = False
 ) -> Answer:
-    """Writes a request and reads an answer (RFC 9112, as far as this server goes)."""
+    """Write a request and read its answer. Of RFC 9112, only what this server sends is read."""
     try:
         writer.write(request)
         head = await reader.readuntil(b"\r\n\r\n")

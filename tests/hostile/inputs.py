@@ -1,5 +1,6 @@
-"""Hostile requests by number: input `n` of a seed is always the same bytes (but for the clock),
-so that one can be sent again alone.
+"""Hostile requests by number. Input `n` of a seed is always the same bytes, except for the time and the token.
+
+So a single input can be sent again.
 """
 
 from __future__ import annotations
@@ -20,15 +21,17 @@ if TYPE_CHECKING:
     from random import Random
 
 GOOD_EVERY = 20
-"""So often a request, or an event among bad ones, is good: it must be in the table."""
+"""Each request whose number is a multiple of this is good: its event must be in the table."""
 
 REFUSALS = frozenset({400, 401, 404, 405, 408, 411, 413, 414, 415, 417, 431})
-"""What an input that is at fault may be told."""
+"""The statuses that are right for a faulty input."""
 
 
 class Input(NamedTuple):
-    """`request` is all that is sent. `allowed`: the answers that are right (503 always is). `good`:
-    the id of an event that must be stored. `is_last`: the connection is not used again, and may end without an answer.
+    """One input. `request`: all bytes that are sent. `allowed`: the statuses that are right.
+
+    After 503 the input is sent again. `good`: the id of an event that must be stored.
+    `is_last`: the connection is not used again, and may end without an answer.
     """
 
     kind: str
@@ -39,14 +42,14 @@ class Input(NamedTuple):
 
 
 class Sent(NamedTuple):
-    """Who sends: the token, and the clock (epoch ms)."""
+    """The token of the sender, and the time of sending (epoch ms)."""
 
     token: str
     now_ms: int
 
 
 def make(seed: int, number: int, sent: Sent) -> Input:
-    """Returns input `number` of a seed."""
+    """Return input `number` of a seed."""
     dice = random.Random(f"{seed}/{number}")
     if number % GOOD_EVERY == 0:
         body = dumps(dice, {"events": [good_event(seed, number, sent)]})
@@ -65,7 +68,7 @@ def good_event(seed: int, number: int, sent: Sent) -> dict[str, Any]:
 
 
 def dumps(dice: Random, value: object) -> bytes:
-    """JSON as different writers spell it; what is no JSON at all (NaN, a raw surrogate) stays as Python has it."""
+    """Return JSON with or without escapes. Python's own NaN, infinities and raw surrogates, invalid JSON, are kept."""
     text = json.dumps(value, ensure_ascii=dice.random() < 0.7, separators=(",", ":"))
     return text.encode("utf-8", "surrogatepass")
 
@@ -86,7 +89,7 @@ def events(dice: Random, sent: Sent) -> list[Any]:
 
 
 def arranged(dice: Random, made: list[Any]) -> bytes:
-    """The events as the plugin sends them, as an array, or as lines."""
+    """Return a body with the events: in the plugin's form, as a JSON array, or as one JSON text a line."""
     kind = dice.random()
     if kind < 0.5:
         return dumps(dice, {"cluster": "default", "host": "mta1", "plugin": values.report(dice), "events": made})
@@ -96,7 +99,7 @@ def arranged(dice: Random, made: list[Any]) -> bytes:
 
 
 def beside_good(dice: Random, sent: Sent, seed: int, number: int) -> Input:
-    """Bad events with a good one among them, in JSON that every reader takes: the good one is stored."""
+    """Return a request with one good event among bad ones. The good event must be stored."""
     made = events(dice, sent)
     made.insert(dice.randrange(len(made) + 1), good_event(seed, number, sent))
     return Input("beside good", post(arranged(dice, made), sent), frozenset({202}), good_id(seed, number))
@@ -107,7 +110,7 @@ def odd_events(dice: Random, sent: Sent, _seed: int, _number: int) -> Input:
 
 
 def mutated(dice: Random, sent: Sent, _seed: int, _number: int) -> Input:
-    """A body with some bytes changed, cut out, or doubled."""
+    """Return a request whose body has some bytes changed, inserted, removed or repeated."""
     body = mutate(dice, arranged(dice, events(dice, sent)).replace(CANARY.encode(), b"mutated"))
     return Input("mutated", post(body, sent), frozenset({202, 400, 413}))
 
@@ -134,7 +137,7 @@ def mutate(dice: Random, data: bytes) -> bytes:
 
 
 def zipped(dice: Random, sent: Sent, _seed: int, _number: int) -> Input:
-    """Gzip: whole, changed, cut off, of several members, and a small bomb."""
+    """Return a compressed request: intact, changed, cut off, with several members, or a small gzip bomb."""
     kind = dice.random()
     packed = gzip.compress(arranged(dice, events(dice, sent)).replace(CANARY.encode(), b"zipped"), 1)
     if kind < 0.4:
@@ -152,7 +155,7 @@ def zipped(dice: Random, sent: Sent, _seed: int, _number: int) -> Input:
 
 
 def reports(dice: Random, sent: Sent, _seed: int, _number: int) -> Input:
-    """Heartbeats of a plugin that has gone mad."""
+    """Return a heartbeat with wrong values."""
     body: dict[str, Any] = {"cluster": values.value(dice), "host": values.value(dice), "plugin": values.report(dice)}
     if dice.random() < 0.5:
         body["events"] = dice.choice(([], None, values.value(dice)))
@@ -160,7 +163,7 @@ def reports(dice: Random, sent: Sent, _seed: int, _number: int) -> Input:
 
 
 def junk(dice: Random, sent: Sent, _seed: int, _number: int) -> Input:
-    """No event anywhere."""
+    """Return a request whose body has no valid event."""
     body = dice.choice(
         (
             lambda: dice.randbytes(dice.randrange(200)),
@@ -197,7 +200,7 @@ HEADERS: list[Callable[[Random], str]] = [
 
 
 def heads(dice: Random, sent: Sent, _seed: int, _number: int) -> Input:
-    """A request line and headers that are odd; a body now and then. Its connection is not used again."""
+    """Return a request with an odd request line and odd headers, sometimes with a body."""
     lines = [
         (
             f"{dice.choice(METHODS)} {dice.choice(PATHS)} "
@@ -215,7 +218,7 @@ def heads(dice: Random, sent: Sent, _seed: int, _number: int) -> Input:
 
 
 def wires(dice: Random, sent: Sent, _seed: int, _number: int) -> Input:
-    """Bytes that are no whole request: changed heads, bodies shorter than they say, broken chunks."""
+    """Return bytes that may be no valid request: changed, with a short body, with broken chunks, or random."""
     kind = dice.randrange(4)
     if kind == 0:
         request = mutate(dice, post(b"[1]", sent))
@@ -250,7 +253,7 @@ WRONG = (
 
 
 def signed(dice: Random, sent: Sent, _seed: int, _number: int) -> Input:
-    """Standard Webhooks: signed as it should be, or with one of the three headers wrong."""
+    """Return a request of Standard Webhooks with a right signature, or with one of its three headers wrong."""
     body = arranged(dice, events(dice, sent))
     stamp = str(sent.now_ms // 1000)
     digest = hmac.digest(base64.b64decode(SECRET), f"m.{stamp}.".encode() + body, "sha256")
@@ -268,7 +271,7 @@ def signed(dice: Random, sent: Sent, _seed: int, _number: int) -> Input:
 
 
 def scrapes(dice: Random, _sent: Sent, _seed: int, _number: int) -> Input:
-    """What others ask of it meanwhile."""
+    """Return a request of a monitoring system: metrics, readiness or health."""
     path = dice.choice(("/metrics", "/readyz", "/healthz"))
     accept = dice.choice(("*/*", "application/openmetrics-text;version=1.0.0", "text/plain;escaping=x"))
     request = f"GET {path} HTTP/1.1\r\nHost: x\r\nAccept: {accept}\r\n\r\n".encode()

@@ -1,4 +1,4 @@
-"""What a mail sender, a broken plugin or an attacker can put into a field. Pure: the same dice give the same values."""
+"""Values that a mail sender, a broken plugin or an attacker can put into a field. Equal dice give equal values."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from random import Random
 
 CANARY = "canary4417"
-"""In subjects and credentials only: must be in no row, no letter, no answer and no log line."""
+"""A text for subjects and credentials only. It must be in no row, dead letter, answer or log line."""
 
 NUMBERS: list[Any] = [
     *(
@@ -57,7 +57,7 @@ PIECES = [
         "\U0001f986", "\u0301", " ", "\t", "-1", "id=<", "https://a/"),
     *("a@b, ", "a%40b ", "a@ü ", '"a"@b '),
 ]  # fmt: skip
-"""Repeated: what a pattern with a slow path dies of."""
+"""Texts to repeat: they are slow to match for a regular expression that backtracks."""
 
 KEYS = [
     *("", "\0", "\ud800", "id", "seq", "action", "time", "created", "to", "from", "response", "size", "body",
@@ -79,13 +79,13 @@ ACTIONS = [
 ]  # fmt: skip
 
 RECORDED = [{key: value for key, value in record["entry"].items() if key != "subject"} for record in read_recording()]
-"""Entries as ZoneMTA writes them: the ground that is built on, and what the collector reads column by column."""
+"""Log entries as ZoneMTA writes them, without subjects. `entry` starts from one of them."""
 
 DAY_MS = 86_400_000
 
 
 def text(dice: Random) -> str:
-    """A short string as a rule, now and then a long one."""
+    """Return a string. Most are short, some are long."""
     kind = dice.random()
     if kind < 0.6:
         return dice.choice(TEXTS)
@@ -100,7 +100,7 @@ def text(dice: Random) -> str:
 
 
 def value(dice: Random, depth: int = 0) -> Any:
-    """Anything that JSON can say."""
+    """Return any value that `json.dumps` writes, NaN and infinities included."""
     kind = dice.random()
     if kind < 0.5:
         return text(dice)
@@ -116,7 +116,7 @@ def value(dice: Random, depth: int = 0) -> Any:
 
 
 def entry(dice: Random) -> dict[str, Any]:
-    """A log entry of ZoneMTA's in which some fields are not what they should be."""
+    """Return a log entry of ZoneMTA in which some fields may be wrong."""
     made = copy.copy(dice.choice(RECORDED))
     made["id"] = f"h{dice.getrandbits(64):x}"
     for _ in range(dice.randrange(4)):
@@ -135,7 +135,7 @@ def entry(dice: Random) -> dict[str, Any]:
 
 
 def stamp(dice: Random, now_ms: int) -> Any:
-    """The present as a rule."""
+    """Return a time: mostly within the last minute, else days away or any value."""
     kind = dice.random()
     if kind < 0.9:
         return now_ms - dice.randrange(60_000)
@@ -145,7 +145,7 @@ def stamp(dice: Random, now_ms: int) -> Any:
 
 
 def event(dice: Random, now_ms: int) -> Any:
-    """An event of a body: an entry with a time and more, a bare entry, or nothing of the kind."""
+    """Return an event: a log entry with time and context, a bare log entry, or any value."""
     kind = dice.random()
     if kind < 0.03:
         return value(dice)
@@ -158,7 +158,7 @@ def event(dice: Random, now_ms: int) -> Any:
 
 
 def report(dice: Random) -> dict[str, Any]:
-    """What a plugin says of itself, with some of it wrong."""
+    """Return a heartbeat of the plugin in which some fields may be wrong."""
     made: dict[str, Any] = {"version": "0.1.0", "process": "p1", "spool_bytes": 0, "oldest_unsent": None, "dropped": 0}
     for _ in range(dice.randrange(3)):
         made[dice.choice(list(made))] = value(dice)
