@@ -107,11 +107,12 @@ class Proxy:
                 hears.wait()
                 if outward and b"COMMIT" in data:
                     if self._swallow.is_set() and (self._swallow_after is None or self._swallow_after in said):
+                        # Cleared at once: the row is visible before the reply comes, and the test may ask for the next.
+                        self._swallow.clear()
                         is_committing.set()
                     said = b""
                 elif not outward and is_committing.is_set():
                     # The server has replied, so it has committed.
-                    self._swallow.clear()
                     self.swallowed += 1
                     break
                 drain.sendall(data)

@@ -127,6 +127,8 @@ def test_who_sends_is_served_among_2000_strangers(
     wait_until(lambda: listens(collector.port), "the collector listens")
     try:
         with contextlib.closing(Sender(collector, is_tls=is_tls)) as early:
+            # The collector listens before its tables are made.
+            wait_until(lambda: early.troubles() == {}, "the collector has no trouble")
             assert early.send("early") == 202
             sizes = []
             for flood in range(2):
