@@ -1,5 +1,6 @@
-"""The command line of the dashboards: `duckwatch-dashboards build|check`. Nothing else reads arguments or the
-environment.
+"""The command line of the dashboards: `duckwatch-dashboards build|check`.
+
+Only this module reads command-line arguments and the environment.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def command(argv: Sequence[str] | None) -> int:
-    """As `main`. Raises OSError when the output cannot be written."""
+    """Run one command and return the exit code, as `main` does. Raise OSError if standard output cannot be written."""
     parser = _parser()
     arguments = parser.parse_args(argv)
     try:

@@ -11,7 +11,10 @@ from grafana.queries import load
 
 @dataclass(frozen=True, slots=True)
 class SqlAnnotation:
-    """Rows of `queries/<query>.sql`: `time`, `text`, and if wanted `timeend`, `tags` (with commas)."""
+    """Annotations from the rows of `queries/<query>.sql`.
+
+    The query returns the columns `time` and `text`, and may return `timeend` and `tags` (separated by commas).
+    """
 
     name: str
     query: str
@@ -22,7 +25,7 @@ class SqlAnnotation:
 
 @dataclass(frozen=True, slots=True)
 class PromAnnotation:
-    """The moments at which an expression has a value above zero. `title` and `text` may use `{{label}}`."""
+    """Annotations at the moments at which an expression is above zero. `title` and `text` may use `{{label}}`."""
 
     name: str
     expr: str

@@ -1,6 +1,6 @@
-"""Everything that the dashboards ask their data sources: the target of every panel, every variable, every annotation.
+"""The list of every query that the dashboards send: each panel's targets, each variable, each annotation.
 
-What runs all of it (tests on each storage tier, benchmarks) takes it from here.
+The tests on each storage tier and the benchmarks run the queries of this list.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Language(StrEnum):
-    """What a question is written in; LABELS is Grafana's `label_values(…)` of a Prometheus variable."""
+    """The language of a question. LABELS is Grafana's `label_values(…)` of a Prometheus variable."""
 
     SQL = "sql"
     PROMQL = "promql"
@@ -42,7 +42,7 @@ class Shape(StrEnum):
 class Question:
     """One query. `name` is unique: `overview/3A` (panel 3, target A), `overview/$cluster`, `overview/@Listings`.
 
-    `text` has Grafana's macros and variables in it. `panel` is the panel's JSON, None for variables and annotations.
+    `text` contains Grafana's macros and variables. `panel` is the panel's JSON, None for variables and annotations.
     `variables` has the JSON of each variable of the dashboard by its name.
     """
 
@@ -58,7 +58,7 @@ class Question:
 
 
 def questions(pages: Mapping[str, Json] | None = None) -> list[Question]:
-    """Return every question of these dashboards, by default of all as they are committed."""
+    """Return every question of these dashboards. Without an argument: of all dashboards, with the default settings."""
     built = build_all() if pages is None else pages
     return [question for name, page in built.items() for question in _of_page(name, page)]
 

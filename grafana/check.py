@@ -1,5 +1,6 @@
-"""The drift check: are the committed dashboards what the code makes, no more, no less?
-Each difference is named: the file, the panel, the path within it, and the value before and after.
+"""The drift check: compares the committed dashboards with those that the code builds.
+
+Each difference is one line: the file, the panel, the path within it, and the value before and after.
 """
 
 from __future__ import annotations
@@ -16,16 +17,21 @@ if TYPE_CHECKING:
 
 ABSENT = "(absent)"
 SHOWN = 60
-"""Characters of a value that are shown."""
+"""The number of characters of a value that a line shows."""
 
 NAMED_BY = ("id", "refId", "name", "url", "uid")
-"""What an entry of a list is called by, where each entry has it and it is unique; else by its place."""
+"""The keys that can name an entry of a list: the first that every entry has with a unique value.
+Without such a key an entry is named by its index.
+"""
 
 
 def differences(directory: Path, settings: Settings = DEFAULTS) -> list[str]:
-    """Return what differs, a line each. Empty: all is as generated. Raise OSError for a folder that cannot be read."""
+    """Return a line for each difference; an empty list means that there is none.
+
+    Raise OSError for a file that cannot be read.
+    """
     expected = render(settings)
-    # read_bytes: universal newlines would hide a difference of line ends.
+    # Text mode would translate line ends and hide a difference in them, so the files are read as bytes.
     found = {path.name: path.read_bytes() for path in sorted(directory.glob("*.json"))}
     missing = [f"{name}: is missing\n" for name in expected if name not in found]
     surplus = [f"{name}: is surplus, no dashboard makes it\n" for name in found if name not in expected]
@@ -77,20 +83,20 @@ def _walk_list(before: list[Any], after: list[Any], path: str) -> Iterator[str]:
 
 
 def _names(values: list[Any], key: str) -> bool:
-    """Tell whether this key names each of the entries, and each only once."""
+    """Return whether every entry has this key, with a value that no other entry has."""
     names = [entry.get(key) for entry in values if isinstance(entry, dict)]
     return len(names) == len(values) and None not in names and len({str(name) for name in names}) == len(names)
 
 
 def _place(path: str, entry: dict[str, Any], name: object) -> str:
-    """Return how a line calls an entry of a list: a panel by its id and title."""
+    """Return the name of a list's entry in a line; a panel is named by its id and title."""
     if path.rpartition(".")[2] == "panels":
         return f"panel {name} “{entry.get('title', '')}”"
     return f"{path}[{name}]"
 
 
 def _pair(before: Any, after: Any) -> str:  # noqa: ANN401 - JSON
-    """Return both values; of two long texts the part from where they differ."""
+    """Return both values. Long values are cut to the part around their first difference."""
     old, new = (value if value is ABSENT else json.dumps(value, ensure_ascii=False) for value in (before, after))
     same = 0
     if before is not ABSENT and after is not ABSENT:

@@ -13,7 +13,7 @@ Words = Mapping[str, Colour] | Sequence[State]
 
 
 class Cell(StrEnum):
-    """How a table's cell shows its value, besides as text: coloured all over, on several lines, or as a bar."""
+    """How a table's cell shows its value when not as plain text: with a coloured background, wrapped, or as a bar."""
 
     FILL = "color-background"
     WRAP = "wrap"
@@ -31,10 +31,10 @@ def value(
     empty: str | None = None,
     links: Sequence[Json] = (),
 ) -> Override:
-    """Return the look of one value of a stat, or of one series: what it is called, its unit and its colours.
+    """Return the override for one value of a stat, or for one series: its name, its unit and its colours.
 
     `words` colours some texts (a mapping), or also renames values (States).
-    `empty` is the text, without colour, where there is no number.
+    `empty` is the text that is shown, without colour, when there is no number.
     """
     states = [*words] if not isinstance(words, Mapping) else [State(word, word, words[word]) for word in words]
     mapped = mappings(states, empty)
@@ -63,10 +63,10 @@ def column(
     empty: str | None = None,
     links: Sequence[Json] = (),
 ) -> Override:
-    """Return a table's column: its header, width in pixels, and the rest as `value` has it.
+    """Return the override for a table's column: its header, its width in pixels, and the options of `value`.
 
-    A column without a width takes what the others leave. Colours are the text's unless `cell` says otherwise.
-    A bar of a ratio goes to 1, other bars to the column's largest value.
+    A column without a width takes the space that the other columns leave. Colours apply to the text unless `cell`
+    is `FILL`. The bar of a ratio ends at 1; other bars end at the column's largest value.
     """
     look = value(
         name, header, unit=unit, decimals=decimals, words=words, thresholds=thresholds, empty=empty, links=links
@@ -84,19 +84,20 @@ def column(
 
 
 def hidden(name: str) -> Override:
-    """Return a table's column that is not shown, but that links of other columns can read."""
+    """Return the override that hides a table's column. Links of other columns can still read its value."""
     return Override(name, (("custom.hidden", True),))
 
 
 def coloured(name: str, colour: Colour, header: str | None = None) -> Override:
-    """Return a series in this colour, and with another name where `header` is given."""
+    """Return the override that gives a series this colour, and the name `header` if there is one."""
     named: tuple[tuple[str, Any], ...] = (("displayName", header),) if header else ()
     return Override(name, (*named, ("color", {"mode": "fixed", "fixedColor": colour.value})))
 
 
 def dashed(name: str, colour: Colour = Colour.FAINT, *, by: str = "byName") -> Override:
-    """Return a series to compare with (yesterday, last week): a dashed line without fill,
-    which is not stacked on the others.
+    """Return the override for a series to compare with (yesterday, last week).
+
+    The series is a dashed line without fill, and is not stacked on the others.
     """
     line = {"fill": "dash", "dash": [10, 10]}
     return Override(
@@ -113,21 +114,21 @@ def dashed(name: str, colour: Colour = Colour.FAINT, *, by: str = "byName") -> O
 
 
 def right_axis(name: str, unit: Unit) -> Override:
-    """Return a series with an axis of its own, on the right."""
+    """Return the override that gives a series its own axis on the right."""
     return Override(name, (("unit", unit.value), ("custom.axisPlacement", "right")))
 
 
 def matrix(row: str, col: str, number: str) -> Json:
     """Return the transformation of rows (row, column, number) into a matrix, such as providers by addresses.
 
-    Its first column is called by both names, with a backslash between them.
+    Grafana names the first column after both fields, with a backslash between them.
     """
     options = {"rowField": row, "columnField": col, "valueField": number, "emptyValue": "null"}
     return {"id": "groupingToMatrix", "options": options}
 
 
 def organised(order: Sequence[str], *, without: Sequence[str] = ()) -> Json:
-    """Return the transformation that puts columns into this order and leaves some out (Prometheus' `Time`)."""
+    """Return the transformation that puts columns into this order and removes others, such as Prometheus' `Time`."""
     index = {name: place for place, name in enumerate(order)}
     left_out = dict.fromkeys(without, True)
     return {"id": "organize", "options": {"excludeByName": left_out, "indexByName": index, "renameByName": {}}}

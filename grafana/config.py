@@ -28,7 +28,7 @@ _LABEL_NAME: Final = re.compile(
 _LABEL_VALUE: Final = re.compile(r"([A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?)?")
 
 LONGEST_TAG: Final = 50
-"""Characters of a tag in Grafana's database."""
+"""The longest tag, in characters, that Grafana's database stores."""
 
 LONGEST_PREFIX: Final = 80
 
@@ -135,7 +135,7 @@ class GrafanaSettings(Section):
     instances: Labels = Field(default_factory=lambda: {"dashboards": "grafana"})
 
     def settings(self) -> Settings:
-        """Return the part that dashboards are built with."""
+        """Return the settings that the dashboards' `build` functions take."""
         return Settings(
             title_prefix=self.title_prefix,
             tags=self.tags,
@@ -154,7 +154,7 @@ class DashboardDocument(SettingsDocument):
 
 
 def load(path: Path | None, environ: Mapping[str, str]) -> GrafanaSettings:
-    """Return the settings of `path` (None: defaults) with `environ` over them. Raise ConfigError with every fault."""
+    """Return the settings of `path` (None: defaults), overridden by `environ`. Raise ConfigError with every fault."""
     return loading.load(DashboardDocument, path, environ).settings.grafana
 
 

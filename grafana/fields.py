@@ -1,6 +1,7 @@
-"""The words that panels are written in: card, unit, scale, states, overrides and data sources.
+"""The types that describe a panel: card, unit, scale, states, overrides and data sources.
 
-Frozen data only; `panels` turns them into Grafana's JSON. Names and values are Grafana's (classic schema, 10.1 to 13).
+They are immutable data, which `panels` turns into Grafana's JSON.
+Names and values are those of Grafana's classic schema, 10.1 to 13.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Datasource:
-    """A reference to a data source. `uid` may be a dashboard variable, written `${name}`;
-    `kind` is Grafana's plugin id.
+    """A reference to a data source. `kind` is the id of Grafana's plugin.
+
+    `uid` may be a dashboard variable, written `${name}`.
     """
 
     kind: str
@@ -28,19 +30,21 @@ class Datasource:
 
 
 TIMESCALE = Datasource("postgres", "${timescale}")
-"""Whatever PostgreSQL the viewer has chosen. The id `postgres` is an alias from 10.3 on, and the only id before."""
+"""The PostgreSQL data source that the viewer chose. Since Grafana 10.3 the id `postgres` is an alias; before, it is
+the only id.
+"""
 
 PROMETHEUS = Datasource("prometheus", "${prometheus}")
 
 LIVE = Datasource("datasource", "grafana")
-"""Grafana's own data source: Grafana Live."""
+"""Grafana's built-in data source, through which panels read Grafana Live."""
 
 MIXED = Datasource("datasource", "-- Mixed --")
-"""What a panel refers to whose targets differ in theirs. SQL and Live cannot be mixed."""
+"""The data source of a panel whose targets use different ones. SQL and Live cannot be mixed."""
 
 
 class Unit(StrEnum):
-    """Grafana's ids of the units in use."""
+    """Grafana's ids of the units that the dashboards use."""
 
     COUNT = "short"
     SECONDS = "s"
@@ -54,7 +58,7 @@ class Unit(StrEnum):
 
 
 class Colour(StrEnum):
-    """Grafana's named colours, by what they say: good, watch, bad, and nothing."""
+    """The dashboards' colours, named by their meaning: good, watch, bad, or no judgement."""
 
     GOOD = "green"
     WATCH = "orange"
@@ -66,7 +70,7 @@ class Colour(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """What every panel has. `id` is written by hand and never reused: links and alerts refer to it.
+    """The fields that every panel has. `id` is written by hand and never reused, because links and alerts refer to it.
 
     The grid has 24 columns; one unit of height is 30 pixels. `links` are shown in the panel's corner.
     """
@@ -81,8 +85,9 @@ class Card:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A threshold: from `value` on, in the panel's unit, this colour.
-    The first step has no value (it starts at minus infinity).
+    """A threshold: values from `value` on, in the panel's unit, have this colour.
+
+    The first step has no value: it starts at minus infinity.
     """
 
     colour: Colour
@@ -91,9 +96,9 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """What the numbers of a panel mean: their unit, and from where on they are watched or bad.
+    """The meaning of a panel's numbers: their unit, and the thresholds from which they are to be watched or are bad.
 
-    `empty` is the text where there is no number (SQL's NULL, PromQL's NaN, no row at all): it is shown without colour.
+    `empty` is the text that is shown, without colour, when there is no number: SQL's NULL, PromQL's NaN, or no row.
     """
 
     unit: Unit
@@ -105,12 +110,12 @@ class Scale:
 
 
 TOO_LITTLE = "too little mail to judge"
-"""The `empty` of a rate whose query gives NULL, or no row, where the denominator is small."""
+"""The `empty` of a rate whose query returns NULL, or no row, when the denominator is small."""
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What a value (a number or a text) is called, and its colour."""
+    """The name and the colour of a value (a number or a text)."""
 
     value: int | str
     name: str
@@ -119,8 +124,9 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class Override:
-    """Properties of the series or columns that `name` selects: by their name,
-    or by Grafana's other matchers (`byRegexp`, `byFrameRefID`, `byType`).
+    """Properties of the series or columns that `name` selects.
+
+    `by` is Grafana's matcher: `byName`, `byRegexp`, `byFrameRefID` or `byType`.
     """
 
     name: str

@@ -1,5 +1,6 @@
-"""Dashboards to files: every dashboard rendered, and written so that a Grafana that watches the folder never reads half
-a file.
+"""Renders every dashboard and writes it to its file.
+
+A Grafana that watches the folder never reads a file that is half written.
 """
 
 from __future__ import annotations
@@ -19,11 +20,11 @@ if TYPE_CHECKING:
     from grafana.fields import Json
 
 GENERATED = Path(__file__).parent / "generated"
-"""Where the committed dashboards are; Grafana's provisioning serves a copy of this folder."""
+"""The folder of the committed dashboards. Grafana's provisioning serves a copy of it."""
 
 
 def build_all(settings: Settings = DEFAULTS) -> dict[str, Json]:
-    """Return every dashboard by its file's name without `.json`, with links to the others and to no other."""
+    """Return every dashboard by its file's name without `.json`. Links to dashboards that are not built are removed."""
     pages = {name: build(settings) for name, build in DASHBOARDS.items()}
     titles = {page["uid"]: page["title"] for page in pages.values()}
     return {
@@ -33,21 +34,21 @@ def build_all(settings: Settings = DEFAULTS) -> dict[str, Json]:
 
 
 def render(settings: Settings = DEFAULTS) -> dict[str, str]:
-    """Return each dashboard's file name and text. The same bytes each time."""
+    """Return each dashboard's file name and text. The text is the same at every call."""
     return {f"{name}.json": dumps(page) for name, page in build_all(settings).items()}
 
 
 def write(directory: Path, texts: Mapping[str, str]) -> list[Path]:
-    """Write these texts into `directory`, which is made if need be, and return the paths. Other files there stay.
+    """Write these texts into `directory` and return the paths. Create a missing folder, and keep other files.
 
-    Raises OSError when the folder cannot be written.
+    Raise OSError when the folder cannot be written.
     """
     directory.mkdir(parents=True, exist_ok=True)
     return [_replace(directory / name, text) for name, text in texts.items()]
 
 
 def _replace(path: Path, text: str) -> Path:
-    # Grafana reads *.json only, so the unfinished file is invisible to it.
+    # Grafana reads *.json only, so it ignores the unfinished file.
     unfinished = path.with_suffix(".unfinished")
     try:
         unfinished.write_text(text, encoding="utf-8", newline="\n")
@@ -55,5 +56,7 @@ def _replace(path: Path, text: str) -> Path:
     except OSError as error:
         with contextlib.suppress(OSError):
             unfinished.unlink(missing_ok=True)
-        raise OSError(error.errno, error.strerror, str(path)) from None  # a failed write names no file
+        raise OSError(
+            error.errno, error.strerror, str(path)
+        ) from None  # the OSError of a failed write has no file name
     return path

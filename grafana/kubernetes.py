@@ -15,15 +15,16 @@ if TYPE_CHECKING:
     from grafana.fields import Json
 
 SIDECAR_LABEL = {"grafana_dashboard": "1"}
-"""What the sidecar of Grafana's Helm charts looks for, unless its `label` says otherwise."""
+"""The label that the sidecar of Grafana's Helm charts selects by, unless its setting `label` names another."""
 
 FOLDER_ANNOTATION = "grafana_folder"
-"""What the sidecar takes the folder from when its `folderAnnotation` is set to this name."""
+"""The annotation that names the folder, if the sidecar's setting `folderAnnotation` is set to this name."""
 
 
 def config_map(page: Json, settings: GrafanaSettings) -> str:
-    """Return the YAML of a ConfigMap with this dashboard. The sidecar puts all files into one folder:
-    the file is named by the uid, which no other dashboard has.
+    """Return the YAML of a ConfigMap with this dashboard.
+
+    The sidecar puts the files of all ConfigMaps into one folder, so the file is named by the uid, which is unique.
     """
     metadata = _metadata(page["uid"], settings, SIDECAR_LABEL)
     metadata["annotations"] = {FOLDER_ANNOTATION: settings.folder}
@@ -32,7 +33,7 @@ def config_map(page: Json, settings: GrafanaSettings) -> str:
 
 
 def operator_resource(page: Json, settings: GrafanaSettings) -> str:
-    """Return the YAML of a GrafanaDashboard (v1beta1), for the instances that have the labels of the settings."""
+    """Return the YAML of a GrafanaDashboard (v1beta1) for the Grafana instances with labels `settings.instances`."""
     spec = {
         "instanceSelector": {"matchLabels": dict(settings.instances)},
         "folder": settings.folder,
@@ -52,7 +53,7 @@ def _metadata(name: str, settings: GrafanaSettings, own: Mapping[str, str]) -> d
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes the JSON as a block of lines, as a person would: a diff shows the line that changed."""
+    """Writes the JSON as a block of lines, so that a diff shows the line that changed."""
 
 
 def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:

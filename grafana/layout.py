@@ -1,4 +1,4 @@
-"""Where panels stand: a dashboard is a list of rows, and no dashboard writes coordinates."""
+"""The places of panels: computed from a list of rows, so that no dashboard writes coordinates."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ COLUMNS = 24
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Panels that belong together, from left to right, wrapped where 24 columns are full.
+    """Panels that belong together, placed from left to right. A new line begins when 24 columns are full.
 
-    A row without a title has no header: only the first row of a dashboard should be one.
-    A collapsed row's panels are not queried until the viewer opens it. `id` is written by hand, as a panel's.
+    A row without a title has no header; only the first row of a dashboard should have none.
+    Grafana does not query the panels of a collapsed row until the viewer opens it.
+    `id` is written by hand, like a panel's.
     """
 
     panels: Sequence[Json]
@@ -28,9 +29,9 @@ class Row:
 
 
 def laid_out(rows: Iterable[Row]) -> list[Json]:
-    """Return the panels of all rows with their places, row headers between them.
+    """Return the panels of all rows with their places, and the row headers.
 
-    Raise ValueError for a panel that is wider than the grid, and for a titled row without an id.
+    Raise ValueError for a panel whose width is not 1 to 24 columns, and for a titled row without an id.
     """
     out: list[Json] = []
     top = 0

@@ -1,6 +1,6 @@
-"""Links between dashboards, by uid; they carry the time range and what the viewer has chosen.
+"""Links between dashboards, by uid. A link carries the time range and the variables that the viewer chose.
 
-Links to a dashboard that is not built are left out (`only_to`), so a page may link to one that joins later.
+`only_to` removes links to a dashboard that is not built, so a page may link to a dashboard that is added later.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Board(StrEnum):
-    """The uids of the dashboards, in the order of the bar on top of each. A uid never changes."""
+    """The uids of the dashboards, in the order of the link bar at the top of each. A uid never changes."""
 
     OVERVIEW = "duckwatch-overview"
     DELIVERY = "duckwatch-delivery"
@@ -31,10 +31,10 @@ class Board(StrEnum):
 
 
 CARRIED = ("timescale", "prometheus", "cluster")
-"""The variables that a link hands on unless it says otherwise: every dashboard has them but those of BARE."""
+"""The variables that a link carries by default. Every dashboard has them, except those in BARE."""
 
 BARE = {Board.MTA: ("prometheus",)}
-"""Dashboards that lack some of CARRIED, with those that they have."""
+"""The dashboards that lack some variables of CARRIED, with the variables that they do have."""
 
 BOARD_PATH = re.compile(r"/d/(duckwatch-[a-z]+)")
 MARKDOWN_LINK = re.compile(r"\[(?P<text>[^\]]*)\]\((?P<url>[^)\s]*)\)")
@@ -47,10 +47,10 @@ def address(
     values: Mapping[str, str] | None = None,
     span: tuple[str, str] | None = None,
 ) -> str:
-    """Return the URL of a dashboard with the time range, the variables `keep` besides CARRIED,
-    and others set to `values`: a variable's name to a text that Grafana fills in (`of_column`, `OF_SERIES`).
+    """Return the URL of a dashboard, with the time range and the viewer's values of CARRIED and of `keep`.
 
-    `span` names two columns of the row that was clicked (epoch milliseconds, as text): the range that opens.
+    `values` sets other variables: a variable's name to a text that Grafana fills in (`of_column`, `OF_SERIES`).
+    `span` names the two columns of the clicked row that hold the range to open (epoch milliseconds, as text).
     """
     times = "${__url_time_range}" if span is None else f"from={of_column(span[0])}&to={of_column(span[1])}"
     set_here = values or {}
@@ -61,12 +61,12 @@ def address(
 
 
 def of_column(name: str) -> str:
-    """Return what Grafana replaces by the value of this column in the row that was clicked."""
+    """Return the placeholder that Grafana replaces by the value of this column in the clicked row."""
     return f'${{__data.fields["{name}"]:percentencode}}'
 
 
 OF_SERIES = "${__field.labels.metric:percentencode}"
-"""Grafana replaces it by the label `metric` of the series that was clicked."""
+"""The placeholder that Grafana replaces by the label `metric` of the clicked series."""
 
 
 def to_board(
@@ -82,7 +82,7 @@ def to_board(
 
 
 def to_web(title: str, url: str) -> Json:
-    """Return a link to a page elsewhere, which opens beside the dashboard."""
+    """Return a link to a page outside of Grafana, which opens in a new tab."""
     return {"title": title, "url": url, "targetBlank": True}
 
 
@@ -92,9 +92,9 @@ def in_text(board: Board, title: str) -> str:
 
 
 def bar(pages: Mapping[str, str], own: str, base: str = "") -> list[Json]:
-    """Return the links on top of the dashboard `own` to all others.
+    """Return the links at the top of the dashboard `own` to all other dashboards.
 
-    `pages` has each uid's title, and `base` the URL of Grafana, where links are to be whole.
+    `pages` maps uids to titles. `base` is the URL of Grafana; without it links are relative.
     """
     order = [board.value for board in Board]
     ranked = sorted(pages, key=lambda uid: (order.index(uid) if uid in order else len(order), uid))
@@ -107,8 +107,9 @@ def _bar_link(url: str, title: str) -> Json:
 
 
 def only_to(uids: Collection[str], value: Any) -> Any:  # noqa: ANN401 - JSON
-    """Return a dashboard's JSON without links to dashboards that are not among `uids`;
-    of a Markdown link to one, the text stays.
+    """Return a dashboard's JSON without links to dashboards that are not in `uids`.
+
+    A Markdown link to such a dashboard becomes its text.
     """
     if isinstance(value, dict):
         return {key: only_to(uids, item) for key, item in value.items()}

@@ -1,4 +1,4 @@
-"""The kinds of panels whose form in grafanalib is that of older Grafanas, written here as Grafana 10.1 and newer do."""
+"""The kinds of panels that grafanalib writes in an outdated form, here in the form of Grafana 10.1 and newer."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ def bar_gauge(
 
 
 def heatmap(card: Card, targets: Sequence[Target], scale: Scale) -> Json:
-    """How values are spread over time: `PromQL.buckets`, or SQL with one column for each bucket.
+    """Return a heatmap: how the values are distributed at each time.
 
-    `scale` is that of the axis.
+    The target is `PromQL.buckets`, or SQL with one column for each bucket. `scale` is the scale of the axis.
     """
     options = {
         "calculate": False,
@@ -60,14 +60,14 @@ def heatmap(card: Card, targets: Sequence[Target], scale: Scale) -> Json:
 
 
 def text(card: Card, content: str) -> Json:
-    """Markdown; `links.in_text` writes a link to another dashboard."""
+    """Return a panel of Markdown. `links.in_text` writes a link to another dashboard."""
     return {**head(card), "type": "text", "options": {"mode": "markdown", "content": content}}
 
 
 def alert_list(card: Card, *, states: Sequence[str] = ("firing", "pending"), name: str = "Duckwatch") -> Json:
-    """Return the list of the alerts whose rule's name contains `name`, from every source of rules that Grafana has.
+    """Return the list of the alerts whose rule's name contains `name`, from every rule source of Grafana.
 
-    Grafana can fix the source by its name only, not by a variable.
+    Grafana can restrict the list to a source only by a fixed name, not by a variable.
     """
     options = {
         "alertInstanceLabelFilter": "",

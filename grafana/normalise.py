@@ -1,8 +1,8 @@
-"""From grafanalib's JSON to what Grafana 10.1 to 13 read alike, and to the same bytes each time.
+"""Turns grafanalib's JSON into a form that Grafana 10.1 to 13 read alike, and that has the same bytes at every build.
 
-grafanalib 0.7.1 writes the classic schema of Grafana 6 (`schemaVersion` 12):
-keys that are gone, nulls where newer schemas want the key absent, and no `overrides` in some panels.
-Each list below says what of it goes, and why it can.
+grafanalib 0.7.1 writes the classic schema of Grafana 6 (`schemaVersion` 12).
+It has keys that Grafana dropped, nulls where newer schemas want the key absent, and panels without `overrides`.
+Each set below lists keys to remove, and says why they can be removed.
 """
 
 from __future__ import annotations
@@ -13,24 +13,26 @@ from typing import Any
 Json = dict[str, Any]
 
 SCHEMA_VERSION = 39
-"""Read without migrations by 10.1 (own value 38) and migrated by 11 to 13; 12 was refused by some of them."""
+"""Grafana 10.1 (whose own version is 38) reads 39 without migrations, and 11 to 13 migrate it.
+Some of them refuse version 12, which grafanalib writes.
+"""
 
 DASHBOARD_NOISE = frozenset({"__inputs", "rows", "hideControls", "sharedCrosshair", "style", "gnetId", "id"})
-"""Gone since Grafana 7, or the server's own (`id`)."""
+"""Keys that Grafana dropped in version 7, and `id`, which the server assigns."""
 
 PANEL_NOISE = frozenset(
     {"editable", "error", "span", "minSpan", "height", "color", "columns", "fontSize", "mappings", "hideTimeOverride"}
 )
-"""The grid replaced spans; the table's look moved into `fieldConfig`."""
+"""Keys of the layout before the grid, and of tables before `fieldConfig`."""
 
 SQL_TARGET_NOISE = frozenset(
     {"expr", "query", "target", "metric", "step", "interval", "intervalFactor", "legendFormat", "instant", "hide"}
 )
 PROMETHEUS_TARGET_NOISE = frozenset({"query", "target", "metric", "step", "interval", "intervalFactor", "hide"})
-"""Other data sources' keys, and `step`, which would fix the resolution."""
+"""Keys of other data sources, and `step`, which would fix the resolution."""
 
 UNQUERIED = frozenset({"text", "alertlist"})
-"""Panels without data: no targets, and fields without a look."""
+"""The kinds of panels without data: they have no targets and an empty `fieldConfig`."""
 
 BUILT_IN_ANNOTATION: Json = {
     "builtIn": 1,
@@ -41,7 +43,7 @@ BUILT_IN_ANNOTATION: Json = {
     "name": "Annotations & Alerts",
     "type": "dashboard",
 }
-"""Grafana adds it to a dashboard that lacks it, which would then differ from its file."""
+"""The built-in annotation. Grafana adds it to a dashboard that lacks it, which would then differ from its file."""
 
 
 def normalise(dashboard: Json) -> Json:
@@ -62,7 +64,7 @@ def normalise(dashboard: Json) -> Json:
 
 
 def dumps(dashboard: Json) -> str:
-    """Return the bytes that are committed: sorted keys, two spaces, one line feed at the end."""
+    """Return the text that is committed: keys sorted, indented by two spaces, one line feed at the end."""
     return json.dumps(dashboard, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
 
 
@@ -95,7 +97,7 @@ def _defaults(defaults: Json) -> Json:
     steps = thresholds.get("steps") or [{"color": "green", "value": None}]
     out["thresholds"] = {"mode": thresholds.get("mode", "absolute"), "steps": [_step(step) for step in steps]}
     custom = dict(out.get("custom") or {})
-    # A table cell's look before 9.4; its successor is `cellOptions`.
+    # `displayMode` is the form before Grafana 9.4; since then it is `cellOptions`.
     if "displayMode" in custom:
         custom["cellOptions"] = {"type": custom.pop("displayMode")}
     if custom.get("stacking") == {}:
@@ -134,7 +136,7 @@ def _strip_nulls(value: Any) -> Any:  # noqa: ANN401 - JSON
 
 
 def _keep_first_step(dashboard: Json) -> Json:
-    """Give the first step its null back: there null is the value (minus infinity), as in Grafana's own JSON."""
+    """Restore the null of each first step: there null is a value (minus infinity), as in Grafana's own JSON."""
     for panel in all_panels(dashboard["panels"]):
         config = panel.get("fieldConfig", {"defaults": {}, "overrides": []})
         properties = [entry for override in config["overrides"] for entry in override["properties"]]
@@ -146,5 +148,5 @@ def _keep_first_step(dashboard: Json) -> Json:
 
 
 def all_panels(panels: list[Json]) -> list[Json]:
-    """Return the panels, row headers and the panels of collapsed rows among them."""
+    """Return all panels, with row headers and the panels of collapsed rows."""
     return [inner for panel in panels for inner in (panel, *all_panels(panel.get("panels", [])))]

@@ -1,4 +1,4 @@
-"""The options of `duckwatch-dashboards`. Each is a key of the section `grafana`, and wins over file and environment."""
+"""The options of `duckwatch-dashboards`. Each sets a key of the section `grafana`, over file and environment."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ PAIRS = {
 
 
 class Form(StrEnum):
-    """What `build` writes."""
+    """The form of the files that `build` writes."""
 
     FILES = "files"
     CONFIGMAP = "configmap"
@@ -52,7 +52,7 @@ def add_options(parser: argparse._ActionsContainer) -> None:
 
 
 def settings_of(options: argparse.Namespace, environ: Mapping[str, str]) -> GrafanaSettings:
-    """Return the settings of file, environment and options. Raise ConfigError with every fault."""
+    """Return the settings from file, environment and options. Raise ConfigError with every fault."""
     given = {key: value for key in TEXTS if (value := getattr(options, key)) is not None}
     if options.tags is not None:
         given["tags"] = json.dumps(options.tags)

@@ -1,4 +1,4 @@
-"""From a page and its rows to the dashboard's JSON, with a site's settings."""
+"""Builds a dashboard's JSON from its page, its rows and a site's settings."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Page:
 
 
 def dashboard(page: Page, rows: Sequence[Row], settings: Settings) -> Json:
-    """Return the whole dashboard, normalised: what is committed, provisioned and pushed."""
+    """Return the whole dashboard, normalised, as it is committed and provisioned."""
     built: Json = {
         "uid": page.board.value,
         "title": settings.title_prefix + page.title,
@@ -59,13 +59,13 @@ def dashboard(page: Page, rows: Sequence[Row], settings: Settings) -> Json:
 
 
 def _kept(variable: Variable, settings: Settings) -> bool:
-    """Tell whether the viewer still needs it: a data source that is fixed by its uid is no choice."""
+    """Return whether the dashboard has this variable. A data source that is fixed by its uid has none."""
     fixed = settings.datasources.get(variable.name, BY_NAME)
     return not isinstance(variable, DatasourceVariable) or fixed.startswith(BY_NAME)
 
 
 def _variable(variable: Variable, settings: Settings) -> Json:
-    """Return the variable's JSON; a data source that is fixed by its name is a hidden choice of one."""
+    """Return the variable's JSON. A data source that is fixed by its name becomes a hidden variable with one option."""
     out = variable_json(variable)
     fixed = settings.datasources.get(variable.name, "")
     if isinstance(variable, DatasourceVariable) and fixed.startswith(BY_NAME):
@@ -74,7 +74,7 @@ def _variable(variable: Variable, settings: Settings) -> Json:
 
 
 def _with_settings(value: Any, settings: Settings) -> Any:  # noqa: ANN401 - JSON
-    """Return the JSON with job selectors in its PromQL, fixed data sources, and the base of its links."""
+    """Return the JSON with the settings applied: job selectors, fixed data sources, and the URL before links."""
     if isinstance(value, list):
         return [_with_settings(item, settings) for item in value]
     if isinstance(value, str):

@@ -1,9 +1,9 @@
-"""The typed border to grafanalib: the kinds of panels that it writes as Grafana wants them, as JSON.
-Nothing else imports it, since its classes are not annotated. `more_panels` has the other kinds.
+"""The typed wrapper of grafanalib: the kinds of panels that grafanalib writes in Grafana's current form, as JSON.
 
-A panel's id, description and unit are asked for, not defaulted.
-grafanalib's `maxDataPoints` of 100 would make charts coarse;
-what else of its output Grafana does not want, `normalise` takes out.
+No other module imports grafanalib, because its classes have no annotations. `more_panels` has the other kinds.
+A panel's id, description and unit are required arguments.
+The wrapper removes grafanalib's `maxDataPoints` of 100, which would make charts coarse.
+`normalise` removes the other keys that Grafana does not want.
 """
 
 from __future__ import annotations
@@ -54,10 +54,10 @@ def timeseries(
     overrides: Sequence[Override] = (),
     links: Sequence[Json] = (),
 ) -> Json:
-    """Values over time. Thresholds are drawn as dashed lines. `log` is for latencies, whose range is wide.
+    """Return a chart of values over time, with thresholds as dashed lines. `log` is for latencies, whose range is wide.
 
     With `legend` (calculations such as `lastNotNull`, `max`, `sum`) the legend is a table on the right.
-    `links` are shown when a point is clicked.
+    Grafana shows `links` when the viewer clicks a point.
     """
     table_legend = {"legendDisplayMode": "table", "legendPlacement": "right", "legendCalcs": [*legend]}
     floor = {} if log or scale.minimum is not None else {"min": 0}
@@ -89,10 +89,10 @@ def stat(
     overrides: Sequence[Override] = (),
     links: Sequence[Json] = (),
 ) -> Json:
-    """One big number for each series or column: its last value, coloured by the thresholds, with its course behind it.
+    """Return one big number for each series or column: its last value, coloured by the thresholds.
 
-    Without thresholds, and where there is no number (`scale.empty`), it has no colour.
-    One alone needs no name but the title; `named` is for a query of several values.
+    `course` draws the values over time behind it. Without thresholds, or without a number (`scale.empty`), it has no
+    colour. `named` shows the names of the values; by default only a panel with several targets shows them.
     """
     several = len(targets) > 1 if named is None else named
     built = lib.Stat(
@@ -102,7 +102,7 @@ def stat(
         overrides=overrides_json(overrides),
         color={"mode": "thresholds"},
         graphMode="area" if course else "none",
-        # A rate that cannot be judged now is not the last one that could be.
+        # A rate that is null now must show `empty`, not an older value.
         reduceCalc="last" if scale.empty else "lastNotNull",
         textMode="value_and_name" if several else "value",
         mappings=mappings(states, scale.empty),
@@ -120,9 +120,9 @@ def table(
     transformations: Sequence[Json] = (),
     sort: tuple[str, bool] | None = None,
 ) -> Json:
-    """Rows as the query returns them; names, units and widths of columns are overrides (`columns.column`).
+    """Return a table of the query's rows. Overrides set the columns' names, units and widths (`columns.column`).
 
-    `sort` is the header of a column and whether the largest comes first; without it the query's order holds.
+    `sort` is the header of a column, and whether the largest value comes first. Without it, the query sets the order.
     """
     options: Json = {"cellHeight": "sm"}
     if sort is not None:
@@ -150,7 +150,7 @@ def state_timeline(
     """Return a row for each series, coloured by its state. A state lasts until the next value."""
     built = lib.StateTimeline(
         **_common(card, targets),
-        # By `thresholds` Grafana would look at no mapping.
+        # With the mode `thresholds` Grafana would ignore the mappings.
         colorMode="palette-classic",
         mappings=mappings(states),
         showValue="never",
@@ -173,7 +173,7 @@ def bar_chart(
     transformations: Sequence[Json] = (),
     links: Sequence[Json] = (),
 ) -> Json:
-    """Bars of a table's number columns, one group for each value of its column `x`."""
+    """Return bars of a table's number columns, in one group for each value of the column `x`."""
     built = lib.BarChart(
         **_common(card, targets),
         orientation="horizontal" if horizontal else "vertical",
@@ -189,7 +189,7 @@ def bar_chart(
 
 
 def histogram(card: Card, targets: Sequence[Target], scale: Scale, *, bucket: int = 0) -> Json:
-    """How often each value occurs in the rows; `bucket` is the width of a bar (0: Grafana chooses)."""
+    """Return a histogram of the rows' values. `bucket` is the width of a bar (0: Grafana chooses)."""
     built = lib.Histogram(
         **_common(card, targets),
         bucketSize=bucket,
@@ -201,7 +201,7 @@ def histogram(card: Card, targets: Sequence[Target], scale: Scale, *, bucket: in
 
 
 def _common(card: Card, targets: Sequence[Target]) -> Json:
-    """Return what every class of grafanalib takes."""
+    """Return the arguments that every panel class of grafanalib takes."""
     out = {**head(card), **asking(targets), "maxDataPoints": None}
     place = out["gridPos"]
     out["gridPos"] = lib.GridPos(**place)

@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 PLAIN_STEPS: list[Json] = [{"color": Colour.PLAIN.value, "value": None}]
-"""No colour: where nothing says what is bad."""
+"""The thresholds of a panel that has none: no colour at any value."""
 
 
 def head(card: Card) -> Json:
-    """Return what every panel has. Its place is `layout`'s to fill in."""
+    """Return the keys that every panel has. `layout` fills in the panel's place."""
     place = {"x": 0, "y": 0, "w": card.width, "h": card.height}
     out: Json = {"id": card.id, "title": card.title, "description": card.description, "gridPos": place}
     return out | {"links": [*card.links], "transparent": False}
@@ -29,20 +29,21 @@ def asking(targets: Sequence[Target]) -> Json:
 
 
 def defaults(scale: Scale, *, links: Sequence[Json] = ()) -> Json:
-    """Return the field defaults that a scale says: unit, decimals, bounds; and the links of values."""
+    """Return the field defaults of a scale (unit, decimals, bounds), and the links of values."""
     said = {"unit": scale.unit.value, "decimals": scale.decimals, "min": scale.minimum, "max": scale.maximum}
     out = {key: value for key, value in said.items() if value is not None}
     return out | ({"links": [*links]} if links else {})
 
 
 def steps(thresholds: Sequence[Step]) -> list[Json]:
-    """Return Grafana's form of thresholds."""
+    """Return the thresholds in the form of Grafana's JSON."""
     return [{"color": step.colour.value, "value": step.value} for step in thresholds]
 
 
 def mappings(states: Sequence[State], empty: str | None = None) -> list[Json]:
-    """Return the value mappings that give each state its name and colour,
-    and show `empty` without colour where there is no number.
+    """Return the value mappings that give each state its name and colour.
+
+    When there is no number, `empty` is shown without colour.
     """
     options = {
         str(state.value): {"text": state.name, "color": state.colour.value, "index": index}
@@ -56,7 +57,7 @@ def mappings(states: Sequence[State], empty: str | None = None) -> list[Json]:
 
 
 def overrides_json(overrides: Sequence[Override]) -> list[Json]:
-    """Return Grafana's form of overrides."""
+    """Return the overrides in the form of Grafana's JSON."""
     return [
         {
             "matcher": {"id": override.by, "options": override.name},

@@ -1,4 +1,4 @@
-"""Job selectors: which scrape jobs an expression's metrics come from, added to the PromQL of every panel."""
+"""Job selectors: label matchers for each program's metrics, added to the PromQL of every panel."""
 
 from __future__ import annotations
 
@@ -9,18 +9,19 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 PREFIXES = {"duckwatch_dnsbl_": "dnsbl", "duckwatch_": "collector", "zonemta_": "zonemta", "wildduck_": "wildduck"}
-"""Whose metrics begin so; the first that fits."""
+"""The program whose metrics have this prefix. The first prefix that matches decides."""
 
 METRIC = re.compile(
     r'(?P<text>"(?:[^"\\]|\\.)*")|(?<![\w:])(?P<name>(?:duckwatch|zonemta|wildduck)_\w+)(?![\w:])(?P<labels>\{(?P<none>\s*\})?)?'
 )
-"""A text in quotes, which stays as it is, or a metric. A recorded series (`level:metric:operation`) is none:
-it was selected where it was recorded.
+"""A quoted text, which is not changed, or a metric.
+
+A recorded series (`level:metric:operation`) does not match: its recording rule has selected the job already.
 """
 
 
 def selected(expr: str, jobs: Mapping[str, str]) -> str:
-    """Return the expression with the matchers of `jobs` on each metric of that program."""
+    """Return the expression with each metric restricted by the matchers of its program in `jobs`."""
     return METRIC.sub(lambda found: _with_matcher(found, jobs), expr)
 
 

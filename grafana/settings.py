@@ -1,4 +1,4 @@
-"""What a site may choose of its dashboards. Every dashboard's `build` is handed one of these."""
+"""The options of a site for its dashboards. Every dashboard's `build` takes a `Settings`."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 PROGRAMS = ("collector", "dnsbl", "zonemta", "wildduck")
-"""Whose metrics a job selector can name."""
+"""The programs for whose metrics a site can set a job selector."""
 
 BY_NAME = "name:"
-"""Before the name of a data source that is fixed by its name instead of its uid."""
+"""The prefix of a data source that is given by its name instead of its uid."""
 
 SOURCES = ("timescale", "prometheus", "alertmanager")
-"""The data sources that can be fixed."""
+"""The data sources that a site can fix instead of letting the viewer choose."""
 
 RUNBOOK = "https://runbooks.duckwatch.example/runbook.md"
-"""As the alert rules have it."""
+"""The URL of the runbook, as in the alert rules."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The options of `duckwatch-dashboards`. The defaults make the committed files.
+    """The options of `duckwatch-dashboards`. The committed files are built with the defaults.
 
-    `jobs` has matchers by program, such as `{"collector": 'job="mail/collector"'}`.
-    `datasources` has uids by SOURCES' names, or `name:` and a data source's name.
-    `grafana_url` goes before every link to a dashboard; without it links are relative.
+    `jobs` maps a program to its label matchers, such as `{"collector": 'job="mail/collector"'}`.
+    `datasources` maps a name of SOURCES to a uid, or to `name:` and a data source's name.
+    `grafana_url` is put before every link to a dashboard; without it links are relative.
     """
 
     title_prefix: str = ""
@@ -40,7 +40,7 @@ class Settings:
     datasources: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
     def runbook(self, alert: str = "") -> str:
-        """Return the URL of the runbook, at the section of this alert."""
+        """Return the URL of the runbook, or of this alert's section in it."""
         return f"{self.runbook_url}#{alert.lower()}" if alert else self.runbook_url
 
 

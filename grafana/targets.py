@@ -1,4 +1,4 @@
-"""What a panel asks: SQL from a file, PromQL, or a channel of Grafana Live."""
+"""The targets of panels: SQL from a file, PromQL, or a channel of Grafana Live."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from grafana.queries import load
 
 @dataclass(frozen=True, slots=True)
 class Sql:
-    """A target that runs `queries/<query>.sql`; `table` for rows as they are, else a time series."""
+    """A target that runs `queries/<query>.sql`. With `table` the result is a table, else a time series."""
 
     query: str
     ref: str = "A"
@@ -21,10 +21,10 @@ class Sql:
 
 @dataclass(frozen=True, slots=True)
 class PromQL:
-    """A target that evaluates an expression over the range, or at its end only (`instant`).
+    """A target that evaluates an expression over the range, or with `instant` only at its end.
 
-    `legend` may use `{{label}}`. `table` gives one row a series, with a column a label.
-    Job selectors are added by the generator (grafana.selectors), not written here.
+    `legend` may use `{{label}}`. With `table` each series is one row, and each label a column.
+    The generator adds job selectors (grafana.selectors); they are not part of `expr`.
     """
 
     expr: str
@@ -38,8 +38,9 @@ class PromQL:
     def quantile(
         cls, quantile: float, histogram: str, legend: str, *, by: str = "", where: str = "", ref: str = "A"
     ) -> PromQL:
-        """Return the value that this part of a histogram's observations stays below;
-        for each value of the label `by`, of the series that `where` selects.
+        """Return the target for a quantile (0 to 1) of a histogram's observations.
+
+        There is one series for each value of the label `by`. `where` selects the histogram's series.
         """
         labels = f"le, {by}" if by else "le"
         rate = f"rate({histogram}_bucket{f'{{{where}}}' if where else ''}[$__rate_interval])"
@@ -47,14 +48,14 @@ class PromQL:
 
     @classmethod
     def buckets(cls, histogram: str, *, where: str = "", ref: str = "A") -> PromQL:
-        """Return the observations of each bucket, for a heatmap."""
+        """Return the target for the number of observations in each bucket, for a heatmap."""
         increase = f"increase({histogram}_bucket{f'{{{where}}}' if where else ''}[$__rate_interval])"
         return cls(f"sum by (le) ({increase})", "{{le}}", ref)
 
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """A target that shows a measurement that is pushed to Grafana Live. `fields` must name `time`."""
+    """A target that shows a measurement pushed to Grafana Live. `fields` must include `time`."""
 
     measurement: str
     fields: tuple[str, ...]

@@ -1,8 +1,8 @@
-"""The variables of a dashboard: what the viewer may choose, and how Grafana's JSON says it.
+"""The variables of a dashboard, from which the viewer chooses, and their form in Grafana's JSON.
 
-The forms that are safe in a query (tests hold them; Grafana quotes there and nowhere else):
-a variable of several values stands as `IN ($name)` in SQL and as `=~"$name"` in PromQL,
-a variable of one value as `'$name'` and as `="$name"`.
+Only these forms of a variable are safe in a query, because Grafana quotes values only there; tests check them:
+a variable of several values is `IN ($name)` in SQL and `=~"$name"` in PromQL;
+a variable of one value is `'$name'` in SQL and `="$name"` in PromQL.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ ALL = "$__all"
 
 @dataclass(frozen=True, slots=True)
 class DatasourceVariable:
-    """Lets the viewer choose among the data sources of one kind; `kind` is the id of Grafana's plugin."""
+    """A choice among the data sources of one kind. `kind` is the id of Grafana's plugin."""
 
     name: str
     label: str
@@ -28,9 +28,9 @@ class DatasourceVariable:
 
 @dataclass(frozen=True, slots=True)
 class QueryVariable:
-    """Values from `queries/<query>.sql` (columns `__text` and `__value`), which may use other variables.
+    """A choice among the rows of `queries/<query>.sql` (columns `__text`, `__value`). The SQL may use other variables.
 
-    With `several` the viewer chooses one, several or all; else one.
+    With `several` the viewer chooses one, several or all values, else exactly one.
     """
 
     name: str
@@ -42,7 +42,10 @@ class QueryVariable:
 
 @dataclass(frozen=True, slots=True)
 class LabelVariable:
-    """The values that a label has in the series that `selector` selects; one, several or all."""
+    """A choice among the values that the label `of` has in the series of `selector`.
+
+    With `several` the viewer chooses one, several or all values, else exactly one.
+    """
 
     name: str
     label: str
@@ -54,7 +57,7 @@ class LabelVariable:
 
 @dataclass(frozen=True, slots=True)
 class CustomVariable:
-    """A fixed set of values; one of them, the first unless the viewer chooses."""
+    """A choice of one among fixed values. The default is the first."""
 
     name: str
     label: str
@@ -63,7 +66,7 @@ class CustomVariable:
 
 @dataclass(frozen=True, slots=True)
 class TextVariable:
-    """A field into which the viewer types. In SQL it stands as `'$name'` only."""
+    """A text field for the viewer. SQL uses it only as `'$name'`."""
 
     name: str
     label: str
@@ -76,12 +79,12 @@ SOURCES: tuple[DatasourceVariable, ...] = (
     DatasourceVariable("timescale", "Database", TIMESCALE.kind),
     DatasourceVariable("prometheus", "Prometheus", PROMETHEUS.kind),
 )
-"""The data sources that every dashboard asks."""
+"""The data sources that every dashboard queries."""
 
 CLUSTER = QueryVariable("cluster", "Cluster", "shared/clusters")
 
 CHOICES: tuple[Variable, ...] = (*SOURCES, CLUSTER)
-"""What every dashboard lets the viewer choose. A dashboard adds its own: `(*CHOICES, PROVIDER)`."""
+"""The variables of every dashboard. A dashboard adds its own: `(*CHOICES, PROVIDER)`."""
 
 
 def variable_json(variable: Variable) -> Json:

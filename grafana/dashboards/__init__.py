@@ -1,6 +1,7 @@
-"""The dashboards: each module here makes the one that is written to a file of its name.
+"""The dashboards: each module of this package builds one dashboard, whose file has the module's name.
 
-A module has `PAGE` and `build(settings)`. A new one is found by itself.
+A module defines `PAGE` and `build(settings)`. The package finds a new module without a list of names.
+Modules whose names begin with `_` are no dashboards.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The meanings of the providers' own codes, for the column beside the code.
 
-A copy of collector/events/replies/provider_codes.py, since the dashboards import nothing of the collector;
-tests/contract/test_dashboards.py holds it to that.
+The table is a copy of collector/events/replies/provider_codes.py, because dashboards import nothing of the collector.
+tests/contract/test_dashboards.py fails when the two differ.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ from typing import NamedTuple
 
 
 class Meaning(NamedTuple):
-    """What codes of one provider mean, and the reason that the collector gives such replies. `codes` are parted by
-    blanks.
+    """The meaning of some codes of one provider, and the `reason` that the collector gives to such replies.
+
+    `codes` are separated by spaces.
     """
 
     provider: str

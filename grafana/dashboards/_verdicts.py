@@ -1,4 +1,4 @@
-"""The first row of *Overview*: a verdict on each part of the way, the alerts, and where to look next."""
+"""The first row of *Overview*: a verdict on each stage of mail and events, the alerts, and links to the details."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ VERDICTS = (
     State(60, "errors", Colour.WATCH),
     State(61, "does not write", Colour.BAD),
 )
-"""The numbers of the expressions below and of queries/overview/verdict_*.sql."""
+"""The states that the expressions below and queries/overview/verdict_*.sql return as numbers."""
 
 _QUEUED = 'sum(duckwatch_queue_messages{mail_cluster=~"$cluster"})'
 _QUEUED_BEFORE = 'sum(duckwatch_queue_messages{mail_cluster=~"$cluster"} offset 30m)'
@@ -47,7 +47,10 @@ _SILENCE = (
     ' "host", "any", "", ""))'
 )
 INGEST = f"50 * ({_SILENCE} > bool 60) + ({_SILENCE} > bool 300) or vector(2)"
-"""By the most silent plugin (each reports every 30 s), and by the oldest request that waits for the database."""
+"""The larger of two ages decides: of the most silent plugin's last heartbeat, and of the oldest journal entry.
+
+Each plugin sends a heartbeat every 30 s.
+"""
 
 _ERRORS = 'sum(rate(duckwatch_store_errors_total{kind!="bad_row"}[$__rate_interval]))'
 DATABASE = (
@@ -57,7 +60,7 @@ DATABASE = (
 
 
 def verdicts() -> Json:
-    """Return the state timeline: one line for each part of the way that mail and its events take."""
+    """Return the state timeline: one line for each stage that mail and its events pass."""
     return state_timeline(
         Card(
             id=7,
@@ -94,7 +97,7 @@ def verdicts() -> Json:
 
 
 def alerts() -> Json:
-    """Return the alerts that fire or are about to."""
+    """Return the list of the alerts that fire or are pending."""
     return alert_list(
         Card(
             id=8,
@@ -110,7 +113,7 @@ def alerts() -> Json:
 
 
 def where_next() -> Json:
-    """Return the links from a verdict to the dashboard that explains it."""
+    """Return the text panel with links to the dashboards that explain the verdicts."""
     lines = (
         (in_text(Board.DELIVERY, "Delivery"), "one provider or all? one of our addresses or all?"),
         (in_text(Board.BOUNCES, "Bounces and deferrals"), "what do they say? is that reply new?"),

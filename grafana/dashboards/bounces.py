@@ -1,4 +1,4 @@
-"""*Bounces and deferrals*: what other servers refuse, why, since when, and whether they mean it."""
+"""*Bounces and deferrals*: what other servers refuse, why, since when, and whether the refusals are permanent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""*Delivery*: which provider takes our mail from which address, how quickly, and at which attempt."""
+"""*Delivery*: which provider accepts our mail from which address, how quickly, and at which attempt."""
 
 from __future__ import annotations
 

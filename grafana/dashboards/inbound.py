@@ -1,4 +1,4 @@
-"""*Inbound & logins*: what WildDuck stores and what users take for spam; who logs in, and who guesses passwords."""
+"""*Inbound & logins*: the mail that WildDuck stores, the mail that users mark as spam, and logins and failed logins."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def build(settings: Settings) -> Json:
 
 
 def _number(number: int, title: str, description: str, expr: str, scale: Scale) -> Json:
-    """Return one number, as of the end of the range."""
+    """Return a stat panel with one number, evaluated at the end of the range."""
     card = Card(id=number, title=title, description=description, width=4, height=4)
     return stat(card, [PromQL(expr, title, instant=True)], scale, course=False)
 

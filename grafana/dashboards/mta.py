@@ -1,7 +1,7 @@
-"""*MTA itself*: what ZoneMTA and WildDuck say of themselves, beside what duckwatch says of their mail.
+"""*MTA itself*: the metrics of ZoneMTA and WildDuck, beside duckwatch's metrics of their mail.
 
-ZoneMTA's names are those of 3.10 (`lib/metrics.js`: no `_total`, no histogram);
-WildDuck has metrics from 1.49.6 on (`lib/metrics.js`, off by default).
+The metric names are those of ZoneMTA 3.10 (`lib/metrics.js`: no suffix `_total`, no histograms).
+WildDuck has metrics since 1.49.6 (`lib/metrics.js`, off by default).
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def _course(
     style: Style = Style.LINES,
     overrides: Sequence[Override] = (),
 ) -> Json:
-    """Return a chart, a third of the page wide."""
+    """Return a time series panel that is a third of the page wide."""
     card = Card(id=number, title=title, description=description, width=8, height=8)
     return timeseries(card, targets, Scale(unit), style=style, overrides=overrides)
 

@@ -1,4 +1,4 @@
-"""*Overview*: is mail getting out, how quickly, and if not why; and can these numbers be trusted."""
+"""*Overview*: whether mail is delivered, how quickly, why it is not, and whether these numbers are complete."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def _bounce_ratio() -> Json:
 
 
 def _finished() -> Override:
-    """Return the look of the denominators: thin dotted lines with an axis of their own, and no names below."""
+    """Return the overrides for the denominators: thin dotted lines on their own axis, left out of the legend."""
     look = (
         *right_axis("B", Unit.COUNT).properties,
         ("decimals", 0),
@@ -218,7 +218,7 @@ def _ingest() -> Json:
                 ref="D",
             ),
         ],
-        # A plugin reports every 30 s at the least.
+        # A plugin sends a heartbeat at least every 30 s.
         Scale(Unit.SECONDS, (Step(Colour.GOOD), Step(Colour.WATCH, 60), Step(Colour.BAD, 300))),
         overrides=[value("Newest event", "Newest event", thresholds=(Step(Colour.PLAIN),))],
     )

@@ -1,4 +1,4 @@
-"""*Queue*: what waits, since when and for whom, and whether the queue drains by itself."""
+"""*Queue*: what waits, since when and for which destination, and whether the queue drains by itself."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def build(settings: Settings) -> Json:
 
 
 def _number(number: int, title: str, description: str, expr: str, scale: Scale) -> Json:
-    """Return one number, as of the end of the range."""
+    """Return a stat panel with one number, evaluated at the end of the range."""
     card = Card(id=number, title=title, description=description, width=4, height=4)
     return stat(card, [PromQL(expr, title, instant=True)], scale, course=False)
 

@@ -1,5 +1,5 @@
-"""*Reputation*: which addresses and domains stand on which lists, since when, whether that costs mail,
-and whether the lists can be believed.
+"""*Reputation*: which addresses and domains are on which lists, since when, whether mail fails because of it,
+and whether the lists' answers can be trusted.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def _rows(mail: list[Json], lists: list[Json]) -> list[Row]:
 
 
 def _elsewhere(settings: Settings) -> Json:
-    """Return the links to what the large providers say of an address or a domain themselves."""
+    """Return the links to the pages on which large providers show what they know of an address or a domain."""
     pages = [f"[{name}]({url}) ({what})" for name, url, what in ELSEWHERE]
     return text(
         Card(

@@ -1,4 +1,4 @@
-"""*Tenants*: what became of each sending domain's mail, and which of them harms the others."""
+"""*Tenants*: the outcomes of each sending domain's mail, and which domain harms the others."""
 
 from __future__ import annotations
 

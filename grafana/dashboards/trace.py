@@ -134,7 +134,7 @@ def _timeline() -> Json:
         ),
         [Sql("trace/timeline")],
         STANDING,
-        # Of other recipients' times a line knows nothing: its colour goes on over them.
+        # A line has values only at its own recipient's events. At other recipients' times its colour continues.
         overrides=[Override("/.*/", (("custom.spanNulls", True),), "byRegexp")],
     )
 

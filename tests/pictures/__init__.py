@@ -1,1 +1,1 @@
-"""Pictures of the dashboards in a real Grafana, and what is wrong with what it shows: `python -m tests.pictures`."""
+"""Takes pictures of the dashboards in a real Grafana, and reports their faults: `python -m tests.pictures`."""

@@ -79,7 +79,7 @@ def _staged(grafana: Grafana, folder: Path, options: argparse.Namespace) -> cont
 
 
 def _pictures(grafana: Grafana, sources: Sources, options: argparse.Namespace) -> int:
-    """Look at each dashboard, print its report, and write its picture."""
+    """Open each dashboard, print its report, and write its picture. Return FAULTS if a dashboard has a fault."""
     options.output.mkdir(parents=True, exist_ok=True)
     chosen = [(f"{kind}", uid) for kind, uid in sources._asdict().items()]
     given_values = [tuple(value.split("=", 1)) for value in options.var]
@@ -96,9 +96,9 @@ def _pictures(grafana: Grafana, sources: Sources, options: argparse.Namespace) -
 
 
 def _dashboards(files: Path | None, only: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Give the chosen dashboards by name, each with a uid that no other of the Grafana has.
+    """Yield the chosen dashboards by name, each with a uid that is new to the Grafana.
 
-    Raise GrafanaError when one is not there.
+    Raise GrafanaError for a name that no dashboard has.
     """
     pages = {path.stem: json.loads(path.read_text()) for path in sorted(files.glob("*.json"))} if files else build_all()
     names = only.split(",") if only else [*pages]

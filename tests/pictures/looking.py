@@ -1,4 +1,4 @@
-"""One dashboard in a browser: opened, waited for, examined, and drawn."""
+"""Opens a dashboard in a browser, waits until it is loaded, finds its faults, and takes its picture."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ if TYPE_CHECKING:
 
 SETTLE_SECONDS = 90
 QUIET_SECONDS = 1.5
-"""A dashboard is settled when no request has been under way and no panel has been loading for that long,
-after each panel has asked its data source."""
+"""A dashboard is settled when for this long no request has been under way and no panel has been loading,
+and each panel has sent a query."""
 
 PATIENCE_SECONDS = 15
-"""The same where a panel has not asked: its queries may be hidden."""
+"""The same when a panel has not sent a query: its queries may be hidden."""
 
 BLANK_TRIES = 10
 
 ROW_PIXELS = 38
 HEAD_PIXELS = 200
-"""A row of Grafana's grid with its margin, and what stands above the grid."""
+"""The height of a row of Grafana's grid with its margin, and of the page above the grid."""
 
 PANELS_SHOWN: Final = """document.querySelectorAll('.react-grid-item').length"""
 PANELS_LOADING: Final = """document.querySelectorAll('[aria-label="Panel loading bar"]').length"""
@@ -59,7 +59,7 @@ EXAMINE: Final = """(() => {
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """How a dashboard is looked at. `variables` are its variables' values by name, each as often as it has values."""
+    """How a dashboard is opened. `variables` are pairs of name and value; a name with several values is repeated."""
 
     width: int = 1366
     theme: str = "dark"
@@ -68,14 +68,14 @@ class View:
     variables: Sequence[tuple[str, str]] = ()
 
     def url(self, page: str) -> str:
-        """Return the address of a dashboard that is seen so."""
+        """Return the URL that opens this page with this view."""
         query = [("from", self.start), ("to", self.end), ("theme", self.theme)]
         return f"{page}?{urllib.parse.urlencode([*query, *((f'var-{name}', value) for name, value in self.variables)])}"
 
 
 @dataclass(slots=True)
 class Report:
-    """What is wrong with a dashboard. Panels are named by id and title.
+    """The faults of a dashboard. Panels are named by id and title.
 
     `failed` are requests of the browser that were answered with an error, with the panel that sent them.
     `cut` are titles and column headers that do not fit.
@@ -91,7 +91,7 @@ class Report:
 
     @property
     def faults(self) -> list[str]:
-        """What must not be: all but panels without data, which an empty database has."""
+        """All faults. Panels without data are none, because an empty database has such panels."""
         return [*([] if self.settled else ["still loading"]), *self.console, *self.failed, *self.errors, *self.cut]
 
     def line(self) -> str:
@@ -100,7 +100,7 @@ class Report:
 
 
 def rows_open(dashboard: dict[str, Any]) -> dict[str, Any]:
-    """Return the dashboard with its collapsed rows open, and without a refresh that would never let it settle."""
+    """Return the dashboard with its rows open, and without the refresh, with which it would never settle."""
     panels: list[dict[str, Any]] = []
     moved = 0
     for panel in dashboard["panels"]:
@@ -118,15 +118,15 @@ def rows_open(dashboard: dict[str, Any]) -> dict[str, Any]:
 
 
 def height(dashboard: dict[str, Any]) -> int:
-    """Return the height in pixels at which all of the dashboard is in the window: only what is seen is loaded."""
+    """Return the window height (pixels) that shows the whole dashboard: Grafana loads only visible panels."""
     ends = [panel["gridPos"]["y"] + panel["gridPos"]["h"] for panel in dashboard["panels"]]
     return HEAD_PIXELS + ROW_PIXELS * max(ends, default=0)
 
 
 async def look(grafana: Grafana, name: str, dashboard: dict[str, Any], path: str, view: View) -> tuple[Report, bytes]:
-    """Open a stored dashboard at `path`, and return what is wrong with it, and its picture as PNG.
+    """Open a stored dashboard at `path`, and return its report and its picture as PNG.
 
-    Raise MissingServerError without Chromium.
+    Raise MissingServerError when Chromium is missing.
     """
     async with opened(view.width, height(dashboard)) as tab:
         if grafana.password:
@@ -143,7 +143,7 @@ async def look(grafana: Grafana, name: str, dashboard: dict[str, Any], path: str
 
 
 def _asking(dashboard: dict[str, Any]) -> set[str]:
-    """Return the ids of the panels that query a data source; Grafana Live is none that is asked over HTTP."""
+    """Return the ids of the panels that query a data source over HTTP; Grafana Live is not queried over HTTP."""
     return {
         str(panel["id"])
         for panel in dashboard["panels"]
@@ -152,7 +152,7 @@ def _asking(dashboard: dict[str, Any]) -> set[str]:
 
 
 async def _settled(tab: Tab, traffic: Traffic, asking: set[str]) -> bool:
-    """Wait until nothing loads any more; return False when it still does after SETTLE_SECONDS."""
+    """Wait until nothing loads any more. Return False if something still loads after SETTLE_SECONDS."""
     began = quiet_since = time.monotonic()
     while (now := time.monotonic()) - began < SETTLE_SECONDS:
         if traffic.pending or not await tab.evaluate(PANELS_SHOWN) or await tab.evaluate(PANELS_LOADING):
@@ -164,7 +164,7 @@ async def _settled(tab: Tab, traffic: Traffic, asking: set[str]) -> bool:
 
 
 async def _drawn(tab: Tab) -> bytes:
-    """Return the picture of the page once it is drawn: on a busy machine the first one can be blank."""
+    """Return the picture of the page once it is drawn. On a busy machine the first picture can be blank."""
     picture = await tab.screenshot()
     for _ in range(BLANK_TRIES):
         if not is_blank(picture):

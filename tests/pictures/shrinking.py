@@ -1,4 +1,4 @@
-"""Screenshots as small PNG files."""
+"""Makes small PNG files of screenshots."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ COLOURS = (256, 128, 64, 32, 16)
 
 
 def is_blank(png: bytes) -> bool:
-    """Tell whether the picture is of one colour: the browser had not drawn the page yet."""
+    """Return whether the picture has one colour only, because the browser had not drawn the page yet."""
     with Image.open(BytesIO(png)) as picture:
         return picture.convert("RGB").getcolors(1) is not None
 
 
 def shrunk(png: bytes, largest: int = LARGEST_BYTES) -> bytes:
-    """Return the picture with a palette, of as many colours as fit into `largest` bytes (at least 16)."""
+    """Return the picture with a palette: the most of COLOURS with which it fits into `largest` bytes, else 16."""
     with Image.open(BytesIO(png)) as picture:
         flat = picture.convert("RGB")
     small = b""

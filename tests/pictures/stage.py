@@ -1,4 +1,4 @@
-"""What a dashboard needs to be looked at: the demo, a Prometheus that scrapes it, and data sources in a Grafana."""
+"""Runs the demo and a Prometheus that scrapes it, and makes their data sources in a Grafana."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ PROVISIONED: dict[str, dict[str, Any]] = {
         "datasources"
     ]
 }
-"""Our data sources as Grafana's provisioning makes them, by their plugin."""
+"""The data sources of our provisioning files, by the id of their plugin."""
 
 
 class Sources(NamedTuple):
@@ -41,9 +41,9 @@ class Sources(NamedTuple):
 
 @contextlib.contextmanager
 def staged(grafana: Grafana, folder: Path, *, rate: float, history: float, warm: float) -> Iterator[Sources]:
-    """Run the demo for `warm` seconds, then give the uids of data sources that show it. All of it ends with the block.
+    """Run the demo for `warm` seconds, then yield the uids of its data sources. The servers stop at the block's end.
 
-    `rate` is in events a second, `history` in hours. Raise MissingServerError without Prometheus.
+    `rate` is in events a second, `history` in hours. Raise MissingServerError when Prometheus is missing.
     """
     with ExitStack() as stack:
         mail = stack.enter_context(demo.running("--rate", str(rate), "--history", str(history)))
@@ -57,7 +57,7 @@ def staged(grafana: Grafana, folder: Path, *, rate: float, history: float, warm:
 
 
 def _database(grafana: Grafana, dsn: str) -> str:
-    """Make the data source of the role that dashboards use, which gets a password."""
+    """Give the dashboards' role a password, make its data source, and return the uid."""
     parts = conninfo.conninfo_to_dict(dsn)
     where = {"user": PROVISIONED["postgres"]["user"], "url": f"{parts['host']}:{parts['port']}"}
     secret = {"secureJsonData": {"password": reader_password(dsn)}}
@@ -65,7 +65,7 @@ def _database(grafana: Grafana, dsn: str) -> str:
 
 
 def reader_password(dsn: str) -> str:
-    """Give the role that dashboards use a new password, and return it."""
+    """Set a new password for the dashboards' role, and return it."""
     password = secrets.token_urlsafe(16)
     with psycopg.connect(dsn, autocommit=True) as connection:
         role = sql.Identifier(PROVISIONED["postgres"]["user"])

@@ -1,4 +1,4 @@
-"""What a page of Grafana asked and was answered, and what it wrote to the browser's console."""
+"""Records the requests of a Grafana page, their answers, and the errors in the browser's console."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ LONGEST = 300
 
 
 class Request(NamedTuple):
-    """A request of the page: its path, and the id of the panel that sent it (empty: the page)."""
+    """A request of the page: its path, and the id of the panel that sent it (empty: the page itself)."""
 
     path: str
     panel: str
 
 
 class Traffic:
-    """Listens to a tab. `panels` are the panels' titles by id."""
+    """Records the traffic of a tab. `panels` maps ids of panels to their titles."""
 
     def __init__(self, tab: Tab, panels: Mapping[str, str]) -> None:
         self._tab, self._panels = tab, panels
@@ -54,7 +54,7 @@ class Traffic:
         request = self._requests[number]
         panel = f"{request.panel} {self._panels.get(request.panel, '')}".strip()
         text = ""
-        with contextlib.suppress(RuntimeError):  # the browser keeps no body of some answers
+        with contextlib.suppress(RuntimeError):  # the browser does not keep the bodies of some answers
             text = _reason((await self._tab.send("Network.getResponseBody", requestId=number))["body"])
         return f"{panel or 'page'}: {status} {request.path}: {text[:LONGEST]}"
 
@@ -82,7 +82,7 @@ class Traffic:
 
 
 def _reason(body: str) -> str:
-    """Return what an answer of Grafana's query API says is wrong, else the body."""
+    """Return the errors in an answer of Grafana's query API, or the body if there are none."""
     with contextlib.suppress(ValueError, AttributeError):
         results = json.loads(body).get("results", {})
         if errors := [result["error"] for result in results.values() if "error" in result]:

@@ -1,4 +1,4 @@
-"""*duckwatch*: whether the other dashboards are complete and on time, and which part is at fault if they are not."""
+"""*duckwatch*: whether the other dashboards are complete and up to date, and if not, which part causes it."""
 
 from __future__ import annotations
 

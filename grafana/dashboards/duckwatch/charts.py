@@ -1,4 +1,4 @@
-"""What the rows of this dashboard are made of: verdicts, and charts that are a third of the page wide."""
+"""The panels that this dashboard's rows share: verdicts, and charts that are a third of the page wide."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ANY_IS_BAD = (Step(Colour.GOOD), Step(Colour.BAD, 1))
 
 
 def now(number: int, title: str, description: str, expr: str, scale: Scale) -> Json:
-    """Return a verdict: one number, as of the end of the range."""
+    """Return a stat panel with one number, evaluated at the end of the range."""
     card = Card(id=number, title=title, description=description, width=4, height=4)
     return stat(card, [PromQL(expr, title, instant=True)], scale, course=False)
 
@@ -35,12 +35,12 @@ def course(
     style: Style = Style.LINES,
     overrides: Sequence[Override] = (),
 ) -> Json:
-    """Return a chart, a third of the page wide."""
+    """Return a time series panel that is a third of the page wide."""
     card = Card(id=number, title=title, description=description, width=8, height=8)
     return timeseries(card, targets, scale, style=style, overrides=overrides)
 
 
 def quantiles(histogram: str, where: str = "") -> list[PromQL]:
-    """Return the targets for the values that 50, 95 and 99 of 100 observations of a histogram stay below."""
+    """Return the targets for the median, the 95th and the 99th percentile of a histogram."""
     quantiles = ((0.5, "p50", "A"), (0.95, "p95", "B"), (0.99, "p99", "C"))
     return [PromQL.quantile(share, histogram, name, where=where, ref=ref) for share, name, ref in quantiles]

@@ -1,4 +1,4 @@
-"""Jobs and resources of the collector."""
+"""The row of the collector's jobs and resources."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def inside() -> list[Json]:
-    """Return the charts of jobs, connections, shortages, memory and credentials."""
+    """Return the charts of jobs, connections, resource shortages, memory and credentials."""
     return [
         bar_gauge(
             Card(

@@ -1,4 +1,4 @@
-"""The way of events through the collector: ingest, journal, database."""
+"""The rows that follow events through the collector: ingest, journal, database."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def ingest() -> list[Json]:
-    """Return the charts of what arrives, how late it is, and what is refused."""
+    """Return the charts of the events that arrive, their delay, and the submissions that are refused."""
     return [
         course(
             10,
@@ -78,7 +78,7 @@ def ingest() -> list[Json]:
 
 
 def journal() -> list[Json]:
-    """Return the charts of what waits for the database, and of the room that is left."""
+    """Return the charts of the journal: the entries that wait for the database, and the space that is left."""
     return [
         course(
             20,
@@ -119,7 +119,7 @@ def journal() -> list[Json]:
 
 
 def store() -> list[Json]:
-    """Return the charts of how quickly the database takes events, and of what it refuses."""
+    """Return the charts of the time that writes take, and of the events that the database refuses."""
     return [
         course(
             30,

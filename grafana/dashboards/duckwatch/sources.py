@@ -1,4 +1,4 @@
-"""Who reports: the plugins, and the backup sources beside them."""
+"""The rows of the plugins and of the backup sources."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def plugins() -> list[Json]:
-    """Return the table and the charts of each mail host's plugin."""
+    """Return the table and the charts of the plugin on each mail host."""
     by_host = f"max by (mail_cluster, host) (%s{{{HERE}}})"
     return [
         table(
@@ -104,7 +104,7 @@ def plugins() -> list[Json]:
 
 
 def sources() -> list[Json]:
-    """Return the charts of what backup sources supplied, and of how far behind they are."""
+    """Return the charts of the events from backup sources, and of the delay of those sources."""
     return [
         course(
             50,

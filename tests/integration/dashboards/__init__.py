@@ -1,1 +1,1 @@
-"""The numbers of the dashboards, beside the same numbers computed in Python from the same rows."""
+"""Tests that compare the dashboards' numbers with the same numbers computed in Python from the same rows."""

@@ -1,4 +1,4 @@
-"""A question as Grafana asks it, and what is wrong with the answer for the panel that asked."""
+"""Sends a question as Grafana does, and finds the faults of the answer for its panel."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Range:
-    """What the viewer looks at (epoch ms), and Grafana's interval for it on a panel of some 1,000 pixels."""
+    """A time range (epoch ms), and Grafana's interval for it on a panel of about 1,000 pixels."""
 
     start: int
     end: int
@@ -30,7 +30,7 @@ class Range:
 
 
 def ranges(end: int) -> dict[str, Range]:
-    """Return ranges for each roll-up, up to now and long ago, from and to a border and within a bucket."""
+    """Return ranges for each roll-up: up to `end` and long ago, on the borders of buckets and within them."""
     hour = end // HOUR * HOUR
     return {
         "half an hour": Range(end - HOUR // 2, end, "2s"),
@@ -46,7 +46,7 @@ def ranges(end: int) -> dict[str, Range]:
 
 @dataclass(frozen=True)
 class Choice:
-    """The values of the dashboard's variables: those of several values, and those of one."""
+    """The chosen values: `values` for variables of several values, `texts` for variables of one."""
 
     values: Mapping[str, Sequence[str]]
     texts: Mapping[str, str]
@@ -58,13 +58,13 @@ def names(question: Question) -> tuple[set[str], set[str]]:
 
 
 def same(question: Question, values: Sequence[str]) -> Choice:
-    """Return the choice of these values for each variable; one of one value gets the first."""
+    """Return the choice of these values for each variable. A variable of one value gets the first."""
     several, one = names(question)
     return Choice(dict.fromkeys(several, values), dict.fromkeys(one, values[0]))
 
 
 def sent(question: Question, asked: Range, choice: Choice) -> str:
-    """Return the SQL that PostgreSQL gets, which is the same for both settings of the data source."""
+    """Return the SQL that PostgreSQL gets, and assert that it is the same for both settings of the data source."""
     least = (question.panel or {}).get("interval", "0s")
     first, second = (
         expand(
@@ -84,13 +84,13 @@ def sent(question: Question, asked: Range, choice: Choice) -> str:
 
 @dataclass(frozen=True)
 class Answer:
-    """The columns, which Grafana takes as they come, and the rows."""
+    """The columns in the order of the query, and the rows."""
 
     columns: tuple[str, ...]
     rows: list[tuple[Any, ...]]
 
     def comparable(self) -> list[tuple[Any, ...]]:
-        """Return the rows with numbers that are equal where they differ in how they were added up only."""
+        """Return the rows with numbers rounded to nine digits, so that the order of additions does not matter."""
         return [tuple(_plain(value) for value in row) for row in self.rows]
 
 
@@ -102,7 +102,7 @@ def ask(connection: psycopg.Connection, question: Question, asked: Range, choice
 
 
 def faults(question: Question, answer: Answer) -> list[str]:
-    """Return why Grafana would refuse the answer, or show something else than the panel means."""
+    """Return the reasons why Grafana would refuse the answer or show it wrongly."""
     found = [f"two columns {name}" for name in set(answer.columns) if answer.columns.count(name) > 1]
     kinds = {(name, type(value)) for row in answer.rows for name, value in zip(answer.columns, row, strict=True)}
     found += [f"{name} is {kind.__name__}" for name, kind in kinds if not issubclass(kind, SHOWN)]
@@ -110,7 +110,7 @@ def faults(question: Question, answer: Answer) -> list[str]:
 
 
 SHOWN = (str, bool, int, float, Decimal, datetime, type(None))
-"""What Grafana shows as it is; an inet has its `/32`, an array its brackets."""
+"""The types that Grafana shows well. It would show an inet with `/32`, and an array with its brackets."""
 
 
 def _time_series(answer: Answer) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""What the tests of panels share: a query of a dashboard, asked as Grafana asks it."""
+"""Sends a dashboard's query as Grafana does, for the tests of panels."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ def ask(
     clusters: Sequence[str] = ("default",),
     text: str = "",
 ) -> list[dict[str, Any]]:
-    """The rows that Grafana would get for the range `span`."""
+    """Return the rows that Grafana would get for the range `span`."""
     sent = expand(load(query), start=span[0], end=span[1], interval=interval, values=clusters, text=text)
     with connection.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(sent.encode()).fetchall()
 
 
 def bin_of(time: datetime, width: timedelta) -> datetime:
-    """The start of the bin that holds this time."""
+    """Return the start of the bin that contains this time."""
     return EPOCH + (time - EPOCH) // width * width

@@ -1,4 +1,4 @@
-"""What panels read beside `mail_events`: DNS lists, heartbeats, snapshots of the queue, logins, inbound mail."""
+"""Made-up rows of the other tables that panels read, and inbound mail."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TIMES = frozenset({"time", "received_at", "standing_since", "oldest", "oldest_un
 
 
 def inbound(end: int) -> list[MailEvent]:
-    """Return mail that users got, and what they marked: one event in twenty minutes of the week."""
+    """Return stored mail and users' spam and ham marks: one event every twenty minutes of the week."""
     actions = (Action.STORED, Action.STORED, Action.STORED, Action.MARKED_SPAM, Action.MARKED_HAM)
     return [
         MailEvent(
@@ -87,7 +87,7 @@ def _reports(end: int) -> Iterator[Row]:
 
 
 def _snapshots(end: int) -> Iterator[Row]:
-    """Each minute of the last two hours, and each hour of the week: zones, and destinations."""
+    """Yield snapshots of zones and destinations, for each minute of the last two hours and each hour of the week."""
     moments = [*range(end - 7 * DAY, end, HOUR), *range(end - 2 * HOUR, end, MINUTE)]
     for number, time in enumerate(moments):
         for cluster in CLUSTERS[:2]:

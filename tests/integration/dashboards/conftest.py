@@ -1,4 +1,4 @@
-"""The filled and the empty database of each tier, made once a module."""
+"""The filled and the empty database of each tier, made once for each module."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     from tests.servers.postgres import PostgresCluster
 
 READER = "SET ROLE duckwatch_reader"
-"""Grafana's role: the panels have no more rights."""
+"""Grafana's role, so that the queries run with the rights of the panels."""
 
 TIERS = ("postgres", "timescale", "community")
 
 
 @pytest.fixture(scope="module")
 def mail(postgres: PostgresCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mail]:
-    """The recorded traffic, as a collector stores it, and a week made up."""
+    """The recorded traffic, as a collector stores it, and a made-up week."""
     dsn = postgres.create_database()
     yield make_mail(dsn, tmp_path_factory.mktemp("replay"))
     postgres.drop_database(dsn)

@@ -1,4 +1,4 @@
-"""One database of each tier, filled with the recorded traffic and the made-up week, its roll-ups built as they are."""
+"""Fills a database of each tier with the recorded traffic and the made-up week, and builds its roll-ups."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ RECORDED = "recorded"
 
 @dataclass(frozen=True)
 class Mail:
-    """What is put into each database. `end` (epoch ms) is the end of all of it."""
+    """The mail that is written to each database. All of it is before `end` (epoch ms)."""
 
     end: int
     recorded: list[MailEvent]
@@ -51,7 +51,7 @@ class Mail:
 
     @property
     def rows(self) -> list[MailEvent]:
-        """Return what `mail_events` holds at the end."""
+        """Return the rows that `mail_events` has after the filling."""
         return [*self.recorded, *self.week.rows, *inbound(self.end)]
 
 
@@ -79,9 +79,9 @@ def _read(column: str) -> str:
 
 
 def fill(dsn: str, mail: Mail) -> psycopg.Connection:
-    """Fill a database as the collector does: by its writer, with its jobs between what is on time and what is late.
+    """Fill a database with the collector's writer, and run its jobs between the punctual and the late events.
 
-    The connection is the caller's to close.
+    The caller closes the connection.
     """
     house = House(dsn)
     connection = psycopg.connect(dsn, autocommit=True)
@@ -89,7 +89,7 @@ def fill(dsn: str, mail: Mail) -> psycopg.Connection:
     held = [HeldEvent.of(event, slots_of(event)[0]) for event in mail.week.held]
     on_time = [*mail.recorded, *mail.week.on_time, *inbound(mail.end)]
     house.store.write(Batch(on_time, tally=tally(on_time), records=held))
-    later = datetime.now(UTC) + timedelta(hours=2)  # no held event waits for the plugin any longer
+    later = datetime.now(UTC) + timedelta(hours=2)  # by then no held event waits for the plugin
     Reconcile({}, journal_age=lambda: None, count=MailMetrics(Metrics(), now=time.time)).run(
         house.connection, later, lambda: False
     )
@@ -102,7 +102,7 @@ def fill(dsn: str, mail: Mail) -> psycopg.Connection:
 
 
 def fill_community(server: Community | GivenCommunity, mail: Mail) -> psycopg.Connection:
-    """Fill TimescaleDB Community, which the writer cannot do: it has no COPY, and takes one connection."""
+    """Fill TimescaleDB Community without the writer: the server has no COPY and accepts one connection only."""
     connection = prepare_community(server)
     _put_beside(connection, mail)
     late = {event.event_id for event in mail.week.late}
@@ -113,7 +113,7 @@ def fill_community(server: Community | GivenCommunity, mail: Mail) -> psycopg.Co
         _insert(connection, "mail_events", [{name: getattr(event, name) for name in COLUMNS} for event in part])
         connection.execute("INSERT INTO touched_buckets SELECT DISTINCT time FROM mail_events")
         _roll_up_community(connection)
-        # The days that are over are compressed; the late events come into them.
+        # Chunks older than two days are compressed, so that late events are written into compressed chunks.
         connection.execute("SELECT compress_chunk(c, true) FROM show_chunks('mail_events', INTERVAL '2 days') AS c")
     _assert_holds(connection, mail)
     return connection
@@ -123,7 +123,7 @@ def prepare_community(server: Community | GivenCommunity) -> psycopg.Connection:
     """Make the schema with its aggregates, and the dashboards' role."""
     connection = server.connect(autocommit=True)
     connection.execute("CREATE EXTENSION IF NOT EXISTS timescaledb")
-    connection.autocommit = False  # it commits
+    connection.autocommit = False  # migrate commits its own transactions
     migrate(connection)
     connection.autocommit = True
     lay_out(connection, RetentionSettings(), datetime.now(UTC))
@@ -149,7 +149,7 @@ def _put_beside(connection: psycopg.Connection, mail: Mail) -> None:
 
 
 def _insert(connection: psycopg.Connection, table: str, rows: Iterable[dict[str, Any]]) -> None:
-    """Insert rows, 25 by a statement, with their values in its text: the Community server has no pipelines."""
+    """Insert 25 rows with each statement, with the values in its text: the Community server has no pipelines."""
     left = list(rows)
     names = list(left[0])
     places = ", ".join("to_timestamp(%s / 1000.0)" if name in TIMES else "%s" for name in names)
@@ -161,7 +161,7 @@ def _insert(connection: psycopg.Connection, table: str, rows: Iterable[dict[str,
 
 
 def _assert_holds(connection: psycopg.Connection, mail: Mail) -> None:
-    """Take-overs and late events are done: the table holds just what it should."""
+    """Assert that the table has exactly the expected rows, after take-overs and late events."""
     found = connection.execute(
         "SELECT event_id, cluster, (extract(epoch FROM time) * 1000)::bigint FROM mail_events"
     ).fetchall()

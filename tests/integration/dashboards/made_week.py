@@ -1,4 +1,4 @@
-"""A week of mail, made up: whole lives of messages, with nights, take-overs, late events and times at every border."""
+"""A made-up week of mail: complete messages, with nights, take-overs, late events and times at borders of buckets."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ REPLIES = (None, "550 no such user", "450 later <b>'x'</b>", "421 {busy} $1 %s \
 
 @dataclass
 class Week:
-    """The mail by the way it comes. After all of it, `rows` are what `mail_events` holds."""
+    """The events, grouped by how they arrive. `rows` are the rows of `mail_events` after all have arrived."""
 
     on_time: list[MailEvent] = field(default_factory=list)
     held: list[MailEvent] = field(default_factory=list)
     """Events of a backup source. The job `reconcile` stores them."""
     late: list[MailEvent] = field(default_factory=list)
-    """Events that come after the roll-ups were built. Some take over the row of a held event."""
+    """Events that arrive after the roll-ups were built. Some take over the row of a held event."""
     taken_over: list[MailEvent] = field(default_factory=list)
-    """The held events whose rows do not stay."""
+    """The held events whose rows are taken over."""
 
     @property
     def rows(self) -> list[MailEvent]:
-        """Return the rows that stay."""
+        """Return the rows that remain after the take-overs."""
         gone = {event.event_id for event in self.taken_over}
         return [*self.on_time, *(event for event in self.held if event.event_id not in gone), *self.late]
 
@@ -54,7 +54,7 @@ def make_week(end: int, messages: int = 1500, seed: int = 15) -> Week:
 
 
 def _moment(end: int, span: int, chance: random.Random) -> int:
-    """Return a time in the span; at night there is a tenth of the mail, and some times are at a border."""
+    """Return a random time in the span. Nights have a tenth of the mail, and some times are at a border of buckets."""
     while True:
         at = end - 1 - chance.randrange(span)
         is_night = not 6 <= at // HOUR % 24 < 22
@@ -67,7 +67,7 @@ def _moment(end: int, span: int, chance: random.Random) -> int:
 
 
 def _life(queued: int, end: int, number: int, chance: random.Random) -> list[MailEvent]:
-    """Return the events of one message: queued, and for each recipient some attempts and an end."""
+    """Return the events of one message: `queued`, and each recipient's attempts up to the last."""
     queue_id = f"{queued:011x}{number:07x}"
     recipients = chance.choice([1, 1, 1, 2, 3])
     message: dict[str, Any] = {
@@ -127,7 +127,10 @@ def _event(message: dict[str, Any], at: int, action: Action, seq: str | None, **
 
 
 def _sort_in(week: Week, event: MailEvent, chance: random.Random) -> None:
-    """Most events come on time. One in ten is late, and of some ends a backup source knew before."""
+    """Sort an event into the week: most are on time, one in ten is late.
+
+    A backup source reports some bounces too, and the plugin later reports most of those.
+    """
     if event.action is not Action.BOUNCED or chance.random() > 0.3:
         (week.late if chance.random() < 0.1 else week.on_time).append(event)
         return

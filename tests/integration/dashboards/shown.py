@@ -1,4 +1,4 @@
-"""Mail of the last nine days, and what a dashboard shows of it: the panel's rows, and the events that they are of."""
+"""Made-up mail of nine days, the rows that a panel gets, and the events that those rows count."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
 
 SECOND, MINUTE, HOUR, DAY = 1_000, 60_000, 3_600_000, 86_400_000
 CHOICES = ("eu1", "it's", "google", "yahoo", "other", "none", "bulk", "default", "192.0.2.5", "2001:db8::5", "unknown")
-"""Every value of every variable but the cluster `us1`, which the viewer did not choose."""
+"""Every value of every variable, except the cluster `us1`, which the viewer did not choose."""
 
 BOUNDS = (1, 5, 30, 60, 300, 900, 3_600, 14_400, 43_200, 86_400)
-"""Seconds; the steps of the roll-ups' histogram (docs/storage.md)."""
+"""The upper bounds of the roll-ups' histogram in seconds (docs/storage.md)."""
 
 
 @dataclass(frozen=True)
 class Range:
-    """What the viewer looks at, and the width of the roll-up that fits it."""
+    """A time range, and the width of the roll-up that its queries read."""
 
     end: int
     hours: int
@@ -39,7 +39,7 @@ class Range:
 
     @property
     def start(self) -> int:
-        """Epoch ms."""
+        """The start of the range in epoch ms."""
         return self.end - self.hours * HOUR
 
     @property
@@ -48,23 +48,23 @@ class Range:
         return int(self.interval[:-1]) * {"s": SECOND, "m": MINUTE, "h": HOUR}[self.interval[-1]]
 
     def bucket(self, event: MailEvent) -> int:
-        """The start of the bucket that the event is in."""
+        """Return the start of the bucket that contains the event."""
         return event.time // self.width * self.width
 
     def bin(self, event: MailEvent) -> int:
-        """The start of the bin that the event is shown in."""
+        """Return the start of the bin in which the event is shown."""
         return self.bucket(event) // self.step * self.step
 
     def holds(self, event: MailEvent) -> bool:
-        """Whether the event's bucket is read: that with the range's start is, whole."""
+        """Return whether the event's bucket is read. The bucket that contains the range's start is read whole."""
         return self.start // self.width * self.width <= self.bucket(event) < self.end
 
     def in_bins(self, events: Iterable[MailEvent], of: Callable[[MailEvent], str]) -> dict[Any, list[MailEvent]]:
-        """The events by their bin and by what `of` says of them."""
+        """Return the events by their bin and the result of `of`."""
         return counted(events, lambda event: (self.bin(event), of(event)))
 
     def chosen(self, events: Iterable[MailEvent], *actions: Action) -> list[MailEvent]:
-        """The outbound events of the chosen clusters, with one of these actions."""
+        """Return the outbound events of the range and the chosen clusters that have one of these actions."""
         return [
             event
             for event in events
@@ -75,7 +75,7 @@ class Range:
         ]
 
     def ask(self, connection: psycopg.Connection, name: str) -> list[dict[str, Any]]:
-        """The rows that Grafana gets; `time` as epoch ms."""
+        """Return the rows that Grafana gets, with times as epoch ms."""
         start, end = (datetime.fromtimestamp(at / 1000, tz=UTC) for at in (self.start, self.end))
         sql = expand(load(name), start=start, end=end, interval=self.interval, values=CHOICES)
         with connection.cursor(row_factory=psycopg.rows.dict_row) as cursor:
@@ -84,20 +84,21 @@ class Range:
 
 
 def ranges(end: int) -> list[Range]:
-    """One range for each roll-up of mail_stats; all end where no bucket does."""
+    """Return one range for each roll-up of mail_stats. Their end is not the end of a bucket."""
     return [Range(end, 3, "1m", 15 * SECOND), Range(end, 30, "10m", 5 * MINUTE), Range(end, 150, "2h", HOUR)]
 
 
 def attempt_ranges(end: int) -> list[Range]:
-    """One range for each roll-up of attempt_stats."""
+    """Return ranges that read each roll-up of attempt_stats."""
     return [Range(end, 3, "1m", 5 * MINUTE), Range(end, 30, "10m", 5 * MINUTE), Range(end, 150, "2h", HOUR)]
 
 
 def week(end: int, seed: int) -> list[MailEvent]:
-    """Nine days of mail up to `end`, most of it in the last three hours: of every kind, null where a column may be.
+    """Return nine days of mail up to `end`, most of it in the last three hours, with nulls in nullable columns.
 
-    What is older lies in a hundred minutes, twenty of them in the same hours of yesterday and of a week ago: each
-    bucket takes the job some time. Google takes nearly all, Yahoo defers much, others bounce much.
+    Older mail lies in only a hundred minutes, because the job needs time for each bucket.
+    Twenty of these minutes are in the same hours of yesterday and of a week ago.
+    Google accepts nearly all mail, Yahoo defers much of it, and others bounce much of it.
     """
     chance = random.Random(seed)
     ago = [chance.randrange(3 * HOUR) for _ in range(5_000)]
@@ -134,7 +135,7 @@ def _event(at: int, chance: random.Random, seed: int, number: int) -> MailEvent:
 
 
 def fill(house: House, events: list[MailEvent], seed: int) -> None:
-    """Write the events in two parts and in no order, with a run of the job after each: the second part comes late."""
+    """Write the events in random order in two parts, and run the job after each, so that the second part is late."""
     mixed = random.Random(seed).sample(events, len(events))
     half = len(mixed) // 2
     for part in (mixed[:half], mixed[half:]):
@@ -143,7 +144,7 @@ def fill(house: House, events: list[MailEvent], seed: int) -> None:
 
 
 def counted(events: Iterable[MailEvent], key: Callable[[MailEvent], Any]) -> dict[Any, list[MailEvent]]:
-    """The events by their key."""
+    """Return the events by their key."""
     groups: dict[Any, list[MailEvent]] = {}
     for event in events:
         groups.setdefault(key(event), []).append(event)
@@ -151,13 +152,13 @@ def counted(events: Iterable[MailEvent], key: Callable[[MailEvent], Any]) -> dic
 
 
 def share(events: Iterable[MailEvent], *actions: Action) -> float | None:
-    """The part of the events with one of these actions; None of fewer than a hundred."""
+    """Return the share of the events that have one of these actions, None for fewer than a hundred events."""
     found = [event.action in actions for event in events]
     return sum(found) / len(found) if len(found) >= 100 else None
 
 
 def waited(events: Iterable[MailEvent], part: float) -> float | None:
-    """The seconds that this part of the delivered mail waited less than, by the steps of the histogram."""
+    """Return a quantile (`part`) of the delivered mail's seconds in the queue, interpolated as in the histogram."""
     times = sorted(
         event.queue_ms for event in events if event.action is Action.DELIVERED and event.queue_ms is not None
     )
@@ -173,7 +174,7 @@ def waited(events: Iterable[MailEvent], part: float) -> float | None:
 
 
 def now_ms() -> int:
-    """A while before now, at a time where no bucket and no bin ends."""
+    """Return a time (epoch ms) some minutes ago at which no bucket and no bin ends."""
     return int(datetime.now(tz=UTC).timestamp()) // 300 * 300 * 1000 - 5 * MINUTE + 137_000
 
 

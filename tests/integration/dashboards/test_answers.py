@@ -1,4 +1,4 @@
-"""The stand-in for Grafana's look at an answer finds each fault that Grafana has an error for, or hides."""
+"""`faults` finds each fault of an answer that Grafana refuses or hides."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ SERIES = ("time", "metric", "value")
     ],
 )
 def test_a_fault_is_found(shape: Shape, columns: tuple[str, ...], rows: list[tuple[Any, ...]]) -> None:
-    """One fault each."""
+    """Each of these answers has exactly one fault."""
     assert len(faults(_question(shape), Answer(columns, rows))) == 1
 
 
@@ -50,7 +50,7 @@ def test_a_fault_is_found(shape: Shape, columns: tuple[str, ...], rows: list[tup
     ],
 )
 def test_a_good_answer_has_none(shape: Shape, columns: tuple[str, ...], rows: list[tuple[Any, ...]]) -> None:
-    """A value may be null, a label may not."""
+    """An answer in the right form has no fault, also with a null value."""
     assert faults(_question(shape), Answer(columns, rows)) == []
 
 

@@ -1,5 +1,6 @@
-"""*Bounces and deferrals*: each number equals one that is counted in Python from the same events,
-for ranges that read each width of roll-up.
+"""*Bounces and deferrals*: each number equals the count of the same events in Python.
+
+The ranges read each width of roll-up.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ FEW = 100
 
 
 class Range(NamedTuple):
-    """What the viewer looks at: hours back from the newest event, and the width of the roll-up that is read."""
+    """A time range: its hours before the end, and the width of the roll-up (ms) that the queries read."""
 
     hours: int
     width: int
@@ -48,7 +49,7 @@ RANGES = [
 
 
 def made(end: int) -> list[MailEvent]:
-    """Mail of eleven days, most of it of the last hours; one domain takes nothing, one takes everything."""
+    """Return mail of eleven days, most of it of the last hours. One domain accepts nothing, one accepts everything."""
     chance = random.Random(15)
     events = some(5000, end - 3 * HOUR, end - 1, seed=4) + some(1500, end - 11 * DAY, end - 1, seed=5)
     out = []
@@ -67,7 +68,7 @@ def made(end: int) -> list[MailEvent]:
 
 @pytest.fixture(scope="module", params=["postgres", "timescale"])
 def told(request: pytest.FixtureRequest) -> Iterator[tuple[House, list[MailEvent], int]]:
-    """The events, stored in two lots in any order and rolled up, and the end of their time."""
+    """The events, stored in two parts in random order and rolled up, and the end of their time."""
     cluster = request.getfixturevalue(request.param)
     dsn = cluster.create_database()
     house = House(dsn)
@@ -82,7 +83,7 @@ def told(request: pytest.FixtureRequest) -> Iterator[tuple[House, list[MailEvent
 
 
 def ask(house: House, name: str, end: int, of: Range) -> list[dict[str, Any]]:
-    """The rows of this query."""
+    """Return the rows of this query."""
     until = datetime.fromtimestamp(end / 1000, tz=UTC)
     text = expand(
         load(name),
@@ -96,7 +97,7 @@ def ask(house: House, name: str, end: int, of: Range) -> list[dict[str, Any]]:
 
 
 def chosen(events: Iterable[MailEvent]) -> list[MailEvent]:
-    """Ends of attempts of outbound mail that the viewer chose."""
+    """Return the attempts of outbound mail in the clusters and providers that the viewer chose."""
     return [
         one
         for one in events
@@ -108,24 +109,24 @@ def chosen(events: Iterable[MailEvent]) -> list[MailEvent]:
 
 
 def within(events: Iterable[MailEvent], end: int, of: Range, width: int) -> list[MailEvent]:
-    """The events of the range, its first bucket whole."""
+    """Return the chosen events of the range, with its whole first bucket."""
     first = (end - of.hours * HOUR) // width * width
     return [one for one in chosen(events) if one.time // width * width >= first]
 
 
 def failed(events: Iterable[MailEvent]) -> list[MailEvent]:
-    """The bounces and deferrals among them."""
+    """Return the bounces and deferrals among the events."""
     return [one for one in events if one.action is not Action.DELIVERED]
 
 
 def ms(moment: datetime) -> int:
-    """Epoch milliseconds."""
+    """Return a time as epoch milliseconds."""
     return round(moment.timestamp() * 1000)
 
 
 @pytest.mark.parametrize("of", RANGES)
 def test_charts_and_totals_equal_the_events(told: tuple[House, list[MailEvent], int], of: Range) -> None:
-    """Of 15 seconds, five minutes and an hour: the totals, each bar of each reason, the share of each hour."""
+    """The totals, each reason's bars and the share without a reason equal the events, at each roll-up."""
     house, events, end = told
     mine = within(events, end, of, of.width)
     count = Counter(one.action for one in mine)
@@ -151,7 +152,7 @@ def test_charts_and_totals_equal_the_events(told: tuple[House, list[MailEvent], 
 
 
 def hourly_shares(replies: list[MailEvent], of: Range) -> dict[int, float]:
-    """Of each bin, at its last bucket that has a reply: the share of the hour up to that bucket."""
+    """Return for each bin the share without a reason, of the hour up to the bin's last bucket with a reply."""
     last: dict[int, int] = {}
     for one in replies:
         bucket = one.time // of.width * of.width
@@ -166,7 +167,7 @@ def hourly_shares(replies: list[MailEvent], of: Range) -> dict[int, float]:
 
 @pytest.mark.parametrize("of", RANGES)
 def test_replies_equal_the_events(told: tuple[House, list[MailEvent], int], of: Range) -> None:
-    """Each kind of reply with its counts; new is what no event before the last day had."""
+    """Each reply pattern has the counts of its events, and is new when no event had it before the last day."""
     house, events, end = told
     known: defaultdict[Any, list[MailEvent]] = defaultdict(list)
     for one in failed(chosen(events)):
@@ -208,7 +209,7 @@ def test_replies_equal_the_events(told: tuple[House, list[MailEvent], int], of: 
 
 @pytest.mark.parametrize("of", RANGES)
 def test_domains_that_refuse_equal_the_events(told: tuple[House, list[MailEvent], int], of: Range) -> None:
-    """Those that fail, those that take nothing first, each with its main reason and its hours."""
+    """Each domain with failures has the counts, main reason and hours of its events, the highest share first."""
     house, events, end = told
     groups: defaultdict[str, list[MailEvent]] = defaultdict(list)
     for one in within(events, end, of, HOUR):

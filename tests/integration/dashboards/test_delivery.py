@@ -1,4 +1,4 @@
-"""*Delivery*: each number equals the events counted one by one, at both roll-ups."""
+"""*Delivery*: each number equals the count of the same events in Python, at both roll-ups."""
 
 from __future__ import annotations
 
@@ -39,17 +39,17 @@ def filled(house: House) -> tuple[House, list[MailEvent], int]:
 
 
 def provider_of(event: MailEvent) -> str:
-    """As the panels call it."""
+    """Return the event's provider as the panels name it."""
     return event.provider.value if event.provider else "none"
 
 
 def attempt_of(event: MailEvent) -> str:
-    """As the panels call it."""
+    """Return `unknown`, `first` or `later` for the event's attempt, as the panels do."""
     return "unknown" if event.attempt is None else "first" if event.attempt == 1 else "later"
 
 
 def test_totals_are_those_of_the_events(filled: tuple[House, list[MailEvent], int]) -> None:
-    """The row of numbers on top."""
+    """The totals, shares and waiting times of the top row equal the events."""
     house, events, end = filled
     for asked in attempt_ranges(end):
         mail = asked.chosen(events, *ATTEMPTS)
@@ -64,7 +64,7 @@ def test_totals_are_those_of_the_events(filled: tuple[House, list[MailEvent], in
 
 
 def test_pairs_are_those_of_the_events(filled: tuple[House, list[MailEvent], int]) -> None:
-    """Provider by sending address, and provider by attempt: each pair once, with its shares and waiting times."""
+    """Each pair of provider and address, or provider and attempt, has the shares and waiting times of its events."""
     house, events, end = filled
     for asked in attempt_ranges(end):
         mail = asked.chosen(events, *ATTEMPTS)
@@ -88,7 +88,7 @@ def test_pairs_are_those_of_the_events(filled: tuple[House, list[MailEvent], int
 
 
 def test_shares_of_first_attempts_are_of_the_hour_before(filled: tuple[House, list[MailEvent], int]) -> None:
-    """At each bin, of the hour up to its newest bucket; none where that has fewer than 100."""
+    """Each bin has the share of the hour up to its newest bucket, and no share for fewer than 100 first attempts."""
     house, events, end = filled
     for asked in attempt_ranges(end):
         mail = asked.chosen(events, *ATTEMPTS)
@@ -108,7 +108,7 @@ def test_shares_of_first_attempts_are_of_the_hour_before(filled: tuple[House, li
 
 
 def test_waiting_times_are_those_of_the_events(filled: tuple[House, list[MailEvent], int]) -> None:
-    """Over all mail, and first attempts apart from later ones."""
+    """The quantiles of waiting times equal the events', for all mail and by first and later attempts."""
     house, events, end = filled
     for asked in attempt_ranges(end):
         mail = asked.chosen(events, Action.DELIVERED)
@@ -132,7 +132,7 @@ def test_waiting_times_are_those_of_the_events(filled: tuple[House, list[MailEve
 
 
 def test_yesterday_and_last_week_stand_at_the_same_hour(filled: tuple[House, list[MailEvent], int]) -> None:
-    """The events of 24 hours and of 7 days before, moved into the range; the same bins as those of this time."""
+    """The events of 24 hours and of 7 days before are moved into the range, in bins of the same width."""
     house, events, end = filled
     for asked in attempt_ranges(end)[:2]:
         moved = {
@@ -162,7 +162,7 @@ def test_yesterday_and_last_week_stand_at_the_same_hour(filled: tuple[House, lis
 
 
 def test_encryption_is_that_of_the_last_six_hours(filled: tuple[House, list[MailEvent], int]) -> None:
-    """However long the range is: no roll-up has it."""
+    """The TLS shares count at most the last six hours of the range, because no roll-up has them."""
     house, events, end = filled
     for hours in (3, 150):
         asked = Range(end, hours, "1m", 1)

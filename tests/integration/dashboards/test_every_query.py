@@ -1,5 +1,6 @@
-"""Every SQL question of every dashboard, on each tier: it runs whatever the range and the variables,
-its answer has the form that the panel needs, and each tier gives the same.
+"""Every SQL question of every dashboard runs on each tier, for each range and choice of variables.
+
+The answer has the form that the panel needs, and is the same on each tier.
 """
 
 from __future__ import annotations
@@ -47,16 +48,16 @@ HOSTILE = (
 )
 
 COMMUNITY_BYTES = 60_000
-"""The server that stands for TimescaleDB Community (tests/servers/community.py) ends at a statement of over 64 KiB."""
+"""The longest statement to send: the stand-in for TimescaleDB Community (tests/servers/community.py) ends at 64 KiB."""
 
 WITH_MACROS = ("$__timeFilter(", "$__timeFilter(time)", "$__timeFrom()", "$__unixEpochFrom(", "$nothing(", "a$b(c) '")
-"""Grafana expands macros in values too, so these it may answer with an error (400), and with nothing else."""
+"""Values with macros, which Grafana expands too. It may answer them with an error (400)."""
 
 
 def options(
     connection: psycopg.Connection, question: Question, asked: Range, mail: Mail | None
 ) -> dict[str, list[str]]:
-    """Return what each variable in the SQL has to choose from, by its own query; a text box has what is typed."""
+    """Return the options of each variable in the SQL, from the variable's own query. A text box has typed texts."""
     found = {}
     for name in set().union(*names(question)):
         if question.variables[name]["type"] == "textbox":
@@ -84,7 +85,7 @@ def chosen(question: Question, known: dict[str, list[str]], number: int | None =
 
 @each
 def test_answers_have_the_form_that_the_panel_needs(filled: psycopg.Connection, mail: Mail, question: Question) -> None:
-    """Over each range, with one value of each variable, two, and all."""
+    """No answer has a fault, for each range and with one, two or all values of each variable."""
     wrong = []
     for name, asked in ranges(mail.end).items():
         known = options(filled, question, asked, mail)
@@ -96,7 +97,7 @@ def test_answers_have_the_form_that_the_panel_needs(filled: psycopg.Connection, 
 
 @each
 def test_every_question_has_an_answer(plain: psycopg.Connection, mail: Mail, question: Question) -> None:
-    """On a database with a week of everything in it, some range shows something."""
+    """Each question returns rows for at least one range, on a database with a week of data in every table."""
     assert any(
         ask(plain, question, asked, chosen(question, options(plain, question, asked, mail))).rows
         for asked in ranges(mail.end).values()
@@ -107,7 +108,7 @@ def test_every_question_has_an_answer(plain: psycopg.Connection, mail: Mail, que
 def test_each_tier_gives_the_same_answer_in_each_time_zone(
     filled: psycopg.Connection, plain: psycopg.Connection, mail: Mail, question: Question
 ) -> None:
-    """What the tests of each dashboard compute on one tier holds for all; 5:45 is no whole number of hours."""
+    """The answer is the same on each tier, and in a time zone whose offset (5:45) is not a whole number of hours."""
     for name, asked in ranges(mail.end).items():
         choice = chosen(question, options(plain, question, asked, mail))
         answers = []
@@ -124,7 +125,7 @@ def test_each_tier_gives_the_same_answer_in_each_time_zone(
 def test_a_hostile_value_is_a_value_that_nothing_has(
     filled: psycopg.Connection, mail: Mail, question: Question
 ) -> None:
-    """It comes from the URL: the answer is that for a name that nobody has, and no error."""
+    """A hostile value gives no error, and the answer for a name that does not exist."""
     if not any(names(question)):
         return
     asked = ranges(mail.end)["half an hour"]
@@ -135,13 +136,13 @@ def test_a_hostile_value_is_a_value_that_nothing_has(
             if filled.cursor_factory is psycopg.ClientCursor and len(statement) > COMMUNITY_BYTES:
                 continue
             rows = ask(filled, question, asked, same(question, values)).comparable()
-            # A query may show what was typed.
+            # A query may return the typed text.
             assert [tuple("nobody" if cell == value else cell for cell in row) for row in rows] == nothing, value[:50]
 
 
 @each
 def test_a_macro_in_a_value_is_an_error_at_worst(filled: psycopg.Connection, mail: Mail, question: Question) -> None:
-    """Grafana's expansion may end the literal early. Then the whole statement is no SQL, and no part of it runs."""
+    """A macro in a value at worst makes the statement fail, and no event is deleted."""
     if not any(names(question)):
         return
     asked = ranges(mail.end)["half an hour"]
@@ -160,7 +161,7 @@ def test_a_macro_in_a_value_is_an_error_at_worst(filled: psycopg.Connection, mai
 
 @each
 def test_before_the_first_event_there_is_no_error(empty: psycopg.Connection, question: Question) -> None:
-    """With what the variables then have to choose from."""
+    """On an empty database no answer has a fault, and each variable has an option."""
     end = 1_790_000_000_000
     for asked in (Range(end - HOUR, end, "5s"), Range(end - 200 * HOUR, end, "10m")):
         answer = ask(empty, question, asked, chosen(question, options(empty, question, asked, None)))

@@ -1,4 +1,4 @@
-"""The numbers of *Inbound & logins*, computed a second time from the same rows."""
+"""*Inbound & logins*: each number equals the count of the same rows in Python."""
 
 from __future__ import annotations
 
@@ -22,14 +22,15 @@ pytestmark = pytest.mark.servers
 
 
 def range_of(days_ago: int, hours: int) -> tuple[datetime, datetime]:
-    """So many hours, from a full hour on."""
+    """Return a range of this many hours that begins at a full hour."""
     start = bin_of(datetime.now(tz=UTC) - timedelta(days=days_ago), timedelta(hours=1))
     return start, start + timedelta(hours=hours)
 
 
 def test_sources_are_ranked_by_failures_of_the_last_day(house: House) -> None:
-    """Each row counts for as many logins as it stands for; older logins, other clusters and errors of the server do
-    not count.
+    """The sources have the failed logins of the last day, each row counted with its number of logins.
+
+    Logins of other clusters and errors of the server do not count.
     """
     span = range_of(3, 30)
     rows = [*logins(span[0], 30 * 180, CLUSTERS)]
@@ -54,7 +55,7 @@ def test_sources_are_ranked_by_failures_of_the_last_day(house: House) -> None:
 @pytest.mark.usefixtures("our_jobs")
 @pytest.mark.parametrize("days_ago", [1, 100])
 def test_stored_mail_and_verdicts_are_those_of_the_events(house: House, days_ago: int) -> None:
-    """Out of either roll-up, by bin and in all."""
+    """Stored mail and users' marks equal the events, by bin and in total, at either roll-up."""
     span = range_of(days_ago, 3)
     rows = filled(house, span)
     found = ask(house.connection, "inbound/mail", span, interval="1h", clusters=CHOSEN)
@@ -72,7 +73,7 @@ def test_stored_mail_and_verdicts_are_those_of_the_events(house: House, days_ago
 
 
 def test_sending_domains_are_those_of_the_last_hour(house: House) -> None:
-    """What the filter took for spam, and what users did; with little mail the share is left open."""
+    """Each domain has the counts of the last hour, and no share of spam for fewer than 100 messages."""
     span = range_of(1, 3)
     rows = [row for row in filled(house, span) if row.time > span[1] - timedelta(hours=1)]
     expected: dict[str, Counter[str]] = {}
@@ -92,7 +93,7 @@ def test_sending_domains_are_those_of_the_last_hour(house: House) -> None:
 
 
 def filled(house: House, span: tuple[datetime, datetime]) -> list[Inbound]:
-    """Inbound mail with its roll-ups: the rows that count."""
+    """Insert inbound mail, build its roll-ups, and return the rows of the chosen clusters."""
     number = int((span[1] - span[0]).total_seconds()) // 5
     rows = [
         row._replace(time=span[0] + timedelta(seconds=5 * index))

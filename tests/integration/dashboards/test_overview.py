@@ -1,4 +1,4 @@
-"""*Overview*: each number equals the events counted one by one, at every roll-up."""
+"""*Overview*: each number equals the count of the same events in Python, at every roll-up."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def filled(house: House) -> tuple[House, list[MailEvent], int]:
 
 
 def test_counts_are_those_of_the_events(filled: tuple[House, list[MailEvent], int]) -> None:
-    """Outcomes, and what came into the queue and left it, bin for bin; each zone's counts and shares."""
+    """Outcomes and queue flows by bin, and each zone's counts and shares, equal the events."""
     house, events, end = filled
     for asked in ranges(end):
         rows = asked.ask(house.connection, "overview/outcomes")
@@ -64,7 +64,7 @@ def test_counts_are_those_of_the_events(filled: tuple[House, list[MailEvent], in
 
 
 def test_reasons_of_a_long_range_are_counted_right(filled: tuple[House, list[MailEvent], int]) -> None:
-    """Beyond a day they come from the roll-up by hour: without a class, and with the newest reply."""
+    """In a range of over a day, reasons have the counts of their events, no class, and the newest reply pattern."""
     house, events, end = filled
     asked = Range(end, 150, "1h", HOUR)
     rows = asked.ask(house.connection, "overview/failure_reasons")
@@ -79,7 +79,7 @@ def test_reasons_of_a_long_range_are_counted_right(filled: tuple[House, list[Mai
 
 
 def test_verdicts_on_delivery_follow_the_half_hour_before(filled: tuple[House, list[MailEvent], int]) -> None:
-    """Google is fine, Yahoo puts us off, others refuse; where there are fewer than 100 nothing is said."""
+    """Each provider's verdict follows the attempts of the window before, and fewer than 100 give no judgement."""
     house, events, end = filled
     for asked in attempt_ranges(end):
         window = HOUR if asked.hours > 72 else 30 * MINUTE
@@ -88,7 +88,7 @@ def test_verdicts_on_delivery_follow_the_half_hour_before(filled: tuple[House, l
         assert {row["metric"] for row in rows} == {f"Delivery to {name}" for name in ("google", "yahoo", "other")}
         for row in rows:
             own = [event for event in mail if f"Delivery to {event.provider}" == row["metric"]]
-            # The newest bucket, or the start of the bin where none began in it.
+            # The newest bucket of the bin, or the bin's start if no bucket began in it.
             until = max([row["time"], *(asked.bucket(event) for event in own if asked.bin(event) == row["time"])])
             recent = [event for event in own if until - window < asked.bucket(event) <= until]
             assert row["state"] == _delivery(recent), (asked, row)
@@ -98,7 +98,7 @@ def test_verdicts_on_delivery_follow_the_half_hour_before(filled: tuple[House, l
 
 
 def test_verdicts_on_injection_tell_silence_and_refusals(house: House) -> None:
-    """An hour of mail, an hour in which half is refused, and a silent one, each after its half hour."""
+    """The verdict follows an hour of mail, an hour in which half is refused, and a silent hour."""
     end = now_ms()
     start = end - 3 * HOUR
     made = [event for event in week(end, seed=3) if event.action is Action.QUEUED][:1]
@@ -138,7 +138,7 @@ def _again(event: MailEvent, at: int, number: int, action: Action) -> MailEvent:
 
 
 def action_of(event: MailEvent) -> str:
-    """As the panel calls it."""
+    """Return the event's action as the panel names it."""
     return event.action.value
 
 
@@ -147,5 +147,5 @@ def _flow(event: MailEvent) -> str:
 
 
 def sizes(groups: dict[Any, list[MailEvent]]) -> dict[Any, int]:
-    """How many events each key has."""
+    """Return the number of events of each key."""
     return {key: len(group) for key, group in groups.items()}

@@ -1,4 +1,4 @@
-"""The numbers of *Queue*, computed a second time from the same rows."""
+"""*Queue*: each number equals the count of the same rows in Python."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ def snapped(house: House) -> House:
 
 
 def newest_of_bins(width: timedelta) -> dict[datetime, datetime]:
-    """The time of the newest snapshot in each bin."""
+    """Return the time of the newest snapshot in each bin."""
     return {bin_of(row.time, width): row.time for row in BY_ZONE}
 
 
 @pytest.mark.parametrize(("interval", "width"), [("1m", 1), ("5m", 5), ("1h", 60)])
 def test_each_bin_shows_its_newest_snapshot(snapped: House, interval: str, width: int) -> None:
-    """By zone, by state and by age; a zone that is empty at that moment is 0, and never what it was before."""
+    """Each bin has the counts, states and ages of its newest snapshot, and 0 for a zone that is empty in it."""
     times = newest_of_bins(timedelta(minutes=width))
     waiting: Counter[tuple[datetime, str]] = Counter()
     states: Counter[tuple[datetime, str]] = Counter()
@@ -69,7 +69,7 @@ def test_each_bin_shows_its_newest_snapshot(snapped: House, interval: str, width
 
 
 def test_a_zone_drains_as_its_line_says(snapped: House) -> None:
-    """The slope by Python's linear regression over the last half hour, and the time until the zone is empty."""
+    """A zone's slope equals Python's linear regression of the last half hour, and gives the time until it is empty."""
     end = START + timedelta(minutes=60)
     times = [end - timedelta(minutes=back) for back in range(30)]
     counts: dict[str, Counter[datetime]] = defaultdict(Counter)
@@ -92,7 +92,7 @@ def test_a_zone_drains_as_its_line_says(snapped: House) -> None:
 
 
 def test_a_zone_that_is_empty_now_says_so(snapped: House) -> None:
-    """Its last snapshot is not taken for the present."""
+    """An empty zone has the verdict `empty`, and ten minutes without a snapshot give no rows."""
     found = {one["zone"]: one for one in ask(snapped.connection, "queue/drain", SPAN, clusters=CHOSEN)}
     assert (found["default"]["verdict"], found["default"]["waiting"]) == ("empty", 0)
     later = (START, SPAN[1] + timedelta(minutes=10))
@@ -101,13 +101,13 @@ def test_a_zone_that_is_empty_now_says_so(snapped: House) -> None:
 
 
 def test_few_snapshots_give_no_verdict(snapped: House) -> None:
-    """Nine minutes of snapshots are no trend."""
+    """Snapshots of nine minutes give the verdict `too early to say`."""
     found = ask(snapped.connection, "queue/drain", (START, START + timedelta(minutes=8)), clusters=CHOSEN)
     assert {one["verdict"] for one in found} == {"too early to say"}
 
 
 def test_destinations_are_compared_with_an_hour_before(snapped: House) -> None:
-    """The largest first, each with its state, age and change."""
+    """Each destination has its count, age and change since an hour before, the largest first."""
     counts: Counter[tuple[str, datetime]] = Counter()
     for row in OURS:
         if row.domain is not None:
@@ -125,7 +125,7 @@ def test_destinations_are_compared_with_an_hour_before(snapped: House) -> None:
 
 
 class Mail(NamedTuple):
-    """What `mail_events` needs for these panels."""
+    """The columns of `mail_events` that these panels need."""
 
     time: datetime
     cluster: str
@@ -138,7 +138,7 @@ class Mail(NamedTuple):
 
 
 def mail(start: datetime, hours: int) -> list[Mail]:
-    """A row every 20 s: messages of one to three recipients, and what became of the recipients."""
+    """Return a row every 20 s: messages of one to three recipients, and their recipients' events."""
     rows = []
     for index in range(hours * 180):
         action = ("queued", "delivered", "deferred", "bounced", "deleted", "refused")[index % 6]
@@ -165,7 +165,7 @@ def mail(start: datetime, hours: int) -> list[Mail]:
 def test_arrivals_and_departures_are_those_of_the_events(
     house: House, days_ago: int, hours: int, interval: str, width: int
 ) -> None:
-    """Out of each roll-up, the bin's recipients that arrived and that left; a deferral is neither."""
+    """Each bin has the recipients that arrived and that left, at each roll-up; a deferral is neither."""
     now = datetime.now(tz=UTC)
     start = bin_of(now - timedelta(days=days_ago), timedelta(hours=2))
     rows = mail(start, hours)

@@ -1,4 +1,4 @@
-"""The numbers of *Tenants*, computed a second time from the same rows."""
+"""*Tenants*: each number equals the count of the same rows in Python."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.servers, pytest.mark.usefixtures("our_jobs")]
 
 
 class Mail(NamedTuple):
-    """What `mail_events` needs for these panels."""
+    """The columns of `mail_events` that these panels need."""
 
     time: datetime
     cluster: str
@@ -38,7 +38,7 @@ class Mail(NamedTuple):
 
 
 def mail(start: datetime) -> list[Mail]:
-    """A row every 10 s: two large sending domains, a small one, and mail that names no sender."""
+    """Return a row every 10 s: two large sending domains, a small one, and mail without a sender."""
     rows = []
     for index in range(HOURS * 360):
         action = ("queued", "delivered", "delivered", "deferred", "bounced")[index % 5]
@@ -62,7 +62,7 @@ def mail(start: datetime) -> list[Mail]:
 
 
 def filled(house: House, days_ago: int) -> tuple[list[Mail], tuple[datetime, datetime]]:
-    """Six hours of mail with their roll-ups: the rows that count, and the range."""
+    """Insert six hours of mail, build the roll-ups, and return the rows that the panels count, and the range."""
     start = bin_of(datetime.now(tz=UTC) - timedelta(days=days_ago), timedelta(hours=6))
     rows = mail(start)
     with house.connection.cursor() as cursor:
@@ -74,14 +74,14 @@ def filled(house: House, days_ago: int) -> tuple[list[Mail], tuple[datetime, dat
 
 
 def share(counts: Counter[str]) -> float | None:
-    """Bounced of ended, None for fewer than 100."""
+    """Return the share of bounces among finished recipients, None for fewer than 100."""
     ended = counts["delivered"] + counts["bounced"]
     return counts["bounced"] / ended if ended >= 100 else None
 
 
 @pytest.mark.parametrize("days_ago", [1, 100])
 def test_each_domain_is_counted_as_its_events_are(house: House, days_ago: int) -> None:
-    """Out of either roll-up; the share of a domain with little mail is left open."""
+    """Each domain has the counts of its events at either roll-up, and no share for fewer than 100 recipients."""
     rows, span = filled(house, days_ago)
     expected: dict[str, Counter[str]] = {}
     for row in rows:
@@ -102,7 +102,7 @@ def test_each_domain_is_counted_as_its_events_are(house: House, days_ago: int) -
 
 @pytest.mark.parametrize("tenant", ["all", "shop.example", "none"])
 def test_a_chosen_domain_is_shown_alone(house: House, tenant: str) -> None:
-    """In the totals, the charts, by provider and by reason; `none` is mail that names no sender."""
+    """Totals, charts, providers and reasons count only the chosen domain; `none` is mail without a sender."""
     rows, span = filled(house, 1)
     chosen = [row for row in rows if tenant in {"all", row.sender_domain or "none"}]
     counts = Counter(row.action for row in chosen)
@@ -136,6 +136,6 @@ def test_a_chosen_domain_is_shown_alone(house: House, tenant: str) -> None:
 
 
 def test_a_domain_that_is_called_like_sql_selects_nothing(house: House) -> None:
-    """The value stays a value."""
+    """A domain that contains SQL is only a value, and returns no rows."""
     _, span = filled(house, 1)
     assert ask(house.connection, "tenants/domains", span, clusters=CHOSEN, text="x') OR ('1'='1") == []

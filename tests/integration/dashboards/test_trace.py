@@ -1,4 +1,4 @@
-"""*Message trace*: whatever is known of a message finds it, all of it, and nothing else, by an index."""
+"""*Message trace*: an id, a recipient or a sender finds the whole message; all but the sender use an index."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ MESSAGE_ID = "<Mixed.Case@Shop.example>"
 
 
 def event(seconds: int, action: Action, seq: str | None = None, **columns: Any) -> MailEvent:
-    """An event of the message so many seconds after it was queued."""
+    """Return an event of the message, this many seconds after it was queued."""
     at = QUEUED + 1000 * seconds
     event_id = f"{QUEUE_ID}{f'.{seq}' if seq else ''}:{action}{f':{seconds}' if action is Action.DEFERRED else ''}"
     known: dict[str, Any] = {"queue_id": QUEUE_ID, "message_id": MESSAGE_ID, "sender": "news@shop.example"}
@@ -54,7 +54,7 @@ NAMES = [QUEUE_ID, f" {QUEUE_ID.upper()}", MESSAGE_ID, MESSAGE_ID.strip("<>")]
 
 @pytest.fixture
 def stored(house: House) -> House:
-    """The message among others, one of which begins with the same letters."""
+    """A database with the message among others, one of which has a queue id that begins with the same letters."""
     near = [
         MailEvent(
             QUEUED, "eu1", "mta1", f"{QUEUE_ID}0:queued", Action.QUEUED, Source.PLUGIN, Direction.OUTBOUND,
@@ -66,7 +66,7 @@ def stored(house: House) -> House:
 
 
 def ask(house: House, name: str, typed: str, *, days: int = 1, interval: str = "10s") -> list[dict[str, Any]]:
-    """The rows of the query for what the viewer typed, with a range that lies after the message."""
+    """Return the query's rows for the typed text. The range is the `days` up to now."""
     end = datetime.fromtimestamp(END / 1000, tz=UTC)
     sent = expand(
         load(name), start=end - timedelta(days=days), end=end, interval=interval, values=("eu1", "us1"), text=typed
@@ -77,7 +77,7 @@ def ask(house: House, name: str, typed: str, *, days: int = 1, interval: str = "
 
 @pytest.mark.parametrize("typed", NAMES)
 def test_the_life_of_a_message_is_whole(stored: House, typed: str) -> None:
-    """By queue id and Message-ID, whatever the range: each event in order, the complaint that has no queue id too."""
+    """A queue id or Message-ID gives all events in order, also outside of the range and without queue id."""
     rows = ask(stored, "trace/life", typed)
     assert [(row["action"], row["recipient"], row["response"]) for row in rows] == [
         (one.action, one.recipient, one.response) for one in LIFE
@@ -86,7 +86,7 @@ def test_the_life_of_a_message_is_whole(stored: House, typed: str) -> None:
 
 
 def test_one_recipient_of_a_message(stored: House) -> None:
-    """As ZoneMTA logs it: what is of the whole message belongs to it."""
+    """Queue id and `seq` give the recipient's events and those of the whole message."""
     rows = ask(stored, "trace/life", f"{QUEUE_ID}.002")
     assert [(row["action"], row["seq"]) for row in rows] == [
         ("queued", None), ("deferred", "002"), ("bounced", "002"), ("complained", None),
@@ -95,7 +95,7 @@ def test_one_recipient_of_a_message(stored: House) -> None:
 
 @pytest.mark.parametrize("typed", [*NAMES, "ann@a.example", "<ANN@A.example>", "Bob@b.example"])
 def test_a_message_is_found(stored: House, typed: str) -> None:
-    """By a recipient too, at any time; once, with what came of it, and the time that its timeline needs."""
+    """A queue id, Message-ID or recipient finds the message once, with its outcomes and the range of its timeline."""
     (row,) = [row for row in ask(stored, "trace/found", typed) if row["message"] == QUEUE_ID]
     assert (row["sender"], row["recipients"], row["delivered"], row["deferred"], row["bounced"]) == (
         "news@shop.example", 2, 1, 1, 1,
@@ -105,13 +105,13 @@ def test_a_message_is_found(stored: House, typed: str) -> None:
 
 
 def test_a_sender_is_found_within_the_range(stored: House) -> None:
-    """No index has it: outside of the range it is not looked for."""
+    """A sender finds its message only within the range, because senders have no index."""
     assert ask(stored, "trace/found", "news@shop.example") == []
     assert [row["message"] for row in ask(stored, "trace/found", "News@Shop.example", days=12)] == [QUEUE_ID]
 
 
 def test_the_timeline_has_a_line_for_each_recipient(stored: House) -> None:
-    """Each waits from when the message was queued, and keeps its last state to the end; a bin has its last state."""
+    """Each recipient's line begins when the message is queued; a bin has the recipient's last state in it."""
     rows = ask(stored, "trace/timeline", QUEUE_ID, interval="1s")
     found = [(round(row["time"].timestamp() * 1000 - QUEUED) // 1000, row["metric"], row["state"]) for row in rows]
     assert sorted(found) == [
@@ -130,7 +130,7 @@ def test_the_timeline_has_a_line_for_each_recipient(stored: House) -> None:
 @pytest.mark.parametrize("typed", [QUEUE_ID, MESSAGE_ID, "ann@a.example"])
 @pytest.mark.parametrize("name", ["trace/life", "trace/timeline", "trace/found"])
 def test_a_trace_by_id_reads_no_table_whole(stored: House, name: str, typed: str) -> None:
-    """What is executed of the plan has no sequential scan of events; only an address is looked for among senders."""
+    """The executed plan has no sequential scan of events, and reads them by time only for an address."""
     stored.connection.execute("ANALYZE mail_events")
     stored.connection.execute("SET enable_seqscan = off")
     end = datetime.fromtimestamp(END / 1000, tz=UTC)
@@ -151,7 +151,7 @@ def test_a_trace_by_id_reads_no_table_whole(stored: House, name: str, typed: str
 
 
 def nodes(plan: dict[str, Any]) -> Any:
-    """Each node of the plan that was executed."""
+    """Yield each node of the plan that was executed."""
     if plan["Actual Loops"]:
         yield plan
         for part in plan.get("Plans", []):

@@ -35,12 +35,12 @@ LINK = to_board(Board.OVERVIEW, "Overview", values={"provider": OF_SERIES})
 
 
 def card(number: int) -> Card:
-    """A panel's head."""
+    """Return a card with this id and a link."""
     return Card(number, f"Panel {number}", "What it shows.", 8, 6, links=(to_web("More", "https://example.com/"),))
 
 
 def every_kind() -> list[Json]:
-    """A panel of each kind, with ids from 1 on."""
+    """Return a panel of each kind, with ids from 1 on."""
     columns = [
         column("time", "Time", 120, unit=Unit.AT),
         column("zone", "Zone", None, words={"a": Colour.BAD}, cell=Cell.FILL),
@@ -113,6 +113,6 @@ PAGE = Page(
 
 
 def every_row() -> list[Row]:
-    """A row without a title, an open one and a collapsed one, with every kind of panel in them."""
+    """Return a row without a title, an open row and a collapsed row, which together hold every kind of panel."""
     panels = every_kind()
     return [Row(panels[:4]), Row(panels[4:9], "Open", 100), Row(panels[9:], "Closed", 200, collapsed=True)]

@@ -1,4 +1,4 @@
-"""What Grafana does to SQL before it sends it: the macros in use, and variables in their safe form."""
+"""A stand-in for Grafana's interpolation: it expands the macros in use, and variables in their safe forms."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ if TYPE_CHECKING:
 MACROS = {"__timeFilter", "__timeFrom", "__timeTo", "__interval", "__interval_ms"}
 
 IN_LIST = re.compile(r"\bIN \(\$(?P<name>[a-zA-Z]\w*)\)")
-"""The one safe form of a variable with several values: Grafana quotes each."""
+"""The only safe form of a variable with several values: Grafana quotes each value."""
 
 LITERAL = re.compile(r"'\$(?P<name>[a-zA-Z]\w*)'")
-"""The one safe form of a variable with one value: Grafana doubles the quotes in it."""
+"""The only safe form of a variable with one value: Grafana doubles the quotes in the value."""
 
 VARIABLE = re.compile(r"\$\{[^}]*\}|\$(?!__)[a-zA-Z]\w*|\[\[[^\]]*\]\]")
 
 
 def misused_variables(sql: str, variables: Mapping[str, dict[str, Any]]) -> list[str]:
-    """The variables that stand in another form than that which is safe for their kind.
+    """Return the variables in the SQL that do not have the form that is safe for their kind.
 
-    `variables` has the JSON of the dashboard's variables by name; one that is not in it is misused everywhere.
+    `variables` maps names to the JSON of the dashboard's variables. An unknown variable is always misused.
     """
 
     def left(found: re.Match[str], *, several: bool) -> str:
@@ -37,7 +37,7 @@ def misused_variables(sql: str, variables: Mapping[str, dict[str, Any]]) -> list
 
 
 class UnknownMacroError(ValueError):
-    """Grafana answers 400, and sends nothing to the database."""
+    """Raised for a macro that Grafana does not know: it answers 400 and sends nothing to the database."""
 
 
 def expand(
@@ -50,11 +50,12 @@ def expand(
     text: str | Mapping[str, str] = "",
     timescaledb: bool = False,
 ) -> str:
-    """The SQL as PostgreSQL gets it, as Grafana 10.1 was seen to do it:
-    with `values` for every variable of several values, and `text` for every variable of one; a mapping has them by the
-    variable's name. `timescaledb` is the setting of the data source. Raise `UnknownMacroError`.
+    """Return the SQL that Grafana 10.1 sends to PostgreSQL, as observed.
 
-    The browser puts the variables in. Then the server expands macros, in values too.
+    `values` are for every variable of several values, `text` is for every variable of one value.
+    A mapping gives them by the variable's name. `timescaledb` is the setting of the data source.
+    The browser replaces variables first. Then the server expands macros, also in the values.
+    Raise UnknownMacroError for a macro that Grafana does not know.
     """
 
     def listed(found: re.Match[str]) -> str:
@@ -68,11 +69,11 @@ def expand(
 
 
 MACRO = re.compile(r"\$([_a-zA-Z0-9]+)\(([^)]*)\)")
-"""Grafana's own expression: the argument ends at the first bracket, be it inside a literal or after it."""
+"""Grafana's regular expression. The argument ends at the first closing bracket, even inside a literal."""
 
 
 def _macro(found: re.Match[str], start: datetime, end: datetime, *, timescaledb: bool) -> str:
-    """One macro, as Grafana's pkg/tsdb/postgres/macros.go has it: what it does not need of the argument is dropped."""
+    """Expand one macro as Grafana's pkg/tsdb/postgres/macros.go does. Arguments that it does not need are dropped."""
     first, *more = (part.strip(" ") for part in found[2].split(","))
     since, until = int(start.timestamp()), int(end.timestamp())
     match found[1]:
@@ -99,7 +100,7 @@ def _quoted(value: str) -> str:
 
 
 def milliseconds(interval: str) -> int:
-    """The length of an interval of Grafana's."""
+    """Return the length of an interval in Grafana's notation, such as `5m`."""
     number, unit = re.fullmatch(r"(\d+)(ms|s|m|h|d|w)", interval).groups()  # type: ignore[union-attr]
     seconds = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}[unit]
     return round(int(number) * seconds * 1000)

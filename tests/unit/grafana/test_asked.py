@@ -14,7 +14,7 @@ PAGES = {**build_all(), "kinds": dashboard(PAGE, every_row(), DEFAULTS)}
 
 
 def test_every_query_in_the_json_is_in_the_list() -> None:
-    """Counted in the text, so that no place of a query can be forgotten: collapsed rows, variables, annotations."""
+    """The list has as many questions of each language, and as many variables, as the text of the JSON."""
     found = questions(PAGES)
     text = json.dumps(PAGES)
     asked = [one for one in found if one.shape is not Shape.VARIABLE]
@@ -25,7 +25,7 @@ def test_every_query_in_the_json_is_in_the_list() -> None:
 
 
 def test_names_are_unique_and_say_where_a_query_is() -> None:
-    """A panel by its id and target, a variable by `$`, an annotation by `@`."""
+    """A panel's question is named by id and target, a variable's with `$`, an annotation's with `@`."""
     found = {question.name: question for question in questions(PAGES)}
     assert len(found) == len(questions(PAGES))
     stat = found["kinds/3A"]
@@ -42,5 +42,5 @@ def test_names_are_unique_and_say_where_a_query_is() -> None:
 
 
 def test_without_an_argument_it_is_what_is_committed() -> None:
-    """Every dashboard, with the default settings."""
+    """Without an argument, `questions` returns those of every dashboard with the default settings."""
     assert [question.name for question in questions()] == [question.name for question in questions(build_all())]

@@ -1,4 +1,4 @@
-"""`duckwatch-dashboards`: build writes what the code makes, check finds every difference."""
+"""`duckwatch-dashboards`: `build` writes the dashboards of the code, and `check` names every difference."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def built(tmp_path: Path) -> Path:
-    """A folder as `build` leaves it."""
+    """Return a folder with the output of `build`."""
     assert main(["build", "--output", str(tmp_path / "out")]) == 0
     return tmp_path / "out"
 
@@ -30,37 +30,37 @@ def check(directory: Path, capsys: pytest.CaptureFixture[str]) -> tuple[int, str
 
 
 def test_the_committed_dashboards_are_what_the_code_makes(capsys: pytest.CaptureFixture[str]) -> None:
-    """A dashboard changed in code without `make generate`, or by hand, fails here."""
+    """`check` finds no difference between the committed dashboards and the code."""
     assert main(["check"]) == 0, capsys.readouterr().out
 
 
 def test_build_writes_every_dashboard(built: Path) -> None:
-    """One file a dashboard, and no other file left behind."""
+    """`build` writes one file for each dashboard, and no other file."""
     assert {path.name for path in built.iterdir()} == {f"{name}.json" for name in DASHBOARDS}
     assert {path.name: path.read_text(encoding="utf-8") for path in built.iterdir()} == render()
 
 
 def test_building_again_changes_nothing(built: Path) -> None:
-    """The same bytes each time: Grafana's provisioning goes by the checksum."""
+    """A second build writes the same bytes, because Grafana's provisioning compares checksums."""
     before = {path.name: path.read_bytes() for path in built.iterdir()}
     assert main(["build", "--output", str(built)]) == 0
     assert {path.name: path.read_bytes() for path in built.iterdir()} == before
 
 
 def test_build_leaves_other_files_alone(built: Path) -> None:
-    """Somebody's own dashboard in the same folder stays."""
+    """`build` keeps a file of the folder that it did not write."""
     (built / "mine.json").write_text("{}")
     assert main(["build", "--output", str(built)]) == 0
     assert (built / "mine.json").read_text() == "{}"
 
 
 def test_a_fresh_build_has_no_difference(built: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Nothing differs, and nothing is printed."""
+    """`check` returns 0 and prints nothing right after a build."""
     assert check(built, capsys) == (0, "")
 
 
 def test_a_missing_file_is_a_difference(built: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A dashboard that was never written is named."""
+    """`check` returns 1 and names a dashboard whose file is missing."""
     (built / "overview.json").unlink()
     code, out = check(built, capsys)
     assert code == 1
@@ -68,7 +68,7 @@ def test_a_missing_file_is_a_difference(built: Path, capsys: pytest.CaptureFixtu
 
 
 def test_an_extra_file_is_a_difference(built: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The file of a dashboard that is gone from the code is named."""
+    """`check` returns 1 and names a file that no dashboard of the code writes."""
     (built / "gone.json").write_text("{}")
     code, out = check(built, capsys)
     assert code == 1
@@ -76,7 +76,7 @@ def test_an_extra_file_is_a_difference(built: Path, capsys: pytest.CaptureFixtur
 
 
 def changed(path: Path, change: Callable[[dict[str, Any]], str]) -> str:
-    """Change a dashboard's file as somebody would by hand; return the line that should name it."""
+    """Change a dashboard's file, and return the line that `check` should print for it."""
     page = json.loads(path.read_text(encoding="utf-8"))
     line = change(page)
     path.write_text(dumps(page), encoding="utf-8")
@@ -139,7 +139,7 @@ def add_a_tag(page: dict[str, Any]) -> str:
 def test_each_difference_is_named(
     built: Path, capsys: pytest.CaptureFixture[str], change: Callable[[dict[str, Any]], str]
 ) -> None:
-    """The file, the panel by id and title, the path in it, and the value as committed and as the code makes it."""
+    """A line names the file, the panel by id and title, the path in it, and the value in the file and in the code."""
     line = changed(built / "overview.json", change)
     code, out = check(built, capsys)
     assert code == 1
@@ -147,13 +147,13 @@ def test_each_difference_is_named(
 
 
 def test_two_changes_are_two_lines(built: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Not only the first is named."""
+    """`check` prints a line for each of two differences."""
     lines = [changed(built / "overview.json", change) for change in (rename, lose_a_key)]
     assert check(built, capsys)[1].splitlines()[:-1] == lines
 
 
 def test_what_is_no_json_is_said_so(built: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """With the place at which it ends to be JSON."""
+    """`check` returns 1 and says that a file is not JSON."""
     (built / "overview.json").write_text("{")
     code, out = check(built, capsys)
     assert code == 1
@@ -161,7 +161,7 @@ def test_what_is_no_json_is_said_so(built: Path, capsys: pytest.CaptureFixture[s
 
 
 def test_another_line_end_is_a_difference(built: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The bytes count, not only the lines."""
+    """`check` reports a file whose line ends differ."""
     path = built / "overview.json"
     path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
     code, out = check(built, capsys)
@@ -170,13 +170,13 @@ def test_another_line_end_is_a_difference(built: Path, capsys: pytest.CaptureFix
 
 
 def test_a_folder_that_cannot_be_written_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Exit code 2 and one line that says why, without a traceback."""
+    """`build` returns 2 and prints a message to standard error."""
     (tmp_path / "file").write_text("")
     assert main(["build", "--output", str(tmp_path / "file")]) == 2
     assert capsys.readouterr().err.startswith("duckwatch-dashboards: ")
 
 
 def test_the_default_folder_is_the_committed_one() -> None:
-    """`build` without arguments writes what `check` compares and what provisioning serves."""
+    """The default folder is `grafana/generated`."""
     assert GENERATED.name == "generated"
     assert GENERATED.parent.name == "grafana"

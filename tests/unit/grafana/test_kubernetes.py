@@ -18,20 +18,20 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CONFIG_MAP_LIMIT = 1024 * 1024
-"""Bytes of a ConfigMap's data that Kubernetes takes."""
+"""The most bytes of data that Kubernetes accepts in a ConfigMap."""
 
 OPERATOR_SPEC = {"instanceSelector", "folder", "json"}
 """Keys of GrafanaDashboardSpec, v1beta1 (grafana-operator, config/crd/bases)."""
 
 
 def objects(folder: Path, form: str, *options: str) -> dict[str, dict[str, Any]]:
-    """What `build` writes, by file name."""
+    """Run `build` and return the objects that it writes, by file name."""
     assert main(["build", "--as", form, "--output", str(folder / form), *options]) == 0
     return {path.name: yaml.safe_load(path.read_text(encoding="utf-8")) for path in (folder / form).iterdir()}
 
 
 def test_there_is_one_config_map_a_dashboard(tmp_path: Path) -> None:
-    """With the label that the sidecar looks for, and the dashboard as it is committed."""
+    """Each dashboard is in a ConfigMap below the size limit, with the sidecar's label and the folder's annotation."""
     found = objects(tmp_path, "configmap")
     pages = {page["uid"]: page for page in build_all().values()}
     assert set(found) == {f"{uid}.yaml" for uid in pages}
@@ -46,7 +46,7 @@ def test_there_is_one_config_map_a_dashboard(tmp_path: Path) -> None:
 
 
 def test_there_is_one_resource_of_the_operator_a_dashboard(tmp_path: Path) -> None:
-    """For the instances with the labels of the settings, and the dashboard as it is committed."""
+    """Each dashboard is in a GrafanaDashboard that selects instances by the labels of the settings."""
     found = objects(tmp_path, "operator", "--instances", "team=mail")
     for page in build_all().values():
         one = found[f"{page['uid']}.yaml"]
@@ -59,7 +59,7 @@ def test_there_is_one_resource_of_the_operator_a_dashboard(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("form", ["configmap", "operator"])
 def test_options_reach_the_objects(tmp_path: Path, form: str) -> None:
-    """Namespace, labels, folder, and those of the dashboards."""
+    """Namespace, labels, folder and title prefix are in each object."""
     options = ("--namespace", "mon", "--labels", "team=mail", "--folder", "Post & Mail", "--title-prefix", "S: ")
     for one in objects(tmp_path, form, *options).values():
         assert one["metadata"]["namespace"] == "mon"
@@ -72,7 +72,7 @@ def test_options_reach_the_objects(tmp_path: Path, form: str) -> None:
 
 @pytest.mark.parametrize("form", ["configmap", "operator"])
 def test_the_same_bytes_each_time(tmp_path: Path, form: str) -> None:
-    """So that what applies them sees no change."""
+    """Two builds write the same bytes."""
     for folder in ("one", "two"):
         objects(tmp_path / folder, form)
     one, two = (
@@ -82,13 +82,13 @@ def test_the_same_bytes_each_time(tmp_path: Path, form: str) -> None:
 
 
 def test_the_json_is_a_block_of_lines() -> None:
-    """So that a diff shows the line that changed; also with letters outside ASCII."""
+    """The YAML holds the JSON as a block of lines, with letters outside ASCII unescaped."""
     text = config_map({"uid": "u", "title": "Zürich"}, GrafanaSettings())
     assert '  u.json: |\n    {\n      "title": "Zürich",\n      "uid": "u"\n    }\n' in text
 
 
 def test_objects_need_a_folder(capsys: pytest.CaptureFixture[str]) -> None:
-    """The committed folder is for JSON only."""
+    """`build --as configmap` without `--output` exits with 2."""
     with pytest.raises(SystemExit, match="2"):
         main(["build", "--as", "configmap"])
     assert "--as configmap needs --output" in capsys.readouterr().err

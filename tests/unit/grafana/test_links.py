@@ -1,4 +1,4 @@
-"""Links between dashboards: what they carry, and where they lead."""
+"""Links between dashboards: the variables that they carry, and their targets."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ BOARDS = {"duckwatch-overview": "O", "duckwatch-reputation": "R", "duckwatch-que
 
 
 def test_a_link_carries_time_range_data_sources_and_clusters() -> None:
-    """Several values are several parameters (`queryparam`); Grafana would write `{a,b}` for a bare variable."""
+    """A link has the time range, and each carried variable as `queryparam`, which keeps several values apart."""
     assert address(Board.QUEUE) == (
         "/d/duckwatch-queue?${__url_time_range}&${timescale:queryparam}&${prometheus:queryparam}&${cluster:queryparam}"
     )
 
 
 def test_a_link_sets_what_was_clicked_and_keeps_the_rest() -> None:
-    """A variable that is set is not handed on as well: Grafana would take both values."""
+    """A variable that is set is not carried as well, because Grafana would use both values."""
     found = address(Board.QUEUE, keep=("zone", "provider"), values={"zone": of_column("zone"), "cluster": OF_SERIES})
     assert found.count("cluster") == found.count("var-cluster=") == 1
     assert "${zone:queryparam}" not in found
@@ -35,7 +35,7 @@ def test_a_link_sets_what_was_clicked_and_keeps_the_rest() -> None:
 
 
 def test_a_link_can_open_the_time_of_the_row_that_was_clicked() -> None:
-    """In place of the range that the viewer looks at: two ranges in one URL would contradict each other."""
+    """A link with `span` has the row's time range, and not the viewer's."""
     found = to_board(Board.TRACE, "Its life", span=("from_ms", "to_ms"))["url"]
     assert found.startswith(
         '/d/duckwatch-trace?from=${__data.fields["from_ms"]:percentencode}&to=${__data.fields["to_ms"]:percentencode}&'
@@ -44,13 +44,13 @@ def test_a_link_can_open_the_time_of_the_row_that_was_clicked() -> None:
 
 
 def test_only_a_link_elsewhere_opens_a_new_tab() -> None:
-    """Within Grafana the browser goes back to where the viewer came from."""
+    """A link to a dashboard opens in the same tab, and a link to another site in a new one."""
     assert to_board(Board.QUEUE, "Queue")["targetBlank"] is False
     assert to_web("Lookup", "https://example.com/")["targetBlank"] is True
 
 
 def test_the_bar_leads_to_all_others_in_their_order() -> None:
-    """With the time range and all variables; a dashboard does not link to itself."""
+    """The bar links to each other dashboard in the order of `Board`, with time range and variables."""
     found = bar(BOARDS, "duckwatch-reputation")
     assert [(link["url"], link["title"]) for link in found] == [
         ("/d/duckwatch-overview", "O"),
@@ -60,7 +60,7 @@ def test_the_bar_leads_to_all_others_in_their_order() -> None:
 
 
 def test_every_dashboard_has_the_bar() -> None:
-    """To each of the others once."""
+    """Each dashboard links to each of the others once."""
     pages = build_all()
     for page in pages.values():
         others = {f"/d/{other['uid']}" for other in pages.values()} - {f"/d/{page['uid']}"}
@@ -70,7 +70,7 @@ def test_every_dashboard_has_the_bar() -> None:
 
 @pytest.mark.parametrize("base", ["", "https://g.example/sub"])
 def test_a_link_to_a_dashboard_that_is_not_built_is_left_out(base: str) -> None:
-    """Of a link in Markdown the text stays; links elsewhere stay."""
+    """A link to a dashboard that is not built is removed; in Markdown its text remains."""
     links = [to_board(Board.QUEUE, "Queue"), to_board(Board.TRACE, "Trace"), to_web("W", "https://example.com/d/x")]
     links = [{**link, "url": base + link["url"] if link["url"].startswith("/") else link["url"]} for link in links]
     page = {
@@ -82,7 +82,7 @@ def test_a_link_to_a_dashboard_that_is_not_built_is_left_out(base: str) -> None:
 
 
 def test_no_dashboard_is_built_with_a_link_to_one_that_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A page that links to others, built alone."""
+    """A page that is built alone has no link to a dashboard that does not exist."""
     alone = {"alone": lambda settings: dashboard(PAGE, every_row(), settings)}
     assert "/d/duckwatch-reputation" in json.dumps(alone["alone"](DEFAULTS))
     monkeypatch.setattr(generate, "DASHBOARDS", alone)
@@ -93,6 +93,6 @@ def test_no_dashboard_is_built_with_a_link_to_one_that_is_not(monkeypatch: pytes
 
 
 def test_uids_are_those_that_grafana_takes() -> None:
-    """At most 40 characters, and each dashboard has one of these."""
+    """Each uid has at most 40 characters, and each dashboard's uid is one of `Board`."""
     assert all(len(board.value) <= 40 for board in Board)
     assert {page["uid"] for page in build_all().values()} <= {board.value for board in Board}

@@ -1,9 +1,9 @@
-"""The rules that every dashboard keeps: those of Grafana's dashboard-linter that fit, and our own,
-over the committed JSON.
+"""The rules for every committed dashboard: those of Grafana's dashboard-linter that apply, and our own.
 
-Rules of the linter that do not fit: `template-job`, `template-instance`, `target-job` and `target-instance`
-(the names of our metrics say whose they are; a site's job selectors are settings), and `uneditable-dashboard`
-(a viewer may look at a panel's query; what comes from files cannot be saved).
+These rules of the linter do not apply:
+- `template-job`, `template-instance`, `target-job`, `target-instance`: our metrics' names tell the program,
+  and a site sets job selectors in its settings.
+- `uneditable-dashboard`: a viewer may open a panel's query, and Grafana does not save dashboards that come from files.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ each_page = pytest.mark.parametrize("page", PAGES.values(), ids=PAGES)
 
 
 def urls(value: Any) -> list[str]:
-    """Every URL of links in this JSON."""
+    """Return every URL of links in this JSON."""
     if isinstance(value, list):
         return [url for item in value for url in urls(item)]
     if not isinstance(value, dict):
@@ -64,37 +64,37 @@ def urls(value: Any) -> list[str]:
 
 
 def groups(page: dict[str, Any]) -> list[list[dict[str, Any]]]:
-    """The panels that are seen beside each other: the page's own, and those of each collapsed row."""
+    """Return the panels that are shown together: the page's own, and those of each collapsed row."""
     return [page["panels"], *(panel["panels"] for panel in page["panels"] if panel.get("panels"))]
 
 
 def each(panels: list[tuple[str, dict[str, Any], dict[str, Any]]]) -> pytest.MarkDecorator:
-    """Each of these panels beside its page."""
+    """Parametrise a test with each of these panels and its page."""
     cases = [(page, panel) for _, page, panel in panels]
     return pytest.mark.parametrize(("page", "panel"), cases, ids=[name for name, _, _ in panels])
 
 
 def each_question(*languages: Language) -> pytest.MarkDecorator:
-    """Each question in one of these languages."""
+    """Parametrise a test with each question in one of these languages."""
     found = [question for question in QUESTIONS if question.language in languages]
     return pytest.mark.parametrize("question", found, ids=[question.name for question in found])
 
 
 def test_there_are_dashboards() -> None:
-    """The rules below look at something."""
+    """There are panels and questions for the rules below."""
     assert QUERIED
     assert QUESTIONS
 
 
 def test_dashboards_do_not_clash() -> None:
-    """Grafana stops writing a whole folder when two of its dashboards share a uid or a title."""
+    """No two dashboards share a uid or a title, because Grafana then stops provisioning the whole folder."""
     assert len({page["uid"] for page in PAGES.values()}) == len(PAGES)
     assert len({page["title"].casefold() for page in PAGES.values()}) == len(PAGES)
 
 
 @each_page
 def test_a_dashboard_has_known_keys_and_a_lasting_uid(page: dict[str, Any]) -> None:
-    """Its uid is one that Grafana's API takes (at most 40 of these characters); no key is unknown to the schema."""
+    """A dashboard has exactly the known keys, a uid that Grafana's API accepts, a title and a description."""
     assert set(page) == DASHBOARD_KEYS
     assert re.fullmatch(r"[A-Za-z0-9_-]{1,40}", page["uid"])
     assert page["title"]
@@ -103,8 +103,9 @@ def test_a_dashboard_has_known_keys_and_a_lasting_uid(page: dict[str, Any]) -> N
 
 @each_page
 def test_variables_are_of_known_form(page: dict[str, Any]) -> None:
-    """A query variable is asked again when the time range changes, and asks SQL as text;
-    none has a bare allValue.
+    """Each variable has only known keys, so no `allValue`, and a label.
+
+    A query variable has its query as text, and runs it again when the time range changes.
     """
     names = [variable["name"] for variable in page["templating"]["list"]]
     assert len(set(names)) == len(names)
@@ -125,7 +126,7 @@ def test_variables_are_of_known_form(page: dict[str, Any]) -> None:
 
 @each_page
 def test_a_variable_is_used(page: dict[str, Any]) -> None:
-    """What the viewer chooses changes something."""
+    """Each variable is used in a query or as a data source."""
     texts = [question.text for question in QUESTIONS if BOARDS[page["uid"]] is PAGES[question.dashboard]]
     uids = re.findall(r'"uid": "\$\{(\w+)\}"', json.dumps(page))
     used = {name for text in texts for name in re.findall(r"\$\{?(\w+)", text)} | set(uids)
@@ -134,7 +135,7 @@ def test_a_variable_is_used(page: dict[str, Any]) -> None:
 
 @each_page
 def test_panels_have_ids_and_places_of_their_own(page: dict[str, Any]) -> None:
-    """Ids are there and unique; panels lie within 24 columns and do not overlap."""
+    """Each panel has a unique id, lies within 24 columns, and overlaps no other."""
     panels = all_panels(page["panels"])
     ids = [panel["id"] for panel in panels]
     assert all(isinstance(number, int) and number > 0 for number in ids)
@@ -154,7 +155,7 @@ def test_panels_have_ids_and_places_of_their_own(page: dict[str, Any]) -> None:
 
 @each_page
 def test_panels_side_by_side_have_one_height(page: dict[str, Any]) -> None:
-    """No hole in the page."""
+    """Panels that begin on the same line have the same height."""
     for group in groups(page):
         heights: dict[int, set[int]] = {}
         for panel in group:
@@ -164,7 +165,7 @@ def test_panels_side_by_side_have_one_height(page: dict[str, Any]) -> None:
 
 @each_page
 def test_a_row_has_a_title(page: dict[str, Any]) -> None:
-    """A header without words says nothing; an open row's panels follow it."""
+    """A row has a title, and contains panels only when it is collapsed."""
     for row in (panel for panel in page["panels"] if panel["type"] == "row"):
         assert set(row) == ROW_KEYS
         assert row["title"]
@@ -173,7 +174,7 @@ def test_a_row_has_a_title(page: dict[str, Any]) -> None:
 
 @each(CARDS)
 def test_a_panel_explains_itself(page: dict[str, Any], panel: dict[str, Any]) -> None:
-    """It has a title, and a sentence of description."""
+    """Each panel has a title, and a description that ends with a full stop."""
     assert set(panel) >= CARD_KEYS
     assert panel["title"]
     assert panel["description"].endswith(".")
@@ -182,14 +183,14 @@ def test_a_panel_explains_itself(page: dict[str, Any], panel: dict[str, Any]) ->
 
 @each(QUERIED)
 def test_a_panel_has_a_unit(page: dict[str, Any], panel: dict[str, Any]) -> None:
-    """And only keys that the schema knows."""
+    """A panel with queries has a unit and only known keys."""
     assert set(panel) == CARD_KEYS | {"datasource", "targets", "transformations"}
     assert panel["fieldConfig"]["defaults"]["unit"]
 
 
 @each(QUERIED)
 def test_a_panel_asks_data_sources_that_the_viewer_chose(page: dict[str, Any], panel: dict[str, Any]) -> None:
-    """Every reference goes through a variable of the dashboard, or to Grafana's own; nobody's uid is built in."""
+    """Each data source is a variable of the dashboard or one of Grafana's own, never a fixed uid."""
     chosen = {f"${{{v['name']}}}": v["query"] for v in page["templating"]["list"] if v["type"] == "datasource"}
     own = {"-- Mixed --": "datasource", "grafana": "datasource"}
     for reference in [panel["datasource"], *(target["datasource"] for target in panel["targets"])]:
@@ -200,7 +201,7 @@ def test_a_panel_asks_data_sources_that_the_viewer_chose(page: dict[str, Any], p
 
 @each(QUERIED)
 def test_a_panels_targets_are_of_known_form(page: dict[str, Any], panel: dict[str, Any]) -> None:
-    """At least one; ref ids are unique; each has the keys of its data source and no others."""
+    """A panel has targets with unique ref ids, and each target has exactly the keys of its data source."""
     assert panel["targets"]
     assert len({target["refId"] for target in panel["targets"]}) == len(panel["targets"])
     for target in panel["targets"]:
@@ -209,14 +210,14 @@ def test_a_panels_targets_are_of_known_form(page: dict[str, Any], panel: dict[st
 
 @each_question(Language.PROMQL)
 def test_rates_span_what_was_scraped(question: Any) -> None:
-    """A rate in a panel is over $__rate_interval, which grows with the range and is never less than four scrapes."""
+    """Each range in a panel's PromQL is `$__rate_interval` (at least four scrapes) or `$__range`."""
     if question.shape is not Shape.ANNOTATION:
         assert set(re.findall(r"\[([^\]]+)\]", question.text)) <= {"$__rate_interval", "$__range"}
 
 
 @each_question(Language.PROMQL)
 def test_a_counter_is_never_shown_as_it_is(question: Any) -> None:
-    """A counter starts again at every restart: it stands in a rate or an increase (target-counter-agg-rule)."""
+    """A counter is always inside a function such as `rate`, because it restarts at 0 (target-counter-agg-rule)."""
     for found in re.finditer(r"(?<![\w:])(\w+(?:_total|_bucket|_count|_sum))(?![\w:])(?:\{[^}]*\})?", question.text):
         if found[1] in CATALOGUE or re.sub(r"_(bucket|count|sum)$", "", found[1]) in CATALOGUE:
             assert COUNTED.search(question.text[: found.start()]), found[1]
@@ -224,7 +225,7 @@ def test_a_counter_is_never_shown_as_it_is(question: Any) -> None:
 
 @each_question(Language.PROMQL, Language.LABELS)
 def test_promql_uses_variables_safely(question: Any) -> None:
-    """A variable of several values stands after `=~` or `!~`, another after `=` or `!=`; none stands elsewhere."""
+    """A variable of several values follows `=~` or `!~`, another follows `=` or `!=`, and no variable is elsewhere."""
     rest = question.text.replace("$__rate_interval", "").replace("$__range", "").replace("$__interval", "")
     for found in IN_PROMQL.finditer(rest):
         for name in re.findall(r"\$\{?(\w+)", found["text"]):
@@ -236,7 +237,7 @@ def test_promql_uses_variables_safely(question: Any) -> None:
 
 @each_question(Language.SQL)
 def test_sql_uses_variables_safely(question: Any) -> None:
-    """Each variable stands in the form in which Grafana quotes it; every macro is one that Grafana knows."""
+    """Each variable has the form in which Grafana quotes it, and each macro is a known one."""
     assert misused_variables(question.text, question.variables) == []
     assert set(re.findall(r"\$(__\w+)", question.text)) <= MACROS
     assert "time_bucket" not in question.text
@@ -244,7 +245,7 @@ def test_sql_uses_variables_safely(question: Any) -> None:
 
 @each_question(Language.SQL)
 def test_a_time_series_is_in_bins_and_in_order(question: Any) -> None:
-    """Bins follow the zoom; Grafana refuses rows that are not in order of time."""
+    """A time series uses `date_bin` with `$__interval` and is ordered by time, as Grafana requires."""
     if question.shape is Shape.TIME_SERIES:
         assert "date_bin('$__interval'" in question.text
         assert re.search(r"ORDER BY (1|time)\b", question.text)
@@ -252,8 +253,9 @@ def test_a_time_series_is_in_bins_and_in_order(question: Any) -> None:
 
 @each_page
 def test_links_lead_to_dashboards_and_variables_that_exist(page: dict[str, Any]) -> None:
-    """A link to another of our dashboards, in bar, panel, column or text, sets only variables that it has,
-    and hands on only variables that this one has.
+    """Each link leads to one of our dashboards, and sets only variables of that dashboard.
+
+    It carries only variables that both dashboards have.
     """
     own = {variable["name"] for variable in page["templating"]["list"]}
     text = json.dumps(page)
@@ -268,7 +270,7 @@ def test_links_lead_to_dashboards_and_variables_that_exist(page: dict[str, Any])
 
 @each(CARDS)
 def test_a_link_reads_columns_that_the_table_has(page: dict[str, Any], panel: dict[str, Any]) -> None:
-    """`__data.fields["x"]` names a column of the panel's SQL; values are encoded for a URL."""
+    """`__data.fields["x"]` names a column in the panel's query, and each value is encoded for a URL."""
     asked = " ".join(target.get("rawSql", target.get("expr", "")) for target in panel.get("targets", []))
     for url in urls(panel):
         for name in re.findall(r'__data\.fields\["(\w+)"\]', url):

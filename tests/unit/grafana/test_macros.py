@@ -1,4 +1,4 @@
-"""The stand-in for Grafana's interpolation, which the contract tests send their SQL through."""
+"""The stand-in for Grafana's interpolation, which other tests use to expand their SQL."""
 
 from __future__ import annotations
 
@@ -39,19 +39,20 @@ VARIABLES: dict[str, dict[str, Any]] = {
     ],
 )
 def test_other_forms_of_a_variable_are_found(sql: str) -> None:
-    """Bare, half quoted and formatted variables, and those in the form of another kind, can carry SQL from an URL."""
+    """Each unsafe form of a variable is reported, because a URL could put SQL into it."""
     assert misused_variables(sql, VARIABLES)
 
 
 @pytest.mark.parametrize("sql", ["x IN ($cluster)", "x = '$zone'", "strpos(x, '$needle') > 0"])
 def test_the_safe_forms_pass(sql: str) -> None:
-    """Macros and the form of the variable's kind are no misuse."""
+    """Macros and the safe form of each kind of variable are not reported."""
     assert misused_variables(f"date_bin('$__interval', time) WHERE $__timeFilter(time) AND {sql}", VARIABLES) == []
 
 
 def test_expansion_is_grafanas() -> None:
-    """The time filter becomes BETWEEN, the interval its text, the beginning a literal,
-    each value a literal with its quotes doubled.
+    """The time filter becomes BETWEEN, the interval its text, and the start a literal.
+
+    Each value becomes a literal with its quotes doubled.
     """
     sql = expand(
         "'$__interval' $__timeFilter(time) IN ($cluster) $__timeFrom()",
@@ -67,14 +68,14 @@ def test_expansion_is_grafanas() -> None:
 
 
 def sent(sql: str, *, timescaledb: bool = False, value: str = "a") -> str:
-    """The SQL for an hour, with one value of `cluster`, the same in `needle`."""
+    """Return the SQL for an hour, with `value` for both `cluster` and `needle`."""
     start, end = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 1, 1, tzinfo=UTC)
     values, text = {"cluster": [value]}, {"needle": value}
     return expand(sql, start=start, end=end, interval="1m", values=values, text=text, timescaledb=timescaledb)
 
 
 def test_only_groups_differ_with_timescaledb() -> None:
-    """The other macros are the same for both settings of the data source (grafana/pkg/tsdb/postgres/macros.go)."""
+    """Only `$__timeGroup` depends on the data source's setting (grafana/pkg/tsdb/postgres/macros.go)."""
     grouped = "$__timeGroup(time,'$__interval')"
     assert sent(grouped) == "floor(extract(epoch from time)/60)*60"
     assert sent(grouped, timescaledb=True) == "time_bucket('60.000s',time)"
@@ -84,8 +85,9 @@ def test_only_groups_differ_with_timescaledb() -> None:
 
 
 def test_macros_are_expanded_in_values_too() -> None:
-    """The argument ends at the first bracket, and the quote in it is lost: the next value is no literal any more.
-    A name that is no macro is an error.
+    """A macro in a value is expanded: its argument ends at the first bracket, and the quote in it is lost.
+
+    An unknown macro in a value raises UnknownMacroError.
     """
     broken = sent("IN ($cluster) AND y = '$needle'", value="$__unixEpochFrom(")
     assert broken == "IN ('1767225600 AND y = '$__unixEpochFrom('"

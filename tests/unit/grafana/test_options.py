@@ -1,4 +1,4 @@
-"""The options of `duckwatch-dashboards`: from command line, environment and file into every dashboard."""
+"""The options of `duckwatch-dashboards`: command line, environment and file set them in every dashboard."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ EVERYTHING = ("--title-prefix", "Staging: ", "--tags", "mail", "--tags", "eu", "
 
 
 def built(folder: Path, *options: str) -> dict[str, dict[str, Any]]:
-    """What `build` writes with these options, by file name."""
+    """Run `build` with these options and return its dashboards by file name."""
     assert main(["build", "--output", str(folder / "out"), *options]) == 0
     return {path.name: json.loads(path.read_text(encoding="utf-8")) for path in (folder / "out").iterdir()}
 
@@ -35,7 +35,7 @@ def expressions(pages: dict[str, dict[str, Any]]) -> list[str]:
 
 
 def test_titles_tags_and_time_zone_are_the_sites(tmp_path: Path) -> None:
-    """In every dashboard, and in the links to it; the uids stay."""
+    """Title prefix, tags and time zone are in every dashboard, the prefix also in links; uids do not change."""
     plain = build_all()
     for name, page in built(tmp_path, *EVERYTHING).items():
         own = plain[name.removesuffix(".json")]
@@ -47,7 +47,7 @@ def test_titles_tags_and_time_zone_are_the_sites(tmp_path: Path) -> None:
 
 
 def test_job_selectors_are_on_each_metric_of_the_program(tmp_path: Path) -> None:
-    """And on no other; variables' queries have them too."""
+    """Each metric of the program has the matchers, also in a variable's query, and other metrics do not."""
     found = expressions(built(tmp_path, "--jobs", 'collector=job="c"'))
     ours = [text for text in found if re.search(r"(?<![\w:])duckwatch_(?!dnsbl)", text)]
     assert ours
@@ -59,7 +59,7 @@ def test_job_selectors_are_on_each_metric_of_the_program(tmp_path: Path) -> None
 
 
 def test_a_data_source_that_is_fixed_by_its_uid_is_no_choice(tmp_path: Path) -> None:
-    """Panels, targets, variables and annotations refer to it, and no link hands the variable on."""
+    """A dashboard uses the uid, has no variable for the data source, and no link carries that variable."""
     pages = built(tmp_path, "--datasources", "timescale=db-1")
     pages["every kind"] = dashboard(PAGE, every_row(), Settings(datasources={"timescale": "db-1"}))
     for page in pages.values():
@@ -71,7 +71,7 @@ def test_a_data_source_that_is_fixed_by_its_uid_is_no_choice(tmp_path: Path) -> 
 
 
 def test_a_data_source_that_is_fixed_by_its_name_is_a_hidden_choice_of_one(tmp_path: Path) -> None:
-    """Grafana's variable picks it by a regular expression, in which the name is no pattern."""
+    """The variable is hidden, and its regular expression matches this name only."""
     for page in built(tmp_path, "--datasources", "prometheus=name:Prometheus (EU)").values():
         (source,) = [variable for variable in page["templating"]["list"] if variable["name"] == "prometheus"]
         assert source["hide"] == 2
@@ -83,7 +83,7 @@ def test_a_data_source_that_is_fixed_by_its_name_is_a_hidden_choice_of_one(tmp_p
 
 
 def test_links_begin_with_the_url_of_grafana() -> None:
-    """In bar, panel, column and text; links elsewhere stay."""
+    """Every link to a dashboard begins with the URL of Grafana, and links to other sites do not change."""
     page = dashboard(PAGE, every_row(), Settings(grafana_url="https://g.example/sub"))
     text = json.dumps(page)
     assert re.findall(r"(?<!https://g.example/sub)/d/duckwatch-", text) == []
@@ -96,7 +96,7 @@ def test_links_begin_with_the_url_of_grafana() -> None:
 
 
 def test_the_runbook_is_the_sites() -> None:
-    """At the section of an alert, as the alert rules link to it."""
+    """The runbook's URL is the site's, with the section of an alert as in the alert rules."""
     rules = (ROOT / "alert-rules" / "alerts" / "collector.yml").read_text(encoding="utf-8")
     assert Settings().runbook("DuckwatchCollectorDown") in rules
     assert Settings(runbook_url="https://w.example/r").runbook("DuckwatchX") == "https://w.example/r#duckwatchx"
@@ -106,7 +106,7 @@ def test_the_runbook_is_the_sites() -> None:
 def test_an_option_wins_over_the_environment_and_that_over_the_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As in every program of duckwatch; other sections of the file are not looked at."""
+    """An option overrides the environment, which overrides the file; a wrong section of another program is ignored."""
     path = tmp_path / "duckwatch.yml"
     path.write_text(yaml.safe_dump({"grafana": {"title_prefix": "f", "tags": ["f"], "time_zone": "utc"}, "dnsbl": 5}))
     monkeypatch.setenv("DUCKWATCH_GRAFANA__TITLE_PREFIX", "e ")
@@ -136,7 +136,7 @@ def test_an_option_wins_over_the_environment_and_that_over_the_file(
 def test_a_wrong_option_is_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], options: tuple[str, ...], fault: str
 ) -> None:
-    """Exit code 2, and the key; nothing is written, and no value is shown."""
+    """`build` returns 2, names the key, shows no secret, and writes nothing."""
     assert main(["build", "--output", str(tmp_path / "out"), *options]) == 2
     err = capsys.readouterr().err
     assert err.startswith(fault)
@@ -145,7 +145,7 @@ def test_a_wrong_option_is_named(
 
 
 def test_what_is_no_pair_is_a_wrong_command_line(capsys: pytest.CaptureFixture[str]) -> None:
-    """As argparse says it."""
+    """An option without `=` exits with 2 and says that it must be NAME=VALUE."""
     with pytest.raises(SystemExit, match="2"):
         main(["check", "--jobs", "collector"])
     assert "must be NAME=VALUE" in capsys.readouterr().err
@@ -154,7 +154,7 @@ def test_what_is_no_pair_is_a_wrong_command_line(capsys: pytest.CaptureFixture[s
 def test_a_folder_is_checked_with_the_options_that_it_was_built_with(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Without them each title differs."""
+    """`check` finds no difference with the options of the build, and differing titles without them."""
     built(tmp_path, *EVERYTHING)
     where = ("check", "--directory", str(tmp_path / "out"))
     assert main([*where, *EVERYTHING]) == 0
@@ -164,7 +164,7 @@ def test_a_folder_is_checked_with_the_options_that_it_was_built_with(
 
 
 def keys_of(model: type[BaseModel], prefix: str) -> dict[str, str]:
-    """Every key with its default as the page has it."""
+    """Return every key of the model with its default, in the form of the page."""
     found: dict[str, str] = {}
     for name, field in model.model_fields.items():
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):

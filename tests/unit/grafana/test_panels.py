@@ -1,4 +1,4 @@
-"""The typed wrapper: what a panel says is what reaches the JSON."""
+"""The typed wrapper: the arguments of a panel are in its JSON."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ STATES = (State(0, "clean", Colour.GOOD), State(1, "listed", Colour.BAD))
 
 
 def test_a_state_has_its_name_and_colour() -> None:
-    """By mapping: Grafana looks at no mapping while the colours come from thresholds."""
+    """Each state is a value mapping, and the colour mode is not `thresholds`, with which Grafana ignores mappings."""
     defaults = state_timeline(CARD, [UP], STATES)["fieldConfig"]["defaults"]
     assert defaults["color"]["mode"] == "palette-classic"
     assert defaults["unit"] == "none"
@@ -48,7 +48,7 @@ def test_a_state_has_its_name_and_colour() -> None:
 
 
 def test_only_the_wrapper_imports_grafanalib() -> None:
-    """Grafanalib's classes have no types: one module turns them into data."""
+    """Only `panels.py` imports grafanalib, whose classes have no types."""
     importers = {
         path.name
         for path in Path(grafana.__file__).parent.rglob("*.py")
@@ -60,7 +60,7 @@ def test_only_the_wrapper_imports_grafanalib() -> None:
 
 
 def test_a_card_is_what_every_panel_has() -> None:
-    """Id, title, description, size and links are as written, on each kind of panel."""
+    """Each kind of panel has the card's id, title, description, size and links."""
     for number, panel in enumerate(dashboard(PAGE, [Row(every_kind())], DEFAULTS)["panels"], 1):
         assert (panel["id"], panel["title"], panel["description"]) == (number, f"Panel {number}", "What it shows.")
         assert (panel["gridPos"]["w"], panel["gridPos"]["h"]) == (8, 6)
@@ -69,7 +69,7 @@ def test_a_card_is_what_every_panel_has() -> None:
 
 
 def test_the_kinds_are_grafanas() -> None:
-    """No panel is of a kind that needs Angular, which is gone since Grafana 12."""
+    """The kinds of panels are Grafana's own, and none needs Angular, which Grafana 12 removed."""
     assert {panel["type"] for panel in every_kind()} == {
         *("timeseries", "stat", "table", "state-timeline", "bargauge", "barchart"),
         *("heatmap", "histogram", "text", "alertlist"),
@@ -105,7 +105,7 @@ def test_units_thresholds_and_overrides_arrive() -> None:
 
 
 def test_bars_are_stacked_and_lines_are_not() -> None:
-    """Counts per bin add up to the whole; lines would hide one another."""
+    """Bars are stacked, and lines are not."""
     panels = [timeseries(CARD, [UP], Scale(Unit.COUNT), style=style) for style in (Style.BARS, Style.LINES)]
     page = dashboard(PAGE, [Row(panels)], DEFAULTS)
     bars, lines = (panel["fieldConfig"]["defaults"]["custom"] for panel in page["panels"])
@@ -114,7 +114,7 @@ def test_bars_are_stacked_and_lines_are_not() -> None:
 
 
 def test_a_query_is_loaded_by_name_without_its_comments() -> None:
-    """Grafana expands macros in comments too, so none is sent."""
+    """A target has the query of its name, without comments, because Grafana expands macros in them too."""
     target = table(CARD, [Sql("shared/clusters", table=True)])["targets"][0]
     assert target["format"] == "table"
     assert target["rawSql"] == load("shared/clusters")
@@ -123,13 +123,13 @@ def test_a_query_is_loaded_by_name_without_its_comments() -> None:
 
 
 def test_a_query_that_does_not_exist_is_an_error() -> None:
-    """A misspelt name fails when the dashboard is built."""
+    """Loading an unknown query raises FileNotFoundError."""
     with pytest.raises(FileNotFoundError):
         load("no_such_query")
 
 
 def test_a_rate_without_a_number_has_no_colour() -> None:
-    """NULL, NaN and no row show the text; the last value that there was does not take its place."""
+    """A stat shows the `empty` text without colour when the last value is null, and no older value."""
     scale = Scale(Unit.RATIO, (Step(Colour.GOOD), Step(Colour.BAD, 0.1)), empty="too little mail to judge")
     panel = stat(CARD, [UP], scale)
     defaults = panel["fieldConfig"]["defaults"]
@@ -142,14 +142,14 @@ def test_a_rate_without_a_number_has_no_colour() -> None:
 
 
 def test_a_stat_without_thresholds_has_no_colour() -> None:
-    """Green would say that somebody has judged it."""
+    """A stat without thresholds has the plain colour, because green would be a judgement."""
     page = dashboard(PAGE, [Row([stat(CARD, [UP], Scale(Unit.COUNT))])], DEFAULTS)
     steps = page["panels"][0]["fieldConfig"]["defaults"]["thresholds"]["steps"]
     assert steps == [{"color": "text", "value": None}]
 
 
 def test_a_column_has_what_is_said_of_it() -> None:
-    """Header, width, unit, the colours of words, a text where there is no number, and links."""
+    """A column has its header, width, unit, cell kind, colours of words, text for no number, and links."""
     link = to_web("More", "https://example.com/")
     column_of = dict(column("a", "A", 90, unit=Unit.RATIO, words={"x": Colour.BAD}, empty="-", links=[link]).properties)
     assert (column_of["displayName"], column_of["custom.width"], column_of["unit"]) == ("A", 90, "percentunit")
@@ -166,7 +166,7 @@ def test_a_column_has_what_is_said_of_it() -> None:
 
 
 def test_the_first_threshold_of_an_override_keeps_its_null() -> None:
-    """Without it Grafana takes the step's value for zero."""
+    """The first threshold of an override keeps its null, because Grafana would read a missing value as zero."""
     shown = column("a", "A", 90, thresholds=(Step(Colour.GOOD), Step(Colour.BAD, 1)))
     page = dashboard(PAGE, [Row([table(CARD, [UP], overrides=[shown])])], DEFAULTS)
     (override,) = page["panels"][0]["fieldConfig"]["overrides"]
@@ -175,14 +175,14 @@ def test_the_first_threshold_of_an_override_keeps_its_null() -> None:
 
 
 def test_the_alert_list_shows_our_alerts_only() -> None:
-    """Those that fire or are about to; every rule of ours begins with that word."""
+    """The list shows firing and pending alerts whose name contains `Duckwatch`."""
     panel = alert_list(CARD)
     assert panel["options"]["alertName"] == "Duckwatch"
     assert {state for state, shown in panel["options"]["stateFilter"].items() if shown} == {"firing", "pending"}
 
 
 def test_variables_of_one_value() -> None:
-    """A search field, a choice of fixed words, and a query without `All`."""
+    """A text field, a fixed choice and a query of one value have the form of Grafana, without `All`."""
     found = {variable["name"]: variable for variable in dashboard(EVERYTHING, [], DEFAULTS)["templating"]["list"]}
     assert (found["one"]["multi"], found["one"]["includeAll"]) == (False, False)
     assert "current" not in found["one"]
@@ -193,7 +193,7 @@ def test_variables_of_one_value() -> None:
 
 
 def test_annotations_stand_behind_the_built_in_one() -> None:
-    """SQL as a table, PromQL with its texts; one that is not shown can be switched on."""
+    """Annotations follow the built-in one: SQL as a table, PromQL with its texts, hidden ones disabled."""
     _, listings, up = dashboard(EVERYTHING, [], DEFAULTS)["annotations"]["list"]
     assert (listings["name"], listings["enable"]) == ("Listings", True)
     assert (listings["target"]["format"], listings["target"]["rawSql"]) == ("table", load("shared/clusters"))
@@ -204,7 +204,7 @@ def test_annotations_stand_behind_the_built_in_one() -> None:
 
 
 def test_variables_take_the_form_that_grafana_expects() -> None:
-    """A data source variable has no current value (Grafana takes the first); a query variable begins with all."""
+    """A data source variable has no current value, and a query variable starts with all."""
     source, cluster = dashboard(PAGE, [], DEFAULTS)["templating"]["list"]
     assert (source["type"], source["query"]) == ("datasource", "postgres")
     assert "current" not in source

@@ -14,20 +14,20 @@ NAMES = sorted(str(path.relative_to(FOLDER).with_suffix("")) for path in FOLDER.
 
 
 def test_each_query_is_in_the_folder_of_a_dashboard() -> None:
-    """Or in that of what several share."""
+    """Each query is in the folder of a dashboard or in `shared`."""
     assert NAMES
     assert {name.rpartition("/")[0] for name in NAMES} <= {*DASHBOARDS, "shared"}
 
 
 def test_each_query_is_used() -> None:
-    """By a panel, a variable, an annotation, or another query."""
+    """Each query is sent by a dashboard or included by another query."""
     sent = {text for page in build_all().values() for text in texts(page)}
     included = {name for path in FOLDER.rglob("*.sql") for name in INCLUDED.findall(path.read_text(encoding="utf-8"))}
     assert [name for name in NAMES if load(name) not in sent and name not in included] == []
 
 
 def texts(value: object) -> list[str]:
-    """Every text in this JSON."""
+    """Return every text in this JSON."""
     if isinstance(value, dict):
         return [text for item in value.values() for text in texts(item)]
     if isinstance(value, list):
@@ -36,7 +36,7 @@ def texts(value: object) -> list[str]:
 
 
 def test_an_included_expression_takes_the_place_of_its_name() -> None:
-    """Without its comments, which Grafana would look for macros in."""
+    """A query contains the included expression without comments, in which Grafana would expand macros."""
     including = [name for name in NAMES if INCLUDED.search((FOLDER / f"{name}.sql").read_text(encoding="utf-8"))]
     assert including
     for name in including:

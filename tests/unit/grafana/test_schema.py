@@ -1,4 +1,4 @@
-"""Grafana's own classes read every dashboard, and write it again without a loss."""
+"""Grafana's own classes read every dashboard and write it again without loss."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from grafana.pages import dashboard
 from grafana.settings import DEFAULTS
 from tests.unit.grafana.kinds import PAGE, every_row
 
-with warnings.catch_warnings():  # its makers would rather we used the second form, which Grafana 10 cannot read
+with warnings.catch_warnings():  # the SDK deprecates this schema for version 2, which Grafana 10 cannot read
     warnings.simplefilter("ignore", DeprecationWarning)
     from grafana_foundation_sdk.models.dashboard import Dashboard
 
@@ -23,7 +23,7 @@ PAGES = {**build_all(), "every kind": dashboard(PAGE, every_row(), DEFAULTS)}
 
 
 def lost(before: Any, after: Any, path: str = "") -> list[str]:
-    """The paths of what is in `before` and not the same in `after`."""
+    """Return the paths of the values of `before` that are missing or different in `after`."""
     if isinstance(before, dict) and isinstance(after, dict):
         return [hit for key, item in before.items() for hit in lost(item, after.get(key, "absent"), f"{path}.{key}")]
     if isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
@@ -34,7 +34,7 @@ def lost(before: Any, after: Any, path: str = "") -> list[str]:
 
 @pytest.mark.parametrize("page", PAGES.values(), ids=PAGES)
 def test_nothing_is_lost_on_the_way_through_grafanas_classes(page: dict[str, Any]) -> None:
-    """Each key is known, and each value is of its type."""
+    """Grafana's classes write the dashboard that they read, with no key lost and no value changed."""
     read = Dashboard.from_json(copy.deepcopy(page))
     written = json.loads(JSONEncoder().encode(read))
     assert lost(page, written) == []
@@ -50,7 +50,7 @@ def test_nothing_is_lost_on_the_way_through_grafanas_classes(page: dict[str, Any
     ],
 )
 def test_a_key_that_grafana_does_not_know_is_found(change: Any, path: str) -> None:
-    """The comparison is not blind to what its classes leave out."""
+    """A key that Grafana's classes do not know is reported as lost."""
     page = copy.deepcopy(PAGES["overview"])
     change(page)
     assert lost(page, json.loads(JSONEncoder().encode(Dashboard.from_json(copy.deepcopy(page))))) == [path]

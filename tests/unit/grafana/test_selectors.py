@@ -1,4 +1,4 @@
-"""Job selectors reach every metric of their program, and nothing else."""
+"""Job selectors restrict every metric of their program, and no other text."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ JOBS = {"collector": 'job="c"', "dnsbl": 'job="d",ns=~"x|y"', "zonemta": 'job="z
     ],
 )
 def test_each_metric_gets_the_matchers_of_its_program(expr: str, expected: str) -> None:
-    """Recorded series, other metrics and quoted texts stay."""
+    """Each metric gets its program's matchers; recorded series, other metrics and quoted texts do not change."""
     assert selected(expr, JOBS) == expected
 
 
 def test_without_selectors_nothing_changes() -> None:
-    """The committed files have none."""
+    """Without selectors the expression does not change."""
     assert selected("max(duckwatch_x)", {}) == "max(duckwatch_x)"
