@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import re
@@ -33,6 +34,8 @@ from tests.unit.grafana.macros import expand
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
+
+    from tests.servers.postgres import PostgresCluster
 
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 END = START + timedelta(hours=1)
@@ -181,21 +184,60 @@ def shown(*actions: Action) -> list[Row]:
     ]
 
 
-@pytest.fixture
-def migrated(any_dsn: str) -> Iterator[psycopg.Connection]:
-    """Yield an empty database with the collector's schema."""
-    with psycopg.connect(any_dsn, autocommit=False) as connection:
+@pytest.fixture(scope="module", params=["postgres", "timescale"])
+def cluster(request: pytest.FixtureRequest) -> PostgresCluster:
+    """The server of each tier."""
+    found: PostgresCluster = request.getfixturevalue(request.param)
+    return found
+
+
+@pytest.fixture(scope="module")
+def empty_dsn(cluster: PostgresCluster) -> Iterator[str]:
+    """An empty database with the collector's schema, made once. No test commits to it."""
+    dsn = cluster.create_database()
+    with psycopg.connect(dsn, autocommit=False) as connection:
         migrate(connection)
+    yield dsn
+    cluster.drop_database(dsn)
+
+
+@pytest.fixture(scope="module")
+def filled_dsn(cluster: PostgresCluster) -> Iterator[str]:
+    """A database that holds the traffic, and its roll-ups as the job builds them, made once. No test commits to it."""
+    dsn = cluster.create_database()
+    with psycopg.connect(dsn, autocommit=False) as connection:
+        migrate(connection)
+        fill(connection)
+    house = House(dsn)
+    house.roll_up(END + timedelta(hours=1))
+    house.close()
+    yield dsn
+    cluster.drop_database(dsn)
+
+
+@pytest.fixture
+def migrated(empty_dsn: str) -> Iterator[psycopg.Connection]:
+    """Yield a transaction on the empty database. What the test writes is rolled back."""
+    yield from _rolled_back(empty_dsn)
+
+
+@pytest.fixture
+def filled(filled_dsn: str) -> Iterator[psycopg.Connection]:
+    """Yield a transaction on the filled database. What the test writes is rolled back."""
+    yield from _rolled_back(filled_dsn)
+
+
+def _rolled_back(dsn: str) -> Iterator[psycopg.Connection]:
+    with contextlib.closing(psycopg.connect(dsn, autocommit=False)) as connection:
         yield connection
 
 
-@pytest.fixture
-def filled(migrated: psycopg.Connection, any_dsn: str) -> psycopg.Connection:
-    """Return a database that holds the traffic, and its roll-ups as the job builds them."""
+def fill(connection: psycopg.Connection) -> None:
+    """Write the traffic, verdicts, snapshots and logins."""
     columns = ", ".join(Row._fields)
     values = ", ".join(["%s"] * len(Row._fields))
     statement = f"INSERT INTO mail_events ({columns}) VALUES ({values})"
-    with migrated.cursor() as cursor:
+    with connection.cursor() as cursor:
         cursor.executemany(statement, ROWS)
         names = RESULTS[0].keys()
         cursor.executemany(
@@ -206,11 +248,6 @@ def filled(migrated: psycopg.Connection, any_dsn: str) -> psycopg.Connection:
         insert(cursor, "auth_events", [*logins(START, 180, CLUSTERS)])
         insert(cursor, "mail_events", [*inbound(START, 180, CLUSTERS)])
         cursor.execute("INSERT INTO touched_buckets SELECT DISTINCT time FROM mail_events")
-    migrated.commit()
-    house = House(any_dsn)
-    house.roll_up(END + timedelta(hours=1))
-    house.close()
-    return migrated
 
 
 def ask(
