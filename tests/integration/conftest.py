@@ -11,6 +11,8 @@ from tests.integration.house import House
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tests.servers.postgres import PostgresCluster
+
 
 @pytest.fixture
 def house(any_dsn: str) -> Iterator[House]:
@@ -18,6 +20,17 @@ def house(any_dsn: str) -> Iterator[House]:
     made = House(any_dsn)
     yield made
     made.close()
+
+
+@pytest.fixture(scope="module", params=["postgres", "timescale"])
+def shared_house(request: pytest.FixtureRequest) -> Iterator[House]:
+    """Yield a house on one database of each tier for all tests of a module. Once it is filled, call `only_read`."""
+    cluster: PostgresCluster = request.getfixturevalue(request.param)
+    dsn = cluster.create_database()
+    made = House(dsn)
+    yield made
+    made.close()
+    cluster.drop_database(dsn)
 
 
 @pytest.fixture

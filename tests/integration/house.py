@@ -58,6 +58,10 @@ class House:
         for relation in RELATIONS:
             self.connection.execute("CALL refresh_continuous_aggregate(%s::regclass, NULL, NULL)", (relation,))
 
+    def only_read(self) -> None:
+        """Refuse every later write on the connection, so that no test changes what the next test reads."""
+        self.connection.execute("SET default_transaction_read_only = on")
+
     def close(self) -> None:
         """Close the connections."""
         self.connection.close()

@@ -18,13 +18,13 @@ from psycopg.rows import dict_row
 from collector.events.model.batch import Batch
 from collector.events.model.event import Action, BounceKind, Direction, MailEvent, Reason
 from grafana.queries import load
-from tests.integration.house import House
 from tests.oracle.made_up import DAY, HOUR, MINUTE, some
 from tests.unit.grafana.macros import expand
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
+    from tests.integration.house import House
 
 pytestmark = pytest.mark.servers
 
@@ -66,20 +66,16 @@ def made(end: int) -> list[MailEvent]:
     return out
 
 
-@pytest.fixture(scope="module", params=["postgres", "timescale"])
-def told(request: pytest.FixtureRequest) -> Iterator[tuple[House, list[MailEvent], int]]:
+@pytest.fixture(scope="module")
+def told(shared_house: House) -> tuple[House, list[MailEvent], int]:
     """The events, stored in two parts in random order and rolled up, and the end of their time."""
-    cluster = request.getfixturevalue(request.param)
-    dsn = cluster.create_database()
-    house = House(dsn)
     end = int(time.time()) * 1000
     events = made(end)
     for part in (events[:1500], events[1500:]):
-        house.store.write(Batch(part))
-        house.roll_up(datetime.now(tz=UTC))
-    yield house, events, end
-    house.close()
-    cluster.drop_database(dsn)
+        shared_house.store.write(Batch(part))
+        shared_house.roll_up(datetime.now(tz=UTC))
+    shared_house.only_read()
+    return shared_house, events, end
 
 
 def ask(house: House, name: str, end: int, of: Range) -> list[dict[str, Any]]:

@@ -29,13 +29,14 @@ ATTEMPTS = (Action.DELIVERED, Action.DEFERRED, Action.BOUNCED)
 FAILED = (Action.DEFERRED, Action.BOUNCED)
 
 
-@pytest.fixture
-def filled(house: House) -> tuple[House, list[MailEvent], int]:
+@pytest.fixture(scope="module")
+def filled(shared_house: House) -> tuple[House, list[MailEvent], int]:
     """A database with nine days of mail, the mail, and the end of the ranges."""
     end = now_ms()
     events = week(end, seed=5)
-    fill(house, events, seed=6)
-    return house, events, end
+    fill(shared_house, events, seed=6)
+    shared_house.only_read()
+    return shared_house, events, end
 
 
 def provider_of(event: MailEvent) -> str:

@@ -27,12 +27,13 @@ LAST = START + timedelta(minutes=MINUTES - 1)
 pytestmark = pytest.mark.servers
 
 
-@pytest.fixture
-def snapped(house: House) -> House:
+@pytest.fixture(scope="module")
+def snapped(shared_house: House) -> House:
     """A database with the snapshots of an hour and a half."""
-    with house.connection.cursor() as cursor:
+    with shared_house.connection.cursor() as cursor:
         insert(cursor, "queue_snapshots", ROWS)
-    return house
+    shared_house.only_read()
+    return shared_house
 
 
 def newest_of_bins(width: timedelta) -> dict[datetime, datetime]:

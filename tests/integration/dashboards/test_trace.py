@@ -52,8 +52,8 @@ LIFE = [
 NAMES = [QUEUE_ID, f" {QUEUE_ID.upper()}", MESSAGE_ID, MESSAGE_ID.strip("<>")]
 
 
-@pytest.fixture
-def stored(house: House) -> House:
+@pytest.fixture(scope="module")
+def stored(shared_house: House) -> House:
     """A database with the message among others, one of which has a queue id that begins with the same letters."""
     near = [
         MailEvent(
@@ -61,8 +61,10 @@ def stored(house: House) -> House:
             queue_id=f"{QUEUE_ID}0", sender="other@shop.example", received_at=QUEUED,
         )
     ]  # fmt: skip
-    house.store.write(Batch([*some(2000, END - 10 * DAY, END, seed=6), *near, *LIFE]))
-    return house
+    shared_house.store.write(Batch([*some(2000, END - 10 * DAY, END, seed=6), *near, *LIFE]))
+    shared_house.connection.execute("ANALYZE mail_events")
+    shared_house.only_read()
+    return shared_house
 
 
 def ask(house: House, name: str, typed: str, *, days: int = 1, interval: str = "10s") -> list[dict[str, Any]]:
@@ -131,11 +133,11 @@ def test_the_timeline_has_a_line_for_each_recipient(stored: House) -> None:
 @pytest.mark.parametrize("name", ["trace/life", "trace/timeline", "trace/found"])
 def test_a_trace_by_id_reads_no_table_whole(stored: House, name: str, typed: str) -> None:
     """The executed plan has no sequential scan of events, and reads them by time only for an address."""
-    stored.connection.execute("ANALYZE mail_events")
-    stored.connection.execute("SET enable_seqscan = off")
     end = datetime.fromtimestamp(END / 1000, tz=UTC)
     sent = expand(load(name), start=end - timedelta(days=1), end=end, interval="10s", values=("eu1",), text=typed)
-    (plan,), *_ = stored.connection.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {sent}".encode()).fetchall()
+    with stored.connection.transaction():
+        stored.connection.execute("SET LOCAL enable_seqscan = off")
+        (plan,), *_ = stored.connection.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {sent}".encode()).fetchall()
     read = list(nodes(plan[0]["Plan"]))
     assert [
         one for one in read if one["Node Type"] == "Seq Scan" and "mail_events" in one.get("Relation Name", "")
