@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import base64
+import os
 import sqlite3
 from typing import TYPE_CHECKING
 
 import pytest
 
 from collector.errors import OverloadedError
+from collector.events.model.batch import JournalEntry, Position
 from collector.events.model.event import RejectReason
 from collector.journal.codec import decode
 from collector.journal.sqlite.journal import SqliteJournal
+from collector.journal.sqlite.ledger import JournalLedger
+from collector.journal.sqlite.log import REMOVED_AT_ONCE, RESERVED_FRAMES, frames_of_removal, log_path
 from tests.unit.test_journal import LIMIT, emptied, request, taken_ids, trouble
 
 if TYPE_CHECKING:
@@ -69,6 +73,37 @@ async def test_a_disk_that_takes_nothing_is_answered_and_mends(tmp_path: Path, m
     assert trouble(journal) is None
     assert taken_ids(journal, until=2) == ["r0", "r2"]
     journal.close()
+
+
+def with_requests(path: Path, number: int, size: int) -> JournalLedger:
+    """Return a journal file of that many requests of `size` bytes, all folded into the file."""
+    ledger = JournalLedger(path)
+    for first in range(1, number + 1, 20):
+        last = min(first + 19, number)
+        ledger.add([JournalEntry(Position(n), 1, os.urandom(size)) for n in range(first, last + 1)], 0)
+        ledger.fold()
+    return ledger
+
+
+@pytest.mark.parametrize("removed", [1, 100, REMOVED_AT_ONCE])
+@pytest.mark.parametrize("size", [500, 2_600, 18_500, 30_000])
+def test_a_removal_takes_no_more_frames_than_it_counts(tmp_path: Path, size: int, removed: int) -> None:
+    """A removal takes as few frames of the log as are reserved for it: it does not write the pages that it frees."""
+    ledger = with_requests(tmp_path / "journal", removed + 1, size)
+    ledger.remove(removed)
+    _, frames, _ = ledger._file._database.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+    assert 0 < frames <= frames_of_removal(removed) <= RESERVED_FRAMES
+    ledger.close()
+
+
+def test_removals_without_a_pause_need_no_new_room(tmp_path: Path) -> None:
+    """Removals without a pause use the log again instead of lengthening it: a full disk has no room for more."""
+    ledger = with_requests(tmp_path / "journal", 200, 9_000)
+    before = log_path(tmp_path / "journal").stat().st_size
+    while ledger.requests:
+        ledger.remove(ledger.deleted + 1)
+    assert log_path(tmp_path / "journal").stat().st_size <= before
+    ledger.close()
 
 
 async def test_a_file_that_was_removed_takes_nothing_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ import threading
 from typing import TYPE_CHECKING, NamedTuple
 
 from collector.journal.sqlite.errors import ERRORS
+from collector.journal.sqlite.log import REMOVED_AT_ONCE
 from collector.journal.sqlite.rows import JournalRows
 from collector.journal.sqlite.statements import number_of
 
@@ -16,10 +17,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from collector.events.model.batch import JournalEntry
-
-REMOVED_AT_ONCE = 1000
-"""The most rows that a transaction without additions removes, so that it fits into the reserved room of the log."""
-
 
 UNSEEN_FRAMES = 64
 """After this many frames (512 KiB, or seven turns with few submissions) the size of the file is read from SQLite."""

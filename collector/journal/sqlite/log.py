@@ -22,8 +22,14 @@ if TYPE_CHECKING:
 FOLD_FRAMES: Final = 512
 """The log is copied into the file when it has about this many frames (4 MiB)."""
 
+REMOVED_AT_ONCE: Final = 500
+"""The most rows that a transaction without additions removes, so that it fits into the reserved room of the log."""
+
 REMOVAL_FRAMES: Final = 16
-"""The most frames of one deletion: the table's inner pages, and the changed pages of the list of free pages."""
+"""The most frames of a deletion of few rows: the table's inner pages, and the changed pages of the list of free pages.
+
+Measured for rows of 100 B to 300 kB, as is `frames_of_removal`.
+"""
 
 RESERVED_FRAMES: Final = 8 * REMOVAL_FRAMES
 """Frames that are reserved for deletions, behind all others (1 MiB)."""
@@ -57,6 +63,11 @@ def frames_of(rows: Sequence[JournalEntry]) -> int:
     return 2 * small // _PAGE_BYTES + large + large // 16 + _FEW_FRAMES if rows else 0
 
 
+def frames_of_removal(rows: int) -> int:
+    """Return the most frames that a deletion of that many rows can take: few, because freed pages are not written."""
+    return REMOVAL_FRAMES + rows // 6
+
+
 class Room:
     """The disk space of the journal's two files. `used_frames` is the most frames that the log can have since SQLite
     began it again.
@@ -88,6 +99,10 @@ class Room:
             return
         with _lengthened(self._file, file_bytes) as now, _lengthened(self._log, log_bytes) as log_now:
             self._file_bytes, self._log_bytes = now, log_now
+
+    def holds(self, frames: int) -> bool:
+        """Return True if `frames` more fit into the log without new disk space. Raise `OSError`."""
+        return _LOG_HEAD_BYTES + (self.used_frames + frames) * self._frame_bytes <= os.fstat(self._log).st_size
 
     def note_commit(self, frames: int) -> None:
         """Count the frames of a transaction. The first one after a fold may cut the log to KEPT_LOG_BYTES."""

@@ -12,9 +12,10 @@ from collector.events.model.batch import JournalEntry
 from collector.journal.sqlite.log import (
     FOLD_FRAMES,
     PROBE_FRAMES,
-    REMOVAL_FRAMES,
+    REMOVED_AT_ONCE,
     Room,
     frames_of,
+    frames_of_removal,
     log_path,
 )
 from collector.journal.sqlite.statements import (
@@ -110,6 +111,8 @@ class JournalRows:
         frames = frames_of(rows)
         if rows:
             self._make_room(self._room, frames)
+        elif not self._room.holds(frames_of_removal(REMOVED_AT_ONCE)):
+            self.fold()  # removals without a pause fill the reserved part of the log, and a full disk has no other
         database.execute("BEGIN IMMEDIATE")
         try:
             for some in pieces(rows):
@@ -124,7 +127,7 @@ class JournalRows:
             raise
         finally:
             self.unseen_frames += frames
-            self._room.note_commit(frames + (0 if done_upto is None else REMOVAL_FRAMES))
+            self._room.note_commit(frames + (0 if done_upto is None else frames_of_removal(self.removed)))
 
     def holds(self, first_id: int | None, done_upto: int | None) -> bool:
         """Return True if a `commit` that raised is in the file. It added rows from `first_id` on, and removed the rows

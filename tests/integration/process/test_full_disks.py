@@ -25,7 +25,10 @@ import psycopg
 import pytest
 
 from collector.errors import OverloadedError
+from collector.events.model.batch import JournalEntry, Position
+from collector.journal.sqlite.errors import ERRORS
 from collector.journal.sqlite.journal import SqliteJournal
+from collector.journal.sqlite.ledger import JournalLedger
 from tests.servers.collector import Collector
 from tests.servers.disk import SmallDisk, small_disk
 from tests.servers.fixtures import need
@@ -228,6 +231,22 @@ async def test_what_is_stored_can_be_deleted_from_a_full_disk_while_the_rest_wai
         wait_until(lambda: journal.state.requests == left, lambda: f"{journal.state}, {left} should be left")
         await journal.append(journal_request(0, 30_000))
         assert journal.close()
+
+
+@pytest.mark.parametrize("kind", ["tmpfs", "ext4"])
+def test_removals_without_a_pause_end_on_a_full_disk(tmp_path: Path, kind: str) -> None:
+    """Every request can be removed from a journal on a full disk, also when no pause folds the log in between."""
+    with small_disk(tmp_path / "disk", 24, kind) as disk:
+        ledger = JournalLedger(disk.folder / "journal")
+        with contextlib.suppress(*ERRORS):
+            while True:
+                ledger.add([JournalEntry(Position(ledger.last_id + 1), 1, os.urandom(30_000))], 0)
+        ledger.settle()
+        disk.fill()
+        assert ledger.requests > 100
+        while ledger.requests:
+            ledger.remove(ledger.deleted + 1)
+        ledger.close()
 
 
 def cut_off(way: Proxy) -> None:
