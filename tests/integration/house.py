@@ -47,7 +47,7 @@ class House:
         """
         if self.builds_itself:
             self._refresh()
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 200
         while True:
             RollUp(RetentionSettings()).run(self.connection, now, lambda: False)
             if self.connection.execute("SELECT EXISTS (SELECT FROM stale_buckets)").fetchone() == (False,):

@@ -20,6 +20,7 @@ from collector.store.backup.reconciliation import Moment, Reconciler
 from collector.store.database.sql import query
 from collector.store.rollups import comparison
 from collector.store.rollups.building import WIDTHS, TableBuilder, take_marks
+from collector.store.rollups.outcomes import OUTCOMES as WIDTHS_OF_OUTCOMES
 from collector.store.rollups.outcomes import RELATIONS as OUTCOMES
 from collector.store.rollups.retention import begins
 from tests.integration.house import House
@@ -145,6 +146,7 @@ def test_marks_that_an_earlier_version_takes_are_not_lost(house: House) -> None:
 def test_an_hour_is_built_once_in_five_minutes(house: House) -> None:
     """It may hold millions of events."""
     job = RollUp(RetentionSettings())
+    job._outcomes = TableBuilder(WIDTHS_OF_OUTCOMES, clock=lambda: 0.0)  # no time limit, no pause that ends
     for seed in (4, 5):
         house.store.write(Batch(some(40, NOW_MS - 1000, NOW_MS, seed=seed)))
         job.run(house.connection, NOW, lambda: False)
