@@ -7,7 +7,7 @@ NODE_STAMP := node_modules/.installed
 ROUNDS ?= 20
 INPUTS ?= 1000000
 DISKS ?= 40
-JOBS ?= 2
+JOBS ?= 3
 PROGRAMS := collector duckwatch exporters grafana
 JAVASCRIPT := '*.mjs' 'zonemta-plugin/**/*.js' 'tests/**/*.{js,mjs}'
 HAS_NODE := command -v npm >/dev/null && node -e 'const [major, minor] = process.versions.node.split(".").map(Number); process.exit(major > 18 || (major === 18 && minor >= 18) ? 0 : 1)' 2>/dev/null
@@ -33,7 +33,7 @@ $(STAMP): requirements.lock pyproject.toml
 demo: setup
 	@$(BIN)/duckwatch-demo $(DEMO)
 
-## test       the whole test suite in two processes (JOBS=2); a test without its server is skipped (see make servers)
+## test       the whole test suite in three processes (JOBS=3); a test without its server is skipped (see make servers)
 test: setup
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(PYTEST)
 
