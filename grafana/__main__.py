@@ -1,4 +1,4 @@
-"""The command line of the dashboards: `duckwatch-dashboards build|check`.
+"""The command line of the dashboards: `duckwatch-dashboards build|check|push`.
 
 Only this module reads command-line arguments and the environment.
 """
@@ -18,7 +18,9 @@ from duckwatch.base.errors import ConfigError
 from grafana.check import differences
 from grafana.generate import GENERATED, build_all, render, write
 from grafana.kubernetes import config_map, operator_resource
-from grafana.options import Form, add_options, settings_of
+from grafana.options import Form, add_options, add_push_options, settings_of
+from grafana.push.client import GrafanaError
+from grafana.push.run import push
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,15 +30,21 @@ if TYPE_CHECKING:
 PROGRAM = "duckwatch-dashboards"
 EPILOG = "example:\n  {program} {example}\n\nexit codes: {codes}\ndocumentation: docs/dashboards.md"
 BUILD = "build --output /var/lib/grafana/dashboards/duckwatch --title-prefix 'Staging: '"
-CODES = "0 done, 1 a difference or a full disk, 2 a folder that cannot be used, or a wrong configuration"
+PUSH = "push --push-url https://grafana.example.com --token-file /run/secrets/grafana-token --dry-run"
+CODES = (
+    "0 done; 1 a difference, a refused dashboard or a full disk; 2 a folder that cannot be used, or a wrong "
+    "configuration; 3 Grafana cannot be used"
+)
 
-OK, DIFFERENT, CANNOT = 0, 1, 2
+OK, DIFFERENT, CANNOT, UNUSABLE = 0, 1, 2, 3
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return the exit code: 0; 1 when `check` finds a difference or a disk is full;
-    2 when a folder cannot be used or the configuration is wrong.
+    """Run one command and return the exit code.
+
+    0; 1 when `check` finds a difference, `push` refuses a dashboard or a disk is full;
+    2 when a folder cannot be used or the configuration is wrong; 3 when Grafana cannot be used.
     """
     return output.guarded(PROGRAM, lambda: command(argv))
 
@@ -49,6 +57,8 @@ def command(argv: Sequence[str] | None) -> int:
         settings = settings_of(arguments, os.environ)
         if arguments.command == "check":
             return _check(arguments.directory, settings)
+        if arguments.command == "push":
+            return OK if push(settings, dry_run=arguments.dry_run) else DIFFERENT
         form = Form(arguments.form)
         if form is not Form.FILES and arguments.output is None:
             parser.error(f"--as {form.value} needs --output")
@@ -57,6 +67,9 @@ def command(argv: Sequence[str] | None) -> int:
         for fault in error.faults:
             output.complain(f"{fault.key}: {fault.problem}")
         return CANNOT
+    except GrafanaError as error:
+        output.complain(f"{PROGRAM}: {error}")
+        return UNUSABLE
     except OSError as error:
         if error.filename is None:  # standard output
             raise
@@ -120,6 +133,15 @@ def _parser() -> argparse.ArgumentParser:
         "check",
     )
     check.add_argument("--directory", type=Path, default=GENERATED, metavar="DIR", help="default: the committed folder")
+    push_ = _add(
+        commands,
+        "push",
+        "upload every dashboard into a running Grafana",
+        "Upload every dashboard into a running Grafana, with the token of a service account, and print a line for "
+        "each. A dashboard that is as the code makes it is left alone, and so is one of another uid.",
+        PUSH,
+    )
+    add_push_options(push_)
     return parser
 
 

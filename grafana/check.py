@@ -44,12 +44,17 @@ def differences(directory: Path, settings: Settings = DEFAULTS) -> list[str]:
     return missing + surplus + changed
 
 
+def changes(before: Any, after: Any) -> Iterator[str]:  # noqa: ANN401 - JSON
+    """Yield a line for each value that differs, as the path of the value, then before → after."""
+    return _walk(before, after, "")
+
+
 def _changes(found: bytes, expected: str) -> list[str]:
     try:
         before = json.loads(found)
     except ValueError as error:
         return [f"is no JSON: {error}"]
-    lines = list(_walk(before, json.loads(expected), ""))
+    lines = list(changes(before, json.loads(expected)))
     return lines or ["has the same content in other bytes (line ends, spaces or order)"]
 
 

@@ -10,7 +10,7 @@ from zoneinfo import available_timezones
 from pydantic import AfterValidator, Field
 
 from duckwatch.base.config import loading
-from duckwatch.base.config.values import Section, SettingsDocument
+from duckwatch.base.config.values import BearerToken, Section, SettingsDocument
 from grafana.settings import BY_NAME, RUNBOOK, Settings
 
 if TYPE_CHECKING:
@@ -56,6 +56,12 @@ def _check_datasource(value: str) -> str:
         raise ValueError(
             "must be the uid of a data source (40 letters, digits, - and _ at most), or name: and its name"
         )
+    return value
+
+
+def _check_uid(value: str) -> str:
+    if not _UID.fullmatch(value):
+        raise ValueError("must be 1 to 40 letters, digits, - and _")
     return value
 
 
@@ -127,6 +133,9 @@ class GrafanaSettings(Section):
     title_prefix: Annotated[str, AfterValidator(_check_prefix)] = ""
     tags: tuple[Annotated[str, AfterValidator(_check_tag)], ...] = ("duckwatch",)
     folder: Annotated[str, AfterValidator(_check_folder)] = "Mail"
+    folder_uid: Annotated[str, AfterValidator(_check_uid)] | None = None
+    push_url: Url | None = None
+    token: BearerToken | None = None
     time_zone: Annotated[str, AfterValidator(_check_time_zone)] = "browser"
     jobs: JobSettings = JobSettings()
     datasources: DatasourceSettings = DatasourceSettings()

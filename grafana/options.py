@@ -18,13 +18,20 @@ TEXTS = {
     "url": "URL of Grafana before each link to a dashboard; without it links are relative",
     "runbook_url": "URL of the runbook",
     "title_prefix": "text before each title",
-    "folder": "Grafana's folder, of a ConfigMap or a resource of the operator",
+    "folder": "Grafana's folder, of a push, a ConfigMap or a resource of the operator",
     "time_zone": "browser, utc, or a zone like Europe/Berlin",
     "namespace": "namespace of the Kubernetes objects",
 }
 PAIRS = {
     "labels": "label of the Kubernetes objects; may be repeated",
     "instances": "label of the Grafana instances that the operator serves; may be repeated",
+}
+
+
+OF_PUSH = {
+    "push_url": ("URL", "URL to push to; default: --url"),
+    "token_file": ("FILE", "file with the token of a service account"),
+    "folder_uid": ("UID", "uid of the folder; without it the folder is found by its title"),
 }
 
 
@@ -51,9 +58,19 @@ def add_options(parser: argparse._ActionsContainer) -> None:
         _add_pairs(parser, key, text)
 
 
+def add_push_options(parser: argparse._ActionsContainer) -> None:
+    """Add the options that only `push` has. Each but `--dry-run` sets a key of the section `grafana`."""
+    parser.add_argument("--dry-run", action="store_true", help="print what a push would change, and change nothing")
+    for key, (metavar, text) in OF_PUSH.items():
+        parser.add_argument(_flag(key), metavar=metavar, help=text)
+
+
 def settings_of(options: argparse.Namespace, environ: Mapping[str, str]) -> GrafanaSettings:
     """Return the settings from file, environment and options. Raise ConfigError with every fault."""
-    given = {key: value for key in TEXTS if (value := getattr(options, key)) is not None}
+    texts = (*TEXTS, *OF_PUSH)
+    given = {key: value for key in texts if (value := getattr(options, key, None)) is not None}
+    if "token_file" in given:
+        environ = {key: value for key, value in environ.items() if key != "DUCKWATCH_GRAFANA__TOKEN"}
     if options.tags is not None:
         given["tags"] = json.dumps(options.tags)
     for key in ("jobs", "datasources"):

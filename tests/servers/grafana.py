@@ -103,6 +103,10 @@ class Grafana:
         self._made.callback(self.request, "DELETE", f"/api/datasources/uid/{name}")
         return name
 
+    def remove_later(self, path: str) -> None:
+        """Have `clean` delete what this path of the API names."""
+        self._made.callback(self.request, "DELETE", path)
+
     def save(self, dashboard: dict[str, Any], folder: str) -> str:
         """Store a dashboard in a folder, and return its path in the browser."""
         return str(self.ask("POST", "/api/dashboards/db", {"dashboard": dashboard, "folderUid": folder})["url"])
