@@ -1,0 +1,1 @@
+"""Pushing into what is not, or not quite, a Grafana."""
