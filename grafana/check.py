@@ -65,7 +65,7 @@ def _walk(before: Any, after: Any, path: str) -> Iterator[str]:  # noqa: ANN401 
             yield from _walk(before.get(key, ABSENT), after.get(key, ABSENT), f"{path}.{key}" if path else key)
     elif isinstance(before, list) and isinstance(after, list):
         yield from _walk_list(before, after, path)
-    elif before != after:
+    elif before != after or isinstance(before, bool) is not isinstance(after, bool):  # to Python, true equals 1
         yield f"{path}: {_pair(before, after)}"
 
 
@@ -90,7 +90,8 @@ def _walk_list(before: list[Any], after: list[Any], path: str) -> Iterator[str]:
 def _names(values: list[Any], key: str) -> bool:
     """Return whether every entry has this key, with a value that no other entry has."""
     names = [entry.get(key) for entry in values if isinstance(entry, dict)]
-    return len(names) == len(values) and None not in names and len({str(name) for name in names}) == len(names)
+    are_names = all(isinstance(name, str | int) and not isinstance(name, bool) for name in names)
+    return are_names and len(names) == len(values) == len({str(name) for name in names})
 
 
 def _place(path: str, entry: dict[str, Any], name: object) -> str:

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from tests.servers.grafana import ADMIN, Grafana
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 VIEW, EDIT = 1, 2
 LEVELS = {"Viewer": VIEW, "Editor": EDIT}
@@ -216,7 +216,9 @@ class GrafanaStandIn:
         page, folder = body["dashboard"], body.get("folderUid", "")
         if folder and folder not in self._folders:
             return Denied(400, "Folder not found")
-        if refused := self._refused(role, page, folder):
+        if body.get("overwrite"):  # as Grafana does: another dashboard of the same title is replaced
+            page = page | {"uid": next(self._same_title(page, folder), page["uid"])}
+        elif refused := self._refused(role, page, folder):
             return refused
         before = self._dashboards.get(page["uid"], {"history": []})
         number = len(before["history"]) + 1
@@ -227,15 +229,15 @@ class GrafanaStandIn:
         }
         return {"uid": page["uid"], "status": "success", "version": number, "url": f"/d/{page['uid']}/x"}
 
+    def _same_title(self, page: dict[str, Any], folder: str) -> Iterator[str]:
+        for uid, one in self._dashboards.items():
+            if one["folderUid"] == folder and one["dashboard"]["title"] == page["title"] and uid != page["uid"]:
+                yield uid
+
     def _refused(self, role: str, page: dict[str, Any], folder: str) -> Denied | None:
         if page["uid"] in self.provisioned:
             return Denied(400, "Cannot save provisioned dashboard")
-        same = [
-            uid
-            for uid, one in self._dashboards.items()
-            if one["folderUid"] == folder and one["dashboard"]["title"] == page["title"] and uid != page["uid"]
-        ]
-        if same:
+        if next(self._same_title(page, folder), None):
             return Denied(412, "A dashboard with the same name in the folder already exists", "name-exists")
         stored = self._dashboards.get(page["uid"])
         if stored is not None and page.get("version") != stored["dashboard"]["version"]:
