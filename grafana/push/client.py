@@ -47,7 +47,7 @@ class Answer(NamedTuple):
     @property
     def complaint(self) -> Complaint:
         """The reason of a refusal; empty when the body has none."""
-        with contextlib.suppress(msgspec.MsgspecError, RecursionError):
+        with contextlib.suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return msgspec.json.decode(self.body, type=Complaint)
         return Complaint()
 

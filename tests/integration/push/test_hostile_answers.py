@@ -129,6 +129,7 @@ ANSWERS = {
     "401": (http(b'{"message": "Invalid API key"}', "401 Unauthorized"), "the token is wrong or expired, or its"),
     "401 without JSON": (http(b"<h1>no</h1>", "401 Unauthorized"), "the token is wrong or expired"),
     "an echo of the token": (http(b'{"message": "no %s"}' % TOKEN.encode(), "403 No"), "status 403: no <token>"),
+    "403 that is not UTF-8": (http(b'{"message": "\xff"}', "403 Forbidden"), "permissions: status 403"),
     "404": (http(b"404 page not found", "404 Not Found"), "status 404"),
     "500": (http(b'{"message": "database is locked"}', "500 Error"), "status 500: database is locked"),
     "502 of a proxy": (http(b"<h1>Bad gateway</h1>", "502 Bad gateway"), "status 502"),
