@@ -97,10 +97,13 @@ class App:
         self._journal = open_journal(settings.journal)
         self._journal_age = OldestAge(lambda: self._journal.state.oldest_received_at)
         show_journal(self._metrics, settings.journal.max_bytes, lambda: self._journal.state, self._journal_age)
+        if settings.database.capacity is not None:
+            self._metrics.store_capacity_bytes.set(settings.database.capacity)
         self._connections = Connections(settings)
         self._store = PostgresStore(self._connections.dsn, self._connections.direct_dsn, kept=settings.retention)
         self._assembler = Assembler(settings.public_ips)
-        mail, logins = MailMetrics(self._metrics, now=time.time), LoginMetrics(self._metrics)
+        mail = MailMetrics(self._metrics, now=time.time, addresses=settings.sending_addresses)
+        logins = LoginMetrics(self._metrics)
         self._writer = Writer(
             self._journal,
             self._store if tracing is None else tracing.store(self._store),
@@ -139,9 +142,10 @@ class App:
         )
         if settings.mongo:
             yield jobs.QueueState(self._metrics)
-        yield jobs.Complaints()
+        yield jobs.Complaints(mail)
         yield jobs.Suspects(self._metrics)
         yield jobs.RollUp(settings.retention)
+        yield jobs.NewPatterns(self._metrics)
         yield jobs.RetentionJob(settings.retention)
         yield jobs.Housekeeping(settings.retention.dead_letters)
         yield jobs.ReaderQueries(settings.database.reader_timeout)

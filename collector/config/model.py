@@ -40,6 +40,7 @@ class Database(Section):
     dsn: Dsn = SecretStr("postgresql://duckwatch@localhost/duckwatch")
     session_dsn: Dsn | None = None
     reader_timeout: Annotated[Duration, at_least(timedelta(seconds=1))] = timedelta(seconds=60)
+    capacity: Annotated[Size, from_bytes(1 << 20)] | None = None
 
     @property
     def direct_dsn(self) -> SecretStr:
@@ -155,8 +156,15 @@ class CollectorSettings(Section):
     privacy: PrivacySettings = PrivacySettings()
     gelf: GelfSettings | None = None
     public_ips: dict[IpAddress, IpAddress] = Field(default_factory=dict)
+    sending_ips: tuple[IpAddress, ...] = ()
     mongo: tuple[MongoSettings, ...] = ()
     doctor: DoctorSettings = DoctorSettings()
+
+    @property
+    def sending_addresses(self) -> tuple[str, ...]:
+        """The configured addresses that send mail, each once, as the column `local_ip` has them."""
+        own = [self.public_ips.get(ip, ip) for ip in self.sending_ips]
+        return tuple(dict.fromkeys([*self.public_ips.values(), *own]))
 
     @field_validator("mongo")
     @classmethod

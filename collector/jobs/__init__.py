@@ -2,6 +2,7 @@
 
 from collector.jobs.complaints import Complaints
 from collector.jobs.housekeeping import Housekeeping
+from collector.jobs.new_patterns import NewPatterns
 from collector.jobs.open_transactions import OpenTransactions
 from collector.jobs.queue_state import QueueState
 from collector.jobs.reader_queries import ReaderQueries
@@ -16,6 +17,7 @@ __all__ = [
     "Complaints",
     "Housekeeping",
     "Jobs",
+    "NewPatterns",
     "OpenTransactions",
     "QueueState",
     "ReaderQueries",

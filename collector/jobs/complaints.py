@@ -1,13 +1,18 @@
-"""The job that finds the message of a complaint."""
+"""The job that finds the message of a complaint, and counts the complaint once."""
 
 from __future__ import annotations
 
 import time
+from collections import Counter
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from psycopg.rows import dict_row
 
+from collector.pipeline.listeners import tell
+from collector.store.database.commits import Commits
+from collector.store.database.connection import scalar
 from collector.store.database.sql import query
 from collector.store.writing import takeover
 
@@ -16,6 +21,11 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     import psycopg
+
+    from collector.metrics.mail import MailMetrics
+
+_Counts: TypeAlias = "Counter[tuple[str, str | None]]"
+"""Complaints by cluster and provider."""
 
 LOOKED_FOR: Final = timedelta(days=1)
 """How long a complaint's message is looked for. The complaint comes after the message, but the message's events may
@@ -51,18 +61,27 @@ class _Asked(NamedTuple):
 class Complaints:
     """Every 15 seconds: completes complaints with their message's queue id, recipient, zone, sending address and user.
 
-    `clock` is in monotonic seconds.
+    It sets `duckwatch_mail_complaints_total`: `pending_complaints` holds the complaints that are not counted yet, by
+    any collector. `clock` is in monotonic seconds.
     """
 
     name = "complaints"
     every_seconds = 15
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
+    def __init__(self, count: MailMetrics, clock: Callable[[], float] = time.monotonic) -> None:
+        self._metrics, self._clock = count, clock
         self._asked: dict[tuple[Any, ...], _Asked] = {}
+        self._commits: Commits[_Counts] = Commits()
+
+    def settle(self, connection: psycopg.Connection) -> None:
+        """Count the complaints of a transaction that was committed although the reply to its COMMIT was lost."""
+        done = self._commits.settle(connection)
+        if done is not None:
+            self._count(done)
 
     def run(self, connection: psycopg.Connection, now: datetime, is_over: Callable[[], bool]) -> None:
         """Look for the messages of due complaints, one after the other, until the time is up or `is_over`."""
+        self._end_searches(connection, now - LOOKED_FOR)
         deadline = time.monotonic() + BUDGET_SECONDS
         for complaint in self._due(_unmatched(connection, now)):
             if is_over() or time.monotonic() > deadline:
@@ -72,7 +91,20 @@ class Complaints:
             # No lock is held during the lookup: it is slow in compressed chunks, and reconciliation would wait for it.
             found = _message(connection, complaint)
             if found is not None:
-                _tell(connection, {**complaint, "queue_id": found})
+                work = partial(_complete, {**complaint, "queue_id": found})
+                self._count(self._commits.run(connection, work, partial(_is_completed, complaint)))
+
+    def _end_searches(self, connection: psycopg.Connection, since: datetime) -> None:
+        """Count the complaints from `since` or before, whose message was not found, and those that name none."""
+        if scalar(connection, query("has_ended_complaints"), since):
+            ended: list[tuple[Any, ...]] = []
+            work = partial(_end, since, ended)
+            self._count(
+                self._commits.run(connection, work, lambda connection, _: not _is_any_pending(connection, ended))
+            )
+
+    def _count(self, counts: _Counts) -> None:
+        tell([self._metrics.complained], counts)
 
     def _due(self, unmatched: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
         """Return the complaints that are new, newest first, then those that are due again. Forget those that are
@@ -114,14 +146,34 @@ def _message(connection: psycopg.Connection, complaint: Mapping[str, Any]) -> st
     return None
 
 
-def _tell(connection: psycopg.Connection, complaint: Mapping[str, Any]) -> None:
-    """Copy the values of the message's rows into the complaint's row, by keys alone."""
-    with connection.transaction():
-        # Take the lock as a writer does: reconciliation and take-overs replace rows of messages.
-        connection.execute("SELECT pg_advisory_xact_lock_shared(%s)", (takeover.LOCK_KEY,))
-        for values in _rows(connection, "values_of_message", {**complaint, "rows": ROWS_OF_A_MESSAGE}):
-            connection.execute(query("complete_complaint"), {**complaint, **values})
-            connection.execute(query("touch"), [[complaint["time"]]])
+def _complete(complaint: Mapping[str, Any], cursor: psycopg.Cursor) -> _Counts:
+    """Copy the values of the message's rows into the complaint's row, by keys alone; return what is to be counted."""
+    # Take the lock as a writer does: reconciliation and take-overs replace rows of messages.
+    cursor.execute("SELECT pg_advisory_xact_lock_shared(%s)", (takeover.LOCK_KEY,))
+    counts: _Counts = Counter()
+    for values in _rows(cursor.connection, "values_of_message", {**complaint, "rows": ROWS_OF_A_MESSAGE}):
+        # Only the first of two collectors changes the row.
+        if cursor.execute(query("complete_complaint"), {**complaint, **values}).rowcount:
+            cursor.execute(query("end_complaint"), complaint)
+            counts[complaint["cluster"], values["provider"]] += 1
+        cursor.execute(query("touch"), [[complaint["time"]]])
+    return counts
+
+
+def _is_completed(complaint: Mapping[str, Any], connection: psycopg.Connection, transaction: str) -> bool:
+    """Return True if this finished transaction wrote the complaint's row."""
+    return scalar(connection, query("written_by"), *_key(complaint), transaction) is not None
+
+
+def _end(since: datetime, ended: list[tuple[Any, ...]], cursor: psycopg.Cursor) -> _Counts:
+    """Delete the notes of complaints whose search has ended, and add their keys to `ended`."""
+    ended += cursor.execute(query("end_complaints"), {"since": since}).fetchall()
+    return Counter((cluster, None) for _, cluster, _ in ended)
+
+
+def _is_any_pending(connection: psycopg.Connection, ended: list[tuple[Any, ...]]) -> bool:
+    """Return True if one of these is not counted yet: then the transaction that ended them was not committed."""
+    return scalar(connection, query("pending_complaint"), *map(list, zip(*ended, strict=True))) is not None
 
 
 def _rows(connection: psycopg.Connection, name: str, values: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -183,7 +183,14 @@ class Jobs:
 
     def _hide(self) -> None:
         m = self._metrics
-        for gauge in (m.job_last_success, m.store_bytes, m.queue_messages, m.queue_oldest_age, m.auth_suspects):
+        for gauge in (
+            m.job_last_success,
+            m.store_bytes,
+            m.queue_messages,
+            m.queue_oldest_age,
+            m.auth_suspects,
+            m.mail_new_patterns,
+        ):
             gauge.clear()
         m.store_oldest_transaction_age.clear()
 

@@ -52,6 +52,9 @@ class Metrics:
     def _gauge(self, name: str, about: str, *labels: str) -> Gauge:
         return Gauge(f"duckwatch_{name}", about, labels, registry=self.registry)
 
+    def _passing(self, name: str, about: str) -> PassingGauge:
+        return PassingGauge(f"duckwatch_{name}", about, registry=self.registry)
+
     def _time(self, name: str, about: str, *labels: str) -> TimeGauge:
         return TimeGauge(f"duckwatch_{name}", about, labels, registry=self.registry)
 
@@ -79,7 +82,28 @@ class Metrics:
             "mail_deferrals_total", "Outbound attempts deferred", "mail_cluster", "zone", "provider", "reason"
         )
         self.mail_provider_signals = self._counter(
-            "mail_provider_signals_total", "Replies that carry a provider's own code", "provider", "code"
+            "mail_provider_signals_total", "Replies that carry a provider's own code", "local_ip", "provider", "code"
+        )
+        self.mail_attempts = self._counter(
+            "mail_attempts_total",
+            "Outbound delivery attempts, the first one apart from later ones",
+            "mail_cluster",
+            "zone",
+            "provider",
+            "attempt",
+            "outcome",
+        )
+        self.mail_new_patterns = self._gauge(
+            "mail_new_patterns",
+            "Outbound bounces and deferrals of the last hour whose reply is of a kind not seen in the week before",
+            "mail_cluster",
+            "provider",
+        )
+        self.mail_complaints = self._counter(
+            "mail_complaints_total",
+            "Complaints whose message is found or is sought no longer",
+            "mail_cluster",
+            "provider",
         )
         self.mail_delivery_seconds = self._histogram(
             "mail_delivery_seconds",
@@ -192,10 +216,12 @@ class Metrics:
         self.store_errors = self._counter("store_errors_total", "Writes that the database did not take", "kind")
         self.store_refusals = self._counter("store_refusals_total", "Errors that the database answered", "sqlstate")
         self.store_bytes = self._gauge("store_bytes", "Bytes that a table or roll-up takes on disk", "relation")
-        self.store_oldest_transaction_age = PassingGauge(
-            "duckwatch_store_oldest_transaction_age_seconds",
-            "How long the oldest transaction of the database has been open",
-            registry=self.registry,
+        self.store_capacity_bytes = self._passing(
+            "store_capacity_bytes", "Bytes that the database may take on disk: database.capacity"
+        )
+        self.store_up = self._passing("store_up", "1 when the writer's last attempt on the database succeeded, else 0")
+        self.store_oldest_transaction_age = self._passing(
+            "store_oldest_transaction_age_seconds", "How long the oldest transaction of the database has been open"
         )
         self.dead_letters = self._counter("dead_letters_total", "Events set aside in dead_letters", "reason")
         self.job_last_success = self._time(

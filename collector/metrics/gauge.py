@@ -1,4 +1,4 @@
-"""A gauge without labels that can be hidden, because only one collector shows it."""
+"""A gauge without labels that is hidden while there is nothing to show, or while another collector shows it."""
 
 from __future__ import annotations
 

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import islice
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 NONE = "none"
 OTHER = "other"
 
@@ -17,11 +23,13 @@ MAX_LABEL_CHARACTERS = 100
 class BoundedLabel:
     """Returns the first `limit` distinct values unchanged. Later values, and those that `is_name` refuses, become
     `other`; a missing value becomes `none`.
+
+    `configured` are the first values: no other value takes their place.
     """
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, configured: Iterable[str] = ()) -> None:
         self._limit = limit
-        self._known: set[str] = set()
+        self._known = set(islice(configured, limit))
 
     def __call__(self, value: str | None) -> str:
         if value is None:

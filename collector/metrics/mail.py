@@ -5,10 +5,11 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
+from collector.events.replies.provider_codes import SIGNALS
 from collector.metrics.labels import MAX_ADDRESSES, MAX_CLUSTERS, MAX_ZONES, NONE, BoundedLabel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from collector.events.model.batch import Written
     from collector.events.model.event import Source
@@ -17,14 +18,20 @@ if TYPE_CHECKING:
 
 
 class MailMetrics:
-    """A listener of commits: counts new events. `now` is epoch seconds."""
+    """A listener of commits: counts new events. `now` is epoch seconds; `addresses` are the configured addresses that
+    send mail.
+    """
 
-    def __init__(self, metrics: Metrics, *, now: Callable[[], float]) -> None:
+    def __init__(self, metrics: Metrics, *, now: Callable[[], float], addresses: Sequence[str] = ()) -> None:
         self._metrics, self._now = metrics, now
         self._cluster, self._zone = BoundedLabel(MAX_CLUSTERS), BoundedLabel(MAX_ZONES)
-        self._address = BoundedLabel(MAX_ADDRESSES)
+        self._address = BoundedLabel(MAX_ADDRESSES, addresses)
         self._lock = threading.Lock()
         self._newest: dict[tuple[str, str], int] = {}
+        # A counter whose first sample is 1 has no increase, and a provider may send a code only once.
+        for address in addresses[:MAX_ADDRESSES]:
+            for signal in SIGNALS:
+                metrics.mail_provider_signals.labels(address, signal.provider, signal.code)
 
     def __call__(self, written: Written) -> None:
         """Count the new events, the duplicates and the dead letters of a commit."""
@@ -44,6 +51,12 @@ class MailMetrics:
         self._add(sums, corrections, None)
         for (cluster, source, reason), count in recovered.items():
             self._metrics.backup_recovered.labels(self._cluster(cluster), source, reason).inc(count)
+
+    def complained(self, counts: Mapping[tuple[str, str | None], int]) -> None:
+        """Count complaints by cluster and provider, whose message is found or is looked for no longer."""
+        with self._lock:
+            for (cluster, provider), count in counts.items():
+                self._metrics.mail_complaints.labels(self._cluster(cluster), provider or NONE).inc(count)
 
     def _add(
         self, sums: Tally, corrections: Mapping[tuple[str, str, str], int], exemplar: dict[str, str] | None
@@ -67,8 +80,13 @@ class MailMetrics:
             m.mail_bounces.labels(*self._place(*place), reason or NONE, kind or NONE).inc(count)
         for (*place, reason), count in sums.deferrals.items():
             m.mail_deferrals.labels(*self._place(*place), reason or NONE).inc(count)
-        for (provider, code), count in sums.signals.items():
-            m.mail_provider_signals.labels(provider or NONE, code).inc(count)
+        for (*place, attempt, outcome), count in sums.attempts.items():
+            cluster, zone, provider = self._place(*place)
+            m.mail_attempts.labels(cluster, zone, provider, attempt, outcome).inc(count)
+            if outcome == "delivered":
+                m.mail_complaints.labels(cluster, provider)  # at 0, so that the first complaint is an increase
+        for (local_ip, provider, code), count in sums.signals.items():
+            m.mail_provider_signals.labels(self._address(local_ip), provider or NONE, code).inc(count)
         for (local_ip, provider, outcome), count in sums.addresses.items():
             m.sending_ip_events.labels(self._address(local_ip), provider or NONE, outcome).inc(count)
 

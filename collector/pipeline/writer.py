@@ -255,6 +255,8 @@ class Writer:
             except Exception as error:
                 # An error in our own code must not end the thread: the journal would fill unseen. It is repeated and
                 # reported as trouble.
+                if of_database:
+                    self._metrics.store_up.set(0)
                 if isinstance(error, StoreUnavailableError):
                     self._trouble(error.kind, error.sqlstate)
                 else:
@@ -267,6 +269,8 @@ class Writer:
                 if self.trouble is not None:
                     log.warning("the database takes writes again")
                 self.state, self.trouble, self.sqlstate = WriterState.WRITING, None, None
+                if of_database:
+                    self._metrics.store_up.set(1)
                 return result
 
     def _trouble(self, kind: str, sqlstate: str | None) -> None:

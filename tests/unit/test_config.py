@@ -68,7 +68,7 @@ def test_the_file_of_the_design_is_read(tmp_path: Path) -> None:
     token.write_text("abc\n", encoding="utf-8")
     section = {
         "listen": "[2001:db8::1]:80",
-        "database": {"dsn": f"postgresql://u:{SECRET}@h/d", "session_dsn": "host=h dbname=d"},
+        "database": {"dsn": f"postgresql://u:{SECRET}@h/d", "session_dsn": "host=h dbname=d", "capacity": "500GiB"},
         "journal": {"path": "/x/journal", "max_bytes": "1GiB"},
         "auth": {"tokens": [{"token_file": str(token), "cluster": "eu1"}, {"token": "def"}]},
         "limits": {"body_bytes": "1MiB", "inflight_bytes": 2_000_000, "events_per_second": 5, "read_timeout": "250ms"},
@@ -76,6 +76,7 @@ def test_the_file_of_the_design_is_read(tmp_path: Path) -> None:
         "privacy": {"subject": "hmac", "secret": SECRET},
         "gelf": {"udp": "0.0.0.0:12201", "tcp": None, "cluster": "eu1", "allow": ["10.0.0.0/8", "2001:DB8::1"]},
         "public_ips": {"10.0.0.5": "192.0.2.5", "FD00::5": "2001:DB8:0::5"},
+        "sending_ips": ["2001:DB8:0::7", "10.0.0.5", "192.0.2.7"],
     }
     settings = load(written(tmp_path, {"collector": section, "dnsbl": {"x": [1]}, "grafana": None}), {})
     collector = settings.collector
@@ -92,6 +93,8 @@ def test_the_file_of_the_design_is_read(tmp_path: Path) -> None:
     assert (collector.gelf.udp, collector.gelf.tcp, collector.gelf.cluster) == (Endpoint("0.0.0.0", 12201), None, "eu1")
     assert [str(network) for network in collector.gelf.allow] == ["10.0.0.0/8", "2001:db8::1/128"]
     assert collector.public_ips == {"10.0.0.5": "192.0.2.5", "fd00::5": "2001:db8::5"}
+    assert collector.sending_addresses == ("192.0.2.5", "2001:db8::5", "2001:db8::7", "192.0.2.7")
+    assert collector.database.capacity == 500 << 30
     assert SECRET not in repr(settings) + str(settings)
 
 
@@ -108,6 +111,7 @@ def test_every_fault_is_named_at_once(tmp_path: Path) -> None:
         "privacy": {"subject": "hmac"},
         "gelf": {"udp": "12201", "tcp": "0.0.0.0:12201", "cluster": "", "allow": ["10.0.0.1/8"], "alow": []},
         "public_ips": {"host": "192.0.2.1", "10.0.0.1": "nat"},
+        "sending_ips": ["192.0.2.1", "host"],
         "mongo": [
             {
                 "uri": f"mongodb://u:{SECRET}@x@h/",
@@ -146,6 +150,7 @@ def test_every_fault_is_named_at_once(tmp_path: Path) -> None:
         "collector.gelf.alow": "is not a known key: did you mean allow?",
         "collector.public_ips.host": "must be an IP address like 192.0.2.5 or 2001:db8::5",
         "collector.public_ips.10.0.0.1": "must be an IP address like 192.0.2.5 or 2001:db8::5",
+        "collector.sending_ips.1": "must be an IP address like 192.0.2.5 or 2001:db8::5",
         "collector.mongo.0.uri": f"{MONGO_FORM}; {ENCODE}",
         "collector.mongo.0.zonemta_database": MONGO_DATABASE,
         "collector.mongo.0.queue_collection": "must be a MongoDB collection's name",

@@ -20,8 +20,9 @@ from collector.events.model.event import (
     RejectReason,
     Source,
 )
+from collector.events.replies.provider_codes import SIGNALS
 from collector.metrics import Metrics
-from collector.metrics.labels import MAX_HOSTS, OTHER, BoundedLabel
+from collector.metrics.labels import MAX_ADDRESSES, MAX_HOSTS, NONE, OTHER, BoundedLabel
 from collector.metrics.mail import MailMetrics
 from collector.metrics.plugins import PluginMetrics
 
@@ -101,12 +102,74 @@ def test_a_bounce_counts_by_reason_and_kind_and_against_its_address() -> None:
     metrics = counted(bounce, deferral, event(local_ip="192.0.2.1"))
     assert samples(metrics, "duckwatch_mail_bounces_total") == {("soft", "eu1", "microsoft", "reputation", "none"): 1}
     assert samples(metrics, "duckwatch_mail_deferrals_total") == {("eu1", "none", "rate_limited", "none"): 1}
-    assert samples(metrics, "duckwatch_mail_provider_signals_total") == {("S3150", "microsoft"): 1}
+    assert samples(metrics, "duckwatch_mail_provider_signals_total") == {("S3150", "192.0.2.1", "microsoft"): 1}
     assert samples(metrics, "duckwatch_sending_ip_events_total") == {
         ("192.0.2.1", "blocklisted", "microsoft"): 1,
         ("192.0.2.1", "rate_limited", "none"): 1,
         ("192.0.2.1", "delivered", "none"): 1,
     }
+
+
+OUTCOMES = (Action.DELIVERED, Action.DEFERRED, Action.BOUNCED)
+
+
+def test_first_and_later_attempts_count_apart() -> None:
+    """Each outbound outcome counts under its attempt; an attempt that nobody counted is unknown."""
+    numbers = {None: "unknown", 0: "unknown", 1: "first", 2: "later", 7: "later"}
+    events = [
+        event(action=action, attempt=number, zone="bulk", provider=Provider.GOOGLE)
+        for action in OUTCOMES
+        for number in numbers
+    ]
+    others = [event(action=Action.QUEUED, attempt=1), event(direction=Direction.DSN, attempt=1)]
+    expected = {
+        (name, "eu1", outcome, "google", "bulk"): list(numbers.values()).count(name)
+        for name in numbers.values()
+        for outcome in ("delivered", "deferred", "bounced")
+    }
+    metrics = counted(*events, *others)
+    assert samples(metrics, "duckwatch_mail_attempts_total") == expected
+    assert sum(samples(metrics, "duckwatch_mail_events_total").values()) == len(events) + len(others)
+
+
+def test_configured_addresses_have_every_code_from_the_start() -> None:
+    """Each code of the table is 0 for a configured address, which no other address can push out."""
+    metrics, own = Metrics(), ("192.0.2.1", "2001:db8::1")
+    mail = MailMetrics(metrics, now=time.time, addresses=own)
+    shown = samples(metrics, "duckwatch_mail_provider_signals_total")
+    assert shown == {(row.code, address, row.provider): 0 for row in SIGNALS for address in own}
+    signal: dict[str, Any] = {
+        "action": Action.DEFERRED,
+        "provider": Provider.YAHOO,
+        "provider_code": "TSS04",
+    }
+    strangers = [event(local_ip=f"198.51.{n // 200}.{n % 200}", **signal) for n in range(MAX_ADDRESSES + 50)]
+    mail(Written(Batch(), [*strangers, event(local_ip=own[1], **signal), event(**signal)]))
+    shown = samples(metrics, "duckwatch_mail_provider_signals_total")
+    assert shown["TSS04", own[0], "yahoo"] == 0
+    assert shown["TSS04", own[1], "yahoo"] == 1
+    assert shown["TSS04", NONE, "yahoo"] == 1
+    assert shown["TSS04", OTHER, "yahoo"] == 50 + len(own)
+    assert len({address for _, address, _ in shown} - {NONE, OTHER}) == MAX_ADDRESSES
+
+
+def test_more_configured_addresses_than_there_is_room_for_are_other() -> None:
+    """The first 256 configured addresses have labels."""
+    metrics, own = Metrics(), [f"10.0.{n // 200}.{n % 200}" for n in range(MAX_ADDRESSES + 1)]
+    mail = MailMetrics(metrics, now=time.time, addresses=own)
+    mail(Written(Batch(), [event(local_ip=address) for address in own]))
+    shown = samples(metrics, "duckwatch_sending_ip_events_total")
+    assert {address for address, _, _ in shown} == {*own[:MAX_ADDRESSES], OTHER}
+
+
+def test_complaints_begin_at_0_with_the_first_delivery() -> None:
+    """A pair of cluster and provider has a counter of complaints before its first complaint."""
+    metrics = Metrics()
+    mail = MailMetrics(metrics, now=time.time)
+    mail(Written(Batch(), [event(provider=Provider.YAHOO), event(action=Action.BOUNCED, provider=Provider.GMX)]))
+    assert samples(metrics, "duckwatch_mail_complaints_total") == {("eu1", "yahoo"): 0}
+    mail.complained({("eu1", "yahoo"): 2, ("eu1", None): 1})
+    assert samples(metrics, "duckwatch_mail_complaints_total") == {("eu1", "yahoo"): 2, ("eu1", "none"): 1}
 
 
 def test_queued_recipients_are_counted_by_message() -> None:

@@ -36,7 +36,7 @@ _OUTBOUND_READ = (
     "local_ip",
     "queue_ms",
 )  # fmt: skip
-READ = (*_OUTBOUND_READ, "source", "time", "smtp_ms")
+READ = (*_OUTBOUND_READ, "attempt", "source", "time", "smtp_ms")
 """The columns that are counted."""
 
 
@@ -51,7 +51,8 @@ class Tally(msgspec.Struct):
     queued: Counter[Key] = msgspec.field(default_factory=Counter)  # cluster -> recipients
     bounces: Counter[Key] = msgspec.field(default_factory=Counter)  # cluster, zone, provider, reason, kind
     deferrals: Counter[Key] = msgspec.field(default_factory=Counter)  # cluster, zone, provider, reason
-    signals: Counter[Key] = msgspec.field(default_factory=Counter)  # provider, code
+    attempts: Counter[Key] = msgspec.field(default_factory=Counter)  # cluster, zone, provider, attempt, outcome
+    signals: Counter[Key] = msgspec.field(default_factory=Counter)  # local_ip, provider, code
     addresses: Counter[Key] = msgspec.field(default_factory=Counter)  # local_ip, provider, outcome
     stamps: dict[Key, list[int]] = {}  # cluster, source
     sessions: dict[Key, list[int]] = {}  # cluster, provider
@@ -59,7 +60,7 @@ class Tally(msgspec.Struct):
 
     def add(self, other: Tally) -> None:
         """Add the sums of another tally."""
-        for name in ("events", "queued", "bounces", "deferrals", "signals", "addresses"):
+        for name in ("events", "queued", "bounces", "deferrals", "attempts", "signals", "addresses"):
             getattr(self, name).update(getattr(other, name))
         for name in ("stamps", "sessions", "deliveries"):
             mine: dict[Key, list[int]] = getattr(self, name)
@@ -76,12 +77,28 @@ def tally(events: Iterable[MailEvent]) -> Tally:
 def tally_columns(columns: Columns) -> Tally:
     """Return the tally of rows in columns."""
     sums = Tally()
-    sums.events.update(columns.rows("cluster", "zone", "provider", "action"))
+    _add_events(sums, columns)
     _append(sums.stamps, columns, ("cluster", "source"), "time")
     _append(sums.sessions, columns, ("cluster", "provider"), "smtp_ms")
     if not _COUNTED.isdisjoint(columns.column("action")):
         _add_outbound(sums, columns)
     return sums
+
+
+def _add_events(sums: Tally, columns: Columns) -> None:
+    # One count in C for both sums: few rows differ in these columns.
+    kinds = Counter(columns.rows("cluster", "zone", "provider", "action", "direction", "attempt"))
+    for (*place, action, direction, attempt), count in kinds.items():
+        sums.events[*place, action] += count
+        if direction is _OUTBOUND and action in _OUTCOMES:
+            sums.attempts[*place, _attempt(attempt), _OUTCOMES[action]] += count
+
+
+def _attempt(number: int | None) -> str:
+    """Return which attempt it was. The roll-ups tell them apart alike (`queries/attempt_stats.sql`)."""
+    if number is None or number < 1:
+        return "unknown"
+    return "first" if number == 1 else "later"
 
 
 def _append(times: dict[Key, list[int]], columns: Columns, labels: tuple[str, ...], name: str) -> None:
@@ -116,6 +133,6 @@ def _add_outbound(sums: Tally, columns: Columns) -> None:
         else:
             sums.deferrals[cluster, zone, provider, reason] += 1
         if code is not None:
-            sums.signals[provider, code] += 1
+            sums.signals[local_ip, provider, code] += 1
         if local_ip is not None:
             sums.addresses[local_ip, provider, _OUTCOME_OF_REASON.get(reason, outcome)] += 1

@@ -88,7 +88,7 @@ IMPERSONAL: Final = frozenset({
     "domain_stats_1h", "touched_buckets", "stale_buckets", "retention_horizons", "known_chunks",
     "mail_stats_15s_erased", "mail_stats_5m_erased", "domain_stats_5m_erased", "dnsbl_results", "change_feeds",
     "queue_snapshots", "attempt_stats_5m", "attempt_stats_1h", "attempt_stats_5m_erased", "recipient_stats_1h",
-    "recipient_stats_1h_erased",
+    "recipient_stats_1h_erased", "pending_complaints",
 })  # fmt: skip
 """Tables that name no person: counts, domains, addresses of hosts and names of hosts."""
 

@@ -29,7 +29,7 @@ from collector.store.database.tiers import reach_extension
 from collector.store.migrations import migrate
 from collector.store.schema import reader_role
 from collector.store.schema.layout import lay_out_if_let
-from collector.store.writing import side_tables, takeover
+from collector.store.writing import pending_complaints, side_tables, takeover
 from collector.store.writing.copy_text import COLUMN_LIST, COPY_EVENTS, encode, timestamp
 from collector.store.writing.touched_buckets import touched
 
@@ -174,6 +174,7 @@ def put(cursor: psycopg.Cursor, batch: Batch, *, direct: bool, hang_seconds: flo
         new = batch.events
     else:
         new = _merge(cursor, batch)
+    pending_complaints.note(cursor, batch, new)
     _write_rest(cursor, batch, clocks)
     new_records = side_tables.write(cursor, batch.records, clocks) if batch.records else ()
     return transaction, Written(batch, new, new_records=new_records, corrections=corrections)

@@ -33,6 +33,10 @@ COMPLAINT = {"value": "list:7", "cluster": "eu1", "queue_id": "q1", "recipient":
 DUE = {"now": "2026-03-14", "journal": None, "graces": "{}", "grace": "60 seconds", "limit": 500}
 WINDOW = "time >= '2026-03-14 12:00Z' AND time < '2026-03-14 12:05Z'"
 HOUR_OF = {"start": "2026-03-14 12:00Z", "end": "2026-03-14 13:00Z"}
+WEEK = {
+    "now": "2026-03-14 12:05Z", "since": "2026-03-14 11:05Z", "hour": "2026-03-14 11:00Z",
+    "from": "2026-03-07 11:05Z", "first_hour": "2026-03-07 11:00Z",
+}  # fmt: skip
 BUCKETS = "bucket >= '2026-03-14 12:00Z' AND bucket < '2026-03-14 13:00Z'"
 
 STATEMENTS: dict[str, tuple[str, Any]] = {
@@ -57,7 +61,8 @@ STATEMENTS: dict[str, tuple[str, Any]] = {
     "attempt_stats_1h_bucket": (f"DELETE FROM attempt_stats_1h WHERE {BUCKETS}", None),
     "recipient_stats_1h_bucket": (f"DELETE FROM recipient_stats_1h WHERE {BUCKETS}", None),
     "pattern_stats_1h_bucket": (query("know_patterns"), HOUR_OF),
-    "pattern_stats_1h_pattern": (query("forget_patterns"), HOUR_OF),
+    "pattern_stats_1h_pattern": (query("new_patterns"), WEEK),
+    "pending_complaints_pkey": (query("end_complaint"), {"event_id": "arf:1", "cluster": "eu1", "time": "2026-03-14"}),
     "reply_patterns_first_seen": (query("forget_patterns"), HOUR_OF),
     "reply_patterns_last_seen": (query("forget_patterns"), HOUR_OF),
     "stale_buckets_pkey": (query("forget_stale"), LOOKED_FOR),
@@ -96,7 +101,7 @@ MINE = (
     "stale_buckets",
     "touched_buckets", "retention_horizons", "dead_letters", "plugin_reports", "dnsbl_results", "auth_events",
     "audit_events", "held_events", "attempt_stats_5m", "attempt_stats_1h", "recipient_stats_1h", "pattern_stats_1h",
-    "reply_patterns", "schema_migrations",
+    "reply_patterns", "schema_migrations", "pending_complaints",
 )  # fmt: skip
 
 
@@ -119,6 +124,7 @@ def expected(house: House) -> set[str]:
 
 SPANS = {"starts": ["a", "A"], "ends": ["a~", "A~"], "values": ["a@b.example"], "rows": 20}
 BESIDE: list[tuple[str, tuple[str, Any]]] = [
+    ("pattern_stats_1h_pattern", (query("forget_patterns"), HOUR_OF)),
     ("mail_events_message_id", (query("messages_by").format(column="message_id"), COMPLAINT)),
     ("mail_events_identity", (query("values_of_message"), COMPLAINT)),
     (

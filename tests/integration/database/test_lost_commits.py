@@ -16,6 +16,7 @@ from collector.errors import StoreUnavailableError
 from collector.events.model.batch import Batch, DeadLetter
 from collector.events.model.event import Action, RejectReason, Source
 from collector.jobs import Jobs
+from collector.jobs.complaints import LOOKED_FOR
 from collector.metrics import Metrics
 from collector.metrics.mail import MailMetrics
 from collector.pipeline.letters import letter_of_row
@@ -24,6 +25,8 @@ from collector.store.people.spelling import Person
 from collector.store.people.subjects import People
 from tests.integration.sources.following import lead
 from tests.integration.sources.test_wildduck_stream import WildDuck, mongo
+from tests.integration.writing.test_complaints_job import about, other_message
+from tests.integration.writing.test_inbound import complain, complaints, store
 from tests.integration.writing.test_reconciliation import MS, NOW, Roads, told
 from tests.servers.proxy import Proxy
 
@@ -112,6 +115,70 @@ def test_a_count_is_made_good_while_another_collector_runs_the_jobs(house: House
     assert roads.sum("mail_events", "action") == {"released": 1}
     jobs._resign()
     other._resign()
+
+
+def complaints_counted(metrics: Metrics) -> dict[str, float]:
+    """Return the counted complaints by provider, without zeros."""
+    return {
+        sample.labels["provider"]: sample.value
+        for metric in metrics.registry.collect()
+        for sample in metric.samples
+        if sample.name == "duckwatch_mail_complaints_total" and sample.value
+    }
+
+
+class ComplaintsAtTheirTime:
+    """The job of complaints at the time of the test's events."""
+
+    name, every_seconds = "complaints", 15
+
+    def __init__(self, metrics: Metrics, now: datetime = NOW) -> None:
+        self._job, self._now = complaints(metrics), now
+
+    def settle(self, connection: psycopg.Connection) -> None:
+        """Call the job's method."""
+        self._job.settle(connection)
+
+    def run(self, connection: psycopg.Connection, now: datetime, is_over: Callable[[], bool]) -> None:
+        """Run the job at the test's time."""
+        del now
+        self._job.run(connection, self._now, is_over)
+
+
+@pytest.mark.parametrize("is_found", [True, False], ids=["found", "given up"])
+def test_a_complaint_is_counted_once(house: House, proxied: str, proxy: Proxy, is_found: bool) -> None:
+    """A complaint is counted once, though the reply to the COMMIT that ended its search was lost, each time."""
+    metrics = Metrics()
+    job = ComplaintsAtTheirTime(metrics, NOW if is_found else NOW + LOOKED_FOR)
+    jobs = Jobs(proxied, [job], metrics=metrics, now=NOW.timestamp)
+    for number in range(TIMES):
+        if is_found:
+            store(house, other_message(number))
+        complain(house, about(number))
+        proxy.swallow_next_commit_reply(after=b"pg_current_xact_id()::text")
+        jobs.run(job)
+        assert proxy.swallowed == number + 1
+        jobs.run(job)
+        jobs.run(job)
+        assert complaints_counted(metrics) == {"other" if is_found else "none": number + 1}
+    jobs._resign()
+    assert house.connection.execute("SELECT count(*) FROM pending_complaints").fetchone() == (0,)
+
+
+def test_a_search_that_never_ended_on_disk_is_not_counted(house: House, proxied: str, proxy: Proxy) -> None:
+    """If a crash loses the transaction that ended a search, the search ends again, and is counted once."""
+    metrics = Metrics()
+    job = ComplaintsAtTheirTime(metrics, NOW + LOOKED_FOR)
+    jobs = Jobs(proxied, [job], metrics=metrics, now=NOW.timestamp)
+    complain(house, about(0))
+    kept = house.connection.execute("SELECT * FROM pending_complaints").fetchall()
+    proxy.swallow_next_commit_reply(after=b"pg_current_xact_id()::text")
+    jobs.run(job)
+    house.connection.execute("INSERT INTO pending_complaints VALUES (%s, %s, %s, %s, %s)", kept[0])
+    jobs.run(job)
+    jobs.run(job)
+    jobs._resign()
+    assert complaints_counted(metrics) == {"none": 1}
 
 
 def test_a_slice_that_never_reached_the_disk_is_not_counted(house: House, proxied: str, proxy: Proxy) -> None:

@@ -16,7 +16,6 @@ from collector.config.model import RetentionSettings
 from collector.events.model.batch import Batch
 from collector.events.model.event import Action, Direction, MailEvent, Source
 from collector.finding import Status
-from collector.jobs import Complaints
 from collector.operations.doctor.installation import Installation
 from collector.operations.doctor.policies import policies
 from collector.store.database.sql import query
@@ -29,6 +28,7 @@ from collector.store.writing.copy_text import timestamp
 from tests.integration.database.lost_commits import write_without_reply
 from tests.integration.house import House, stop_policies
 from tests.integration.rollups.test_community import insert, refresh, run_policies
+from tests.integration.writing.test_inbound import complaints
 from tests.integration.writing.test_reconciliation import Roads, told
 from tests.oracle.made_up import DAY, HOUR, some
 from tests.oracle.rollups import assert_equal, read_events
@@ -190,7 +190,7 @@ def test_a_complaint_finds_its_message_within_what_may_be_unpacked(packed: Commu
             plan = "\n".join(row[0] for row in connection.execute(search.encode(), looked_for))
             assert f"bloom1_contains(_ts_meta_v2_bloom1_{column}" in plan, plan
         connection.execute(LITTLE)
-        Complaints().run(connection, datetime.fromtimestamp(NOW / 1000, UTC), lambda: False)
+        complaints().run(connection, datetime.fromtimestamp(NOW / 1000, UTC), lambda: False)
         found = connection.execute("SELECT queue_id, seq, recipient FROM mail_events WHERE action = 'complained'")
         assert found.fetchall() == [("q7", "001", message.recipient)]
 

@@ -20,6 +20,7 @@ from collector.jobs import Complaints, Suspects
 from collector.jobs.suspects import ACCOUNT_FAILURES, SOURCE_FAILURES, WINDOW
 from collector.metrics import Metrics
 from collector.metrics.logins import LoginMetrics
+from collector.metrics.mail import MailMetrics
 from collector.pipeline.batch import assemble
 from collector.store.backup import logins as stored_logins
 from collector.store.database.sql import query
@@ -34,7 +35,7 @@ from tests.unit.events.entries import ACCEPTED, QUEUED, changed
 from tests.unit.events.test_authlog import changes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from tests.integration.house import House
@@ -83,10 +84,15 @@ COMPLAINT = (
 )
 
 
+def complaints(metrics: Metrics | None = None, clock: Callable[[], float] = time.monotonic) -> Complaints:
+    """Return the job, which counts in these metrics."""
+    return Complaints(MailMetrics(metrics or Metrics(), now=NOW.timestamp), clock)
+
+
 def match(house: House) -> None:
     """Run the job twice, and assert that the second run has no work."""
     for _ in range(2):
-        Complaints().run(house.connection, NOW, lambda: False)
+        complaints().run(house.connection, NOW, lambda: False)
 
 
 GOOGLE = {"mx": "aspmx.l.google.com"}
