@@ -244,7 +244,8 @@ def _codes() -> Json:
             title="Providers' own codes",
             description=(
                 "What a provider says in its own code, in all clusters, and what that means: the most exact words "
-                "there are on why it refuses us. A code that came once only is not here, but in the replies above."
+                "there are on why it refuses us. From an address that is not in `sending_ips` or `public_ips`, a code "
+                "that came once only is not here, but in the replies above."
             ),
             width=24,
             height=9,

@@ -28,6 +28,7 @@ from tests.integration.sources.test_wildduck_stream import WildDuck, mongo
 from tests.integration.writing.test_complaints_job import about, other_message
 from tests.integration.writing.test_inbound import complain, complaints, store
 from tests.integration.writing.test_reconciliation import MS, NOW, Roads, told
+from tests.oracle.made_up import NOW as REPORTED
 from tests.servers.proxy import Proxy
 
 if TYPE_CHECKING:
@@ -132,7 +133,7 @@ class ComplaintsAtTheirTime:
 
     name, every_seconds = "complaints", 15
 
-    def __init__(self, metrics: Metrics, now: datetime = NOW) -> None:
+    def __init__(self, metrics: Metrics, now: datetime) -> None:
         self._job, self._now = complaints(metrics), now
 
     def settle(self, connection: psycopg.Connection) -> None:
@@ -149,7 +150,7 @@ class ComplaintsAtTheirTime:
 def test_a_complaint_is_counted_once(house: House, proxied: str, proxy: Proxy, is_found: bool) -> None:
     """A complaint is counted once, though the reply to the COMMIT that ended its search was lost, each time."""
     metrics = Metrics()
-    job = ComplaintsAtTheirTime(metrics, NOW if is_found else NOW + LOOKED_FOR)
+    job = ComplaintsAtTheirTime(metrics, REPORTED if is_found else REPORTED + LOOKED_FOR)
     jobs = Jobs(proxied, [job], metrics=metrics, now=NOW.timestamp)
     for number in range(TIMES):
         if is_found:
@@ -168,7 +169,7 @@ def test_a_complaint_is_counted_once(house: House, proxied: str, proxy: Proxy, i
 def test_a_search_that_never_ended_on_disk_is_not_counted(house: House, proxied: str, proxy: Proxy) -> None:
     """If a crash loses the transaction that ended a search, the search ends again, and is counted once."""
     metrics = Metrics()
-    job = ComplaintsAtTheirTime(metrics, NOW + LOOKED_FOR)
+    job = ComplaintsAtTheirTime(metrics, REPORTED + LOOKED_FOR)
     jobs = Jobs(proxied, [job], metrics=metrics, now=NOW.timestamp)
     complain(house, about(0))
     kept = house.connection.execute("SELECT * FROM pending_complaints").fetchall()
