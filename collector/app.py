@@ -23,6 +23,9 @@ from collector.feeds.gelf import MAX_CONNECTIONS as GELF_CONNECTIONS
 from collector.feeds.gelf import GelfInput
 from collector.journal.age import OldestAge
 from collector.journal.kinds import open_journal
+from collector.live.publisher import Publisher
+from collector.live.pushing import Pusher
+from collector.live.reading import Asked
 from collector.metrics import Metrics
 from collector.metrics.journal import show_journal
 from collector.metrics.logins import LoginMetrics
@@ -101,14 +104,16 @@ class App:
             self._metrics.store_capacity_bytes.set(settings.database.capacity)
         self._connections = Connections(settings)
         self._store = PostgresStore(self._connections.dsn, self._connections.direct_dsn, kept=settings.retention)
-        self._assembler = Assembler(settings.public_ips)
+        self._assembler = Assembler(settings.public_ips, is_live=settings.live is not None)
         mail = MailMetrics(self._metrics, now=time.time, addresses=settings.sending_addresses)
         logins = LoginMetrics(self._metrics)
+        self._live = publisher(settings, self._connections, self._metrics)
+        inboxes = [] if self._live is None else [self._live.inbox]
         self._writer = Writer(
             self._journal,
             self._store if tracing is None else tracing.store(self._store),
             prepare=self._prepare,
-            listeners=[mail, logins, self._plugins],
+            listeners=[mail, logins, self._plugins, *inboxes],
             assemble=Enduring(self._assembler, settings.public_ips),
             metrics=self._metrics,
         )
@@ -118,7 +123,7 @@ class App:
             metrics=self._metrics,
             now=time.time,
         )
-        self._feeds = change_feeds(settings, self._connections, self._metrics, [mail, logins])
+        self._feeds = change_feeds(settings, self._connections, self._metrics, [mail, logins, *inboxes])
         self._web = build_server(
             settings,
             decoders={path: RouteDecoder(settings, read) for path, read in ROUTES.items()},
@@ -168,14 +173,16 @@ class App:
         )
 
     def _prepare(self) -> None:
-        """Prepare the schema, restore the plugins' gauges, and start the jobs and the feeds. The writer repeats this
-        until the database answers.
+        """Prepare the schema, restore the plugins' gauges, and start the jobs, the feeds and Live. The writer repeats
+        this until the database answers.
         """
         self._store.prepare()
         self._plugins.restore(self._store.heartbeats())
         self._jobs.start()
         for feed in self._feeds:
             feed.start()
+        if self._live is not None:
+            self._live.start()
 
     def _checks(self) -> Mapping[str, str | None]:
         writer = self._writer
@@ -190,6 +197,7 @@ class App:
             "assembler": self._assembler.trouble,
             "jobs": self._jobs.waits.trouble,
             "machine": self._web.shortages.trouble,
+            "live": None if self._live is None else self._live.trouble,
         }
         return inside | {f"feed {one.name}": one.trouble for one in self._feeds}
 
@@ -243,7 +251,8 @@ class App:
 
     def _stop_threads(self) -> None:
         feeds = [feed.stop for feed in self._feeds]
-        together(self._jobs.stop, partial(self._writer.stop, GRACE_SECONDS), *feeds)
+        live = [] if self._live is None else [self._live.stop]
+        together(self._jobs.stop, partial(self._writer.stop, GRACE_SECONDS), *feeds, *live)
         telemetry = [] if self._telemetry is None else [self._telemetry.close]
         together(self._close_journal, self._store.close, self._assembler.close, *telemetry)
 
@@ -295,6 +304,20 @@ def change_readers(settings: CollectorSettings, mongo: MongoSettings) -> Iterato
     if mongo.zonemta_database is not None:
         yield QueueReader(mongo.zonemta_database, mongo.queue_collection, border, settings.public_ips)
     yield from wildduck_readers(mongo, border)
+
+
+def publisher(settings: CollectorSettings, connections: Connections, metrics: Metrics) -> Publisher | None:
+    """Build the publisher of Grafana Live, None while it is off."""
+    live, token = settings.live, connections.live_token
+    if live is None or token is None:
+        return None
+    return Publisher(
+        connections.direct_dsn,
+        Pusher(live.url, live.stream, lambda: token.text),
+        Asked(live.watched_domains, live.top_domains),
+        metrics=metrics,
+        now=time.time,
+    )
 
 
 def telemetry(signals: Signals, metrics: Metrics, settings: CollectorSettings) -> Telemetry:

@@ -27,6 +27,7 @@ import msgspec
 from collector.events.columnar.zonemta_columns import columns_of
 from collector.events.model.batch import LazyEvents
 from collector.events.model.event import identity
+from collector.events.model.recent import recent, recent_columns
 from collector.events.model.tally import tally, tally_columns
 from collector.journal.codec import decode
 from collector.pipeline.batch import assemble
@@ -65,10 +66,13 @@ PIPE_BYTES = 1 << 20
 
 
 class Assembler:
-    """Assembles journal entries in its own process. One thread may use it."""
+    """Assembles journal entries in its own process. One thread may use it.
 
-    def __init__(self, public_ips: Mapping[str, str]) -> None:
-        self._public_ips = dict(public_ips)
+    With `is_live`, it computes the counts for Grafana Live too.
+    """
+
+    def __init__(self, public_ips: Mapping[str, str], *, is_live: bool = False) -> None:
+        self._public_ips, self._is_live = dict(public_ips), is_live
         self._pool = self._start()
         self._waits = Waits(STUCK_SECONDS)
         self._is_stuck = False
@@ -127,7 +131,7 @@ class Assembler:
         """
         pool = self._pool
         try:
-            return pool.submit(assembled, rows, self._public_ips), pool
+            return pool.submit(assembled, rows, self._public_ips, is_live=self._is_live), pool
         except BaseException:
             _end(pool, 0)
             raise
@@ -174,7 +178,7 @@ def _widen(pool: ProcessPoolExecutor) -> None:
             fcntl.fcntl(queue._writer.fileno(), widen, PIPE_BYTES)  # type: ignore[union-attr]  # noqa: SLF001
 
 
-def assembled(rows: Sequence[JournalEntry], public_ips: Mapping[str, str]) -> _Made:
+def assembled(rows: Sequence[JournalEntry], public_ips: Mapping[str, str], *, is_live: bool = False) -> _Made:
     """Return the batch without its events, the number of events, and the number of repeated events by source.
     The assembler's process runs this.
     """
@@ -190,8 +194,14 @@ def assembled(rows: Sequence[JournalEntry], public_ips: Mapping[str, str]) -> _M
     sums = tally(batch.events)
     for one in columns:
         sums.add(tally_columns(one))
+    counts = None
+    if is_live:
+        counts = recent(batch.events)
+        for one in columns:
+            counts.add(recent_columns(one))
     text = b"".join([*map(encode_columns, columns), encode(batch.events)])
-    return replace(batch, events=(), copy_text=text, tally=sums, queue_ids=queue_ids(columns, batch)), count, repeated
+    made = replace(batch, events=(), copy_text=text, tally=sums, recent=counts, queue_ids=queue_ids(columns, batch))
+    return made, count, repeated
 
 
 def queue_ids(columns: Sequence[Columns], batch: Batch) -> list[str]:

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, Field, SecretStr, ValidationInfo, field_val
 from collector.config.access import AuthSettings, LimitSettings, TlsSettings
 from collector.config.connections import check_url
 from collector.config.feeds import GelfSettings, MongoSettings
+from collector.config.live import LiveSettings
 from collector.config.values import Dsn, FilePath, ListenAt
 from duckwatch.base.config.addresses import Endpoint
 from duckwatch.base.config.units import format_duration
@@ -159,6 +160,7 @@ class CollectorSettings(Section):
     sending_ips: tuple[IpAddress, ...] = ()
     mongo: tuple[MongoSettings, ...] = ()
     doctor: DoctorSettings = DoctorSettings()
+    live: LiveSettings | None = None
 
     @property
     def sending_addresses(self) -> tuple[str, ...]:

@@ -1,4 +1,6 @@
-"""The connection strings in use. They change while the collector runs, when a file with credentials changes."""
+"""The connection strings and the token in use. They change while the collector runs, when a file with credentials
+changes.
+"""
 
 from __future__ import annotations
 
@@ -36,21 +38,25 @@ def text_of(connectable: Connectable) -> str:
     return connectable if isinstance(connectable, str) else connectable.text
 
 
+LIVE_KEY: Final = "collector.live.token"
+
+
 class Connections:
-    """The connection strings of a collector, by the key of each."""
+    """The connection strings of a collector and its token for Grafana, by the key of each."""
 
     def __init__(self, settings: CollectorSettings) -> None:
         self._strings = {key: Renewable(text) for key, text in _strings(settings)}
         self.dsn = self._strings["collector.database.dsn"]
         self.direct_dsn = self._strings.get("collector.database.session_dsn", self.dsn)
         self.mongo = [one for key, one in self._strings.items() if key.startswith("collector.mongo.")]
+        self.live_token = self._strings.get(LIVE_KEY)
 
     def take(self, settings: CollectorSettings) -> set[str]:
         """Replace the strings that lead to the same server and database as before. Return the keys of changed ones."""
         taken = set()
         for key, text in _strings(settings):
             one = self._strings.get(key)
-            if one is not None and one.text != text and place(one.text) == place(text):
+            if one is not None and one.text != text and (key == LIVE_KEY or place(one.text) == place(text)):
                 one.text = text
                 taken.add(key)
         return taken
@@ -85,3 +91,5 @@ def _strings(settings: CollectorSettings) -> Iterator[tuple[str, str]]:
         yield "collector.database.session_dsn", settings.database.session_dsn.get_secret_value()
     for index, one in enumerate(settings.mongo):
         yield f"collector.mongo.{index}.uri", one.uri.get_secret_value()
+    if settings.live is not None:
+        yield LIVE_KEY, settings.live.token.get_secret_value()

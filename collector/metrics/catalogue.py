@@ -228,6 +228,9 @@ class Metrics:
             "job_last_success_timestamp_seconds", "When a scheduled job last succeeded", "task"
         )
         self.job_runs = self._counter("job_runs_total", "Runs of a scheduled job", "task", "result")
+        self.live_pushes = self._counter(
+            "live_pushes_total", "Windows for Grafana Live, by what became of them", "result"
+        )
         self.config_last_reload_successful = self._gauge(
             "config_last_reload_successful", "0 when credentials or certificate could not be renewed"
         )

@@ -15,6 +15,7 @@ from collector.assembly import assembled
 from collector.events.columnar.zonemta_columns import columns_of
 from collector.events.model.batch import JournalEntry, Position
 from collector.events.model.event import Action, Entry, MailEvent, Source, Submission
+from collector.events.model.recent import recent
 from collector.events.model.tally import tally
 from collector.journal.codec import encode as journalled
 from collector.pipeline.batch import assemble
@@ -70,7 +71,7 @@ def request(entries: list[dict[str, Any]], time: int = 1_795_495_300_000) -> Sub
 def check(submissions: list[Submission]) -> int:
     """Assert that both readers give the same rows and sums. Return the number of entries read by column."""
     rows = [JournalEntry(Position(n), one.received_at, journalled(one)) for n, one in enumerate(submissions)]
-    batch, count, repeated = assembled(rows, PUBLIC_IPS)
+    batch, count, repeated = assembled(rows, PUBLIC_IPS, is_live=True)
     expected, expected_repeated = assemble(submissions, PUBLIC_IPS)
     assert batch.copy_text is not None
     assert sorted(batch.copy_text.splitlines()) == sorted(encode(expected.events).splitlines())
@@ -78,6 +79,10 @@ def check(submissions: list[Submission]) -> int:
     assert repeated == expected_repeated
     assert batch.tally is not None
     assert sums(batch.tally) == sums(tally(expected.events))
+    counts, alone = batch.recent, recent(expected.events)
+    assert counts is not None
+    assert (counts.traffic, counts.domains) == (alone.traffic, alone.domains)
+    assert [one.time for one in counts.newest] == [one.time for one in alone.newest]
     return sum(columns.count for columns in columns_of(submissions, PUBLIC_IPS)[0])
 
 

@@ -28,6 +28,7 @@ from examples.generate import entries
 DOCS = Path(__file__).parents[2] / "docs" / "configuration.md"
 SECRET = "s3cr3t-canary"
 MONGO_DATABASE = "must be a MongoDB database's name: 1 to 63 characters, no space and none of . $ / \\ \""
+LIVE_DOMAIN = "must be a domain like shop.example, without an address in front of it"
 
 
 def written(folder: Path, document: object) -> Path:
@@ -77,6 +78,12 @@ def test_the_file_of_the_design_is_read(tmp_path: Path) -> None:
         "gelf": {"udp": "0.0.0.0:12201", "tcp": None, "cluster": "eu1", "allow": ["10.0.0.0/8", "2001:DB8::1"]},
         "public_ips": {"10.0.0.5": "192.0.2.5", "FD00::5": "2001:DB8:0::5"},
         "sending_ips": ["2001:DB8:0::7", "10.0.0.5", "192.0.2.7"],
+        "live": {
+            "url": "https://mail.example/grafana",
+            "token_file": str(token),
+            "stream": "eu-1",
+            "watched_domains": ["Shop.Example.", "münchen.example"],
+        },
     }
     settings = load(written(tmp_path, {"collector": section, "dnsbl": {"x": [1]}, "grafana": None}), {})
     collector = settings.collector
@@ -95,6 +102,9 @@ def test_the_file_of_the_design_is_read(tmp_path: Path) -> None:
     assert collector.public_ips == {"10.0.0.5": "192.0.2.5", "fd00::5": "2001:db8::5"}
     assert collector.sending_addresses == ("192.0.2.5", "2001:db8::5", "2001:db8::7", "192.0.2.7")
     assert collector.database.capacity == 500 << 30
+    assert collector.live is not None
+    assert (collector.live.stream, collector.live.top_domains) == ("eu-1", 20)
+    assert collector.live.watched_domains == ("shop.example", "xn--mnchen-3ya.example")
     assert SECRET not in repr(settings) + str(settings)
 
 
@@ -121,6 +131,12 @@ def test_every_fault_is_named_at_once(tmp_path: Path) -> None:
             },
             {"uri": "postgresql://h/"},
         ],
+        "live": {
+            "url": f"http://u:{SECRET}@grafana",
+            "stream": "a.b",
+            "watched_domains": ["a@b.example", "x..", "b.example"],
+            "top_domains": 0,
+        },
     }
     found = faults(written(tmp_path, {"collector": section, "colector": {}}), {"DUCKWATCH_COLECTOR__X": "1"})
     assert found == {
@@ -156,6 +172,11 @@ def test_every_fault_is_named_at_once(tmp_path: Path) -> None:
         "collector.mongo.0.queue_collection": "must be a MongoDB collection's name",
         "collector.mongo.0.wildduck_database": MONGO_DATABASE,
         "collector.mongo.1.uri": MONGO_FORM,
+        "collector.live.url": "must have no user and no password: Grafana takes a token (token_file)",
+        "collector.live.token": "must be set",
+        "collector.live.stream": "must be a name of 1 to 40 ASCII letters, digits, _ and -",
+        "collector.live.watched_domains.0": LIVE_DOMAIN,
+        "collector.live.top_domains": "must be a whole number from 1 to 100",
         "colector": "is not a known key: did you mean collector?",
     }
 
@@ -254,9 +275,10 @@ def test_null_in_the_environment_unsets_any_key(tmp_path: Path) -> None:
         "journal": {"path": "/x", "max_bytes": "1MiB"},
         "retention": {"raw": "40d"},
         "gelf": {"udp": "127.0.0.1:2", "tcp": "127.0.0.1:2"},
+        "live": {"url": "http://x", "token": "x"},
     }
     path = written(tmp_path, {"collector": section})
-    keys = [key for key in keys_of(Settings) if "[]" not in key]
+    keys = [key for key, default in keys_of(Settings).items() if "[]" not in key and default != "required"]
     secrets = [f"{key}_file" for key in keys if key.endswith(("dsn", "secret", "prometheus", "alertmanager"))]
     assert len(secrets) == 5
     for key in keys + secrets:
@@ -266,7 +288,8 @@ def test_null_in_the_environment_unsets_any_key(tmp_path: Path) -> None:
         default: Any = load(None, {})
         for part in key.removesuffix("_file").split("."):
             value, default = getattr(value, part), getattr(default, part, None)
-        assert value in (default, "default", ()), key  # the last two are GELF's, which is off by default
+        # The others are of GELF and Live, which are off by default.
+        assert value in (default, "default", (), "duckwatch", 20), key
 
 
 def test_a_secret_unset_as_a_file_and_set_as_a_value_is_set(tmp_path: Path) -> None:
@@ -532,3 +555,16 @@ def test_the_program_says_every_fault_and_exits_2(tmp_path: Path) -> None:
         keys = [line.partition(": must be ")[0] for line in ended.stderr.splitlines()]
         assert keys == ["collector.listen", "collector.journal.max_bytes", "collector.privacy.secret"]
         assert SECRET not in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("domains", "problem"),
+    [
+        (["b.example", "B.example."], "must not name the same domain twice"),
+        ([f"d{n}.example" for n in range(51)], "must not name more than 50 domains: Grafana never forgets a channel"),
+    ],
+)
+def test_watched_domains_are_few_and_different(tmp_path: Path, domains: list[str], problem: str) -> None:
+    """The watched domains differ in their one spelling, and there are at most fifty."""
+    section = {"live": {"url": "http://grafana:3000", "token": "t", "watched_domains": domains}}
+    assert faults(written(tmp_path, {"collector": section}), {}) == {"collector.live.watched_domains": problem}

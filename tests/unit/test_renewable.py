@@ -32,6 +32,19 @@ def test_without_a_session_dsn_both_are_one() -> None:
     assert connections.direct_dsn.text == "password=b host=h"
 
 
+def test_a_new_token_of_live_is_taken_and_another_grafana_is_not() -> None:
+    """A changed token for Grafana is used, but another Grafana needs a restart."""
+
+    def live(url: str, token: str) -> CollectorSettings:
+        return CollectorSettings.model_validate({"live": {"url": url, "token": token}})
+
+    connections = Connections(live("http://a:3000", "old"))
+    assert connections.take(live("http://b:3000", "new")) == {"collector.live.token"}
+    assert connections.live_token is not None
+    assert connections.live_token.text == "new"
+    assert Connections(CollectorSettings()).live_token is None
+
+
 def test_a_place_has_no_credentials_and_changes_name_keys() -> None:
     """A place has no credentials in either form of a string, and changes name their keys, in a list by number."""
     assert place("postgresql://u:secret@h:1/d?sslmode=require") == place("host=h port=1 dbname=d sslmode=require")

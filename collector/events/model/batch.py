@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NewType, overload
 
 from collector.events.model.event import identity
 from collector.events.model.precedence import NO_CORRECTIONS
+from collector.events.model.recent import recent
 from collector.events.model.tally import tally
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from collector.events.model.event import Heartbeat, MailEvent, RejectReason, Source
     from collector.events.model.precedence import Corrections
+    from collector.events.model.recent import Recent
     from collector.events.model.side_tables import Record
     from collector.events.model.tally import Tally
 
@@ -100,8 +102,8 @@ PARTS = ("events", "letters", "heartbeats", "records")
 class Batch:
     """Events (each identity once), dead letters, heartbeats, and rows of other tables, in order of submission.
 
-    `copy_text`, `tally` and `queue_ids` are computed by the assembler, else None: the COPY text, the metric sums, and
-    the queue ids of the events. `traces` are the traced submissions.
+    `copy_text`, `tally`, `recent` and `queue_ids` are computed by the assembler, else None: the COPY text, the metric
+    sums, the counts for Grafana Live, and the queue ids of the events. `traces` are the traced submissions.
     """
 
     events: Sequence[MailEvent] = ()
@@ -110,6 +112,7 @@ class Batch:
     records: Sequence[Record] = ()
     copy_text: bytes | None = None
     tally: Tally | None = None
+    recent: Recent | None = None
     queue_ids: Sequence[str] | None = None
     traces: Sequence[Traced] = ()
 
@@ -140,7 +143,8 @@ class Written:
     """The result of a commit: the batch, and its events and records that were not in the database before.
 
     `new_events` is the same object as `batch.events` when all events are new. `exemplar` holds the labels of an
-    OpenMetrics exemplar that names the trace of the write, if there is one.
+    OpenMetrics exemplar that names the trace of the write, if there is one. `transaction` is the number of the
+    database's transaction.
     """
 
     batch: Batch
@@ -148,16 +152,26 @@ class Written:
     exemplar: dict[str, str] | None = None
     new_records: Sequence[Record] = ()
     corrections: Corrections = NO_CORRECTIONS
+    transaction: int | None = None
 
     @property
     def tally(self) -> Tally:
         """The metric sums of the new events, without those that were counted already under a backup source."""
-        uncounted = self.corrections.uncounted
-        if uncounted:
-            return tally([event for event in self.new_events if identity(event) not in uncounted])
-        if self.new_events is self.batch.events and self.batch.tally is not None:
+        if not self.corrections.uncounted and self.new_events is self.batch.events and self.batch.tally is not None:
             return self.batch.tally
-        return tally(self.new_events)
+        return tally(self._counted)
+
+    @property
+    def recent(self) -> Recent:
+        """What the new events add to the windows of Grafana Live, without those that were counted already."""
+        if not self.corrections.uncounted and self.new_events is self.batch.events and self.batch.recent is not None:
+            return self.batch.recent
+        return recent(self._counted)
+
+    @property
+    def _counted(self) -> Sequence[MailEvent]:
+        uncounted = self.corrections.uncounted
+        return [one for one in self.new_events if identity(one) not in uncounted] if uncounted else self.new_events
 
     @property
     def duplicates(self) -> Counter[Source]:

@@ -177,7 +177,9 @@ def put(cursor: psycopg.Cursor, batch: Batch, *, direct: bool, hang_seconds: flo
     pending_complaints.note(cursor, batch, new)
     _write_rest(cursor, batch, clocks)
     new_records = side_tables.write(cursor, batch.records, clocks) if batch.records else ()
-    return transaction, Written(batch, new, new_records=new_records, corrections=corrections)
+    return transaction, Written(
+        batch, new, new_records=new_records, corrections=corrections, transaction=int(transaction)
+    )
 
 
 def has_row_of(written: Written, connection: psycopg.Connection, transaction: str) -> bool:
