@@ -53,6 +53,7 @@ class Unit(StrEnum):
     PER_SECOND = "cps"
     BYTES = "bytes"
     AT = "dateTimeAsIso"
+    TIME = "time: HH:mm:ss"
     AGO = "dateTimeFromNow"
     NONE = "none"
 

@@ -2,7 +2,7 @@
 
 No other module imports grafanalib, because its classes have no annotations. `more_panels` has the other kinds.
 A panel's id, description and unit are required arguments.
-The wrapper removes grafanalib's `maxDataPoints` of 100, which would make charts coarse.
+The wrapper removes grafanalib's `maxDataPoints` of 100, which would make charts coarse; windows of Grafana Live set it.
 `normalise` removes the other keys that Grafana does not want.
 """
 
@@ -17,6 +17,7 @@ from grafanalib._gen import DashboardEncoder
 
 from grafana.fields import Card, Json, Override, Scale, State, Unit
 from grafana.parts import PLAIN_STEPS, asking, defaults, head, mappings, overrides_json, steps
+from grafana.targets import Live
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -202,7 +203,8 @@ def histogram(card: Card, targets: Sequence[Target], scale: Scale, *, bucket: in
 
 def _common(card: Card, targets: Sequence[Target]) -> Json:
     """Return the arguments that every panel class of grafanalib takes."""
-    out = {**head(card), **asking(targets), "maxDataPoints": None}
+    rows = [target.rows for target in targets if isinstance(target, Live)]
+    out = {**head(card), **asking(targets), "maxDataPoints": max(rows, default=None)}
     place = out["gridPos"]
     out["gridPos"] = lib.GridPos(**place)
     out["dataSource"] = out.pop("datasource")

@@ -55,10 +55,14 @@ class PromQL:
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """A target that shows a measurement pushed to Grafana Live. `fields` must include `time`."""
+    """A target that shows a measurement pushed to Grafana Live. `fields` must include `time`.
+
+    `rows` is the length of its window: with another number of points, Grafana would show rows twice or too few.
+    """
 
     measurement: str
     fields: tuple[str, ...]
+    rows: int = 300
     ref: str = "A"
     stream: str = "duckwatch"
     datasource: Datasource = LIVE
