@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from grafana.columns import coloured, column
+from grafana.columns import coloured, column, hidden
 from grafana.fields import Card, Colour, Scale, Unit
 from grafana.panels import Style, table, timeseries
 from grafana.targets import Live
@@ -134,8 +134,8 @@ def top_domains(number: int) -> Json:
         card,
         [Live("top_domains", ("time", "domain", *COUNTS), rows=TOP)],
         overrides=[
-            column("time", "As of", 90, unit=Unit.TIME),
+            hidden("time"),
             column("domain", "Domain", None),
-            *[column(name, name.capitalize(), 90, unit=Unit.COUNT) for name in COUNTS],
+            *[column(name, name.capitalize(), 110, unit=Unit.COUNT) for name in COUNTS],
         ],
     )

@@ -12,8 +12,12 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 import pytest
 
+from grafana.generate import build_all
+from tests.pictures.looking import View, look
+from tests.pictures.shrinking import is_blank
 from tests.servers.collector import Collector
 from tests.servers.grafana_live import RefusedError, parse
+from tests.servers.missing import MissingServerError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -155,3 +159,25 @@ def _bounce(number: int) -> dict[str, Any]:
         "response": '550 5.7.1 "\\ \u202e no\r\n550 <b@gmail.example>, a=b',
     }  # fmt: skip
     return {"time": int(time.time() * 1000), "context": "sender", "entry": entry}
+
+
+def test_panels_are_full_when_they_are_opened(collector: Collector, grafana: Grafana) -> None:
+    """In a browser, the panels of Live show the windows that Grafana holds when the dashboard is opened."""
+    assert collector.send([_bounce(n) for n in range(3)]) == 202
+    pages = build_all()
+    for name in ("overview", "tenants"):
+        page = pages[name]
+        panels = [panel for panel in page["panels"] if "channel" in panel.get("targets", [{}])[0]]
+        assert panels
+        alone = page | {"uid": f"live-{name}", "panels": panels, "refresh": ""}
+        alone["templating"] = {"list": []}
+        path = grafana.save(
+            json.loads(json.dumps(alone).replace("$tenant", "xn--mnchen-3ya.example")), grafana.folder()
+        )
+        try:
+            report, picture = asyncio.run(look(grafana, name, alone, path, View(start="now-5m")))
+        except MissingServerError as missing:
+            pytest.skip(str(missing))
+        assert report.faults == []
+        assert report.no_data == []
+        assert not is_blank(picture)
