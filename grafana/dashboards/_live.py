@@ -18,8 +18,11 @@ if TYPE_CHECKING:
 SECONDS, FIVE_SECONDS, NEWEST, TOP = 300, 60, 20, 20
 """Rows of the windows; `TOP` is the default of `live.top_domains`."""
 
+NOW: Final = "Now, by Grafana Live"
+"""The title of the rows. They are closed at first: without `collector.live`, Grafana shows its panels as loading."""
+
 COUNTS: Final = ("queued", "delivered", "deferred", "bounced", "dropped")
-OFF: Final = "Nothing is shown without `collector.live`, or when the range does not end now."
+OFF: Final = "It loads for ever without `collector.live`, and needs a range that ends now."
 COLOURS: Final = (
     coloured("queued", Colour.OTHER),
     coloured("delivered", Colour.GOOD),

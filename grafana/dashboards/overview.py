@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from grafana.columns import coloured, column, right_axis, value
-from grafana.dashboards._live import newest_events, traffic_now
+from grafana.dashboards._live import NOW, newest_events, traffic_now
 from grafana.dashboards._verdicts import alerts, verdicts, where_next
 from grafana.fields import (
     Card,
@@ -46,7 +46,7 @@ def build(settings: Settings) -> Json:
     """Return the dashboard, normalised."""
     rows = [
         Row([verdicts(), alerts(), where_next()]),
-        Row([traffic_now(20), newest_events(21)], "Now", 104),
+        Row([traffic_now(20), newest_events(21)], NOW, 104, collapsed=True),
         Row([_outcomes(), _in_and_out()], "Traffic", 100),
         Row([_bounce_ratio(), _by_zone()], "Outcome", 101),
         Row([_latency(), _ingest()], "Latency, and how late this page is", 102),

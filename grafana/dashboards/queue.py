@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from grafana.columns import Cell, coloured, column
-from grafana.dashboards._live import queue_now
+from grafana.dashboards._live import NOW, queue_now
 from grafana.fields import Card, Colour, Scale, Step, Unit
 from grafana.layout import Row
 from grafana.links import Board, to_board
@@ -48,7 +48,7 @@ def build(settings: Settings) -> Json:
     """Return the dashboard, normalised."""
     rows = [
         Row(_now()),
-        Row([queue_now(50)], "Now", 500),
+        Row([queue_now(50)], NOW, 500, collapsed=True),
         Row([_drain(), _in_and_out()], "Will it drain by itself?", 100),
         Row([_by_zone(), _oldest(), _by_state()], "By zone", 200),
         Row([_domains_over_time(), _domains()], "By destination", 300),

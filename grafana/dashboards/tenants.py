@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from grafana.columns import coloured, column, value
-from grafana.dashboards._live import tenant_now, top_domains
+from grafana.dashboards._live import NOW, tenant_now, top_domains
 from grafana.fields import TOO_LITTLE, Card, Colour, Scale, Step, Unit
 from grafana.layout import Row
 from grafana.links import OF_SERIES, Board, of_column, to_board
@@ -41,7 +41,7 @@ def build(settings: Settings) -> Json:
     rows = [
         Row([_boundary(), _totals(), _late()]),
         Row([_domains()], "By sending domain", 100),
-        Row([tenant_now(40), top_domains(41)], "Now (Live shows watched domains only)", 400),
+        Row([tenant_now(40), top_domains(41)], f"{NOW}, of watched domains only", 400, collapsed=True),
         Row([_outcomes(), _bounces(), _deferrals()], "Over time", 200),
         Row([_providers(), _reasons()], "By provider and reason", 300),
     ]

@@ -13,6 +13,7 @@ import aiohttp
 import pytest
 
 from grafana.generate import build_all
+from grafana.normalise import all_panels
 from tests.pictures.looking import View, look
 from tests.pictures.shrinking import is_blank
 from tests.servers.collector import Collector
@@ -167,7 +168,7 @@ def test_panels_are_full_when_they_are_opened(collector: Collector, grafana: Gra
     pages = build_all()
     for name in ("overview", "tenants"):
         page = pages[name]
-        panels = [panel for panel in page["panels"] if "channel" in panel.get("targets", [{}])[0]]
+        panels = [panel for panel in all_panels(page["panels"]) if "channel" in (panel.get("targets") or [{}])[0]]
         assert panels
         alone = page | {"uid": f"live-{name}", "panels": panels, "refresh": ""}
         alone["templating"] = {"list": []}

@@ -100,13 +100,17 @@ class Report:
 
 
 def rows_open(dashboard: dict[str, Any]) -> dict[str, Any]:
-    """Return the dashboard with its rows open, and without the refresh, with which it would never settle."""
+    """Return the dashboard with its rows open, and without the refresh, with which it would never settle.
+
+    A row of Grafana Live stays closed: without a collector that pushes, its panels load for ever.
+    """
     panels: list[dict[str, Any]] = []
     moved = 0
     for panel in dashboard["panels"]:
         place = panel["gridPos"] | {"y": panel["gridPos"]["y"] + moved}
         inner = panel.get("panels") or []
-        if panel.get("type") != "row" or not inner:
+        is_live = any("channel" in target for one in inner for target in one.get("targets", []))
+        if panel.get("type") != "row" or not inner or is_live:
             panels.append(panel | {"gridPos": place})
             continue
         first = min(one["gridPos"]["y"] for one in inner)
