@@ -15,7 +15,7 @@ from collector.live.lines import name_of
 from collector.live.windows import COARSE, FIELDS, MAX_RANKED, SECONDS, Windows
 from collector.metrics.labels import MAX_ZONES
 from tests.hostile.values import TEXTS
-from tests.servers.grafana_live import TOKEN, GrafanaLive
+from tests.servers.grafana_live import TOKEN, Frame, GrafanaLive
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,6 +52,11 @@ def counts(events: Sequence[MailEvent], now: int, *, width: int = 1, **wanted: s
 def shown(grafana: GrafanaLive, measurement: str) -> dict[str, float]:
     """Return the sums of a measurement's newest frame."""
     return {field: grafana.total(measurement, field) for field in FIELDS}
+
+
+def shown_in(frame: Frame) -> dict[str, float]:
+    """Return the sums of a frame."""
+    return {field: sum(row[field] for row in frame.rows) for field in FIELDS}
 
 
 def load(minute: int, chance: random.Random) -> int:
