@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 import psycopg
 from psycopg.conninfo import make_conninfo
 
-from bench import compression, feeds, gelf, mailserver, queue_state
+from bench import compression, dashboards, feeds, gelf, mailserver, queue_state
 from bench.database import Table
 from bench.rounds import FULL, QUICK, Bench, Size
 from bench.storage import Storage
@@ -32,12 +32,13 @@ FULL_EVENTS, QUICK_EVENTS = 1_000_000, 100_000
 
 OF_THE_COLLECTOR: Final = {"rates", "lag", "gelf"}
 OF_A_DATABASE: Final = OF_THE_COLLECTOR | {"feeds", "queue", "storage"}
-PARTS: Final = ("rates", "lag", "gelf", "feeds", "queue", "storage", "compression", "zonemta")
+PARTS: Final = ("rates", "lag", "gelf", "feeds", "queue", "storage", "compression", "zonemta", "dashboards")
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """The options: the parts, the length of the rounds, the number of stored events for the storage part.
+    """The options: the parts, the length of the rounds, the number of stored events for the storage part and for the
+    dashboards.
 
     With `dsn` only the storage part runs, in that database.
     """
@@ -45,6 +46,7 @@ class Wish:
     parts: frozenset[str]
     is_quick: bool
     stored_events: int
+    month_events: int
     dsn: str | None
 
     @property
@@ -134,6 +136,8 @@ def of_other_servers(folder: Path, wish: Wish) -> dict[str, Any]:
     if "zonemta" in wish.parts:
         size = mailserver.QUICK if wish.is_quick else mailserver.FULL
         figures["zonemta"] = mailserver.measure(folder / "zonemta", size)
+    if "dashboards" in wish.parts:
+        figures["dashboards"] = dashboards.measure(folder, wish.month_events)
     return figures
 
 
@@ -169,7 +173,11 @@ def wish_of(arguments: Sequence[str] | None = None) -> Wish:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="small rounds: to see that it runs, not for figures")
     parser.add_argument(
-        "--events", type=int, metavar="N", help="how many events messages are looked for among (1,000,000)"
+        "--events",
+        type=int,
+        metavar="N",
+        help="how many events are stored: messages are looked for among them (1,000,000), dashboards show them"
+        " (10,000,000)",
     )
     parser.add_argument(
         "--dsn",
@@ -181,7 +189,8 @@ def wish_of(arguments: Sequence[str] | None = None) -> Wish:
     if unknown := parts - set(PARTS):
         parser.error(f"no such part: {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
     stored_events = options.events or (QUICK_EVENTS if options.quick else FULL_EVENTS)
-    return Wish(parts, options.quick, stored_events, options.dsn)
+    month_events = options.events or (dashboards.QUICK_EVENTS if options.quick else dashboards.FULL_EVENTS)
+    return Wish(parts, options.quick, stored_events, month_events, options.dsn)
 
 
 def main() -> int:
