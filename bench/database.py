@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 INDEXES = {
     "mail_events_identity", "mail_events_time", "mail_events_message_id", "mail_events_recipient_time",
     "mail_events_fbl_id",
-    "mail_events_complaints",
+    "mail_events_complaints", "mail_events_failures",
 }  # fmt: skip
 BUILT_FROM_IT = (
     "mail_stats_15s", "mail_stats_5m", "mail_stats_1h", "domain_stats_5m", "domain_stats_1h", "touched_buckets",

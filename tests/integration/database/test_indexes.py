@@ -77,6 +77,10 @@ STATEMENTS: dict[str, tuple[str, Any]] = {
     "audit_events_time": (query("delete_older").format(relation="audit_events", column="time"), ("2026-03-14", 100)),
     "audit_events_user": ("SELECT * FROM audit_events WHERE user_id = 'u1' ORDER BY time DESC LIMIT 100", None),
     "mail_events_complaints": (query("unmatched_complaints"), UNMATCHED),
+    "mail_events_failures": (
+        f"SELECT * FROM mail_events WHERE direction = 'outbound' AND action IN ('deferred', 'bounced') AND {WINDOW}",
+        None,
+    ),
     "mail_events_fbl_id": (query("messages_by").format(column="fbl_id"), COMPLAINT),
     "held_events_received": (query("due_held"), DUE),
     "held_events_time": (query("due_held"), DUE),
