@@ -126,6 +126,7 @@ def test_its_queries_are_not_compiled(dsn: str) -> None:
     """JIT is off: over many chunks compiling takes longer than the query."""
     with as_role(dsn) as connection:
         assert connection.execute("SHOW jit").fetchone() == ("off",)
+        assert connection.execute("SHOW work_mem").fetchone() == ("64MB",)
 
 
 def test_its_connections_are_limited(dsn: str) -> None:
