@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from grafana.columns import coloured, column, right_axis, value
+from grafana.columns import coloured, column, hidden, right_axis, value
 from grafana.dashboards._live import NOW, newest_events, traffic_now
 from grafana.dashboards._verdicts import alerts, verdicts, where_next
 from grafana.fields import (
@@ -38,6 +38,10 @@ BOUNCED = (Step(Colour.GOOD), Step(Colour.WATCH, BOUNCE_RATIO_LIMIT / 2), Step(C
 DEFERRED = (Step(Colour.GOOD), Step(Colour.WATCH, 0.3))
 
 TO_PROVIDER = to_board(Board.DELIVERY, "Delivery to this provider", values={"provider": of_column("provider")})
+
+TO_TRACE = to_board(
+    Board.TRACE, "Life of this message", values={"message": of_column("message")}, span=("from_ms", "to_ms")
+)
 
 OUTCOMES = {"bounced": Colour.BAD, "deferred": Colour.WATCH}
 
@@ -262,14 +266,15 @@ def _newest_failures() -> Json:
             title="Newest failures",
             description=(
                 "The newest 50 deferrals and bounces in the range. Many of one domain: that domain has a fault or "
-                "refuses us. Many domains with one code: look at the reasons above."
+                "refuses us. Many domains with one code: look at the reasons above. "
+                "Click a time to see the life of that message."
             ),
             width=24,
             height=10,
         ),
         [Sql("overview/newest_failures", table=True)],
         overrides=[
-            column("time", "Time", 170, unit=Unit.AT),
+            column("time", "Time", 170, unit=Unit.AT, links=[TO_TRACE]),
             column("action", "Outcome", 100, words=OUTCOMES),
             column("cluster", "Cluster", 90),
             column("zone", "Zone", 120),
@@ -279,5 +284,8 @@ def _newest_failures() -> Json:
             column("class", "Class", 90),
             column("reason", "Reason", 140),
             column("response_pattern", "Reply", None),
+            hidden("message"),
+            hidden("from_ms"),
+            hidden("to_ms"),
         ],
     )

@@ -391,6 +391,27 @@ def test_the_newest_failures_come_first(filled: psycopg.Connection) -> None:
 
 
 @pytest.mark.servers
+def test_a_failure_leads_to_the_life_of_its_message(filled: psycopg.Connection) -> None:
+    """The link of a failure opens the trace by the queue id, escaped, in a range that holds the failure."""
+    link = next(
+        prop["value"][0]["url"]
+        for panel in PAGES["overview"]["panels"]
+        if (panel["title"], panel["type"]) == ("Newest failures", "table")
+        for override in panel["fieldConfig"]["overrides"]
+        for prop in override["properties"]
+        if override["matcher"]["options"] == "time" and prop["id"] == "links"
+    )
+    assert link.startswith("/d/duckwatch-trace?")
+    assert 'var-message=${__data.fields["message"]:percentencode}' in link
+    assert 'from=${__data.fields["from_ms"]:percentencode}&to=${__data.fields["to_ms"]:percentencode}' in link
+    for row in ask(filled, load("overview/newest_failures"))[:5]:
+        at = row["time"].timestamp() * 1000
+        assert int(row["from_ms"]) <= at - 3_600_000 < at < int(row["to_ms"])
+        life = ask(filled, load("trace/life"), typed=row["message"])
+        assert (row["time"], row["action"]) in {(event["time"], event["action"]) for event in life}
+
+
+@pytest.mark.servers
 def test_states_begin_with_what_stood_before(filled: psycopg.Connection) -> None:
     """A pair listed in the range begins with its state at the start. A failed check does not change
     it, a lapse does.
