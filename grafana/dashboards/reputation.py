@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from grafana.columns import column
+from grafana.columns import column, hidden
 from grafana.fields import (
     Card,
     Colour,
@@ -54,6 +54,11 @@ HEALTH_NUMBER = (
 """The numbers of HEALTH. Of several exporters the one counts that the list answers best."""
 
 
+REFUSED = (Step(Colour.GOOD), Step(Colour.WATCH, 0.01), Step(Colour.BAD, 0.1))
+
+LOOKUP = to_web("The list's page on this address", '${__data.fields["lookup"]}')
+"""The whole URL comes from queries/reputation/lookup.sql, which puts nothing but addresses into known URLs."""
+
 ELSEWHERE = (
     ("Google Postmaster Tools", "https://postmaster.google.com/", "complaints, authentication, errors by domain"),
     ("Microsoft SNDS", "https://sendersupport.olc.protection.outlook.com/snds/", "share of spam verdicts by address"),
@@ -64,7 +69,7 @@ ELSEWHERE = (
 def build(settings: Settings) -> Json:
     """Return the dashboard, normalised."""
     listings = [_listed(), _unhealthy(), _oldest_check(), _states(), _current(), _changes()]
-    mail = [_failures(), _by_address()]
+    mail = [_enforced(), _failures(), _by_address()]
     lists = [_health(), _check_ages(), _verdicts(), _latency()]
     return dashboard(PAGE, [Row([_elsewhere(settings)]), Row(listings, "Listings", 100), *_rows(mail, lists)], settings)
 
@@ -112,7 +117,7 @@ def _unhealthy() -> Json:
     return stat(
         Card(
             id=2,
-            title="Lists without verdicts",
+            title="Lists at fault",
             description=(
                 "Unhealthy: lists that answer their test points wrongly or not at all. Refused: "
                 "lists that refuse every question; use a resolver of your own, or register with them."
@@ -213,6 +218,37 @@ def _changes() -> Json:
             column("severity", "Severity", 100),
             column("meaning", "Meaning", 145),
             column("reason", "The list's words", None),
+        ],
+    )
+
+
+def _enforced() -> Json:
+    return table(
+        Card(
+            id=21,
+            title="Listed addresses and their mail",
+            description=(
+                "Each listing of an address that stands now, beside the attempts of that address in the range: "
+                "delivered, deferred and bounced ones. Refused: those deferred or bounced for reputation. "
+                "Red: the listing costs mail, so look the address up and ask the list to remove it. "
+                "Green: no provider seems to enforce it; find the cause before one does. "
+                "A dot: fewer than 100 attempts, too little mail to judge. "
+                "Complaints: the recipients reported mail of this address as spam, so look for its sender on Tenants."
+            ),
+            width=24,
+            height=8,
+        ),
+        [Sql("reputation/enforced", table=True)],
+        overrides=[
+            column("address", "Address", 170),
+            column("list", "List", None),
+            column("since", "Listed since", 145, unit=Unit.AGO),
+            column("page", "Lookup", 100, links=[LOOKUP]),
+            column("attempts", "Attempts", 110, unit=Unit.COUNT),
+            column("refused", "Refused", 110, unit=Unit.COUNT),
+            column("refused_share", "Share refused", 130, unit=Unit.RATIO, decimals=1, thresholds=REFUSED, empty="·"),
+            column("complaints", "Complaints", 115, unit=Unit.COUNT),
+            hidden("lookup"),
         ],
     )
 
