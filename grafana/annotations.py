@@ -39,6 +39,24 @@ class PromAnnotation:
 
 Annotation = SqlAnnotation | PromAnnotation
 
+LISTINGS = SqlAnnotation("Listings", "reputation/annotations", Colour.BAD)
+
+DNSBL_RELOADS = PromAnnotation(
+    "DNSBL exporter reloads",
+    "time() - duckwatch_dnsbl_config_last_reload_success_timestamp_seconds < bool 60",
+    "The DNSBL exporter read its configuration",
+    "{{instance}}",
+)
+FAILED_RELOADS = PromAnnotation(
+    "Failed reloads",
+    "(duckwatch_config_last_reload_successful == bool 0) * "
+    "(duckwatch_config_last_reload_successful offset 1m == bool 1)",
+    "The collector could not read changed credentials or its certificate",
+    "{{instance}}",
+    Colour.WATCH,
+)
+"""The collector has no metric for a reload that succeeded."""
+
 
 def annotation_json(annotation: Annotation) -> Json:
     """Return the annotation in the form of Grafana's JSON."""

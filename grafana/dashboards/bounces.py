@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from grafana.annotations import LISTINGS
 from grafana.columns import coloured, column, organised, value
 from grafana.dashboards._provider_codes import BY_CODE
 from grafana.fields import TOO_LITTLE, Card, Colour, Scale, State, Step, Unit
@@ -25,6 +26,7 @@ PAGE = Page(
     description="What other servers refuse or put off, why, since when, and which domains take nothing at all.",
     variables=(*CHOICES, QueryVariable("provider", "Provider", "shared/providers")),
     start="now-24h",
+    annotations=(LISTINGS,),
 )
 
 BLOCK = "reputation|policy|authentication|content|rate_limited|greylisted"

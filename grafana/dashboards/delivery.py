@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from grafana.annotations import LISTINGS
 from grafana.columns import column, dashed, matrix, value
 from grafana.fields import TOO_LITTLE, Card, Colour, Override, Scale, Step, Unit
 from grafana.layout import Row
@@ -29,6 +30,7 @@ PAGE = Page(
         QueryVariable("address", "Sending address", "shared/addresses"),
     ),
     start="now-24h",
+    annotations=(LISTINGS,),
 )
 
 ATTEMPTS_DELIVERED = (Step(Colour.BAD), Step(Colour.WATCH, 0.5), Step(Colour.GOOD, 0.8))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from grafana.annotations import LISTINGS
 from grafana.columns import coloured, column, hidden, right_axis, value
 from grafana.dashboards._live import NOW, newest_events, traffic_now
 from grafana.dashboards._verdicts import alerts, verdicts, where_next
@@ -29,6 +30,7 @@ PAGE = Page(
     board=Board.OVERVIEW,
     title="Mail overview",
     description="Deliveries, delays and failures of all clusters, and the health of the pipeline that counts them.",
+    annotations=(LISTINGS,),
 )
 
 BOUNCE_RATIO_LIMIT = 0.1

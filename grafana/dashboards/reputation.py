@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from grafana.annotations import DNSBL_RELOADS, LISTINGS
 from grafana.columns import column, hidden
 from grafana.fields import (
     Card,
@@ -33,6 +34,10 @@ PAGE = Page(
         "DNS blocklists: what they say of our addresses and domains, what that costs, and how the lists themselves are."
     ),
     start="now-24h",
+    annotations=(
+        LISTINGS,
+        DNSBL_RELOADS,
+    ),
 )
 
 STANDINGS = {"listed": Colour.BAD, "unknown": Colour.WATCH, "clean": Colour.GOOD, "delisted": Colour.GOOD}

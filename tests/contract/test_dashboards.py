@@ -453,6 +453,9 @@ def test_changes_are_those_of_what_stood(filled: psycopg.Connection) -> None:
         (30, "192.0.2.6", "delisted"),
         (10, "192.0.2.6", "listed"),
     ]
+    marks = [(row["time"], row["text"]) for row in ask(filled, load("reputation/annotations"))]
+    words = {"listed": "listed at", "delisted": "removed from"}
+    assert marks == [(row["time"], f"{row['target']} {words[row['change']]} {row['list']}") for row in rows]
 
 
 @pytest.mark.servers

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from grafana.annotations import PromAnnotation
+from grafana.annotations import FAILED_RELOADS, PromAnnotation
 from grafana.dashboards.duckwatch.charts import ANY_IS_BAD, HERE, LATE, now
 from grafana.dashboards.duckwatch.inside import inside
 from grafana.dashboards.duckwatch.pipeline import ingest, journal, store
@@ -38,6 +38,7 @@ PAGE = Page(
             "count by (version) (duckwatch_build_info) unless count by (version) (duckwatch_build_info offset 10m)",
             "Collector {{version}}",
         ),
+        FAILED_RELOADS,
     ),
 )
 
