@@ -65,32 +65,37 @@ def _found() -> Json:
             height=9,
         ),
         [Sql("trace/found", table=True)],
-        overrides=[
-            column("time", "Queued", 165, unit=Unit.AT),
-            column(
-                "message",
-                "Message",
-                None,
-                links=[
-                    to_board(
-                        Board.TRACE,
-                        "Its life",
-                        values={"message": of_column("message")},
-                        span=("from_ms", "to_ms"),
-                    )
-                ],
-            ),
-            column("sender", "Sender", 180),
-            column("recipients", "Recipients", 115, unit=Unit.COUNT),
-            column("delivered", "Delivered", 110, unit=Unit.COUNT),
-            column("deferred", "Deferrals", 110, unit=Unit.COUNT),
-            column("bounced", "Bounced", 105, unit=Unit.COUNT),
-            column("newest", "Newest event", 165, unit=Unit.AT),
-            column("cluster", "Cluster", 110),
-            hidden("from_ms"),
-            hidden("to_ms"),
-        ],
+        overrides=_columns_of_found(),
     )
+
+
+def _columns_of_found() -> list[Override]:
+    """Return the columns of the messages found; a message links to its life, in its own range."""
+    return [
+        column("time", "Queued", 165, unit=Unit.AT),
+        column(
+            "message",
+            "Message",
+            None,
+            links=[
+                to_board(
+                    Board.TRACE,
+                    "Its life",
+                    values={"message": of_column("message")},
+                    span=("from_ms", "to_ms"),
+                )
+            ],
+        ),
+        column("sender", "Sender", 180),
+        column("recipients", "Recipients", 115, unit=Unit.COUNT),
+        column("delivered", "Delivered", 110, unit=Unit.COUNT),
+        column("deferred", "Deferrals", 110, unit=Unit.COUNT),
+        column("bounced", "Bounced", 105, unit=Unit.COUNT),
+        column("newest", "Newest event", 165, unit=Unit.AT),
+        column("cluster", "Cluster", 110),
+        hidden("from_ms"),
+        hidden("to_ms"),
+    ]
 
 
 def _late() -> Json:
@@ -152,32 +157,37 @@ def _life() -> Json:
             height=14,
         ),
         [Sql("trace/life", table=True)],
-        overrides=[
-            column("time", "Time", 170, unit=Unit.AT),
-            column("action", "Event", 125, words=OUTCOMES),
-            column("recipient", "Recipient", 210),
-            column("reason", "Reason", 110),
-            column("response", "Reply", 420),
-            column("attempt", "Attempt", 95, unit=Unit.NONE),
-            column("next_attempt", "Next attempt", 170, unit=Unit.AT),
-            column("provider", "Provider", 95),
-            column("mx_host", "MX host", 190),
-            column("local_ip", "Sent from", 120),
-            column("queue_ms", "In the queue", 125, unit=Unit.MILLISECONDS),
-            column("smtp_ms", "SMTP session", 135, unit=Unit.MILLISECONDS),
-            column("tls_version", "TLS", 80),
-            column("sender", "Sender", 210),
-            column("zone", "Zone", 90),
-            column("host", "Mail host", 110),
-            column("source", "Reported by", 130),
-            column("queue_id", "Queue id", 170),
-            column("seq", "Recipient no.", 135),
-            column(
-                "bounce_id",
-                "Bounce message",
-                170,
-                links=[to_board(Board.TRACE, "Its life", values={"message": of_column("bounce_id")})],
-            ),
-            column("cluster", "Cluster", 110),
-        ],
+        overrides=_columns_of_life(),
     )
+
+
+def _columns_of_life() -> list[Override]:
+    """Return the columns of a message's events."""
+    return [
+        column("time", "Time", 170, unit=Unit.AT),
+        column("action", "Event", 125, words=OUTCOMES),
+        column("recipient", "Recipient", 210),
+        column("reason", "Reason", 110),
+        column("response", "Reply", 420),
+        column("attempt", "Attempt", 95, unit=Unit.NONE),
+        column("next_attempt", "Next attempt", 170, unit=Unit.AT),
+        column("provider", "Provider", 95),
+        column("mx_host", "MX host", 190),
+        column("local_ip", "Sent from", 120),
+        column("queue_ms", "In the queue", 125, unit=Unit.MILLISECONDS),
+        column("smtp_ms", "SMTP session", 135, unit=Unit.MILLISECONDS),
+        column("tls_version", "TLS", 80),
+        column("sender", "Sender", 210),
+        column("zone", "Zone", 90),
+        column("host", "Mail host", 110),
+        column("source", "Reported by", 130),
+        column("queue_id", "Queue id", 170),
+        column("seq", "Recipient no.", 135),
+        column(
+            "bounce_id",
+            "Bounce message",
+            170,
+            links=[to_board(Board.TRACE, "Its life", values={"message": of_column("bounce_id")})],
+        ),
+        column("cluster", "Cluster", 110),
+    ]
