@@ -95,29 +95,34 @@ def _totals() -> Json:
         Scale(Unit.COUNT),
         named=True,
         course=False,
-        overrides=[
-            value("attempts", "Attempts", unit=Unit.COUNT),
-            value("deferred_share", "Attempts deferred", unit=Unit.RATIO, thresholds=DEFERRED, empty=TOO_LITTLE),
-            value("finished", "Finished recipients", unit=Unit.COUNT),
-            value(
-                "delivered_share",
-                "Finished: delivered",
-                unit=Unit.RATIO,
-                thresholds=RECIPIENTS_DELIVERED,
-                empty=TOO_LITTLE,
-            ),
-            value("first_attempts", "First attempts", unit=Unit.COUNT),
-            value(
-                "first_share",
-                "First attempts delivered",
-                unit=Unit.RATIO,
-                thresholds=ATTEMPTS_DELIVERED,
-                empty=ATTEMPT_UNKNOWN,
-            ),
-            value("p50", "Waited, p50", unit=Unit.SECONDS),
-            value("p95", "Waited, p95", unit=Unit.SECONDS),
-        ],
+        overrides=_values_of_totals(),
     )
+
+
+def _values_of_totals() -> list[Override]:
+    """Return the numbers of the range: each count before its share, and the times in the queue."""
+    return [
+        value("attempts", "Attempts", unit=Unit.COUNT),
+        value("deferred_share", "Attempts deferred", unit=Unit.RATIO, thresholds=DEFERRED, empty=TOO_LITTLE),
+        value("finished", "Finished recipients", unit=Unit.COUNT),
+        value(
+            "delivered_share",
+            "Finished: delivered",
+            unit=Unit.RATIO,
+            thresholds=RECIPIENTS_DELIVERED,
+            empty=TOO_LITTLE,
+        ),
+        value("first_attempts", "First attempts", unit=Unit.COUNT),
+        value(
+            "first_share",
+            "First attempts delivered",
+            unit=Unit.RATIO,
+            thresholds=ATTEMPTS_DELIVERED,
+            empty=ATTEMPT_UNKNOWN,
+        ),
+        value("p50", "Waited, p50", unit=Unit.SECONDS),
+        value("p95", "Waited, p95", unit=Unit.SECONDS),
+    ]
 
 
 def _matrix() -> Json:

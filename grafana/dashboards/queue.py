@@ -64,6 +64,10 @@ def _number(number: int, title: str, description: str, expr: str, scale: Scale) 
 
 
 def _now() -> list[Json]:
+    return [*_waiting(), *_moving()]
+
+
+def _waiting() -> list[Json]:
     return [
         _number(
             1,
@@ -87,6 +91,11 @@ def _now() -> list[Json]:
             f"max(duckwatch_queue_oldest_age_seconds{{{HERE}}}) or 0 * {COUNTED_AT}",
             Scale(Unit.SECONDS, OLD, empty=NOT_FOLLOWED),
         ),
+    ]
+
+
+def _moving() -> list[Json]:
+    return [
         _number(
             4,
             "Arriving",
