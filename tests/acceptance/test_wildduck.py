@@ -5,10 +5,6 @@ They cover mail sent through WildDuck's API, inbound mail, logins, and mail that
 
 from __future__ import annotations
 
-import contextlib
-import imaplib
-import poplib
-import smtplib
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -19,6 +15,7 @@ import pytest
 
 from tests.acceptance.ledger import draw_up, wait_for_every_entry
 from tests.acceptance.mail import Letter, Submitter
+from tests.acceptance.mailboxes import ALICE, BOB, deliver, log_in, mark_as_spam, users_of
 from tests.acceptance.world import CLUSTER
 from tests.oracle.comparison import read_rows
 from tests.oracle.wire import with_attempts
@@ -34,8 +31,6 @@ SMALL_WORLD = True
 BACKED_UP = True
 WITH_WILDDUCK = True
 QUIET = 150  # s
-PASSWORD = "correct horse"
-ALICE, BOB = "alice@wild.example", "bob@wild.example"
 BY_API = ("ok.api@corp.example", "unknown.api@gmail.example")
 BY_SMTP = ("ok.smtp@corp.example", "unknown.smtp@gmail.example")
 
@@ -64,51 +59,6 @@ class Told:
         for labels, value in self.world.collector.metrics().get(name, {}).items():
             found[tuple(dict(labels)[label] for label in shown)] += int(value)
         return +found
-
-
-def users_of(world: World) -> tuple[str, str]:
-    """Create two users and return their ids. WildDuck files all mail for the second user as spam."""
-    about = {ALICE: {}, BOB: {"spamLevel": 0}}
-    made = [
-        world.wildduck.api(
-            "POST", "/users", {"username": name.split("@")[0], "password": PASSWORD, "address": name} | more
-        )
-        for name, more in about.items()
-    ]  # fmt: skip
-    return made[0]["id"], made[1]["id"]
-
-
-def deliver(world: World) -> None:
-    """Deliver by LMTP: one message to both users, another to the first user."""
-    for number, recipient in ((1, ALICE), (1, BOB), (2, ALICE)):
-        text = (
-            f"From: orders@shop.example\r\nMessage-ID: <{number}@shop.example>\r\nSubject: order\r\n\r\nthank you\r\n"
-        )
-        with smtplib.LMTP("127.0.0.1", world.wildduck.lmtp_port) as session:
-            session.sendmail("orders@shop.example", recipient, text)
-
-
-def log_in(world: World) -> None:
-    """Log in by IMAP (two failures, one success, one unknown user) and by POP3 (one failure, one success)."""
-    for name, password in (("alice", "wrong"), ("alice", "wrong"), ("alice", PASSWORD), ("nobody", PASSWORD)):
-        session = imaplib.IMAP4("127.0.0.1", world.wildduck.imap_port)
-        with contextlib.suppress(imaplib.IMAP4.error):
-            session.login(name, password)
-        session.logout()
-    for password in ("wrong", PASSWORD):
-        box = poplib.POP3("127.0.0.1", world.wildduck.pop3_port)
-        box.user("alice")
-        with contextlib.suppress(poplib.error_proto):
-            box.pass_(password)
-        box.quit()
-
-
-def mark_as_spam(world: World, user: str) -> None:
-    """Move the newest message of the inbox to Junk."""
-    boxes = {box["path"]: box["id"] for box in world.wildduck.api("GET", f"/users/{user}/mailboxes")["results"]}
-    inbox = f"/users/{user}/mailboxes/{boxes['INBOX']}/messages"
-    newest = world.wildduck.api("GET", inbox)["results"][0]["id"]
-    world.wildduck.api("PUT", f"{inbox}/{newest}", {"moveTo": boxes["Junk"]})
 
 
 def send(world: World, user: str) -> str:
@@ -140,10 +90,10 @@ def told(world: World) -> Told:
     before = Told(world, [], "")
     followed = "SELECT FROM change_feeds WHERE token IS NOT NULL"
     wait_until(lambda: len(before.table(followed)) == 2, "both databases are followed", 60)
-    alice, _ = users_of(world)
-    deliver(world)
-    log_in(world)
-    mark_as_spam(world, alice)
+    alice, _ = users_of(world.wildduck)
+    deliver(world.wildduck)
+    log_in(world.wildduck)
+    mark_as_spam(world.wildduck, alice)
     queue_id = send(world, alice)
     settle(world, before)
     return Told(world, read_rows(world.dsn), queue_id)

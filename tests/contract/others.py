@@ -1,35 +1,35 @@
 """The metrics of ZoneMTA and of WildDuck that panels may read, with their labels.
 
-ZoneMTA 3.10.18, `lib/metrics.js`; WildDuck 1.50.0, `lib/metrics.js` (there since 1.49.6).
+`others.json` is read from the running programs: `tests/acceptance/test_mta_metrics.py` compares it with them, and
+writes it anew with `DUCKWATCH_WRITE_OTHERS=1`.
 """
 
 from __future__ import annotations
 
-ZONEMTA: dict[str, tuple[str, ...]] = {
-    "zonemta_delivery_status": ("status", "zone"),
-    "zonemta_message_push": ("result",),
-    "zonemta_bounce_generation": (),
-    "zonemta_message_drop": (),
-    "zonemta_connection_reuses": (),
-    "zonemta_connection_pool_size": (),
-    "zonemta_queue_size": ("type",),
-    "zonemta_blacklisted": (),
-}
+import json
+import re
+from pathlib import Path
 
-WILDDUCK: dict[str, tuple[str, ...]] = {
-    "wildduck_info": ("version",),
-    "wildduck_service_up": ("service",),
-    "wildduck_api_requests_total": ("method", "route", "status"),
-    "wildduck_api_request_duration_seconds": ("method", "route", "status"),
-    "wildduck_auth_attempts_total": ("service", "scope", "result"),
-    "wildduck_connections": ("service",),
-    "wildduck_imap_commands_total": ("command", "result"),
-    "wildduck_imap_command_duration_seconds": ("command", "result"),
-    "wildduck_pop3_command_duration_seconds": ("command", "result"),
-    "wildduck_lmtp_recipients_total": ("result",),
-    "wildduck_message_operations_total": ("operation", "source", "result"),
-    "wildduck_message_operation_duration_seconds": ("operation", "source", "result"),
-    "wildduck_tasks": ("type", "status"),
-    "wildduck_bullmq_jobs": ("queue", "state"),
-    "wildduck_webhook_posts_total": ("event", "result", "status_class"),
-}
+FILE = Path(__file__).with_suffix(".json")
+
+TYPE = re.compile(r"^# TYPE ((?:zonemta|wildduck)_\w+) (\w+)$", re.MULTILINE)
+LABEL = re.compile(r'(\w+)="(?:[^"\\]|\\.)*"')
+
+
+def read_page(page: str) -> dict[str, tuple[str, ...]]:
+    """Return the program's own metrics on a page of metrics with their labels, in order, without those of its library.
+
+    A metric without a sample is left out, because only its samples name its labels.
+    """
+    found: dict[str, tuple[str, ...]] = {}
+    for name, _ in TYPE.findall(page):
+        sample = re.search(rf"^{name}(?:_bucket)?(?:{{(.*)}})? \S+$", page, re.MULTILINE)
+        if sample:
+            found[name] = tuple(label for label in LABEL.findall(sample[1] or "") if label != "le")
+    return dict(sorted(found.items()))
+
+
+def recorded() -> dict[str, dict[str, tuple[str, ...]]]:
+    """Return the metrics of `zonemta` and `wildduck` with their labels."""
+    programs = json.loads(FILE.read_text(encoding="utf-8"))
+    return {program: {name: tuple(labels) for name, labels in metrics.items()} for program, metrics in programs.items()}

@@ -6,9 +6,10 @@ import re
 
 from collector.metrics import CATALOGUE as OF_COLLECTOR
 from exporters.dnsbl.metrics import CATALOGUE as OF_EXPORTER
-from tests.contract.others import WILDDUCK, ZONEMTA
+from tests.contract.others import recorded
 
-CATALOGUE = {**OF_COLLECTOR, **OF_EXPORTER, **ZONEMTA, **WILDDUCK}
+OTHERS = recorded()
+CATALOGUE = {**OF_COLLECTOR, **OF_EXPORTER, **OTHERS["zonemta"], **OTHERS["wildduck"]}
 """Every metric that a panel or a rule may read, with its labels."""
 
 SUFFIX = re.compile(r"_(bucket|count|sum)$")

@@ -8,6 +8,7 @@
 #     node/      Node, only if the host's is too old
 #     zonemta/   the npm project in which ZoneMTA is installed
 #     wildduck/  the npm project in which WildDuck is installed
+#     wildduck_newest/  the same with the newest WildDuck, which has metrics
 #     community/ the npm project in which TimescaleDB Community is installed (WebAssembly)
 # On the host itself only debootstrap, OpenSSL and, if missing, Node and npm are installed. No service is started.
 # Mirrors, proxies and certificates are those of the host's apt and npm.
@@ -183,7 +184,7 @@ flock 9 # two clones, one folder
 install_on_host
 # They mostly wait for the network, so they run at the same time, and beside the tree's build.
 projects=()
-for name in zonemta wildduck community; do
+for name in zonemta wildduck wildduck_newest community; do
     install_npm_project "$name" &
     projects+=($!)
 done

@@ -11,6 +11,7 @@ SERVERS = Path(os.environ.get("DUCKWATCH_SERVERS") or "/var/lib/duckwatch-server
 TREE = SERVERS / "trixie"
 ZONEMTA = SERVERS / "zonemta"
 WILDDUCK = SERVERS / "wildduck"
+NEWEST_WILDDUCK = SERVERS / "wildduck_newest"
 COMMUNITY = SERVERS / "community"
 
 
@@ -41,6 +42,13 @@ def wildduck() -> Path:
     if not (SERVERS / "wildduck.installed").exists():
         raise MissingServerError("WildDuck is not installed: run `make servers` (as root, on Debian)")
     return WILDDUCK
+
+
+def newest_wildduck() -> Path:
+    """Return the npm project of the WildDuck that has metrics. Raise `MissingServerError`."""
+    if not (SERVERS / "wildduck_newest.installed").exists():
+        raise MissingServerError("the newest WildDuck is not installed: run `make servers` (as root, on Debian)")
+    return NEWEST_WILDDUCK
 
 
 def community() -> Path:

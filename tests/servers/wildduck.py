@@ -20,13 +20,25 @@ DATABASE = "wildduck"
 class WildDuck:
     """One server on free ports. `mongo` is the URI of its database, `gelf_port` receives its log (None: no GELF).
 
+    With `metrics` it is the newest WildDuck, which serves metrics at `metrics_port`.
     Raise `MissingServerError` if it is not installed.
     """
 
-    def __init__(self, folder: Path, logs: Path, mongo: str, redis_port: int, *, gelf_port: int | None = None) -> None:
-        self.imap_port, self.pop3_port, self.lmtp_port, self.api_port = (free_port() for _ in range(4))
-        self._folder = folder
-        self._project = installed.wildduck()
+    def __init__(
+        self,
+        folder: Path,
+        logs: Path,
+        mongo: str,
+        redis_port: int,
+        *,
+        gelf_port: int | None = None,
+        metrics: bool = False,
+    ) -> None:
+        self.imap_port, self.pop3_port, self.lmtp_port, self.api_port, self.metrics_port = (
+            free_port() for _ in range(5)
+        )
+        self._project = installed.newest_wildduck() if metrics else installed.wildduck()
+        self._metrics = metrics
         self._log = logs / f"wildduck-{self.api_port}.log"
         self._process: Process | None = None
         folder.mkdir(parents=True)
@@ -47,6 +59,8 @@ class WildDuck:
             "lmtp": here | {"port": self.lmtp_port},
             "api": here | {"port": self.api_port, "secure": False},
             "webhooks": {"enabled": True},
+            # Without a cache, a scrape gets the jobs and tasks of its own moment.
+            "metrics": here | {"enabled": self._metrics, "port": self.metrics_port, "collectCacheTtl": 0},
         }  # fmt: skip
 
     def start(self) -> None:
