@@ -74,6 +74,8 @@ class Card:
     """The fields that every panel has. `id` is written by hand and never reused, because links and alerts refer to it.
 
     The grid has 24 columns; one unit of height is 30 pixels. `links` are shown in the panel's corner.
+    `empty` is shown when no query of the panel has a row. It says what is missing; without it, `parts.NO_EVENTS` or
+    `parts.NO_SAMPLES` is shown. A state timeline and a bar chart cannot show it.
     """
 
     id: int
@@ -82,6 +84,7 @@ class Card:
     width: int
     height: int
     links: tuple[Json, ...] = ()
+    empty: str = ""
 
 
 @dataclass(frozen=True, slots=True)

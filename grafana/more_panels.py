@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from grafana.parts import PLAIN_STEPS, asking, defaults, head, mappings, overrides_json, steps
+from grafana.parts import PLAIN_STEPS, asking, defaults, head, mappings, nothing, overrides_json, steps
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -93,7 +93,7 @@ def _panel(
     overrides: Sequence[Override] = (),
     links: Sequence[Json] = (),
 ) -> Json:
-    config = defaults(scale, links=links)
+    config = {"noValue": nothing(card, targets), **defaults(scale, links=links)}
     config |= {"mappings": mappings((), scale.empty), "color": {"mode": "thresholds"}}
     config["thresholds"] = {"mode": "absolute", "steps": steps(scale.thresholds) or PLAIN_STEPS}
     fields = {"defaults": config, "overrides": overrides_json(overrides)}

@@ -16,7 +16,7 @@ import grafanalib.core as lib
 from grafanalib._gen import DashboardEncoder
 
 from grafana.fields import Card, Json, Override, Scale, State, Unit
-from grafana.parts import PLAIN_STEPS, asking, defaults, head, mappings, overrides_json, steps
+from grafana.parts import PLAIN_STEPS, asking, defaults, head, mappings, nothing, overrides_json, steps
 from grafana.targets import Live
 
 if TYPE_CHECKING:
@@ -42,6 +42,10 @@ STYLES: dict[Style, Json] = {
     Style.AREAS: {"fillOpacity": 60, "stacking": {"mode": "normal", "group": "A"}},
     Style.SHARES: {"fillOpacity": 60, "stacking": {"mode": "percent", "group": "A"}},
 }
+
+
+CELLS_STAY_EMPTY = Override("/.*/", (("noValue", ""),), "byRegexp")
+"""The text for a table without rows must not stand in each empty cell of one with rows."""
 
 
 def timeseries(
@@ -74,7 +78,7 @@ def timeseries(
         thresholdsStyleMode="dashed" if scale.thresholds else "off",
         scaleDistributionType="log" if log else "linear",
         scaleDistributionLog=10,
-        extraJson=_defaults({**floor, **defaults(scale, links=links)}),
+        extraJson=_defaults({"noValue": nothing(card, targets), **floor, **defaults(scale, links=links)}),
     )
     return _plain(built)
 
@@ -107,7 +111,7 @@ def stat(
         reduceCalc="last" if scale.empty else "lastNotNull",
         textMode="value_and_name" if several else "value",
         mappings=mappings(states, scale.empty),
-        noValue=scale.empty or "no data",
+        noValue=scale.empty or nothing(card, targets),
         extraJson=_defaults(defaults(scale, links=links)),
     )
     return _plain(built)
@@ -132,9 +136,9 @@ def table(
         **_common(card, targets),
         unit=Unit.NONE.value,
         filterable=True,
-        overrides=overrides_json(overrides),
+        overrides=overrides_json([CELLS_STAY_EMPTY, *overrides]),
         transformations=[*transformations],
-        extraJson={"options": options},
+        extraJson={"options": options, **_defaults({"noValue": nothing(card, targets)})},
     )
     return _plain(built)
 

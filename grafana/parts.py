@@ -5,13 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from grafana.fields import MIXED, Card, Colour, Json, Override, Scale, State, Step
-from grafana.targets import Target, target_json
+from grafana.targets import PromQL, Target, target_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 PLAIN_STEPS: list[Json] = [{"color": Colour.PLAIN.value, "value": None}]
 """The thresholds of a panel that has none: no colour at any value."""
+
+NO_EVENTS = "no events in this time range with these filters"
+NO_SAMPLES = "no samples: nothing was counted yet, or Prometheus does not scrape it"
 
 
 def head(card: Card) -> Json:
@@ -26,6 +29,11 @@ def asking(targets: Sequence[Target]) -> Json:
     sources = list(dict.fromkeys(target.datasource for target in targets))
     source = sources[0] if len(sources) == 1 else MIXED
     return {"datasource": source.reference, "targets": [target_json(target) for target in targets]}
+
+
+def nothing(card: Card, targets: Sequence[Target]) -> str:
+    """Return the text for a panel whose queries have no row."""
+    return card.empty or (NO_SAMPLES if all(isinstance(target, PromQL) for target in targets) else NO_EVENTS)
 
 
 def defaults(scale: Scale, *, links: Sequence[Json] = ()) -> Json:

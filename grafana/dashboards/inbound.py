@@ -32,6 +32,7 @@ HERE = 'mail_cluster=~"$cluster"'
 FAILED = 'result!~"success|error"'
 """A success, and an error of the server itself, are no failures."""
 ANY_IS_WATCHED = (Step(Colour.GOOD), Step(Colour.WATCH, 1))
+NOT_FOLLOWED = "nothing in this time range, or WildDuck is not followed: see docs/backup-sources.md"
 NO_LOGINS = "no logins"
 TOO_FEW = "too few logins to judge"
 
@@ -74,7 +75,7 @@ def _course(
     style: Style = Style.LINES,
     overrides: Sequence[Override] = (),
 ) -> Json:
-    card = Card(id=number, title=title, description=description, width=width, height=8)
+    card = Card(id=number, title=title, description=description, width=width, height=8, empty=NOT_FOLLOWED)
     return timeseries(card, targets, Scale(unit), style=style, overrides=overrides)
 
 
@@ -124,6 +125,7 @@ def _now() -> list[Json]:
                 ),
                 width=8,
                 height=4,
+                empty=NOT_FOLLOWED,
             ),
             [Sql("inbound/totals", table=True)],
             Scale(Unit.COUNT),
@@ -195,6 +197,7 @@ def _sources() -> Json:
             ),
             width=14,
             height=10,
+            empty=NOT_FOLLOWED,
         ),
         [Sql("inbound/sources", table=True)],
         overrides=[
@@ -220,6 +223,7 @@ def _logins() -> Json:
             ),
             width=10,
             height=10,
+            empty=NOT_FOLLOWED,
         ),
         [Sql("inbound/logins", table=True)],
         overrides=[
@@ -289,6 +293,7 @@ def _senders() -> Json:
             ),
             width=12,
             height=8,
+            empty=NOT_FOLLOWED,
         ),
         [Sql("inbound/senders", table=True)],
         overrides=[

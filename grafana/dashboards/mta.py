@@ -38,7 +38,10 @@ PAGE = Page(
 MTA = 'instance=~"$zonemta"'
 DUCK = 'instance=~"$wildduck"'
 
-UP = (State(0, "down", Colour.BAD), State(1, "up", Colour.GOOD))
+UP = (State(-1, "no metrics", Colour.FAINT), State(0, "down", Colour.BAD), State(1, "up", Colour.GOOD))
+
+NO_ZONEMTA = "no samples: nothing was counted yet, or Prometheus does not scrape ZoneMTA"
+NO_WILDDUCK = "no samples: nothing was counted yet, or Prometheus does not scrape WildDuck"
 
 
 def build(settings: Settings) -> Json:
@@ -57,7 +60,7 @@ def _sources() -> Json:
         Card(
             id=1,
             title="Where these numbers come from",
-            description="An empty panel means that Prometheus does not scrape that program.",
+            description="Where Prometheus does not scrape a program, its panels say so.",
             width=24,
             height=3,
         ),
@@ -79,7 +82,8 @@ def _course(
     overrides: Sequence[Override] = (),
 ) -> Json:
     """Return a time series panel that is a third of the page wide."""
-    card = Card(id=number, title=title, description=description, width=8, height=8)
+    missing = NO_ZONEMTA if MTA in targets[0].expr else NO_WILDDUCK
+    card = Card(id=number, title=title, description=description, width=8, height=8, empty=missing)
     return timeseries(card, targets, Scale(unit), style=style, overrides=overrides)
 
 
@@ -161,7 +165,11 @@ def _services() -> Json:
             width=8,
             height=8,
         ),
-        [PromQL(f"min by (service) (wildduck_service_up{{{DUCK}}})", "{{service}}")],
+        [
+            PromQL(f"min by (service) (wildduck_service_up{{{DUCK}}})", "{{service}}"),
+            # A state timeline without a series shows an error of its own.
+            PromQL(f"vector(-1) unless on () wildduck_service_up{{{DUCK}}}", "WildDuck is not scraped", ref="B"),
+        ],
         UP,
     )
 

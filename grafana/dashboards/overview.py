@@ -160,17 +160,17 @@ def _by_zone() -> Json:
         ),
         [Sql("overview/by_zone", table=True)],
         overrides=[
-            column("cluster", "Cluster", 95),
+            column("cluster", "Cluster", 80),
             column(
                 "zone",
                 "Zone",
                 None,
                 links=[to_board(Board.DELIVERY, "Delivery of this zone", values={"zone": of_column("zone")})],
             ),
-            column("finished", "Finished", 100, unit=Unit.COUNT),
-            column("bounced_share", "Bounced", 100, unit=Unit.RATIO, decimals=1, thresholds=BOUNCED, empty="·"),
-            column("attempts", "Attempts", 105, unit=Unit.COUNT),
-            column("deferred_share", "Deferred", 105, unit=Unit.RATIO, decimals=1, thresholds=DEFERRED, empty="·"),
+            column("finished", "Finished", 95, unit=Unit.COUNT),
+            column("bounced_share", "Bounced", 95, unit=Unit.RATIO, decimals=1, thresholds=BOUNCED, empty="·"),
+            column("attempts", "Attempts", 98, unit=Unit.COUNT),
+            column("deferred_share", "Deferred", 98, unit=Unit.RATIO, decimals=1, thresholds=DEFERRED, empty="·"),
         ],
     )
 

@@ -28,6 +28,7 @@ PAGE = Page(
 
 HERE = 'mail_cluster=~"$cluster"'
 NOT_FOLLOWED = "the queue is not followed"
+NOT_FOLLOWED_YET = "the queue is empty, or not followed: see docs/backup-sources.md"
 COUNTED_AT = 'max(duckwatch_job_last_success_timestamp_seconds{task="queue_state"})'
 LATE = (Step(Colour.GOOD), Step(Colour.WATCH, 60), Step(Colour.BAD, 300))
 """Seconds. The queue is counted every 15 seconds."""
@@ -137,6 +138,7 @@ def _drain() -> Json:
             width=14,
             height=9,
             links=(TO_BOUNCES,),
+            empty=NOT_FOLLOWED_YET,
         ),
         [Sql("queue/drain", table=True)],
         overrides=[
@@ -181,6 +183,7 @@ def _by_zone() -> Json:
             width=8,
             height=9,
             links=(to_board(Board.REPUTATION, "Reputation"),),
+            empty=NOT_FOLLOWED_YET,
         ),
         [Sql("queue/by_zone")],
         Scale(Unit.COUNT),
@@ -199,6 +202,7 @@ def _oldest() -> Json:
             ),
             width=8,
             height=9,
+            empty=NOT_FOLLOWED_YET,
         ),
         [Sql("queue/oldest")],
         Scale(Unit.SECONDS),
@@ -217,6 +221,7 @@ def _by_state() -> Json:
             width=8,
             height=9,
             links=(TO_BOUNCES,),
+            empty=NOT_FOLLOWED_YET,
         ),
         [Sql("queue/by_state")],
         Scale(Unit.COUNT),
@@ -237,6 +242,7 @@ def _domains_over_time() -> Json:
             width=11,
             height=10,
             links=(TO_BOUNCES,),
+            empty=NOT_FOLLOWED_YET,
         ),
         [Sql("queue/domains_over_time")],
         Scale(Unit.COUNT),
@@ -255,6 +261,7 @@ def _domains() -> Json:
             width=13,
             height=10,
             links=(TO_BOUNCES,),
+            empty=NOT_FOLLOWED_YET,
         ),
         [Sql("queue/domains", table=True)],
         overrides=[

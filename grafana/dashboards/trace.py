@@ -63,6 +63,7 @@ def _found() -> Json:
             ),
             width=20,
             height=9,
+            empty="no message: type a queue id, a Message-ID or an address above",
         ),
         [Sql("trace/found", table=True)],
         overrides=_columns_of_found(),
@@ -109,6 +110,7 @@ def _late() -> Json:
             ),
             width=4,
             height=9,
+            empty="no event yet",
         ),
         [
             PromQL(
@@ -155,6 +157,7 @@ def _life() -> Json:
             ),
             width=24,
             height=14,
+            empty="no message: click one above",
         ),
         [Sql("trace/life", table=True)],
         overrides=_columns_of_life(),

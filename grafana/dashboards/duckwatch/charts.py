@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 HERE = 'mail_cluster=~"$cluster"'
 LATE = (Step(Colour.GOOD), Step(Colour.WATCH, 60), Step(Colour.BAD, 300))
 """Seconds. A plugin sends a heartbeat every 30 s, and an event is committed within a second or two."""
+NONE_YET = "none since the collector started"
 ANY_IS_BAD = (Step(Colour.GOOD), Step(Colour.BAD, 1))
 
 
@@ -34,9 +35,10 @@ def course(
     *,
     style: Style = Style.LINES,
     overrides: Sequence[Override] = (),
+    empty: str = "",
 ) -> Json:
-    """Return a time series panel that is a third of the page wide."""
-    card = Card(id=number, title=title, description=description, width=8, height=8)
+    """Return a time series panel that is a third of the page wide. `empty` is that of the card."""
+    card = Card(id=number, title=title, description=description, width=8, height=8, empty=empty)
     return timeseries(card, targets, scale, style=style, overrides=overrides)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from grafana.dashboards.duckwatch.charts import course
+from grafana.dashboards.duckwatch.charts import NONE_YET, course
 from grafana.fields import Card, Colour, Scale, Step, Unit
 from grafana.more_panels import bar_gauge
 from grafana.panels import Style
@@ -42,6 +42,7 @@ def inside() -> list[Json]:
             ],
             Scale(Unit.COUNT),
             style=Style.BARS,
+            empty=NONE_YET,
         ),
         course(
             62,
@@ -64,6 +65,7 @@ def inside() -> list[Json]:
             ],
             Scale(Unit.COUNT),
             style=Style.BARS,
+            empty=NONE_YET,
         ),
         course(
             64,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from grafana.columns import right_axis
-from grafana.dashboards.duckwatch.charts import course, quantiles
+from grafana.dashboards.duckwatch.charts import NONE_YET, course, quantiles
 from grafana.fields import Card, Colour, Scale, Step, Unit
 from grafana.more_panels import heatmap
 from grafana.panels import Style
@@ -41,6 +41,7 @@ def ingest() -> list[Json]:
             "one host or one source is late.",
             quantiles("duckwatch_event_commit_delay_seconds"),
             Scale(Unit.SECONDS),
+            empty="no event was stored yet",
         ),
         heatmap(
             Card(
@@ -65,6 +66,7 @@ def ingest() -> list[Json]:
                 )
             ],
             Scale(Unit.PER_SECOND),
+            empty=NONE_YET,
         ),
         course(
             15,
@@ -73,6 +75,7 @@ def ingest() -> list[Json]:
             "A constant stream means that a proxy cuts the collector's answers.",
             [PromQL("sum by (source) (rate(duckwatch_ingest_duplicates_total[$__rate_interval]))", "{{source}}")],
             Scale(Unit.PER_SECOND),
+            empty=NONE_YET,
         ),
     ]
 
@@ -114,6 +117,7 @@ def journal() -> list[Json]:
                 )
             ],
             Scale(Unit.SECONDS),
+            empty="it does not fill",
         ),
     ]
 
@@ -141,6 +145,7 @@ def store() -> list[Json]:
             "Writes per second that the database did not take. docs/operations.md has what to do for each kind.",
             [PromQL("sum by (kind) (rate(duckwatch_store_errors_total[$__rate_interval]))", "{{kind}}")],
             Scale(Unit.PER_SECOND),
+            empty=NONE_YET,
         ),
         course(
             33,
@@ -148,6 +153,7 @@ def store() -> list[Json]:
             "The database's own codes, per second: what `other` and `raised` were.",
             [PromQL("sum by (sqlstate) (rate(duckwatch_store_refusals_total[$__rate_interval]))", "{{sqlstate}}")],
             Scale(Unit.PER_SECOND),
+            empty=NONE_YET,
         ),
         course(
             34,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from grafana.columns import column, organised
-from grafana.dashboards.duckwatch.charts import ANY_IS_BAD, HERE, LATE, course
+from grafana.dashboards.duckwatch.charts import ANY_IS_BAD, HERE, LATE, NONE_YET, course
 from grafana.fields import Card, Scale, Unit
 from grafana.panels import Style, table
 from grafana.targets import PromQL
@@ -28,6 +28,7 @@ def plugins() -> list[Json]:
                 ),
                 width=24,
                 height=8,
+                empty="no plugin has reported yet: see docs/installation.md",
             ),
             [
                 PromQL(
@@ -99,6 +100,7 @@ def plugins() -> list[Json]:
                 )
             ],
             Scale(Unit.SECONDS),
+            empty="no event was stored yet",
         ),
     ]
 
@@ -119,6 +121,7 @@ def sources() -> list[Json]:
             ],
             Scale(Unit.COUNT),
             style=Style.BARS,
+            empty="none: no gap so far, or no backup source is set up",
         ),
         course(
             51,
@@ -131,6 +134,7 @@ def sources() -> list[Json]:
                 )
             ],
             Scale(Unit.SECONDS),
+            empty="no change stream is followed",
         ),
         course(
             52,
@@ -145,6 +149,7 @@ def sources() -> list[Json]:
                 )
             ],
             Scale(Unit.PER_SECOND),
+            empty=NONE_YET,
         ),
         course(
             53,
@@ -152,6 +157,7 @@ def sources() -> list[Json]:
             "Per second, by result. `overrun` and `overloaded` were lost before the collector could read them.",
             [PromQL("sum by (result) (rate(duckwatch_gelf_messages_total[$__rate_interval]))", "{{result}}")],
             Scale(Unit.PER_SECOND),
+            empty="none: no GELF source is set up, or it sends nothing",
         ),
         course(
             54,
@@ -166,6 +172,7 @@ def sources() -> list[Json]:
             ],
             Scale(Unit.COUNT),
             style=Style.BARS,
+            empty=NONE_YET,
         ),
         course(
             55,
@@ -178,5 +185,6 @@ def sources() -> list[Json]:
                 )
             ],
             Scale(Unit.PER_SECOND),
+            empty="telemetry is off",
         ),
     ]

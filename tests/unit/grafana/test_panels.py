@@ -10,11 +10,13 @@ import pytest
 import grafana
 from grafana.columns import Cell, column
 from grafana.fields import Card, Colour, Datasource, Override, Scale, State, Step, Unit
+from grafana.generate import build_all
 from grafana.layout import Row
 from grafana.links import Board, to_web
 from grafana.more_panels import alert_list
 from grafana.pages import Page, dashboard
 from grafana.panels import Style, stat, state_timeline, table, timeseries
+from grafana.parts import NO_EVENTS, NO_SAMPLES
 from grafana.queries import load
 from grafana.settings import DEFAULTS
 from grafana.targets import PromQL, Sql
@@ -170,7 +172,7 @@ def test_the_first_threshold_of_an_override_keeps_its_null() -> None:
     """The first threshold of an override keeps its null, because Grafana would read a missing value as zero."""
     shown = column("a", "A", 90, thresholds=(Step(Colour.GOOD), Step(Colour.BAD, 1)))
     page = dashboard(PAGE, [Row([table(CARD, [UP], overrides=[shown])])], DEFAULTS)
-    (override,) = page["panels"][0]["fieldConfig"]["overrides"]
+    (_, override) = page["panels"][0]["fieldConfig"]["overrides"]
     (thresholds,) = [entry["value"] for entry in override["properties"] if entry["id"] == "thresholds"]
     assert [step["value"] for step in thresholds["steps"]] == [None, 1]
 
@@ -213,3 +215,24 @@ def test_variables_take_the_form_that_grafana_expects() -> None:
     assert cluster["current"]["value"] == ["$__all"]
     assert cluster["query"] == load("shared/clusters")
     assert "allValue" not in cluster
+
+
+def test_a_panel_without_rows_says_what_is_missing() -> None:
+    """Each kind of chart and table has the card's text, or one that names where the rows would come from."""
+    own = Card(id=1, title="Own", description="", width=8, height=8, empty="no plugin yet")
+    assert timeseries(own, [UP], Scale(Unit.COUNT))["fieldConfig"]["defaults"]["noValue"] == "no plugin yet"
+    assert timeseries(CARD, [UP], Scale(Unit.COUNT))["fieldConfig"]["defaults"]["noValue"] == NO_SAMPLES
+    shown = table(CARD, [Sql("overview/by_zone", table=True)])["fieldConfig"]
+    assert shown["defaults"]["noValue"] == NO_EVENTS
+    # Without this, the text would stand in each empty cell.
+    assert shown["overrides"][0]["properties"] == [{"id": "noValue", "value": ""}]
+
+
+def test_every_chart_and_table_says_more_than_no_data() -> None:
+    """No panel of a dashboard that can show a text without rows leaves it to Grafana."""
+    kinds = {"timeseries", "table", "stat", "bargauge", "heatmap"}
+    for name, page in build_all().items():
+        for panel in page["panels"]:
+            for one in [panel, *panel.get("panels", [])]:
+                if one["type"] in kinds:
+                    assert one["fieldConfig"]["defaults"].get("noValue"), f"{name}: {one['title']}"
