@@ -44,8 +44,11 @@ STYLES: dict[Style, Json] = {
 }
 
 
-CELLS_STAY_EMPTY = Override("/.*/", (("noValue", ""),), "byRegexp")
-"""The text for a table without rows must not stand in each empty cell of one with rows."""
+NULLS_STAY_EMPTY = Override("/.*/", (("noValue", "\u200b"),), "byRegexp")
+"""The text for a panel without rows must not stand in each empty cell of a table, or at each tick that Grafana leaves
+empty on a logarithmic axis. It is a zero width space, because a chart reads the empty text and blanks as the number 0
+(Grafana's `nullToValue`) and would draw that for each missing value.
+"""
 
 
 def timeseries(
@@ -71,7 +74,7 @@ def timeseries(
         **STYLES[style],
         **(table_legend if legend else {}),
         thresholds=steps(scale.thresholds),
-        overrides=overrides_json(overrides),
+        overrides=overrides_json([NULLS_STAY_EMPTY, *overrides]),
         showPoints="never",
         tooltipMode="multi",
         tooltipSort="desc",
@@ -136,7 +139,7 @@ def table(
         **_common(card, targets),
         unit=Unit.NONE.value,
         filterable=True,
-        overrides=overrides_json([CELLS_STAY_EMPTY, *overrides]),
+        overrides=overrides_json([NULLS_STAY_EMPTY, *overrides]),
         transformations=[*transformations],
         extraJson={"options": options, **_defaults({"noValue": nothing(card, targets)})},
     )

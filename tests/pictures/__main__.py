@@ -83,7 +83,9 @@ def _pictures(grafana: Grafana, sources: Sources, options: argparse.Namespace) -
     options.output.mkdir(parents=True, exist_ok=True)
     chosen = [(f"{kind}", uid) for kind, uid in sources._asdict().items()]
     given_values = [tuple(value.split("=", 1)) for value in options.var]
-    view = View(options.width, options.theme, options.start, options.end, [*chosen, *given_values])
+    named = {name for name, _ in given_values}
+    variables = [*(one for one in chosen if one[0] not in named), *given_values]
+    view = View(options.width, options.theme, options.start, options.end, variables)
     folder, found = grafana.folder("Mail"), OK
     for name, page in _dashboards(options.files, options.only):
         path = grafana.save(page, folder)

@@ -6,7 +6,7 @@ import contextlib
 import secrets
 import time
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import psycopg
 import yaml
@@ -33,10 +33,20 @@ PROVISIONED: dict[str, dict[str, Any]] = {
 
 
 class Sources(NamedTuple):
-    """The uids of the data sources that the dashboards' variables choose from."""
+    """The values of the dashboards' variables: the uids of the data sources, and the queue id for *Message trace*."""
 
     timescale: str
     prometheus: str
+    message: str = ""
+
+
+TOLD: Final = (
+    "SELECT queue_id FROM mail_events WHERE time > now() - interval '10 minutes' AND queue_id IS NOT NULL"
+    " GROUP BY queue_id"
+    " HAVING bool_or(action = 'queued') AND bool_or(action = 'deferred') AND bool_or(action = 'delivered')"
+    " ORDER BY count(*) DESC, queue_id LIMIT 1"
+)
+"""The message with the most to tell: it waited, and was delivered."""
 
 
 @contextlib.contextmanager
@@ -53,7 +63,7 @@ def staged(grafana: Grafana, folder: Path, *, rate: float, history: float, warm:
         prometheus.start()
         sources = Sources(_database(grafana, mail.dsn), _source(grafana, "prometheus", {"url": prometheus.url}))
         time.sleep(max(0.0, warm - (time.monotonic() - began)))
-        yield sources
+        yield sources._replace(message=_message(mail.dsn))
 
 
 def _database(grafana: Grafana, dsn: str) -> str:
@@ -62,6 +72,13 @@ def _database(grafana: Grafana, dsn: str) -> str:
     where = {"user": PROVISIONED["postgres"]["user"], "url": f"{parts['host']}:{parts['port']}"}
     secret = {"secureJsonData": {"password": reader_password(dsn)}}
     return _source(grafana, "postgres", {**where, **secret}, {"database": parts["dbname"]})
+
+
+def _message(dsn: str) -> str:
+    """Return the queue id of a message for *Message trace*; empty without mail."""
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        row = connection.execute(TOLD).fetchone()
+    return str(row[0]) if row else ""
 
 
 def reader_password(dsn: str) -> str:
