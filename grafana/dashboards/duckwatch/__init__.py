@@ -68,7 +68,7 @@ def _verdicts() -> list[Json]:
         ),
         now(
             2,
-            "The picture is late by",
+            "Late by",
             "From an event's time stamp to its commit, 95 of 100 events. If it grows, look at the journal below: "
             "a full journal means that the database is slow or away, an empty one that the plugins send late.",
             "histogram_quantile(0.95, sum by (le) "

@@ -101,6 +101,12 @@ def test_a_zone_that_is_empty_now_says_so(snapped: House) -> None:
     assert ask(snapped.connection, "queue/domains", later, clusters=CHOSEN) == []
 
 
+def test_without_deferrals_there_is_one_bar_that_says_so(snapped: House) -> None:
+    """Grafana's bar chart takes a result without rows for an error."""
+    found = ask(snapped.connection, "queue/attempts", SPAN, clusters=CHOSEN)
+    assert found == [{"attempt": "no deferrals", "deferrals": 0}]
+
+
 def test_few_snapshots_give_no_verdict(snapped: House) -> None:
     """Snapshots of nine minutes give the verdict `too early to say`."""
     found = ask(snapped.connection, "queue/drain", (START, START + timedelta(minutes=8)), clusters=CHOSEN)
