@@ -136,7 +136,6 @@ def _finished() -> Override:
     """Return the overrides for the denominators: thin dotted lines on their own axis, left out of the legend."""
     look = (
         *right_axis("B", Unit.COUNT).properties,
-        ("decimals", 0),
         ("custom.lineStyle", {"fill": "dot", "dash": [2, 6]}),
         ("custom.fillOpacity", 0),
         ("custom.thresholdsStyle", {"mode": "off"}),
