@@ -1,4 +1,5 @@
--- Complaints that duckwatch_mail_complaints_total has not counted yet (docs/decisions.md, "A complaint is counted once").
+-- Complaints that duckwatch_mail_complaints_total has not counted yet
+-- (docs/decisions.md, "A complaint is counted once, by the note that its transaction leaves").
 -- The transaction that stores a complaint notes it here. The job `complaints` deletes the note in the transaction that
 -- ends the search for the message, and counts it after that.
 CREATE TABLE pending_complaints (
