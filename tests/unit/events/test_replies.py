@@ -368,6 +368,13 @@ def test_an_mx_belongs_to_the_domain_that_it_ends_in(mx: str, provider: Provider
     assert providers.provider_of(mx) is provider
 
 
+@pytest.mark.parametrize(("domain", "provider"), providers.SUFFIXES.items())
+def test_each_domain_of_the_table_leads_to_its_provider(domain: str, provider: Provider) -> None:
+    """A domain of the table and the hosts below it belong to the row's provider."""
+    assert providers.provider_of(domain) is provider
+    assert providers.provider_of(f"mx1.{domain}") is provider
+
+
 def test_every_provider_has_an_mx() -> None:
     """Every provider has at least one MX domain."""
     assert {*providers.SUFFIXES.values(), Provider.OTHER} == set(Provider)
