@@ -10,7 +10,10 @@ FROM (
     provider,
     count(*) AS recipients,
     max(time) AS newest,
-    (array_agg(response_pattern ORDER BY time DESC) FILTER (WHERE response_pattern IS NOT NULL))[1] AS pattern
+    (
+      array_agg(response_pattern ORDER BY time DESC, response_pattern COLLATE "C")
+        FILTER (WHERE response_pattern IS NOT NULL)
+    )[1] AS pattern
   FROM mail_events
   WHERE $__timeTo()::timestamptz - $__timeFrom()::timestamptz <= INTERVAL '25 hours'
     AND $__timeFilter(time)

@@ -6,7 +6,10 @@ SELECT
   max(attempt) AS attempts,
   max(next_attempt) AS next,
   mode() WITHIN GROUP (ORDER BY reason) AS reason,
-  (array_agg(response_pattern ORDER BY time DESC) FILTER (WHERE response_pattern IS NOT NULL))[1] AS pattern
+  (
+    array_agg(response_pattern ORDER BY time DESC, response_pattern COLLATE "C")
+      FILTER (WHERE response_pattern IS NOT NULL)
+  )[1] AS pattern
 FROM mail_events
 WHERE time > $__timeTo()::timestamptz - INTERVAL '1 hour'
   AND $__timeFilter(time)
