@@ -171,7 +171,7 @@ def test_panels_are_full_when_they_are_opened(collector: Collector, grafana: Gra
         panels = [panel for panel in all_panels(page["panels"]) if "channel" in (panel.get("targets") or [{}])[0]]
         assert panels
         alone = page | {"uid": f"live-{name}", "panels": panels, "refresh": ""}
-        alone["templating"] = {"list": []}
+        alone |= {"templating": {"list": []}, "annotations": {"list": []}}  # their queries need a variable
         path = grafana.save(
             json.loads(json.dumps(alone).replace("$tenant", "xn--mnchen-3ya.example")), grafana.folder()
         )
