@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 NUMBERED = frozenset({"id", "version"})
 """The keys that Grafana sets when it saves a dashboard."""
 
+HIDDEN = "a dashboard with this uid exists that the token may not read: dashboards:read is missing"
+
 
 class Action(StrEnum):
     """What a push does to a dashboard."""
@@ -81,9 +83,7 @@ def planned(
     """
     stored = known.stored
     if known.is_hidden:
-        return _refused(
-            page, "a dashboard with this uid exists that the token may not read: dashboards:read is missing"
-        )
+        return _refused(page, HIDDEN)
     if stored is not None and (fault := _fixed(stored)):
         return _refused(page, fault)
     found = () if stored is None else tuple(differences(page, stored, target))

@@ -14,7 +14,7 @@ from grafana.push import sources
 from grafana.push.answers import FolderAnswer, Health, Permissions, Saved, StoredSource
 from grafana.push.client import GrafanaApi, GrafanaError, connected, path_of
 from grafana.push.lines import dashboard_line, folder_line, planned_lines
-from grafana.push.plan import Action, PlannedDashboard, Target, digest, missing_permissions, planned
+from grafana.push.plan import HIDDEN, Action, PlannedDashboard, Target, digest, missing_permissions, planned
 from grafana.push.reading import read_dashboard, read_target, read_titles
 from grafana.push.text import called
 
@@ -135,7 +135,7 @@ class _Push:
         if status != CHANGED_MEANWHILE:
             return ""
         if step.action is Action.CREATE:
-            return "a dashboard with this uid exists that the token may not read: dashboards:read is missing"
+            return HIDDEN
         return "somebody saved it at the same moment; push again"
 
 

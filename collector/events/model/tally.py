@@ -60,10 +60,11 @@ class Tally(msgspec.Struct):
 
     def add(self, other: Tally) -> None:
         """Add the sums of another tally."""
-        for name in ("events", "queued", "bounces", "deferrals", "attempts", "signals", "addresses"):
-            getattr(self, name).update(getattr(other, name))
-        for name in ("stamps", "sessions", "deliveries"):
-            mine: dict[Key, list[int]] = getattr(self, name)
+        for name in self.__struct_fields__:
+            mine: Counter[Key] | dict[Key, list[int]] = getattr(self, name)
+            if isinstance(mine, Counter):
+                mine.update(getattr(other, name))
+                continue
             for key, times in getattr(other, name).items():
                 mine.setdefault(key, []).extend(times)
 
