@@ -42,6 +42,12 @@ export default [
         }
     },
     {
+        files: ['deploy/compose/mongo/*.js'],
+        // mongosh runs them: its names, and top-level code of a script.
+        languageOptions: { globals: { db: 'readonly', rs: 'readonly', quit: 'readonly' } },
+        rules: { strict: 'off', 'no-implicit-globals': 'off' }
+    },
+    {
         files: ['**/*.mjs'],
         languageOptions: { ecmaVersion: 2022, sourceType: 'module', globals: globals.node }
     }

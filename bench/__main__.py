@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 import psycopg
 from psycopg.conninfo import make_conninfo
 
-from bench import compression, dashboards, feeds, gelf, mailserver, queue_state
+from bench import compression, dashboards, feeds, gelf, mailserver, queue_state, rules
 from bench.database import Table
 from bench.rounds import FULL, QUICK, Bench, Size
 from bench.storage import Storage
@@ -32,11 +32,11 @@ FULL_EVENTS, QUICK_EVENTS = 1_000_000, 100_000
 
 OF_THE_COLLECTOR: Final = {"rates", "lag", "gelf"}
 OF_A_DATABASE: Final = OF_THE_COLLECTOR | {"feeds", "queue", "storage"}
-PARTS: Final = ("rates", "lag", "gelf", "feeds", "queue", "storage", "compression", "zonemta", "dashboards")
+PARTS: Final = ("rates", "lag", "gelf", "feeds", "queue", "storage", "compression", "zonemta", "dashboards", "rules")
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class Options:
     """The options: the parts, the length of the rounds, the number of stored events for the storage part and for the
     dashboards.
 
@@ -55,7 +55,7 @@ class Wish:
         return QUICK if self.is_quick else FULL
 
 
-async def measure(folder: Path, wish: Wish) -> dict[str, Any]:
+async def measure(folder: Path, wish: Options) -> dict[str, Any]:
     """Run the parts that need a database, with files in `folder`. Raise DemoError when a server does not start."""
     never = asyncio.Event()
     postgres = Postgres(folder / "postgres", folder / "postgres.log")
@@ -78,7 +78,7 @@ def another(dsn: str) -> str:
     return made
 
 
-async def of_the_collector(folder: Path, dsn: str, wish: Wish) -> dict[str, Any]:
+async def of_the_collector(folder: Path, dsn: str, wish: Options) -> dict[str, Any]:
     """Return the figures of the parts that need a running collector."""
     never, size, figures = asyncio.Event(), wish.size, dict[str, Any]()
     peaks = figures["collector_peak_rss_mb"] = dict[str, float]()
@@ -108,7 +108,7 @@ async def of_the_collector(folder: Path, dsn: str, wish: Wish) -> dict[str, Any]
         await service.stop(never)
 
 
-def of_the_database(folder: Path, dsn: str, wish: Wish) -> dict[str, Any]:
+def of_the_database(folder: Path, dsn: str, wish: Options) -> dict[str, Any]:
     """Return the figures of the parts that need only a database."""
     table = Table(dsn)
     settings = table.assert_whole()
@@ -128,7 +128,7 @@ def of_the_database(folder: Path, dsn: str, wish: Wish) -> dict[str, Any]:
     return figures
 
 
-def of_other_servers(folder: Path, wish: Wish) -> dict[str, Any]:
+def of_other_servers(folder: Path, wish: Options) -> dict[str, Any]:
     """Return the figures of the parts that start their own servers."""
     figures: dict[str, Any] = {}
     if "compression" in wish.parts:
@@ -138,6 +138,8 @@ def of_other_servers(folder: Path, wish: Wish) -> dict[str, Any]:
         figures["zonemta"] = mailserver.measure(folder / "zonemta", size)
     if "dashboards" in wish.parts:
         figures["dashboards"] = dashboards.measure(folder, wish.month_events)
+    if "rules" in wish.parts:
+        figures["rules"] = rules.measure(folder / "rules")
     return figures
 
 
@@ -168,7 +170,7 @@ def given(dsn: str, stored_events: int) -> int:
     return 0
 
 
-def wish_of(arguments: Sequence[str] | None = None) -> Wish:
+def wish_of(arguments: Sequence[str] | None = None) -> Options:
     """Return the options of the command line. Exit if they are wrong."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="small rounds: to see that it runs, not for figures")
@@ -190,7 +192,7 @@ def wish_of(arguments: Sequence[str] | None = None) -> Wish:
         parser.error(f"no such part: {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
     stored_events = options.events or (QUICK_EVENTS if options.quick else FULL_EVENTS)
     month_events = options.events or (dashboards.QUICK_EVENTS if options.quick else dashboards.FULL_EVENTS)
-    return Wish(parts, options.quick, stored_events, month_events, options.dsn)
+    return Options(parts, options.quick, stored_events, month_events, options.dsn)
 
 
 def main() -> int:

@@ -13,7 +13,7 @@ from psycopg import sql
 
 from bench import corpus
 from collector.config.model import RetentionSettings
-from collector.events.border.decoding import Border, decode
+from collector.events.border.decoding import Border, decode_body
 from collector.events.model.event import COLUMNS, Source
 from collector.pipeline.batch import assemble
 from collector.store.migrations import migrate
@@ -64,7 +64,7 @@ def _rows(count: int) -> Sequence[MailEvent]:
     until = time.time_ns() // 1_000_000 - AGE_MS
     made: list[MailEvent] = []
     for body in corpus.bodies(corpus.events(count, until), 500):
-        request = decode(body, received_at=until, source=Source.PLUGIN, border=Border())
+        request = decode_body(body, received_at=until, source=Source.PLUGIN, border=Border())
         made += assemble([request], {})[0].events
     return made
 

@@ -9,10 +9,10 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from collector.events.border.decoding import Border, decode
+from collector.events.border.decoding import Border, decode_body
 from collector.events.model.event import Source
 from collector.pipeline.batch import assemble
-from collector.store.writing.copy_text import encode
+from collector.store.writing.copy_text import encode_copy
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -113,10 +113,10 @@ def rows(sent: Iterable[bytes], received_at: int) -> Rows:
     """Return the rows of these bodies as the collector's own code makes them."""
     made = Rows([], [])
     for body in sent:
-        request = decode(body, received_at=received_at, source=Source.PLUGIN, border=Border())
+        request = decode_body(body, received_at=received_at, source=Source.PLUGIN, border=Border())
         batch, repeated = assemble([request], {})
         assert not request.rejections
         assert not repeated.total()
-        made.pieces.append(encode(batch.events))
+        made.pieces.append(encode_copy(batch.events))
         made.last_ids.append(batch.events[-1].event_id)
     return made

@@ -24,7 +24,8 @@ BUILT_FROM_IT = (
     "stale_buckets",
     "mail_stats_15s_erased", "mail_stats_5m_erased", "domain_stats_5m_erased",
     "attempt_stats_5m", "attempt_stats_1h", "recipient_stats_1h", "pattern_stats_1h", "reply_patterns",
-    "attempt_stats_5m_erased", "recipient_stats_1h_erased", "pattern_stats_1h_erased",
+    "attempt_stats_5m_erased", "recipient_stats_1h_erased", "pattern_stats_1h_erased", "attempt_stats_1d",
+    "provider_stats_5m", "provider_stats_1h", "recipient_stats_1d", "zone_stats_5m", "zone_stats_1h",
 )  # fmt: skip
 POLL_SECONDS = 0.01
 DEADLINE_SECONDS = 120.0

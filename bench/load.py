@@ -40,7 +40,7 @@ def unpack(data: bytes) -> list[bytes]:
     return requests
 
 
-class Desk:
+class RequestSender:
     """Gives requests to the connections and records the times of their answers."""
 
     def __init__(self, requests: list[bytes], rate: float | None) -> None:
@@ -89,7 +89,7 @@ class Desk:
 class Connection(asyncio.Protocol):
     """One keep-alive connection with one request on its way at a time."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: RequestSender) -> None:
         self._desk = desk
         self._buffer = b""
         self._began = 0.0
@@ -131,7 +131,7 @@ async def run(requests: list[bytes], port: int, connections: int, rate: float | 
     answers' statuses.
     """
     loop = asyncio.get_running_loop()
-    desk = Desk(requests, rate)
+    desk = RequestSender(requests, rate)
     lines = []
     for _ in range(connections):
         _, protocol = await loop.create_connection(lambda: Connection(desk), "127.0.0.1", port)
@@ -160,7 +160,9 @@ def main() -> None:
     file, port, connections, *rate = sys.argv[1:]
     requests = unpack(Path(file).read_bytes())
     result = uvloop.run(run(requests, int(port), int(connections), float(rate[0]) if rate else None))
-    print(json.dumps(result), flush=True)
+    # Not print: with PYTHONUNBUFFERED it gives the pipe all at once, and loses what the pipe did not take.
+    with open(sys.stdout.fileno(), "wb", closefd=False) as output:
+        output.write(json.dumps(result).encode() + b"\n")
 
 
 if __name__ == "__main__":

@@ -225,9 +225,9 @@ def build(dsn: str, until: datetime, days: int = DAYS) -> None:
             "INSERT INTO touched_buckets SELECT generate_series(%s::timestamptz, %s, interval '15 seconds')",
             (until - timedelta(days=days), until),
         )
-        job = RollUp(KEPT)
         while True:
-            job.run(connection, datetime.now(UTC), lambda: False)
+            # Each time as just started: no bucket that is marked again rests for minutes.
+            RollUp(KEPT).run(connection, datetime.now(UTC), lambda: False)
             if not scalar(connection, "SELECT EXISTS (SELECT FROM stale_buckets)"):
                 break
         connection.execute("VACUUM ANALYZE")

@@ -126,11 +126,7 @@ class Bench:
         return [b"".join(pieces[at : at + step]) for at in range(0, len(pieces), step)]
 
     def _request(self, body: bytes) -> bytes:
-        head = (
-            "POST /api/events/ingest HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
-            f"Authorization: Bearer {self._service.token}\r\nContent-Length: {len(body)}\r\n\r\n"
-        )
-        return head.encode() + body
+        return request(self._service.token, body)
 
     async def _stored_per_second(self, sending: Sending) -> float:
         """Return events a second, from the first byte sent until every row is committed."""
@@ -140,22 +136,7 @@ class Bench:
         return float(sending.events / (ended - result["began"]))
 
     async def _send(self, sending: Sending, *rate: str) -> dict[str, Any]:
-        port = self._service.url.rpartition(":")[2]
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "bench.load", str(sending.file), port, str(sending.connections), *rate),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            limit=1 << 26,
-        )
-        assert process.stdin is not None
-        assert process.stdout is not None
-        assert await process.stdout.readline() == b"ready\n"
-        process.stdin.write(b"go\n")
-        line = await process.stdout.readline()
-        assert await process.wait() == 0, "the load failed"
-        result: dict[str, Any] = json.loads(line)
-        assert set(result["statuses"]) == {"202"}, result["statuses"]
-        return result
+        return await send(self._service.url, sending, *rate)
 
     async def _acknowledgements(self, size: int) -> dict[str, Any]:
         """Return the times from a request's due time to its answer, while the metrics are scraped each second."""
@@ -175,6 +156,35 @@ class Bench:
             "max": round(max(milliseconds), 2),
             "scrapes": len(scrapes),
         }
+
+
+def request(token: str, body: bytes) -> bytes:
+    """Return the bytes of a request to the ingest route."""
+    head = (
+        "POST /api/events/ingest HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+        f"Authorization: Bearer {token}\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    return head.encode() + body
+
+
+async def send(url: str, sending: Sending, *rate: str) -> dict[str, Any]:
+    """Send prepared requests from a process of their own, and return what it prints."""
+    port = url.rpartition(":")[2]
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "bench.load", str(sending.file), port, str(sending.connections), *rate),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        limit=1 << 26,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    assert await process.stdout.readline() == b"ready\n"
+    process.stdin.write(b"go\n")
+    line = await process.stdout.readline()
+    assert await process.wait() == 0, "the load failed"
+    result: dict[str, Any] = json.loads(line)
+    assert set(result["statuses"]) == {"202"}, result["statuses"]
+    return result
 
 
 @contextmanager

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-import socket
 import time
 from functools import partial
 from importlib.metadata import version
@@ -15,30 +14,21 @@ from collector import jobs
 from collector.assembly import Assembler
 from collector.config.renewable import Connections
 from collector.ending import end_within, together
-from collector.enduring import Enduring
+from collector.enduring import FallbackAssembler
 from collector.errors import WriterFailedError
-from collector.events.privacy.pseudonyms import Pseudonyms
 from collector.events.sources.gelf import READERS, READERS_BESIDE_AUTHLOG
 from collector.feeds.gelf import MAX_CONNECTIONS as GELF_CONNECTIONS
 from collector.feeds.gelf import GelfInput
 from collector.journal.age import OldestAge
 from collector.journal.kinds import open_journal
-from collector.live.publisher import Publisher
-from collector.live.pushing import Pusher
-from collector.live.reading import Asked
 from collector.metrics import Metrics
 from collector.metrics.journal import show_journal
 from collector.metrics.logins import LoginMetrics
 from collector.metrics.mail import MailMetrics
 from collector.metrics.plugins import PluginMetrics
-from collector.operations.dead_letters import DeadLetters
-from collector.operations.subjects import Subjects
+from collector.optional_parts import build_telemetry, change_feeds, publisher
 from collector.pipeline import Writer, WriterState
-from collector.routes import ROUTES, RouteDecoder, border_of, decode_letter
-from collector.store.lookups.dead_letters import LetterBox
-from collector.store.lookups.traces import Traces
-from collector.store.people.subjects import People
-from collector.store.reclassification import Reclassification
+from collector.routes import ROUTES, RouteDecoder, border_of
 from collector.store.writing.batch_write import PostgresStore
 from collector.web import HttpServer, build_server
 from collector.web.renewal import LOOK_SECONDS, Renewal
@@ -47,18 +37,13 @@ from duckwatch.base.errors import StartError
 from duckwatch.base.resources import connections_allowed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
 
-    from collector.config import Settings, SettingsFiles
-    from collector.config.feeds import MongoSettings
+    from collector.config import SettingsFiles
     from collector.config.model import CollectorSettings
-    from collector.events.model.batch import DeadLetter, Written
-    from collector.events.model.event import Submission
-    from collector.feeds.mongo import Follower
-    from collector.feeds.mongo.reader import ChangeReader
     from collector.jobs.scheduler import Job
     from collector.telemetry import Signals
-    from collector.telemetry.exporting import Telemetry
+    from collector.telemetry.tracing import Tracing
 
 OWN_DESCRIPTORS: Final = 80
 """Descriptors that are not HTTP connections: about 30 for the loop, the listening sockets, the journal's files,
@@ -93,7 +78,7 @@ class App:
         self._files = files
         self._metrics = Metrics()
         self._metrics.build_info.labels(version("duckwatch")).set(1)
-        self._telemetry = None if signals is None else telemetry(signals, self._metrics, settings)
+        self._telemetry = None if signals is None else build_telemetry(signals, self._metrics, settings)
         tracing = None if self._telemetry is None else self._telemetry.tracing
         self._plugins = PluginMetrics(self._metrics)
         connections = allowed_connections(settings)
@@ -114,7 +99,7 @@ class App:
             self._store if tracing is None else tracing.store(self._store),
             prepare=self._prepare,
             listeners=[mail, logins, self._plugins, *inboxes],
-            assemble=Enduring(self._assembler, settings.public_ips),
+            assemble=FallbackAssembler(self._assembler, settings.public_ips),
             metrics=self._metrics,
         )
         self._jobs = jobs.Jobs(
@@ -124,7 +109,12 @@ class App:
             now=time.time,
         )
         self._feeds = change_feeds(settings, self._connections, self._metrics, [mail, logins, *inboxes])
-        self._web = build_server(
+        self._web = self._server(settings, tracing, connections)
+        self._gelf = self._gelf_input(settings)
+
+    def _server(self, settings: CollectorSettings, tracing: Tracing | None, connections: int) -> HttpServer:
+        """Build the HTTP server for at most this many connections."""
+        return build_server(
             settings,
             decoders={path: RouteDecoder(settings, read) for path, read in ROUTES.items()},
             submit=self._journal.append,
@@ -136,7 +126,6 @@ class App:
             tracing=tracing,
             max_connections=connections,
         )
-        self._gelf = self._gelf_input(settings)
 
     def _scheduled(self, settings: CollectorSettings, mail: MailMetrics) -> Iterator[Job]:
         """Yield the jobs, in the order in which they run."""
@@ -156,6 +145,7 @@ class App:
         yield jobs.ReaderQueries(settings.database.reader_timeout)
         yield jobs.Sizes(self._metrics)
         yield jobs.OpenTransactions(self._metrics)
+        yield jobs.Policies(self._metrics)
 
     def _gelf_input(self, settings: CollectorSettings) -> GelfInput | None:
         gelf = settings.gelf
@@ -209,6 +199,8 @@ class App:
         stop, loop = asyncio.Event(), asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
+        if early.is_asked_to_end():
+            stop.set()
         try:
             ports = await self._listen()
         except StartError:
@@ -267,102 +259,6 @@ def allowed_connections(settings: CollectorSettings) -> int:
     if settings.gelf is not None and settings.gelf.tcp is not None:
         others += GELF_CONNECTIONS
     return connections_allowed(settings.limits.connections, others=others)
-
-
-def change_feeds(
-    settings: CollectorSettings,
-    connections: Connections,
-    metrics: Metrics,
-    listeners: Sequence[Callable[[Written], None]],
-) -> list[Follower]:
-    """Build the followers of MongoDB's change streams."""
-    if not settings.mongo:
-        return []
-    from collector.feeds.mongo import Follower  # noqa: PLC0415  # pymongo is not even imported where it is not used
-    from collector.store.backup.stream_position import FeedStore  # noqa: PLC0415
-
-    return [
-        Follower(
-            uri,
-            reader,
-            FeedStore(connections.direct_dsn, mongo.cluster, reader.name),
-            cluster=mongo.cluster,
-            metrics=metrics,
-            listeners=listeners,
-            now_ms=_now_ms,
-        )
-        for mongo, uri in zip(settings.mongo, connections.mongo, strict=True)
-        for reader in change_readers(settings, mongo)
-    ]
-
-
-def change_readers(settings: CollectorSettings, mongo: MongoSettings) -> Iterator[ChangeReader]:
-    """Yield the readers of a cluster's change streams: one for each database that is followed."""
-    from collector.feeds.mongo import QueueReader, wildduck_readers  # noqa: PLC0415
-
-    border = border_of(settings, mongo.cluster)
-    if mongo.zonemta_database is not None:
-        yield QueueReader(mongo.zonemta_database, mongo.queue_collection, border, settings.public_ips)
-    yield from wildduck_readers(mongo, border)
-
-
-def publisher(settings: CollectorSettings, connections: Connections, metrics: Metrics) -> Publisher | None:
-    """Build the publisher of Grafana Live, None while it is off."""
-    live, token = settings.live, connections.live_token
-    if live is None or token is None:
-        return None
-    return Publisher(
-        connections.direct_dsn,
-        Pusher(live.url, live.stream, lambda: token.text),
-        Asked(live.watched_domains, live.top_domains),
-        metrics=metrics,
-        now=time.time,
-    )
-
-
-def telemetry(signals: Signals, metrics: Metrics, settings: CollectorSettings) -> Telemetry:
-    """Begin to send the telemetry that the environment configures. Raise `StartError`."""
-    from collector.telemetry.exporting import Telemetry  # noqa: PLC0415  # opentelemetry is not even imported while it is off
-
-    return Telemetry(
-        signals,
-        metrics.registry,
-        version=version("duckwatch"),
-        instance=f"{socket.gethostname()}:{settings.listen.port}",
-        count=lambda signal, result: metrics.telemetry_exports.labels(signal, result).inc(),
-    )
-
-
-def dead_letters(settings: Settings) -> DeadLetters:
-    """Build the operations on dead letters."""
-    collector = settings.collector
-    dsn = collector.database.direct_dsn.get_secret_value()
-
-    def decode_again(body: bytes, letter: DeadLetter) -> Submission:
-        return decode_letter(collector, body, letter, received_at=_now_ms())
-
-    return DeadLetters(LetterBox(dsn), PostgresStore(dsn, dsn), decode_again, collector.public_ips)
-
-
-def subjects(settings: Settings) -> Subjects:
-    """Build the operations on data subjects."""
-    return Subjects(People(settings.collector.database.direct_dsn.get_secret_value()), pseudonyms(settings))
-
-
-def traces(settings: Settings) -> Traces:
-    """Build the search for a message's events."""
-    return Traces(settings.collector.database.direct_dsn.get_secret_value())
-
-
-def reclassification(settings: Settings) -> Reclassification:
-    """Build the operation that judges stored replies again."""
-    return Reclassification(settings.collector.database.direct_dsn.get_secret_value())
-
-
-def pseudonyms(settings: Settings) -> Pseudonyms | None:
-    """Return the pseudonyms of `privacy.secret`, or None without a secret."""
-    secret = settings.collector.privacy.secret
-    return None if secret is None else Pseudonyms(secret.get_secret_value().encode())
 
 
 def _now_ms() -> int:

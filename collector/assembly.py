@@ -29,9 +29,9 @@ from collector.events.model.batch import LazyEvents
 from collector.events.model.event import identity
 from collector.events.model.recent import recent, recent_columns
 from collector.events.model.tally import tally, tally_columns
-from collector.journal.codec import decode
+from collector.journal.codec import decode_entry
 from collector.pipeline.batch import assemble
-from collector.store.writing.copy_text import encode, encode_columns
+from collector.store.writing.copy_text import encode_columns, encode_copy
 from collector.unshared import OneProcessContext
 from collector.waits import STUCK, Waits
 from duckwatch.base import logs
@@ -106,13 +106,15 @@ class Assembler:
                 continue
             except Exception:
                 # A fault of ours. Assembling entries one by one, below, cannot fail.
-                log.exception("assembling by column failed")
+                log.exception(
+                    "the assembler failed because of an error in the collector: the batch is assembled entry by entry"
+                )
                 break
             self._is_stuck = False
             events = LazyEvents(count, partial(self._events, rows))
             return replace(batch, events=events), repeated
         # These rows, or this machine, kill the process. This is slower, but certain.
-        return assemble([decode(row) for row in rows], self._public_ips)
+        return assemble([decode_entry(row) for row in rows], self._public_ips)
 
     def _submit(self, rows: Sequence[JournalEntry]) -> _Coming:
         try:
@@ -148,7 +150,7 @@ class Assembler:
         _end(self._pool, CLOSE_SECONDS)
 
     def _events(self, rows: Sequence[JournalEntry]) -> Sequence[MailEvent]:
-        return assemble([decode(row) for row in rows], self._public_ips)[0].events
+        return assemble([decode_entry(row) for row in rows], self._public_ips)[0].events
 
     @staticmethod
     def _start() -> ProcessPoolExecutor:
@@ -182,7 +184,7 @@ def assembled(rows: Sequence[JournalEntry], public_ips: Mapping[str, str], *, is
     """Return the batch without its events, the number of events, and the number of repeated events by source.
     The assembler's process runs this.
     """
-    submissions = [decode(row) for row in rows]
+    submissions = [decode_entry(row) for row in rows]
     columns, others = columns_of(submissions, public_ips)
     batch, repeated = assemble(with_groups(submissions, others), public_ips)
     count = sum(one.count for one in columns) + len(batch.events)
@@ -199,7 +201,7 @@ def assembled(rows: Sequence[JournalEntry], public_ips: Mapping[str, str], *, is
         counts = recent(batch.events)
         for one in columns:
             counts.add(recent_columns(one))
-    text = b"".join([*map(encode_columns, columns), encode(batch.events)])
+    text = b"".join([*map(encode_columns, columns), encode_copy(batch.events)])
     made = replace(batch, events=(), copy_text=text, tally=sums, recent=counts, queue_ids=queue_ids(columns, batch))
     return made, count, repeated
 

@@ -6,7 +6,7 @@ import logging
 from functools import partial
 from typing import TYPE_CHECKING
 
-from collector.journal.codec import decode
+from collector.journal.codec import decode_entry
 from collector.pipeline.batch import assemble
 from duckwatch.base.resources import shortage_of
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-class Enduring:
+class FallbackAssembler:
     """Lets `assembler` assemble batches. If it fails, the batch is assembled in this process, which is slower.
     The next batch goes to the assembler again.
     """
@@ -49,7 +49,7 @@ class Enduring:
             return self._assembled_here(rows)
         if self._is_failing:
             self._is_failing = False
-            log.warning("batches are assembled by the assembler again")
+            log.warning("the assembler can be used again")
         return made
 
     def _note(self, error: Exception) -> None:
@@ -59,4 +59,4 @@ class Enduring:
         self._is_failing = True
 
     def _assembled_here(self, rows: Sequence[JournalEntry]) -> tuple[Batch, Counter[Source]]:
-        return assemble([decode(row) for row in rows], self._public_ips)
+        return assemble([decode_entry(row) for row in rows], self._public_ips)

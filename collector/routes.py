@@ -6,7 +6,7 @@ from functools import cache, partial
 from typing import TYPE_CHECKING, Final, Protocol
 
 from collector.config import SubjectPolicy
-from collector.events.border.decoding import Border, decode
+from collector.events.border.decoding import Border, decode_body
 from collector.events.model.event import Source
 from collector.events.privacy.pseudonyms import Pseudonyms
 from collector.events.sources import arf, dnsbl, wildduck
@@ -52,15 +52,18 @@ class RouteDecoder:
 
 INGEST_PATH: Final = "/api/events/ingest"
 ROUTES: Final[Mapping[str, FormatReader]] = {
-    INGEST_PATH: partial(decode, source=Source.PLUGIN),
+    INGEST_PATH: partial(decode_body, source=Source.PLUGIN),
     "/api/events/bounce": bounce,
-    "/api/events/wildduck": wildduck.read,
-    "/api/events/arf": arf.read,
-    "/api/events/dnsbl": dnsbl.read,
+    "/api/events/wildduck": wildduck.read_webhooks,
+    "/api/events/arf": arf.read_complaint,
+    "/api/events/dnsbl": dnsbl.read_results,
 }
 """The ingest routes, with the reader of each."""
 
-_READ_AGAIN: Final[Mapping[Source, FormatReader]] = {Source.DNSBL: dnsbl.read, Source.WILDDUCK: wildduck.read}
+_READ_AGAIN: Final[Mapping[Source, FormatReader]] = {
+    Source.DNSBL: dnsbl.read_results,
+    Source.WILDDUCK: wildduck.read_webhooks,
+}
 """The readers for sources whose dead letters are not in the plugin's form."""
 
 
@@ -68,5 +71,5 @@ def decode_letter(settings: CollectorSettings, body: bytes, letter: DeadLetter, 
     """Return the submission of a dead letter's event, with a new receipt (epoch ms). An event time that was in the
     future may be valid now.
     """
-    read = _READ_AGAIN.get(letter.source) or partial(decode, source=letter.source)
+    read = _READ_AGAIN.get(letter.source) or partial(decode_body, source=letter.source)
     return read(body, received_at=received_at, border=border_of(settings, letter.cluster))

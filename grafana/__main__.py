@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from duckwatch.base import output
 from duckwatch.base.errors import ConfigError
-from grafana.check import differences
+from grafana.check import file_differences
 from grafana.generate import GENERATED, build_all, render, write
 from grafana.kubernetes import config_map, operator_resource
-from grafana.options import Form, add_options, add_push_options, settings_of
+from grafana.options import FileForm, add_options, add_push_options, settings_of
 from grafana.push.client import GrafanaError
 from grafana.push.run import push
 
@@ -59,8 +59,8 @@ def command(argv: Sequence[str] | None) -> int:
             return _check(arguments.directory, settings)
         if arguments.command == "push":
             return OK if push(settings, dry_run=arguments.dry_run) else DIFFERENT
-        form = Form(arguments.form)
-        if form is not Form.FILES and arguments.output is None:
+        form = FileForm(arguments.form)
+        if form is not FileForm.FILES and arguments.output is None:
             parser.error(f"--as {form.value} needs --output")
         return _build(arguments.output or GENERATED, form, settings)
     except ConfigError as error:
@@ -77,23 +77,23 @@ def command(argv: Sequence[str] | None) -> int:
         return DIFFERENT if error.errno in FULL else CANNOT
 
 
-def _build(directory: Path, form: Form, settings: GrafanaSettings) -> int:
+def _build(directory: Path, form: FileForm, settings: GrafanaSettings) -> int:
     for path in write(directory, _texts(form, settings)):
         sys.stdout.write(f"{path}\n")
     return OK
 
 
-def _texts(form: Form, settings: GrafanaSettings) -> Mapping[str, str]:
+def _texts(form: FileForm, settings: GrafanaSettings) -> Mapping[str, str]:
     """Return the files' names and texts."""
-    if form is Form.FILES:
+    if form is FileForm.FILES:
         return render(settings.settings())
-    written = {Form.CONFIGMAP: config_map, Form.OPERATOR: operator_resource}[form]
+    written = {FileForm.CONFIGMAP: config_map, FileForm.OPERATOR: operator_resource}[form]
     pages = build_all(settings.settings())
     return {f"{page['uid']}.yaml": written(page, settings) for page in pages.values()}
 
 
 def _check(directory: Path, settings: GrafanaSettings) -> int:
-    found = differences(directory, settings.settings())
+    found = file_differences(directory, settings.settings())
     sys.stdout.writelines(found)
     if found:
         sys.stdout.write(
@@ -122,7 +122,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     build.add_argument("--output", type=Path, metavar="DIR", help="default with --as files: the committed folder")
     build.add_argument(
-        "--as", dest="form", choices=[form.value for form in Form], default="files", help="default: files"
+        "--as", dest="form", choices=[form.value for form in FileForm], default="files", help="default: files"
     )
     check = _add(
         commands,

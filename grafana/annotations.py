@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from grafana.fields import PROMETHEUS, TIMESCALE, Colour, Datasource, Json
-from grafana.queries import load
+from grafana.queries import load_query
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,11 @@ class SqlAnnotation:
 
 @dataclass(frozen=True, slots=True)
 class PromAnnotation:
-    """Annotations at the moments at which an expression is above zero. `title` and `text` may use `{{label}}`."""
+    """Annotations at the moments at which an expression is above zero.
+
+    `title` and `text` may use `{{label}}`, for labels that every series has: of others Grafana shows the name.
+    `tags` names labels whose values are shown where a series has them.
+    """
 
     name: str
     expr: str
@@ -33,6 +37,7 @@ class PromAnnotation:
     text: str = ""
     colour: Colour = Colour.OTHER
     shown: bool = True
+    tags: tuple[str, ...] = ()
     step: str = "60s"
     datasource: Datasource = PROMETHEUS
 
@@ -58,6 +63,14 @@ FAILED_RELOADS = PromAnnotation(
 """The collector has no metric for a reload that succeeded."""
 
 
+def new(expr: str) -> str:
+    """Return the expression of the series that are new, each with one point. `expr` has a %s for the modifier `offset`.
+
+    One that was there ten minutes before is not new: its program was restarted or was not scraped.
+    """
+    return f"{expr % ''} unless {expr % ' offset $__interval'} unless {expr % ' offset 10m'}"
+
+
 def annotation_json(annotation: Annotation) -> Json:
     """Return the annotation in the form of Grafana's JSON."""
     common: Json = {
@@ -69,14 +82,19 @@ def annotation_json(annotation: Annotation) -> Json:
     }
     match annotation:
         case SqlAnnotation():
-            target: Json = {"refId": "Anno", "rawSql": load(annotation.query), "format": "table"}
+            target: Json = {"refId": "Anno", "rawSql": load_query(annotation.query), "format": "table"}
             return common | {"target": target | {"rawQuery": True, "editorMode": "code"}}
         case PromAnnotation():
-            return common | {
-                "expr": annotation.expr,
-                "step": annotation.step,
-                "titleFormat": annotation.title,
-                "textFormat": annotation.text,
-            }
+            tags: Json = {"tagKeys": ",".join(annotation.tags)} if annotation.tags else {}
+            return (
+                common
+                | tags
+                | {
+                    "expr": annotation.expr,
+                    "step": annotation.step,
+                    "titleFormat": annotation.title,
+                    "textFormat": annotation.text,
+                }
+            )
         case _:
             assert_never(annotation)

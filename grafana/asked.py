@@ -32,7 +32,6 @@ class Shape(StrEnum):
 
     TIME_SERIES = "time_series"
     TABLE = "table"
-    HEATMAP = "heatmap"
     VARIABLE = "variable"
     ANNOTATION = "annotation"
     FRAME = "frame"

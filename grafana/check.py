@@ -25,7 +25,7 @@ Without such a key an entry is named by its index.
 """
 
 
-def differences(directory: Path, settings: Settings = DEFAULTS) -> list[str]:
+def file_differences(directory: Path, settings: Settings = DEFAULTS) -> list[str]:
     """Return a line for each difference; an empty list means that there is none.
 
     Raise OSError for a file that cannot be read.
@@ -44,7 +44,7 @@ def differences(directory: Path, settings: Settings = DEFAULTS) -> list[str]:
     return missing + surplus + changed
 
 
-def changes(before: Any, after: Any) -> Iterator[str]:  # noqa: ANN401 - JSON
+def value_changes(before: Any, after: Any) -> Iterator[str]:  # noqa: ANN401 - JSON
     """Yield a line for each value that differs, as the path of the value, then before → after."""
     return _walk(before, after, "")
 
@@ -54,7 +54,7 @@ def _changes(found: bytes, expected: str) -> list[str]:
         before = json.loads(found)
     except ValueError as error:
         return [f"is no JSON: {error}"]
-    lines = list(changes(before, json.loads(expected)))
+    lines = list(value_changes(before, json.loads(expected)))
     return lines or ["has the same content in other bytes (line ends, spaces or order)"]
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from grafana.fields import Json
 
 
-class Board(StrEnum):
+class DashboardUid(StrEnum):
     """The uids of the dashboards, in the order of the link bar at the top of each. A uid never changes."""
 
     OVERVIEW = "duckwatch-overview"
@@ -33,15 +33,15 @@ class Board(StrEnum):
 CARRIED = ("timescale", "prometheus", "cluster")
 """The variables that a link carries by default. Every dashboard has them, except those in BARE."""
 
-BARE = {Board.MTA: ("prometheus",)}
+BARE = {DashboardUid.MTA: ("prometheus",)}
 """The dashboards that lack some variables of CARRIED, with the variables that they do have."""
 
-BOARD_PATH = re.compile(r"/d/(duckwatch-[a-z]+)")
+DASHBOARD_PATH = re.compile(r"/d/(duckwatch-[a-z]+)")
 MARKDOWN_LINK = re.compile(r"\[(?P<text>[^\]]*)\]\((?P<url>[^)\s]*)\)")
 
 
 def address(
-    board: Board,
+    uid: DashboardUid,
     *,
     keep: Sequence[str] = (),
     values: Mapping[str, str] | None = None,
@@ -54,10 +54,10 @@ def address(
     """
     times = "${__url_time_range}" if span is None else f"from={of_column(span[0])}&to={of_column(span[1])}"
     set_here = values or {}
-    carried = BARE.get(board, CARRIED)
+    carried = BARE.get(uid, CARRIED)
     kept = [f"${{{name}:queryparam}}" for name in dict.fromkeys((*carried, *keep)) if name not in set_here]
     chosen = [f"var-{name}={value}" for name, value in set_here.items()]
-    return f"/d/{board.value}?" + "&".join([times, *kept, *chosen])
+    return f"/d/{uid.value}?" + "&".join([times, *kept, *chosen])
 
 
 def of_column(name: str) -> str:
@@ -69,8 +69,8 @@ OF_SERIES = "${__field.labels.metric:percentencode}"
 """The placeholder that Grafana replaces by the label `metric` of the clicked series."""
 
 
-def to_board(
-    board: Board,
+def to_dashboard(
+    uid: DashboardUid,
     title: str,
     *,
     keep: Sequence[str] = (),
@@ -78,7 +78,7 @@ def to_board(
     span: tuple[str, str] | None = None,
 ) -> Json:
     """Return a link to a dashboard, for a panel's corner, a column, or the points of a series."""
-    return {"title": title, "url": address(board, keep=keep, values=values, span=span), "targetBlank": False}
+    return {"title": title, "url": address(uid, keep=keep, values=values, span=span), "targetBlank": False}
 
 
 def to_web(title: str, url: str) -> Json:
@@ -86,9 +86,9 @@ def to_web(title: str, url: str) -> Json:
     return {"title": title, "url": url, "targetBlank": True}
 
 
-def in_text(board: Board, title: str) -> str:
+def in_text(uid: DashboardUid, title: str) -> str:
     """Return a link to a dashboard in the Markdown of a text panel."""
-    return f"[{title}]({address(board)})"
+    return f"[{title}]({address(uid)})"
 
 
 def bar(pages: Mapping[str, str], own: str, base: str = "") -> list[Json]:
@@ -96,7 +96,7 @@ def bar(pages: Mapping[str, str], own: str, base: str = "") -> list[Json]:
 
     `pages` maps uids to titles. `base` is the URL of Grafana; without it links are relative.
     """
-    order = [board.value for board in Board]
+    order = [uid.value for uid in DashboardUid]
     ranked = sorted(pages, key=lambda uid: (order.index(uid) if uid in order else len(order), uid))
     return [_bar_link(f"{base}/d/{uid}", pages[uid]) for uid in ranked if uid != own]
 
@@ -124,5 +124,5 @@ def only_to(uids: Collection[str], value: Any) -> Any:  # noqa: ANN401 - JSON
 
 
 def _leads_astray(uids: Collection[str], url: str) -> bool:
-    found = BOARD_PATH.search(url)
+    found = DASHBOARD_PATH.search(url)
     return found is not None and found[1] not in uids

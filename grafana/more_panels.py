@@ -38,27 +38,6 @@ def bar_gauge(
     return _panel("bargauge", card, targets, options, scale, overrides=overrides, links=links)
 
 
-def heatmap(card: Card, targets: Sequence[Target], scale: Scale) -> Json:
-    """Return a heatmap: how the values are distributed at each time.
-
-    The target is `PromQL.buckets`, or SQL with one column for each bucket. `scale` is the scale of the axis.
-    """
-    options = {
-        "calculate": False,
-        "cellGap": 1,
-        "color": {"mode": "scheme", "scheme": "Oranges", "steps": 64, "exponent": 0.5, "fill": "dark-orange"},
-        "exemplars": {"color": "rgba(255,0,255,0.7)"},
-        "filterValues": {"le": 1e-9},
-        "legend": {"show": True},
-        "rowsFrame": {"layout": "auto"},
-        "tooltip": {"show": True, "yHistogram": False},
-        "yAxis": {"axisPlacement": "left", "reverse": False, "unit": scale.unit.value},
-    }
-    out = _panel("heatmap", card, targets, options, scale)
-    asked = [{**target, "format": "heatmap"} if "expr" in target else target for target in out["targets"]]
-    return {**out, "targets": asked}
-
-
 def text(card: Card, content: str) -> Json:
     """Return a panel of Markdown. `links.in_text` writes a link to another dashboard."""
     return {**head(card), "type": "text", "options": {"mode": "markdown", "content": content}}

@@ -35,7 +35,7 @@ OF_PUSH = {
 }
 
 
-class Form(StrEnum):
+class FileForm(StrEnum):
     """The form of the files that `build` writes."""
 
     FILES = "files"

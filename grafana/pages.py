@@ -6,10 +6,10 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from duckwatch.base.selectors import selected
 from grafana.annotations import Annotation, annotation_json
 from grafana.layout import Row, laid_out
 from grafana.normalise import normalise
-from grafana.selectors import selected
 from grafana.settings import BY_NAME, SOURCES, Settings
 from grafana.variables import CHOICES, DatasourceVariable, Variable, variable_json
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from grafana.fields import Json
-    from grafana.links import Board
+    from grafana.links import DashboardUid
 
 SHARED_CROSSHAIR = 1
 HIDDEN = 2
@@ -27,7 +27,7 @@ HIDDEN = 2
 class Page:
     """A dashboard without its panels."""
 
-    board: Board
+    uid: DashboardUid
     title: str
     description: str
     variables: tuple[Variable, ...] = CHOICES
@@ -39,7 +39,7 @@ class Page:
 def dashboard(page: Page, rows: Sequence[Row], settings: Settings) -> Json:
     """Return the whole dashboard, normalised, as it is committed and provisioned."""
     built: Json = {
-        "uid": page.board.value,
+        "uid": page.uid.value,
         "title": settings.title_prefix + page.title,
         "description": page.description,
         "tags": [*settings.tags],

@@ -99,10 +99,11 @@ def stat(
 ) -> Json:
     """Return one big number for each series or column: its last value, coloured by the thresholds.
 
-    `course` draws the values over time behind it. Without thresholds, or without a number (`scale.empty`), it has no
-    colour. `named` shows the names of the values; by default only a panel with several targets shows them.
+    `course` draws the values over time behind it. Without thresholds, or without a number, it has no colour.
+    `named` shows the names of the values; by default only a panel with several targets shows them.
     """
     several = len(targets) > 1 if named is None else named
+    missing = scale.empty or nothing(card, targets)
     built = lib.Stat(
         **_common(card, targets),
         format=scale.unit.value,
@@ -113,8 +114,9 @@ def stat(
         # A rate that is null now must show `empty`, not an older value.
         reduceCalc="last" if scale.empty else "lastNotNull",
         textMode="value_and_name" if several else "value",
-        mappings=mappings(states, scale.empty),
-        noValue=scale.empty or nothing(card, targets),
+        # Without the mapping, the text would have the colour of the first threshold, which is green.
+        mappings=mappings(states, missing if scale.thresholds else scale.empty),
+        noValue=missing,
         extraJson=_defaults(defaults(scale, links=links)),
     )
     return _plain(built)

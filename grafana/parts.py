@@ -14,7 +14,7 @@ PLAIN_STEPS: list[Json] = [{"color": Colour.PLAIN.value, "value": None}]
 """The thresholds of a panel that has none: no colour at any value."""
 
 NO_EVENTS = "no events in this time range with these filters"
-NO_SAMPLES = "no samples: nothing was counted yet, or Prometheus does not scrape it"
+NO_SAMPLES = "no samples: nothing was counted yet, or Prometheus does not scrape duckwatch"
 
 
 def head(card: Card) -> Json:

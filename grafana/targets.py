@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from grafana.fields import LIVE, PROMETHEUS, TIMESCALE, Datasource, Json
-from grafana.queries import load
+from grafana.queries import load_query
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +46,6 @@ class PromQL:
         rate = f"rate({histogram}_bucket{f'{{{where}}}' if where else ''}[$__rate_interval])"
         return cls(f"histogram_quantile({quantile}, sum by ({labels}) ({rate}))", legend, ref)
 
-    @classmethod
-    def buckets(cls, histogram: str, *, where: str = "", ref: str = "A") -> PromQL:
-        """Return the target for the number of observations in each bucket, for a heatmap."""
-        increase = f"increase({histogram}_bucket{f'{{{where}}}' if where else ''}[$__rate_interval])"
-        return cls(f"sum by (le) ({increase})", "{{le}}", ref)
-
 
 @dataclass(frozen=True, slots=True)
 class Live:
@@ -78,7 +72,7 @@ def target_json(target: Target) -> Json:
     match target:
         case Sql():
             return common | {
-                "rawSql": load(target.query),
+                "rawSql": load_query(target.query),
                 "format": shape,
                 "rawQuery": True,
                 "editorMode": "code",

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from grafana.fields import PROMETHEUS, TIMESCALE, Datasource, Json
-from grafana.queries import load
+from grafana.queries import load_query
 
 REFRESH_ON_TIME_CHANGE = 2
 ALL = "$__all"
@@ -95,7 +95,7 @@ def variable_json(variable: Variable) -> Json:
             source = {"type": "datasource", "query": variable.kind, "refresh": 1, "options": []}
             return {**common, **source, "multi": False, "includeAll": False}
         case QueryVariable():
-            return {**common, **_queried(variable, load(variable.query))}
+            return {**common, **_queried(variable, load_query(variable.query))}
         case LabelVariable():
             return {**common, **_queried(variable, f"label_values({variable.selector}, {variable.of})")}
         case CustomVariable():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from collector.store.database.sessions import committed, session
+from collector.store.database.sessions import committed, open_session
 from collector.store.migrations import applied, apply, pending
 from collector.store.schema import reader_role
 from collector.store.schema.layout import lay_out
@@ -26,12 +26,12 @@ def run(settings: Settings, *, dry_run: bool = False, status: bool = False) -> i
     """
     dsn = settings.collector.database.direct_dsn.get_secret_value()
     if status or dry_run:
-        with session(dsn) as connection:
+        with open_session(dsn) as connection:
             return _status(connection) if status else _dry_run(connection)
     done = committed(dsn, lambda cursor: apply(cursor.connection))
-    with session(dsn) as connection:  # another one: TimescaleDB's functions are found by where our tables lie
+    with open_session(dsn) as connection:  # another one: TimescaleDB's functions are found by where our tables lie
         changes = lay_out(connection, settings.collector.retention, datetime.now(UTC))
-        faults = reader_role.complete(connection)
+        faults = reader_role.complete_reader_role(connection)
     for migration in done:
         print(f"applied {migration.name}")
     for change in changes:

@@ -123,5 +123,5 @@ class LimitSettings(Section):
     @classmethod
     def _hold_one_body(cls, inflight_bytes: int, info: ValidationInfo) -> int:
         if inflight_bytes < info.data.get("body_bytes", 0):
-            raise ValueError("must be at least body_bytes, or a large body could never be taken")
+            raise ValueError("must be at least body_bytes, or a large body could never be accepted")
         return inflight_bytes

@@ -149,7 +149,7 @@ def _check_readable(path: Path, what: str) -> None:
         with path.open("rb") as file:
             file.read(1)
     except FileNotFoundError:
-        raise _wrong(what, "names a file that is missing: put it there, or mend the path") from None
+        raise _wrong(what, "names a file that is missing: put it there, or correct the path") from None
     except IsADirectoryError:
         raise _wrong(what, "names a folder, not a file") from None
     except (OSError, ValueError):

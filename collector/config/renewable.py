@@ -33,7 +33,7 @@ class Renewable:
 Connectable: TypeAlias = str | Renewable
 
 
-def text_of(connectable: Connectable) -> str:
+def dsn_text(connectable: Connectable) -> str:
     """Return the current connection string."""
     return connectable if isinstance(connectable, str) else connectable.text
 
@@ -56,13 +56,13 @@ class Connections:
         taken = set()
         for key, text in _strings(settings):
             one = self._strings.get(key)
-            if one is not None and one.text != text and (key == LIVE_KEY or place(one.text) == place(text)):
+            if one is not None and one.text != text and (key == LIVE_KEY or server_of(one.text) == server_of(text)):
                 one.text = text
                 taken.add(key)
         return taken
 
 
-def place(text: str) -> object:
+def server_of(text: str) -> object:
     """Return the server and database of a connection string, without credentials, for comparison."""
     if "://" in text and not text.startswith(POSTGRES_SCHEMES):
         scheme, _, rest = text.partition("://")

@@ -45,7 +45,7 @@ def _dnsbl(entry: Entry, source: Source, received_at: int, public_ips: Mapping[s
 
 def _webhook(entry: Entry, source: Source, received_at: int, public_ips: Mapping[str, str]) -> Sequence[TableRow]:
     del source, public_ips
-    return wildduck.rows_of(entry, received_at)
+    return wildduck.webhook_rows_of(entry, received_at)
 
 
 def _complaint(entry: Entry, source: Source, received_at: int, public_ips: Mapping[str, str]) -> Sequence[TableRow]:

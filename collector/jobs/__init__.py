@@ -4,6 +4,7 @@ from collector.jobs.complaints import Complaints
 from collector.jobs.housekeeping import Housekeeping
 from collector.jobs.new_patterns import NewPatterns
 from collector.jobs.open_transactions import OpenTransactions
+from collector.jobs.policies import Policies
 from collector.jobs.queue_state import QueueState
 from collector.jobs.reader_queries import ReaderQueries
 from collector.jobs.reconcile import Reconcile
@@ -19,6 +20,7 @@ __all__ = [
     "Jobs",
     "NewPatterns",
     "OpenTransactions",
+    "Policies",
     "QueueState",
     "ReaderQueries",
     "Reconcile",

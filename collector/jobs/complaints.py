@@ -48,7 +48,7 @@ _WAYS: Final = ("message_id", "fbl_id")
 """The columns by which a message is looked for: the second one if the first finds none."""
 
 
-class _Asked(NamedTuple):
+class _LookupTimes(NamedTuple):
     """When a complaint is due again, in monotonic seconds, and how long it waits after that.
 
     A clock that is set must not delay it.
@@ -70,7 +70,7 @@ class Complaints:
 
     def __init__(self, count: MailMetrics, clock: Callable[[], float] = time.monotonic) -> None:
         self._metrics, self._clock = count, clock
-        self._asked: dict[tuple[Any, ...], _Asked] = {}
+        self._asked: dict[tuple[Any, ...], _LookupTimes] = {}
         self._commits: Commits[_Counts] = Commits()
 
     def settle(self, connection: psycopg.Connection) -> None:
@@ -117,10 +117,10 @@ class Complaints:
         due = sorted((one for one in again if one[0] <= now), key=lambda one: one[0])
         return [one for key, one in there.items() if key not in self._asked] + [there[key] for _, key in due]
 
-    def _again(self, complaint: Mapping[str, Any]) -> _Asked:
+    def _again(self, complaint: Mapping[str, Any]) -> _LookupTimes:
         asked = self._asked.get(_key(complaint))
         wait = FIRST_WAIT if asked is None else asked.wait
-        return _Asked(self._clock() + wait.total_seconds(), min(2 * wait, LONGEST_WAIT))
+        return _LookupTimes(self._clock() + wait.total_seconds(), min(2 * wait, LONGEST_WAIT))
 
 
 def _unmatched(connection: psycopg.Connection, now: datetime) -> list[dict[str, Any]]:

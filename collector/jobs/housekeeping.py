@@ -25,7 +25,7 @@ class Housekeeping:
 
     def run(self, connection: psycopg.Connection, now: datetime, is_over: Callable[[], bool]) -> None:
         """Delete in slices, each in a transaction. Give a replica identity to tables that lack one."""
-        replica_identity.complete(connection)
+        replica_identity.complete_replica_identities(connection)
         connection.execute(query("prune_reports"))
         connection.execute(query("prune_held"))
         while not is_over() and connection.execute(query("prune_letters"), (now - self._letters,)).rowcount:

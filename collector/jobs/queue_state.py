@@ -32,7 +32,7 @@ class QueueState:
     every_seconds = 15
 
     def __init__(self, metrics: Metrics) -> None:
-        self._messages, self._oldest = _Present(metrics.queue_messages), _Present(metrics.queue_oldest_age)
+        self._messages, self._oldest = _PresentGauge(metrics.queue_messages), _PresentGauge(metrics.queue_oldest_age)
         self._cluster, self._zone = BoundedLabel(MAX_CLUSTERS), BoundedLabel(MAX_ZONES)
         self._runs = 0
 
@@ -58,7 +58,7 @@ class QueueState:
         self._oldest.show({place: max(0, age) for place, age in ages.items()})
 
 
-class _Present:
+class _PresentGauge:
     """A gauge of the present state. Labels without a new value are removed; the other labels stay visible meanwhile."""
 
     def __init__(self, gauge: Gauge) -> None:

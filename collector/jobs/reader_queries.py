@@ -27,7 +27,9 @@ class ReaderQueries:
 
     def run(self, connection: psycopg.Connection, now: datetime, is_over: Callable[[], bool]) -> None:  # noqa: ARG002  # every job is run alike
         """End transactions that take too long. Grant relations again that were replaced, as a table by an aggregate."""
-        reader_role.complete(connection)  # first: where sessions may not be ended, the rest fails
+        reader_role.complete_reader_role(connection)  # first: where sessions may not be ended, the rest fails
         ended = reader_role.end_long_queries(connection, self._longest)
         if ended:
-            log.warning("ended sessions of the dashboards' role", extra={"fields": {"sessions": ended}})
+            log.warning(
+                "sessions of the dashboards' role took too long and were ended", extra={"fields": {"sessions": ended}}
+            )

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from collector.pipeline.listeners import tell
-from collector.store.backup.reconciliation import Moment, Reconciler
+from collector.store.backup.reconciliation import DecisionInput, Reconciler
 from collector.store.database.sql import query
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import psycopg
 
     from collector.metrics.mail import MailMetrics
-    from collector.store.backup.reconciliation import Reconciled
+    from collector.store.backup.reconciliation import ReconciliationResult
 
 BUDGET_SECONDS: Final = 2.0
 """The time limit of a run, because the jobs share a thread. The next run continues."""
@@ -61,10 +61,10 @@ class Reconcile:
         while not is_over() and time.monotonic() < deadline:
             age = self._journal_age()
             journal = None if age is None else now - timedelta(seconds=age)
-            done = self._reconciler.reconcile(connection, Moment(now, self._graces, journal))
+            done = self._reconciler.reconcile(connection, DecisionInput(now, self._graces, journal))
             if not done.due:
                 return
             tell([self._count], done)
 
-    def _count(self, done: Reconciled) -> None:
+    def _count(self, done: ReconciliationResult) -> None:
         self._metrics.reconciled(done.tally, done.corrections, done.recovered)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     import psycopg
 
-    from collector.config.model import RetentionSettings as Kept
+    from collector.config.model import RetentionSettings
 
 
 class RetentionJob:
@@ -21,7 +21,7 @@ class RetentionJob:
     name = "retention"
     every_seconds = 60
 
-    def __init__(self, kept: Kept) -> None:
+    def __init__(self, kept: RetentionSettings) -> None:
         self._kept = kept
 
     def run(self, connection: psycopg.Connection, now: datetime, is_over: Callable[[], bool]) -> None:

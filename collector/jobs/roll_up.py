@@ -40,7 +40,10 @@ class RollUp:
         kept = self._kept
         set_back(connection, now)  # before marks are forgotten by a horizon that lies in the future
         layout = layout_of(connection)
-        hours = {"attempts_1h": begins(now, kept.stats_1h)}
+        wider = dict.fromkeys(("providers_5m", "zones_5m"), begins(now, kept.stats_5m))
+        wider |= dict.fromkeys(
+            ("attempts_1h", "providers_1h", "zones_1h", "attempts_1d", "recipients_1d"), begins(now, kept.stats_1h)
+        )
         if layout.has_aggregates:
             protect_dropped(connection, kept, now, is_over)
             # A policy may be dropping the source's oldest chunk at this moment.
@@ -55,5 +58,5 @@ class RollUp:
             begin = {width: begins(now, far) for width, far in reach.items()}
             self._tables.run(connection, begin, is_over, has_chunks=layout.has_chunks)
             raw = begins(now, kept.stats_5m)
-        begin = {"attempts_5m": raw, "outcomes_1h": raw, **hours}
+        begin = {"attempts_5m": raw, "outcomes_1h": raw, **wider}
         self._outcomes.run(connection, begin, is_over, has_chunks=layout.has_chunks)

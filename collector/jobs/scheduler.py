@@ -13,9 +13,17 @@ from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
 import psycopg
 
-from collector.config.renewable import text_of
+from collector.config.renewable import dsn_text
 from collector.errors import StoreError
-from collector.store.database.connection import HANG_SECONDS, connect, cut, deadline, scalar, translate, unbound
+from collector.store.database.connection import (
+    HANG_SECONDS,
+    connect,
+    cut_connection,
+    deadline,
+    scalar,
+    translate,
+    unbound,
+)
 from collector.store.database.tiers import reach_extension
 from collector.waits import Waits
 from duckwatch.base.schedule import ClockSafeScheduler
@@ -93,7 +101,7 @@ class Jobs:
             return
         self._thread.join(STOP_SECONDS)
         if self._thread.is_alive() and self._connection is not None:
-            cut(self._connection)
+            cut_connection(self._connection)
             self._thread.join(STOP_SECONDS)
 
     def run(self, job: Job) -> None:
@@ -115,7 +123,7 @@ class Jobs:
             # A session keeps the settings its role had when it began: only a new session sees that they were corrected.
             self._leave()
         except Exception:
-            log.exception("a job failed by an error in the collector")
+            log.exception("a job failed because of an error in the collector")
             self._failed(job, "internal", None)
         else:
             self._metrics.job_runs.labels(job.name, "succeeded").inc()
@@ -132,11 +140,11 @@ class Jobs:
 
     def _connected(self) -> psycopg.Connection:
         """Return the connection; open it if there is none. Raise `StoreError` and `psycopg.Error`."""
-        if self._connection is not None and self._connected_by != text_of(self._session_dsn):
+        if self._connection is not None and self._connected_by != dsn_text(self._session_dsn):
             self._leave()
         if self._connection is None:
             try:
-                self._connected_by = text_of(self._session_dsn)
+                self._connected_by = dsn_text(self._session_dsn)
                 self._connection = connect(self._connected_by)
                 self._make_ready(self._connection)
             except (psycopg.Error, StoreError):
@@ -186,6 +194,7 @@ class Jobs:
         for gauge in (
             m.job_last_success,
             m.store_bytes,
+            m.store_broken_policies,
             m.queue_messages,
             m.queue_oldest_age,
             m.auth_suspects,

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-class _Watched(NamedTuple):
+class _OldestReceipt(NamedTuple):
     """A receipt (epoch ms), and when it was first seen as the oldest (monotonic seconds)."""
 
     received_at: int
@@ -30,7 +30,7 @@ class OldestAge:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._oldest, self._now, self._clock = oldest, now, clock
-        self._watched: _Watched | None = None
+        self._watched: _OldestReceipt | None = None
 
     def __call__(self) -> float | None:
         """Return the age now."""
@@ -39,5 +39,5 @@ class OldestAge:
             self._watched = None
             return None
         if watched is None or watched.received_at != oldest:
-            watched = self._watched = _Watched(oldest, self._clock())
+            watched = self._watched = _OldestReceipt(oldest, self._clock())
         return max(self._now() - oldest / 1000, self._clock() - watched.since)

@@ -17,12 +17,12 @@ _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Submission)
 
 
-def encode(submission: Submission) -> bytes:
+def encode_submission(submission: Submission) -> bytes:
     """Return the bytes of a submission."""
     return _encoder.encode(submission)
 
 
-def decode(row: JournalEntry) -> Submission:
+def decode_entry(row: JournalEntry) -> Submission:
     """Return the submission of a journal entry.
 
     An entry that cannot be read (a damaged file) becomes a submission with one rejection. It ends as a dead letter, and

@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from collector.journal.topic import Topic
 
 
-class Kind(NamedTuple):
+class JournalKind(NamedTuple):
     """The two functions of one kind of journal."""
 
     open: Callable[[JournalSettings], Journal]
     examine: Callable[[JournalSettings, Topic], Iterator[Finding]]
 
 
-KINDS: Final[Mapping[str, Kind]] = {"sqlite": Kind(open_file, examine_file)}
+KINDS: Final[Mapping[str, JournalKind]] = {"sqlite": JournalKind(open_file, examine_file)}
 """The kinds, by the `kind` of their settings (`JournalSettings`)."""
 
 
@@ -32,7 +32,7 @@ def open_journal(settings: JournalSettings) -> Journal:
     return KINDS[settings.kind].open(settings)
 
 
-def examine(settings: JournalSettings, topic: Topic) -> Iterator[Finding]:
+def examine_journal(settings: JournalSettings, topic: Topic) -> Iterator[Finding]:
     """Yield what `doctor` finds on a topic about a journal with these settings. Open and change nothing.
     Raise `OSError`.
     """

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 
-from collector.events.model.recent import COUNTED, NewEvent, Recent
+from collector.events.model.recent import COUNTED, NewEvent, RecentCounts
 from collector.live.windows import SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from collector.events.model.batch import Written
+    from collector.events.model.batch import WriteResult
 
 MAX_ROWS: Final = 50_000
 """Rows in the queue: about 10 MB. Beyond, commits are left out, and the windows are rebuilt from the database."""
@@ -33,7 +33,7 @@ class Addition(NamedTuple):
     """What one transaction adds to the windows. `transaction` is its number in the database."""
 
     transaction: int
-    recent: Recent
+    recent: RecentCounts
 
     @property
     def rows(self) -> int:
@@ -54,7 +54,7 @@ class CommitQueue:
         self._rows = 0
         self._has_lost = False
 
-    def __call__(self, written: Written) -> None:
+    def __call__(self, written: WriteResult) -> None:
         """Queue what a commit adds to the windows."""
         if written.transaction is None or not written.new_events:
             return
@@ -76,10 +76,10 @@ class CommitQueue:
         return taken, has_lost
 
 
-def _near(recent: Recent, now: int) -> Recent:
+def _near(recent: RecentCounts, now: int) -> RecentCounts:
     """Return the part that lies in the windows: a journal that is caught up brings hours."""
     first = now - SECONDS
-    return Recent(
+    return RecentCounts(
         Counter({key: count for key, count in recent.traffic.items() if key[0] > first}),
         Counter({key: count for key, count in recent.domains.items() if key[0] > first}),
         recent.newest,
@@ -132,5 +132,5 @@ def change_of(message: str) -> Addition | None:
         if {action for _, _, action, _ in [*one.traffic, *one.domains]} <= _ACTIONS:
             traffic = Counter({(second, zone, action): count for second, zone, action, count in one.traffic})
             domains = Counter({(second, domain, action): count for second, domain, action, count in one.domains})
-            return Addition(one.transaction, Recent(traffic, domains, one.newest))
+            return Addition(one.transaction, RecentCounts(traffic, domains, one.newest))
     return None

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collector.config.renewable import Connectable
     from collector.live.changes import Addition
     from collector.live.pushing import Pusher
-    from collector.live.reading import Asked
+    from collector.live.reading import WindowSelection
     from collector.live.snapshot import Snapshot
     from collector.live.windows import Windows
     from collector.metrics import Metrics
@@ -66,7 +66,7 @@ class Publisher:
         self,
         session_dsn: Connectable,
         pusher: Pusher,
-        asked: Asked,
+        asked: WindowSelection,
         *,
         metrics: Metrics,
         now: Callable[[], float],
@@ -123,7 +123,7 @@ class Publisher:
             self._metrics.count_refusal(getattr(failure, "sqlstate", None))
             return PAUSE_SECONDS
         except Exception:
-            log.exception("Grafana Live failed by an error in the collector")
+            log.exception("Grafana Live failed because of an error in the collector")
             self._fail("internal")
             return PAUSE_SECONDS
         if body is not None:

@@ -64,10 +64,10 @@ class Pusher:
             return PushResult.TIMEOUT
         except (aiohttp.ClientError, OSError):
             return PushResult.UNREACHABLE
-        return result_of(status)
+        return push_result_of(status)
 
 
-def result_of(status: int) -> PushResult:
+def push_result_of(status: int) -> PushResult:
     """Return the result of an answer of Grafana."""
     if status == 200:
         return PushResult.PUSHED

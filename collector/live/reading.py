@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from collector.events.model.recent import COUNTED, NEWEST, OF_MESSAGES, NewEvent, Recent
+from collector.events.model.recent import COUNTED, NEWEST, OF_MESSAGES, NewEvent, RecentCounts
 from collector.live.snapshot import Snapshot
 from collector.live.windows import SECONDS, Windows
 from collector.metrics.labels import MAX_ZONES
@@ -25,7 +25,7 @@ SNAPSHOT_SECONDS: Final = 15
 """How often the job `queue_state` writes a snapshot (collector/jobs/queue_state.py)."""
 
 
-class Asked(NamedTuple):
+class WindowSelection(NamedTuple):
     """Which windows there are: the watched domains, the number of top domains, and the zones that are known."""
 
     watched: Sequence[str]
@@ -33,7 +33,7 @@ class Asked(NamedTuple):
     zones: Sequence[str] = ()
 
 
-def read_windows(connection: psycopg.Connection, asked: Asked, now: int) -> tuple[Windows, Snapshot]:
+def read_windows(connection: psycopg.Connection, asked: WindowSelection, now: int) -> tuple[Windows, Snapshot]:
     """Return the windows of the last five minutes, and the snapshot that they show.
 
     `connection` is in autocommit mode. Raise `psycopg.Error`.
@@ -60,7 +60,7 @@ def read_windows(connection: psycopg.Connection, asked: Asked, now: int) -> tupl
         newest = _rows(connection, "live_newest", {"end": _stamp(now), "newest": NEWEST})
         past = _past_queue(connection, now)
     windows.add(
-        Recent(
+        RecentCounts(
             Counter({(second, zone, action): count for second, zone, action, count in traffic}),
             Counter({(second, domain, action): count for second, domain, action, count in domains}),
             [NewEvent(*row) for row in newest],

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
-from collector.config.renewable import text_of
+from collector.config.renewable import dsn_text
 from collector.live.changes import LOST, change_of, messages
-from collector.store.database.connection import connect, cut, deadline, scalar, unbound
+from collector.store.database.connection import connect, cut_connection, deadline, scalar, unbound
 from collector.store.database.tiers import reach_extension
 
 if TYPE_CHECKING:
@@ -43,10 +43,10 @@ class Session:
 
     def connection(self) -> psycopg.Connection:
         """Return the connection; open it if there is none, or if the connection string has changed."""
-        if self._connection is not None and self._connected_by != text_of(self._dsn):
+        if self._connection is not None and self._connected_by != dsn_text(self._dsn):
             self.close()
         if self._connection is None:
-            self._connected_by = text_of(self._dsn)
+            self._connected_by = dsn_text(self._dsn)
             self._connection = connection = connect(self._connected_by)
             connection.autocommit = True
             connection.add_notify_handler(self._receive)
@@ -94,7 +94,7 @@ class Session:
     def abandon(self) -> None:
         """Break off the work of another thread."""
         if self._connection is not None:
-            cut(self._connection)
+            cut_connection(self._connection)
 
     def close(self) -> None:
         """Close the connection, and give the lock up with it."""

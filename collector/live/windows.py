@@ -16,7 +16,7 @@ from collector.metrics.labels import MAX_ZONES, is_name
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from collector.events.model.recent import Recent
+    from collector.events.model.recent import RecentCounts
 
 SECONDS: Final = 300
 """The length of a window."""
@@ -56,7 +56,7 @@ class Windows:
         self._newest: list[NewEvent] = []
         self._queue: dict[int, Mapping[str, int]] = {}
 
-    def add(self, recent: Recent, now: int) -> None:
+    def add(self, recent: RecentCounts, now: int) -> None:
         """Add the counts and the newest events of a commit."""
         for (second, zone, action), count in recent.traffic.items():
             if _is_near(second, now):

@@ -1,9 +1,8 @@
 """The catalogue: each metric of the collector with its labels, once (docs/metrics.md).
 
 The number of label values is always limited: closed sets, configured names, or `BoundedLabel`; never an address, an id
-or a reply. Mail counters count new rows that are committed. `mail_events` counts every row. The metrics of bounces,
-deferrals, deliveries and sending addresses count only rows with the direction `outbound`, so that their ratios do not
-include DSNs.
+or a reply. Mail counters count new rows that are committed. `mail_events` counts every row. docs/metrics.md says which
+metrics count only rows with the direction `outbound`, so that their ratios do not include DSNs.
 """
 
 from __future__ import annotations
@@ -41,6 +40,7 @@ class Metrics:
         self.registry = registry if registry is not None else CollectorRegistry()
         self._sqlstate = BoundedLabel(MAX_SQLSTATES)
         self._mail()
+        self._attempts()
         self._ingest()
         self._logins()
         self._plugin()
@@ -81,18 +81,6 @@ class Metrics:
         self.mail_deferrals = self._counter(
             "mail_deferrals_total", "Outbound attempts deferred", "mail_cluster", "zone", "provider", "reason"
         )
-        self.mail_provider_signals = self._counter(
-            "mail_provider_signals_total", "Replies that carry a provider's own code", "local_ip", "provider", "code"
-        )
-        self.mail_attempts = self._counter(
-            "mail_attempts_total",
-            "Outbound delivery attempts, the first one apart from later ones",
-            "mail_cluster",
-            "zone",
-            "provider",
-            "attempt",
-            "outcome",
-        )
         self.mail_new_patterns = self._gauge(
             "mail_new_patterns",
             "Outbound bounces and deferrals of the last hour whose reply is of a kind not seen in the week before",
@@ -104,6 +92,20 @@ class Metrics:
             "Complaints whose message is found or is sought no longer",
             "mail_cluster",
             "provider",
+        )
+
+    def _attempts(self) -> None:
+        self.mail_attempts = self._counter(
+            "mail_attempts_total",
+            "Outbound delivery attempts, the first one apart from later ones",
+            "mail_cluster",
+            "zone",
+            "provider",
+            "attempt",
+            "outcome",
+        )
+        self.mail_provider_signals = self._counter(
+            "mail_provider_signals_total", "Replies that carry a provider's own code", "local_ip", "provider", "code"
         )
         self.mail_delivery_seconds = self._histogram(
             "mail_delivery_seconds",
@@ -222,6 +224,9 @@ class Metrics:
         self.store_up = self._passing("store_up", "1 when the writer's last attempt on the database succeeded, else 0")
         self.store_oldest_transaction_age = self._passing(
             "store_oldest_transaction_age_seconds", "How long the oldest transaction of the database has been open"
+        )
+        self.store_broken_policies = self._gauge(
+            "store_broken_policies", "TimescaleDB's policies that are off, overdue or keep failing", "policy"
         )
         self.dead_letters = self._counter("dead_letters_total", "Events set aside in dead_letters", "reason")
         self.job_last_success = self._time(

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collector.metrics.catalogue import Metrics
 
 
-class Held(Protocol):
+class JournalCounts(Protocol):
     """The state of a journal: the number of submissions, and their bytes."""
 
     @property
@@ -20,7 +20,7 @@ class Held(Protocol):
 
 
 def show_journal(
-    metrics: Metrics, limit_bytes: int, state: Callable[[], Held], oldest_age: Callable[[], float | None]
+    metrics: Metrics, limit_bytes: int, state: Callable[[], JournalCounts], oldest_age: Callable[[], float | None]
 ) -> None:
     """Connect the gauges to the journal's state. `oldest_age` is seconds, or None while the journal is empty."""
     metrics.journal_limit_bytes.set(limit_bytes)

@@ -9,7 +9,7 @@ from collector.events.model.side_tables import AuthEvent
 from collector.metrics.labels import MAX_CLUSTERS, BoundedLabel
 
 if TYPE_CHECKING:
-    from collector.events.model.batch import Written
+    from collector.events.model.batch import WriteResult
     from collector.metrics.catalogue import Metrics
 
 
@@ -19,7 +19,7 @@ class LoginMetrics:
     def __init__(self, metrics: Metrics) -> None:
         self._metrics, self._cluster = metrics, BoundedLabel(MAX_CLUSTERS)
 
-    def __call__(self, written: Written) -> None:
+    def __call__(self, written: WriteResult) -> None:
         """Count the new logins of a commit."""
         sums: Counter[tuple[str, str, str]] = Counter()
         for one in written.new_records:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
+from collector.events.model.event import RejectReason
 from collector.events.replies.provider_codes import SIGNALS
 from collector.metrics.labels import MAX_ADDRESSES, MAX_CLUSTERS, MAX_ZONES, NONE, BoundedLabel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from collector.events.model.batch import Written
+    from collector.events.model.batch import WriteResult
     from collector.events.model.event import Source
     from collector.events.model.tally import Tally
     from collector.metrics.catalogue import Metrics
@@ -32,8 +33,10 @@ class MailMetrics:
         for address in addresses[:MAX_ADDRESSES]:
             for signal in SIGNALS:
                 metrics.mail_provider_signals.labels(address, signal.provider, signal.code)
+        for reason in RejectReason:
+            metrics.dead_letters.labels(reason)
 
-    def __call__(self, written: Written) -> None:
+    def __call__(self, written: WriteResult) -> None:
         """Count the new events, the duplicates and the dead letters of a commit."""
         self._add(written.tally, written.corrections.counts, written.exemplar)
         for source, count in written.duplicates.items():

@@ -11,7 +11,7 @@ from collector.metrics.labels import MAX_CLUSTERS, MAX_HOSTS, MAX_VERSIONS, OTHE
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from collector.events.model.batch import SeenHeartbeat, Written
+    from collector.events.model.batch import SeenHeartbeat, WriteResult
     from collector.metrics.catalogue import Metrics
 
 FORGET_SECONDS = 24 * 3600
@@ -53,9 +53,10 @@ class PluginMetrics:
         latest = max((seen.received_at for seen in known), default=0)
         for host, processes in self._hosts.items():
             self._heard[host] = self._clock() - (latest - _newest(processes).received_at) / 1000
+            self._metrics.plugin_dropped.labels(*host)  # at 0, so that what was dropped meanwhile is an increase
             self._show(host)
 
-    def __call__(self, written: Written) -> None:
+    def __call__(self, written: WriteResult) -> None:
         """Update the gauges with the heartbeats of a commit."""
         for seen in written.batch.heartbeats:
             self._set_back(seen.received_at)

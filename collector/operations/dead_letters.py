@@ -26,7 +26,7 @@ PAGE: Final = 100
 """Letters held in memory at a time: each may have 64 KiB."""
 
 
-class Retried(NamedTuple):
+class RetryResult(NamedTuple):
     """The result of one retry. `problem` says why the letter stays; it is None when the letter's event is stored."""
 
     letter_id: str
@@ -57,7 +57,7 @@ class DeadLetters:
         """Delete the letters named, or all of a reason. Return how many were deleted."""
         return self._box.drop(ids or [], reason)
 
-    def retry(self, ids: Sequence[str] | None, reason: RejectReason | None) -> Generator[Retried]:
+    def retry(self, ids: Sequence[str] | None, reason: RejectReason | None) -> Generator[RetryResult]:
         """Store the letters named, or all of a reason, and yield the result of each. A letter whose event is stored is
         deleted.
 
@@ -70,7 +70,7 @@ class DeadLetters:
                 problem = self._retry(letter)
                 if problem is None:
                     done.append(letter.letter_id)
-                yield Retried(letter.letter_id, problem)
+                yield RetryResult(letter.letter_id, problem)
                 if len(done) == PAGE:
                     self._box.drop(done)
                     done.clear()

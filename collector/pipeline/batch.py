@@ -7,7 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from collector.events.conversion import rows_of
-from collector.events.model.batch import Batch, DeadLetter, SeenHeartbeat, Traced
+from collector.events.model.batch import Batch, DeadLetter, SeenHeartbeat, TracedSubmission
 from collector.events.model.event import MailEvent, identity
 from collector.pipeline.letters import letter_of, rejection_of
 
@@ -30,7 +30,7 @@ def assemble(submissions: Iterable[Submission], public_ips: Mapping[str, str]) -
     repeated: Counter[Source] = Counter()
     heartbeats: dict[tuple[str, str, str], SeenHeartbeat] = {}
     letters: list[DeadLetter] = []
-    traces: list[Traced] = []
+    traces: list[TracedSubmission] = []
     for submission in submissions:
         for entry in submission.entries:
             try:
@@ -56,7 +56,7 @@ def assemble(submissions: Iterable[Submission], public_ips: Mapping[str, str]) -
             heartbeats.pop(process, None)
             heartbeats[process] = SeenHeartbeat(heartbeat, submission.received_at, submission.request_id)
         if submission.trace is not None:
-            traces.append(Traced(submission.trace, submission.received_at))
+            traces.append(TracedSubmission(submission.trace, submission.received_at))
     return Batch(
         list(events.values()), letters, list(heartbeats.values()), list(records.values()), traces=traces
     ), repeated

@@ -30,7 +30,7 @@ _KINDS: Final[Mapping[str, type[Record]]] = {
 }
 
 
-class _OfTable(msgspec.Struct):
+class _TableForm(msgspec.Struct):
     """The form of a row of a table beside `mail_events` in a letter."""
 
     table: str
@@ -95,7 +95,7 @@ def _escaped(text: str) -> str:
 def row_of(letter: DeadLetter) -> MailEvent | Record:
     """Return the row of a letter that `letter_of_row` wrote. Raise `msgspec.MsgspecError` if the letter was cut."""
     try:
-        decoded = msgspec.json.decode(letter.raw, type=_OfTable)
+        decoded = msgspec.json.decode(letter.raw, type=_TableForm)
     except msgspec.ValidationError:
         return msgspec.json.decode(letter.raw, type=MailEvent)
     return msgspec.json.decode(decoded.row, type=_KINDS[decoded.table])

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Callable, Sequence
 
-    from collector.events.model.batch import JournalEntry, Position, Written
+    from collector.events.model.batch import JournalEntry, Position, WriteResult
     from collector.events.model.event import Source
     from collector.metrics import Metrics
 
@@ -66,7 +66,7 @@ class Backlog(Protocol):
 class Store(Protocol):
     """Where batches are written (the database)."""
 
-    def write(self, batch: Batch) -> Written:
+    def write(self, batch: Batch) -> WriteResult:
         """Commit the whole batch.
 
         Raise `StoreUnavailableError` if the batch is to be passed again: that call finds out whether it was committed,
@@ -87,7 +87,7 @@ class Assemble(Protocol):
     def __call__(self, waiting: Sequence[JournalEntry], /) -> Callable[[], tuple[Batch, Counter[Source]]]: ...
 
 
-Listener: TypeAlias = "Callable[[Written], None]"
+Listener: TypeAlias = "Callable[[WriteResult], None]"
 """A listener of commits. It runs in the writer's thread, so it must be quick; what it raises is logged and ignored."""
 
 
@@ -105,7 +105,7 @@ class _StoppingError(Exception):
     """The writer must stop while the database is away: unwritten submissions stay in the journal."""
 
 
-class _Coming(NamedTuple):
+class _NextBatch(NamedTuple):
     batch: Callable[[], tuple[Batch, Counter[Source]]]
     position: Position
     """The position of its last submission."""
@@ -164,7 +164,7 @@ class Writer:
             self._insist_on(self._prepare)
             self._write_all()
         except _StoppingError:
-            log.info("stopped: unwritten submissions stay in the journal")
+            log.info("the writer has stopped: unwritten submissions stay in the journal")
         except StartError as error:
             log.error("the collector cannot start", extra={"fields": {"reason": str(error)}})  # noqa: TRY400  # no error in our code
             self.state, self.refusal = WriterState.FAILED, error
@@ -180,7 +180,7 @@ class Writer:
 
     def _write_all(self) -> None:
         """Write until `stop` is called and nothing is left. The next batches are assembled while one is written."""
-        coming: deque[_Coming] = deque()
+        coming: deque[_NextBatch] = deque()
         while True:
             self._look_ahead(coming)
             if coming:
@@ -188,15 +188,15 @@ class Writer:
             elif self._stop.is_set():
                 return
 
-    def _look_ahead(self, coming: deque[_Coming]) -> None:
+    def _look_ahead(self, coming: deque[_NextBatch]) -> None:
         while len(coming) < AHEAD:
             wait_seconds = 0 if coming else IDLE_SECONDS
             taken = self._backlog.take(max_bytes=BATCH_BYTES, wait_seconds=wait_seconds, is_ahead=bool(coming))
             if not taken:
                 return
-            coming.append(_Coming(self._assemble(taken), taken[-1].position))
+            coming.append(_NextBatch(self._assemble(taken), taken[-1].position))
 
-    def _write(self, coming: _Coming) -> None:
+    def _write(self, coming: _NextBatch) -> None:
         batch, repeated = self._insist_on(coming.batch, of_database=False)  # memory may be short for it, too
         if len(batch):
             self._settle(batch)
@@ -219,7 +219,7 @@ class Writer:
             return
         tell(self._listeners, written)
 
-    def _timed_write(self, batch: Batch) -> Written:
+    def _timed_write(self, batch: Batch) -> WriteResult:
         began = time.monotonic()
         written = self._store.write(batch)
         self._metrics.store_write_seconds.observe(time.monotonic() - began, written.exemplar)
@@ -260,7 +260,7 @@ class Writer:
                 if isinstance(error, StoreUnavailableError):
                     self._trouble(error.kind, error.sqlstate)
                 else:
-                    log.exception("a write failed by an error in the collector")
+                    log.exception("a write failed because of an error in the collector")
                     self._trouble(shortage_of(error) or "internal", None)
                 if self._stop.wait(random.uniform(0, pause)):  # noqa: S311  # jitter, not a secret
                     raise _StoppingError from error

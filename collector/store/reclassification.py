@@ -19,7 +19,7 @@ from collector.events.judgement import Judgement, StoredReply, judge
 from collector.events.model.event import Action
 from collector.store.database.commits import Commits
 from collector.store.database.connection import scalar
-from collector.store.database.sessions import session
+from collector.store.database.sessions import open_session
 from collector.store.database.sql import query
 from collector.store.migrations import require_ours
 
@@ -48,7 +48,7 @@ class Change(NamedTuple):
     after: Judgement
 
 
-class Slice(NamedTuple):
+class TableSlice(NamedTuple):
     """A part of the table that is done: its start, the number of rows with a reply, and the changes."""
 
     start: datetime
@@ -64,19 +64,19 @@ class Reclassification:
     def __init__(self, dsn: str) -> None:
         self._dsn = dsn
 
-    def run(self, since: timedelta, *, is_dry: bool) -> Iterator[Slice]:
+    def run(self, since: timedelta, *, is_dry: bool) -> Iterator[TableSlice]:
         """Judge the events that are younger than `since`, the newest first;
         yield each slice once, when it is committed.
 
         With `is_dry` nothing is written. Raises `StoreUnavailableError`,
         and `ForeignTableError` beside another program's migrations.
         """
-        with session(self._dsn) as connection:
+        with open_session(self._dsn) as connection:
             begin, end = _bounds(connection, since)
-        commits: Commits[Slice] = Commits()
+        commits: Commits[TableSlice] = Commits()
         while end is not None:
             try:
-                with session(self._dsn) as connection:
+                with open_session(self._dsn) as connection:
                     while end is not None:
                         work = partial(_slice, begin, end, is_dry)
                         done = _read_only(connection, work) if is_dry else commits.run(connection, work)
@@ -101,12 +101,12 @@ def _bounds(connection: psycopg.Connection, since: timedelta) -> tuple[datetime,
     return begin, end
 
 
-def _read_only(connection: psycopg.Connection, work: Callable[[psycopg.Cursor], Slice]) -> Slice:
+def _read_only(connection: psycopg.Connection, work: Callable[[psycopg.Cursor], TableSlice]) -> TableSlice:
     with connection.transaction(), connection.cursor() as cursor:
         return work(cursor)
 
 
-def _slice(begin: datetime, end: datetime, is_dry: bool, cursor: psycopg.Cursor) -> Slice:  # noqa: FBT001  # bound by `partial`
+def _slice(begin: datetime, end: datetime, is_dry: bool, cursor: psycopg.Cursor) -> TableSlice:  # noqa: FBT001  # bound by `partial`
     """Judge the rows of the window [`end` - SLICE, `end`), from `begin` on, in the open transaction."""
     start, rows, changed = max(begin, end - SLICE), 0, list[tuple[Judgement, Judgement]]()
     # With the default limit, TimescaleDB refuses to change a whole compressed chunk.
@@ -127,7 +127,7 @@ def _slice(begin: datetime, end: datetime, is_dry: bool, cursor: psycopg.Cursor)
             changed.extend((change.before, change.after) for change in changes)
     last: Any = scalar(connection, "SELECT max(time) FROM mail_events WHERE time < %s AND time >= %s", start, begin)
     next_end = None if last is None else min(start, last + timedelta(microseconds=1))
-    return Slice(start, rows, changed, next_end)
+    return TableSlice(start, rows, changed, next_end)
 
 
 def _change(row: tuple[Any, ...]) -> Change | None:

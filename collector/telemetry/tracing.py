@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from aiohttp import web
     from opentelemetry.trace import Span, SpanContext, Tracer
 
-    from collector.events.model.batch import Batch, Traced, Written
+    from collector.events.model.batch import Batch, TracedSubmission, WriteResult
     from collector.events.model.event import Submission
 
 TRACEPARENT: Final = "traceparent"
@@ -43,7 +43,7 @@ _A = TypeVar("_A", bound=_Answer)
 _propagator: Final = TraceContextTextMapPropagator()
 
 
-class _Serving:
+class _RequestSpan:
     """A request under way: the values for its span, and the span once it exists."""
 
     __slots__ = ("began", "parent", "route", "size", "span")
@@ -55,7 +55,7 @@ class _Serving:
         self.span: Span | None = None
 
 
-_serving: ContextVar[_Serving | None] = ContextVar("duckwatch_serving", default=None)
+_serving: ContextVar[_RequestSpan | None] = ContextVar("duckwatch_serving", default=None)
 
 
 class Tracing:
@@ -70,7 +70,7 @@ class Tracing:
         """Return the handler with a span around it. The span belongs to the sender's trace if the request names one."""
 
         async def traced(request: web.BaseRequest) -> _A:
-            serving = _Serving(route, request)
+            serving = _RequestSpan(route, request)
             token = _serving.set(serving)
             try:
                 answer = await handle(request)
@@ -120,7 +120,7 @@ class Tracing:
         serving = _serving.get()
         return None if serving is None or serving.span is None else exemplar(serving.span)
 
-    def _span(self, serving: _Serving) -> Span:
+    def _span(self, serving: _RequestSpan) -> Span:
         if serving.span is None:
             parent = _context(serving.parent)
             serving.span = self._tracer.start_span(
@@ -128,7 +128,7 @@ class Tracing:
             )
         return serving.span
 
-    def _end(self, serving: _Serving, status: int | None, failure: str | None) -> None:
+    def _end(self, serving: _RequestSpan, status: int | None, failure: str | None) -> None:
         if serving.span is None and status == UNKNOWN_SENDER:
             return
         span = self._span(serving)
@@ -145,7 +145,7 @@ class Tracing:
 class BatchStore(Protocol):
     """The interface of the store (`pipeline.writer.Store`)."""
 
-    def write(self, batch: Batch) -> Written:
+    def write(self, batch: Batch) -> WriteResult:
         """Commit the batch."""
 
     def abandon(self) -> None:
@@ -163,7 +163,7 @@ class TracedStore:
     def __init__(self, store: BatchStore, tracer: Tracer) -> None:
         self._store, self._tracer = store, tracer
 
-    def write(self, batch: Batch) -> Written:
+    def write(self, batch: Batch) -> WriteResult:
         """Commit the batch. Return and raise what the store does."""
         if not batch.traces:
             return self._store.write(batch)
@@ -197,7 +197,7 @@ class TracedStore:
         self._store.abandon()
 
     def _tell_requests(
-        self, traces: Sequence[Traced], parents: Sequence[Context], write: SpanContext, ended: int
+        self, traces: Sequence[TracedSubmission], parents: Sequence[Context], write: SpanContext, ended: int
     ) -> None:
         links = [Link(write)]
         for one, parent in zip(traces, parents, strict=True):

@@ -62,7 +62,7 @@ class Authenticator:
         self._keys = [sender(one.key, one.cluster) for one in auth.hmac_secrets]
         self._tolerance_seconds = auth.hmac_tolerance.total_seconds()
 
-    def identify(self, request: web.BaseRequest) -> Sender | signature.Claim:
+    def identify(self, request: web.BaseRequest) -> Sender | signature.UnverifiedSignature:
         """Return the sender, or the claim that `verify` checks once the body is complete. Raise UnauthorizedError."""
         header = request.headers.get(hdrs.AUTHORIZATION)
         if not self._known and not self._keys:
@@ -81,7 +81,7 @@ class Authenticator:
             raise UnauthorizedError("this token is not known")
         return found
 
-    def verify(self, claim: signature.Claim, body: bytes) -> Sender:
+    def verify(self, claim: signature.UnverifiedSignature, body: bytes) -> Sender:
         """Return the sender that signed the body, as it came (not inflated). Raise UnauthorizedError.
         May run in any thread.
         """
@@ -90,7 +90,7 @@ class Authenticator:
             if claim.is_of(key, body):
                 found = sender
         if found is None:
-            raise UnauthorizedError("no known secret made this signature over this body")
+            raise UnauthorizedError("the signature does not match this body and any known secret")
         return found
 
     def _identify_local(self, request: web.BaseRequest) -> Sender:

@@ -108,8 +108,8 @@ class BodyReader:
                     self._reading.discard(deadline)
         except TimeoutError:
             if self._stopping:
-                raise OverloadedError("shutting down", retry_after=RETRY_SECONDS) from None
-            raise TooSlowError("the body took too long") from None
+                raise OverloadedError("the collector is shutting down", retry_after=RETRY_SECONDS) from None
+            raise TooSlowError("the body did not arrive in time") from None
         return bytes(body)
 
     def _check(self, size_bytes: int) -> None:
@@ -117,7 +117,7 @@ class BodyReader:
             raise TooLargeError(f"the body is over {self._limit} bytes")
 
 
-def require_whole(request: web.BaseRequest, body: bytes) -> None:
+def require_whole_body(request: web.BaseRequest, body: bytes) -> None:
     """Raise MangledError if the length of the body differs from the header `Duckwatch-Length`.
 
     Only for a body that could not be decoded: a proxy may write the same JSON with another length.

@@ -10,7 +10,7 @@ from collector.web.answers import respond
 if TYPE_CHECKING:
     from aiohttp import web
 
-    from collector.web.health import Health, State
+    from collector.web.health import CollectorState, Health
 
 _HEADERS: Final = {
     "Content-Type": "text/html; charset=utf-8",
@@ -64,7 +64,7 @@ class FrontPage:
         return respond(200, page(self._health.state(), self._version).encode(), _HEADERS)
 
 
-def page(state: State, version: str) -> str:
+def page(state: CollectorState, version: str) -> str:
     """Return the page for this state."""
     summary = (
         ("ill", "It cannot take events now: senders keep theirs and come back.")

@@ -28,7 +28,7 @@ PAUSE_SECONDS: Final = 1.0
 """How long a socket accepts nothing after the machine had no descriptor left (asyncio's server does the same)."""
 
 
-class Doors:
+class ListeningSockets:
     """The listening sockets. `on_shortage` is called with the name of the resource that a new connection lacks.
 
     With a TLS `context`, a connection holds a place from the start of its handshake.

@@ -22,7 +22,7 @@ SCRAPE_HEADER: Final = "X-Prometheus-Scrape-Timeout-Seconds"
 """A header that only Prometheus and its substitutes (agents, VictoriaMetrics, OpenTelemetry's receiver) send."""
 
 
-class State(NamedTuple):
+class CollectorState(NamedTuple):
     """The state of the collector, by part.
 
     `is_ready` is True while events can be accepted. `well` is the state of each part that decides it.
@@ -73,13 +73,13 @@ class Health:
             200 if state.is_ready else 503, {"ready": state.is_ready, **state.well, "trouble": state.troubles, **named}
         )
 
-    def state(self) -> State:
+    def state(self) -> CollectorState:
         """Return the state now."""
         checks, details = self._checks(), self._details()
         well = {part: trouble is None for part, trouble in checks.items()}
         troubles = {part: trouble for part, trouble in {**checks, **details}.items() if trouble is not None}
         codes = {part: code for part, code in self._sqlstates().items() if code is not None and part in troubles}
-        return State(any(well.values()), well, troubles, codes)
+        return CollectorState(any(well.values()), well, troubles, codes)
 
     async def metrics(self, request: web.BaseRequest) -> web.Response:
         """Return the metrics as OpenMetrics (with exemplars) or Prometheus text, as `Accept` asks.

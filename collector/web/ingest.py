@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from collector.errors import OverloadedError, UnreadableError
 from collector.web.answers import accepted
-from collector.web.body import require_whole
-from collector.web.signature import Claim
+from collector.web.body import require_whole_body
+from collector.web.signature import UnverifiedSignature
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -86,7 +86,7 @@ class Ingest:
 
     async def _take(self, request: web.BaseRequest, lease: Lease) -> Answer:
         sender = self._authenticator.identify(request)
-        if isinstance(sender, Claim):
+        if isinstance(sender, UnverifiedSignature):
             sender, body = await self._proven(request, lease, sender)
         else:
             sender.rate.admit()
@@ -94,7 +94,7 @@ class Ingest:
         try:
             batch = await self._decoded(body, sender.cluster)
         except UnreadableError:
-            require_whole(request, body)
+            require_whole_body(request, body)
             raise
         count = batch.count
         events = count + len(batch.rejections)
@@ -108,7 +108,7 @@ class Ingest:
         self._count(batch, count)
         return accepted(request, count, batch.rejections)
 
-    async def _proven(self, request: web.BaseRequest, lease: Lease, claim: Claim) -> tuple[Sender, bytes]:
+    async def _proven(self, request: web.BaseRequest, lease: Lease, claim: UnverifiedSignature) -> tuple[Sender, bytes]:
         """Return the sender and the body of a signed request. The sender is known only once the body is complete."""
         lease.doubt(self._unproven)
         received = await self._bodies.receive(request, lease)

@@ -64,7 +64,7 @@ class Inflight:
     def take(self, size_bytes: int) -> None:
         """Add bytes. Raise OverloadedError, and add nothing, if that exceeds the limit."""
         if self.used + size_bytes > self._limit:
-            raise OverloadedError("too many bytes in flight", retry_after=RETRY_SECONDS)
+            raise OverloadedError("too many bytes of requests are in flight", retry_after=RETRY_SECONDS)
         self.used += size_bytes
 
 

@@ -15,98 +15,100 @@ GRACE_SECONDS: Final = 1.0
 """How long a client is safe after it was answered or began to send a body."""
 
 
-class Guest(Protocol):
+class OpenConnection(Protocol):
     """A connection, from its acceptance on.
 
-    `kind` belongs to `Places`: the dict that holds the guest; None at first.
+    `kind` belongs to `ConnectionPlaces`: the dict that holds the connection; None at first.
     """
 
-    kind: dict[Guest, float] | None
+    kind: dict[OpenConnection, float] | None
 
     def abort(self) -> None:
         """Close the connection at once."""
 
 
-class Places:
-    """Places for at most `most` guests. `on_closed` is called with `displaced` when a guest makes room for another,
-    and with `refused` when no place is free.
+class ConnectionPlaces:
+    """Places for at most `most` connections.
+
+    `on_closed` is called with `displaced` when a connection makes room for another, and with `refused` when no place is
+    free.
 
     The first to make room are clients that have sent no request yet, then clients that were answered and are silent,
     then clients that are slow to send a body or read an answer, and last clients whose events were accepted: a
-    stranger does not take a sender's place. A guest whose request is under way stays.
+    stranger does not take a sender's place. A connection whose request is under way stays.
     """
 
     def __init__(self, most: int, on_closed: Callable[[str], None]) -> None:
         self.most = self._allowed = most
         self._on_closed = on_closed
         self._clock = asyncio.get_running_loop().time
-        self._all: set[Guest] = set()
-        # Each dict keeps the order in which guests entered it, and the time.
-        self._new: dict[Guest, float] = {}
-        self._idle: dict[Guest, float] = {}
-        self._slow: dict[Guest, float] = {}
-        self._senders: dict[Guest, float] = {}
+        self._all: set[OpenConnection] = set()
+        # Each dict keeps the order in which connections entered it, and the time.
+        self._new: dict[OpenConnection, float] = {}
+        self._idle: dict[OpenConnection, float] = {}
+        self._slow: dict[OpenConnection, float] = {}
+        self._senders: dict[OpenConnection, float] = {}
 
     def __len__(self) -> int:
         return len(self._all)
 
-    def take(self, guest: Guest) -> bool:
-        """Give the guest a place, if necessary another guest's. Return False when all others are busy."""
+    def take(self, connection: OpenConnection) -> bool:
+        """Give the connection a place, if necessary that of another. Return False when all others are busy."""
         while len(self._all) >= self._allowed:
             if (longest := next(self._displaceable(), None)) is None:
                 self._on_closed("refused")
                 return False
             self._displace(longest)
-        self._all.add(guest)
-        self._move(guest, self._new)
+        self._all.add(connection)
+        self._move(connection, self._new)
         return True
 
-    def leave(self, guest: Guest) -> None:
-        """Free the place of a guest that has disconnected. A second call does nothing."""
-        self._all.discard(guest)
-        self.works(guest)
+    def leave(self, connection: OpenConnection) -> None:
+        """Free the place of a connection that has ended. A second call does nothing."""
+        self._all.discard(connection)
+        self.works(connection)
 
-    def works(self, guest: Guest) -> None:
-        """Note that a request of the guest is under way: the guest waits for the server."""
-        if guest.kind is not None:
-            del guest.kind[guest]
-            guest.kind = None
+    def works(self, connection: OpenConnection) -> None:
+        """Note that a request of the connection is under way: the client waits for the server."""
+        if connection.kind is not None:
+            del connection.kind[connection]
+            connection.kind = None
 
-    def idles(self, guest: Guest, *, is_sender: bool) -> None:
-        """Note that the guest was answered. `is_sender` is True if the collector has accepted events of it."""
-        self._move(guest, self._senders if is_sender else self._idle)
+    def idles(self, connection: OpenConnection, *, is_sender: bool) -> None:
+        """Note that the client was answered. `is_sender` is True if the collector has accepted events of it."""
+        self._move(connection, self._senders if is_sender else self._idle)
 
-    def waits(self, guest: Guest) -> None:
-        """Note that the server waits for the guest to send its body, or to read its answer."""
-        self._move(guest, self._slow)
+    def waits(self, connection: OpenConnection) -> None:
+        """Note that the server waits for the client to send its body, or to read its answer."""
+        self._move(connection, self._slow)
 
     def make_room(self) -> None:
         """Close an eighth of the connections when descriptors are short. Until `restore`, no more than the rest may
         be open.
         """
         some = max(1, len(self._all) // 8)
-        for guest in list(islice(self._displaceable(), some)):
-            self._displace(guest)
+        for connection in list(islice(self._displaceable(), some)):
+            self._displace(connection)
         self._allowed = max(1, min(self._allowed, len(self._all)))
 
     def restore(self) -> None:
         """Allow the full number of connections again."""
         self._allowed = self.most
 
-    def _displaceable(self) -> Iterator[Guest]:
+    def _displaceable(self) -> Iterator[OpenConnection]:
         before = self._clock() - GRACE_SECONDS
         later = chain(self._idle.items(), self._slow.items(), self._senders.items())
-        return chain(self._new, (guest for guest, since in later if since <= before))
+        return chain(self._new, (connection for connection, since in later if since <= before))
 
-    def _displace(self, guest: Guest) -> None:
-        self.leave(guest)
+    def _displace(self, connection: OpenConnection) -> None:
+        self.leave(connection)
         self._on_closed("displaced")
-        guest.abort()
+        connection.abort()
 
-    def _move(self, guest: Guest, kind: dict[Guest, float]) -> None:
-        if guest.kind is not None:
-            del guest.kind[guest]
-            guest.kind = None
-        if guest in self._all:
-            kind[guest] = self._clock()
-            guest.kind = kind
+    def _move(self, connection: OpenConnection, kind: dict[OpenConnection, float]) -> None:
+        if connection.kind is not None:
+            del connection.kind[connection]
+            connection.kind = None
+        if connection in self._all:
+            kind[connection] = self._clock()
+            connection.kind = kind

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from aiohttp import StreamReader
 
     from collector.web.answers import Answer
-    from collector.web.places import Guest, Places
+    from collector.web.places import ConnectionPlaces, OpenConnection
 
 READ_BUFFER_BYTES: Final = 64 << 10
 """aiohttp pauses a connection at twice this size. A client without credentials can make the collector hold no more."""
@@ -43,8 +43,8 @@ class Connection(web.RequestHandler):
     and drops a client that does not read its answers.
 
     `shaking` is the task of the TLS handshake. `is_given_up` is True once the connection had to make room.
-    `kind` belongs to `Places`. `may_exceed` is True once more than MAX_HEADER_BYTES came between two requests, so
-    that a head may be too large.
+    `kind` belongs to `ConnectionPlaces`. `may_exceed` is True once more than MAX_HEADER_BYTES came between two
+    requests, so that a head may be too large.
     """
 
     __slots__ = (
@@ -63,11 +63,11 @@ class Connection(web.RequestHandler):
         "shaking",
     )
 
-    def __init__(self, manager: Listener, *, places: Places, write_seconds: float, **options: Any) -> None:  # noqa: ANN401 - handed through
+    def __init__(self, manager: Listener, *, places: ConnectionPlaces, write_seconds: float, **options: Any) -> None:  # noqa: ANN401 - handed through
         super().__init__(manager, **options)
         self.shaking: asyncio.Task[None] | None = None
         self.is_given_up = self.may_exceed = False
-        self.kind: dict[Guest, float] | None = None
+        self.kind: dict[OpenConnection, float] | None = None
         self._places = places
         self._write_seconds = write_seconds
         self._stalled: asyncio.TimerHandle | None = None
@@ -153,12 +153,12 @@ class Connection(web.RequestHandler):
         if status == 400:
             status, error = refusal_of(exc, self._head_bytes)
         self._is_parting = True
-        return _Parting(self, answer(status, {"error": error}, TRANSPORT_FAULT if status == 400 else None))  # type: ignore[return-value]  # it has what aiohttp uses
+        return _LastAnswer(self, answer(status, {"error": error}, TRANSPORT_FAULT if status == 400 else None))  # type: ignore[return-value]  # it has what aiohttp uses
 
     def log_exception(self, *args: object, **kw: Any) -> None:  # noqa: ANN401 - aiohttp's signature
         """Log the traceback without aiohttp's message, which names the client."""
         del args
-        _log.error("connection failed", exc_info=kw.get("exc_info", True))
+        _log.error("an HTTP connection failed because of an error in the collector", exc_info=kw.get("exc_info", True))
 
     def pause_writing(self) -> None:
         """Give a client that does not read `write_seconds` to catch up."""
@@ -204,7 +204,7 @@ def exceeds_head_limits(request: web.BaseRequest) -> bool:
     return is_head_too_large(request)
 
 
-class _Parting:
+class _LastAnswer:
     """The last answer of a connection: the client gets it before it sees the connection closed."""
 
     keep_alive: Final = False
@@ -224,13 +224,13 @@ class _Parting:
 
 
 class Listener(web.Server):
-    """Makes a `Connection` for each accepted socket, while `Places` has room."""
+    """Makes a `Connection` for each accepted socket, while `ConnectionPlaces` has room."""
 
     def __init__(
         self,
         handler: Callable[[web.BaseRequest], Awaitable[Answer]],
         *,
-        places: Places,
+        places: ConnectionPlaces,
         idle_seconds: float,
         write_seconds: float,
     ) -> None:
@@ -239,7 +239,7 @@ class Listener(web.Server):
         self._idle_seconds = idle_seconds
         self._write_seconds = write_seconds
 
-    def __call__(self) -> Connection | None:  # type: ignore[override]  # only `Doors` calls it
+    def __call__(self) -> Connection | None:  # type: ignore[override]  # only `ListeningSockets` calls it
         """Return the protocol of a new connection, or None when no place is free."""
         made = Connection(
             self,

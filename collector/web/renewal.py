@@ -59,7 +59,7 @@ class Renewal:
                     await self._renew()
             except Exception:
                 # A fault of ours must not end this task: the renewal would stop without a sign.
-                log.exception("renewing failed within the collector")
+                log.exception("reading the settings again failed because of an error in the collector")
                 self._asked.clear()
                 self._gauge.set(0)
 
@@ -72,7 +72,7 @@ class Renewal:
             for fault in faults:
                 # `place` and `problem` quote no value and no unknown key of the file, which may be a secret.
                 log.error(  # noqa: TRY400 - the faults are all there is to say
-                    "not renewed: the settings that were in force stay",
+                    "settings were not renewed: the old ones stay in force",
                     extra={"fields": {"key": fault.place, "problem": fault.problem}},
                 )
             self._gauge.set(0)
@@ -93,9 +93,11 @@ class Renewal:
             renewed += paths or (["collector.tls.certificate"] if self._certificate != certificate else [])
         waiting = [key for key in changed if key not in renewed]
         if renewed:
-            log.info("renewed", extra={"fields": {"keys": ", ".join(renewed)}})
+            log.info("settings were renewed", extra={"fields": {"keys": ", ".join(renewed)}})
         if waiting:
-            log.warning("changed, and in force only after a restart", extra={"fields": {"keys": ", ".join(waiting)}})
+            log.warning(
+                "changed settings come into force at a restart only", extra={"fields": {"keys": ", ".join(waiting)}}
+            )
         if not changed and not renewed:
             log.info("the configuration was read again: nothing has changed")
 

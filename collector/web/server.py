@@ -19,16 +19,16 @@ from collector.web.answers import answer, broken_off, refused, unexpected
 from collector.web.auth import Authenticator
 from collector.web.body import BodyReader
 from collector.web.front import FrontPage
-from collector.web.handshakes import Doors
+from collector.web.handshakes import ListeningSockets
 from collector.web.health import Health
 from collector.web.ingest import Decoder, Ingest, no_trace
 from collector.web.limits import RETRY_SECONDS, Inflight
-from collector.web.places import Places
+from collector.web.places import ConnectionPlaces
 from collector.web.protocol import Connection, Listener, exceeds_head_limits
 from collector.web.threads import WebThreads
 from collector.web.tls import Certificate
 from duckwatch.base.heads import LARGE_HEADERS
-from duckwatch.base.resources import Shortages, shortage_of
+from duckwatch.base.resources import RESOURCES, Shortages, shortage_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -91,9 +91,11 @@ class HttpServer:
         self._handshake_seconds = handshake_seconds
         self._counters: dict[tuple[str, int], Counter] = {}
         self._listener: Listener | None = None
-        self._socket: Doors | None = None
-        self._places: Places | None = None
+        self._socket: ListeningSockets | None = None
+        self._places: ConnectionPlaces | None = None
         self._looking: asyncio.TimerHandle | None = None
+        for resource in RESOURCES:
+            metrics.resource_shortages.labels(resource)  # at 0, so that the first shortage is an increase
         self.shortages = Shortages(
             lambda word: metrics.resource_shortages.labels(word).inc(),
             lambda: self._places.make_room() if self._places is not None else None,
@@ -102,7 +104,7 @@ class HttpServer:
     async def start(self, listen: Endpoint | Endpoints) -> list[int]:
         """Listen, and return the bound ports. Raise OSError when an address cannot be bound."""
         closed = self._metrics.http_connections_closed
-        self._places = places = Places(self._max_connections, lambda why: closed.labels(why).inc())
+        self._places = places = ConnectionPlaces(self._max_connections, lambda why: closed.labels(why).inc())
         self._metrics.http_connections.set_function(lambda: len(places))
         self._metrics.http_connections_limit.set(self._max_connections)
         self._listener = Listener(
@@ -111,14 +113,14 @@ class HttpServer:
             idle_seconds=self._idle_seconds,
             write_seconds=self._write_seconds,
         )
-        doors = Doors(
+        sockets = ListeningSockets(
             self._listener,
             None if self._certificate is None else self._certificate.context,
             handshake_seconds=self._handshake_seconds,
             on_shortage=self._out_of,
         )
-        bound = doors.open(listen, backlog=BACKLOG)
-        self._socket = doors
+        bound = sockets.open(listen, backlog=BACKLOG)
+        self._socket = sockets
         self._look()
         return bound
 
@@ -191,8 +193,8 @@ class HttpServer:
         except Exception as error:  # noqa: BLE001 - the last border before the client
             if (word := shortage_of(error)) is not None:
                 self.shortages.met(word)
-                return refused(OverloadedError("the machine has too little of something", retry_after=RETRY_SECONDS))
-            _log.exception("request failed")
+                return refused(OverloadedError("the machine has too few resources", retry_after=RETRY_SECONDS))
+            _log.exception("an HTTP request failed because of an error in the collector")
             return unexpected()
 
     def _count(self, route: str, status: int) -> None:

@@ -28,7 +28,7 @@ _SYMMETRIC: Final = "v1"
 _DIGEST_BYTES: Final = 32
 
 
-class Claim(NamedTuple):
+class UnverifiedSignature(NamedTuple):
     """The signature headers of a request, not verified yet. `signed` is the part of the signed text before the body."""
 
     signed: bytes
@@ -45,7 +45,7 @@ class Claim(NamedTuple):
         return is_known
 
 
-def claim_of(headers: Mapping[str, str], *, now: float, tolerance_seconds: float) -> Claim:
+def claim_of(headers: Mapping[str, str], *, now: float, tolerance_seconds: float) -> UnverifiedSignature:
     """Read the three headers before the body is read. `now` is epoch seconds.
 
     Raise UnauthorizedError for a missing or malformed header, and for a time outside the tolerance.
@@ -54,12 +54,14 @@ def claim_of(headers: Mapping[str, str], *, now: float, tolerance_seconds: float
     if not name or not _SECONDS.fullmatch(stamp):
         raise UnauthorizedError(f"a signature needs {ID} and {TIMESTAMP} (epoch seconds) beside it")
     if abs(now - int(stamp)) > tolerance_seconds:
-        raise UnauthorizedError(f"{TIMESTAMP} is too far from now: sign anew for each attempt, and look at the clocks")
+        raise UnauthorizedError(
+            f"{TIMESTAMP} is too far from now: sign each attempt again, and compare the clocks of both machines"
+        )
     digests = tuple(filter(None, map(_digest, headers.get(SIGNATURE, "").split(" "))))
     if not digests:
         raise UnauthorizedError(f"{SIGNATURE} holds no signature of the form v1,<base64>")
     # aiohttp decodes headers with `surrogateescape`; encoding with it returns the original bytes.
-    return Claim(f"{name}.{stamp}.".encode("utf-8", "surrogateescape"), digests)
+    return UnverifiedSignature(f"{name}.{stamp}.".encode("utf-8", "surrogateescape"), digests)
 
 
 def _digest(written: str) -> bytes | None:

@@ -18,6 +18,14 @@ def is_asked_to_reload() -> bool:
     return signal.SIGHUP in _asked
 
 
+def is_asked_to_end() -> bool:
+    """Return True when SIGTERM or SIGINT came before the program had a handler for it, and yet it goes on.
+
+    Python ignores an exception in the callback of a weak reference, which an import uses, so `SystemExit` can be lost.
+    """
+    return signal.SIGTERM in _asked or signal.SIGINT in _asked
+
+
 def release() -> None:
     """Restore the default handlers, for a command that is not a service. A SIGHUP that came already ends it now.
 

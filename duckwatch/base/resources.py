@@ -33,6 +33,9 @@ _OF_NUMBER: Final = {
 
 _log = logging.getLogger(__name__)
 
+RESOURCES: Final = tuple(dict.fromkeys(_OF_NUMBER.values()))
+"""What a machine may have too little of."""
+
 
 def shortage_of(error: BaseException) -> str | None:
     """Return the resource that an error says is short: `descriptors`, `memory`, `threads` or `disk`; else None."""
@@ -120,7 +123,9 @@ class Shortages:
     def met(self, word: str) -> None:
         """Note a shortage: count it each time, and log when it begins."""
         if self.trouble != word:
-            _log.warning("the machine has too little: it is tried again", extra={"fields": {"of": word}})
+            _log.warning(
+                "the machine has too little of a resource: the work is tried again", extra={"fields": {"of": word}}
+            )
         self._met.pop(word, None)
         self._met[word] = self._clock()
         self._count(word)
@@ -137,7 +142,7 @@ class Shortages:
             return
         if was_met and self.trouble is None:
             del self._met["descriptors"]
-            _log.warning("there are descriptors again")
+            _log.warning("the machine has free descriptors again")
 
     def give_up(self) -> None:
         """Close the spare descriptors and some connections, so that others can open descriptors."""

@@ -48,6 +48,8 @@ class Feed:
         self._headers = {"Authorization": f"Bearer {token}"}
         self._heard: dict[Host, float] = {}
         self.tally = Tally()
+        self.is_live = False
+        """True once the history has been sent."""
 
     async def run(self, stop: asyncio.Event) -> None:
         """Send the history and then the live events until `stop`. Then wait for the last answers,
@@ -60,6 +62,7 @@ class Feed:
                 while not stop.is_set() and (chunk := list(islice(happened, CHUNK_EVENTS))):
                     await self._send(session, chunk, stop)
                 await self._send_heartbeats(session, stop)
+                self.is_live = True
                 await wait(stop, TICK_SECONDS)
 
     async def _send(self, session: aiohttp.ClientSession, chunk: Iterable[Event], stop: asyncio.Event) -> None:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 import aiohttp
 
+from duckwatch.demo.alerting import Alerting, programs
 from duckwatch.demo.blocklists import BlockLists
 from duckwatch.demo.day import Day
 from duckwatch.demo.errors import DemoError, StoppedError
@@ -27,7 +28,7 @@ from duckwatch.demo.feed import Feed, wait
 from duckwatch.demo.figures import Figures, count_rows, newest_bounce, scrape
 from duckwatch.demo.postgres import Postgres, free_port, wheel
 from duckwatch.demo.service import Service
-from duckwatch.demo.show import Place, Screen, Sum
+from duckwatch.demo.show import RunAddresses, RunTotals, Screen
 from duckwatch.demo.traffic import Traffic
 
 if TYPE_CHECKING:
@@ -87,10 +88,11 @@ async def play(options: Options, random: Random, screen: Screen) -> None:
         rows_before = await count_rows(postgres.dsn)
         day = plan(options, now_ms())
         exporter = await _ask_lists(stack, service, home, day, interrupts, port=_dnsbl_port(options))
-        place = _place(service, exporter, postgres, home, kept=options.data is not None)
+        alerting = await _watch(stack, service, exporter, home, interrupts, screen)
+        place = _place(service, exporter, postgres, home, alerting, kept=options.data is not None)
         screen.ready(place)
         feed = Feed(service.url, service.token, Traffic(random, day), now_ms)
-        show = _Show(service, exporter, postgres, feed, screen, place)
+        show = _Show(service, exporter, postgres, alerting, feed, screen, place)
         await show.go_on(options.seconds, interrupts)
         total = await show.total(rows_before)
     screen.done(total)
@@ -111,6 +113,21 @@ async def _ask_lists(
     return exporter
 
 
+async def _watch(
+    stack: AsyncExitStack, service: Service, exporter: Exporter, home: Path, interrupts: Interrupts, screen: Screen
+) -> Alerting | None:
+    """Start Prometheus and Alertmanager. Return None where this machine lacks one of them."""
+    paths = programs()
+    if paths is None:
+        return None
+    screen.starting("Prometheus and Alertmanager")
+    targets = {"duckwatch-collector": service.url, "duckwatch-dnsbl": exporter.url}
+    alerting = Alerting(home, paths, {job: url.removeprefix("http://") for job, url in targets.items()})
+    stack.push_async_callback(alerting.stop, interrupts.hurry)
+    await alerting.start(interrupts.stop)
+    return alerting
+
+
 def _dnsbl_port(options: Options) -> int:
     """Return the exporter's usual port if the collector has its usual one and the port is free, else a free port."""
     with contextlib.suppress(DemoError):
@@ -124,9 +141,16 @@ class _Show:
     """The part of a run between its start and its end."""
 
     def __init__(
-        self, service: Service, exporter: Exporter, postgres: Postgres, feed: Feed, screen: Screen, place: Place
+        self,
+        service: Service,
+        exporter: Exporter,
+        postgres: Postgres,
+        alerting: Alerting | None,
+        feed: Feed,
+        screen: Screen,
+        place: RunAddresses,
     ) -> None:
-        self._service, self._exporter, self._postgres = service, exporter, postgres
+        self._service, self._exporter, self._postgres, self._alerting = service, exporter, postgres, alerting
         self._feed, self._screen, self._place = feed, screen, place
         self._has_bounced = False
         self._figures = Figures()
@@ -165,6 +189,11 @@ class _Show:
             if queue_id is not None:
                 self._has_bounced = True
                 self._screen.bounced(self._place, queue_id)
+        if self._alerting is not None:
+            self._alerting.check()
+            if self._feed.is_live and not self._figures.waiting:
+                self._alerting.begin()
+            self._screen.alerts(await self._alerting.firing(session))
         self._screen.counts(self._feed.tally, self._figures)
         return True
 
@@ -187,12 +216,12 @@ class _Show:
             await wait(hurry, 0.1)
         raise self._service.failure(f"did not store what it acknowledged within {SETTLE_SECONDS:.0f} s")
 
-    async def total(self, rows_before: int) -> Sum:
+    async def total(self, rows_before: int) -> RunTotals:
         """Return the totals of the run. `rows_before` is the number of rows in the table at its start."""
         stored = await count_rows(self._postgres.dsn) - rows_before
         seconds = round(time.monotonic() - self._began, 1)
         tally = self._feed.tally
-        return Sum(tally.sent, tally.acknowledged, stored, self._figures.duplicates, seconds)
+        return RunTotals(tally.sent, tally.acknowledged, stored, self._figures.duplicates, seconds)
 
 
 def plan(options: Options, now: int) -> Day:
@@ -245,9 +274,11 @@ def _home(data: Path | None) -> Iterator[Path]:
             shutil.rmtree(home, ignore_errors=True)
 
 
-def _place(service: Service, exporter: Exporter, postgres: Postgres, home: Path, *, kept: bool) -> Place:
+def _place(
+    service: Service, exporter: Exporter, postgres: Postgres, home: Path, alerting: Alerting | None, *, kept: bool
+) -> RunAddresses:
     program = Path(sys.executable).with_name("duckwatch-collector")
-    return Place(
+    return RunAddresses(
         service.url,
         exporter.url,
         postgres.dsn,
@@ -258,4 +289,5 @@ def _place(service: Service, exporter: Exporter, postgres: Postgres, home: Path,
         "psql" if shutil.which("psql") else str(wheel() / "psql"),
         str(program),
         str(service.configuration),
+        *((None, None) if alerting is None else (alerting.url("prometheus"), alerting.url("alertmanager"))),
     )

@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from duckwatch.demo.feed import Tally
     from duckwatch.demo.figures import Figures
 
@@ -27,10 +29,11 @@ SHOWN = ("queued", "delivered", "deferred", "bounced", "dropped")
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class RunAddresses:
     """The addresses and files of a run. `kept` is True when the data stays.
 
-    `psql` and `collector` are programs, `configuration` is the collector's file.
+    `psql` and `collector` are programs, `configuration` is the collector's file. `prometheus` and `alertmanager` are
+    URLs, or None where these programs do not exist.
     """
 
     url: str
@@ -43,10 +46,12 @@ class Place:
     psql: str
     collector: str
     configuration: str
+    prometheus: str | None = None
+    alertmanager: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Sum:
+class RunTotals:
     """The totals of a run: events sent and acknowledged, new rows in the table, repeated events, length in seconds."""
 
     sent: int
@@ -64,17 +69,25 @@ class Screen:
         self._redraws = out.isatty()
         self._ticks = 0
         self._width = 0
+        self._firing: frozenset[str] = frozenset()
 
     def starting(self, what: str) -> None:
         """Print the name of the part that is being started."""
         if not self._as_json:
             self._line(f"starting {what} …")
 
-    def ready(self, place: Place) -> None:
+    def ready(self, place: RunAddresses) -> None:
         """Print the addresses to open."""
         if self._as_json:
-            self._line(json.dumps({"url": place.url, "dsn": place.dsn, "token": place.token, "data": place.data}))
+            first = {"url": place.url, "dsn": place.dsn, "token": place.token, "data": place.data}
+            watched = {"prometheus": place.prometheus, "alertmanager": place.alertmanager}
+            self._line(json.dumps(first | {name: url for name, url in watched.items() if url is not None}))
             return
+        watched_by = (
+            f"  alerts      {place.prometheus}/alerts   {place.alertmanager}/\n"
+            if place.prometheus
+            else "  alerts      install prometheus and prometheus-alertmanager to see them\n"
+        )
         self._line(
             f"""
 duckwatch is running.
@@ -82,14 +95,14 @@ duckwatch is running.
   collector   {place.url}/   (open it in a browser; /metrics, /readyz)
   blocklists  {place.dnsbl_url}/   (made-up lists; open it in a browser; /metrics)
   database    {place.dsn}
-  token       {place.token_file}
+{watched_by}  token       {place.token_file}
   data        {place.data}   ({"kept" if place.kept else "removed at the end"})
 
 Ctrl-C stops it.
 """
         )
 
-    def bounced(self, place: Place, queue_id: str) -> None:
+    def bounced(self, place: RunAddresses, queue_id: str) -> None:
         """Print commands that show why messages bounced, once there is a bounce."""
         if self._as_json:
             return
@@ -130,12 +143,21 @@ Next steps:
         else:
             self._line(line)
 
+    def alerts(self, firing: Collection[str]) -> None:
+        """Print the alerts that have begun to fire, and those that have ended, since the last call."""
+        began, ended = sorted(set(firing) - self._firing), sorted(self._firing - set(firing))
+        self._firing = frozenset(firing)
+        if not self._as_json:
+            for word, names in (("alert", began), ("ended", ended)):
+                if names:
+                    self._line(f"{word}: {', '.join(names)}")
+
     def stopping(self) -> None:
         """Print that the demo is stopping."""
         if not self._as_json:
             self._line("stopping (Ctrl-C once more: at once) …")
 
-    def done(self, total: Sum) -> None:
+    def done(self, total: RunTotals) -> None:
         """Print the totals."""
         if self._as_json:
             self._line(json.dumps(asdict(total)))

@@ -14,12 +14,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from duckwatch.base import logs, output
+from duckwatch.base import health, logs, output
 from duckwatch.base.config.document import MARKED, begins_with_mark
 from duckwatch.base.errors import ConfigError, StartError
 from exporters.dnsbl import app
 from exporters.dnsbl.commands import probe
-from exporters.dnsbl.planning.plan_loading import read_world
+from exporters.dnsbl.commands.health import HEALTH
+from exporters.dnsbl.planning.plan_loading import read_configuration
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,6 +67,9 @@ def parser() -> argparse.ArgumentParser:
         "check-config",
         "0 good",
     )
+    health.add_arguments(
+        _add(commands, health.WORD, health.describe(HEALTH), health.WORD, "0 alive, 1 no answer"), HEALTH
+    )
     return top
 
 
@@ -106,16 +110,18 @@ def command(arguments: Sequence[str] | None) -> int:
 
 def run(options: argparse.Namespace) -> int:
     """Run the command that the options name."""
+    if options.command == health.WORD:
+        return health.ask(HEALTH, options.url)
     if options.command == "probe":
-        world = read_world(options.config, os.environ)
+        configuration = read_configuration(options.config, os.environ)
         colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")  # no-color.org
-        return probe.run(world.settings, world.plan, options.target, colour=colour)
+        return probe.run(configuration.settings, configuration.plan, options.target, colour=colour)
     if options.command == "check-config":
-        world = read_world(options.config, os.environ)
-        plan = world.plan
+        configuration = read_configuration(options.config, os.environ)
+        plan = configuration.plan
         if options.config is not None and begins_with_mark(options.config):
             output.complain(f"{options.config}: {MARKED}")
-        for warning in world.warnings:
+        for warning in configuration.warnings:
             print(f"warning: {warning.key}: {warning.problem}", file=sys.stderr)
         print(
             f"the configuration is good: {len(plan.targets)} targets, {len(plan.hosts)} host names, "

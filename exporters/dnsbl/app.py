@@ -16,12 +16,12 @@ from duckwatch.base.resources import Shortages, connections_allowed, shortage_of
 from exporters.dnsbl.asking import Resolver, ResolverNames
 from exporters.dnsbl.asking.finding import TO_DO, is_address
 from exporters.dnsbl.checking.checks import Checks, pairs_of
-from exporters.dnsbl.checking.current_verdicts import Board
+from exporters.dnsbl.checking.current_verdicts import CurrentVerdicts
 from exporters.dnsbl.checking.discovered_targets import PRIVATE, HostNames, SeenAddresses
 from exporters.dnsbl.jobs import Jobs
 from exporters.dnsbl.metrics import Metrics, PairLines
-from exporters.dnsbl.planning.plan_loading import World, read_world
-from exporters.dnsbl.planning.reloading import Reloading
+from exporters.dnsbl.planning.plan_loading import Configuration, read_configuration
+from exporters.dnsbl.planning.reloading import ConfigReloader
 from exporters.dnsbl.posting import Outbox
 from exporters.dnsbl.schedule import Limits, Planner
 from exporters.dnsbl.web import Prober, WebServer, notices
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from duckwatch.base.config.addresses import Endpoint
     from exporters.dnsbl.config import DnsblSettings
-    from exporters.dnsbl.planning.plan import Checked
+    from exporters.dnsbl.planning.plan import PlannedTarget
     from exporters.dnsbl.web.notices import Notice
 
 OWN_DESCRIPTORS: Final = 64
@@ -59,9 +59,9 @@ RESOLVER_NAMES_SECONDS: Final = 10
 class App:
     """The running exporter."""
 
-    def __init__(self, path: Path | None, environ: Mapping[str, str], world: World) -> None:
-        self._world = world
-        self.metrics, self.lines, self.board = Metrics(), PairLines(), Board()
+    def __init__(self, path: Path | None, environ: Mapping[str, str], configuration: Configuration) -> None:
+        self._configuration = configuration
+        self.metrics, self.lines, self.current = Metrics(), PairLines(), CurrentVerdicts()
         self.metrics.build_info.labels(version("duckwatch")).set(1)
         self._jobs = Jobs()
         self._background: set[asyncio.Task[Any]] = set()
@@ -71,9 +71,9 @@ class App:
         self._resolver_settings: tuple[dict[Endpoint, str], list[str], float, int] | None = None
         self._resolver_names = ResolverNames()
         self._retired: set[Resolver] = set()
-        self._followed: tuple[World | None, tuple[Checked, ...]] = (None, ())
+        self._followed: tuple[Configuration | None, tuple[PlannedTarget, ...]] = (None, ())
         self._is_finding = asyncio.Lock()
-        self._reloading = Reloading(path, environ, self.metrics, self._take)
+        self._reloading = ConfigReloader(path, environ, self.metrics, self._take)
         self._web: WebServer | None = None
         self._shortages = Shortages(
             lambda word: self.metrics.resource_shortages.labels(word).inc(),
@@ -85,36 +85,13 @@ class App:
         loop, stop = asyncio.get_running_loop(), asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
+        if early.is_asked_to_end():
+            stop.set()
         loop.add_signal_handler(signal.SIGHUP, self._reloading.ask)
-        settings = self._world.settings
-        self._planner = Planner(_limits(settings), loop.time())
-        self._outbox = Outbox(self.metrics, version("duckwatch"))
-        self._checks = Checks(self._planner, self.board, self.lines, self.metrics, self._outbox.put)
-        await self._resolver_names.find(settings.resolvers)
-        self._use(self._world)
-        self.metrics.reload_successful.set(1)
-        self.metrics.reload_success_time.set(time.time())
-        prober = Prober(
-            self._checks, self.metrics, lambda: self._world.plan, lambda: self._world.settings.limits.probes_per_minute
-        )
-        self._allow_connections(settings)
-        self._web = web = WebServer(
-            self.metrics,
-            self.lines,
-            self.board,
-            prober,
-            self._planner.pairs,
-            lambda: min(self._world.settings.limits.connections, self._connections_allowed),
-            self._notices,
-        )
-        try:
-            ports = await web.start(settings.listen)
-        except OSError as error:
-            raise StartError(f"dnsbl.listen: cannot listen on {error.filename}: {error.strerror}") from None
+        web = await self._build(self._configuration.settings)
+        await self._listen(web, self._configuration.settings)
         if early.is_asked_to_reload():
             self._reloading.ask()
-        fields = {"port": ports[0], "listen": str(settings.listen), "lists": len(self._world.plan.lists)}
-        log.info("serving", extra={"fields": fields})
         parts = (self._checks.run, self._outbox.run, self._reloading.run, self._tick)
         running = [loop.create_task(self._persist(one)) for one in parts]
         ended = loop.create_task(stop.wait())
@@ -132,6 +109,42 @@ class App:
         for result in results:
             if isinstance(result, Exception):
                 raise result
+
+    async def _build(self, settings: DnsblSettings) -> WebServer:
+        """Build the parts, apply the configuration to them, and return the web server."""
+        self._planner = Planner(_limits(settings), asyncio.get_running_loop().time())
+        self._outbox = Outbox(self.metrics, version("duckwatch"))
+        self._checks = Checks(self._planner, self.current, self.lines, self.metrics, self._outbox.put)
+        await self._resolver_names.find(settings.resolvers)
+        self._use(self._configuration)
+        self.metrics.reload_successful.set(1)
+        self.metrics.reload_success_time.set(time.time())
+        prober = Prober(
+            self._checks,
+            self.metrics,
+            lambda: self._configuration.plan,
+            lambda: self._configuration.settings.limits.probes_per_minute,
+        )
+        self._allow_connections(settings)
+        self._web = WebServer(
+            self.metrics,
+            self.lines,
+            self.current,
+            prober,
+            self._planner.pairs,
+            lambda: min(self._configuration.settings.limits.connections, self._connections_allowed),
+            self._notices,
+        )
+        return self._web
+
+    async def _listen(self, web: WebServer, settings: DnsblSettings) -> None:
+        """Begin to serve. Raise `StartError`."""
+        try:
+            ports = await web.start(settings.listen)
+        except OSError as error:
+            raise StartError(f"dnsbl.listen: cannot listen on {error.filename}: {error.strerror}") from None
+        fields = {"port": ports[0], "listen": str(settings.listen), "lists": len(self._configuration.plan.lists)}
+        log.info("serving", extra={"fields": fields})
 
     async def _persist(self, part: Callable[[], Awaitable[None]]) -> None:
         """Run a part until it is cancelled. Restart it after a resource shortage; raise any other exception of it."""
@@ -164,36 +177,38 @@ class App:
 
     def _plan_finding(self) -> None:
         self._jobs.clear(self._find_more)
-        of_hosts = [host.interval for host in self._world.plan.hosts if host.interval is not None]
-        interval = min(self._world.settings.interval, *of_hosts) if of_hosts else self._world.settings.interval
+        of_hosts = [host.interval for host in self._configuration.plan.hosts if host.interval is not None]
+        interval = (
+            min(self._configuration.settings.interval, *of_hosts) if of_hosts else self._configuration.settings.interval
+        )
         self._jobs.every(round(interval.total_seconds())).seconds.do(self._find_more).tag(self._find_more)
 
     def _show(self) -> None:
         self._checks.lapse()
         self._checks.show()
 
-    def _take(self, world: World) -> None:
+    def _take(self, configuration: Configuration) -> None:
         """Apply a reloaded configuration. Raise ConfigError for a change that needs a restart."""
-        if world.settings.listen != self._world.settings.listen:
+        if configuration.settings.listen != self._configuration.settings.listen:
             raise ConfigError([Fault("dnsbl.listen", "cannot change while the exporter runs: restart it")])
         self.metrics.reload_successful.set(1)
         self.metrics.reload_success_time.set(time.time())
-        if world.settings.limits.connections != self._world.settings.limits.connections:
-            self._allow_connections(world.settings)
-        if world != self._world:
-            self._use(world)
+        if configuration.settings.limits.connections != self._configuration.settings.limits.connections:
+            self._allow_connections(configuration.settings)
+        if configuration != self._configuration:
+            self._use(configuration)
             self._plan_finding()
             self._find_more()
-            self._find_resolvers(world.settings.resolvers)
+            self._find_resolvers(configuration.settings.resolvers)
 
-    def _use(self, world: World) -> None:
+    def _use(self, configuration: Configuration) -> None:
         """Apply a valid configuration to every part."""
-        self._world = world
-        for warning in world.warnings:
+        self._configuration = configuration
+        for warning in configuration.warnings:
             fields = {"key": warning.key, "problem": warning.problem}
             log.warning("a setting is probably a mistake", extra={"fields": fields})
-        self._ask_resolvers(world.settings)
-        self._outbox.use(world.settings.collector)
+        self._ask_resolvers(configuration.settings)
+        self._outbox.use(configuration.settings.collector)
         self._follow()
 
     def _ask_resolvers(self, settings: DnsblSettings) -> None:
@@ -227,45 +242,47 @@ class App:
     def _find_failing_resolvers(self) -> None:
         """Resolve again the names of resolvers that do not answer or have no address."""
         assert self._resolver is not None
-        settings, failing = self._world.settings, self._resolver.failing()
+        settings, failing = self._configuration.settings, self._resolver.failing()
         missing = self._resolver_names.unresolved(settings.resolvers)
         self._find_resolvers([one for one in settings.resolvers if one in missing or str(one) in failing])
 
     def _find_resolvers(self, configured: Sequence[Endpoint]) -> None:
         async def find() -> None:
             await self._resolver_names.find(configured)
-            self._ask_resolvers(self._world.settings)
+            self._ask_resolvers(self._configuration.settings)
 
         if not all(is_address(endpoint.host) for endpoint in configured):
             self._in_background(find())
 
     def _notices(self) -> list[Notice]:
         """Return the notices that the page shows above the verdicts."""
-        unresolved = self._resolver_names.unresolved(self._world.settings.resolvers)
+        unresolved = self._resolver_names.unresolved(self._configuration.settings.resolvers)
         resolver = self._checks.questions.resolver
         silent = [name for name, is_up in resolver.states().items() if not is_up] if resolver is not None else []
         return [
             *notices.of_resolvers(unresolved, TO_DO, silent),
             *notices.of_names(self._hosts.faults),
             *notices.of_lists(self._checks.watches.items()),
-            *notices.of_settings(self._world.warnings),
+            *notices.of_settings(self._configuration.warnings),
         ]
 
     def _follow(self) -> None:
         """Check the configured and the discovered targets. A target that a reload still names keeps its state."""
-        world, resolver = self._world, self._resolver
+        configuration, resolver = self._configuration, self._resolver
         assert resolver is not None
-        link = world.settings.collector
-        public = world.settings.public_ips
+        link = configuration.settings.collector
+        public = configuration.settings.public_ips
         seen = self._seen.targets(public) if link is not None and link.targets else []
-        targets, left_out = world.plan.with_found([*self._hosts.targets(world.plan.hosts, public), *seen])
+        targets, left_out = configuration.plan.with_found(
+            [*self._hosts.targets(configuration.plan.hosts, public), *seen]
+        )
         self.metrics.targets.set(len(targets))
         self.metrics.targets_left_out.set(left_out)
-        if self._followed[0] is world and self._followed[1] == targets:
+        if self._followed[0] is configuration and self._followed[1] == targets:
             return  # the usual case: no target has changed
-        self._followed = (world, targets)
-        pairs = list(pairs_of(world.plan, targets))
-        gone = self._planner.replace(pairs, _limits(world.settings), asyncio.get_running_loop().time())
+        self._followed = (configuration, targets)
+        pairs = list(pairs_of(configuration.plan, targets))
+        gone = self._planner.replace(pairs, _limits(configuration.settings), asyncio.get_running_loop().time())
         self._checks.use(resolver, pairs)
         for pair in gone:
             self._checks.forget(pair)
@@ -283,16 +300,16 @@ class App:
         if self._is_finding.locked():
             return
         async with self._is_finding:
-            world: World | None = None
-            while world is not self._world:  # a reload meanwhile may have brought other names
-                world = self._world
-                await self._find_in(world)
+            configuration: Configuration | None = None
+            while configuration is not self._configuration:  # a reload meanwhile may have brought other names
+                configuration = self._configuration
+                await self._find_in(configuration)
                 self._follow()
 
-    async def _find_in(self, world: World) -> None:
-        settings, link, resolver = world.settings, world.settings.collector, self._resolver
+    async def _find_in(self, configuration: Configuration) -> None:
+        settings, link, resolver = configuration.settings, configuration.settings.collector, self._resolver
         assert resolver is not None
-        hosts = world.plan.hosts
+        hosts = configuration.plan.hosts
         await self._hosts.resolve(hosts, resolver, settings.interval.total_seconds(), settings.public_ips)
         faults = self._hosts.faults
         self.metrics.names_unresolved.set(sum(fault != PRIVATE for fault in faults.values()))
@@ -309,9 +326,9 @@ def _limits(settings: DnsblSettings) -> Limits:
 
 def serve(path: Path | None, environ: Mapping[str, str] = os.environ) -> None:
     """Run the exporter until SIGTERM or SIGINT. Raise `ConfigError` or `StartError`."""
-    world = read_world(path, environ)
+    configuration = read_configuration(path, environ)
 
     async def run() -> None:
-        await App(path, environ, world).run()
+        await App(path, environ, configuration).run()
 
     asyncio.run(run())

@@ -26,5 +26,5 @@ class Jobs(ClockSafeScheduler):
         except Exception as error:
             if shortage_of(error) is not None:
                 raise
-            log.exception("a job failed: it is tried again at its next turn")
+            log.exception("a job failed because of an error in the exporter: it runs again at its next turn")
             job._schedule_next_run()  # noqa: SLF001 - schedule does it only after a job that ended well

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import aiohttp
 import msgspec
 
-from exporters.dnsbl.verdicts.verdict import Word
+from exporters.dnsbl.verdicts.verdict import VerdictKind
 
 if TYPE_CHECKING:
     from exporters.dnsbl.checking.current_verdicts import Change
@@ -34,6 +34,7 @@ TIMEOUT_SECONDS: Final = 30.0
 STOP_SECONDS: Final = 2.0
 """Time limit of the last attempt, when the exporter stops."""
 MAX_ANSWER_BYTES: Final = 1 << 20
+_TAKEN: Final = 202
 _REFUSED: Final = (400, 413, 415, 422)
 _LENGTH_HEADER: Final = "Duckwatch-Length"
 """The body's length. By it the collector detects a body that was cut in transit."""
@@ -48,13 +49,15 @@ _VERSION_HEADER: Final = "Duckwatch-Version"
 class PostResult(NamedTuple):
     """The outcome of one request: `status` (0 without an answer), and the number of results rejected one by one.
 
-    `retry_after` is the least time to wait, in seconds. `is_collectors` is False when a proxy answered.
+    `retry_after` is the least time to wait, in seconds. `is_collectors` is False when a proxy answered. `is_taken` is
+    True when the collector has the results.
     """
 
     status: int
     retry_after: float = 0.0
     rejected: int = 0
     is_collectors: bool = False
+    is_taken: bool = False
 
     @property
     def is_refusal(self) -> bool:
@@ -72,7 +75,7 @@ def result_of(change: Change) -> dict[str, Any]:
         "name": pair.name,
         "kind": pair.target.kind.value,
         "list": pair.dns_list.zone,
-        "verdict": verdict.word.value,
+        "verdict": verdict.kind.value,
         "detail": verdict.detail,
         "codes": sorted({code.code for code in verdict.codes} or set(verdict.answers)),
         "meanings": _meanings(verdict),
@@ -86,7 +89,7 @@ def result_of(change: Change) -> dict[str, Any]:
 
 def _meanings(verdict: Verdict) -> list[str]:
     """Return the meanings of a listing's codes; for a refusal also the advice."""
-    if verdict.word is not Word.REFUSED:
+    if verdict.kind is not VerdictKind.REFUSED:
         return sorted({code.meaning for code in verdict.codes})
     return [*verdict.refusals, *filter(None, [verdict.advice])]
 
@@ -103,6 +106,7 @@ class Outbox:
         self._arrived = asyncio.Event()
         self._size, self._pause = BATCH, FIRST_PAUSE
         self._link: CollectorSettings | None = None
+        self._is_failing = False
 
     def use(self, link: CollectorSettings | None) -> None:
         """Post to this collector from now on. None: discard all results."""
@@ -155,7 +159,8 @@ class Outbox:
         """Send one batch. Return the seconds to wait before the next."""
         batch = self._batch()
         answer = await self._send(session, batch)
-        if 200 <= answer.status < 300:
+        self._note(answer)
+        if answer.is_taken:
             rejected = min(answer.rejected, len(batch))
             if rejected:
                 log.warning("the collector rejected results", extra={"fields": {"rejected": rejected}})
@@ -172,6 +177,16 @@ class Outbox:
             self._pause = min(2 * self._pause, LONGEST_PAUSE)
             return wait
         return 0.0
+
+    def _note(self, answer: PostResult) -> None:
+        """Log once that the collector does not take results, and once that it does again."""
+        is_failing = not (answer.is_taken or answer.is_refusal)
+        if is_failing and not self._is_failing:
+            fields = {"status": answer.status, "is_collectors": answer.is_collectors}
+            log.warning("the collector does not take results", extra={"fields": fields})
+        elif self._is_failing and not is_failing:
+            log.info("the collector takes results again")
+        self._is_failing = is_failing
 
     def _batch(self) -> list[bytes]:
         """Return the oldest results, as many as one request may hold, but at least one."""
@@ -208,23 +223,27 @@ class Outbox:
             ) as answer:
                 wait = answer.headers.get("Retry-After", "")
                 retry_after = min(float(wait), LONGEST_PAUSE) if wait.isdecimal() else 0.0
-                rejected = await _rejected(answer) if answer.ok else 0
                 is_collectors = _VERSION_HEADER in answer.headers and _FAULT_HEADER not in answer.headers
-                return PostResult(answer.status, retry_after, rejected, is_collectors)
+                accepted, rejected = await _counts(answer) if answer.status == _TAKEN else (None, 0)
+                is_taken = answer.status == _TAKEN and (is_collectors or accepted is not None)
+                return PostResult(answer.status, retry_after, rejected, is_collectors, is_taken)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError):
             return PostResult(0)
 
 
-async def _rejected(answer: aiohttp.ClientResponse) -> int:
-    """Return the number of results that a 2xx answer rejects one by one.
+async def _counts(answer: aiohttp.ClientResponse) -> tuple[int | None, int]:
+    """Return how many results a 202 accepts and rejects.
 
-    Return 0 for an unreadable body: the collector has accepted the results.
+    Return (None, 0) for a body that is not the collector's, or that cannot be read.
     """
     text = b""
     try:
         while len(text) < MAX_ANSWER_BYTES and (more := await answer.content.read(MAX_ANSWER_BYTES)):
             text += more
-        found = msgspec.json.decode(text).get("rejected", [])
-    except (aiohttp.ClientError, TimeoutError, OSError, ValueError, AttributeError):
-        return 0
-    return len(found) if isinstance(found, list) else 0
+        found = msgspec.json.decode(text)
+    except (aiohttp.ClientError, TimeoutError, OSError, ValueError):
+        return None, 0
+    if not isinstance(found, dict) or not isinstance(found.get("accepted"), int):
+        return None, 0
+    rejected = found.get("rejected")
+    return found["accepted"], len(rejected) if isinstance(rejected, list) else 0

@@ -1,4 +1,4 @@
-"""The dashboards: each module of this package builds one dashboard, whose file has the module's name.
+"""The dashboards: each module or package of this package builds one dashboard, whose file has the module's name.
 
 A module defines `PAGE` and `build(settings)`. The package finds a new module without a list of names.
 Modules whose names begin with `_` are no dashboards.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from grafana.alerts import firing
 from grafana.fields import Card, Colour, Json, State
-from grafana.links import Board, in_text
+from grafana.links import DashboardUid, in_text
 from grafana.more_panels import alert_list, text
 from grafana.panels import state_timeline
 from grafana.targets import PromQL, Sql
@@ -26,6 +27,8 @@ VERDICTS = (
     State(51, "stopped", Colour.BAD),
     State(60, "errors", Colour.WATCH),
     State(61, "does not write", Colour.BAD),
+    State(70, "an alert fires", Colour.WATCH),
+    State(71, "a critical alert fires", Colour.BAD),
 )
 """The states that the expressions below and queries/overview/verdict_*.sql return as numbers."""
 
@@ -58,6 +61,14 @@ DATABASE = (
     " or 0 * max(duckwatch_build_info) or vector(2)"
 )
 
+_CRITICAL = firing('severity="critical"')
+_OTHERS = firing('severity!~"critical|none"')
+ALERTING = (
+    f"71 * max({_CRITICAL}) or 70 * max({_OTHERS})"
+    ' or 0 * max(ALERTS{alertname="DuckwatchWatchdog",alertstate="firing"}) or vector(2)'
+)
+"""Without the watchdog, which always fires, the rules are not evaluated."""
+
 
 def verdicts() -> Json:
     """Return the state timeline: one line for each stage that mail and its events pass."""
@@ -79,7 +90,8 @@ def verdicts() -> Json:
                 "Blocklists: addresses and domains of yours on a list. "
                 "Ingest: nothing heard from a plugin, or a request waiting, for a minute (orange) or five (red): then "
                 "this page is late. "
-                "Database: writes that fail."
+                "Database: writes that fail. "
+                "Alerts: whether one fires for these clusters, or for none in particular; grey without alert rules."
             ),
             width=14,
             height=HEIGHT,
@@ -91,6 +103,7 @@ def verdicts() -> Json:
             PromQL(BLOCKLISTS, "Blocklists", ref="D"),
             PromQL(INGEST, "Ingest", ref="E"),
             PromQL(DATABASE, "Database", ref="F"),
+            PromQL(ALERTING, "Alerts", ref="G"),
         ],
         VERDICTS,
     )
@@ -115,15 +128,15 @@ def alerts() -> Json:
 def where_next() -> Json:
     """Return the text panel with links to the dashboards that explain the verdicts."""
     lines = (
-        (in_text(Board.DELIVERY, "Delivery"), "one provider or all? one of our addresses or all?"),
-        (in_text(Board.BOUNCES, "Bounces and deferrals"), "what do they say? is that reply new?"),
-        (in_text(Board.QUEUE, "Queue"), "will it drain by itself?"),
-        (in_text(Board.REPUTATION, "Reputation"), "listed where, since when, does it cost mail?"),
-        (in_text(Board.TRACE, "Message trace"), "did this one message get out?"),
-        (in_text(Board.TENANTS, "Tenants"), "which customer?"),
-        (in_text(Board.INBOUND, "Inbound and logins"), "who cannot log in?"),
-        (in_text(Board.MTA, "MTA"), "is ZoneMTA itself well?"),
-        (in_text(Board.DUCKWATCH, "duckwatch"), "is this picture late?"),
+        (in_text(DashboardUid.DELIVERY, "Delivery"), "one provider or all? one of our addresses or all?"),
+        (in_text(DashboardUid.BOUNCES, "Bounces and deferrals"), "what do they say? is that reply new?"),
+        (in_text(DashboardUid.QUEUE, "Queue"), "will it drain by itself?"),
+        (in_text(DashboardUid.REPUTATION, "Reputation"), "listed where, since when, does it cost mail?"),
+        (in_text(DashboardUid.TRACE, "Message trace"), "did this one message get out?"),
+        (in_text(DashboardUid.TENANTS, "Tenants"), "which customer?"),
+        (in_text(DashboardUid.INBOUND, "Inbound and logins"), "who cannot log in?"),
+        (in_text(DashboardUid.MTA, "MTA"), "is ZoneMTA itself well?"),
+        (in_text(DashboardUid.DUCKWATCH, "duckwatch"), "is this picture late?"),
     )
     return text(
         Card(

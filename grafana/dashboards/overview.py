@@ -4,20 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from grafana.alerts import alert_marks
 from grafana.annotations import LISTINGS
 from grafana.columns import coloured, column, hidden, right_axis, value
 from grafana.dashboards._live import NOW, newest_events, traffic_now
 from grafana.dashboards._verdicts import alerts, verdicts, where_next
-from grafana.fields import (
-    Card,
-    Colour,
-    Override,
-    Scale,
-    Step,
-    Unit,
-)
+from grafana.fields import Card, Colour, Override, Scale, Step, Unit
 from grafana.layout import Row
-from grafana.links import Board, of_column, to_board
+from grafana.links import DashboardUid, of_column, to_dashboard
 from grafana.pages import Page, dashboard
 from grafana.panels import Style, stat, table, timeseries
 from grafana.targets import PromQL, Sql
@@ -27,22 +21,27 @@ if TYPE_CHECKING:
     from grafana.settings import Settings
 
 PAGE = Page(
-    board=Board.OVERVIEW,
+    uid=DashboardUid.OVERVIEW,
     title="Mail overview",
     description="Deliveries, delays and failures of all clusters, and the health of the pipeline that counts them.",
-    annotations=(LISTINGS,),
+    annotations=(LISTINGS, *alert_marks()),
 )
 
-BOUNCE_RATIO_LIMIT = 0.1
-"""Where DuckwatchMailBounceRatioHigh begins; a test holds it to alert-rules/thresholds.yml."""
+HARD_BOUNCE_LIMITS = (0.05, 0.1)
+"""Where DuckwatchHardBounceRatioHigh begins, as a warning and critical; a test holds it to thresholds.yml."""
 
-BOUNCED = (Step(Colour.GOOD), Step(Colour.WATCH, BOUNCE_RATIO_LIMIT / 2), Step(Colour.BAD, BOUNCE_RATIO_LIMIT))
+LEAST_PER_HOUR = 200
+"""Finished recipients an hour below which no alert judges a ratio; a test holds it to thresholds.yml."""
+
+BOUNCED = (Step(Colour.GOOD), Step(Colour.WATCH, HARD_BOUNCE_LIMITS[0]), Step(Colour.BAD, HARD_BOUNCE_LIMITS[1]))
 DEFERRED = (Step(Colour.GOOD), Step(Colour.WATCH, 0.3))
 
-TO_PROVIDER = to_board(Board.DELIVERY, "Delivery to this provider", values={"provider": of_column("provider")})
+TO_PROVIDER = to_dashboard(
+    DashboardUid.DELIVERY, "Delivery to this provider", values={"provider": of_column("provider")}
+)
 
-TO_TRACE = to_board(
-    Board.TRACE, "Life of this message", values={"message": of_column("message")}, span=("from_ms", "to_ms")
+TO_TRACE = to_dashboard(
+    DashboardUid.TRACE, "Life of this message", values={"message": of_column("message")}, span=("from_ms", "to_ms")
 )
 
 OUTCOMES = {"bounced": Colour.BAD, "deferred": Colour.WATCH}
@@ -54,7 +53,7 @@ def build(settings: Settings) -> Json:
         Row([verdicts(), alerts(), where_next()]),
         Row([traffic_now(20), newest_events(21)], NOW, 104, collapsed=True),
         Row([_outcomes(), _in_and_out()], "Traffic", 100),
-        Row([_bounce_ratio(), _by_zone()], "Outcome", 101),
+        Row([_hard_bounces(), _by_zone()], "Outcome", 101),
         Row([_latency(), _ingest()], "Latency, and how late this page is", 102),
         Row([_reasons(), _newest_failures()], "Newest failures", 103),
     ]
@@ -73,7 +72,10 @@ def _outcomes() -> Json:
             ),
             width=12,
             height=9,
-            links=(to_board(Board.DELIVERY, "By provider and address"), to_board(Board.BOUNCES, "Their replies")),
+            links=(
+                to_dashboard(DashboardUid.DELIVERY, "By provider and address"),
+                to_dashboard(DashboardUid.BOUNCES, "Their replies"),
+            ),
         ),
         [Sql("overview/outcomes")],
         Scale(Unit.COUNT),
@@ -98,7 +100,7 @@ def _in_and_out() -> Json:
             ),
             width=12,
             height=9,
-            links=(to_board(Board.QUEUE, "The queue"),),
+            links=(to_dashboard(DashboardUid.QUEUE, "The queue"),),
         ),
         [Sql("overview/in_and_out")],
         Scale(Unit.COUNT),
@@ -106,28 +108,29 @@ def _in_and_out() -> Json:
     )
 
 
-def _bounce_ratio() -> Json:
-    finished = 'mail_cluster_zone:duckwatch_mail_finished:rate30m{mail_cluster=~"$cluster"} * 1800'
+def _hard_bounces() -> Json:
+    finished = 'mail_cluster_zone:duckwatch_mail_finished:rate30m{mail_cluster=~"$cluster"} * 3600'
     return timeseries(
         Card(
             id=2,
-            title="Bounce ratio",
-            description="Bounced recipients among those finished (delivered or bounced) in the last 30 minutes; the "
-            "dotted lines say how many those are. No ratio where they are fewer than 100. "
-            "The line is where DuckwatchMailBounceRatioHigh begins: then look at the reasons below, and at Bounces.",
+            title="Hard bounces",
+            description="Recipients whose addresses refuse mail for good, among those finished (delivered or bounced), "
+            "a mean of 30 minutes; the dotted lines say how many finish in an hour. No ratio where they are fewer than "
+            f"{LEAST_PER_HOUR}. The lines are where DuckwatchHardBounceRatioHigh begins: then look at Bounces for the "
+            "mailing list they come from.",
             width=12,
             height=9,
-            links=(to_board(Board.BOUNCES, "Bounces"),),
+            links=(to_dashboard(DashboardUid.BOUNCES, "Bounces"),),
         ),
         [
             PromQL(
-                'mail_cluster_zone:duckwatch_mail_bounce_ratio:rate30m{mail_cluster=~"$cluster"}'
-                f" and on (mail_cluster, zone) ({finished} >= 100)",
+                'mail_cluster_zone_class:duckwatch_mail_bounce_ratio:rate30m{mail_cluster=~"$cluster",class="hard"}'
+                f" and on (mail_cluster, zone) ({finished} >= {LEAST_PER_HOUR})",
                 "{{mail_cluster}} / {{zone}}",
             ),
-            PromQL(finished, "{{mail_cluster}} / {{zone}}, finished", ref="B"),
+            PromQL(finished, "{{mail_cluster}} / {{zone}}, finished in an hour", ref="B"),
         ],
-        Scale(Unit.RATIO, (Step(Colour.GOOD), Step(Colour.BAD, BOUNCE_RATIO_LIMIT))),
+        Scale(Unit.RATIO, BOUNCED),
         overrides=[_finished()],
     )
 
@@ -164,7 +167,9 @@ def _by_zone() -> Json:
                 "zone",
                 "Zone",
                 None,
-                links=[to_board(Board.DELIVERY, "Delivery of this zone", values={"zone": of_column("zone")})],
+                links=[
+                    to_dashboard(DashboardUid.DELIVERY, "Delivery of this zone", values={"zone": of_column("zone")})
+                ],
             ),
             column("finished", "Finished", 95, unit=Unit.COUNT),
             column("bounced_share", "Bounced", 95, unit=Unit.RATIO, decimals=1, thresholds=BOUNCED, empty="·"),
@@ -186,7 +191,7 @@ def _latency() -> Json:
             ),
             width=12,
             height=8,
-            links=(to_board(Board.DELIVERY, "By provider, and first attempts apart"),),
+            links=(to_dashboard(DashboardUid.DELIVERY, "By provider, and first attempts apart"),),
         ),
         [
             PromQL.quantile(0.5, "duckwatch_mail_delivery_seconds", "p50", where='mail_cluster=~"$cluster"'),
@@ -209,7 +214,7 @@ def _ingest() -> Json:
             ),
             width=12,
             height=8,
-            links=(to_board(Board.DUCKWATCH, "The collector"),),
+            links=(to_dashboard(DashboardUid.DUCKWATCH, "The collector"),),
         ),
         [
             PromQL.quantile(0.95, "duckwatch_event_commit_delay_seconds", "Stamp to commit, p95"),
@@ -245,7 +250,7 @@ def _reasons() -> Json:
             ),
             width=24,
             height=9,
-            links=(to_board(Board.BOUNCES, "Bounces and deferrals"),),
+            links=(to_dashboard(DashboardUid.BOUNCES, "Bounces and deferrals"),),
         ),
         [Sql("overview/failure_reasons", table=True)],
         overrides=[

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from grafana.alerts import alert_marks
 from grafana.columns import coloured, column, value
 from grafana.dashboards._live import NOW, tenant_now, top_domains
 from grafana.fields import TOO_LITTLE, Card, Colour, Scale, Step, Unit
 from grafana.layout import Row
-from grafana.links import OF_SERIES, Board, of_column, to_board
+from grafana.links import OF_SERIES, DashboardUid, of_column, to_dashboard
 from grafana.more_panels import text
 from grafana.pages import Page, dashboard
 from grafana.panels import Style, stat, table, timeseries
@@ -20,20 +21,21 @@ if TYPE_CHECKING:
     from grafana.settings import Settings
 
 PAGE = Page(
-    board=Board.TENANTS,
+    uid=DashboardUid.TENANTS,
     title="Tenants",
     description="What became of the mail of each sending domain. A tenant is a filter, not a security boundary.",
     variables=(*CHOICES, QueryVariable("tenant", "Sending domain", "tenants/domains_to_choose", several=False)),
     start="now-24h",
     refresh="1m",
+    annotations=alert_marks("delivery"),
 )
 
 FAILED = (Step(Colour.GOOD), Step(Colour.WATCH, 0.05), Step(Colour.BAD, 0.1))
-"""From a tenth on, DuckwatchMailBounceRatioHigh fires for a zone; here it is coloured for a domain."""
+"""From a tenth on, DuckwatchHardBounceRatioHigh fires for a zone; here it is coloured for a domain."""
 
-ONLY_THIS = to_board(Board.TENANTS, "Only this domain", values={"tenant": of_column("domain")})
-OF_LINE = to_board(Board.TENANTS, "Only this domain", values={"tenant": OF_SERIES})
-TO_BOUNCES = to_board(Board.BOUNCES, "Bounces & deferrals")
+ONLY_THIS = to_dashboard(DashboardUid.TENANTS, "Only this domain", values={"tenant": of_column("domain")})
+OF_LINE = to_dashboard(DashboardUid.TENANTS, "Only this domain", values={"tenant": OF_SERIES})
+TO_BOUNCES = to_dashboard(DashboardUid.BOUNCES, "Bounces & deferrals")
 
 
 def build(settings: Settings) -> Json:
@@ -100,6 +102,7 @@ def _late() -> Json:
             ),
             width=4,
             height=5,
+            empty="no roll-up was built yet",
         ),
         [PromQL('time() - max(duckwatch_job_last_success_timestamp_seconds{task="roll_up"})', "Late by", instant=True)],
         Scale(Unit.SECONDS, (Step(Colour.GOOD), Step(Colour.WATCH, 300), Step(Colour.BAD, 900))),
@@ -153,7 +156,7 @@ def _outcomes() -> Json:
             ),
             width=8,
             height=9,
-            links=(to_board(Board.DELIVERY, "Delivery"),),
+            links=(to_dashboard(DashboardUid.DELIVERY, "Delivery"),),
         ),
         [Sql("tenants/outcomes")],
         Scale(Unit.COUNT),

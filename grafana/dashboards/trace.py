@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from grafana.columns import column, hidden
 from grafana.fields import Card, Colour, Override, Scale, State, Step, Unit
 from grafana.layout import Row
-from grafana.links import Board, of_column, to_board
+from grafana.links import DashboardUid, of_column, to_dashboard
 from grafana.pages import Page, dashboard
 from grafana.panels import stat, state_timeline, table
 from grafana.targets import PromQL, Sql
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from grafana.settings import Settings
 
 PAGE = Page(
-    board=Board.TRACE,
+    uid=DashboardUid.TRACE,
     title="Message trace",
     description="The life of one message, by queue id, Message-ID, sender or recipient.",
     variables=(*CHOICES, TextVariable("message", "Queue id, Message-ID or address")),
@@ -41,6 +41,7 @@ STANDING = (
     State(2, "delivered", Colour.GOOD),
     State(3, "bounced", Colour.BAD),
     State(4, "dropped, refused or deleted", Colour.FAINT),
+    State(5, "nothing to show", Colour.FAINT),
 )
 """The numbers of queries/trace/timeline.sql."""
 
@@ -61,7 +62,7 @@ def _found() -> Json:
                 "found as typed and in lower case. Click a message to see its life. Nothing found: shorten the time "
                 "range for a sender, or use the command `duckwatch-collector trace`, which looks further."
             ),
-            width=20,
+            width=24,
             height=9,
             empty="no message: type a queue id, a Message-ID or an address above",
         ),
@@ -79,8 +80,8 @@ def _columns_of_found() -> list[Override]:
             "Message",
             None,
             links=[
-                to_board(
-                    Board.TRACE,
+                to_dashboard(
+                    DashboardUid.TRACE,
                     "Its life",
                     values={"message": of_column("message")},
                     span=("from_ms", "to_ms"),
@@ -108,8 +109,8 @@ def _late() -> Json:
                 "Age of the newest event of each cluster. What happened since is not shown here yet. "
                 "Above five minutes with mail flowing, look at the collector first."
             ),
-            width=4,
-            height=9,
+            width=24,
+            height=4,
             empty="no event yet",
         ),
         [
@@ -134,15 +135,13 @@ def _timeline() -> Json:
             description=(
                 "Where each recipient of the message stood, of at most 40. The colour lasts until the next event. "
                 "Orange: the other server defers, ZoneMTA tries again by itself. Red: it is over, read the reply "
-                "below. No line: the message lies outside the time range, click it above."
+                "below. No message: none was typed above, or it lies outside the time range, click it above."
             ),
             width=24,
             height=9,
         ),
         [Sql("trace/timeline")],
         STANDING,
-        # A line has values only at its own recipient's events. At other recipients' times its colour continues.
-        overrides=[Override("/.*/", (("custom.spanNulls", True),), "byRegexp")],
     )
 
 
@@ -171,7 +170,7 @@ def _columns_of_life() -> list[Override]:
         column("action", "Event", 125, words=OUTCOMES),
         column("recipient", "Recipient", 210),
         column("reason", "Reason", 110),
-        column("response", "Reply", 420),
+        column("response", "Reply", 350),
         column("attempt", "Attempt", 95, unit=Unit.NONE),
         column("next_attempt", "Next attempt", 170, unit=Unit.AT),
         column("provider", "Provider", 95),
@@ -190,7 +189,7 @@ def _columns_of_life() -> list[Override]:
             "bounce_id",
             "Bounce message",
             170,
-            links=[to_board(Board.TRACE, "Its life", values={"message": of_column("bounce_id")})],
+            links=[to_dashboard(DashboardUid.TRACE, "Its life", values={"message": of_column("bounce_id")})],
         ),
         column("cluster", "Cluster", 110),
     ]

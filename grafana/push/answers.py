@@ -23,7 +23,7 @@ class FoundDashboard(msgspec.Struct, frozen=True, rename="camel"):
     folder_uid: str = ""
 
 
-class Meta(msgspec.Struct, frozen=True, rename="camel"):
+class DashboardMeta(msgspec.Struct, frozen=True, rename="camel"):
     """What Grafana knows of a stored dashboard. `provisioned`: a file provides it, and the API cannot change it."""
 
     version: int = 0
@@ -39,7 +39,7 @@ class StoredDashboard(msgspec.Struct, frozen=True):
     """A dashboard as Grafana stores it."""
 
     dashboard: dict[str, Any]
-    meta: Meta
+    meta: DashboardMeta
 
 
 class StoredVersion(msgspec.Struct, frozen=True):
@@ -49,13 +49,13 @@ class StoredVersion(msgspec.Struct, frozen=True):
     message: str = ""
 
 
-class History(msgspec.Struct, frozen=True):
+class DashboardHistory(msgspec.Struct, frozen=True):
     """A dashboard's versions, newest first. Before Grafana 11 the answer is the list alone."""
 
     versions: list[StoredVersion] = []
 
 
-Versions: Any = list[StoredVersion] | History
+Versions: Any = list[StoredVersion] | DashboardHistory
 
 
 class StoredSource(msgspec.Struct, frozen=True):
@@ -66,19 +66,19 @@ class StoredSource(msgspec.Struct, frozen=True):
     type: str
 
 
-class Saved(msgspec.Struct, frozen=True):
+class SavedDashboard(msgspec.Struct, frozen=True):
     """The answer to a saved dashboard."""
 
     version: int = 0
 
 
-class Health(msgspec.Struct, frozen=True):
+class GrafanaHealth(msgspec.Struct, frozen=True):
     """The answer of `/api/health`, which needs no token. No other program has this form."""
 
     database: str
 
 
-class Complaint(msgspec.Struct, frozen=True):
+class RefusalReason(msgspec.Struct, frozen=True):
     """The reason of a status that is not 200."""
 
     message: str = ""

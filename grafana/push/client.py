@@ -12,7 +12,7 @@ import aiohttp
 import msgspec
 
 from duckwatch.base.errors import DuckwatchError
-from grafana.push.answers import Complaint
+from grafana.push.answers import RefusalReason
 from grafana.push.text import shown
 
 if TYPE_CHECKING:
@@ -45,11 +45,11 @@ class Answer(NamedTuple):
     body: bytes
 
     @property
-    def complaint(self) -> Complaint:
+    def complaint(self) -> RefusalReason:
         """The reason of a refusal; empty when the body has none."""
         with contextlib.suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            return msgspec.json.decode(self.body, type=Complaint)
-        return Complaint()
+            return msgspec.json.decode(self.body, type=RefusalReason)
+        return RefusalReason()
 
 
 class GrafanaApi:

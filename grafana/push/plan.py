@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from grafana.check import changes
+from grafana.check import value_changes
 from grafana.normalise import dumps
 from grafana.push.text import called
 
@@ -33,7 +33,7 @@ class Action(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class ExistingDashboard:
     """What Grafana has under a dashboard's uid. `stored` is None when the token may not read it, or it is missing."""
 
     stored: StoredDashboard | None = None
@@ -75,19 +75,19 @@ class Target:
 
 
 def planned(
-    page: Json, known: Known, target: Target, titles: Iterable[FoundDashboard], permissions: Permissions
+    page: Json, existing: ExistingDashboard, target: Target, titles: Iterable[FoundDashboard], permissions: Permissions
 ) -> PlannedDashboard:
     """Return what happens to this dashboard.
 
     `titles` are the dashboards of the folder. A dashboard of another uid is never changed.
     """
-    stored = known.stored
-    if known.is_hidden:
+    stored = existing.stored
+    if existing.is_hidden:
         return _refused(page, HIDDEN)
     if stored is not None and (fault := _fixed(stored)):
         return _refused(page, fault)
-    found = () if stored is None else tuple(differences(page, stored, target))
-    if stored is not None and (not found or _is_pushed(page, known, target)):
+    found = () if stored is None else tuple(push_differences(page, stored, target))
+    if stored is not None and (not found or _is_pushed(page, existing, target)):
         return PlannedDashboard(page, Action.KEEP, stored.meta.version)
     if fault := _taken(page, target, titles):
         return _refused(page, fault)
@@ -97,11 +97,11 @@ def planned(
     return PlannedDashboard(page, Action.UPDATE, stored.meta.version, changes=found, missing=missing)
 
 
-def differences(page: Json, stored: StoredDashboard, target: Target) -> Iterable[str]:
+def push_differences(page: Json, stored: StoredDashboard, target: Target) -> Iterable[str]:
     """Yield a line for each value that a push changes, with the value before and after."""
     if stored.meta.folder_uid != target.uid:
         yield f"folder: {called(stored.meta.folder_title)} → {called(target.title)}"
-    yield from changes(_unnumbered(stored.dashboard), _unnumbered(page))
+    yield from value_changes(_unnumbered(stored.dashboard), _unnumbered(page))
 
 
 def lacking(stored: StoredDashboard | None, target: Target, permissions: Permissions) -> str:
@@ -133,13 +133,13 @@ def digest(page: Json) -> str:
     return hashlib.sha256(dumps(_unnumbered(page)).encode()).hexdigest()[:16]
 
 
-def _is_pushed(page: Json, known: Known, target: Target) -> bool:
+def _is_pushed(page: Json, existing: ExistingDashboard, target: Target) -> bool:
     """Return whether the newest version is this dashboard as push saved it.
 
     A newer Grafana may answer with a migrated dashboard, so that its content differs.
     """
-    assert known.stored is not None
-    return known.stored.meta.folder_uid == target.uid and known.message.endswith(f" {digest(page)}")
+    assert existing.stored is not None
+    return existing.stored.meta.folder_uid == target.uid and existing.message.endswith(f" {digest(page)}")
 
 
 def _fixed(stored: StoredDashboard) -> str:

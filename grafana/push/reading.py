@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from grafana.push.answers import (
+    DashboardHistory,
     FolderAnswer,
     FoundDashboard,
-    History,
     StoredDashboard,
     Versions,
 )
 from grafana.push.client import GrafanaApi, path_of
-from grafana.push.plan import Known, Target, differences
+from grafana.push.plan import ExistingDashboard, Target, push_differences
 
 if TYPE_CHECKING:
     from grafana.config import GrafanaSettings
@@ -55,18 +55,18 @@ async def read_titles(api: GrafanaApi, target: Target) -> list[FoundDashboard]:
     return titles
 
 
-async def read_dashboard(api: GrafanaApi, page: Json, target: Target, permissions: Permissions) -> Known:
+async def read_dashboard(api: GrafanaApi, page: Json, target: Target, permissions: Permissions) -> ExistingDashboard:
     """Return what Grafana has under this dashboard's uid."""
     path = path_of("dashboards", "uid", page["uid"])
     answer = await api.ask("GET", path)
     if answer.status == 403:
         # A token that may read no dashboard at all gets 403 for one that does not exist, too.
-        return Known(is_hidden="dashboards:read" in permissions)
+        return ExistingDashboard(is_hidden="dashboards:read" in permissions)
     if answer.status == 404:
-        return Known()
+        return ExistingDashboard()
     stored = api.decoded(path, answer, StoredDashboard)
-    message = await _message(api, page["uid"]) if any(differences(page, stored, target)) else ""
-    return Known(stored, message=message)
+    message = await _message(api, page["uid"]) if any(push_differences(page, stored, target)) else ""
+    return ExistingDashboard(stored, message=message)
 
 
 async def _uid_of_title(api: GrafanaApi, title: str) -> str | None:
@@ -91,5 +91,5 @@ async def _message(api: GrafanaApi, uid: str) -> str:
     if answer.status != 200:
         return ""
     found = api.decoded(path, answer, Versions)
-    versions = found.versions if isinstance(found, History) else found
+    versions = found.versions if isinstance(found, DashboardHistory) else found
     return versions[0].message if versions else ""

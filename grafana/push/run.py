@@ -11,7 +11,7 @@ from duckwatch.base import output
 from duckwatch.base.errors import ConfigError, Fault
 from grafana.generate import build_all
 from grafana.push import sources
-from grafana.push.answers import FolderAnswer, Health, Permissions, Saved, StoredSource
+from grafana.push.answers import FolderAnswer, GrafanaHealth, Permissions, SavedDashboard, StoredSource
 from grafana.push.client import GrafanaApi, GrafanaError, connected, path_of
 from grafana.push.lines import dashboard_line, folder_line, planned_lines
 from grafana.push.plan import HIDDEN, Action, PlannedDashboard, Target, digest, missing_permissions, planned
@@ -64,7 +64,7 @@ class _Push:
 
     async def run(self, *, dry_run: bool) -> bool:
         """Push, or print what a push would do. Return False when a dashboard is refused."""
-        await self._api.greet(path_of("health"), Health)
+        await self._api.greet(path_of("health"), GrafanaHealth)
         whose = path_of("access-control", "user", "permissions", reloadcache="true")
         self._permissions = await self._api.get(whose, Permissions)
         await self._check_sources()
@@ -125,7 +125,7 @@ class _Push:
         answer = await self._api.ask("POST", path, body)
         if answer.status != 200:
             return "refused", self._refusal(step, answer.complaint.status) or f"Grafana says{self._api.reason(answer)}"
-        saved = self._api.decoded(path, answer, Saved)
+        saved = self._api.decoded(path, answer, SavedDashboard)
         return ("created", "") if step.action is Action.CREATE else ("updated", f"version {saved.version}")
 
     def _refusal(self, step: PlannedDashboard, status: str) -> str:

@@ -30,7 +30,7 @@ NEVER_QUEUED = "coalesce(event ->> 'recipients' = '0', false)"
 PAUSE = 0.2  # s between two reads of the recorder's files
 
 
-class Teller:
+class GelfSender:
     """A context manager that sends each newly recorded log entry by GELF, as zonemta-wildduck does."""
 
     def __init__(self, world: World) -> None:

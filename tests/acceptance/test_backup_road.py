@@ -17,7 +17,7 @@ from tests.acceptance.ledger import read_ledger, wait_for_every_entry
 from tests.acceptance.mail import Submitter, everyday
 from tests.acceptance.roads import (
     QUIET,
-    Teller,
+    GelfSender,
     count,
     filled,
     knowable,
@@ -61,7 +61,7 @@ def test_everything_on_at_once_is_what_the_sinks_saw_and_nothing_is_double(world
     """With all sources on, each row is the plugin's and equals a sink's answer, and no held event is left."""
     # The change stream reports only the changes after its start, so it must be followed first.
     wait_until_followed(world)
-    with Teller(world) as teller:
+    with GelfSender(world) as teller:
         send(world, seed=11)
     the_table_is_the_plugins(world)
     wait_until_decided(world)

@@ -8,16 +8,17 @@ Two resolvers forward to two rbldnsd. All intervals are 30 times shorter than in
 from __future__ import annotations
 
 import os
-import re
 import time
 from collections import defaultdict
+from datetime import timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import dns.rcode
 import pytest
 
-from tests.alert_rules.rules import RULES
+from duckwatch.rules.adapt import Adaptation, adapted
+from duckwatch.rules.pack import dump, rule_files
 from tests.servers import nameserver as behave
 from tests.servers.dnsbl import DnsblExporter
 from tests.servers.fixtures import need
@@ -77,7 +78,7 @@ LONG_STORM: list[Act] = [
 ]
 
 
-class Storm:
+class BlocklistStorm:
     """The lists, the resolvers, the exporter and Prometheus, and the faults that a test can cause in them."""
 
     def __init__(self, folder: Path, logs: Path) -> None:
@@ -125,7 +126,7 @@ class Storm:
             folder / "prometheus",
             logs,
             {"duckwatch-dnsbl": [f"127.0.0.1:{self.exporter.port}"]},
-            [_faster(RULES / "alerts" / "dnsbl.yml", folder)],
+            _faster(folder),
         )
 
     def start(self) -> None:
@@ -158,21 +159,20 @@ class Storm:
             resolver.close()
 
 
-def _faster(path: Path, folder: Path) -> Path:
-    """Write a copy of the rules with each duration divided by `FASTER`, and return its path."""
-
-    def divide(match: re.Match[str]) -> str:
-        return f"{match[1]}: {int(match[2]) * 60 // FASTER}s"
-
-    made, count = re.subn(r"^( +(?:keep_firing_)?for): (\d+)m$", divide, path.read_text(), flags=re.MULTILINE)
-    assert count == len(re.findall(r"^ +\w*for: ", made, re.MULTILINE))
-    (folder / "rules.yml").write_text(made)
-    return folder / "rules.yml"
+def _faster(folder: Path) -> list[Path]:
+    """Write copies of the rules about blocklists with each time divided by `FASTER`, and return their paths."""
+    trial = Adaptation(faster=FASTER, scrape_interval=timedelta(seconds=1))
+    made = []
+    for path, document in rule_files().items():
+        if not path.startswith("alerts/") or path == "alerts/reputation.yml":
+            made.append(folder / path.replace("/", "-"))
+            made[-1].write_text(dump(adapted(document, trial)))
+    return made
 
 
 @pytest.fixture
-def storm(tmp_path: Path, server_logs: Path) -> Iterator[Storm]:
-    made = need(lambda: Storm(tmp_path, server_logs))
+def storm(tmp_path: Path, server_logs: Path) -> Iterator[BlocklistStorm]:
+    made = need(lambda: BlocklistStorm(tmp_path, server_logs))
     try:
         made.start()
         yield made
@@ -199,7 +199,7 @@ def _periods(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
     return list(zip(starts, ends, strict=True))
 
 
-def _run(storm: Storm, acts: list[Act]) -> tuple[float, float]:
+def _run(storm: BlocklistStorm, acts: list[Act]) -> tuple[float, float]:
     started = time.time()
     for at, act in acts:
         time.sleep(max(0.0, started + at - time.time()))
@@ -217,7 +217,7 @@ def _told(figures: dict[str, Any], alerts: dict[tuple[str, ...], list[tuple[floa
 
 
 @pytest.mark.servers
-def test_no_scrape_fails_no_alert_flaps_and_a_standing_listing_stays(storm: Storm) -> None:
+def test_no_scrape_fails_no_alert_flaps_and_a_standing_listing_stays(storm: BlocklistStorm) -> None:
     """While lists and resolvers fail, each scrape succeeds, each target's listing stays right, and no alert flaps."""
     pairs = {(BAD, zone) for zone in (STEADY, FRAIL, REFUSING, LYING)}
 
@@ -268,4 +268,5 @@ def _check_alerts(
     assert by_name.pop("DuckwatchDnsblListUnhealthy", set()) <= {FRAIL, REFUSING, LYING}
     assert by_name.pop("DuckwatchDnsblListRefused", set()) <= {REFUSING}
     assert by_name.pop("DuckwatchDnsblChecksStale", set()) <= {FRAIL, REFUSING, LYING}
+    assert all(address.startswith("127.0.0.1:") for address in by_name.pop("DuckwatchDnsblResolverDown", set()))
     assert not by_name

@@ -35,7 +35,7 @@ SETTLING = 90  # s: the plugin retries every 30 s at the latest, and another pro
 MOMENT = 1000  # ms around a kill: our plugin may have seen a log entry before the recorder, which runs after it, could
 
 
-class Deaths:
+class ServerKills:
     """Ways to kill or stop a server. `moments` are the times (epoch ms) at which ZoneMTA's processes were killed."""
 
     def __init__(self, world: World) -> None:
@@ -90,7 +90,7 @@ class Deaths:
         self._world.postgres.start()
 
 
-def check(world: World, deaths: Deaths) -> None:
+def check(world: World, deaths: ServerKills) -> None:
     """Assert that each log entry has one row with the right columns.
 
     A row without a recorded log entry is allowed only within `MOMENT` of a kill.
@@ -106,9 +106,9 @@ def check(world: World, deaths: Deaths) -> None:
 
 
 @pytest.fixture(scope="module")
-def deaths(world: World) -> Deaths:
+def deaths(world: World) -> ServerKills:
     """Return one record of kills for the module, because later tests still see the rows of earlier kills."""
-    return Deaths(world)
+    return ServerKills(world)
 
 
 def dice_of(what: str) -> tuple[int, random.Random]:
@@ -121,16 +121,16 @@ def dice_of(what: str) -> tuple[int, random.Random]:
 @pytest.mark.parametrize(
     "victim",
     [
-        Deaths.zonemta_sender,
-        Deaths.zonemta_master,
-        Deaths.zonemta_sigterm,
-        Deaths.zonemta_everything,
-        Deaths.collector,
-        Deaths.collector_sigterm,
-        Deaths.postgres,
+        ServerKills.zonemta_sender,
+        ServerKills.zonemta_master,
+        ServerKills.zonemta_sigterm,
+        ServerKills.zonemta_everything,
+        ServerKills.collector,
+        ServerKills.collector_sigterm,
+        ServerKills.postgres,
     ],
 )
-def test_kill(world: World, deaths: Deaths, victim: Callable[[Deaths], None]) -> None:
+def test_kill(world: World, deaths: ServerKills, victim: Callable[[ServerKills], None]) -> None:
     """Killing or stopping a server at random moments under load loses no recorded log entry and stores none twice."""
     seed, deaths.dice = dice_of(victim.__name__)
     with Load(world.zonemta, seed) as load:
@@ -148,7 +148,7 @@ def flow(load: Load) -> None:
     wait_until(lambda: load.sent > enough, "mail flows", 60)
 
 
-def test_collector_away(world: World, deaths: Deaths) -> None:
+def test_collector_away(world: World, deaths: ServerKills) -> None:
     """While the collector is stopped, the plugin spools the events, and each is stored after the collector is back."""
     seed, _ = dice_of("collector away")
     with Load(world.zonemta, seed) as load:
@@ -161,7 +161,7 @@ def test_collector_away(world: World, deaths: Deaths) -> None:
     check(world, deaths)
 
 
-def test_postgres_away(world: World, deaths: Deaths) -> None:
+def test_postgres_away(world: World, deaths: ServerKills) -> None:
     """While PostgreSQL is stopped, the collector acknowledges events into its journal, and each is stored later."""
     seed, _ = dice_of("PostgreSQL away")
     with Load(world.zonemta, seed) as load:
@@ -177,7 +177,7 @@ def test_postgres_away(world: World, deaths: Deaths) -> None:
     wait_until(lambda: world.collector.total("duckwatch_journal_requests") == 0, "the journal is empty", SETTLING)
 
 
-def test_nothing_is_left_behind(world: World, deaths: Deaths) -> None:
+def test_nothing_is_left_behind(world: World, deaths: ServerKills) -> None:
     """After all kills no spool holds events, the plugin dropped none, and there is no dead letter."""
     check(world, deaths)
     wait_until(lambda: world.unsent() == [], lambda: f"unsent: {world.unsent()}", SETTLING, every=0.5)

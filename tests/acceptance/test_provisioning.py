@@ -20,7 +20,6 @@ from tests.servers import demo
 from tests.servers.alertmanager import Alertmanager
 from tests.servers.fixtures import need
 from tests.servers.grafana import Grafana, StartedGrafana, home
-from tests.servers.missing import MissingServerError
 from tests.servers.process import wait_until
 from tests.servers.prometheus import Prometheus
 
@@ -43,10 +42,7 @@ class Site(NamedTuple):
 @pytest.fixture(scope="module")
 def site(server_logs: Path) -> Iterator[Site]:
     """Yield a Grafana whose provisioning files name the demo's database, a Prometheus and an Alertmanager."""
-    try:
-        home()
-    except MissingServerError as missing:
-        pytest.skip(str(missing))
+    need(home)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True)))
         mail = stack.enter_context(demo.running("--rate", "20", "--history", "1"))

@@ -18,9 +18,9 @@ import yaml
 from grafana.__main__ import main
 from grafana.generate import build_all
 from grafana.push.client import GrafanaApi
+from tests.servers.fixtures import need
 from tests.servers.grafana import Grafana, StartedGrafana, home
 from tests.servers.grafana_stand_in import GrafanaStandIn
-from tests.servers.missing import MissingServerError
 from tests.servers.process import wait_until
 
 if TYPE_CHECKING:
@@ -374,10 +374,7 @@ def provisioned(request: pytest.FixtureRequest, tmp_path: Path, server_logs: Pat
         yield client
         stand_in.stop()
         return
-    try:
-        home()
-    except MissingServerError as missing:
-        pytest.skip(str(missing))
+    need(home)
     with ExitStack() as stack:
         (tmp_path / "served").mkdir()
         (tmp_path / "served" / "queue.json").write_text(json.dumps(QUEUE))

@@ -21,7 +21,7 @@ from tests.acceptance.ledger import Ledger, draw_up
 from tests.acceptance.mail import Load
 from tests.acceptance.roads import (
     QUIET,
-    Teller,
+    GelfSender,
     filled,
     knowable,
     never_queued,
@@ -45,7 +45,7 @@ BACKED_UP = True
 UNSURE = 5000  # ms around a kill of MongoDB: ZoneMTA may have called its hooks for a write that was lost
 
 
-class Stretch:
+class MailFromNow:
     """The mail that is sent from now on: its recorded log entries, its rows and its answers, without earlier mail."""
 
     def __init__(self, world: World) -> None:
@@ -134,7 +134,7 @@ def test_without_the_plugin(world: World) -> None:
     before the collector was killed and ended before it was back.
     """
     run_with(world, None)
-    stretch = Stretch(world)
+    stretch = MailFromNow(world)
     stretch.kill_at_random()
     world.collector.kill()
     with psycopg.connect(world.dsn) as connection:
@@ -167,8 +167,8 @@ def test_with_every_road(world: World) -> None:
     sources add only events that the recorder did not see.
     """
     run_with(world, world.plugin)
-    stretch = Stretch(world)
-    with Teller(world) as teller:
+    stretch = MailFromNow(world)
+    with GelfSender(world) as teller:
         stretch.kill_at_random()
         stretch.drain(10)
     wait_until(lambda: not stretch.ledger().missing, lambda: f"missing: {stretch.ledger().missing[:3]}", QUIET, every=1)

@@ -36,7 +36,7 @@ BY_SMTP = ("ok.smtp@corp.example", "unknown.smtp@gmail.example")
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class WildDuckRun:
     """The servers and the rows after all actions of the fixture `told`."""
 
     world: World
@@ -71,7 +71,7 @@ def send(world: World, user: str) -> str:
     return str(said["message"]["queueId"])
 
 
-def settle(world: World, told: Told) -> None:
+def settle(world: World, told: WildDuckRun) -> None:
     """Wait until ZoneMTA's queue is empty and all events of mail and logins are stored."""
     wait_until(lambda: world.zonemta.queued() == 0, "ZoneMTA's queue is empty", QUIET, every=0.5)
     wait_for_every_entry(world, QUIET)
@@ -85,9 +85,9 @@ def settle(world: World, told: Told) -> None:
 
 
 @pytest.fixture(scope="module")
-def told(world: World) -> Told:
+def told(world: World) -> WildDuckRun:
     """Create the users, then deliver, log in, mark as spam and send. Return the result."""
-    before = Told(world, [], "")
+    before = WildDuckRun(world, [], "")
     followed = "SELECT FROM change_feeds WHERE token IS NOT NULL"
     wait_until(lambda: len(before.table(followed)) == 2, "both databases are followed", 60)
     alice, _ = users_of(world.wildduck)
@@ -96,10 +96,10 @@ def told(world: World) -> Told:
     mark_as_spam(world.wildduck, alice)
     queue_id = send(world, alice)
     settle(world, before)
-    return Told(world, read_rows(world.dsn), queue_id)
+    return WildDuckRun(world, read_rows(world.dsn), queue_id)
 
 
-def test_of_mail_out_only_what_was_never_sent_comes_by_the_change_stream(told: Told) -> None:
+def test_of_mail_out_only_what_was_never_sent_comes_by_the_change_stream(told: WildDuckRun) -> None:
     """Of outbound mail, only the message of WildDuck's API is queued by the change stream; all else is the plugin's."""
     recovered = told.counted("duckwatch_backup_recovered_total", "source", "reason")
     assert recovered == {("change_stream", "never_sent"): 1}
@@ -115,7 +115,7 @@ def test_of_mail_out_only_what_was_never_sent_comes_by_the_change_stream(told: T
     assert {row["source"] for row in told.of("delivered", "bounced", "deferred")} == {"plugin"}
 
 
-def test_a_bounce_that_is_posted_as_well_is_one_row(told: Told) -> None:
+def test_a_bounce_that_is_posted_as_well_is_one_row(told: WildDuckRun) -> None:
     """A bounce that the plugin and http-bounce both report has one row, from the plugin."""
     bounces = told.of("bounced")
     assert sorted(row["recipient"] for row in bounces) == sorted([BY_API[1], BY_SMTP[1]])
@@ -124,7 +124,7 @@ def test_a_bounce_that_is_posted_as_well_is_one_row(told: Told) -> None:
     assert told.table("SELECT FROM held_events WHERE source = 'bounce'") == []
 
 
-def test_mail_that_comes_in_is_stored_once_for_each_recipient(told: Told) -> None:
+def test_mail_that_comes_in_is_stored_once_for_each_recipient(told: WildDuckRun) -> None:
     """Each LMTP delivery has one `stored` row, with category `junk` if it is filed as spam; no other mail has one."""
     stored = told.of("stored")
     assert sorted((row["message_id"], row["recipient"], row["category"]) for row in stored) == [
@@ -136,7 +136,7 @@ def test_mail_that_comes_in_is_stored_once_for_each_recipient(told: Told) -> Non
     assert told.counted("duckwatch_mail_events_total", "mail_cluster", "action")[CLUSTER, "stored"] == 3
 
 
-def test_logins_are_counted_as_wildduck_counts_them(told: Told) -> None:
+def test_logins_are_counted_as_wildduck_counts_them(told: WildDuckRun) -> None:
     """Each login of WildDuck's log is counted once from the change stream, and the unknown user once from GELF."""
     found = told.table(
         "SELECT protocol, result, source, sum(count)::int FROM auth_events GROUP BY 1, 2, 3 ORDER BY 1, 2"
@@ -155,7 +155,7 @@ def test_logins_are_counted_as_wildduck_counts_them(told: Told) -> None:
     }
 
 
-def test_a_message_that_is_marked_as_spam_is_told_once(told: Told) -> None:
+def test_a_message_that_is_marked_as_spam_is_told_once(told: WildDuckRun) -> None:
     """A message that is marked as spam has one audit row, and one inbound event from WildDuck's webhook."""
     (mark,) = told.of("marked_spam")
     assert (mark["direction"], mark["source"], mark["cluster"]) == ("inbound", "wildduck", CLUSTER)

@@ -1,4 +1,4 @@
-"""promtool and amtool as fixtures."""
+"""Fixtures: the paths of promtool and amtool."""
 
 from __future__ import annotations
 
@@ -15,9 +15,11 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def promtool() -> Path:
+    """Return the path of promtool. Without it, skip the test, or fail in CI."""
     return need(lambda: tool("promtool"))
 
 
 @pytest.fixture(scope="session")
 def amtool() -> Path:
+    """Return the path of amtool. Without it, skip the test, or fail in CI."""
     return need(lambda: tool("amtool"))

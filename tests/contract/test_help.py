@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from collector import __main__ as collector
+from collector import arguments as collector
 from duckwatch.demo import __main__ as demo
 from exporters.dnsbl import __main__ as dnsbl
 from grafana import __main__ as dashboards

@@ -13,12 +13,14 @@ import pytest
 
 from collector import jobs
 from collector.events.model.event import COLUMNS, MailEvent, RejectReason
-from collector.metrics import CATALOGUE
+from collector.metrics import CATALOGUE, Metrics
 from collector.operations.doctor import CHECKS
 from collector.store.database.connection import KINDS
 from collector.store.migrations import migrate
 from collector.store.schema.reader_role import READABLE
 from exporters.dnsbl.metrics import CATALOGUE as DNSBL_CATALOGUE
+from exporters.dnsbl.metrics import Metrics as DnsblMetrics
+from tests.integration.operations.test_first_mistakes import MISTAKES
 from tests.servers.collector import Collector
 
 if TYPE_CHECKING:
@@ -54,12 +56,24 @@ def collector(postgres_dsn: str, tmp_path: Path, server_logs: Path) -> Iterator[
 
 
 def test_the_metrics_page_lists_the_catalogue() -> None:
-    """docs/metrics.md has an entry with the name and the labels of every metric, once, and no other entry."""
+    """docs/metrics.md has an entry with the name, the type and the labels of every metric, once, and no other entry."""
     told = page("docs/metrics.md")
-    entries = re.findall(r"^- `(duckwatch_\w+)` \((?:counter|gauge|histogram)(; .*)?\):$", told, re.MULTILINE)
-    assert [name for name, _ in entries] == re.findall(r"^- `(duckwatch_\w+)`", told, re.MULTILINE)
-    found = [(name, tuple(re.findall(r"`(\w+)`", labels))) for name, labels in entries]
+    entries = re.findall(r"^- `(duckwatch_\w+)` \((counter|gauge|histogram)(; .*)?\):$", told, re.MULTILINE)
+    assert [name for name, _, _ in entries] == re.findall(r"^- `(duckwatch_\w+)`", told, re.MULTILINE)
+    found = [(name, tuple(re.findall(r"`(\w+)`", labels))) for name, _, labels in entries]
     assert sorted(found) == sorted({**CATALOGUE, **DNSBL_CATALOGUE}.items())
+    families = [*Metrics().registry.collect(), *DnsblMetrics().registry.collect()]
+    types = {f"{one.name}_total" if one.type == "counter" else one.name: one.type for one in families}
+    assert types.keys() <= {name for name, _, _ in entries}
+    assert types.items() <= {name: kind for name, kind, _ in entries}.items()
+
+
+def test_a_test_of_behaviour_names_each_metric() -> None:
+    """Whoever changes what moves a metric finds its test by the metric's name."""
+    files = (path for kind in ("unit", "integration", "acceptance") for path in (ROOT / "tests" / kind).rglob("*.py"))
+    named = set(re.findall(r"\bduckwatch_\w+", "".join(path.read_text(encoding="utf-8") for path in files)))
+    names = re.findall(r"^- `(duckwatch_\w+)`", page("docs/metrics.md"), re.MULTILINE)
+    assert [name for name in names if not named & {name, *(f"{name}{suffix}" for suffix in SUFFIXES)}] == []
 
 
 @each_catalogue
@@ -94,6 +108,17 @@ def test_the_operations_page_has_every_check_of_the_doctor() -> None:
     """The page has the checks in the order of their output."""
     checks = page("docs/operations.md").partition("\n### The checks\n")[2].partition("\n#")[0]
     assert re.findall(r"^- `([\w ]+)`:$", checks, re.MULTILINE) == list(CHECKS)
+
+
+def test_each_check_of_the_doctor_has_a_case_of_its_own() -> None:
+    """The tests of `doctor` ask each check for itself, or make a mistake that it must name."""
+    folder = ROOT / "tests" / "integration" / "operations"
+    told = "".join(path.read_text(encoding="utf-8") for path in folder.glob("test_doctor*.py"))
+    asked = {name for call in re.findall(r"\b(?:only|statuses)\((.*)\)", told) for name in re.findall(r'"(.+?)"', call)}
+    asked |= set(re.findall(r'\["([\w ]+)"\]', told))
+    asked |= {mistake.where for mistake in MISTAKES if mistake.command == "doctor"}
+    missing = [name for name in CHECKS if name not in asked]
+    assert missing == [], f'no case asks for it: only(found, "{missing[0]}") in tests/integration/operations'
 
 
 def test_what_is_served_is_the_catalogue(collector: Collector) -> None:
@@ -153,7 +178,7 @@ def test_the_docs_name_files_that_exist(name: str) -> None:
 def test_every_dependency_is_decided() -> None:
     """docs/decisions.md says of each library why it was chosen."""
     project = tomllib.loads(page("pyproject.toml"))["project"]
-    wanted = project["dependencies"] + project["optional-dependencies"]["demo"]
+    wanted = project["dependencies"] + [one for extra in project["optional-dependencies"].values() for one in extra]
     names = [re.split(r"[\[<>=; ]", requirement)[0] for requirement in wanted]
     told = page("docs/decisions.md").lower()
     assert [name for name in names if name not in told] == []

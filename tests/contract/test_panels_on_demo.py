@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from datetime import UTC, datetime, timedelta
@@ -13,7 +14,7 @@ import pytest
 import yaml
 
 from duckwatch.demo.cast import LISTED_ADDRESS
-from grafana.queries import load
+from grafana.queries import load_query
 from tests.alert_rules.rules import RULE_FILES
 from tests.contract.test_dashboards import PROMQL, SQL
 from tests.servers.demo import Demo, running
@@ -33,17 +34,30 @@ EXTERNAL_LABELS = {"cluster": "kubernetes", "replica": "a"}
 """External labels as many a Prometheus has them."""
 
 NOT_IN_DEMO = (
-    *("queue_snapshots", "'inbound'", '{task="queue_state"}', 'source="wildduck"', "auth_"),
-    *("ingest_rejected_", "ingest_duplicates_", "store_errors_", "store_refusals_", 'result="failed"', "shortages_"),
+    *("queue_snapshots", "'inbound'", '{task="queue_state"}', 'source="wildduck"', "auth_events", "auth_attempts"),
+    *("ingest_rejected_", "ingest_duplicates_", "store_errors_", "store_refusals_", 'result="failed"'),
     *("zonemta_", "wildduck_", "changestream_", "gelf_", "backup_recovered_", "corrections_", "telemetry_"),
+    *('component=~"queue"', 'component=~"logins"', 'component=~"mta"', 'component=~"pipeline|database"'),
+    *('component=~"delivery', 'severity="critical"', "mail_complaint", "broken_policies", "unless on () duckwatch_"),
 )
-"""What is read by panels that the demo leaves empty: it has no faults, no ZoneMTA, no MongoDB, no WildDuck and no other
-source.
+"""What is read by panels that the demo leaves empty: it has no faults, no ZoneMTA, no MongoDB, no WildDuck, no other
+source, no complaints, no TimescaleDB, and in its first minutes no alert but that of its listing.
+
+`test_the_demo_has_none_of_what_is_left_out` holds this list to be no longer than it must.
 """
+
+WITHOUT_SERIES = re.compile(
+    r"^vector\(.* unless on \(\) wildduck_|or (vector\(\d+\)|0 \* max\(duckwatch_build_info\))$", re.DOTALL
+)
+"""An expression that has a sample without any series, or as soon as the collector is scraped."""
+
+
+def _is_played(text: str) -> bool:
+    return WITHOUT_SERIES.search(text) is not None or not any(part in text for part in NOT_IN_DEMO)
 
 
 def _played(asked: dict[str, str]) -> dict[str, str]:
-    return {name: text for name, text in asked.items() if not any(part in text for part in NOT_IN_DEMO)}
+    return {name: text for name, text in asked.items() if _is_played(text)}
 
 
 each_sql = pytest.mark.parametrize("sql", _played(SQL).values(), ids=_played(SQL))
@@ -55,7 +69,7 @@ pytestmark = pytest.mark.servers
 @pytest.fixture(scope="module")
 def demo() -> Iterator[Demo]:
     """Yield a running demo."""
-    with running("--rate", "50", "--history", "1", "--seconds", "420") as place:
+    with running("--rate", "50", "--history", "1", "--seconds", "1200") as place:
         yield place
 
 
@@ -85,14 +99,22 @@ def test_every_query_has_rows(demo: Demo, sql: str) -> None:
 @each_promql
 def test_every_expression_has_samples(prometheus: Prometheus, expr: str) -> None:
     """Prometheus has a sample for every expression, once it has scraped twice."""
-    times = expr.replace("$__rate_interval", "30s").replace("$__range", "1m")
-    sent = re.sub(r'=~"\$\w+"', '=~".*"', times)
     deadline = time.monotonic() + DEADLINE_SECONDS
-    found: dict[tuple[tuple[str, str], ...], float] = {}
-    while not any(value == value for value in found.values()):  # noqa: PLR0124  # NaN: a quantile of nothing
-        assert time.monotonic() < deadline, f"no sample for {sent}"
+    while not _numbers(prometheus, expr):
+        assert time.monotonic() < deadline, f"no sample for {_sent(expr)}"
         time.sleep(0.5)
-        found = prometheus.query(sent)
+
+
+def test_the_demo_has_none_of_what_is_left_out(demo: Demo, prometheus: Prometheus) -> None:
+    """What the demo can show is tested above: each query that is left out finds nothing in it."""
+    # Alerts about providers and the enforced listing fire after some minutes: it depends on the tests before this one.
+    left_out = [(name, text) for name, text in PROMQL.items() if not (_is_played(text) or "ALERTS" in text)]
+    found = {name for name, text in left_out if _numbers(prometheus, text)}
+    with psycopg.connect(demo.dsn, autocommit=True) as connection:
+        chosen, typed = _chosen(connection), _newest_failure(connection)
+        left_out = [(name, text) for name, text in SQL.items() if not _is_played(text)]
+        found |= {name for name, text in left_out if _rows(connection, text, chosen, typed)}
+    assert found == set()
 
 
 def test_external_labels_stand_beside_the_mail_cluster(prometheus: Prometheus) -> None:
@@ -114,10 +136,22 @@ def test_only_the_watchdog_fires(prometheus: Prometheus) -> None:
     assert firing == {"DuckwatchWatchdog"}
 
 
+def _numbers(prometheus: Prometheus, expr: str) -> list[float]:
+    """Return the values of the expression's series now, without NaN, which is a quantile of nothing."""
+    return [value for value in prometheus.query(_sent(expr)).values() if not math.isnan(value)]
+
+
+def _sent(expr: str) -> str:
+    """Return the expression with every value chosen, over the time that the demo runs."""
+    times = expr.replace("$__rate_interval", "30s").replace("$__range", "1m")
+    # The interval of an annotation is longer than the demo runs: what has begun meanwhile is marked.
+    return re.sub(r'=~"\$\w+"', '=~".*"', times.replace("$__interval", "10m"))
+
+
 def _chosen(connection: psycopg.Connection) -> list[str]:
     """Every value of every variable with several."""
     names = ("shared/clusters", "shared/providers", "shared/zones", "shared/addresses")
-    return [row[1] for name in names for row in _rows(connection, load(name), [], "")]
+    return [row[1] for name in names for row in _rows(connection, load_query(name), [], "")]
 
 
 def _newest_failure(connection: psycopg.Connection) -> str:

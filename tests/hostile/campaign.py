@@ -8,7 +8,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.hostile.inputs import Input, Sent, make
+from tests.hostile.inputs import Input, SentContext, make
 from tests.hostile.values import CANARY
 from tests.servers.process import children
 
@@ -71,7 +71,7 @@ class Campaign:
 
     async def _send(self, line: Line, number: int) -> None:
         while True:
-            one = make(self._seed, number, Sent(self._collector.token, time.time_ns() // 1_000_000))
+            one = make(self._seed, number, SentContext(self._collector.token, time.time_ns() // 1_000_000))
             answer = await line.ask(one)
             self.answers[one.kind, answer.status] += 1
             if answer.status != 503:

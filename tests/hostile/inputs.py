@@ -41,14 +41,14 @@ class Input(NamedTuple):
     is_last: bool = False
 
 
-class Sent(NamedTuple):
+class SentContext(NamedTuple):
     """The token of the sender, and the time of sending (epoch ms)."""
 
     token: str
     now_ms: int
 
 
-def make(seed: int, number: int, sent: Sent) -> Input:
+def make(seed: int, number: int, sent: SentContext) -> Input:
     """Return input `number` of a seed."""
     dice = random.Random(f"{seed}/{number}")
     if number % GOOD_EVERY == 0:
@@ -62,7 +62,7 @@ def good_id(seed: int, number: int) -> str:
     return f"good-{seed}-{number}"
 
 
-def good_event(seed: int, number: int, sent: Sent) -> dict[str, Any]:
+def good_event(seed: int, number: int, sent: SentContext) -> dict[str, Any]:
     entry = {"id": good_id(seed, number), "action": "QUEUED", "to": "a@b.example", "subject": CANARY}
     return {"time": sent.now_ms, "context": "receiver", "entry": entry}
 
@@ -73,7 +73,7 @@ def dumps(dice: Random, value: object) -> bytes:
     return text.encode("utf-8", "surrogatepass")
 
 
-def post(body: bytes, sent: Sent, *headers: str, length: int | None = None) -> bytes:
+def post(body: bytes, sent: SentContext, *headers: str, length: int | None = None) -> bytes:
     lines = [
         "POST /api/events/ingest HTTP/1.1",
         "Host: x",
@@ -84,7 +84,7 @@ def post(body: bytes, sent: Sent, *headers: str, length: int | None = None) -> b
     return ("\r\n".join(lines) + "\r\n\r\n").encode("utf-8", "surrogateescape") + body
 
 
-def events(dice: Random, sent: Sent) -> list[Any]:
+def events(dice: Random, sent: SentContext) -> list[Any]:
     return [values.event(dice, sent.now_ms) for _ in range(dice.choice((1, 1, 1, 2, 5)))]
 
 
@@ -98,18 +98,18 @@ def arranged(dice: Random, made: list[Any]) -> bytes:
     return b"\n".join(dumps(dice, one) for one in made)
 
 
-def beside_good(dice: Random, sent: Sent, seed: int, number: int) -> Input:
+def beside_good(dice: Random, sent: SentContext, seed: int, number: int) -> Input:
     """Return a request with one good event among bad ones. The good event must be stored."""
     made = events(dice, sent)
     made.insert(dice.randrange(len(made) + 1), good_event(seed, number, sent))
     return Input("beside good", post(arranged(dice, made), sent), frozenset({202}), good_id(seed, number))
 
 
-def odd_events(dice: Random, sent: Sent, _seed: int, _number: int) -> Input:
+def odd_events(dice: Random, sent: SentContext, _seed: int, _number: int) -> Input:
     return Input("odd events", post(arranged(dice, events(dice, sent)), sent), frozenset({202, 400, 413}))
 
 
-def mutated(dice: Random, sent: Sent, _seed: int, _number: int) -> Input:
+def mutated(dice: Random, sent: SentContext, _seed: int, _number: int) -> Input:
     """Return a request whose body has some bytes changed, inserted, removed or repeated."""
     body = mutate(dice, arranged(dice, events(dice, sent)).replace(CANARY.encode(), b"mutated"))
     return Input("mutated", post(body, sent), frozenset({202, 400, 413}))
@@ -136,7 +136,7 @@ def mutate(dice: Random, data: bytes) -> bytes:
     return bytes(made)
 
 
-def zipped(dice: Random, sent: Sent, _seed: int, _number: int) -> Input:
+def zipped(dice: Random, sent: SentContext, _seed: int, _number: int) -> Input:
     """Return a compressed request: intact, changed, cut off, with several members, or a small gzip bomb."""
     kind = dice.random()
     packed = gzip.compress(arranged(dice, events(dice, sent)).replace(CANARY.encode(), b"zipped"), 1)
@@ -154,7 +154,7 @@ def zipped(dice: Random, sent: Sent, _seed: int, _number: int) -> Input:
     return Input("zipped", post(packed, sent, f"Content-Encoding: {encoding}"), frozenset({202, 400, 413, 415}))
 
 
-def reports(dice: Random, sent: Sent, _seed: int, _number: int) -> Input:
+def reports(dice: Random, sent: SentContext, _seed: int, _number: int) -> Input:
     """Return a heartbeat with wrong values."""
     body: dict[str, Any] = {"cluster": values.value(dice), "host": values.value(dice), "plugin": values.report(dice)}
     if dice.random() < 0.5:
@@ -162,7 +162,7 @@ def reports(dice: Random, sent: Sent, _seed: int, _number: int) -> Input:
     return Input("reports", post(dumps(dice, body), sent), frozenset({202, 400, 413}))
 
 
-def junk(dice: Random, sent: Sent, _seed: int, _number: int) -> Input:
+def junk(dice: Random, sent: SentContext, _seed: int, _number: int) -> Input:
     """Return a request whose body has no valid event."""
     body = dice.choice(
         (
@@ -199,7 +199,7 @@ HEADERS: list[Callable[[Random], str]] = [
 ]  # fmt: skip
 
 
-def heads(dice: Random, sent: Sent, _seed: int, _number: int) -> Input:
+def heads(dice: Random, sent: SentContext, _seed: int, _number: int) -> Input:
     """Return a request with an odd request line and odd headers, sometimes with a body."""
     lines = [
         (
@@ -217,7 +217,7 @@ def heads(dice: Random, sent: Sent, _seed: int, _number: int) -> Input:
     return Input("heads", request, REFUSALS | {200, 202}, is_last=True)
 
 
-def wires(dice: Random, sent: Sent, _seed: int, _number: int) -> Input:
+def wires(dice: Random, sent: SentContext, _seed: int, _number: int) -> Input:
     """Return bytes that may be no valid request: changed, with a short body, with broken chunks, or random."""
     kind = dice.randrange(4)
     if kind == 0:
@@ -252,7 +252,7 @@ WRONG = (
 )
 
 
-def signed(dice: Random, sent: Sent, _seed: int, _number: int) -> Input:
+def signed(dice: Random, sent: SentContext, _seed: int, _number: int) -> Input:
     """Return a request of Standard Webhooks with a right signature, or with one of its three headers wrong."""
     body = arranged(dice, events(dice, sent))
     stamp = str(sent.now_ms // 1000)
@@ -270,7 +270,7 @@ def signed(dice: Random, sent: Sent, _seed: int, _number: int) -> Input:
     return Input("signed", request, frozenset({202, 400, 413} if is_right else {401}))
 
 
-def scrapes(dice: Random, _sent: Sent, _seed: int, _number: int) -> Input:
+def scrapes(dice: Random, _sent: SentContext, _seed: int, _number: int) -> Input:
     """Return a request of a monitoring system: metrics, readiness or health."""
     path = dice.choice(("/metrics", "/readyz", "/healthz"))
     accept = dice.choice(("*/*", "application/openmetrics-text;version=1.0.0", "text/plain;escaping=x"))

@@ -20,11 +20,15 @@ BATCH = 25
 class Senders:
     """Threads that send batches to one of the collectors, and after a failure to the next, as a load balancer does.
 
-    With `twice`, every batch goes to every collector. The ids of their events begin with `name`.
+    With `twice`, every batch goes to every collector. The ids of their events begin with `name`. Each thread rests
+    `pause_seconds` after a batch.
     """
 
-    def __init__(self, collectors: Sequence[Collector], *, twice: bool = False, name: str = "") -> None:
+    def __init__(
+        self, collectors: Sequence[Collector], *, twice: bool = False, name: str = "", pause_seconds: float = 0
+    ) -> None:
         self._collectors, self._twice, self._name = collectors, twice, name
+        self._pause_seconds = pause_seconds
         self._stop = threading.Event()
         self.acknowledged = [0] * SENDERS
         self.repeats = 0
@@ -47,6 +51,7 @@ class Senders:
                 self._insist(body, sender + batch + turn)
             self.acknowledged[sender] += BATCH
             batch += 1
+            self._stop.wait(self._pause_seconds)
 
     def _insist(self, body: bytes, turn: int) -> None:
         while not self._is_taken(self._collectors[turn % len(self._collectors)], body):

@@ -1,3 +1,3 @@
-"""Expectations that do not come from our own parser: what each recorded entry must become,
-written down by hand from docs/events.md.
+"""Expectations that do not come from our own parser: the row of each recorded entry, written by hand from
+docs/events.md.
 """

@@ -1,4 +1,4 @@
-"""Reading `mail_events` back, and saying in what it differs from the expected rows, column by column."""
+"""Reads `mail_events`, and names each column in which it differs from the expected rows."""
 
 from __future__ import annotations
 
@@ -19,30 +19,31 @@ MILLISECOND = timedelta(milliseconds=1)
 
 
 def read_rows(dsn: str) -> list[Row]:
-    """Every row of the table, every column of it; times as epoch ms, `raw` as it was before it was JSON."""
+    """Return every row of the table with every column. Times are epoch ms, `raw` is decoded from JSON."""
     with psycopg.connect(dsn, row_factory=dict_row) as connection:
         rows = connection.execute("SELECT * FROM mail_events").fetchall()
     return [{column: plain(value) for column, value in row.items()} for row in rows]
 
 
 def plain(value: object) -> object:
+    """Return a time as epoch ms, and any other value as it is."""
     if not isinstance(value, datetime):
         return value
     whole, rest = divmod(value - EPOCH, MILLISECOND)
     if rest:
-        raise AssertionError(f"{value} is no whole millisecond: stamps are")
+        raise AssertionError(f"{value} is no whole millisecond, but ZoneMTA's times are")
     return whole
 
 
 def key_of(row: Row) -> Key:
-    """What makes a row unique (docs/events.md)."""
+    """Return the columns that identify a row (docs/events.md)."""
     return (row["cluster"], row["event_id"], row["time"])
 
 
 def differences(expected: list[Row], found: list[Row], *, but: tuple[str, ...] = ()) -> list[str]:
-    """One line for each row that is missing, too many, or different, and for each column that is;
-    empty when all is equal. `raw` counts by value, not by the order of its keys (jsonb keeps none);
-    columns in `but` are not looked at.
+    """Return a line for each row that is missing or should not be there, and for each column that differs.
+
+    `raw` is compared by value, because jsonb does not keep the order of keys. Columns in `but` are not compared.
     """
     wanted = {key_of(row): row for row in expected}
     got = {key_of(row): row for row in found}
@@ -73,8 +74,9 @@ def row_differences(expected: Row, found: Row, but: tuple[str, ...]) -> list[str
 
 
 def json_value(value: object) -> object:
-    """JSON as text in one form: the database hands jsonb over as a value, the oracle writes text.
-    `true` is not 1 in it.
+    """Return JSON as text in one form. The database returns jsonb as a value, and the oracle writes text.
+
+    In this form `true` does not equal 1.
     """
     if value is None:
         return None

@@ -1,5 +1,5 @@
-"""What zonemta-wildduck tells a Graylog of a log entry:
-made by the account of its source (1.32), not by our reading of it.
+"""The GELF message that zonemta-wildduck sends for a log entry, written from its source (1.32) and not from our
+reader of it.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ FIELDS = {
 
 
 def mail_message(entry: dict[str, Any], time_ms: int, host: str = "mta1") -> dict[str, Any] | None:
-    """The message of an entry; None for entries that are not told of. What is empty, zero or false is left out."""
+    """Return the message of an entry, or None if none is sent for it. Empty, zero and false fields are left out."""
     action = entry["action"]
     if action not in WORDS:
         return None

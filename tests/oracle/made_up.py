@@ -1,4 +1,4 @@
-"""Rows of `mail_events` of every kind, made up, at chosen times."""
+"""Made-up rows of `mail_events` of every kind, at chosen times."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ REPLIES = ("450 <host>: try again", "550 5.1.1 <addr>: no such user", "other")
 
 
 def event(at: int, chance: random.Random) -> MailEvent:
-    """A row at that time (epoch ms), of one of some kinds."""
+    """Return a row of a random kind at that time (epoch ms)."""
     action = chance.choice([Action.QUEUED, Action.DELIVERED, Action.DEFERRED, Action.BOUNCED, Action.DROPPED])
     return MailEvent(
         at, chance.choice(["eu1", "us1"]), "mta1", f"q{chance.randrange(1 << 60)}:{action}", action, Source.PLUGIN,
@@ -37,6 +37,6 @@ def event(at: int, chance: random.Random) -> MailEvent:
 
 
 def some(count: int, first: int, last: int, seed: int) -> list[MailEvent]:
-    """Rows at any time from `first` to `last`."""
+    """Return rows at random times from `first` to `last` (epoch ms)."""
     chance = random.Random(seed)
     return [event(chance.randint(first, last), chance) for _ in range(count)]

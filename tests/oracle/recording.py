@@ -1,4 +1,4 @@
-"""The recording of a real ZoneMTA 3.11, and the rows of it that were written out whole and reviewed by eye."""
+"""The recording of a real ZoneMTA 3.11, and the rows of it that a person has reviewed column by column."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ FIXTURES = Path(__file__).parent.parent / "fixtures"
 
 
 def read_recording() -> list[Record]:
-    """All 2,424 records, `{time_ms, pid, context, entry}`, in the order in which the hooks ran."""
+    """Return all 2,424 records, `{time_ms, pid, context, entry}`, in the order in which the hooks ran."""
     return read_lines(FIXTURES / "zonemta-log-entries.jsonl")
 
 
 def read_reviewed_rows() -> list[dict[str, Any]]:
-    """`{line, record, row}` each: the record's line in the recording,
-    and its row for cluster `default` and host `mta1`.
+    """Return the reviewed rows as `{line, record, row}`.
+
+    `line` is the record's line in the recording, and `row` its row for the cluster `default` and the host `mta1`.
     """
     return read_lines(FIXTURES / "expected-rows.jsonl")
 

@@ -1,8 +1,7 @@
-"""The replies of the recording's servers, each beside what docs/events.md makes of it:
-written by hand, reviewed by eye.
+"""The replies of the recording's servers, each with its columns by docs/events.md, written and reviewed by hand.
 
-A key is a reply as a regular expression with only its variable bits open,
-so that a new run against the same servers finds its replies here. A reply that is not here is an error, never a guess.
+A key is a reply as a regular expression that leaves only the changing parts open, so that a new run against the same
+servers finds its replies here. A reply that is not here is an error.
 """
 
 from __future__ import annotations
@@ -12,13 +11,14 @@ from dataclasses import dataclass
 
 
 class UnknownReplyError(LookupError):
-    """A reply that nobody has reviewed: read it, decide by docs/events.md, and add it to the table."""
+    """Raised for a reply that nobody has reviewed. Read it, decide by docs/events.md, and add it to the table."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What the columns hold for one kind of reply. `reason` and `provider_code` count on deferred and bounced only,
-    `bounce_kind` on bounced only.
+    """The columns of one kind of reply.
+
+    `reason` and `provider_code` apply to deferrals and bounces only, `bounce_kind` to bounces only.
     """
 
     smtp_code: int | None
@@ -92,8 +92,8 @@ REPLIES: dict[str, Reply] = {
         reason="unknown_user",
         bounce_kind="hard",
     ),
-    # Gmail's three lines as ZoneMTA joins them. The codes stay once, at the head; `d2si123.45` has a dot and a letter:
-    # a host.
+    # Gmail's three lines, as ZoneMTA joins them. The pattern keeps the codes of the first line only. `d2si123.45` has
+    # a dot and a letter, so it counts as a host.
     (
         r"550 5\.1\.1 The email account that you tried to reach does not exist\. "
         r"550-Please try double-checking the recipient address for typos\. "
@@ -126,7 +126,7 @@ REPLIES: dict[str, Reply] = {
     r"550 5\.7\.1 Relaying denied": Reply(
         550, "5.7.1", "550 5.7.1 Relaying denied", reason="policy", bounce_kind="soft"
     ),
-    # -- ZoneMTA's own words: no code
+    # -- texts of ZoneMTA itself, which have no code
     (
         rf"Network error: Network error when connecting to MX server {HOST}\[{IPV4}\] for {HOST}: "
         rf"Connection refused"
@@ -164,12 +164,12 @@ REPLIES: dict[str, Reply] = {
         reason="dns",
         bounce_kind="hard",
     ),
-    # An HTTP status is no SMTP code: nothing was retried, so it is no `expired` either.
-    # The pattern looks at the text alone.
+    # An HTTP status is no SMTP code. Nothing was retried, so the bounce is not `expired`. The pattern is made from the
+    # text alone.
     r"404 Upload failed\. Received \d+ B response": Reply(
         None, None, "404 Upload failed. Received # B response", reason="other", bounce_kind="soft"
     ),
-    # -- what ZoneMTA's own plugins answered to the submitter (NOQUEUE, DROP), and what a virus scanner said
+    # -- answers of ZoneMTA's plugins to the submitter (NOQUEUE, DROP), and the result of a virus scanner
     r"250 OK silently dropped": Reply(250, None, "250 OK silently dropped"),
     r"550 5\.7\.1 You reached your daily sending limit": Reply(
         550, "5.7.1", "550 5.7.1 You reached your daily sending limit"
@@ -185,7 +185,7 @@ REPLIES: dict[str, Reply] = {
 
 
 def reviewed_reply(text: str) -> Reply:
-    """The one table row that matches the whole reply; `UnknownReplyError` when there is none, or more than one."""
+    """Return the entry that matches the whole reply. Raise `UnknownReplyError` unless exactly one does."""
     found = [reply for pattern, reply in REPLIES.items() if re.fullmatch(pattern, text)]
     if len(found) != 1:
         raise UnknownReplyError(f"{len(found)} reviewed replies match {text!r}")

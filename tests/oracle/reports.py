@@ -1,5 +1,5 @@
-"""Feedback-loop reports as the large providers shape them, built after RFC 5965 and their public documentation:
-not recorded.
+"""Complaints in the form of the large providers, written from RFC 5965 and their public documentation. None of them
+is recorded.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def report(
     date: str = "Tue, 24 Nov 2026 04:36:40 +0000",
     to: str = "ok@corp.example",
 ) -> bytes:
-    """A report of three parts."""
+    """Return a complaint of three parts."""
     message = ORIGINAL.format(to=to) if original is None else original
     text = f"""\
 From: <{sender}>

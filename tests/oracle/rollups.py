@@ -1,5 +1,5 @@
-"""What the roll-ups must hold: the events added up in Python, a bucket at a time,
-by the words of the design ("Roll-ups").
+"""The expected roll-ups: the events added up in Python, a bucket at a time, as docs/storage.md, "Roll-ups", defines
+them.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ Sums = dict[tuple[Any, ...], dict[str, int]]
 
 
 LARGEST = 2**63 - 1
-"""A sender may claim any size: a sum of bytes that does not fit is the largest number
+"""The largest sum of bytes. A sender may claim any size, and a larger sum becomes this number
 (collector/store/queries/mail_stats.sql).
 """
 
 
 def expected(events: Iterable[dict[str, Any]], relation: str) -> Sums:
-    """The roll-up of these rows of `mail_events` (times as epoch ms)."""
+    """Return the expected roll-up of these rows of `mail_events`, whose times are epoch ms."""
     width, labels, columns = RELATIONS[relation]
     sums: defaultdict[tuple[Any, ...], Counter[str]] = defaultdict(Counter)
     for event in events:
@@ -62,7 +62,7 @@ NEEDED = (
 
 
 def read_events(connection: psycopg.Connection) -> list[dict[str, Any]]:
-    """What the roll-ups are made of."""
+    """Return the columns of `mail_events` that the roll-ups use."""
     names = ["time", *dict.fromkeys(NEEDED)]
     columns = ", ".join(["(extract(epoch FROM time) * 1000)::bigint", *names[1:]])
     return [
@@ -71,7 +71,7 @@ def read_events(connection: psycopg.Connection) -> list[dict[str, Any]]:
 
 
 def read_rollup(connection: psycopg.Connection, relation: str) -> Sums:
-    """What the relation holds; a bucket with the same labels twice is an AssertionError."""
+    """Return the rows of a roll-up. Raise AssertionError if it has a bucket with the same labels twice."""
     _, labels, sums = RELATIONS[relation]
     columns = ", ".join(["(extract(epoch FROM bucket) * 1000)::bigint", *labels, *sums])
     found: Sums = {}
@@ -85,7 +85,7 @@ def read_rollup(connection: psycopg.Connection, relation: str) -> Sums:
 def assert_equal(
     connection: psycopg.Connection, events: Iterable[dict[str, Any]] | None = None, *, but: tuple[str, ...] = ()
 ) -> None:
-    """Every roll-up, `but` some, is the sum of the events; by default of those in the table."""
+    """Fail unless every roll-up but those in `but` is the sum of the events, by default of those in the table."""
     rows = read_events(connection) if events is None else list(events)
     for relation in RELATIONS.keys() - set(but):
         wanted, found = expected(rows, relation), read_rollup(connection, relation)
@@ -97,17 +97,17 @@ MARKS = "SELECT (SELECT count(*) FROM touched_buckets) + (SELECT count(*) FROM s
 
 
 KEPT_15S_MS = 71 * 3_600_000
-"""The finest roll-up is kept for three days (retention.stats_15s): a bucket that is older is not built.
+"""The finest roll-up is kept for three days (`retention.stats_15s`), and an older bucket is not built.
 
-One hour is left to the test.
+The test takes less than the hour that is left out here.
 """
 
 
 def assert_rolled_up(dsn: str) -> None:
-    """Behind a running collector that builds the roll-ups:
-    each of 15 seconds is the sum of its events once the marks are taken,
-    and so is each wider one but those that still wait for their turn (up to a minute).
-    Without such a collector nothing is asserted.
+    """Fail unless the roll-ups of a running collector are the sums of their events.
+
+    The buckets of 15 seconds are compared once no mark is left. A wider bucket may wait for up to a minute, and is not
+    compared while it waits. If TimescaleDB builds the roll-ups, nothing is compared.
     """
     with psycopg.connect(dsn, autocommit=True) as connection:
         kind = connection.execute("SELECT relkind FROM pg_class WHERE oid = to_regclass('mail_stats_5m')").fetchone()
@@ -120,7 +120,7 @@ def assert_rolled_up(dsn: str) -> None:
 
 
 def _differences(bucket: int, wanted: Sums, found: Sums) -> str:
-    """What a bucket (epoch ms) should hold and does not, for a person to read."""
+    """Return the differences of a bucket (epoch ms) as text."""
     keys = [key for key in wanted.keys() | found.keys() if key[0] == bucket and wanted.get(key) != found.get(key)]
     return "; ".join(f"{key}: {found.get(key)}, not {wanted.get(key)}" for key in keys[:3])
 

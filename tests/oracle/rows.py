@@ -1,7 +1,7 @@
-"""What one recorded entry must be in `mail_events`: every column, by docs/events.md, slowly and plainly.
+"""The expected row of a recorded entry in `mail_events`: every column, by docs/events.md.
 
-Nothing here is shared with `collector/events` but the names of the columns.
-An entry of a shape or with a reply that nobody has reviewed raises.
+Only the names of the columns come from `collector/events`. An entry with a shape or a reply that nobody has reviewed is
+an error.
 """
 
 from __future__ import annotations
@@ -17,19 +17,20 @@ from tests.oracle.stamps import Record, shift_record
 SIXTY_DAYS = 60 * 24 * 3600 * 1000
 ONE_MINUTE = 60 * 1000
 
-# The MX hosts of the recording end in `.example`: none is a known provider's.
+# The MX hosts of the recording end in `.example`, so none of them belongs to a known provider.
 KNOWN_PROVIDERS_MX = ("google.com", "googlemail.com", "outlook.com", "yahoodns.net", "icloud.com")
 
 
 class UnknownShapeError(LookupError):
-    """A field, or a type of a field, that nobody has reviewed."""
+    """Raised for a field, or a type of a field, that nobody has reviewed."""
 
 
 def expected_row(
     record: Record, *, shift_ms: int = 0, cluster: str, host: str | None, received_at: int | None
 ) -> dict[str, Any]:
-    """The row of one `{time_ms, pid, context, entry}` of the recorder, moved by `shift_ms`;
-    times are epoch ms, `raw` JSON text.
+    """Return the row of a record `{time_ms, pid, context, entry}`, moved by `shift_ms`.
+
+    Times are epoch ms, and `raw` is JSON text.
     """
     moved = shift_record(record, shift_ms)
     entry: dict[str, Any] = moved["entry"]
@@ -45,7 +46,7 @@ def expected_row(
     row["action"] = shape.action
     row["source"] = "plugin"
     row["received_at"] = received_at
-    held = {"action", "subject"}  # keys that leave `raw`
+    held = {"action", "subject"}  # keys that are not in `raw`
     for column, key in shape.copied.items():
         if key in entry:
             row[column] = entry[key]
@@ -68,10 +69,11 @@ def expected_row(
 
 
 def event_id(entry: dict[str, Any], shape: Shape) -> str:
-    """`<queue id>[.<seq>]:<action>[:<attempt or bounce type>]`."""
+    """Return `<queue id>[.<seq>]:<action>[:<attempt or bounce type>]`."""
     name = entry["id"] + ("." + entry["seq"] if "seq" in entry else "") + ":" + shape.action
     if shape.action == "deferred":
-        name += ":" + str(entry["defcount"])  # of no other action, though the plugin adds it to the ends
+        # No other action has it, although the plugin adds `defcount` to accepted and rejected deliveries too.
+        name += ":" + str(entry["defcount"])
     if shape.action == "dsn_queued":
         name += ":" + entry["bounceType"]
     return str(name)
@@ -85,7 +87,7 @@ def queue_ms(time_ms: int, queue_id: str) -> int | None:
 
 
 def fill_sender(row: dict[str, Any], entry: dict[str, Any]) -> set[str]:
-    """`from` and `returnPath`: `""` and `<>` are the null sender, which is no address."""
+    """Fill the columns of `from` and `returnPath`. `""` and `<>` are the null sender, which is no address."""
     held = set()
     if "from" in entry:
         held.add("from")
@@ -100,8 +102,9 @@ def fill_sender(row: dict[str, Any], entry: dict[str, Any]) -> set[str]:
 
 
 def fill_recipients(row: dict[str, Any], entry: dict[str, Any]) -> set[str]:
-    """With a seq an entry speaks for one recipient, without for all in `to`;
-    several addresses are no recipient of their own.
+    """Fill the columns of the recipients.
+
+    An entry with a seq is about one recipient, another entry about all in `to`. Several addresses fill no `recipient`.
     """
     key = "to" if "to" in entry else "recipient"
     if '"' in entry.get(key, ""):
@@ -119,8 +122,8 @@ def fill_recipients(row: dict[str, Any], entry: dict[str, Any]) -> set[str]:
 
 
 def fill_hosts(row: dict[str, Any], entry: dict[str, Any]) -> set[str]:
-    """The MX with its provider, the remote and the local address:
-    all of the recording are in their plain form already.
+    """Fill the MX with its provider, and the remote and the local address. The recording has them in their one
+    spelling.
     """
     held = set()
     if "mx" in entry:
@@ -140,7 +143,7 @@ def fill_hosts(row: dict[str, Any], entry: dict[str, Any]) -> set[str]:
 
 
 def fill_reply(row: dict[str, Any], entry: dict[str, Any], shape: Shape) -> set[str]:
-    """The reply and all that is read out of it, from the table of reviewed replies."""
+    """Fill the reply, and the columns that the table of reviewed replies has for it."""
     key = "response" if "response" in entry else "responseText"
     if key not in entry:
         return set()
@@ -158,8 +161,9 @@ def fill_reply(row: dict[str, Any], entry: dict[str, Any], shape: Shape) -> set[
 
 
 def fill_session(row: dict[str, Any], entry: dict[str, Any]) -> set[str]:
-    """`timer` and `tlsVersion` may be false, which is no value of their columns;
-    without TLS nothing was authorized or not.
+    """Fill the columns of the session.
+
+    `timer` and `tlsVersion` may be false, which their columns do not store. `tls_authorized` is null without TLS.
     """
     held = set()
     if entry.get("timer", False) is not False:
@@ -175,7 +179,7 @@ def fill_session(row: dict[str, Any], entry: dict[str, Any]) -> set[str]:
 
 
 def fill_score(row: dict[str, Any], entry: dict[str, Any]) -> set[str]:
-    """ZoneMTA writes the score as text."""
+    """Fill the score, which ZoneMTA writes as text."""
     if "score" not in entry:
         return set()
     row["spam_score"] = float(entry["score"])

@@ -1,6 +1,4 @@
-"""The collector that a replay talks to: served as a user serves it,
-with a sender's credentials for each form of a body.
-"""
+"""The collector of a replay: a process as a user runs it, with a token for each cluster."""
 
 from __future__ import annotations
 
@@ -22,7 +20,7 @@ UNBOUND = "replay-any-cluster"
 
 
 class ReplayCollector(Collector):
-    """A collector with one token that is bound to no cluster, and one for each name in `clusters` that is."""
+    """A collector with a token that fixes no cluster, and one for each cluster in `clusters`."""
 
     def __init__(self, folder: Path, dsn: str, clusters: tuple[str, ...] = ()) -> None:
         self._tokens = {name: f"replay-{name}" for name in clusters}
@@ -30,7 +28,7 @@ class ReplayCollector(Collector):
         super().__init__(folder, folder, dsn, {"auth": {"tokens": [{"token": UNBOUND}, *bound]}})
 
     def post(self, body: Body, cluster: str | None = None) -> dict[str, Any]:
-        """Sends one body as the sender of `cluster` (None: whose token is bound to none), and insists on 202."""
+        """Send a body with the token of `cluster`, or with the one that fixes none. Fail unless the answer is 202."""
         token = UNBOUND if cluster is None else self._tokens[cluster]
         headers = body.headers | {"Authorization": f"Bearer {token}"}
         request = urllib.request.Request(f"{self.url}/api/events/ingest", body.content, headers, method="POST")
@@ -43,14 +41,14 @@ class ReplayCollector(Collector):
             raise AssertionError(f"answered {error.code}: {error.read(500)!r}") from error
 
     def totals(self, name: str, *labels: str) -> Counter[tuple[str, ...]]:
-        """A counter summed up by some of its labels; sums of zero left out."""
+        """Return the sums of a counter by some of its labels, without sums of zero."""
         sums: Counter[tuple[str, ...]] = Counter()
         for found, value in self.metrics().get(name, {}).items():
             sums[tuple(dict(found)[label] for label in labels)] += int(value)
         return Counter({key: value for key, value in sums.items() if value})
 
     def wait_settled(self, sent: int) -> None:
-        """Waits until all `sent` events are new rows or known duplicates, and the journal is empty."""
+        """Wait until all `sent` events are counted as new rows or duplicates, and the journal is empty."""
 
         def settled() -> bool:
             done = self.total("duckwatch_mail_events_total") + self.total("duckwatch_ingest_duplicates_total")

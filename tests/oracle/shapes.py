@@ -1,23 +1,25 @@
-"""The shapes of ZoneMTA's log entries: for each action its word in the table, and where each of its fields goes."""
+"""The shapes of ZoneMTA's log entries: the table's action for each of ZoneMTA's, and the column of each field."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-# Keys that columns are computed from, with their own rule each in `rows.py`.
+# Keys from which columns are computed. `rows.py` has a rule for each.
 SENDING = ("from", "returnPath", "to", "mx", "host", "ip", "response", "timer", "tls", "tlsVersion", "tlsAuthorized")
 
-# What a sender process says of a session and no column holds.
+# Keys of a session, from a sender process, that have no column.
 SESSION_REST = ("start", "secure", "tlsCipher", "tlsAuthorizationError", "protocol", "httpUrl", "httpResponse")
 
-# What a receiver process says of a message and no column holds. The subject is in neither: it is never stored.
+# Keys of a message, from a receiver process, that have no column. The subject is not one of them: it is never stored.
 MESSAGE_REST = ("src", "md5", "tests", "originhost", "transhost", "transtype", "headerFrom")
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """`copied`: column <- key, the value as it is. `computed`: keys with a rule of their own. `rest`:
-    keys that stay in `raw`. A key in none of the three is a shape that nobody has reviewed.
+    """One shape of entry.
+
+    `copied` maps columns to the keys whose value they take. `computed` are keys with a rule of their own. `rest` are
+    keys that stay in `raw`. An entry with a further key has a shape that nobody has reviewed.
     """
 
     action: str
@@ -56,11 +58,12 @@ SHAPES: dict[str, Shape] = {
     "NOQUEUE": Shape(
         "refused",
         MESSAGE | {"auth_user": "user", "drop_reason": "description"},
-        # `error` in place of a description: ZoneMTA itself could not queue it (seen: "Server shutdown in progress").
+        # An entry has `error` in place of a description if ZoneMTA itself could not queue the message (seen: "Server
+        # shutdown in progress").
         ("from", "to", "score", "responseText", "error"),
         MESSAGE_REST,
     ),
-    # DROP has two shapes: a plugin's (like NOQUEUE) and the suppression list's.
+    # DROP has two shapes: one of a plugin, like NOQUEUE, and one of the suppression list.
     "DROP by a plugin": Shape(
         "dropped",
         MESSAGE | {"auth_user": "user", "drop_reason": "description"},
@@ -77,7 +80,7 @@ SHAPES: dict[str, Shape] = {
 
 
 def shape_name(entry: dict[str, object]) -> str:
-    """The key of `SHAPES` for an entry."""
+    """Return the key of `SHAPES` for an entry."""
     if entry["action"] == "DROP":
         return "DROP by the suppression list" if "recipient" in entry else "DROP by a plugin"
     return str(entry["action"])

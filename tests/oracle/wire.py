@@ -1,6 +1,4 @@
-"""The recording as a sender puts it on the wire: the plugin's body,
-and every other form that the ingest route takes.
-"""
+"""The recording as bodies of requests: the plugin's, and every other form that the ingest route takes."""
 
 from __future__ import annotations
 
@@ -19,25 +17,27 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """What is posted."""
+    """The body of a request, with its headers."""
 
     content: bytes
     headers: dict[str, str] = field(default_factory=lambda: {"Content-Type": "application/json"})
 
 
 def event(record: Record) -> dict[str, Any]:
-    """One event as the plugin spools it."""
+    """Return an event as the plugin spools it."""
     return {"time": record["time_ms"], "context": record["context"], "entry": record["entry"]}
 
 
 def hosted_event(record: Record) -> dict[str, Any]:
-    """One event that names its host itself."""
+    """Return an event that names its host."""
     return event(record) | {"host": "mta1"}
 
 
 def with_attempts(records: list[Record]) -> list[Record]:
-    """The records, in order of time, as the plugin sends them: the end of a delivery has the number of its attempt,
-    one more than there were deferrals of that recipient before. An earlier plugin sends them without.
+    """Return the records, in order of time, with the attempts that the plugin adds.
+
+    The entry that ends a delivery has the number of its attempt: one more than the recipient's deferrals before it.
+    An earlier plugin sends no attempts.
     """
     deferrals: Counter[tuple[str, str | None]] = Counter()
     made = []
@@ -53,12 +53,12 @@ def with_attempts(records: list[Record]) -> list[Record]:
 
 
 def with_created(records: list[Record]) -> list[Record]:
-    """The records, each entry carrying its own time, as zonemta-wildduck adds it."""
+    """Return the records, with the time in each entry, as zonemta-wildduck adds it."""
     return [record | {"entry": record["entry"] | {"created": record["time_ms"]}} for record in records]
 
 
 def with_created_iso(records: list[Record]) -> list[Record]:
-    """The records, each entry carrying its own time as JavaScript writes a Date."""
+    """Return the records, with the time in each entry as JavaScript writes a Date."""
     made = []
     for record in records:
         seconds, milliseconds = divmod(record["time_ms"], 1000)
@@ -68,7 +68,7 @@ def with_created_iso(records: list[Record]) -> list[Record]:
 
 
 def plugin_body(records: list[Record], *, cluster: str = "default", host: str = "mta1") -> Body:
-    """What the plugin posts (docs/events.md, section 1)."""
+    """Return the body that the plugin posts (docs/events.md, section 1)."""
     report = {"version": "0.1.0", "process": "4f1c0c2e9d", "spool_bytes": 0, "oldest_unsent": None, "dropped": 0}
     events = [event(record) for record in records]
     return Body(compact({"cluster": cluster, "host": host, "plugin": report, "events": events}))
@@ -99,8 +99,10 @@ def bare_ndjson_gzip_body(records: list[Record]) -> Body:
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """A way to send: `prepare` is what the sender adds to the records, `make_body` makes a body of some of them,
-    and `host` is what it says of itself.
+    """A form of the body.
+
+    `prepare` adds to the records what this kind of sender adds. `make_body` makes a body of some records. `host` is the
+    host that the sender names.
     """
 
     make_body: Callable[[list[Record]], Body]

@@ -9,6 +9,8 @@ import urllib.parse
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from grafana.normalise import all_panels
+from tests.pictures.settling import Settling
 from tests.pictures.shrinking import is_blank
 from tests.pictures.traffic import Traffic
 from tests.servers.chromium import opened
@@ -19,19 +21,14 @@ if TYPE_CHECKING:
     from tests.servers.chromium import Tab
     from tests.servers.grafana import Grafana
 
-SETTLE_SECONDS = 90
-QUIET_SECONDS = 1.5
-"""A dashboard is settled when for this long no request has been under way and no panel has been loading,
-and each panel has sent a query."""
-
-PATIENCE_SECONDS = 15
-"""The same when a panel has not sent a query: its queries may be hidden."""
-
 BLANK_TRIES = 10
 
 ROW_PIXELS = 38
-HEAD_PIXELS = 200
-"""The height of a row of Grafana's grid with its margin, and of the page above the grid."""
+HEAD_PIXELS = 260
+"""The height of a row of Grafana's grid with its margin, and of the page above the grid.
+
+At 1,366 pixels the variables and the links to other dashboards take up to three lines.
+"""
 
 PANELS_SHOWN: Final = """document.querySelectorAll('.react-grid-item').length"""
 PANELS_LOADING: Final = """document.querySelectorAll('[aria-label="Panel loading bar"]').length"""
@@ -39,7 +36,7 @@ EXAMINE: Final = """(() => {
   const cut = element => element.scrollWidth > element.clientWidth + 1
     && getComputedStyle(element).overflowX !== 'visible';
   const text = element => (element.innerText || '').trim().replace(/\\s+/g, ' ');
-  const empty = /^(no data|data outside time range|unable to render data|data is missing)/i;
+  const empty = /^(no data|data outside time range|unable to render data|data is missing|data does not have)/i;
   const leaves = panel => [...panel.querySelectorAll('*')].filter(element => element.children.length === 0);
   const panels = [...document.querySelectorAll('.react-grid-item[data-panelid]')];
   const title = panel => (panel.querySelector('h6') || {}).title || '';
@@ -121,6 +118,13 @@ def rows_open(dashboard: dict[str, Any]) -> dict[str, Any]:
     return dashboard | {"panels": panels, "refresh": ""}
 
 
+def only_live(dashboard: dict[str, Any]) -> dict[str, Any]:
+    """Return a dashboard of another uid that has only the panels of Grafana Live, which need no data source."""
+    panels = [panel for panel in all_panels(dashboard["panels"]) if "channel" in (panel.get("targets") or [{}])[0]]
+    alone = dashboard | {"uid": f"live-{dashboard['uid']}", "panels": panels, "refresh": ""}
+    return alone | {"templating": {"list": []}, "annotations": {"list": []}}
+
+
 def height(dashboard: dict[str, Any]) -> int:
     """Return the window height (pixels) that shows the whole dashboard: Grafana loads only visible panels."""
     ends = [panel["gridPos"]["y"] + panel["gridPos"]["h"] for panel in dashboard["panels"]]
@@ -133,17 +137,22 @@ async def look(grafana: Grafana, name: str, dashboard: dict[str, Any], path: str
     Raise MissingServerError when Chromium is missing.
     """
     async with opened(view.width, height(dashboard)) as tab:
-        if grafana.password:
-            cookie = {"name": "grafana_session", "value": grafana.session(), "url": grafana.url}
-            await tab.send("Network.setCookie", **cookie)
-        else:
-            await tab.send("Network.setExtraHTTPHeaders", headers={"Authorization": grafana.authorization})
+        await log_in(tab, grafana)
         traffic = Traffic(tab, {str(panel["id"]): panel.get("title", "") for panel in dashboard["panels"]})
         await tab.send("Page.navigate", url=view.url(grafana.url + path))
         settled = await _settled(tab, traffic, _asking(dashboard))
         report = Report(name, settled, **await tab.evaluate(EXAMINE))
         report.console, report.failed = traffic.console, await traffic.failures()
         return report, await _drawn(tab)
+
+
+async def log_in(tab: Tab, grafana: Grafana) -> None:
+    """Let the browser ask as the administrator."""
+    if grafana.password:
+        cookie = {"name": "grafana_session", "value": grafana.session(), "url": grafana.url}
+        await tab.send("Network.setCookie", **cookie)
+    else:
+        await tab.send("Network.setExtraHTTPHeaders", headers={"Authorization": grafana.authorization})
 
 
 def _asking(dashboard: dict[str, Any]) -> set[str]:
@@ -156,15 +165,19 @@ def _asking(dashboard: dict[str, Any]) -> set[str]:
 
 
 async def _settled(tab: Tab, traffic: Traffic, asking: set[str]) -> bool:
-    """Wait until nothing loads any more. Return False if something still loads after SETTLE_SECONDS."""
-    began = quiet_since = time.monotonic()
-    while (now := time.monotonic()) - began < SETTLE_SECONDS:
-        if traffic.pending or not await tab.evaluate(PANELS_SHOWN) or await tab.evaluate(PANELS_LOADING):
-            quiet_since = now
-        if now - quiet_since > (QUIET_SECONDS if asking <= traffic.panels_that_asked else PATIENCE_SECONDS):
-            return True
+    """Wait until nothing loads any more. Return False if something still loads and makes no progress."""
+    settling = Settling(time.monotonic())
+    while True:
+        shown, loading = await tab.evaluate(PANELS_SHOWN), await tab.evaluate(PANELS_LOADING)
+        is_over = settling.is_over(
+            time.monotonic(),
+            is_loading=bool(traffic.pending or not shown or loading),
+            all_asked=asking <= traffic.panels_that_asked,
+            seen=(traffic.progress, shown, loading),
+        )
+        if is_over is not None:
+            return is_over
         await asyncio.sleep(0.25)
-    return False
 
 
 async def _drawn(tab: Tab) -> bytes:

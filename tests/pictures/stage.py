@@ -15,6 +15,7 @@ from psycopg import conninfo, sql
 from grafana.generate import GENERATED
 from tests.alert_rules.rules import RULE_FILES
 from tests.servers import demo
+from tests.servers.process import wait_until
 from tests.servers.prometheus import Prometheus
 
 if TYPE_CHECKING:
@@ -49,6 +50,12 @@ TOLD: Final = (
 """The message with the most to tell: it waited, and was delivered."""
 
 
+SCRAPE_INTERVAL: Final = "10s"
+"""Long enough for a scrape on a loaded machine, which takes seconds: one that ends late makes a collector disappear."""
+
+IS_UP_TO_DATE: Final = "SELECT max(time) > now() - interval '10 seconds' FROM mail_events"
+
+
 @contextlib.contextmanager
 def staged(grafana: Grafana, folder: Path, *, rate: float, history: float, warm: float) -> Iterator[Sources]:
     """Run the demo for `warm` seconds, then yield the uids of its data sources. The servers stop at the block's end.
@@ -58,12 +65,28 @@ def staged(grafana: Grafana, folder: Path, *, rate: float, history: float, warm:
     with ExitStack() as stack:
         mail = stack.enter_context(demo.running("--rate", str(rate), "--history", str(history)))
         began = time.monotonic()
-        prometheus = Prometheus(folder / "prometheus", folder, mail.targets, RULE_FILES)
+        if rate:
+            _wait_for_history(mail.dsn)
+        prometheus = Prometheus(folder / "prometheus", folder, mail.targets, RULE_FILES, interval=SCRAPE_INTERVAL)
         stack.callback(prometheus.stop)
         prometheus.start()
         sources = Sources(_database(grafana, mail.dsn), _source(grafana, "prometheus", {"url": prometheus.url}))
         time.sleep(max(0.0, warm - (time.monotonic() - began)))
         yield sources._replace(message=_message(mail.dsn))
+
+
+def _wait_for_history(dsn: str) -> None:
+    """Wait until the demo has stored its past, which it sends in order.
+
+    Events of the past are stored hours after their stamps: a Prometheus that saw that would show a burning objective.
+    """
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        wait_until(
+            lambda: connection.execute(IS_UP_TO_DATE).fetchone() == (True,),
+            "the demo's history is stored",
+            seconds=600,
+            every=1,
+        )
 
 
 def _database(grafana: Grafana, dsn: str) -> str:

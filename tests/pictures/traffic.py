@@ -32,12 +32,13 @@ class Traffic:
         self._tab, self._panels = tab, panels
         self._requests: dict[str, Request] = {}
         self._bad: dict[str, int] = {}
+        self._ends = 0
         self.pending: set[str] = set()
         self.console: list[str] = []
         tab.on("Network.requestWillBeSent", self._sent)
         tab.on("Network.responseReceived", self._answered)
         for event in ("Network.loadingFinished", "Network.loadingFailed"):
-            tab.on(event, lambda content: self.pending.discard(content["requestId"]))
+            tab.on(event, self._ended)
         tab.on("Runtime.consoleAPICalled", self._logged)
         tab.on("Runtime.exceptionThrown", self._thrown)
 
@@ -45,6 +46,11 @@ class Traffic:
     def panels_that_asked(self) -> set[str]:
         """The ids of the panels that have sent a request."""
         return {request.panel for request in self._requests.values()}
+
+    @property
+    def progress(self) -> tuple[int, int]:
+        """How many requests the page has sent, and how many of them have ended."""
+        return len(self._requests), self._ends
 
     async def failures(self) -> list[str]:
         """Return a line for each request that was answered with an error."""
@@ -65,6 +71,11 @@ class Traffic:
         headers = {name.lower(): value for name, value in content["request"]["headers"].items()}
         self._requests[content["requestId"]] = Request(url.path, headers.get("x-panel-id", ""))
         self.pending.add(content["requestId"])
+
+    def _ended(self, content: Json) -> None:
+        if content["requestId"] in self.pending:
+            self.pending.remove(content["requestId"])
+            self._ends += 1
 
     def _answered(self, content: Json) -> None:
         status = content["response"]["status"]

@@ -1,6 +1,6 @@
 'use strict';
 
-// What becomes of a batch on each answer of the collector.
+// What the plugin does with a batch after each answer of the collector.
 
 const assert = require('node:assert');
 const fs = require('node:fs');
@@ -28,7 +28,7 @@ const rejectedIn = spool =>
         .split('\n')
         .map(line => JSON.parse(line));
 
-test('202 frees what was sent, and the body is the one agreed on', async t => {
+test('After a 202 the sent events leave the spool, and the body has the documented form', async t => {
     const { collector, spool, mta } = await stage(t);
     const before = Date.now();
     await mta.emit(['a', 'b'], { to: 'x@example.org' });
@@ -63,7 +63,7 @@ test('202 frees what was sent, and the body is the one agreed on', async t => {
     );
 });
 
-test('A report names what is left once its body is acknowledged', async t => {
+test('A heartbeat names the size of the spool without the events of its own body', async t => {
     const { collector, mta } = await stage(t, { batchEvents: 2 }, answer(503));
     await mta.emit(['a', 'b', 'c']);
     await until('a try', () => collector.withEvents.length);
@@ -78,7 +78,7 @@ test('A report names what is left once its body is acknowledged', async t => {
 });
 
 for (const status of [200, 204, 302, 401, 403, 404, 410, 415, 429, 500, 502, 503]) {
-    test(`${status} keeps the events, says so once, and the same events come again with the same stamps`, async t => {
+    test(`After a ${status} the same events are sent again with the same times, and one log line says so`, async t => {
         const { collector, mta } = await stage(t);
         collector.script.push(
             answer(status, {}, status === 204 ? '' : '{}'),
@@ -94,7 +94,7 @@ for (const status of [200, 204, 302, 401, 403, 404, 410, 415, 429, 500, 502, 503
     });
 }
 
-test('400 sets the batch aside, counts it, says so once, and goes on', async t => {
+test('After a 400 the batch is set aside and counted, one log line says so, and later events are sent', async t => {
     const { collector, spool, mta } = await stage(t);
     collector.script.push(answer(400));
     await mta.emit(['bad']);
@@ -123,7 +123,7 @@ for (const [status, type, text] of [
     [413, 'application/json', '{"message":"Request size limit exceeded"}'],
     [413, 'text/html', '<html>413 Request Entity Too Large</html>']
 ]) {
-    test(`A ${status} in ${type} that is not the collector's keeps the batch, whole`, async t => {
+    test(`A ${status} in ${type} that is not the collector's answer leaves the batch as it is`, async t => {
         const { collector, mta } = await stage(t);
         await until('a heartbeat', () => collector.taken.length);
         const proxy = somebodys(status, { 'content-type': type }, String(text));
@@ -137,7 +137,25 @@ for (const [status, type, text] of [
     });
 }
 
-test('A 400 of the collector about the transport keeps the batch', async t => {
+for (const [type, text] of [
+    ['text/html', '<html>Sign in to the network</html>'],
+    ['application/json', '{"status":"queued"}'],
+    ['text/plain', '']
+]) {
+    test(`A 202 in ${type} that is not the collector's answer keeps the batch, and the log names it`, async t => {
+        const { collector, mta } = await stage(t);
+        await until('a heartbeat', () => collector.taken.length);
+        const other = somebodys(202, { 'content-type': type }, text);
+        collector.script.push(other, other);
+        await mta.emit(['a', 'b']);
+        await until('three tries', () => collector.withEvents.length === 3);
+        const [first, , third] = collector.withEvents.map(request => request.body.events);
+        assert.deepEqual(third.slice(0, first.length), first);
+        assert.equal(mta.said('does not take events (status 202 of another server)').length, 1);
+    });
+}
+
+test('A 400 of the collector about the transport leaves the batch as it is', async t => {
     const { collector, mta } = await stage(t, {}, answer(400, { 'duckwatch-fault': 'transport' }));
     await mta.emit(['a', 'b']);
     await until('a try', () => collector.withEvents.length);
@@ -147,7 +165,7 @@ test('A 400 of the collector about the transport keeps the batch', async t => {
     assert.equal(collector.taken.slice(-1)[0].body.plugin.dropped, 0);
 });
 
-test('413 halves the batch until it fits, in order, and sets one too large event aside', async t => {
+test('A 413 halves the batch until it fits, in order, and sets aside one event that is too large', async t => {
     const { collector, spool, mta } = await stage(t);
     const tooLarge = (request, response, seen) => {
         const isTooLarge = seen.body.events.length > 3 || seen.body.events.some(event => event.entry.id === 'x00004');
@@ -164,7 +182,7 @@ test('413 halves the batch until it fits, in order, and sets one too large event
     );
 });
 
-test('Retry-After is waited for', async t => {
+test('The plugin waits as long as Retry-After says', async t => {
     const { collector, mta } = await stage(t);
     collector.script.push(answer(429, { 'retry-after': '2' }));
     await mta.emit(['a']);
@@ -173,7 +191,7 @@ test('Retry-After is waited for', async t => {
     assert.ok(second.at - first.at >= 1990, `came again after ${second.at - first.at} ms`);
 });
 
-test('A token is read anew from its file after it was refused, and no log ever holds one', async t => {
+test('A token that was refused is read from its file again, and no log line holds one', async t => {
     const collector = await Collector.start(t);
     const folder = temporaryFolder(t);
     const tokenFile = path.join(folder, 'token');
@@ -191,7 +209,7 @@ test('A token is read anew from its file after it was refused, and no log ever h
     );
 });
 
-test("A URL's own login is sent as Basic when no token is set, and is not logged", async t => {
+test('The user and password of the URL are sent as Basic when no token is set, and are not logged', async t => {
     const collector = await Collector.start(t);
     const url = collector.url.replace('http://', 'http://any:s%40cret@');
     const mta = await Mta.start(t, { url, spool: temporaryFolder(t), token: null });
@@ -204,7 +222,7 @@ test("A URL's own login is sent as Basic when no token is set, and is not logged
     assert.equal(mta.logs.filter(line => /s(%40|@)cret/.test(line)).length, 0);
 });
 
-test('Everything goes over one kept connection, one request at a time, past any proxy of the environment', async t => {
+test('All requests use one kept connection, one at a time, and no proxy of the environment', async t => {
     const { collector, mta } = await stage(t, { batchEvents: 10 });
     let inFlight = 0;
     let most = 0;
@@ -223,7 +241,7 @@ test('Everything goes over one kept connection, one request at a time, past any 
     assert.ok(collector.withEvents.every(request => request.body.events.length <= 10));
 });
 
-test('A batch keeps to its size in bytes', async t => {
+test('A batch is not larger than its limit in bytes', async t => {
     const { collector, mta } = await stage(t, { batchBytes: 4096 });
     await mta.emit(range('x', 100), { response: 'y'.repeat(500) });
     await until('all', () => collector.has(range('x', 100)));
@@ -231,7 +249,7 @@ test('A batch keeps to its size in bytes', async t => {
     assert.ok(Math.max(...sizes) <= 4096 + 100, `${Math.max(...sizes)}`);
 });
 
-test('An event larger than a batch goes alone', async t => {
+test('An event that is larger than a batch is sent alone', async t => {
     const { collector, mta } = await stage(t, { batchBytes: 1024 });
     await mta.emit(['a']);
     await mta.emit(['b'], { response: 'y'.repeat(200000) });

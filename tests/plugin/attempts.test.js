@@ -1,6 +1,6 @@
 'use strict';
 
-// Accepted and rejected deliveries carry the number of the attempt, which only the delivery that was fetched knows.
+// The number of the attempt of accepted and rejected deliveries. Only the delivery that ZoneMTA fetched has it.
 
 const assert = require('node:assert');
 const test = require('node:test');
@@ -12,7 +12,7 @@ const { Collector, Mta, temporaryFolder, until } = require('./harness');
 const delivery = (seq, more = {}) => ({ id: 'a', seq, recipient: 'b@c.example', ...more });
 const entryOf = (seq, action = 'ACCEPTED', more = {}) => ({ id: 'a', seq, action, ...more });
 
-/** What the spool holds of an entry that follows these deliveries. */
+/** Return the entry as it is spooled after these deliveries were fetched. */
 function kept(deliveries, entry) {
     const attempts = new Attempts();
     deliveries.forEach(one => attempts.begin(one));
@@ -40,12 +40,12 @@ for (const [what, _deferred, attempt] of COUNTS) {
     }
 }
 
-test('A count that ZoneMTA writes itself is left as it is', () => {
+test('A count that ZoneMTA writes itself is not changed', () => {
     const entry = entryOf('001', 'DEFERRED', { defcount: 7 });
     assert.deepEqual(kept([delivery('001', { _deferred: { count: 2 } })], entry), entry);
 });
 
-test('An entry that ends no attempt has none, and takes none from the one that does', () => {
+test('An entry that ends no attempt has no number, and leaves the number to the entry that ends it', () => {
     const attempts = new Attempts();
     attempts.begin(delivery('001'));
     assert.equal(attempts.end(entryOf('001', 'SPAMCHECK')), null);
@@ -53,12 +53,12 @@ test('An entry that ends no attempt has none, and takes none from the one that d
     assert.equal(attempts.end(entryOf('001')), 1);
 });
 
-test('An entry without a fetched delivery of its id and seq has no attempt', () => {
+test('An entry has no attempt if no delivery of its id and seq was fetched', () => {
     assert.deepEqual(kept([], entryOf('001')), entryOf('001'));
     assert.deepEqual(kept([delivery('002'), { ...delivery('001'), id: 'b' }], entryOf('001')), entryOf('001'));
 });
 
-test('Recipients of one message have an attempt each', () => {
+test('Each recipient of a message has an attempt of its own', () => {
     const attempts = new Attempts();
     const seqs = Array.from({ length: 1000 }, (_, i) => (i + 1).toString(16).padStart(3, '0'));
     seqs.forEach((seq, i) => attempts.begin(delivery(seq, { _deferred: { count: i } })));
@@ -70,7 +70,7 @@ test('Recipients of one message have an attempt each', () => {
     assert.equal(attempts.ongoing.size, 0);
 });
 
-test('The entry that ends an attempt is the last that has its number', () => {
+test('No entry after the end of an attempt has its number', () => {
     const attempts = new Attempts();
     attempts.begin(delivery('001'));
     assert.equal(attempts.end(entryOf('001', 'DEFERRED', { defcount: 1 })), 1);
@@ -79,7 +79,7 @@ test('The entry that ends an attempt is the last that has its number', () => {
     assert.equal(attempts.end(entryOf('001')), 2);
 });
 
-test('Deliveries that are never logged fill no memory: the oldest are forgotten', () => {
+test('Deliveries that are never logged do not fill the memory, because the oldest are forgotten', () => {
     const attempts = new Attempts();
     for (let i = 0; i < 100000; i += 1) {
         attempts.begin({ id: `m${i}`, seq: '001' });
@@ -91,7 +91,7 @@ test('Deliveries that are never logged fill no memory: the oldest are forgotten'
     assert.equal(attempts.ongoing.size, 9999);
 });
 
-test('A delivery that is fetched again is as good as new', () => {
+test('A delivery that is fetched again counts as the newest', () => {
     const attempts = new Attempts(2);
     attempts.begin(delivery('001'));
     attempts.begin(delivery('002'));
@@ -101,7 +101,7 @@ test('A delivery that is fetched again is as good as new', () => {
     assert.equal(attempts.end(entryOf('001')), 2);
 });
 
-test('The attempt is no part of the name: two deliveries of one recipient in a millisecond get two stamps', () => {
+test('The attempt is not part of the name, so two deliveries to one recipient in a millisecond get two times', () => {
     const [attempts, clock] = [new Attempts(), new Clock(() => 1000)];
     const times = [0, 1].map(count => {
         attempts.begin(delivery('001', { _deferred: { count } }));
@@ -116,7 +116,7 @@ test('The attempt is no part of the name: two deliveries of one recipient in a m
     );
 });
 
-test('An entry that has to be cut or reduced keeps its attempt', () => {
+test('An entry that is shortened or reduced keeps its attempt', () => {
     const hostile = new Proxy(entryOf('001'), {
         ownKeys: () => {
             throw new Error('no');
@@ -127,7 +127,7 @@ test('An entry that has to be cut or reduced keeps its attempt', () => {
     }
 });
 
-test('Processes that deliver side by side know their own deliveries only', async t => {
+test('A process knows its own deliveries only', async t => {
     const collector = await Collector.start(t);
     const settings = { url: collector.url, spool: temporaryFolder(t) };
     const [one, other] = [await Mta.start(t, settings), await Mta.start(t, settings)];
@@ -145,7 +145,7 @@ test('Processes that deliver side by side know their own deliveries only', async
     ]);
 });
 
-test('Whatever is fetched, the delivery goes on and the next is known', async t => {
+test('A delivery of any type stops neither ZoneMTA nor the next delivery', async t => {
     const collector = await Collector.start(t);
     const mta = await Mta.start(t, { url: collector.url, spool: temporaryFolder(t) });
     await mta.fetch([null, 'text', {}, { id: {}, seq: [] }, { id: 5, seq: 1 }, delivery('001', { _deferred: 'x' })]);

@@ -1,6 +1,6 @@
 'use strict';
 
-// kill -9 at random moments: every entry that a recorder behind the hook saw reaches the collector, with one stamp.
+// kill -9 at random moments: every entry whose hook returned reaches the collector, always with the same time.
 
 const assert = require('node:assert');
 const fs = require('node:fs');
@@ -11,7 +11,7 @@ const { Collector, Mta, accept, answer, temporaryFolder, until } = require('./ha
 const ROUNDS = Number(process.env.PLUGIN_CRASH_ROUNDS || 6);
 const SEED = Number(process.env.PLUGIN_CRASH_SEED || Date.now() % 1000000);
 
-/** A small generator of numbers in [0, 1), so that a failure can be repeated by its seed (mulberry32). */
+/** Return a generator of numbers in [0, 1) with a seed, so that a failure can be repeated (mulberry32). */
 function generator(seed) {
     let state = seed;
     return () => {
@@ -35,7 +35,7 @@ function faulty(random) {
     };
 }
 
-test(`Nothing that the hook saw is lost by kill -9 (seed ${SEED}, ${ROUNDS} rounds)`, { timeout: 240000 }, async t => {
+test(`kill -9 loses no entry whose hook returned (seed ${SEED}, ${ROUNDS} rounds)`, { timeout: 240000 }, async t => {
     const random = generator(SEED);
     const collector = await Collector.start(t, faulty(random));
     const folder = temporaryFolder(t);
@@ -64,7 +64,7 @@ test(`Nothing that the hook saw is lost by kill -9 (seed ${SEED}, ${ROUNDS} roun
         assert.equal(stamps.get(entry.id) || time, time);
         stamps.set(entry.id, time);
     }
-    // The hook of the entry at hand may have written without having returned; no more than one each.
+    // A process may have been killed after the hook wrote an entry and before it returned: one entry for each process.
     assert.ok(stamps.size - seen.length <= ROUNDS * 3, `${stamps.size} sent, ${seen.length} seen`);
     assert.deepEqual([last.exit, last.errors], [null, '']);
 });

@@ -1,6 +1,6 @@
 'use strict';
 
-// A log entry becomes one line of the spool, whatever is in it, and a stamp that no other event of its name shares.
+// A log entry of any content becomes one line of the spool, with a time that no other event of its name has.
 
 const assert = require('node:assert');
 const path = require('node:path');
@@ -60,12 +60,12 @@ const CASES = [
 ];
 
 for (const [what, entry, expected] of CASES) {
-    test(`An entry is kept: ${what}`, () => {
+    test(`An entry is spooled: ${what}`, () => {
         assert.deepEqual(kept(entry), { time: 1000, context: 'sender', entry: expected });
     });
 }
 
-test('A getter that throws costs its own field only', () => {
+test('A getter that throws loses its own field only', () => {
     const entry = { action: 'X', id: 'a', to: 'b' };
     Object.defineProperty(entry, 'bad', {
         enumerable: true,
@@ -76,19 +76,19 @@ test('A getter that throws costs its own field only', () => {
     assert.deepEqual(kept(entry).entry, { action: 'X', id: 'a', to: 'b', bad: '[unreadable]' });
 });
 
-test('A member named __proto__ is a member like any other', () => {
+test('A member named __proto__ is spooled like any other', () => {
     const entry = JSON.parse('{"action":"X","__proto__":{"a":1}}');
     assert.ok(keep(entry, 'sender', new Clock(() => 1), new Attempts()).includes('"__proto__":{"a":1}'));
 });
 
-test('Depth, breadth and length are bounded, the event stays', () => {
+test('Depth, number of members and length are limited, and the event is kept', () => {
     assert.equal(kept({ action: 'X', o: nest(20000) }).entry.action, 'X');
     assert.equal(kept({ id: 'a', action: 'X', s: 'y'.repeat(5e6) }).entry.id, 'a');
     assert.equal(kept({ id: 'a', action: 'X', s: '\0'.repeat(5e6) }).entry.id, 'a');
     assert.equal(kept({ id: 'a', action: 'X', l: Array(1e5).fill({ a: 1 }) }).entry.id, 'a');
 });
 
-test('An entry that cannot be walked is reduced to what names it', () => {
+test('An entry whose members cannot be read is reduced to the fields of its name', () => {
     const hostile = new Proxy(
         { id: 'a', seq: '001', action: 'X', to: 'b' },
         {
@@ -100,7 +100,7 @@ test('An entry that cannot be walked is reduced to what names it', () => {
     assert.deepEqual(kept(hostile).entry, { id: 'a', seq: '001', action: 'X', reduced: true });
 });
 
-test('What is no entry at all is not kept', () => {
+test('A value that is not an entry is not spooled', () => {
     const hostile = new Proxy(
         {},
         {
@@ -118,19 +118,19 @@ test('What is no entry at all is not kept', () => {
     }
 });
 
-test('The entry is left as it is', () => {
+test('The entry of ZoneMTA is not changed', () => {
     const entry = Object.freeze({ action: 'X', to: Object.freeze(['a']) });
     kept(entry);
     assert.deepEqual(entry, { action: 'X', to: ['a'] });
 });
 
-test('Queue polls are ignored, and nothing else is', () => {
+test('Queue polls are the only entries that are ignored', () => {
     assert.equal(isIgnored({ action: 'QUEUE_POLL' }), true);
     assert.equal(isIgnored({ action: 'QUEUED' }), false);
     assert.equal(isIgnored({}), false);
 });
 
-test('Two events of one name in one millisecond get two stamps, others share it', () => {
+test('Two events of one name in a millisecond get two times, and events of other names the same time', () => {
     const clock = new Clock(() => 1000);
     const names = ['a', 'b', 'a', 'a', 'b', 'c'];
     assert.deepEqual(
@@ -139,7 +139,7 @@ test('Two events of one name in one millisecond get two stamps, others share it'
     );
 });
 
-test('A clock set back a little is waited out, one set back far is followed', () => {
+test('A clock that is set back a little is waited for, and one that is set back far is followed', () => {
     let now = 500000;
     const clock = new Clock(() => now);
     assert.equal(clock.stamp('a'), 500000);
@@ -150,7 +150,7 @@ test('A clock set back a little is waited out, one set back far is followed', ()
     assert.equal(clock.stamp('a'), 300000);
 });
 
-test('A clock that stands still fills no memory and keeps stamp and name unique', () => {
+test('A clock that stands still does not fill the memory, and each name and time stays unique', () => {
     const clock = new Clock(() => 1000);
     const seen = new Set();
     for (let i = 0; i < 50000; i += 1) {
@@ -160,7 +160,7 @@ test('A clock that stands still fills no memory and keeps stamp and name unique'
     assert.equal(seen.size, 50000);
 });
 
-test('Same queue id, seq, action, attempt and bounce type make the same name; another value another', () => {
+test('The name is made of queue id, seq, action, attempt and bounce type, and of nothing else', () => {
     const base = { id: 'a', seq: '001', action: 'DEFERRED', defcount: 1, bounceType: 'delayed' };
     const clock = new Clock(() => 1000);
     const time = entry => JSON.parse(keep(entry, 'sender', clock, new Attempts())).time;

@@ -1,6 +1,6 @@
 'use strict';
 
-// What the plugin's tests stand on: a collector whose answers are scripted, and ZoneMTA's processes as real processes.
+// The helpers of the plugin's tests: a collector with scripted answers, and real processes in ZoneMTA's place.
 
 const { fork } = require('node:child_process');
 const fs = require('node:fs');
@@ -12,7 +12,9 @@ const DEADLINE_MS = 30000;
 
 const cleanups = new WeakMap();
 
-/** Runs `action` after the test, the last registered first: processes end before the folder goes that they write to. */
+/**
+ * Run `action` after the test. The last registered runs first, so that processes end before their folder is removed.
+ */
 function afterwards(t, action) {
     if (!cleanups.has(t)) {
         const actions = [];
@@ -32,7 +34,7 @@ function temporaryFolder(t) {
     return folder;
 }
 
-/** Waits until `condition()` is true; fails naming `what` after the deadline. */
+/** Wait until `condition()` is true. Fail with `what` at the deadline. */
 async function until(what, condition) {
     const deadline = Date.now() + DEADLINE_MS;
     for (;;) {
@@ -47,7 +49,7 @@ async function until(what, condition) {
     }
 }
 
-/** The port that `server` listens on. */
+/** Return the port that `server` listens on. */
 function portOf(server) {
     return server.address().port;
 }
@@ -56,20 +58,20 @@ const accept = (request, response) => {
     response.writeHead(202, { 'content-type': 'application/json' });
     response.end('{"accepted":1,"rejected":[]}');
 };
-/** An answer of somebody on the way, a proxy as a rule. */
+/** Return a handler that answers as a proxy on the way does. */
 const somebodys =
     (status, headers = {}, body = '{}') =>
     (request, response) => {
         response.writeHead(status, { 'content-type': 'application/json', ...headers });
         response.end(body);
     };
-/** An answer of the collector itself. */
+/** Return a handler that answers as the collector does. */
 const answer = (status, headers = {}, body = '{}') =>
     somebodys(status, { 'duckwatch-version': '0.1.0', ...headers }, body);
 
 /**
- * A collector that answers the next requests by `script`, and every later one by `usual`. A request is taken when
- * answered 202.
+ * A collector that answers the next requests by `script`, and every later one by `usual`. `taken` are the requests
+ * answered with 202.
  */
 class Collector {
     constructor(usual) {
@@ -99,7 +101,7 @@ class Collector {
             const body = JSON.parse(Buffer.concat(chunks).toString());
             const seen = { at: Date.now(), headers: request.headers, url: request.url, body, response };
             this.requests.push(seen);
-            // A heartbeat's time of coming is not the script's business.
+            // The script answers requests with events only, because a heartbeat may come at any time.
             const act = body.events.length && this.script.length ? this.script.shift() : this.usual;
             act(request, response, seen);
         });
@@ -131,7 +133,7 @@ class Collector {
     }
 }
 
-/** A process of ZoneMTA with the plugin in it. */
+/** A process that loads the plugin as ZoneMTA does (mta.js). */
 class Mta {
     constructor(child) {
         this.child = child;
@@ -185,12 +187,12 @@ class Mta {
         return done;
     }
 
-    /** Shows the hook of fetched deliveries each of these; resolves when every hook has returned. */
+    /** Call the hook of fetched deliveries with each of these. Resolve when every call has returned. */
     fetch(deliveries) {
         return this.tell('fetch', { deliveries });
     }
 
-    /** Shows the hook of log entries one entry per id; resolves when every hook has returned. */
+    /** Call the hook of log entries with an entry for each id. Resolve when every call has returned. */
     emit(ids, more = {}) {
         return this.tell('emit', { entries: ids.map(id => ({ id, seq: '001', action: 'ACCEPTED', ...more })) });
     }

@@ -1,7 +1,7 @@
 'use strict';
 
-// Stands for a process of ZoneMTA in the tests: loads the plugin as ZoneMTA does and calls its hooks when told to.
-// node mta.js SETTINGS CONTEXT; told by messages, tells by messages.
+// A process in ZoneMTA's place: it loads the plugin as ZoneMTA does, and calls its hooks on orders from its parent.
+// Usage: node mta.js SETTINGS CONTEXT. Orders and answers are messages of the IPC channel.
 
 const fs = require('fs');
 const path = require('path');
@@ -34,7 +34,7 @@ function run(name, shown) {
 const see = entry => run('log:entry', entry);
 const fetch = delivery => run('sender:fetch', delivery);
 
-// Entries as fast as they come, each written down once the hook has returned.
+// Call the hook without a pause, and write each entry's id into a file once the call has returned.
 function storm(file) {
     const recorder = fs.openSync(file, 'a');
     let n = 0;

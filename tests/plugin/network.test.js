@@ -1,6 +1,6 @@
 'use strict';
 
-// A collector that is not there, hangs, breaks off or talks nonsense harms neither ZoneMTA nor an event.
+// A collector that is missing, hangs, closes or sends nonsense stops neither ZoneMTA nor an event.
 
 const assert = require('node:assert');
 const http = require('node:http');
@@ -40,7 +40,7 @@ const NONSENSE = {
 };
 
 for (const [what, act] of Object.entries(NONSENSE)) {
-    test(`After ${what} the events come again, and the process lives`, async t => {
+    test(`After ${what} the events are sent again, and the process goes on`, async t => {
         const collector = await Collector.start(t);
         const mta = await Mta.start(t, { url: collector.url, spool: temporaryFolder(t), timeout: 2000 });
         collector.script.push(act);
@@ -51,13 +51,16 @@ for (const [what, act] of Object.entries(NONSENSE)) {
     });
 }
 
-test('A 202 counts though its body breaks off or never ends', async t => {
+test('A 202 counts even if its body breaks off or never ends', async t => {
     const collector = await Collector.start(t);
     const mta = await Mta.start(t, { url: collector.url, spool: temporaryFolder(t), timeout: 500 });
-    collector.script.push(raw('HTTP/1.1 202 Accepted\r\nContent-Length: 999\r\n\r\n{"acc'), (request, response) => {
-        response.writeHead(202);
-        response.write('{"accepted": 1');
-    });
+    collector.script.push(
+        raw('HTTP/1.1 202 Accepted\r\nDuckwatch-Version: 0.1.0\r\nContent-Length: 999\r\n\r\n{"acc'),
+        (request, response) => {
+            response.writeHead(202);
+            response.write('{"accepted": 1');
+        }
+    );
     await mta.emit(['a']);
     await until('the first', () => collector.withEvents.length === 1);
     await mta.emit(['b']);
@@ -70,7 +73,7 @@ test('A 202 counts though its body breaks off or never ends', async t => {
     );
 });
 
-test('Bytes that nobody asked for on the kept connection harm nothing', async t => {
+test('Bytes without a request on the kept connection do no harm', async t => {
     const collector = await Collector.start(t);
     const mta = await Mta.start(t, { url: collector.url, spool: temporaryFolder(t) });
     collector.script.push((request, response) => {
@@ -88,11 +91,11 @@ test('Bytes that nobody asked for on the kept connection harm nothing', async t 
     assert.deepEqual([mta.exit, mta.errors, mta.said('Unexpected')], [null, '', []]);
 });
 
-test('A kept connection that the collector closes as a request goes out costs neither a wait nor a word', async t => {
+test('A kept connection that closes while a request is sent causes neither a wait nor a log line', async t => {
     const collector = await Collector.start(t);
     const mta = await Mta.start(t, { url: collector.url, spool: temporaryFolder(t) });
     await until('the connection', () => collector.taken.length);
-    // The reset meets the first request that this kept connection carries again.
+    // The connection is reset while it carries its next request.
     collector.script.push((request, response) => response.socket.resetAndDestroy());
     await mta.emit(['a']);
     await until('the event', () => collector.has(['a']));
@@ -100,7 +103,7 @@ test('A kept connection that the collector closes as a request goes out costs ne
     assert.deepEqual(mta.said('does not take'), []);
 });
 
-test('A collector that accepts and never answers holds up no hook and loses nothing', async t => {
+test('A collector that accepts and never answers blocks no hook, and no event is lost', async t => {
     const hang = () => {};
     const collector = await Collector.start(t, hang);
     const mta = await Mta.start(t, { url: collector.url, spool: temporaryFolder(t), timeout: 300 });
@@ -113,7 +116,7 @@ test('A collector that accepts and never answers holds up no hook and loses noth
     assert.equal(mta.said('(timeout)').length, 1);
 });
 
-test('A collector that does not read what is sent holds up no hook', async t => {
+test('A collector that does not read requests blocks no hook', async t => {
     const server = net.createServer(socket => {
         socket.on('error', () => {});
         socket.pause();
@@ -139,7 +142,7 @@ test('A collector that does not read what is sent holds up no hook', async t => 
     assert.deepEqual([mta.exit, mta.errors], [null, '']);
 });
 
-test('A collector that is not there yet is found when it comes', async t => {
+test('A collector that starts later gets the events', async t => {
     const probe = http.createServer().listen(0, '127.0.0.1');
     await new Promise(resolve => probe.on('listening', resolve));
     const port = portOf(probe);
@@ -160,7 +163,7 @@ test('A collector that is not there yet is found when it comes', async t => {
     await until('the event', () => Buffer.concat(seen).includes('"a"'));
 });
 
-test('A process ends when its work ends, also with a request on its way and events unsent', async t => {
+test('A process can end while a request is under way and events are not sent', async t => {
     const collector = await Collector.start(t, () => {});
     const mta = await Mta.start(t, { url: collector.url, spool: temporaryFolder(t) });
     await until('a request that hangs', () => collector.requests.length);
@@ -169,7 +172,7 @@ test('A process ends when its work ends, also with a request on its way and even
     assert.deepEqual(await mta.ended, { code: 0, signal: null });
 });
 
-test('A name that does not resolve is an outage like any other', async t => {
+test('A host name that does not resolve is treated as an outage', async t => {
     const mta = await Mta.start(t, { url: 'http://collector.invalid:9626/', spool: temporaryFolder(t) });
     await mta.emit(['a']);
     await until('the complaint', () => mta.said('does not take events').length === 1);

@@ -1,7 +1,6 @@
 'use strict';
 
-// The spools of dead processes are claimed by one master and sent; those of processes that were only stopped lose
-// nothing.
+// Spools of dead processes are claimed by one master and sent. A process that was only stopped loses no event.
 
 const assert = require('node:assert');
 const fs = require('node:fs');
@@ -14,7 +13,7 @@ const line = (id, time) =>
 const spoolId = n => n.toString(16).padStart(16, '0');
 const spoolsIn = folder => fs.readdirSync(folder).filter(name => /^[0-9a-f]{16}(\.|$)/.test(name));
 
-/** A spool as a process leaves it that died a while ago on another machine; `segments` are texts. */
+/** Make the spool of a process that died a while ago on another machine. `segments` are texts. */
 function leave(root, id, segments, note = {}) {
     const folder = path.join(root, id);
     fs.mkdirSync(folder, { recursive: true });
@@ -27,7 +26,7 @@ function leave(root, id, segments, note = {}) {
     fs.utimesSync(path.join(folder, 'owner.json'), then, then);
 }
 
-test('The master sends what a killed process left, in order, under its own name, and says farewell for it', async t => {
+test('The master sends the events of a killed process in order under its name, then its last heartbeat', async t => {
     const collector = await Collector.start(t, answer(503));
     const spool = temporaryFolder(t);
     const mta = await Mta.start(t, { url: collector.url, spool, cluster: 'eu7', host: 'other7' });
@@ -45,7 +44,7 @@ test('The master sends what a killed process left, in order, under its own name,
     await until('the spool to go', () => spoolsIn(spool).length === 1);
 });
 
-test('A spool with nothing to send gets its farewell all the same', async t => {
+test('A spool without events gets a last heartbeat too', async t => {
     const collector = await Collector.start(t);
     const spool = temporaryFolder(t);
     leave(spool, spoolId(1), ['']);
@@ -58,7 +57,7 @@ test('A spool with nothing to send gets its farewell all the same', async t => {
     await until('the spool to go', () => !spoolsIn(spool).some(name => name.startsWith(spoolId(1))));
 });
 
-test('Only the master claims', async t => {
+test('Only the master claims spools', async t => {
     const collector = await Collector.start(t);
     const spool = temporaryFolder(t);
     leave(spool, spoolId(1), [line('a', Date.now())]);
@@ -70,12 +69,12 @@ test('Only the master claims', async t => {
     await until('the claimed', () => collector.has(['a']));
 });
 
-test('Of two masters on one folder each spool has one claimer', async t => {
+test('With two masters on one folder each spool is claimed once', async t => {
     const collector = await Collector.start(t);
     const spool = temporaryFolder(t);
     const ids = range('x', 60);
     ids.forEach((id, n) => leave(spool, spoolId(n + 1), [line(id, Date.now())]));
-    // Long enough that on a busy machine no claimer is taken for dead itself.
+    // Long enough that a claimer on a busy machine does not count as dead.
     const masters = await Promise.all(
         [1, 2, 3].map(() => Mta.start(t, { url: collector.url, spool, deadAfter: 4000 }, 'main'))
     );
@@ -86,7 +85,7 @@ test('Of two masters on one folder each spool has one claimer', async t => {
     assert.equal(claims.length, ids.length);
 });
 
-test('A torn last line is never sent, never joined to another, and keeps nothing behind it back', async t => {
+test('A torn last line is never sent, is never joined to another line, and does not hold back later lines', async t => {
     const collector = await Collector.start(t);
     const spool = temporaryFolder(t);
     const whole = [line('a', 1000), line('b', 2000), line('c', 3000)];
@@ -97,7 +96,7 @@ test('A torn last line is never sent, never joined to another, and keeps nothing
     assert.deepEqual(collector.ids, ['a', 'c']);
 });
 
-test('What a power cut made of a line is counted as dropped and spoils no batch', async t => {
+test('A line that a power cut has damaged is counted as dropped, and spoils no batch', async t => {
     const collector = await Collector.start(t);
     const spool = temporaryFolder(t);
     leave(spool, spoolId(1), [`${line('a', 1000)}${'\0'.repeat(50)}\n{"time":5,"context":"sen\n${line('b', 2000)}`]);
@@ -107,7 +106,7 @@ test('What a power cut made of a line is counted as dropped and spoils no batch'
     assert.equal(own[own.length - 1].body.plugin.dropped, 2);
 });
 
-test('The count of dropped events outlives its process', async t => {
+test('The count of dropped events is kept after the end of its process', async t => {
     const collector = await Collector.start(t, answer(503));
     const spool = temporaryFolder(t);
     const mta = await Mta.start(t, { url: collector.url, spool, maxSpoolBytes: 65536 });
@@ -121,7 +120,7 @@ test('The count of dropped events outlives its process', async t => {
     assert.equal(own[own.length - 1].body.plugin.dropped, 1000 - new Set(collector.ids).size);
 });
 
-test("A dead claimer's spools are claimed in their turn", async t => {
+test('The spools of a claimer that died are claimed by the next', async t => {
     const collector = await Collector.start(t, answer(503));
     const spool = temporaryFolder(t);
     leave(spool, spoolId(1), [line('a', Date.now())]);
@@ -139,7 +138,7 @@ test("A dead claimer's spools are claimed in their turn", async t => {
     await until('the spools to go', () => spoolsIn(spool).length === 1);
 });
 
-test('A spool whose heartbeat lies in the future is claimed once it was watched long enough', async t => {
+test('A spool with a heartbeat in the future is claimed once it was watched for long enough', async t => {
     const collector = await Collector.start(t);
     const spool = temporaryFolder(t);
     leave(spool, spoolId(1), [line('a', Date.now())]);
@@ -162,7 +161,7 @@ test('A living process keeps its spool', async t => {
     assert.equal(master.said(id).length, 0);
 });
 
-test('A process whose spool was claimed while it was stopped goes on in a new one and loses nothing', async t => {
+test('A process whose spool was claimed while it was stopped begins a new one, and no event is lost', async t => {
     const collector = await Collector.start(t, answer(503));
     const spool = temporaryFolder(t);
     const mta = await Mta.start(t, { url: collector.url, spool });
@@ -182,7 +181,7 @@ test('A process whose spool was claimed while it was stopped goes on in a new on
     assert.deepEqual([mta.exit, mta.errors], [null, '']);
 });
 
-test('What a claimed spool still gets through an open file is sent before the spool goes', async t => {
+test('Events that reach a claimed spool by an open file are sent before the spool is removed', async t => {
     const collector = await Collector.start(t);
     const spool = temporaryFolder(t);
     leave(spool, spoolId(1), [line('a', Date.now())]);
@@ -196,7 +195,7 @@ test('What a claimed spool still gets through an open file is sent before the sp
     await until('the spool to go', () => master.said('is sent').length);
 });
 
-test('Claimed spools share one quota, and what goes is counted', async t => {
+test('Claimed spools share one quota, and the events dropped for it are counted', async t => {
     const collector = await Collector.start(t, answer(503));
     const spool = temporaryFolder(t);
     const segment = n =>

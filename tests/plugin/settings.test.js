@@ -1,6 +1,6 @@
 'use strict';
 
-// Settings, the waits between tries, and that the README tells of every setting.
+// Settings, the waits between tries, and the settings in the README.
 
 const assert = require('node:assert');
 const fs = require('node:fs');
@@ -13,7 +13,7 @@ const PLUGIN = path.join(__dirname, '../../zonemta-plugin');
 const { readSettings } = require(path.join(PLUGIN, 'lib/settings'));
 const { readAnswer, readRetryAfter, waitAfter } = require(path.join(PLUGIN, 'lib/answer'));
 
-test('Without settings the defaults hold', () => {
+test('Without settings the defaults apply', () => {
     const { settings, faults } = readSettings({ enabled: ['sender'], ordering: 1 });
     assert.deepEqual(faults, []);
     assert.equal(settings.url.href, 'http://127.0.0.1:9626/api/events/ingest');
@@ -48,7 +48,7 @@ const WRONG = [
 ];
 
 for (const [config, name, holds] of WRONG) {
-    test(`A wrong setting is named, not quoted, and does no harm: ${JSON.stringify(config)}`, () => {
+    test(`A wrong setting is named without its value, and its default applies: ${JSON.stringify(config)}`, () => {
         const { settings, faults } = readSettings(config);
         assert.equal(faults.length, 1);
         assert.ok(faults[0].includes(name) && !faults[0].includes('secret'), faults[0]);
@@ -60,7 +60,7 @@ test('Numbers may be written as text', () => {
     assert.equal(readSettings({ batchEvents: '20' }).settings.batchEvents, 20);
 });
 
-test('With settings that are wrong the plugin loads, spools, and ZoneMTA goes on', async t => {
+test('With wrong settings the plugin still loads and spools, and ZoneMTA goes on', async t => {
     const spool = temporaryFolder(t);
     const mta = await Mta.start(t, { url: 'nonsense', spool, batchAge: 'soon' });
     await mta.emit(['a']);
@@ -70,7 +70,7 @@ test('With settings that are wrong the plugin loads, spools, and ZoneMTA goes on
     assert.match(fs.readFileSync(path.join(spool, folder, '1.jsonl'), 'utf8'), /"id":"a"/);
 });
 
-test('ZoneMTA finds a title, an init that calls back, and two hooks', async t => {
+test('The plugin has a title, an init that calls back, and two hooks', async t => {
     const mta = await Mta.start(t, { spool: temporaryFolder(t) }, 'receiver');
     assert.deepEqual([mta.ready.title, mta.ready.hooks], ['duckwatch', ['log:entry', 'sender:fetch']]);
 });
@@ -114,7 +114,7 @@ for (const [text, wait] of RETRY_AFTER) {
     test(`Retry-After: ${text}`, () => assert.equal(readRetryAfter(text, NOW), wait));
 }
 
-test('Without a word of the collector tries come at most 30 seconds apart, and not all at once', () => {
+test('Without Retry-After the plugin waits for at most 30 seconds, and each process for another time', () => {
     const later = { wait: null };
     for (let failures = 0; failures < 2000; failures += 1) {
         const [least, most] = [0, 0.999999].map(random => waitAfter(later, failures, random));
@@ -123,18 +123,18 @@ test('Without a word of the collector tries come at most 30 seconds apart, and n
     assert.ok(waitAfter(later, 1, 0) > waitAfter(later, 0, 0));
 });
 
-test('Retry-After is never undercut, and a zero is no invitation to storm', () => {
+test('The plugin never waits for less than Retry-After, and a zero does not mean at once', () => {
     assert.ok(waitAfter({ wait: 7000 }, 0, 0) >= 7000);
     assert.ok(waitAfter({ wait: 0 }, 0, 0) >= 1000);
 });
 
-test('Only 429 and 503 name a wait', () => {
+test('Retry-After is read from answers 429 and 503 only', () => {
     const headers = { 'retry-after': '7' };
     const waits = [429, 503, 500, 401].map(status => readAnswer({ status, headers }, NOW).wait);
     assert.deepEqual(waits, [7000, 7000, null, null]);
 });
 
-test('The README tells of every setting and its default, and of nothing else', () => {
+test('The README has every setting with its default, and no other', () => {
     const readme = fs.readFileSync(path.join(PLUGIN, 'README.md'), 'utf8');
     const told = [...readme.matchAll(/^\| `(\w+)` \| ([^|]*) \|/gm)].map(([, name, byDefault]) => [
         name,
@@ -163,7 +163,7 @@ test('The README tells of every setting and its default, and of nothing else', (
     assert.ok(actual.url.includes(settings.url.href) && actual.spool.includes('/var/spool/duckwatch'));
 });
 
-test('The package names every file, no dependency, and the version that is reported', async t => {
+test('The package lists every file, has no dependency, and has the version of the heartbeats', async t => {
     const manifest = JSON.parse(fs.readFileSync(path.join(PLUGIN, 'package.json'), 'utf8'));
     assert.deepEqual(manifest.files, ['index.js', 'lib/', 'README.md']);
     assert.equal(manifest.dependencies, undefined);

@@ -1,6 +1,6 @@
 'use strict';
 
-// The spool under a full disk, a read-only one, a quota, and the end of its process.
+// The spool on a full disk, on a read-only disk, at its quota, and at the end of its process.
 
 const assert = require('node:assert');
 const { execFileSync } = require('node:child_process');
@@ -22,7 +22,7 @@ function bytesIn(folder) {
     }, 0);
 }
 
-test('Past its quota the oldest events go, are counted, logged and reported; the newest arrive in order', async t => {
+test('Beyond the quota the oldest events are dropped and reported, and the newest arrive in order', async t => {
     const collector = await Collector.start(t, answer(503));
     const spool = temporaryFolder(t);
     const mta = await Mta.start(t, { url: collector.url, spool, maxSpoolBytes: 65536 });
@@ -41,7 +41,7 @@ test('Past its quota the oldest events go, are counted, logged and reported; the
     assert.equal(mta.said('The spool is full').length, 1);
 });
 
-test('A spool that cannot be made keeps the latest events in memory, counts the others, and sends', async t => {
+test('Without a spool the plugin keeps the latest events in memory, and counts the others as dropped', async t => {
     const collector = await Collector.start(t, answer(503));
     const file = path.join(temporaryFolder(t), 'file');
     fs.writeFileSync(file, '');
@@ -57,7 +57,7 @@ test('A spool that cannot be made keeps the latest events in memory, counts the 
     assert.equal(mta.said('No spool can be in').length, 1);
 });
 
-test('A spool that can be made later is, and takes what waited in memory', async t => {
+test('A spool that can be made later takes the events that waited in memory', async t => {
     const collector = await Collector.start(t, answer(503));
     const folder = temporaryFolder(t);
     const spool = path.join(folder, 'spool');
@@ -87,7 +87,7 @@ function unmountAll(folder) {
     }
 }
 
-/** A small file system of its own, or null, the test being skipped, where none can be mounted. */
+/** Mount a small file system. Return null, and skip the test, where none can be mounted. */
 function mountSmall(t, kilobytes) {
     const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'duckwatch-plugin-'));
     afterwards(t, () => unmountAll(folder));
@@ -100,7 +100,7 @@ function mountSmall(t, kilobytes) {
     return folder;
 }
 
-test('A full disk throws nothing, breaks no line, and what waited in memory follows in order', async t => {
+test('A full disk causes no error and no broken line, and events from memory follow in order', async t => {
     const spool = mountSmall(t, 64);
     if (!spool) {
         return;
@@ -119,7 +119,7 @@ test('A full disk throws nothing, breaks no line, and what waited in memory foll
     assert.deepEqual([mta.exit, mta.errors, mta.said('Unexpected')], [null, '', []]);
 });
 
-test('On a full disk neither half a line is set aside nor the count of dropped events forgotten', async t => {
+test('On a full disk no half line is set aside, and the count of dropped events is kept', async t => {
     const folder = mountSmall(t, 64);
     if (!folder) {
         return;
@@ -155,7 +155,7 @@ test('On a full disk neither half a line is set aside nor the count of dropped e
     assert.equal(Backlog.load(folder).dropped, 8);
 });
 
-test('A disk that turns read-only throws nothing and loses nothing', async t => {
+test('A disk that becomes read-only causes no error and loses no event', async t => {
     const spool = mountSmall(t, 1024);
     if (!spool) {
         return;
@@ -163,7 +163,7 @@ test('A disk that turns read-only throws nothing and loses nothing', async t => 
     const collector = await Collector.start(t, answer(503));
     const mta = await Mta.start(t, { url: collector.url, spool });
     await mta.emit(['a']);
-    // A file open for writing forbids a read-only remount, but not a read-only bind over the folder's name.
+    // A file that is open for writing prevents a read-only remount, but not a read-only bind mount on the folder.
     execFileSync('mount', ['--bind', spool, spool]);
     execFileSync('mount', ['-o', 'remount,ro,bind', spool]);
     await mta.emit(range('x', 10));
@@ -172,7 +172,7 @@ test('A disk that turns read-only throws nothing and loses nothing', async t => 
     assert.deepEqual([mta.exit, mta.errors, mta.said('Unexpected')], [null, '', []]);
 });
 
-test('A spool removed while its process lives is begun anew with the unsent events of its open file', async t => {
+test('A spool that is removed is made again with the unsent events of the open file', async t => {
     const collector = await Collector.start(t, answer(503));
     const spool = path.join(temporaryFolder(t), 'spool');
     const mta = await Mta.start(t, { url: collector.url, spool });
@@ -184,7 +184,7 @@ test('A spool removed while its process lives is begun anew with the unsent even
     assert.deepEqual([...new Set(collector.ids)], ['a', 'b', 'c']);
 });
 
-test('A process that has sent everything leaves no spool when it ends; one that has not leaves its events', async t => {
+test('A process that ends leaves no spool if it has sent all events, else a spool with the others', async t => {
     const collector = await Collector.start(t);
     const spool = temporaryFolder(t);
     const mta = await Mta.start(t, { url: collector.url, spool });
@@ -203,7 +203,7 @@ test('A process that has sent everything leaves no spool when it ends; one that 
     assert.match(fs.readFileSync(path.join(spool, folder, '1.jsonl'), 'utf8'), /"id":"b".*\n$/);
 });
 
-test('What the spool holds is for its own user only', async t => {
+test('Only the user of the plugin may read the spool', async t => {
     const collector = await Collector.start(t, answer(503));
     const spool = path.join(temporaryFolder(t), 'spool');
     const mta = await Mta.start(t, { url: collector.url, spool });
@@ -215,7 +215,7 @@ test('What the spool holds is for its own user only', async t => {
     }
 });
 
-test('Sent segments are removed, so that a long-lived process keeps a small spool', async t => {
+test('Sent segments are removed, so that the spool of a long-lived process stays small', async t => {
     const collector = await Collector.start(t);
     const spool = temporaryFolder(t);
     const mta = await Mta.start(t, { url: collector.url, spool });

@@ -35,7 +35,7 @@ def _node() -> str:
 
 @pytest.fixture(scope="module")
 def runs() -> Iterator[dict[str, subprocess.Popen[str]]]:
-    """Every file's run, all started at once: they mostly wait for processes and retries."""
+    """Yield the run of each file. All are started at once, because they mostly wait for processes and retries."""
     node = _node()
     started = {
         file: subprocess.Popen(
@@ -53,12 +53,12 @@ def runs() -> Iterator[dict[str, subprocess.Popen[str]]]:
 
 @pytest.mark.parametrize("file", FILES)
 def test_the_plugin_behaves(runs: dict[str, subprocess.Popen[str]], file: str) -> None:
-    """Every test of the file passes under Node; a failure shows Node's own report of it."""
+    """Every test of the file passes under Node. A failure shows Node's report."""
     output, _ = runs[file].communicate(timeout=280)
     assert runs[file].returncode == 0, re.sub(r"(?m)^ *(ok \d+.*|---|\.\.\.|duration_ms.*|type: .*)\n", "", output)
     assert "# pass 0" not in output
 
 
 def test_every_file_is_run() -> None:
-    """Node's tests are found at all."""
+    """The files of Node's tests are found."""
     assert len(FILES) >= 6

@@ -27,6 +27,8 @@ class Demo(NamedTuple):
     dsn: str
     token: str
     data: str
+    prometheus: str | None = None
+    alertmanager: str | None = None
 
     @property
     def targets(self) -> dict[str, list[str]]:

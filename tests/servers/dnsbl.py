@@ -99,8 +99,8 @@ class DnsblExporter:
         return self.metrics().get("duckwatch_dnsbl_listed", {}).get((("list", dns_list), ("target", target)))
 
     def value(self, name: str, **labels: str) -> float | None:
-        """Return one sample of a metric."""
-        return self.metrics().get(f"duckwatch_dnsbl_{name}", {}).get(tuple(sorted(labels.items())))
+        """Return one sample of a metric, None while it is absent."""
+        return self.metrics().get(name, {}).get(tuple(sorted(labels.items())))
 
     def kill(self) -> None:
         """Kill it by SIGKILL."""

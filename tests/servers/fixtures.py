@@ -1,12 +1,13 @@
 """The servers as pytest fixtures: each is started once a run, and each test gets a new database.
 
-A missing server skips the test with the reason; in CI (the variable `CI` is set) the test fails.
+A missing server skips the test with the reason. In CI (the variable `CI` is set) the test fails, unless it is Grafana.
 `DUCKWATCH_TEST_DSN` names a server to use instead of both; its user must be allowed to create databases.
 """
 
 from __future__ import annotations
 
 import os
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, TypeVar
 
 import pytest
@@ -14,7 +15,7 @@ import pytest
 from tests.servers.community import Community
 from tests.servers.given import GivenCommunity, GivenServer
 from tests.servers.grafana import Grafana, given_or_started
-from tests.servers.missing import MissingServerError
+from tests.servers.missing import MissingGrafanaError, MissingServerError
 from tests.servers.postgres import EmbeddedPostgres, PostgresCluster
 from tests.servers.timescale import Timescale
 
@@ -29,9 +30,11 @@ READER = "duckwatch_reader"
 
 
 def need(make: Callable[[], T]) -> T:
-    """Return the server that `make` makes. If it is not installed, skip the test; in CI fail."""
+    """Return the server that `make` makes. If it is not installed, skip the test; in CI fail, unless it is Grafana."""
     try:
         return make()
+    except MissingGrafanaError as missing:
+        pytest.skip(f"{missing}: see docs/dashboards.md")
     except MissingServerError as missing:
         if os.environ.get("CI"):
             pytest.fail(str(missing))
@@ -92,14 +95,9 @@ def timescale(server_logs: Path, given: GivenServer | None) -> Iterator[Postgres
 
 @pytest.fixture(scope="session")
 def grafana_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Grafana]:
-    """The Grafana of `GRAFANA_URL`, or one started once from `GRAFANA_HOME`. Without both the test skips, in CI too:
-    no package registry has Grafana.
-    """
-    try:
-        with given_or_started(tmp_path_factory.mktemp("grafana")) as grafana:
-            yield grafana
-    except MissingServerError as missing:
-        pytest.skip(f"{missing}: set GRAFANA_URL or GRAFANA_HOME (docs/dashboards.md)")
+    """The Grafana of `GRAFANA_URL`, or one started once from `GRAFANA_HOME`. Without both the test skips."""
+    with ExitStack() as stack:
+        yield need(lambda: stack.enter_context(given_or_started(tmp_path_factory.mktemp("grafana"))))
 
 
 @pytest.fixture

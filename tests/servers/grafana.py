@@ -16,7 +16,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tests.servers.missing import MissingServerError
+from tests.servers.missing import MissingGrafanaError
 from tests.servers.process import Process, free_port
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ class Grafana:
         basic = base64.b64encode(f"{ADMIN}:{password}".encode()).decode()
         self.authorization = f"Bearer {token}" if token else f"Basic {basic}"
         self._made = ExitStack()
+        self._tokens: dict[str, str] = {}
 
     def request(self, method: str, path: str, body: object = None, *, token: str = "") -> tuple[int, Any]:
         """Return the status and the answer's JSON (None if it has none); `token` stands in for the administrator."""
@@ -76,14 +77,20 @@ class Grafana:
             raise GrafanaError(f"{method} {path}: {status} {answer}")
         return answer
 
-    def token(self, role: str) -> str:
-        """Return a token of a new service account with this role."""
+    def token(self, role: str, seconds: int | None = None) -> str:
+        """Return a token of a new service account with this role. It expires after `seconds`."""
         status, account = self.request("POST", "/api/serviceaccounts", {"name": _name("account"), "role": role})
         if status != 201:
             raise GrafanaError(f"no service account: {status} {account}")
         self._made.callback(self.request, "DELETE", f"/api/serviceaccounts/{account['id']}")
-        made = self.ask("POST", f"/api/serviceaccounts/{account['id']}/tokens", {"name": _name("token")})
+        tokens = f"/api/serviceaccounts/{account['id']}/tokens"
+        made = self.ask("POST", tokens, {"name": _name("token")} | ({"secondsToLive": seconds} if seconds else {}))
+        self._tokens[made["key"]] = f"{tokens}/{made['id']}"
         return str(made["key"])
+
+    def revoke(self, token: str) -> None:
+        """Delete a token that this object has made."""
+        self.ask("DELETE", self._tokens.pop(token))
 
     def folder(self, title: str = "") -> str:
         """Return the uid of a new folder, under another title if this one is taken.
@@ -196,23 +203,25 @@ class StartedGrafana:
 
 
 def home() -> Path:
-    """Return the folder of `GRAFANA_HOME`. Raise MissingServerError without one."""
+    """Return the folder of `GRAFANA_HOME`. Raise MissingGrafanaError without one."""
     folder = Path(os.environ.get("GRAFANA_HOME") or "/nonexistent")
     if not (folder / "bin" / "grafana").exists():
-        raise MissingServerError("GRAFANA_HOME does not name an unpacked Grafana (bin/grafana, conf, public)")
+        raise MissingGrafanaError(
+            "GRAFANA_HOME, from which a Grafana is started, names no unpacked one (bin/grafana, conf, public)"
+        )
     return folder
 
 
 def given() -> Grafana:
     """Return the Grafana of `GRAFANA_URL`, with `GRAFANA_ADMIN_PASSWORD` or `GRAFANA_TOKEN`.
 
-    Raise MissingServerError without them.
+    Raise MissingGrafanaError without them.
     """
     url, password, token = (os.environ.get(f"GRAFANA_{name}", "") for name in ("URL", "ADMIN_PASSWORD", "TOKEN"))
     if not url:
-        raise MissingServerError("GRAFANA_URL does not name a running Grafana")
+        raise MissingGrafanaError("GRAFANA_URL does not name a running Grafana")
     if not (password or token):
-        raise MissingServerError("GRAFANA_URL is set, but neither GRAFANA_ADMIN_PASSWORD nor GRAFANA_TOKEN is")
+        raise MissingGrafanaError("GRAFANA_URL is set, but neither GRAFANA_ADMIN_PASSWORD nor GRAFANA_TOKEN is")
     return Grafana(url, password=password, token=token)
 
 
@@ -220,8 +229,10 @@ def given() -> Grafana:
 def given_or_started(folder: Path) -> Iterator[Grafana]:
     """Give the Grafana of `GRAFANA_URL`, else start one from `GRAFANA_HOME`. What was made there is removed.
 
-    Raise MissingServerError without both.
+    Raise MissingGrafanaError without both.
     """
+    if not (os.environ.get("GRAFANA_URL") or os.environ.get("GRAFANA_HOME")):
+        raise MissingGrafanaError("neither GRAFANA_URL nor GRAFANA_HOME names a Grafana")
     with ExitStack() as stack:
         if os.environ.get("GRAFANA_URL"):
             grafana = given()

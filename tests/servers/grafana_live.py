@@ -28,9 +28,9 @@ _VALUE = rb"(?:" + _STRING + rb"|" + _BOOL + rb"|" + _NUMBER + rb"[iu]?)"
 _FIELD = _FIELD_KEY + rb"=" + _VALUE
 _LINE = re.compile(
     rb"%(ws)b*(?P<name>%(m)b)(?:,%(t)b=%(t)b)*%(ws)b+(?P<fields>%(f)b(?:,%(f)b)*)(?:%(ws)b+(?P<time>-?[0-9]{1,19}))?"
-    rb"%(ws)b*(?:\r?\n|\Z)" % {b"ws": _WS, b"m": _MEASUREMENT, b"t": _TAG_TEXT, b"f": _FIELD}
+    rb"%(ws)b*(?:\r?\n|\r?\Z)" % {b"ws": _WS, b"m": _MEASUREMENT, b"t": _TAG_TEXT, b"f": _FIELD}
 )
-_NOTHING = re.compile(rb"(?:%(ws)b*\r?\n|%(ws)b*\#[^\n]*(?:\n|\Z)|%(ws)b+\Z)" % {b"ws": _WS})
+_NOTHING = re.compile(rb"(?:%(ws)b*\r?\n|%(ws)b*\#[^\n]*(?:\n|\Z)|%(ws)b+\Z|%(ws)b*\r\Z)" % {b"ws": _WS})
 _ONE_FIELD = re.compile(rb"(%b)=(%b)" % (_FIELD_KEY, _VALUE))
 _INTEGER = re.compile(rb"-?(?:[0-9]|[1-9][0-9]*)")
 

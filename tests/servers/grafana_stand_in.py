@@ -27,7 +27,7 @@ SCOPED = {"folders:read": VIEW, "dashboards:read": VIEW, "dashboards:create": ED
 """The level that an action needs in a folder."""
 
 
-class Denied(NamedTuple):
+class RefusingAnswer(NamedTuple):
     """An answer that refuses."""
 
     status: int
@@ -107,7 +107,7 @@ class GrafanaStandIn:
         if role is None:
             return 401, {"message": "Invalid API key", "messageId": "api-key.invalid"}
         found = self._routed(role, request.command, path, body)
-        if isinstance(found, Denied):
+        if isinstance(found, RefusingAnswer):
             return found.status, {"message": found.message} | ({"status": found.reason} if found.reason else {})
         return found if isinstance(found, tuple) else (200, found)
 
@@ -123,7 +123,7 @@ class GrafanaStandIn:
             found = re.fullmatch(route, path)
             if name == method and found:
                 return handler(role, body, *found.groups())
-        return Denied(404, "Not found")
+        return RefusingAnswer(404, "Not found")
 
     def _make_account(self, _: str, body: Any) -> tuple[int, Any]:
         account = str(len(self._accounts) + 1)
@@ -133,7 +133,7 @@ class GrafanaStandIn:
     def _make_token(self, _: str, __: Any, account: str) -> Any:
         key = f"glsa_{secrets.token_hex(16)}"
         self._roles[key] = self._accounts[account]
-        return {"key": key}
+        return {"id": len(self._roles), "key": key}
 
     def _restrict(self, _: str, body: Any, uid: str) -> Any:
         self._folders[uid]["levels"] = {one["role"]: one["permission"] for one in body["items"]}
@@ -172,16 +172,16 @@ class GrafanaStandIn:
     def _folder(self, role: str, _: Any, uid: str) -> Any:
         if uid in self._folders and self._may(role, "folders:read", uid):
             return _listed(self._folders[uid]) | {"canSave": self._may(role, "dashboards:write", uid)}
-        return Denied(404, "folder not found") if role == "Admin" else _needed("folders:read")
+        return RefusingAnswer(404, "folder not found") if role == "Admin" else _needed("folders:read")
 
     def _make_folder(self, role: str, body: Any) -> Any:
         if role == "Viewer":
             return _needed("folders:create")
         uid = body.get("uid") or secrets.token_hex(7)
         if uid in self._folders:
-            return Denied(412, "the folder has been changed by someone else", "version-mismatch")
+            return RefusingAnswer(412, "the folder has been changed by someone else", "version-mismatch")
         if body["title"] in {one["title"] for one in self._folders.values()}:
-            return Denied(409, "a folder or dashboard in the general folder with the same name already exists")
+            return RefusingAnswer(409, "a folder or dashboard in the general folder with the same name already exists")
         self._folders[uid] = {"uid": uid, "title": body["title"], "levels": LEVELS}
         return _listed(self._folders[uid])
 
@@ -196,10 +196,10 @@ class GrafanaStandIn:
         if "dashboards:read" not in self._permissions(role) and role != "Admin":
             return _needed("dashboards:read")
         if uid not in self._dashboards:
-            return Denied(404, "Dashboard not found")
+            return RefusingAnswer(404, "Dashboard not found")
         one = self._dashboards[uid]
         if not self._may(role, "dashboards:read", one["folderUid"]):
-            return Denied(403, "Access denied to this dashboard")
+            return RefusingAnswer(403, "Access denied to this dashboard")
         folder = self._folders.get(one["folderUid"], {"title": "General"})
         meta = {"version": one["dashboard"]["version"], "folderUid": one["folderUid"], "folderTitle": folder["title"]}
         meta |= {"canSave": self._may(role, "dashboards:write", one["folderUid"]), "isFolder": False}
@@ -215,7 +215,7 @@ class GrafanaStandIn:
     def _save(self, role: str, body: Any) -> Any:
         page, folder = body["dashboard"], body.get("folderUid", "")
         if folder and folder not in self._folders:
-            return Denied(400, "Folder not found")
+            return RefusingAnswer(400, "Folder not found")
         if body.get("overwrite"):  # as Grafana does: another dashboard of the same title is replaced
             page = page | {"uid": next(self._same_title(page, folder), page["uid"])}
         elif refused := self._refused(role, page, folder):
@@ -234,17 +234,17 @@ class GrafanaStandIn:
             if one["folderUid"] == folder and one["dashboard"]["title"] == page["title"] and uid != page["uid"]:
                 yield uid
 
-    def _refused(self, role: str, page: dict[str, Any], folder: str) -> Denied | None:
+    def _refused(self, role: str, page: dict[str, Any], folder: str) -> RefusingAnswer | None:
         if page["uid"] in self.provisioned:
-            return Denied(400, "Cannot save provisioned dashboard")
+            return RefusingAnswer(400, "Cannot save provisioned dashboard")
         if next(self._same_title(page, folder), None):
-            return Denied(412, "A dashboard with the same name in the folder already exists", "name-exists")
+            return RefusingAnswer(412, "A dashboard with the same name in the folder already exists", "name-exists")
         stored = self._dashboards.get(page["uid"])
         if stored is not None and page.get("version") != stored["dashboard"]["version"]:
-            return Denied(412, "The dashboard has been changed by someone else", "version-mismatch")
+            return RefusingAnswer(412, "The dashboard has been changed by someone else", "version-mismatch")
         places = {folder} if stored is None else {folder, stored["folderUid"]}
         if role == "Viewer" or not all(self._may(role, "dashboards:write", place) for place in places):
-            return Denied(403, "Access denied to save dashboard")
+            return RefusingAnswer(403, "Access denied to save dashboard")
         return None
 
 
@@ -252,5 +252,7 @@ def _listed(folder: dict[str, Any]) -> dict[str, Any]:
     return {"uid": folder["uid"], "title": folder["title"]}
 
 
-def _needed(action: str) -> Denied:
-    return Denied(403, f"You'll need additional permissions to perform this action. Permissions needed: {action}")
+def _needed(action: str) -> RefusingAnswer:
+    return RefusingAnswer(
+        403, f"You'll need additional permissions to perform this action. Permissions needed: {action}"
+    )

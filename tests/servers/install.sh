@@ -3,14 +3,17 @@
 #
 # Everything is in one folder outside the work tree, so that a fresh clone finds it and the host does not change:
 #   $DUCKWATCH_SERVERS (default /var/lib/duckwatch-servers)
-#     trixie/    a Debian 13 tree: PostgreSQL 17 with TimescaleDB, PgBouncer, Prometheus, Alertmanager, Redis, rbldnsd
+#     trixie/    a Debian 13 tree: PostgreSQL 17 with TimescaleDB, PgBouncer, Prometheus, Alertmanager, Redis, rbldnsd,
+#                Docker Compose, Python, kustomize
 #     bin/       those programs as commands of the host (they run with the tree's own C library)
 #     node/      Node, only if the host's is too old
 #     zonemta/   the npm project in which ZoneMTA is installed
 #     wildduck/  the npm project in which WildDuck is installed
 #     wildduck_newest/  the same with the newest WildDuck, which has metrics
 #     community/ the npm project in which TimescaleDB Community is installed (WebAssembly)
-# On the host itself only debootstrap, OpenSSL and, if missing, Node and npm are installed. No service is started.
+#     kubernetes/ the npm project with the schemas of Kubernetes and of the Prometheus operator
+# On the host itself only debootstrap, OpenSSL, systemd's programs and, if missing, Node and npm are installed.
+# No service is started.
 # Mirrors, proxies and certificates are those of the host's apt and npm.
 set -Eeuo pipefail
 
@@ -19,8 +22,8 @@ servers=${DUCKWATCH_SERVERS:-/var/lib/duckwatch-servers}
 packages="postgresql-17 postgresql-17-timescaledb pgbouncer prometheus prometheus-alertmanager redis-server"
 commands="pgbouncer prometheus promtool prometheus-alertmanager amtool redis-server"
 # Packages that are added to an existing tree, so that it need not be built again.
-more_packages="rbldnsd"
-more_commands="rbldnsd"
+more_packages="rbldnsd docker-compose python3-venv kustomize"
+more_commands="rbldnsd docker-compose kustomize"
 export DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8
 
 stop() {
@@ -41,6 +44,7 @@ install_on_host() {
     local missing=()
     command -v debootstrap >/dev/null || missing+=(debootstrap)
     command -v openssl >/dev/null || missing+=(openssl)
+    command -v systemd-analyze >/dev/null || missing+=(systemd)
     [ -f /usr/share/keyrings/debian-archive-keyring.gpg ] || missing+=(debian-archive-keyring)
     command -v node >/dev/null || missing+=(nodejs)
     command -v npm >/dev/null || missing+=(npm)
@@ -59,7 +63,8 @@ mirror() {
 
 # The fetch settings of this host's apt (proxies, certificates, dates), for apt in the tree.
 carry_apt_settings() { # TREE
-    apt-config dump Acquire | grep -vE '^Acquire::(IndexTargets|Changelogs|CompressionTypes|cdrom)|^Acquire ' >"$1/etc/apt/apt.conf.d/90host"
+    apt-config dump Acquire | grep -vE '^Acquire::(IndexTargets|Changelogs|CompressionTypes|cdrom)|^Acquire ' \
+        >"$1/etc/apt/apt.conf.d/90host"
     cp -rL /etc/apt/auth.conf.d "$1/etc/apt/" 2>/dev/null || true
     cp -L /etc/apt/auth.conf "$1/etc/apt/" 2>/dev/null || true
     cp -L /etc/resolv.conf /etc/hosts "$1/etc/"
@@ -146,7 +151,8 @@ install_more() {
 
 # ZoneMTA's libraries need Node 20.18, and Debian 12 has 18. If the host's is too old, npm installs one for these tests.
 install_node() {
-    local wanted='const [major, minor] = process.versions.node.split("."); process.exit(major > 20 || (major == 20 && minor >= 18) ? 0 : 1)'
+    local wanted='const [major, minor] = process.versions.node.split(".");
+        process.exit(major > 20 || (major == 20 && minor >= 18) ? 0 : 1)'
     mkdir -p "$servers/bin"
     if node -e "$wanted"; then
         ln -sfn "$(node -p process.execPath)" "$servers/bin/node"
@@ -176,7 +182,8 @@ install_npm_project() { # NAME
 }
 
 [ "$(id -u)" = 0 ] || stop "needs root: it installs Debian packages (sudo make servers)"
-grep -qsE '^ID="?debian"?$' /etc/os-release || stop "knows Debian only (12 or 13); without it, the tests that need real servers skip"
+grep -qsE '^ID="?debian"?$' /etc/os-release || \
+    stop "knows Debian only (12 or 13); without it, the tests that need real servers skip"
 mkdir -p "$servers"
 chmod 755 "$servers"
 exec 9>"$servers/.lock"
@@ -184,7 +191,7 @@ flock 9 # two clones, one folder
 install_on_host
 # They mostly wait for the network, so they run at the same time, and beside the tree's build.
 projects=()
-for name in zonemta wildduck wildduck_newest community; do
+for name in zonemta wildduck wildduck_newest community kubernetes; do
     install_npm_project "$name" &
     projects+=($!)
 done

@@ -61,3 +61,10 @@ def community() -> Path:
 def node() -> Path:
     """Return the Node that ZoneMTA, WildDuck and TimescaleDB Community run with. Raise `MissingServerError`."""
     return command("node")
+
+
+def kubernetes() -> Path:
+    """Return the npm project with the schemas of Kubernetes. Raise `MissingServerError`."""
+    if not (SERVERS / "kubernetes.installed").exists():
+        raise MissingServerError("the schemas of Kubernetes are not installed: run `make servers` (as root, on Debian)")
+    return SERVERS / "kubernetes"

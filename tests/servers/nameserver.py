@@ -205,7 +205,7 @@ def garbage(query: Query) -> list[bytes]:
 
 
 @dataclass(frozen=True)
-class Slow:
+class SlowAnswer:
     """A behaviour that answers after some seconds."""
 
     zone: Zone
@@ -281,7 +281,7 @@ class NameServer:
         query = Query(dns.message.from_wire(wire), tcp, time.monotonic(), port)
         self.queries.append(query)
         behaviour = self._behaviour(query.name)
-        return behaviour(query), behaviour.seconds if isinstance(behaviour, Slow) else 0.0
+        return behaviour(query), behaviour.seconds if isinstance(behaviour, SlowAnswer) else 0.0
 
     def _serve_udp(self) -> None:
         while not self._closed:

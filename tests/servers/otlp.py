@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 
-class Received:
+class ReceivedExports:
     """The exports received so far."""
 
     def __init__(self) -> None:
@@ -77,9 +77,9 @@ class Received:
 
 
 @contextmanager
-def http_receiver() -> Iterator[Received]:
+def http_receiver() -> Iterator[ReceivedExports]:
     """Serve POST /v1/traces and /v1/metrics (OTLP specification, "OTLP/HTTP")."""
-    received = Received()
+    received = ReceivedExports()
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -120,9 +120,9 @@ def http_receiver() -> Iterator[Received]:
 
 
 @contextmanager
-def grpc_receiver() -> Iterator[Received]:
+def grpc_receiver() -> Iterator[ReceivedExports]:
     """Serve TraceService and MetricsService (OTLP specification, "OTLP/gRPC")."""
-    received = Received()
+    received = ReceivedExports()
 
     class Traces(trace_service_pb2_grpc.TraceServiceServicer):
         def Export(self, request: Any, context: Any) -> Any:  # noqa: N802  # the service's name for it
@@ -147,9 +147,9 @@ def grpc_receiver() -> Iterator[Received]:
 
 
 @contextmanager
-def hung_receiver() -> Iterator[Received]:
+def hung_receiver() -> Iterator[ReceivedExports]:
     """Accept connections and never answer."""
-    received = Received()
+    received = ReceivedExports()
     with socket.create_server(("127.0.0.1", 0), backlog=64) as server:
         received.port = server.getsockname()[1]
         yield received

@@ -45,6 +45,8 @@ class PostgresCluster:
     name = "postgres"
     template: str | None = None
     """The database that new ones are cloned from."""
+    root = Path("/")
+    """The directory of this machine that is `/` for the server."""
 
     def __init__(self, logs: Path, settings: dict[str, str] | None = None) -> None:
         self.port = free_port()
@@ -151,7 +153,7 @@ class EmbeddedPostgres(PostgresCluster):
 
     def __init__(self, logs: Path, settings: dict[str, str] | None = None) -> None:
         super().__init__(logs, settings)
-        self._programs = _embedded_programs()
+        self._programs = self.programs()
         self.home = Path(tempfile.mkdtemp(prefix="duckwatch-postgres-"))
         self._as_owner: Sequence[str] = []
         self.adopt(self.home)
@@ -168,6 +170,11 @@ class EmbeddedPostgres(PostgresCluster):
                 "KILL",
                 "--",
             ]
+
+    @staticmethod
+    def programs() -> Path:
+        """Return the folder of the wheel's programs. Raise `MissingServerError`."""
+        return _embedded_programs()
 
     @property
     def data(self) -> str:

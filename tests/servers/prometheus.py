@@ -1,8 +1,9 @@
-"""Prometheus for tests, which scrapes once a second and answers queries, and promtool."""
+"""Prometheus for tests, which scrapes (by default once a second) and answers queries, and promtool."""
 
 from __future__ import annotations
 
 import json
+import os
 import urllib.parse
 import urllib.request
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from tests.servers.installed import command
 from tests.servers.process import Process, free_port
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 
@@ -34,16 +36,19 @@ class Prometheus:
         targets: dict[str, list[str]],
         rules: list[Path] | None = None,
         external_labels: dict[str, str] | None = None,
+        *,
+        interval: str = "1s",
     ) -> None:
         self.port = free_port()
         self._program = command("prometheus")
         self._folder = folder
         self._log = logs / f"prometheus-{self.port}.log"
         self._process: Process | None = None
-        self._settings = {
+        self._settings: dict[str, Any] = {
             "global": {
-                "scrape_interval": "1s",
-                "evaluation_interval": "1s",
+                "scrape_interval": interval,
+                "scrape_timeout": interval,
+                "evaluation_interval": interval,
                 "external_labels": external_labels or {},
             },
             "rule_files": [str(path) for path in rules or []],
@@ -52,12 +57,21 @@ class Prometheus:
             ],
         }
 
+    def settle(self, interval: str, alertmanager: str) -> None:
+        """Scrape and evaluate at another interval, and send alerts to the Alertmanager at this URL. Before `start`."""
+        self._settings["global"] |= dict.fromkeys(
+            ("scrape_interval", "scrape_timeout", "evaluation_interval"), interval
+        )
+        self._settings["alerting"] = {
+            "alertmanagers": [{"static_configs": [{"targets": [alertmanager.removeprefix("http://")]}]}]
+        }
+
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def start(self) -> None:
-        """Start it and wait until it is ready."""
+    def start(self, environment: Mapping[str, str] | None = None, flags: Sequence[str] = ()) -> None:
+        """Start it, with these environment variables and flags as well, and wait until it is ready."""
         self._folder.mkdir(parents=True, exist_ok=True)
         config = self._folder / "prometheus.yml"
         config.write_text(yaml.safe_dump(self._settings), encoding="utf-8")
@@ -65,8 +79,10 @@ class Prometheus:
             f"--config.file={config}",
             f"--storage.tsdb.path={self._folder / 'data'}",
             f"--web.listen-address=127.0.0.1:{self.port}",
+            *flags,
         ]
-        self._process = Process("prometheus", [self._program, *words], self._log, cwd=self._folder)
+        both = os.environ | (environment or {})
+        self._process = Process("prometheus", [self._program, *words], self._log, both, self._folder)
         self._process.wait_ready(self.is_ready)
 
     def is_ready(self) -> bool:
@@ -80,14 +96,19 @@ class Prometheus:
     def api(self, path: str, **parameters: str) -> Any:
         """Return the `data` of an answer of `/api/v1/…`."""
         with urllib.request.urlopen(
-            f"{self.url}/api/v1/{path}?{urllib.parse.urlencode(parameters)}", timeout=10
+            f"{self.url}/api/v1/{path}?{urllib.parse.urlencode(parameters)}", timeout=60
         ) as answer:
             return json.load(answer)["data"]
+
+    def page(self) -> str:
+        """Return its own metrics."""
+        with urllib.request.urlopen(f"{self.url}/metrics", timeout=10) as answer:
+            return str(answer.read().decode())
 
     def federated(self, selector: str) -> list[str]:
         """Return the samples of these series as a federating Prometheus gets them, one a line, with external labels."""
         with urllib.request.urlopen(
-            f"{self.url}/federate?{urllib.parse.urlencode({'match[]': selector})}", timeout=10
+            f"{self.url}/federate?{urllib.parse.urlencode({'match[]': selector})}", timeout=60
         ) as answer:
             return [line for line in answer.read().decode().splitlines() if not line.startswith("#")]
 

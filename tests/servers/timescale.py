@@ -37,7 +37,7 @@ class Timescale(PostgresCluster):
             "dynamic_shared_memory_type": "mmap",
         }
         super().__init__(logs, preset | (settings or {}))
-        self._tree = installed.tree()
+        self._tree = self.root = installed.tree()
         self._enter = _entrance(self._tree)
         _sweep(self._tree / "var/tmp")
         self._home = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=self._tree / "var/tmp"))

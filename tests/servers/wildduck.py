@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import urllib.request
 from typing import TYPE_CHECKING, Any
 
+from tests.docs.blocks import pasted
 from tests.servers import installed
 from tests.servers.process import Process, free_port, listens
 
@@ -15,6 +17,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 DATABASE = "wildduck"
+WEBHOOKS_URL = "https://any:TOKEN@collector.example:9626/api/events/wildduck"
+WEBHOOKS = pasted(f"""  -d '{{"type": ["*"], "url": "{WEBHOOKS_URL}"}}'""")
+"""The command that a reader pastes to have webhooks posted."""
 
 
 class WildDuck:
@@ -84,8 +89,13 @@ class WildDuck:
             self._process = None
 
     def post_webhooks(self, url: str) -> None:
-        """Make it post every webhook to this URL."""
-        self.api("POST", "/webhooks", {"type": ["*"], "url": url})
+        """Make it post every webhook to this URL, by the command of the documents."""
+        own = f"http://127.0.0.1:{self.api_port}"
+        text = WEBHOOKS.text.replace("https://wildduck.example", own).replace(WEBHOOKS_URL, url)
+        text = text.replace("?accessToken=…", "")  # its API asks for none here
+        words = ["bash", "-e", "-c", text]
+        said = subprocess.run(words, capture_output=True, text=True, timeout=60, check=True, env={"PATH": os.defpath})
+        assert json.loads(said.stdout).get("success"), said.stdout
 
     def api(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Call its API. Return the answer."""

@@ -23,9 +23,9 @@ from collector.events.model.batch import JournalEntry, Position
 from collector.events.model.event import Entry, Heartbeat, MailEvent, RejectReason, Source, Submission
 from collector.events.model.tally import tally
 from collector.events.sources import zonemta
-from collector.journal.codec import encode
+from collector.journal.codec import encode_submission
 from collector.pipeline.batch import assemble
-from collector.store.writing.copy_text import encode as copy_text
+from collector.store.writing.copy_text import encode_copy as copy_text
 from tests.servers.process import wait_until
 from tests.unit.events.entries import grouped
 
@@ -46,7 +46,7 @@ def request(n: int, events: int = 3, heartbeat: Heartbeat | None = None) -> Subm
 
 def rows(*requests: Submission) -> list[JournalEntry]:
     """Return requests as journal entries."""
-    return [JournalEntry(Position(n), one.received_at, encode(one)) for n, one in enumerate(requests, 1)]
+    return [JournalEntry(Position(n), one.received_at, encode_submission(one)) for n, one in enumerate(requests, 1)]
 
 
 @pytest.fixture

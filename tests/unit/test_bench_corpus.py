@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bench import corpus
-from collector.events.border.decoding import Border, decode
+from collector.events.border.decoding import Border, decode_body
 from collector.events.model.event import Source
 
 RECORDED = 2424
@@ -25,7 +25,7 @@ def test_bare_entries_are_the_events_of_the_plugin() -> None:
         sorted(
             (entry.time, entry.fields["action"], entry.fields.get("id"), entry.fields.get("response"))
             for body in bodies
-            for entry in decode(body, received_at=now, source=Source.PLUGIN, border=Border()).entries
+            for entry in decode_body(body, received_at=now, source=Source.PLUGIN, border=Border()).entries
         )
         for bodies in (corpus.bodies(made, 100), corpus.bare_bodies(made, 100))
     ]

@@ -17,9 +17,9 @@ from collector.events.model.batch import JournalEntry, Position
 from collector.events.model.event import Action, Entry, MailEvent, Source, Submission
 from collector.events.model.recent import recent
 from collector.events.model.tally import tally
-from collector.journal.codec import encode as journalled
+from collector.journal.codec import encode_submission as journalled
 from collector.pipeline.batch import assemble
-from collector.store.writing.copy_text import encode
+from collector.store.writing.copy_text import encode_copy
 from tests.oracle.wire import with_attempts
 from tests.unit.events.entries import grouped
 
@@ -74,7 +74,7 @@ def check(submissions: list[Submission]) -> int:
     batch, count, repeated = assembled(rows, PUBLIC_IPS, is_live=True)
     expected, expected_repeated = assemble(submissions, PUBLIC_IPS)
     assert batch.copy_text is not None
-    assert sorted(batch.copy_text.splitlines()) == sorted(encode(expected.events).splitlines())
+    assert sorted(batch.copy_text.splitlines()) == sorted(encode_copy(expected.events).splitlines())
     assert count == len(expected.events)
     assert repeated == expected_repeated
     assert batch.tally is not None

@@ -152,7 +152,7 @@ def test_every_fault_is_named_at_once(tmp_path: Path) -> None:
         "collector.auth.tokens.1.token": "must be set",
         "collector.auth.tokens.1.cluster": "must be text (put it in quotes)",
         "collector.auth.tokens.2.cluster": "must be a name of 1 to 255 characters without control characters",
-        "collector.limits.inflight_bytes": "must be at least body_bytes, or a large body could never be taken",
+        "collector.limits.inflight_bytes": "must be at least body_bytes, or a large body could never be accepted",
         "collector.limits.events_per_second": "must be more than 0",
         "collector.limits.read_timeout": "must be a duration like 250ms, 30s, 5m, 12h, 30d or 2y",
         "collector.limits.connections": "must be a whole number",

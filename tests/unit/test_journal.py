@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import os
 import pickle
@@ -13,6 +14,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 from typing import TYPE_CHECKING, Final
 
 import pytest
@@ -21,9 +23,12 @@ from pydantic import TypeAdapter
 from collector.config.model import JournalSettings
 from collector.errors import OverloadedError
 from collector.events.model.event import Group, Source, Submission
-from collector.journal.codec import decode
+from collector.journal.age import OldestAge
+from collector.journal.codec import decode_entry
 from collector.journal.kinds import KINDS as REGISTERED
 from collector.journal.kinds import open_journal
+from collector.metrics import Metrics
+from collector.metrics.journal import show_journal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -84,7 +89,7 @@ def taken_ids(journal: Journal, *, until: int) -> list[str]:
     while len(found) < until:
         got = journal.take(max_bytes=1 << 20, wait_seconds=5)
         assert got, f"only {len(found)} of {until} came"
-        found += [decode(row).request_id for row in got]
+        found += [decode_entry(row).request_id for row in got]
     return found
 
 
@@ -260,3 +265,32 @@ def test_kill_9_loses_nothing_that_was_acknowledged(place: Place, tmp_path: Path
             found.update(row.received_at for row in rows)
         assert set(acknowledged) <= found
         assert journal.close()
+
+
+async def test_the_gauges_follow_the_journal(place: Place) -> None:
+    """Requests and bytes grow with each request and fall once it is done; the limit is the configured one."""
+    journal, metrics = place.open(), Metrics()
+    show_journal(metrics, LIMIT, lambda: journal.state, OldestAge(lambda: journal.state.oldest_received_at))
+    ask = metrics.registry.get_sample_value
+    assert ask("duckwatch_journal_limit_bytes") == LIMIT
+    assert ask("duckwatch_journal_oldest_age_seconds") == 0
+    bytes_of = [ask("duckwatch_journal_bytes") or 0]
+    pads = [os.urandom(50_000).hex() for _ in range(3)]  # the journal may compress a request
+    for n in range(3):
+        made = Submission(f"r{n}", 1000, Source.PLUGIN, [Group("c", None, None, ("pad",), [[0, n, None, pads[n]]])], [])
+        await journal.append(made)
+        assert ask("duckwatch_journal_requests") == n + 1
+        bytes_of.append(ask("duckwatch_journal_bytes") or 0)
+    assert all(later >= before + 50_000 for before, later in itertools.pairwise(bytes_of))
+    now, age = time.time(), ask("duckwatch_journal_oldest_age_seconds")
+    assert age is not None
+    assert now - 1 <= age <= time.time() - 1, "the receipt is the first second of 1970"
+    rows: list[JournalEntry] = []
+    while len(rows) < 3:
+        rows += journal.take(max_bytes=1 << 20, wait_seconds=5)
+    journal.done(rows[-1].position)
+    await emptied(journal)
+    assert ask("duckwatch_journal_requests") == 0
+    assert (ask("duckwatch_journal_bytes") or 0) < bytes_of[1]
+    assert ask("duckwatch_journal_oldest_age_seconds") == 0
+    assert journal.close()

@@ -17,12 +17,12 @@ import pytest
 
 from collector.errors import OverloadedError
 from collector.events.model.batch import JournalEntry, Position
-from collector.journal.codec import decode, encode
+from collector.journal.codec import decode_entry, encode_submission
 from collector.journal.sqlite import journal as module
 from collector.journal.sqlite.journal import SqliteJournal
 from collector.journal.sqlite.ledger import JournalLedger
 from collector.journal.sqlite.rows import JournalRows
-from collector.journal.sqlite.statements import number_of
+from collector.journal.sqlite.statements import row_id
 from tests.servers.process import wait_until
 from tests.unit.test_journal import LIMIT, emptied, request, taken_ids, trouble
 
@@ -39,7 +39,7 @@ ERRORS = [
 ]
 
 
-class Faulty:
+class FaultyConnection:
     """A connection to a real file that fails before or after the next statement that begins with `at`."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
@@ -61,10 +61,10 @@ class Faulty:
         raise error
 
 
-def make_faulty(journal: SqliteJournal) -> Faulty:
+def make_faulty(journal: SqliteJournal) -> FaultyConnection:
     """Put the failing connection between the journal and its file."""
     rows = journal._ledger._file
-    faulty = Faulty(rows._database)
+    faulty = FaultyConnection(rows._database)
     rows._connection = faulty  # type: ignore[assignment]
     return faulty
 
@@ -89,7 +89,7 @@ async def test_after_an_error_the_journal_holds_what_the_file_holds(tmp_path: Pa
         if n == 6:
             (first,) = journal.take(max_bytes=1, wait_seconds=1)
             journal.done(first.position)
-            last = number_of(first)
+            last = row_id(first)
     faulty.at = "-"
     await journal.append(request(99))
     wait_until(lambda: journal._ledger.deleted == last, "the first is removed")
@@ -107,9 +107,9 @@ async def test_after_an_error_the_journal_holds_what_the_file_holds(tmp_path: Pa
 def test_a_transaction_whose_commit_failed_is_looked_for_before_the_next(tmp_path: Path) -> None:
     """After a failed COMMIT the journal looks in the file for the transaction before it writes, and reuses no id."""
     ledger = JournalLedger(tmp_path / "journal")
-    rows = [JournalEntry(Position(1), 1, encode(request(1)))]
+    rows = [JournalEntry(Position(1), 1, encode_submission(request(1)))]
     file = ledger._file
-    faulty = Faulty(file._database)
+    faulty = FaultyConnection(file._database)
     file._connection = faulty  # type: ignore[assignment]
     faulty.at, faulty.is_after = "COMMIT", True
     with pytest.raises(sqlite3.OperationalError):
@@ -318,7 +318,7 @@ def test_files_that_may_not_grow_are_emptied_and_used_again(tmp_path: Path, mib:
     ended = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
     assert ended.returncode == 0, ended.stderr
     rows = JournalRows(tmp_path / "journal")
-    found = [decode(row).request_id for row in rows.after(0, limit_bytes=LIMIT)]
+    found = [decode_entry(row).request_id for row in rows.after(0, limit_bytes=LIMIT)]
     rows.close()
     said = ended.stdout.split()
     assert found == said[-30:]

@@ -12,7 +12,7 @@ import pytest
 from collector.errors import OverloadedError
 from collector.events.model.batch import JournalEntry, Position
 from collector.events.model.event import RejectReason
-from collector.journal.codec import decode
+from collector.journal.codec import decode_entry
 from collector.journal.sqlite.journal import SqliteJournal
 from collector.journal.sqlite.ledger import JournalLedger
 from collector.journal.sqlite.log import REMOVED_AT_ONCE, RESERVED_FRAMES, frames_of_removal, log_path
@@ -52,7 +52,7 @@ async def test_a_damaged_row_becomes_a_rejection(tmp_path: Path) -> None:
         file.execute("UPDATE requests SET body = x'c1ff' WHERE id = 1")
     file.close()
     again = SqliteJournal(tmp_path / "journal", LIMIT)
-    damaged, good = (decode(row) for row in again.take(max_bytes=1 << 20, wait_seconds=1))
+    damaged, good = (decode_entry(row) for row in again.take(max_bytes=1 << 20, wait_seconds=1))
     assert damaged.rejections[0].reason is RejectReason.NOT_AN_EVENT
     assert base64.b64decode(damaged.rejections[0].raw) == b"\xc1\xff"  # an acknowledged request is never discarded
     assert good == request(1)

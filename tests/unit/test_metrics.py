@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from collector.events.model.batch import Batch, DeadLetter, SeenHeartbeat, Written
+from collector.events.model.batch import Batch, DeadLetter, SeenHeartbeat, WriteResult
 from collector.events.model.event import (
     Action,
     BounceKind,
@@ -59,7 +59,9 @@ def counted(
 ) -> Metrics:
     """Return the metrics after one commit."""
     metrics = Metrics()
-    MailMetrics(metrics, now=lambda: NOW / 1000 + 2)(Written(Batch(batch or list(events), letters or []), list(events)))
+    MailMetrics(metrics, now=lambda: NOW / 1000 + 2)(
+        WriteResult(Batch(batch or list(events), letters or []), list(events))
+    )
     return metrics
 
 
@@ -144,7 +146,7 @@ def test_configured_addresses_have_every_code_from_the_start() -> None:
         "provider_code": "TSS04",
     }
     strangers = [event(local_ip=f"198.51.{n // 200}.{n % 200}", **signal) for n in range(MAX_ADDRESSES + 50)]
-    mail(Written(Batch(), [*strangers, event(local_ip=own[1], **signal), event(**signal)]))
+    mail(WriteResult(Batch(), [*strangers, event(local_ip=own[1], **signal), event(**signal)]))
     shown = samples(metrics, "duckwatch_mail_provider_signals_total")
     assert shown["TSS04", own[0], "yahoo"] == 0
     assert shown["TSS04", own[1], "yahoo"] == 1
@@ -157,7 +159,7 @@ def test_more_configured_addresses_than_there_is_room_for_are_other() -> None:
     """The first 256 configured addresses have labels."""
     metrics, own = Metrics(), [f"10.0.{n // 200}.{n % 200}" for n in range(MAX_ADDRESSES + 1)]
     mail = MailMetrics(metrics, now=time.time, addresses=own)
-    mail(Written(Batch(), [event(local_ip=address) for address in own]))
+    mail(WriteResult(Batch(), [event(local_ip=address) for address in own]))
     shown = samples(metrics, "duckwatch_sending_ip_events_total")
     assert {address for address, _, _ in shown} == {*own[:MAX_ADDRESSES], OTHER}
 
@@ -166,7 +168,7 @@ def test_complaints_begin_at_0_with_the_first_delivery() -> None:
     """A pair of cluster and provider has a counter of complaints before its first complaint."""
     metrics = Metrics()
     mail = MailMetrics(metrics, now=time.time)
-    mail(Written(Batch(), [event(provider=Provider.YAHOO), event(action=Action.BOUNCED, provider=Provider.GMX)]))
+    mail(WriteResult(Batch(), [event(provider=Provider.YAHOO), event(action=Action.BOUNCED, provider=Provider.GMX)]))
     assert samples(metrics, "duckwatch_mail_complaints_total") == {("eu1", "yahoo"): 0}
     mail.complained({("eu1", "yahoo"): 2, ("eu1", None): 1})
     assert samples(metrics, "duckwatch_mail_complaints_total") == {("eu1", "yahoo"): 2, ("eu1", "none"): 1}
@@ -196,9 +198,10 @@ def test_what_was_in_the_table_already_is_a_duplicate() -> None:
 
 
 def test_letters_count_by_reason() -> None:
-    """Dead letters count by reason."""
+    """Dead letters count by reason, each reason from 0: the first letter is an increase."""
     letter = DeadLetter("x", NOW, "eu1", Source.PLUGIN, RejectReason.NO_TIME, "", "")
-    assert samples(counted(letters=[letter]), "duckwatch_dead_letters_total") == {("no_time",): 1}
+    expected = {(reason.value,): 0 for reason in RejectReason} | {("no_time",): 1}
+    assert samples(counted(letters=[letter]), "duckwatch_dead_letters_total") == expected
 
 
 @settings(max_examples=20)
@@ -227,7 +230,7 @@ def report(process: str, received_at: int, **fields: Any) -> SeenHeartbeat:
 
 def heard(plugins: PluginMetrics, *reports: SeenHeartbeat) -> None:
     """Commit some heartbeats."""
-    plugins(Written(Batch([], [], list(reports)), []))
+    plugins(WriteResult(Batch([], [], list(reports)), []))
 
 
 def test_a_hosts_gauges_sum_over_its_living_processes() -> None:
@@ -249,6 +252,7 @@ def test_dropped_events_count_by_growth_and_not_again_after_a_restart() -> None:
     metrics = Metrics()
     plugins = PluginMetrics(metrics)
     plugins.restore([report("a", NOW, dropped=5)])
+    assert samples(metrics, "duckwatch_plugin_dropped_events_total") == {("mta1", "eu1"): 0}
     heard(plugins, report("a", NOW + 1, dropped=7), report("b", NOW + 1, dropped=1))
     assert samples(metrics, "duckwatch_plugin_dropped_events_total") == {("mta1", "eu1"): 3}
 
@@ -302,7 +306,7 @@ def test_the_newest_stamp_of_a_clock_that_was_ahead_gives_way() -> None:
     mail = MailMetrics(metrics, now=lambda: now)
     for ahead in (20 * HOUR, 0):
         now = (NOW + ahead) / 1000
-        mail(Written(batch := Batch([event(time=NOW + ahead)]), batch.events))
+        mail(WriteResult(batch := Batch([event(time=NOW + ahead)]), batch.events))
     assert samples(metrics, "duckwatch_last_event_timestamp_seconds") == {("eu1", "plugin"): NOW / 1000}
 
 

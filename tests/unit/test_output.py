@@ -104,11 +104,11 @@ def test_json_is_json_in_any_encoding(tmp_path: Path, encoding: str) -> None:
 def test_json_in_ascii_is_the_same_json(value: object) -> None:
     """JSON in ASCII is the same JSON, also with lone surrogates and characters beyond 16 bits."""
 
-    class Ascii:
+    class AsciiOutput:
         encoding = "ascii"
 
     text, before = json.dumps(value, ensure_ascii=False), sys.stdout
-    sys.stdout = Ascii()
+    sys.stdout = AsciiOutput()
     try:
         written = output.json_text(text)
     finally:

@@ -9,6 +9,7 @@ from typing import Any
 from PIL import Image
 
 from tests.pictures.looking import View, height, rows_open
+from tests.pictures.settling import LONGEST_SECONDS, PATIENCE_SECONDS, QUIET_SECONDS, STALL_SECONDS, Settling
 from tests.pictures.shrinking import is_blank, shrunk
 
 
@@ -54,3 +55,27 @@ def test_a_picture_of_one_colour_is_blank() -> None:
     """Two colours are something."""
     assert is_blank(_png([(255, 255, 255)]))
     assert not is_blank(_png([(255, 255, 255), (0, 0, 0)]))
+
+
+def test_a_dashboard_is_settled_when_it_has_been_quiet() -> None:
+    """It may load for long before that. A panel that never asks is waited for longer."""
+    settling = Settling(0)
+    for second in range(0, 4 * STALL_SECONDS, 10):
+        assert settling.is_over(second, is_loading=True, all_asked=False, seen=second) is None
+    loaded = 4 * STALL_SECONDS - 10
+    assert settling.is_over(loaded + QUIET_SECONDS, is_loading=False, all_asked=True, seen=0) is None
+    assert settling.is_over(loaded + QUIET_SECONDS + 0.1, is_loading=False, all_asked=False, seen=0) is None
+    assert settling.is_over(loaded + QUIET_SECONDS + 0.1, is_loading=False, all_asked=True, seen=0) is True
+    assert settling.is_over(loaded + PATIENCE_SECONDS + 0.1, is_loading=False, all_asked=False, seen=0) is True
+
+
+def test_a_dashboard_that_makes_no_progress_does_not_settle() -> None:
+    """Neither does one that goes on for ever."""
+    settling = Settling(0)
+    assert settling.is_over(10, is_loading=True, all_asked=True, seen=(3, 2)) is None
+    assert settling.is_over(10 + STALL_SECONDS, is_loading=True, all_asked=True, seen=(3, 2)) is None
+    assert settling.is_over(10.1 + STALL_SECONDS, is_loading=True, all_asked=True, seen=(3, 2)) is False
+    settling = Settling(0)
+    for second in range(0, LONGEST_SECONDS + 1, 10):
+        assert settling.is_over(second, is_loading=True, all_asked=True, seen=second) is None
+    assert settling.is_over(LONGEST_SECONDS + 1, is_loading=True, all_asked=True, seen=None) is False

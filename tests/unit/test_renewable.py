@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collector.config import CollectorSettings
-from collector.config.renewable import Connections, changes, place
+from collector.config.renewable import Connections, changes, server_of
 
 
 def section(**database: str) -> CollectorSettings:
@@ -47,8 +47,10 @@ def test_a_new_token_of_live_is_taken_and_another_grafana_is_not() -> None:
 
 def test_a_place_has_no_credentials_and_changes_name_keys() -> None:
     """A place has no credentials in either form of a string, and changes name their keys, in a list by number."""
-    assert place("postgresql://u:secret@h:1/d?sslmode=require") == place("host=h port=1 dbname=d sslmode=require")
-    assert place("mongodb://u:p@h/?a=b") == place("mongodb://h/?a=b") != place("mongodb://h2/?a=b")
+    assert server_of("postgresql://u:secret@h:1/d?sslmode=require") == server_of(
+        "host=h port=1 dbname=d sslmode=require"
+    )
+    assert server_of("mongodb://u:p@h/?a=b") == server_of("mongodb://h/?a=b") != server_of("mongodb://h2/?a=b")
     old = CollectorSettings.model_validate({"auth": {"tokens": [{"token": "a"}, {"token": "b"}]}})
     new = CollectorSettings.model_validate(
         {"auth": {"tokens": [{"token": "a"}, {"token": "c"}]}, "retention": {"raw": "31d"}}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from collector.enduring import Enduring
+from collector.enduring import FallbackAssembler
 from collector.pipeline.batch import assemble
 from duckwatch.base import resources
 from duckwatch.base.resources import REPORTED_SECONDS, Shortages, connections_allowed, shortage_of
@@ -134,4 +134,4 @@ def test_what_the_assembler_cannot_build_is_built_without_it() -> None:
         return fail
 
     for failing in (cannot_begin, cannot_finish):
-        assert Enduring(failing, {})(rows(asked))() == wanted  # type: ignore[arg-type]
+        assert FallbackAssembler(failing, {})(rows(asked))() == wanted  # type: ignore[arg-type]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from collector.events.model.batch import Batch, Position, Written
+from collector.events.model.batch import Batch, Position, WriteResult
 from collector.metrics import Metrics
 from collector.pipeline import Writer
 from tests.servers.process import wait_until
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collector.events.model.event import Source
 
 
-class Waiting:
+class WaitingJournal:
     """A journal with one request."""
 
     def __init__(self) -> None:
@@ -33,11 +33,11 @@ class Waiting:
         self.finished.append(position)
 
 
-class Taking:
+class AcceptingStore:
     """A database that accepts every batch."""
 
-    def write(self, batch: Batch) -> Written:
-        return Written(batch, batch.events)
+    def write(self, batch: Batch) -> WriteResult:
+        return WriteResult(batch, batch.events)
 
     def abandon(self) -> None: ...
 
@@ -54,8 +54,8 @@ def test_a_batch_that_memory_was_short_for_is_assembled_again() -> None:
 
         return finish
 
-    journal, failed, metrics = Waiting(), list[bool](), Metrics()
-    writer = Writer(journal, Taking(), prepare=lambda: None, assemble=assemble, listeners=[], metrics=metrics)
+    journal, failed, metrics = WaitingJournal(), list[bool](), Metrics()
+    writer = Writer(journal, AcceptingStore(), prepare=lambda: None, assemble=assemble, listeners=[], metrics=metrics)
     writer.start(on_failure=lambda: failed.append(True))
     wait_until(lambda: bool(journal.finished or failed), "it is written")
     writer.stop(5)

@@ -11,6 +11,8 @@ const VERDICTS = Object.freeze({
     AGAIN: 'again',
     LATER: 'later'
 });
+// The start of the collector's body of a 202. A proxy may drop headers that it does not know, but not the body.
+const TAKEN_BODY = /^\s*\{\s*"accepted"\s*:\s*\d/;
 const BROKEN_CONNECTION = ['ECONNRESET', 'EPIPE'];
 const MOST_NAMED_WAIT_MS = 300000;
 // The collector judges by the heartbeats whether older events are still to come, so tries are at most 30 s apart.
@@ -60,16 +62,19 @@ function readError(outcome) {
  * @returns {Answer}
  */
 function readAnswer(outcome, now) {
-    const { status, headers = {} } = outcome;
+    const { status, headers = {}, body = '' } = outcome;
     if (!status) {
         return readError(outcome);
     }
     const kind = `status ${status}`;
-    if (status === 202) {
-        return { verdict: VERDICTS.TAKEN, kind, wait: null };
-    }
     // A proxy may answer 400 or 413 too, because of a broken request or its own limits. The events may be good.
+    // Another server may answer 202: the wrong URL, a portal, a gateway that queues. The events would be lost.
     const isCollectors = Boolean(headers['duckwatch-version']);
+    if (status === 202) {
+        return isCollectors || TAKEN_BODY.test(body)
+            ? { verdict: VERDICTS.TAKEN, kind, wait: null }
+            : { verdict: VERDICTS.LATER, kind: 'status 202 of another server', wait: null };
+    }
     // The collector sets this header if the request was broken in transit: it may accept the same events next time.
     if (status === 400 && isCollectors && headers['duckwatch-fault'] !== 'transport') {
         return { verdict: VERDICTS.REFUSED, kind, wait: null };

@@ -9,13 +9,16 @@ const { guard } = require('./log');
 const { readToken } = require('./settings');
 
 const ANSWER_BYTES = 64 * 1024;
+// As much of the body as tells the collector's 202 from that of another server.
+const KEPT_BYTES = 64;
 
 /**
- * The outcome of a request: an answer (`status`, `headers`), or none (`error`, and whether the connection had been used
- * before).
+ * The outcome of a request: an answer (`status`, `headers`, the start of the `body`), or none (`error`, and whether the
+ * connection had been used before).
  * @typedef {object} Outcome
  * @property {number} [status]
  * @property {import('http').IncomingHttpHeaders} [headers]
+ * @property {string} [body]
  * @property {string} [error]
  * @property {boolean} [isReused]
  *
@@ -23,6 +26,7 @@ const ANSWER_BYTES = 64 * 1024;
  * @property {(outcome: Outcome) => void} settle
  * @property {number} status
  * @property {import('http').IncomingHttpHeaders} headers
+ * @property {string} body
  * @property {boolean} isReused
  * @property {boolean} isSettled
  * @property {NodeJS.Timeout | undefined} timer
@@ -52,7 +56,15 @@ class Exchange {
      */
     post(body, settle) {
         /** @type {Pending} */
-        const exchange = { settle, status: 0, headers: {}, isReused: false, isSettled: false, timer: undefined };
+        const exchange = {
+            settle,
+            status: 0,
+            headers: {},
+            body: '',
+            isReused: false,
+            isSettled: false,
+            timer: undefined
+        };
         const finish = guard(this.log, (/** @type {string | null} */ error) => this.finish(exchange, error));
         try {
             const bytes = Buffer.from(body);
@@ -121,7 +133,7 @@ class Exchange {
             guard(this.log, (/** @type {import('http').IncomingMessage} */ response) => {
                 exchange.status = response.statusCode || 0;
                 exchange.headers = response.headers;
-                this.drain(request, response, finish);
+                this.drain(request, response, exchange, finish);
             })
         );
     }
@@ -129,14 +141,18 @@ class Exchange {
     /**
      * @param {import('http').ClientRequest} request
      * @param {import('http').IncomingMessage} response
+     * @param {Pending} exchange
      * @param {Finish} finish
      */
-    drain(request, response, finish) {
+    drain(request, response, exchange, finish) {
         let bytes = 0;
         response.on('error', (/** @type {NodeJS.ErrnoException} */ err) => finish(err.code || 'error'));
         response.on('aborted', () => finish('aborted'));
         response.on('end', () => finish(null));
         response.on('data', chunk => {
+            if (bytes < KEPT_BYTES) {
+                exchange.body += chunk.subarray(0, KEPT_BYTES - bytes).toString('latin1');
+            }
             bytes += chunk.length;
             if (bytes > ANSWER_BYTES) {
                 finish(null);
@@ -158,7 +174,7 @@ class Exchange {
         clearTimeout(exchange.timer);
         exchange.settle(
             exchange.status
-                ? { status: exchange.status, headers: exchange.headers }
+                ? { status: exchange.status, headers: exchange.headers, body: exchange.body }
                 : { error: error || 'error', isReused: exchange.isReused }
         );
     }

@@ -15,7 +15,7 @@ import msgspec
 from collector.events.border.groups import Groups
 from collector.events.border.heartbeat import heartbeat_of
 from collector.events.border.json_values import TooDeepError, plain, plain_text
-from collector.events.border.request_body import Body, Misfit, UnreadLine, read_body
+from collector.events.border.request_body import Body, RejectedItem, UnreadLine, read_body
 from collector.events.model.event import Rejection, RejectReason, Source, Submission
 from collector.events.privacy.hiding import hide
 
@@ -51,7 +51,7 @@ class Border(msgspec.Struct, frozen=True):
     max_items: int = 20_000
 
 
-def decode(
+def decode_body(
     body: bytes, *, received_at: int, source: Source, border: Border, request_id: str | None = None
 ) -> Submission:
     """Return the submission of a body in the format of docs/events.md, section 1 (`received_at` in epoch ms).
@@ -105,7 +105,7 @@ class _Sorter:
     def sort(self, index: int, item: object) -> None:
         """Add one item as an entry or a rejection. A QUEUE_POLL is ignored."""
         if type(item) is not dict:
-            error = item.error if type(item) is Misfit else "not an object"
+            error = item.error if type(item) is RejectedItem else "not an object"
             self._reject(index, item, RejectReason.NOT_AN_EVENT, error)
             return
         is_bare = "entry" not in item
@@ -190,7 +190,7 @@ def _iso_ms(text: str) -> int | None:
 
 def _kept(item: object) -> str:
     """Return the event as a rejection keeps it: JSON without a subject, cut at 64 KiB."""
-    if isinstance(item, Misfit):
+    if isinstance(item, RejectedItem):
         item = item.item
     elif isinstance(item, UnreadLine):
         shown = _MAY_HOLD_SUBJECT.search(item.text)

@@ -28,7 +28,7 @@ _NUMBER_CHARACTERS = 64
 _DIGITS = re.compile(r"[0-9]{1,19}", re.ASCII)
 
 
-def cut(text: str) -> str:
+def cut_text(text: str) -> str:
     """Return the text cut for a column: at most `COLUMN_BYTES` bytes of UTF-8, cut between two characters."""
     if len(text) <= SURELY_SHORT:
         return text
@@ -77,7 +77,7 @@ class Fields:
             if type(value) is not str:
                 continue
             if value:
-                texts[column] = held = value if len(value) <= SURELY_SHORT else cut(value)
+                texts[column] = held = value if len(value) <= SURELY_SHORT else cut_text(value)
                 if len(held) != len(value):
                     continue
             del rest[key]
@@ -95,7 +95,7 @@ class Fields:
     def text(self, key: str) -> str | None:
         """Return the text, cut for its column."""
         value = self.whole_text(key)
-        return value if value is None or len(value) <= SURELY_SHORT else cut(value)
+        return value if value is None or len(value) <= SURELY_SHORT else cut_text(value)
 
     def integer(self, key: str, largest: int = INT64_MAX) -> int | None:
         """Return a whole number from 0 to `largest`. A float with a whole value counts, and a text of digits."""

@@ -26,7 +26,7 @@ class UnreadLine:
 
 
 @dataclass(frozen=True, slots=True)
-class Misfit:
+class RejectedItem:
     """An item that its route cannot accept. `error` says why, and quotes nothing of the item."""
 
     item: object

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from collector.events.model.event import Heartbeat, MailEvent, RejectReason, Source
     from collector.events.model.precedence import Corrections
-    from collector.events.model.recent import Recent
+    from collector.events.model.recent import RecentCounts
     from collector.events.model.side_tables import Record
     from collector.events.model.tally import Tally
 
@@ -67,7 +67,7 @@ class SeenHeartbeat:
     request_id: str | None = None
 
 
-class Traced(NamedTuple):
+class TracedSubmission(NamedTuple):
     """A traced submission of the batch: its span as a W3C traceparent, and its time of receipt (epoch ms)."""
 
     parent: str
@@ -112,9 +112,9 @@ class Batch:
     records: Sequence[Record] = ()
     copy_text: bytes | None = None
     tally: Tally | None = None
-    recent: Recent | None = None
+    recent: RecentCounts | None = None
     queue_ids: Sequence[str] | None = None
-    traces: Sequence[Traced] = ()
+    traces: Sequence[TracedSubmission] = ()
 
     @property
     def messages(self) -> Sequence[str]:
@@ -139,7 +139,7 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class WriteResult:
     """The result of a commit: the batch, and its events and records that were not in the database before.
 
     `new_events` is the same object as `batch.events` when all events are new. `exemplar` holds the labels of an
@@ -162,7 +162,7 @@ class Written:
         return tally(self._counted)
 
     @property
-    def recent(self) -> Recent:
+    def recent(self) -> RecentCounts:
         """What the new events add to the windows of Grafana Live, without those that were counted already."""
         if not self.corrections.uncounted and self.new_events is self.batch.events and self.batch.recent is not None:
             return self.batch.recent

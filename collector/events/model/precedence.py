@@ -63,7 +63,7 @@ def filled_slots(cluster: str, queue_id: str, seq: str | None, action: Action, a
             return (Slot(*place, seq or WHOLE, END if action in ENDS else action.value),)
 
 
-class Filled(NamedTuple):
+class SlotRow(NamedTuple):
     """A row of `mail_events` that fills slots. `time` is epoch ms."""
 
     slots: Sequence[Slot]
@@ -73,7 +73,7 @@ class Filled(NamedTuple):
     source: Source
 
 
-class Waiting(NamedTuple):
+class DueEvent(NamedTuple):
     """A held event that is due: its time of waiting is over."""
 
     slot: Slot
@@ -85,8 +85,8 @@ class Ruling(NamedTuple):
     events to drop.
     """
 
-    stored: dict[Waiting, list[Filled]]
-    dropped: list[Waiting]
+    stored: dict[DueEvent, list[SlotRow]]
+    dropped: list[DueEvent]
 
 
 def fills(filled: Slot, asked: Slot) -> bool:
@@ -98,16 +98,16 @@ def fills(filled: Slot, asked: Slot) -> bool:
     return filled.name == asked.name == END and filled == asked._replace(seq=WHOLE)
 
 
-def rule(waiting: Iterable[Waiting], rows: Sequence[Filled]) -> Ruling:
+def rule_on(waiting: Iterable[DueEvent], rows: Sequence[SlotRow]) -> Ruling:
     """Decide on the due events by the stored rows of their messages.
 
     For each slot, the event of the best source is stored, unless a row of the same or a better source exists.
     It replaces the rows of lesser sources.
     """
-    of_slot: dict[Slot, list[Waiting]] = {}
+    of_slot: dict[Slot, list[DueEvent]] = {}
     for one in waiting:
         of_slot.setdefault(one.slot, []).append(one)
-    of_message: dict[tuple[str, str], list[Filled]] = {}
+    of_message: dict[tuple[str, str], list[SlotRow]] = {}
     for row in rows:
         of_message.setdefault(row.slots[0][:2], []).append(row)
     ruling = Ruling({}, [])

@@ -58,14 +58,14 @@ class NewEvent(NamedTuple):
     response_pattern: str | None
 
 
-class Recent(msgspec.Struct):
+class RecentCounts(msgspec.Struct):
     """Counts by epoch second. A zone or a sender domain is `None` if the event lacks it. `newest` is in no order."""
 
     traffic: Counter[tuple[int, str | None, str]] = msgspec.field(default_factory=Counter)  # second, zone, action
     domains: Counter[tuple[int, str, str]] = msgspec.field(default_factory=Counter)  # second, sender domain, action
     newest: list[NewEvent] = []
 
-    def add(self, other: Recent) -> None:
+    def add(self, other: RecentCounts) -> None:
         """Add the counts and the newest events of another."""
         self.traffic.update(other.traffic)
         self.domains.update(other.domains)
@@ -77,15 +77,15 @@ def newest(events: Iterable[NewEvent]) -> list[NewEvent]:
     return nlargest(NEWEST, events, key=_time)
 
 
-def recent(events: Iterable[MailEvent]) -> Recent:
+def recent(events: Iterable[MailEvent]) -> RecentCounts:
     """Return what events add to the windows."""
     rows = list(events)
     return recent_columns(Columns(len(rows), {name: [getattr(row, name) for row in rows] for name in READ}))
 
 
-def recent_columns(columns: Columns) -> Recent:
+def recent_columns(columns: Columns) -> RecentCounts:
     """Return what rows in columns add to the windows."""
-    found = Recent()
+    found = RecentCounts()
     if not _COUNTED.isdisjoint(columns.column("action")):
         for time, action, direction, zone, domain, recipients in columns.rows(*_READ_COUNTS):
             if direction is not _OUTBOUND or action not in _COUNTED:

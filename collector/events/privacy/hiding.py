@@ -13,7 +13,7 @@ import msgspec
 
 from collector.events import addresses
 from collector.events.model.event import ROW_HEAD, Group, Source
-from collector.events.privacy.pseudonyms import PSEUDONYM, Shown, without_display
+from collector.events.privacy.pseudonyms import PSEUDONYM, PublicForm, without_display
 from collector.events.privacy.quoted_people import in_text, mailboxes_of, may_quote, without_names
 
 if TYPE_CHECKING:
@@ -87,10 +87,10 @@ _NUMERIC: Final = re.compile(r"[0-9TZeE:.+ -]{0,40}", re.ASCII)
 
 def hide(submission: Submission, pseudonyms: Pseudonyms) -> Submission:
     """Return the submission with pseudonyms in place of people. Never raises."""
-    return Hiding(pseudonyms).request(submission)
+    return Pseudonymiser(pseudonyms).request(submission)
 
 
-class Hiding:
+class Pseudonymiser:
     """Hides the people of one submission."""
 
     def __init__(self, pseudonyms: Pseudonyms) -> None:
@@ -99,7 +99,7 @@ class Hiding:
         self._left = MAX_PEOPLE
         self._words: frozenset[str] = frozenset()
         self._is_webhook = False
-        self._rest = Shown(pseudonyms.of_whole("the rest of a request"), None)
+        self._rest = PublicForm(pseudonyms.of_whole("the rest of a request"), None)
 
     def request(self, submission: Submission) -> Submission:
         """See `hide`."""
@@ -231,13 +231,13 @@ class Hiding:
     def _of(self, person: str) -> str:
         return self._shown(person).pseudonym
 
-    def _shown(self, person: str) -> Shown:
+    def _shown(self, person: str) -> PublicForm:
         if self._left <= 0:
             return self._rest
         self._left -= 1
         if person.isascii() or "@" not in person or self._may_spell(person.rpartition("@")[2]):
             return self._pseudonyms.shown(person)
-        return Shown(self._pseudonyms.of_whole(person), None)
+        return PublicForm(self._pseudonyms.of_whole(person), None)
 
     def _may_spell(self, domain: str) -> bool:
         if domain.isascii() or domain in self._spelt:
@@ -248,5 +248,5 @@ class Hiding:
         return True
 
 
-def _written(shown: Shown, at: str = "@") -> str:
+def _written(shown: PublicForm, at: str = "@") -> str:
     return shown.pseudonym if shown.domain is None else f"{shown.pseudonym}{at}{shown.domain}"

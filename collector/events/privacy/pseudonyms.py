@@ -25,7 +25,7 @@ _CACHED_CHARACTERS: Final = 320
 _SHOWN_DOMAIN: Final = re.compile(r"[\w.-]{1,255}|\[(?:ipv6:)?[0-9a-f:.]{1,45}\]")
 
 
-class Shown(NamedTuple):
+class PublicForm(NamedTuple):
     """The public form of an address: the pseudonym, and the domain if it is a valid one, else None."""
 
     pseudonym: str
@@ -47,7 +47,7 @@ class Pseudonyms:
         """
         return self.shown(person).pseudonym
 
-    def shown(self, person: str) -> Shown:
+    def shown(self, person: str) -> PublicForm:
         """Return the pseudonym of a person, and the domain that may be shown beside it."""
         return self._known(person) if len(person) <= _CACHED_CHARACTERS else self._made(person)
 
@@ -55,15 +55,15 @@ class Pseudonyms:
         """Return the pseudonym of a whole text, without a search for addresses in it. A pseudonym is unchanged."""
         return text if PSEUDONYM.fullmatch(text) else self._hash(text)
 
-    def _made(self, person: str) -> Shown:
+    def _made(self, person: str) -> PublicForm:
         name = without_display(person).lower()
         local, at, _ = name.rpartition("@")
         if not at:
-            return Shown(self.of_whole(name), None)
+            return PublicForm(self.of_whole(name), None)
         domain = addresses.domain_of_alone(name)
         pseudonym = local if PSEUDONYM.fullmatch(local) else self._hash(f"{local}@{domain or ''}")
         is_shown = domain is not None and _SHOWN_DOMAIN.fullmatch(domain)
-        return Shown(pseudonym, domain if is_shown else None)
+        return PublicForm(pseudonym, domain if is_shown else None)
 
     def _hash(self, name: str) -> str:
         return PREFIX + hmac.digest(self._key, name.encode("utf-8", "replace"), "sha256").hex()[:DIGITS]

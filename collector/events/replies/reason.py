@@ -31,6 +31,7 @@ it, and "the last line is decisive" (postmaster.gmx.com/en/error-messages).
 BLOCKLISTS = (
     "spamhaus", "spamcop", "sorbs.net", "barracudacentral", "uceprotect", "dnsbl", "csi.cloudmark.com", "senderscore",
     "mailspike", "abusix", "invaluement", "junkemailfilter", "spamrl.com", "proofpoint.com/dnsbl", "manitu.net",
+    "ipcheck.proofpoint.com", "aup#cdrbl",
 )  # fmt: skip
 """Names of DNS lists in replies, often only in a link, which the pattern does not show. Source: ZoneMTA
 config/bounces.txt and the lists' own sites."""
@@ -44,8 +45,8 @@ _OUTWEIGHED = frozenset({Reason.POLICY, Reason.CONTENT})
 _OF_RECIPIENT = frozenset({Reason.UNKNOWN_USER, Reason.DNS})
 """Reasons that blame the recipient's address: such a bounce is hard."""
 
-_SENDER_CODES = frozenset({"1.7", "1.8", "7.27"})
-"""Codes that blame the sender's address (RFC 3463, RFC 7505), whatever the text says."""
+_AUTH_REPLIES = frozenset({"534", "535"})
+"""Codes of replies to AUTH (RFC 4954): the user that they name is the relay's, ours, and not the recipient."""
 
 _NETWORK = "network"
 """ZoneMTA's category for its own errors, and for any reply with x.4.y. It counts only without a reply code."""
@@ -97,6 +98,13 @@ BY_ENHANCED_CODE: dict[str, tuple[Reason, str]] = {
 
 Codes with too many meanings (x.7.0, x.7.1, x.3.x, x.2.1 …) are not in the table.
 """
+
+_NOT_OF_RECIPIENT = frozenset(
+    detail
+    for detail, (reason, _) in BY_ENHANCED_CODE.items()
+    if detail in {"1.7", "1.8", "4.7"} or (detail.startswith("7.") and reason not in _OF_RECIPIENT)
+)
+"""Codes that blame the sender (RFC 3463, RFC 7505), security, or time, whatever the words say."""
 
 BY_ENHANCED_CODE_4: dict[str, tuple[Reason, str]] = {
     "4.1": (Reason.CONNECTION, "RFC 3463: no answer from host"),
@@ -162,7 +170,9 @@ def _reason(pattern: str, enhanced_code: str | None, category: str | None) -> tu
     coded = text if enhanced_code is None else f"{enhanced_code} {text}"
     for rule in DECIDED:
         if rule.pattern.search(coded):
-            reason = Reason.POLICY if rule.reason in _OF_RECIPIENT and _blames_sender(enhanced_code) else rule.reason
+            reason = rule.reason
+            if reason in _OF_RECIPIENT:
+                reason = _reason_instead(head[1] if head else None, enhanced_code) or reason
             return reason, reason in _OUTWEIGHED and rule is not LISTED_LINK
     if (by_code := _by_code(enhanced_code)) is not None:
         return by_code, True
@@ -173,8 +183,14 @@ def _reason(pattern: str, enhanced_code: str | None, category: str | None) -> tu
     return _by_category(category, has_code=head is not None, has_words=_WORD.search(text) is not None), True
 
 
-def _blames_sender(enhanced_code: str | None) -> bool:
-    return enhanced_code is not None and enhanced_code.partition(".")[2] in _SENDER_CODES
+def _reason_instead(smtp_code: str | None, enhanced_code: str | None) -> Reason | None:
+    """Return the reason that the codes give where the words seem to blame the recipient, or None if the codes do not
+    contradict the words.
+    """
+    if smtp_code in _AUTH_REPLIES:
+        return Reason.AUTHENTICATION
+    detail = "" if enhanced_code is None else enhanced_code.partition(".")[2]
+    return BY_ENHANCED_CODE[detail][0] if detail in _NOT_OF_RECIPIENT else None
 
 
 def _by_code(enhanced_code: str | None) -> Reason | None:

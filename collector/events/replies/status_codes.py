@@ -14,7 +14,7 @@ For `match`.
 
 _ENHANCED = r"([245]\.[0-9]{1,3}\.[0-9]{1,3})"
 _BEHIND_A_WORD = re.compile(rf"[0-9]{{3}}[ -]+(?!see )[A-Za-z0-9_-]{{1,20}} {_ENHANCED}(?![0-9]|\.[0-9])")
-_IN_PARENTHESES = re.compile(rf"\(#{_ENHANCED}\)")
+_IN_PARENTHESES = re.compile(rf"\(#{_ENHANCED}(?: - \w+)?\)")
 READ_CHARACTERS = 2000
 
 _FIRST_CHARACTERS = 13
@@ -24,7 +24,8 @@ _FIRST_CHARACTERS = 13
 def codes(reply: str) -> tuple[int | None, str | None]:
     """Return the code and the enhanced code of a reply; (None, None) if it does not start with a code from 200 to 599.
 
-    The enhanced code is in the head. qmail and Symantec write it as `(#5.1.1)`, Barracuda behind one word.
+    The enhanced code is in the head. qmail and Symantec write it as `(#5.1.1)`, qmail's chkuser as
+    `(#5.1.1 - chkuser)`, Barracuda behind one word.
     It must have the class of the code.
     """
     known = _codes_of_head(reply[:_FIRST_CHARACTERS])

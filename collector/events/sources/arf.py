@@ -66,11 +66,11 @@ _REPORTED: Final = {
 }
 
 
-def read(body: bytes, *, received_at: int, border: Border) -> Submission:
+def read_complaint(body: bytes, *, received_at: int, border: Border) -> Submission:
     """Return the submission of one complaint (`received_at` in epoch ms). Raise `UnreadableError`, `TooLargeError`."""
     if len(body) > MAX_BYTES:
         raise TooLargeError(f"a report is over {MAX_BYTES} bytes")
-    report = mime.read(_without_mbox_line(body))
+    report = mime.read_part(_without_mbox_line(body))
     parts = mime.leaves(report)
     told = next((_inner(part) for part in parts if _REPORT.fullmatch(part.kind)), None)
     message = _message(parts)
@@ -87,7 +87,7 @@ def read(body: bytes, *, received_at: int, border: Border) -> Submission:
 
 
 def _inner(part: mime.Part) -> mime.Part:
-    return mime.read(part.content().lstrip())
+    return mime.read_part(part.content().lstrip())
 
 
 def _message(parts: Sequence[mime.Part]) -> mime.Part | None:

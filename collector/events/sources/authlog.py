@@ -73,7 +73,7 @@ MOST: Final = 2**31 - 1
 _TEXT_CHARACTERS: Final = 1000
 
 
-class Known(msgspec.Struct, frozen=True):
+class KnownDocument(msgspec.Struct, frozen=True):
     """The last known state of a document: its entry, and the number of logins counted."""
 
     entry: Mapping[str, Any]
@@ -81,14 +81,14 @@ class Known(msgspec.Struct, frozen=True):
 
 
 class Logins:
-    """Applies changes of `authlog`, in order. `known` must hold the stored documents among those that `named_by`
+    """Applies changes of `authlog`, in order. `known` must hold the stored documents among those that `logins_named_by`
     returns.
 
     `items` are the resulting events in the plugin's form. `unknown` are the ids of updated documents that are not
     known. The caller reads these documents and passes them to `document`.
     """
 
-    def __init__(self, known: Mapping[str, Known]) -> None:
+    def __init__(self, known: Mapping[str, KnownDocument]) -> None:
         self._known = dict(known)
         self.items: list[Item] = []
         self.unknown: list[str] = []
@@ -105,7 +105,7 @@ class Logins:
 
     def document(self, document: object, seen_at: int) -> None:
         """Apply the current state of a document. Logins that were counted before do not count again. Never raises."""
-        entry = entry_of(document) if isinstance(document, dict) else None
+        entry = login_entry_of(document) if isinstance(document, dict) else None
         if entry is None or not isinstance(document, dict):
             return
         known = self._known.get(entry["id"])
@@ -122,21 +122,21 @@ class Logins:
         else:
             self._tell(known.entry, known, events, _ms(fields.get("last"), seen_at))
 
-    def _tell(self, entry: Mapping[str, Any], known: Known | None, events: int, time: int) -> None:
+    def _tell(self, entry: Mapping[str, Any], known: KnownDocument | None, events: int, time: int) -> None:
         more = events - (known.events if known else 0)
         if more <= 0:
             return
         told = {**entry, "count": more, "events": events}
-        self._known[entry["id"]] = Known(told, events)
+        self._known[entry["id"]] = KnownDocument(told, events)
         self.items.append({"time": time, "entry": told})
 
 
-def named_by(changes: Iterable[Mapping[str, Any]]) -> list[str]:
+def logins_named_by(changes: Iterable[Mapping[str, Any]]) -> list[str]:
     """Return the ids of the documents in these changes of `authlog`."""
     return list({mongo_id(change) for change in changes})
 
 
-def entry_of(document: Mapping[str, Any]) -> dict[str, Any] | None:
+def login_entry_of(document: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return the entry of a document, or None if it is not a login. `authlog` also has changed passwords, new filters
     and other actions.
     """
@@ -187,7 +187,7 @@ def logged_beside_authlog(message: Message, received_at: int) -> Item | None:
     return None if leaves_one else item
 
 
-def known_of(event: AuthEvent) -> tuple[str, Known] | None:
+def known_of(event: AuthEvent) -> tuple[str, KnownDocument] | None:
     """Return the id of a row's document and its state after this row; None for a row from a GELF message."""
     document, _, events = event.event_id.removeprefix("wd:auth:").rpartition(":")
     if not document or document == "h" or not events.isdigit():
@@ -201,7 +201,7 @@ def known_of(event: AuthEvent) -> tuple[str, Known] | None:
     told = more | {
         key: value for key, value in said.items() if value is not None and (value != OTHER or key not in more)
     }
-    return document, Known({"action": WORD} | told, int(events))
+    return document, KnownDocument({"action": WORD} | told, int(events))
 
 
 def login_of(entry: Entry, source: Source, received_at: int) -> AuthEvent:

@@ -12,7 +12,7 @@ from collector.errors import TooLargeError, UnreadableError
 from collector.events import addresses
 from collector.events.border.decoding import take
 from collector.events.border.json_values import YEAR_2200_MS
-from collector.events.border.request_body import Body, Misfit, read_body
+from collector.events.border.request_body import Body, RejectedItem, read_body
 from collector.events.model.event import Source
 from collector.events.model.side_tables import DnsblResult
 
@@ -36,7 +36,7 @@ _NAME: Final = re.compile(r"(?=.{1,253}\Z)[a-z0-9_](?:[a-z0-9_-]{0,62})(?:\.[a-z
 _WORD: Final = re.compile(r"[a-z0-9_]{1,40}", re.ASCII)
 
 
-def read(body: bytes, *, received_at: int, border: Border) -> Submission:
+def read_results(body: bytes, *, received_at: int, border: Border) -> Submission:
     """Return the submission of an exporter's request (`received_at` in epoch ms).
     Raise only `UnreadableError` and `TooLargeError`.
     """
@@ -62,19 +62,19 @@ def _results(found: Body) -> tuple[list[Any], dict[str, Any]]:
     return results, {"cluster": whole.get("cluster"), "host": host}
 
 
-def _item(result: Any) -> dict[str, Any] | Misfit:  # noqa: ANN401 - any JSON value
-    """Return the result as an event with a time and an entry, or a `Misfit`."""
+def _item(result: Any) -> dict[str, Any] | RejectedItem:  # noqa: ANN401 - any JSON value
+    """Return the result as an event with a time and an entry, or a `RejectedItem`."""
     if type(result) is not dict:
-        return Misfit(result, "not an object")
+        return RejectedItem(result, "not an object")
     if type(result.get("entry")) is dict:  # what a dead letter keeps
         result = {"time": result.get("time"), **result["entry"]}
     target, zone, verdict = _target(result.get("target")), _name(result.get("list")), result.get("verdict")
     if target is None:
-        return Misfit(result, "`target` is neither an IP address nor a domain in lower case")
+        return RejectedItem(result, "`target` is neither an IP address nor a domain in lower case")
     if zone is None:
-        return Misfit(result, "`list` is no zone in lower case")
+        return RejectedItem(result, "`list` is no zone in lower case")
     if type(verdict) is not str or verdict not in VERDICTS:
-        return Misfit(result, f"`verdict` is none of {', '.join(sorted(VERDICTS))}")
+        return RejectedItem(result, f"`verdict` is none of {', '.join(sorted(VERDICTS))}")
     entry = {"action": verdict, "target": target, "list": zone, "verdict": verdict} | _details(result)
     return {"time": result.get("time"), "entry": entry}
 

@@ -69,7 +69,7 @@ class Part(NamedTuple):
                 return self.body
 
 
-def read(message: bytes) -> Part:
+def read_part(message: bytes) -> Part:
     """Split a message or a part into headers and body. Headers beyond the limits are ignored."""
     blank = _BLANK.search(message)
     head, body = (message, b"") if blank is None else (message[: blank.start()], message[blank.end() :])
@@ -87,7 +87,7 @@ def leaves(message: Part) -> list[Part]:
         seen += 1
         boundary = part.headers.get_boundary() if part.kind.startswith("multipart/") else None
         if boundary and depth < MAX_DEPTH:
-            waiting = [(read(piece), depth + 1) for piece in _pieces(part.body, boundary)] + waiting
+            waiting = [(read_part(piece), depth + 1) for piece in _pieces(part.body, boundary)] + waiting
         else:
             found.append(part)
     return found

@@ -17,9 +17,9 @@ from urllib.parse import urlsplit
 import msgspec
 
 from collector.events.border.decoding import take
-from collector.events.border.fields import Fields, cut
+from collector.events.border.fields import Fields, cut_text
 from collector.events.border.json_values import MAX_DEPTH
-from collector.events.border.request_body import Body, Misfit, read_body
+from collector.events.border.request_body import Body, RejectedItem, read_body
 from collector.events.model.event import Action, Direction, MailEvent, Source
 from collector.events.model.side_tables import AuditEvent
 from collector.events.sources.envelope import envelope_of
@@ -45,7 +45,7 @@ _NAMES: Final = ("user", "mailbox", "message")
 _DIGITS: Final = 12
 
 
-def read(body: bytes, *, received_at: int, border: Border) -> Submission:
+def read_webhooks(body: bytes, *, received_at: int, border: Border) -> Submission:
     """Return the submission of one or more webhooks, nearly always one (`received_at` in epoch ms).
 
     Raise only `UnreadableError` and `TooLargeError`.
@@ -56,7 +56,7 @@ def read(body: bytes, *, received_at: int, border: Border) -> Submission:
 
 
 def _item(told: Any) -> Any:  # noqa: ANN401 - any JSON value
-    """Return the webhook as an event with a time and an entry, or a `Misfit`; without secrets in both cases."""
+    """Return the webhook as an event with a time and an entry, or a `RejectedItem`; without secrets in both cases."""
     if type(told) is not dict:
         return told
     clean: dict[str, Any] = without_secrets(told)
@@ -64,7 +64,7 @@ def _item(told: Any) -> Any:  # noqa: ANN401 - any JSON value
         return clean
     word = clean.get("ev")
     if type(word) is not str or not word:
-        return Misfit(clean, "no `ev`")
+        return RejectedItem(clean, "no `ev`")
     entry = {key: value for key, value in clean.items() if key not in _DROPPED} | {"action": word}
     for key in _LISTS:
         if isinstance(entry.get(key), (dict, list)):
@@ -107,7 +107,7 @@ def _addresses(value: object) -> str:
     return ",".join([one for one in found if type(one) is str and one])
 
 
-def rows_of(entry: Entry, received_at: int) -> Sequence[MailEvent | Record]:
+def webhook_rows_of(entry: Entry, received_at: int) -> Sequence[MailEvent | Record]:
     """Return the rows of an entry that passed the border: one of `audit_events`, and for a message that a user marked
     as spam or ham also one of `mail_events`.
     """
@@ -117,7 +117,7 @@ def rows_of(entry: Entry, received_at: int) -> Sequence[MailEvent | Record]:
     del fields.rest["action"]
     user, mailbox, message = map(fields.text, _NAMES)
     audit = AuditEvent(
-        entry.cluster, received_at, entry.time, identity, cut(word), user, mailbox, message, fields.json()
+        entry.cluster, received_at, entry.time, identity, cut_text(word), user, mailbox, message, fields.json()
     )
     mark = MARKS.get(word)
     return [audit] if mark is None else [audit, _marked(entry, mark, identity, received_at)]

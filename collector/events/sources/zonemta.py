@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import msgspec
 
 from collector.events import addresses
-from collector.events.border.fields import INT32_MAX, SURELY_SHORT, Fields, cut, id_text
+from collector.events.border.fields import INT32_MAX, SURELY_SHORT, Fields, cut_text, id_text
 from collector.events.border.json_values import YEAR_2200_MS, plain_fields
 from collector.events.model.event import (
     COLUMNS,
@@ -174,7 +174,7 @@ def reply_of(
         provider_code = signal.code if signal else None
         kind = bounce_kind(smtp_code, reason) if action is _BOUNCED else None
     shown = pattern[:PATTERN_CHARACTERS] or None
-    return smtp_code, enhanced_code, category, reason, kind, provider_code, cut(response) or None, shown
+    return smtp_code, enhanced_code, category, reason, kind, provider_code, cut_text(response) or None, shown
 
 
 def _action(fields: Fields) -> Action:
@@ -263,7 +263,7 @@ def address_of(written: str) -> tuple[str | None, str | None]:
     if not whole:
         return None, None
     domain = addresses.domain_of_alone(whole)
-    return cut(whole), domain and cut(domain)
+    return cut_text(whole), domain and cut_text(domain)
 
 
 def _mx(fields: Fields) -> tuple[str | None, Provider | None]:
@@ -271,7 +271,7 @@ def _mx(fields: Fields) -> tuple[str | None, Provider | None]:
     if type(written) is not str or not written:
         return fields.text("mx"), None
     host = written.lower().rstrip(".")
-    held = cut(host)
+    held = cut_text(host)
     if held == written:
         del fields.rest["mx"]
     return held or None, provider_of(host)

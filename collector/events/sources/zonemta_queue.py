@@ -53,7 +53,7 @@ class QueueEntry(msgspec.Struct, frozen=True):
         return "deferred" if self.attempts else "queued"
 
 
-class Told(msgspec.Struct):
+class QueueChanges(msgspec.Struct):
     """The result of a run of changes.
 
     `items` are in the form of the plugin's events. `messages` are the newly queued messages by queue id: the known
@@ -68,11 +68,11 @@ class Told(msgspec.Struct):
 
 
 class QueueLedger:
-    """Applies changes to the known entries, in order. `known` must hold the entries that `named_by` returns."""
+    """Applies changes to the known entries, in order. `known` must hold the entries that `entries_named_by` returns."""
 
     def __init__(self, known: Mapping[str, QueueEntry]) -> None:
         self._known = dict(known)
-        self.told = Told()
+        self.changes = QueueChanges()
 
     def apply(self, change: Mapping[str, Any], collection: str) -> None:
         """Apply one change of the queue `collection` or of `mail.files`. Never raise for what MongoDB can send."""
@@ -89,7 +89,7 @@ class QueueLedger:
 
     def insert(self, document: Mapping[str, Any], seen_at: int) -> None:
         """Add an entry of the queue. An entry that is known already is ignored."""
-        entry = entry_of(document, seen_at)
+        entry = queue_entry_of(document, seen_at)
         if entry is None or entry.mongo_id in self._known:
             return
         self._keep(entry.mongo_id, entry)
@@ -102,7 +102,7 @@ class QueueLedger:
         """Record that an entry has left the queue. The change stream does not say why."""
         entry = self._known.get(key)
         if entry is None:
-            self.told.unknown += 1
+            self.changes.unknown += 1
             return
         self._keep(key, None)
         self._tell(time, entry, action="RELEASED")
@@ -113,8 +113,12 @@ class QueueLedger:
             self._queued(queue_id, message_of(data), 0, time)
 
     def _queued(self, queue_id: str, about: dict[str, Any], recipients: int, time: int) -> None:
-        known, count, first = self.told.messages.get(queue_id, ({}, 0, time))
-        self.told.messages[queue_id] = (known | about, count + recipients, first if count or not recipients else time)
+        known, count, first = self.changes.messages.get(queue_id, ({}, 0, time))
+        self.changes.messages[queue_id] = (
+            known | about,
+            count + recipients,
+            first if count or not recipients else time,
+        )
 
     def _defer(self, key: str, fields: Mapping[str, Any], time: int) -> None:
         whole = _part(fields, "_deferred")
@@ -124,7 +128,7 @@ class QueueLedger:
             return
         entry = self._known.get(key)
         if entry is None:
-            self.told.unknown += 1
+            self.changes.unknown += 1
             return
         # The reply is left out where it is the same as before.
         response = _text(get("response")) or entry.response
@@ -134,7 +138,7 @@ class QueueLedger:
         self._tell(_number(get("last")) or time, entry, action="DEFERRED", **more)
 
     def _keep(self, key: str, entry: QueueEntry | None) -> None:
-        self.told.entries[key] = entry
+        self.changes.entries[key] = entry
         if entry is None:
             self._known.pop(key, None)
         else:
@@ -142,12 +146,12 @@ class QueueLedger:
 
     def _tell(self, time: int, entry: QueueEntry, **fields: str | int | None) -> None:
         said = {"id": entry.queue_id, "seq": entry.seq, "zone": entry.zone, "to": entry.recipient} | fields
-        self.told.items.append(
+        self.changes.items.append(
             {"time": time, "entry": {key: value for key, value in said.items() if value is not None}}
         )
 
 
-def named_by(changes: Iterable[Mapping[str, Any]], collection: str) -> list[str]:
+def entries_named_by(changes: Iterable[Mapping[str, Any]], collection: str) -> list[str]:
     """Return the ids of the queue entries that these changes concern, each once."""
     return list({mongo_id(change) for change in changes if _part(change, "ns").get("coll") == collection})
 
@@ -166,7 +170,7 @@ def moment(change: Mapping[str, Any]) -> int:
     return seconds * 1000 if isinstance(seconds, int) else 0
 
 
-def entry_of(document: Mapping[str, Any], seen_at: int) -> QueueEntry | None:
+def queue_entry_of(document: Mapping[str, Any], seen_at: int) -> QueueEntry | None:
     """Return the queue entry of a document, or None if the document is not one."""
     queue_id, seq = _text(id_text(document.get("id"))), _text(id_text(document.get("seq"), SEQ_DIGITS))
     if not queue_id or not seq or "_id" not in document:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from collector.feeds.gelf.payload import MAX_BYTES, Result
+from collector.feeds.gelf.payload import MAX_BYTES, MessageResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,7 +35,7 @@ class _Message:
 class Chunks:
     """The incomplete messages. `count` is called with the result of each message that is dropped."""
 
-    def __init__(self, count: Callable[[Result], None]) -> None:
+    def __init__(self, count: Callable[[MessageResult], None]) -> None:
         self._count = count
         self._messages: dict[tuple[str, bytes], _Message] = {}  # in the order in which they began
         self._bytes = 0
@@ -55,7 +55,7 @@ class Chunks:
         if message is None and number < count <= MAX_CHUNKS:
             message = self._messages[key] = _Message(count, now)
         if message is None or message.count != count or number >= count:
-            self._count(Result.UNREADABLE)
+            self._count(MessageResult.UNREADABLE)
             return None
         return self._placed(key, message, number, datagram[HEAD_BYTES:])
 
@@ -75,7 +75,7 @@ class Chunks:
         message.size += len(part)
         self._bytes += len(part)
         if message.size > MAX_BYTES:
-            self._count(Result.TOO_LARGE)
+            self._count(MessageResult.TOO_LARGE)
             self._bytes -= message.size
             # The message stays until it expires, so that its later chunks do not begin a new one.
             message.size, message.parts = 0, None
@@ -92,7 +92,7 @@ class Chunks:
 
     def _drop(self, key: tuple[str, bytes]) -> None:
         if self._forget(key).parts is not None:
-            self._count(Result.INCOMPLETE)
+            self._count(MessageResult.INCOMPLETE)
 
     def _forget(self, key: tuple[str, bytes]) -> _Message:
         message = self._messages.pop(key)

@@ -12,7 +12,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from collector.feeds.gelf.chunks import MAGIC, Chunks
-from collector.feeds.gelf.payload import Result, read_packed
+from collector.feeds.gelf.payload import MessageResult, read_packed
 from duckwatch.base.listening import open_sockets
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class Datagrams:
             if self._admits(address[0]):
                 self._take(address[0], bytes(buffer[:size]), now)
             else:
-                self._tally(Result.REFUSED_ADDRESS)
+                self._tally(MessageResult.REFUSED_ADDRESS)
         self._count_overruns(source)
 
     def _take(self, sender: str, datagram: bytes, now: float) -> None:
@@ -103,7 +103,7 @@ class Datagrams:
         with contextlib.suppress(OSError, struct.error):  # before Linux 4.12
             *_, overruns = _MEMINFO.unpack(source.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, _MEMINFO.size))
             if more := (overruns - self._overruns.get(source, 0)) & 0xFFFF_FFFF:
-                self._tally(Result.OVERRUN, more)
+                self._tally(MessageResult.OVERRUN, more)
             self._overruns[source] = overruns
 
     def _tick(self) -> None:

@@ -9,7 +9,7 @@ import socket
 from time import monotonic
 from typing import TYPE_CHECKING, Final, cast
 
-from collector.feeds.gelf.payload import MAX_BYTES, DecodedMessage, Result, read_message
+from collector.feeds.gelf.payload import MAX_BYTES, DecodedMessage, MessageResult, read_message
 from duckwatch.base.listening import open_sockets
 
 if TYPE_CHECKING:
@@ -78,10 +78,10 @@ class Frames:
     def join(self, connection: _Connection, address: str) -> bool:
         """Add a connection. Return False if its address may not connect, or if there are too many connections."""
         if not self._admits(address):
-            self.tally(Result.REFUSED_ADDRESS)
+            self.tally(MessageResult.REFUSED_ADDRESS)
             return False
         if len(self._connections) >= MAX_CONNECTIONS:
-            self.tally(Result.OVERLOADED)
+            self.tally(MessageResult.OVERLOADED)
             return False
         self._connections.add(connection)
         return True
@@ -90,10 +90,10 @@ class Frames:
         """Remove a closed connection."""
         self._connections.discard(connection)
 
-    def put(self, frame: bytes, otherwise: Result = Result.UNREADABLE) -> None:
+    def put(self, frame: bytes, otherwise: MessageResult = MessageResult.UNREADABLE) -> None:
         """Take a frame that holds one message, or one in each line. Count any other frame as `otherwise`."""
         read = read_message(frame)
-        if read is Result.UNREADABLE:
+        if read is MessageResult.UNREADABLE:
             lines = [read_message(line) for line in frame.split(LINE_FEED) if line.strip()]
             if not any(isinstance(one, DecodedMessage) for one in lines):
                 self.tally(otherwise)
@@ -103,7 +103,7 @@ class Frames:
         else:
             self.put_read(read)
 
-    def put_read(self, read: DecodedMessage | Result) -> None:
+    def put_read(self, read: DecodedMessage | MessageResult) -> None:
         """Give the inbox a message or a failure. Pause all connections when the inbox is full."""
         assert self._inbox is not None
         self._inbox.put(read)
@@ -151,7 +151,7 @@ class _Connection(asyncio.Protocol):
         self._heard = monotonic()
         self._take(data)
         if self._frames.unfinished_bytes > MAX_UNFINISHED_BYTES and self._unfinished:
-            self._frames.tally(Result.OVERLOADED)
+            self._frames.tally(MessageResult.OVERLOADED)
             self._clear()
             self.close()
 
@@ -165,7 +165,7 @@ class _Connection(asyncio.Protocol):
         last = bytes(self._unfinished)
         self._clear()
         if last.strip():
-            self._frames.put(last, Result.INCOMPLETE)
+            self._frames.put(last, MessageResult.INCOMPLETE)
 
     def pause(self) -> None:
         """Stop reading."""
@@ -229,7 +229,7 @@ class _Connection(asyncio.Protocol):
                 self._clear()
                 self._take(whole)
                 return
-            self._frames.tally(Result.TOO_LARGE)
+            self._frames.tally(MessageResult.TOO_LARGE)
             self._is_skipping = True
             self._clear()
             return

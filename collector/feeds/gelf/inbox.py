@@ -11,7 +11,7 @@ from collector.events.border.decoding import take
 from collector.events.border.request_body import Body
 from collector.events.model.event import Source
 from collector.events.sources.gelf import READERS, item_of
-from collector.feeds.gelf.payload import Result
+from collector.feeds.gelf.payload import MessageResult
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -29,12 +29,12 @@ _log = logging.getLogger(__name__)
 
 
 class MessageCounter:
-    """Counts messages by `Result`."""
+    """Counts messages by `MessageResult`."""
 
     def __init__(self, metrics: Metrics) -> None:
-        self._counters = {result: metrics.gelf_messages.labels(result) for result in Result}
+        self._counters = {result: metrics.gelf_messages.labels(result) for result in MessageResult}
 
-    def __call__(self, result: Result, messages: int = 1) -> None:
+    def __call__(self, result: MessageResult, messages: int = 1) -> None:
         """Count messages."""
         self._counters[result].inc(messages)
 
@@ -72,16 +72,16 @@ class Inbox:
         """True while the waiting messages are over the limit."""
         return self._waiting_bytes >= MAX_WAITING_BYTES
 
-    def put(self, read: DecodedMessage | Result) -> None:
+    def put(self, read: DecodedMessage | MessageResult) -> None:
         """Take a message, or count a failure."""
-        if isinstance(read, Result):
+        if isinstance(read, MessageResult):
             self._tally(read)
             return
         item = item_of(read.message, self._clock_ms(), self._readers)
         if item is None:
-            self._tally(Result.IGNORED)
+            self._tally(MessageResult.IGNORED)
         elif self.is_full and not self._is_patient:
-            self._tally(Result.OVERLOADED)
+            self._tally(MessageResult.OVERLOADED)
         else:
             self._waiting.append((item, read.size, read.is_clean))
             self._waiting_bytes += read.size
@@ -95,7 +95,7 @@ class Inbox:
             await asyncio.wait([self._flushing], timeout=timeout_seconds)
             if self._flushing is not None:
                 self._flushing.cancel()
-                self._tally(Result.OVERLOADED, len(self._waiting) + self._under_way)
+                self._tally(MessageResult.OVERLOADED, len(self._waiting) + self._under_way)
                 self._waiting.clear()
 
     async def _flush(self) -> None:
@@ -118,10 +118,10 @@ class Inbox:
             submission = take(read, received_at=self._clock_ms(), source=Source.GELF, border=self._border)
             await self._insist(submission)
         except OverloadedError:
-            self._tally(Result.OVERLOADED, len(read.items))
+            self._tally(MessageResult.OVERLOADED, len(read.items))
         except Exception:  # noqa: BLE001 - a fault of ours must not end the input
-            _log.exception("GELF messages could not be taken")
-            self._tally(Result.UNREADABLE, len(read.items))
+            _log.exception("GELF messages were lost because of an error in the collector")
+            self._tally(MessageResult.UNREADABLE, len(read.items))
         else:
             self._count(submission, len(read.items))
 
@@ -137,7 +137,7 @@ class Inbox:
                 return
 
     def _count(self, submission: Submission, messages: int) -> None:
-        self._tally(Result.TAKEN, messages)
+        self._tally(MessageResult.TAKEN, messages)
         self._metrics.ingest_events.labels(Source.GELF).inc(submission.count)
         for rejection in submission.rejections:
             self._metrics.ingest_rejected.labels(Source.GELF, rejection.reason).inc()

@@ -16,7 +16,7 @@ _ANY_HEADER: Final = 32 + zlib.MAX_WBITS
 """With this value zlib detects the gzip header and its own."""
 
 
-class Result(StrEnum):
+class MessageResult(StrEnum):
     """The result of a message: the label of `duckwatch_gelf_messages_total` (docs/metrics.md)."""
 
     TAKEN = "taken"
@@ -37,18 +37,18 @@ class DecodedMessage(NamedTuple):
     is_clean: bool
 
 
-def read_message(data: bytes) -> DecodedMessage | Result:
+def read_message(data: bytes) -> DecodedMessage | MessageResult:
     """Return the message of a JSON text, or the reason why it has none."""
     if len(data) > MAX_BYTES:
-        return Result.TOO_LARGE
+        return MessageResult.TOO_LARGE
     try:
         value, is_clean = read_value(data)
     except ValueError:
-        return Result.UNREADABLE
-    return DecodedMessage(value, len(data), is_clean) if type(value) is dict else Result.UNREADABLE
+        return MessageResult.UNREADABLE
+    return DecodedMessage(value, len(data), is_clean) if type(value) is dict else MessageResult.UNREADABLE
 
 
-def read_packed(data: bytes) -> DecodedMessage | Result:
+def read_packed(data: bytes) -> DecodedMessage | MessageResult:
     """Return the same for a message that may be compressed with gzip or zlib, as its first bytes show.
     Hold at most `MAX_BYTES` of it.
     """
@@ -58,10 +58,10 @@ def read_packed(data: bytes) -> DecodedMessage | Result:
     try:
         text = inflating.decompress(data, MAX_BYTES + 1)
     except zlib.error:
-        return Result.UNREADABLE
+        return MessageResult.UNREADABLE
     if len(text) > MAX_BYTES:
-        return Result.TOO_LARGE
-    return read_message(text) if inflating.eof else Result.UNREADABLE
+        return MessageResult.TOO_LARGE
+    return read_message(text) if inflating.eof else MessageResult.UNREADABLE
 
 
 def _is_packed(data: bytes) -> bool:

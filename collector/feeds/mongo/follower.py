@@ -21,12 +21,12 @@ from bson.codec_options import CodecOptions, DatetimeConversion
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 
-from collector.config.renewable import text_of
+from collector.config.renewable import dsn_text
 from collector.errors import BadRowError
 from collector.events.model.batch import Batch
 from collector.events.model.event import RejectReason
 from collector.events.sources.zonemta_queue import moment
-from collector.feeds.mongo.reader import Led
+from collector.feeds.mongo.reader import FeedRows
 from collector.feeds.mongo.trouble import ADVICE, HISTORY_LOST, UNAUTHORIZED, trouble_of
 from collector.pipeline.letters import letter_of_row
 from collector.pipeline.listeners import tell
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from pymongo.database import Database
 
     from collector.config.renewable import Connectable
-    from collector.events.model.batch import Written
+    from collector.events.model.batch import WriteResult
     from collector.events.model.event import MailEvent
     from collector.events.model.side_tables import Record
     from collector.feeds.mongo.reader import Change, ChangeReader
@@ -80,7 +80,7 @@ class _InvalidatedError(Exception):
     """The database was dropped or renamed. The stream has ended, and a new one begins."""
 
 
-class _Gathered(NamedTuple):
+class _GatheredChanges(NamedTuple):
     changes: list[Change]
     token: str | None
 
@@ -100,11 +100,12 @@ class Follower:
         *,
         cluster: str,
         metrics: Metrics,
-        listeners: Sequence[Callable[[Written], None]],
+        listeners: Sequence[Callable[[WriteResult], None]],
         now_ms: Callable[[], int],
     ) -> None:
         self._uri, self._reader, self._store, self._cluster = uri, reader, store, cluster
         self._metrics, self._listeners, self._now_ms = metrics, listeners, now_ms
+        metrics.changestream_errors.labels(cluster, reader.name, "history_lost")  # at 0, so that one is an increase
         self.name = f"{cluster}/{reader.name}"
         self._stop = threading.Event()
         self.trouble: str | None = "starting"
@@ -136,7 +137,7 @@ class Follower:
             except Exception as error:
                 self._note(trouble_of(error), getattr(error, "sqlstate", None))
                 if self.trouble == "internal":
-                    log.exception("a feed failed within the collector")
+                    log.exception("a feed failed because of an error in the collector")
             finally:
                 self._leave()
             if time.monotonic() - began > LONGEST_PAUSE_SECONDS:
@@ -172,7 +173,7 @@ class Follower:
             tell(self._listeners, written)
         token = self._store.lead()
         client: MongoClient[Any] = MongoClient(
-            text_of(self._uri),
+            dsn_text(self._uri),
             appname="duckwatch-collector",
             serverSelectionTimeoutMS=FIND_MS,
             connectTimeoutMS=CONNECT_MS,
@@ -204,15 +205,15 @@ class Follower:
 
     def _take_stock(self, database: Database[Any]) -> bool:
         """Store what the collections hold. Return False if the follower must stop first."""
-        for led in self._reader.take_stock(database, self._store, self._now_ms()):
+        for rows in self._reader.take_stock(database, self._store, self._now_ms()):
             # An event older than the retention is not a fault here: mail may wait in a queue for long.
-            letters = [one for one in led.batch.letters if one.reason is not RejectReason.TIME_TOO_OLD]
-            self._commit(led._replace(batch=replace(led.batch, letters=letters)), None, None)
+            letters = [one for one in rows.batch.letters if one.reason is not RejectReason.TIME_TOO_OLD]
+            self._commit(rows._replace(batch=replace(rows.batch, letters=letters)), None, None)
             if self._stop.is_set():
                 return False
         return True
 
-    def _take_all(self, database: Database[Any], gather: Callable[[], Future[_Gathered]]) -> None:
+    def _take_all(self, database: Database[Any], gather: Callable[[], Future[_GatheredChanges]]) -> None:
         saved, coming = time.monotonic(), gather()
         try:
             while not self._stop.is_set():
@@ -228,7 +229,7 @@ class Follower:
         finally:
             wait([coming])  # a stream may be used by one thread at a time, and the caller closes it next
 
-    def _gather(self, stream: ChangeStream[Any]) -> _Gathered:
+    def _gather(self, stream: ChangeStream[Any]) -> _GatheredChanges:
         """Return the next changes (none if none came within AWAIT_MS) and the resume token behind them."""
         changes: list[Change] = []
         deadline = time.monotonic() + GATHER_SECONDS
@@ -242,7 +243,7 @@ class Follower:
             if time.monotonic() > deadline:
                 break
         self._show(changes)
-        return _Gathered(changes, _token(stream))
+        return _GatheredChanges(changes, _token(stream))
 
     def _show(self, changes: Sequence[Change]) -> None:
         lags = dict.fromkeys(self._reader.collections, 0.0)
@@ -256,10 +257,10 @@ class Follower:
 
     def _take(self, changes: Sequence[Change], database: Database[Any], token: str | None) -> None:
         """Commit the rows of the changes. Find a change that the database refuses by halving, and set it aside."""
-        led = self._reader.read(changes, database, self._store, self._now_ms())
+        rows = self._reader.read(changes, database, self._store, self._now_ms())
         until_ms = moment(changes[-1]) or None
         try:
-            self._commit(led, token, until_ms)
+            self._commit(rows, token, until_ms)
         except BadRowError as error:
             self._store.lead()
             if len(changes) > 1:
@@ -268,19 +269,19 @@ class Follower:
                 self._take(changes[half:], database, token)
             else:
                 self._note("bad_row", error.sqlstate)
-                self._set_aside(led, token, until_ms, error.sqlstate)
+                self._set_aside(rows, token, until_ms, error.sqlstate)
 
-    def _set_aside(self, led: Led, token: str | None, until_ms: int | None, sqlstate: str) -> None:
-        rows: list[MailEvent | Record] = [*led.batch.events, *led.batch.records, *led.messages]
-        letters = [*led.batch.letters, *(letter_of_row(row, sqlstate) for row in rows)]
+    def _set_aside(self, rows: FeedRows, token: str | None, until_ms: int | None, sqlstate: str) -> None:
+        refused: list[MailEvent | Record] = [*rows.batch.events, *rows.batch.records, *rows.messages]
+        letters = [*rows.batch.letters, *(letter_of_row(row, sqlstate) for row in refused)]
         try:
-            self._commit(Led(Batch(letters=letters)), token, until_ms)
+            self._commit(FeedRows(Batch(letters=letters)), token, until_ms)
         except BadRowError:
             self._store.lead()
             self._store.commit_token(token, until_ms)
 
-    def _commit(self, led: Led, token: str | None, until_ms: int | None) -> None:
-        written = self._store.commit(led.batch, token, until_ms=until_ms, messages=led.messages, entries=led.entries)
+    def _commit(self, rows: FeedRows, token: str | None, until_ms: int | None) -> None:
+        written = self._store.commit(rows.batch, token, until_ms=until_ms, messages=rows.messages, entries=rows.entries)
         tell(self._listeners, written)
 
 
@@ -301,9 +302,9 @@ def open_stream(database: Database[Any], reader: ChangeReader, token: str | None
     return database[alone].watch(stages, resume_after=after, batch_size=GATHERED, max_await_time_ms=AWAIT_MS)
 
 
-def _ahead(call: Callable[[], _Gathered]) -> Future[_Gathered]:
+def _ahead(call: Callable[[], _GatheredChanges]) -> Future[_GatheredChanges]:
     """Run a call in a daemon thread. Python waits for an executor's threads when it exits, but not for this one."""
-    future: Future[_Gathered] = Future()
+    future: Future[_GatheredChanges] = Future()
 
     def run() -> None:
         try:

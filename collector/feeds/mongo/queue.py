@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from msgspec.structs import replace
 
 from collector.events.border.decoding import DEFAULT_CLUSTER, Border, take
-from collector.events.border.fields import cut
+from collector.events.border.fields import cut_text
 from collector.events.border.json_values import plain_text
 from collector.events.border.request_body import Body
 from collector.events.conversion import rows_of
@@ -16,8 +16,8 @@ from collector.events.model.batch import Batch
 from collector.events.model.event import ROW_HEAD, Group, Source, Submission
 from collector.events.model.side_tables import HeldEvent
 from collector.events.privacy.hiding import hide
-from collector.events.sources.zonemta_queue import FILES, PIPELINE_STAGES, QueueLedger, named_by, queued_item
-from collector.feeds.mongo.reader import STOCK_SLICE, Led, id_of
+from collector.events.sources.zonemta_queue import FILES, PIPELINE_STAGES, QueueLedger, entries_named_by, queued_item
+from collector.feeds.mongo.reader import STOCK_SLICE, FeedRows, id_of
 from collector.pipeline.letters import letter_of
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pymongo.database import Database
 
     from collector.events.model.side_tables import Record
-    from collector.events.sources.zonemta_queue import QueueEntry, Told
+    from collector.events.sources.zonemta_queue import QueueChanges, QueueEntry
     from collector.feeds.mongo.reader import Change
     from collector.store.backup.stream_position import FeedStore
 
@@ -48,15 +48,15 @@ class QueueReader:
         self.alone: str | None = collection
         self._collection, self._border, self._public_ips = collection, border, public_ips
 
-    def read(self, changes: Sequence[Change], database: Database[Any], store: FeedStore, now_ms: int) -> Led:
+    def read(self, changes: Sequence[Change], database: Database[Any], store: FeedStore, now_ms: int) -> FeedRows:
         """Return the held events and the entries that changed."""
         del database
-        ledger = QueueLedger(store.known(named_by(changes, self._collection)))
+        ledger = QueueLedger(store.known(entries_named_by(changes, self._collection)))
         for change in changes:
             ledger.apply(change, self._collection)
-        return self._led(ledger.told, now_ms)
+        return self._rows(ledger.changes, now_ms)
 
-    def take_stock(self, database: Database[Any], store: FeedStore, now_ms: int) -> Iterator[Led]:
+    def take_stock(self, database: Database[Any], store: FeedStore, now_ms: int) -> Iterator[FeedRows]:
         """Compare the collection with `queue_entries`: unknown documents are new, missing ones have ended
         (time unknown).
         """
@@ -65,7 +65,7 @@ class QueueReader:
                 ledger = QueueLedger(store.known([str(one["_id"]) for one in documents]))
                 for document in documents:
                     ledger.insert(document, now_ms)
-                yield self._led(ledger.told, now_ms)
+                yield self._rows(ledger.changes, now_ms)
         after = ""
         while page := store.page(after, STOCK_SLICE):
             after = max(page)
@@ -74,11 +74,11 @@ class QueueReader:
             ledger = QueueLedger(page)
             for mongo_id in page.keys() - there:
                 ledger.end(mongo_id, now_ms)
-            yield self._led(ledger.told, now_ms)
+            yield self._rows(ledger.changes, now_ms)
 
-    def _led(self, told: Told, now_ms: int) -> Led:
-        messages_of = list(told.messages.items())
-        items = told.items + [queued_item(queue_id, about, time) for queue_id, (about, _, time) in messages_of]
+    def _rows(self, found: QueueChanges, now_ms: int) -> FeedRows:
+        messages_of = list(found.messages.items())
+        items = found.items + [queued_item(queue_id, about, time) for queue_id, (about, _, time) in messages_of]
         read = Body(items, {}, is_clean=False)
         submission = take(read, received_at=now_ms, source=Source.CHANGE_STREAM, border=self._border)
         records: dict[tuple[object, ...], Record] = {}
@@ -87,15 +87,15 @@ class QueueReader:
             for row in rows_of(entry, submission, self._public_ips):
                 if not isinstance(row, HeldEvent):
                     continue
-                if entry.index < len(told.items):
+                if entry.index < len(found.items):
                     records.setdefault(row.key, row)
                 else:
-                    recipients = messages_of[entry.index - len(told.items)][1][1]
+                    recipients = messages_of[entry.index - len(found.items)][1][1]
                     messages.setdefault(row.key, replace(row, event=replace(row.event, recipients=recipients)))
         letters = [letter_of(submission, one) for one in submission.rejections]
-        kept = self._kept({key: one for key, one in told.entries.items() if one is not None})
-        entries = {key: kept.get(key) for key in told.entries}
-        return Led(Batch(letters=letters, records=list(records.values())), list(messages.values()), entries)
+        kept = self._kept({key: one for key, one in found.entries.items() if one is not None})
+        entries = {key: kept.get(key) for key in found.entries}
+        return FeedRows(Batch(letters=letters, records=list(records.values())), list(messages.values()), entries)
 
     def _kept(self, entries: Mapping[str, QueueEntry]) -> dict[str, QueueEntry]:
         """Clean the entries, and pseudonymise them when `privacy.pseudonymise` is on."""
@@ -113,4 +113,4 @@ class QueueReader:
 
 def _clean(entry: QueueEntry) -> dict[str, str | None]:
     names = ("queue_id", "seq", "zone", "domain", "recipient", "response")
-    return {name: text and cut(plain_text(text)) for name in names for text in [getattr(entry, name)]}
+    return {name: text and cut_text(plain_text(text)) for name in names for text in [getattr(entry, name)]}

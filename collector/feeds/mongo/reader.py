@@ -23,7 +23,7 @@ STOCK_SLICE: Final = 1000
 """The number of documents that are read at a time from a collection."""
 
 
-class Led(NamedTuple):
+class FeedRows(NamedTuple):
     """The rows that changes produce, for `FeedStore.commit`. An entry that is None has left the queue."""
 
     batch: Batch
@@ -47,12 +47,12 @@ class ChangeReader(Protocol):
     stages: Sequence[Mapping[str, Any]]
     """The stages that MongoDB applies to each change before it sends it."""
 
-    def read(self, changes: Sequence[Change], database: Database[Any], store: FeedStore, now_ms: int) -> Led:
+    def read(self, changes: Sequence[Change], database: Database[Any], store: FeedStore, now_ms: int) -> FeedRows:
         """Return the rows of the changes. Raise the errors of `database` and `store`, but none for any change that
         MongoDB can send.
         """
 
-    def take_stock(self, database: Database[Any], store: FeedStore, now_ms: int) -> Iterator[Led]:
+    def take_stock(self, database: Database[Any], store: FeedStore, now_ms: int) -> Iterator[FeedRows]:
         """Yield the rows that bring the store in line with the collections, when a stream begins without a token.
         Each is committed before the next is requested. Raise the errors of `read`.
         """

@@ -11,7 +11,7 @@ from bson import ObjectId
 from collector.events.border.decoding import take
 from collector.events.border.request_body import Body
 from collector.events.model.event import Source
-from collector.events.sources.authlog import AUTHLOG, Logins, named_by
+from collector.events.sources.authlog import AUTHLOG, Logins, logins_named_by
 from collector.events.sources.wildduck_changes import (
     AUTHLOG_PROJECTION,
     COLLECTIONS,
@@ -19,7 +19,7 @@ from collector.events.sources.wildduck_changes import (
     PIPELINE_STAGES,
 )
 from collector.events.sources.wildduck_messages import MESSAGES, stored_item
-from collector.feeds.mongo.reader import STOCK_SLICE, Led, id_of
+from collector.feeds.mongo.reader import STOCK_SLICE, FeedRows, id_of
 from collector.pipeline.batch import assemble
 
 if TYPE_CHECKING:
@@ -57,10 +57,10 @@ class WildduckReader:
         self.database, self.collections, self.name = database, collections, name
         self._border = border
 
-    def read(self, changes: Sequence[Change], database: Database[Any], store: FeedStore, now_ms: int) -> Led:
+    def read(self, changes: Sequence[Change], database: Database[Any], store: FeedStore, now_ms: int) -> FeedRows:
         """Return the events and logins of the changes. Read the documents of unknown logins from MongoDB."""
         counted = [change for change in changes if change["ns"]["coll"] == AUTHLOG]
-        logins = Logins(store.known_logins(named_by(counted)))
+        logins = Logins(store.known_logins(logins_named_by(counted)))
         for change in counted:
             logins.apply(change)
         if logins.unknown:
@@ -69,9 +69,9 @@ class WildduckReader:
                 logins.document(document, now_ms)
         messages = [change for change in changes if change["ns"]["coll"] == MESSAGES]
         stored = [item for change in messages if (item := stored_item(change)) is not None]
-        return self._led(logins.items + stored, now_ms)
+        return self._rows(logins.items + stored, now_ms)
 
-    def take_stock(self, database: Database[Any], store: FeedStore, now_ms: int) -> Iterator[Led]:
+    def take_stock(self, database: Database[Any], store: FeedStore, now_ms: int) -> Iterator[FeedRows]:
         """Read the messages that still exist, and the counted logins, since the feed was last followed.
         The collections have no index on time, but an `_id` begins with its time.
         """
@@ -81,29 +81,29 @@ class WildduckReader:
         if AUTHLOG in self.collections:
             yield from self._logins_since(database, followed - COUNTED_UP, store, now_ms)
 
-    def _messages_since(self, database: Database[Any], followed: datetime, now_ms: int) -> Iterator[Led]:
+    def _messages_since(self, database: Database[Any], followed: datetime, now_ms: int) -> Iterator[FeedRows]:
         since = {"$gte": ObjectId.from_datetime(followed)}
         # A message that was moved or copied keeps its first `_id` as its root.
         came = {"_id": since, "root": since, "meta.source": "MX"}
         for documents in _slices(database[MESSAGES], came, MESSAGES_PROJECTION):
             first = [{"operationType": "insert", "fullDocument": one | {"_id": one["root"]}} for one in documents]
-            yield self._led([item for change in first if (item := stored_item(change)) is not None], now_ms)
+            yield self._rows([item for change in first if (item := stored_item(change)) is not None], now_ms)
 
     def _logins_since(
         self, database: Database[Any], begun_at: datetime, store: FeedStore, now_ms: int
-    ) -> Iterator[Led]:
+    ) -> Iterator[FeedRows]:
         begun = {"_id": {"$gte": ObjectId.from_datetime(begun_at)}}
         for documents in _slices(database[AUTHLOG], begun, AUTHLOG_PROJECTION):
             logins = Logins(store.known_logins([str(one["_id"]) for one in documents]))
             for document in documents:
                 logins.document(document, now_ms)
-            yield self._led(logins.items, now_ms)
+            yield self._rows(logins.items, now_ms)
 
-    def _led(self, items: list[Item], now_ms: int) -> Led:
+    def _rows(self, items: list[Item], now_ms: int) -> FeedRows:
         read = Body(items, {}, is_clean=False)
         submission = take(read, received_at=now_ms, source=Source.CHANGE_STREAM, border=self._border)
         batch, _ = assemble([submission], {})  # the entries have no local address, so none has a public one
-        return Led(batch)
+        return FeedRows(batch)
 
 
 def wildduck_readers(mongo: MongoSettings, border: Border) -> Iterator[WildduckReader]:

@@ -9,7 +9,7 @@ import stat
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from collector.journal.sqlite.log import log_path
-from collector.journal.sqlite.statements import OPEN, is_busy, scalar
+from collector.journal.sqlite.statements import OPEN, integer, is_busy
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -107,7 +107,7 @@ def _read(connection: sqlite3.Connection, log_bytes: int | None) -> CheckedJourn
         "coalesce(max(received_at), 0) FROM requests"
     ).fetchone()
     (said,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
-    is_log_missing = log_bytes is None and scalar(connection, "PRAGMA user_version") == OPEN
+    is_log_missing = log_bytes is None and integer(connection, "PRAGMA user_version") == OPEN
     if log_bytes is not None:
         connection.execute("PRAGMA user_version = 0")  # marks it as closed: SQLite deletes the log when it closes
     return CheckedJournal(

@@ -10,7 +10,7 @@ ERRORS: Final = (sqlite3.Error, OSError, MemoryError)
 """Errors of the disk or of the machine. They are reported, and the operation is retried."""
 
 
-def name_of(error: Exception) -> str:
+def error_name(error: Exception) -> str:
     """Return the name of an error. Its text may hold a path, so it is not used."""
     if isinstance(error, OSError):
         return errno.errorcode.get(error.errno or 0, type(error).__name__)

@@ -8,8 +8,8 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING
 
-from collector.journal.sqlite.errors import ERRORS, name_of
-from collector.journal.sqlite.statements import number_of
+from collector.journal.sqlite.errors import ERRORS, error_name
+from collector.journal.sqlite.statements import row_id
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,7 +47,7 @@ class HandOver:
             return
         size = sum(len(row.body) for row in rows)
         with self._to_take:
-            self._last_id = number_of(rows[-1])
+            self._last_id = row_id(rows[-1])
             if self._is_spilled or self._ready_bytes + size > MEMORY_BYTES:
                 self._is_spilled = True
             else:
@@ -84,7 +84,7 @@ class HandOver:
         self.is_unreadable = False
         with self._to_take:
             if rows:
-                self._taken = number_of(rows[-1])
+                self._taken = row_id(rows[-1])
             if self._taken >= self._last_id or not rows:
                 self._is_spilled = False
         return rows
@@ -97,11 +97,11 @@ class HandOver:
             taken.append(row)
             size += len(row.body)
         self._ready_bytes -= size
-        self._taken = number_of(taken[-1])
+        self._taken = row_id(taken[-1])
         return taken
 
     def _fail_reading(self, error: Exception, pause_seconds: float) -> None:
         if not self.is_unreadable:
-            log.error("the journal cannot be read", extra={"fields": {"error": name_of(error)}})
+            log.error("the journal cannot be read", extra={"fields": {"error": error_name(error)}})
         self.is_unreadable = True
         time.sleep(pause_seconds)

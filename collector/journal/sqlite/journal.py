@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 
 from collector.errors import OverloadedError
 from collector.events.model.batch import JournalEntry
-from collector.journal.codec import encode
-from collector.journal.sqlite.errors import ERRORS, name_of
+from collector.journal.codec import encode_submission
+from collector.journal.sqlite.errors import ERRORS, error_name
 from collector.journal.sqlite.handover import HandOver
 from collector.journal.sqlite.ledger import JournalLedger
 from collector.journal.sqlite.log import log_path
@@ -54,7 +54,7 @@ STUCK_SECONDS = 5.0
 CLOSE_SECONDS = 5.0
 
 
-class _Waiting(NamedTuple):
+class _UnwrittenSubmission(NamedTuple):
     body: bytes
     received_at: int
     acknowledged: asyncio.Future[None]
@@ -71,9 +71,9 @@ class SqliteJournal:
         self._ledger = JournalLedger(path)
         self._out = HandOver(self._ledger)
         self._to_commit = threading.Condition()  # guards what follows, and wakes the journal's thread
-        self._waiting: list[_Waiting] = []
+        self._waiting: list[_UnwrittenSubmission] = []
         self._waiting_bytes = 0
-        self._under_way: list[_Waiting] = []  # the submissions that the journal's thread commits now
+        self._under_way: list[_UnwrittenSubmission] = []  # the submissions that the journal's thread commits now
         self._busy_since: float | None = None  # when that thread began its current turn
         self._done = self._ledger.deleted
         self._closing = False
@@ -132,7 +132,7 @@ class SqliteJournal:
         """See `Journal.append`."""
         if self._is_stuck:
             raise _stuck()
-        body = encode(submission)
+        body = encode_submission(submission)
         if self._ledger.used_bytes + self._waiting_bytes + len(body) > self._limit_bytes:
             self._is_refusing = True
             if not self._is_told_full:
@@ -143,8 +143,8 @@ class SqliteJournal:
         acknowledged = loop.create_future()
         with self._to_commit:
             if self._closing:
-                raise OverloadedError("shutting down", retry_after=1)
-            self._waiting.append(_Waiting(body, submission.received_at, acknowledged))
+                raise OverloadedError("the collector is shutting down", retry_after=1)
+            self._waiting.append(_UnwrittenSubmission(body, submission.received_at, acknowledged))
             self._waiting_bytes += len(body)
             is_first = len(self._waiting) == 1
         if is_first:
@@ -214,7 +214,7 @@ class SqliteJournal:
         elif self._done == self._ledger.deleted:
             self._to_commit.wait(None if self._ledger.is_folded else max(self._quiet_seconds, self._fold_after))
 
-    def _turn(self, waiting: list[_Waiting], done: int) -> None:
+    def _turn(self, waiting: list[_UnwrittenSubmission], done: int) -> None:
         """Add the waiting submissions and remove the done ones. Fold if there are neither, or if they are rare."""
         held = self._ledger
         is_removal = done > held.deleted
@@ -261,9 +261,9 @@ class SqliteJournal:
             self._is_told_full = False
             log.warning("the journal has room again")
 
-    def _fail(self, waiting: list[_Waiting], done: int, error: Exception) -> None:
+    def _fail(self, waiting: list[_UnwrittenSubmission], done: int, error: Exception) -> None:
         if not self._is_failing:
-            log.error("the journal cannot write", extra={"fields": {"error": name_of(error)}})
+            log.error("the journal cannot write", extra={"fields": {"error": error_name(error)}})
         self._is_failing = True
         _acknowledge(waiting, OverloadedError("the journal cannot write", retry_after=FULL_RETRY_SECONDS))
         held = self._ledger
@@ -274,7 +274,7 @@ class SqliteJournal:
                 self._note_success(is_removal=True)
 
 
-def _quiet_seconds(waiting: list[_Waiting]) -> float:
+def _quiet_seconds(waiting: list[_UnwrittenSubmission]) -> float:
     return min(QUIET_SECONDS * len(waiting), LONGEST_QUIET_SECONDS)
 
 
@@ -282,7 +282,7 @@ def _stuck() -> OverloadedError:
     return OverloadedError("the journal's disk does not answer", retry_after=FULL_RETRY_SECONDS)
 
 
-def _acknowledge(waiting: list[_Waiting], error: OverloadedError | None) -> None:
+def _acknowledge(waiting: list[_UnwrittenSubmission], error: OverloadedError | None) -> None:
     """Resolve the futures on their loop, with one call between threads for each commit."""
     if not waiting:
         return

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from collector.journal.sqlite.errors import ERRORS
 from collector.journal.sqlite.log import REMOVED_AT_ONCE
 from collector.journal.sqlite.rows import JournalRows
-from collector.journal.sqlite.statements import number_of
+from collector.journal.sqlite.statements import row_id
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -69,7 +69,7 @@ class JournalLedger:
             change = self._in_doubt
             if change is None:
                 return ()
-            first = number_of(change.rows[0]) if change.rows else None
+            first = row_id(change.rows[0]) if change.rows else None
             is_in = self._file.holds(first, change.upto)
             self._in_doubt = None
             if not is_in:
@@ -123,7 +123,7 @@ class JournalLedger:
         self.is_folded = False
         self.requests += len(change.rows) - self._file.removed
         if change.rows:
-            self.last_id = number_of(change.rows[-1])
+            self.last_id = row_id(change.rows[-1])
         if change.upto is not None:
             self.deleted = change.upto
         if change.upto is None and self._file.unseen_frames <= UNSEEN_FRAMES:

@@ -68,7 +68,7 @@ def frames_of_removal(rows: int) -> int:
     return REMOVAL_FRAMES + rows // 6
 
 
-class Room:
+class LogSpace:
     """The disk space of the journal's two files. `used_frames` is the most frames that the log can have since SQLite
     began it again.
 

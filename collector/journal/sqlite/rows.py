@@ -13,7 +13,7 @@ from collector.journal.sqlite.log import (
     FOLD_FRAMES,
     PROBE_FRAMES,
     REMOVED_AT_ONCE,
-    Room,
+    LogSpace,
     frames_of,
     frames_of_removal,
     log_path,
@@ -25,9 +25,9 @@ from collector.journal.sqlite.statements import (
     SHRINK_BYTES,
     bytes_of,
     insertion,
+    integer,
     is_full,
     pieces,
-    scalar,
 )
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class JournalRows:
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._path = path
-        self._room: Room | None = None
+        self._room: LogSpace | None = None
         self._connection: sqlite3.Connection | None = None
         self._look_at = 0.0
         self._page_bytes, self._pages, self._free_pages = PAGE_BYTES, 0, 0
@@ -79,13 +79,13 @@ class JournalRows:
             self._path.chmod(0o600)
             for statement in OPENING:
                 connection.execute(statement)
-            self._page_bytes = scalar(connection, "PRAGMA page_size")
-            self._room = Room(self._path, page_bytes=self._page_bytes)
+            self._page_bytes = integer(connection, "PRAGMA page_size")
+            self._room = LogSpace(self._path, page_bytes=self._page_bytes)
         except BaseException:
             connection.close()
             raise
         self._connection, self._inode = connection, self._path.stat().st_ino
-        was_open = scalar(connection, "PRAGMA user_version") == OPEN
+        was_open = integer(connection, "PRAGMA user_version") == OPEN
         self.lacks_log = was_open and not has_log
         # On a full disk, the first `commit` that finds room does the rest.
         with contextlib.suppress(sqlite3.Error, OSError):
@@ -138,7 +138,7 @@ class JournalRows:
         oldest = self._scalar("SELECT min(id) FROM requests")
         return oldest == 0 or oldest > (done_upto or 0)
 
-    def _make_room(self, room: Room, frames: int) -> None:
+    def _make_room(self, room: LogSpace, frames: int) -> None:
         """Reserve room for `frames`, and for the removal of all rows afterwards.
         Raise `sqlite3.Error` or `OSError` if there is none.
         """
@@ -223,7 +223,7 @@ class JournalRows:
         return found
 
     def _scalar(self, sql: str) -> int:
-        return 0 if self._connection is None else scalar(self._connection, sql)
+        return 0 if self._connection is None else integer(self._connection, sql)
 
     def count(self) -> int:
         """Return the number of rows."""

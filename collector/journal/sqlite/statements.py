@@ -76,12 +76,12 @@ def is_busy(error: sqlite3.Error) -> bool:
     return (getattr(error, "sqlite_errorcode", 0) & 0xFF) in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 
 
-def number_of(row: JournalEntry) -> int:
+def row_id(row: JournalEntry) -> int:
     """Return the position of an entry of this kind of journal: the id of its row. Ids only grow."""
     return cast("int", row.position)
 
 
-def scalar(connection: sqlite3.Connection, sql: str) -> int:
+def integer(connection: sqlite3.Connection, sql: str) -> int:
     row = connection.execute(sql).fetchone()
     return 0 if row is None or row[0] is None else int(row[0])
 

@@ -1,6 +1,6 @@
 """The examination of an installation: each check asks one server and returns findings.
 
-`CHECKS` is the table of checks. A new check is a function and a line in that table.
+`CHECKS` is the table of checks. CONTRIBUTING.md says how to add one.
 """
 
 from collector.operations.doctor.examination import CHECKS, examine

@@ -10,7 +10,7 @@ import urllib.request
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urlsplit
 
-from collector.finding import fault, ok, printable, skipped
+from collector.finding import fault, ok, printable, skipped, warning
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,10 +24,12 @@ OURS: Final = "duckwatch_"
 """A text that the query of each of our rules contains."""
 
 LOAD: Final = (
-    "rule_files: [recording/*.yml, alerts/*.yml] of alert-rules/ in prometheus.yml, then promtool check config "
-    "prometheus.yml, and reload "
-    "Prometheus (docs/alerting.md)"
+    "rule_files: [thresholds.yml, recording/*.yml, alerts/*.yml] of alert-rules/ in prometheus.yml, then promtool "
+    "check config prometheus.yml, and reload Prometheus (docs/alerting.md)"
 )
+
+PLACEHOLDER: Final = ".duckwatch.example"
+"""What the hosts in the shipped alerts' links end with. `duckwatch-rules build` puts the house's own in."""
 
 
 class _AnswerError(Exception):
@@ -53,21 +55,32 @@ def rules(installation: Installation) -> Iterator[Finding]:
     except (LookupError, TypeError):
         yield fault(f"no Prometheus answers at {_shown(url.get_secret_value())}", "correct collector.doctor.prometheus")
         return
+    yield from _judge(found, len(managers))
+
+
+def _judge(found: list[dict[str, Any]], managers: int) -> Iterator[Finding]:
+    """Judge our rules as Prometheus has them, and the number of Alertmanagers that it knows."""
     alerts = [rule for rule in found if rule.get("type") == "alerting"]
-    failing = [rule for rule in found if rule.get("health") == "err"]
     if not alerts:
         yield fault("no alert rule of duckwatch is loaded: no alert can be sent", LOAD)
         return
+    failing = [rule for rule in found if rule.get("health") == "err"]
     for rule in failing:
         name = printable(str(rule.get("name")))
         yield fault(f"the rule {name} cannot be evaluated", "Prometheus's page Status > Rules says why")
+    linked = not any(PLACEHOLDER in str(text) for rule in alerts for text in (rule.get("annotations") or {}).values())
+    if not linked:
+        yield warning(
+            "the links of the alerts lead to hosts of an example, not to your runbook and Grafana",
+            "duckwatch-rules build --runbook-url URL --grafana-url URL, and load these copies (docs/alerting.md)",
+        )
     if not managers:
         yield fault(
             "Prometheus knows no Alertmanager: alerts are not sent",
             "alerting: {alertmanagers: …} in prometheus.yml (alert-rules/prometheus.yml)",
         )
-    elif not failing:
-        yield ok(f"Prometheus has {len(alerts)} alert rules, and sends alerts to {len(managers)} Alertmanagers")
+    elif linked and not failing:
+        yield ok(f"Prometheus has {len(alerts)} alert rules, and sends alerts to {managers} Alertmanagers")
 
 
 def alertmanager(installation: Installation) -> Iterator[Finding]:

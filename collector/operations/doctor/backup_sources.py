@@ -29,7 +29,7 @@ WIDE: Final = {4: 8, 6: 20}
 """Prefix lengths: a public network this wide does not belong to one operator."""
 
 
-class Names(NamedTuple):
+class ClusterNames(NamedTuple):
     """The cluster names, by who uses them.
 
     `feeds` are by their configuration key. `credentials` are those that tokens and HMAC secrets fix; `leaves_it` says
@@ -50,20 +50,20 @@ def clusters(installation: Installation) -> Iterator[Finding]:
     if not names.feeds:
         yield ok("no feed: neither collector.mongo nor collector.gelf is set")
         return
-    yield from compare(names._replace(plugins=_reported(installation)))
+    yield from compare_cluster_names(names._replace(plugins=_reported(installation)))
 
 
-def names_of(settings: CollectorSettings) -> Names:
+def names_of(settings: CollectorSettings) -> ClusterNames:
     """Return the names in the settings."""
     feeds = {f"collector.mongo[{index}]": one.cluster for index, one in enumerate(settings.mongo)}
     if settings.gelf is not None:
         feeds["collector.gelf"] = settings.gelf.cluster
     auth = settings.auth
     bound = [one.cluster for one in auth.tokens] + [one.cluster for one in auth.hmac_secrets]
-    return Names(feeds, {one for one in bound if one is not None}, auth.is_open or None in bound)
+    return ClusterNames(feeds, {one for one in bound if one is not None}, auth.is_open or None in bound)
 
 
-def compare(names: Names) -> Iterator[Finding]:
+def compare_cluster_names(names: ClusterNames) -> Iterator[Finding]:
     """Yield a finding for each feed whose cluster no sender names, or one that says all names match."""
     senders = names.credentials | names.plugins
     strangers = {
@@ -82,7 +82,7 @@ def compare(names: Names) -> Iterator[Finding]:
                 "events under two names are stored twice",
             )
         elif names.leaves_it and not names.plugins:
-            yield skipped(f"{what}; what its plugins call it is known once one has reported")
+            yield skipped(f"{what}; its plugins name their cluster with their first heartbeat")
         else:
             yield warning(
                 f"{what}, which no token, no HMAC secret and no plugin does",
@@ -117,7 +117,7 @@ def mongodb(installation: Installation) -> Iterator[Finding]:
     from collector.operations.doctor import mongo  # noqa: PLC0415  # pymongo is not even imported where it is not used
 
     for one in installation.settings.mongo:
-        yield from mongo.examine(one)
+        yield from mongo.examine_mongo(one)
 
 
 def gelf(installation: Installation) -> Iterator[Finding]:

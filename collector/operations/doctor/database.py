@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Final
 
 import psycopg
 from psycopg import conninfo
-from psycopg import errors as pg
 
 from collector.errors import StoreUnavailableError
 from collector.finding import fault, ok, skipped, warning
 from collector.store.database.connection import connect, deadline, scalar
 from collector.store.database.tiers import Tier, layout_of, tier_of
-from collector.store.migrations import ForeignTableError, pending, shipped, tables
+from collector.store.migrations import tables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -142,46 +141,10 @@ def durability(installation: Installation) -> Iterator[Finding]:
         found.append(
             fault(
                 "synchronous_commit is off for this role: a crash loses events that were acknowledged",
-                "ALTER ROLE … SET synchronous_commit = on (or local), or put it right in postgresql.conf",
+                "ALTER ROLE … SET synchronous_commit = on (or local), or correct it in postgresql.conf",
             )
         )
     yield from found or [ok(f"fsync and full_page_writes are on, synchronous_commit is {commit}")]
-
-
-def schema(installation: Installation) -> Iterator[Finding]:
-    """Check that the tables are those of this version."""
-    with installation.database() as connection:
-        try:
-            missing = pending(connection)
-        except ForeignTableError as error:
-            yield fault(error.what, error.remedy)
-            return
-        except pg.InsufficientPrivilege:
-            yield fault(
-                "no right to read schema_migrations: whether it is ours cannot be seen",
-                "GRANT SELECT ON schema_migrations to this role; if another program made it: "
-                "CREATE SCHEMA duckwatch AUTHORIZATION this role, and add options=-csearch_path%3Dduckwatch to "
-                "collector.database.dsn",
-            )
-            return
-        may_create = scalar(connection, "SELECT has_schema_privilege(current_schema(), 'CREATE')")
-        newest = None
-        if len(missing) < len(shipped()):
-            newest = scalar(connection, "SELECT max(version) FROM schema_migrations")
-    if missing and not may_create:
-        yield fault(
-            f"{len(missing)} migrations to apply, and this role may not create tables",
-            "run `migrate` with the DSN of the tables' owner, or GRANT CREATE ON SCHEMA public TO this role "
-            "(PostgreSQL 15 and newer give it to the owner of the database only)",
-        )
-    elif missing:
-        yield warning(
-            f"{len(missing)} migrations to apply", "the next start applies them; `migrate` does so ahead of it"
-        )
-    elif isinstance(newest, int) and newest > max(one.version for one in shipped()):
-        yield ok(f"version {newest}, of a newer collector: this one still works")
-    else:
-        yield ok(f"version {newest}, up to date")
 
 
 def rights(installation: Installation) -> Iterator[Finding]:

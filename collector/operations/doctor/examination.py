@@ -19,6 +19,7 @@ from collector.operations.doctor import (
     obstacles,
     policies,
     rollups,
+    schema,
     services,
 )
 
@@ -33,7 +34,7 @@ CHECKS: Final[Mapping[str, Check]] = {
     "database": database.reachable,
     "tier": database.tier,
     "durability": database.durability,
-    "schema": database.schema,
+    "schema": schema.schema,
     "rights": database.rights,
     "obstacles": obstacles.obstacles,
     "policies": policies.policies,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from collector.journal.kinds import examine
+from collector.journal.kinds import examine_journal
 from collector.journal.topic import Topic
 
 if TYPE_CHECKING:
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 def place(installation: Installation) -> Iterator[Finding]:
     """Check that the journal can be written, on a disk that outlives a crash."""
-    return examine(installation.settings.journal, Topic.PLACE)
+    return examine_journal(installation.settings.journal, Topic.PLACE)
 
 
 def room(installation: Installation) -> Iterator[Finding]:
     """Check that there is room for the journal's quota."""
-    return examine(installation.settings.journal, Topic.ROOM)
+    return examine_journal(installation.settings.journal, Topic.ROOM)
 
 
 def fsync(installation: Installation) -> Iterator[Finding]:
     """Check that a submission becomes durable within a time that senders can wait."""
-    return examine(installation.settings.journal, Topic.SPEED)
+    return examine_journal(installation.settings.journal, Topic.SPEED)

@@ -39,7 +39,7 @@ STANDALONE: Final = (
 )
 
 
-def examine(settings: MongoSettings) -> Iterator[Finding]:
+def examine_mongo(settings: MongoSettings) -> Iterator[Finding]:
     """Yield the findings of this cluster's MongoDB. Raise nothing that the driver raises."""
     name = settings.cluster
     try:

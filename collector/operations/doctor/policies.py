@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from collector.finding import age, fault, ok, warning
-from collector.store.database.sql import query
-from collector.store.database.tiers import layout_of
+from collector.store.rollups.policy_jobs import policy_jobs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from collector.finding import Finding
     from collector.operations.doctor.installation import Installation
-
-PATIENCE_SECONDS: Final = 3600.0
-"""How long a job may go without a good run beyond its interval. Single failures are normal, for example behind a lock.
-"""
-
-OVERDUE_SECONDS: Final = 600.0
+    from collector.store.rollups.policy_jobs import PolicyJob
 
 WITHOUT_IT: Final = {
-    "retention": "what is old stays",
+    "retention": "old rows stay",
     "columnstore": "events stay uncompressed",
-    "refresh": "queries add up ever more events",
+    "refresh": "queries add up more and more events",
 }
 WORKERS: Final = (
     "look for 'out of background workers' or a worker that ended in the server's log; "
@@ -33,38 +27,17 @@ WORKERS: Final = (
 )
 
 
-class PolicyJob(NamedTuple):
-    """A policy's job. Times are in seconds before now, None for never."""
-
-    number: int
-    kind: str
-    relation: str
-    is_on: bool
-    has_failed: bool | None
-    failures: int | None
-    runs: int | None
-    started: float | None
-    succeeded: float | None
-    overdue: float | None
-    interval: float
-    sqlstate: str | None
-
-    def __str__(self) -> str:
-        """Return the job's name for messages."""
-        return f"the {self.kind} policy of {self.relation} (job {self.number})"
-
-
 def policies(installation: Installation) -> Iterator[Finding]:
     """Check that the jobs are on, run, and succeed."""
     with installation.database() as connection:
-        if not layout_of(connection).has_aggregates:
-            yield ok("none here: the collector's own jobs do the work (duckwatch_job_last_success_timestamp_seconds)")
-            return
-        jobs = [PolicyJob(*row) for row in connection.execute(query("job_states"))]
-    yield from judge(jobs)
+        jobs = policy_jobs(connection)
+    if jobs is None:
+        yield ok("none here: the collector's own jobs do the work (duckwatch_job_last_success_timestamp_seconds)")
+    else:
+        yield from judge_policy_jobs(jobs)
 
 
-def judge(jobs: list[PolicyJob]) -> Iterator[Finding]:
+def judge_policy_jobs(jobs: list[PolicyJob]) -> Iterator[Finding]:
     """Yield the faults of the jobs, or the finding that there are none."""
     found = [*(finding for job in jobs for finding in _judged(job)), *_running(jobs)]
     yield from found or [ok(f"{len(jobs)} jobs of TimescaleDB, each successful when it last ran")]
@@ -82,18 +55,16 @@ def _judged(job: PolicyJob) -> Iterator[Finding]:
             f"({job.failures} of {job.runs} runs failed, {good}): {WITHOUT_IT[job.kind]}"
         )
         remedy = (
-            f"timescaledb_information.job_errors has the server's words (job_id {job.number}); once mended it runs "
-            "by itself, or at once "
-            f"by CALL run_job({job.number})"
+            f"remove the cause that timescaledb_information.job_errors names (job_id {job.number}); "
+            f"then the job runs by itself, or at once by CALL run_job({job.number})"
         )
-        is_old = job.succeeded is None or job.succeeded > job.interval + PATIENCE_SECONDS
-        yield (fault if is_old else warning)(what, remedy)
+        yield (fault if job.keeps_failing else warning)(what, remedy)
 
 
 def _running(jobs: list[PolicyJob]) -> Iterator[Finding]:
     on = [job for job in jobs if job.is_on]
     never = [job for job in on if not job.runs]
-    overdue = [job.overdue for job in on if job.overdue is not None and job.overdue > OVERDUE_SECONDS]
+    overdue = [job.overdue or 0 for job in on if job.is_overdue]
     if never:
         yield warning(
             f"{len(never)} of {len(jobs)} jobs have not run yet", f"wait a minute after a first start; then {WORKERS}"

@@ -10,7 +10,7 @@ from collector.finding import fault, ok, skipped, warning
 from collector.store.database.connection import scalar
 from collector.store.database.tiers import layout_of
 from collector.store.migrations import pending
-from collector.store.rollups.comparison import compare
+from collector.store.rollups.comparison import compare_buckets
 from collector.store.rollups.outcomes import RELATIONS as OUTCOMES
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from collector.finding import Finding
     from collector.operations.doctor.installation import Installation
-    from collector.store.rollups.comparison import Compared
+    from collector.store.rollups.comparison import BucketComparison
 
 
 def rollups(installation: Installation) -> Iterator[Finding]:
@@ -28,11 +28,11 @@ def rollups(installation: Installation) -> Iterator[Finding]:
             yield skipped("there are migrations to apply first")
             return
         has_aggregates = layout_of(connection).has_aggregates
-        found = list(compare(connection, installation.settings.retention, datetime.now(UTC), random.Random()))  # noqa: S311  # a sample
-    yield from judge(found, has_aggregates=has_aggregates)
+        found = list(compare_buckets(connection, installation.settings.retention, datetime.now(UTC), random.Random()))  # noqa: S311  # a sample
+    yield from judge_buckets(found, has_aggregates=has_aggregates)
 
 
-def judge(compared: Sequence[Compared], *, has_aggregates: bool) -> Iterator[Finding]:
+def judge_buckets(compared: Sequence[BucketComparison], *, has_aggregates: bool) -> Iterator[Finding]:
     """Yield the faults of a sample's buckets, or the finding that there are none."""
     wrong = [one for one in compared if one.is_different]
     more = [one for one in wrong if one.found > one.wanted]
@@ -56,7 +56,7 @@ def judge(compared: Sequence[Compared], *, has_aggregates: bool) -> Iterator[Fin
         )
 
 
-def _said(wrong: Sequence[Compared], looked_at: int) -> str:
+def _said(wrong: Sequence[BucketComparison], looked_at: int) -> str:
     one = wrong[0]
     return (
         f"{len(wrong)} of {looked_at} samples of closed buckets differ from their events: {one.relation} from "
@@ -64,7 +64,7 @@ def _said(wrong: Sequence[Compared], looked_at: int) -> str:
     )
 
 
-def _mark(wrong: Sequence[Compared], *, alone: bool) -> str:
+def _mark(wrong: Sequence[BucketComparison], *, alone: bool) -> str:
     """Return the statement that makes the job build the buckets.
 
     `alone` limits it to the first one, because others beside it must stay as they are.
@@ -78,7 +78,7 @@ def _mark(wrong: Sequence[Compared], *, alone: bool) -> str:
     )
 
 
-def _refresh(one: Compared) -> str:
+def _refresh(one: BucketComparison) -> str:
     return (
         "ask again in five minutes, a late event may wait for the next refresh; if it stays: CALL "
         "refresh_continuous_aggregate("

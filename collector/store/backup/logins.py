@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from collector.events.model.event import Source
 from collector.events.model.side_tables import AuthEvent
-from collector.events.sources.authlog import Known, known_of
+from collector.events.sources.authlog import KnownDocument, known_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -20,7 +20,7 @@ def askable(documents: Iterable[str]) -> list[str]:
     return [one for one in documents if _DOCUMENT.fullmatch(one)]
 
 
-def known(rows: Iterable[Sequence[Any]]) -> dict[str, Known]:
+def known(rows: Iterable[Sequence[Any]]) -> dict[str, KnownDocument]:
     """Return the rows of `known_logins.sql` by document."""
     found = {}
     for cluster, event_id, source, protocol, result, user_id, username, source_ip, raw in rows:

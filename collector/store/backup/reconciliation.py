@@ -20,13 +20,13 @@ from collector.events.model.event import COLUMNS, Action, Source
 from collector.events.model.precedence import (
     RANKS,
     Corrections,
-    Filled,
+    DueEvent,
     Ruling,
     Slot,
-    Waiting,
+    SlotRow,
     corrections_of,
     filled_slots,
-    rule,
+    rule_on,
 )
 from collector.events.model.tally import READ, Tally, tally_columns
 from collector.store.database.commits import Commits
@@ -52,7 +52,7 @@ _COUNTED: Final = ("event_id", *READ)
 
 
 @dataclass(frozen=True)
-class Moment:
+class DecisionInput:
     """The input of a decision: the time, each cluster's grace period, and the receipt of the oldest submission in the
     journal.
 
@@ -65,7 +65,7 @@ class Moment:
 
 
 @dataclass(frozen=True)
-class Reconciled:
+class ReconciliationResult:
     """The result of a commit: the number of due events, the metric sums of new rows, and the recovered events.
 
     Recovered events are counted by cluster, source and reason.
@@ -77,7 +77,7 @@ class Reconciled:
     recovered: Counter[tuple[str, Source, str]]
 
 
-class _Due(NamedTuple):
+class _DueRow(NamedTuple):
     """The row that a held event would become."""
 
     identity: Identity
@@ -91,18 +91,20 @@ class Reconciler:
     """
 
     def __init__(self) -> None:
-        self._commits: Commits[Reconciled] = Commits()
+        self._commits: Commits[ReconciliationResult] = Commits()
 
-    def settle(self, connection: psycopg.Connection) -> Reconciled | None:
+    def settle(self, connection: psycopg.Connection) -> ReconciliationResult | None:
         """Return the result of the slice whose COMMIT got no reply; None if there is none or it was not committed."""
         return self._commits.settle(connection)
 
-    def reconcile(self, connection: psycopg.Connection, moment: Moment, *, limit: int = SLICE) -> Reconciled:
+    def reconcile(
+        self, connection: psycopg.Connection, moment: DecisionInput, *, limit: int = SLICE
+    ) -> ReconciliationResult:
         """Decide a slice; move rows that the table refuses to the dead letters.
 
         The connection is in autocommit mode, and no transaction is in doubt.
         """
-        decided: list[Waiting] = []
+        decided: list[DueEvent] = []
         try:
             return self._commits.run(
                 connection,
@@ -115,13 +117,13 @@ class Reconciler:
             return self._commits.run(connection, lambda cursor: _set_aside(cursor, moment))
 
 
-def _set_aside(cursor: psycopg.Cursor, moment: Moment) -> Reconciled:
+def _set_aside(cursor: psycopg.Cursor, moment: DecisionInput) -> ReconciliationResult:
     due = _due(cursor, moment, 1)
     cursor.execute(query("set_held_aside"), _keys(due))
-    return Reconciled(len(due), Tally(), Counter(), Counter())
+    return ReconciliationResult(len(due), Tally(), Counter(), Counter())
 
 
-def _is_any_waiting(connection: psycopg.Connection, decided: list[Waiting]) -> bool:
+def _is_any_waiting(connection: psycopg.Connection, decided: list[DueEvent]) -> bool:
     """Return True if one of these still waits: then the transaction that decided them was not committed.
 
     Their rows in `mail_events` prove less: the plugin's events may have replaced them since.
@@ -129,11 +131,13 @@ def _is_any_waiting(connection: psycopg.Connection, decided: list[Waiting]) -> b
     return scalar(connection, query("held_waiting"), *_keys(decided)) is not None if decided else False
 
 
-def _reconcile(cursor: psycopg.Cursor, moment: Moment, limit: int, decided: list[Waiting]) -> Reconciled:
+def _reconcile(
+    cursor: psycopg.Cursor, moment: DecisionInput, limit: int, decided: list[DueEvent]
+) -> ReconciliationResult:
     """Decide a slice in the open transaction, and add to `decided` the events that wait no longer."""
     cursor.execute("SELECT pg_advisory_xact_lock(%s)", (takeover.LOCK_KEY,))
     due = _due(cursor, moment, limit)
-    ruling = rule(due, _rows(cursor, due)) if due else Ruling({}, [])
+    ruling = rule_on(due, _rows(cursor, due)) if due else Ruling({}, [])
     if ruling.dropped:
         cursor.execute(query("drop_held"), _keys(ruling.dropped))
     takeover.retire(cursor, _replaced(ruling))
@@ -143,15 +147,15 @@ def _reconcile(cursor: psycopg.Cursor, moment: Moment, limit: int, decided: list
     sums = _store(cursor, ruling.stored, corrections) if ruling.stored else Tally()
     recovered = _mark(cursor, ruling.stored) if ruling.stored else Counter()
     decided += [*ruling.dropped, *ruling.stored]
-    return Reconciled(len(due), sums, corrections.counts, recovered)
+    return ReconciliationResult(len(due), sums, corrections.counts, recovered)
 
 
-def _keys(waiting: Iterable[Waiting]) -> list[list[str]]:
+def _keys(waiting: Iterable[DueEvent]) -> list[list[str]]:
     """Return the columns cluster, queue_id, seq, slot, source."""
     return list(map(list, zip(*[(*one.slot, one.source.value) for one in waiting], strict=True)))
 
 
-def _due(cursor: psycopg.Cursor, moment: Moment, limit: int) -> dict[Waiting, _Due]:
+def _due(cursor: psycopg.Cursor, moment: DecisionInput, limit: int) -> dict[DueEvent, _DueRow]:
     graces = {cluster: f"{grace.total_seconds()} seconds" for cluster, grace in moment.graces.items()}
     values = {
         "now": moment.now, "graces": json.dumps(graces), "grace": GRACE, "journal": moment.journal, "limit": limit,
@@ -159,11 +163,11 @@ def _due(cursor: psycopg.Cursor, moment: Moment, limit: int) -> dict[Waiting, _D
     found = {}
     for *slot, source, event_id, time, action in cursor.execute(query("due_held"), values):
         place = Slot(*slot)
-        found[Waiting(place, Source(source))] = _Due((event_id, place.cluster, time), Action(action))
+        found[DueEvent(place, Source(source))] = _DueRow((event_id, place.cluster, time), Action(action))
     return found
 
 
-def _rows(cursor: psycopg.Cursor, due: Mapping[Waiting, _Due]) -> list[Filled]:
+def _rows(cursor: psycopg.Cursor, due: Mapping[DueEvent, _DueRow]) -> list[SlotRow]:
     """Return the rows of mail_events of the messages that have due events."""
     stamps = [datetime.fromtimestamp(one.identity[2] / 1000, UTC) for one in due.values()]
     values = {
@@ -172,7 +176,7 @@ def _rows(cursor: psycopg.Cursor, due: Mapping[Waiting, _Due]) -> list[Filled]:
         "end": max(stamps) + NEARBY,
     }
     return [
-        Filled(
+        SlotRow(
             filled_slots(cluster, queue_id, seq, Action(action), attempt),
             event_id,
             time,
@@ -192,7 +196,7 @@ def _replaced(ruling: Ruling) -> Iterable[tuple[str, Identity]]:
             yield waiting.slot.queue_id, (other.event_id, waiting.slot.cluster, other.time)
 
 
-def _store(cursor: psycopg.Cursor, stored: Collection[Waiting], corrections: Corrections) -> Tally:
+def _store(cursor: psycopg.Cursor, stored: Collection[DueEvent], corrections: Corrections) -> Tally:
     """Write the rows; return the metric sums of those that count."""
     statement = sql.SQL(query("store_held")).format(
         columns=sql.SQL(", ").join(map(sql.Identifier, COLUMNS)),
@@ -215,7 +219,7 @@ def _typed(name: str, value: Any) -> Any:  # noqa: ANN401 - any column's
     return value if kind is None or value is None else kind(value)
 
 
-def _mark(cursor: psycopg.Cursor, stored: Collection[Waiting]) -> Counter[tuple[str, Source, str]]:
+def _mark(cursor: psycopg.Cursor, stored: Collection[DueEvent]) -> Counter[tuple[str, Source, str]]:
     """Note the rows that the held events became, and mark their buckets; return the number of recovered events by
     reason.
     """

@@ -14,8 +14,8 @@ from collector.errors import StoreUnavailableError
 from collector.events.model.batch import Batch
 from collector.events.sources.zonemta_queue import QueueEntry
 from collector.store.backup import logins
-from collector.store.database.commits import Commits, Pending
-from collector.store.database.connection import HANG_SECONDS, connect, cut, deadline, scalar, translate
+from collector.store.database.commits import Commits, PendingCommit
+from collector.store.database.connection import HANG_SECONDS, connect, cut_connection, deadline, scalar, translate
 from collector.store.database.sql import query
 from collector.store.writing import side_tables
 from collector.store.writing.batch_write import has_row_of, put
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from collector.config.renewable import Connectable
-    from collector.events.model.batch import Written
+    from collector.events.model.batch import WriteResult
     from collector.events.model.side_tables import HeldEvent
-    from collector.events.sources.authlog import Known
+    from collector.events.sources.authlog import KnownDocument
 
 LOCK_KEY: Final = 0x66656564  # "feed"
 
@@ -44,7 +44,7 @@ class FeedLostError(StoreUnavailableError):
 class _Step(NamedTuple):
     """The result of one transaction of a feed, and until when the feed has been followed (epoch ms)."""
 
-    written: Written
+    written: WriteResult
     followed_until: int
 
 
@@ -83,7 +83,7 @@ class FeedStore:
         self._epoch, token, self.followed_until = rows[0]
         return None if token is None else str(token)
 
-    def settle(self) -> Written | None:
+    def settle(self) -> WriteResult | None:
         """Return what a COMMIT without a reply wrote; None if it was not committed, or if every COMMIT got its reply.
 
         Call this before `lead`, which changes the row that proves the commit.
@@ -101,7 +101,7 @@ class FeedStore:
         rows = self._rows("queue_entries_known", [self._cluster, list(mongo_ids)])
         return {row[0]: QueueEntry(*row) for row in rows}
 
-    def known_logins(self, documents: Sequence[str]) -> dict[str, Known]:
+    def known_logins(self, documents: Sequence[str]) -> dict[str, KnownDocument]:
         """Return the stored logins of those documents of WildDuck's `authlog`."""
         asked = logins.askable(documents)
         return logins.known(self._rows("known_logins", [asked, self._cluster])) if asked else {}
@@ -126,7 +126,7 @@ class FeedStore:
         until_ms: int | None = None,
         messages: Sequence[HeldEvent] = (),
         entries: Mapping[str, QueueEntry | None] = {},  # never changed
-    ) -> Written:
+    ) -> WriteResult:
         """Write the rows that some changes led to, and how far the feed has been followed.
 
         `token` is None if that position does not move; `until_ms` is the time of the newest change, None for all
@@ -145,7 +145,7 @@ class FeedStore:
                         )
                     step = _Step(written, self._advance(cursor, token, until_ms))
                 self._commits.commit(
-                    connection, Pending(transaction, step, partial(self._is_written, written, self._epoch))
+                    connection, PendingCommit(transaction, step, partial(self._is_written, written, self._epoch))
                 )
         except psycopg.Error as error:
             self.close()
@@ -156,7 +156,7 @@ class FeedStore:
         self.followed_until = step.followed_until
         return written
 
-    def _is_written(self, written: Written, epoch: int, connection: psycopg.Connection, transaction: str) -> bool:
+    def _is_written(self, written: WriteResult, epoch: int, connection: psycopg.Connection, transaction: str) -> bool:
         """Return True if this finished transaction advanced the feed, or wrote a row if another collector follows it
         now.
         """
@@ -192,7 +192,7 @@ class FeedStore:
     def abandon(self) -> None:
         """Break off the work of another thread."""
         if self._connection is not None:
-            cut(self._connection)
+            cut_connection(self._connection)
 
     def close(self) -> None:
         """Give the lead up."""

@@ -35,7 +35,7 @@ def always(connection: psycopg.Connection, transaction: str) -> bool:
     return True
 
 
-class Pending(NamedTuple, Generic[T]):
+class PendingCommit(NamedTuple, Generic[T]):
     """A transaction that is ready to commit: its number, its result, and its proof.
 
     After a failover or a crash, the number of a transaction that never reached the disk is given to another one. The
@@ -52,14 +52,14 @@ class Commits(Generic[T]):
     """Commits the transactions of one thread. At most one is in doubt: call `settle` before the next one."""
 
     def __init__(self) -> None:
-        self._doubt: Pending[T] | None = None
+        self._doubt: PendingCommit[T] | None = None
 
     @property
     def is_in_doubt(self) -> bool:
         """True while it is unknown whether the last transaction was committed."""
         return self._doubt is not None
 
-    def commit(self, connection: psycopg.Connection, pending: Pending[T]) -> T:
+    def commit(self, connection: psycopg.Connection, pending: PendingCommit[T]) -> T:
         """Commit the open transaction, and return its result.
 
         Raise `psycopg.Error`: then `settle`, on a new connection, finds out whether the transaction was committed.
@@ -77,7 +77,7 @@ class Commits(Generic[T]):
         with connection.transaction(), connection.cursor() as cursor:
             result = work(cursor)
             transaction = str(scalar(connection, "SELECT pg_current_xact_id()::text"))
-            self._doubt = Pending(transaction, result, proof)  # the last step before COMMIT
+            self._doubt = PendingCommit(transaction, result, proof)  # the last step before COMMIT
         self._doubt = None
         return result
 
@@ -114,7 +114,7 @@ class Commits(Generic[T]):
         return None
 
 
-def _is_committed(connection: psycopg.Connection, doubt: Pending[T]) -> bool:
+def _is_committed(connection: psycopg.Connection, doubt: PendingCommit[T]) -> bool:
     """Return True if the doubtful COMMIT happened and is as durable as any other."""
     try:
         status = scalar(connection, "SELECT pg_xact_status(%s::xid8)", doubt.transaction)

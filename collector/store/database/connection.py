@@ -12,7 +12,7 @@ from psycopg import conninfo
 from psycopg import errors as pg
 from psycopg.sql import SQL, Identifier, Literal
 
-from collector.config.renewable import text_of
+from collector.config.renewable import dsn_text
 from collector.errors import BadRowError, StoreUnavailableError
 from collector.store.database.refusals import refusal_of
 from collector.store.database.sql import query
@@ -73,7 +73,7 @@ def connect(dsn: Connectable, timeout_seconds: float = CONNECT_SECONDS) -> psyco
     Raise `StoreUnavailableError`.
     """
     whole = conninfo.make_conninfo(
-        text_of(dsn),
+        dsn_text(dsn),
         connect_timeout=max(2, int(timeout_seconds)),  # 0 would be no limit, and 1 is 2 to libpq
         application_name="duckwatch-collector",
         keepalives=1,
@@ -150,7 +150,7 @@ def translate(error: psycopg.Error) -> StoreUnavailableError | BadRowError:
     return StoreUnavailableError(kind_of(sqlstate), f"SQLSTATE {sqlstate}", sqlstate)
 
 
-def cut(connection: psycopg.Connection) -> None:
+def cut_connection(connection: psycopg.Connection) -> None:
     """Shut the connection's socket down, from any thread. A thread that waits for an answer gets an error at once."""
     with contextlib.suppress(OSError, psycopg.Error), socket.socket(fileno=connection.fileno()) as peer:
         try:
@@ -162,7 +162,7 @@ def cut(connection: psycopg.Connection) -> None:
 @contextlib.contextmanager
 def deadline(connection: psycopg.Connection, seconds: float) -> Iterator[None]:
     """Cut the connection if the block takes longer. libpq itself waits for ever for a peer that is silent but alive."""
-    timer = threading.Timer(seconds, cut, [connection])
+    timer = threading.Timer(seconds, cut_connection, [connection])
     timer.daemon = True
     timer.start()
     try:

@@ -56,7 +56,7 @@ def refusal_of(dsn: str, seconds: float) -> Refusal:
 def _asked(dsn: str, until: float) -> Refusal | None:
     """Return the refusal, or None if a server accepts the connection this time."""
     connection = pq.PGconn.connect_start(dsn.encode())
-    with contextlib.closing(_Closing(connection)):
+    with contextlib.closing(_ConnectionCloser(connection)):
         set_verbosity, pointer = _verbosity_setter(), getattr(connection, "pgconn_ptr", None)
         if set_verbosity is not None and pointer is not None:
             set_verbosity(pointer, PQERRORS_SQLSTATE)
@@ -67,7 +67,7 @@ def _asked(dsn: str, until: float) -> Refusal | None:
         return Refusal(tuple(_SQLSTATE.findall(text)), wants_password=connection.needs_password)
 
 
-class _Closing(NamedTuple):
+class _ConnectionCloser(NamedTuple):
     connection: pq.abc.PGconn
 
     def close(self) -> None:

@@ -19,7 +19,7 @@ from collector.store.database.connection import (
     CONNECT_SECONDS,
     HANG_SECONDS,
     connect,
-    cut,
+    cut_connection,
     deadline,
     scalar,
     translate,
@@ -45,7 +45,7 @@ OUT_OF_REACH = "out of reach"
 
 
 @contextlib.contextmanager
-def session(dsn: Connectable, hang_seconds: float = HANG_SECONDS) -> Iterator[psycopg.Connection]:
+def open_session(dsn: Connectable, hang_seconds: float = HANG_SECONDS) -> Iterator[psycopg.Connection]:
     """Yield a connection to the server itself, and close it afterwards. Cut it when the server stops working for it.
 
     Raise `StoreUnavailableError`: no row of ours is at fault here.
@@ -80,7 +80,7 @@ def committed(dsn: str, work: Callable[[psycopg.Cursor], T]) -> T:
     """
     commits: Commits[T] = Commits()
     try:
-        with session(dsn) as connection:
+        with open_session(dsn) as connection:
             return commits.run(connection, work)
     except StoreUnavailableError:
         result = commits.settle_by(dsn)
@@ -101,7 +101,7 @@ def _watch(
         looks = 0 if seen is None else looks + 1 if seen == before else 1
         before = seen
         if looks == LOOKS and not is_over.is_set():
-            cut(connection)
+            cut_connection(connection)
             return
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from collector.events.model.batch import DeadLetter
 from collector.events.model.event import RejectReason, Source
-from collector.store.database.sessions import committed, session
+from collector.store.database.sessions import committed, open_session
 from collector.store.database.sql import query
 from collector.store.migrations import require_ours
 
@@ -41,7 +41,7 @@ class LetterBox:
             "after": None if after is None else after.letter_id,
             "after_ms": None if after is None else after.received_at,
         }
-        with session(self._dsn) as connection:
+        with open_session(self._dsn) as connection:
             require_ours(connection)
             rows = connection.execute(query("letters"), wanted).fetchall()
         return [

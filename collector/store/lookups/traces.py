@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, LiteralString, TypeAlias
 from psycopg import sql
 from psycopg.rows import dict_row
 
-from collector.store.database.sessions import session
+from collector.store.database.sessions import open_session
 from collector.store.database.sql import query
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Traces:
 
     def open(self) -> AbstractContextManager[psycopg.Connection]:
         """Open a connection for the other methods."""
-        return session(self._dsn)
+        return open_session(self._dsn)
 
     def message(
         self, connection: psycopg.Connection, queue_id: str, *, seqs: Sequence[str] | None, rows: int

@@ -16,7 +16,7 @@ from psycopg import sql
 from collector.errors import StoreUnavailableError
 from collector.store.database.commits import Commits
 from collector.store.database.connection import scalar
-from collector.store.database.sessions import session
+from collector.store.database.sessions import open_session
 from collector.store.migrations import require_ours
 
 if TYPE_CHECKING:
@@ -88,7 +88,8 @@ IMPERSONAL: Final = frozenset({
     "domain_stats_1h", "touched_buckets", "stale_buckets", "retention_horizons", "known_chunks",
     "mail_stats_15s_erased", "mail_stats_5m_erased", "domain_stats_5m_erased", "dnsbl_results", "change_feeds",
     "queue_snapshots", "attempt_stats_5m", "attempt_stats_1h", "attempt_stats_5m_erased", "recipient_stats_1h",
-    "recipient_stats_1h_erased", "pending_complaints",
+    "recipient_stats_1h_erased", "pending_complaints", "attempt_stats_1d", "provider_stats_5m", "provider_stats_1h",
+    "recipient_stats_1d", "zone_stats_5m", "zone_stats_1h",
 })  # fmt: skip
 """Tables that name no person: counts, domains, addresses of hosts and names of hosts."""
 
@@ -101,7 +102,7 @@ class People:
 
     def rows(self, person: Person) -> Iterator[tuple[str, str]]:
         """Yield each row that names the person: its table, and the row as JSON text."""
-        with session(self._dsn) as connection:
+        with open_session(self._dsn) as connection:
             for table, window in _walk(connection):
                 statement = sql.SQL("SELECT to_jsonb(t)::text FROM {} t WHERE {} AND {}").format(
                     sql.Identifier(table.name), window, _stands_in(table, person)
@@ -117,12 +118,12 @@ class People:
         table.
         """
         changed = dict.fromkeys((table.name for table in PERSONAL), 0)
-        with session(self._dsn) as connection:
+        with open_session(self._dsn) as connection:
             left = deque(_walk(connection))
         commits: Commits[int] = Commits()
         while left:
             try:
-                with session(self._dsn) as connection:
+                with open_session(self._dsn) as connection:
                     while left:
                         table, window = left[0]
                         changed[table.name] += commits.run(connection, partial(_forget, table, person, window))

@@ -33,7 +33,7 @@ CLOSED: Final = timedelta(minutes=10)
 """A bucket that ended longer ago has been built, or it is marked and left out."""
 
 
-class Compared(NamedTuple):
+class BucketComparison(NamedTuple):
     """A range of one roll-up's buckets: the events that it must count, those it counts, and whether any row differs."""
 
     relation: str
@@ -44,9 +44,9 @@ class Compared(NamedTuple):
     is_different: bool
 
 
-def compare(
+def compare_buckets(
     connection: psycopg.Connection, kept: RetentionSettings, now: datetime, dice: random.Random
-) -> Iterator[Compared]:
+) -> Iterator[BucketComparison]:
     """Yield the comparisons of a sample of closed buckets, until all are compared or the time is up.
 
     A range costs one read of its events for each roll-up, whatever the size of the table. Raise `psycopg.Error`.
@@ -95,7 +95,7 @@ def _sample(
 
 def _compared(
     connection: psycopg.Connection, rollup: Rollup, width: Width, start: datetime, end: datetime
-) -> Iterator[Compared]:
+) -> Iterator[BucketComparison]:
     statement = sql.SQL(query("differs")).format(
         built=built(rollup, width, start, end),
         relation=sql.Identifier(rollup.relation),
@@ -108,4 +108,4 @@ def _compared(
     assert row is not None
     wanted, found, is_different, is_waiting = row
     if not is_waiting:
-        yield Compared(rollup.relation, start, end, wanted, found, is_different)
+        yield BucketComparison(rollup.relation, start, end, wanted, found, is_different)

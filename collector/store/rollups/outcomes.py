@@ -40,6 +40,41 @@ OUTCOMES: Final = (
         pause=timedelta(0),
     ),
     Width(
+        "providers_5m",
+        timedelta(minutes=5),
+        (Rollup("provider_stats_5m", "provider_stats_5m", "attempt_stats_5m", "bucket"),),
+        at_a_time=288,
+        pause=timedelta(0),
+    ),
+    Width(
+        "providers_1h",
+        timedelta(hours=1),
+        (Rollup("provider_stats_1h", "provider_stats_1h", "attempt_stats_1h", "bucket"),),
+        at_a_time=24,
+        pause=timedelta(0),
+    ),
+    Width(
+        "zones_5m",
+        timedelta(minutes=5),
+        (Rollup("zone_stats_5m", "zone_stats_5m", "attempt_stats_5m", "bucket"),),
+        at_a_time=288,
+        pause=timedelta(0),
+    ),
+    Width(
+        "zones_1h",
+        timedelta(hours=1),
+        (Rollup("zone_stats_1h", "zone_stats_1h", "attempt_stats_1h", "bucket"),),
+        at_a_time=24,
+        pause=timedelta(0),
+    ),
+    Width(
+        "attempts_1d",
+        timedelta(days=1),
+        (Rollup("attempt_stats_1d", "attempt_stats_1d", "attempt_stats_1h", "bucket"),),
+        at_a_time=1,
+        pause=timedelta(minutes=5),
+    ),
+    Width(
         "outcomes_1h",
         timedelta(hours=1),
         (
@@ -64,8 +99,19 @@ OUTCOMES: Final = (
         pause=timedelta(minutes=5),
         after=("forget_patterns", "know_patterns"),
     ),
+    Width(
+        "recipients_1d",
+        timedelta(days=1),
+        (Rollup("recipient_stats_1d", "recipient_stats_1d", "recipient_stats_1h", "bucket"),),
+        at_a_time=1,
+        pause=timedelta(minutes=5),
+    ),
 )
-"""In building order. The last ones read whole hours of events, because which rows are kept is decided by the hour."""
+"""In building order. Those of `outcomes_1h` read whole hours of events: which rows are kept is decided by the hour.
+
+The trigger of migrations 0025 and 0026 marks the buckets that are built from another roll-up, except those of
+`attempts_1h`.
+"""
 
 ERASED: Final[dict[LiteralString, LiteralString]] = {
     rollup.relation: rollup.erased

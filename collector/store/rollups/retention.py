@@ -28,7 +28,7 @@ BUDGET_SECONDS: Final = 15.0
 SLICE_ROWS: Final = 5_000
 
 
-class Kept(NamedTuple):
+class RetentionRule(NamedTuple):
     """A relation, its time column, how long it is kept, and the width of roll-up that is built from it."""
 
     relation: LiteralString
@@ -37,37 +37,47 @@ class Kept(NamedTuple):
     feeds: tuple[LiteralString, ...] = ()
 
 
-def kept_relations(settings: RetentionSettings) -> tuple[Kept, ...]:
+def kept_relations(settings: RetentionSettings) -> tuple[RetentionRule, ...]:
     """Return the rules for events and roll-ups, sources first. Tiers with policies do not use them (policies.py)."""
     return (
-        Kept("mail_events", "time", settings.raw, feeds=("15s", "5m", "attempts_5m", "outcomes_1h")),
-        Kept("mail_stats_15s", "bucket", settings.stats_15s),
-        Kept("mail_stats_5m", "bucket", settings.stats_5m, feeds=("1h",)),
-        Kept("domain_stats_5m", "bucket", settings.stats_5m, feeds=("1h",)),
-        Kept("mail_stats_1h", "bucket", settings.stats_1h),
-        Kept("domain_stats_1h", "bucket", settings.stats_1h),
+        RetentionRule("mail_events", "time", settings.raw, feeds=("15s", "5m", "attempts_5m", "outcomes_1h")),
+        RetentionRule("mail_stats_15s", "bucket", settings.stats_15s),
+        RetentionRule("mail_stats_5m", "bucket", settings.stats_5m, feeds=("1h",)),
+        RetentionRule("domain_stats_5m", "bucket", settings.stats_5m, feeds=("1h",)),
+        RetentionRule("mail_stats_1h", "bucket", settings.stats_1h),
+        RetentionRule("domain_stats_1h", "bucket", settings.stats_1h),
     )
 
 
-def kept_tables(settings: RetentionSettings) -> tuple[Kept, ...]:
+def kept_tables(settings: RetentionSettings) -> tuple[RetentionRule, ...]:
     """Return the rules for the other tables, which are plain tables on every tier."""
     return (
-        Kept("held_events", "stored_time", settings.raw),
-        Kept("mail_stats_15s_erased", "bucket", settings.stats_15s),
-        Kept("mail_stats_5m_erased", "bucket", settings.stats_5m),
-        Kept("domain_stats_5m_erased", "bucket", settings.stats_5m),
-        Kept("attempt_stats_5m", "bucket", settings.stats_5m, feeds=("attempts_1h",)),
-        Kept("attempt_stats_1h", "bucket", settings.stats_1h),
-        Kept("recipient_stats_1h", "bucket", settings.stats_1h),
-        Kept("pattern_stats_1h", "bucket", settings.stats_1h),
-        Kept("reply_patterns", "last_seen", settings.stats_1h),
-        Kept("attempt_stats_5m_erased", "bucket", settings.stats_5m),
-        Kept("recipient_stats_1h_erased", "bucket", settings.stats_1h),
-        Kept("pattern_stats_1h_erased", "bucket", settings.stats_1h),
-        Kept("dnsbl_results", "time", settings.dnsbl_results),
-        Kept("auth_events", "time", settings.auth_events),
-        Kept("audit_events", "time", settings.audit_events),
-        Kept("queue_snapshots", "time", settings.queue_snapshots),
+        RetentionRule("held_events", "stored_time", settings.raw),
+        RetentionRule("mail_stats_15s_erased", "bucket", settings.stats_15s),
+        RetentionRule("mail_stats_5m_erased", "bucket", settings.stats_5m),
+        RetentionRule("domain_stats_5m_erased", "bucket", settings.stats_5m),
+        RetentionRule(
+            "attempt_stats_5m", "bucket", settings.stats_5m, feeds=("attempts_1h", "providers_5m", "zones_5m")
+        ),
+        RetentionRule(
+            "attempt_stats_1h", "bucket", settings.stats_1h, feeds=("providers_1h", "zones_1h", "attempts_1d")
+        ),
+        RetentionRule("attempt_stats_1d", "bucket", settings.stats_1h),
+        RetentionRule("provider_stats_5m", "bucket", settings.stats_5m),
+        RetentionRule("provider_stats_1h", "bucket", settings.stats_1h),
+        RetentionRule("zone_stats_5m", "bucket", settings.stats_5m),
+        RetentionRule("zone_stats_1h", "bucket", settings.stats_1h),
+        RetentionRule("recipient_stats_1h", "bucket", settings.stats_1h, feeds=("recipients_1d",)),
+        RetentionRule("recipient_stats_1d", "bucket", settings.stats_1h),
+        RetentionRule("pattern_stats_1h", "bucket", settings.stats_1h),
+        RetentionRule("reply_patterns", "last_seen", settings.stats_1h),
+        RetentionRule("attempt_stats_5m_erased", "bucket", settings.stats_5m),
+        RetentionRule("recipient_stats_1h_erased", "bucket", settings.stats_1h),
+        RetentionRule("pattern_stats_1h_erased", "bucket", settings.stats_1h),
+        RetentionRule("dnsbl_results", "time", settings.dnsbl_results),
+        RetentionRule("auth_events", "time", settings.auth_events),
+        RetentionRule("audit_events", "time", settings.audit_events),
+        RetentionRule("queue_snapshots", "time", settings.queue_snapshots),
     )
 
 
@@ -110,14 +120,14 @@ def set_back(connection: psycopg.Connection, now: datetime) -> None:
         )
 
 
-def _limit(connection: psycopg.Connection, kept: Kept, now: datetime) -> datetime:
+def _limit(connection: psycopg.Connection, kept: RetentionRule, now: datetime) -> datetime:
     """Return the time before which the relation's rows may be deleted. Sources of unbuilt buckets are kept."""
     limit = begins(now, kept.how_long)
     waiting = scalar(connection, query("oldest_stale"), list(kept.feeds))
     return min(limit, begins(waiting, timedelta(0))) if isinstance(waiting, datetime) else limit
 
 
-def _drop_chunks(connection: psycopg.Connection, kept: Kept, before: datetime) -> None:
+def _drop_chunks(connection: psycopg.Connection, kept: RetentionRule, before: datetime) -> None:
     if not scalar(connection, query("old_chunks"), kept.relation, before):
         return
     with connection.transaction():
@@ -126,10 +136,10 @@ def _drop_chunks(connection: psycopg.Connection, kept: Kept, before: datetime) -
         connection.execute("SET LOCAL lock_timeout = '2s'")
         connection.execute(query("note_horizon"), (kept.relation, before))
         dropped = connection.execute(query("drop_chunks"), (kept.relation, before)).rowcount
-    log.info("old chunks dropped", extra={"fields": {"chunks": dropped}})
+    log.info("old chunks were dropped", extra={"fields": {"chunks": dropped}})
 
 
-def _delete(connection: psycopg.Connection, kept: Kept, before: datetime, is_over: Callable[[], bool]) -> None:
+def _delete(connection: psycopg.Connection, kept: RetentionRule, before: datetime, is_over: Callable[[], bool]) -> None:
     names = {"relation": sql.Identifier(kept.relation), "column": sql.Identifier(kept.column)}
     if not scalar(connection, sql.SQL(query("has_older")).format(**names), before):
         return

@@ -53,7 +53,7 @@ def lay_out(connection: psycopg.Connection, kept: RetentionSettings, now: dateti
     connection.autocommit = True
     tier = tier_of(connection)
     if tier is Tier.PLAIN:
-        return replica_identity.complete(connection)
+        return replica_identity.complete_replica_identities(connection)
     changes = []
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(%s)", (LOCK_KEY,))
@@ -71,4 +71,4 @@ def lay_out(connection: psycopg.Connection, kept: RetentionSettings, now: dateti
         continuous_aggregates.show_history(connection)
     if tier is Tier.COMMUNITY:
         changes += policies.reconcile(connection, kept, now)
-    return changes + replica_identity.complete(connection)
+    return changes + replica_identity.complete_replica_identities(connection)

@@ -30,7 +30,13 @@ READABLE: Final = (
     "domain_stats_1h",
     "attempt_stats_5m",
     "attempt_stats_1h",
+    "attempt_stats_1d",
+    "provider_stats_5m",
+    "provider_stats_1h",
+    "zone_stats_5m",
+    "zone_stats_1h",
     "recipient_stats_1h",
+    "recipient_stats_1d",
     "pattern_stats_1h",
     "reply_patterns",
     "dnsbl_results",
@@ -84,7 +90,7 @@ class _State(NamedTuple):
         return not (self.may_connect and self.may_use_schema) or bool(self.unreadable)
 
 
-def complete(connection: psycopg.Connection) -> list[ReaderFault]:
+def complete_reader_role(connection: psycopg.Connection) -> list[ReaderFault]:
     """Grant the role what it lacks, where the collector may, and return the remaining faults.
 
     This needs no rights if nothing is missing. The caller commits. Raise `psycopg.Error`.

@@ -29,7 +29,7 @@ again.
 NOTHING: LiteralString = "SELECT NULL::text, NULL::text WHERE false"
 
 
-class Unidentified(NamedTuple):
+class TableWithoutIdentity(NamedTuple):
     """A table without a replica identity, and the unique index that can be one (None: use all its columns)."""
 
     schema: str
@@ -51,14 +51,14 @@ class Unidentified(NamedTuple):
         return sql.SQL("ALTER TABLE {} REPLICA IDENTITY {}").format(sql.Identifier(self.schema, self.table), identity)
 
 
-def unidentified(connection: psycopg.Connection) -> list[Unidentified]:
+def unidentified(connection: psycopg.Connection) -> list[TableWithoutIdentity]:
     """Return our tables without a replica identity. Raise `psycopg.Error`."""
     behind = query("behind_aggregates") if layout_of(connection).has_aggregates else NOTHING
     statement = sql.SQL(query("without_identity")).format(behind=sql.SQL(behind))
-    return [Unidentified(*row) for row in connection.execute(statement, (tables(),))]
+    return [TableWithoutIdentity(*row) for row in connection.execute(statement, (tables(),))]
 
 
-def complete(connection: psycopg.Connection) -> list[str]:
+def complete_replica_identities(connection: psycopg.Connection) -> list[str]:
     """Give each of our tables a replica identity, each in a transaction of its own; return a line for each change.
 
     A table that is locked or belongs to another role is logged, and left for the next call. The connection is in

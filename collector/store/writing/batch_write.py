@@ -16,21 +16,22 @@ import psycopg
 from psycopg import errors as pg
 
 from collector.config.model import RetentionSettings
-from collector.config.renewable import text_of
-from collector.events.model.batch import SeenHeartbeat, Written
+from collector.config.renewable import dsn_text
+from collector.events.model.batch import SeenHeartbeat, WriteResult
 from collector.events.model.event import Heartbeat, identity
 from collector.events.model.precedence import NO_CORRECTIONS
-from collector.store.database.commits import Commits, Pending
-from collector.store.database.connection import HANG_SECONDS, connect, cut, deadline, scalar, translate
+from collector.store.database.commits import Commits, PendingCommit
+from collector.store.database.connection import HANG_SECONDS, connect, cut_connection, deadline, scalar, translate
 from collector.store.database.receipt_clock import Clocks
-from collector.store.database.sessions import session
+from collector.store.database.sessions import open_session
 from collector.store.database.sql import query
 from collector.store.database.tiers import reach_extension
 from collector.store.migrations import migrate
 from collector.store.schema import reader_role
+from collector.store.schema.completeness import require_whole_schema
 from collector.store.schema.layout import lay_out_if_let
 from collector.store.writing import pending_complaints, side_tables, takeover
-from collector.store.writing.copy_text import COLUMN_LIST, COPY_EVENTS, encode, timestamp
+from collector.store.writing.copy_text import COLUMN_LIST, COPY_EVENTS, encode_copy, timestamp
 from collector.store.writing.touched_buckets import touched
 
 if TYPE_CHECKING:
@@ -68,34 +69,35 @@ class PostgresStore:
         self._connection: psycopg.Connection | None = None
         self._connected_by = ""
         self._merges_left = 0
-        self._commits: Commits[Written] = Commits()
+        self._commits: Commits[WriteResult] = Commits()
 
     def prepare(self) -> None:
         """Apply the migrations and the layout of the tier, and complete the dashboards' role.
 
-        Raise `StoreUnavailableError`, and `ForeignTableError` if another program's table of migrations has our table's
-        name.
+        Raise `StoreUnavailableError`, also for a database that a restore left incomplete, and `ForeignTableError` if
+        another program's table of migrations has our table's name.
         """
-        with session(self._session_dsn, self._hang_seconds) as connection:
+        with open_session(self._session_dsn, self._hang_seconds) as connection:
             migrate(connection)
+            require_whole_schema(connection)
             reach_extension(connection)  # where our tables lie is known only now
             changes, refusal = lay_out_if_let(connection, self._kept, datetime.now(UTC))
             for change in changes:
                 log.info("the storage layout was changed", extra={"fields": {"change": change}})
             if refusal is not None:
                 log.warning("the storage layout could not be changed: run doctor", extra={"fields": {"kind": refusal}})
-            for fault in reader_role.complete(connection):
+            for fault in reader_role.complete_reader_role(connection):
                 log.warning(
                     "the dashboards' role lacks rights or has too many: run migrate", extra={"fields": {"kind": fault}}
                 )
 
     def heartbeats(self) -> list[SeenHeartbeat]:
         """Return the last heartbeat of each plugin process of the last day. Raise `StoreUnavailableError`."""
-        with session(self._session_dsn, self._hang_seconds) as connection:
+        with open_session(self._session_dsn, self._hang_seconds) as connection:
             rows = connection.execute(query("reports")).fetchall()
         return [SeenHeartbeat(Heartbeat(*row[:7]), row[7]) for row in rows]
 
-    def write(self, batch: Batch) -> Written:
+    def write(self, batch: Batch) -> WriteResult:
         """Commit the whole batch; `pipeline.writer.Store` states the obligations."""
         try:
             return self._settled() or self._write(batch)
@@ -106,7 +108,7 @@ class PostgresStore:
     def abandon(self) -> None:
         """Break off a write in another thread."""
         if self._connection is not None:
-            cut(self._connection)
+            cut_connection(self._connection)
 
     def close(self) -> None:
         """Close the connection."""
@@ -117,7 +119,7 @@ class PostgresStore:
         """Whether a COMMIT got no reply: the next `write` of the same batch finds out whether it was committed."""
         return self._commits.is_in_doubt
 
-    def _settled(self) -> Written | None:
+    def _settled(self) -> WriteResult | None:
         """Find out whether a COMMIT without a reply happened. The writer repeats the same batch until then."""
         if not self._commits.is_in_doubt:
             return None
@@ -125,7 +127,7 @@ class PostgresStore:
         with deadline(connection, self._hang_seconds):
             return self._commits.settle(connection)
 
-    def _write(self, batch: Batch) -> Written:
+    def _write(self, batch: Batch) -> WriteResult:
         if batch.events and not self._merges_left:
             try:
                 return self._transaction(batch, direct=True)
@@ -137,19 +139,26 @@ class PostgresStore:
         self._merges_left = max(0, self._merges_left - 1)
         return self._transaction(batch, direct=False)
 
-    def _transaction(self, batch: Batch, *, direct: bool) -> Written:
+    def _transaction(self, batch: Batch, *, direct: bool) -> WriteResult:
         connection = self._connected()
         with deadline(connection, self._hang_seconds):
             with connection.cursor() as cursor:
                 transaction, written = put(cursor, batch, direct=direct, hang_seconds=self._hang_seconds)
-            return self._commits.commit(connection, Pending(transaction, written, partial(has_row_of, written)))
+            return self._commits.commit(connection, PendingCommit(transaction, written, partial(has_row_of, written)))
 
     def _connected(self) -> psycopg.Connection:
         # A connection must not keep a role that was exchanged for another.
-        if self._connection is None or self._connection.closed or self._connected_by != text_of(self._dsn):
+        if self._connection is None or self._connection.closed or self._connected_by != dsn_text(self._dsn):
             self._disconnect()
-            self._connected_by = text_of(self._dsn)
-            self._connection = connect(self._connected_by)
+            self._connected_by = dsn_text(self._dsn)
+            connection = connect(self._connected_by)
+            try:
+                with deadline(connection, self._hang_seconds):
+                    require_whole_schema(connection)  # another database may be in the place of the last one
+            except BaseException:
+                connection.close()
+                raise
+            self._connection = connection
         return self._connection
 
     def _disconnect(self) -> None:
@@ -158,7 +167,7 @@ class PostgresStore:
             connection.close()
 
 
-def put(cursor: psycopg.Cursor, batch: Batch, *, direct: bool, hang_seconds: float) -> tuple[str, Written]:
+def put(cursor: psycopg.Cursor, batch: Batch, *, direct: bool, hang_seconds: float) -> tuple[str, WriteResult]:
     """Write a batch in a transaction that this begins; return the transaction's number and its result.
 
     With `direct`, an event that is in the table already raises `UniqueViolation`. Raise `psycopg.Error`.
@@ -177,12 +186,12 @@ def put(cursor: psycopg.Cursor, batch: Batch, *, direct: bool, hang_seconds: flo
     pending_complaints.note(cursor, batch, new)
     _write_rest(cursor, batch, clocks)
     new_records = side_tables.write(cursor, batch.records, clocks) if batch.records else ()
-    return transaction, Written(
+    return transaction, WriteResult(
         batch, new, new_records=new_records, corrections=corrections, transaction=int(transaction)
     )
 
 
-def has_row_of(written: Written, connection: psycopg.Connection, transaction: str) -> bool:
+def has_row_of(written: WriteResult, connection: psycopg.Connection, transaction: str) -> bool:
     """Return True if this finished transaction wrote one of the new rows.
 
     A batch without a new row may be written again. Raise `psycopg.Error`.
@@ -205,7 +214,7 @@ def _copy(cursor: psycopg.Cursor, batch: Batch) -> None:
 
 
 def _text(batch: Batch) -> bytes:
-    return encode(batch.events) if batch.copy_text is None else batch.copy_text
+    return encode_copy(batch.events) if batch.copy_text is None else batch.copy_text
 
 
 def _merge(cursor: psycopg.Cursor, batch: Batch) -> Sequence[MailEvent]:

@@ -61,7 +61,7 @@ _REPEATED = frozenset({"received_at", "recipients", "smtp_code", "tls_authorized
 
 
 def encode_columns(columns: Columns) -> bytes:
-    """Return the same as `encode`, from columns."""
+    """Return the same as `encode_copy`, from columns."""
     fields: list[Sequence[str]] = []
     for is_there, names in groupby(COLUMNS, columns.values.__contains__):
         if is_there:
@@ -92,7 +92,7 @@ def _column(name: str, values: Sequence[Any], *, is_whole: bool) -> Sequence[str
     return list(map(write, values))
 
 
-def encode(events: Sequence[MailEvent]) -> bytes:
+def encode_copy(events: Sequence[MailEvent]) -> bytes:
     """Return the rows as COPY text in UTF-8."""
     return "".join([line(event) for event in events]).encode()
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 LOCK_KEY: Final = 0x68656C64  # "held"
 
 
-class Stored(NamedTuple):
+class StoredBackupEvent(NamedTuple):
     """An event of a backup source that is in `mail_events`. `time` is epoch ms."""
 
     slot: Slot
@@ -60,10 +60,10 @@ def take_over(cursor: psycopg.Cursor, batch: Batch) -> Corrections:
     )
 
 
-def stored_of(cursor: psycopg.Cursor, queue_ids: Sequence[str]) -> list[Stored]:
+def stored_of(cursor: psycopg.Cursor, queue_ids: Sequence[str]) -> list[StoredBackupEvent]:
     """Return the events of these messages that backup sources reported and the table holds."""
     rows = cursor.execute(query("stored_held"), [list(queue_ids)]).fetchall()
-    return [Stored(Slot(*row[:4]), Source(row[4]), row[5], row[6], Action(row[7])) for row in rows]
+    return [StoredBackupEvent(Slot(*row[:4]), Source(row[4]), row[5], row[6], Action(row[7])) for row in rows]
 
 
 def retire(cursor: psycopg.Cursor, rows: Iterable[tuple[str, Identity]]) -> None:
@@ -75,12 +75,12 @@ def retire(cursor: psycopg.Cursor, rows: Iterable[tuple[str, Identity]]) -> None
         cursor.executemany(query("delete_row"), [key[1:] for key in keys])
 
 
-def _taken(events: Iterable[MailEvent], stored: Iterable[Stored]) -> dict[Identity, list[Stored]]:
+def _taken(events: Iterable[MailEvent], stored: Iterable[StoredBackupEvent]) -> dict[Identity, list[StoredBackupEvent]]:
     """Return the rows that each event replaces. A row is replaced once."""
-    left: dict[tuple[str, str], list[Stored]] = {}
+    left: dict[tuple[str, str], list[StoredBackupEvent]] = {}
     for one in stored:
         left.setdefault(one.slot[:2], []).append(one)
-    taken: dict[Identity, list[Stored]] = {}
+    taken: dict[Identity, list[StoredBackupEvent]] = {}
     for event in events:
         for slot in slots_of(event):
             rivals = left.get(slot[:2], [])

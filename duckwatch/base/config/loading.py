@@ -23,14 +23,14 @@ S = TypeVar("S", bound=SettingsDocument)
 
 
 @dataclass(frozen=True)
-class Loaded(Generic[S]):
+class LoadedSettings(Generic[S]):
     """Settings, and the files that their secrets were read from."""
 
     settings: S
     secret_files: tuple[Path, ...]
 
 
-def load(model: type[S], path: Path | None, environ: Mapping[str, str]) -> Loaded[S]:
+def load(model: type[S], path: Path | None, environ: Mapping[str, str]) -> LoadedSettings[S]:
     """Return the settings of `path` (None: defaults), overridden by `environ`. Raise ConfigError with every fault."""
     faults: list[Fault] = []
     document = read_document(model, path, environ, faults)
@@ -45,7 +45,7 @@ def load(model: type[S], path: Path | None, environ: Mapping[str, str]) -> Loade
         faults += [fault for fault in faults_of(error, model) if fault.key not in told]
     if settings is None or faults:
         raise ConfigError(faults)
-    return Loaded(settings, tuple(secret_files))
+    return LoadedSettings(settings, tuple(secret_files))
 
 
 def read_document(

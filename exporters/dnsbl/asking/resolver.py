@@ -33,7 +33,7 @@ _LOST: Final = (Trouble.TIMEOUT, Trouble.UNREACHABLE)
 """Failures of the resolver itself. The others are answers of a server behind it."""
 
 
-class Asker(NamedTuple):
+class AskingList(NamedTuple):
     """The list that a lookup is made for.
 
     `pay` pays for one further query and returns False without budget. `took` is called with a query's seconds.
@@ -94,7 +94,7 @@ class Resolver:
     def _label(self, upstream: Upstream) -> str:
         return self._labels.get(upstream.endpoint, str(upstream.endpoint))
 
-    async def lookup(self, name: bytes, rdtype: int, asker: Asker) -> Outcome:
+    async def lookup(self, name: bytes, rdtype: int, asker: AskingList) -> Outcome:
         """Look up a name, given in wire format. The caller has paid for the first query; `asker` pays for the further
         ones.
         """
@@ -121,7 +121,7 @@ class Resolver:
         return outcome
 
     async def _try(
-        self, upstream: Upstream, name: bytes, rdtype: int, asker: Asker, *, plain: bool
+        self, upstream: Upstream, name: bytes, rdtype: int, asker: AskingList, *, plain: bool
     ) -> tuple[Outcome, bool]:
         """Send one query. Return its outcome, and whether a plain query may succeed instead."""
         asked = wire.question(name if plain else wire.scrambled(name), rdtype)
@@ -145,10 +145,10 @@ class Resolver:
         asker.took(self._loop.time() - started)
         if wire.is_truncated(reply):
             return await self._over_tcp(upstream, asked, asker), False
-        outcome = wire.read(reply, asked)
+        outcome = wire.read_answer(reply, asked)
         return outcome, isinstance(outcome, Failure) and outcome.trouble in (Trouble.OTHER_RCODE, Trouble.MALFORMED)
 
-    async def _over_tcp(self, upstream: Upstream, asked: bytes, asker: Asker) -> Outcome:
+    async def _over_tcp(self, upstream: Upstream, asked: bytes, asker: AskingList) -> Outcome:
         if not asker.pay():
             return Failure(Trouble.TRUNCATED)
         query = dns.message.from_wire(wire.query(wire.RANDOM.getrandbits(16), asked, edns=True))

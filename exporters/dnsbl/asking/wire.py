@@ -89,7 +89,7 @@ def is_truncated(wire: bytes) -> bool:
     return bool(_HEADER.unpack_from(wire)[1] & _TRUNCATED)
 
 
-def read(wire: bytes, asked: bytes = b"") -> Outcome:
+def read_answer(wire: bytes, asked: bytes = b"") -> Outcome:
     """Return the outcome of an answer; `Trouble.MALFORMED` for unreadable bytes. `asked` is its question section."""
     try:
         return (_no_such_name(wire, asked) if asked else None) or read_message(dns.message.from_wire(wire))

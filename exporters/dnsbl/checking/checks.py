@@ -1,4 +1,4 @@
-"""The checks: begin what the planner allows, ask, judge, compare with the list's health, and record on the board."""
+"""The checks: begin what the planner allows, ask, judge, compare with the list's health, and record the verdict."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from exporters.dnsbl.asking.wire import TXT, A
-from exporters.dnsbl.checking.current_verdicts import Board, Change, Moment
-from exporters.dnsbl.checking.list_health import SAYS_NOTHING, Health, Watch, Watches
-from exporters.dnsbl.checking.queries import Questions
+from exporters.dnsbl.checking.current_verdicts import Change, CurrentVerdicts, Moment
+from exporters.dnsbl.checking.list_health import SAYS_NOTHING, ListHealth, ListWatch, ListWatches
+from exporters.dnsbl.checking.queries import ListQueries
 from exporters.dnsbl.planning.plan import interval_of
 from exporters.dnsbl.schedule import Pair, Planner
 from exporters.dnsbl.schedule.planner import TEST_INTERVALS
 from exporters.dnsbl.verdicts.lookup_result import Answer, Failure, Outcome, Trouble
-from exporters.dnsbl.verdicts.verdict import UNHEALTHY, Verdict, Word, judge
+from exporters.dnsbl.verdicts.verdict import UNHEALTHY, Verdict, VerdictKind, judge
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from exporters.dnsbl.asking import Resolver
     from exporters.dnsbl.lists import DnsList
     from exporters.dnsbl.metrics import Metrics, PairLines
-    from exporters.dnsbl.planning.plan import Checked, Plan
+    from exporters.dnsbl.planning.plan import Plan, PlannedTarget
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ MAX_REASON: Final = 500
 IDLE_SECONDS: Final = 1.0
 
 
-def pairs_of(plan: Plan, targets: Iterable[Checked]) -> Iterator[Pair]:
+def pairs_of(plan: Plan, targets: Iterable[PlannedTarget]) -> Iterator[Pair]:
     """Yield each list's test, then each target at each list that takes it."""
     for dns_list in plan.lists:
         yield Pair(None, dns_list, TEST_INTERVALS * dns_list.interval.total_seconds())
@@ -59,17 +59,17 @@ class Checks:
     def __init__(
         self,
         planner: Planner,
-        board: Board,
+        current: CurrentVerdicts,
         lines: PairLines,
         metrics: Metrics,
         tell: Callable[[Change], None],
     ) -> None:
-        self._planner, self.board, self._lines, self._metrics, self._tell = planner, board, lines, metrics, tell
+        self._planner, self.current, self._lines, self._metrics, self._tell = planner, current, lines, metrics, tell
         self._dated: set[str] = set()
-        self._counts: dict[tuple[str, Word], Counter] = {}
+        self._counts: dict[tuple[str, VerdictKind], Counter] = {}
         self._wake = asyncio.Event()
-        self.questions = Questions(planner, metrics)
-        self.watches = Watches(planner, self.questions, metrics, self._wake.set)
+        self.questions = ListQueries(planner, metrics)
+        self.watches = ListWatches(planner, self.questions, metrics, self._wake.set)
         self._under_way: set[asyncio.Task[None]] = set()
 
     def ask(self, resolver: Resolver) -> None:
@@ -104,7 +104,7 @@ class Checks:
     def forget(self, pair: Pair) -> None:
         """Forget a pair that is no longer checked, and remove its metrics."""
         if pair.target is not None:
-            self.board.forget(pair)
+            self.current.forget(pair)
             self._lines.remove(pair.target.text, pair.dns_list.zone)
 
     async def run(self) -> None:
@@ -136,7 +136,7 @@ class Checks:
         self._wake.set()
 
     async def _check(self, pair: Pair, now: float) -> None:
-        """Run one check, from the query to the board. `now` is the time at which the planner began it."""
+        """Run one check, from the query to the recorded verdict. `now` is the time at which the planner began it."""
         assert pair.target is not None
         dns_list, is_fresh = pair.dns_list, pair.fresh_until > now
         outcome: Outcome = Failure(Trouble.NO_BUDGET)
@@ -154,14 +154,14 @@ class Checks:
             if not is_fresh and isinstance(outcome, Answer):
                 pair.outcome, pair.fresh_until = outcome, now + outcome.ttl
         except Exception:
-            log.exception("a check failed")
+            log.exception("a check failed because of an error in the exporter")
         finally:
-            if not verdict.word.is_real and judge(outcome, dns_list).word.is_real:
+            if not verdict.kind.is_real and judge(outcome, dns_list).kind.is_real:
                 pair.fresh_until = 0.0  # the answer was not believed: ask again as soon as the list may work
             self._planner.end(
                 pair,
                 asyncio.get_running_loop().time(),
-                retry=not verdict.word.is_real,
+                retry=not verdict.kind.is_real,
                 failed=_blames(outcome, verdict, is_fresh=is_fresh),
             )
 
@@ -175,26 +175,29 @@ class Checks:
         if verdict.detail == "refused_code" and watch.refusal is None:
             await self._test_unless_recent(pair.dns_list, watch)  # does it refuse everything?
             self.watches.note_refusal(pair.dns_list, verdict)
-        if not verdict.word.is_real:
+        if not verdict.kind.is_real:
             return verdict
         if watch.refusal is not None:
             await self._test_unless_recent(pair.dns_list, watch)
-        row = self.board.row(pair.target.text, pair.dns_list.zone)
-        stands = row.real.word if row is not None and row.real is not None else None
-        is_change = stands is not verdict.word
-        was_listed = row is not None and Word.LISTED in (stands, row.lapsed.word if row.lapsed is not None else None)
-        has_to_show = is_change and (verdict.word is Word.LISTED or was_listed)
+        row = self.current.row(pair.target.text, pair.dns_list.zone)
+        stands = row.real.kind if row is not None and row.real is not None else None
+        is_change = stands is not verdict.kind
+        was_listed = row is not None and VerdictKind.LISTED in (
+            stands,
+            row.lapsed.kind if row.lapsed is not None else None,
+        )
+        has_to_show = is_change and (verdict.kind is VerdictKind.LISTED or was_listed)
         limit = CONFIRM_FIRST_SECONDS if stands is None else CONFIRM_CHANGE_SECONDS
         health = watch.health
-        if health is Health.UNKNOWN or (has_to_show and asyncio.get_running_loop().time() - watch.at > limit):
+        if health is ListHealth.UNKNOWN or (has_to_show and asyncio.get_running_loop().time() - watch.at > limit):
             health = await self.watches.test(pair.dns_list)
-        if is_change and health is Health.UNKNOWN:
+        if is_change and health is ListHealth.UNKNOWN:
             return None
         if refusal := self.watches.refusal(pair.dns_list.zone):
             return refusal
-        return UNHEALTHY if health is Health.WRONG or (is_change and health is Health.SILENT) else verdict
+        return UNHEALTHY if health is ListHealth.WRONG or (is_change and health is ListHealth.SILENT) else verdict
 
-    async def _test_unless_recent(self, dns_list: DnsList, watch: Watch) -> None:
+    async def _test_unless_recent(self, dns_list: DnsList, watch: ListWatch) -> None:
         if asyncio.get_running_loop().time() - watch.at > CONFIRM_REFUSAL_SECONDS:
             await self.watches.test(dns_list)
 
@@ -204,9 +207,9 @@ class Checks:
         The list is asked for it when the listing is new or has changed, and again after an hour.
         """
         assert pair.target is not None
-        if verdict.word is not Word.LISTED:
+        if verdict.kind is not VerdictKind.LISTED:
             return None
-        row = self.board.row(pair.target.text, pair.dns_list.zone)
+        row = self.current.row(pair.target.text, pair.dns_list.zone)
         if row is not None and row.real is not None and row.reason is not None:
             is_old = row.real.codes != verdict.codes or now - row.reason_at >= REASON_SECONDS
             if not is_old:
@@ -217,45 +220,45 @@ class Checks:
         if pair.gone or pair.target is None:
             return
         zone = pair.dns_list.zone
-        self._count(zone, verdict.word).inc()
-        change = self.board.record(pair, verdict, now, reason)
-        if verdict.word.is_real:
+        self._count(zone, verdict.kind).inc()
+        change = self.current.record(pair, verdict, now, reason)
+        if verdict.kind.is_real:
             self._metrics.last_check.labels(zone).set(now.epoch_ms / 1000)
             codes = sorted({(code.code, code.severity.value) for code in verdict.codes})
-            self._lines.set(pair.target.text, zone, listed=verdict.word is Word.LISTED, codes=codes)
+            self._lines.set(pair.target.text, zone, listed=verdict.kind is VerdictKind.LISTED, codes=codes)
         else:
             self.watches[zone].failure = verdict
         if change is not None:
             self._tell(change)
 
-    def _count(self, zone: str, word: Word) -> Counter:
+    def _count(self, zone: str, kind: VerdictKind) -> Counter:
         """Return the counter of one kind of verdict of a list, cached: `labels()` costs more than `inc()`."""
-        counter = self._counts.get((zone, word))
+        counter = self._counts.get((zone, kind))
         if counter is None:
-            counter = self._counts[zone, word] = self._metrics.verdicts.labels(zone, word.value)
+            counter = self._counts[zone, kind] = self._metrics.verdicts.labels(zone, kind.value)
         return counter
 
     def lapse(self) -> None:
         """Remove the verdicts that have not been confirmed for too long."""
-        for change in self.board.lapse(self._planner.pairs(), moment(asyncio.get_running_loop().time())):
+        for change in self.current.lapse(self._planner.pairs(), moment(asyncio.get_running_loop().time())):
             assert change.pair.target is not None
             pair = (change.pair.target.text, change.pair.dns_list.zone)
-            row = self.board.row(*pair)
+            row = self.current.row(*pair)
             codes = row.lapsed.codes if row is not None and row.lapsed is not None else ()
             self._lines.lapse(*pair, sorted({code.severity.value for code in codes}))
             self._tell(change)
 
     async def _test_due(self, pair: Pair) -> None:
-        health = Health.UNKNOWN
+        health = ListHealth.UNKNOWN
         try:
             health = await self.watches.test(pair.dns_list, is_paid=True)
         except Exception:
-            log.exception("a test failed")
+            log.exception("the test of a list failed because of an error in the exporter")
         finally:
             now = asyncio.get_running_loop().time()
-            silent = True if health in (Health.SILENT, Health.REFUSED) else None
-            failed = False if health is Health.HEALTHY else silent
-            self._planner.end(pair, now, retry=health is not Health.HEALTHY, failed=failed)
+            silent = True if health in (ListHealth.SILENT, ListHealth.REFUSED) else None
+            failed = False if health is ListHealth.HEALTHY else silent
+            self._planner.end(pair, now, retry=health is not ListHealth.HEALTHY, failed=failed)
 
     def show(self) -> None:
         """Set the gauges that follow the planner and the resolvers."""
@@ -277,7 +280,7 @@ def _blames(outcome: Outcome, verdict: Verdict, *, is_fresh: bool) -> bool | Non
     """Return True when the breaker counts the check as the list's failure, False for a success, None for neither."""
     if is_fresh or (isinstance(outcome, Failure) and outcome.trouble in SAYS_NOTHING):
         return None
-    return isinstance(outcome, Failure) or verdict.word is Word.REFUSED
+    return isinstance(outcome, Failure) or verdict.kind is VerdictKind.REFUSED
 
 
 def text_of(outcome: Outcome, dns_list: DnsList) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from exporters.dnsbl.verdicts.verdict import Verdict, Word
+from exporters.dnsbl.verdicts.verdict import Verdict, VerdictKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,7 +26,7 @@ class Moment(NamedTuple):
 
 
 @dataclass(slots=True)
-class Standing:
+class PairState:
     """One pair's state. `real` is the last real verdict while it is kept, `lapsed` the one that is too old to keep."""
 
     last: Verdict
@@ -47,26 +47,26 @@ class Change:
     time_ms: int
     pair: Pair
     verdict: Verdict
-    previous: Word | None
-    standing: Word | None
+    previous: VerdictKind | None
+    standing: VerdictKind | None
     since_ms: int | None
     reason: str | None
 
 
-class Board:
+class CurrentVerdicts:
     """The state of all pairs. `record` and `lapse` return the changes that they make."""
 
     def __init__(self) -> None:
-        self._rows: dict[tuple[str, str], Standing] = {}
+        self._rows: dict[tuple[str, str], PairState] = {}
 
-    def row(self, target: str, zone: str) -> Standing | None:
+    def row(self, target: str, zone: str) -> PairState | None:
         """Return the state of a pair, None if it has no verdict yet."""
         return self._rows.get((target, zone))
 
-    def standing(self, target: str, zone: str) -> Word | None:
+    def standing(self, target: str, zone: str) -> VerdictKind | None:
         """Return the current verdict of a pair: listed, clean, or None."""
         row = self._rows.get((target, zone))
-        return row.real.word if row is not None and row.real is not None else None
+        return row.real.kind if row is not None and row.real is not None else None
 
     def record(self, pair: Pair, verdict: Verdict, now: Moment, reason: str | None = None) -> Change | None:
         """Record a verdict. Return the change, None if nothing changed."""
@@ -74,40 +74,40 @@ class Board:
         row = self._rows.get(key)
         previous = row.last if row is not None else None
         if row is None:
-            row = self._rows[key] = Standing(verdict, now)
+            row = self._rows[key] = PairState(verdict, now)
         row.last, row.checked = verdict, now
-        stood = row.real.word if row.real is not None else None
+        stood = row.real.kind if row.real is not None else None
         is_new_reason = False
-        if verdict.word.is_real:
-            if row.real is None or row.real.word is not verdict.word:
+        if verdict.kind.is_real:
+            if row.real is None or row.real.kind is not verdict.kind:
                 row.since_ms = now.epoch_ms
             row.real, row.lapsed, row.real_at = verdict, None, now.clock
-            is_new_reason = verdict.word is Word.LISTED and reason is not None and reason != row.reason
-            if verdict.word is Word.CLEAN:
+            is_new_reason = verdict.kind is VerdictKind.LISTED and reason is not None and reason != row.reason
+            if verdict.kind is VerdictKind.CLEAN:
                 row.reason = None
             elif reason is not None:
                 row.reason, row.reason_at = reason, now.clock
         if previous is None:
             return self._tell(row, pair, now, None)
-        stands_again = verdict.word.is_real and stood is None
+        stands_again = verdict.kind.is_real and stood is None
         # The collector rejects times that are hours ahead. After the clock is corrected, the verdict is sent again.
         was_ahead = now.epoch_ms < row.told_ms - SET_BACK_MS
-        is_new = previous.word is not verdict.word or previous.codes != verdict.codes
+        is_new = previous.kind is not verdict.kind or previous.codes != verdict.codes
         if is_new or is_new_reason or stands_again or was_ahead:
-            return self._tell(row, pair, now, previous.word)
+            return self._tell(row, pair, now, previous.kind)
         return None
 
-    def _tell(self, row: Standing, pair: Pair, now: Moment, previous: Word | None) -> Change:
+    def _tell(self, row: PairState, pair: Pair, now: Moment, previous: VerdictKind | None) -> Change:
         row.told_ms = _stamp(now.epoch_ms, row.told_ms)
         if row.since_ms is not None:
             row.since_ms = min(row.since_ms, row.told_ms)
-        is_listed = row.last.word is Word.LISTED
+        is_listed = row.last.kind is VerdictKind.LISTED
         return Change(
             row.told_ms,
             pair,
             row.last,
             previous,
-            row.real.word if row.real is not None else None,
+            row.real.kind if row.real is not None else None,
             row.since_ms,
             row.reason if is_listed else None,
         )
@@ -119,7 +119,7 @@ class Board:
             row = self._rows.get(_key(pair))
             if row is not None and row.real is not None and now.clock - row.real_at > KEPT_INTERVALS * pair.interval:
                 row.real, row.lapsed, row.since_ms, row.reason = None, row.real, None, None
-                changes.append(self._tell(row, pair, now, row.last.word))
+                changes.append(self._tell(row, pair, now, row.last.kind))
         return changes
 
     def forget(self, pair: Pair) -> None:

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Final
 
 import aiohttp
 
-from exporters.dnsbl.asking.resolver import Asker
+from exporters.dnsbl.asking.resolver import AskingList
 from exporters.dnsbl.asking.wire import AAAA, A
 from exporters.dnsbl.checking.current_verdicts import KEPT_INTERVALS
 from exporters.dnsbl.lists import names
-from exporters.dnsbl.planning.plan import Checked
+from exporters.dnsbl.planning.plan import PlannedTarget
 from exporters.dnsbl.verdicts.lookup_result import Answer, Failure, Outcome, Trouble
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ MAX_LOGGED: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
+class _KnownAddresses:
     """The addresses of one family that a name last had, and when it last resolved to them."""
 
     addresses: tuple[str, ...]
@@ -94,7 +94,7 @@ class HostNames:
     """
 
     def __init__(self) -> None:
-        self._known: dict[tuple[str, int], _Known] = {}
+        self._known: dict[tuple[str, int], _KnownAddresses] = {}
         self.faults: dict[str, str] = {}
         """Name -> its fault (a key of NAME_FAULTS), for each name without an address that a list can know."""
 
@@ -137,14 +137,14 @@ class HostNames:
         for rdtype, outcome in outcomes.items():
             known = self._known.get((name, rdtype))
             if addresses := _addresses(outcome):
-                self._known[name, rdtype] = _Known(addresses, now)
+                self._known[name, rdtype] = _KnownAddresses(addresses, now)
             elif known and ((is_there and isinstance(outcome, Answer)) or now - known.at > kept_seconds):
                 del self._known[name, rdtype]
 
-    def targets(self, hosts: Sequence[Host], public: Mapping[str, str]) -> list[Checked]:
+    def targets(self, hosts: Sequence[Host], public: Mapping[str, str]) -> list[PlannedTarget]:
         """Return every known address of these names as a target."""
         return [
-            Checked(names.target(public.get(address, address)), host.interval, host.name)
+            PlannedTarget(names.target(public.get(address, address)), host.interval, host.name)
             for host in hosts
             for rdtype in (A, AAAA)
             if (host.name, rdtype) in self._known
@@ -153,7 +153,7 @@ class HostNames:
 
 
 async def _lookups(name: str, resolver: Resolver, gate: asyncio.Semaphore) -> dict[int, Outcome]:
-    asker = Asker("", lambda: True, lambda _: None)
+    asker = AskingList("", lambda: True, lambda _: None)
     wire = names.domain_wire(name) + b"\0"
     async with gate:
         return {rdtype: await resolver.lookup(wire, rdtype, asker) for rdtype in (A, AAAA)}
@@ -184,10 +184,10 @@ class SeenAddresses:
         self._last |= dict.fromkeys(filter(_is_address, _SENDING.findall(page)), now)
         self._last = {text: last for text, last in self._last.items() if now - last <= SEEN_KEPT_SECONDS}
 
-    def targets(self, public: Mapping[str, str]) -> list[Checked]:
+    def targets(self, public: Mapping[str, str]) -> list[PlannedTarget]:
         """Return the addresses as targets: mapped to their public address, private ones left out."""
         texts = dict.fromkeys(public.get(text, text) for text in map(_canonical, self._last))
-        return [Checked(names.target(text)) for text in texts if not names.is_private_address(text)]
+        return [PlannedTarget(names.target(text)) for text in texts if not names.is_private_address(text)]
 
 
 async def _page(url: str) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from exporters.dnsbl.asking.resolver import Asker
+from exporters.dnsbl.asking.resolver import AskingList
 from exporters.dnsbl.verdicts.lookup_result import Failure, Outcome, Trouble
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from exporters.dnsbl.schedule import Planner
 
 
-class Questions:
+class ListQueries:
     """Asks `resolver`, which a reload may replace."""
 
     def __init__(self, planner: Planner, metrics: Metrics) -> None:
@@ -40,7 +40,7 @@ class Questions:
                 queries.inc()
             return paid
 
-        return await self.resolver.lookup(prefix + dns_list.wire, rdtype, Asker(zone, pay, took))
+        return await self.resolver.lookup(prefix + dns_list.wire, rdtype, AskingList(zone, pay, took))
 
     def _meters(self, zone: str) -> tuple[Counter, Callable[[float], None]]:
         """Return a list's counter and histogram of queries, cached: every query passes here."""

@@ -11,14 +11,14 @@ from duckwatch.base.errors import ConfigError, Fault, StartError
 from exporters.dnsbl.asking import Resolver, ResolverNames
 from exporters.dnsbl.asking.finding import TO_DO
 from exporters.dnsbl.checking.checks import Checks, pairs_of
-from exporters.dnsbl.checking.current_verdicts import Board
+from exporters.dnsbl.checking.current_verdicts import CurrentVerdicts
 from exporters.dnsbl.checking.discovered_targets import NAME_FAULTS, PRIVATE, HostNames
 from exporters.dnsbl.lists import names
 from exporters.dnsbl.metrics import Metrics, PairLines
-from exporters.dnsbl.planning.plan import Checked, Host
+from exporters.dnsbl.planning.plan import Host, PlannedTarget
 from exporters.dnsbl.schedule import Limits, Planner
-from exporters.dnsbl.verdicts.verdict import Word
-from exporters.dnsbl.web.probe import Found, probe
+from exporters.dnsbl.verdicts.verdict import VerdictKind
+from exporters.dnsbl.web.probe import ProbeResult, probe
 
 if TYPE_CHECKING:
     from typing import TextIO
@@ -32,7 +32,12 @@ LISTED: Final = 1
 NOTHING_ASKED: Final = 3
 PARTLY_ASKED: Final = 4
 
-_COLOURS: Final = {Word.LISTED: "\x1b[31;1m", Word.CLEAN: "\x1b[32m", Word.REFUSED: "\x1b[33m", Word.ERROR: "\x1b[33m"}
+_COLOURS: Final = {
+    VerdictKind.LISTED: "\x1b[31;1m",
+    VerdictKind.CLEAN: "\x1b[32m",
+    VerdictKind.REFUSED: "\x1b[33m",
+    VerdictKind.ERROR: "\x1b[33m",
+}
 _RESET: Final = "\x1b[0m"
 _MAX_TARGETS: Final = 256
 
@@ -52,18 +57,20 @@ def run(settings: DnsblSettings, plan: Plan, text: str, *, colour: bool, out: Te
     for target, results in found:
         if results or fault is None:
             _print(target, results, out, colour=colour)
-    words = [one.verdict.word if one.verdict is not None else None for _, results in found for one in results]
-    real = sum(word is not None and word.is_real for word in words)
-    if real < len(words):
-        print(f"no verdict for {len(words) - real} of {len(words)} pairs of target and list", file=out)
-    if Word.LISTED in words:
+    kinds = [one.verdict.kind if one.verdict is not None else None for _, results in found for one in results]
+    real = sum(kind is not None and kind.is_real for kind in kinds)
+    if real < len(kinds):
+        print(f"no verdict for {len(kinds) - real} of {len(kinds)} pairs of target and list", file=out)
+    if VerdictKind.LISTED in kinds:
         return LISTED
     if not real:
         return NOTHING_ASKED
-    return 0 if real == len(words) and fault is None else PARTLY_ASKED
+    return 0 if real == len(kinds) and fault is None else PARTLY_ASKED
 
 
-async def _ask(settings: DnsblSettings, plan: Plan, text: str) -> tuple[list[tuple[Target, list[Found]]], str | None]:
+async def _ask(
+    settings: DnsblSettings, plan: Plan, text: str
+) -> tuple[list[tuple[Target, list[ProbeResult]]], str | None]:
     """Return the results of each target that `text` leads to, and the fault of a name without usable addresses."""
     resolver = Resolver(
         await _resolvers(settings),
@@ -74,13 +81,14 @@ async def _ask(settings: DnsblSettings, plan: Plan, text: str) -> tuple[list[tup
         targets, fault = await _targets(settings, plan, text, resolver)
         limits = Limits(settings.limits.queries_per_minute, settings.limits.in_flight_per_list)
         planner = Planner(limits, asyncio.get_running_loop().time())
-        checks = Checks(planner, Board(), PairLines(), Metrics(), lambda _: None)
-        pairs = list(pairs_of(plan, [Checked(target) for target in targets]))
+        checks = Checks(planner, CurrentVerdicts(), PairLines(), Metrics(), lambda _: None)
+        pairs = list(pairs_of(plan, [PlannedTarget(target) for target in targets]))
         planner.replace(pairs, limits, asyncio.get_running_loop().time())
         checks.use(resolver, pairs)
         seconds = 4 * settings.timeout.total_seconds() * max(1, len(targets))
         found = [
-            (target, await probe(checks, target, list(plan.lists_for(Checked(target))), seconds)) for target in targets
+            (target, await probe(checks, target, list(plan.lists_for(PlannedTarget(target))), seconds))
+            for target in targets
         ]
         return found, fault
     finally:
@@ -98,7 +106,7 @@ async def _resolvers(settings: DnsblSettings) -> list[Endpoint]:
         print(f"dnsbl.resolvers: {endpoint} does not resolve: {TO_DO}", file=sys.stderr)
     endpoints = list(found.addresses(settings.resolvers))
     if not endpoints:
-        raise StartError("dnsbl.resolvers: there is no resolver left that could be asked")
+        raise StartError("dnsbl.resolvers: no resolver has an address that can be asked")
     return endpoints
 
 
@@ -122,29 +130,29 @@ async def _targets(
     return [names.target(address) for address in names.addresses(parsed)], None
 
 
-def _print(target: Target, results: list[Found], out: TextIO, *, colour: bool) -> None:
+def _print(target: Target, results: list[ProbeResult], out: TextIO, *, colour: bool) -> None:
     print(f"{target.text} ({target.kind.value})", file=out)
     if not results:
         print("  no configured list takes it", file=out)
     width = max((len(one.dns_list.zone) for one in results), default=0)
     for one in results:
-        word = one.verdict.word.value if one.verdict is not None else "not asked"
-        start, end = (_COLOURS[one.verdict.word], _RESET) if colour and one.verdict is not None else ("", "")
+        word = one.verdict.kind.value if one.verdict is not None else "not asked"
+        start, end = (_COLOURS[one.verdict.kind], _RESET) if colour and one.verdict is not None else ("", "")
         print(f"  {one.dns_list.zone:<{width}}  {start}{word:<9}{end}  {_why(one)}".rstrip(), file=out)
         if one.reason:
             print(f"  {'':<{width}}  {'':<9}  {one.reason}", file=out)
         if one.verdict is not None and one.verdict.advice:
             print(f"  {'':<{width}}  {'':<9}  what to do: {one.verdict.advice}", file=out)
-        if one.verdict is not None and one.verdict.word is Word.LISTED and one.dns_list.delisting:
+        if one.verdict is not None and one.verdict.kind is VerdictKind.LISTED and one.dns_list.delisting:
             print(f"  {'':<{width}}  {'':<9}  delisting: {one.dns_list.delisting}", file=out)
 
 
-def _why(one: Found) -> str:
+def _why(one: ProbeResult) -> str:
     if one.verdict is None:
         return "no room in its limits, or no answer in time"
     if one.verdict.codes:
         return "; ".join(f"{code.code} {code.meaning} ({code.severity.value})" for code in one.verdict.codes)
-    if one.verdict.word is Word.CLEAN and not one.verdict.answers:
+    if one.verdict.kind is VerdictKind.CLEAN and not one.verdict.answers:
         return ""
     said = " ".join([one.verdict.detail.replace("_", " "), *one.verdict.answers])
     return ": ".join([said, *one.verdict.refusals])

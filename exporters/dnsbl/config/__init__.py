@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 from duckwatch.base.config import loading
 from exporters.dnsbl.config.model import DnsblSettings, Settings
-from exporters.dnsbl.config.sources import Sources
+from exporters.dnsbl.config.sources import SettingsFileWatch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-__all__ = ["DnsblSettings", "Settings", "Sources", "load"]
+__all__ = ["DnsblSettings", "Settings", "SettingsFileWatch", "load"]
 
 
 def load(path: Path | None, environ: Mapping[str, str]) -> Settings:

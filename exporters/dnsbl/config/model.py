@@ -16,7 +16,7 @@ from duckwatch.base.config.values import BearerToken, IpAddress, SettingsDocumen
 from exporters.dnsbl.config.units import parse_duration, parse_resolver
 from exporters.dnsbl.lists import Effect, Severity, names
 from exporters.dnsbl.lists.catalogue import holds_key
-from exporters.dnsbl.lists.names import Kind, Range
+from exporters.dnsbl.lists.names import Range, TargetKind
 
 _KEY: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", re.ASCII | re.IGNORECASE)
 _FORMER_SEVERITIES: Final = {"page": Severity.CRITICAL, "ticket": Severity.WARNING}
@@ -126,7 +126,7 @@ class ListSettings(Section):
     """One entry of `lists` or `more_lists`. The catalogue fills in missing keys of a zone that it knows."""
 
     zone: Zone
-    kind: Kind | None = None
+    kind: TargetKind | None = None
     key: Annotated[SecretStr, AfterValidator(_check_key)] | None = None
     ipv4: bool | None = None
     ipv6: bool | None = None

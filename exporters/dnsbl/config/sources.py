@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from duckwatch.base.config.watching import Stamp
 
 
-class Sources:
+class SettingsFileWatch:
     """Detects changed files by inode, size and time. It reads only the YAML file, when that has changed, to find the
     others.
     """

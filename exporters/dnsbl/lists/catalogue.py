@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import yaml
 
 from exporters.dnsbl.lists.model import ADDRESS_TEST, DOMAIN_TEST, DnsList, Effect, Meaning, Severity, TestPoints
-from exporters.dnsbl.lists.names import Kind
+from exporters.dnsbl.lists.names import TargetKind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,7 +29,7 @@ class Use(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class CatalogueEntry:
     """A list of the catalogue, with its operator's terms of use."""
 
     dns_list: DnsList
@@ -41,7 +41,7 @@ class Entry:
 
 
 @cache
-def catalogue() -> Mapping[str, Entry]:
+def catalogue() -> Mapping[str, CatalogueEntry]:
     """Return zone -> entry, in the file's order."""
     text = files("exporters.dnsbl.lists").joinpath("catalogue.yml").read_text(encoding="utf-8")
     entries = [_entry(**written) for written in yaml.safe_load(text)]
@@ -64,9 +64,9 @@ def holds_key(zone: str) -> bool:
     return below_keyed or below_parent or any(_KEY_LABEL.fullmatch(label) for label in zone.split("."))
 
 
-def default_test(kind: Kind) -> TestPoints:
+def default_test(kind: TargetKind) -> TestPoints:
     """Return the test points that RFC 5782 requires of a list."""
-    return ADDRESS_TEST if kind is Kind.ADDRESS else DOMAIN_TEST
+    return ADDRESS_TEST if kind is TargetKind.ADDRESS else DOMAIN_TEST
 
 
 def meaning(text: str, severity: str, effect: str = Effect.LISTED) -> Meaning:
@@ -88,18 +88,18 @@ def _entry(  # noqa: PLR0913 - the file's keys
     codes: dict[str, list[str]] | None = None,
     bits: dict[int, list[str]] | None = None,
     test: list[str] | None = None,
-) -> Entry:
+) -> CatalogueEntry:
     dns_list = DnsList(
         zone=zone,
-        kind=Kind(kind),
+        kind=TargetKind(kind),
         codes=code_table(codes or {}),
         bits=tuple((bit, meaning(*written)) for bit, written in (bits or {}).items()),
         severity=Severity(severity),
         ipv6=ipv6,
-        test=test_points(test) if test else default_test(Kind(kind)),
+        test=test_points(test) if test else default_test(TargetKind(kind)),
         delisting=delisting,
     )
-    return Entry(dns_list, Use(use), public, terms, is_default=default and use == Use.EVERYONE)
+    return CatalogueEntry(dns_list, Use(use), public, terms, is_default=default and use == Use.EVERYONE)
 
 
 def code_table(codes: Mapping[str, Any]) -> tuple[tuple[IPv4Network, Meaning], ...]:

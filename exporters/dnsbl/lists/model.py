@@ -10,7 +10,7 @@ from functools import cached_property
 from ipaddress import IPv4Address, IPv4Network
 from typing import Final
 
-from exporters.dnsbl.lists.names import Kind, domain_wire
+from exporters.dnsbl.lists.names import TargetKind, domain_wire
 
 
 class Severity(StrEnum):
@@ -78,7 +78,7 @@ class DnsList:
     """One list. `zone` is its label everywhere; the key is put before it only in queries."""
 
     zone: str
-    kind: Kind = Kind.ADDRESS
+    kind: TargetKind = TargetKind.ADDRESS
     codes: tuple[tuple[IPv4Network, Meaning], ...] = ()
     bits: tuple[tuple[int, Meaning], ...] = ()
     severity: Severity = Severity.WARNING
@@ -96,7 +96,7 @@ class DnsList:
         """The zone in wire format, with the key. It must never be shown."""
         return domain_wire(f"{self.key}.{self.zone}" if self.key else self.zone) + b"\0"
 
-    def takes(self, kind: Kind, version: int | None) -> bool:
+    def takes(self, kind: TargetKind, version: int | None) -> bool:
         """Return True when the list takes targets of this kind and IP version."""
         if kind is not self.kind:
             return False

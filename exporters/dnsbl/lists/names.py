@@ -23,7 +23,7 @@ TARGET_FORM: Final = (
 _LABEL: Final = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?", re.ASCII)
 
 
-class Kind(StrEnum):
+class TargetKind(StrEnum):
     """The kind of a target, and of the list that takes it."""
 
     ADDRESS = "address"
@@ -35,7 +35,7 @@ class Target:
     """One address or domain. `text` is its label in metrics; `wire` is the part of a query before the zone."""
 
     text: str
-    kind: Kind
+    kind: TargetKind
     version: int | None
     wire: bytes
 
@@ -83,7 +83,7 @@ def parse(text: str) -> Range | str:
     text = text.strip()
     hidden = next((one for one in text if not one.isprintable() and one not in _JOINERS), None)
     if hidden is not None:
-        raise ValueError(f"holds an invisible character (U+{ord(hidden):04X}): remove it, or type the entry anew")
+        raise ValueError(f"holds an invisible character (U+{ord(hidden):04X}): remove it, or type the entry again")
     address, _, length = text.partition("/")
     try:
         network = ip_network(text.replace("%", "?"))  # refuses an interface, as in fe80::1%eth0
@@ -131,8 +131,8 @@ def target(text: str) -> Target:
     try:
         address = ip_address(text)
     except ValueError:
-        return Target(text, Kind.DOMAIN, None, domain_wire(text))
-    return Target(str(address), Kind.ADDRESS, address.version, address_wire(address))
+        return Target(text, TargetKind.DOMAIN, None, domain_wire(text))
+    return Target(str(address), TargetKind.ADDRESS, address.version, address_wire(address))
 
 
 def address_wire(address: IPv4Address | IPv6Address) -> bytes:

@@ -17,6 +17,11 @@ from exporters.dnsbl.metrics.pairs import PAIR_FAMILIES
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+RESULTS: Final = ("sent", "rejected", "refused", "dropped")
+"""The values of the label `result` of duckwatch_dnsbl_results_total. Each exists from the start, at 0, because
+increase() does not see a counter's first sample.
+"""
+
 QUERY_BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5)
 
 
@@ -99,6 +104,8 @@ class Metrics:
         )
         self.probes = self._counter("probes_total", "Requests to /probe", "result")
         self.results = self._counter("results_total", "Results for the collector", "result")
+        for result in RESULTS:
+            self.results.labels(result)
         self.results_waiting = self._gauge("results_waiting", "Results that wait for the collector")
         self.reload_successful = self._gauge(
             "config_last_reload_successful", "1 when the configuration was good when it was last read"

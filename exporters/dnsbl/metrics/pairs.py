@@ -25,7 +25,7 @@ _EOF: Final = b"# EOF\n"
 
 
 @dataclass(frozen=True, slots=True)
-class Family:
+class MetricFamily:
     """A gauge that this module renders itself."""
 
     name: str
@@ -38,13 +38,13 @@ class Family:
         return f"# HELP {self.name} {self.about}\n# TYPE {self.name} gauge\n".encode()
 
 
-LISTED: Final = Family(
+LISTED: Final = MetricFamily(
     "duckwatch_dnsbl_listed", "1 listed, 0 clean: the last real verdict while it is kept", ("target", "list")
 )
-INFO: Final = Family(
+INFO: Final = MetricFamily(
     "duckwatch_dnsbl_listing_info", "1 for each code of a standing listing", ("target", "list", "code", "severity")
 )
-LAPSED: Final = Family(
+LAPSED: Final = MetricFamily(
     "duckwatch_dnsbl_listing_lapsed",
     "1 where a listing was the last real verdict, and is too old to be claimed",
     ("target", "list", "severity"),

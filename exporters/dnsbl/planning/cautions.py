@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Final
 
 from duckwatch.base.errors import Fault
 from exporters.dnsbl.lists import names
-from exporters.dnsbl.lists.names import Kind
+from exporters.dnsbl.lists.names import TargetKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from exporters.dnsbl.config import DnsblSettings
-    from exporters.dnsbl.planning.plan import Plan, Wanted
+    from exporters.dnsbl.planning.plan import Plan, TargetEntry
 
 MAX_OF_A_KIND: Final = 10
 """Most private targets that are named one by one: a long target file may be full of them."""
@@ -28,7 +28,7 @@ PUBLIC_RESOLVERS: Final = frozenset(
 """The best known public resolvers (docs/dnsbl.md, "Verdicts")."""
 
 
-def cautions(settings: DnsblSettings, plan: Plan, wanted: Sequence[Wanted]) -> Iterator[Fault]:
+def cautions(settings: DnsblSettings, plan: Plan, wanted: Sequence[TargetEntry]) -> Iterator[Fault]:
     """Yield the warnings. `wanted` holds every entry of the configuration and its target files."""
     link = settings.collector
     if not wanted and not (link is not None and link.targets):
@@ -76,7 +76,11 @@ def _taken_by_no_list(plan: Plan) -> Iterator[Fault]:
     left = [
         one.target for one in plan.targets if one.target.text not in hosts and next(plan.lists_for(one), None) is None
     ]
-    for kind, called in (((Kind.ADDRESS, 4), "IPv4"), ((Kind.ADDRESS, 6), "IPv6"), ((Kind.DOMAIN, None), "domains")):
+    for kind, called in (
+        ((TargetKind.ADDRESS, 4), "IPv4"),
+        ((TargetKind.ADDRESS, 6), "IPv6"),
+        ((TargetKind.DOMAIN, None), "domains"),
+    ):
         those = [target.text for target in left if (target.kind, target.version) == kind]
         if those:
             yield Fault(

@@ -15,7 +15,7 @@ from duckwatch.base.config.units import format_duration
 from duckwatch.base.errors import ConfigError, Fault
 from exporters.dnsbl.lists import DnsList, TestPoints, names
 from exporters.dnsbl.lists.catalogue import Use, catalogue, code_table, default_test
-from exporters.dnsbl.lists.names import MAX_NAME_BYTES, Kind, Target
+from exporters.dnsbl.lists.names import MAX_NAME_BYTES, Target, TargetKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -27,14 +27,14 @@ MINUTE: Final = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
+class PlannedTarget:
     """A target, its interval (None: its list's interval), and the host name that led to it."""
 
     target: Target
     interval: timedelta | None = None
     name: str | None = None
 
-    def is_more_urgent(self, other: Checked) -> bool:
+    def is_more_urgent(self, other: PlannedTarget) -> bool:
         """Return True when this entry asks for a shorter interval than another entry for the same target."""
         return _is_shorter(self.interval, other.interval)
 
@@ -48,7 +48,7 @@ class Host:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class TargetEntry:
     """One entry of the configuration or of a target file, with the key to name in a fault."""
 
     key: str
@@ -62,12 +62,12 @@ class Plan:
     """The lists, targets and host names of a configuration, with its limits."""
 
     lists: tuple[DnsList, ...]
-    targets: tuple[Checked, ...]
+    targets: tuple[PlannedTarget, ...]
     hosts: tuple[Host, ...]
     queries_per_minute: int | None
     max_targets: int
 
-    def lists_for(self, checked: Checked) -> Iterator[DnsList]:
+    def lists_for(self, checked: PlannedTarget) -> Iterator[DnsList]:
         """Yield the lists that this target is asked at."""
         target = checked.target
         for dns_list in self.lists:
@@ -75,9 +75,9 @@ class Plan:
             if fits and dns_list.takes(target.kind, target.version):
                 yield dns_list
 
-    def with_found(self, found: Iterable[Checked]) -> tuple[tuple[Checked, ...], int]:
+    def with_found(self, found: Iterable[PlannedTarget]) -> tuple[tuple[PlannedTarget, ...], int]:
         """Return the configured targets and the `found` ones that fit the limits, and the number that did not fit."""
-        load = _Load(self)
+        load = _QueryLoad(self)
         taken = {checked.target.text: checked for checked in self.targets}
         for checked in self.targets:
             load.add(checked)
@@ -99,29 +99,29 @@ def _is_shorter(interval: timedelta | None, other: timedelta | None) -> bool:
     return interval is not None and (other is None or interval < other)
 
 
-def interval_of(checked: Checked, dns_list: DnsList) -> timedelta:
+def interval_of(checked: PlannedTarget, dns_list: DnsList) -> timedelta:
     """Return the interval of this target at this list: the shorter of its own and the list's."""
     return min(checked.interval or dns_list.interval, dns_list.interval)
 
 
-class _Load:
+class _QueryLoad:
     """Queries a minute that the targets need, by list."""
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
         self.of_list = {dns_list.zone: 0.0 for dns_list in plan.lists}
 
-    def _shares(self, checked: Checked, before: Checked | None = None) -> Iterator[tuple[DnsList, float]]:
+    def _shares(self, checked: PlannedTarget, before: PlannedTarget | None = None) -> Iterator[tuple[DnsList, float]]:
         """Yield the queries a minute that a target adds to each list, when it replaces the entry `before`."""
         for dns_list in self._plan.lists_for(checked):
             share = MINUTE / interval_of(checked, dns_list)
             yield dns_list, share - (MINUTE / interval_of(before, dns_list) if before is not None else 0.0)
 
-    def add(self, checked: Checked, before: Checked | None = None) -> None:
+    def add(self, checked: PlannedTarget, before: PlannedTarget | None = None) -> None:
         for dns_list, share in self._shares(checked, before):
             self.of_list[dns_list.zone] += share
 
-    def has_room(self, checked: Checked, before: Checked | None = None) -> bool:
+    def has_room(self, checked: PlannedTarget, before: PlannedTarget | None = None) -> bool:
         shares = list(self._shares(checked, before))
         total, bound = sum(self.of_list.values()) + sum(share for _, share in shares), self._plan.queries_per_minute
         return (bound is None or total <= bound + _ROUNDING) and all(
@@ -134,19 +134,19 @@ class _Load:
 _ROUNDING: Final = 1e-6
 
 
-def written(settings: DnsblSettings) -> list[Wanted]:
+def written(settings: DnsblSettings) -> list[TargetEntry]:
     """Return the entries of `dnsbl.targets`."""
     return [
-        Wanted(f"dnsbl.targets.{index}", entry.target, entry.treat_as, entry.interval)
+        TargetEntry(f"dnsbl.targets.{index}", entry.target, entry.treat_as, entry.interval)
         for index, entry in enumerate(settings.targets)
     ]
 
 
-def build(settings: DnsblSettings, from_files: Sequence[Wanted] = ()) -> Plan:
+def build(settings: DnsblSettings, from_files: Sequence[TargetEntry] = ()) -> Plan:
     """Return the plan of these settings. Raise ConfigError with every fault."""
     faults: list[Fault] = []
     lists = tuple(_lists(settings, faults))
-    targets: dict[str, Checked] = {}
+    targets: dict[str, PlannedTarget] = {}
     hosts: dict[str, Host] = {}
     for one in chain(written(settings), from_files):
         _take(one, targets, hosts, settings.limits.targets, faults)
@@ -164,7 +164,9 @@ def build(settings: DnsblSettings, from_files: Sequence[Wanted] = ()) -> Plan:
     return plan
 
 
-def _take(one: Wanted, targets: dict[str, Checked], hosts: dict[str, Host], limit: int, faults: list[Fault]) -> None:
+def _take(
+    one: TargetEntry, targets: dict[str, PlannedTarget], hosts: dict[str, Host], limit: int, faults: list[Fault]
+) -> None:
     if isinstance(one.target, str):
         if one.treat_as != "domain":
             known = hosts.get(one.target)
@@ -178,7 +180,7 @@ def _take(one: Wanted, targets: dict[str, Checked], hosts: dict[str, Host], limi
         faults.append(Fault(one.key, f"makes more than {limit} targets (dnsbl.limits.targets)"))
         return
     for text in texts:
-        checked = Checked(names.target(text), one.interval)
+        checked = PlannedTarget(names.target(text), one.interval)
         if text not in targets or checked.is_more_urgent(targets[text]):
             targets[text] = checked
 
@@ -212,7 +214,7 @@ def _bounded(dns_list: DnsList, entry: ListSettings | None, settings: DnsblSetti
 
 def _from_entry(entry: ListSettings, key: str, faults: list[Fault]) -> DnsList:
     known = catalogue().get(entry.zone)
-    kind = entry.kind or (known.dns_list.kind if known else Kind.ADDRESS)
+    kind = entry.kind or (known.dns_list.kind if known else TargetKind.ADDRESS)
     start = known.dns_list if known else DnsList(entry.zone, kind, test=default_test(kind))
     if known and kind is not start.kind:
         faults.append(Fault(f"{key}.kind", f"must be {start.kind}: that is what this list takes"))
@@ -241,7 +243,7 @@ def _test(entry: ListSettings, default: TestPoints) -> TestPoints:
 
 def _check_load(plan: Plan, settings: DnsblSettings, faults: list[Fault]) -> None:
     """Append a fault for each list whose targets need more queries than its budget allows, saying what would fit."""
-    load = _Load(plan)
+    load = _QueryLoad(plan)
     for checked in plan.targets:
         load.add(checked)
     for dns_list in plan.lists:
@@ -261,11 +263,11 @@ def _check_load(plan: Plan, settings: DnsblSettings, faults: list[Fault]) -> Non
         )
     for checked in plan.targets:
         longest = max((len(one.wire) for one in plan.lists if one.takes(checked.target.kind, None)), default=0)
-        if checked.target.kind is Kind.DOMAIN and len(checked.target.wire) + longest > MAX_NAME_BYTES:
+        if checked.target.kind is TargetKind.DOMAIN and len(checked.target.wire) + longest > MAX_NAME_BYTES:
             faults.append(Fault("dnsbl.targets", f"{checked.target.text} is too long a name to be asked about"))
 
 
-def _too_many(dns_list: DnsList, budget: int, rate: float, asked: Sequence[Checked]) -> str:
+def _too_many(dns_list: DnsList, budget: int, rate: float, asked: Sequence[PlannedTarget]) -> str:
     urgent = [checked for checked in asked if interval_of(checked, dns_list) < dns_list.interval]
     room = budget - sum(MINUTE / interval_of(checked, dns_list) for checked in urgent)
     queries = math.ceil(rate - _ROUNDING)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class World:
+class Configuration:
     """A valid configuration: the settings, and the plan built from them."""
 
     settings: DnsblSettings
@@ -28,7 +28,7 @@ class World:
     """Settings that are valid but probably mistakes."""
 
 
-def read_world(path: Path | None, environ: Mapping[str, str]) -> World:
+def read_configuration(path: Path | None, environ: Mapping[str, str]) -> Configuration:
     """Return the configuration of the file and the environment. Raise ConfigError with every fault."""
     return world_of(load(path, environ).dnsbl)
 
@@ -38,11 +38,11 @@ def plan_of(settings: DnsblSettings) -> Plan:
     return world_of(settings).plan
 
 
-def world_of(settings: DnsblSettings) -> World:
+def world_of(settings: DnsblSettings) -> Configuration:
     """Return the settings with their plan, target files read. Raise ConfigError with every fault of both."""
     faults: list[Fault] = []
     warnings: list[Fault] = []
-    from_files = target_files.read(settings.target_files, faults, warnings)
+    from_files = target_files.read_target_files(settings.target_files, faults, warnings)
     try:
         made = plan.build(settings, from_files)
     except ConfigError as error:
@@ -50,4 +50,4 @@ def world_of(settings: DnsblSettings) -> World:
     if faults:
         raise ConfigError(faults)
     warnings += cautions(settings, made, [*plan.written(settings), *from_files])
-    return World(settings, made, tuple(warnings))
+    return Configuration(settings, made, tuple(warnings))

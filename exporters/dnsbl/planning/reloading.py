@@ -7,8 +7,8 @@ import logging
 from typing import TYPE_CHECKING
 
 from duckwatch.base.errors import ConfigError
-from exporters.dnsbl.config import Sources
-from exporters.dnsbl.planning.plan_loading import World, read_world
+from exporters.dnsbl.config import SettingsFileWatch
+from exporters.dnsbl.planning.plan_loading import Configuration, read_configuration
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-class Reloading:
+class ConfigReloader:
     """Reads the configuration in a thread, because a large file takes seconds.
 
     One reading runs at a time. All requests that come meanwhile lead to one more reading.
@@ -27,10 +27,14 @@ class Reloading:
     """
 
     def __init__(
-        self, path: Path | None, environ: Mapping[str, str], metrics: Metrics, take: Callable[[World], None]
+        self,
+        path: Path | None,
+        environ: Mapping[str, str],
+        metrics: Metrics,
+        take: Callable[[Configuration], None],
     ) -> None:
         self._path, self._environ, self._metrics, self._take = path, environ, metrics, take
-        self._sources = Sources(path, environ)
+        self._sources = SettingsFileWatch(path, environ)
         self._wake = asyncio.Event()
         self._is_asked = False
 
@@ -54,13 +58,13 @@ class Reloading:
                     await self._reload()
             except Exception:
                 # A bug in the reload must not end the checks: the configuration in force stays.
-                log.exception("reading the configuration failed")
+                log.exception("reading the configuration failed because of an error in the exporter")
                 self._metrics.reload_successful.set(0)
 
     async def _reload(self) -> None:
         await asyncio.to_thread(self._sources.note_read)
         try:
-            self._take(await asyncio.to_thread(read_world, self._path, self._environ))
+            self._take(await asyncio.to_thread(read_configuration, self._path, self._environ))
         except ConfigError as error:
             self._metrics.reload_successful.set(0)
             for fault in error.faults:

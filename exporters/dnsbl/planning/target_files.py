@@ -12,7 +12,7 @@ from duckwatch.base.config.document import read_text, read_yaml
 from duckwatch.base.errors import Fault
 from exporters.dnsbl.config.sources import matches
 from exporters.dnsbl.lists import names
-from exporters.dnsbl.planning.plan import Wanted
+from exporters.dnsbl.planning.plan import TargetEntry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,9 +27,9 @@ _LINE_END: Final = re.compile(r"\r\n|\n|\r")
 _PORT: Final = re.compile(r"(\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<host>[^:/\s]+))(:[0-9]{1,5})?", re.ASCII)
 
 
-def read(patterns: tuple[str, ...], faults: list[Fault], warnings: list[Fault]) -> list[Wanted]:
+def read_target_files(patterns: tuple[str, ...], faults: list[Fault], warnings: list[Fault]) -> list[TargetEntry]:
     """Return every target of the files. Append faults to `faults`, and files without a target to `warnings`."""
-    wanted: list[Wanted] = []
+    wanted: list[TargetEntry] = []
     for index, pattern in enumerate(patterns):
         if not any(matches(pattern)):
             warnings.append(Fault(f"dnsbl.target_files.{index}", f"no file is named {pattern}"))
@@ -46,7 +46,7 @@ def read(patterns: tuple[str, ...], faults: list[Fault], warnings: list[Fault]) 
             warnings.append(Fault(f"{key} ({path})", "names no target: the file is empty, or all of it is comments"))
         for place, entry in entries:
             try:
-                wanted.append(Wanted(f"{key} ({path}, {place})", names.parse(entry)))
+                wanted.append(TargetEntry(f"{key} ({path}, {place})", names.parse(entry)))
             except ValueError as error:
                 own.append(Fault(place, str(error)))
         faults += [Fault(f"{key} ({path}, {fault.key})", fault.problem) for fault in own[:MAX_FAULTS]]

@@ -18,7 +18,7 @@ MAX_CODES: Final = 16
 """Most codes kept of one answer. Lists send only a few."""
 
 
-class Word(StrEnum):
+class VerdictKind(StrEnum):
     """The kinds of verdict."""
 
     LISTED = "listed"
@@ -29,11 +29,11 @@ class Word(StrEnum):
     @property
     def is_real(self) -> bool:
         """True when the verdict is about the target, False when it is only about the lookup."""
-        return self in (Word.LISTED, Word.CLEAN)
+        return self in (VerdictKind.LISTED, VerdictKind.CLEAN)
 
 
 @dataclass(frozen=True, slots=True)
-class Code:
+class AnswerCode:
     """One answer code of a listing, with its meaning."""
 
     code: str
@@ -49,9 +49,9 @@ class Verdict:
     answer, `refusals` the meanings of a refusal's codes.
     """
 
-    word: Word
+    kind: VerdictKind
     detail: str
-    codes: tuple[Code, ...] = ()
+    codes: tuple[AnswerCode, ...] = ()
     answers: tuple[str, ...] = ()
     refusals: tuple[str, ...] = ()
 
@@ -87,9 +87,9 @@ _ADVICE: Final = {
 }
 """Detail of a verdict -> advice."""
 
-CLEAN: Final = Verdict(Word.CLEAN, "not_listed")
-UNHEALTHY: Final = Verdict(Word.ERROR, "unhealthy")
-_ERRORS: Final = {trouble: Verdict(Word.ERROR, trouble.value) for trouble in Trouble}
+CLEAN: Final = Verdict(VerdictKind.CLEAN, "not_listed")
+UNHEALTHY: Final = Verdict(VerdictKind.ERROR, "unhealthy")
+_ERRORS: Final = {trouble: Verdict(VerdictKind.ERROR, trouble.value) for trouble in Trouble}
 
 
 def judge(outcome: Outcome, dns_list: DnsList) -> Verdict:
@@ -105,13 +105,13 @@ def judge(outcome: Outcome, dns_list: DnsList) -> Verdict:
     answers = outcome.records[:MAX_CODES]
     addresses = [IPv4Address(record) for record in outcome.records]
     if not all(address in LOOPBACK for address in addresses):
-        return Verdict(Word.REFUSED, "outside_127", answers=answers)
+        return Verdict(VerdictKind.REFUSED, "outside_127", answers=answers)
     meanings = [(str(address), meaning) for address in addresses for meaning in dns_list.meanings(address)]
     effects = {meaning.effect for _, meaning in meanings}
     if Effect.REFUSED in effects:
         said = dict.fromkeys(meaning.text for _, meaning in meanings if meaning.effect is Effect.REFUSED)
-        return Verdict(Word.REFUSED, "refused_code", answers=answers, refusals=tuple(said)[: MAX_CODES - 1])
-    codes = [Code(code, one.text, one.severity) for code, one in meanings if one.effect is Effect.LISTED]
+        return Verdict(VerdictKind.REFUSED, "refused_code", answers=answers, refusals=tuple(said)[: MAX_CODES - 1])
+    codes = [AnswerCode(code, one.text, one.severity) for code, one in meanings if one.effect is Effect.LISTED]
     if not codes:
-        return Verdict(Word.CLEAN, "harmless_code", answers=answers)
-    return Verdict(Word.LISTED, "listed", tuple(codes[:MAX_CODES]), answers)
+        return Verdict(VerdictKind.CLEAN, "harmless_code", answers=answers)
+    return Verdict(VerdictKind.LISTED, "listed", tuple(codes[:MAX_CODES]), answers)

@@ -84,7 +84,7 @@ class Connection(web.RequestHandler):
         if status == 400:
             status, text = refusal_of(exc, self._head_bytes)
         else:
-            _log.error("request failed", exc_info=exc)
+            _log.error("an HTTP request failed because of an error in the exporter", exc_info=exc)
         response = web.Response(status=status, text=f"{text}\n")
         response.force_close()
         return response

@@ -8,13 +8,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from exporters.dnsbl.checking.discovered_targets import NAME_FAULTS, PRIVATE
-from exporters.dnsbl.checking.list_health import Health
+from exporters.dnsbl.checking.list_health import ListHealth
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from duckwatch.base.errors import Fault
-    from exporters.dnsbl.checking.list_health import Watch
+    from exporters.dnsbl.checking.list_health import ListWatch
 
 
 class Notice(NamedTuple):
@@ -26,10 +26,10 @@ class Notice(NamedTuple):
     to_do: str | None = None
 
 
-def of_lists(watches: Iterable[tuple[str, Watch]]) -> Iterator[Notice]:
+def of_lists(watches: Iterable[tuple[str, ListWatch]]) -> Iterator[Notice]:
     """Yield a notice for each list that refuses every query or is unhealthy."""
     for zone, watch in watches:
-        if watch.health not in (Health.UNKNOWN, Health.HEALTHY):
+        if watch.health not in (ListHealth.UNKNOWN, ListHealth.HEALTHY):
             yield Notice(zone, watch.health.state, watch.problem, watch.advice)
 
 

@@ -9,12 +9,12 @@ import time
 from html import escape
 from typing import TYPE_CHECKING, Final
 
-from exporters.dnsbl.verdicts.verdict import Word
+from exporters.dnsbl.verdicts.verdict import VerdictKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from exporters.dnsbl.checking.current_verdicts import Board, Standing
+    from exporters.dnsbl.checking.current_verdicts import CurrentVerdicts, PairState
     from exporters.dnsbl.schedule import Pair
     from exporters.dnsbl.web.notices import Notice
 
@@ -25,7 +25,7 @@ MAX_NOTICES: Final = 500
 _IS: Final = ' data-is="{}"'
 """The attribute that names a cell on a narrow screen, where the table's head is hidden."""
 
-_ORDER: Final = {Word.LISTED: 0, Word.REFUSED: 1, Word.ERROR: 2, Word.CLEAN: 3}
+_ORDER: Final = {VerdictKind.LISTED: 0, VerdictKind.REFUSED: 1, VerdictKind.ERROR: 2, VerdictKind.CLEAN: 3}
 _HEAD: Final = """<!doctype html><html lang="en"><meta charset="utf-8"><title>DNS blocklists</title>
 <meta name="viewport" content="width=device-width"><style>
 body{font:15px/1.4 system-ui,sans-serif;margin:1.5rem;color:#222;background:#fff;overflow-wrap:break-word}h2{font-size:1.1rem}
@@ -38,24 +38,24 @@ small{color:#999}.refused,.error,.notice{color:#e0c060}.clean{color:#7fc89a}}</s
 """
 
 
-def page(board: Board, pairs: Iterable[Pair], notices: Sequence[Notice] = ()) -> str:
+def page(current: CurrentVerdicts, pairs: Iterable[Pair], notices: Sequence[Notice] = ()) -> str:
     """Return the whole page as HTML."""
-    rows = [(pair, board.row(pair.target.text, pair.dns_list.zone)) for pair in pairs if pair.target is not None]
-    counts = {word: sum(row is not None and row.last.word is word for _, row in rows) for word in Word}
+    rows = [(pair, current.row(pair.target.text, pair.dns_list.zone)) for pair in pairs if pair.target is not None]
+    counts = {kind: sum(row is not None and row.last.kind is kind for _, row in rows) for kind in VerdictKind}
     waiting = sum(row is None for _, row in rows)
     shown = (
         rows
         if len(rows) <= MAX_ROWS
-        else [one for one in rows if one[1] is not None and one[1].last.word is not Word.CLEAN]
+        else [one for one in rows if one[1] is not None and one[1].last.kind is not VerdictKind.CLEAN]
     )
     shown.sort(
         key=lambda one: (
-            _ORDER[one[1].last.word] if one[1] else len(_ORDER),
+            _ORDER[one[1].last.kind] if one[1] else len(_ORDER),
             one[0].target.text if one[0].target else "",
         )
     )
     now_ms = time.time_ns() // 1_000_000
-    told = " · ".join(f'<span class="{word.value}">{count} {word.value}</span>' for word, count in counts.items())
+    told = " · ".join(f'<span class="{kind.value}">{count} {kind.value}</span>' for kind, count in counts.items())
     body = "".join(_row(pair, row, now_ms) for pair, row in shown[:MAX_ROWS])
     left_out = (
         f"<p>{len(rows) - len(shown[:MAX_ROWS])} more are not shown.</p>" if len(rows) > len(shown[:MAX_ROWS]) else ""
@@ -80,31 +80,31 @@ def _attention(notices: Sequence[Notice]) -> str:
     return f"{head}{rows}</table>{more}"
 
 
-def _row(pair: Pair, row: Standing | None, now_ms: int) -> str:
+def _row(pair: Pair, row: PairState | None, now_ms: int) -> str:
     assert pair.target is not None
     name = f" <small>{escape(pair.name)}</small>" if pair.name else ""
     start = f"<tr><td>{escape(pair.target.text)}{name}<td>{escape(pair.dns_list.zone)}"
     if row is None:
         return f"{start}<td colspan=4><small>not checked yet</small></tr>"
-    word = row.last.word.value
-    stands = f"nothing, {row.lapsed.word.value} before" if row.lapsed else "nothing"
+    kind = row.last.kind.value
+    stands = f"nothing, {row.lapsed.kind.value} before" if row.lapsed else "nothing"
     if row.real is not None:
-        stands = f"{row.real.word.value}, {_age(now_ms - (row.since_ms or now_ms))}"
+        stands = f"{row.real.kind.value}, {_age(now_ms - (row.since_ms or now_ms))}"
     checked = f"<td{_IS.format('checked')}>{_age(now_ms - row.checked.epoch_ms)} ago"
-    return f'{start}<td class="{word}">{word}<td{_IS.format("stands")}>{stands}{checked}<td>{_why(pair, row)}</tr>'
+    return f'{start}<td class="{kind}">{kind}<td{_IS.format("stands")}>{stands}{checked}<td>{_why(pair, row)}</tr>'
 
 
-def _why(pair: Pair, row: Standing) -> str:
-    if row.last.word is Word.CLEAN and row.last.detail == "not_listed":
+def _why(pair: Pair, row: PairState) -> str:
+    if row.last.kind is VerdictKind.CLEAN and row.last.detail == "not_listed":
         return ""
     parts = [escape(f"{code.code} {code.meaning} ({code.severity.value})") for code in row.last.codes]
     parts = parts or [escape(" ".join([row.last.detail.replace("_", " "), *row.last.answers]))]
     parts += [escape(text) for text in row.last.refusals]
-    if row.last.word is Word.REFUSED and row.last.advice:
+    if row.last.kind is VerdictKind.REFUSED and row.last.advice:
         parts.append(f"what to do: {escape(row.last.advice)}")
-    if row.reason and row.last.word is Word.LISTED:
+    if row.reason and row.last.kind is VerdictKind.LISTED:
         parts.append(f"<small>{escape(row.reason)}</small>")
-    if row.last.word is Word.LISTED and pair.dns_list.delisting:
+    if row.last.kind is VerdictKind.LISTED and pair.dns_list.delisting:
         parts.append(_link(pair.dns_list.delisting))
     return "<br>".join(parts)
 

@@ -11,12 +11,12 @@ from prometheus_client.exposition import generate_latest
 
 from exporters.dnsbl.asking.wire import TXT, A
 from exporters.dnsbl.checking.checks import text_of
-from exporters.dnsbl.checking.list_health import Health
+from exporters.dnsbl.checking.list_health import ListHealth
 from exporters.dnsbl.lists import names
-from exporters.dnsbl.planning.plan import Checked
+from exporters.dnsbl.planning.plan import PlannedTarget
 from exporters.dnsbl.schedule.budget import Budget
 from exporters.dnsbl.verdicts.lookup_result import Failure, Trouble
-from exporters.dnsbl.verdicts.verdict import UNHEALTHY, Verdict, Word, judge
+from exporters.dnsbl.verdicts.verdict import UNHEALTHY, Verdict, VerdictKind, judge
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,7 +37,7 @@ MAX_TARGET: Final = 255
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ProbeResult:
     """The result at one list. `verdict` is None when the list was not asked, or did not answer in time."""
 
     dns_list: DnsList
@@ -53,7 +53,7 @@ class Refusal(Exception):  # noqa: N818 - not an error of the program: a normal 
         super().__init__(message)
 
 
-async def probe(checks: Checks, target: Target, lists: list[DnsList], seconds: float) -> list[Found]:
+async def probe(checks: Checks, target: Target, lists: list[DnsList], seconds: float) -> list[ProbeResult]:
     """Ask all lists about a target at once, within their limits. A list without an answer in time has no verdict."""
     tasks = [asyncio.create_task(_ask(checks, target, one)) for one in lists]
     if tasks:
@@ -64,25 +64,27 @@ async def probe(checks: Checks, target: Target, lists: list[DnsList], seconds: f
             found.append(task.result())
         else:
             task.cancel()
-            found.append(Found(dns_list, None))
+            found.append(ProbeResult(dns_list, None))
     await asyncio.gather(*tasks, return_exceptions=True)
     return found
 
 
-async def _ask(checks: Checks, target: Target, dns_list: DnsList) -> Found:
+async def _ask(checks: Checks, target: Target, dns_list: DnsList) -> ProbeResult:
     outcome = await checks.questions.ask_if_paid(target.wire, A, dns_list)
     if isinstance(outcome, Failure) and outcome.trouble is Trouble.NO_BUDGET:
-        return Found(dns_list, None)
+        return ProbeResult(dns_list, None)
     verdict = judge(outcome, dns_list)
-    if verdict.word.is_real and checks.watches.health(dns_list.zone) is Health.UNKNOWN:
+    if verdict.kind.is_real and checks.watches.health(dns_list.zone) is ListHealth.UNKNOWN:
         await checks.watches.test(dns_list)
-    if verdict.word.is_real and checks.watches.health(dns_list.zone) is Health.WRONG:
-        return Found(dns_list, UNHEALTHY)
-    if verdict.word.is_real and (refusal := checks.watches.refusal(dns_list.zone)):
-        return Found(dns_list, refusal)
-    if verdict.word is not Word.LISTED:
-        return Found(dns_list, verdict)
-    return Found(dns_list, verdict, text_of(await checks.questions.ask_if_paid(target.wire, TXT, dns_list), dns_list))
+    if verdict.kind.is_real and checks.watches.health(dns_list.zone) is ListHealth.WRONG:
+        return ProbeResult(dns_list, UNHEALTHY)
+    if verdict.kind.is_real and (refusal := checks.watches.refusal(dns_list.zone)):
+        return ProbeResult(dns_list, refusal)
+    if verdict.kind is not VerdictKind.LISTED:
+        return ProbeResult(dns_list, verdict)
+    return ProbeResult(
+        dns_list, verdict, text_of(await checks.questions.ask_if_paid(target.wire, TXT, dns_list), dns_list)
+    )
 
 
 class Prober:
@@ -120,7 +122,7 @@ class Prober:
         target = names.target(parsed if isinstance(parsed, str) else str(parsed.network_address)) if parsed else None
         if target is None:
             raise Refusal(400, f"target {names.TARGET_FORM}")
-        lists = list(self._plan().lists_for(Checked(target)))
+        lists = list(self._plan().lists_for(PlannedTarget(target)))
         wanted = set(query.get("list", []))
         if unknown := wanted - {one.zone for one in self._plan().lists}:
             raise Refusal(400, f"{len(unknown)} of the lists asked for are not configured here")
@@ -143,7 +145,7 @@ def _seconds(header: str | None) -> float:
     return min(max(wanted - MARGIN_SECONDS, 0.1), LONGEST_SECONDS) if wanted == wanted else DEFAULT_SECONDS  # noqa: PLR0124 - NaN
 
 
-def _page(target: Target, found: list[Found], *, is_complete: bool) -> bytes:
+def _page(target: Target, found: list[ProbeResult], *, is_complete: bool) -> bytes:
     """Return the metrics of one probe, from a registry of its own."""
     registry = CollectorRegistry()
     listed = Gauge("duckwatch_dnsbl_listed", "1 listed, 0 clean", ("target", "list"), registry=registry)
@@ -157,18 +159,18 @@ def _page(target: Target, found: list[Found], *, is_complete: bool) -> bytes:
         "duckwatch_dnsbl_probe_complete", "0 when a list was not asked or did not answer in time", registry=registry
     ).set(is_complete)
     Gauge("probe_success", "1 when every list gave a real verdict", registry=registry).set(
-        bool(found) and all(one.verdict is not None and one.verdict.word.is_real for one in found)
+        bool(found) and all(one.verdict is not None and one.verdict.kind.is_real for one in found)
     )
     for one in found:
         if one.verdict is None:
             continue
-        verdicts.labels(target.text, one.dns_list.zone, one.verdict.word.value).set(1)
-        if one.verdict.word.is_real:
-            listed.labels(target.text, one.dns_list.zone).set(one.verdict.word is Word.LISTED)
+        verdicts.labels(target.text, one.dns_list.zone, one.verdict.kind.value).set(1)
+        if one.verdict.kind.is_real:
+            listed.labels(target.text, one.dns_list.zone).set(one.verdict.kind is VerdictKind.LISTED)
     return generate_latest(registry)
 
 
-def _debug(target: Target, found: list[Found]) -> str:
+def _debug(target: Target, found: list[ProbeResult]) -> str:
     lines = [f"target {target.text} ({target.kind.value})"]
     if not found:
         lines.append(
@@ -179,7 +181,7 @@ def _debug(target: Target, found: list[Found]) -> str:
             lines.append(f"{one.dns_list.zone}: not asked, or no answer in time")
             continue
         lines.append(
-            f"{one.dns_list.zone}: {one.verdict.word.value} ({one.verdict.detail}) "
+            f"{one.dns_list.zone}: {one.verdict.kind.value} ({one.verdict.detail}) "
             f"{' '.join(one.verdict.answers)}".rstrip()
         )
         lines += [f"    {code.code} {code.severity.value}: {code.meaning}" for code in one.verdict.codes]

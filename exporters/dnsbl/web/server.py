@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping
 
     from duckwatch.base.config.addresses import Endpoint, Endpoints
-    from exporters.dnsbl.checking.current_verdicts import Board
+    from exporters.dnsbl.checking.current_verdicts import CurrentVerdicts
     from exporters.dnsbl.metrics import Metrics, PairLines
     from exporters.dnsbl.schedule import Pair
     from exporters.dnsbl.web.notices import Notice
@@ -47,13 +47,13 @@ class WebServer:
         self,
         metrics: Metrics,
         lines: PairLines,
-        board: Board,
+        current: CurrentVerdicts,
         prober: Prober,
         pairs: Callable[[], Iterator[Pair]],
         connections: Callable[[], int],
         notices: Callable[[], list[Notice]],
     ) -> None:
-        self._metrics, self._lines, self._board, self._prober, self._pairs = metrics, lines, board, prober, pairs
+        self._metrics, self._lines, self._board, self._prober, self._pairs = metrics, lines, current, prober, pairs
         self._connections, self._notices = connections, notices
         self._routes: Mapping[str, Callable[[web.BaseRequest], Awaitable[web.Response]]] = {
             "/": self._people,

@@ -17,12 +17,15 @@ HERE = 'mail_cluster=~"$cluster"'
 LATE = (Step(Colour.GOOD), Step(Colour.WATCH, 60), Step(Colour.BAD, 300))
 """Seconds. A plugin sends a heartbeat every 30 s, and an event is committed within a second or two."""
 NONE_YET = "none since the collector started"
+NO_COLLECTOR = "no collector"
 ANY_IS_BAD = (Step(Colour.GOOD), Step(Colour.BAD, 1))
+NONE_IF_SCRAPED = "0 * max(duckwatch_build_info)"
+"""The 0 of a counter that has not counted yet. Without a collector there is none, because nobody has counted."""
 
 
 def now(number: int, title: str, description: str, expr: str, scale: Scale) -> Json:
     """Return a stat panel with one number, evaluated at the end of the range."""
-    card = Card(id=number, title=title, description=description, width=4, height=4)
+    card = Card(id=number, title=title, description=description, width=4, height=4, empty=NO_COLLECTOR)
     return stat(card, [PromQL(expr, title, instant=True)], scale, course=False)
 
 
@@ -36,9 +39,10 @@ def course(
     style: Style = Style.LINES,
     overrides: Sequence[Override] = (),
     empty: str = "",
+    width: int = 8,
 ) -> Json:
-    """Return a time series panel that is a third of the page wide. `empty` is that of the card."""
-    card = Card(id=number, title=title, description=description, width=8, height=8, empty=empty)
+    """Return a time series panel, by default a third of the page wide. `empty` is that of the card."""
+    card = Card(id=number, title=title, description=description, width=width, height=8, empty=empty)
     return timeseries(card, targets, scale, style=style, overrides=overrides)
 
 

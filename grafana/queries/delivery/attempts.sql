@@ -21,7 +21,7 @@ FROM (
     coalesce(bool_or(bool_or(attempt IS NOT NULL AND action = 'delivered')) OVER (), false) AS attempts_known,
     sum(sum(events)) OVER (PARTITION BY coalesce(provider, 'none')) AS of_provider,
     {{shared/queue_sums}}
-  FROM {{shared/attempt_stats}}
+  FROM {{shared/attempt_totals}}
   WHERE {{shared/chosen}}
   GROUP BY 1, 2
 ) AS counted

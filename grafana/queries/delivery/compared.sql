@@ -3,8 +3,7 @@ SELECT
   date_bin('$__interval', bucket, TIMESTAMPTZ 'epoch') AS time,
   series AS metric,
   sum(events)::bigint AS recipients
-FROM {{shared/compared_stats}}
-WHERE {{shared/chosen}}
-  AND action = 'delivered'
+FROM {{delivery/compared_stats}}
+WHERE action = 'delivered'
 GROUP BY 1, 2
 ORDER BY 1, 2

@@ -4,8 +4,7 @@ SELECT
   date_bin('$__interval', bucket, TIMESTAMPTZ 'epoch') AS time,
   series AS metric,
   sum(events)::bigint AS attempts
-FROM {{shared/compared_stats}}
-WHERE {{shared/chosen}}
-  AND action IN ('deferred', 'bounced')
+FROM {{delivery/compared_stats}}
+WHERE action IN ('deferred', 'bounced')
 GROUP BY 1, 2
 ORDER BY 1, 2

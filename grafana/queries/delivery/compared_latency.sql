@@ -7,8 +7,8 @@ FROM (
       date_bin('$__interval', bucket, TIMESTAMPTZ 'epoch') AS time,
       series AS metric,
       {{shared/queue_sums}}
-    FROM {{shared/compared_stats}}
-    WHERE {{shared/chosen}}
+    FROM {{delivery/compared_stats}}
+    WHERE action = 'delivered'
     GROUP BY 1, 2
   ) AS counted
 ) AS waited

@@ -8,8 +8,7 @@ WITH stats AS (
     sum(events) FILTER (WHERE attempt = 'first' AND action = 'delivered') AS delivered,
     -- Older plugins tell the attempt of deferrals alone, which makes no share.
     bool_or(bool_or(attempt IS NOT NULL AND action = 'delivered')) OVER () AS attempts_known
-  FROM {{shared/attempt_stats}}
-  WHERE {{shared/chosen}}
+  FROM {{delivery/chosen_stats}}
   GROUP BY 1, 2
 ),
 large AS (

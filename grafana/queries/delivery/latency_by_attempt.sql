@@ -12,9 +12,9 @@ FROM (
       date_bin('$__interval', bucket, TIMESTAMPTZ 'epoch') AS time,
       attempt,
       {{shared/queue_sums}}
-    FROM {{shared/attempt_stats}}
-    WHERE {{shared/chosen}}
-      AND attempt IS NOT NULL
+    FROM {{delivery/chosen_stats}}
+    WHERE attempt IS NOT NULL
+      AND action = 'delivered'
     GROUP BY 1, 2
   ) AS counted
 ) AS waited

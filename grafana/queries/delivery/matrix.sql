@@ -6,7 +6,7 @@ WITH pairs AS (
     coalesce(local_ip, 'unknown') AS address,
     sum(events) AS attempts,
     sum(events) FILTER (WHERE action = 'delivered') AS delivered
-  FROM {{shared/attempt_stats}}
+  FROM {{shared/attempt_totals}}
   WHERE {{shared/chosen}}
   GROUP BY 1, 2
 )

@@ -10,8 +10,8 @@ FROM (
     SELECT
       date_bin('$__interval', bucket, TIMESTAMPTZ 'epoch') AS time,
       {{shared/queue_sums}}
-    FROM {{shared/attempt_stats}}
-    WHERE {{shared/chosen}}
+    FROM {{delivery/chosen_stats}}
+    WHERE action = 'delivered'
     GROUP BY 1
   ) AS counted
 ) AS waited

@@ -20,7 +20,7 @@ FROM (
     -- Older plugins tell the attempt of deferrals alone, which makes no share.
     coalesce(bool_or(attempt IS NOT NULL AND action = 'delivered'), false) AS attempts_known,
     {{shared/queue_sums}}
-  FROM {{shared/attempt_stats}}
+  FROM {{shared/attempt_totals}}
   WHERE {{shared/chosen}}
   HAVING count(*) > 0
 ) AS counted

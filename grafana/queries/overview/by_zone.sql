@@ -15,7 +15,7 @@ FROM (
     coalesce(sum(events) FILTER (WHERE action = 'delivered'), 0)::bigint AS delivered,
     coalesce(sum(events) FILTER (WHERE action = 'deferred'), 0)::bigint AS deferred,
     coalesce(sum(events) FILTER (WHERE action = 'bounced'), 0)::bigint AS bounced
-  FROM {{shared/attempt_stats}}
+  FROM {{shared/zone_stats}}
   WHERE cluster IN ($cluster)
   GROUP BY 1, 2
 ) AS counted

@@ -8,7 +8,7 @@ WITH stats AS (
     coalesce(sum(events) FILTER (WHERE action = 'delivered'), 0) AS delivered,
     coalesce(sum(events) FILTER (WHERE action = 'deferred'), 0) AS deferred,
     coalesce(sum(events) FILTER (WHERE action = 'bounced'), 0) AS bounced
-  FROM {{shared/attempt_stats}}
+  FROM {{shared/provider_stats}}
   WHERE cluster IN ($cluster)
     AND provider IS NOT NULL
   GROUP BY 1, 2

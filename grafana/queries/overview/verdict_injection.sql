@@ -1,7 +1,6 @@
 -- The verdict on injection over time: are messages accepted from those who send? The numbers are those of
 -- dashboards/overview.py, VERDICTS. Each judges the half hour before it (an hour where the roll-up has hours).
 -- `queued` and `refused` rows both describe a message.
--- Without a row in the whole range there is no verdict.
 WITH counted AS (
   SELECT
     bucket,
@@ -16,7 +15,7 @@ WITH counted AS (
 stats AS (
   SELECT bucket, queued, refused FROM counted
   UNION ALL
-  SELECT at, 0, 0 FROM {{shared/bins}} WHERE EXISTS (SELECT FROM counted)
+  SELECT at, 0, 0 FROM {{shared/bins}}
 ),
 judged AS (
   SELECT

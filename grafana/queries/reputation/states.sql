@@ -1,5 +1,7 @@
 -- The verdict over time for each target and list that was listed in the range: 0 clean, 1 listed, 2 unknown.
 -- Results are changes, so the newest result from before the range gives the verdict at its start.
+-- Each line is repeated at the changes of the others: Grafana 10.1 leaves a gap there, whatever spanNulls says.
+-- Without a listing there is one row (3), because a state timeline takes no rows for an error.
 -- A bin with a listing shows it, however short it was; the bin after it shows the verdict that followed.
 WITH said AS (
   SELECT time, target, list, standing FROM dnsbl_results WHERE $__timeFilter(time)
@@ -37,11 +39,24 @@ binned AS (
     JOIN shown USING (target, list)
   ) AS states
   GROUP BY bin, metric
+),
+states AS (
+  SELECT bin AS time, metric, CASE WHEN was_listed THEN 1 ELSE newest END AS state
+  FROM binned
+  UNION ALL
+  SELECT bin + INTERVAL '$__interval', metric, newest
+  FROM binned
+  WHERE was_listed AND newest <> 1 AND next IS DISTINCT FROM bin + INTERVAL '$__interval'
+),
+parts AS (
+  SELECT time, metric, state, count(state) OVER (PARTITION BY metric ORDER BY time) AS part
+  FROM (SELECT DISTINCT time FROM states) AS times
+  CROSS JOIN (SELECT DISTINCT metric FROM states) AS metrics
+  LEFT JOIN states USING (time, metric)
 )
-SELECT bin AS time, metric, CASE WHEN was_listed THEN 1 ELSE newest END AS state
-FROM binned
+SELECT time, metric, max(state) OVER (PARTITION BY metric, part) AS state
+FROM parts
+WHERE part > 0
 UNION ALL
-SELECT bin + INTERVAL '$__interval', metric, newest
-FROM binned
-WHERE was_listed AND newest <> 1 AND next IS DISTINCT FROM bin + INTERVAL '$__interval'
+SELECT $__timeFrom()::timestamptz, 'no listing', 3 WHERE NOT EXISTS (SELECT FROM states)
 ORDER BY 1, 2

@@ -158,7 +158,6 @@ def _annotation(answer: Answer) -> Iterator[str]:
 
 CHECKS: Mapping[Shape, Callable[[Answer], Iterator[str]]] = {
     Shape.TIME_SERIES: _time_series,
-    Shape.HEATMAP: _time_series,
     Shape.VARIABLE: _variable,
     Shape.ANNOTATION: _annotation,
 }

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg.rows import dict_row
 
-from grafana.queries import load
+from grafana.queries import load_query
 from tests.unit.grafana.macros import expand
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def ask(
     text: str = "",
 ) -> list[dict[str, Any]]:
     """Return the rows that Grafana would get for the range `span`."""
-    sent = expand(load(query), start=span[0], end=span[1], interval=interval, values=clusters, text=text)
+    sent = expand(load_query(query), start=span[0], end=span[1], interval=interval, values=clusters, text=text)
     with connection.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(sent.encode()).fetchall()
 

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from collector.store.migrations import migrate
-from collector.store.schema.reader_role import complete
+from collector.store.schema.reader_role import complete_reader_role
 from tests.integration.dashboards.filling import Mail, fill, fill_community, make_mail, prepare_community
 from tests.servers.fixtures import community_database
 
@@ -77,7 +77,7 @@ def empty(request: pytest.FixtureRequest, server_logs: Path, given: GivenServer 
         dsn = cluster.create_database()
         with psycopg.connect(dsn) as connection:
             migrate(connection)
-            complete(connection)
+            complete_reader_role(connection)
             connection.commit()
             connection.autocommit = True
             connection.execute(READER)

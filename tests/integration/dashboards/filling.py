@@ -20,7 +20,7 @@ from collector.metrics import Metrics
 from collector.metrics.mail import MailMetrics
 from collector.store.migrations import migrate
 from collector.store.schema.layout import lay_out
-from collector.store.schema.reader_role import complete
+from collector.store.schema.reader_role import complete_reader_role
 from tests.integration.dashboards.beside import TIMES, beside, inbound
 from tests.integration.dashboards.made_week import Week, make_week
 from tests.integration.house import House, stop_policies
@@ -128,7 +128,7 @@ def prepare_community(server: Community | GivenCommunity) -> psycopg.Connection:
     connection.autocommit = True
     lay_out(connection, RetentionSettings(), datetime.now(UTC))
     stop_policies(connection)
-    complete(connection)
+    complete_reader_role(connection)
     return connection
 
 

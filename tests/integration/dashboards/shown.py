@@ -12,11 +12,11 @@ import psycopg
 from collector.events.model.batch import Batch
 from collector.events.model.event import Action, Direction, MailEvent, Provider, Reason, Source
 from collector.events.model.tally import tally
-from grafana.queries import load
+from grafana.queries import load_query
 from tests.unit.grafana.macros import expand
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from tests.integration.house import House
 
@@ -74,10 +74,10 @@ class Range:
             and event.direction is Direction.OUTBOUND
         ]
 
-    def ask(self, connection: psycopg.Connection, name: str) -> list[dict[str, Any]]:
-        """Return the rows that Grafana gets, with times as epoch ms."""
+    def ask(self, connection: psycopg.Connection, name: str, values: Sequence[str] = CHOICES) -> list[dict[str, Any]]:
+        """Return the rows that Grafana gets, with times as epoch ms. `values` are those of every variable."""
         start, end = (datetime.fromtimestamp(at / 1000, tz=UTC) for at in (self.start, self.end))
-        sql = expand(load(name), start=start, end=end, interval=self.interval, values=CHOICES)
+        sql = expand(load_query(name), start=start, end=end, interval=self.interval, values=values)
         with connection.cursor(row_factory=psycopg.rows.dict_row) as cursor:
             rows = cursor.execute(sql.encode()).fetchall()
         return [{key: _ms(value) for key, value in row.items()} for row in rows]

@@ -35,7 +35,10 @@ def test_the_benchmark_measures_every_query(tier: str, request: pytest.FixtureRe
             assert connection.execute(f"SELECT sum(events) FROM {relation}".encode()).fetchone() == (stored,)
         tried = "direction = 'outbound' AND action IN ('delivered', 'deferred', 'bounced')"
         counted = connection.execute(f"SELECT count(*) FROM mail_events WHERE {tried}".encode()).fetchone()
-        for relation in ("attempt_stats_5m", "attempt_stats_1h", "recipient_stats_1h"):
+        for relation in (
+            "attempt_stats_5m", "attempt_stats_1h", "attempt_stats_1d", "provider_stats_5m", "provider_stats_1h",
+            "recipient_stats_1h", "recipient_stats_1d", "zone_stats_5m", "zone_stats_1h",
+        ):  # fmt: skip
             assert connection.execute(f"SELECT sum(events) FROM {relation}".encode()).fetchone() == counted
         indexes = b"SELECT indexname FROM pg_indexes WHERE tablename = 'mail_events' ORDER BY 1"
         assert connection.execute(indexes).fetchall() == other.execute(indexes).fetchall()

@@ -17,7 +17,7 @@ from psycopg.rows import dict_row
 
 from collector.events.model.batch import Batch
 from collector.events.model.event import Action, BounceKind, Direction, MailEvent, Reason
-from grafana.queries import load
+from grafana.queries import load_query
 from tests.oracle.made_up import DAY, HOUR, MINUTE, some
 from tests.unit.grafana.macros import expand
 
@@ -82,7 +82,7 @@ def ask(house: House, name: str, end: int, of: Range) -> list[dict[str, Any]]:
     """Return the rows of this query."""
     until = datetime.fromtimestamp(end / 1000, tz=UTC)
     text = expand(
-        load(name),
+        load_query(name),
         start=until - timedelta(hours=of.hours),
         end=until,
         interval=of.interval,

@@ -50,7 +50,7 @@ MOST_CHUNKS = 2 + 10_000 * month.DAYS // EVENTS
 OF_A_MESSAGE = {"queue_id": {"mail_events_identity"}, "message_id": {"mail_events_message_id"}}
 
 
-class Read(NamedTuple):
+class TableRead(NamedTuple):
     """How a query read `mail_events`: the indexes, the chunks, and the number of sequential scans."""
 
     indexes: set[str]
@@ -58,7 +58,7 @@ class Read(NamedTuple):
     whole: int
 
 
-class Filled(NamedTuple):
+class FilledDatabase(NamedTuple):
     """A database with a month of mail up to `end` (epoch ms)."""
 
     connection: psycopg.Connection
@@ -79,12 +79,12 @@ class Filled(NamedTuple):
             listed[name] = [row[answer.columns.index("__value")] for row in answer.rows]
         return Choice(listed, dict.fromkeys(one, typed))
 
-    def read(self, name: str, days: int, typed: str = "") -> Read:
+    def read(self, name: str, days: int, typed: str = "") -> TableRead:
         """Run the query as Grafana sends it, and return how it read events."""
         asked = self.range(days)
         return self.how(sent(QUESTIONS[name], asked, self.choice(QUESTIONS[name], asked, typed)))
 
-    def how(self, statement: str, values: Any = None) -> Read:
+    def how(self, statement: str, values: Any = None) -> TableRead:
         """Run the statement and return how it read events."""
         explain = f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}".encode()
         (plan,), *_ = self.connection.execute(explain, values).fetchall()
@@ -96,7 +96,7 @@ class Filled(NamedTuple):
             if relation.startswith("_hyper_") or (relation == "mail_events" and not self.has_chunks):
                 chunks.add(relation)
                 whole += node["Node Type"] == "Seq Scan"
-        return Read(indexes, chunks, whole)
+        return TableRead(indexes, chunks, whole)
 
 
 def _executed(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -107,7 +107,7 @@ def _executed(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 @pytest.fixture(scope="module", params=["postgres", "timescale"])
-def filled(request: pytest.FixtureRequest) -> Iterator[Filled]:
+def filled(request: pytest.FixtureRequest) -> Iterator[FilledDatabase]:
     """Yield a database with a month of mail. Roll-ups are empty: what a query reads does not depend on them."""
     cluster: PostgresCluster = request.getfixturevalue(request.param)
     # The end of yesterday's chunk: six hours are always the same part of it.
@@ -115,19 +115,19 @@ def filled(request: pytest.FixtureRequest) -> Iterator[Filled]:
     until = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(hours=1)
     month.fill(dsn, EVENTS, until)
     with psycopg.connect(dsn, autocommit=True, options="-c jit=off") as connection:
-        yield Filled(connection, round(until.timestamp() * 1000), request.param == "timescale")
+        yield FilledDatabase(connection, round(until.timestamp() * 1000), request.param == "timescale")
     cluster.drop_database(dsn)
 
 
 @pytest.mark.parametrize("name", ASKED)
-def test_a_query_of_a_day_reads_a_day_of_events_by_its_index(filled: Filled, name: str) -> None:
+def test_a_query_of_a_day_reads_a_day_of_events_by_its_index(filled: FilledDatabase, name: str) -> None:
     """A query that reads events does so by its index; on TimescaleDB it reads the chunks of the range only."""
     read = filled.read(name, 1)
     assert _fault(filled, read, READ_AT_A_DAY.get(name)) is None, read
 
 
 @pytest.mark.parametrize("name", ASKED)
-def test_a_query_of_a_month_counts_in_roll_ups(filled: Filled, name: str) -> None:
+def test_a_query_of_a_month_counts_in_roll_ups(filled: FilledDatabase, name: str) -> None:
     """At 30 days, only those queries read events that need the newest ones, and by their index."""
     read = filled.read(name, 30)
     assert _fault(filled, read, READ_AT_A_MONTH.get(name)) is None, read
@@ -135,7 +135,7 @@ def test_a_query_of_a_month_counts_in_roll_ups(filled: Filled, name: str) -> Non
 
 @pytest.mark.parametrize("by", OF_A_MESSAGE)
 @pytest.mark.parametrize("panel", [name for name, one in QUESTIONS.items() if one.dashboard == "trace" and one.panel])
-def test_a_trace_by_id_reads_the_message_alone(filled: Filled, panel: str, by: str) -> None:
+def test_a_trace_by_id_reads_the_message_alone(filled: FilledDatabase, panel: str, by: str) -> None:
     """A queue id or Message-ID is found by its index, and nothing is read by time."""
     assert _of_a_message(filled, panel, by) is None
 
@@ -151,7 +151,7 @@ def test_a_trace_by_id_reads_the_message_alone(filled: Filled, panel: str, by: s
         ("mail_events_message_id", "trace/4A"),
     ],
 )
-def test_these_tests_notice_when_an_index_is_missing(filled: Filled, index: str, name: str) -> None:
+def test_these_tests_notice_when_an_index_is_missing(filled: FilledDatabase, index: str, name: str) -> None:
     """Without its index, each kind of query has a fault."""
     by = "message_id" if index == "mail_events_message_id" else "queue_id"
     with filled.connection.transaction(force_rollback=True):
@@ -162,7 +162,7 @@ def test_these_tests_notice_when_an_index_is_missing(filled: Filled, index: str,
             assert _fault(filled, filled.read(name, 1), READ_AT_A_DAY[name]) is not None
 
 
-def test_the_job_looks_for_events_in_the_future_by_an_index(filled: Filled) -> None:
+def test_the_job_looks_for_events_in_the_future_by_an_index(filled: FilledDatabase) -> None:
     """The first statement of every run of `roll_up` does not read the events that are not in the future."""
     with filled.connection.transaction(force_rollback=True):
         filled.connection.execute("INSERT INTO retention_horizons VALUES ('mail_events', now() + interval '1 day')")
@@ -171,7 +171,7 @@ def test_the_job_looks_for_events_in_the_future_by_an_index(filled: Filled) -> N
     assert filled.has_chunks or read.indexes == BY_TIME, read
 
 
-def _fault(filled: Filled, read: Read, index: set[str] | None) -> str | None:
+def _fault(filled: FilledDatabase, read: TableRead, index: set[str] | None) -> str | None:
     """Return what is wrong with how a query read events. `index` is None where it must not read any."""
     if index is None:
         return "it reads events" if read.chunks else None
@@ -182,7 +182,7 @@ def _fault(filled: Filled, read: Read, index: set[str] | None) -> str | None:
     return None
 
 
-def _of_a_message(filled: Filled, panel: str, by: str) -> str | None:
+def _of_a_message(filled: FilledDatabase, panel: str, by: str) -> str | None:
     row = filled.connection.execute(
         f"SELECT {by} FROM mail_events WHERE time < now() - interval '9 days' LIMIT 1".encode()
     ).fetchone()

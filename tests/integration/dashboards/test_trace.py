@@ -11,7 +11,7 @@ from psycopg.rows import dict_row
 
 from collector.events.model.batch import Batch
 from collector.events.model.event import Action, Direction, MailEvent, Source
-from grafana.queries import load
+from grafana.queries import load_query
 from tests.oracle.made_up import DAY, HOUR, some
 from tests.unit.grafana.macros import expand
 
@@ -71,7 +71,12 @@ def ask(house: House, name: str, typed: str, *, days: int = 1, interval: str = "
     """Return the query's rows for the typed text. The range is the `days` up to now."""
     end = datetime.fromtimestamp(END / 1000, tz=UTC)
     sent = expand(
-        load(name), start=end - timedelta(days=days), end=end, interval=interval, values=("eu1", "us1"), text=typed
+        load_query(name),
+        start=end - timedelta(days=days),
+        end=end,
+        interval=interval,
+        values=("eu1", "us1"),
+        text=typed,
     )
     with house.connection.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(sent.encode()).fetchall()
@@ -113,14 +118,16 @@ def test_a_sender_is_found_within_the_range(stored: House) -> None:
 
 
 def test_the_timeline_has_a_line_for_each_recipient(stored: House) -> None:
-    """Each recipient's line begins when the message is queued; a bin has the recipient's last state in it."""
+    """Each line begins when the message is queued, and has the recipient's last state at each event of any of them."""
     rows = ask(stored, "trace/timeline", QUEUE_ID, interval="1s")
     found = [(round(row["time"].timestamp() * 1000 - QUEUED) // 1000, row["metric"], row["state"]) for row in rows]
     assert sorted(found) == [
         (0, "Bob@b.example", 0),
         (0, "ann@a.example", 0),
+        (2, "Bob@b.example", 0),
         (2, "ann@a.example", 2),
         (3, "Bob@b.example", 1),
+        (3, "ann@a.example", 2),
         (600, "Bob@b.example", 3),
         (600, "ann@a.example", 2),
     ]
@@ -134,7 +141,7 @@ def test_the_timeline_has_a_line_for_each_recipient(stored: House) -> None:
 def test_a_trace_by_id_reads_no_table_whole(stored: House, name: str, typed: str) -> None:
     """The executed plan has no sequential scan of events, and reads them by time only for an address."""
     end = datetime.fromtimestamp(END / 1000, tz=UTC)
-    sent = expand(load(name), start=end - timedelta(days=1), end=end, interval="10s", values=("eu1",), text=typed)
+    sent = expand(load_query(name), start=end - timedelta(days=1), end=end, interval="10s", values=("eu1",), text=typed)
     with stored.connection.transaction():
         stored.connection.execute("SET LOCAL enable_seqscan = off")
         (plan,), *_ = stored.connection.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {sent}".encode()).fetchall()

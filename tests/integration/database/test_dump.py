@@ -1,4 +1,4 @@
-"""A dump restored as docs/operations.md says holds every row and roll-up, and the collector continues with it."""
+"""A dump restored as docs/backup.md says holds every row and roll-up, and the collector continues with it."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ def events(number: int, bytes_each: int = 0) -> list[dict[str, Any]]:
     ]
 
 
-class Ward:
+class CollectorUnderFaults:
     """A collector, and the owner of its database, who causes faults."""
 
     def __init__(self, collector: Collector, owner_dsn: str) -> None:
@@ -102,11 +102,11 @@ def role(postgres: PostgresCluster, postgres_dsn: str) -> Iterator[str]:
 
 
 @pytest.fixture
-def ward(postgres_dsn: str, role: str, tmp_path: Path) -> Iterator[Ward]:
+def ward(postgres_dsn: str, role: str, tmp_path: Path) -> Iterator[CollectorUnderFaults]:
     """Yield a running collector with stored events."""
     collector = Collector(tmp_path, tmp_path, conninfo.make_conninfo(postgres_dsn, user=role))
     collector.start()
-    made = Ward(collector, postgres_dsn)
+    made = CollectorUnderFaults(collector, postgres_dsn)
     assert made.send(5) == 202
     made.assert_well()
     yield made
@@ -202,7 +202,7 @@ FAULTS: dict[str, tuple[str, list[str], list[str]]] = {
 
 @pytest.mark.parametrize(("kind", "damage", "cure"), FAULTS.values(), ids=FAULTS)
 def test_what_no_row_can_help_loses_nothing_and_is_named(
-    ward: Ward, role: str, postgres_dsn: str, kind: str, damage: list[str], cure: list[str]
+    ward: CollectorUnderFaults, role: str, postgres_dsn: str, kind: str, damage: list[str], cure: list[str]
 ) -> None:
     """During the fault events are accepted and wait in the journal, and afterwards they are stored."""
     names = {"role": role, "database": str(conninfo.conninfo_to_dict(postgres_dsn)["dbname"])}
@@ -216,7 +216,7 @@ def test_what_no_row_can_help_loses_nothing_and_is_named(
     ward.assert_well()
 
 
-def test_a_stopped_assembler_is_named_and_replaced(ward: Ward) -> None:
+def test_a_stopped_assembler_is_named_and_replaced(ward: CollectorUnderFaults) -> None:
     """A stopped assembler is replaced, and then every event is stored."""
     (assembler,) = (pid for pid, words in children(ward.collector.pid).items() if "spawn_main" in words)
     os.kill(assembler, signal.SIGSTOP)
@@ -247,7 +247,7 @@ def test_a_full_disk_of_the_table_loses_nothing_and_is_named(own_postgres: Embed
         dsn = own_postgres.create_database()
         collector = Collector(tmp_path, tmp_path, dsn)
         collector.start()
-        ward = Ward(collector, dsn)
+        ward = CollectorUnderFaults(collector, dsn)
         assert ward.send(5) == 202
         ward.assert_well()
         ward.execute(
@@ -275,7 +275,7 @@ def test_a_full_disk_of_the_whole_server_loses_nothing(own_postgres: EmbeddedPos
         dsn = own_postgres.create_database()
         collector = Collector(tmp_path, tmp_path, dsn)
         collector.start()
-        ward = Ward(collector, dsn)
+        ward = CollectorUnderFaults(collector, dsn)
         while not collector.trouble():
             assert ward.send(100, bytes_each=4000) == 202
         for _ in range(10):
@@ -296,7 +296,7 @@ def test_a_full_disk_of_the_journal_is_told_to_the_sender(own_postgres: Embedded
     with small_disk(tmp_path / "collector", 4) as disk:
         collector = Collector(tmp_path / "collector", tmp_path, dsn)
         collector.start()
-        ward = Ward(collector, dsn)
+        ward = CollectorUnderFaults(collector, dsn)
         assert ward.send(5) == 202
         ward.assert_well()
         own_postgres.stop()

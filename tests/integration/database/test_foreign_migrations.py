@@ -143,6 +143,19 @@ def test_doctor_has_it_as_a_fault(postgres_dsn: str, config: Config, capsys: pyt
     assert "CREATE SCHEMA duckwatch" in found["remedy"]
 
 
+@pytest.mark.parametrize("statement", ["CREATE TABLE mail_events (a int)", "CREATE TYPE mail_events AS ENUM ('a')"])
+def test_doctor_names_an_object_with_a_name_of_ours(
+    postgres_dsn: str, config: Config, capsys: pytest.CaptureFixture[str], statement: str
+) -> None:
+    """Without our migrations, `doctor` names a foreign object in their way, and a schema of its own as the remedy."""
+    execute(postgres_dsn, statement)
+    main(["--config", str(config(postgres_dsn)), "doctor", "--json"])
+    [found] = [one for one in json.loads(capsys.readouterr().out)["findings"] if one["check"] == "schema"]
+    assert found["status"] == "fault"
+    assert "the name public.mail_events is taken" in found["what"]
+    assert "CREATE SCHEMA duckwatch" in found["remedy"]
+
+
 def test_doctor_names_the_right_to_read_it(
     postgres_dsn: str, config: Config, capsys: pytest.CaptureFixture[str]
 ) -> None:

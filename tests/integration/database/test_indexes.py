@@ -38,6 +38,7 @@ WEEK = {
     "from": "2026-03-07 11:05Z", "first_hour": "2026-03-07 11:00Z",
 }  # fmt: skip
 BUCKETS = "bucket >= '2026-03-14 12:00Z' AND bucket < '2026-03-14 13:00Z'"
+MESSAGES = "direction = 'outbound' AND action IN ('queued', 'refused')"
 
 STATEMENTS: dict[str, tuple[str, Any]] = {
     "mail_events_identity": (TRACES["queue_id"], LOOKED_FOR),
@@ -59,7 +60,15 @@ STATEMENTS: dict[str, tuple[str, Any]] = {
         query("attempt_stats_1h").format(bucket="date_bin('1 hour', bucket, 'epoch')", window=BUCKETS), None
     ),
     "attempt_stats_1h_bucket": (f"DELETE FROM attempt_stats_1h WHERE {BUCKETS}", None),
+    "attempt_stats_1d_bucket": (f"DELETE FROM attempt_stats_1d WHERE {BUCKETS}", None),
+    "provider_stats_5m_bucket": (f"DELETE FROM provider_stats_5m WHERE {BUCKETS}", None),
+    "provider_stats_1h_bucket": (f"DELETE FROM provider_stats_1h WHERE {BUCKETS}", None),
+    "zone_stats_5m_bucket": (f"DELETE FROM zone_stats_5m WHERE {BUCKETS}", None),
+    "zone_stats_1h_bucket": (f"DELETE FROM zone_stats_1h WHERE {BUCKETS}", None),
+    "mail_stats_5m_messages": (f"SELECT * FROM mail_stats_5m WHERE {MESSAGES} AND {BUCKETS}", None),
+    "mail_stats_1h_messages": (f"SELECT * FROM mail_stats_1h WHERE {MESSAGES} AND {BUCKETS}", None),
     "recipient_stats_1h_bucket": (f"DELETE FROM recipient_stats_1h WHERE {BUCKETS}", None),
+    "recipient_stats_1d_bucket": (f"DELETE FROM recipient_stats_1d WHERE {BUCKETS}", None),
     "pattern_stats_1h_bucket": (query("know_patterns"), HOUR_OF),
     "pattern_stats_1h_pattern": (query("new_patterns"), WEEK),
     "pending_complaints_pkey": (query("end_complaint"), {"event_id": "arf:1", "cluster": "eu1", "time": "2026-03-14"}),
@@ -105,7 +114,8 @@ MINE = (
     "stale_buckets",
     "touched_buckets", "retention_horizons", "dead_letters", "plugin_reports", "dnsbl_results", "auth_events",
     "audit_events", "held_events", "attempt_stats_5m", "attempt_stats_1h", "recipient_stats_1h", "pattern_stats_1h",
-    "reply_patterns", "schema_migrations", "pending_complaints",
+    "reply_patterns", "schema_migrations", "pending_complaints", "attempt_stats_1d", "provider_stats_5m",
+    "provider_stats_1h", "recipient_stats_1d", "zone_stats_5m", "zone_stats_1h",
 )  # fmt: skip
 
 

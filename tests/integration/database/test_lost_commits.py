@@ -27,7 +27,7 @@ from tests.integration.sources.following import lead
 from tests.integration.sources.test_wildduck_stream import WildDuck, mongo
 from tests.integration.writing.test_complaints_job import about, other_message
 from tests.integration.writing.test_inbound import complain, complaints, store
-from tests.integration.writing.test_reconciliation import MS, NOW, Roads, told
+from tests.integration.writing.test_reconciliation import MS, NOW, AllSources, told
 from tests.oracle.made_up import NOW as REPORTED
 from tests.servers.proxy import Proxy
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from collector.events.model.batch import Written
+    from collector.events.model.batch import WriteResult
     from tests.integration.house import House
     from tests.servers.secantus import Secantus
 
@@ -63,12 +63,12 @@ def proxied(any_dsn: str, proxy: Proxy) -> str:
     return conninfo.make_conninfo(any_dsn, port=proxy.port)
 
 
-class AtTheirTime:
+class ReconcileAtTheirTime:
     """Reconciliation at the time of the test's events. `Jobs` would run it by the server's clock."""
 
     name, every_seconds = "reconcile", 3
 
-    def __init__(self, roads: Roads) -> None:
+    def __init__(self, roads: AllSources) -> None:
         self._job = roads.job
 
     def settle(self, connection: psycopg.Connection) -> None:
@@ -83,8 +83,8 @@ class AtTheirTime:
 
 def test_reconciliation_counts_what_it_committed(house: House, proxied: str, proxy: Proxy) -> None:
     """Counters equal rows less corrections, also if the plugin takes rows over before their commit is confirmed."""
-    roads = Roads(house)
-    job = AtTheirTime(roads)
+    roads = AllSources(house)
+    job = ReconcileAtTheirTime(roads)
     jobs = Jobs(proxied, [job], metrics=roads.metrics, now=NOW.timestamp)
     for number in range(TIMES):
         one, other = f"a{number}", f"b{number}"
@@ -103,13 +103,13 @@ def test_reconciliation_counts_what_it_committed(house: House, proxied: str, pro
 
 def test_a_count_is_made_good_while_another_collector_runs_the_jobs(house: House, proxied: str, proxy: Proxy) -> None:
     """A process counts what it committed, even if another collector holds the jobs' lock by then."""
-    roads = Roads(house)
-    job = AtTheirTime(roads)
+    roads = AllSources(house)
+    job = ReconcileAtTheirTime(roads)
     jobs = Jobs(proxied, [job], metrics=roads.metrics, now=NOW.timestamp)
     roads.tell(told(Source.CHANGE_STREAM, Action.RELEASED))
     proxy.swallow_next_commit_reply(after=b"pg_current_xact_id()::text")
     jobs.run(job)
-    others = AtTheirTime(Roads(house))
+    others = ReconcileAtTheirTime(AllSources(house))
     other = Jobs(house.store._session_dsn, [others], metrics=Metrics(), now=NOW.timestamp)
     other.run(others)
     jobs.run(job)
@@ -157,7 +157,10 @@ def test_a_complaint_is_counted_once(house: House, proxied: str, proxy: Proxy, i
             store(house, other_message(number))
         complain(house, about(number))
         proxy.swallow_next_commit_reply(after=b"pg_current_xact_id()::text")
-        jobs.run(job)
+        for _ in range(5):  # on a loaded machine a run may fail before its COMMIT, and leaves the search as it was
+            jobs.run(job)
+            if proxy.swallowed > number:
+                break
         assert proxy.swallowed == number + 1
         jobs.run(job)
         jobs.run(job)
@@ -184,8 +187,8 @@ def test_a_search_that_never_ended_on_disk_is_not_counted(house: House, proxied:
 
 def test_a_slice_that_never_reached_the_disk_is_not_counted(house: House, proxied: str, proxy: Proxy) -> None:
     """A slice that was aborted, or whose transaction number another got after a crash, is decided again."""
-    roads = Roads(house)
-    job = AtTheirTime(roads)
+    roads = AllSources(house)
+    job = ReconcileAtTheirTime(roads)
     jobs = Jobs(proxied, [job], metrics=roads.metrics, now=NOW.timestamp)
     roads.tell(told(Source.CHANGE_STREAM, Action.RELEASED))
     proxy.swallow_next_commit_reply(after=b"pg_current_xact_id()::text")
@@ -231,7 +234,7 @@ def test_a_change_stream_loses_no_count_and_no_listener_ends_it(
 ) -> None:
     """Lost replies and a listener that raises at each commit lose no count of a change stream."""
 
-    def fail(written: Written) -> None:
+    def fail(written: WriteResult) -> None:
         raise ZeroDivisionError(written)
 
     wildduck = WildDuck(mongo, house, proxied)

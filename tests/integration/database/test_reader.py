@@ -16,7 +16,7 @@ from collector.jobs.reader_queries import ReaderQueries
 from collector.store import migrations
 from collector.store.migrations import migrate
 from collector.store.schema import reader_role
-from collector.store.schema.reader_role import READABLE, ROLE, ReaderFault, complete, end_long_queries
+from collector.store.schema.reader_role import READABLE, ROLE, ReaderFault, complete_reader_role, end_long_queries
 from tests.servers.collector import Collector
 from tests.servers.fixtures import need
 from tests.servers.postgres import EmbeddedPostgres
@@ -39,7 +39,7 @@ def as_role(dsn: str, role: str = ROLE) -> psycopg.Connection:
 def ready(dsn: str) -> None:
     with psycopg.connect(dsn) as connection:
         migrate(connection)
-        assert complete(connection) == []
+        assert complete_reader_role(connection) == []
 
 
 @pytest.fixture
@@ -142,10 +142,10 @@ def test_what_it_lacks_is_granted_at_the_next_look(dsn: str) -> None:
         connection.execute("DROP TABLE plugin_reports")
         connection.execute("CREATE TABLE plugin_reports (cluster text)")
         connection.commit()
-        assert complete(connection) == []
+        assert complete_reader_role(connection) == []
         connection.commit()
         connection.execute("DROP TABLE plugin_reports")
-        assert complete(connection) == []
+        assert complete_reader_role(connection) == []
         connection.rollback()
     with as_role(dsn) as connection:
         connection.execute("SELECT cluster FROM plugin_reports")
@@ -232,12 +232,12 @@ def test_where_roles_may_not_be_made_all_else_goes_on(
     assert '"kind": "missing"' in collector.log.read_text()
     collector.stop()
     with psycopg.connect(dsn) as connection:
-        assert complete(connection) == [ReaderFault.MISSING]
+        assert complete_reader_role(connection) == [ReaderFault.MISSING]
         with psycopg.connect(cluster.dsn("mail"), autocommit=True) as administrator:
             administrator.execute("CREATE ROLE duckwatch_reader LOGIN CONNECTION LIMIT 20")
-            assert complete(connection) == [ReaderFault.SIGNAL]
+            assert complete_reader_role(connection) == [ReaderFault.SIGNAL]
             administrator.execute("GRANT duckwatch_reader TO duckwatch")
-        assert complete(connection) == []
+        assert complete_reader_role(connection) == []
     with as_role(dsn) as viewer:
         viewer.execute("SELECT count(*) FROM mail_events")
         with pytest.raises(pg.InsufficientPrivilege):
@@ -269,6 +269,6 @@ def test_who_writes_keeps_temporary_tables(cluster: PostgresCluster, monkeypatch
         connection.commit()
         monkeypatch.setattr(migrations, "shipped", lambda: everything)
         migrate(connection)
-        assert reader_role.complete(connection) == []
+        assert reader_role.complete_reader_role(connection) == []
     with as_role(dsn, "writer") as connection:
         connection.execute("CREATE TEMPORARY TABLE incoming (LIKE mail_events)")

@@ -18,7 +18,7 @@ from collector.store.people.subjects import People
 from collector.store.schema.layout import lay_out
 from collector.store.schema.replica_identity import unidentified
 from tests.integration.house import stop_policies
-from tests.integration.writing.test_reconciliation import MS, Roads, told
+from tests.integration.writing.test_reconciliation import MS, AllSources, told
 from tests.oracle.made_up import DAY, some
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def test_a_publication_of_all_tables_refuses_nothing(house: House, any_dsn: str)
     """Writer, take-over, reconciliation, roll-ups, retention and `subject forget` work, also in new chunks."""
     house.store.write(Batch(some(50, MS - 2 * DAY, MS, seed=1)))
     house.connection.execute(PUBLICATION)
-    roads = Roads(house)
+    roads = AllSources(house)
     house.store.write(Batch(some(50, MS - 5 * DAY, MS - 3 * DAY, seed=2)))
     roads.tell(told(Source.BOUNCE, Action.BOUNCED))
     roads.reconcile()

@@ -12,7 +12,7 @@ from psycopg import conninfo
 
 from collector.errors import StoreUnavailableError
 from collector.store.database.connection import scalar
-from collector.store.database.sessions import LOOKS, session
+from collector.store.database.sessions import LOOKS, open_session
 from collector.store.migrations import LOCK_KEY
 from collector.store.writing.batch_write import PostgresStore
 from tests.servers.process import wait_until
@@ -42,7 +42,7 @@ def dsn(postgres_dsn: str, proxy: Proxy) -> str:
 @pytest.mark.parametrize("go_deaf", [Proxy.go_deaf, Proxy.go_deaf_to_those_there])
 def test_a_silent_server_is_left(dsn: str, proxy: Proxy, go_deaf: Callable[[Proxy], None]) -> None:
     """A session is given up if the server no longer answers, or its answer does not arrive."""
-    with pytest.raises(StoreUnavailableError) as caught, session(dsn, HANG_SECONDS) as connection:  # noqa: PT012
+    with pytest.raises(StoreUnavailableError) as caught, open_session(dsn, HANG_SECONDS) as connection:  # noqa: PT012
         go_deaf(proxy)
         connection.execute("SELECT 1")
     assert caught.value.kind == "connection"
@@ -74,7 +74,7 @@ def test_a_start_does_not_wait_for_a_silent_server(postgres_dsn: str, dsn: str, 
 
 def test_a_server_that_works_is_waited_for(dsn: str) -> None:
     """A server that works on a statement is waited for, however long it takes."""
-    with session(dsn, HANG_SECONDS) as connection:
+    with open_session(dsn, HANG_SECONDS) as connection:
         connection.execute("SELECT pg_sleep(%s)", (LONG_SECONDS,))
         assert scalar(connection, "SELECT 1") == 1
 
@@ -85,13 +85,13 @@ def test_a_lock_that_another_holds_is_waited_for(postgres_dsn: str, dsn: str) ->
         other.execute("SELECT pg_advisory_lock(1)")
         release = threading.Timer(LONG_SECONDS, other.execute, ("SELECT pg_advisory_unlock(1)",))
         release.start()
-        with session(dsn, HANG_SECONDS) as connection:
+        with open_session(dsn, HANG_SECONDS) as connection:
             connection.execute("SELECT pg_advisory_lock(1)")
         release.join()
 
 
 def test_who_takes_long_between_two_statements_is_not_cut_off(dsn: str) -> None:
     """A long pause between two statements does not end the session, as when a user pages through an export."""
-    with session(dsn, HANG_SECONDS) as connection:
+    with open_session(dsn, HANG_SECONDS) as connection:
         time.sleep(LONG_SECONDS)
         assert scalar(connection, "SELECT 1") == 1

@@ -7,11 +7,13 @@ import json
 import os
 import pty
 import re
+import resource
 import socket
 import subprocess
 import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import dns.rcode
@@ -75,7 +77,10 @@ def test_lists_that_work_and_lists_that_do_not(nameserver: NameServer, exporter:
     zones = list(nameserver.zones)
     one = exporter(nameserver.address, targets=["192.0.2.0/30"], lists=zones)
     wait_until(lambda: one.listed("192.0.2.3", "bl.example") is not None, "the list was asked")
-    wait_until(lambda: one.value("verdicts_total", list="dead.example", verdict="error"), "the dead list was judged")
+    wait_until(
+        lambda: one.value("duckwatch_dnsbl_verdicts_total", list="dead.example", verdict="error"),
+        "the dead list was judged",
+    )
     samples = one.metrics()
     stands = {tuple(value for _, value in labels): value for labels, value in samples["duckwatch_dnsbl_listed"].items()}
     assert stands == {("bl.example", f"192.0.2.{last}"): float(last == 1) for last in range(4)}
@@ -110,7 +115,7 @@ def test_a_list_that_refuses_everything_is_refused_everywhere(
     wait_until(collector.results, "the verdict was posted")
     states = {labels[1][1]: value for labels, value in one.metrics()["duckwatch_dnsbl_list_state"].items()}
     assert states == {"healthy": 0.0, "unhealthy": 0.0, "refused": 1.0, "unknown": 0.0}
-    assert one.value("list_healthy", list="bl.example") == 0
+    assert one.value("duckwatch_dnsbl_list_healthy", list="bl.example") == 0
     assert list(one.metrics()["duckwatch_dnsbl_verdicts_total"]) == [(("list", "bl.example"), ("verdict", "refused"))]
     result = collector.requests[0][2]["results"][0]
     assert (result["verdict"], result["meanings"][-1]) == ("refused", TO_DO)
@@ -131,9 +136,11 @@ def test_a_target_that_does_not_resolve_is_seen(nameserver: NameServer, exporter
     nameserver.zones["bl.example"] = Zone("bl.example")
     hosts.ttl = 1
     one = exporter(nameserver.address, targets=["good.mx.test", "typo.mx.test"], lists=["bl.example"])
-    wait_until(lambda: one.value("target_resolved", target="typo.mx.test") == 0, "it was found not to resolve")
-    assert one.value("target_resolved", target="good.mx.test") == 1
-    assert one.value("names_unresolved") == 1
+    wait_until(
+        lambda: one.value("duckwatch_dnsbl_target_resolved", target="typo.mx.test") == 0, "it was found not to resolve"
+    )
+    assert one.value("duckwatch_dnsbl_target_resolved", target="good.mx.test") == 1
+    assert one.value("duckwatch_dnsbl_names_unresolved") == 1
     assert '<td>typo.mx.test<td class="notice">does not resolve<td>there is no such name' in one.get("/")[1]
     words = [sys.executable, "-m", "exporters.dnsbl", "--config", str(tmp_path / "dnsbl.yml"), "probe", "typo.mx.test"]
     ended = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
@@ -143,7 +150,9 @@ def test_a_target_that_does_not_resolve_is_seen(nameserver: NameServer, exporter
     )
     assert "takes it" not in ended.stdout
     hosts.listed["typo.mx.test"] = ["192.0.2.2"]
-    wait_until(lambda: one.value("target_resolved", target="typo.mx.test") == 1, "it resolves", seconds=60)
+    wait_until(
+        lambda: one.value("duckwatch_dnsbl_target_resolved", target="typo.mx.test") == 1, "it resolves", seconds=60
+    )
     said = [json.loads(line) for line in one.log.read_text().splitlines()]
     assert [line["message"] for line in said if line["fields"].get("target") == "typo.mx.test"] == [
         "a target does not resolve",
@@ -153,7 +162,7 @@ def test_a_target_that_does_not_resolve_is_seen(nameserver: NameServer, exporter
     one.configure({"resolvers": [nameserver.address], "lists": ["bl.example"], "targets": ["192.0.2.1"]})
     one.hang_up()
     wait_until(lambda: "duckwatch_dnsbl_target_resolved" not in one.metrics(), "no name is configured any more")
-    assert one.value("names_unresolved") == 0
+    assert one.value("duckwatch_dnsbl_names_unresolved") == 0
     assert "Needs attention" not in one.get("/")[1]
 
 
@@ -180,17 +189,23 @@ def test_a_resolver_may_be_named(nameserver: NameServer, exporter: Make) -> None
         f"localhost:{port}", targets=["192.0.2.1"], lists=[{"zone": "bl.example", "queries_per_minute": 500}]
     )
     wait_until(lambda: one.listed("192.0.2.1", "bl.example") == 1, "the named resolver was asked")
-    wait_until(lambda: one.value("resolver_up", resolver=f"localhost:{port}") == 1, "it is shown by its name")
+    wait_until(
+        lambda: one.value("duckwatch_dnsbl_resolver_up", resolver=f"localhost:{port}") == 1, "it is shown by its name"
+    )
     one.configure({"resolvers": [NOWHERE], "lists": ["bl.example"], "targets": ["192.0.2.1"]})
     one.hang_up()
-    wait_until(lambda: one.value("resolver_up", resolver=f"{NOWHERE}:53") == 0, "the name does not resolve")
+    wait_until(
+        lambda: one.value("duckwatch_dnsbl_resolver_up", resolver=f"{NOWHERE}:53") == 0, "the name does not resolve"
+    )
     assert one.listed("192.0.2.1", "bl.example") == 1
     assert f"<td>{NOWHERE}:53<td" in one.get("/")[1]
     assert one.log.read_text().count("a resolver's name does not resolve") == 1
     one.configure({"resolvers": [f"localhost:{port}"], "lists": ["bl.example"], "targets": ["192.0.2.2"]})
     one.hang_up()
     wait_until(lambda: one.listed("192.0.2.2", "bl.example") == 0, "the resolver is asked again")
-    wait_until(lambda: one.value("resolver_up", resolver=f"{NOWHERE}:53") is None, "the other one is forgotten")
+    wait_until(
+        lambda: one.value("duckwatch_dnsbl_resolver_up", resolver=f"{NOWHERE}:53") is None, "the other one is forgotten"
+    )
 
 
 def test_a_standing_listing_outlives_refusals_and_then_lapses(nameserver: NameServer, exporter: Make) -> None:
@@ -208,6 +223,8 @@ def test_a_standing_listing_outlives_refusals_and_then_lapses(nameserver: NameSe
 
     wait_until(lapsed, "the listing lapsed", seconds=120, every=0.5)
     assert seen == {1.0, None}
+    pair = {"target": "192.0.2.1", "list": "bl.example"}
+    assert one.value("duckwatch_dnsbl_listing_lapsed", **pair, severity="warning") == 1
 
 
 def test_a_list_that_loses_its_data_turns_nobody_clean(nameserver: NameServer, exporter: Make) -> None:
@@ -218,7 +235,9 @@ def test_a_list_that_loses_its_data_turns_nobody_clean(nameserver: NameServer, e
     wait_until(lambda: one.listed("192.0.2.1", "bl.example") == 1, "it is listed")
     empty = nameserver.zones["bl.example"] = Zone("bl.example", tests=False)
     empty.ttl = 1
-    wait_until(lambda: one.value("list_healthy", list="bl.example") == 0, "the list is unhealthy", seconds=90)
+    wait_until(
+        lambda: one.value("duckwatch_dnsbl_list_healthy", list="bl.example") == 0, "the list is unhealthy", seconds=90
+    )
     assert one.listed("192.0.2.1", "bl.example") == 1
 
 
@@ -228,16 +247,22 @@ def test_a_wrong_new_configuration_is_refused_and_a_right_one_taken(nameserver: 
     settings = {"resolvers": [nameserver.address], "lists": ["bl.example"], "interval": "10s"}
     one = exporter(nameserver.address, targets=["192.0.2.1"], lists=["bl.example"])
     wait_until(lambda: one.listed("192.0.2.1", "bl.example") == 0, "it was asked")
+    read_at = one.value("duckwatch_dnsbl_config_last_reload_success_timestamp_seconds")
+    assert read_at is not None
     one.configure({**settings, "targets": ["192.0.2.1/28"], "intervall": "5m"})
-    wait_until(lambda: one.value("config_last_reload_successful") == 0, "the change was seen and refused")
+    wait_until(
+        lambda: one.value("duckwatch_dnsbl_config_last_reload_successful") == 0, "the change was seen and refused"
+    )
     faults = [line for line in one.log.read_text().splitlines() if "is refused" in line]
     assert {json.loads(line)["fields"]["key"] for line in faults} == {"dnsbl.targets.0.target", "dnsbl"}
     assert "is not a known key: did you mean interval?" in {json.loads(line)["fields"]["problem"] for line in faults}
     assert one.listed("192.0.2.1", "bl.example") == 0
+    assert one.value("duckwatch_dnsbl_config_last_reload_success_timestamp_seconds") == read_at
     one.configure({**settings, "targets": ["192.0.2.2"]})
     one.hang_up()
     wait_until(lambda: one.listed("192.0.2.2", "bl.example") == 0, "the new target was asked")
-    assert one.value("config_last_reload_successful") == 1
+    assert one.value("duckwatch_dnsbl_config_last_reload_successful") == 1
+    assert (one.value("duckwatch_dnsbl_config_last_reload_success_timestamp_seconds") or 0) > read_at
     assert one.listed("192.0.2.1", "bl.example") is None
 
 
@@ -264,7 +289,7 @@ def test_a_probe_asks_configured_lists_now(nameserver: NameServer, exporter: Mak
     """
     nameserver.zones |= {
         "bl.example": Zone("bl.example", LISTED),
-        "slow.example": behave.Slow(Zone("slow.example"), 30),
+        "slow.example": behave.SlowAnswer(Zone("slow.example"), 30),
     }
     one = exporter(
         nameserver.address, lists=["bl.example", "slow.example"], timeout="9s", limits={"probes_per_minute": 4}
@@ -283,6 +308,8 @@ def test_a_probe_asks_configured_lists_now(nameserver: NameServer, exporter: Mak
     assert one.get("/probe?target=192.0.2.2&list=bl.example")[0] == 200
     assert one.get("/probe?target=192.0.2.2&list=bl.example")[0] == 429
     assert one.listed("192.0.2.1", "bl.example") is None
+    counted = {labels[0][1]: value for labels, value in one.metrics()["duckwatch_dnsbl_probes_total"].items()}
+    assert counted == {"complete": 3, "partial": 1, "bad_request": 4, "limited": 1}
 
 
 class Collector(ThreadingHTTPServer):
@@ -356,7 +383,7 @@ def test_changes_are_posted_again_until_they_are_taken(nameserver: NameServer, e
         ],
         collector={"url": f"http://127.0.0.1:{collector.server_port}", "token": f"{CANARY}-token"},
     )
-    wait_until(lambda: one.value("results_total", result="sent"), "a result was taken")
+    wait_until(lambda: one.value("duckwatch_dnsbl_results_total", result="sent"), "a result was taken")
     (first, second) = collector.requests[:2]
     assert first == second
     path, authorization, body = first
@@ -407,8 +434,8 @@ def test_results_outlive_the_collectors_absence_and_a_rejected_one_is_counted(
         lambda: len(one.metrics().get("duckwatch_dnsbl_listed", {})) == 256, "every target is listed", seconds=90
     )
     collector = Collector(port, refuses=0)
-    wait_until(lambda: one.value("results_waiting") == 0, "every result was taken", seconds=90)
-    assert one.value("results_total", result="rejected") == sum(
+    wait_until(lambda: one.value("duckwatch_dnsbl_results_waiting") == 0, "every result was taken", seconds=90)
+    assert one.value("duckwatch_dnsbl_results_total", result="rejected") == sum(
         target == "192.0.2.9" for target, _ in collector.results()
     )
     assert 1 << 19 < collector.largest <= 1 << 20
@@ -417,7 +444,7 @@ def test_results_outlive_the_collectors_absence_and_a_rejected_one_is_counted(
     log = one.log.read_text()
     assert '"rejected": 1' in log
     assert "secret words" not in log
-    assert one.value("results_total", result="dropped") is None
+    assert one.value("duckwatch_dnsbl_results_total", result="dropped") == 0
     collector.stop()
 
 
@@ -431,7 +458,7 @@ def test_a_stop_sends_what_waits(nameserver: NameServer, exporter: Make) -> None
         lists=["bl.example"],
         collector={"url": f"http://127.0.0.1:{port}"},
     )
-    wait_until(lambda: one.value("results_waiting"), "a result waits")
+    wait_until(lambda: one.value("duckwatch_dnsbl_results_waiting"), "a result waits")
     collector = Collector(port, refuses=0)
     assert one.stop() == 0
     assert collector.results()
@@ -448,11 +475,11 @@ def test_what_waited_when_it_was_killed_is_told_anew(nameserver: NameServer, exp
         lists=["bl.example"],
         collector={"url": f"http://127.0.0.1:{port}"},
     )
-    wait_until(lambda: one.value("results_waiting") == 2, "both results wait")
+    wait_until(lambda: one.value("duckwatch_dnsbl_results_waiting") == 2, "both results wait")
     one.kill()
     collector = Collector(port, refuses=0)
     one.start()
-    wait_until(lambda: one.value("results_total", result="sent") == 2, "both are told")
+    wait_until(lambda: one.value("duckwatch_dnsbl_results_total", result="sent") == 2, "both are told")
     results = {result["target"]: result for _, _, body in collector.requests for result in body["results"]}
     assert {target: (one["standing"], one["previous"]) for target, one in results.items()} == {
         "192.0.2.0": ("clean", None),
@@ -480,12 +507,72 @@ def test_a_reload_keeps_what_names_resolved_to(nameserver: NameServer, exporter:
         return one.listed("192.0.2.7", "bl.example") == 0
 
     wait_until(taken, "the new configuration was taken")
-    wait_until(lambda: one.value("names_unresolved") == 1, "the name was tried again")
+    wait_until(lambda: one.value("duckwatch_dnsbl_names_unresolved") == 1, "the name was tried again")
     assert seen == {1.0}
     assert one.listed("192.0.2.1", "bl.example") == 1
     one.configure({**settings, "targets": ["192.0.2.7"]})
     one.hang_up()
     wait_until(lambda: one.listed("192.0.2.1", "bl.example") is None, "what only the name led to is gone")
+
+
+def test_targets_are_counted_and_so_are_those_without_room(nameserver: NameServer, exporter: Make) -> None:
+    """Configured and found targets are counted up to the limit, and found ones beyond it as left out."""
+    hosts = Zone("mx.test", {"a": [f"192.0.2.{last}" for last in range(1, 6)]}, tests=False)
+    nameserver.zones |= {"bl.example": Zone("bl.example"), "mx.test": hosts}
+    host = {"target": "a.mx.test", "treat_as": "host"}
+    one = exporter(nameserver.address, targets=["192.0.2.7", host], lists=["bl.example"], limits={"targets": 3})
+    wait_until(lambda: one.value("duckwatch_dnsbl_targets_left_out") == 3, "the name was resolved")
+    assert one.value("duckwatch_dnsbl_targets") == 3
+    settings = {"resolvers": [nameserver.address], "lists": ["bl.example"], "interval": "10s"}
+    one.configure({**settings, "targets": ["192.0.2.7", host]})
+    one.hang_up()
+    wait_until(lambda: one.value("duckwatch_dnsbl_targets") == 6, "all have room")
+    assert one.value("duckwatch_dnsbl_targets_left_out") == 0
+    one.configure({**settings, "targets": ["192.0.2.7"]})
+    one.hang_up()
+    wait_until(lambda: one.value("duckwatch_dnsbl_targets") == 1, "the name is no target any more")
+
+
+def test_forged_answers_are_counted_by_their_fault(nameserver: NameServer, exporter: Make) -> None:
+    """Each forged datagram is counted by its fault, and the right answer after it is taken."""
+    right = {reason: Zone(f"{reason}.example") for reason in ("id", "question", "malformed")}
+    nameserver.zones |= {
+        "id.example": behave.with_wrong_id(right["id"], then_right=True),
+        "question.example": behave.with_wrong_question(right["question"], then_right=True),
+        "malformed.example": lambda query: [b"\0", *right["malformed"](query)],
+    }
+    one = exporter(nameserver.address, targets=["192.0.2.1"], lists=list(nameserver.zones), interval="1h")
+    for zone in nameserver.zones:
+        wait_until(lambda zone=zone: one.listed("192.0.2.1", zone) == 0, f"{zone} was judged")  # type: ignore[misc]  # mypy has no type for a default
+    for reason in right:
+        asked = len(nameserver.asked(f"{reason}.example"))
+        assert one.value("duckwatch_dnsbl_answers_ignored_total", reason=reason) == asked > 0
+        assert one.value("duckwatch_dnsbl_queries_total", list=f"{reason}.example") == asked
+
+
+def test_a_shortage_of_descriptors_is_counted(nameserver: NameServer, exporter: Make) -> None:
+    """While the exporter cannot open a descriptor the shortage is counted, and afterwards no longer."""
+    one = exporter(nameserver.address, targets=["192.0.2.1"], lists=["bl.example"])
+    assert one.value("duckwatch_dnsbl_resource_shortages_total", resource="descriptors") is None
+    before = resource.prlimit(one.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(one.pid, resource.RLIMIT_NOFILE, (4, before[1]))
+    with contextlib.ExitStack() as waiting:
+        for _ in range(20):  # more than its spare descriptors
+            waiting.enter_context(socket.create_connection(("127.0.0.1", one.port)))
+        wait_until(lambda: '"of": "descriptors"' in one.log.read_text(), "the shortage is logged")
+        resource.prlimit(one.pid, resource.RLIMIT_NOFILE, before)
+    wait_until(
+        lambda: "the machine has free descriptors again" in one.log.read_text(), "the shortage is over", seconds=60
+    )
+    counted = one.value("duckwatch_dnsbl_resource_shortages_total", resource="descriptors")
+    assert counted
+    assert list(one.metrics()["duckwatch_dnsbl_resource_shortages_total"]) == [(("resource", "descriptors"),)]
+
+
+def test_the_exporter_shows_its_version(nameserver: NameServer, exporter: Make) -> None:
+    """The version on /metrics is the installed one."""
+    one = exporter(nameserver.address, targets=["192.0.2.1"], lists=["bl.example"])
+    assert one.metrics()["duckwatch_dnsbl_build_info"] == {(("version", version("duckwatch")),): 1}
 
 
 @pytest.mark.servers
@@ -525,7 +612,9 @@ def test_rbldnsd(exporter: Make, server_logs: Path) -> None:
     }
     assert all(value == 1 for value in one.metrics()["duckwatch_dnsbl_list_healthy"].values())
     assert "why 192.0.2.1" in one.get("/")[1]
-    assert one.value("names_unresolved") == 1, "shop.example.com is a host too, and rbldnsd resolves none"
+    assert one.value("duckwatch_dnsbl_names_unresolved") == 1, (
+        "shop.example.com is a host too, and rbldnsd resolves none"
+    )
     server.stop()
 
 

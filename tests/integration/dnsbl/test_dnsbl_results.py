@@ -112,11 +112,13 @@ def test_the_migration_renames_stored_severities(any_dsn: str) -> None:
     words = ["page", "ticket", "info", None]
     with closing(PostgresStore(any_dsn, any_dsn)) as store, psycopg.connect(any_dsn) as connection:
         store.prepare()
+        store.write(Batch(records=[result(number) for number in range(len(words))]))
         connection.execute("DROP TRIGGER rename_severity ON dnsbl_results")
         connection.execute("DROP FUNCTION rename_severity")
         connection.execute("DELETE FROM schema_migrations WHERE version = 20")
-        connection.commit()
-        store.write(Batch(records=[result(number, severity=word) for number, word in enumerate(words)]))
+        stored = "UPDATE dnsbl_results SET severity = %s WHERE time = 'epoch'::timestamptz + %s * interval '1 ms'"
+        for number, word in enumerate(words):
+            connection.execute(stored, (word, NOW + number))
         assert severities(connection) == words
         connection.commit()
         assert [one.version for one in migrate(connection)] == [20]
@@ -203,14 +205,14 @@ def test_a_listing_comes_and_goes_also_while_the_collector_is_away(world: World)
     wait_until(lambda: world.exporter.listed("192.0.2.1", "bl.example") == 1, "it is listed again", seconds=60)
     world.list_it(listed=False)
     wait_until(lambda: world.exporter.listed("192.0.2.1", "bl.example") == 0, "it is clean again", seconds=60)
-    assert (world.exporter.value("results_waiting") or 0) >= 2
+    assert (world.exporter.value("duckwatch_dnsbl_results_waiting") or 0) >= 2
     world.collector.start()
     whole = [("listed", None), ("clean", "listed"), ("listed", "clean"), ("clean", "listed")]
     wait_until(lambda: len(world.history()) >= len(whole), "what waited is stored", seconds=120)
-    wait_until(lambda: world.exporter.value("results_waiting") == 0, "nothing waits")
+    wait_until(lambda: world.exporter.value("duckwatch_dnsbl_results_waiting") == 0, "nothing waits")
     assert world.history() == whole
     assert world.count() == len(whole) + 1, "the other target was clean from the first"
-    assert world.exporter.value("results_total", result="sent") == world.count()
+    assert world.exporter.value("duckwatch_dnsbl_results_total", result="sent") == world.count()
     assert world.collector.metrics()["duckwatch_ingest_events_total"][(("source", "dnsbl"),)] >= 2
     assert world.connection.execute("SELECT count(*) FROM mail_events").fetchone() == (0,)
 
@@ -225,11 +227,11 @@ def test_what_the_collector_refuses_to_this_token_waits_for_the_right_one(world:
         "it was refused, and tried again",
         seconds=60,
     )
-    wait_until(lambda: world.exporter.value("results_waiting") == 2, "both results wait")
+    wait_until(lambda: world.exporter.value("duckwatch_dnsbl_results_waiting") == 2, "both results wait")
     world.token_file.write_text(world.collector.token)
     wait_until(lambda: world.count() == 2, "they are stored", seconds=120)
-    assert world.exporter.value("results_total", result="dropped") in {None, 0.0}
-    assert world.exporter.value("results_total", result="sent") == 2
+    assert world.exporter.value("duckwatch_dnsbl_results_total", result="dropped") in {None, 0.0}
+    assert world.exporter.value("duckwatch_dnsbl_results_total", result="sent") == 2
 
 
 def test_a_result_that_names_nothing_is_set_aside_beside_good_ones(world: World) -> None:

@@ -320,6 +320,23 @@ def test_the_schema_is_missing_old_or_newer(ask: Ask, postgres_dsn: str, role: s
     assert only(ask()[1], "schema") == ("ok", "version 9999, of a newer collector: this one still works")
 
 
+def test_what_a_restore_left_out_is_named(ask: Ask, tables: str) -> None:
+    """Without an index for queries there is a warning; without the unique index or a trigger there is a fault. What a
+    migration is yet to make is not missing.
+    """
+    execute(tables, "DROP INDEX mail_events_failures")
+    with psycopg.connect(tables) as connection:
+        connection.execute("DELETE FROM schema_migrations WHERE name = '0022_failures_by_time'")
+        connection.commit()
+        assert "1 migrations to apply" in only(ask()[1], "schema")[1]
+        connection.execute("INSERT INTO schema_migrations VALUES (22, '0022_failures_by_time')")
+    status, what = only(ask()[1], "schema")
+    assert (status, "index mail_events_failures of mail_events" in what) == ("warning", True)
+    execute(tables, "DROP TRIGGER mark_outcomes ON touched_buckets")
+    status, what = only(ask()[1], "schema")
+    assert (status, "2 indexes and triggers" in what, "trigger mark_outcomes" in what) == ("fault", True, True)
+
+
 @pytest.mark.parametrize(("seconds", "status"), [(0, "ok"), (5, "warning"), (-5, "warning"), (90, "fault")])
 def test_clocks_that_differ_are_told(ask: Ask, monkeypatch: pytest.MonkeyPatch, seconds: float, status: str) -> None:
     """A difference between this machine's clock and the database's is reported."""
@@ -518,6 +535,17 @@ def test_a_feed_that_no_sender_names_is_told(ask: Ask, tables: str) -> None:
     assert only(ask(gelf=gelf | {"cluster": "eu1"})[1], "clusters")[0] == "ok"
     code, found = ask(gelf=gelf | {"cluster": "eu"})
     assert (code, only(found, "clusters")[0]) == (1, "fault")
+
+
+def test_a_gelf_listener_that_everyone_or_nobody_may_use_is_told(ask: Ask) -> None:
+    """Without senders in `allow` only this machine may send. A listener that all or none of them reach is a fault."""
+    assert only(ask()[1], "gelf") == ("ok", "off: no collector.gelf")
+    gelf = {"udp": "127.0.0.1:0"}
+    assert only(ask(gelf=gelf)[1], "gelf") == ("ok", "udp 127.0.0.1:0, from this machine")
+    status, what = only(ask(gelf={"udp": "0.0.0.0:0", "allow": ["0.0.0.0/0"]})[1], "gelf")
+    assert (status, "lets every address send" in what) == ("fault", True)
+    status, what = only(ask(gelf=gelf | {"allow": ["10.0.0.0/8"]})[1], "gelf")
+    assert (status, what.partition(", ")[0]) == ("fault", "collector.gelf.udp is a loopback address")
 
 
 def test_the_otlp_receiver_is_tried(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,6 +22,7 @@ import pytest
 import yaml
 
 from collector.__main__ import main as collector_main
+from duckwatch.rules.__main__ import main as rules_main
 from exporters.dnsbl.__main__ import main as dnsbl_main
 from tests.servers.fixtures import need
 from tests.servers.installed import tree
@@ -100,6 +101,13 @@ def migrated(*statements: str) -> Callable[[Site], dict[str, Any]]:
 
 def without_rules(site: Site) -> dict[str, Any]:
     prometheus = need(lambda: Prometheus(site.folder / "prometheus", site.folder, {}))
+    return {"collector": {"doctor": {"prometheus": prometheus.url}}, "start": prometheus}
+
+
+def rules_as_shipped(site: Site) -> dict[str, Any]:
+    prometheus = need(
+        lambda: Prometheus(site.folder / "prometheus", site.folder, {}, sorted((RULES / "alerts").glob("*.yml")))
+    )
     return {"collector": {"doctor": {"prometheus": prometheus.url}}, "start": prometheus}
 
 
@@ -248,7 +256,14 @@ MISTAKES = (
         "doctor",
         without_rules,
         "alert rules",
-        ["rule_files: [recording/*.yml, alerts/*.yml]"],
+        ["rule_files: [thresholds.yml, recording/*.yml, alerts/*.yml]"],
+    ),
+    Mistake(
+        "the links of the example were left in the alerts",
+        "doctor",
+        rules_as_shipped,
+        "alert rules",
+        ["duckwatch-rules build --runbook-url URL --grafana-url URL"],
     ),
     Mistake("doctor does not know Prometheus", "doctor", section(), "alert rules", ["set collector.doctor.prometheus"]),
     Mistake(
@@ -541,9 +556,11 @@ def test_a_prometheus_with_our_rules_and_an_alertmanager_are_well(
     site: Site, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Prometheus with the rules and an Alertmanager gives no finding; without an Alertmanager it gives one."""
-    prometheus = need(
-        lambda: Prometheus(site.folder / "prometheus", site.folder, {}, [*sorted((RULES / "alerts").glob("*.yml"))])
-    )
+    house = ("--runbook-url", "https://wiki.house.test/duckwatch", "--grafana-url", "https://grafana.house.test")
+    assert rules_main(["build", "--output", str(site.folder / "rules"), *house]) == 0
+    capsys.readouterr()
+    files = [path for path in (site.folder / "rules").rglob("*.yml") if "groups" in yaml.safe_load(path.read_text())]
+    prometheus = need(lambda: Prometheus(site.folder / "prometheus", site.folder, {}, files))
     port = free_port()
     alertmanager, folder = need(lambda: start_alertmanager(site.folder, port))
     settings = {"prometheus": prometheus.url, "alertmanager": f"http://user:Secr3t@127.0.0.1:{port}"}

@@ -60,6 +60,7 @@ def test_the_triggers_of_a_migration_to_come_are_ours(postgres_dsn: str, monkeyp
                 "keep_erased_outcomes",
                 "keep_truncated_outcomes",
                 "mark_outcomes",
+                "mark_built_from",
                 "mark_stored",
                 "rename_severity",
                 "note_later",

@@ -12,7 +12,7 @@ import pytest
 
 from collector.__main__ import main
 from collector.config.model import RetentionSettings
-from collector.events.border.decoding import Border, decode
+from collector.events.border.decoding import Border, decode_body
 from collector.events.model.batch import Batch
 from collector.events.model.event import Source
 from collector.events.model.side_tables import AuthEvent
@@ -72,7 +72,7 @@ class House:
         body = [{"time": NOW - n * DAY_MS, "entry": entry} for n, entry in enumerate(ENTRIES)]
         body += [{"entry": {"action": "QUEUED", "to": JANE}}]
         border = Border(pseudonyms=pseudonyms)
-        request = decode(
+        request = decode_body(
             json.dumps(body).encode(), received_at=NOW, source=Source.PLUGIN, border=border, request_id="ab"
         )
         return len(self.store.write(assemble([request], {})[0]).new_events)
@@ -221,7 +221,7 @@ def tell_of_jane(house: House) -> None:
             "to": "bob@y.example",
         },
     ]
-    request = wildduck.read(json.dumps(bodies).encode(), received_at=NOW, border=Border())
+    request = wildduck.read_webhooks(json.dumps(bodies).encode(), received_at=NOW, border=Border())
     logins = [
         AuthEvent(
             "default", NOW, NOW, "wd:auth:d1:1", Source.CHANGE_STREAM, "imap", "failed", ACCOUNT, None, "192.0.2.1"
@@ -277,7 +277,7 @@ def test_the_name_of_a_user_is_found_in_its_column_only(house: House) -> None:
     body = json.dumps(
         [{"time": NOW, "entry": changed(ACCEPTED, user="service", response="250 service ready")}]
     ).encode()
-    request = decode(body, received_at=NOW, source=Source.PLUGIN, border=Border())
+    request = decode_body(body, received_at=NOW, source=Source.PLUGIN, border=Border())
     house.store.write(assemble([request], {})[0])
     house.fill()
     code, out = house.ask("export", "service")
@@ -310,7 +310,7 @@ def test_an_address_is_never_a_pattern(house: House, hostile: str) -> None:
     other = "alien@x.example"
     entries = [changed(ACCEPTED, to=hostile, response=f"250 {hostile}"), changed(ACCEPTED, seq="002", to=other)]
     body = json.dumps([{"time": NOW, "entry": entry} for entry in entries]).encode()
-    request = decode(body, received_at=NOW, source=Source.PLUGIN, border=Border())
+    request = decode_body(body, received_at=NOW, source=Source.PLUGIN, border=Border())
     house.store.write(assemble([request], {})[0])
     code, out = house.ask("export", hostile)
     assert (code, len(out.splitlines())) == (0, 1)
@@ -336,7 +336,7 @@ def test_no_locale_of_the_database_hides_a_person(house: House, stored: str, ask
     body = json.dumps(
         [*({"time": NOW, "entry": entry} for entry in entries), {"entry": {"action": "QUEUED", "to": stored}}]
     )
-    request = decode(body.encode(), received_at=NOW, source=Source.PLUGIN, border=Border(), request_id="cd")
+    request = decode_body(body.encode(), received_at=NOW, source=Source.PLUGIN, border=Border(), request_id="cd")
     house.store.write(assemble([request], {})[0])
     assert len(house.ask("export", asked)[1].splitlines()) == 3
     assert house.ask("forget", asked)[0] == 0

@@ -13,7 +13,7 @@ import psycopg
 import pytest
 
 from collector.__main__ import main
-from collector.events.border.decoding import Border, decode
+from collector.events.border.decoding import Border, decode_body
 from collector.events.model.batch import Batch
 from collector.events.model.event import Action, Direction, MailEvent, Source
 from collector.events.model.precedence import slots_of
@@ -52,7 +52,7 @@ class House:
         """Store events in the plugin's form."""
         for start in range(0, len(entries), 1000):
             body = json.dumps(entries[start : start + 1000]).encode()
-            request = decode(body, received_at=NOW, source=Source.PLUGIN, border=Border(pseudonyms=pseudonyms))
+            request = decode_body(body, received_at=NOW, source=Source.PLUGIN, border=Border(pseudonyms=pseudonyms))
             self.store.write(assemble([request], {})[0])
 
     def ask(self, asked: str, *more: str) -> tuple[int, str, str]:
@@ -195,7 +195,7 @@ def test_one_recipient_of_many_is_told_alone(house: House) -> None:
 def test_what_other_sources_say_belongs_to_the_life(house: House) -> None:
     """A complaint, a held event and a dead letter about the message are shown with it."""
     house.fill([{"time": NOW, "entry": ACCEPTED}])
-    complaint = arf.read(report(), received_at=NOW, border=Border())
+    complaint = arf.read_complaint(report(), received_at=NOW, border=Border())
     waiting = MailEvent(
         NOW, "default", None, f"{ACCEPTED['id']}.002:bounced", Action.BOUNCED, Source.BOUNCE, Direction.OUTBOUND,
         ACCEPTED["id"], "002",

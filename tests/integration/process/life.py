@@ -137,7 +137,7 @@ def one_row(connection: psycopg.Connection[dict[str, Any]], relation: LiteralStr
 
 
 def moves(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
-    """Return the changed samples of /metrics in Prometheus's text format, without VARYING metrics and buckets."""
+    """Return the changed samples of /metrics in Prometheus's text format, without UNSTEADY metrics and buckets."""
     lines = []
     for name, samples in after.items():
         if name.startswith(UNSTEADY) or name.endswith("_bucket"):

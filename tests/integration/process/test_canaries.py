@@ -88,7 +88,7 @@ def signed(body: bytes, key: bytes) -> dict[str, str]:
     }
 
 
-class Planted:
+class CanaryCollector:
     """A collector whose every input has canaries. Every answer is searched."""
 
     def __init__(self, collector: Collector, dsn: str, folder: Path) -> None:
@@ -128,12 +128,12 @@ class Planted:
 
 
 @contextmanager
-def running(folder: Path, dsn: str, **more: Any) -> Iterator[Planted]:
+def running(folder: Path, dsn: str, **more: Any) -> Iterator[CanaryCollector]:
     """Yield a collector with canaries in its settings, also in the database's password."""
     settings = {key: value | more.get(key, {}) for key, value in SECRETS.items()}
     collector = Collector(folder, folder, conninfo.make_conninfo(dsn, password=f"{CANARY}-password"), settings)
     collector.start()
-    made = Planted(collector, dsn, folder)
+    made = CanaryCollector(collector, dsn, folder)
     wait_until(lambda: collector.trouble() == {}, "it writes")
     made.execute("ALTER TABLE mail_events ADD CONSTRAINT bad CHECK (category IS DISTINCT FROM 'poison')")
     try:
@@ -143,7 +143,7 @@ def running(folder: Path, dsn: str, **more: Any) -> Iterator[Planted]:
     assert canaries.leaks_in(collector.log.read_bytes()) == []
 
 
-def suffer(made: Planted) -> None:
+def suffer(made: CanaryCollector) -> None:
     """Cause errors: bad requests, wrong credentials, a missing table, wrong settings."""
     body = json.dumps({"plugin": {"process": "p1", "version": "1.2.3"}, "host": "mta1", "events": events()}).encode()
     assert made.send(body) == 202
@@ -164,7 +164,7 @@ def suffer(made: Planted) -> None:
     wait_until(lambda: made.collector.total("duckwatch_store_errors_total") > 0, "the table is missed")
 
 
-def tell_by_the_backup_roads(made: Planted) -> None:
+def tell_by_the_backup_roads(made: CanaryCollector) -> None:
     """Send good and bad bounces and GELF messages, with a canary in every field that can hold one."""
     bounce = {"id": "q1", "seq": "001", "to": PERSON, "returnPath": PERSON, "response": f"550 <{PERSON}>: {CANARY}"}
     token = {"Authorization": f"Bearer {CANARY}-token"}
@@ -180,7 +180,7 @@ def tell_by_the_backup_roads(made: Planted) -> None:
     wait_until(lambda: made.collector.total("duckwatch_gelf_messages_total") == 5, "all have come")
 
 
-def tell_of_inbound_mail(made: Planted) -> None:
+def tell_of_inbound_mail(made: CanaryCollector) -> None:
     """Send good and bad webhooks and a complaint in the same way."""
     token = {"Authorization": f"Bearer {CANARY}-token"}
     now = int(time.time() * 1000)

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from collector.__main__ import main
 from collector.config.model import RetentionSettings
-from collector.config.renewable import text_of
+from collector.config.renewable import dsn_text
 from collector.events.model.batch import Batch, DeadLetter, SeenHeartbeat
 from collector.events.model.event import Action, Direction, Heartbeat, MailEvent, RejectReason, Source
 from collector.events.model.precedence import slots_of
@@ -85,7 +85,7 @@ def seen(number: int, received_at: int, request_id: str | None = None) -> SeenHe
 
 def stored(store: PostgresStore) -> list[int]:
     """Return the identity of the stored heartbeat."""
-    with psycopg.connect(text_of(store._dsn)) as connection:
+    with psycopg.connect(dsn_text(store._dsn)) as connection:
         return [number for (number,) in connection.execute("SELECT spool_bytes FROM plugin_reports")]
 
 
@@ -97,7 +97,7 @@ def test_the_last_report_of_a_collector_counts_however_its_clock_is_set(
     store: PostgresStore, clock: Clock, steps: list[tuple[int, int]]
 ) -> None:
     """The last heartbeat counts, though the clock changes between two receipts, or between receipt and commit."""
-    with psycopg.connect(text_of(store._dsn), autocommit=True) as connection:
+    with psycopg.connect(dsn_text(store._dsn), autocommit=True) as connection:
         connection.execute("DELETE FROM plugin_reports")
     for number, (at_receipt, at_commit) in enumerate(steps):
         clock.ahead = at_commit * HOUR
@@ -113,7 +113,7 @@ def test_of_two_collectors_the_report_that_came_last_counts(
     store: PostgresStore, clock: Clock, skews: tuple[int, int], turns: list[bool], data: st.DataObject
 ) -> None:
     """Of two collectors' heartbeats the last counts, whatever their clocks, and however long a journal kept one."""
-    with psycopg.connect(text_of(store._dsn), autocommit=True) as connection:
+    with psycopg.connect(dsn_text(store._dsn), autocommit=True) as connection:
         connection.execute("DELETE FROM plugin_reports")
     began = now_ms() - 60 * SECOND
     waiting: list[list[int]] = [[], []]
@@ -179,7 +179,7 @@ def test_a_result_that_is_retried_from_the_dead_letters_is_no_news(house: House,
     assert current(house) == [("clean",)]
 
 
-class Waiting:
+class HeldEvents:
     """Held events of backup sources, and the job that decides about them."""
 
     def __init__(self, house: House) -> None:
@@ -206,7 +206,7 @@ class Waiting:
 @pytest.mark.parametrize("hours", [-20, 20])
 def test_what_is_held_waits_its_grace_whatever_the_clock_said(house: House, clock: Clock, hours: int) -> None:
     """A held event waits its grace, whatever the clock was at its receipt."""
-    waiting = Waiting(house)
+    waiting = HeldEvents(house)
     clock.ahead = hours * HOUR
     waiting.hold(now_ms() + hours * HOUR)
     assert waiting.rows_after(0) == 0
@@ -215,7 +215,7 @@ def test_what_is_held_waits_its_grace_whatever_the_clock_said(house: House, cloc
 
 def test_what_was_held_while_the_database_was_ahead_waits_from_now_on(house: House) -> None:
     """An event held while the database's clock was ahead waits from now on, and an old heartbeat does not delay it."""
-    waiting = Waiting(house)
+    waiting = HeldEvents(house)
     waiting.hold(now_ms())
     house.connection.execute("UPDATE held_events SET received_at = now() + interval '20 hours'")
     house.connection.execute(
@@ -313,7 +313,7 @@ def test_the_migration_mends_what_is_stamped_in_the_future(store: PostgresStore,
     assert row == (True,)
 
 
-class Set:
+class ClockedCollector:
     """A collector process and its clock."""
 
     def __init__(self, folder: Path, logs: Path, dsn: str) -> None:
@@ -357,16 +357,16 @@ class Set:
 
 
 @pytest.fixture
-def one(tmp_path: Path, server_logs: Path, postgres_dsn: str) -> Iterator[Set]:
+def one(tmp_path: Path, server_logs: Path, postgres_dsn: str) -> Iterator[ClockedCollector]:
     """Yield a running collector with the right clock."""
-    made = Set(tmp_path, server_logs, postgres_dsn)
+    made = ClockedCollector(tmp_path, server_logs, postgres_dsn)
     made.collector.start()
     yield made
     made.collector.stop()
 
 
 @pytest.mark.parametrize("hours", [20, -20])
-def test_a_clock_that_is_wrong_for_a_moment_freezes_nothing(one: Set, hours: int) -> None:
+def test_a_clock_that_is_wrong_for_a_moment_freezes_nothing(one: ClockedCollector, hours: int) -> None:
     """After a wrong clock, heartbeats, gauges and held events are right, before and after a restart."""
     one.report(1)
     one.skew.ahead(hours * 3600)

@@ -23,6 +23,8 @@ import pytest
 import yaml
 
 from collector.events.model.event import Reason
+from tests.servers.fixtures import need
+from tests.servers.installed import command, tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -34,9 +36,17 @@ ROOT = Path(__file__).parents[3]
 class Demo:
     """A running demo that prints JSON."""
 
-    def __init__(self, *words: str, run_by: Sequence[str] = ()) -> None:
-        command = [*run_by, *MODULE, "--json", "--port", "0", *words]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT)
+    def __init__(self, *words: str, run_by: Sequence[str] = (), programs: Path | None = None) -> None:
+        whole = [*run_by, *MODULE, "--json", "--port", "0", *words]
+        path = os.pathsep.join([*([] if programs is None else [str(programs)]), os.environ["PATH"]])
+        self.process = subprocess.Popen(
+            whole,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+            env={**os.environ, "PATH": path},
+        )
         assert self.process.stdout is not None
         first = self.process.stdout.readline()
         assert first, self.process.communicate(timeout=10)[1]
@@ -165,6 +175,56 @@ def test_a_signal_ends_it_in_order(demos: list[Demo], number: signal.Signals) ->
     eventually(lambda: 'action="delivered"' in demo.get("/metrics"))
     demo.process.send_signal(number)
     assert_all_stored(demo, demo.end()[0])
+
+
+@pytest.fixture
+def programs() -> Iterator[tuple[Path, Path]]:
+    """Return a folder with `prometheus` and `prometheus-alertmanager`, and a folder that both can read.
+
+    Debian's Alertmanager reads templates at a fixed path, so it runs with its tree as its root.
+    """
+    root = need(tree)
+    prometheus = need(lambda: command("prometheus"))
+    with tempfile.TemporaryDirectory(dir=root / "var" / "tmp") as folder:
+        place = Path(folder)
+        place.chmod(0o711)
+        alone = "" if os.geteuid() == 0 else "--map-root-user"
+        (place / "prometheus").symlink_to(prometheus)
+        alertmanager = place / "prometheus-alertmanager"
+        alertmanager.write_text(
+            f'#!/bin/sh\nfor word; do shift; set -- "$@" "$(echo "$word" | sed \'s#{root}##\')"; done\n'
+            f'exec unshare {alone} --root={root} --wd=/ /usr/bin/prometheus-alertmanager "$@"\n'
+        )
+        alertmanager.chmod(0o755)
+        yield place, place / "data"
+
+
+@pytest.mark.servers
+def test_where_prometheus_and_alertmanager_are_installed_the_alerts_fire(
+    demos: list[Demo], programs: tuple[Path, Path]
+) -> None:
+    """The first line has their addresses; every rule is evaluated, and the listing of the demo reaches Alertmanager.
+
+    The events of the day before do not count as late.
+    """
+    folder, data = programs
+    demo = Demo("--data", str(data), programs=folder)
+    demos.append(demo)
+    prometheus = demo.place["prometheus"]
+
+    def of_alertmanager() -> set[str]:
+        with urllib.request.urlopen(f"{demo.place['alertmanager']}/api/v2/alerts", timeout=10) as answer:
+            return {alert["labels"]["alertname"] for alert in json.load(answer)}
+
+    eventually(lambda: {"DuckwatchDnsblListed", "DuckwatchWatchdog"} <= of_alertmanager(), seconds=180)
+    assert not {"DuckwatchIngestSloBurn", "DuckwatchCollectorDown", "DuckwatchThresholdsMissing"} & of_alertmanager()
+    with urllib.request.urlopen(f"{prometheus}/api/v1/rules", timeout=10) as answer:
+        rules = [rule for group in json.load(answer)["data"]["groups"] for rule in group["rules"]]
+    assert len(rules) > 100
+    assert {rule["health"] for rule in rules} == {"ok"}
+    demo.process.send_signal(signal.SIGINT)
+    demo.end()
+    assert demo.processes() == []
 
 
 def test_ctrl_c_twice_ends_it_at_once(demos: list[Demo]) -> None:

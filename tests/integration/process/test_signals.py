@@ -26,21 +26,26 @@ PROGRAMS: dict[str, list[str | Path]] = {
 }
 
 
-class Started:
+def settings(name: str, port: int, folder: Path) -> dict[str, str]:
+    """Return the environment of a program that will listen on `port`, and needs no other server."""
+    section = "COLLECTOR" if name.startswith("collector") else "DNSBL"
+    theirs = {key: value for key, value in os.environ.items() if not key.startswith(("DUCKWATCH_", "OTEL_"))}
+    return {
+        **theirs,
+        f"DUCKWATCH_{section}__LISTEN": f"127.0.0.1:{port}",
+        "DUCKWATCH_COLLECTOR__JOURNAL__PATH": str(folder / "journal"),
+        "DUCKWATCH_COLLECTOR__DATABASE__DSN": "postgresql://nobody@127.0.0.1:9/nowhere",
+        "DUCKWATCH_DNSBL__RESOLVERS": '["127.0.0.1:9"]',
+        "DUCKWATCH_DNSBL__LISTS": '["bl.example"]',
+    }
+
+
+class StartedProgram:
     """A program that was just started and will listen on `port`."""
 
     def __init__(self, name: str, folder: Path) -> None:
         self.port = free_port()
-        section = "COLLECTOR" if name.startswith("collector") else "DNSBL"
-        theirs = {key: value for key, value in os.environ.items() if not key.startswith(("DUCKWATCH_", "OTEL_"))}
-        environment = {
-            **theirs,
-            f"DUCKWATCH_{section}__LISTEN": f"127.0.0.1:{self.port}",
-            "DUCKWATCH_COLLECTOR__JOURNAL__PATH": str(folder / "journal"),
-            "DUCKWATCH_COLLECTOR__DATABASE__DSN": "postgresql://nobody@127.0.0.1:9/nowhere",
-            "DUCKWATCH_DNSBL__RESOLVERS": '["127.0.0.1:9"]',
-            "DUCKWATCH_DNSBL__LISTS": '["bl.example"]',
-        }
+        environment = settings(name, self.port, folder)
         self.log = folder / "log"
         with self.log.open("wb") as output:
             self.child = subprocess.Popen([*PROGRAMS[name], "serve"], stdout=output, stderr=output, env=environment)
@@ -55,15 +60,33 @@ class Started:
 
 
 @pytest.fixture(params=PROGRAMS)
-def started(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Started]:
+def started(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[StartedProgram]:
     """Yield each program, started in each way. It is ended in any case."""
-    made = Started(request.param, tmp_path)
+    made = StartedProgram(request.param, tmp_path)
     yield made
     made.child.kill()
     made.child.wait()
 
 
-def test_a_reload_while_it_starts_is_no_end(started: Started) -> None:
+@pytest.mark.parametrize("package", ["collector", "exporters.dnsbl"])
+def test_an_end_whose_exception_python_ignores_is_an_end(package: str, tmp_path: Path) -> None:
+    """SIGTERM during the start ends the program also where Python ignores the handler's `SystemExit`."""
+    program = (
+        "import contextlib, os, signal, sys\n"
+        "from duckwatch.base import early\n"
+        "early.install()\n"
+        "with contextlib.suppress(SystemExit):\n"
+        "    os.kill(os.getpid(), signal.SIGTERM)\n"
+        f"from {package}.__main__ import main\n"
+        "sys.exit(main(['serve']))\n"
+    )
+    child = subprocess.run(
+        [sys.executable, "-c", program], env=settings(package, free_port(), tmp_path), timeout=60, check=False
+    )
+    assert child.returncode == 0
+
+
+def test_a_reload_while_it_starts_is_no_end(started: StartedProgram) -> None:
     """A reload or a log rotation's signal at any moment of the start does not end the program; SIGTERM does later."""
     wait_until(started.takes_signals, "SIGHUP is taken", every=0.001)
     numbers = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
@@ -81,7 +104,9 @@ def test_a_reload_while_it_starts_is_no_end(started: Started) -> None:
 
 
 @pytest.mark.parametrize(("number", "wait_seconds"), [(signal.SIGTERM, 0), (signal.SIGTERM, 0.4), (signal.SIGINT, 0.2)])
-def test_an_end_while_it_starts_is_a_clean_one(started: Started, number: signal.Signals, wait_seconds: float) -> None:
+def test_an_end_while_it_starts_is_a_clean_one(
+    started: StartedProgram, number: signal.Signals, wait_seconds: float
+) -> None:
     """SIGTERM at any moment of the start gives exit code 0 and no traceback."""
     wait_until(started.takes_signals, "signals are taken", every=0.001)
     time.sleep(wait_seconds)

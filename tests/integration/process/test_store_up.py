@@ -1,8 +1,9 @@
-"""`duckwatch_store_up` and `duckwatch_store_capacity_bytes` of a running collector."""
+"""`duckwatch_store_up`, and what a running collector shows of its settings and its version."""
 
 from __future__ import annotations
 
 from collections import Counter
+from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import pytest
@@ -45,8 +46,8 @@ def test_it_is_the_writers_last_word(postgres_dsn: str, tmp_path: Path) -> None:
             collector.stop()
 
 
-def test_the_configured_capacity_and_addresses_are_shown(postgres_dsn: str, tmp_path: Path) -> None:
-    """The capacity is a metric, and each code of the table is 0 for each configured address."""
+def test_the_version_the_capacity_and_the_addresses_are_shown(postgres_dsn: str, tmp_path: Path) -> None:
+    """The version and the capacity are metrics, and each code of the table is 0 for each configured address."""
     settings = {
         "database": {"dsn": postgres_dsn, "capacity": "500GiB"},
         "public_ips": {"10.0.0.5": "192.0.2.5"},
@@ -59,6 +60,7 @@ def test_the_configured_capacity_and_addresses_are_shown(postgres_dsn: str, tmp_
     finally:
         collector.stop()
     assert found["duckwatch_store_capacity_bytes"] == {(): 500 << 30}
+    assert found["duckwatch_build_info"] == {(("version", version("duckwatch")),): 1}
     signals = found["duckwatch_mail_provider_signals_total"]
     assert set(signals.values()) == {0}
     assert Counter(dict(labels)["local_ip"] for labels in signals) == {

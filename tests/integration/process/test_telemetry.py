@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-    from tests.servers.otlp import Received
+    from tests.servers.otlp import ReceivedExports
 
     Make = Callable[..., Collector]
 
@@ -36,7 +36,7 @@ PERSON = f"{CANARY}@mail.example"
 TRACEPARENT = f"00-{TRACE}-{PARENT}-01"
 
 
-def on(received: Received, protocol: str = "http/protobuf") -> dict[str, str]:
+def on(received: ReceivedExports, protocol: str = "http/protobuf") -> dict[str, str]:
     """Return the environment of a collector that exports there with short delays."""
     return {
         "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{received.port}",
@@ -47,7 +47,7 @@ def on(received: Received, protocol: str = "http/protobuf") -> dict[str, str]:
 
 
 @pytest.fixture
-def make(received: Received, postgres_dsn: str, tmp_path: Path, server_logs: Path) -> Iterator[Make]:
+def make(received: ReceivedExports, postgres_dsn: str, tmp_path: Path, server_logs: Path) -> Iterator[Make]:
     """Yield a function that starts a collector with an environment. It ends before the receiver."""
     made: list[Collector] = []
 
@@ -64,7 +64,7 @@ def make(received: Received, postgres_dsn: str, tmp_path: Path, server_logs: Pat
 
 
 @pytest.fixture
-def received() -> Iterator[Received]:
+def received() -> Iterator[ReceivedExports]:
     """Yield a receiver for OTLP/HTTP."""
     with http_receiver() as receiver:
         yield receiver
@@ -138,7 +138,7 @@ def test_one_trace_leads_from_the_request_to_the_commit(make: Make, protocol: st
         assert canaries.leaks_in(received.content.encode()) == []
 
 
-def test_requests_of_one_batch_are_linked(make: Make, received: Received) -> None:
+def test_requests_of_one_batch_are_linked(make: Make, received: ReceivedExports) -> None:
     """Each request's trace holds its commit with a link to the shared write, and the write links to the requests."""
     collector = make(on(received))
     with ThreadPoolExecutor(16) as pool:
@@ -161,7 +161,7 @@ def only_link(span: Span) -> bytes:
     return bytes(link.span_id)
 
 
-def test_a_trace_survives_kill_and_restart(make: Make, received: Received, postgres_dsn: str) -> None:
+def test_a_trace_survives_kill_and_restart(make: Make, received: ReceivedExports, postgres_dsn: str) -> None:
     """After a kill and restart, the commit is in the trace of the request that was acknowledged before."""
     name = f"late_{free_port()}"
     late = conninfo.make_conninfo(postgres_dsn, dbname=name)
@@ -195,7 +195,7 @@ def is_up(collector: Collector) -> bool:
     return True
 
 
-def test_histograms_show_a_trace_that_was_sent(make: Make, received: Received) -> None:
+def test_histograms_show_a_trace_that_was_sent(make: Make, received: ReceivedExports) -> None:
     """Histograms in OpenMetrics have exemplars that name exported spans; the text format has none."""
     collector = make(on(received))
     assert post(collector, "q1") == 202
@@ -220,7 +220,7 @@ def test_histograms_show_a_trace_that_was_sent(make: Make, received: Received) -
     )
 
 
-def test_what_is_not_sampled_leaves_no_trace(make: Make, received: Received) -> None:
+def test_what_is_not_sampled_leaves_no_trace(make: Make, received: ReceivedExports) -> None:
     """An unsampled or unauthenticated request makes no span (parentbased), but metrics are still exported."""
     collector = make(on(received))
     assert post(collector, "q1", {"traceparent": f"00-{TRACE}-{PARENT}-00"}) == 202
@@ -231,7 +231,7 @@ def test_what_is_not_sampled_leaves_no_trace(make: Make, received: Received) -> 
     assert "duckwatch_mail_events" in received.metrics
 
 
-def test_a_failed_write_is_a_span_with_its_kind(make: Make, received: Received, postgres_dsn: str) -> None:
+def test_a_failed_write_is_a_span_with_its_kind(make: Make, received: ReceivedExports, postgres_dsn: str) -> None:
     """Failed writes are error spans of the same trace, and the last, successful one is not."""
 
     def of_trace(name: str) -> list[Span]:
@@ -255,7 +255,7 @@ def test_a_failed_write_is_a_span_with_its_kind(make: Make, received: Received, 
     ("fault", "protocol"), [("hung", "http/protobuf"), ("hung", "grpc"), ("dead", "grpc"), ("broken", "http/protobuf")]
 )
 def test_a_receiver_that_is_away_costs_nothing_but_spans(
-    make: Make, server_logs: Path, received: Received, fault: str, protocol: str
+    make: Make, server_logs: Path, received: ReceivedExports, fault: str, protocol: str
 ) -> None:
     """Without receiver events are stored, failures are counted and logged once, and the stop is clean."""
     received.is_broken = fault == "broken"
@@ -278,7 +278,7 @@ def test_a_receiver_that_is_away_costs_nothing_but_spans(
     assert {line["logger"].partition(".")[0] for line in lines} == {"collector"}
 
 
-def test_it_tells_when_the_receiver_is_back(make: Make, server_logs: Path, received: Received) -> None:
+def test_it_tells_when_the_receiver_is_back(make: Make, server_logs: Path, received: ReceivedExports) -> None:
     """The log has two lines a signal: the begin and the end of the receiver's outage."""
     received.is_broken = True
     collector = make(on(received))
@@ -295,7 +295,7 @@ def test_it_tells_when_the_receiver_is_back(make: Make, server_logs: Path, recei
     assert told == [(signal, text) for signal in ("metrics", "traces") for text in texts]
 
 
-def test_off_means_that_it_is_not_even_imported(make: Make, server_logs: Path, received: Received) -> None:
+def test_off_means_that_it_is_not_even_imported(make: Make, server_logs: Path, received: ReceivedExports) -> None:
     """Without an endpoint neither collector nor assembler imports opentelemetry or gRPC."""
     imports = {"PYTHONPROFILEIMPORTTIME": "1"}
     found = []

@@ -17,7 +17,7 @@ from collector.jobs import RollUp, Sizes
 from collector.metrics import Metrics
 from collector.store.database.tiers import layout_of, reach_extension
 from collector.store.migrations import migrate
-from collector.store.rollups.comparison import compare
+from collector.store.rollups.comparison import compare_buckets
 from collector.store.schema.layout import lay_out
 from collector.store.schema.sizes import sizes
 from tests.integration.house import stop_policies
@@ -268,7 +268,7 @@ def test_events_of_every_source_are_in_the_aggregates(connection: psycopg.Connec
     run_policies(connection, "policy_refresh_continuous_aggregate")
     roll_up(connection, SHORT)
     assert_equal(connection)
-    compared = list(compare(connection, SHORT, datetime.now(UTC), random.Random(1)))
+    compared = list(compare_buckets(connection, SHORT, datetime.now(UTC), random.Random(1)))
     assert compared
     assert not any(one.is_different for one in compared)
 

@@ -29,7 +29,7 @@ from tests.integration.database.lost_commits import write_without_reply
 from tests.integration.house import House, stop_policies
 from tests.integration.rollups.test_community import insert, refresh, run_policies
 from tests.integration.writing.test_inbound import complaints
-from tests.integration.writing.test_reconciliation import Roads, told
+from tests.integration.writing.test_reconciliation import AllSources, told
 from tests.oracle.made_up import DAY, HOUR, some
 from tests.oracle.rollups import assert_equal, read_events
 from tests.servers.fixtures import community_database
@@ -258,7 +258,7 @@ def test_the_plugin_takes_over_rows_in_compressed_chunks(given: GivenServer | No
     with packed.connect(autocommit=True) as connection:
         name = sql.Identifier(connection.info.dbname)
         connection.execute(sql.SQL("ALTER DATABASE {} " + LITTLE).format(name))
-        roads = Roads(House(packed.dsn))
+        roads = AllSources(House(packed.dsn))
         roads.tell(told(Source.BOUNCE, Action.BOUNCED))
         roads.reconcile()
         compress(connection)

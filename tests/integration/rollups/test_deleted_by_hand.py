@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.servers, pytest.mark.usefixtures("our_jobs")]
 
-OPERATIONS = Path(__file__).parents[3] / "docs" / "operations.md"
+UPGRADE = Path(__file__).parents[3] / "docs" / "upgrade.md"
 
 ERASED = (
     "mail_stats_15s_erased", "mail_stats_5m_erased", "domain_stats_5m_erased", "attempt_stats_5m_erased",
@@ -182,7 +182,7 @@ def test_an_earlier_version_corrects_beside_this_one(ledger: Ledger) -> None:
 
 def test_what_an_earlier_version_forgot_is_counted_again(ledger: Ledger) -> None:
     """Buckets that an earlier version built without deleted rows are repaired by the statement of
-    docs/operations.md.
+    docs/upgrade.md.
     """
     ledger.write(some(1000, NOW_MS - 2 * HOUR, NOW_MS, seed=7))
     ledger.agree()
@@ -197,7 +197,7 @@ def test_what_an_earlier_version_forgot_is_counted_again(ledger: Ledger) -> None
     for table in ERASED:
         ledger.sql(f"DROP TABLE {table}")
         ledger.sql(f"ALTER TABLE {table}_unknown RENAME TO {table}")
-    (statement,) = re.findall(r"^INSERT INTO touched_buckets .*_erased;$", OPERATIONS.read_text(), re.MULTILINE)
+    (statement,) = re.findall(r"^INSERT INTO touched_buckets .*_erased;$", UPGRADE.read_text(), re.MULTILINE)
     ledger.sql(statement)
     ledger.agree()
 

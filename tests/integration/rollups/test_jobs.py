@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import time
-from typing import TYPE_CHECKING, LiteralString
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, LiteralString
 
 import psycopg
 import pytest
@@ -19,8 +21,10 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.servers
 
+STORAGE: Final = Path(__file__).parents[3] / "docs" / "storage.md"
 
-class Note:
+
+class NotingJob:
     """A job that notes its runs."""
 
     name = "note"
@@ -40,7 +44,7 @@ class Collector:
     """The jobs of one collector."""
 
     def __init__(self, dsn: str, now: Callable[[], float] = time.time) -> None:
-        self.metrics, self.note = Metrics(), Note()
+        self.metrics, self.note = Metrics(), NotingJob()
         self.jobs = Jobs(dsn, [self.note, Sizes(self.metrics)], metrics=self.metrics, now=now)
 
     def value(self, name: str, **labels: str) -> float | None:
@@ -70,6 +74,24 @@ def test_one_of_two_collectors_runs_the_jobs(postgres_dsn: str) -> None:
     wait_until(lambda: second.note.moments, "the second takes over")
     assert first.value("duckwatch_job_last_success_timestamp_seconds", task="note") is None
     second.jobs.stop()
+
+
+def test_a_collector_that_gives_the_jobs_up_shows_none_of_their_gauges(postgres_dsn: str) -> None:
+    """Its last values would stand beside those of the next: the page names each gauge that goes."""
+    one = Collector(postgres_dsn)
+    named = re.findall(r"^- `(duckwatch_\w+)(?:\{([\w,]+)\})?`$", STORAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    assert len(named) == 8
+    gauges = one.metrics.registry._names_to_collectors
+    for name, labels in named:
+        gauge: Any = gauges[name]
+        (gauge.labels(*labels.split(",")) if labels else gauge).set(1)
+
+    def shown() -> set[str]:
+        return {sample.name for family in one.metrics.registry.collect() for sample in family.samples}
+
+    assert {name for name, _ in named} <= shown()
+    one.jobs._resign()
+    assert not {name for name, _ in named} & shown()
 
 
 def test_a_connection_that_is_cut_is_made_anew(postgres_dsn: str) -> None:

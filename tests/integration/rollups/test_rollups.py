@@ -16,7 +16,7 @@ from collector.events.model.side_tables import HeldEvent
 from collector.events.model.tally import tally
 from collector.jobs import RollUp
 from collector.store.backup import reconciliation
-from collector.store.backup.reconciliation import Moment, Reconciler
+from collector.store.backup.reconciliation import DecisionInput, Reconciler
 from collector.store.database.sql import query
 from collector.store.migrations import migrate, shipped
 from collector.store.rollups.building import TableBuilder
@@ -159,7 +159,7 @@ def reconcile_bounces(house: House, stamps: Iterable[int]) -> None:
         for at in stamps
     ]  # fmt: skip
     house.store.write(Batch(records=[HeldEvent.of(one, slots_of(one)[0], is_unsendable=False) for one in events]))
-    assert Reconciler().reconcile(house.connection, Moment(NOW, {}, None)).due == len(events)
+    assert Reconciler().reconcile(house.connection, DecisionInput(NOW, {}, None)).due == len(events)
 
 
 def migrate_again(house: House) -> None:

@@ -19,7 +19,7 @@ from tests.servers.process import wait_until
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from collector.events.model.batch import Written
+    from collector.events.model.batch import WriteResult
     from collector.feeds.mongo.reader import ChangeReader
     from tests.integration.house import House
     from tests.servers.secantus import Secantus
@@ -43,14 +43,14 @@ def lead(feed: FeedStore) -> str | None:
     return tokens[0]
 
 
-class Following:
+class FeedUnderTest:
     """One cluster's feed, built as in the collector. No follower runs yet."""
 
     def __init__(self, mongo: Secantus, house: House, dsn: str) -> None:
         self.mongo, self.house, self.dsn = mongo, house, dsn
         self.client: pymongo.MongoClient[Any] = pymongo.MongoClient(mongo.uri(""))
         self.metrics = Metrics()
-        self._listeners: list[Callable[[Written], None]] = [
+        self._listeners: list[Callable[[WriteResult], None]] = [
             MailMetrics(self.metrics, now=time.time),
             LoginMetrics(self.metrics),
         ]

@@ -26,7 +26,7 @@ from collector.events.sources.gelf import ACTIONS, FIELDS
 from collector.events.sources.zonemta import mail_event
 from collector.jobs import RollUp
 from collector.jobs.scheduler import LOCK_KEY
-from collector.store.backup.reconciliation import Moment, Reconciler
+from collector.store.backup.reconciliation import DecisionInput, Reconciler
 from tests.canaries import TOKEN
 from tests.hostile import values
 from tests.hostile.inputs import mutate
@@ -48,7 +48,7 @@ POSTER = Path(__file__).parents[2] / "servers" / "zonemta" / "post_bounces.js"
 HTTP_BOUNCE = "node_modules/@zone-eu/zone-mta/plugins/core/http-bounce.js"
 
 
-class Held:
+class GelfCollector:
     """A collector that takes GELF, and the held events in its database."""
 
     def __init__(self, folder: Path, logs: Path, dsn: str) -> None:
@@ -76,11 +76,11 @@ class Held:
 
 
 @pytest.fixture
-def held(postgres_dsn: str, tmp_path: Path, server_logs: Path) -> Iterator[Held]:
+def held(postgres_dsn: str, tmp_path: Path, server_logs: Path) -> Iterator[GelfCollector]:
     """Yield a running collector on an empty database. Its jobs do not run, so that events stay held."""
     with psycopg.connect(postgres_dsn, autocommit=True) as other:
         other.execute("SELECT pg_advisory_lock(%s)", [LOCK_KEY])
-        made = Held(tmp_path / "collector", server_logs, postgres_dsn)
+        made = GelfCollector(tmp_path / "collector", server_logs, postgres_dsn)
         yield made
         made.collector.stop()
         decide(other)
@@ -89,7 +89,7 @@ def held(postgres_dsn: str, tmp_path: Path, server_logs: Path) -> Iterator[Held]
 def decide(connection: psycopg.Connection) -> None:
     """Store all held events, as the jobs do when they are due, and assert that the roll-ups equal the rows."""
     later = datetime.now(UTC) + timedelta(hours=2)
-    while Reconciler().reconcile(connection, Moment(later, {}, None)).due:
+    while Reconciler().reconcile(connection, DecisionInput(later, {}, None)).due:
         pass
     for _ in range(2):
         RollUp(RetentionSettings()).run(connection, datetime.now(UTC), lambda: False)
@@ -107,7 +107,7 @@ def post(url: str, bounces: list[dict[str, Any]]) -> None:
     assert ended.returncode == 0, ended.stderr
 
 
-def test_recorded_bounces_posted_by_zonemtas_own_plugin(held: Held) -> None:
+def test_recorded_bounces_posted_by_zonemtas_own_plugin(held: GelfCollector) -> None:
     """Recorded bounces posted by ZoneMTA's plugin, with credentials in the URL, are held once each."""
     now = time.time_ns() // 1_000_000
     bounces = [line["bounce"] | {"time": now} for line in read_lines(FIXTURES / "zonemta-queue-bounce.jsonl")]
@@ -141,7 +141,7 @@ def _row(entry: dict[str, Any], time_ms: int) -> Any:
     return mail_event(request.entries[0], source=Source.PLUGIN, received_at=time_ms, public_ips={})
 
 
-def test_gelf_in_every_packing_over_udp_and_tcp(held: Held) -> None:
+def test_gelf_in_every_packing_over_udp_and_tcp(held: GelfCollector) -> None:
     """GELF in each packing over UDP and TCP fills the same slots as the plugin's events, and WildDuck's logins are
     taken.
     """
@@ -174,7 +174,7 @@ def delivered(number: int) -> bytes:
     ).encode()
 
 
-def test_what_was_journalled_is_held_after_a_kill(held: Held) -> None:
+def test_what_was_journalled_is_held_after_a_kill(held: GelfCollector) -> None:
     """Messages that count as taken are on disk: after a kill without database they are held."""
     held.execute("ALTER TABLE held_events RENAME TO away")
     send_datagrams(held.udp, [delivered(n) for n in range(300)])
@@ -185,7 +185,7 @@ def test_what_was_journalled_is_held_after_a_kill(held: Held) -> None:
     assert [row[1] for row in held.settled()] == sorted(f"q{n}" for n in range(300))
 
 
-def test_kills_in_mid_stream(held: Held) -> None:
+def test_kills_in_mid_stream(held: GelfCollector) -> None:
     """Kills under load lose no message that counted as taken."""
     seed = int(os.environ.get("DUCKWATCH_CRASH_SEED", str(random.SystemRandom().randrange(2**32))))
     print(f"DUCKWATCH_CRASH_SEED={seed}")
@@ -240,7 +240,7 @@ def hostile_form(dice: random.Random) -> bytes:
     return mutate(dice, form) if dice.random() < 0.3 else form
 
 
-def test_hostile_input_is_held_or_set_aside(held: Held) -> None:
+def test_hostile_input_is_held_or_set_aside(held: GelfCollector) -> None:
     """Hostile input is held, a duplicate, or a dead letter of the border; the database refuses none."""
     seed = int(os.environ.get("DUCKWATCH_HOSTILE_SEED", str(random.SystemRandom().randrange(2**32))))
     print(f"DUCKWATCH_HOSTILE_SEED={seed}")

@@ -12,7 +12,7 @@ import pytest
 from collector.events.border.decoding import Border
 from collector.feeds.mongo import QueueReader
 from collector.store.backup.stream_position import FeedLostError, FeedStore
-from tests.integration.sources.following import Following, lead
+from tests.integration.sources.following import FeedUnderTest, lead
 from tests.integration.sources.zonemta_queue import Mail
 from tests.servers.collector import Collector
 from tests.servers.fixtures import need
@@ -32,7 +32,7 @@ pytestmark = pytest.mark.servers
 """Seconds after which a deletion is seen as a separate change."""
 
 
-class Stream(Following):
+class Stream(FeedUnderTest):
     """A follower of the queue."""
 
     def __init__(self, mongo: Secantus, house: House, dsn: str) -> None:

@@ -16,7 +16,7 @@ from collector.events.sources import authlog, wildduck_messages
 from collector.events.sources.wildduck_changes import PIPELINE_STAGES
 from collector.feeds.mongo import WildduckReader
 from collector.store.backup.stream_position import FeedStore
-from tests.integration.sources.following import Following, lead
+from tests.integration.sources.following import FeedUnderTest, lead
 from tests.servers.fixtures import need
 from tests.servers.secantus import Secantus
 from tests.unit.events.test_authlog import changes
@@ -45,7 +45,7 @@ def mongo(tmp_path_factory: pytest.TempPathFactory, server_logs: Path) -> Iterat
     server.stop()
 
 
-class WildDuck(Following):
+class WildDuck(FeedUnderTest):
     """WildDuck's database, changed as WildDuck changes it, and its follower."""
 
     def __init__(self, mongo: Secantus, house: House, dsn: str) -> None:
@@ -288,8 +288,12 @@ def test_how_far_a_feed_was_followed_is_when_its_newest_change_was_made(wildduck
 
 
 def test_a_database_that_is_dropped_is_followed_anew(wildduck: WildDuck) -> None:
-    """After its database was dropped the stream ends, and a new one follows the new content."""
+    """After its database was dropped the stream ends, and a new one follows the new content. The loss is an increase:
+    its counter is 0 before.
+    """
+    lost = LABELS | {"feed": "wildduck", "kind": "history_lost"}
     wildduck.follow()
+    assert wildduck.metrics.registry.get_sample_value("duckwatch_changestream_errors_total", lost) == 0
     wildduck.deliver(1)
     wildduck.until(lambda: len(wildduck.stored()) == 1)
     wildduck.client.drop_database(wildduck.name)
@@ -297,7 +301,6 @@ def test_a_database_that_is_dropped_is_followed_anew(wildduck: WildDuck) -> None
     wildduck.until(lambda: len(wildduck.stored()) == 2)
     follower = wildduck.follower
     wildduck.until(lambda: follower is not None and follower.trouble is None)
-    lost = LABELS | {"feed": "wildduck", "kind": "history_lost"}
     assert wildduck.metrics.registry.get_sample_value("duckwatch_changestream_errors_total", lost) == 1
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from collector.jobs.complaints import LOOKED_FOR
 from collector.metrics import Metrics
-from collector.store.backup.reconciliation import Moment, Reconciler
+from collector.store.backup.reconciliation import DecisionInput, Reconciler
 from collector.store.writing import takeover
 from tests.integration.writing.test_inbound import COMPLAINT, MESSAGE, complain, complaints, mail, rows, store
 from tests.oracle.made_up import NOW
@@ -93,7 +93,7 @@ def test_a_search_holds_up_neither_reconciliation_nor_the_writer(house: House, a
         try:
             wait_until(lambda: rows(house, ADVISORY)[0][0] == 1, "the search is held up")
             assert rows(house, ADVISORY) == [(1, 0)]
-            Reconciler().reconcile(house.connection, Moment(NOW, {}, None))
+            Reconciler().reconcile(house.connection, DecisionInput(NOW, {}, None))
             store(house, other_message(1))
         finally:
             gate.execute("SELECT pg_advisory_unlock(%s)", (GATE,))

@@ -75,7 +75,7 @@ def test_the_tables_have_the_columns_of_the_records(any_dsn: str, kind: type[Aud
 
 def complain(house: House, body: bytes, cluster: str = "eu1") -> None:
     """Store a complaint."""
-    request = arf.read(body, received_at=NOW_MS, border=Border(cluster))
+    request = arf.read_complaint(body, received_at=NOW_MS, border=Border(cluster))
     house.store.write(assemble([request], {})[0])
 
 

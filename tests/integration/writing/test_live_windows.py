@@ -7,7 +7,7 @@ import time
 from collector.events.model.batch import Batch
 from collector.live.publisher import Publisher
 from collector.live.pushing import Pusher
-from collector.live.reading import Asked
+from collector.live.reading import WindowSelection
 from collector.metrics import Metrics
 from collector.store.writing.batch_write import PostgresStore
 from tests.oracle.made_up import some
@@ -21,7 +21,7 @@ def test_a_commit_that_the_read_saw_is_not_added_again(any_dsn: str) -> None:
     store = PostgresStore(any_dsn, any_dsn)
     store.prepare()
     pusher = Pusher("http://127.0.0.1:1", "duckwatch", lambda: "t")
-    publisher = Publisher(any_dsn, pusher, Asked(["shop.example"], 3), metrics=Metrics(), now=lambda: now)
+    publisher = Publisher(any_dsn, pusher, WindowSelection(["shop.example"], 3), metrics=Metrics(), now=lambda: now)
     events = []
     try:
         for seed in range(3):

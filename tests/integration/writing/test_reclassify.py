@@ -17,7 +17,7 @@ import pytest
 from psycopg import conninfo
 
 from collector.__main__ import main
-from collector.events.border.decoding import Border, decode
+from collector.events.border.decoding import Border, decode_body
 from collector.events.judgement import Judgement
 from collector.events.model.event import Source
 from collector.events.privacy.pseudonyms import Pseudonyms
@@ -86,7 +86,7 @@ def entries(count: int) -> list[dict[str, Any]]:
 
 def decoded(count: int, pseudonyms: Pseudonyms | None = None) -> Any:
     """Return the assembled batch of these entries."""
-    request = decode(
+    request = decode_body(
         json.dumps(entries(count)).encode(),
         received_at=int(time.time() * 1000),
         source=Source.PLUGIN,

@@ -62,7 +62,7 @@ def told(source: Source, action: Action, seq: str | None = "001", *, queue_id: s
     return MailEvent(**given)
 
 
-class Roads:
+class AllSources:
     """A database, its metrics, and all sources."""
 
     def __init__(self, house: House) -> None:
@@ -123,12 +123,12 @@ class Roads:
 
 
 @pytest.fixture
-def roads(house: House) -> Roads:
+def roads(house: House) -> AllSources:
     """Return all sources on a new database."""
-    return Roads(house)
+    return AllSources(house)
 
 
-def test_what_is_recovered_counts_as_outbound_mail(roads: Roads) -> None:
+def test_what_is_recovered_counts_as_outbound_mail(roads: AllSources) -> None:
     """A recovered event moves the counters of outbound mail by direction, reason and kind; a DSN moves none."""
     blamed = {"reason": Reason.REPUTATION, "provider": Provider.GMX, "local_ip": "192.0.2.7"}
     roads.tell(
@@ -147,7 +147,7 @@ def test_what_is_recovered_counts_as_outbound_mail(roads: Roads) -> None:
     roads.agree()
 
 
-def test_what_nobody_told_better_is_stored_once(roads: Roads) -> None:
+def test_what_nobody_told_better_is_stored_once(roads: AllSources) -> None:
     """After its grace a backup source's event becomes a row, and is counted once and as recovered."""
     roads.tell(told(Source.CHANGE_STREAM, Action.RELEASED))
     for _ in range(2):
@@ -159,7 +159,7 @@ def test_what_nobody_told_better_is_stored_once(roads: Roads) -> None:
     roads.agree()
 
 
-def test_each_bucket_counts_what_a_backup_source_told_of_any_moment_of_it(roads: Roads) -> None:
+def test_each_bucket_counts_what_a_backup_source_told_of_any_moment_of_it(roads: AllSources) -> None:
     """Recovered events are counted in their bucket, from its first to its last millisecond, also if it was built
     before.
     """
@@ -173,7 +173,7 @@ def test_each_bucket_counts_what_a_backup_source_told_of_any_moment_of_it(roads:
     assert len(roads.rows()) == 2 * len(stamps)
 
 
-def test_what_the_plugin_told_is_not_told_again(roads: Roads) -> None:
+def test_what_the_plugin_told_is_not_told_again(roads: AllSources) -> None:
     """A backup source's event for a slot that the plugin has filled is dropped."""
     roads.tell(told(Source.PLUGIN, Action.DELIVERED), told(Source.PLUGIN, Action.QUEUED, None))
     roads.tell(told(Source.CHANGE_STREAM, Action.RELEASED), told(Source.CHANGE_STREAM, Action.QUEUED, None))
@@ -184,7 +184,7 @@ def test_what_the_plugin_told_is_not_told_again(roads: Roads) -> None:
     roads.agree()
 
 
-def test_the_plugin_takes_over_whenever_it_comes(roads: Roads) -> None:
+def test_the_plugin_takes_over_whenever_it_comes(roads: AllSources) -> None:
     """The plugin's row replaces a backup source's at any time, and is counted again only if the action differs."""
     roads.tell(
         told(Source.CHANGE_STREAM, Action.RELEASED),
@@ -208,7 +208,7 @@ def test_the_plugin_takes_over_whenever_it_comes(roads: Roads) -> None:
     roads.agree()
 
 
-def test_a_row_with_the_same_stamp_is_taken_over_too(roads: Roads) -> None:
+def test_a_row_with_the_same_stamp_is_taken_over_too(roads: AllSources) -> None:
     """A row with the same time as the plugin's is taken over too."""
     stamp = MS - 2 * HOUR
     roads.tell(told(Source.CHANGE_STREAM, Action.QUEUED, None, time=stamp, zone=None))
@@ -218,7 +218,7 @@ def test_a_row_with_the_same_stamp_is_taken_over_too(roads: Roads) -> None:
     roads.agree()
 
 
-def test_an_end_of_the_message_is_every_recipients(roads: Roads) -> None:
+def test_an_end_of_the_message_is_every_recipients(roads: AllSources) -> None:
     """The end of a whole message fills the slots of all its recipients."""
     roads.tell(told(Source.PLUGIN, Action.REFUSED, None))
     roads.tell(told(Source.GELF, Action.DROPPED, "001"), told(Source.GELF, Action.QUEUED, None))
@@ -230,7 +230,7 @@ def test_an_end_of_the_message_is_every_recipients(roads: Roads) -> None:
     roads.agree()
 
 
-def test_of_backup_roads_the_better_counts(roads: Roads) -> None:
+def test_of_backup_roads_the_better_counts(roads: AllSources) -> None:
     """Of backup sources GELF is better than the webhook, and that better than the change stream, in any order."""
     roads.tell(told(Source.CHANGE_STREAM, Action.RELEASED), told(Source.BOUNCE, Action.BOUNCED))
     roads.reconcile()
@@ -245,7 +245,7 @@ def test_of_backup_roads_the_better_counts(roads: Roads) -> None:
     roads.agree()
 
 
-def test_clusters_with_the_same_queue_ids_stay_apart(roads: Roads) -> None:
+def test_clusters_with_the_same_queue_ids_stay_apart(roads: AllSources) -> None:
     """The same queue id in another cluster is another slot."""
     roads.tell(told(Source.PLUGIN, Action.DELIVERED, cluster="us1"))
     roads.tell(told(Source.CHANGE_STREAM, Action.RELEASED))
@@ -269,7 +269,7 @@ def test_clusters_with_the_same_queue_ids_stay_apart(roads: Roads) -> None:
     ],
 )
 def test_it_waits_until_nothing_better_can_be_on_its_way(
-    roads: Roads, age: int, cluster: str, journal: int | None, unsent: int | None, *, is_due: bool
+    roads: AllSources, age: int, cluster: str, journal: int | None, unsent: int | None, *, is_due: bool
 ) -> None:
     """A held event waits while a better one may still come. Ages and times are in seconds from now."""
     came = MS - age * SECOND
@@ -281,7 +281,7 @@ def test_it_waits_until_nothing_better_can_be_on_its_way(
     assert len(roads.rows()) == is_due
 
 
-def test_a_plugin_that_has_fallen_silent_holds_nothing_up(roads: Roads) -> None:
+def test_a_plugin_that_has_fallen_silent_holds_nothing_up(roads: AllSources) -> None:
     """A heartbeat older than two minutes delays no held event."""
     came = MS - 130 * SECOND
     roads.tell(told(Source.CHANGE_STREAM, Action.RELEASED, time=came, received_at=came))
@@ -290,7 +290,7 @@ def test_a_plugin_that_has_fallen_silent_holds_nothing_up(roads: Roads) -> None:
     assert len(roads.rows()) == 1
 
 
-def test_why_it_had_to_be_recovered_is_told(roads: Roads) -> None:
+def test_why_it_had_to_be_recovered_is_told(roads: AllSources) -> None:
     """The cause of a recovery is counted: the plugin lost the event, ZoneMTA has no hook for it, or
     there is no plugin.
     """
@@ -302,7 +302,7 @@ def test_why_it_had_to_be_recovered_is_told(roads: Roads) -> None:
     assert roads.sum("backup_recovered", "reason") == {"missed": 1, "never_sent": 1, "no_plugin": 1}
 
 
-def test_a_row_that_the_table_refuses_is_set_aside_alone(roads: Roads) -> None:
+def test_a_row_that_the_table_refuses_is_set_aside_alone(roads: AllSources) -> None:
     """A recovered row that the table refuses becomes a dead letter, and the others of its slice are stored."""
     roads.tell(*[told(Source.CHANGE_STREAM, Action.RELEASED, f"{n:03}") for n in range(20)])
     roads.house.connection.execute(
@@ -334,7 +334,7 @@ def everything(seed: int) -> list[MailEvent]:
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_whatever_the_order_each_slot_holds_the_best_roads_word_once(roads: Roads, seed: int) -> None:
+def test_whatever_the_order_each_slot_holds_the_best_roads_word_once(roads: AllSources, seed: int) -> None:
     """In any order of events and reconciliations, each slot ends with the best source's event once."""
     dice, events = random.Random(seed), everything(seed)
     best: dict[tuple[str, ...], MailEvent] = {}
@@ -356,7 +356,7 @@ def test_whatever_the_order_each_slot_holds_the_best_roads_word_once(roads: Road
 
 
 @pytest.mark.parametrize("isolation", ["read committed", "serializable"])
-def test_writers_and_reconciliation_at_once_double_nothing(roads: Roads, any_dsn: str, isolation: str) -> None:
+def test_writers_and_reconciliation_at_once_double_nothing(roads: AllSources, any_dsn: str, isolation: str) -> None:
     """Writers and reconciliation at the same time give one row for each slot, at any default isolation level."""
     database = sql.Identifier(roads.house.connection.info.dbname)
     roads.house.connection.execute(

@@ -24,7 +24,7 @@ from tests.integration.database.lost_commits import write_without_commit, write_
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from collector.events.model.batch import Written
+    from collector.events.model.batch import WriteResult
 
 NOW = int(time.time() * 1000)
 
@@ -169,7 +169,7 @@ def test_a_commit_that_did_not_happen_is_written_again(store: PostgresStore, any
     assert rows(any_dsn) == [(20,)]
 
 
-def _write_settled(store: PostgresStore, batch: Batch) -> Written:
+def _write_settled(store: PostgresStore, batch: Batch) -> WriteResult:
     """Write a batch again until it succeeds, as the writer does: the server may notice a lost client late."""
     deadline = time.monotonic() + 30
     while True:

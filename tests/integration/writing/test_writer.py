@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from collector.events.model.batch import Batch, Written
+    from collector.events.model.batch import Batch, WriteResult
 
 NOW = int(time.time() * 1000)
 
@@ -179,12 +179,12 @@ async def test_rejections_and_reports_go_the_same_way(house: House) -> None:
     assert house.total("duckwatch_dead_letters_total", reason="no_time") == 1
 
 
-class Flaky(PostgresStore):
+class FlakyStore(PostgresStore):
     """A store whose writes fail before the COMMIT, after it (lost reply), and not at all, in turn."""
 
     calls = 0
 
-    def write(self, batch: Batch) -> Written:
+    def write(self, batch: Batch) -> WriteResult:
         self.calls += 1
         if self.calls % 3 == 1:
             raise StoreUnavailableError("connection", "before")
@@ -196,7 +196,7 @@ class Flaky(PostgresStore):
 
 async def test_a_store_that_comes_and_goes_loses_and_doubles_nothing(any_dsn: str, tmp_path: Path) -> None:
     """A store that fails repeatedly loses and doubles no event."""
-    house = House(any_dsn, tmp_path, Flaky(any_dsn, any_dsn))
+    house = House(any_dsn, tmp_path, FlakyStore(any_dsn, any_dsn))
     house.start()
     for n in range(30):
         await house.journal.append(request(n))
@@ -222,6 +222,9 @@ async def test_a_stop_while_the_database_is_away_leaves_all_in_the_journal(
         await asyncio.sleep(0.01)
     house.finish()
     assert house.rows("SELECT count(*) FROM mail_events") == [(5,)]
+    assert away.total("duckwatch_store_batch_events_count") == away.total("duckwatch_store_write_seconds_count") == 0
+    assert house.total("duckwatch_store_batch_events_sum") == 5
+    assert house.total("duckwatch_store_batch_events_count") == house.total("duckwatch_store_write_seconds_count") == 1
 
 
 async def test_a_writer_that_cannot_go_on_says_so_and_forgets_nothing(

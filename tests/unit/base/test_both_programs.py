@@ -57,7 +57,7 @@ PROGRAMS = [
     Program(
         "dnsbl",
         exporters.dnsbl.config.load,
-        exporters.dnsbl.config.Sources,
+        exporters.dnsbl.config.SettingsFileWatch,
         "collector.token",
         "target_files",
         "public_ips",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from collector.events.border.decoding import Border, decode
+from collector.events.border.decoding import Border, decode_body
 from collector.events.model.event import Source
 from duckwatch.demo.cast import BAD_LIST_SENDER, HOSTS, LISTED_ADDRESS
 from duckwatch.demo.day import DAY_SECONDS, Day, Incidents
@@ -175,7 +175,7 @@ def test_everything_decodes(day: list[Event]) -> None:
         {"time": event.time, "context": event.context, "cluster": event.host.cluster, "entry": event.entry}
         for event in day[:20_000]
     ]
-    request = decode(
+    request = decode_body(
         json.dumps(body).encode(), received_at=NOON + 600_000, source=Source.PLUGIN, border=Border(max_items=20_000)
     )
     assert not request.rejections

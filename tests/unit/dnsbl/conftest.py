@@ -8,7 +8,7 @@ import pytest
 
 from duckwatch.base.config.addresses import Endpoint
 from exporters.dnsbl.asking import Resolver
-from exporters.dnsbl.asking.resolver import Asker
+from exporters.dnsbl.asking.resolver import AskingList
 from exporters.dnsbl.asking.wire import A
 from exporters.dnsbl.lists.names import target
 from tests.servers.nameserver import NameServer
@@ -28,7 +28,7 @@ def nameserver() -> Iterator[NameServer]:
     server.close()
 
 
-class Asking:
+class ResolverUnderTest:
     """A resolver, and its calls of the test's functions."""
 
     def __init__(self, *ports: int, timeout: float = 5.0, in_flight: int = 128) -> None:
@@ -47,16 +47,16 @@ class Asking:
     async def ask(self, dns_list: DnsList, text: str = "192.0.2.1", rdtype: int = A) -> Outcome:
         """Look up a name."""
         name = target(text).wire + dns_list.wire
-        return await self.resolver.lookup(name, rdtype, Asker(dns_list.zone, self._pay, lambda _: None))
+        return await self.resolver.lookup(name, rdtype, AskingList(dns_list.zone, self._pay, lambda _: None))
 
 
 @pytest.fixture
-async def asking() -> AsyncIterator[Callable[..., Asking]]:
+async def asking() -> AsyncIterator[Callable[..., ResolverUnderTest]]:
     """Yield a function that makes resolvers. Close them at the end."""
-    made: list[Asking] = []
+    made: list[ResolverUnderTest] = []
 
-    def make(*ports: int, timeout: float = 5.0, in_flight: int = 128) -> Asking:
-        made.append(Asking(*ports, timeout=timeout, in_flight=in_flight))
+    def make(*ports: int, timeout: float = 5.0, in_flight: int = 128) -> ResolverUnderTest:
+        made.append(ResolverUnderTest(*ports, timeout=timeout, in_flight=in_flight))
         return made[-1]
 
     yield make

@@ -13,7 +13,7 @@ import pytest
 from exporters.dnsbl.asking.wire import TXT
 from exporters.dnsbl.lists import DnsList
 from exporters.dnsbl.lists.model import Meaning
-from exporters.dnsbl.lists.names import Kind
+from exporters.dnsbl.lists.names import TargetKind
 from exporters.dnsbl.verdicts.lookup_result import Answer, Failure, Trouble
 from exporters.dnsbl.verdicts.verdict import judge
 from tests.servers import nameserver as behave
@@ -22,9 +22,9 @@ from tests.servers.nameserver import NameServer, Query, Zone
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.unit.dnsbl.conftest import Asking
+    from tests.unit.dnsbl.conftest import ResolverUnderTest
 
-    Make = Callable[..., Asking]
+    Make = Callable[..., ResolverUnderTest]
 
 BL = DnsList("bl.example")
 LISTED = Zone("bl.example", {"1.2.0.192": ["127.0.0.2"]}, reasons={"1.2.0.192": "because"})
@@ -45,8 +45,8 @@ TABLE: dict[str, tuple[Callable[[Query], list[bytes]], str, str]] = {
     "notauth": (behave.rcode(dns.rcode.NOTAUTH), "error", "other_rcode"),
     "lame": (behave.lame, "error", "lame"),
     "timeout": (behave.silent, "error", "timeout"),
-    "answer after the timeout": (behave.Slow(LISTED, 1.5), "error", "timeout"),
-    "slow NXDOMAIN": (behave.Slow(CLEAN, 0.1), "clean", "not_listed"),
+    "answer after the timeout": (behave.SlowAnswer(LISTED, 1.5), "error", "timeout"),
+    "slow NXDOMAIN": (behave.SlowAnswer(CLEAN, 0.1), "clean", "not_listed"),
     "wrong id": (behave.with_wrong_id(CLEAN), "error", "timeout"),
     "wrong id, then right": (behave.with_wrong_id(CLEAN, then_right=True), "clean", "not_listed"),
     "wrong question": (behave.with_wrong_question(CLEAN), "error", "timeout"),
@@ -66,7 +66,7 @@ async def test_the_verdict_table(case: str, nameserver: NameServer, asking: Make
     nameserver.zones["bl.example"] = behaviour
     made = asking(nameserver.port, timeout=0.2 if detail == "timeout" else 5.0)
     verdict = judge(await made.ask(BL), BL)
-    assert (verdict.word, verdict.detail) == (word, detail)
+    assert (verdict.kind, verdict.detail) == (word, detail)
 
 
 async def test_an_ipv6_address_is_asked_by_its_nibbles(nameserver: NameServer, asking: Make) -> None:
@@ -86,7 +86,7 @@ async def test_the_reason_is_that_of_the_targets_own_name(nameserver: NameServer
 
 async def test_a_domain_is_asked_as_it_is(nameserver: NameServer, asking: Make) -> None:
     """A domain is put before the zone with its labels in order."""
-    dbl = DnsList("dbl.example", Kind.DOMAIN)
+    dbl = DnsList("dbl.example", TargetKind.DOMAIN)
     nameserver.zones["dbl.example"] = Zone("dbl.example", {"shop.example.com": ["127.0.1.2"]})
     assert await asking(nameserver.port).ask(dbl, "shop.example.com") == Answer(("127.0.1.2",), 60)
 
@@ -192,7 +192,7 @@ async def test_nobody_there_is_known_at_once(asking: Make) -> None:
 
 async def test_no_more_queries_are_in_flight_than_allowed(nameserver: NameServer, asking: Make) -> None:
     """Lookups over the limit wait, and all are answered."""
-    nameserver.zones["bl.example"] = behave.Slow(CLEAN, 0.02)
+    nameserver.zones["bl.example"] = behave.SlowAnswer(CLEAN, 0.02)
     made = asking(nameserver.port, timeout=5, in_flight=4)
     peak = 0
 

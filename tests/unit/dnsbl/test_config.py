@@ -24,10 +24,10 @@ from exporters.dnsbl.checking.checks import pairs_of
 from exporters.dnsbl.config import load
 from exporters.dnsbl.config.model import DnsblSettings, Section, Settings
 from exporters.dnsbl.lists.catalogue import Use, catalogue
-from exporters.dnsbl.lists.names import Kind
+from exporters.dnsbl.lists.names import TargetKind
 from exporters.dnsbl.lists.names import target as target_of
-from exporters.dnsbl.planning.plan import Checked, Plan
-from exporters.dnsbl.planning.plan_loading import plan_of, read_world
+from exporters.dnsbl.planning.plan import Plan, PlannedTarget
+from exporters.dnsbl.planning.plan_loading import plan_of, read_configuration
 
 SECRETS = ("key", "token")
 ROOT = Path(__file__).parents[3]
@@ -194,11 +194,11 @@ def test_the_shorter_interval_counts(tmp_path: Path) -> None:
 def test_what_is_found_later_is_taken_as_far_as_it_fits(tmp_path: Path) -> None:
     """Discovered targets are taken up to the limits, the others are counted, and configured ones stay."""
     plan = planned(tmp_path, targets=["192.0.2.0"], lists=["bl.example"], limits={"queries_per_minute_per_list": 1})
-    found = [Checked(target_of(f"192.0.2.{last}")) for last in range(10)]
+    found = [PlannedTarget(target_of(f"192.0.2.{last}")) for last in range(10)]
     targets, left_out = plan.with_found(found)
     assert [one.target.text for one in targets] == [f"192.0.2.{last}" for last in range(5)]
     assert left_out == 5
-    urgent = Checked(target_of("192.0.2.0"), timedelta(minutes=1))
+    urgent = PlannedTarget(target_of("192.0.2.0"), timedelta(minutes=1))
     assert plan.with_found([urgent, found[1]]) == ((urgent,), 1), "more often, and so no room for another"
     assert plan.with_found([replace(urgent, interval=timedelta(seconds=30))]) == (plan.targets, 0)
 
@@ -227,8 +227,8 @@ def test_a_name_is_a_host_and_a_domain_unless_told(tmp_path: Path) -> None:
     )
     assert [one.name for one in plan.hosts] == ["mail.example", "a.example"]
     assert [(one.target.text, one.target.kind) for one in plan.targets] == [
-        ("mail.example", Kind.DOMAIN),
-        ("b.example", Kind.DOMAIN),
+        ("mail.example", TargetKind.DOMAIN),
+        ("b.example", TargetKind.DOMAIN),
     ]
 
 
@@ -368,7 +368,7 @@ def test_any_document_is_settings_or_faults(tmp_path_factory: pytest.TempPathFac
     path = tmp_path_factory.mktemp("any") / "duckwatch.yml"
     path.write_text(yaml.safe_dump({"dnsbl": section}), encoding="utf-8")
     with contextlib.suppress(ConfigError):
-        read_world(path, {})
+        read_configuration(path, {})
 
 
 @given(st.text(max_size=80))

@@ -24,7 +24,7 @@ MOST = 3
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
-class Served:
+class ServedListener:
     """A listener, the event that its handler waits for, and its connections."""
 
     def __init__(self, **settings: Any) -> None:
@@ -54,9 +54,9 @@ class Served:
 
 
 @contextlib.asynccontextmanager
-async def serve(**settings: Any) -> AsyncIterator[Served]:
+async def serve(**settings: Any) -> AsyncIterator[ServedListener]:
     """Yield a listener on loopback."""
-    served = Served(**settings)
+    served = ServedListener(**settings)
     runner = web.ServerRunner(served.listener)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()

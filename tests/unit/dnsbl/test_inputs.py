@@ -8,7 +8,7 @@ import pytest
 
 from duckwatch.base.config.addresses import Endpoint
 from exporters.dnsbl.config.units import parse_resolver
-from exporters.dnsbl.planning.plan_loading import read_world
+from exporters.dnsbl.planning.plan_loading import read_configuration
 from tests.unit.dnsbl.test_config import faults, planned, written
 
 if TYPE_CHECKING:
@@ -76,8 +76,8 @@ def test_a_probable_mistake_is_a_warning(tmp_path: Path, section: dict[str, Any]
     """
     (tmp_path / "EMPTY").write_text("\ufeff# nothing yet\n", encoding="utf-8")
     files = {"target_files": [str(tmp_path / one) for one in section.get("target_files", [])]}
-    world = read_world(written(tmp_path, {"dnsbl": {"lists": ["bl.example"]} | section | files}), {})
-    found = {warning.key.replace(f"{tmp_path}/", ""): warning.problem for warning in world.warnings}
+    configuration = read_configuration(written(tmp_path, {"dnsbl": {"lists": ["bl.example"]} | section | files}), {})
+    found = {warning.key.replace(f"{tmp_path}/", ""): warning.problem for warning in configuration.warnings}
     assert found.keys() == said.keys()
     assert all(text in found[key] for key, text in said.items()), found
 
@@ -86,8 +86,10 @@ def test_a_probable_mistake_is_a_warning(tmp_path: Path, section: dict[str, Any]
 def test_an_empty_target_file_is_no_fault(tmp_path: Path, suffix: str) -> None:
     """An empty target file is no fault, because a program may generate it."""
     (tmp_path / f"empty.{suffix}").write_text("")
-    world = read_world(written(tmp_path, {"dnsbl": {"target_files": [f"{tmp_path}/empty.{suffix}"]}}), {})
-    assert [warning.problem.partition(":")[0] for warning in world.warnings] == [
+    configuration = read_configuration(
+        written(tmp_path, {"dnsbl": {"target_files": [f"{tmp_path}/empty.{suffix}"]}}), {}
+    )
+    assert [warning.problem.partition(":")[0] for warning in configuration.warnings] == [
         "names no target",
         "names nothing to check",
     ]

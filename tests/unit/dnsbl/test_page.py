@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from exporters.dnsbl.checking.current_verdicts import Board, Moment
+from exporters.dnsbl.checking.current_verdicts import CurrentVerdicts, Moment
 from exporters.dnsbl.lists import DnsList
 from exporters.dnsbl.lists.names import target
 from exporters.dnsbl.schedule import Pair
@@ -17,9 +17,9 @@ REFUSING = DnsList("bl.example")
 
 
 def shown(*notices: Notice) -> str:
-    board, pair = Board(), Pair(target("192.0.2.1"), REFUSING, 300.0)
-    board.record(pair, judge(Answer(("127.255.255.254",), 60), REFUSING), Moment(0.0, 0))
-    return page(board, [pair], notices)
+    current, pair = CurrentVerdicts(), Pair(target("192.0.2.1"), REFUSING, 300.0)
+    current.record(pair, judge(Answer(("127.255.255.254",), 60), REFUSING), Moment(0.0, 0))
+    return page(current, [pair], notices)
 
 
 def test_a_refused_target_says_what_to_do() -> None:

@@ -25,11 +25,18 @@ PAIR = Pair(target("192.0.2.1"), DnsList("bl.example"), 300.0)
 
 
 def change(time_ms: int) -> Change:
-    return Change(time_ms, PAIR, CLEAN, None, CLEAN.word, time_ms, None)
+    return Change(time_ms, PAIR, CLEAN, None, CLEAN.kind, time_ms, None)
 
 
 def times(outbox: Outbox) -> list[int]:
     return [msgspec.json.decode(result)["time"] for result in outbox._waiting]
+
+
+def test_each_fate_of_a_result_is_counted_from_zero() -> None:
+    """A first lost result is an increase, not a new series, so DuckwatchDnsblResultsLost sees it."""
+    sample = Metrics().registry.get_sample_value
+    for result in ("sent", "rejected", "refused", "dropped"):
+        assert sample("duckwatch_dnsbl_results_total", {"result": result}) == 0
 
 
 async def test_the_oldest_go_when_too_much_waits(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,3 +121,27 @@ async def test_only_the_collector_can_refuse_results() -> None:
         await outbox._send_some(session)
         assert times(outbox) == [1, 2, 3]
         assert metrics.registry.get_sample_value("duckwatch_dnsbl_results_total", {"result": "refused"}) == 1
+
+
+async def test_only_the_collector_can_take_results(caplog: pytest.LogCaptureFixture) -> None:
+    """A 200, and a 202 of another server, keep the results, and one log line says so."""
+    said: dict[str, Any] = {}
+
+    async def answer(request: web.BaseRequest) -> web.Response:
+        await request.read()
+        return web.Response(**said)
+
+    async with RawTestServer(answer) as server, aiohttp.ClientSession() as session:
+        outbox = Outbox(Metrics(), "0")
+        outbox.use(CollectorSettings(url=str(server.make_url("")).rstrip("/")))
+        outbox.put(change(0))
+        for status, text in ((200, '{"accepted":1}'), (204, ""), (202, "<html>"), (202, '{"status":"queued"}')):
+            said.update(status=status, text=text)
+            assert await outbox._send_some(session) > 0
+        assert times(outbox) == [0]
+        assert caplog.text.count("the collector does not take results") == 1
+        for more in ({"text": '{"accepted":1,"rejected":[]}'}, {"text": "", "headers": {"Duckwatch-Version": "1"}}):
+            said.update(status=202, **more)
+            outbox.put(change(1))
+            assert await outbox._send_some(session) == 0
+            assert times(outbox) == []

@@ -10,26 +10,26 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from exporters.dnsbl.config import Sources
+from exporters.dnsbl.config import SettingsFileWatch
 from exporters.dnsbl.metrics import Metrics
-from exporters.dnsbl.planning.plan_loading import read_world
-from exporters.dnsbl.planning.reloading import Reloading
+from exporters.dnsbl.planning.plan_loading import read_configuration
+from exporters.dnsbl.planning.reloading import ConfigReloader
 from tests.unit.web.conftest import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
-    from exporters.dnsbl.planning.plan_loading import World
+    from exporters.dnsbl.planning.plan_loading import Configuration
 
 
-class Watching:
+class WatchedConfiguration:
     """A configuration in a folder, and the configurations that are taken from it."""
 
     def __init__(self, folder: Path, **environ: str) -> None:
         self.folder, self.metrics = folder, Metrics()
         self.config = folder / "duckwatch.yml"
-        self.taken: list[World] = []
+        self.taken: list[Configuration] = []
         self.running: asyncio.Task[None] | None = None
         self.environ = {f"DUCKWATCH_DNSBL__{name}": value for name, value in environ.items()}
 
@@ -38,7 +38,7 @@ class Watching:
 
     def start(self) -> None:
         """Start watching the present files."""
-        self.reloading = Reloading(self.config, self.environ, self.metrics, self.taken.append)
+        self.reloading = ConfigReloader(self.config, self.environ, self.metrics, self.taken.append)
         self.running = asyncio.create_task(self.reloading.run())
 
     @property
@@ -66,15 +66,15 @@ class Watching:
 
 
 @pytest.fixture
-async def watching(tmp_path: Path) -> AsyncIterator[Watching]:
-    made = Watching(tmp_path, COLLECTOR__TOKEN_FILE=str(tmp_path / "token"))
+async def watching(tmp_path: Path) -> AsyncIterator[WatchedConfiguration]:
+    made = WatchedConfiguration(tmp_path, COLLECTOR__TOKEN_FILE=str(tmp_path / "token"))
     (tmp_path / "token").write_text("t0ken")
     yield made
     if made.running is not None:
         made.running.cancel()
 
 
-async def test_every_file_is_watched(watching: Watching) -> None:
+async def test_every_file_is_watched(watching: WatchedConfiguration) -> None:
     """Target lists, file_sd, new files of a wildcard, and secrets are watched, also if the environment names them."""
     folder = watching.folder
     (folder / "plain.txt").write_text("192.0.2.1\n")
@@ -98,12 +98,12 @@ async def test_every_file_is_watched(watching: Watching) -> None:
     assert link.token.get_secret_value() == "an0ther"
 
 
-async def test_what_is_being_written_is_left_to_be_finished(watching: Watching) -> None:
+async def test_what_is_being_written_is_left_to_be_finished(watching: WatchedConfiguration) -> None:
     """A file that is being written is read only when two looks in a row agree."""
     path = watching.folder / "plain.txt"
     path.write_text("192.0.2.1\n")
     watching.configure(target_files=[str(path)])
-    sources = Sources(watching.config, {})
+    sources = SettingsFileWatch(watching.config, {})
     assert not sources.have_changed()
     for size in range(2, 5):
         path.write_text("192.0.2.1\n" * size)
@@ -137,7 +137,7 @@ def huge(path: Path) -> None:
 
 
 async def test_a_spoilt_file_is_refused_and_taken_once_it_is_mended(
-    watching: Watching, caplog: pytest.LogCaptureFixture
+    watching: WatchedConfiguration, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A broken file (garbage, missing, a folder, a pipe, 50 MB) is refused and named, and read once it is fixed."""
     path = watching.folder / "plain.txt"
@@ -158,7 +158,7 @@ async def test_a_spoilt_file_is_refused_and_taken_once_it_is_mended(
         assert await watching.targets() == [f"192.0.2.{number}"]
 
 
-async def test_a_fault_may_be_mended_in_the_file_that_has_it(watching: Watching) -> None:
+async def test_a_fault_may_be_mended_in_the_file_that_has_it(watching: WatchedConfiguration) -> None:
     """The files of a refused configuration are watched too, so that a fix in one of them is enough."""
     watching.configure(targets=["192.0.2.1"])
     watching.start()
@@ -169,18 +169,20 @@ async def test_a_fault_may_be_mended_in_the_file_that_has_it(watching: Watching)
     assert await watching.targets() == ["192.0.2.9"]
 
 
-async def test_a_storm_of_signals_is_one_more_reading(watching: Watching, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_storm_of_signals_is_one_more_reading(
+    watching: WatchedConfiguration, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Many signals during a reload lead to one more, which reads the last state."""
     watching.configure(targets=["192.0.2.1"])
     watching.start()
     read = 0
 
-    def counted(*words: Any) -> World:
+    def counted(*words: Any) -> Configuration:
         nonlocal read
         read += 1
-        return read_world(*words)
+        return read_configuration(*words)
 
-    monkeypatch.setattr("exporters.dnsbl.planning.reloading.read_world", counted)
+    monkeypatch.setattr("exporters.dnsbl.planning.reloading.read_configuration", counted)
     for _ in range(1000):
         watching.reloading.ask()
         await asyncio.sleep(0)
@@ -190,13 +192,13 @@ async def test_a_storm_of_signals_is_one_more_reading(watching: Watching, monkey
     assert read < 100
 
 
-async def test_a_fault_of_ours_ends_nothing(watching: Watching, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_fault_of_ours_ends_nothing(watching: WatchedConfiguration, monkeypatch: pytest.MonkeyPatch) -> None:
     """A bug in the reload keeps the old configuration, is shown by the gauge, and ends with the next good reload."""
     watching.configure(targets=["192.0.2.1"])
     watching.start()
-    monkeypatch.setattr("exporters.dnsbl.planning.reloading.read_world", lambda *_: 1 / 0)
+    monkeypatch.setattr("exporters.dnsbl.planning.reloading.read_configuration", lambda *_: 1 / 0)
     watching.configure(targets=["192.0.2.2"])
     assert await watching.is_refused()
-    monkeypatch.setattr("exporters.dnsbl.planning.reloading.read_world", read_world)
+    monkeypatch.setattr("exporters.dnsbl.planning.reloading.read_configuration", read_configuration)
     watching.configure(targets=["192.0.2.33"])
     assert await watching.targets() == ["192.0.2.33"]

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 from duckwatch.base.config.addresses import Endpoint
 from exporters.dnsbl.app import App
 from exporters.dnsbl.asking import Resolver, ResolverNames
-from exporters.dnsbl.asking.resolver import Asker
+from exporters.dnsbl.asking.resolver import AskingList
 from exporters.dnsbl.asking.wire import A
 from exporters.dnsbl.lists import DnsList
 from exporters.dnsbl.lists.names import target
-from exporters.dnsbl.planning.plan_loading import read_world
+from exporters.dnsbl.planning.plan_loading import read_configuration
 from exporters.dnsbl.verdicts.lookup_result import Failure, Trouble
 from tests.servers.nameserver import Zone
 from tests.servers.process import free_port, wait_until
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import pytest
 
     from tests.servers.nameserver import NameServer
-    from tests.unit.dnsbl.conftest import Asking
+    from tests.unit.dnsbl.conftest import ResolverUnderTest
 
 UNBOUND, FIXED = Endpoint("unbound", 53), Endpoint("127.0.0.1", 53)
 
@@ -81,7 +81,7 @@ async def test_without_a_resolver_each_question_fails_at_once() -> None:
     """Without a resolver each lookup fails at once, not counted against the list."""
     resolver = Resolver([], timeout_seconds=5.0, in_flight=8, missing=["unbound:53"])
     asked = target("192.0.2.1").wire + DnsList("bl.example").wire
-    assert await resolver.lookup(asked, A, Asker("bl.example", lambda: True, lambda _: None)) == Failure(
+    assert await resolver.lookup(asked, A, AskingList("bl.example", lambda: True, lambda _: None)) == Failure(
         Trouble.UNREACHABLE
     )
     assert resolver.states() == {"unbound:53": False}
@@ -90,14 +90,14 @@ async def test_without_a_resolver_each_question_fails_at_once() -> None:
 
 
 async def test_a_resolver_that_does_not_answer_is_known_as_such(
-    nameserver: NameServer, asking: Callable[..., Asking]
+    nameserver: NameServer, asking: Callable[..., ResolverUnderTest]
 ) -> None:
     """A resolver counts as failing, under its configured name, after three failures in a row, even at one list."""
     labels = {Endpoint("127.0.0.1", free_port()): "unbound:53", Endpoint("127.0.0.1", nameserver.port): "good:53"}
     resolver = Resolver(list(labels), timeout_seconds=0.1, in_flight=8, labels=labels)
     asked = target("192.0.2.1").wire + DnsList("bl.example").wire
     for _ in range(6):
-        await resolver.lookup(asked, A, Asker("bl.example", lambda: True, lambda _: None))
+        await resolver.lookup(asked, A, AskingList("bl.example", lambda: True, lambda _: None))
     assert resolver.failing() == {"unbound:53"}
     assert set(resolver.states()) == {"unbound:53", "good:53"}
     resolver.close()
@@ -112,7 +112,7 @@ async def test_a_resolver_that_moved_is_found_again(
     path = tmp_path / "duckwatch.yml"
     section = {"resolvers": [f"unbound:{nameserver.port}"], "lists": ["bl.example"], "targets": ["192.0.2.1"]}
     path.write_text(json.dumps({"dnsbl": {"listen": "127.0.0.1:0", "timeout": "100ms", **section}}))
-    app = App(path, {}, read_world(path, {}))
+    app = App(path, {}, read_configuration(path, {}))
     answers = {"unbound": ("127.0.0.2",)}
     app._resolver_names = ResolverNames(lambda host: answers[host])
     running = asyncio.create_task(app.run())

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.servers.nameserver import NameServer
-    from tests.unit.dnsbl.conftest import Asking
+    from tests.unit.dnsbl.conftest import ResolverUnderTest
 
 
 def known(hosts: HostNames) -> list[str]:
@@ -95,7 +95,7 @@ def test_what_is_wrong_with_a_name(a: Outcome, aaaa: Outcome, fault: str | None)
 
 
 async def test_a_name_that_does_not_resolve_is_logged_once_when_it_begins_and_once_when_it_ends(
-    nameserver: NameServer, asking: Callable[..., Asking], caplog: pytest.LogCaptureFixture
+    nameserver: NameServer, asking: Callable[..., ResolverUnderTest], caplog: pytest.LogCaptureFixture
 ) -> None:
     """Each kind of fault is logged with its advice when it begins and when it ends; a removed name is forgotten."""
     caplog.set_level("INFO", "exporters")

@@ -20,7 +20,7 @@ from exporters.dnsbl.lists import DnsList
 from exporters.dnsbl.lists.catalogue import catalogue
 from exporters.dnsbl.lists.names import target
 from exporters.dnsbl.verdicts.lookup_result import Answer
-from exporters.dnsbl.verdicts.verdict import Word, judge
+from exporters.dnsbl.verdicts.verdict import VerdictKind, judge
 
 BL = DnsList("bl.example")
 NAME = target("192.0.2.1").wire + BL.wire
@@ -61,8 +61,8 @@ def test_scrambling_changes_nothing_but_case() -> None:
 def test_any_datagram_has_an_outcome(datagram: bytes) -> None:
     """Any datagram gives an outcome, and no listing without one in its bytes."""
     wire.id_of(datagram)
-    verdict = judge(wire.read(datagram), BL)
-    assert verdict.word in set(Word)
+    verdict = judge(wire.read_answer(datagram), BL)
+    assert verdict.kind in set(VerdictKind)
 
 
 @given(st.data())
@@ -78,10 +78,10 @@ def test_a_damaged_answer_never_lists_by_mistake(data: st.DataObject) -> None:
     damaged = bytes(whole[: data.draw(st.integers(0, len(whole)))]) + data.draw(st.binary(max_size=8))
     if not wire.id_of(damaged) or not wire.repeats(damaged, asked):
         return
-    outcome = wire.read(damaged, asked)
+    outcome = wire.read_answer(damaged, asked)
     for dns_list in LISTS:
         verdict = judge(outcome, dns_list)
-        if verdict.word is Word.LISTED:
+        if verdict.kind is VerdictKind.LISTED:
             _assert_really_lists(damaged)
 
 
@@ -94,7 +94,7 @@ def test_the_short_road_reads_what_dnspython_reads(data: st.DataObject) -> None:
         at = data.draw(st.integers(12 + len(asked), len(whole) - 1))
         whole[at] = data.draw(st.integers(0, 255))
     damaged = bytes(whole)
-    short, long = wire.read(damaged, asked), wire.read(damaged)
+    short, long = wire.read_answer(damaged, asked), wire.read_answer(damaged)
     if isinstance(short, Answer):
         assert short.records == ()
     if isinstance(long, Answer):
@@ -149,8 +149,8 @@ def test_only_addresses_that_the_question_leads_to_list(
     head = struct.pack("!HHHHHH", 1, 0x8180 | rcode, 1, len(answers), len(beside), 0)
     asked = wire.question(NAME, wire.A)
     datagram = head + asked + b"".join(_record(*one) for one in [*answers, *beside])
-    verdict = judge(wire.read(datagram, asked), BL)
-    if verdict.word is Word.LISTED:
+    verdict = judge(wire.read_answer(datagram, asked), BL)
+    if verdict.kind is VerdictKind.LISTED:
         assert rcode == dns.rcode.NOERROR
         assert _lists(answers)
 
@@ -168,20 +168,20 @@ def test_any_addresses_have_one_verdict(records: list[str], dns_list: DnsList) -
     """Any addresses give one verdict: listed only if all are in 127.0.0.0/8 and none is a refusal."""
     verdict = judge(Answer(tuple(records), 60), dns_list)
     if any(not record.startswith("127.") for record in records):
-        assert verdict.word is Word.REFUSED
+        assert verdict.kind is VerdictKind.REFUSED
     if any(record.startswith("127.255.255.") for record in records):
-        assert verdict.word is Word.REFUSED
-    assert (verdict.word is Word.LISTED) == bool(verdict.codes) == (verdict.severity is not None)
+        assert verdict.kind is VerdictKind.REFUSED
+    assert (verdict.kind is VerdictKind.LISTED) == bool(verdict.codes) == (verdict.severity is not None)
 
 
 def test_records_of_another_name_list_nobody() -> None:
     """An A record of another name, to which no CNAME leads, is no answer."""
-    assert judge(wire.read(answer("127.0.0.2", owner="other.example.")), BL).word is not Word.LISTED
+    assert judge(wire.read_answer(answer("127.0.0.2", owner="other.example.")), BL).kind is not VerdictKind.LISTED
 
 
 def test_records_beside_nxdomain_are_no_listing() -> None:
     """An answer with NXDOMAIN and records is malformed."""
-    assert judge(wire.read(answer("127.0.0.2", rcode=dns.rcode.NXDOMAIN)), BL).detail == "malformed"
+    assert judge(wire.read_answer(answer("127.0.0.2", rcode=dns.rcode.NXDOMAIN)), BL).detail == "malformed"
 
 
 def test_a_query_is_no_answer() -> None:

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from collector.events.border.decoding import Border, decode
+from collector.events.border.decoding import Border, decode_body
 from collector.events.model.event import Entry, Group, MailEvent, Source, Submission
 from collector.events.sources.zonemta import mail_event
 
@@ -90,7 +90,7 @@ def raw(event: MailEvent) -> dict[str, Any]:
 def read(body: Any, *, received_at: int = NOW, **border: Any) -> Submission:
     """Return the border's result for a body (bytes unchanged, else as JSON)."""
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return decode(data, received_at=received_at, source=Source.PLUGIN, border=Border(**border))
+    return decode_body(data, received_at=received_at, source=Source.PLUGIN, border=Border(**border))
 
 
 def recording() -> list[dict[str, Any]]:

@@ -17,7 +17,7 @@ from collector.events.border.decoding import Border
 from collector.events.model.event import Action, Direction, MailEvent, Source
 from collector.events.privacy.pseudonyms import Pseudonyms
 from collector.events.sources import mime
-from collector.events.sources.arf import MAX_BYTES, read
+from collector.events.sources.arf import MAX_BYTES, read_complaint
 from collector.pipeline.batch import assemble
 from tests.oracle.reports import FASTMAIL, JMRP, SHAPES, WHOLE, YAHOO, report
 from tests.unit.events.entries import NOW
@@ -29,7 +29,7 @@ REPORTED = 1_795_495_000_000
 
 def row(body: bytes, received_at: int = NOW, **border: Any) -> MailEvent:
     """Return the row of a report, and assert that it is not rejected."""
-    request = read(body, received_at=received_at, border=Border(bound_cluster="eu1", **border))
+    request = read_complaint(body, received_at=received_at, border=Border(bound_cluster="eu1", **border))
     assert request.rejections == []
     batch, _ = assemble([request], {})
     assert (batch.letters, batch.records) == ([], [])
@@ -240,13 +240,13 @@ def test_people_become_pseudonyms_that_still_match() -> None:
 def test_what_is_no_report_is_refused(body: bytes) -> None:
     """A message that is no report is refused with 400."""
     with pytest.raises(UnreadableError):
-        read(body, received_at=NOW, border=Border())
+        read_complaint(body, received_at=NOW, border=Border())
 
 
 def test_a_report_may_be_too_large() -> None:
     """A report that is too large is refused with 413."""
     with pytest.raises(TooLargeError):
-        read(report() + b"x" * MAX_BYTES, received_at=NOW, border=Border())
+        read_complaint(report() + b"x" * MAX_BYTES, received_at=NOW, border=Border())
 
 
 def bombs() -> dict[str, bytes]:
@@ -285,7 +285,7 @@ def test_a_bomb_costs_little(kind: str) -> None:
     body = bombs()[kind]
     tracemalloc.start()
     try:
-        read(body, received_at=NOW, border=Border())
+        read_complaint(body, received_at=NOW, border=Border())
     except UnreadableError:
         pass
     finally:
@@ -297,7 +297,7 @@ def test_a_bomb_costs_little(kind: str) -> None:
 def test_parts_are_bounded() -> None:
     """The number of parts is limited over all depths."""
     wide = b"Content-Type: multipart/mixed; boundary=b\r\n\r\n" + b"--b\r\n\r\nx\r\n" * 500
-    assert len(mime.leaves(mime.read(wide))) <= mime.MAX_PARTS
+    assert len(mime.leaves(mime.read_part(wide))) <= mime.MAX_PARTS
 
 
 MUTATION = st.tuples(st.integers(0, 3000), st.binary(max_size=20), st.integers(0, 40))
@@ -310,7 +310,7 @@ def test_no_mutation_breaks_it(body: bytes, mutations: list[tuple[int, bytes, in
         body = body[:place] + put + body[place + taken :]
     for border in (Border(), Border(pseudonyms=P)):
         try:
-            request = read(body, received_at=NOW, border=border)
+            request = read_complaint(body, received_at=NOW, border=border)
         except UnreadableError:
             continue
         batch, _ = assemble([request], {})
@@ -326,4 +326,4 @@ def test_no_bytes_break_it(body: bytes, boundary: str) -> None:
     head = b'Content-Type: multipart/report; boundary="' + boundary.encode("utf-8", "replace") + b'"\r\n\r\n'
     for whole in (body, head + body, head + b"--" + boundary.encode("utf-8", "replace") + b"\r\n" + body):
         with contextlib.suppress(UnreadableError):
-            read(whole, received_at=NOW, border=Border())
+            read_complaint(whole, received_at=NOW, border=Border())

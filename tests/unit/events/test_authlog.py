@@ -18,7 +18,16 @@ from collector.events.model.event import RejectReason, Source
 from collector.events.model.side_tables import AuthEvent
 from collector.events.privacy.pseudonyms import Pseudonyms
 from collector.events.sources import gelf
-from collector.events.sources.authlog import OTHER, PROTOCOLS, RESULTS, Known, Logins, known_of, logged, named_by
+from collector.events.sources.authlog import (
+    OTHER,
+    PROTOCOLS,
+    RESULTS,
+    KnownDocument,
+    Logins,
+    known_of,
+    logged,
+    logins_named_by,
+)
 from collector.pipeline.batch import assemble
 from tests.oracle.recording import FIXTURES, read_lines
 
@@ -49,7 +58,7 @@ def rows(items: Iterable[Any], source: Source = Source.CHANGE_STREAM, **border: 
     return [row for row in batch.records if isinstance(row, AuthEvent)]
 
 
-def applied(some: Iterable[Mapping[str, Any]], known: Mapping[str, Known] | None = None) -> Logins:
+def applied(some: Iterable[Mapping[str, Any]], known: Mapping[str, KnownDocument] | None = None) -> Logins:
     logins = Logins(known or {})
     for change in some:
         logins.apply(change)
@@ -81,13 +90,13 @@ def test_told_again_it_is_the_same() -> None:
     """Repeated changes, from any of them on, give the same rows and count nothing twice."""
     whole = rows(applied(changes()).items)
     for start in range(len(changes())):
-        known: dict[str, Known] = {}
+        known: dict[str, KnownDocument] = {}
         for row in rows(applied(changes()[:start]).items):
             found = known_of(row)
             assert found is not None
             known[found[0]] = found[1]
         rest = changes()[start:]
-        assert set(named_by(rest)) >= {key for key in known if key in named_by(rest)}
+        assert set(logins_named_by(rest)) >= {key for key in known if key in logins_named_by(rest)}
         later = rows(applied(rest, known).items)
         assert {row.key for row in later} <= {row.key for row in whole}
         first = rows(applied(changes()[:start]).items)
@@ -209,7 +218,7 @@ CHANGE = st.fixed_dictionaries(
 @given(st.lists(CHANGE, max_size=5))
 def test_nothing_that_mongodb_can_hold_breaks_it(some: list[dict[str, Any]]) -> None:
     """Any document is a row with values of closed sets, or a rejection because of its time."""
-    items = applied(some, {"d": Known({"action": "AUTH", "id": "d"}, 2)}).items
+    items = applied(some, {"d": KnownDocument({"action": "AUTH", "id": "d"}, 2)}).items
     for border in (Border(), Border(pseudonyms=P)):
         request = take(Body(items, {}, is_clean=False), received_at=NOW, source=Source.CHANGE_STREAM, border=border)
         assert {one.reason for one in request.rejections} <= {RejectReason.TIME_AHEAD, RejectReason.TIME_TOO_OLD}

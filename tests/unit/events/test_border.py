@@ -12,7 +12,7 @@ import pytest
 from collector.errors import TooLargeError, UnreadableError
 from collector.events.border.decoding import Border, take
 from collector.events.border.json_values import YEAR_2200_MS
-from collector.events.border.request_body import Body, Misfit
+from collector.events.border.request_body import Body, RejectedItem
 from collector.events.model.event import Heartbeat, Rejection, RejectReason, Source
 from tests.unit.events.entries import ACCEPTED, NOW, changed, read
 
@@ -378,7 +378,7 @@ def test_a_request_id_is_random_or_given() -> None:
 
 def test_what_a_route_refuses_is_rejected_in_its_words_and_kept_whole() -> None:
     """An item that a route refuses becomes a rejection with the route's reason, and good items are kept."""
-    body = Body([Misfit({"ev": 5, "subject": "Hello"}, "no `ev`"), EVENT])
+    body = Body([RejectedItem({"ev": 5, "subject": "Hello"}, "no `ev`"), EVENT])
     request = take(body, received_at=NOW, source=Source.PLUGIN, border=Border(bound_cluster="eu1"))
     assert request.rejections == [Rejection(0, RejectReason.NOT_AN_EVENT, "no `ev`", "eu1", '{"ev":5}')]
     assert request.count == 1

@@ -14,7 +14,7 @@ from collector.events.border.decoding import Border
 from collector.events.model.event import RejectReason, Source, Submission
 from collector.events.model.side_tables import DnsblResult
 from collector.events.privacy.pseudonyms import Pseudonyms
-from collector.events.sources.dnsbl import read
+from collector.events.sources.dnsbl import read_results
 from collector.pipeline.batch import assemble
 from tests.unit.events.entries import NOW
 
@@ -40,7 +40,7 @@ RESULT: dict[str, Any] = {
 def posted(*results: Any, **border: Any) -> Submission:
     """Return the border's result for DNSBL results."""
     body = {"exporter": {"version": "0.1.0", "host": "mx1.example"}, "results": list(results)}
-    return read(json.dumps(body).encode(), received_at=NOW, border=Border(**border))
+    return read_results(json.dumps(body).encode(), received_at=NOW, border=Border(**border))
 
 
 def stored(*results: Any, **border: Any) -> list[DnsblResult]:
@@ -171,7 +171,7 @@ def test_severities_of_an_earlier_exporter_become_todays(posted_word: str, word:
 def test_a_body_without_results_is_unreadable(body: bytes) -> None:
     """A body without results is one error for the request."""
     with pytest.raises(UnreadableError):
-        read(body, received_at=NOW, border=Border())
+        read_results(body, received_at=NOW, border=Border())
 
 
 def test_nothing_to_tell_is_a_request_of_nothing() -> None:
@@ -189,7 +189,7 @@ def test_too_many_results_are_too_large() -> None:
 def test_a_dead_letter_can_be_read_again(pseudonyms: Pseudonyms | None) -> None:
     """A dead letter of a future result can be stored later, with every field."""
     (rejection,) = posted(changed(time=NOW + 2 * 3_600_000), pseudonyms=pseudonyms).rejections
-    again = read(
+    again = read_results(
         b"[" + rejection.raw.encode() + b"]", received_at=NOW + 3_600_000, border=Border(pseudonyms=pseudonyms)
     )
     (row,) = assemble([again], {})[0].records

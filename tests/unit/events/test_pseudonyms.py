@@ -15,12 +15,12 @@ from collector.assembly import assembled
 from collector.events import addresses
 from collector.events.model.batch import JournalEntry, Position
 from collector.events.model.event import COLUMNS, MailEvent, Submission
-from collector.events.privacy.hiding import Hiding
+from collector.events.privacy.hiding import Pseudonymiser
 from collector.events.privacy.pseudonyms import Pseudonyms
 from collector.events.privacy.quoted_people import MAX_SHOWN, is_telling, mailboxes_of, without_names
-from collector.journal.codec import encode as journalled
+from collector.journal.codec import encode_submission as journalled
 from collector.pipeline.batch import assemble
-from collector.store.writing.copy_text import encode
+from collector.store.writing.copy_text import encode_copy
 from tests.unit.events.entries import ACCEPTED, NOW, QUEUED, changed, read, recording
 
 SECRET = b"a secret of the tests"
@@ -66,7 +66,7 @@ def test_an_address_keeps_its_domain_and_nothing_else() -> None:
 def test_one_person_has_one_pseudonym(spelling: str) -> None:
     """A person has one pseudonym in every spelling of the address."""
     assert P.of(spelling) == P.of("jane@büro.example")
-    assert Hiding(P)._address(spelling) == f"{P.of('jane@büro.example')}@xn--bro-hoa.example"
+    assert Pseudonymiser(P)._address(spelling) == f"{P.of('jane@büro.example')}@xn--bro-hoa.example"
 
 
 def test_another_secret_gives_other_pseudonyms() -> None:
@@ -174,7 +174,7 @@ def test_both_readers_give_the_same_rows() -> None:
     request = read(entries, received_at=max(one["time"] for one in entries), pseudonyms=P)
     batch = assembled([JournalEntry(Position(1), request.received_at, journalled(request))], {})[0]
     assert batch.copy_text is not None
-    one_by_one = encode(assemble([request], {})[0].events)
+    one_by_one = encode_copy(assemble([request], {})[0].events)
     assert sorted(batch.copy_text.splitlines()) == sorted(one_by_one.splitlines())
 
 
@@ -273,22 +273,22 @@ def test_no_person_passes_the_border_whatever_field_it_stands_in(
     )
     request = read([event, "canaryqx"], pseudonyms=P)
     assert CANARY.encode() not in journalled(request).lower()
-    assert CANARY not in encode(rows(request)).decode().lower()
+    assert CANARY not in encode_copy(rows(request)).decode().lower()
 
 
 @settings(max_examples=200)
 @given(ENTRIES)
 def test_what_is_hidden_is_not_hidden_again(entry: dict[str, Any]) -> None:
     """A second reading at the border changes no pseudonym."""
-    once = Hiding(P)._fields(entry)
-    assert Hiding(P)._fields(once) == once
+    once = Pseudonymiser(P)._fields(entry)
+    assert Pseudonymiser(P)._fields(once) == once
 
 
 @given(st.text(max_size=60))
 @example('"a,b"@x.example, <c@y.example>,,"open, c@z.example')
 def test_a_list_has_as_many_addresses_as_before(written: str) -> None:
     """A list keeps its number of addresses."""
-    made = Hiding(P)._addresses(written)
+    made = Pseudonymiser(P)._addresses(written)
     assert len(addresses.split(written)) == len(made.split(","))
     assert addresses.count(written) == sum(1 for part in addresses.split(written) if part.strip())
 
@@ -314,9 +314,9 @@ def test_a_reply_full_of_people_shows_the_first_and_hides_the_rest_whole(written
         fields[key] = written = written.replace("and canaryqx", "and")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("collector.events.privacy.quoted_people.MAX_SHOWN", 3)
-        once = Hiding(P)._fields(fields)
+        once = Pseudonymiser(P)._fields(fields)
         assert CANARY not in once[key].lower()
-        assert Hiding(P)._fields(once) == once
+        assert Pseudonymiser(P)._fields(once) == once
     assert once[key].count("p-") <= 3 * 3 + 1
 
 
@@ -334,7 +334,7 @@ def test_mailboxes_are_found_as_words_of_their_own(names: list[str], words: list
             assert not re.search(rf"(?<!\w){re.escape(name)}(?!\w)", made, re.IGNORECASE), (reply, made)
 
 
-class Counted(Pseudonyms):
+class CountingPseudonyms(Pseudonyms):
     """Counts its hashes."""
 
     hashed = 0
@@ -349,10 +349,10 @@ class Counted(Pseudonyms):
 )
 def test_a_reply_costs_a_bounded_number_of_pseudonyms(piece: str) -> None:
     """A reply costs a limited number of pseudonyms, however many people it quotes."""
-    counted = Counted(SECRET)
+    counted = CountingPseudonyms(SECRET)
     to = ",".join(f"name{n}@x.example" for n in range(100))
     text = "".join(piece.format(n, n % 100) for n in range(50_000))
-    fields = Hiding(counted)._fields({"action": "X", "response": text, "to": to})
+    fields = Pseudonymiser(counted)._fields({"action": "X", "response": text, "to": to})
     assert counted.hashed <= 3 * (MAX_SHOWN + 1) + 100
     assert len(fields["response"]) < 3000
 
@@ -360,9 +360,9 @@ def test_a_reply_costs_a_bounded_number_of_pseudonyms(piece: str) -> None:
 def test_a_request_costs_a_bounded_number_of_pseudonyms(monkeypatch: pytest.MonkeyPatch) -> None:
     """A request costs a limited number of pseudonyms; beyond it addresses are hidden with their domains."""
     monkeypatch.setattr("collector.events.privacy.hiding.MAX_PEOPLE", 50)
-    counted = Counted(SECRET)
+    counted = CountingPseudonyms(SECRET)
     people = ",".join(f"u{n}@x.example" for n in range(100))
-    hidden = Hiding(counted)._fields(
+    hidden = Pseudonymiser(counted)._fields(
         {"to": people, "from": "", "error": "u7@x.example", "note": "u8", "mx": "x.example"}
     )
     assert counted.hashed <= 53
@@ -376,7 +376,7 @@ def test_a_request_spells_a_bounded_number_of_domains(monkeypatch: pytest.Monkey
     """A request converts a limited number of domains by IDNA, which is slow; beyond it new ones are hidden."""
     monkeypatch.setattr("collector.events.privacy.hiding.MAX_SPELT", 2)
     people = "a@ä.example,a@ö.example,a@ü.example,a@x.example,b@ä.example"
-    shown = Hiding(P)._addresses(people).split(",")
+    shown = Pseudonymiser(P)._addresses(people).split(",")
     assert [one.partition("@")[2] for one in shown] == [
         "xn--4ca.example", "xn--nda.example", "", "x.example", "xn--4ca.example",
     ]  # fmt: skip
@@ -396,7 +396,7 @@ def test_a_megabyte_takes_no_long_time(hostile: str) -> None:
             "from": "name2@x.example",
             key: hostile * (1_000_000 // len(hostile)),
         }
-        Hiding(P)._fields(fields)
+        Pseudonymiser(P)._fields(fields)
 
 
 @pytest.mark.parametrize(

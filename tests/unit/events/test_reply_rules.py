@@ -111,6 +111,21 @@ GOOD_ADDRESS: Final = [
     "Internal server error: user not found in cache",
     "Temporary lookup failure: recipient not available",
     "Too many hops, address not found",
+    "mailbox is being moved, try again later",
+    "user mailbox is locked by another process",
+    "mailbox disabled for maintenance",
+    "user lookup failed: database not available",
+    # The recipient's own choice, or a bounce.
+    "Recipient has disabled mail from you",
+    "user has blocked your address",
+    "bounce to nonexistent user not accepted",
+    "invalid addresses in the To header",
+    # "Your account" in other languages.
+    "Votre domaine n'existe pas",
+    "Su dominio no existe",
+    "Ihr Konto wurde gesperrt",
+    "Twoja domena nie istnieje",
+    "Ваш аккаунт заблокирован",
 ]
 
 

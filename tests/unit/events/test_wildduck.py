@@ -15,7 +15,7 @@ from collector.events.border.decoding import Border
 from collector.events.model.event import Action, Direction, MailEvent, RejectReason, Source, Submission
 from collector.events.model.side_tables import AuditEvent
 from collector.events.privacy.pseudonyms import Pseudonyms
-from collector.events.sources.wildduck import read, without_secrets
+from collector.events.sources.wildduck import read_webhooks, without_secrets
 from collector.pipeline.batch import assemble
 from tests.oracle.recording import FIXTURES, read_lines
 from tests.unit.events.entries import NOW
@@ -38,7 +38,7 @@ MARKED: dict[str, Any] = {
 
 
 def posted(body: Any, **border: Any) -> Submission:
-    return read(json.dumps(body).encode(), received_at=NOW, border=Border(**border))
+    return read_webhooks(json.dumps(body).encode(), received_at=NOW, border=Border(**border))
 
 
 def rows(body: Any, **border: Any) -> tuple[list[AuditEvent], list[MailEvent]]:
@@ -148,13 +148,13 @@ def test_people_become_pseudonyms() -> None:
 def test_no_webhook_is_no_request(body: bytes) -> None:
     """A body that is no webhook is refused with 400."""
     with pytest.raises(UnreadableError):
-        read(body, received_at=NOW, border=Border())
+        read_webhooks(body, received_at=NOW, border=Border())
 
 
 def test_more_than_may_be_is_refused() -> None:
     """A body over the limits is refused with 413."""
     with pytest.raises(TooLargeError):
-        read(b"[{}" + b",{}" * 30 + b"]", received_at=NOW, border=Border(max_items=30))
+        read_webhooks(b"[{}" + b",{}" * 30 + b"]", received_at=NOW, border=Border(max_items=30))
 
 
 WORDS = st.one_of(
@@ -169,7 +169,7 @@ def test_whatever_comes_is_a_row_or_set_aside(bodies: list[dict[str, Any]]) -> N
     """Any webhook is a storable row or a rejection, with and without pseudonyms."""
     text = json.dumps(bodies).encode()
     for border in (Border(), Border(pseudonyms=P, subject_key=b"k")):
-        request = read(text, received_at=NOW, border=border)
+        request = read_webhooks(text, received_at=NOW, border=border)
         batch, repeated = assemble([request], {})
         skipped = sum(one.get("ev") == "QUEUE_POLL" for one in bodies)
         assert request.count + len(request.rejections) + skipped == len(bodies)

@@ -13,7 +13,7 @@ from bson import Int64, json_util
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from collector.events.sources.zonemta_queue import QueueEntry, QueueLedger, Told, named_by
+from collector.events.sources.zonemta_queue import QueueChanges, QueueEntry, QueueLedger, entries_named_by
 from tests.oracle.recording import read_recording
 
 CHANGES = Path(__file__).parents[2] / "fixtures" / "zonemta-changes.jsonl.gz"
@@ -28,12 +28,12 @@ def changes() -> list[dict[str, Any]]:
         return [json_util.loads(line, json_options=options) for line in lines]
 
 
-def told(changes: list[dict[str, Any]]) -> Told:
+def told(changes: list[dict[str, Any]]) -> QueueChanges:
     """Return the entries of all changes."""
     ledger = QueueLedger({})
     for change in changes:
         ledger.apply(change, QUEUE)
-    return ledger.told
+    return ledger.changes
 
 
 def of(items: list[dict[str, Any]], action: str, *names: str) -> set[tuple[Any, ...]]:
@@ -62,13 +62,13 @@ def test_it_is_the_same_however_the_changes_are_cut(changes: list[dict[str, Any]
     recipients: dict[str, int] = {}
     for start in range(0, len(changes), 7):
         some = changes[start : start + 7]
-        ledger = QueueLedger({key: known[key] for key in named_by(some, QUEUE) if key in known})
+        ledger = QueueLedger({key: known[key] for key in entries_named_by(some, QUEUE) if key in known})
         for change in some:
             ledger.apply(change, QUEUE)
-        items += ledger.told.items
-        for queue_id, (_, count, _) in ledger.told.messages.items():
+        items += ledger.changes.items
+        for queue_id, (_, count, _) in ledger.changes.messages.items():
             recipients[queue_id] = recipients.get(queue_id, 0) + count
-        for key, entry in ledger.told.entries.items():
+        for key, entry in ledger.changes.entries.items():
             if entry is None:
                 known.pop(key, None)
             else:

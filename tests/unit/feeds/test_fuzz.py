@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from collector.feeds.gelf.chunks import SECONDS
 from collector.feeds.gelf.datagrams import Datagrams
-from collector.feeds.gelf.payload import DecodedMessage, Result
+from collector.feeds.gelf.payload import DecodedMessage, MessageResult
 from duckwatch.base.config.addresses import Endpoint
 from tests.servers.gelf import PACKINGS, chunked
 
@@ -22,26 +22,26 @@ if TYPE_CHECKING:
 SENDER = "192.0.2.1"
 
 
-class Kept:
+class RetentionRule:
     """Replaces the inbox, and keeps its messages."""
 
     def __init__(self) -> None:
         self.names: list[str] = []
-        self.counted = Counter[Result]()
+        self.counted = Counter[MessageResult]()
 
-    def put(self, read: DecodedMessage | Result) -> None:
+    def put(self, read: DecodedMessage | MessageResult) -> None:
         if isinstance(read, DecodedMessage):
             self.names.append(read.message["_queue_id"])
         else:
             self.counted[read] += 1
 
-    def tally(self, result: Result, messages: int = 1) -> None:
+    def tally(self, result: MessageResult, messages: int = 1) -> None:
         self.counted[result] += messages
 
 
-def passed(datagrams: Iterable[bytes]) -> Kept:
+def passed(datagrams: Iterable[bytes]) -> RetentionRule:
     """Return the results of all datagrams, after five further seconds."""
-    kept = Kept()
+    kept = RetentionRule()
     unbound: Any = kept
     way = Datagrams(Endpoint("", 0), admits=bool, inbox=unbound, tally=unbound.tally)
     for datagram in datagrams:
@@ -77,7 +77,7 @@ def test_each_whole_message_arrives_once_and_each_other_is_counted(
         datagrams += [*parts[:-1], *(parts[:-1] if is_repeated else []), parts[-1]]
     kept = passed(datagrams)
     assert kept.names == whole
-    assert kept.counted == Counter({Result.INCOMPLETE: broken, Result.UNREADABLE: len(noise)})
+    assert kept.counted == Counter({MessageResult.INCOMPLETE: broken, MessageResult.UNREADABLE: len(noise)})
 
 
 @given(st.lists(st.binary(max_size=60)))

@@ -22,7 +22,7 @@ from collector.events.border.decoding import Border
 from collector.events.model.event import Source, Submission
 from collector.feeds.gelf import GelfInput, frames, inbox
 from collector.feeds.gelf.chunks import MAX_WAITING_BYTES
-from collector.feeds.gelf.payload import MAX_BYTES, Result
+from collector.feeds.gelf.payload import MAX_BYTES, MessageResult
 from collector.metrics import Metrics
 from duckwatch.base.errors import StartError
 from tests.servers.gelf import chunked, send_datagrams
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 LOOPBACK = "127.0.0.1:0"
 
 
-class Listening:
+class InputUnderTest:
     """The input, and the messages that reached the journal."""
 
     def __init__(self, gelf: dict[str, Any]) -> None:
@@ -65,16 +65,16 @@ class Listening:
     def ids(self) -> list[str]:
         return [entry.fields["id"] for request in self.requests for entry in request.entries]
 
-    def count(self, result: Result) -> float:
+    def count(self, result: MessageResult) -> float:
         return self.metrics.registry.get_sample_value("duckwatch_gelf_messages_total", {"result": result}) or 0
 
     async def counted(self, **results: int) -> None:
         """Wait until the counts are these, and assert that there are no others."""
-        wanted = {result: results.get(result.value, 0) for result in Result}
+        wanted = {result: results.get(result.value, 0) for result in MessageResult}
         try:
-            await until(lambda: {result: self.count(result) for result in Result} == wanted)
+            await until(lambda: {result: self.count(result) for result in MessageResult} == wanted)
         finally:
-            assert {result: self.count(result) for result in Result} == wanted
+            assert {result: self.count(result) for result in MessageResult} == wanted
 
     async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         reader, writer = await asyncio.open_connection("127.0.0.1", self.tcp)
@@ -83,9 +83,9 @@ class Listening:
 
 
 @asynccontextmanager
-async def listening(**gelf: Any) -> AsyncIterator[Listening]:
+async def listening(**gelf: Any) -> AsyncIterator[InputUnderTest]:
     """Yield an input that listens until the end of the block."""
-    made = Listening(gelf or {"udp": LOOPBACK, "tcp": LOOPBACK})
+    made = InputUnderTest(gelf or {"udp": LOOPBACK, "tcp": LOOPBACK})
     udp, tcp = await made.input.start()
     made.udp, made.tcp = udp or 0, tcp or 0
     try:
@@ -160,7 +160,9 @@ async def test_a_fault_of_ours_does_not_end_it(caplog: pytest.LogCaptureFixture)
         made.failure = None
         send_datagrams(made.udp, [queued(2)])
         await made.counted(unreadable=1, taken=1)
-    assert [record.message for record in caplog.records] == ["GELF messages could not be taken"]
+    assert [record.message for record in caplog.records] == [
+        "GELF messages were lost because of an error in the collector"
+    ]
 
 
 async def test_what_waits_for_the_journal_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -320,11 +322,11 @@ async def test_hostile_datagrams_hold_no_memory() -> None:
         for n in range(40):
             half = chunked(os.urandom(200_000), 50_000)[:-1]
             send_datagrams(made.udp, [bomb, *half, os.urandom(5000), b"\x1e\x0f" + os.urandom(20), queued(n)])
-            await until(lambda n=n: made.count(Result.TAKEN) == n + 1)
+            await until(lambda n=n: made.count(MessageResult.TAKEN) == n + 1)
         held = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
     assert held < MAX_WAITING_BYTES + 16 * MAX_BYTES
-    assert made.count(Result.TOO_LARGE) == 40
+    assert made.count(MessageResult.TOO_LARGE) == 40
 
 
 async def test_what_came_before_the_end_is_durable() -> None:
@@ -337,7 +339,7 @@ async def test_what_came_before_the_end_is_durable() -> None:
         assert made.requests == []
         made.gate.set()
         await stopping
-        assert made.count(Result.TAKEN) == 10
+        assert made.count(MessageResult.TAKEN) == 10
 
 
 async def test_what_is_not_durable_at_the_end_of_the_stop_is_counted() -> None:
@@ -359,7 +361,7 @@ async def test_what_is_not_durable_at_the_end_of_the_stop_is_counted() -> None:
 async def test_an_address_that_is_taken(way: str) -> None:
     """The fault of an address in use names the key."""
     async with listening(**{way: LOOPBACK}) as made:
-        second = Listening({way: f"127.0.0.1:{made.udp or made.tcp}"})
+        second = InputUnderTest({way: f"127.0.0.1:{made.udp or made.tcp}"})
         with pytest.raises(StartError, match=rf"^collector\.gelf\.{way}: cannot listen on "):
             await second.input.start()
 
@@ -371,5 +373,5 @@ async def test_datagrams_that_the_kernel_had_no_room_for_are_counted() -> None:
         assert source is not None
         source.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         send_datagrams(made.udp, [queued(n) for n in range(200)])
-        await until(lambda: made.count(Result.TAKEN) + made.count(Result.OVERRUN) == 200)
-        assert made.count(Result.OVERRUN) > 0
+        await until(lambda: made.count(MessageResult.TAKEN) + made.count(MessageResult.OVERRUN) == 200)
+        assert made.count(MessageResult.OVERRUN) > 0

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.feeds.gelf.payload import MAX_BYTES, DecodedMessage, Result, read_message, read_packed
+from collector.feeds.gelf.payload import MAX_BYTES, DecodedMessage, MessageResult, read_message, read_packed
 from tests.servers.gelf import PACKINGS
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def test_a_mebibyte_is_the_most(pack: Callable[[bytes], bytes]) -> None:
     """A message of a mebibyte after decompression is accepted, one byte more is not."""
     most = b'"' + b"x" * (MAX_BYTES - 8) + b'"'
     assert isinstance(read_packed(pack(b'{"a":' + most + b"}")), DecodedMessage)
-    assert read_packed(pack(b'{"a" :' + most + b"}")) is Result.TOO_LARGE
+    assert read_packed(pack(b'{"a" :' + most + b"}")) is MessageResult.TOO_LARGE
 
 
 def test_a_bomb_is_not_inflated() -> None:
@@ -48,7 +48,7 @@ def test_a_bomb_is_not_inflated() -> None:
     bomb = zlib.compress(b" " * (60 << 20))
     assert len(bomb) < 65_507
     tracemalloc.start()
-    assert read_packed(bomb) is Result.TOO_LARGE
+    assert read_packed(bomb) is MessageResult.TOO_LARGE
     held = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert held < 4 * MAX_BYTES
@@ -75,12 +75,12 @@ def test_a_bomb_is_not_inflated() -> None:
 )
 def test_what_is_no_message(data: bytes) -> None:
     """A message that is no object, no JSON, or badly compressed is refused."""
-    assert read_packed(data) is Result.UNREADABLE
+    assert read_packed(data) is MessageResult.UNREADABLE
 
 
 def test_over_tcp_nothing_is_packed() -> None:
     """Messages over TCP are not decompressed, as the specification says."""
-    assert read_message(gzip.compress(b"{}")) is Result.UNREADABLE
+    assert read_message(gzip.compress(b"{}")) is MessageResult.UNREADABLE
 
 
 def test_text_cut_inside_a_character_is_read() -> None:
@@ -95,4 +95,4 @@ def test_no_bytes_break_it(rest: bytes, head: bytes, is_packed: bool) -> None:
     """Any bytes give a message or a refusal."""
     data = head + rest
     read = read_packed(zlib.compress(data) if is_packed else data)
-    assert isinstance(read, (DecodedMessage, Result))
+    assert isinstance(read, (DecodedMessage, MessageResult))

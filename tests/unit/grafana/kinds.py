@@ -8,8 +8,8 @@ from grafana.annotations import PromAnnotation, SqlAnnotation
 from grafana.columns import Cell, coloured, column, dashed, hidden, matrix, organised, right_axis, value
 from grafana.fields import TOO_LITTLE, Card, Colour, Override, Scale, State, Step, Unit
 from grafana.layout import Row
-from grafana.links import OF_SERIES, Board, in_text, of_column, to_board, to_web
-from grafana.more_panels import alert_list, bar_gauge, heatmap, text
+from grafana.links import OF_SERIES, DashboardUid, in_text, of_column, to_dashboard, to_web
+from grafana.more_panels import alert_list, bar_gauge, text
 from grafana.pages import Page
 from grafana.panels import Style, bar_chart, histogram, stat, state_timeline, table, timeseries
 from grafana.targets import Live, PromQL, Sql
@@ -31,7 +31,7 @@ STATES = (State(0, "clean", Colour.GOOD), State("listed", "on a list", Colour.BA
 STEPS = (Step(Colour.GOOD), Step(Colour.BAD, 0.1))
 RATIO = Scale(Unit.RATIO, STEPS, decimals=1, minimum=0, maximum=1, empty=TOO_LITTLE)
 COUNT = Scale(Unit.COUNT)
-LINK = to_board(Board.OVERVIEW, "Overview", values={"provider": OF_SERIES})
+LINK = to_dashboard(DashboardUid.OVERVIEW, "Overview", values={"provider": OF_SERIES})
 
 
 def card(number: int) -> Card:
@@ -50,7 +50,7 @@ def every_kind() -> list[Json]:
             "Reply",
             None,
             cell=Cell.WRAP,
-            links=[to_board(Board.OVERVIEW, "o", values={"x": of_column("zone")})],
+            links=[to_dashboard(DashboardUid.OVERVIEW, "o", values={"x": of_column("zone")})],
         ),
         hidden("event_id"),
     ]
@@ -86,16 +86,15 @@ def every_kind() -> list[Json]:
         bar_chart(
             card(7), [ROWS], COUNT, x="zone", stacked=True, horizontal=True, transformations=[matrix("a", "b", "c")]
         ),
-        heatmap(card(8), [PromQL.buckets("duckwatch_mail_delivery_seconds")], Scale(Unit.SECONDS)),
-        histogram(card(9), [ROWS], Scale(Unit.SECONDS), bucket=5),
-        text(card(10), f"See {in_text(Board.REPUTATION, 'the lists')}."),
-        alert_list(card(11)),
-        timeseries(card(12), [live], COUNT, style=Style.STEPS),
+        histogram(card(8), [ROWS], Scale(Unit.SECONDS), bucket=5),
+        text(card(9), f"See {in_text(DashboardUid.REPUTATION, 'the lists')}."),
+        alert_list(card(10)),
+        timeseries(card(11), [live], COUNT, style=Style.STEPS),
     ]
 
 
 PAGE = Page(
-    Board.OVERVIEW,
+    DashboardUid.OVERVIEW,
     "Everything",
     "Every kind of everything.",
     variables=(
@@ -107,7 +106,7 @@ PAGE = Page(
     ),
     annotations=(
         SqlAnnotation("Listings", "shared/clusters"),
-        PromAnnotation("Up", "changes(up[1m]) > 0", "{{job}}", "came up", shown=False),
+        PromAnnotation("Up", "changes(up[1m]) > 0", "{{job}}", "came up", shown=False, tags=("job", "instance")),
     ),
 )
 
@@ -115,4 +114,4 @@ PAGE = Page(
 def every_row() -> list[Row]:
     """Return a row without a title, an open row and a collapsed row, which together hold every kind of panel."""
     panels = every_kind()
-    return [Row(panels[:4]), Row(panels[4:9], "Open", 100), Row(panels[9:], "Closed", 200, collapsed=True)]
+    return [Row(panels[:4]), Row(panels[4:8], "Open", 100), Row(panels[8:], "Closed", 200, collapsed=True)]

@@ -33,8 +33,8 @@ def test_names_are_unique_and_say_where_a_query_is() -> None:
     assert stat.panel is not None
     assert stat.panel["type"] == "stat"
     assert stat.variables["needle"]["type"] == "textbox"
-    assert found["kinds/8A"].shape is Shape.HEATMAP
-    assert found["kinds/12A"].text == "stream/duckwatch/ticker"
+    assert found["kinds/1A"].shape is Shape.TIME_SERIES
+    assert found["kinds/11A"].text == "stream/duckwatch/ticker"
     assert found["kinds/$cluster"].shape is Shape.VARIABLE
     assert found["kinds/$host"].language is Language.LABELS
     assert (found["kinds/@Listings"].language, found["kinds/@Listings"].shape) == (Language.SQL, Shape.ANNOTATION)

@@ -8,24 +8,26 @@ import pytest
 
 from grafana import generate
 from grafana.generate import build_all
-from grafana.links import OF_SERIES, Board, address, bar, in_text, of_column, only_to, to_board, to_web
+from grafana.links import OF_SERIES, DashboardUid, address, bar, in_text, of_column, only_to, to_dashboard, to_web
 from grafana.pages import dashboard
 from grafana.settings import DEFAULTS
 from tests.unit.grafana.kinds import PAGE, every_row
 
-BOARDS = {"duckwatch-overview": "O", "duckwatch-reputation": "R", "duckwatch-queue": "Q"}
+DASHBOARDS = {"duckwatch-overview": "O", "duckwatch-reputation": "R", "duckwatch-queue": "Q"}
 
 
 def test_a_link_carries_time_range_data_sources_and_clusters() -> None:
     """A link has the time range, and each carried variable as `queryparam`, which keeps several values apart."""
-    assert address(Board.QUEUE) == (
+    assert address(DashboardUid.QUEUE) == (
         "/d/duckwatch-queue?${__url_time_range}&${timescale:queryparam}&${prometheus:queryparam}&${cluster:queryparam}"
     )
 
 
 def test_a_link_sets_what_was_clicked_and_keeps_the_rest() -> None:
     """A variable that is set is not carried as well, because Grafana would use both values."""
-    found = address(Board.QUEUE, keep=("zone", "provider"), values={"zone": of_column("zone"), "cluster": OF_SERIES})
+    found = address(
+        DashboardUid.QUEUE, keep=("zone", "provider"), values={"zone": of_column("zone"), "cluster": OF_SERIES}
+    )
     assert found.count("cluster") == found.count("var-cluster=") == 1
     assert "${zone:queryparam}" not in found
     assert "&${provider:queryparam}&" in found
@@ -36,7 +38,7 @@ def test_a_link_sets_what_was_clicked_and_keeps_the_rest() -> None:
 
 def test_a_link_can_open_the_time_of_the_row_that_was_clicked() -> None:
     """A link with `span` has the row's time range, and not the viewer's."""
-    found = to_board(Board.TRACE, "Its life", span=("from_ms", "to_ms"))["url"]
+    found = to_dashboard(DashboardUid.TRACE, "Its life", span=("from_ms", "to_ms"))["url"]
     assert found.startswith(
         '/d/duckwatch-trace?from=${__data.fields["from_ms"]:percentencode}&to=${__data.fields["to_ms"]:percentencode}&'
     )
@@ -45,13 +47,13 @@ def test_a_link_can_open_the_time_of_the_row_that_was_clicked() -> None:
 
 def test_only_a_link_elsewhere_opens_a_new_tab() -> None:
     """A link to a dashboard opens in the same tab, and a link to another site in a new one."""
-    assert to_board(Board.QUEUE, "Queue")["targetBlank"] is False
+    assert to_dashboard(DashboardUid.QUEUE, "Queue")["targetBlank"] is False
     assert to_web("Lookup", "https://example.com/")["targetBlank"] is True
 
 
 def test_the_bar_leads_to_all_others_in_their_order() -> None:
-    """The bar links to each other dashboard in the order of `Board`, with time range and variables."""
-    found = bar(BOARDS, "duckwatch-reputation")
+    """The bar links to each other dashboard in the order of `DashboardUid`, with time range and variables."""
+    found = bar(DASHBOARDS, "duckwatch-reputation")
     assert [(link["url"], link["title"]) for link in found] == [
         ("/d/duckwatch-overview", "O"),
         ("/d/duckwatch-queue", "Q"),
@@ -71,14 +73,23 @@ def test_every_dashboard_has_the_bar() -> None:
 @pytest.mark.parametrize("base", ["", "https://g.example/sub"])
 def test_a_link_to_a_dashboard_that_is_not_built_is_left_out(base: str) -> None:
     """A link to a dashboard that is not built is removed; in Markdown its text remains."""
-    links = [to_board(Board.QUEUE, "Queue"), to_board(Board.TRACE, "Trace"), to_web("W", "https://example.com/d/x")]
+    links = [
+        to_dashboard(DashboardUid.QUEUE, "Queue"),
+        to_dashboard(DashboardUid.TRACE, "Trace"),
+        to_web("W", "https://example.com/d/x"),
+    ]
     links = [{**link, "url": base + link["url"] if link["url"].startswith("/") else link["url"]} for link in links]
     page = {
-        "panels": [{"links": links, "text": f"{in_text(Board.QUEUE, 'q')}, {in_text(Board.TRACE, 't')} [w](https://w)"}]
+        "panels": [
+            {
+                "links": links,
+                "text": f"{in_text(DashboardUid.QUEUE, 'q')}, {in_text(DashboardUid.TRACE, 't')} [w](https://w)",
+            }
+        ]
     }
-    (panel,) = only_to(BOARDS, page)["panels"]
+    (panel,) = only_to(DASHBOARDS, page)["panels"]
     assert panel["links"] == [links[0], links[2]]
-    assert panel["text"] == f"{in_text(Board.QUEUE, 'q')}, t [w](https://w)"
+    assert panel["text"] == f"{in_text(DashboardUid.QUEUE, 'q')}, t [w](https://w)"
 
 
 def test_no_dashboard_is_built_with_a_link_to_one_that_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,6 +104,6 @@ def test_no_dashboard_is_built_with_a_link_to_one_that_is_not(monkeypatch: pytes
 
 
 def test_uids_are_those_that_grafana_takes() -> None:
-    """Each uid has at most 40 characters, and each dashboard's uid is one of `Board`."""
-    assert all(len(board.value) <= 40 for board in Board)
-    assert {page["uid"] for page in build_all().values()} <= {board.value for board in Board}
+    """Each uid has at most 40 characters, and each dashboard's uid is one of `DashboardUid`."""
+    assert all(len(uid.value) <= 40 for uid in DashboardUid)
+    assert {page["uid"] for page in build_all().values()} <= {uid.value for uid in DashboardUid}

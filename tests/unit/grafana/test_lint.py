@@ -18,7 +18,7 @@ import pytest
 from grafana.asked import Language, Shape, questions
 from grafana.generate import GENERATED
 from grafana.normalise import UNQUERIED, all_panels
-from grafana.queries import load
+from grafana.queries import load_query
 from tests.contract.promql import CATALOGUE
 from tests.unit.grafana.macros import MACROS, misused_variables
 
@@ -30,7 +30,7 @@ PANELS = [
 CARDS = [entry for entry in PANELS if entry[2]["type"] != "row"]
 QUERIED = [entry for entry in CARDS if entry[2]["type"] not in UNQUERIED]
 QUESTIONS = questions(PAGES)
-BOARDS = {page["uid"]: page for page in PAGES.values()}
+DASHBOARDS = {page["uid"]: page for page in PAGES.values()}
 
 DASHBOARD_KEYS = {
     *("annotations", "description", "editable", "fiscalYearStartMonth", "graphTooltip", "links", "panels", "refresh"),
@@ -128,7 +128,7 @@ def test_variables_are_of_known_form(page: dict[str, Any]) -> None:
 @each_page
 def test_a_variable_is_used(page: dict[str, Any]) -> None:
     """Each variable is used in a query or as a data source."""
-    texts = [question.text for question in QUESTIONS if BOARDS[page["uid"]] is PAGES[question.dashboard]]
+    texts = [question.text for question in QUESTIONS if DASHBOARDS[page["uid"]] is PAGES[question.dashboard]]
     uids = re.findall(r'"uid": "\$\{(\w+)\}"', json.dumps(page))
     used = {name for text in texts for name in re.findall(r"\$\{?(\w+)", text)} | set(uids)
     assert {variable["name"] for variable in page["templating"]["list"]} <= used
@@ -262,8 +262,8 @@ def test_links_lead_to_dashboards_and_variables_that_exist(page: dict[str, Any])
     own = {variable["name"] for variable in page["templating"]["list"]}
     text = json.dumps(page)
     for uid, query in re.findall(r"/d/(duckwatch-[a-z]+)(?:\?((?:[^\"\\)\s]|\\\")*))?", text):
-        assert uid in BOARDS
-        theirs = {variable["name"] for variable in BOARDS[uid]["templating"]["list"]}
+        assert uid in DASHBOARDS
+        theirs = {variable["name"] for variable in DASHBOARDS[uid]["templating"]["list"]}
         assert set(re.findall(r"var-(\w+)=", query)) <= theirs
         kept = set(re.findall(r"\$\{(\w+):queryparam\}", query))
         assert kept <= own
@@ -279,5 +279,5 @@ def test_a_link_reads_columns_that_the_table_has(page: dict[str, Any], panel: di
             assert re.search(rf"\b{name}\b", asked)
         for value in re.findall(r"\$\{__(?:data|value|field)[^}]*\}", url):
             # A whole URL may only come from the closed table of known URLs.
-            is_known = url == value and load("reputation/lookup") in asked
+            is_known = url == value and load_query("reputation/lookup") in asked
             assert is_known or value.endswith(":percentencode}")

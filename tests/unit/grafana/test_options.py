@@ -97,7 +97,7 @@ def test_links_begin_with_the_url_of_grafana() -> None:
 
 def test_the_runbook_is_the_sites() -> None:
     """The runbook's URL is the site's, with the section of an alert as in the alert rules."""
-    rules = (ROOT / "alert-rules" / "alerts" / "collector.yml").read_text(encoding="utf-8")
+    rules = (ROOT / "alert-rules" / "alerts" / "pipeline.yml").read_text(encoding="utf-8")
     assert Settings().runbook("DuckwatchCollectorDown") in rules
     assert Settings(runbook_url="https://w.example/r").runbook("DuckwatchX") == "https://w.example/r#duckwatchx"
     assert Settings(runbook_url="https://w.example/r").runbook() == "https://w.example/r"

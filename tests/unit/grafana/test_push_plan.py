@@ -10,10 +10,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from grafana.__main__ import main
-from grafana.check import changes
+from grafana.check import value_changes
 from grafana.generate import build_all
-from grafana.push.answers import FolderAnswer, FoundDashboard, Meta, StoredDashboard, StoredSource
-from grafana.push.plan import Action, Known, Target, digest, missing_permissions, planned
+from grafana.push.answers import DashboardMeta, FolderAnswer, FoundDashboard, StoredDashboard, StoredSource
+from grafana.push.plan import Action, ExistingDashboard, Target, digest, missing_permissions, planned
 from grafana.push.sources import faults, unserved
 from grafana.push.text import shown
 
@@ -23,10 +23,12 @@ NOWHERE = Target(None, "Mail")
 EDITOR = {"dashboards:create": ["folders:uid:mail"], "folders:create": [""]}
 
 
-def known(change: dict[str, Any] | None = None, *, message: str = "", **meta: Any) -> Known:
+def known(change: dict[str, Any] | None = None, *, message: str = "", **meta: Any) -> ExistingDashboard:
     """Return what Grafana has: *Queue* in version 4, with these keys changed."""
     dashboard = {**QUEUE, "id": 7, "version": 4, **(change or {})}
-    return Known(StoredDashboard(dashboard, Meta(**{"version": 4, "folder_uid": "mail", **meta})), message=message)
+    return ExistingDashboard(
+        StoredDashboard(dashboard, DashboardMeta(**{"version": 4, "folder_uid": "mail", **meta})), message=message
+    )
 
 
 def test_what_equals_but_for_its_numbers_is_kept() -> None:
@@ -69,7 +71,7 @@ def test_what_the_api_cannot_change_is_refused(meta: dict[str, Any], reason: str
 def test_a_title_in_another_folder_is_free() -> None:
     """Grafana 10.1 answers a search of one folder with the dashboards of all."""
     others = [FoundDashboard("mine", QUEUE["title"], "other"), FoundDashboard(QUEUE["uid"], QUEUE["title"], "mail")]
-    assert planned(QUEUE, Known(), TARGET, others, EDITOR).action is Action.CREATE
+    assert planned(QUEUE, ExistingDashboard(), TARGET, others, EDITOR).action is Action.CREATE
 
 
 @pytest.mark.parametrize(
@@ -85,14 +87,14 @@ def test_a_title_in_another_folder_is_free() -> None:
 def test_a_missing_permission_is_named(permissions: dict[str, list[str]], can_save: bool, missing: str) -> None:
     """A scope of the folder, of all folders, or of a folder around it is enough."""
     target = Target(FolderAnswer("mail", "Mail", can_save), "Mail")
-    step = planned(QUEUE, Known(), target, [], permissions)
+    step = planned(QUEUE, ExistingDashboard(), target, [], permissions)
     assert step.missing == missing
     assert missing_permissions([step, step], target, permissions) == ([missing] if missing else [])
 
 
 def test_the_folder_needs_a_permission_only_where_something_is_saved() -> None:
     """A push that saves nothing makes no folder."""
-    new = planned(QUEUE, Known(), NOWHERE, [], {})
+    new = planned(QUEUE, ExistingDashboard(), NOWHERE, [], {})
     assert missing_permissions([new], NOWHERE, {}) == ["folders:create"]
     assert missing_permissions([new], NOWHERE, EDITOR) == []
     refused = planned(QUEUE, known(provisioned=True), NOWHERE, [], {})
@@ -101,7 +103,9 @@ def test_the_folder_needs_a_permission_only_where_something_is_saved() -> None:
 
 @given(
     stored=st.none()
-    | st.builds(Meta, folder_uid=st.sampled_from(["mail", "x", ""]), provisioned=st.booleans(), can_save=st.booleans()),
+    | st.builds(
+        DashboardMeta, folder_uid=st.sampled_from(["mail", "x", ""]), provisioned=st.booleans(), can_save=st.booleans()
+    ),
     same=st.booleans(),
     others=st.lists(
         st.builds(
@@ -114,11 +118,11 @@ def test_the_folder_needs_a_permission_only_where_something_is_saved() -> None:
     is_hidden=st.booleans(),
 )
 def test_nothing_is_saved_where_a_dashboard_of_somebody_else_could_suffer(
-    stored: Meta | None, same: bool, others: list[FoundDashboard], is_hidden: bool
+    stored: DashboardMeta | None, same: bool, others: list[FoundDashboard], is_hidden: bool
 ) -> None:
     """Whatever Grafana has: no save beside a same title of another uid, over a file, or over what cannot be read."""
     page = {**QUEUE, **({} if same else {"tags": ["mine"]})}
-    one = Known(None if stored is None else StoredDashboard(page, stored), is_hidden=is_hidden)
+    one = ExistingDashboard(None if stored is None else StoredDashboard(page, stored), is_hidden=is_hidden)
     step = planned(QUEUE, one, TARGET, others, EDITOR)
     taken = any((o.title, o.folder_uid) == (QUEUE["title"], "mail") and o.uid != QUEUE["uid"] for o in others)
     if step.action in (Action.CREATE, Action.UPDATE):
@@ -148,7 +152,7 @@ JSON = st.recursive(
 @example([{"uid": "a"}, {"uid": "b"}], [{"uid": "b"}, {"uid": "a"}])
 def test_a_difference_is_found_where_there_is_one(before: Any, after: Any) -> None:
     """Two values have a line if and only if they differ."""
-    assert bool(list(changes(before, after))) == (
+    assert bool(list(value_changes(before, after))) == (
         json.dumps(before, sort_keys=True) != json.dumps(after, sort_keys=True)
     )
 

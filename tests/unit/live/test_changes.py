@@ -9,17 +9,17 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.events.model.batch import Batch, Written
+from collector.events.model.batch import Batch, WriteResult
 from collector.events.model.event import Action, Direction, MailEvent, Source
 from collector.events.model.precedence import Corrections
-from collector.events.model.recent import COUNTED, NewEvent, Recent
+from collector.events.model.recent import COUNTED, NewEvent, RecentCounts
 from collector.live.changes import LOST, MESSAGE_BYTES, Addition, CommitQueue, change_of, messages
 from collector.live.windows import SECONDS
 
 NOW = 1_795_504_000
 
 
-def written(count: int, transaction: int | None = 5, second: int = NOW) -> Written:
+def written(count: int, transaction: int | None = 5, second: int = NOW) -> WriteResult:
     """Return a commit of this many events, each of its own domain."""
     events = [
         MailEvent(
@@ -28,7 +28,7 @@ def written(count: int, transaction: int | None = 5, second: int = NOW) -> Writt
         )
         for n in range(count)
     ]  # fmt: skip
-    return Written(Batch(events), events, transaction=transaction)
+    return WriteResult(Batch(events), events, transaction=transaction)
 
 
 def test_a_full_queue_leaves_commits_out_and_says_so() -> None:
@@ -72,7 +72,7 @@ CHANGES = st.builds(
     Addition,
     st.integers(1, 2**63),
     st.builds(
-        Recent,
+        RecentCounts,
         st.dictionaries(st.tuples(st.integers(0, 2**33), st.one_of(st.none(), TEXT), ACTIONS), COUNTS).map(Counter),
         st.dictionaries(st.tuples(st.integers(0, 2**33), TEXT, ACTIONS), COUNTS, max_size=99).map(Counter),
         st.lists(st.builds(NewEvent, st.integers(0, 2**45), ACTIONS, *[st.one_of(st.none(), TEXT)] * 5), max_size=20),
@@ -85,7 +85,7 @@ def test_messages_carry_a_change(change: Addition) -> None:
     """The messages of a change add up to it, and each is short enough for a NOTIFY."""
     texts = [*messages(change)]
     assert all(0 < len(text.encode()) <= MESSAGE_BYTES for text in texts)
-    total = Recent()
+    total = RecentCounts()
     for text in texts:
         part = change_of(text)
         assert part is not None
@@ -99,9 +99,9 @@ def test_messages_carry_a_change(change: Addition) -> None:
 def test_a_row_that_fits_no_message_is_left_out() -> None:
     """A row longer than a message is left out, and the others arrive."""
     event: Any = NewEvent(1, "other", "\0" * 3000, None, None, None, None)
-    change = Addition(7, Recent(Counter({(NOW, None, "queued"): 3}), Counter(), [event]))
+    change = Addition(7, RecentCounts(Counter({(NOW, None, "queued"): 3}), Counter(), [event]))
     [text] = messages(change)
-    assert change_of(text) == Addition(7, Recent(Counter({(NOW, None, "queued"): 3}), Counter(), []))
+    assert change_of(text) == Addition(7, RecentCounts(Counter({(NOW, None, "queued"): 3}), Counter(), []))
 
 
 @given(st.one_of(st.text(), st.just(LOST), st.just('[1,[[1,"z","vanished",1]]]'), st.just('{"x":1}')))

@@ -73,7 +73,18 @@ def test_the_stand_in_refuses_what_grafana_refuses(line: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["", "\n\n", "# x\nm a=1\n", "m a=1\r\nm a=2\r\n", "m a=7u 1", 'm a="\t\n\0\x1b" 1', "m a=t,b=.5,c=1e3 -1"]
+    "line",
+    [
+        "",
+        "\n\n",
+        "\r",
+        "m a=1 \r",
+        "# x\nm a=1\n",
+        "m a=1\r\nm a=2\r\n",
+        "m a=7u 1",
+        'm a="\t\n\0\x1b" 1',
+        "m a=t,b=.5,c=1e3 -1",
+    ],
 )
 def test_the_stand_in_takes_what_grafana_takes(line: str) -> None:
     """The stand-in answers 200 to bodies to which Grafana 10.1.2 answers 200."""

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from collector.events.model.event import Action, Direction, MailEvent, Source
-from collector.events.model.recent import COUNTED, NEWEST, Recent, recent
+from collector.events.model.event import Action, Direction, MailEvent, Provider, Reason, Source
+from collector.events.model.recent import COUNTED, NEWEST, RecentCounts, recent
 from collector.live.lines import name_of
 from collector.live.windows import COARSE, FIELDS, MAX_RANKED, SECONDS, Windows
 from collector.metrics.labels import MAX_ZONES
@@ -34,6 +34,7 @@ def event(second: int, chance: random.Random, zones: Sequence[str | None], domai
         chance.choice([Direction.OUTBOUND, Direction.OUTBOUND, Direction.DSN]),
         recipients=chance.choice([None, 1, 3]), zone=chance.choice(zones), sender_domain=chance.choice(domains),
         recipient_domain=chance.choice(TEXTS), response_pattern=chance.choice(TEXTS),
+        provider=chance.choice([None, *Provider]), reason=chance.choice([None, *Reason]),
     )  # fmt: skip
 
 
@@ -81,19 +82,24 @@ def test_an_hour_of_traffic() -> None:
         ]
         events = [one for one in events + new if one.time > (now - 500) * 1000]
         windows.add(recent(new), now)
+        if now >= START + HOUR // 6 and now % 15 == 0:
+            queue = {state: chance.randrange(9) for state in chance.choice([[], ["queued"], ["deferred", "queued"]])}
+            windows.set_queue(now, queue, now)
         if now % 60 and chance.random() < 0.98:
             continue
         assert grafana.push(TOKEN, windows.render(now).encode()) == 200
         for measurement, frame in grafana.last.items():
             rows.setdefault(measurement, set()).add(len(frame.rows))
         assert shown(grafana, "traffic") == counts(events, now)
+        if "queue" in grafana.last:
+            assert grafana.last["queue"].rows[-1] == {"deferred": 0, "queued": 0} | queue
         for domain in WATCHED:
             assert shown(grafana, f"domain_{domain}") == counts(events, now, width=COARSE, sender_domain=domain)
         for zone in windows.zones:
             assert shown(grafana, f"zone_{name_of(zone)}") == counts(events, now, width=COARSE, zone=zone)
     assert {measurement: schemas for measurement, schemas in grafana.schemas.items() if len(schemas) > 1} == {}
     assert {measurement: found for measurement, found in rows.items() if len(found) > 1} == {}
-    assert rows["traffic"] == {SECONDS}
+    assert rows["traffic"] == rows["queue"] == {SECONDS}
     assert rows["top_domains"] == {TOP}
     assert rows["ticker"] == {NEWEST}
 
@@ -141,7 +147,7 @@ def test_labels_are_bounded() -> None:
         {(START, zone, "delivered"): 1 for zone in ["a@b.example", *[f"zone{n}" for n in range(200)]]}
     )
     domains = Counter({(START, f"d{n}.example", "delivered"): 1 + (n < 3) for n in range(5 * MAX_RANKED)})
-    windows.add(Recent(traffic, domains, []), START)
+    windows.add(RecentCounts(traffic, domains, []), START)
     assert grafana.push(TOKEN, windows.render(START).encode()) == 200
     assert len([name for name in grafana.last if name.startswith("zone_")]) == MAX_ZONES == len(windows.zones)
     assert {row["domain"] for row in grafana.last["top_domains"].rows} >= {"d0.example", "d1.example", "d2.example"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from collector.config import CollectorSettings
-from collector.operations.doctor.backup_sources import Names, compare, gelf, names_of
+from collector.operations.doctor.backup_sources import ClusterNames, compare_cluster_names, gelf, names_of
 from collector.operations.doctor.installation import Installation
 
 TOKEN, SECRET = "t" * 20, "whsec_" + "c2VjcmV0" * 4
@@ -32,14 +32,16 @@ def test_each_feed_needs_a_sender_of_its_name(
 ) -> None:
     """A feed and a sender without each other's name are a fault: probably the same mail under two names."""
     feeds = {"collector.mongo[0]": "eu1", "collector.gelf": "us1"}
-    assert [one.status for one in compare(Names(feeds, credentials, leaves_it, plugins))] == statuses
+    assert [
+        one.status for one in compare_cluster_names(ClusterNames(feeds, credentials, leaves_it, plugins))
+    ] == statuses
 
 
 def test_a_sender_without_a_word_is_the_default_cluster() -> None:
     """A sender without a cluster is in the default cluster, unless every credential decides the cluster."""
     feeds = {"collector.mongo[0]": "default"}
-    assert [one.status for one in compare(Names(feeds, set(), True))] == ["ok"]
-    [found] = compare(Names(feeds, {"eu1"}, False))
+    assert [one.status for one in compare_cluster_names(ClusterNames(feeds, set(), True))] == ["ok"]
+    [found] = compare_cluster_names(ClusterNames(feeds, {"eu1"}, False))
     assert (found.status, "default" in found.what, "eu1" in found.what) == ("fault", True, True)
 
 
@@ -51,9 +53,11 @@ def test_names_come_from_tokens_secrets_and_feeds() -> None:
         {"auth": bound, "mongo": mongo, "gelf": {"udp": "127.0.0.1:0", "cluster": "c"}}
     )
     feeds = {"collector.mongo[0]": "a", "collector.mongo[1]": "b", "collector.gelf": "c"}
-    assert names_of(settings) == Names(feeds, {"a", "b"}, False)
-    assert names_of(CollectorSettings()) == Names({}, set(), True)
-    assert names_of(CollectorSettings.model_validate({"auth": {"hmac_secrets": [SECRET]}})) == Names({}, set(), True)
+    assert names_of(settings) == ClusterNames(feeds, {"a", "b"}, False)
+    assert names_of(CollectorSettings()) == ClusterNames({}, set(), True)
+    assert names_of(CollectorSettings.model_validate({"auth": {"hmac_secrets": [SECRET]}})) == ClusterNames(
+        {}, set(), True
+    )
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import pytest
 
 from collector.config import load
-from collector.events.border.decoding import Border, decode
+from collector.events.border.decoding import Border, decode_body
 from collector.events.model.event import Source, Submission
 from collector.metrics import Metrics
 from collector.web import HttpServer, build_server
@@ -25,7 +25,7 @@ TOKEN = "a-token-of-the-tests"
 BEARER = f"Authorization: Bearer {TOKEN}"
 
 
-class Served:
+class ServedCollector:
     """The server, its submissions, and the journal's next behaviour."""
 
     def __init__(self, section: dict[str, Any]) -> None:
@@ -49,7 +49,7 @@ class Served:
         )
 
     def _decode(self, body: bytes, *, received_at: int, cluster: str | None) -> Submission:
-        return decode(body, received_at=received_at, source=Source.PLUGIN, border=Border(bound_cluster=cluster))
+        return decode_body(body, received_at=received_at, source=Source.PLUGIN, border=Border(bound_cluster=cluster))
 
     async def _submit(self, submission: Submission) -> None:
         self.waiting += 1
@@ -64,23 +64,23 @@ class Served:
         return self.metrics.registry.get_sample_value(name, labels) or 0.0
 
 
-class Serve(Protocol):
+class ServerStarter(Protocol):
     """Starts a server with keys of the section `collector`, and time limits that are not configurable."""
 
     def __call__(
         self, *, idle_seconds: float = 75, write_seconds: float = 30, handshake_seconds: float = 10, **section: Any
-    ) -> AbstractAsyncContextManager[Served]: ...
+    ) -> AbstractAsyncContextManager[ServedCollector]: ...
 
 
 @pytest.fixture
-def serve() -> Serve:
+def serve() -> ServerStarter:
     """Return a function whose servers stop at the end of their `async with`."""
 
     @asynccontextmanager
     async def start(
         *, idle_seconds: float = 75, write_seconds: float = 30, handshake_seconds: float = 10, **section: Any
-    ) -> AsyncIterator[Served]:
-        served = Served({"auth": {"tokens": [{"token": TOKEN}]}} | section)
+    ) -> AsyncIterator[ServedCollector]:
+        served = ServedCollector({"auth": {"tokens": [{"token": TOKEN}]}} | section)
         served.server._idle_seconds = idle_seconds
         served.server._write_seconds = write_seconds
         served.server._handshake_seconds = handshake_seconds

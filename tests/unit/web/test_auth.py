@@ -14,7 +14,7 @@ from tests.unit.web.conftest import BEARER, TOKEN, event, events
 from tests.unit.web.wire import ask, post
 
 if TYPE_CHECKING:
-    from tests.unit.web.conftest import Serve
+    from tests.unit.web.conftest import ServerStarter
 
 
 def basic(pair: str) -> str:
@@ -31,7 +31,7 @@ def basic(pair: str) -> str:
         basic(f"user@example.com:{TOKEN}").replace("Basic", "bAsIc"),
     ],
 )
-async def test_a_known_token_is_taken_as_bearer_or_as_a_password(serve: Serve, header: str) -> None:
+async def test_a_known_token_is_taken_as_bearer_or_as_a_password(serve: ServerStarter, header: str) -> None:
     """A token is accepted as bearer, or as a Basic password, because ZoneMTA and WildDuck can send only Basic."""
     async with serve() as served:
         assert (await ask(served.port, post(events(), header))).status == 202
@@ -60,7 +60,7 @@ async def test_a_known_token_is_taken_as_bearer_or_as_a_password(serve: Serve, h
         f"Cookie: token={TOKEN}",
     ],
 )
-async def test_anything_else_is_401_that_names_the_schemes(serve: Serve, header: str) -> None:
+async def test_anything_else_is_401_that_names_the_schemes(serve: ServerStarter, header: str) -> None:
     """Any other credential is 401 with the schemes, without reading the body or quoting the token."""
     async with serve() as served:
         reply = await ask(served.port, post(events(), header))
@@ -70,14 +70,14 @@ async def test_anything_else_is_401_that_names_the_schemes(serve: Serve, header:
     assert not served.submitted
 
 
-async def test_a_token_in_the_query_is_no_credential(serve: Serve) -> None:
+async def test_a_token_in_the_query_is_no_credential(serve: ServerStarter) -> None:
     """A token in the query is no credential, because proxies log queries."""
     async with serve() as served:
         path = f"/api/events/ingest?token={TOKEN}&access_token={TOKEN}"
         assert (await ask(served.port, post(events(), path=path))).status == 401
 
 
-async def test_each_of_several_tokens_works_and_decides_its_cluster(serve: Serve) -> None:
+async def test_each_of_several_tokens_works_and_decides_its_cluster(serve: ServerStarter) -> None:
     """Each of several tokens works and decides its cluster; one without cluster leaves it to the sender."""
     tokens = [
         {"token": "old", "cluster": "eu1"},
@@ -92,7 +92,7 @@ async def test_each_of_several_tokens_works_and_decides_its_cluster(serve: Serve
     assert [one.entries[0].cluster for one in served.submitted] == ["eu1", "eu1", "us1", "said"]
 
 
-async def test_each_token_has_its_own_rate(serve: Serve) -> None:
+async def test_each_token_has_its_own_rate(serve: ServerStarter) -> None:
     """Each token has its own rate limit."""
     tokens = [{"token": "one"}, {"token": "two"}]
     async with serve(auth={"tokens": tokens}, limits={"events_per_second": 10}) as served:
@@ -103,7 +103,7 @@ async def test_each_token_has_its_own_rate(serve: Serve) -> None:
     assert statuses == [202, 429, 202, 429]
 
 
-async def test_every_token_is_compared_whichever_matches(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_every_token_is_compared_whichever_matches(serve: ServerStarter, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every token is compared, so that the time of an answer shows nothing about the tokens."""
     compared = []
 
@@ -118,7 +118,7 @@ async def test_every_token_is_compared_whichever_matches(serve: Serve, monkeypat
     assert compared == [(32, 32)] * 9
 
 
-async def test_without_tokens_this_machine_may_send(serve: Serve) -> None:
+async def test_without_tokens_this_machine_may_send(serve: ServerStarter) -> None:
     """Without tokens this machine may send, with or without a credential."""
     async with serve(auth={"tokens": []}) as served:
         assert (await ask(served.port, post(events()))).status == 202
@@ -139,7 +139,7 @@ async def test_without_tokens_this_machine_may_send(serve: Serve) -> None:
         "Sec-Fetch-Site: cross-site",
     ],
 )
-async def test_without_tokens_nobody_sends_through_a_proxy_or_a_browser(serve: Serve, header: str) -> None:
+async def test_without_tokens_nobody_sends_through_a_proxy_or_a_browser(serve: ServerStarter, header: str) -> None:
     """Without tokens requests through a proxy or a browser are refused, because they come from elsewhere."""
     async with serve(auth={"tokens": []}) as served:
         assert (await ask(served.port, post(events(), header))).status == 401
@@ -167,7 +167,7 @@ def test_only_loopback_peers_are_this_machine(peer: str | None, is_local: bool) 
     assert auth.is_loopback(peer) == is_local
 
 
-async def test_a_wrong_credential_is_refused_before_the_body_is_read(serve: Serve) -> None:
+async def test_a_wrong_credential_is_refused_before_the_body_is_read(serve: ServerStarter) -> None:
     """A wrong credential is refused before the body is read."""
     async with serve() as served:
         request = post(b"", "Authorization: Bearer wrong", "X-Length: 1").replace(

@@ -20,7 +20,7 @@ from tests.unit.web.conftest import BEARER, event, events, until
 from tests.unit.web.wire import ask, connect, head, post
 
 if TYPE_CHECKING:
-    from tests.unit.web.conftest import Serve
+    from tests.unit.web.conftest import ServerStarter
 
 SMALL = {"body_bytes": "64KiB", "inflight_bytes": "128KiB"}
 PATH = "POST /api/events/ingest"
@@ -31,7 +31,7 @@ def chunks(*parts: bytes) -> bytes:
     return b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in (*parts, b""))
 
 
-async def test_a_body_that_comes_in_pieces_is_one_body(serve: Serve) -> None:
+async def test_a_body_that_comes_in_pieces_is_one_body(serve: ServerStarter) -> None:
     """A body that arrives byte by byte, with a length or in chunks, is one body."""
     body = events(3)
     async with serve() as served, connect(served.port) as line:
@@ -44,14 +44,14 @@ async def test_a_body_that_comes_in_pieces_is_one_body(serve: Serve) -> None:
         assert (await line.receive()).json["accepted"] == 3
 
 
-async def test_an_announced_length_over_the_limit_is_413_at_once(serve: Serve) -> None:
+async def test_an_announced_length_over_the_limit_is_413_at_once(serve: ServerStarter) -> None:
     """An announced length over the limit is 413 before a byte is read."""
     async with serve(limits=SMALL) as served:
         for length in (64 * 1024 + 1, 100_000_000, 2**62):
             assert (await ask(served.port, head(PATH, BEARER, f"Content-Length: {length}"))).status == 413
 
 
-async def test_the_largest_body_that_fits_is_taken(serve: Serve) -> None:
+async def test_the_largest_body_that_fits_is_taken(serve: ServerStarter) -> None:
     """A body as large as the limit is accepted."""
     body = json.dumps([event()]).encode()
     body += b" " * (64 * 1024 - len(body))
@@ -60,7 +60,7 @@ async def test_the_largest_body_that_fits_is_taken(serve: Serve) -> None:
         assert (await ask(served.port, post(body + b" ", BEARER))).status == 413
 
 
-async def test_a_stream_without_a_length_is_413_when_it_grows_too_large(serve: Serve) -> None:
+async def test_a_stream_without_a_length_is_413_when_it_grows_too_large(serve: ServerStarter) -> None:
     """A stream without a length is 413 as soon as it passes the limit."""
     async with serve(limits=SMALL) as served, connect(served.port) as line:
         await line.send(head(PATH, BEARER, CHUNKED))
@@ -68,7 +68,7 @@ async def test_a_stream_without_a_length_is_413_when_it_grows_too_large(serve: S
         assert (await line.receive()).status == 413
 
 
-async def test_after_a_refused_body_the_answer_is_still_read(serve: Serve) -> None:
+async def test_after_a_refused_body_the_answer_is_still_read(serve: ServerStarter) -> None:
     """The rest of a refused body is discarded, so that the client reads the answer and gets no reset."""
     async with serve(limits=SMALL) as served, connect(served.port) as line:
         await line.send(post(b" " * 2_000_000, BEARER))
@@ -77,7 +77,7 @@ async def test_after_a_refused_body_the_answer_is_still_read(serve: Serve) -> No
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "x-gzip", "GZIP", " gzip "])
-async def test_gzip_is_inflated(serve: Serve, encoding: str) -> None:
+async def test_gzip_is_inflated(serve: ServerStarter, encoding: str) -> None:
     """A gzip body is decompressed, also with the encoding's old name."""
     async with serve() as served:
         reply = await ask(served.port, post(gzip.compress(events(7)), BEARER, f"Content-Encoding: {encoding}"))
@@ -85,20 +85,20 @@ async def test_gzip_is_inflated(serve: Serve, encoding: str) -> None:
 
 
 @pytest.mark.parametrize("encoding", ["deflate", "br", "zstd", "gzip, gzip", "nonsense"])
-async def test_other_encodings_are_415(serve: Serve, encoding: str) -> None:
+async def test_other_encodings_are_415(serve: ServerStarter, encoding: str) -> None:
     """Other encodings are 415."""
     async with serve() as served:
         assert (await ask(served.port, post(events(), BEARER, f"Content-Encoding: {encoding}"))).status == 415
 
 
 @pytest.mark.parametrize("encoding", ["identity", ""])
-async def test_identity_is_no_encoding(serve: Serve, encoding: str) -> None:
+async def test_identity_is_no_encoding(serve: ServerStarter, encoding: str) -> None:
     """`identity` is no encoding (RFC 9110)."""
     async with serve() as served:
         assert (await ask(served.port, post(events(), BEARER, f"Content-Encoding: {encoding}"))).status == 202
 
 
-async def test_what_only_claims_to_be_gzip_is_400(serve: Serve) -> None:
+async def test_what_only_claims_to_be_gzip_is_400(serve: ServerStarter) -> None:
     """A body that is no valid gzip (JSON, empty, cut, wrong checksum) is 400."""
     packed = gzip.compress(events(50))
     bad = [events(), b"", packed[:-1], packed[:20], packed[:-8] + b"\0" * 8]
@@ -108,7 +108,7 @@ async def test_what_only_claims_to_be_gzip_is_400(serve: Serve) -> None:
     assert not served.submitted
 
 
-async def test_a_gzip_bomb_is_413(serve: Serve) -> None:
+async def test_a_gzip_bomb_is_413(serve: ServerStarter) -> None:
     """A gzip bomb of ten gigabytes is 413 as soon as it passes the limit."""
     bomb = gzip.compress(b" " * 50_000_000)
     async with serve(limits=SMALL) as served:
@@ -160,7 +160,7 @@ def test_a_damaged_file_is_refused_or_whole(data: bytes, at: int, byte: int) -> 
         assert inflate(bytes(packed), 4000, Inflight(1 << 20).lease()) == data
 
 
-async def test_a_large_body_is_asked_for_only_when_it_would_be_taken(serve: Serve) -> None:
+async def test_a_large_body_is_asked_for_only_when_it_would_be_taken(serve: ServerStarter) -> None:
     """With `Expect: 100-continue` a large body is requested only when it would be accepted."""
     body = events(20)
     async with serve(limits=SMALL) as served, connect(served.port) as line:
@@ -176,7 +176,7 @@ async def test_a_large_body_is_asked_for_only_when_it_would_be_taken(serve: Serv
         ).status == 413
 
 
-async def test_bodies_that_are_announced_count_until_they_are_durable(serve: Serve) -> None:
+async def test_bodies_that_are_announced_count_until_they_are_durable(serve: ServerStarter) -> None:
     """Announced bytes count until they are durable: too many are 503 with Retry-After, later ones are accepted."""
     body = json.dumps([event(x="y" * 60_000)]).encode()
     async with serve(limits=SMALL) as served:
@@ -192,7 +192,7 @@ async def test_bodies_that_are_announced_count_until_they_are_durable(serve: Ser
         assert (await ask(served.port, post(body, BEARER))).status == 202
 
 
-async def test_wrong_chunks_are_400(serve: Serve) -> None:
+async def test_wrong_chunks_are_400(serve: ServerStarter) -> None:
     """A body with wrong chunks is 400."""
     async with serve() as served:
         for stream in (b"zz\r\n", b"5\r\nabcdefgh\r\n"):

@@ -13,7 +13,7 @@ from tests.unit.web.conftest import BEARER, events, until
 from tests.unit.web.wire import Line, ask, connect, head, post
 
 if TYPE_CHECKING:
-    from tests.unit.web.conftest import Serve
+    from tests.unit.web.conftest import ServerStarter
 
 PATH = "POST /api/events/ingest"
 
@@ -28,7 +28,7 @@ async def drip(line: Line, seconds: float = 0.05) -> None:
         pass
 
 
-async def test_a_body_that_drips_is_408_and_the_connection_closes(serve: Serve) -> None:
+async def test_a_body_that_drips_is_408_and_the_connection_closes(serve: ServerStarter) -> None:
     """A slow body is 408 at the deadline of the whole body, and the connection closes."""
     async with serve(limits={"read_timeout": "300ms"}) as served, connect(served.port) as line:
         await line.send(head(PATH, BEARER, "Content-Length: 5000") + b"[")
@@ -40,7 +40,7 @@ async def test_a_body_that_drips_is_408_and_the_connection_closes(serve: Serve) 
     assert not served.submitted
 
 
-async def test_a_head_that_drips_is_hung_up_on(serve: Serve) -> None:
+async def test_a_head_that_drips_is_hung_up_on(serve: ServerStarter) -> None:
     """A client that never ends its headers is closed."""
     async with serve(idle_seconds=0.3) as served, connect(served.port) as line:
         await line.send(b"POST /api/events/ingest HTTP/1.1\r\nX: ")
@@ -49,7 +49,7 @@ async def test_a_head_that_drips_is_hung_up_on(serve: Serve) -> None:
         dripping.cancel()
 
 
-async def test_a_silent_connection_is_hung_up_on(serve: Serve) -> None:
+async def test_a_silent_connection_is_hung_up_on(serve: ServerStarter) -> None:
     """A silent connection is closed, from its start and after an answer."""
     async with serve(idle_seconds=0.3) as served:
         async with connect(served.port) as line:
@@ -59,7 +59,7 @@ async def test_a_silent_connection_is_hung_up_on(serve: Serve) -> None:
             assert await line.is_closed()
 
 
-async def test_slow_clients_do_not_hold_up_the_others(serve: Serve) -> None:
+async def test_slow_clients_do_not_hold_up_the_others(serve: ServerStarter) -> None:
     """A hundred slow clients do not delay another."""
     async with serve() as served:
         slow = [await asyncio.open_connection("127.0.0.1", served.port) for _ in range(100)]
@@ -70,7 +70,7 @@ async def test_slow_clients_do_not_hold_up_the_others(serve: Serve) -> None:
             writer.close()
 
 
-async def test_a_client_that_sends_but_does_not_read_is_dropped(serve: Serve) -> None:
+async def test_a_client_that_sends_but_does_not_read_is_dropped(serve: ServerStarter) -> None:
     """A client that sends but does not read is held back, then closed."""
     async with serve(write_seconds=0.3) as served:
         reader, writer = await asyncio.open_connection("127.0.0.1", served.port, limit=1024)
@@ -83,21 +83,25 @@ async def test_a_client_that_sends_but_does_not_read_is_dropped(serve: Serve) ->
         del reader
 
 
-async def test_connections_over_the_limit_are_closed_at_once(serve: Serve) -> None:
+async def test_connections_over_the_limit_are_closed_at_once(serve: ServerStarter) -> None:
     """Connections over the limit are closed at once while the others are in use, until one leaves."""
     async with serve(limits={"connections": 2}) as served:
         async with connect(served.port) as one, connect(served.port) as two:
             for line in (one, two):
                 assert (await line.ask(head("GET /healthz"))).status == 200
+            assert served.count("duckwatch_http_connections") == 2
             async with connect(served.port) as three:
                 assert await three.is_closed()
+            assert served.count("duckwatch_http_connections") == 2
         await until(lambda: not served.server._listener or not served.server._listener.connections)
+        assert served.count("duckwatch_http_connections") == 0
+        assert served.count("duckwatch_http_connections_limit") == 2
         assert (await ask(served.port, head("GET /healthz"))).status == 200
     assert served.count("duckwatch_http_connections_closed_total", reason="refused") == 1
 
 
 async def test_a_new_connection_takes_the_place_of_the_longest_silent_one(
-    serve: Serve, monkeypatch: pytest.MonkeyPatch
+    serve: ServerStarter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A new connection replaces the longest silent one: without request first, then answered, then owing a body."""
     monkeypatch.setattr("collector.web.places.GRACE_SECONDS", 0)
@@ -130,7 +134,7 @@ async def test_a_new_connection_takes_the_place_of_the_longest_silent_one(
     assert served.count("duckwatch_http_connections_closed_total", reason="displaced") == 4
 
 
-async def test_a_request_under_way_keeps_its_place(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_request_under_way_keeps_its_place(serve: ServerStarter, monkeypatch: pytest.MonkeyPatch) -> None:
     """A request that waits for the disk keeps its connection, however many others come."""
     monkeypatch.setattr("collector.web.places.GRACE_SECONDS", 0)
     async with serve(limits={"connections": 2}) as served, connect(served.port) as busy:
@@ -161,7 +165,7 @@ async def test_a_request_under_way_keeps_its_place(serve: Serve, monkeypatch: py
     ],
 )
 async def test_what_is_not_http_is_400_in_json_that_quotes_nothing(
-    serve: Serve, data: bytes, caplog: pytest.LogCaptureFixture
+    serve: ServerStarter, data: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A request that is not HTTP is 400 in JSON that quotes nothing."""
     async with serve() as served, connect(served.port) as line:
@@ -172,7 +176,7 @@ async def test_what_is_not_http_is_400_in_json_that_quotes_nothing(
     assert not caplog.records
 
 
-async def test_stopping_finishes_what_came_in_whole(serve: Serve) -> None:
+async def test_stopping_finishes_what_came_in_whole(serve: ServerStarter) -> None:
     """A stop answers complete requests with 202, accepts no new ones, and closes idle connections."""
     async with serve() as served:
         served.gate.clear()
@@ -190,7 +194,7 @@ async def test_stopping_finishes_what_came_in_whole(serve: Serve) -> None:
         assert len(served.submitted) == 1
 
 
-async def test_stopping_sends_away_what_has_not_come_in_whole(serve: Serve) -> None:
+async def test_stopping_sends_away_what_has_not_come_in_whole(serve: ServerStarter) -> None:
     """A stop answers incomplete requests with 503 at once, so that the sender keeps its events."""
     async with serve() as served, connect(served.port) as line:
         await line.send(head(PATH, BEARER, "Content-Length: 5000") + b"[")
@@ -202,7 +206,7 @@ async def test_stopping_sends_away_what_has_not_come_in_whole(serve: Serve) -> N
     assert not served.submitted
 
 
-async def test_a_port_that_is_taken_is_an_oserror(serve: Serve) -> None:
+async def test_a_port_that_is_taken_is_an_oserror(serve: ServerStarter) -> None:
     """A port in use raises OSError, with which the program ends."""
     async with serve() as served, serve() as other:
         with pytest.raises(OSError, match=r"[Aa]ddress already in use"):

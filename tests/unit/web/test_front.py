@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from tests.unit.web.wire import ask, head
 
 if TYPE_CHECKING:
-    from tests.unit.web.conftest import Serve
+    from tests.unit.web.conftest import ServerStarter
 
 
-async def test_the_front_page_says_what_this_is_how_it_is_and_where_to_go(serve: Serve) -> None:
+async def test_the_front_page_says_what_this_is_how_it_is_and_where_to_go(serve: ServerStarter) -> None:
     """The front page shows what this is, its state and links, without a credential and also while not ready."""
     async with serve() as served:
         reply = await ask(served.port, head("GET /"))
@@ -28,7 +28,7 @@ async def test_the_front_page_says_what_this_is_how_it_is_and_where_to_go(serve:
         assert all(word in page for word in ("cannot take events", "disk_full", "full&lt;b&gt;", "docs/operations.md"))
 
 
-async def test_the_front_page_loads_nothing_and_runs_nothing(serve: Serve) -> None:
+async def test_the_front_page_loads_nothing_and_runs_nothing(serve: ServerStarter) -> None:
     """The front page has a strict policy, no script, no secret, and fits a phone."""
     async with serve() as served:
         reply = await ask(served.port, head("GET /"))
@@ -39,7 +39,7 @@ async def test_the_front_page_loads_nothing_and_runs_nothing(serve: Serve) -> No
     assert all(path in {"metrics", "readyz", "healthz"} for path in re.findall(r'href="([^"]*)"', page))
 
 
-async def test_the_front_page_is_read_only(serve: Serve) -> None:
+async def test_the_front_page_is_read_only(serve: ServerStarter) -> None:
     """The front page refuses POST."""
     async with serve() as served:
         reply = await ask(served.port, head("POST /", "Content-Length: 0"))

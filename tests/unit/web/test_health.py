@@ -12,10 +12,10 @@ from tests.unit.web.conftest import BEARER, events
 from tests.unit.web.wire import ask, connect, head, post
 
 if TYPE_CHECKING:
-    from tests.unit.web.conftest import Serve
+    from tests.unit.web.conftest import ServerStarter
 
 
-async def test_it_is_alive_without_credentials(serve: Serve) -> None:
+async def test_it_is_alive_without_credentials(serve: ServerStarter) -> None:
     """/healthz answers without credentials, even when nothing else works."""
     async with serve() as served:
         served.checks = {"store": "connection", "journal": "full"}
@@ -28,7 +28,7 @@ async def test_it_is_alive_without_credentials(serve: Serve) -> None:
     [(None, None, 200), ("disk_full", None, 200), (None, "full", 200), ("read_only", "failing", 503)],
 )
 async def test_it_is_ready_while_events_have_a_place_to_go(
-    serve: Serve, store: str | None, journal: str | None, status: int
+    serve: ServerStarter, store: str | None, journal: str | None, status: int
 ) -> None:
     """/readyz is ready while the store is reachable or the journal has room, and names the other's trouble."""
     async with serve() as served:
@@ -40,7 +40,7 @@ async def test_it_is_ready_while_events_have_a_place_to_go(
     assert reply.json == {"ready": status == 200, **well, "trouble": troubles}
 
 
-async def test_metrics_are_prometheus_text_or_openmetrics_as_asked(serve: Serve) -> None:
+async def test_metrics_are_prometheus_text_or_openmetrics_as_asked(serve: ServerStarter) -> None:
     """/metrics is Prometheus text or OpenMetrics, as the request asks, and parsers read both."""
     async with serve() as served:
         await ask(served.port, post(events(3), BEARER))
@@ -67,7 +67,7 @@ async def test_metrics_are_prometheus_text_or_openmetrics_as_asked(serve: Serve)
         "\xe9",
     ],
 )
-async def test_any_accept_gets_a_page(serve: Serve, accept: str) -> None:
+async def test_any_accept_gets_a_page(serve: ServerStarter, accept: str) -> None:
     """Any Accept header gets a page."""
     async with serve() as served:
         reply = await ask(served.port, head("GET /metrics", f"Accept: {accept}"))
@@ -76,7 +76,7 @@ async def test_any_accept_gets_a_page(serve: Serve, accept: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics"])
-async def test_head_answers_without_a_body(serve: Serve, path: str) -> None:
+async def test_head_answers_without_a_body(serve: ServerStarter, path: str) -> None:
     """HEAD answers without a body, as some load balancers need."""
     async with serve() as served, connect(served.port) as line:
         await line.send(head(f"HEAD {path}"))
@@ -86,7 +86,7 @@ async def test_head_answers_without_a_body(serve: Serve, path: str) -> None:
         assert (await line.ask(head("GET /healthz"))).json == {"status": "ok"}
 
 
-async def test_a_scrape_of_a_prometheus_is_remembered(serve: Serve) -> None:
+async def test_a_scrape_of_a_prometheus_is_remembered(serve: ServerStarter) -> None:
     """A scrape by Prometheus is recognised by its header; other requests are not."""
     async with serve() as served:
         await ask(served.port, head("GET /metrics"))

@@ -13,10 +13,10 @@ from tests.unit.web.conftest import BEARER, event, events, until
 from tests.unit.web.wire import Reply, ask, connect, head, post
 
 if TYPE_CHECKING:
-    from tests.unit.web.conftest import Serve
+    from tests.unit.web.conftest import ServerStarter
 
 
-async def test_one_good_event_is_acknowledged_once_it_was_submitted(serve: Serve) -> None:
+async def test_one_good_event_is_acknowledged_once_it_was_submitted(serve: ServerStarter) -> None:
     """202, with JSON and a date, comes after the journal has the event."""
     async with serve() as served:
         served.gate.clear()
@@ -34,7 +34,7 @@ async def test_one_good_event_is_acknowledged_once_it_was_submitted(serve: Serve
 
 
 @pytest.mark.parametrize("count", [1, 2, 9, 10, 100, 1000])
-async def test_the_answer_counts_the_events(serve: Serve, count: int) -> None:
+async def test_the_answer_counts_the_events(serve: ServerStarter, count: int) -> None:
     """The answer counts the events, with the right length for any number of digits."""
     async with serve() as served, connect(served.port) as line:
         for _ in range(2):
@@ -45,7 +45,7 @@ async def test_the_answer_counts_the_events(serve: Serve, count: int) -> None:
     assert served.count("duckwatch_ingest_seconds_count") == 2
 
 
-async def test_a_bad_event_is_named_and_the_good_ones_beside_it_are_taken(serve: Serve) -> None:
+async def test_a_bad_event_is_named_and_the_good_ones_beside_it_are_taken(serve: ServerStarter) -> None:
     """A bad event is named in the answer and journalled as a rejection; the good ones are accepted."""
     body = json.dumps([event(id="1"), 5, event(id="2"), {"time": 1, "entry": {}}]).encode()
     async with serve() as served:
@@ -58,7 +58,7 @@ async def test_a_bad_event_is_named_and_the_good_ones_beside_it_are_taken(serve:
     assert served.count("duckwatch_ingest_rejected_total", source="plugin", reason="no_action") == 1
 
 
-async def test_many_rejections_are_cut_in_the_answer_and_counted(serve: Serve) -> None:
+async def test_many_rejections_are_cut_in_the_answer_and_counted(serve: ServerStarter) -> None:
     """The answer names at most a thousand rejections, and their number."""
     async with serve() as served:
         reply = await ask(served.port, post(json.dumps([event(), *[0] * 1500]).encode(), BEARER))
@@ -68,7 +68,7 @@ async def test_many_rejections_are_cut_in_the_answer_and_counted(serve: Serve) -
     assert len(served.submitted[0].rejections) == 1500
 
 
-async def test_a_heartbeat_is_submitted_for_its_report(serve: Serve) -> None:
+async def test_a_heartbeat_is_submitted_for_its_report(serve: ServerStarter) -> None:
     """A heartbeat without events is submitted."""
     beat = {"host": "mta1", "plugin": {"version": "1", "process": "p", "spool_bytes": 0, "dropped": 0}, "events": []}
     async with serve() as served:
@@ -77,7 +77,7 @@ async def test_a_heartbeat_is_submitted_for_its_report(serve: Serve) -> None:
     assert served.submitted[0].heartbeat is not None
 
 
-async def test_what_holds_nothing_is_not_submitted(serve: Serve) -> None:
+async def test_what_holds_nothing_is_not_submitted(serve: ServerStarter) -> None:
     """A request with nothing to store, like QUEUE_POLL, is acknowledged and not submitted."""
     async with serve() as served:
         reply = await ask(served.port, post(json.dumps([event(action="QUEUE_POLL")]).encode(), BEARER))
@@ -90,7 +90,7 @@ async def test_what_holds_nothing_is_not_submitted(serve: Serve) -> None:
     [(("Connection: close",), "close"), ((), None)],
 )
 async def test_a_client_that_wants_the_connection_closed_is_told_so(
-    serve: Serve, extra: tuple[str, ...], shown: str | None
+    serve: ServerStarter, extra: tuple[str, ...], shown: str | None
 ) -> None:
     """A client that asks to close the connection gets `Connection: close`."""
     async with serve() as served, connect(served.port) as line:
@@ -102,7 +102,7 @@ async def test_a_client_that_wants_the_connection_closed_is_told_so(
             assert (await line.ask(post(events(), BEARER))).status == 202
 
 
-async def test_http_1_0_gets_an_answer_that_it_understands(serve: Serve) -> None:
+async def test_http_1_0_gets_an_answer_that_it_understands(serve: ServerStarter) -> None:
     """HTTP/1.0 gets a valid answer and a closed connection."""
     async with serve() as served, connect(served.port) as line:
         reply = await line.ask(post(events(), BEARER).replace(b"HTTP/1.1", b"HTTP/1.0", 1))
@@ -111,7 +111,7 @@ async def test_http_1_0_gets_an_answer_that_it_understands(serve: Serve) -> None
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"5", b'"x"', b"null", b"\xff\xfe", b"[" * 100_000])
-async def test_a_body_without_an_event_is_400_and_not_quoted(serve: Serve, body: bytes) -> None:
+async def test_a_body_without_an_event_is_400_and_not_quoted(serve: ServerStarter, body: bytes) -> None:
     """A body without an event is 400 and not quoted."""
     async with serve() as served:
         reply = await ask(served.port, post(body, BEARER))
@@ -120,7 +120,7 @@ async def test_a_body_without_an_event_is_400_and_not_quoted(serve: Serve, body:
     assert not served.submitted
 
 
-async def test_a_full_journal_is_503_with_a_time_to_come_back(serve: Serve) -> None:
+async def test_a_full_journal_is_503_with_a_time_to_come_back(serve: ServerStarter) -> None:
     """A full journal is 503 with Retry-After, and the connection stays open."""
     async with serve(limits={"events_per_second": 10}) as served, connect(served.port) as line:
         served.failure = OverloadedError("the journal is full", retry_after=7)
@@ -135,7 +135,7 @@ async def test_a_full_journal_is_503_with_a_time_to_come_back(serve: Serve) -> N
 
 
 async def test_a_fault_of_the_collector_is_500_without_a_word_of_it(
-    serve: Serve, caplog: pytest.LogCaptureFixture
+    serve: ServerStarter, caplog: pytest.LogCaptureFixture
 ) -> None:
     """An internal error is 500 without details, which are in the log."""
     async with serve() as served:
@@ -143,10 +143,12 @@ async def test_a_fault_of_the_collector_is_500_without_a_word_of_it(
         reply = await ask(served.port, post(events(), BEARER))
     assert reply.status == 500
     assert reply.json == {"error": "internal error"}
-    assert [record.message for record in caplog.records] == ["request failed"]
+    assert [record.message for record in caplog.records] == [
+        "an HTTP request failed because of an error in the collector"
+    ]
 
 
-async def test_more_events_than_the_rate_are_429_until_the_debt_is_paid(serve: Serve) -> None:
+async def test_more_events_than_the_rate_are_429_until_the_debt_is_paid(serve: ServerStarter) -> None:
     """Events over the rate are 429 until the debt is paid; one large batch passes."""
     async with serve(limits={"events_per_second": 100}) as served, connect(served.port) as line:
         assert (await line.ask(post(events(1000), BEARER))).status == 202
@@ -157,7 +159,7 @@ async def test_more_events_than_the_rate_are_429_until_the_debt_is_paid(serve: S
 
 
 async def test_a_client_that_leaves_in_the_middle_leaves_nothing(
-    serve: Serve, caplog: pytest.LogCaptureFixture
+    serve: ServerStarter, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A client that leaves in the middle leaves no traceback, no submission and no bytes in flight."""
     async with serve(limits={"body_bytes": "1MiB", "inflight_bytes": "1MiB"}) as served:
@@ -174,7 +176,7 @@ async def test_a_client_that_leaves_in_the_middle_leaves_nothing(
 
 
 async def test_a_client_that_leaves_before_the_answer_is_no_fault(
-    serve: Serve, caplog: pytest.LogCaptureFixture
+    serve: ServerStarter, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A complete request is accepted though the client leaves before the answer."""
     async with serve() as served:
@@ -187,14 +189,14 @@ async def test_a_client_that_leaves_before_the_answer_is_no_fault(
     assert not caplog.records
 
 
-async def test_requests_sent_ahead_are_answered_in_order(serve: Serve) -> None:
+async def test_requests_sent_ahead_are_answered_in_order(serve: ServerStarter) -> None:
     """Pipelined requests (RFC 9112, 9.3.2) are answered in order."""
     async with serve() as served, connect(served.port) as line:
         await line.send(b"".join(post(events(count), BEARER) for count in (1, 2, 3)))
         assert [(await line.receive()).json["accepted"] for _ in range(3)] == [1, 2, 3]
 
 
-async def test_large_bodies_are_taken_like_small_ones(serve: Serve) -> None:
+async def test_large_bodies_are_taken_like_small_ones(serve: ServerStarter) -> None:
     """Large bodies, which a thread decodes, are accepted, plain and compressed."""
     body = events(5000, x="y" * 50)
     async with serve() as served:
@@ -216,7 +218,9 @@ async def test_large_bodies_are_taken_like_small_ones(serve: Serve) -> None:
         ("OPTIONS *", 404),
     ],
 )
-async def test_other_routes_and_methods_are_refused_in_json(serve: Serve, request_line: str, status: int) -> None:
+async def test_other_routes_and_methods_are_refused_in_json(
+    serve: ServerStarter, request_line: str, status: int
+) -> None:
     """Other routes and methods are refused in JSON, and no path becomes a label of /metrics."""
     async with serve() as served:
         reply = await ask(served.port, head(request_line, BEARER))
@@ -232,7 +236,7 @@ async def test_other_routes_and_methods_are_refused_in_json(serve: Serve, reques
     assert routes <= {"/api/events/ingest", "/metrics", "other"}
 
 
-async def test_a_query_is_not_part_of_the_route(serve: Serve) -> None:
+async def test_a_query_is_not_part_of_the_route(serve: ServerStarter) -> None:
     """A query changes neither route nor credentials."""
     async with serve() as served:
         assert (await ask(served.port, post(events(), BEARER, path="/api/events/ingest?token=x"))).status == 202

@@ -14,7 +14,7 @@ from tests.unit.web.conftest import BEARER, event, events, until
 from tests.unit.web.wire import ask, connect, head, post
 
 if TYPE_CHECKING:
-    from tests.unit.web.conftest import Serve
+    from tests.unit.web.conftest import ServerStarter
 
 PATH = "/api/events/ingest"
 
@@ -41,7 +41,9 @@ ASKED = [
 
 
 @pytest.mark.parametrize(("request_bytes", "status"), ASKED, ids=range(len(ASKED)))
-async def test_every_answer_says_that_it_is_the_collectors(serve: Serve, request_bytes: bytes, status: int) -> None:
+async def test_every_answer_says_that_it_is_the_collectors(
+    serve: ServerStarter, request_bytes: bytes, status: int
+) -> None:
     """Every answer has the collector's header, of every route and of aiohttp's parser."""
     async with serve(limits={"body_bytes": "2KiB"}) as served:
         reply = await ask(served.port, request_bytes)
@@ -68,7 +70,7 @@ GZIP = gzip.compress(events())
     ids=range(9),
 )
 async def test_a_400_says_whether_it_is_about_the_transport(
-    serve: Serve, request_bytes: bytes, is_of_transport: bool
+    serve: ServerStarter, request_bytes: bytes, is_of_transport: bool
 ) -> None:
     """A 400 has a header that says whether the transport or the content is at fault."""
     async with serve() as served:
@@ -91,7 +93,7 @@ async def test_a_400_says_whether_it_is_about_the_transport(
     ids=["cut", "nothing left", "packed by a proxy", "not JSON", "no word of its length", "packed", "in other words"],
 )
 async def test_a_body_that_was_cut_on_its_way_is_a_fault_of_the_transport(
-    serve: Serve, body: bytes, headers: list[str], status: int, is_of_transport: bool
+    serve: ServerStarter, body: bytes, headers: list[str], status: int, is_of_transport: bool
 ) -> None:
     """A body shorter than the sender's own length header is a fault of the transport."""
     async with serve() as served:
@@ -100,9 +102,16 @@ async def test_a_body_that_was_cut_on_its_way_is_a_fault_of_the_transport(
     assert reply.headers.get("duckwatch-fault") == ("transport" if is_of_transport else None)
 
 
-async def test_an_overload_and_a_fault_of_ours_say_so_too(serve: Serve) -> None:
-    """Answers 503 and 500 have the collector's header too."""
+async def test_an_overload_and_a_fault_of_ours_say_so_too(serve: ServerStarter) -> None:
+    """Answers 503 and 500 have the collector's header too. Each resource counts from 0: its first shortage is an
+    increase.
+    """
     async with serve() as served:
+        shortages = [
+            served.metrics.registry.get_sample_value("duckwatch_resource_shortages_total", {"resource": resource})
+            for resource in ("descriptors", "memory", "threads", "disk")
+        ]
+        assert shortages == [0, 0, 0, 0]
         for failure, status in ((RuntimeError("x"), 500), (MemoryError(), 503), (OSError(24, "x"), 503)):
             served.failure = failure
             reply = await ask(served.port, post(events(), BEARER))
@@ -125,14 +134,14 @@ async def test_an_overload_and_a_fault_of_ours_say_so_too(serve: Serve) -> None:
         ([f"X-{n}: a" for n in range(500)], 431),
     ],
 )
-async def test_headers_may_be_16_kib_and_64(serve: Serve, headers: list[str], status: int) -> None:
+async def test_headers_may_be_16_kib_and_64(serve: ServerStarter, headers: list[str], status: int) -> None:
     """Headers may have 16 KiB in total and be 64, `Host` included."""
     async with serve() as served:
         assert (await ask(served.port, head("GET /healthz", *headers))).status == status
 
 
 @pytest.mark.parametrize("early", [0, 100, 8_000, 15_000, 19_000, -1])
-async def test_a_large_head_is_431_wherever_it_is_cut(serve: Serve, early: int) -> None:
+async def test_a_large_head_is_431_wherever_it_is_cut(serve: ServerStarter, early: int) -> None:
     """A large head is 431, wherever its bytes are split. -1 means all but the last byte."""
     large = head("GET /healthz", *[f"X-{n}: " + "a" * 1000 for n in range(20)])
     async with serve() as served, connect(served.port) as line:
@@ -142,7 +151,7 @@ async def test_a_large_head_is_431_wherever_it_is_cut(serve: Serve, early: int) 
         assert (await line.receive()).status == 431
 
 
-async def test_a_head_without_end_is_431_before_it_is_whole(serve: Serve) -> None:
+async def test_a_head_without_end_is_431_before_it_is_whole(serve: ServerStarter) -> None:
     """An endless head is 431 before it is complete, whatever its headers and pieces."""
     async with serve() as served, connect(served.port) as line:
         await line.send(b"GET /healthz HTTP/1.1\r\nHost: x\r\n")
@@ -152,7 +161,7 @@ async def test_a_head_without_end_is_431_before_it_is_whole(serve: Serve) -> Non
         assert await line.is_closed()
 
 
-async def test_a_long_head_behind_a_long_body_is_no_part_of_it(serve: Serve) -> None:
+async def test_a_long_head_behind_a_long_body_is_no_part_of_it(serve: ServerStarter) -> None:
     """Bytes of a body do not count as part of the next head, in any pieces."""
     body = events(400)
     async with serve() as served, connect(served.port) as line:
@@ -173,7 +182,7 @@ async def test_a_long_head_behind_a_long_body_is_no_part_of_it(serve: Serve) -> 
         "HTTPS://[2001:db8::1]/healthz",
     ],
 )
-async def test_a_target_in_each_of_its_forms(serve: Serve, target: str) -> None:
+async def test_a_target_in_each_of_its_forms(serve: ServerStarter, target: str) -> None:
     """Each form of the request target is accepted, also the absolute one (RFC 9112, 3.2.2)."""
     async with serve() as served:
         assert (await ask(served.port, head(f"GET {target}"))).json == {"status": "ok"}
@@ -183,7 +192,7 @@ async def test_a_target_in_each_of_its_forms(serve: Serve, target: str) -> None:
 
 
 @pytest.mark.parametrize("extra", ["", "Connection: keep-alive\r\n"])
-async def test_an_http_1_0_client_is_not_told_to_continue(serve: Serve, extra: str) -> None:
+async def test_an_http_1_0_client_is_not_told_to_continue(serve: ServerStarter, extra: str) -> None:
     """An HTTP/1.0 client gets no 100 Continue, which it would read as the answer (RFC 9110, 10.1.1)."""
     body = events()
     asked = f"POST {PATH} HTTP/1.0\r\n{BEARER}\r\n{extra}Content-Length: {len(body)}\r\nExpect: 100-continue\r\n\r\n"
@@ -199,7 +208,7 @@ async def test_an_http_1_0_client_is_not_told_to_continue(serve: Serve, extra: s
             assert await line.is_closed()
 
 
-async def test_an_http_1_1_client_is_told_to_continue(serve: Serve) -> None:
+async def test_an_http_1_1_client_is_told_to_continue(serve: ServerStarter) -> None:
     """An HTTP/1.1 client gets 100 Continue, then the answer."""
     body = events()
     async with serve() as served, connect(served.port) as line:
@@ -221,14 +230,16 @@ DRESSED = [
 
 
 @pytest.mark.parametrize(("body", "headers"), DRESSED, ids=range(len(DRESSED)))
-async def test_a_body_that_something_on_the_way_has_dressed_up(serve: Serve, body: bytes, headers: list[str]) -> None:
+async def test_a_body_that_something_on_the_way_has_dressed_up(
+    serve: ServerStarter, body: bytes, headers: list[str]
+) -> None:
     """A body with gzip padding, members, a byte order mark or any content type is read."""
     async with serve() as served:
         assert (await ask(served.port, post(body, BEARER, *headers))).status == 202
     assert served.submitted[0].count >= 1
 
 
-async def test_the_trailers_of_a_chunked_body_are_passed_over(serve: Serve) -> None:
+async def test_the_trailers_of_a_chunked_body_are_passed_over(serve: ServerStarter) -> None:
     """Trailers of a chunked body are ignored, and the connection continues."""
     body = events()
     chunked = b"%x\r\n%s\r\n0\r\nX-Checksum: 1\r\nX-Other: 2\r\n\r\n" % (len(body), body)
@@ -238,7 +249,7 @@ async def test_the_trailers_of_a_chunked_body_are_passed_over(serve: Serve) -> N
             assert (await line.ask(data)).status == 202
 
 
-async def test_head_has_no_body_and_the_same_headers(serve: Serve) -> None:
+async def test_head_has_no_body_and_the_same_headers(serve: ServerStarter) -> None:
     """HEAD has the same headers as GET and no body, for each page."""
     async with serve() as served, connect(served.port) as line:
         for path in ("/", "/healthz", "/readyz", "/metrics"):

@@ -18,7 +18,7 @@ from tests.unit.web.conftest import BEARER, TOKEN, events, until
 from tests.unit.web.wire import ask, connect, head, post
 
 if TYPE_CHECKING:
-    from tests.unit.web.conftest import Serve
+    from tests.unit.web.conftest import ServerStarter
 
 KEY, OTHER = b"a key of 24 bytes or mor", b"another key of at least 24 bytes"
 BOTH = {"tokens": [{"token": TOKEN}]}
@@ -56,7 +56,7 @@ def test_the_specifications_example_is_good() -> None:
     assert not claim.is_of(key, b'{"test":2432232314}')
 
 
-async def test_a_signed_request_is_taken_and_its_secret_decides_the_cluster(serve: Serve) -> None:
+async def test_a_signed_request_is_taken_and_its_secret_decides_the_cluster(serve: ServerStarter) -> None:
     """A signed request is accepted beside tokens, and its secret decides the cluster if it names one."""
     secrets = [{"secret": secret(), "cluster": "eu1"}, secret(OTHER)]
     async with serve(auth=BOTH | {"hmac_secrets": secrets}) as served:
@@ -67,7 +67,7 @@ async def test_a_signed_request_is_taken_and_its_secret_decides_the_cluster(serv
         assert [one.entries[0].cluster for one in served.submitted] == ["eu1", "default", "default"]
 
 
-async def test_one_good_signature_of_several_is_enough(serve: Serve) -> None:
+async def test_one_good_signature_of_several_is_enough(serve: ServerStarter) -> None:
     """One good `v1` signature of several is enough, as during a rotation."""
     body = events()
     stamp = str(int(time.time()))
@@ -77,7 +77,7 @@ async def test_one_good_signature_of_several_is_enough(serve: Serve) -> None:
         assert (await ask(served.port, post(body, *signed(body, OTHER, more=more)))).status == 202
 
 
-async def test_the_signature_is_over_the_bytes_that_came(serve: Serve) -> None:
+async def test_the_signature_is_over_the_bytes_that_came(serve: ServerStarter) -> None:
     """The signature is over the received bytes: a gzip body is verified before it is decompressed."""
     packed = gzip.compress(events(3))
     async with serve(auth={"hmac_secrets": [secret()]}) as served:
@@ -90,7 +90,7 @@ async def test_the_signature_is_over_the_bytes_that_came(serve: Serve) -> None:
         assert refused.status == 401
 
 
-async def test_a_large_signed_body_is_taken(serve: Serve) -> None:
+async def test_a_large_signed_body_is_taken(serve: ServerStarter) -> None:
     """A large signed body, verified in a thread, is accepted."""
     body = events(1000, filler="x" * 200)
     async with serve(auth={"hmac_secrets": [secret()]}) as served:
@@ -99,7 +99,7 @@ async def test_a_large_signed_body_is_taken(serve: Serve) -> None:
 
 
 @pytest.mark.parametrize("ago", [400, -400])
-async def test_a_signature_of_another_time_is_refused_before_the_body_is_read(serve: Serve, ago: float) -> None:
+async def test_a_signature_of_another_time_is_refused_before_the_body_is_read(serve: ServerStarter, ago: float) -> None:
     """A signature older or newer than five minutes is refused before the body is read."""
     async with serve(auth={"hmac_secrets": [secret()]}) as served:
         heads = signed(b"", ago=ago)
@@ -126,7 +126,7 @@ async def test_a_signature_of_another_time_is_refused_before_the_body_is_read(se
         ("Webhook-Signature: v1", "Authorization: Bearer v1"),
     ],
 )
-async def test_any_other_form_is_refused(serve: Serve, change: tuple[str, str]) -> None:
+async def test_any_other_form_is_refused(serve: ServerStarter, change: tuple[str, str]) -> None:
     """Any other form of signature is refused, and the answer quotes nothing."""
     body = events()
     headers = [line.replace(*change) for line in signed(body)]
@@ -137,7 +137,7 @@ async def test_any_other_form_is_refused(serve: Serve, change: tuple[str, str]) 
         assert served.submitted == []
 
 
-async def test_a_token_that_is_sent_is_judged_alone(serve: Serve) -> None:
+async def test_a_token_that_is_sent_is_judged_alone(serve: ServerStarter) -> None:
     """A request with a token is judged by the token alone, and without secrets a signature counts nothing."""
     body = events()
     async with serve(auth=BOTH | {"hmac_secrets": [secret()]}) as served:
@@ -147,7 +147,7 @@ async def test_a_token_that_is_sent_is_judged_alone(serve: Serve) -> None:
         assert (await ask(served.port, post(body, *signed(body)))).status == 401
 
 
-async def test_every_key_and_signature_is_compared(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_every_key_and_signature_is_compared(serve: ServerStarter, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every secret and signature is compared, so that the time of an answer shows nothing."""
     compared = []
     real = hmac.compare_digest
@@ -166,7 +166,7 @@ async def test_every_key_and_signature_is_compared(serve: Serve, monkeypatch: py
     assert compared == [(32, 32)] * 12
 
 
-async def test_each_secret_has_a_rate_of_its_own(serve: Serve) -> None:
+async def test_each_secret_has_a_rate_of_its_own(serve: ServerStarter) -> None:
     """Each secret has its own rate limit."""
     secrets = [secret(), secret(OTHER)]
     async with serve(auth=BOTH | {"hmac_secrets": secrets}, limits={"events_per_second": 5}) as served:
@@ -179,7 +179,7 @@ async def test_each_secret_has_a_rate_of_its_own(serve: Serve) -> None:
         assert (await ask(served.port, post(body, BEARER))).status == 202
 
 
-async def test_strangers_with_signatures_cannot_use_up_the_bytes_in_flight(serve: Serve) -> None:
+async def test_strangers_with_signatures_cannot_use_up_the_bytes_in_flight(serve: ServerStarter) -> None:
     """Bodies with unverified signatures may use only half of the bytes in flight."""
     limits = {"body_bytes": "100KiB", "inflight_bytes": "200KiB"}
     async with serve(auth=BOTH | {"hmac_secrets": [secret()]}, limits=limits) as served:

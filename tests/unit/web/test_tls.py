@@ -25,7 +25,7 @@ from tests.unit.web.wire import Line, ask, connect, post
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.unit.web.conftest import Serve, Served
+    from tests.unit.web.conftest import ServedCollector, ServerStarter
 
 FILES = Path(__file__).parents[2] / "fixtures" / "tls"
 """Two self-signed certificates for localhost, valid for a hundred years, and an encrypted key."""
@@ -58,7 +58,7 @@ def bearer(token: str) -> str:
     return f"Authorization: Bearer {token}"
 
 
-async def test_with_a_certificate_the_server_speaks_tls_only(serve: Serve, tmp_path: Path) -> None:
+async def test_with_a_certificate_the_server_speaks_tls_only(serve: ServerStarter, tmp_path: Path) -> None:
     """With a certificate the server uses only TLS; plain HTTP gets no answer."""
     async with serve(tls=install(tmp_path, "one")) as served:
         assert await ask_over_tls(served.port, "one", post(events(), bearer(TOKEN))) == 202
@@ -95,7 +95,7 @@ async def hung_up(lines: list[Line]) -> list[bool]:
     return await asyncio.gather(*map(is_gone, lines))
 
 
-async def handshakes_count_as_connections(serve: Serve, folder: Path) -> None:
+async def handshakes_count_as_connections(serve: ServerStarter, folder: Path) -> None:
     """Run the steps of `test_handshakes_count_as_connections`."""
     async with serve(tls=install(folder, "one"), limits={"connections": LIMIT}) as served:
         lines = await silent(served.port, 20 * LIMIT)
@@ -110,14 +110,14 @@ async def handshakes_count_as_connections(serve: Serve, folder: Path) -> None:
 
 @pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
 def test_handshakes_count_as_connections(
-    serve: Serve, tmp_path: Path, new_loop: Callable[[], asyncio.AbstractEventLoop]
+    serve: ServerStarter, tmp_path: Path, new_loop: Callable[[], asyncio.AbstractEventLoop]
 ) -> None:
     """Handshakes count as connections, and a new one over the limit replaces the oldest."""
     with asyncio.Runner(loop_factory=new_loop) as runner:
         runner.run(handshakes_count_as_connections(serve, tmp_path))
 
 
-async def test_a_handshake_without_end_makes_room(serve: Serve, tmp_path: Path) -> None:
+async def test_a_handshake_without_end_makes_room(serve: ServerStarter, tmp_path: Path) -> None:
     """A handshake without end is closed after its time, a connection without TLS at once."""
     async with serve(tls=install(tmp_path, "one"), limits={"connections": 2}, handshake_seconds=0.3) as served:
         reader, writer = await asyncio.open_connection("localhost", served.port, ssl=trusted("one"))
@@ -132,7 +132,7 @@ async def test_a_handshake_without_end_makes_room(serve: Serve, tmp_path: Path) 
         leave(open_line, *lines)
 
 
-async def test_handshakes_under_way_do_not_hold_up_the_end(serve: Serve, tmp_path: Path) -> None:
+async def test_handshakes_under_way_do_not_hold_up_the_end(serve: ServerStarter, tmp_path: Path) -> None:
     """A stop ends the handshakes under way."""
     async with serve(tls=install(tmp_path, "one")) as served:
         (line,) = await silent(served.port, 1)
@@ -142,7 +142,7 @@ async def test_handshakes_under_way_do_not_hold_up_the_end(serve: Serve, tmp_pat
         leave(line)
 
 
-async def test_a_port_that_is_taken_is_an_oserror_with_tls_too(serve: Serve, tmp_path: Path) -> None:
+async def test_a_port_that_is_taken_is_an_oserror_with_tls_too(serve: ServerStarter, tmp_path: Path) -> None:
     """A port in use raises OSError with TLS too."""
     tls = install(tmp_path, "one")
     async with serve(tls=tls) as served, serve(tls=tls) as other:
@@ -153,7 +153,7 @@ async def test_a_port_that_is_taken_is_an_oserror_with_tls_too(serve: Serve, tmp
         first.close()
 
 
-async def test_old_protocols_are_refused(serve: Serve, tmp_path: Path) -> None:
+async def test_old_protocols_are_refused(serve: ServerStarter, tmp_path: Path) -> None:
     """TLS 1.1 and older (RFC 8996) are refused."""
     old = trusted("one")
     with pytest.warns(DeprecationWarning, match="TLSv1_1"):
@@ -166,7 +166,7 @@ async def test_old_protocols_are_refused(serve: Serve, tmp_path: Path) -> None:
             await asyncio.open_connection("localhost", served.port, ssl=old)
 
 
-async def test_a_large_body_over_tls_is_taken(serve: Serve, tmp_path: Path) -> None:
+async def test_a_large_body_over_tls_is_taken(serve: ServerStarter, tmp_path: Path) -> None:
     """A large body over TLS, in many records, is accepted."""
     async with serve(tls=install(tmp_path, "one")) as served:
         body = events(1000, filler="x" * 3000)
@@ -198,10 +198,10 @@ def test_certificate_and_key_go_together(alone: str) -> None:
         SettingsFiles(None, {f"DUCKWATCH_COLLECTOR__TLS__{alone.upper()}": str(FILES / "one.pem")}).load()
 
 
-class Renewed:
+class RenewedServer:
     """A server with token, secret and certificate in files, and a `Renewal` with a short interval."""
 
-    def __init__(self, served: Served, folder: Path) -> None:
+    def __init__(self, served: ServedCollector, folder: Path) -> None:
         self.served, self.folder = served, folder
         self.config = folder / "duckwatch.yml"
 
@@ -221,12 +221,12 @@ class Renewed:
 
 
 async def test_files_that_change_are_taken_without_a_restart(
-    serve: Serve, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    serve: ServerStarter, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Changed token and certificate files are used without a restart; bad ones keep the old, and are shown."""
     tls = install(tmp_path, "one")
     async with serve(tls=tls) as served:
-        renewed = Renewed(served, tmp_path)
+        renewed = RenewedServer(served, tmp_path)
         auth = {"tokens": [{"token_file": renewed.write("token", "first-token\n"), "cluster": "eu1"}]}
         renewed.configure(tls=tls, auth=auth)
         files = SettingsFiles(renewed.config, {})
@@ -263,7 +263,7 @@ async def test_files_that_change_are_taken_without_a_restart(
     assert not [word for word in ("first-token", "second-token", "third-token") if word in caplog.text]
 
 
-async def test_a_stop_that_meets_a_sighup_is_heard(serve: Serve) -> None:
+async def test_a_stop_that_meets_a_sighup_is_heard(serve: ServerStarter) -> None:
     """A stop during a SIGHUP's renewal ends the renewal at any step."""
     async with serve() as served:
         for steps in range(8):
@@ -282,7 +282,7 @@ def _digest(token: str) -> bytes:
     return hashlib.sha256(token.encode()).digest()
 
 
-async def test_who_stays_keeps_its_debt(serve: Serve) -> None:
+async def test_who_stays_keeps_its_debt(serve: ServerStarter) -> None:
     """A renewal of other tokens keeps a token's rate debt."""
     async with serve(limits={"events_per_second": 5}) as served:
         assert (await ask(served.port, post(events(100), bearer(TOKEN)))).status == 202

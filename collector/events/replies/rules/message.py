@@ -23,7 +23,9 @@ FORM: Final = rule(
     "554 Transaction failed: Duplicate header 'DKIM-Signature'.",
     r"(?:duplicate|missing|invalid|bad|malformed|multiple) (?:\w+[: ]){0,2}'?headers?\b|headers? (?:error|are not"
     r"|based\))|missing a valid address in from",
-    r"no from: header|rfc ?-?(?:5322|2822|822)\b|not rfc compliant|rfcmessagenoncompliant|mcspamsignature"
+    r"(?:invalid|bad|malformed|wrong|no valid) (?:[\w-]+ ){1,5}in (?:the )?(?:[\w-]+:? )?headers?\b"
+    r"|invalid message[- ]id"
+    r"|invalid mime|no from: header|rfc ?-?(?:5322|2822|822)\b|not rfc compliant|rfcmessagenoncompliant|mcspamsignature"
     r"|mime/reject|invalid structure"
     r"|(?:mime|header|message) (?:structure|syntax|format) (?:is )?(?:error|invalid|bad)|bare (?:lf|cr|newline"
     r"|line ?feed)|base64 encoding|mime complexity",
@@ -39,6 +41,7 @@ SIZE: Final = rule(
     r"|line limit exceeded|message length",
     r"larger than|(?:max(?:imum)?|allowed) (?:message |mail |e-?mail )?size|too much mail data"
     r"|nachricht (?:\w+ )?zu gro|message trop (?:gros|volumineux)"
+    r"|слишком больш\w+ (?:размер|письмо|сообщ)|размер (?:\w+ )?превыша|(?:邮件|郵件|附件)(?:太大|过大|過大)"
     r"|taille (?:limite )?du message|messaggio (?:\w+ )?troppo grande|mensaje (?:\w+ )?demasiado grande",
 )
 
@@ -50,6 +53,10 @@ CONTENT: Final = rule(
     r"|mail content|banned content",
     r"\bcontent (?:\w+ )?(?:denied|rejected|blocked|violat|presents|filter)|(?:illegal|prohibited|blocked|banned"
     r"|dangerous|forbidden) (?:attachment|file|extension)",
+    r"\bspam(?:verdacht|filter|mail)|reject, id=\S+ - (?:banned|infected|spam|bad[-_ ]?header)"
+    r"|banned (?:attachment|file)"
+    r"|ind[eé]sirable|pourriel|(?:correo|mensaje) no deseado|indesiderat|unerw[uü]nschte",
+    r"\bспам|нежелательн|вирус|垃圾邮件|垃圾郵件|病毒|迷惑メール|スパム|ウイルス|스팸|바이러스",
     r"suspicious|junk|message (?:was |has been |is )?(?:classified|identified|detected|filtered)|security issue"
     r"|bulk (?:e-?)?mail|bulk\.advertising"
     r"|mass mail|(?:blocked|rejected) by (?:our|the) (?:\w+ )?filter|high[- ]probability|recurrent pattern",

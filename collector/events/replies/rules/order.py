@@ -10,6 +10,7 @@ from collector.events.replies.rules.rule import BOUNCES, GMAIL, RFC5321, TextRul
 
 DECIDED: Final[tuple[TextRule, ...]] = (
     server.GREYLISTED,
+    server.TLS_UNAVAILABLE,
     server.TROUBLE,
     server.LOOP,
     message.LISTED_LINK,
@@ -28,6 +29,7 @@ DECIDED: Final[tuple[TextRule, ...]] = (
     sender.NAMED_POLICY,
     recipient.UNKNOWN_USER,
     recipient.UNKNOWN_USER_ELSEWHERE,
+    recipient.UNKNOWN_USER_FURTHER,
     recipient.DNS,
     server.TLS,
     message.CONTENT,
@@ -57,6 +59,10 @@ WEAK: Final[tuple[TextRule, ...]] = (
         "550 5.7.1 access denied",
         r"\brelay(?:ing)?\b(?!=)|polic(?:y|ies)|prohibit|not (?:permitted|authori[sz]ed|allowed)|access denied"
         r"|administrative|geographical",
+        r"nicht (?:erlaubt|gestattet|zugelassen)|verweigert|non (?:autoris|autorizzat|consentit|permess)"
+        r"|no (?:permitido|autorizado)|n[aã]o (?:permitid|autorizad)|niet toegestaan|niedozwol|не разреш|запрещ"
+        r"|отказано"
+        r"|拒绝|拒否|access to .{0,60}rejected",
         r"rejected (?:by|for)|\bblocked\b|protocol violation|not accepting connections|confirm this"
         r"|too many recipients|recipient preferences",
     ),

@@ -127,6 +127,32 @@ UNKNOWN_USER_ELSEWHERE: Final = rule(
     r"не существует|нет такого (?:пользовател|получател|адрес|ящик)|такого пользователя нет",
 )
 
+_NOUN_FURTHER: Final = (
+    r"(?:mottagar|anv[aä]ndar|brevl[aå]da|modtager|bruger|postkasse|mottaker|bruker|vastaanottaja"
+    r"|k[aä]ytt[aä]j[aä]|osoite"
+    r"|postilaatikko|u[zž]ivatel|p[rř][ií]jemce|adresa|adress?e[nt]|adress\b|schr[aá]nka|felhaszn[aá]l[oó]"
+    r"|c[ií]mzett|postafi[oó]k"
+    r"|kullan[ıi]c[ıi]|al[ıi]c[ıi]|hesap|destinatar|recipiente|utilizator|παραλήπτη|χρήστη|γραμματοκιβώτιο)"
+)
+
+_MISSING_FURTHER: Final = (
+    r"(?:ok[aä]nd|finns (?:inte|ej)|ukendt|findes ikke|ukjent|finnes ikke|eksisterer ikke|tuntematon|ei ole|ei l[oö]ydy"
+    r"|nezn[aá]m|neexistuj|nenalezen|ismeretlen|nem l[eé]tezik|nem tal[aá]lhat|bulunamad|bilinm|ge[cç]ersiz"
+    r"|mevcut de[gğ]il"
+    r"|necunoscut|nu exist|desconocid|desconhecid|άγνωστ|δεν υπάρχει|δεν βρέθηκε)"
+)
+
+UNKNOWN_USER_FURTHER: Final = rule(
+    Reason.UNKNOWN_USER,
+    "servers in the languages of Scandinavia, central Europe, Turkey, Greece and East Asia",
+    "550 Mottagaren finns inte",
+    rf"{_NOUN_FURTHER}\w{{0,6}}:? (?:\S++ ){{0,3}}{_MISSING_FURTHER}"
+    rf"|{_MISSING_FURTHER}\w{{0,3}} (?:\S++ )?{_NOUN_FURTHER}",
+    r"(?:用户|用戶|使用者|收件人|收信人|邮箱|郵箱|信箱|帐号|账号|帳號|地址)[^.;,，。]{0,20}(?:不存在|无效|無效|未找到|找不到|已停用|已注销)",
+    r"(?:宛先|ユーザ|メールアドレス|受信者|アカウント|メールボックス)[^.;,、。]{0,20}(?:存在しま|見つかりま|不明|無効)"
+    r"|(?:수신자|사용자|받는|계정|메일함)[^.;,]{0,20}(?:존재하지|없|유효하지)",
+)
+
 MAILBOX_FULL: Final = rule(
     Reason.MAILBOX_FULL,
     f"{BOUNCES}; RFC 5321 (552); {EXCHANGE}",
@@ -148,7 +174,13 @@ MAILBOX_FULL: Final = rule(
     r"|speicherplatz .{0,30}(?:ersch|voll|[uü]berschr)"
     r"|kontingent (?:\w+ )?[uü]berschritten|casella (?:\S+ ){0,3}piena|quota superata"
     r"|buz[oó]n (?:\S+ ){0,3}llen[oa]|cuota (?:\w+ )?excedida",
-    r"caixa (?:\S+ ){0,4}cheia|quota excedida|skrzynka .{0,40}(?:pe[lł]na|przepe[lł]nion)|przepe[lł]nion"
+    r"insufficient (?:storage |disk )?(?:space|storage|room) .{0,20}(?:mail ?box|inbox|user|recipient)"
+    r"|exced\w+ (?:\w+ ){0,3}cuota|cuota .{0,20}exced|inkorg\w{0,4} .{0,20}full|brevl[aå]da\w{0,3} .{0,20}full"
+    r"|postkasse\w{0,3} .{0,20}full?d?\b"
+    r"|schr[aá]nk\w+ .{0,30}pln[aá]|postafi[oó]k .{0,20}(?:megtelt|betelt)|kota(?:s[ıi])? .{0,20}(?:dol|a[sş])",
+    r"(?:邮箱|郵箱|信箱|邮件箱)[^.;,，。]{0,12}(?:已满|已滿|不足|超出|超过)|(?:メールボックス|容量)[^.;,、。]{0,16}(?:いっぱい|満杯|超過|超え)"
+    r"|메일함[^.;,]{0,12}(?:가득|초과)|caixa (?:\S+ ){0,4}cheia|quota excedida|skrzynka .{0,40}(?:pe[lł]na"
+    r"|przepe[lł]nion)|przepe[lł]nion"
     r"|postvak (?:\S+ ){0,2}vol\b"
     r"|mailbox (?:is )?vol\b|ящик .{0,20}переполнен|переполнен|квот\w{1,3} превыш|превышен\w{0,3} квот",
 )
@@ -161,7 +193,8 @@ DNS: Final = rule(
     r"|does not exist|(?:is )?not reachable|unknown)",
     r"nxdomain|\b(?:unknown|unresolvable|invalid) (?:host|domain)\b|host (?:or domain )?(?:name )?(?:not found"
     r"|unknown)|unrouteable|unroutable",
-    r"dns (?:lookup|query) |^<host> does(?: not|n't) exist|(?:host|domain"
+    r"dns (?:lookup|query) |dns domain <host> does not exist|valid mx for recipient|^<host> does(?: not"
+    r"|n't) exist|(?:host|domain"
     r"|server)>? does not accept (?:any )?(?:e?-?mail|messages)(?! from)",
     r"not accepting network messages|(?:recipient )?domain must exist|mail receiving disabled|no route to (?:host"
     r"|domain)",

@@ -27,14 +27,29 @@ _SENDER: Final = (
     r"|\bfrom:? <"
     r"|\bfrom: |\boriginat(?:or|ing (?:address|domain))\b|\bfrom (?:address|header|domain)\b"
     r"|\byour (?:own )?(?:\w+ )?(?:account|domain"
-    r"|address|host ?name)\b|[eé]metteur\b|\bexp[eé]diteur\b|\babsender\w{0,8}\b|\bmittente\b|\bremitente\b"
+    r"|address|host(?: ?name)?)\b|[eé]metteur\b|\bexp[eé]diteur\b|\babsender\w{0,8}\b|\bmittente\b|\bremitente\b"
     r"|\bremetente\b"
-    r"|\bnadawc[ay]\b|\bafzender\w{0,5}\b|отправител)"
+    r"|\bnadawc[ay]\b|\bafzender\w{0,5}\b|отправител|\bavs[aä]ndar\w{0,4}\b|\bafsender\w{0,3}\b|\bavsender\w{0,3}\b"
+    r"|\bl[aä]hett[aä]j|\bodes[ií]latel|\bfelad[oó]|\bg[oö]nderen|\bexpeditor|αποστολ|发件人|發件人|寄件人|送信者|送信元|差出人"
+    r"|발신자|보낸|\bclient host\b|\byou are\b"
+    r"|\bvotre (?:\w+ )?(?:compte|domaine|adresse|serveur|h[oô]te|ip)\b"
+    r"|\bihre?[rsnm]? (?:[\w-]+ )?(?:e-?mail-?)?(?:adresse"
+    r"|konto|domain|server|host ?name|ip)\b"
+    r"|\b(?:su|tu|vuestr[oa]) (?:\w+ )?(?:cuenta|dominio|direcci[oó]n|servidor|ip)\b|\b(?:sua|seu"
+    r"|vossa?) (?:\w+ )?(?:conta"
+    r"|dom[ií]nio|endere[cç]o|servidor|ip)\b"
+    r"|\b(?:vostr[oa]|tu[oa]|su[oa]) (?:\w+ )?(?:account|dominio|indirizzo|server|ip)\b"
+    r"|\buw (?:[\w-]+ )?(?:account|domein"
+    r"|e-?mail-?adres|adres|server|ip)\b"
+    r"|\b(?:tw[oó]j[ae]?|pa[nń]stwa) (?:\w+ )?(?:konto|domena|adres|serwer|ip)\b"
+    r"|\bваш\w{0,3} (?:\w+ )?(?:аккаунт|домен|адрес"
+    r"|сервер|ящик|почтов))"
 )
 """Words for the sender of a message, in the languages of the rules."""
 
 _IS_AT_FAULT: Final = (
-    r"(?:reject|refus|den(?:ied|y)|invalid|unknown|blocked|banned|disabled|suspended|locked|forged|missing|required"
+    r"(?:reject|refus|not an? (?:valid|known|registered|authori[sz]ed|local)|den(?:ied|y)|invalid|unknown"
+    r"|blocked|banned|disabled|suspended|locked|forged|missing|required"
     r"|empty|fail"
     r"|not (?:exist|found|valid|allowed|verified|authori[sz]ed|permitted|accepted|local|registered|known"
     r"|recogni[sz]ed|owned|pre-approved)"
@@ -43,6 +58,14 @@ _IS_AT_FAULT: Final = (
     r"|inconnu|n'existe|invalide|unbekannt|existiert nicht|ung[uü]ltig|abgelehnt|sconosciut|inesistente"
     r"|non (?:esiste|valid)"
     r"|desconoc|inexistente|no existe|inv[aá]lid|desconhec|n[aã]o existe|rejeitad|rechazad|rejet|rifiutat|odrzucon"
+    r"|gesperrt|deaktiviert|nicht (?:gefunden|bekannt|erlaubt|g[uü]ltig)|d[eé]sactiv|bloqu|introuvable"
+    r"|disab?ilitat|disattivat"
+    r"|non trovat|desactivad|desativad|no encontrad|n[aã]o encontrad|geblokkeerd|niet gevonden|zablokowan|nieaktywn"
+    r"|заблокирован|отключ[её]н|ok[aä]nd|ukendt|ukjent|finns inte|findes ikke|finnes ikke|tuntematon|ei (?:ole"
+    r"|l[oö]ydy)"
+    r"|nezn[aá]m|neexistuj|ismeretlen|nem l[eé]tezik|bulunamad|bilinm|ge[cç]ersiz|necunoscut|nu exist|άγνωστ"
+    r"|δεν υπάρχει"
+    r"|不存在|无效|無效|存在しま|無効|不明|拒绝|拒否|존재하지"
     r"|nieznan|nie istnieje|onbekend|bestaat niet|geweigerd|не (?:найден|существует)|неизвест|отклон)"
 )
 
@@ -62,11 +85,14 @@ SENDER: Final = rule(
     _SENDER + NEAR + _IS_AT_FAULT,
     r"(?:unrout|invalid|bad|unknown|unverified|unauthori[sz]ed|undeliver|unresolv|forged|fake|bogus|domain of"
     r"|verify the|for your|without a valid"
-    r"|inconnue?|unbekannte|ung[uü]ltige|nieznany|неизвестн|неверн) ?\w{0,6} (?:\w+ )?" + _SENDER,
+    r"|inconnue?|unbekannte|ung[uü]ltige|nieznany|неизвестн|неверн|nezn[aá]m|ukendt|ukjent|ok[aä]nd"
+    r"|registered as|not a valid"
+    r"|permissions? to send as|tuntematon|ismeretlen|άγνωστος) ?\w{0,6} (?:\w+ )?" + _SENDER,
     r"\bhelo\b|\behlo\b|invalid dns mx|does not meet .{0,30}sender|email address is not verified"
     r"|invalid domain name\b",
     r"^(?:5\.1\.0 )?\S+ <host> does not exist (?:<id>|e#)|batv|backscatter|unsigned dsn|mail from not owned"
-    r"|\bdsns?\b .{0,20}not accepted",
+    r"|\bdsns?\b .{0,20}not accepted|\b(?:dsns?|bounces?) (?:to|for)\b .{0,40}(?:not accepted|refused|rejected)",
+    r"\be-?mail from (?:this|your) (?:\w+ ){0,2}(?:is )?(?:not|denied|refused|rejected|blocked)",
 )
 
 RELAYING: Final = rule(
@@ -94,14 +120,17 @@ REPUTATION: Final = rule(
     Reason.REPUTATION,
     f"{BOUNCES}; {GMAIL}",
     "554 5.7.1 Service unavailable; Client host [192.0.2.1] blocked using zen.spamhaus.org",
-    r"reputation|black ?-?list|block ?-?list|deny ?-?list|\b(?:dns)?[rb]ls?\b|dnsbl|user complaints|banned send"
+    r"reputation|black ?-?list|block ?-?list|deny ?-?list|\b(?:dns|rhs)?r?[rb]ls?\b|aup#\w{0,4}bl\b|dnsbl"
+    r"|user complaints|banned send"
     r"|spammer|open proxy",
     r"blocked (?:using|by) (?:<host>|<id>|spamhaus|trend|ivm|cloudmark|\w+(?:rbl|bl|sip))|\blisted (?:at|in|on|by"
-    r"|due)\b|due to listing|found in <host>",
+    r"|due)\b|(?<!not )\blisted as\b|due to listing|found in <host>",
     r"originating from your (?:ip|netblock)(?=.{0,200}block)|blocked for (?:spam|abuse)|too many (?:unwanted"
     r"|spams?\b)|currently sending spam",
     r"permanently deferred|too many (?:invalid|unknown) (?:recipients|users)|abus d[eé]tect|sent from a compromised"
     r"|directory harvest",
+    r"sperrliste|schwarze[rn]? liste|listes? noires?|listas? negras?|lista nera|zwarte lijst|czarn\w+ li[sś]\w+"
+    r"|ч[её]рн\w+ списк|黑名单|黑名單|ブラックリスト|블랙리스트",
 )
 
 BAD_ADDRESS: Final = rule(
@@ -110,7 +139,8 @@ BAD_ADDRESS: Final = rule(
     "550 extreme bad ip profile",
     r"\bblock for spam|bad ip profile|spam ips?\b|(?:dynamic|zombied?|residential"
     r"|dial-?up)[-/ ]{1,3}(?:\w+[-/ ]{1,3}){0,2}ips?\b|dynamic(?:-| ip)",
-    r"suspected spam (?:ip|sender|source)|not (?:\w+ )?accepting (?:e?-?mail|connections|messages) from (?:your"
+    r"\bspam (?:ip|sender|source|network)s?\b|(?:<ip>|\[<ip>\]) (?:is |was |has been )?blocked\b"
+    r"|not (?:\w+ )?accepting (?:e?-?mail|connections|messages) from (?:your"
     r"|this) (?:ip|server|host|network)",
     r"(?:your|this|sender|sending|source) (?:ip|server|host|network)(?: address)?:? (?:\(?\[?<ip>\]?\)? )?(?:(?:is"
     r"|has|have|was|been|temporarily"
@@ -128,7 +158,7 @@ AUTHENTICATION: Final = rule(
     f"{GMAIL}; RFC 7372; RFC 1912 (2.1)",
     "421 4.7.0 The IP address sending this message does not have a PTR record",
     r"\b(?:dmarc|spf|dkim)\b|domainkeys?\b|sender policy framework|unauthenticated (?:e?mail|message|sender)"
-    r"|is unauthenticated",
+    r"|is unauthenticated|required authentication level",
     r"reverse[- ]?(?:dns|hostname|host name|lookup|mapping|name|entry|resolution|record)|\br-?dns\b|\bptr\b"
     r"|cannot find your (?:reverse )?(?:host|name)",
     r"ip name lookup failed|forward(?:ed)? (?:dns|confirmed|reverse)|unverifi?y?able sending|unverifiable sending"
@@ -159,7 +189,9 @@ RATE_LIMITED: Final = rule(
     r"|in the last) (?:hour|day|minute|connection)",
     r"trop de connexions|zu viele (?:verbindungen|nachrichten|mails)|troppe connessioni|demasiad[oa]s (?:conexiones"
     r"|mensajes)|muitas conex",
-    r"mailbox unavailable or access denied",
+    r"mailbox unavailable or access denied|(?:tenant|account|domain) has exceeded (?:its |the )?(?:\w+ )?threshold",
+    r"频率|頻率|过于频繁|過於頻繁|发送过多|слишком (?:много|часто)|превышен\w{0,3} (?:лимит|количеств|числ)|zbyt wiele"
+    r"|troppi messaggi|trop de messages|te veel berichten|muitas mensagens",
 )
 
 NAMED_POLICY: Final = rule(
@@ -168,8 +200,10 @@ NAMED_POLICY: Final = rule(
     "550-Requested action not taken: mailbox unavailable Reject due to policy restrictions.",
     r"anti-?spoofing|spoof(?:ed|ing)|policy (?:\w+ )?(?:reasons?|restrictions?|violation|error|rejection)|policy: "
     r"|mailpolicy|restricted by policy",
-    r"delivery failure policy|no-domain\b|rejected by (?:the )?(?:recipient|destination)|administrative prohibition"
+    r"delivery failure policy|no-domain\b|rejected by (?:the )?(?:recipient|destination)"
+    r"|administrative prohibition(?!:)"
     r"|recipient address rejected: blocked|one or more recipients \(<addr>:blocked|organi[sz]ational settings",
+    r"(?:not|n't) accept(?:ing)? (?:any )?(?:e?-?mails?|messages) from\b|badmailfrom",
     r"you (?:cannot|can't|can not|may not|are not (?:allowed|permitted|authori[sz]ed) to) send",
 )
 
@@ -177,11 +211,14 @@ RECIPIENTS_LIST: Final = rule(
     Reason.POLICY,
     f"{BOUNCES}; {MIMECAST}: the recipient's own list",
     "550 5.7.1 Blacklisted by recipient",
+    r"tenant allow|(?:user|recipient|mailbox|account|<addr>>?|<name>)(?: \w+)? (?:has|have) (?:disabled|blocked"
+    r"|deactivated"
+    r"|restricted|turned off) (?:\w+ ){0,2}(?:e?-?mails?|messages?|you|your|senders?|receiving)\b",
     r"blacklisted by recipient|(?:blocked|refused) by (?:the )?recipient|customer block list|personal block"
     r"|manually blocked senders?",
     r"envelope blocked|recipient(?:'s)? (?:block|deny) ?list|blocked senders? list|user entry|customized-block"
     r"|block-(?:send|rcpt)",
-    r"not in (?:the )?(?:\w+ )?(?:allowed|allow|white|safe|accepted)[- ]?(?:senders?|list)"
+    r"not (?:found )?in (?:the )?(?:\w+ )?(?:allowed|allow|white|safe|accepted)[- ]?(?:senders?|list)"
     r"|mail is rejected by recipients",
     r"recipient (?:refuses|does not want)|user refuses to receive|(?:on|in) the recipient's list|only accept(?:s"
     r"|ing) mail from",

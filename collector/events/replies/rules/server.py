@@ -11,8 +11,16 @@ GREYLISTED: Final = rule(
     Reason.GREYLISTED,
     f"{BOUNCES}; {MIMECAST}",
     "451 4.7.1 Greylisting in action, please come back later",
-    r"gr[ea]y-? ?list|internal resources? (?:is |are )?temporarily unavailable|(?:first|new) (?:time )?(?:contact"
+    r"gr[ea]y-? ?list|graulist|listes? grises?|listas? grises|lista grigia|сер\w\w списк|灰名单|グレイ?ー?リスト"
+    r"|internal resources? (?:is |are )?temporarily unavailable|(?:first|new) (?:time )?(?:contact"
     r"|sender|triplet)\b.{0,40}(?:later|again)",
+)
+
+TLS_UNAVAILABLE: Final = rule(
+    Reason.TLS,
+    "RFC 3207 (4)",
+    "454 4.7.0 TLS not available due to local problem",
+    r"\b(?:start)?tls (?:is |currently |temporarily ){0,2}(?:not |un)available",
 )
 
 TROUBLE: Final = rule(
@@ -27,7 +35,15 @@ TROUBLE: Final = rule(
     r"|dns) (?:error|problem|failure|issue)s?",
     r"resources? (?:is |are )?(?:temporarily )?(?:unavailable|exhausted)|failed to be replicated|(?:server|system"
     r"|service)(?: is)?(?: currently| temporarily| too){0,2} (?:busy|overloaded|problem|down\b|offline|maintenance)",
-    r"under maintenance|load (?:average )?(?:is )?too high|high (?:system )?load|unknown mailer error"
+    r"(?:database|ldap|backend|back-end|directory server|mail ?box server|mail server|cache)s? (?:is |was |are "
+    r"|currently "
+    r"|temporarily ){0,3}(?:not (?:available|found|reachable|responding)|unavailable|unreachable|offline|down\b"
+    r"|disabled)",
+    r"(?:address )?verification (?:is )?in progress|not verify (?:the )?(?:recipient|address) at this time"
+    r"|lookup (?:has )?failed:|being (?:moved|migrated|upgraded|rebuilt|relocated)|(?:another|other) (?:process"
+    r"|session)",
+    r"(?:under|for|due to|during|scheduled) (?:\w+ )?maintenance|load (?:average )?(?:is )?too high"
+    r"|high (?:system )?load|unknown mailer error"
     r"|mailing list expansion problem|temporary lookup|out of memory",
 )
 

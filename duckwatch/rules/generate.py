@@ -1,0 +1,68 @@
+"""Write the generated rule files: recording/limits.yml and alerts/thresholds.yml. `make generate` runs it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from duckwatch.rules.limits import WITHOUT_LABELS, limit_rules, limits_used
+from duckwatch.rules.missing import missing_rule
+from duckwatch.rules.pack import RULES, THRESHOLDS, dump, rule_files
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from duckwatch.rules.limits import Rule
+    from duckwatch.rules.pack import Document
+
+LIMITS: Final = "recording/limits.yml"
+MISSING: Final = "alerts/thresholds.yml"
+
+HEAD: Final = {
+    LIMITS: "# The numbers of thresholds.yml, for each label value that alerts compare. Made by `make generate`.\n",
+    MISSING: "# The alert about thresholds.yml. Made by `make generate`.\n",
+}
+
+
+def rendered(rules: Path = RULES) -> dict[str, str]:
+    """Return the text of each generated file, by its path below `rules`.
+
+    Raise ValueError if the rules compare with a name that thresholds.yml lacks, or never use one that it has.
+    """
+    files = rule_files(rules)
+    used = limits_used(str(rule["expr"]) for rule in _written(files))
+    names, known = {name for _, name in used}, set(threshold_names(files[THRESHOLDS]))
+    if names != known:
+        raise ValueError(f"thresholds.yml lacks {sorted(names - known)}; no rule compares with {sorted(known - names)}")
+    without_labels = next(name for level, name in used if level == WITHOUT_LABELS)
+    groups = {
+        LIMITS: {"name": "duckwatch-limits", "interval": "1m", "rules": list(limit_rules(used))},
+        MISSING: {
+            "name": "duckwatch-thresholds-alerts",
+            "interval": "1m",
+            "rules": [missing_rule(sorted(known), without_labels)],
+        },
+    }
+    return {path: HEAD[path] + dump({"groups": [group]}) for path, group in groups.items()}
+
+
+def threshold_names(thresholds: Document) -> list[str]:
+    """Return the names in thresholds.yml, in the order of its lines."""
+    return list(dict.fromkeys(rule["labels"]["name"] for group in thresholds["groups"] for rule in group["rules"]))
+
+
+def _written(files: Mapping[str, Document]) -> Iterator[Rule]:
+    """Yield each rule that a person wrote."""
+    for path, document in files.items():
+        if path not in HEAD and path != THRESHOLDS:
+            for group in document["groups"]:
+                yield from group["rules"]
+
+
+def main() -> None:
+    for path, text in rendered().items():
+        (RULES / path).write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

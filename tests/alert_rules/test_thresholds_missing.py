@@ -1,0 +1,111 @@
+"""DuckwatchThresholdsMissing before the real promtool, with a thresholds.yml whose lines are missing or misspelt."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+from tests.alert_rules.rules import RULES, run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FILE = RULES / "thresholds.yml"
+LIMITS = "recording/limits.yml"
+NAMES = [rule["labels"]["name"] for group in yaml.safe_load(FILE.read_text())["groups"] for rule in group["rules"]]
+
+
+def alert(name: str) -> dict[str, Any]:
+    """Return the alert that names the threshold at fault."""
+    return {
+        "exp_labels": {"severity": "critical", "team": "platform", "component": "pipeline", "name": name},
+        "exp_annotations": {
+            "summary": f"The threshold {name} is missing or unknown",
+            "description": f"Prometheus has no line for {name} in thresholds.yml, or a line that no alert knows. "
+            "An alert without its number cannot fire. Load thresholds.yml and recording/limits.yml, keep the line "
+            "without labels of each name, and look for a misspelt name.",
+            "runbook_url": "https://runbooks.duckwatch.example/runbook.md#duckwatchthresholdsmissing",
+            "dashboard_url": "https://grafana.duckwatch.example/d/duckwatch-duckwatch",
+        },
+    }
+
+
+def not_loaded() -> dict[str, Any]:
+    """Return the alert about the file of the limits."""
+    return {
+        "exp_labels": {"severity": "critical", "team": "platform", "component": "pipeline", "file": LIMITS},
+        "exp_annotations": alert("")["exp_annotations"]
+        | {
+            "summary": f"{LIMITS} is not loaded",
+            "description": f"Prometheus has not loaded {LIMITS}. An alert without its number cannot fire. Load "
+            "thresholds.yml and recording/limits.yml, keep the line without labels of each name, and look for a "
+            "misspelt name.",
+        },
+    }
+
+
+def judged(
+    promtool: Path,
+    folder: Path,
+    thresholds: str,
+    expected: list[dict[str, Any]],
+    limits: tuple[str, ...] = (LIMITS,),
+) -> None:
+    """Fail unless exactly these alerts fire after five minutes, and none before."""
+    (folder / "thresholds.yml").write_text(thresholds)
+    groups = [group["name"] for group in yaml.safe_load(thresholds)["groups"]]
+    groups += [group["name"] for path in limits for group in yaml.safe_load((RULES / path).read_text())["groups"]]
+    at: list[tuple[int, list[dict[str, Any]]]] = [(4, []), (5, expected)]
+    case = {
+        "rule_files": ["thresholds.yml", *(str(RULES / path) for path in (*limits, "alerts/thresholds.yml"))],
+        "group_eval_order": [*groups, "duckwatch-thresholds-alerts"],
+        "evaluation_interval": "1m",
+        "tests": [
+            {
+                "interval": "1m",
+                "alert_rule_test": [
+                    {"eval_time": f"{minute}m", "alertname": "DuckwatchThresholdsMissing", "exp_alerts": alerts}
+                    for minute, alerts in at
+                ],
+            }
+        ],
+    }
+    (folder / "case.yml").write_text(yaml.safe_dump(case))
+    done = run(promtool, "test", "rules", folder / "case.yml")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.servers
+def test_a_whole_file_is_silent(promtool: Path, tmp_path: Path) -> None:
+    """With every line in place no name is missing or unknown."""
+    judged(promtool, tmp_path, FILE.read_text(), [])
+
+
+@pytest.mark.servers
+@pytest.mark.parametrize("name", [NAMES[0], NAMES[len(NAMES) // 2], NAMES[-1]])
+def test_a_missing_line_is_named(promtool: Path, tmp_path: Path, name: str) -> None:
+    """A threshold without a line fires, and the alert names it."""
+    lines = [line for line in FILE.read_text().splitlines() if f"name: {name}}}" not in line]
+    judged(promtool, tmp_path, "\n".join(lines), [alert(name)])
+
+
+@pytest.mark.servers
+def test_limits_that_are_not_loaded_are_named(promtool: Path, tmp_path: Path) -> None:
+    """Without the limits no alert has its number, although each line of thresholds.yml is there."""
+    judged(promtool, tmp_path, FILE.read_text(), [not_loaded()], limits=())
+
+
+@pytest.mark.servers
+def test_a_line_for_one_cluster_covers_no_other(promtool: Path, tmp_path: Path) -> None:
+    """A threshold whose only line carries a label is missing for every other cluster."""
+    text = FILE.read_text().replace(f"{{name: {NAMES[0]}}}", f"{{name: {NAMES[0]}, mail_cluster: eu1}}")
+    judged(promtool, tmp_path, text, [alert(NAMES[0])])
+
+
+@pytest.mark.servers
+def test_a_misspelt_line_is_unknown_and_the_right_one_is_missing(promtool: Path, tmp_path: Path) -> None:
+    """A typing error fires for both names."""
+    text = FILE.read_text().replace(f"name: {NAMES[-1]}}}", f"name: {NAMES[-1]}s}}")
+    judged(promtool, tmp_path, text, [alert(f"{NAMES[-1]}s"), alert(NAMES[-1])])

@@ -1,0 +1,1 @@
+"""docs/backup.md, run as it is written."""
