@@ -210,7 +210,7 @@ def test_secrets_are_replaced(collector: Machine) -> None:
     collector.paste(NEW_PASSWORD)
     collector.paste(NEW_READER)
     collector.paste(RESTART)
-    assert '"database":true' in collector.shell(READY)
+    wait_until(lambda: '"database":true' in collector.shell(READY), collector.systemd.log)
 
 
 def test_a_new_version_is_installed(collector: Machine) -> None:
