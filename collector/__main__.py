@@ -38,7 +38,7 @@ EXIT_CONFIG = 2
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command, and return the exit code: 1 if it failed, 2 for a wrong configuration or command line."""
-    return output.guarded(PROGRAM, lambda: command(arguments))
+    return output.guarded(PROGRAM.name, lambda: command(arguments))
 
 
 def command(arguments: Sequence[str] | None) -> int:

@@ -3,42 +3,31 @@
 from __future__ import annotations
 
 import argparse
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from collector.commands.health import HEALTH
 from collector.events.model.event import RejectReason
 from duckwatch.base import health
+from duckwatch.base.command_line import Program
 from duckwatch.base.config.units import parse_duration
 
 if TYPE_CHECKING:
     from datetime import timedelta
 
-PROGRAM = "duckwatch-collector"
-RUN = f"{PROGRAM} --config /etc/duckwatch.yml"
-EPILOG = "example:\n  {examples}\n\nexit codes: {codes}\ndocumentation: docs/operations.md, docs/configuration.md"
+PROGRAM = Program(
+    "duckwatch-collector",
+    "Takes ZoneMTA's delivery events, keeps them on disk until they are in PostgreSQL, and shows them as metrics.",
+    "docs/operations.md",
+)
+_add = PROGRAM.add
 
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line, with its help."""
-    top = argparse.ArgumentParser(
-        prog=PROGRAM,
-        description=(
-            "Takes ZoneMTA's delivery events, keeps them on disk until they are in PostgreSQL, "
-            "and shows them as metrics."
-        ),
-        epilog=EPILOG.format(
-            examples=f"{RUN} check-config\n  {RUN} doctor\n  {RUN} serve",
-            codes="0 well, 1 failed or a fault found, 2 wrong configuration",
-        ),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    top, commands = PROGRAM.parser(
+        ["check-config", "doctor", "serve"], "0 well, 1 failed or a fault found, 2 wrong configuration"
     )
-    top.add_argument(
-        "--config", type=Path, metavar="FILE", help="duckwatch.yml; without it, the environment and defaults"
-    )
-    top.add_argument("--version", action="version", version=f"%(prog)s {version('duckwatch')}")
-    commands = top.add_subparsers(dest="command", metavar="COMMAND")
     _add_serve(commands)
     _add_migrate(commands)
     _add_checks(commands)
@@ -48,21 +37,6 @@ def parser() -> argparse.ArgumentParser:
     _add_trace(commands)
     _add_reclassify(commands)
     return top
-
-
-def _add(commands: Any, name: str, what: str, example: str, codes: str) -> argparse.ArgumentParser:  # noqa: ANN401 - argparse has no name for it
-    """Add a command. `example` is the text behind the program's name and `--config`."""
-    one: argparse.ArgumentParser = commands.add_parser(
-        name,
-        help=what,
-        description=f"{what[0].upper()}{what[1:]}.",
-        epilog=EPILOG.format(examples=f"{RUN} {example}", codes=f"{codes}, 2 wrong configuration or command line"),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    # Also accepted behind the command, where most people type it. If it is missing there, the value before the command
-    # stays.
-    one.add_argument("--config", type=Path, metavar="FILE", default=argparse.SUPPRESS, help="duckwatch.yml")
-    return one
 
 
 def _add_serve(commands: Any) -> None:  # noqa: ANN401

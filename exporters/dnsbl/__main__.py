@@ -7,14 +7,12 @@ from duckwatch.base import early
 if __name__ == "__main__":
     early.install()
 
-import argparse
 import os
 import sys
-from importlib.metadata import version
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from duckwatch.base import health, logs, output
+from duckwatch.base.command_line import Program
 from duckwatch.base.config.document import MARKED, begins_with_mark
 from duckwatch.base.errors import ConfigError, StartError
 from exporters.dnsbl import app
@@ -23,11 +21,14 @@ from exporters.dnsbl.commands.health import HEALTH
 from exporters.dnsbl.planning.plan_loading import read_configuration
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Sequence
 
-PROGRAM = "duckwatch-dnsbl"
-RUN = f"{PROGRAM} --config /etc/duckwatch.yml"
-EPILOG = "example:\n  {examples}\n\nexit codes: {codes}\ndocumentation: docs/dnsbl.md, docs/configuration.md"
+PROGRAM = Program(
+    "duckwatch-dnsbl",
+    "Asks DNS block lists about your addresses and domains, and shows the verdicts as metrics and on a page.",
+    "docs/dnsbl.md",
+)
 
 EXIT_FAILED = 1
 EXIT_CONFIG = 2
@@ -35,24 +36,11 @@ EXIT_CONFIG = 2
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    top = argparse.ArgumentParser(
-        prog=PROGRAM,
-        description=(
-            "Asks DNS block lists about your addresses and domains, and shows the verdicts as metrics and on a page."
-        ),
-        epilog=EPILOG.format(
-            examples=f"{RUN} check-config\n  {RUN} probe 192.0.2.1\n  {RUN} serve",
-            codes="0 well, 1 failed, 2 wrong configuration",
-        ),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    top, commands = PROGRAM.parser(
+        ["check-config", "probe 192.0.2.1", "serve"], "0 well, 1 failed, 2 wrong configuration"
     )
-    top.add_argument(
-        "--config", type=Path, metavar="FILE", help="duckwatch.yml; without it, the environment and defaults"
-    )
-    top.add_argument("--version", action="version", version=f"%(prog)s {version('duckwatch')}")
-    commands = top.add_subparsers(dest="command", metavar="COMMAND")
-    _add(commands, "serve", "run the exporter (the default)", "serve", "0 stopped by a signal, 1 cannot start")
-    ask = _add(
+    PROGRAM.add(commands, "serve", "run the exporter (the default)", "serve", "0 stopped by a signal, 1 cannot start")
+    ask = PROGRAM.add(
         commands,
         "probe",
         "ask every configured list about one target, now",
@@ -60,36 +48,21 @@ def parser() -> argparse.ArgumentParser:
         "0 listed nowhere, 1 listed, 3 no list gave a verdict, 4 some lists gave none, or a name does not resolve",
     )
     ask.add_argument("target", metavar="TARGET", help="an address, a small range, a host name or a domain")
-    _add(
+    PROGRAM.add(
         commands,
         "check-config",
         "read the configuration, name every fault, and warn of probable mistakes; ask no server",
         "check-config",
         "0 good",
     )
-    health.add_arguments(
-        _add(commands, health.WORD, health.describe(HEALTH), health.WORD, "0 alive, 1 no answer"), HEALTH
-    )
+    asked = PROGRAM.add(commands, health.WORD, health.describe(HEALTH), health.WORD, "0 alive, 1 no answer")
+    health.add_arguments(asked, HEALTH)
     return top
-
-
-def _add(commands: Any, name: str, what: str, example: str, codes: str) -> argparse.ArgumentParser:  # noqa: ANN401 - argparse has no name for it
-    """Add a command. `example` is the part of the example's command line after the program and its configuration."""
-    one: argparse.ArgumentParser = commands.add_parser(
-        name,
-        help=what,
-        description=f"{what[0].upper()}{what[1:]}.",
-        epilog=EPILOG.format(examples=f"{RUN} {example}", codes=f"{codes}, 2 wrong configuration or command line"),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    # Most people type --config after the command. SUPPRESS keeps a value that was given before the command.
-    one.add_argument("--config", type=Path, metavar="FILE", default=argparse.SUPPRESS, help="duckwatch.yml")
-    return one
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command. Return its exit code: 1 the command failed, 2 the configuration or the command line is wrong."""
-    return output.guarded(PROGRAM, lambda: command(arguments))
+    return output.guarded(PROGRAM.name, lambda: command(arguments))
 
 
 def command(arguments: Sequence[str] | None) -> int:

@@ -1,7 +1,6 @@
 -- The verdict over time for each target and list that was listed in the range: 0 clean, 1 listed, 2 unknown.
 -- Results are changes, so the newest result from before the range gives the verdict at its start.
--- Each line is repeated at the changes of the others: Grafana 10.1 leaves a gap there, whatever spanNulls says.
--- Without a listing there is one row (3), because a state timeline takes no rows for an error.
+-- Without a listing there is one row (3).
 -- A bin with a listing shows it, however short it was; the bin after it shows the verdict that followed.
 WITH said AS (
   SELECT time, target, list, standing FROM dnsbl_results WHERE $__timeFilter(time)
@@ -47,16 +46,5 @@ states AS (
   SELECT bin + INTERVAL '$__interval', metric, newest
   FROM binned
   WHERE was_listed AND newest <> 1 AND next IS DISTINCT FROM bin + INTERVAL '$__interval'
-),
-parts AS (
-  SELECT time, metric, state, count(state) OVER (PARTITION BY metric ORDER BY time) AS part
-  FROM (SELECT DISTINCT time FROM states) AS times
-  CROSS JOIN (SELECT DISTINCT metric FROM states) AS metrics
-  LEFT JOIN states USING (time, metric)
 )
-SELECT time, metric, max(state) OVER (PARTITION BY metric, part) AS state
-FROM parts
-WHERE part > 0
-UNION ALL
-SELECT $__timeFrom()::timestamptz, 'no listing', 3 WHERE NOT EXISTS (SELECT FROM states)
-ORDER BY 1, 2
+SELECT time, metric, state FROM {{shared/filled_states none=('no listing', 3)}} ORDER BY 1, 2

@@ -1,7 +1,6 @@
 -- Where each recipient of a message stood: waiting (0), deferred (1), delivered (2), bounced (3), ended otherwise (4).
 -- A recipient waits from when the message was queued. A bin has its last state.
--- Each line is repeated at the events of the others: Grafana 10.1 leaves a gap there, whatever spanNulls says.
--- At most 40 recipients. Without a message there is one row (5), because a state timeline takes no rows for an error.
+-- At most 40 recipients. Without a message there is one row (5).
 WITH events AS (
   SELECT time, cluster, queue_id, action, coalesce(recipient, 'recipient ' || seq) AS person
   FROM {{trace/events}}
@@ -35,16 +34,5 @@ states AS (
     WHERE NOT EXISTS (SELECT FROM people)
   ) AS steps
   ORDER BY 1, 2, steps.time DESC, state DESC
-),
-parts AS (
-  SELECT time, metric, state, count(state) OVER (PARTITION BY metric ORDER BY time) AS part
-  FROM (SELECT DISTINCT time FROM states) AS times
-  CROSS JOIN (SELECT DISTINCT metric FROM states) AS persons
-  LEFT JOIN states USING (time, metric)
 )
-SELECT time, metric, max(state) OVER (PARTITION BY metric, part) AS state
-FROM parts
-WHERE part > 0
-UNION ALL
-SELECT $__timeFrom()::timestamptz, 'no message', 5 WHERE NOT EXISTS (SELECT FROM states)
-ORDER BY 1, 2
+SELECT time, metric, state FROM {{shared/filled_states none=('no message', 5)}} ORDER BY 1, 2
