@@ -52,7 +52,7 @@ LABELS = (
 
 EQUAL = [
     f"alertname {SERVER} {LABELS}",
-    f"{SERVER} provider",
+    f"{SERVER} mail_cluster provider",
     f"{SERVER} target list",
     f"{SERVER} target list",
     f"{SERVER} instance list",
@@ -84,8 +84,6 @@ MUTED = {
     "a critical step, the info": Pair(
         0, BOUNCES | {"severity": "critical"}, BOUNCES | {"severity": "info"}, frozenset({"alertname"})
     ),
-    "a provider, one address": Pair(1, REFUSES, {"alertname": "DuckwatchAddressRefused", "severity": "warning"}),
-    "a provider, its code": Pair(1, REFUSES, {"alertname": "DuckwatchProviderCode", "severity": "warning"}),
     "a provider, its new wording": Pair(1, REFUSES, {"alertname": "DuckwatchNewPattern", "severity": "warning"}),
     "an enforced listing, the listing": Pair(2, ENFORCED, LISTED),
     "an enforced listing, a minor one": Pair(2, ENFORCED, MINOR),
@@ -135,9 +133,13 @@ HEARD = {
         REFUSES | {"provider": "yahoo"},
         {"alertname": "DuckwatchProviderCode", "severity": "critical", "provider": "yahoo"},
     ),
+    "an address, while a provider refuses a mail cluster": (
+        REFUSES | {"provider": "yahoo", "mail_cluster": "eu"},
+        {"alertname": "DuckwatchAddressRefused", "severity": "warning", "provider": "yahoo"},
+    ),
     "a provider that refuses a little": (
         REFUSES | {"provider": "yahoo", "severity": "warning"},
-        {"alertname": "DuckwatchProviderCode", "severity": "warning", "provider": "yahoo"},
+        {"alertname": "DuckwatchNewPattern", "severity": "warning", "provider": "yahoo"},
     ),
     "a journal that is full soon": (AWAY | HERE, FILLING | HERE),
     "mail, while one of two collectors is down": (
