@@ -87,7 +87,7 @@ def tool(name: str) -> Path:
 
 
 def run(
-    program: Path, *arguments: str | Path, patience: float = 120, environment: Mapping[str, str] = SELDOM
+    program: Path, *arguments: str | Path, patience: float = 600, environment: Mapping[str, str] = SELDOM
 ) -> subprocess.CompletedProcess[str]:
     """Run a program in alert-rules/. Return its exit code and output."""
     return subprocess.run(
