@@ -21,7 +21,7 @@ TEXT_RULES = (*DECIDED, *WEAK)
 _STOCK = re.compile(
     r"(?:requested (?:mail )?action (?:not taken|aborted)(?:: (?:mailbox unavailable|exceeded storage allocation))?"
     r"|transaction failed|syntax error in parameters or arguments|service not available, closing transmission channel)"
-    r"[.:]? (?=[a-z]+ [a-z]+)",
+    r"[.:]? (?!or )(?=[a-z]+ [a-z]+)",
     re.IGNORECASE,
 )
 """A phrase of RFC 5321 for a code, with more text behind it. It is skipped: replies of GMX, WEB.DE and IONOS begin with
@@ -31,7 +31,7 @@ it, and "the last line is decisive" (postmaster.gmx.com/en/error-messages).
 BLOCKLISTS = (
     "spamhaus", "spamcop", "sorbs.net", "barracudacentral", "uceprotect", "dnsbl", "csi.cloudmark.com", "senderscore",
     "mailspike", "abusix", "invaluement", "junkemailfilter", "spamrl.com", "proofpoint.com/dnsbl", "manitu.net",
-    "ipcheck.proofpoint.com", "aup#cdrbl",
+    "ipcheck.proofpoint.com", "aup#cdrbl", "cloudmark sender",
 )  # fmt: skip
 """Names of DNS lists in replies, often only in a link, which the pattern does not show. Source: ZoneMTA
 config/bounces.txt and the lists' own sites."""

@@ -78,6 +78,8 @@ GOOD_ADDRESS: Final = [
     "The originator address does not exist",
     "Invalid sender: no such user {a}",
     "The sender's mailbox is unknown",
+    "sorry, your envelope sender domain must exist",
+    "Sender is not listed in our directory",
     "your account has been suspended",
     "your domain does not exist",
     "Expéditeur inconnu",
@@ -104,6 +106,7 @@ GOOD_ADDRESS: Final = [
     # Rates.
     "{a} has sent to too many recipients this hour",
     "too many messages from invalid users",
+    "Too many unknown RCPT TO addresses from host 192.0.2.1",
     "Too many connections, user not available",
     "Rate limit exceeded for unknown recipients",
     # A server in trouble.
@@ -115,9 +118,16 @@ GOOD_ADDRESS: Final = [
     "user mailbox is locked by another process",
     "mailbox disabled for maintenance",
     "user lookup failed: database not available",
+    "RESOLVER.ADR.BadPrimary; recipient primary SMTP address is missing or invalid",
+    "User {a} temporary locked. Please try again later!",
+    "<{a}>: Recipient address rejected: mailbox temporarily disabled",
+    "sorry, this mailbox is currently disabled, try again later",
     # The recipient's own choice, or a bounce.
     "Recipient has disabled mail from you",
     "user has blocked your address",
+    "Refused due to recipient preferences",
+    "Rule imposed mailbox access for {a} refused: user invalid",
+    "Your IP or Email address blocked by the Filter User",
     "bounce to nonexistent user not accepted",
     "invalid addresses in the To header",
     # "Your account" in other languages.

@@ -17,15 +17,26 @@ LISTED_LINK: Final = rule(
     r"|mail) contains (?:an? )?(?:\w+ )?(?:url|uri|link)",
 )
 
+VERDICT: Final = rule(
+    Reason.CONTENT,
+    f"{BOUNCES}: a verdict on the message, with advice on DNS and block lists behind it",
+    "550 Your message was classified as SPAM. Make sure that your server has SPF and is on no black list",
+    r"^(?:5\.\d+\.\d+ )?(?:your |the |this )?(?:e-?)?(?:mail|message) (?:was|has been|is) (?:classified|identified"
+    r"|detected|flagged) as (?:\w+ )?(?:spam|junk|bulk)",
+    r"failed (?:\w+ ){0,2}anti-?spam checks|black ?listed (?:\w+ ){0,3}(?:file|attachment|extension)",
+)
+
 FORM: Final = rule(
     Reason.CONTENT,
     f"{GMAIL}; {GMX}; RFC 5322: the form of the message",
     "554 Transaction failed: Duplicate header 'DKIM-Signature'.",
     r"(?:duplicate|missing|invalid|bad|malformed|multiple) (?:\w+[: ]){0,2}'?headers?\b|headers? (?:error|are not"
-    r"|based\))|missing a valid address in from",
+    r"|based\))|too many (?:\w+ ){0,2}(?:x-)?headers|no [\w-]{1,30} field given"
+    r"|\b(?:rfc[ -]?#|<id>)[- ](?:complian|standard|specification)|(?:conform|comply|adhere)\w{0,4} (?:to"
+    r"|with) (?:the )?(?:rfc|<id>)|missing a valid address in from",
     r"(?:invalid|bad|malformed|wrong|no valid) (?:[\w-]+ ){1,5}in (?:the )?(?:[\w-]+:? )?headers?\b"
     r"|invalid message[- ]id"
-    r"|invalid mime|no from: header|rfc ?-?(?:5322|2822|822)\b|not rfc compliant|rfcmessagenoncompliant|mcspamsignature"
+    r"|invalid mime|no from: header|not rfc compliant|rfcmessagenoncompliant|mcspamsignature"
     r"|mime/reject|invalid structure"
     r"|(?:mime|header|message) (?:structure|syntax|format) (?:is )?(?:error|invalid|bad)|bare (?:lf|cr|newline"
     r"|line ?feed)|base64 encoding|mime complexity",
@@ -59,5 +70,6 @@ CONTENT: Final = rule(
     r"\bспам|нежелательн|вирус|垃圾邮件|垃圾郵件|病毒|迷惑メール|スパム|ウイルス|스팸|바이러스",
     r"suspicious|junk|message (?:was |has been |is )?(?:classified|identified|detected|filtered)|security issue"
     r"|bulk (?:e-?)?mail|bulk\.advertising"
-    r"|mass mail|(?:blocked|rejected) by (?:our|the) (?:\w+ )?filter|high[- ]probability|recurrent pattern",
+    r"|mass mail|(?:blocked|rejected) by (?:our|the) (?:\w+ )?filter|(?<!<)\burl\b(?!>).{0,20}\bfilter"
+    r"|high[- ]probability|recurrent pattern",
 )

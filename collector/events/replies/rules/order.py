@@ -16,6 +16,7 @@ DECIDED: Final[tuple[TextRule, ...]] = (
     message.LISTED_LINK,
     sender.RECIPIENTS_LIST,
     sender.CALLED_BACK,
+    message.VERDICT,
     sender.REPUTATION,
     sender.BAD_ADDRESS,
     message.FORM,
@@ -27,6 +28,7 @@ DECIDED: Final[tuple[TextRule, ...]] = (
     sender.SENDER,
     sender.RELAYING,
     sender.NAMED_POLICY,
+    recipient.NOT_NOW,
     recipient.UNKNOWN_USER,
     recipient.UNKNOWN_USER_ELSEWHERE,
     recipient.UNKNOWN_USER_FURTHER,
@@ -43,7 +45,8 @@ WEAK: Final[tuple[TextRule, ...]] = (
         Reason.UNKNOWN_USER,
         RFC5321,
         "550 Requested action not taken: mailbox unavailable",
-        r"mailbox (?:name |is )?(?:unavaila?ble|not allowed|not available)|(?:recipient|account) unavailable"
+        r"mailbox (?:<*<(?:addr|name)>>* )?(?:name |is )?(?:unavaila?ble|not allowed|not available)"
+        r"|(?<!your )\b(?:recipient|account|user) (?:is )?unavailable"
         r"|addressee unknown",
     ),
     rule(
@@ -64,7 +67,8 @@ WEAK: Final[tuple[TextRule, ...]] = (
         r"|отказано"
         r"|拒绝|拒否|access to .{0,60}rejected",
         r"rejected (?:by|for)|\bblocked\b|protocol violation|not accepting connections|confirm this"
-        r"|too many recipients|recipient preferences",
+        r"|too many recipients|(?:mail|message) refused\b|(?<!permission )\bdenied\b|^permission denied"
+        r"|have permission|\b(?:forbidden|banned)\b",
     ),
     rule(
         Reason.OTHER,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from collector.events.model.event import Reason
-from collector.events.replies.rules.rule import BOUNCES, EXCHANGE, GMAIL, LABELLED, RFC5321, rule
+from collector.events.replies.rules.rule import BOUNCES, EXCHANGE, GMAIL, LABELLED, NEAR, RFC5321, rule
 
 _PERSON: Final = (
     r"(?:users?(?: ?names?)?|recipients?|addressees?|mail[- ]?box(?:es)?|mail[- ]?drop|accounts?|e?-?mail ?(?:id"
@@ -28,12 +28,13 @@ _HELPERS: Final = (
 )
 
 _IS_MISSING: Final = (
-    r"(?:unknown|unrecogni[sz]ed|unallocated|unassigned|non-?existent|inexistent|not (?:be )?(?:found|known"
+    r"(?:unknown|unrecogni[sz]ed|unallocated|unassigned|non-?exist[ae]nt|inexistent|no found|(?:not"
+    r"|isn't) (?:be )?(?:found|known"
     r"|exist(?:ing|s)?|valid"
     r"|recogni[sz]ed|registered|activ(?:e|ated)|local|available|defined|listed|present|configured|provisioned"
     r"|enabled|hosted"
     r"|here|a (?:valid|known|registered|local) \w+)"
-    r"|(?:does|do|did)(?: not|n't|nt) exist|cannot be found|(?:couldn|can)'?t be found|no longer|invalid"
+    r"|(?:does|dos|do|did)(?: not|n't|nt) exists?|cannot be found|(?:couldn|can)'?t be found|no longer|invalid"
     r"|inactiv(?:e|ated)"
     r"|disabled|deactivated|suspended|expired|closed|locked|frozen|terminated|discontinued|discarded|deleted"
     r"|removed|cancell?ed"
@@ -45,8 +46,23 @@ _IS_MISSING: Final = (
 _NO_SUCH: Final = (
     r"(?:unknown|no such|invalid|bad(?! destination system)|wrong|inactive|disabled|deactivated|expired"
     r"|unrecogni[sz]ed|archived"
-    r"|non-?existent|not an? (?:valid|known|registered|active|local)|not our|not in|no valid|undefined|there is no"
+    r"|non-?exist[ae]nt|not an? (?:valid|known|registered|active|local)|not our|not in|no valid(?! recipients\b)"
+    r"|undefined|there is no"
     r"|no known)"
+)
+
+_STATE: Final = r"(?:disabled|locked|suspended|inactive|unavailable|blocked|closed|not (?:available|active|enabled))\b"
+
+_FOR_NOW: Final = (
+    rf"(?:temporar(?:y|ily|ly) {_STATE}|{_STATE} temporarily|currently {_STATE},? (?:and |please ){{0,2}}(?:try|retry))"
+)
+"""A state that the reply itself calls temporary."""
+
+NOT_NOW: Final = rule(
+    Reason.OTHER,
+    "RFC 3463 (2.1): a mailbox that the reply itself expects back is no address to remove",
+    "550 5.2.1 <a@b.example>: Recipient address rejected: mailbox temporarily disabled",
+    rf"(?:mail ?box|user|account|recipient|address|alias|<addr>){NEAR}\b{_FOR_NOW}",
 )
 
 UNKNOWN_USER: Final = rule(
@@ -54,11 +70,11 @@ UNKNOWN_USER: Final = rule(
     f"{BOUNCES}; {GMAIL}; {RFC5321} (550); {LABELLED}",
     "550 5.1.1 <a@b.example>: Recipient address rejected: User unknown in virtual mailbox table",
     # The noun, then the fault.
-    rf"\b{_PERSON}{_NAMED}{{0,3}}:? ?{_HELPERS}{_IS_MISSING}\b(?! (?:error|policy))",
-    r"<(?:addr|id|name)>>*['\"]?:? (?:(?:is|has been|was|currently|been) ){0,3}(?:not an? (?:valid|known|registered"
-    r"|active|local)"
+    rf"\b{_PERSON}{_NAMED}{{0,3}}:? ?{_HELPERS}{_IS_MISSING}\b(?! (?:error|policy|domain))",
+    r"<(?:addr|id|name)>>*[)'\"]?:? (?:(?:is|has been|was|currently|now|been) ){0,3}(?:not an? (?:valid|known"
+    r"|registered|active|local)"
     rf"|{_IS_MISSING})\b",
-    r"(?:that you tried to reach|account|mailbox|user|recipient)(?: \w+){0,2} (?:does not|doesn't) exist"
+    r"(?:that you tried to reach|account|mailbox|user|recipient)(?: (?!domain)\w+){0,2} (?:does not|doesn't) exist"
     r"|tried to reach (?:is |has been )?(?:disabled|inactive)",
     # The fault, then the noun.
     rf"\b{_NO_SUCH}[- ](?:[\w-]+ ){{0,2}}{_PERSON}\b(?! (?:error|policy|access|syntax|domain|host|server))",
@@ -68,14 +84,18 @@ UNKNOWN_USER: Final = rule(
     r"\bnobody (?:here|by that name|with that name)|there is no one at this address|\bnot found (?:recipient|user"
     r"|mailbox)",
     # Whole phrases.
-    r"(?:user|recipient|he|she) (?:does(?: not|n't)) have an?|does(?: not|n't) have an? (?:\S++ )?(?:account"
+    r"(?:user|recipient|he|she) (?:does(?: not|n't)) have an?\b|does(?: not|n't) have an? (?:\S++ )?(?:account"
     r"|mailbox)",
     r"recipient(?: name)? (?:does not exist here|not ok)|(?:address|recipient"
     r"|user) (?:is )?not (?:present )?in (?:the |our )?(?:directory|ldap)",
     r"not in (?:the |our |my )?(?:recipient|validrcptto|user) list|not in (?:our|the) (?:directory|database)"
+    r"|not listed in (?:\w+ ){0,2}directory"
     r"|recipnotfound|recipientnotfound",
     rf"{_PERSON} (?:\w+ ){{0,3}}(?:marked as invalid|not in recipient list)|invalid-recipient|bad_?rcpt_?to"
-    rf"|badrecipientto",
+    r"|bad_?recipient(?:to)?\b|\bunavailable mail user"
+    r"|recipient verif(?:y|ication) (?:\w+ ){0,3}failed(?!.{0,40}(?:time|connect|temporar|unavailable|respon))"
+    r"|(?:does|do)(?: not|n't) exists? (?:that|this) (?:user|mailbox|address)|no (?:redirect|forward"
+    r"|alias)\w{0,3} (?:entry )?for this (?:address|user)",
     r"(?:recipient|address) (?:address )?(?:rejected|refused): (?:account |mailbox )?(?:inactive|unavailable"
     r"|no such|invalid|unknown|disabled|not found)",
     r"can(?:not|'t| not) accept (?:this )?(?:user|recipient)|user missing home directory|(?:user"
@@ -103,7 +123,7 @@ UNKNOWN_USER_ELSEWHERE: Final = rule(
     r"|deaktiviert|gesperrt|gel[oö]e?scht)",
     r"unbekannte[rns]? (?:empf|benutzer|nutzer|adress|postfach)|kein(?:en?)? (?:solche[rs]?n? )?(?:benutzer|empf"
     r"|postfach|konto)|existiert (?:hier )?nicht",
-    r"(?:destinatario|utente|indirizzo|casella|account|mailbox) (?:\S++ ){0,3}(?:sconosciut[oa]|inesistente"
+    r"(?:destinatario|destin\.|utente|indirizzo|casella|account|mailbox) (?:\S++ ){0,3}(?:sconosciut[oa]|inesistente"
     r"|non (?:esiste|trovat[oa]"
     r"|valid[oa]|attiv[oa])|disattivat[oa]|disabilitat[oa]|scadut[oa])|non esiste|nessun utente",
     r"(?:usuario|destinatario|buz[oó]n|cuenta|direcci[oó]n|casilla) (?:\S++ ){0,3}(?:no existe|desconocid[oa]"
@@ -157,24 +177,28 @@ MAILBOX_FULL: Final = rule(
     Reason.MAILBOX_FULL,
     f"{BOUNCES}; RFC 5321 (552); {EXCHANGE}",
     "552 5.2.2 The email account that you tried to reach is over quota",
-    r"over ?-?(?:the |its |their |his )?(?:\w+ )?quota\b"
-    r"|(?<!queue )(?<!relay )(?<!sending )quota (?:\w+ ){0,2}(?:exceed|full|limit|violat|reached)|quotaexceeded",
+    r"over ?-?(?:the |its |their |his )?(?:\w+ )?quot[ae]\b"
+    r"|(?<!queue )(?<!relay )(?<!sending )(?<!send )quota (?:\w+ ){0,2}(?:exceed|full|over|limit|violat|reached)"
+    r"|quotaexceeded",
     r"exceed(?:ed|s|ing)? (?:\w+ ){0,3}(?:quota|storage|disk ?space|allowed size)|(?:reached"
     r"|hit) (?:\w+ ){0,2}(?:disk )?quota",
-    r"out of (?:storage|disk ?space|space)|(?:exhausted|exceeded|used up) (?:\w+ ){0,3}(?:storage|space)"
-    r"|space (?:has been|is) used up",
-    r"not enough (?:storage|space in|space for)|enough (?:storage )?space (?:in|to store)"
+    r"out of (?:storage|disk ?space|space|quota)|(?:exhausted|exceeded|used up) (?:\w+ ){0,3}(?:storage|space)"
+    r"|space (?:has|is|has been) used up",
+    r"not enough (?:storage|space in|space for)|(?:user|box) has not enough (?:disk ?)?space"
+    r"|enough (?:storage )?space (?:in|to store)"
     r"|have enough (?:disk )?space",
     r"(?:mail ?box|inbox|mail ?folder|mail ?box for user|folder|mail ?drop|mail store) (?:\S+ ){0,3}full\b"
     r"|(?<!system )\bis full\b|full mail ?box",
-    r"mail ?box (?:size|is over)|mailbox (?:has )?(?:too many|exceed)|too many messages (?:on|in)\b"
+    r"mail ?box (?:size|space|is over|limit)|mailbox (?:has )?(?:too many|exceed)"
+    r"|over the maximum (?:allowed )?number of messages\b(?! per)|too many messages (?:on|in)\b"
     r"|disk ?space (?:limit|quota)|(?:user|domain)?disk quota"
     r"|over(?: its| the)? (?:storage|size|maximum allowed) ?limit|over (?:its |their )?storage",
     r"bo[iî]te .{0,30}pleine|quota (?:d[eé]pass[eé]|utilisateur)|postfach (?:\S+ ){0,4}voll"
     r"|speicherplatz .{0,30}(?:ersch|voll|[uü]berschr)"
     r"|kontingent (?:\w+ )?[uü]berschritten|casella (?:\S+ ){0,3}piena|quota superata"
     r"|buz[oó]n (?:\S+ ){0,3}llen[oa]|cuota (?:\w+ )?excedida",
-    r"insufficient (?:storage |disk )?(?:space|storage|room) .{0,20}(?:mail ?box|inbox|user|recipient)"
+    r"insufficient (?:mail ?box|user) (?:storage|space)|space available (?:in|for) the (?:user|mail|recipient)"
+    r"|insufficient (?:storage |disk )?(?:space|storage|room) .{0,20}(?:mail ?box|inbox|user|recipient)"
     r"|exced\w+ (?:\w+ ){0,3}cuota|cuota .{0,20}exced|inkorg\w{0,4} .{0,20}full|brevl[aå]da\w{0,3} .{0,20}full"
     r"|postkasse\w{0,3} .{0,20}full?d?\b"
     r"|schr[aá]nk\w+ .{0,30}pln[aá]|postafi[oó]k .{0,20}(?:megtelt|betelt)|kota(?:s[ıi])? .{0,20}(?:dol|a[sş])",
@@ -189,12 +213,13 @@ DNS: Final = rule(
     Reason.DNS,
     "RFC 7505; RFC 5321 (5.1); ZoneMTA lib/mail-queue: DNS Error",
     "556 5.1.10 Recipient address has null MX",
-    r"^dns error|null mx|no (?:valid |suitable )?mx\b|no such domain|domain (?:name )?(?:\w+ )?(?:not found"
+    r"^dns error|null mx|all relevant mx records point to|no (?:valid |suitable )?mx\b|no such domain"
+    r"|domain (?:name )?(?:\w+ )?(?:not found"
     r"|does not exist|(?:is )?not reachable|unknown)",
     r"nxdomain|\b(?:unknown|unresolvable|invalid) (?:host|domain)\b|host (?:or domain )?(?:name )?(?:not found"
     r"|unknown)|unrouteable|unroutable",
-    r"dns (?:lookup|query) |dns domain <host> does not exist|valid mx for recipient|^<host> does(?: not"
-    r"|n't) exist|(?:host|domain"
+    r"dns (?:lookup|query) |(?:rcpt|recipient) (?:\w+ ){0,3}non-?exist[ae]nt domain|dns domain <host> does not exist"
+    r"|valid mx for recipient|(?:host|domain"
     r"|server)>? does not accept (?:any )?(?:e?-?mail|messages)(?! from)",
     r"not accepting network messages|(?:recipient )?domain must exist|mail receiving disabled|no route to (?:host"
     r"|domain)",

@@ -26,7 +26,7 @@ _SENDER: Final = (
     r"(?:\bsend(?:er|ing)s?(?:'s)?\b(?! list|,)|\bmail ?from\b|\breturn[- ]?path\b|\benvelope[- ](?:from|sender)\b"
     r"|\bfrom:? <"
     r"|\bfrom: |\boriginat(?:or|ing (?:address|domain))\b|\bfrom (?:address|header|domain)\b"
-    r"|\byour (?:own )?(?:\w+ )?(?:account|domain"
+    r"|\byour (?:own )?(?:ip (?:or|and) )?(?:\w+ )?(?:account|domain"
     r"|address|host(?: ?name)?)\b|[eé]metteur\b|\bexp[eé]diteur\b|\babsender\w{0,8}\b|\bmittente\b|\bremitente\b"
     r"|\bremetente\b"
     r"|\bnadawc[ay]\b|\bafzender\w{0,5}\b|отправител|\bavs[aä]ndar\w{0,4}\b|\bafsender\w{0,3}\b|\bavsender\w{0,3}\b"
@@ -51,9 +51,10 @@ _IS_AT_FAULT: Final = (
     r"(?:reject|refus|not an? (?:valid|known|registered|authori[sz]ed|local)|den(?:ied|y)|invalid|unknown"
     r"|blocked|banned|disabled|suspended|locked|forged|missing|required"
     r"|empty|fail"
-    r"|not (?:exist|found|valid|allowed|verified|authori[sz]ed|permitted|accepted|local|registered|known"
+    r"|not (?:exist|found|valid|allowed|verified|authori[sz]ed|permitted|accepted|local|listed|registered|known"
     r"|recogni[sz]ed|owned|pre-approved)"
     r"|does(?: not|n't)|resolv|verif|unrout|undeliver|null mx|no (?:valid )?(?:mx|a record|dns)|fully-qualified"
+    r"|must (?:exist|be valid)|non-?exist|compromis|in prisi?on|has (?:no|neither) (?:valid )?(?:an? )?(?:a|aaaa|mx)\b"
     r"|has sent|exceeded"
     r"|inconnu|n'existe|invalide|unbekannt|existiert nicht|ung[uü]ltig|abgelehnt|sconosciut|inesistente"
     r"|non (?:esiste|valid)"
@@ -82,15 +83,21 @@ SENDER: Final = rule(
     Reason.POLICY,
     f"{SENDMAIL}; {POSTFIX}; {EXIM}: the sender's address or HELO, not the recipient's",
     "553 5.1.8 <a@b.example>... Domain of sender address a@b.example does not exist",
-    _SENDER + NEAR + _IS_AT_FAULT,
-    r"(?:unrout|invalid|bad|unknown|unverified|unauthori[sz]ed|undeliver|unresolv|forged|fake|bogus|domain of"
+    # From the start of a word only, so that most positions cost one look-behind.
+    r"(?<![a-z])" + _SENDER + NEAR + _IS_AT_FAULT,
+    r"(?<![a-z])(?:unrout|invalid|bad|unknown|unverified|unauthori[sz]ed|undeliver|unresolv|forged|fake|bogus|domain of"
     r"|verify the|for your|without a valid"
     r"|inconnue?|unbekannte|ung[uü]ltige|nieznany|неизвестн|неверн|nezn[aá]m|ukendt|ukjent|ok[aä]nd"
     r"|registered as|not a valid"
-    r"|permissions? to send as|tuntematon|ismeretlen|άγνωστος) ?\w{0,6} (?:\w+ )?" + _SENDER,
-    r"\bhelo\b|\behlo\b|invalid dns mx|does not meet .{0,30}sender|email address is not verified"
+    r"|permissions? to send as|tuntematon|ismeretlen|άγνωστος) ?\w{0,6} (?:\S++ )?" + _SENDER,
+    r"(?<!\()\b(?:helo|ehlo)\b|sendasdenied|legitimate bounces|multi-recipient bounce|invalid dns mx"
+    r"|does not meet .{0,30}sender|email address is not verified"
     r"|invalid domain name\b",
-    r"^(?:5\.1\.0 )?\S+ <host> does not exist (?:<id>|e#)|batv|backscatter|unsigned dsn|mail from not owned"
+    r"^(?:5\.1\.0 )?\S+ <host> does not exist (?:<id>|e#)|^<?<host>>? (?:does(?: not|n't) exist|is invalid or dns)"
+    r"|^(?!5\.(?:1\.[236]|4\.4) )(?:5\.\d+\.\d+ )?(?:<id> )?(?:dominio non valido / )?invalid domain\b"
+    r"(?! (?:in|of|for) (?:the )?(?:rec|rcpt|dest))"
+    r"|domain may not exist or dns check|\boutgoing e?-?mail (?:\w+ )?(?:disabled|suspen|blocked)|batv|backscatter"
+    r"|unsigned dsn|mail from not owned"
     r"|\bdsns?\b .{0,20}not accepted|\b(?:dsns?|bounces?) (?:to|for)\b .{0,40}(?:not accepted|refused|rejected)",
     r"\be-?mail from (?:this|your) (?:\w+ ){0,2}(?:is )?(?:not|denied|refused|rejected|blocked)",
 )
@@ -109,10 +116,12 @@ RELAYING: Final = rule(
     r"|required)",
     r"authentication (?:is )?required(?:; delivery| for relay)?|(?:must|please|need to) (?:first )?(?:authenticate"
     r"|log ?in|check your mail)"
-    r"|turn on smtp auth|before (?:sending|smtp)|pop before smtp",
+    r"|turn on smtp auth|before (?:sending|smtp)|pop before smtp|client was not authenticated"
+    r"|requires (?:smtp )?authentication|to be relayed|(?:check|use) your smtp server",
     r"transport\.rules|allowed-senders|please use the smtp server|not (?:a |local |hosted )?(?:gateway"
     r"|domain here)\b|don't handle mail for",
-    r"(?:members?|subscribers?)[- ]only|non-?members?|not (?:a )?(?:subscribed|member)|closed (?:mailing )?list"
+    r"(?:members?|subscribers?)[- ]only|non-?members?|(?:not|must be) (?:a )?(?:subscribed|member)"
+    r"|private (?:mailing )?list|closed (?:mailing )?list"
     r"|not allowed to (?:post|send)",
 )
 
@@ -123,12 +132,15 @@ REPUTATION: Final = rule(
     r"reputation|black ?-?list|block ?-?list|deny ?-?list|\b(?:dns|rhs)?r?[rb]ls?\b|aup#\w{0,4}bl\b|dnsbl"
     r"|user complaints|banned send"
     r"|spammer|open proxy",
-    r"blocked (?:using|by) (?:<host>|<id>|spamhaus|trend|ivm|cloudmark|\w+(?:rbl|bl|sip))|\blisted (?:at|in|on|by"
+    r"blocked (?:using|by) (?:<host>|<id>|spamhaus|trend|ivm|cloudmark|\w+(?:rbl|bl|sip))"
+    r"|(?<!not )\blisted (?:at|in|on|by"
     r"|due)\b|(?<!not )\blisted as\b|due to listing|found in <host>",
-    r"originating from your (?:ip|netblock)(?=.{0,200}block)|blocked for (?:spam|abuse)|too many (?:unwanted"
+    r"originating from your (?:ip|netblock)(?=.{0,200}block)|blocked for (?:spam|abuse)|too much spam"
+    r"|too many (?:unwanted"
     r"|spams?\b)|currently sending spam",
-    r"permanently deferred|too many (?:invalid|unknown) (?:recipients|users)|abus d[eé]tect|sent from a compromised"
-    r"|directory harvest",
+    r"permanently deferred|too many (?:invalid|unknown|bad) (?:rcpt to )?(?:recipients|users|addresses)"
+    r"|abus d[eé]tect|sent from a compromised"
+    r"|directory harvest|dictionary attack",
     r"sperrliste|schwarze[rn]? liste|listes? noires?|listas? negras?|lista nera|zwarte lijst|czarn\w+ li[sś]\w+"
     r"|ч[её]рн\w+ списк|黑名单|黑名單|ブラックリスト|블랙리스트",
 )
@@ -139,8 +151,9 @@ BAD_ADDRESS: Final = rule(
     "550 extreme bad ip profile",
     r"\bblock for spam|bad ip profile|spam ips?\b|(?:dynamic|zombied?|residential"
     r"|dial-?up)[-/ ]{1,3}(?:\w+[-/ ]{1,3}){0,2}ips?\b|dynamic(?:-| ip)",
-    r"\bspam (?:ip|sender|source|network)s?\b|(?:<ip>|\[<ip>\]) (?:is |was |has been )?blocked\b"
-    r"|not (?:\w+ )?accepting (?:e?-?mail|connections|messages) from (?:your"
+    r"\bspam (?:ip|sender|source|network)s?\b|spam-emitting|dynamically assigned|\bip in prisi?on|(?:<ip>"
+    r"|\[<ip>\]) (?:is |was |has been )?blocked\b"
+    r"|not (?:\w+ )?accept(?:ing)? (?:e?-?mail|connections|messages) from (?:your"
     r"|this) (?:ip|server|host|network)",
     r"(?:your|this|sender|sending|source) (?:ip|server|host|network)(?: address)?:? (?:\(?\[?<ip>\]?\)? )?(?:(?:is"
     r"|has|have|was|been|temporarily"
@@ -149,7 +162,10 @@ BAD_ADDRESS: Final = rule(
     r"|this) (?:ip|network)|server access forbidden by your ip",
     r"bloqu[eé]e? pour incident de spam|ip=<ip> - a problem occurred|ask your postmaster for help or to contact"
     r"|no access from mail server",
-    r"\bip (?:address )?(?:<ip> )?(?:is |has been )?(?:block(?:ed)?|banned|banni)|(?:you are|source of"
+    r"\bip (?:address )?(?:<ip> )?(?:is |has been )?(?:block(?:ed)?|banned|banni)"
+    r"|(?<!from )\bip ?(?:\(<ip>\) )?is (?:rejected|forbidden|filtered|hang-?up)\b"
+    r"|(?:ip-adresse|adresse ip|direcci[oó]n ip|indirizzo ip) (?:<ip> )?(?:\w+ ){0,2}(?:gesperrt|blockiert|bloqu"
+    r"|bann|blocc)|(?:you are|source of"
     r"|sources of) (?:sending |known )?spam",
 )
 
@@ -165,7 +181,8 @@ AUTHENTICATION: Final = rule(
     r"|invalid ip for sending",
     r"mismatch(?:es)? client ip|(?:domain|address) .{0,40}mismatches client|purported responsible"
     r"|no matches to nameserver query"
-    r"|unresolvable relay host|client host rejected: may not be",
+    r"|unresolvable relay host|client host rejected: may not be|\bip (?:address )?(?:must|does not|doesn't) resolve"
+    r"|<ip> is not allowed to send (?:e?-?mail )?from",
 )
 
 RATE_LIMITED: Final = rule(
@@ -174,17 +191,18 @@ RATE_LIMITED: Final = rule(
     "450 4.7.1 Error: too much mail from 192.0.2.1",
     r"too many (?:\w+ ){0,3}(?:connections|sessions|mails|emails|login|concurrent|recipients this|messages (?:from"
     r"|in|per|to|for|sent)|smtp)",
-    r"too many (?:recent|outgoing|sent) |(?<!has )too many messages(?= *$|[,;])|too (?:quickly|fast|frequent)"
+    r"too many (?:recent|outgoing|sent) |too many requests|connections # exceed|[cç]ok fazla"
+    r"|(?<!has )too many messages(?= *$|[,;])|too (?:quickly|fast|frequent)"
     r"|too much (?:e?-?mail|traffic)(?! data)",
     r"too many (?:recipients|messages|errors) from|(?:sent|sending|send) (?:\w+ ){0,2}too (?:many|much)"
     r"|at a rate that|unusual rate",
     r"rate ?-?limit|rate (?:exceeded|control)|throttl|slow(?:ing)? down|(?:again|try) slower|flood",
-    r"(?:connection|session|sending|relay|hourly|daily|thread|receive|message rate)s? (?:\w+ )?(?:limit|quota)"
+    r"(?:connection|session|send|sending|relay|hourly|daily|thread|receive|message rate)s? (?:\w+ )?(?:limit|quota)"
     r"|\be?-?mails? (?:send(?:ing)? )?limit\b",
     r"max(?:imum)? (?:allowed )?(?:number of )?(?:\w+ ){0,2}(?:connections?|sessions|messages? per|emails per"
     r"|mails per|concurrent)|organization queue quota",
     r"excessive (?:volume|number of connections)|unexpected volume|(?:frequency|connections?) limited|(?:exceeded"
-    r"|over|exceeds?) (?:the |their |its |your )?(?:rate|sending|max(?:imum)? emails)",
+    r"|over|exceeds?) (?:the |their |its |your )?(?:rate|sending|messaging|max(?:imum)? emails)",
     r"limit for the number of messages|(?:messages|emails|mails|recipients) (?:\w+ )?(?:per|this|an"
     r"|in the last) (?:hour|day|minute|connection)",
     r"trop de connexions|zu viele (?:verbindungen|nachrichten|mails)|troppe connessioni|demasiad[oa]s (?:conexiones"
@@ -204,7 +222,8 @@ NAMED_POLICY: Final = rule(
     r"|administrative prohibition(?!:)"
     r"|recipient address rejected: blocked|one or more recipients \(<addr>:blocked|organi[sz]ational settings",
     r"(?:not|n't) accept(?:ing)? (?:any )?(?:e?-?mails?|messages) from\b|badmailfrom",
-    r"you (?:cannot|can't|can not|may not|are not (?:allowed|permitted|authori[sz]ed) to) send",
+    r"you (?:cannot|can't|can not|may not|are not (?:allowed|permitted|authori[sz]ed) to) send|rule imposed"
+    r"|local users? only|no smtp mx only|outboundspamexception",
 )
 
 RECIPIENTS_LIST: Final = rule(
@@ -218,8 +237,10 @@ RECIPIENTS_LIST: Final = rule(
     r"|manually blocked senders?",
     r"envelope blocked|recipient(?:'s)? (?:block|deny) ?list|blocked senders? list|user entry|customized-block"
     r"|block-(?:send|rcpt)",
-    r"not (?:found )?in (?:the )?(?:\w+ )?(?:allowed|allow|white|safe|accepted)[- ]?(?:senders?|list)"
+    r"not (?:found )?in (?:the )?(?:\w+ )?(?:allowed|allow|approved|white|safe|accepted)[- ]?(?:senders?|list)"
     r"|mail is rejected by recipients",
-    r"recipient (?:refuses|does not want)|user refuses to receive|(?:on|in) the recipient's list|only accept(?:s"
-    r"|ing) mail from",
+    r"(?:recipient|<addr>>*) (?:\w+ )?(?:refuses|does(?: not|n't) want)|recipient(?:'s)? preferences"
+    r"|user refuses to receive"
+    r"|by (?:the )?(?:user|recipient)'s (?:reject|block|deny|filter)|(?:on|in) the recipient's list|only accept(?:s"
+    r"|ing)? (?:e?-?mails?|messages) from",
 )

@@ -29,10 +29,11 @@ TROUBLE: Final = rule(
     "451 4.3.0 Local problem, queue file write error",
     r"queue file write error|(?:local|internal|configuration|processing|backend|database|ldap|i/o|disk i/o|write"
     r"|lookup|dns server) (?:\w+ )?(?:problem|error|failure)",
-    r"insufficient (?:system|disk)|not enough (?:system|disk)|(?:system|server|spool|queue) (?:storage "
+    r"insufficient (?:system|disk)|(?<!user has )(?<!box has )not enough (?:system|disk)|(?:system|server|spool"
+    r"|queue) (?:storage "
     r"|disk )?(?:is )?full|no space left|disk (?:is )?full",
     r"(?:temporar(?:y|ily)|transient|internal|unexpected) (?:\w+ )?(?:system|server|service|lookup|backend|database"
-    r"|dns) (?:error|problem|failure|issue)s?",
+    r"|dns|mta) (?:error|problem|failure|issue)s?|(?:server|service) (?:is )?not ready|resolver\.adr\.badprimary",
     r"resources? (?:is |are )?(?:temporarily )?(?:unavailable|exhausted)|failed to be replicated|(?:server|system"
     r"|service)(?: is)?(?: currently| temporarily| too){0,2} (?:busy|overloaded|problem|down\b|offline|maintenance)",
     r"(?:database|ldap|backend|back-end|directory server|mail ?box server|mail server|cache)s? (?:is |was |are "
