@@ -36,7 +36,7 @@ _KEPT = rf"""
       | (?<=\() (?:S[0-9]{{3,4}}|AS[0-9]{{3,9}}) (?=\)) | \bIPTS[0-9]{{2}}\b
       | <url\?[cp]=[A-Za-z0-9]{{1,40}}>
     ) )
-  | \b (?i:OFR)[0-9]{{0,3}}_[0-9]{{3}} \b
+  | \b (?: (?i:OFR)[0-9]{{0,3}} | LPN[0-9A]{{0,3}} )_[0-9]{{3}} \b | \b XGEMAIL_[0-9]{{4}} \b
   | (?<![0-9.]) [245]\.[0-7]\.[0-9]{{1,3}} (?![0-9]|\.[0-9])
 """
 
@@ -253,8 +253,9 @@ def _name(part: re.Match[str]) -> str:
         return _run(part[0])
     if kind == "url":
         return _url(part[0])
-    # Orange writes the number of its server into the code.
-    return f"OFR{part[0][-4:]}" if part[0][:3].upper() == "OFR" else part[0]
+    # Orange and La Poste write the number of their server into the code.
+    name = part[0][:3].upper()
+    return f"{name}{part[0][-4:]}" if name in {"OFR", "LPN"} else part[0]
 
 
 def _url(url: str) -> str:

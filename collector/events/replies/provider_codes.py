@@ -26,6 +26,9 @@ _SUPED_APPLE = "suped.com: what causes Apple email bounces"
 _GMX = "postmaster.gmx.com/en/error-messages"
 _KUMO = "github.com/KumoCorp/kumomta: assets/community/bounces.toml"
 _NETEASE = "biecuoliao.com/pa/MBRrwEM.html (NetEase's list of bounce codes)"
+_LAPOSTE = "www.postmastery.com/laposte-net-postmaster-smtp-error-codes-lpn"
+_COREMAIL = "public lists of the codes of Coremail, which NetEase runs"
+_SOPHOS = "docs.sophos.com: Email Security, SMTP error codes"
 
 
 class Signal(NamedTuple):
@@ -154,6 +157,17 @@ SIGNALS: tuple[Signal, ...] = (
     Signal(Provider.GMX, "hd", Reason.POLICY, "rejected by policy", _GMX),
     Signal(Provider.GMX, "r0735", Reason.POLICY, "rejected by policy", "github.com/hitobito/hitobito/issues/2671"),
     Signal(Provider.GMX, "r1001", Reason.POLICY, "rejected by policy", _GMX),
+    # La Poste: `LPN`, the server's number, and the case.
+    Signal(Provider.LAPOSTE, "LPN_101", Reason.REPUTATION, "Spamhaus lists the IP", _LAPOSTE),
+    Signal(Provider.LAPOSTE, "LPN_102", Reason.REPUTATION, "a block list has the IP", _LAPOSTE),
+    Signal(Provider.LAPOSTE, "LPN_104", Reason.RATE_LIMITED, "too many connections", _LAPOSTE),
+    Signal(Provider.LAPOSTE, "LPN_401", Reason.AUTHENTICATION, "SPF did not pass", _LAPOSTE),
+    Signal(Provider.LAPOSTE, "LPN_405", Reason.POLICY, "the sender is not valid", _LAPOSTE),
+    Signal(Provider.LAPOSTE, "LPN_416", Reason.UNKNOWN_USER, "the recipient is not valid", _LAPOSTE),
+    Signal(Provider.LAPOSTE, "LPN_420", Reason.UNKNOWN_USER, "the recipient's mailbox is archived", _LAPOSTE),
+    Signal(Provider.LAPOSTE, "LPN_421", Reason.POLICY, "the sender is not the user that logged in", _LAPOSTE),
+    Signal(Provider.LAPOSTE, "LPN_510", Reason.POLICY, "refused for content or policy", _LAPOSTE),
+    Signal(Provider.LAPOSTE, "LPN_517", Reason.AUTHENTICATION, "DMARC did not pass", _LAPOSTE),
     # NetEase (163, 126, yeah).
     Signal(Provider.NETEASE, "HL:REP", Reason.REPUTATION, "too many unknown recipients from the IP", _NETEASE),
     Signal(Provider.NETEASE, "HL:MEP", Reason.REPUTATION, "forged sender domains from the IP", _NETEASE),
@@ -163,6 +177,41 @@ SIGNALS: tuple[Signal, ...] = (
     Signal(Provider.NETEASE, "MI:SFQ", Reason.RATE_LIMITED, "too many messages of the sender in 15 minutes", _NETEASE),
     Signal(Provider.NETEASE, "DT:RBL", Reason.REPUTATION, "the IP is on a block list", _NETEASE),
     Signal(Provider.NETEASE, "DT:SPM", Reason.CONTENT, "the mail looks like spam", _NETEASE),
+    Signal(Provider.NETEASE, "HL:IHU", Reason.RATE_LIMITED, "the IP sends too often", _COREMAIL),
+    Signal(Provider.NETEASE, "HL:IPB", Reason.REPUTATION, "the IP is on NetEase's block list", _COREMAIL),
+    Signal(Provider.NETEASE, "MI:IPB", Reason.REPUTATION, "the sending IP is blocked", _COREMAIL),
+    Signal(Provider.NETEASE, "MI:RBL", Reason.REPUTATION, "the IP is on a block list", _COREMAIL),
+    Signal(Provider.NETEASE, "MI:SPF", Reason.AUTHENTICATION, "SPF did not pass", _COREMAIL),
+    Signal(Provider.NETEASE, "MI:SPM", Reason.CONTENT, "the mail looks like spam", _COREMAIL),
+    Signal(Provider.NETEASE, "MI:SUM", Reason.POLICY, "the sender is not the user that logged in", _COREMAIL),
+    Signal(Provider.NETEASE, "MI:SFK", Reason.POLICY, "the sender is forged", _COREMAIL),
+    Signal(Provider.NETEASE, "RP:DRL", Reason.POLICY, "relaying is forbidden", _COREMAIL),
+    Signal(Provider.NETEASE, "RP:RCL", Reason.POLICY, "too many recipients of a message", _COREMAIL),
+    Signal(Provider.NETEASE, "RP:TRC", Reason.RATE_LIMITED, "too many messages of the sender", _COREMAIL),
+    Signal(Provider.NETEASE, "RP:UQT", Reason.MAILBOX_FULL, "the recipient's mailbox is full", _COREMAIL),
+    Signal(Provider.NETEASE, "RP:SMS", Reason.SIZE, "larger than the server takes", _COREMAIL),
+    Signal(Provider.NETEASE, "RP:UMS", Reason.SIZE, "larger than the recipient takes", _COREMAIL),
+    Signal(Provider.NETEASE, "DT:UQT", Reason.MAILBOX_FULL, "the recipient's mailbox is full", _COREMAIL),
+    Signal(Provider.NETEASE, "DT:SMS", Reason.SIZE, "larger than the server takes", _COREMAIL),
+    Signal(Provider.NETEASE, "DT:UMS", Reason.SIZE, "larger than the recipient takes", _COREMAIL),
+    Signal(Provider.NETEASE, "DT:MTH", Reason.OTHER, "too many hops", _COREMAIL),
+    Signal(Provider.NETEASE, "DT:SUR", Reason.CONTENT, "SURBL lists a link in the mail", _COREMAIL),
+    Signal(Provider.NETEASE, "WM:BLI", Reason.POLICY, "the IP is not in the list of permitted senders", _COREMAIL),
+    # Sophos Email.
+    Signal(Provider.SOPHOS, "XGEMAIL_0001", Reason.AUTHENTICATION, "no valid DKIM signature", _SOPHOS),
+    Signal(Provider.SOPHOS, "XGEMAIL_0002", Reason.AUTHENTICATION, "SPF did not pass", _SOPHOS),
+    Signal(Provider.SOPHOS, "XGEMAIL_0003", Reason.AUTHENTICATION, "DMARC did not pass", _SOPHOS),
+    Signal(Provider.SOPHOS, "XGEMAIL_0004", Reason.REPUTATION, "a block list has the sending IP", _SOPHOS),
+    Signal(Provider.SOPHOS, "XGEMAIL_0005", Reason.REPUTATION, "a block list has the sender's domain", _SOPHOS),
+    Signal(Provider.SOPHOS, "XGEMAIL_0006", Reason.TLS, "the TLS version is not permitted", _SOPHOS),
+    Signal(Provider.SOPHOS, "XGEMAIL_0008", Reason.POLICY, "the administrator's own block list", _SOPHOS),
+    Signal(Provider.SOPHOS, "XGEMAIL_0009", Reason.POLICY, "the recipient's own block list", _SOPHOS),
+    Signal(Provider.SOPHOS, "XGEMAIL_0010", Reason.POLICY, "not a domain of Sophos Email", _SOPHOS),
+    Signal(Provider.SOPHOS, "XGEMAIL_0011", Reason.UNKNOWN_USER, "the recipient does not exist", _SOPHOS),
+    Signal(Provider.SOPHOS, "XGEMAIL_0012", Reason.SIZE, "larger than permitted", _SOPHOS),
+    Signal(Provider.SOPHOS, "XGEMAIL_0013", Reason.POLICY, "too many recipients of a large message", _SOPHOS),
+    Signal(Provider.SOPHOS, "XGEMAIL_0014", Reason.RATE_LIMITED, "the recipient's limit for one sender", _SOPHOS),
+    Signal(Provider.SOPHOS, "XGEMAIL_0015", Reason.RATE_LIMITED, "the recipient's limit", _SOPHOS),
 )  # fmt: skip
 
 # How each provider writes its codes: the group, or the two groups joined, is the code.
@@ -173,6 +222,8 @@ _WRITTEN: dict[Provider, re.Pattern[str]] = {
     Provider.ORANGE: re.compile(r"\b(OFR)[0-9]{0,3}(_[0-9]{3})\b", re.IGNORECASE),
     Provider.GMX: re.compile(r"[?&]c=([a-z0-9]{1,16})\b"),
     Provider.NETEASE: re.compile(r"\b([A-Z]{2}:[A-Z]{3})\b"),
+    Provider.LAPOSTE: re.compile(r"\b(LPN)[0-9A]{0,3}(_[0-9]{3})\b"),
+    Provider.SOPHOS: re.compile(r"\b(XGEMAIL_[0-9]{4})\b"),
 }
 
 _BY_CODE: dict[tuple[Provider, str], Signal] = {(row.provider, row.code): row for row in SIGNALS}

@@ -269,6 +269,15 @@ SIGNAL_REPLIES: list[tuple[Provider, str, str | None, Reason]] = [
     (Provider.GMX, "554 For explanation visit https://postmaster.gmx.net/en/case?c=r0201&i=ip&v=192.0.2.1", "r0201",
         Reason.REPUTATION),
     (Provider.NETEASE, "451 DT:SPM ,please try again", "DT:SPM", Reason.CONTENT),
+    (Provider.NETEASE, "552 RP:UQT 163 mx12,abc", "RP:UQT", Reason.MAILBOX_FULL),
+    (Provider.NETEASE, "554 HL:IPB 163 mx14,abc", "HL:IPB", Reason.REPUTATION),
+    (Provider.NETEASE, "553 RP:RDN 163 mx12,abc", None, Reason.OTHER),
+    (Provider.LAPOSTE, "550 5.5.0 Boite du destinataire archivee. Archived recipient. LPN007_420", "LPN_420",
+        Reason.UNKNOWN_USER),
+    (Provider.LAPOSTE, "550 5.7.1 Service refuse. service refused, please try later. LPN007_510", "LPN_510",
+        Reason.POLICY),
+    (Provider.SOPHOS, "550 5.7.1 XGEMAIL_0011 Command rejected", "XGEMAIL_0011", Reason.UNKNOWN_USER),
+    (Provider.SOPHOS, "550 5.7.1 XGEMAIL_0007 Command rejected", None, Reason.OTHER),
     (Provider.OTHER, "550 5.7.26 (S3150) [TSS04]", None, Reason.AUTHENTICATION),
 ]  # fmt: skip
 MX = {
@@ -279,6 +288,8 @@ MX = {
     Provider.ORANGE: "smtp-in.orange.fr",
     Provider.GMX: "mx00.emig.gmx.net",
     Provider.NETEASE: "163mx01.mxmail.netease.com",
+    Provider.LAPOSTE: "smtpz4.laposte.net",
+    Provider.SOPHOS: "mx-01-eu-west-1.prod.hydra.sophos.com",
     Provider.OTHER: "gmail-smtp-in.l.gmail.example",
 }
 
@@ -423,6 +434,8 @@ PATTERNS: dict[str, str] = {
     "550": "550",
     "550 5.7.1": "550 5.7.1",
     "550 5.7.1 550-5.7.1 again": "550 5.7.1 again",
+    "550 5.5.0 Invalid recipient. LPN007_416": "550 5.5.0 Invalid recipient. LPN_416",
+    "550 5.7.1 XGEMAIL_0011 Command rejected": "550 5.7.1 XGEMAIL_0011 Command rejected",
 }
 
 
