@@ -80,6 +80,7 @@ GOOD_ADDRESS: Final = [
     "The sender's mailbox is unknown",
     "sorry, your envelope sender domain must exist",
     "Sender is not listed in our directory",
+    "Verify your sender address: no such user at {h}",
     "your account has been suspended",
     "your domain does not exist",
     "Expéditeur inconnu",

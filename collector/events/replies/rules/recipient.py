@@ -31,7 +31,8 @@ _IS_MISSING: Final = (
     r"(?:unknown|unrecogni[sz]ed|unallocated|unassigned|non-?exist[ae]nt|inexistent|no found|(?:not"
     r"|isn't) (?:be )?(?:found|known"
     r"|exist(?:ing|s)?|valid"
-    r"|recogni[sz]ed|registered|activ(?:e|ated)|local|available|defined|listed|present|configured|provisioned"
+    r"|recogni[sz]ed|registered|activ(?:e|ated)|local|on this (?:server|system|host)|available|defined|listed"
+    r"|present|configured|provisioned"
     r"|enabled|hosted"
     r"|here|a (?:valid|known|registered|local) \w+)"
     r"|(?:does|dos|do|did)(?: not|n't|nt) exists?|cannot be found|(?:couldn|can)'?t be found|no longer|invalid"
@@ -75,7 +76,7 @@ UNKNOWN_USER: Final = rule(
     r"|registered|active|local)"
     rf"|{_IS_MISSING})\b",
     r"(?:that you tried to reach|account|mailbox|user|recipient)(?: (?!domain)\w+){0,2} (?:does not|doesn't) exist"
-    r"|tried to reach (?:is |has been )?(?:disabled|inactive)",
+    rf"|{_PERSON} (?:that )?you (?:are )?(?:tried|trying|attempting) to (?:reach|contact) {_HELPERS}{_IS_MISSING}\b",
     # The fault, then the noun.
     rf"\b{_NO_SUCH}[- ](?:[\w-]+ ){{0,2}}{_PERSON}\b(?! (?:error|policy|access|syntax|domain|host|server))",
     r"\b(?:no such|unknown) (?:id|name|destination|object|person|local[- ]?part)\b",

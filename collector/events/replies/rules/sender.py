@@ -31,7 +31,7 @@ _SENDER: Final = (
     r"|\bremetente\b"
     r"|\bnadawc[ay]\b|\bafzender\w{0,5}\b|отправител|\bavs[aä]ndar\w{0,4}\b|\bafsender\w{0,3}\b|\bavsender\w{0,3}\b"
     r"|\bl[aä]hett[aä]j|\bodes[ií]latel|\bfelad[oó]|\bg[oö]nderen|\bexpeditor|αποστολ|发件人|發件人|寄件人|送信者|送信元|差出人"
-    r"|발신자|보낸|\bclient host\b|\byou are\b"
+    r"|발신자|보낸|\bclient host\b|\byou are\b(?! (?:trying|attempting)\b)"
     r"|\bvotre (?:\w+ )?(?:compte|domaine|adresse|serveur|h[oô]te|ip)\b"
     r"|\bihre?[rsnm]? (?:[\w-]+ )?(?:e-?mail-?)?(?:adresse"
     r"|konto|domain|server|host ?name|ip)\b"
@@ -54,7 +54,8 @@ _IS_AT_FAULT: Final = (
     r"|not (?:exist|found|valid|allowed|verified|authori[sz]ed|permitted|accepted|local|listed|registered|known"
     r"|recogni[sz]ed|owned|pre-approved)"
     r"|does(?: not|n't)|resolv|verif|unrout|undeliver|null mx|no (?:valid )?(?:mx|a record|dns)|fully-qualified"
-    r"|must (?:exist|be valid)|non-?exist|compromis|in prisi?on|has (?:no|neither) (?:valid )?(?:an? )?(?:a|aaaa|mx)\b"
+    r"|must (?:exist|be valid)|non-?exist|no such|compromis|in prisi?on|has (?:no|neither) (?:valid )?(?:an? )?(?:a"
+    r"|aaaa|mx)\b"
     r"|has sent|exceeded"
     r"|inconnu|n'existe|invalide|unbekannt|existiert nicht|ung[uü]ltig|abgelehnt|sconosciut|inesistente"
     r"|non (?:esiste|valid)"
@@ -90,7 +91,7 @@ SENDER: Final = rule(
     r"|inconnue?|unbekannte|ung[uü]ltige|nieznany|неизвестн|неверн|nezn[aá]m|ukendt|ukjent|ok[aä]nd"
     r"|registered as|not a valid"
     r"|permissions? to send as|tuntematon|ismeretlen|άγνωστος) ?\w{0,6} (?:\S++ )?" + _SENDER,
-    r"(?<!\()\b(?:helo|ehlo)\b|sendasdenied|legitimate bounces|multi-recipient bounce|invalid dns mx"
+    r"(?<!\()\b(?:helo|ehlo)\b|sendasdenied|\bin mail from\b|legitimate bounces|multi-recipient bounce|invalid dns mx"
     r"|does not meet .{0,30}sender|email address is not verified"
     r"|invalid domain name\b",
     r"^(?:5\.1\.0 )?\S+ <host> does not exist (?:<id>|e#)|^<?<host>>? (?:does(?: not|n't) exist|is invalid or dns)"
@@ -117,7 +118,8 @@ RELAYING: Final = rule(
     r"authentication (?:is )?required(?:; delivery| for relay)?|(?:must|please|need to) (?:first )?(?:authenticate"
     r"|log ?in|check your mail)"
     r"|turn on smtp auth|before (?:sending|smtp)|pop before smtp|client was not authenticated"
-    r"|requires (?:smtp )?authentication|to be relayed|(?:check|use) your smtp server",
+    r"|requires (?:smtp )?authentication|only (?:from|by) authenticated|restricted to (?:internal|local)|to be relayed"
+    r"|(?:check|use) your smtp server",
     r"transport\.rules|allowed-senders|please use the smtp server|not (?:a |local |hosted )?(?:gateway"
     r"|domain here)\b|don't handle mail for",
     r"(?:members?|subscribers?)[- ]only|non-?members?|(?:not|must be) (?:a )?(?:subscribed|member)"
