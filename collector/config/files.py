@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from collector.config.model import Settings
-from duckwatch.base.config.loading import load
+from duckwatch.base.config.loading import EmptiedFile, load
 from duckwatch.base.config.watching import FileWatch
 
 if TYPE_CHECKING:
@@ -22,10 +22,12 @@ class SettingsFiles:
         """The result of the last `load`, or None."""
         self._files: list[Path] = []
         self._watch = FileWatch(lambda: self._files)
+        self._emptied = EmptiedFile(path)
 
     def load(self) -> Settings:
         """Read all files. Raise ConfigError with every fault; the files then count as read, too."""
         self._watch.take()
+        self._emptied.refuse()
         loaded = load(Settings, self._path, self._environ)
         self._files = [*loaded.secret_files, *(loaded.settings.collector.tls.files or ())]
         self._watch.take()

@@ -75,7 +75,8 @@ def changes(old: BaseModel, new: BaseModel, prefix: str = "collector.") -> Itera
     for name in type(old).model_fields:
         before, after = getattr(old, name), getattr(new, name)
         pairs = [(before, after)]
-        if isinstance(before, tuple) and isinstance(after, tuple) and len(before) == len(after):
+        # Not an Endpoint: its parts have no keys.
+        if type(before) is type(after) is tuple and len(before) == len(after):
             pairs = list(zip(before, after, strict=True))
         for index, (was, became) in enumerate(pairs):
             key = f"{prefix}{name}" if len(pairs) == 1 and was is before else f"{prefix}{name}.{index}"

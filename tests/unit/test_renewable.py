@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
-from collector.config import CollectorSettings
+from typing import TYPE_CHECKING
+
+import pytest
+
+from collector.config import CollectorSettings, SettingsFiles
 from collector.config.renewable import Connections, changes, server_of
+from duckwatch.base.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def section(**database: str) -> CollectorSettings:
@@ -53,6 +61,22 @@ def test_a_place_has_no_credentials_and_changes_name_keys() -> None:
     assert server_of("mongodb://u:p@h/?a=b") == server_of("mongodb://h/?a=b") != server_of("mongodb://h2/?a=b")
     old = CollectorSettings.model_validate({"auth": {"tokens": [{"token": "a"}, {"token": "b"}]}})
     new = CollectorSettings.model_validate(
-        {"auth": {"tokens": [{"token": "a"}, {"token": "c"}]}, "retention": {"raw": "31d"}}
+        {"auth": {"tokens": [{"token": "a"}, {"token": "c"}]}, "retention": {"raw": "31d"}, "listen": "127.0.0.1:9"}
     )
-    assert [*changes(old, new)] == ["collector.auth.tokens.1.token", "collector.retention.raw"]
+    assert [*changes(old, new)] == ["collector.listen", "collector.auth.tokens.1.token", "collector.retention.raw"]
+
+
+def test_a_file_that_was_emptied_is_refused(tmp_path: Path) -> None:
+    """A file without content, as a full disk leaves it, would mean no credentials: it is a fault.
+    A file that was empty from the start is not.
+    """
+    path = tmp_path / "duckwatch.yml"
+    path.write_text("collector: {auth: {tokens: [{token: abc}]}}", encoding="utf-8")
+    files = SettingsFiles(path, {})
+    loaded = files.load()
+    path.write_text("", encoding="utf-8")
+    with pytest.raises(ConfigError, match="is empty now"):
+        files.load()
+    assert files.loaded is loaded
+    files = SettingsFiles(path, {})
+    assert files.load() == files.load()

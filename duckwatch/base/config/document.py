@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import stat
 from typing import TYPE_CHECKING, Any, Final
 
 import yaml
@@ -18,6 +19,9 @@ MARKED: Final = "begins with a byte order mark (BOM), which is passed over: save
 _NOT_UTF8: Final = "must be UTF-8 text, and line {line} is not: save "
 _MAX_BYTES: Final = 1 << 20
 _MAX_NESTING: Final = 16
+_pipes: dict[tuple[int, int], bytes] = {}
+"""What was read from each pipe, by its device and inode: `--config <(…)` can be read only once."""
+
 _MAX_NODES: Final = 500_000
 """Most nodes of a document with all aliases expanded: nested aliases can make a few lines arbitrarily large."""
 
@@ -97,8 +101,7 @@ def read_text(
     The text is UTF-8. With `takes_utf16` it may be UTF-16 with a byte order mark too, as Windows writes it.
     """
     try:
-        with path.open("rb") as file:  # a limited read, because the path may be an endless pipe
-            content = file.read(limit + 1)
+        content = read_bytes(path, limit + 1)
         if len(content) > limit:
             faults.append(Fault(key, f"must be smaller than {limit} bytes"))
             return None
@@ -117,10 +120,24 @@ def read_text(
 def begins_with_mark(path: Path) -> bool:
     """Return True when the file begins with a UTF-8 byte order mark, which some editors write without showing it."""
     try:
-        with path.open("rb") as file:
-            return file.read(len(codecs.BOM_UTF8)) == codecs.BOM_UTF8
+        return read_bytes(path, _MAX_BYTES).startswith(codecs.BOM_UTF8)
     except OSError:
         return False
+
+
+def read_bytes(path: Path, most: int) -> bytes:
+    """Return at most `most` bytes of a file, which may be endless. Of a pipe return what the first read returned: a
+    second read would find nothing, or wait for a writer for ever. Raise OSError or ValueError.
+    """
+    status = path.stat()
+    key = (status.st_dev, status.st_ino)
+    if stat.S_ISFIFO(status.st_mode) and key in _pipes:
+        return _pipes[key]
+    with path.open("rb") as file:
+        content = file.read(most)
+    if stat.S_ISFIFO(status.st_mode):
+        _pipes[key] = content
+    return content
 
 
 def _holds_tab(text: str, mark: yaml.Mark) -> bool:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pydantic import ValidationError
 
-from duckwatch.base.config.document import read_file
+from duckwatch.base.config.document import read_file, read_text
 from duckwatch.base.config.environment import lay_environment
 from duckwatch.base.config.faults import dotted, faults_of
 from duckwatch.base.config.fields import FILE_SUFFIX, drop_nulls
@@ -62,3 +62,22 @@ def read_document(
             faults.append(Fault(dotted((key,)), "is not a section"))
     lay_environment(document, model, environ, faults)
     return document
+
+
+class EmptiedFile:
+    """Refuses a configuration file that has become empty, as a full disk or an editor leaves it: it would mean every
+    default, without credentials. A file that was empty from the start is as its operator wants it.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._was_empty = self._is_empty()
+
+    def refuse(self) -> None:
+        """Raise ConfigError if the file was not empty when this object was made, and is now."""
+        if not self._was_empty and self._is_empty():
+            raise ConfigError([Fault(str(self._path), "is empty now: write it again, or restart to run with defaults")])
+
+    def _is_empty(self) -> bool:
+        text = None if self._path is None else read_text(self._path, "", [])
+        return text is not None and not text.strip()

@@ -6,7 +6,7 @@ import codecs
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from duckwatch.base.config.document import UNREADABLE
+from duckwatch.base.config.document import UNREADABLE, read_bytes
 from duckwatch.base.config.fields import FILE_SUFFIX, is_secret, mappings
 from duckwatch.base.errors import Fault
 
@@ -55,8 +55,7 @@ def _read(path: object) -> tuple[str, str]:
     if not isinstance(path, str) or not _is_path(path):
         return "", "must be the path of a file"
     try:
-        with open(path, "rb") as file:  # noqa: PTH123 - a limited read: it may be an endless pipe
-            content = file.read(_MAX_BYTES + 1)
+        content = read_bytes(Path(path), _MAX_BYTES + 1)
         if content.startswith(codecs.BOM_UTF8):
             return "", "must name a file without a byte order mark: save it as UTF-8 without BOM"
         secret = content.decode().rstrip("\r\n")

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING
 
+from duckwatch.base.config.loading import EmptiedFile
 from duckwatch.base.errors import ConfigError
 from exporters.dnsbl.config import SettingsFileWatch
 from exporters.dnsbl.planning.plan_loading import Configuration, read_configuration
@@ -35,6 +36,7 @@ class ConfigReloader:
     ) -> None:
         self._path, self._environ, self._metrics, self._take = path, environ, metrics, take
         self._sources = SettingsFileWatch(path, environ)
+        self._emptied = EmptiedFile(path)
         self._wake = asyncio.Event()
         self._is_asked = False
 
@@ -64,6 +66,7 @@ class ConfigReloader:
     async def _reload(self) -> None:
         await asyncio.to_thread(self._sources.note_read)
         try:
+            await asyncio.to_thread(self._emptied.refuse)
             self._take(await asyncio.to_thread(read_configuration, self._path, self._environ))
         except ConfigError as error:
             self._metrics.reload_successful.set(0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ import yaml
 
 import collector.config
 import exporters.dnsbl.config
+from duckwatch.base.config.document import begins_with_mark
 from duckwatch.base.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -185,6 +187,20 @@ def test_a_file_that_ends_nowhere_is_read_only_so_far(program: Program) -> None:
     """An endless file, like a device, is read up to a limit."""
     assert faults(program, Path("/dev/zero")) == {"/dev/zero": "must be smaller than 1048576 bytes"}
     assert faults(program, Path("a\0b")) == {"a\0b": "cannot be read (ValueError): name a file that this user can read"}
+
+
+@each_program
+def test_a_pipe_is_read_once_and_stays_as_it_was(tmp_path: Path, program: Program) -> None:
+    """A pipe (`--config <(…)`, a FIFO) is read again as it was: a second read would find nothing, or never end."""
+    path, secret = tmp_path / "duckwatch.yml", tmp_path / "secret"
+    texts = {path: yaml.safe_dump(program.document(f"{program.secret}_file", str(secret))), secret: "a-token\n"}
+    for pipe, text in texts.items():
+        os.mkfifo(pipe)
+        threading.Thread(target=pipe.write_text, args=(text,), daemon=True).start()
+    for _ in range(2):
+        assert program.secret_of(path) == "a-token"
+    assert not begins_with_mark(path)
+    assert not program.files(path, {}).have_changed()
 
 
 @each_program

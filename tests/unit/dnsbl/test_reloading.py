@@ -169,6 +169,16 @@ async def test_a_fault_may_be_mended_in_the_file_that_has_it(watching: WatchedCo
     assert await watching.targets() == ["192.0.2.9"]
 
 
+async def test_a_file_that_was_emptied_is_refused(watching: WatchedConfiguration) -> None:
+    """A file without content, as a full disk leaves it, does not mean "no targets": the old configuration stays."""
+    watching.configure(targets=["192.0.2.1"])
+    watching.start()
+    watching.config.write_text("\n")
+    assert await watching.is_refused()
+    watching.configure(targets=["192.0.2.2"])
+    assert await watching.targets() == ["192.0.2.2"]
+
+
 async def test_a_storm_of_signals_is_one_more_reading(
     watching: WatchedConfiguration, monkeypatch: pytest.MonkeyPatch
 ) -> None:
