@@ -17,6 +17,7 @@ from duckwatch.base.heads import (
     NO_HEAD,
     is_head_too_large,
     refusal_of,
+    settle,
 )
 
 if TYPE_CHECKING:
@@ -111,6 +112,7 @@ class Connection(web.RequestHandler):
             self.may_exceed = True
         super().data_received(data)
         if self._request_count != count:
+            settle(self._messages)
             self._head_bytes, self._fed_bytes = 0, len(data)
             payload = self._messages[-1][1] if self._messages else None
             self._payload = None if payload is None or payload.is_eof() else payload

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from aiohttp import HttpVersion10, HttpVersion11, hdrs
 from aiohttp.http_exceptions import LineTooLong
+from aiohttp.streams import EMPTY_PAYLOAD
+from aiohttp.web_protocol import _ErrInfo
 
 if TYPE_CHECKING:
-    from aiohttp import web
+    from collections.abc import MutableSequence
+
+    from aiohttp import StreamReader, web
+    from aiohttp.http_parser import RawRequestMessage
+
+    ParsedRequest = tuple[RawRequestMessage | _ErrInfo, StreamReader]
 
 MAX_HEADERS: Final = 64
 MAX_HEADER_BYTES: Final = 16 << 10
@@ -34,10 +42,52 @@ class HeadRefusal(NamedTuple):
 LARGE_HEADERS: Final = HeadRefusal(431, f"the headers are over {MAX_HEADER_BYTES} bytes, or more than {MAX_HEADERS}")
 LONG_LINE: Final = HeadRefusal(414, f"the request line is over {MAX_LINE_BYTES} bytes")
 NOT_HTTP: Final = HeadRefusal(400, "this is not a valid HTTP request")
+OTHER_CODING: Final = HeadRefusal(501, "the transfer coding must be chunked or none")
+OTHER_VERSION: Final = HeadRefusal(505, "the version must be HTTP/1.1 or HTTP/1.0")
+
+
+class UnsupportedHeadError(Exception):
+    """A head that aiohttp's parser takes, and this server does not support."""
+
+    def __init__(self, refusal: HeadRefusal) -> None:
+        self.refusal = refusal
+        super().__init__(refusal.text)
+
+
+def settle(requests: MutableSequence[ParsedRequest]) -> None:
+    """Replace what aiohttp's parser has read and this server cannot serve as it is.
+
+    - Another version than 1.0 and 1.1 is refused: aiohttp would answer with the version of the request.
+    - A transfer coding beside chunked is refused (RFC 9112, 6.1): aiohttp would give the coded bytes.
+    - After an upgrade that aiohttp does not know (h2c), the connection closes with the answer: the parser discards
+      what came behind such a request (`HPE_PAUSED_UPGRADE` in aiohttp's _http_parser.pyx), so a pipelined request
+      would wait for ever.
+    """
+    for index, (message, _) in enumerate(requests):
+        if isinstance(message, _ErrInfo):
+            continue
+        if message.version not in (HttpVersion11, HttpVersion10):
+            requests[index] = _refused(OTHER_VERSION)
+        elif message.chunked and _is_coded(message):
+            requests[index] = _refused(OTHER_CODING)
+        elif message.upgrade and message.headers.get(hdrs.UPGRADE, "").lower() != "websocket":
+            requests[index] = (message._replace(should_close=True), requests[index][1])
+
+
+def _refused(refusal: HeadRefusal) -> ParsedRequest:
+    return _ErrInfo(status=400, exc=UnsupportedHeadError(refusal), message=""), EMPTY_PAYLOAD
+
+
+def _is_coded(message: RawRequestMessage) -> bool:
+    """Return True if a transfer coding is neither chunked nor the former `identity` (RFC 2616, 3.6)."""
+    codings = ",".join(message.headers.getall(hdrs.TRANSFER_ENCODING, [])).lower().split(",")
+    return any(coding.strip() not in ("", "chunked", "identity") for coding in codings)
 
 
 def refusal_of(error: BaseException | None, head_bytes: int) -> HeadRefusal:
-    """Return the answer to a head that aiohttp's parser refused with `error` after `head_bytes` bytes of it."""
+    """Return the answer to a head that aiohttp's parser, or `settle`, refused with `error` after `head_bytes` bytes."""
+    if isinstance(error, UnsupportedHeadError):
+        return error.refusal
     if isinstance(error, LineTooLong) and error.args[1] == MAX_LINE_BYTES:
         return LONG_LINE
     is_large = isinstance(error, LineTooLong) or head_bytes > MAX_HEAD_BYTES

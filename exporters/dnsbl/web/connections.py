@@ -19,6 +19,7 @@ from duckwatch.base.heads import (
     NO_HEAD,
     is_head_too_large,
     refusal_of,
+    settle,
 )
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ class Connection(web.RequestHandler):
         count = self._request_count
         super().data_received(data)
         if self._request_count != count:
+            settle(self._messages)
             self._head_bytes = 0
         elif self._head_bytes <= MAX_HEAD_BYTES:
             self._head_bytes += len(data)

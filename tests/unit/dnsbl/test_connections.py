@@ -160,10 +160,13 @@ async def test_a_silent_connection_is_left() -> None:
         (head("GET /")[:-2] + b"X: a\r\n" * 9000, 431),
         (head("GET /" + "a" * 9000), 414),
         (b"nonsense\r\n\r\n", 400),
+        (head("GET /", "Transfer-Encoding: gzip, chunked") + b"0\r\n\r\n", 501),
+        (head("GET /").replace(b"HTTP/1.1", b"HTTP/2.0"), 505),
+        (head("GET /", "Connection: Upgrade", "Upgrade: h2c") + b"GET / HTTP/1.1", 200),
     ],
-    ids=range(9),
+    ids=range(12),
 )
-async def test_a_head_that_is_too_large_is_named(said: bytes, status: int) -> None:
-    """A head that is too large is refused with the collector's status, not with 400."""
+async def test_a_head_that_is_too_large_or_not_supported_is_named(said: bytes, status: int) -> None:
+    """A head that is too large or not supported is refused with the collector's status, not with 400."""
     async with serve() as served:
         assert (await answer(await served.connect(said))).split()[1] == str(status).encode()

@@ -32,6 +32,10 @@ ASKED = [
     (head("GET /", "X: " + "a" * MAX_HEADER_BYTES), 431),
     (head("GET /" + "a" * 9000), 414),
     (b"nonsense\r\n\r\n", 400),
+    (head(f"POST {PATH}", BEARER, "Transfer-Encoding: gzip, chunked") + b"0\r\n\r\n", 501),
+    (head(f"POST {PATH}", BEARER, "Transfer-Encoding: x,Chunked") + b"0\r\n\r\n", 501),
+    (head("GET /").replace(b"HTTP/1.1", b"HTTP/2.0"), 505),
+    (head("GET /").replace(b"HTTP/1.1", b"HTTP/0.9"), 505),
     (head("GET /"), 200),
     (head("GET /healthz"), 200),
     (head("GET /readyz"), 200),
@@ -247,6 +251,36 @@ async def test_the_trailers_of_a_chunked_body_are_passed_over(serve: ServerStart
         for _ in range(2):
             data = head(f"POST {PATH}", BEARER, "Transfer-Encoding: chunked", "Trailer: X-Checksum") + chunked
             assert (await line.ask(data)).status == 202
+
+
+async def test_identity_beside_chunked_is_no_coding(serve: ServerStarter) -> None:
+    """`identity` was a transfer coding that changes nothing (RFC 2616, 3.6), and old clients send it."""
+    body = events()
+    asked = head(f"POST {PATH}", BEARER, "Transfer-Encoding: identity, chunked")
+    async with serve() as served:
+        assert (await ask(served.port, asked + b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body))).status == 202
+
+
+async def test_an_answer_never_has_the_version_of_an_unknown_protocol(serve: ServerStarter) -> None:
+    """A request of another version is answered in HTTP/1, not in the version that it names."""
+    async with serve() as served, connect(served.port) as line:
+        await line.send(head("GET /").replace(b"HTTP/1.1", b"HTTP/2.0"))
+        assert (await line.reader.readline()).startswith(b"HTTP/1.0 505 ")
+
+
+async def test_after_an_upgrade_that_is_not_taken_no_request_waits_for_ever(serve: ServerStarter) -> None:
+    """An upgrade to HTTP/2, as curl and Java ask for it, is answered in HTTP/1.1. What came behind it is lost in
+    aiohttp's parser, so the connection closes, and the client sends it again (RFC 9112, 9.3.2).
+    """
+    h2c = ["Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAAQAAP__"]
+    async with serve() as served, connect(served.port) as line:
+        await line.send(post(events(), BEARER, *h2c) + post(events(), BEARER))
+        reply = await line.receive()
+        assert (reply.status, reply.headers["connection"]) == (202, "close")
+        assert await line.is_closed()
+    async with serve() as served, connect(served.port) as line:
+        for _ in range(2):  # nginx, with a block that somebody copied
+            assert (await line.ask(post(events(), BEARER, "Connection: upgrade"))).status == 202
 
 
 async def test_head_has_no_body_and_the_same_headers(serve: ServerStarter) -> None:
