@@ -12,6 +12,7 @@ from collector.finding import Finding, fault, skipped
 from collector.operations.doctor import (
     alerting,
     backup_sources,
+    connections,
     contexts,
     dashboards,
     database,
@@ -41,6 +42,7 @@ CHECKS: Final[Mapping[str, Check]] = {
     "rollups": rollups.rollups,
     "clock": database.clock,
     "session": database.session,
+    "connections": connections.connections,
     "journal": journal.place,
     "journal room": journal.room,
     "journal fsync": journal.fsync,

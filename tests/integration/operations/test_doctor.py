@@ -203,7 +203,7 @@ def test_where_all_is_well_it_says_so(
         cluster.initialise()
         cluster.start()
         execute(cluster.dsn(), "CREATE ROLE duckwatch LOGIN")
-        execute(cluster.dsn(), "CREATE ROLE duckwatch_reader LOGIN")
+        execute(cluster.dsn(), "CREATE ROLE duckwatch_reader LOGIN CONNECTION LIMIT 20")
         execute(cluster.dsn(), "GRANT duckwatch_reader TO duckwatch")
         execute(cluster.dsn(), "CREATE DATABASE duckwatch OWNER duckwatch")
         dsn = conninfo.make_conninfo(cluster.dsn("duckwatch"), user="duckwatch")
@@ -236,7 +236,7 @@ def test_without_a_database_the_rest_is_examined(ask: Ask, capsys: pytest.Captur
     code, found = ask(database={"dsn": dsn})
     assert code == 1
     assert statuses(found, "database", "session") == ["fault", "fault"]
-    asked = ("tier", "durability", "schema", "rights", "clock", "plugins", "dead letters")
+    asked = ("tier", "durability", "schema", "rights", "clock", "connections", "plugins", "dead letters")
     assert set(statuses(found, *asked)) == {"skipped"}
     assert statuses(found, "journal room", "collector") == ["ok", "warning"]
     assert CANARY not in json.dumps(found)
