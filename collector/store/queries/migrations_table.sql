@@ -1,8 +1,9 @@
 -- Return the table that the name `schema_migrations` leads to: its schema, kind and columns.
--- It is read from the catalogue alone, so that no right on the table is needed.
+-- It is read from the catalogue alone, so that no right on the table is needed. With quote_all_identifiers a type's name
+-- is quoted.
 SELECT nspname, current_user, current_database(), coalesce(nspname = current_schema(), false), relkind IN ('r', 'p'),
        ARRAY(
-           SELECT attname || ' ' || format_type(atttypid, atttypmod)
+           SELECT attname || ' ' || replace(format_type(atttypid, atttypmod), '"', '')
            FROM pg_attribute
            WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped
        )

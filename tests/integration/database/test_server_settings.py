@@ -33,7 +33,9 @@ ODD = {
     "bytea_output": "escape",
     "client_encoding": "LATIN1",
     "default_transaction_isolation": "serializable",
+    "escape_string_warning": "on",
     "extra_float_digits": "0",
+    "quote_all_identifiers": "on",
     "search_path": "Mail logs",
     "standard_conforming_strings": "off",
 }
