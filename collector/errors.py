@@ -104,3 +104,11 @@ class BadRowError(StoreError):
     def __init__(self, sqlstate: str, message: str) -> None:
         self.sqlstate = sqlstate
         super().__init__(message)
+
+
+class UntranslatableError(BadRowError):
+    """The encoding of the database is not UTF8, and lacks characters of the batch: `lacking`."""
+
+    def __init__(self, sqlstate: str, message: str, lacking: frozenset[str]) -> None:
+        self.lacking = lacking
+        super().__init__(sqlstate, message)

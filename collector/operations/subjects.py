@@ -29,11 +29,17 @@ class Subjects:
 
     def rows(self, address: str) -> Iterator[tuple[str, str]]:
         """Return an iterator over the rows that name the person: each is the table, and the row as JSON."""
-        return iter(self._people.rows(Person.of(address, self._pseudonyms)))
+        return iter(self._people.rows(self._person(address)))
 
     def forget(self, address: str) -> Mapping[str, int]:
         """Remove the person from every table. Return the number of changed rows by table."""
-        return self._people.forget(Person.of(address, self._pseudonyms))
+        return self._people.forget(self._person(address))
+
+    def _person(self, address: str) -> Person:
+        """Return the spellings that the database can hold."""
+        person = Person.of(address, self._pseudonyms)
+        lacking = self._people.lacking(person.characters)
+        return Person.of(address, self._pseudonyms, lacking) if lacking else person
 
     def pseudonym(self, written: str) -> str:
         """Return the pseudonym of an address, a user's name or a message id. Raise `NoSecretError` without a secret."""

@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from collector.events.model.batch import DeadLetter
+from collector.events.border.json_values import ascii_json
+from collector.events.model.batch import Batch, DeadLetter
 from collector.events.model.event import MailEvent, Rejection, RejectReason
 from collector.events.model.side_tables import AuditEvent, AuthEvent, DnsblResult, HeldEvent
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
-    from collector.events.model.event import Entry, Submission
+    from collector.events.model.event import Entry, Heartbeat, Submission
     from collector.events.model.side_tables import Record
 
 KEPT_CHARACTERS: Final = 65536
 """A dead letter keeps this many characters of its event."""
-
-_NOT_ASCII: Final = re.compile(r"[^\x00-\x7f]+")
 
 _KINDS: Final[Mapping[str, type[Record]]] = {
     kind.TABLE: kind for kind in (AuditEvent, AuthEvent, DnsblResult, HeldEvent)
@@ -84,12 +81,27 @@ def in_ascii(letter: DeadLetter) -> DeadLetter:
 
     The letter is JSON, so that it means the same with escapes.
     """
-    return replace(letter, cluster=_escaped(letter.cluster), raw=_escaped(letter.raw))
+    return replace(letter, cluster=ascii_json(letter.cluster), raw=ascii_json(letter.raw))
 
 
-def _escaped(text: str) -> str:
-    """Return the text with characters beyond ASCII as JSON escapes."""
-    return _NOT_ASCII.sub(lambda found: json.dumps(found[0])[1:-1], text)
+def as_letters(rows: Iterable[MailEvent | Record], sqlstate: str) -> list[DeadLetter]:
+    """Return the letters, in ASCII, of rows that a database in another encoding than UTF8 refuses."""
+    return [in_ascii(letter_of_row(row, sqlstate)) for row in rows]
+
+
+def in_letters(batch: Batch, sqlstate: str) -> Batch:
+    """Return what a database in another encoding than UTF8 takes in place of a batch that it refuses, in ASCII.
+
+    Events and records become dead letters. Heartbeats keep their numbers, their names are escaped.
+    """
+    letters = [*as_letters([*batch.events, *batch.records], sqlstate), *map(in_ascii, batch.letters)]
+    heartbeats = [replace(seen, heartbeat=_in_ascii(seen.heartbeat)) for seen in batch.heartbeats]
+    return Batch(letters=letters, heartbeats=heartbeats, traces=batch.traces)
+
+
+def _in_ascii(heartbeat: Heartbeat) -> Heartbeat:
+    said = {name: ascii_json(text) for name, text in msgspec.structs.asdict(heartbeat).items() if isinstance(text, str)}
+    return msgspec.structs.replace(heartbeat, **said)
 
 
 def row_of(letter: DeadLetter) -> MailEvent | Record:

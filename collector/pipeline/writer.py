@@ -14,9 +14,9 @@ from collections import deque
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias, TypeVar
 
-from collector.errors import BadRowError, StoreUnavailableError
+from collector.errors import BadRowError, StoreUnavailableError, UntranslatableError
 from collector.events.model.batch import Batch
-from collector.pipeline.letters import in_ascii, letter_of_row
+from collector.pipeline.letters import in_ascii, in_letters, letter_of_row
 from collector.pipeline.listeners import tell
 from collector.waits import Waits
 from duckwatch.base.errors import StartError
@@ -205,13 +205,23 @@ class Writer:
         self._backlog.done(coming.position)
 
     def _settle(self, batch: Batch) -> None:
-        """Write the batch. If the database refuses it, halve it down to the faulty row, and set that row aside."""
+        """Write the batch. If the database refuses it, set the faulty rows aside.
+
+        They are known if the encoding lacks their characters. Else halve the batch down to the faulty row.
+        """
         try:
             written = self._insist_on(lambda: self._timed_write(batch))
         except BadRowError as error:
             self._metrics.store_errors.labels("bad_row").inc()
             self._metrics.count_refusal(error.sqlstate)
-            if len(batch) > 1:
+            lacking = error.lacking if isinstance(error, UntranslatableError) else frozenset[str]()
+            fit, unfit = batch.parted(lacking) if lacking else (batch, Batch())
+            if len(unfit):
+                # All at once: a search by halving takes some 20 transactions for each event.
+                for some in (fit, in_letters(unfit, error.sqlstate)):
+                    if len(some):
+                        self._settle(some)
+            elif len(batch) > 1:
                 for half in self._insist_on(batch.halves, of_database=False):
                     self._settle(half)
             else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from itertools import product
@@ -31,9 +32,17 @@ class TooDeepError(ValueError):
     """The value is nested more than `MAX_DEPTH` levels."""
 
 
+_NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
+
+
 def plain_text(text: str) -> str:
     """Return the text with each NUL and lone surrogate as U+FFFD."""
     return _UNSTORABLE.sub("\ufffd", text)
+
+
+def ascii_json(text: str) -> str:
+    """Return JSON text with each character beyond ASCII as an escape: in JSON it means the same."""
+    return _NOT_ASCII.sub(lambda found: json.dumps(found[0])[1:-1], text)
 
 
 def plain_fields(fields: dict[str, Any], *, prune: bool = False, levels: int = MAX_DEPTH) -> dict[str, Any]:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, NewType, overload
 
+import msgspec
+
 from collector.events.model.event import identity
 from collector.events.model.precedence import NO_CORRECTIONS
 from collector.events.model.recent import recent
@@ -95,6 +97,11 @@ class LazyEvents(Sequence["MailEvent"]):
         return self._events[index]
 
 
+def characters_of(row: object) -> frozenset[str]:
+    """Return every character of a row, and of its form as JSON."""
+    return frozenset(msgspec.json.encode(row, enc_hook=list).decode())
+
+
 PARTS = ("events", "letters", "heartbeats", "records")
 
 
@@ -136,6 +143,19 @@ class Batch:
         else:
             one, rest = {first: rows[: len(rows) // 2]}, {first: rows[len(rows) // 2 :]}
         return Batch(**one, traces=self.traces), Batch(**rest, traces=self.traces)
+
+    def characters(self) -> frozenset[str]:
+        """Return every character of the rows, and of their form as JSON."""
+        return characters_of([getattr(self, part) for part in PARTS])
+
+    def parted(self, lacking: frozenset[str]) -> tuple[Batch, Batch]:
+        """Return the rows without the characters `lacking`, and those with one of them."""
+        fit: dict[str, Any] = {part: [] for part in PARTS}
+        unfit: dict[str, Any] = {part: [] for part in PARTS}
+        for part in PARTS:
+            for row in getattr(self, part):
+                (fit if lacking.isdisjoint(characters_of(row)) else unfit)[part].append(row)
+        return Batch(**fit, traces=self.traces), Batch(**unfit, traces=self.traces)
 
 
 @dataclass(frozen=True, slots=True)

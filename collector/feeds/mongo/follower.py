@@ -22,10 +22,11 @@ from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 
 from collector.config.renewable import dsn_text
-from collector.errors import BadRowError
+from collector.errors import BadRowError, UntranslatableError
 from collector.events.model.batch import Batch
 from collector.events.model.event import RejectReason
 from collector.events.sources.zonemta_queue import moment
+from collector.feeds.mongo.fitting import fitting
 from collector.feeds.mongo.reader import FeedRows
 from collector.feeds.mongo.trouble import ADVICE, HISTORY_LOST, UNAUTHORIZED, trouble_of
 from collector.pipeline.letters import letter_of_row
@@ -281,6 +282,14 @@ class Follower:
             self._store.commit_token(token, until_ms)
 
     def _commit(self, rows: FeedRows, token: str | None, until_ms: int | None) -> None:
+        """Commit the rows. Set those aside whose characters the database's encoding lacks."""
+        try:
+            self._commit_all(rows, token, until_ms)
+        except UntranslatableError as error:
+            self._store.lead()
+            self._commit_all(fitting(rows, error.lacking, error.sqlstate), token, until_ms)
+
+    def _commit_all(self, rows: FeedRows, token: str | None, until_ms: int | None) -> None:
         written = self._store.commit(rows.batch, token, until_ms=until_ms, messages=rows.messages, entries=rows.entries)
         tell(self._listeners, written)
 

@@ -12,6 +12,7 @@ from psycopg import conninfo
 from collector.errors import StoreUnavailableError
 from collector.finding import fault, ok, skipped, warning
 from collector.store.database.connection import connect, deadline, scalar
+from collector.store.database.encoding import HOLDS_EVERYTHING
 from collector.store.database.tiers import Tier, layout_of, tier_of
 from collector.store.migrations import tables
 
@@ -38,6 +39,10 @@ REMEDIES: Final = {
     "read_only": "name the primary in collector.database.dsn, or take target_session_attrs out of it",
     "resources": "raise max_connections, or find out who holds the connections: SELECT * FROM pg_stat_activity",
 }
+ENCODING_REMEDY: Final = (
+    'move to a database in UTF8 (docs/storage.md, "A database that is not in UTF8"), and then: '
+    "dead-letters retry --reason bad_row"
+)
 UNREACHABLE: Final = (
     "is PostgreSQL running there, does it listen on that address (listen_addresses), do firewall and pg_hba.conf let "
     "this machine "
@@ -66,14 +71,16 @@ def reachable(installation: Installation) -> Iterator[Finding]:
     elif is_read_only:
         yield fault(
             f"{place} is read-only (default_transaction_read_only)",
-            "ALTER ROLE or ALTER DATABASE … RESET default_transaction_read_only",
+            "ALTER ROLE or ALTER DATABASE … RESET default_transaction_read_only, or take it out of PGOPTIONS of the "
+            "collector's environment, or out of options= of the DSN",
         )
     elif encoding != "UTF8":
-        yield warning(
-            f"{place} is in {encoding}, not UTF8: an event with a character that it lacks is set aside, and "
-            "`subject` finds no name beyond ASCII",
-            "CREATE DATABASE … TEMPLATE template0 ENCODING 'UTF8', and pg_dump and pg_restore into it",
+        does = (
+            "bytes are stored unchecked, and dashboards know no letter beyond ASCII"
+            if encoding in HOLDS_EVERYTHING
+            else "an event with a character that it lacks becomes a dead letter, and no panel counts it"
         )
+        yield warning(f"{place} is in {encoding}, not UTF8: {does}", ENCODING_REMEDY)
     else:
         yield ok(f"PostgreSQL {version} on {place}, as {role}")
 

@@ -11,14 +11,14 @@ import msgspec
 import psycopg
 
 from collector.errors import StoreUnavailableError
-from collector.events.model.batch import Batch
+from collector.events.model.batch import Batch, characters_of
 from collector.events.sources.zonemta_queue import QueueEntry
 from collector.store.backup import logins
 from collector.store.database.commits import Commits, PendingCommit
-from collector.store.database.connection import HANG_SECONDS, connect, cut_connection, deadline, scalar, translate
+from collector.store.database.connection import HANG_SECONDS, connect, cut_connection, deadline, scalar
 from collector.store.database.sql import query
 from collector.store.writing import side_tables
-from collector.store.writing.batch_write import has_row_of, put
+from collector.store.writing.batch_write import has_row_of, put, refusal_of_rows
 from collector.store.writing.copy_text import timestamp
 
 if TYPE_CHECKING:
@@ -149,7 +149,9 @@ class FeedStore:
                 )
         except psycopg.Error as error:
             self.close()
-            raise translate(error) from None
+            raise refusal_of_rows(
+                error, self._dsn, lambda: characters_of([*batch.characters(), *messages, *entries.values()])
+            ) from None
         except FeedLostError:
             self.close()
             raise

@@ -8,9 +8,11 @@ from __future__ import annotations
 from itertools import product
 from typing import TYPE_CHECKING, Any, Final, LiteralString, TypeAlias
 
+from psycopg import errors as pg
 from psycopg import sql
 from psycopg.rows import dict_row
 
+from collector.events.border.json_values import ascii_json
 from collector.store.database.sessions import open_session
 from collector.store.database.sql import query
 
@@ -33,7 +35,6 @@ LETTERS_LOOKED_INTO: Final = 10_000
 SPELLINGS: Final = 20
 MAX_SPANS: Final = 64
 MAX_PREFIX: Final = 12
-_LAST: Final = "\U0010ffff"
 
 
 class Traces:
@@ -66,40 +67,58 @@ class Traces:
 
         This is slow in compressed chunks.
         """
-        spans = [span for text in lower for span in spans_of(text)]
-        asked = {
-            "starts": [first for first, _ in spans],
-            "ends": [last for _, last in spans],
-            "values": list(lower),
-            "rows": SPELLINGS,
-        }
-        return [row["value"] for row in _rows(connection, query("trace_spellings").format(column=column), asked)]
+        statement = query("trace_spellings").format(column=column)
+        found = []
+        for text in lower:
+            spans = list(spans_of(text))
+            starts, ends = [first for first, _ in spans], [last for _, last in spans]
+            asked = {"starts": starts, "ends": ends, "value": text, "rows": SPELLINGS}
+            found += [row["value"] for row in _rows(connection, statement, asked)]
+        return found
 
     def held(self, connection: psycopg.Connection, queue_id: str, rows: int) -> list[TracedEvent]:
         """Return the message's events that wait in `held_events`."""
         return _rows(connection, query("trace_held"), {"queue_id": queue_id, "rows": rows})
 
     def letters(self, connection: psycopg.Connection, text: str, rows: int) -> list[TracedEvent]:
-        """Return those of the newest dead letters that contain the text, its ASCII in any case."""
-        asked = {"text": ascii_lower(text), "looked_into": LETTERS_LOOKED_INTO, "rows": rows}
-        return _rows(connection, query("trace_letters"), asked)
+        """Return those of the newest dead letters that contain the text, its ASCII in any case.
+
+        A letter may be written in ASCII, with JSON escapes (docs/storage.md, "A database that is not in UTF8").
+        """
+        found: list[TracedEvent] = []
+        for one in dict.fromkeys((ascii_lower(text), ascii_lower(ascii_json(text)))):
+            asked = {"text": one, "looked_into": LETTERS_LOOKED_INTO, "rows": rows}
+            found += _rows(connection, query("trace_letters"), asked)
+        return sorted(found, key=lambda row: row["received_at"], reverse=True)[:rows]
 
 
 def spans_of(text: str) -> Iterator[tuple[str, str]]:
     """Yield the ranges of byte order that hold the text in any mix of cases: one for each way to write its first
-    letters.
+    letters. None for a text that has no ASCII.
+
+    A range ends before the next ASCII character, because an encoding may lack any other.
     """
     ways: list[list[str]] = []
     number = 1
-    for character in text[:MAX_PREFIX]:
+    for character in text:
+        if len(ways) >= MAX_PREFIX and _has_next(ways[-1][0]):
+            break
         cases = list(dict.fromkeys((character.lower(), character.upper()))) if character.isascii() else [character]
         number *= len(cases)
         if number > MAX_SPANS:
             break
         ways.append(cases)
-    for letters in product(*ways):
-        first = "".join(letters)
-        yield first, first + _LAST
+    while ways and not _has_next(ways[-1][0]):
+        ways.pop()
+    if ways:
+        for letters in product(*ways):
+            first = "".join(letters)
+            yield first, first[:-1] + chr(ord(first[-1]) + 1)
+
+
+def _has_next(character: str) -> bool:
+    """Return True if the next character is ASCII."""
+    return character < "\x7f"
 
 
 def ascii_lower(text: str) -> str:
@@ -112,5 +131,8 @@ def _by(column: LiteralString) -> str:
 
 
 def _rows(connection: psycopg.Connection, statement: str, values: dict[str, Any]) -> list[TracedEvent]:
-    with connection.cursor(row_factory=dict_row) as cursor:
-        return cursor.execute(sql.SQL(statement), values).fetchall()
+    try:
+        with connection.transaction(), connection.cursor(row_factory=dict_row) as cursor:
+            return cursor.execute(sql.SQL(statement), values).fetchall()
+    except pg.UntranslatableCharacter:  # the database's encoding lacks a character of the text: no row has it
+        return []

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Final
 import idna
 
 from collector.events import addresses
+from collector.events.border.json_values import ascii_json
 from collector.events.privacy.quoted_people import is_telling
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from collector.events.privacy.pseudonyms import Pseudonyms
 
@@ -46,10 +47,11 @@ class Person:
     domain: str | None
 
     @classmethod
-    def of(cls, written: str, pseudonyms: Pseudonyms | None) -> Person:
+    def of(cls, written: str, pseudonyms: Pseudonyms | None, lacking: frozenset[str] = frozenset()) -> Person:
         """Return the spellings of an address, or of a user name without a domain (then only whole columns count).
 
-        Raise ValueError for anything else.
+        A database whose encoding lacks the characters `lacking` has no text with one of them. Raise ValueError for
+        anything else than an address or a name.
         """
         text = addresses.bare(written.strip())
         local, at, domain = text.rpartition("@")
@@ -62,19 +64,33 @@ class Person:
         pseudonym = None if pseudonyms is None else pseudonyms.of(text)
         if not at:
             names = list(_forms(text))
-            return cls((*names, *filter(None, [pseudonym])), _spelt(names), (), (), None, None)
+            held = [one for one in names if lacking.isdisjoint(one)]
+            return cls((*held, *filter(None, [pseudonym])), _spelt(names, lacking), (), (), None, None)
         domains, spelt = _domains(text, domain.lower())
-        whole = [f"{one}@{name}" for one in _forms(local) for name in domains]
-        quoted = [pair for one in _forms(local) for pair in _quotations(one, domains, spelt)]
-        needles = [_needle(one) for one in _forms(local)] + [_needle(_escaped(one)) for one in _forms(local)]
+        names = [f"{one}@{name}" for one in _forms(local) for name in domains]
+        whole = [one for one in names if lacking.isdisjoint(one)]
+        quoted = [pair for one in _forms(local) for pair in _quotations(one, domains, spelt, lacking)]
+        needles = [
+            _needle(text, way, lacking)
+            for one in _forms(local)
+            for text in (one, _escaped(one))
+            for way in (str, ascii_json)
+        ]
         name = local.lower()
-        found = _spelt(whole)
+        found = _spelt(names, lacking)
         if pseudonym is not None:
             whole += [f"{pseudonym}@{spelt}", pseudonym]
-            quoted.append(_pattern(pseudonym, FORGOTTEN, r"\w"))
+            quoted += _pattern(pseudonym, FORGOTTEN, r"\w", lacking)
             needles.append(pseudonym)
-        alone = rf"(?<!\w){_any_case(name)}(?!\w)" if is_telling(name) else None
+        case = _any_case(name, lacking)
+        alone = rf"(?<!\w){case}(?!\w)" if is_telling(name) and case is not None else None
         return cls(tuple(whole), found, tuple(quoted), tuple(dict.fromkeys(needles)), alone, spelt)
+
+    @property
+    def characters(self) -> frozenset[str]:
+        """The characters of the spellings, and of their patterns."""
+        patterns = [pattern for pattern, _ in self.quoted]
+        return frozenset("".join([*self.whole, *patterns, *self.needles, self.spelt or "", self.alone or ""]))
 
     @property
     def forgotten(self) -> str:
@@ -103,13 +119,13 @@ def _domains(text: str, domain: str) -> tuple[list[str], str]:
     return list(dict.fromkeys(names)), spelt
 
 
-def _quotations(local: str, domains: list[str], spelt: str) -> Iterator[tuple[str, str]]:
+def _quotations(local: str, domains: list[str], spelt: str, lacking: frozenset[str]) -> Iterator[tuple[str, str]]:
     for name in domains:
-        yield _pattern(f"{local}@{name}", f"{FORGOTTEN}@{name}", _LOCAL)
+        yield from _pattern(f"{local}@{name}", f"{FORGOTTEN}@{name}", _LOCAL, lacking)
     for sign in ("=", "%40"):
-        yield _pattern(f"{local}{sign}{spelt}", f"{FORGOTTEN}{sign}{spelt}", r"\w")
+        yield from _pattern(f"{local}{sign}{spelt}", f"{FORGOTTEN}{sign}{spelt}", r"\w", lacking)
     if _escaped(local) != local:
-        yield _pattern(f"{_escaped(local)}@{spelt}", f"{FORGOTTEN}@{spelt}", _LOCAL)
+        yield from _pattern(f"{_escaped(local)}@{spelt}", f"{FORGOTTEN}@{spelt}", _LOCAL, lacking)
 
 
 def _escaped(local: str) -> str:
@@ -117,19 +133,37 @@ def _escaped(local: str) -> str:
     return local.replace("\\", "\\\\").replace('"', '\\"')
 
 
-def _pattern(text: str, replacement: str, before: str) -> tuple[str, str]:
-    return rf"(?<![{before}]){_any_case(text)}(?![\w-]|\.\w)", replacement
+def _pattern(text: str, replacement: str, before: str, lacking: frozenset[str]) -> Iterator[tuple[str, str]]:
+    """Yield the patterns of a text, and what replaces it: as it is, and in ASCII as a dead letter may have it."""
+    case = _any_case(text, lacking)
+    if case is not None:
+        yield rf"(?<![{before}]){case}(?![\w-]|\.\w)", replacement
+    if not text.isascii():
+        yield rf"(?<![{before}]){_any_case(text, write=ascii_json)}(?![\w-]|\.\w)", ascii_json(replacement)
 
 
-def _spelt(names: list[str]) -> str | None:
+def _spelt(names: list[str], lacking: frozenset[str]) -> str | None:
     """Return the pattern of whole values; None if all are ASCII, and compared as they are."""
-    patterns = [_any_case(name) for name in names if not name.isascii()]
-    return f"^(?:{'|'.join(patterns)})$" if patterns else None
+    patterns = [_any_case(name, lacking) for name in names if not name.isascii()]
+    return f"^(?:{'|'.join(filter(None, patterns))})$" if any(patterns) else None
 
 
-def _any_case(text: str) -> str:
-    """Return the pattern of a text with each of its letters in either case."""
-    return "".join([f"[{''.join(cases)}]" if len(cases := _cases(c)) > 1 else re.escape(c) for c in text])
+def _any_case(text: str, lacking: frozenset[str] = frozenset(), write: Callable[[str], str] = str) -> str | None:
+    """Return the pattern of a text with each of its letters in either case, written by `write`.
+
+    None if it has a character of which every case is lacking. Characters beyond ASCII are alternatives, not a class:
+    to a database in SQL_ASCII each is several characters.
+    """
+    found = []
+    for character in text:
+        cases = [case for case in _cases(character) if case not in lacking]
+        if not cases:
+            return None
+        written = [re.escape(write(case)) for case in cases]
+        if len(cases) > 1:
+            written = [f"[{''.join(cases)}]" if "".join(cases).isascii() else f"(?:{'|'.join(written)})"]
+        found += written
+    return "".join(found)
 
 
 def _cases(character: str) -> list[str]:
@@ -139,7 +173,10 @@ def _cases(character: str) -> list[str]:
     return [case for case in cases if len(case) == 1]
 
 
-def _needle(text: str) -> str:
-    """Return the longest part of a text whose case every locale of the database knows; it may be empty."""
-    known = [c.lower() if c.isascii() else c if len(_cases(c)) == 1 else "\n" for c in text]
-    return max("".join(known).split("\n"), key=len)
+def _needle(text: str, write: Callable[[str], str], lacking: frozenset[str]) -> str:
+    """Return the longest part of a text, written by `write`, whose case every locale of the database knows.
+
+    It may be empty.
+    """
+    known = [c.lower() if c.isascii() else write(c) if len(_cases(c)) == 1 else "\n" for c in text]
+    return max((part for part in "".join(known).split("\n") if lacking.isdisjoint(part)), key=len, default="")

@@ -16,11 +16,12 @@ from psycopg import sql
 from collector.errors import StoreUnavailableError
 from collector.store.database.commits import Commits
 from collector.store.database.connection import scalar
+from collector.store.database.encoding import lacking
 from collector.store.database.sessions import open_session
 from collector.store.migrations import require_ours
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from collector.store.people.spelling import Person
 
@@ -99,6 +100,14 @@ class People:
 
     def __init__(self, dsn: str) -> None:
         self._dsn = dsn
+
+    def lacking(self, characters: Iterable[str]) -> frozenset[str]:
+        """Return those of the characters that the database's encoding lacks."""
+        beyond_ascii = [one for one in characters if not one.isascii()]
+        if not beyond_ascii:
+            return frozenset()
+        with open_session(self._dsn) as connection:
+            return lacking(connection, beyond_ascii)
 
     def rows(self, person: Person) -> Iterator[tuple[str, str]]:
         """Yield each row that names the person: its table, and the row as JSON text."""

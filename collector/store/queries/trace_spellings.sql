@@ -6,7 +6,7 @@ CROSS JOIN LATERAL (
     SELECT {column} AS value
     FROM mail_events
     WHERE {column} >= span.first COLLATE "C" AND {column} < span.last COLLATE "C"
-      AND lower({column} COLLATE "C") = ANY (%(values)s)
+      AND lower({column} COLLATE "C") = %(value)s
     LIMIT %(rows)s
 ) AS found
 LIMIT %(rows)s

@@ -17,11 +17,13 @@ from psycopg import errors as pg
 
 from collector.config.model import RetentionSettings
 from collector.config.renewable import dsn_text
+from collector.errors import UntranslatableError
 from collector.events.model.batch import SeenHeartbeat, WriteResult
 from collector.events.model.event import Heartbeat, identity
 from collector.events.model.precedence import NO_CORRECTIONS
 from collector.store.database.commits import Commits, PendingCommit
 from collector.store.database.connection import HANG_SECONDS, connect, cut_connection, deadline, scalar, translate
+from collector.store.database.encoding import HOLDS_EVERYTHING, encoding_of, lacking_by
 from collector.store.database.receipt_clock import Clocks
 from collector.store.database.sessions import open_session
 from collector.store.database.sql import query
@@ -35,9 +37,10 @@ from collector.store.writing.copy_text import COLUMN_LIST, COPY_EVENTS, encode_c
 from collector.store.writing.touched_buckets import touched
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from collector.config.renewable import Connectable
+    from collector.errors import BadRowError, StoreUnavailableError
     from collector.events.model.batch import Batch
     from collector.events.model.event import MailEvent
 
@@ -78,6 +81,7 @@ class PostgresStore:
         another program's table of migrations has our table's name.
         """
         with open_session(self._session_dsn, self._hang_seconds) as connection:
+            _warn_of_encoding(encoding_of(connection))
             migrate(connection)
             require_whole_schema(connection)
             reach_extension(connection)  # where our tables lie is known only now
@@ -103,7 +107,7 @@ class PostgresStore:
             return self._settled() or self._write(batch)
         except psycopg.Error as error:
             self._disconnect()
-            raise translate(error) from None
+            raise refusal_of_rows(error, self._dsn, batch.characters) from None
 
     def abandon(self) -> None:
         """Break off a write in another thread."""
@@ -165,6 +169,30 @@ class PostgresStore:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
+
+
+def _warn_of_encoding(encoding: str) -> None:
+    if encoding not in HOLDS_EVERYTHING:
+        log.warning(
+            "the database is not in UTF8: events with characters that it lacks become dead letters (docs/storage.md)",
+            extra={"fields": {"encoding": encoding}},
+        )
+
+
+def refusal_of_rows(
+    error: psycopg.Error, dsn: Connectable, characters: Callable[[], Iterable[str]]
+) -> StoreUnavailableError | BadRowError:
+    """Return our error for the refusal of rows that have these characters.
+
+    Raise `StoreUnavailableError` if the database does not say which of them its encoding lacks.
+    """
+    if not isinstance(error, pg.UntranslatableCharacter):
+        return translate(error)
+    try:
+        lacks = lacking_by(dsn, characters())
+    except psycopg.Error as failure:
+        return translate(failure)
+    return UntranslatableError(str(error.sqlstate), f"SQLSTATE {error.sqlstate}", lacks)
 
 
 def put(cursor: psycopg.Cursor, batch: Batch, *, direct: bool, hang_seconds: float) -> tuple[str, WriteResult]:

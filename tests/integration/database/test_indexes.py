@@ -136,7 +136,7 @@ def expected(house: House) -> set[str]:
     }
 
 
-SPANS = {"starts": ["a", "A"], "ends": ["a~", "A~"], "values": ["a@b.example"], "rows": 20}
+SPANS = {"starts": ["a", "A"], "ends": ["a~", "A~"], "value": "a@b.example", "rows": 20}
 BESIDE: list[tuple[str, tuple[str, Any]]] = [
     ("pattern_stats_1h_pattern", (query("forget_patterns"), HOUR_OF)),
     ("mail_events_message_id", (query("messages_by").format(column="message_id"), COMPLAINT)),
