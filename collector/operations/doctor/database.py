@@ -28,6 +28,8 @@ PROBES: Final = 5
 POOLER_SECONDS: Final = 5.0
 
 REMEDIES: Final = {
+    "definition": "take the unknown setting out of options= of the DSN, or out of PGOPTIONS of the collector's "
+    "environment, or ALTER ROLE … RESET it",
     "authentication": "in psql, as an administrator: CREATE ROLE duckwatch LOGIN (if \\du shows none), then "
     "\\password duckwatch, and the same "
     "password into collector.database.dsn (or the file of dsn_file); pg_hba.conf needs a line for this machine, like: "
@@ -130,7 +132,15 @@ def durability(installation: Installation) -> Iterator[Finding]:
         fsync = scalar(connection, "SHOW fsync")
         full_pages = scalar(connection, "SHOW full_page_writes")
         commit = scalar(connection, "SHOW synchronous_commit")
-    found = []
+        unlogged = connection.execute(
+            "SELECT relname FROM pg_class WHERE relpersistence = 'u'"
+            " AND oid = ANY (SELECT to_regclass(name) FROM unnest(%s::text[]) name) ORDER BY 1",
+            (tables(),),
+        ).fetchall()
+    found = [
+        fault(f"{name} is UNLOGGED: a crash of the server empties it", f"ALTER TABLE {name} SET LOGGED, as its owner")
+        for (name,) in unlogged
+    ]
     if fsync == "off":
         found.append(
             fault(

@@ -23,6 +23,7 @@ from collector.operations.doctor import (
     schema,
     services,
 )
+from collector.store.migrations import ForeignTableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -74,6 +75,8 @@ def _asked(check: Check, installation: Installation) -> Iterator[Finding]:
         yield from check(installation)
     except StoreUnavailableError as error:
         yield skipped(f"the database cannot be reached ({error.word})")
+    except ForeignTableError as error:
+        yield skipped(f"not asked: {error.what}")
     except psycopg.Error as error:
         # The server's text may quote rows.
         state = error.sqlstate or "the connection was lost"

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from collector.events.model.event import COLUMNS
+from collector.events.model.side_tables import AuditEvent, AuthEvent, DnsblResult, HeldEvent
 from collector.finding import fault, ok, printable, warning
 from collector.store.database.connection import scalar
 from collector.store.database.sql import query
@@ -26,13 +28,19 @@ ADVICE: Final = {
         "ALTER TABLE {table} DISABLE TRIGGER {name}, or DROP TRIGGER {name} ON {table}",
     ),
     "event trigger": (
-        "can refuse migrations",
-        "ALTER EVENT TRIGGER {name} DISABLE for the time of a migration, if it refuses one",
+        "can refuse migrations, and the temporary tables by which repeated events are recognised",
+        "ALTER EVENT TRIGGER {name} DISABLE, or have it let this role pass, if it refuses them (SQLSTATE P0001)",
     ),
     "rule": ("changes what is written, and refuses COPY", "DROP RULE {name} ON {table}"),
     "constraint": ("can refuse rows: they become dead letters", "ALTER TABLE … DROP CONSTRAINT {name}"),
     "unique index": ("refuses rows: they count as repeated and are not stored", "DROP INDEX {name}"),
 }
+
+WRITTEN: Final = {
+    "mail_events": frozenset(COLUMNS),
+    **{kind.TABLE: frozenset(kind.__struct_fields__) for kind in (AuditEvent, AuthEvent, DnsblResult, HeldEvent)},
+}
+"""The columns that the writer fills, by table."""
 
 EXTENSION_SCHEMA: Final = (
     "SELECT nspname FROM pg_extension JOIN pg_namespace ON pg_namespace.oid = extnamespace"
@@ -43,7 +51,7 @@ EXTENSION_SCHEMA: Final = (
 def obstacles(installation: Installation) -> Iterator[Finding]:
     """Check that no object of others on our tables makes the database refuse writes."""
     with installation.database() as connection:
-        found = [*_timescaledb(connection), *_foreign(connection), *_published(connection)]
+        found = [*_timescaledb(connection), *_foreign(connection), *_columns(connection), *_published(connection)]
     yield from found or [
         ok("no row security, foreign trigger, rule or constraint on our tables; none is published without identity")
     ]
@@ -86,6 +94,23 @@ def _foreign(connection: psycopg.Connection) -> Iterator[Finding]:
             yield warning(
                 f"the {kind} {name}{f' on {table}' if table else ''} is not ours: it {does}",
                 remedy.format(name=name, table=table),
+            )
+
+
+def _columns(connection: psycopg.Connection) -> Iterator[Finding]:
+    """Report columns of others that no row of ours can fill."""
+    rows = connection.execute(
+        "SELECT name, attname FROM unnest(%s::text[]) AS name JOIN pg_attribute ON attrelid = to_regclass(name)"
+        " WHERE attnum > 0 AND NOT attisdropped AND attnotnull AND NOT atthasdef AND attidentity = '' ORDER BY 1, 2",
+        [list(WRITTEN)],
+    ).fetchall()
+    for table, column in rows:
+        if column not in WRITTEN[table]:
+            name = printable(column)
+            yield fault(
+                f"the column {name} of {table} is not ours, is NOT NULL and has no default: each row is refused "
+                "(SQLSTATE 23502) and becomes a dead letter",
+                f"ALTER TABLE {table} ALTER COLUMN {name} DROP NOT NULL; then dead-letters retry --reason bad_row",
             )
 
 

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 def schema(installation: Installation) -> Iterator[Finding]:
     """Check that the tables are those of this version, with their indexes and triggers."""
     with installation.database() as connection:
+        if scalar(connection, "SELECT current_schema()") is None:
+            yield _nowhere(connection)
+            return
         try:
             missing = pending(connection)
         except ForeignTableError as error:
@@ -45,6 +48,7 @@ def schema(installation: Installation) -> Iterator[Finding]:
             return
         is_begun = len(missing) < len(shipped())
         newest = scalar(connection, "SELECT max(version) FROM schema_migrations") if is_begun else None
+        yield from _elsewhere(connection)
     if lacking:
         yield from _incomplete(lacking)
     elif missing and not may_create:
@@ -61,6 +65,32 @@ def schema(installation: Installation) -> Iterator[Finding]:
         yield ok(f"version {newest}, of a newer collector: this one still works")
     else:
         yield ok(f"version {newest}, up to date")
+
+
+def _nowhere(connection: psycopg.Connection) -> Finding:
+    path = scalar(connection, "SHOW search_path")
+    return fault(
+        f"the search_path of this role leads to no schema that exists and that it may use: {printable(str(path))}",
+        "ALTER ROLE … RESET search_path, or ALTER DATABASE …; or CREATE SCHEMA of that name. Two schemas are two "
+        "names: SET search_path = duckwatch, public",
+    )
+
+
+def _elsewhere(connection: psycopg.Connection) -> Iterator[Finding]:
+    """Report tables of ours in another schema: a changed search_path begins a second, empty installation."""
+    rows = connection.execute(
+        "SELECT nspname, coalesce((SELECT relnamespace FROM pg_class WHERE oid = to_regclass('mail_events')),"
+        " current_schema()::regnamespace)::regnamespace::text"
+        " FROM pg_class AS c JOIN pg_namespace ON pg_namespace.oid = c.relnamespace"
+        " WHERE relname = 'mail_events' AND c.oid IS DISTINCT FROM to_regclass('mail_events') AND EXISTS ("
+        "  SELECT FROM pg_class WHERE relname = 'touched_buckets' AND relnamespace = c.relnamespace) ORDER BY 1"
+    ).fetchall()
+    for other, ours in rows:
+        yield warning(
+            f"the schema {printable(other)} has tables of duckwatch too; this role writes to {printable(ours)}",
+            "if search_path was changed, change it back (SHOW search_path, for the role, the database and the DSN); "
+            "the dashboards' role must have the same one",
+        )
 
 
 def _taken(connection: psycopg.Connection) -> Finding | None:
