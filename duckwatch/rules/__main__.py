@@ -14,9 +14,9 @@ from duckwatch.base import output
 from duckwatch.base.config.units import parse_duration
 from duckwatch.base.selectors import PREFIXES
 from duckwatch.rules.adapt import Adaptation, adapted, routed
-from duckwatch.rules.generate import rendered
+from duckwatch.rules.generate import check_names, rendered
 from duckwatch.rules.kubernetes import prometheus_rule
-from duckwatch.rules.pack import RULES, dump, other_files, rule_files
+from duckwatch.rules.pack import RULES, dump, flat, other_files, rule_files
 from duckwatch.rules.placeholders import GRAFANA, RUNBOOK, left_in
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def _texts(arguments: argparse.Namespace) -> Mapping[str, str]:
     if arguments.form == "prometheusrule":
         labels = dict(arguments.resource_label)
         return {
-            path.replace("/", "-"): prometheus_rule(path, document, labels, arguments.namespace)
+            flat(path): prometheus_rule(path, document, labels, arguments.namespace)
             for path, document in documents.items()
         }
     others = {
@@ -90,17 +90,18 @@ def _texts(arguments: argparse.Namespace) -> Mapping[str, str]:
 def _check(directory: Path) -> int:
     """Print what is left to do in a folder of rule files. Return the exit code.
 
-    Raise ValueError if its alerts compare with a name that thresholds.yml lacks, or never use one that it has.
+    Raise ValueError if the names in thresholds.yml are not those that its rules compare with.
     """
-    made = rendered(directory)
     if directory == RULES:  # only the shipped files are as they were generated, and only they may have placeholders
         found = [
             f"{path}: is not what the rules and thresholds.yml ask for: run `make generate`"
-            for path, text in made.items()
+            for path, text in rendered().items()
             if text != (directory / path).read_text(encoding="utf-8")
         ]
     else:
-        texts = {path: dump(document) for path, document in rule_files(directory).items()} | other_files(directory)
+        check_names(directory)
+        texts = {path: (directory / path).read_text(encoding="utf-8") for path in rule_files(directory)}
+        texts |= other_files(directory)
         found = [f"{place}: a placeholder was left in" for place in left_in(texts)]
     sys.stdout.writelines(f"{line}\n" for line in found)
     return LEFT if found else OK

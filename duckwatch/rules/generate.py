@@ -9,7 +9,7 @@ from duckwatch.rules.missing import missing_rule
 from duckwatch.rules.pack import RULES, THRESHOLDS, dump, rule_files
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
     from pathlib import Path
 
     from duckwatch.rules.limits import Rule
@@ -32,8 +32,7 @@ def rendered(rules: Path = RULES) -> dict[str, str]:
     files = rule_files(rules)
     used = limits_used(str(rule["expr"]) for rule in _written(files))
     names, known = {name for _, name in used}, set(threshold_names(files[THRESHOLDS]))
-    if names != known:
-        raise ValueError(f"thresholds.yml lacks {sorted(names - known)}; no rule compares with {sorted(known - names)}")
+    _refuse(names - known, known - names)
     without_labels = next(name for level, name in used if level == WITHOUT_LABELS)
     groups = {
         LIMITS: {"name": "duckwatch-limits", "interval": "1m", "rules": list(limit_rules(used))},
@@ -44,6 +43,22 @@ def rendered(rules: Path = RULES) -> dict[str, str]:
         },
     }
     return {path: HEAD[path] + dump({"groups": [group]}) for path, group in groups.items()}
+
+
+def check_names(rules: Path) -> None:
+    """Raise ValueError if the rules of a house compare with a name that its thresholds.yml lacks, or if neither they
+    nor the shipped ones compare with a name that it has. A house may leave out alerts whose lines stay.
+    """
+    files = rule_files(rules)
+    used = {name for _, name in limits_used(str(rule["expr"]) for rule in _written(files))}
+    known, shipped = (set(threshold_names(found[THRESHOLDS])) for found in (files, rule_files()))
+    _refuse(used - known, known - used - shipped)
+
+
+def _refuse(missing: Collection[str], unused: Collection[str]) -> None:
+    told = [(missing, "thresholds.yml lacks"), (unused, "no rule compares with")]
+    if missing or unused:
+        raise ValueError("; ".join(f"{text} {sorted(names)}" for names, text in told if names))
 
 
 def threshold_names(thresholds: Document) -> list[str]:

@@ -20,23 +20,37 @@ Document = dict[str, Any]
 """A rule file, as YAML holds it."""
 
 
+def flat(path: str) -> str:
+    """Return the file name of a rule file's resource: resources are in one folder."""
+    return path.replace("/", "-")
+
+
 def rule_files(folder: Path = RULES) -> dict[str, Document]:
     """Return each rule file by its path below the folder: the thresholds, the recording rules, the alerts.
 
-    Raise OSError for a file that cannot be read, and yaml.YAMLError for one that is no YAML.
+    A resource of the Prometheus operator counts as the rule file of which it was made.
+    Raise OSError for a file that cannot be read, yaml.YAMLError for one that is no YAML, and ValueError for one that
+    has no rules.
     """
-    paths = [folder / THRESHOLDS, *(path for name in RULE_FOLDERS for path in sorted((folder / name).glob("*.yml")))]
-    return {str(path.relative_to(folder)): yaml.safe_load(path.read_text(encoding="utf-8")) for path in paths}
+    paths = [folder / THRESHOLDS]
+    for name in RULE_FOLDERS:
+        paths += sorted([*(folder / name).glob("*.yml"), *folder.glob(flat(f"{name}/*.yml"))])
+    return {str(path.relative_to(folder)): _document(path) for path in paths}
+
+
+def _document(path: Path) -> Document:
+    document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    found = document.get("spec", document) if isinstance(document, dict) else None
+    if not isinstance(found, dict) or not isinstance(found.get("groups"), list):
+        raise ValueError(f"{path}: is neither a rule file nor a PrometheusRule: it has no `groups`")  # noqa: TRY004  # a file, not a call
+    return found
 
 
 def other_files(folder: Path = RULES) -> dict[str, str]:
     """Return the text of each file that is no rule file: Alertmanager's, Prometheus's, the templates, the runbook."""
-    paths = [*folder.glob("*.yml"), *folder.glob("*.md"), *(folder / "templates").glob("*.tmpl")]
-    return {
-        str(path.relative_to(folder)): path.read_text(encoding="utf-8")
-        for path in sorted(paths)
-        if path.name != THRESHOLDS
-    }
+    rules = {folder / THRESHOLDS, *(path for name in RULE_FOLDERS for path in folder.glob(flat(f"{name}/*.yml")))}
+    paths = {*folder.glob("*.yml"), *folder.glob("*.md"), *(folder / "templates").glob("*.tmpl")} - rules
+    return {str(path.relative_to(folder)): path.read_text(encoding="utf-8") for path in sorted(paths)}
 
 
 def dump(document: object) -> str:

@@ -67,6 +67,54 @@ def test_a_placeholder_that_was_left_in_is_named(tmp_path: Path, capsys: pytest.
     assert main(["check", str(tmp_path)]) == 0
 
 
+def without_examples(folder: Path) -> Path:
+    """Return the folder of copies, without the files whose placeholders stay."""
+    for name in ("alertmanager.yml", "federation.yml"):
+        (folder / name).unlink(missing_ok=True)
+    return folder
+
+
+@pytest.mark.parametrize("left_out", ["reputation", "mta", "queue"])
+def test_a_house_may_leave_out_alerts(tmp_path: Path, left_out: str) -> None:
+    """A folder without a file of alerts, as the documentation asks for, is one in which nothing is left to do."""
+    assert main(["build", "--output", str(tmp_path), *HOUSE]) == 0
+    (tmp_path / "alerts" / f"{left_out}.yml").unlink()
+    assert main(["check", str(without_examples(tmp_path))]) == 0
+
+
+@pytest.mark.parametrize("form", ["files", "prometheusrule"])
+@pytest.mark.parametrize(
+    ("become", "told"),
+    [
+        ("dead_letters_warnings", "thresholds.yml lacks ['dead_letters_warning']; no rule compares with ['dead_let"),
+        ("task_failures_warning", "thresholds.yml lacks ['dead_letters_warning']\n"),
+    ],
+    ids=["misspelt", "missing"],
+)
+def test_a_name_that_no_alert_knows_and_one_that_is_missing_are_refused(
+    tmp_path: Path, form: str, become: str, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A misspelt line of a house's thresholds.yml is named, and so is the alerts' name that it leaves without one."""
+    assert main(["build", "--output", str(tmp_path), "--as", form, *HOUSE]) == 0
+    path = tmp_path / "thresholds.yml"
+    path.write_text(path.read_text().replace("name: dead_letters_warning", f"name: {become}"))
+    assert main(["check", str(without_examples(tmp_path))]) == 2
+    assert told in capsys.readouterr().err
+
+
+def test_resources_of_the_operator_are_checked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`check` reads PrometheusRules too: it names the line of a placeholder, and finds nothing in a house's own."""
+    ours, shipped = str(tmp_path / "ours"), tmp_path / "shipped"
+    assert main(["build", "--as", "prometheusrule", "--output", ours, *HOUSE]) == 0
+    assert main(["check", ours]) == 0
+    assert main(["build", "--as", "prometheusrule", "--output", str(shipped)]) == 0
+    capsys.readouterr()
+    assert main(["check", str(shipped)]) == 1
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("alerts-queue.yml:")]
+    number = int(lines[0].split(":")[1].split()[0])
+    assert "runbooks.duckwatch.example" in (shipped / "alerts-queue.yml").read_text().splitlines()[number - 1]
+
+
 def test_a_placeholder_of_many_lines_is_named_once_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Rules built without `--runbook-url` name its host in each alert; `check` prints one line for each file."""
     assert main(["build", "--output", str(tmp_path)]) == 0
@@ -115,3 +163,12 @@ def test_a_label_of_ours_and_a_folder_without_rules_are_refused(
     assert len(lines) == 2
     assert "the label team" in lines[0]
     assert "thresholds.yml" in lines[1]
+
+
+@pytest.mark.parametrize("text", ["", "groups: 7\n", "- a\n", "kind: ConfigMap\nspec: {}\n"])
+def test_a_file_without_rules_is_refused(tmp_path: Path, text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file among the alerts that is no rule file ends `check` with code 2 and its path."""
+    assert main(["build", "--output", str(tmp_path), *HOUSE]) == 0
+    (tmp_path / "alerts" / "queue.yml").write_text(text)
+    assert main(["check", str(tmp_path)]) == 2
+    assert str(tmp_path / "alerts" / "queue.yml") in capsys.readouterr().err
