@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from duckwatch.rules.limits import WITHOUT_LABELS, limit_rules, limits_used
+from duckwatch.rules.limits import limit_rules, limits_used
 from duckwatch.rules.missing import missing_rule
 from duckwatch.rules.pack import RULES, THRESHOLDS, dump, rule_files
 
@@ -33,13 +33,12 @@ def rendered(rules: Path = RULES) -> dict[str, str]:
     used = limits_used(str(rule["expr"]) for rule in _written(files))
     names, known = {name for _, name in used}, set(threshold_names(files[THRESHOLDS]))
     _refuse(names - known, known - names)
-    without_labels = next(name for level, name in used if level == WITHOUT_LABELS)
     groups = {
         LIMITS: {"name": "duckwatch-limits", "interval": "1m", "rules": list(limit_rules(used))},
         MISSING: {
             "name": "duckwatch-thresholds-alerts",
             "interval": "1m",
-            "rules": [missing_rule(sorted(known), without_labels)],
+            "rules": [missing_rule(used)],
         },
     }
     return {path: HEAD[path] + dump({"groups": [group]}) for path, group in groups.items()}

@@ -1,51 +1,77 @@
 """Generate the alert DuckwatchThresholdsMissing.
 
-thresholds.yml is not loaded, lacks a name, or has an unknown one; or recording/limits.yml is not loaded.
+thresholds.yml is not loaded, lacks a name, has an unknown one, or has a line that no alert uses; or
+recording/limits.yml is not loaded.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from duckwatch.rules.limits import OVERRIDING, THRESHOLD, WITHOUT_LABELS
+from duckwatch.rules.limits import OVERRIDING, THRESHOLD, WITHOUT_LABELS, labels_of
 from duckwatch.rules.placeholders import GRAFANA, RUNBOOK
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from duckwatch.rules.limits import Rule
 
 NAME: Final = "DuckwatchThresholdsMissing"
 
 _PLAIN: Final = ",".join(f'{label}=""' for label in OVERRIDING)
+_WHEN_UNUSED: Final = "{{ if or " + " ".join(f"$labels.{label}" for label in OVERRIDING) + " }}"
 _SELECTOR: Final = THRESHOLD + '{{\n    name="{name}",' + _PLAIN + "\n  }}"
 
 
-def missing_rule(names: Sequence[str], without_labels: str) -> Rule:
-    """Return the alert for the names that the limits need. The name at fault is in the label `name`.
+def missing_rule(used: Sequence[tuple[str, str]]) -> Rule:
+    """Return the alert for the pairs of level and name that the limits need.
 
-    `without_labels` is the name of a limit that is recorded wherever its threshold is: without it the file of the
-    limits, in the label `file`, is not loaded.
+    The name at fault is in the label `name`, beside the labels of a line that is not used; a file that is not loaded
+    is in the label `file`.
     """
+    names = sorted({name for _, name in used})
     absent = "\n  or ".join(f"absent({_SELECTOR.format(name=name)})" for name in names)
-    # Several matchers, because a pattern cannot be broken over lines.
-    unknown = ",\n    ".join(f'name!="{name}"' for name in names)
+    # This limit is recorded wherever its threshold is.
+    recorded = next(name for level, name in used if level == WITHOUT_LABELS)
     return {
         "alert": NAME,
-        "expr": f"absent({THRESHOLD})\nor max by (name) (\n  {THRESHOLD}{{\n    {unknown}\n  }}\n)"
+        "expr": f"absent({THRESHOLD})\nor max by (name) (\n  {_lines_but(names)}\n)"
         f"\nor (\n  {absent}\n) and on () group({THRESHOLD})"
-        f"\nor label_replace(\n  absent({WITHOUT_LABELS}:duckwatch_{without_labels}:limit),"
-        f'\n  "file", "recording/limits.yml", "", ""\n)\n  and on () {_SELECTOR.format(name=without_labels)}',
+        f"\nor {_unused(used)}"
+        f"\nor label_replace(\n  absent({WITHOUT_LABELS}:duckwatch_{recorded}:limit),"
+        f'\n  "file", "recording/limits.yml", "", ""\n)\n  and on () {_SELECTOR.format(name=recorded)}',
         "for": "5m",
         "labels": {"severity": "critical", "team": "platform", "component": "pipeline"},
         "annotations": {
-            "summary": "{{ with $labels.name }}The threshold {{ . }} is missing or unknown"
-            "{{ else }}{{ or $labels.file `thresholds.yml` }} is not loaded{{ end }}",
-            "description": "Prometheus has {{ with $labels.name }}no line for {{ . }} in thresholds.yml, or a line "
+            "summary": f"{_WHEN_UNUSED}A line of the threshold {{{{ $labels.name }}}} is not used"
+            "{{ else }}{{ with $labels.name }}The threshold {{ . }} is missing or unknown"
+            "{{ else }}{{ or $labels.file `thresholds.yml` }} is not loaded{{ end }}{{ end }}",
+            "description": f"{_WHEN_UNUSED}No alert that compares with {{{{ $labels.name }}}} uses the line of "
+            "thresholds.yml with these labels, so the line without labels holds. Remove the line, or the label that "
+            "does not belong there: recording/limits.yml has the labels by which the number may differ."
+            "{{ else }}Prometheus has {{ with $labels.name }}no line for {{ . }} in thresholds.yml, or a line "
             "that no alert knows{{ else }}not loaded {{ or $labels.file `thresholds.yml` }}{{ end }}. An alert without "
             "its number cannot fire. Load thresholds.yml and recording/limits.yml, keep the line without labels of "
-            "each name, and look for a misspelt name.",
+            "each name, and look for a misspelt name.{{ end }}",
             "runbook_url": f"{RUNBOOK}#{NAME.lower()}",
             "dashboard_url": f"{GRAFANA}/d/duckwatch-duckwatch",
         },
     }
+
+
+def _unused(used: Sequence[tuple[str, str]]) -> str:
+    """Return the lines with a label that no level of their name has. A name without a plain line is told otherwise."""
+    lines = "\n  or ".join(
+        _lines_but(sorted({name for level, name in used if label in labels_of(level)}), f'{label}!=""')
+        for label in OVERRIDING
+    )
+    return f"max by (name, {', '.join(OVERRIDING)}) (\n  {lines}\n)\n  and on (name) {THRESHOLD}{{{_PLAIN}}}"
+
+
+def _lines_but(names: Collection[str], *matchers: str) -> str:
+    """Return the selector of all lines but those of the names.
+
+    It has a matcher for each name, because a pattern cannot be broken over lines.
+    """
+    told = ",\n    ".join((*matchers, *(f'name!="{name}"' for name in names)))
+    return f"{THRESHOLD}{{\n    {told}\n  }}"

@@ -39,11 +39,12 @@ def rule_files(folder: Path = RULES) -> dict[str, Document]:
 
 
 def _document(path: Path) -> Document:
+    """Return the rule file, or the one in a PrometheusRule. Raise ValueError if there is none."""
     document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    found = document.get("spec", document) if isinstance(document, dict) else None
-    if not isinstance(found, dict) or not isinstance(found.get("groups"), list):
-        raise ValueError(f"{path}: is neither a rule file nor a PrometheusRule: it has no `groups`")  # noqa: TRY004  # a file, not a call
-    return found
+    found: object = document.get("spec", document) if isinstance(document, dict) else None
+    if isinstance(found, dict) and isinstance(found.get("groups"), list):
+        return found
+    raise ValueError(f"{path}: is neither a rule file nor a PrometheusRule: it has no `groups`")
 
 
 def other_files(folder: Path = RULES) -> dict[str, str]:

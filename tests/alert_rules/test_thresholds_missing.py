@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from tests.alert_rules.rules import RULES, run
+from duckwatch.rules.limits import labels_of, limits_used
+from tests.alert_rules.rules import RULES, alerts, run
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,6 +31,28 @@ def alert(name: str) -> dict[str, Any]:
             "dashboard_url": "https://grafana.duckwatch.example/d/duckwatch-duckwatch",
         },
     }
+
+
+def unused(name: str, **labels: str) -> dict[str, Any]:
+    """Return the alert about a line with labels that no alert uses."""
+    return {
+        "exp_labels": alert(name)["exp_labels"] | labels,
+        "exp_annotations": alert(name)["exp_annotations"]
+        | {
+            "summary": f"A line of the threshold {name} is not used",
+            "description": f"No alert that compares with {name} uses the line of thresholds.yml with these labels, so "
+            "the line without labels holds. Remove the line, or the label that does not belong there: "
+            "recording/limits.yml has the labels by which the number may differ.",
+        },
+    }
+
+
+def with_lines(*lines: dict[str, str]) -> str:
+    """Return the shipped thresholds.yml with a further group of lines."""
+    document = yaml.safe_load(FILE.read_text())
+    rules = [{"record": "name:duckwatch_threshold:value", "labels": labels, "expr": "7"} for labels in lines]
+    document["groups"].append({"name": "house", "rules": rules})
+    return yaml.safe_dump(document)
 
 
 def not_loaded() -> dict[str, Any]:
@@ -109,3 +132,33 @@ def test_a_misspelt_line_is_unknown_and_the_right_one_is_missing(promtool: Path,
     """A typing error fires for both names."""
     text = FILE.read_text().replace(f"name: {NAMES[-1]}}}", f"name: {NAMES[-1]}s}}")
     judged(promtool, tmp_path, text, [alert(f"{NAMES[-1]}s"), alert(NAMES[-1])])
+
+
+@pytest.mark.servers
+def test_a_line_that_no_alert_uses_is_named_with_its_labels(promtool: Path, tmp_path: Path) -> None:
+    """A line fires once if one of its labels is none by which the number may differ; a misspelt one is only unknown."""
+    text = with_lines(
+        {"name": "dead_letters_warning", "mail_cluster": "eu1"},
+        {"name": "queue_least_messages", "provider": "gmx"},
+        {"name": "queue_least_messages", "zone": "bulk", "provider": "gmx"},
+        {"name": "mail_provider_codes_warning", "mail_cluster": "eu1", "zone": "bulk"},
+        {"name": "mail_provider_codes_warnings", "mail_cluster": "eu1"},
+    )
+    expected = [
+        unused("dead_letters_warning", mail_cluster="eu1"),
+        unused("queue_least_messages", provider="gmx"),
+        unused("queue_least_messages", zone="bulk", provider="gmx"),
+        unused("mail_provider_codes_warning", mail_cluster="eu1", zone="bulk"),
+        alert("mail_provider_codes_warnings"),
+    ]
+    judged(promtool, tmp_path, text, expected)
+
+
+@pytest.mark.servers
+def test_a_line_that_an_alert_uses_is_silent(promtool: Path, tmp_path: Path) -> None:
+    """For each name and level, a line with all labels of the level is used, and one with a single label."""
+    levels = {(name, tuple(labels_of(level))) for level, name in limits_used(str(rule.expr) for rule in alerts())}
+    chosen = {(name, part) for name, labels in levels for part in (labels, *((label,) for label in labels)) if part}
+    assert len(chosen) > 60
+    lines = [{"name": name, **dict.fromkeys(labels, "x")} for name, labels in sorted(chosen)]
+    judged(promtool, tmp_path, with_lines(*lines), [])

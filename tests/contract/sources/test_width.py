@@ -21,7 +21,6 @@ WIDE = {
     "*.json": "written by programs: dashboards, package-lock.json",
     "*.jsonl": "recordings, a document a line",
     "*.tsv": "a table, a row a line",
-    "alert-rules/alerts/*.yml": "written by PyYAML, which breaks a text at the first space after its width",
     "deploy/kubernetes/monitoring/rules.yaml": "a copy of the rules",
     "tests/alert_rules/*": "tests of promtool: a series is a line",
     "tests/fixtures/*": "recordings, kept as they are",
