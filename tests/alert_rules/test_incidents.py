@@ -30,8 +30,10 @@ def outcome(*more: Message) -> Outcome:
     return Outcome(DATABASE, DATABASE.lingering, messages=[*usual, *more])
 
 
-def message(receiver: str, is_resolved: bool, what: tuple[str, str] = (DATABASE.alert, DATABASE.severity)) -> Message:
-    return Message(0.0, receiver, *what, is_resolved, "a title", None)
+def message(
+    receiver: str, is_resolved: bool, what: tuple[str, str] = (DATABASE.alert, DATABASE.severity), at: float = 0.0
+) -> Message:
+    return Message(at, receiver, *what, is_resolved, "a title", None)
 
 
 def test_a_message_too_many_or_too_few_is_a_fault() -> None:
@@ -45,3 +47,12 @@ def test_a_message_too_many_or_too_few_is_a_fault() -> None:
     missing = outcome()
     missing.messages.pop()
     assert missing.faults() == [f"{email} got 0 times the resolution of DuckwatchDatabaseAway (critical)"]
+
+
+def test_a_message_that_comes_late_is_a_fault() -> None:
+    """The alert's message has 60 seconds after its `for`, at each receiver; a resolution has none."""
+    slack, email = DATABASE.receivers
+    came = [message(slack, False, at=1060.0), message(email, False, at=1061.0)]
+    ended = [message(receiver, True, at=2000.0) for receiver in DATABASE.receivers]
+    found = Outcome(DATABASE, DATABASE.lingering, fired=1000.0, messages=[*came, *ended]).faults()
+    assert found == [f"{email} got DuckwatchDatabaseAway (critical) 61 s after its `for`"]

@@ -1,6 +1,7 @@
 """`python -m tests.incidents [NAME ...]`: incidents in a running house, and the messages that people get.
 
-Exit code 0 if each alert and its resolution came once to each of its receivers, and nothing else came; else 1.
+Exit code 0 if each alert came once to each of its receivers within 60 s after its `for`, its resolution came once, and
+nothing else came; else 1.
 """
 
 from __future__ import annotations

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 CALM_SECONDS = 300
 LATE_SECONDS = 36
 """As long as a message about an alert can wait: `group_wait` as shipped, an evaluation, and the way."""
+ALLOWED_SECONDS = 60
+"""The message about the incident's alert has to come within this time after the alert's `for`."""
 
 
 @dataclass(slots=True)
@@ -37,7 +39,7 @@ class Outcome:
     messages: list[Message] = field(default_factory=list)
 
     def faults(self) -> list[str]:
-        """Return what is not as it must be: a message that is missing, came twice, or must not come."""
+        """Return what is not as it must be: a message that is missing, late, came twice, or must not come."""
         wanted = self.incident.alert, self.incident.severity
         seen = Counter((message.what, message.receiver, message.is_resolved) for message in self.messages)
         found = []
@@ -46,6 +48,9 @@ class Outcome:
                 count = seen.pop((wanted, receiver, is_resolved), 0)
                 if count != 1:
                     found.append(f"{receiver} got {count} times {_said(wanted, is_resolved=is_resolved)}")
+            late = self.came(receiver, is_resolved=False) - self.fired
+            if late > ALLOWED_SECONDS:
+                found.append(f"{receiver} got {_said(wanted, is_resolved=False)} {late:.0f} s after its `for`")
         for (what, receiver, is_resolved), count in seen.items():
             if what not in self.allowed or count != 1:
                 found.append(f"{receiver} got {count} times {_said(what, is_resolved=is_resolved)}, which it must not")
