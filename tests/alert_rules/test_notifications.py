@@ -187,6 +187,17 @@ def test_the_watchdog_arrives_again_and_again(desk: Desk) -> None:
     assert not [one for one in desk.mail.messages if "Watchdog" in one["Subject"]]
 
 
+def test_a_dead_mans_switch_that_answers_with_an_error_ends_nothing(desk: Desk) -> None:
+    """Alertmanager tries again, and gets through when the switch answers. Before 0.28 it panicked (its issue 3798)."""
+    desk.web.failing.add(DEADMAN)
+    before = len(desk.web.at(DEADMAN))
+    desk.fire({"labels": {"alertname": "DuckwatchWatchdog", "severity": "none", "team": "platform"}})
+    wait_until(lambda: len(desk.web.at(DEADMAN)) >= before + 2, desk.alertmanager.log_text)
+    desk.web.failing.clear()
+    failed = len(desk.web.at(DEADMAN))
+    wait_until(lambda: len(desk.web.at(DEADMAN)) >= failed + 2, desk.alertmanager.log_text)
+
+
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_values_stay_text(desk: Desk, name: str) -> None:
     """Whatever a label holds, it is a text of one line: no mention, no markup, no header, no link of its own."""

@@ -21,17 +21,21 @@ if TYPE_CHECKING:
 
 
 class Webhooks:
-    """Keeps the JSON of every POST, by path, and answers `ok` like Slack. Serves until `stop`."""
+    """Keeps the JSON of every POST, by path, and answers `ok` like Slack. Serves until `stop`.
+
+    `failing` are paths whose answer is 500.
+    """
 
     def __init__(self) -> None:
         self.received: list[tuple[str, dict[str, Any]]] = []
-        received = self.received
+        self.failing: set[str] = set()
+        received, failing = self.received, self.failing
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 received.append((self.path, json.loads(body)))
-                self.send_response(200)
+                self.send_response(500 if self.path in failing else 200)
                 self.send_header("Content-Type", "text/plain")
                 self.end_headers()
                 self.wfile.write(b"ok")
