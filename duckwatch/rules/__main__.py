@@ -13,7 +13,7 @@ import yaml
 from duckwatch.base import output
 from duckwatch.base.config.units import parse_duration
 from duckwatch.base.selectors import PREFIXES
-from duckwatch.rules.adapt import Adaptation, adapted, routed
+from duckwatch.rules.adapt import Adaptation, adapted, worded
 from duckwatch.rules.generate import check_names, rendered
 from duckwatch.rules.kubernetes import prometheus_rule
 from duckwatch.rules.pack import RULES, dump, flat, other_files, rule_files
@@ -79,9 +79,7 @@ def _texts(arguments: argparse.Namespace) -> Mapping[str, str]:
             flat(path): prometheus_rule(path, document, labels, arguments.namespace)
             for path, document in documents.items()
         }
-    others = {
-        path: routed(text, adaptation) if path == "alertmanager.yml" else text for path, text in other_files().items()
-    }
+    others = {path: worded(text, adaptation) for path, text in other_files().items()}
     shipped = rule_files()
     same = {path: (RULES / path).read_text(encoding="utf-8") for path in shipped if documents[path] == shipped[path]}
     return {path: same.get(path) or dump(document) for path, document in documents.items()} | others

@@ -23,7 +23,8 @@ SCRAPES: Final = 4
 """The fewest scrapes that a shortened time spans: fewer would see a single sample, or none."""
 
 _RANGE: Final = re.compile(r"(?P<before>\[|:(?=[0-9]+[a-z]+\])|\boffset\s+)(?P<time>[0-9]+[a-z]+)")
-_SEVERITY: Final = re.compile(r"(?P<before>\bseverity\s*=~?\s*)(?P<quote>\"?)(?P<words>[\w|]+)(?P=quote)")
+_SEVERITY: Final = re.compile(r"(?P<before>\bseverity(?:\s*=~?\s*|\s+(?=\")))(?P<quote>\"?)(?P<words>[\w|]+)(?P=quote)")
+"""A matcher (`severity =~ "warning|info"`), or a comparison of a template (`eq .CommonLabels.severity "critical"`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +59,8 @@ def adapted(document: Document, adaptation: Adaptation) -> Document:
     return copy
 
 
-def routed(text: str, adaptation: Adaptation) -> str:
-    """Return Alertmanager's configuration with the house's severity words in its matchers."""
+def worded(text: str, adaptation: Adaptation) -> str:
+    """Return Alertmanager's configuration, its templates or the runbook with the house's words for the severities."""
     return _SEVERITY.sub(
         lambda found: f"{found['before']}{found['quote']}{_words(found, adaptation)}{found['quote']}", text
     )

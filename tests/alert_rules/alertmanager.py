@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from tests.alert_rules.rules import RULES
 
-CONFIGURATION = RULES / "alertmanager.yml"
-TEMPLATES = RULES / "templates" / "duckwatch.tmpl"
+if TYPE_CHECKING:
+    from pathlib import Path
+
 SHORT = {"group_wait": "0s", "group_interval": "1s"}
 """The times after which a message is sent. `repeat_interval` stays, so that no test sees a message twice; but that of
 the dead man's switch is short.
 """
 
 
-def written() -> dict[str, Any]:
-    """Return the example as it is."""
-    settings: dict[str, Any] = yaml.safe_load(CONFIGURATION.read_text(encoding="utf-8"))
+def written(rules: Path = RULES) -> dict[str, Any]:
+    """Return the example of a folder of rules as it is."""
+    settings: dict[str, Any] = yaml.safe_load((rules / "alertmanager.yml").read_text(encoding="utf-8"))
     return settings
 
 

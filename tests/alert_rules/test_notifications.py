@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.alert_rules.alertmanager import TEMPLATES, adapted, written
+from duckwatch.rules.__main__ import main
+from tests.alert_rules.alertmanager import adapted, written
 from tests.alert_rules.desk import (
     DASHBOARD,
     DEADMAN,
@@ -23,6 +25,7 @@ from tests.alert_rules.desk import (
     refusal,
     stamp,
 )
+from tests.alert_rules.rules import RULES
 from tests.servers.alertmanager import Alertmanager
 from tests.servers.fixtures import need
 from tests.servers.process import wait_until
@@ -55,16 +58,22 @@ HOSTILE = {
 @pytest.fixture(scope="module")
 def desk(server_logs: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     """Alertmanager with the example's routes, receivers and templates; its secrets are files, as in the example."""
-    folder = tmp_path_factory.mktemp("desk")
+    with opened(server_logs, tmp_path_factory.mktemp("desk"), RULES) as found:
+        yield found
+
+
+@contextmanager
+def opened(server_logs: Path, folder: Path, rules: Path) -> Iterator[Desk]:
+    """Open a desk with the configuration and the templates of a folder of rules."""
     key, certificate = make_certificate(folder)
     web = Webhooks()
     mail = MailServer(key, certificate, USER, PASSWORD)
     secrets = {"slack_webhook_url": web.url + SLACK, "smtp_password": PASSWORD, "deadman_url": web.url + DEADMAN}
     for name, content in secrets.items():
         (folder / name).write_text(content, encoding="utf-8")
-    files = [TEMPLATES, certificate, *(folder / name for name in secrets)]
+    files = [*(rules / "templates").glob("*.tmpl"), certificate, *(folder / name for name in secrets)]
     try:
-        server = need(lambda: Alertmanager(server_logs, adapted(written(), f"127.0.0.1:{mail.port}"), files))
+        server = need(lambda: Alertmanager(server_logs, adapted(written(rules), f"127.0.0.1:{mail.port}"), files))
         try:
             server.start()
             yield Desk(server, web, mail)
@@ -278,3 +287,16 @@ def test_without_annotations_the_name_is_said(desk: Desk) -> None:
     assert message["title"] == message["fallback"] == "Critical: AnotherAlert"
     assert message["title_link"] == f"{desk.alertmanager.url}/#/alerts"
     assert desk.email("seven")["Subject"] == "Critical: AnotherAlert"
+
+
+def test_a_house_has_colours_for_its_own_severity_words(server_logs: Path, tmp_path: Path) -> None:
+    """Copies with `--severity` route a critical alert to Slack and a warning to the mailbox, in the usual colours."""
+    words = ("--severity", "critical=page", "--severity", "warning=ticket")
+    assert main(["build", "--output", str(tmp_path / "rules"), *words]) == 0
+    with opened(server_logs, tmp_path, tmp_path / "rules") as house:
+        house.fire(refusal(mail_cluster="page", severity="page"), refusal(mail_cluster="ticket", severity="ticket"))
+        assert house.slack("of what page offers")["color"] == "danger"
+        assert "#b42318" in part(house.email("of what page offers"), "html")
+        ticket = house.email("of what ticket offers")
+        assert ticket["Subject"].startswith("Ticket: ")
+        assert "#9a5b00" in part(ticket, "html")

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from duckwatch.base.config.units import format_duration, parse_duration
-from duckwatch.rules.adapt import SCRAPES, Adaptation, adapted, routed
-from duckwatch.rules.pack import RULES, rule_files
+from duckwatch.rules.adapt import SCRAPES, Adaptation, adapted, worded
+from duckwatch.rules.pack import other_files, rule_files
 from duckwatch.rules.placeholders import GRAFANA, RUNBOOK
 
 if TYPE_CHECKING:
@@ -111,11 +111,18 @@ def test_severities_have_the_words_of_the_house() -> None:
     )
     after = adapted({"groups": [{"name": "g", "rules": [listed]}]}, house)
     assert 'severity="critical"' in rules_of(after)[0]["expr"]
-    text = (RULES / "alertmanager.yml").read_text(encoding="utf-8")
-    assert re.search(r"severity *= *critical", text)
-    assert not re.search(r"severity *=~? *\"?[\w|]*(?:critical|warning)", routed(text, house))
-    assert routed(text, Adaptation()) == text
-    assert routed('severity =~ "warning|info"', house) == 'severity =~ "ticket|info"'
+    assert worded('severity =~ "warning|info"', house) == 'severity =~ "ticket|info"'
+
+
+@pytest.mark.parametrize("path", other_files())
+def test_other_files_have_the_words_of_the_house(path: str) -> None:
+    """No matcher of Alertmanager's example, no command of the runbook and no comparison of a template has our words."""
+    text = other_files()[path]
+    after = worded(text, Adaptation(severities={"critical": "page", "warning": "ticket"}))
+    ours = re.compile(r"\bseverity(?:\s*=~?\s*\"?|\s+\")[\w|]*(?:critical|warning)")
+    assert not ours.search(after)
+    assert (after != text) is bool(ours.search(text))
+    assert worded(text, Adaptation()) == text
 
 
 def test_each_alert_gets_the_labels_of_the_house() -> None:
