@@ -77,7 +77,7 @@ def read_settings(files: SettingsFiles, environ: Mapping[str, str]) -> tuple[Set
     except ConfigError as error:
         faults += error.faults
     if settings is None or faults:
-        raise ConfigError(faults)
+        raise ConfigError(list(dict.fromkeys(faults)))  # one variable may serve several signals
     return settings, signals
 
 

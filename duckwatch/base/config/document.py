@@ -11,6 +11,7 @@ import yaml
 from duckwatch.base.errors import Fault
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 UNREADABLE: Final = "cannot be read ({reason}): name a file that this user can read"
@@ -53,6 +54,20 @@ class _Loader(yaml.SafeLoader):
         if isinstance(node, yaml.MappingNode):
             _refuse_twice(node)
         return node
+
+
+def _construct_number(loader: _Loader, node: yaml.ScalarNode) -> object:
+    """Return a number that would be octal (010) or of base 60 (1:30) in YAML 1.1 as the text that the operator wrote.
+    YAML 1.2 has neither.
+    """
+    text = node.value.lstrip("+-")
+    if ":" in text or (text[:1] == "0" and text[1:].replace("_", "").isdigit()):
+        return node.value
+    return loader.construct_yaml_int(node) if node.tag.endswith(":int") else loader.construct_yaml_float(node)
+
+
+for _number in ("int", "float"):
+    _Loader.add_constructor(f"tag:yaml.org,2002:{_number}", _construct_number)
 
 
 def _refuse_twice(node: yaml.MappingNode) -> None:
@@ -115,6 +130,23 @@ def read_text(
     except (OSError, ValueError) as error:
         faults.append(Fault(key, UNREADABLE.format(reason=type(error).__name__)))
     return None
+
+
+def invalid_texts(value: object, key: str = "") -> Iterator[str]:
+    """Yield the dotted key of each text that UTF-8 cannot hold: half of a surrogate pair, which YAML and JSON can
+    write, or bytes of the environment that are not UTF-8.
+    """
+    if isinstance(value, str) and not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            yield key
+    elif isinstance(value, dict):
+        for name, inner in value.items():
+            yield from invalid_texts(inner, f"{key}.{name}" if key else str(name))
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from invalid_texts(inner, f"{key}.{index}")
 
 
 def begins_with_mark(path: Path) -> bool:

@@ -40,11 +40,24 @@ def lay_environment(
             continue
         if is_structured(field_at(model, keys)):
             try:
-                value = json.loads(value)
+                value = json.loads(value, object_pairs_hook=_without_duplicates)
+            except _KeyTwiceError:
+                faults.append(Fault(".".join(keys), f"gives a key twice in {name}: join the two"))
+                continue
             except (ValueError, RecursionError):
                 faults.append(Fault(".".join(keys), f"must be JSON (a list or a map) in {name}"))
                 continue
         _place(document, keys, value)
+
+
+class _KeyTwiceError(Exception):
+    """A map has a key twice. JSON leaves open which one counts; YAML forbids it."""
+
+
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len({key for key, _ in pairs}) < len(pairs):
+        raise _KeyTwiceError
+    return dict(pairs)
 
 
 def _unset(document: dict[Any, Any], model: type[BaseModel], keys: list[str]) -> None:

@@ -33,6 +33,8 @@ _PROBLEMS: Final = {
     "dict_type": "must be a mapping",
     "tuple_type": "must be a list",
     "list_type": "must be a list",
+    "finite_number": "must be a whole number",
+    "invalid_key": "is not a known key: keys are text",
     "too_short": "must hold at least one",
     "string_too_long": "must be shorter",
 }

@@ -7,17 +7,19 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pydantic import ValidationError
 
-from duckwatch.base.config.document import read_file, read_text
+from duckwatch.base.config.document import invalid_texts, read_file, read_text
 from duckwatch.base.config.environment import lay_environment
 from duckwatch.base.config.faults import dotted, faults_of
-from duckwatch.base.config.fields import FILE_SUFFIX, drop_nulls
+from duckwatch.base.config.fields import FILE_SUFFIX, drop_nulls, mappings, members
 from duckwatch.base.config.secret_files import named_secret_files, read_secret_files
 from duckwatch.base.config.values import SECTIONS, SettingsDocument
 from duckwatch.base.errors import ConfigError, Fault
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
+
+    from pydantic import BaseModel
 
 S = TypeVar("S", bound=SettingsDocument)
 
@@ -34,6 +36,7 @@ def load(model: type[S], path: Path | None, environ: Mapping[str, str]) -> Loade
     """Return the settings of `path` (None: defaults), overridden by `environ`. Raise ConfigError with every fault."""
     faults: list[Fault] = []
     document = read_document(model, path, environ, faults)
+    faults += _mistaken(document, model)
     secret_files = named_secret_files(document, model)
     read_secret_files(document, model, faults)
     drop_nulls(document, model)
@@ -44,8 +47,20 @@ def load(model: type[S], path: Path | None, environ: Mapping[str, str]) -> Loade
         told = {fault.key.removesuffix(FILE_SUFFIX) for fault in faults}
         faults += [fault for fault in faults_of(error, model) if fault.key not in told]
     if settings is None or faults:
-        raise ConfigError(faults)
+        raise ConfigError(list({fault.key: fault for fault in reversed(faults)}.values())[::-1])
     return LoadedSettings(settings, tuple(secret_files))
+
+
+def _mistaken(document: dict[Any, Any], model: type[BaseModel]) -> Iterator[Fault]:
+    """Yield the faults that pydantic would pass: a number that is `yes`, which it takes as 1, and text that no file,
+    socket or database takes.
+    """
+    for prefix, mapping, inner in mappings(document, model):
+        for name, field in inner.model_fields.items():
+            if isinstance(mapping.get(name), bool) and int in members(field.annotation, int):
+                yield Fault(f"{prefix}{name}", "must be a whole number")
+    for key in invalid_texts(document):
+        yield Fault(dotted(tuple(key.split("."))), "must be text in UTF-8")
 
 
 def read_document(

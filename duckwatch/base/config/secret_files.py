@@ -59,10 +59,10 @@ def _read(path: object) -> tuple[str, str]:
         if content.startswith(codecs.BOM_UTF8):
             return "", "must name a file without a byte order mark: save it as UTF-8 without BOM"
         secret = content.decode().rstrip("\r\n")
-    except OSError as error:
-        return "", UNREADABLE.format(reason=type(error).__name__)
     except UnicodeDecodeError:
         return "", "must name a file of UTF-8 text"
+    except (OSError, ValueError) as error:
+        return "", UNREADABLE.format(reason=type(error).__name__)
     if not secret or len(content) > _MAX_BYTES:
         return "", "must name a file that holds the secret, at most 64 KiB"
     return secret, ""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, PlainValidator, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from duckwatch.base.config.addresses import parse_ip, parse_listens
+from duckwatch.base.config.addresses import IP_FORM, parse_ip, parse_listens
 from duckwatch.base.config.units import format_duration, format_size, parse_duration, parse_size
 
 if TYPE_CHECKING:
@@ -79,7 +79,14 @@ def _check_token(value: SecretStr) -> SecretStr:
     return value
 
 
+def _parse_address(value: object) -> str:
+    address = parse_ip(value)
+    if "%" in address:
+        raise ValueError(f"{IP_FORM}, without the name of an interface")
+    return address
+
+
 Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
 Size = Annotated[int, BeforeValidator(parse_size)]
-IpAddress = Annotated[str, BeforeValidator(parse_ip)]
+IpAddress = Annotated[str, BeforeValidator(_parse_address)]
 BearerToken = Annotated[SecretStr, AfterValidator(_check_token)]

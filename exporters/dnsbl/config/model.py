@@ -8,7 +8,7 @@ from ipaddress import IPv4Network
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
 from duckwatch.base.config import values
 from duckwatch.base.config.addresses import Endpoint, Endpoints
@@ -72,8 +72,8 @@ def _parsed(value: str) -> str:
 
 
 def _as_mapping(key: str) -> BeforeValidator:
-    """Return a validator that turns a bare text into a mapping with this one key, and keeps any other value."""
-    return BeforeValidator(lambda value: {key: value} if isinstance(value, str) else value)
+    """Return a validator that turns a bare value, as a text, into a mapping with this one key."""
+    return BeforeValidator(lambda value: value if isinstance(value, (dict, BaseModel)) else {key: value})
 
 
 def _refuse_former_severity(value: object) -> object:

@@ -36,6 +36,8 @@ def parse_resolver(value: object) -> Endpoint:
     except ValueError:
         host, colon, port = text.rpartition(":") if ":" in text else (text, "", "")
         number = parse_port(port, RESOLVER_FORM) if colon else DNS_PORT
+        if number == 0:
+            raise ValueError(f"{RESOLVER_FORM}, with a port from 1 to 65535") from None
         is_name = HOST_NAME.fullmatch(host) and not host.rpartition(".")[2].isdigit()
         return Endpoint(
             host.lower() if is_name else parse_ip(host.removeprefix("[").removesuffix("]"), RESOLVER_FORM), number

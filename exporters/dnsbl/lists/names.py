@@ -100,6 +100,8 @@ def _looks_like_address(text: str) -> bool:
 
 
 def _range_fault(text: str) -> str:
+    if "%" in text:
+        return TARGET_FORM
     try:
         return f"is not the first address of its range: {ip_network(text, strict=False)} would be"
     except ValueError:

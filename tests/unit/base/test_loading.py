@@ -30,6 +30,7 @@ class Grafana(Section):
     mirrors: tuple[Server, ...] | None = None
     main: Server = Server()
     codes: dict[str, int] = Field(default_factory=dict)
+    most: Annotated[int, Field(gt=0)] | None = 10
     listen: Annotated[Endpoint | Endpoints, listens_like(3000)] = Endpoint("127.0.0.1", 3000)
 
 
@@ -76,6 +77,12 @@ def test_null_is_a_value_where_the_model_says_so() -> None:
         ("{codes: {a/b: x}}", "grafana.codes.(not a key)", "must be a whole number"),
         ("{listen: x}", "grafana.listen", "must be HOST:PORT like 127.0.0.1:3000 or [::1]:3000"),
         ("[1]", "grafana", "must be a mapping of keys"),
+        ("{most: yes}", "grafana.most", "must be a whole number"),
+        ("{most: 1:40}", "grafana.most", "must be a whole number"),
+        ("{most: .inf}", "grafana.most", "must be a whole number"),
+        ("{on: 1}", "grafana.1", "is not a known key: keys are text"),
+        ('{main: {folder: "\\ud800"}}', "grafana.main.folder", "must be text in UTF-8"),
+        ('{mirrors: [{token_file: "\\ud800"}]}', "grafana.mirrors.0.token_file", "must be text in UTF-8"),
     ],
 )
 def test_a_fault_names_the_key_and_what_would_be_right(tmp_path: Path, text: str, key: str, problem: str) -> None:
@@ -87,3 +94,22 @@ def test_a_fault_names_the_key_and_what_would_be_right(tmp_path: Path, text: str
     (fault,) = refusal.value.faults
     assert fault.key == key
     assert fault.problem.startswith(problem)
+
+
+def test_a_number_is_what_the_operator_wrote(tmp_path: Path) -> None:
+    """A number with a zero in front is not octal, though YAML 1.1 says so; text with one keeps it."""
+    path = tmp_path / "duckwatch.yml"
+    path.write_text("grafana: {most: 0100, main: {folder: 0123}}", encoding="utf-8")
+    read = load(Settings, path, {}).settings.grafana
+    assert (read.most, read.main.folder) == (100, "0123")
+
+
+def test_the_environment_has_no_text_that_a_file_could_not_have() -> None:
+    """Bytes that are not UTF-8, and a key twice in one map, are faults as they are in a file."""
+    for name, value, key in (
+        ("MAIN__FOLDER", b"\xff".decode(errors="surrogateescape"), "grafana.main.folder"),
+        ("MAIN", '{"folder": "a", "folder": "b"}', "grafana.main"),
+    ):
+        with pytest.raises(ConfigError) as refusal:
+            load(Settings, None, {f"DUCKWATCH_GRAFANA__{name}": value})
+        assert [fault.key for fault in refusal.value.faults] == [key]

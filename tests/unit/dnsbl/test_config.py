@@ -77,11 +77,11 @@ def test_every_fault_is_named_at_once(tmp_path: Path) -> None:
             {"zone": "zen"},
             {"zone": "bl.example", "kind": "x", "key": f"{SECRET}.x", "codes": {"8.8.8.8.8": "bad"}},
         ],
-        "resolvers": ["my resolver"],
+        "resolvers": ["my resolver", "127.0.0.1:0"],
         "interval": "5s",
         "limits": {"targets": 0, "in_flight_per_list": "many"},
         "collector": {"url": f"http://u:{SECRET}@h", "token_file": "/nowhere"},
-        "public_ips": {"10.0.0.1": "nat"},
+        "public_ips": {"10.0.0.1": "nat", "10.0.0.2": "fe80::1%eth0"},
         "listen": "[::1",
     }
     assert faults(tmp_path, section) == {
@@ -90,8 +90,14 @@ def test_every_fault_is_named_at_once(tmp_path: Path) -> None:
         "dnsbl.resolvers.0": (
             "must be the IP address or host name of a resolver, like 127.0.0.1, [::1]:53 or unbound:53"
         ),
+        "dnsbl.resolvers.1": (
+            "must be the IP address or host name of a resolver, like 127.0.0.1, [::1]:53 or unbound:53, "
+            "with a port from 1 to 65535"
+        ),
         "dnsbl.targets.0.target": "is not the first address of its range: 192.0.2.0/28 would be",
-        "dnsbl.targets.1": "must be a mapping of keys",
+        "dnsbl.targets.1.target": (
+            "must be an IP address, a range like 192.0.2.0/28 or 2001:db8::/124, or a name like mail.example.com"
+        ),
         "dnsbl.targets.2.intervall": "is not a known key: did you mean interval?",
         "dnsbl.targets.3.target": (
             "must be an IP address, a range like 192.0.2.0/28 or 2001:db8::/124, or a name like mail.example.com"
@@ -107,6 +113,9 @@ def test_every_fault_is_named_at_once(tmp_path: Path) -> None:
             "must be a URL like http://127.0.0.1:9626, without user and password: token is a key of its own"
         ),
         "dnsbl.public_ips.10.0.0.1": "must be an IP address like 192.0.2.5 or 2001:db8::5",
+        "dnsbl.public_ips.10.0.0.2": (
+            "must be an IP address like 192.0.2.5 or 2001:db8::5, without the name of an interface"
+        ),
         "dnsbl.targts": "is not a known key: did you mean targets?",
     }
 
