@@ -6,6 +6,7 @@ Container health checks run it every few seconds, so it must start fast and may 
 from __future__ import annotations
 
 import argparse
+import http.client
 import os
 import ssl
 import sys
@@ -26,6 +27,10 @@ TIMEOUT_SECONDS: Final = 3.0
 ANSWER_BYTES: Final = 4096
 """At most this much of the answer is shown."""
 
+_UNSET: Final = "null"
+_UNSETS: Final = (_UNSET, "")
+"""What leaves a setting as it is: `null` unsets a key in the environment."""
+
 _EVERY_ADDRESS: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - replaced, not bound
 
 
@@ -44,9 +49,10 @@ class HealthTarget(NamedTuple):
     def url(self, environ: Mapping[str, str]) -> str:
         """Return the URL to ask by default. Raise ValueError if the listening address cannot be read."""
         endpoint: Endpoint = Endpoint("127.0.0.1", self.port)
-        if environ.get(self.listen):
-            endpoint = parse_listens(environ[self.listen], self.port).each[0]
-        scheme = "https" if self.certificate and environ.get(self.certificate) else "http"
+        listen, certificate = (environ.get(name or "", _UNSET) for name in (self.listen, self.certificate))
+        if listen not in _UNSETS:
+            endpoint = parse_listens(listen, self.port).each[0]
+        scheme = "http" if certificate in _UNSETS else "https"
         return f"{scheme}://{Endpoint(_EVERY_ADDRESS.get(endpoint.host, endpoint.host), endpoint.port)}{self.route}"
 
 
@@ -86,7 +92,7 @@ def ask(target: HealthTarget, url: str | None) -> int:
         with error:
             output.complain(f"{target.program}: {asked} answers {error.code}: {_text(error)}")
         return EXIT_FAILED
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:  # HTTPException: another server's answer
         output.complain(f"{target.program}: no answer: {error}")
         return EXIT_FAILED
     sys.stdout.write(f"{answer}\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 import threading
@@ -74,6 +75,7 @@ def test_the_exit_code_is_1_when_it_is_not_ready(capsys: pytest.CaptureFixture[s
         ("", "http://127.0.0.1:9626/readyz"),
         ("0.0.0.0:9700", "http://127.0.0.1:9700/readyz"),
         ("[::]:9700", "http://[::1]:9700/readyz"),
+        ("null", "http://127.0.0.1:9626/readyz"),
         ('["192.0.2.1:9700", "127.0.0.1:9701"]', "http://192.0.2.1:9700/readyz"),
     ],
 )
@@ -87,6 +89,25 @@ def test_a_collector_with_a_certificate_is_asked_by_https() -> None:
     certificate = {"DUCKWATCH_COLLECTOR__TLS__CERTIFICATE": "/run/cert.pem"}
     assert COLLECTOR.url(certificate) == "https://127.0.0.1:9626/readyz"
     assert DNSBL.url(certificate) == "http://127.0.0.1:9627/healthz"
+    assert COLLECTOR.url(dict.fromkeys(certificate, "null")) == "http://127.0.0.1:9626/readyz"
+
+
+@pytest.mark.parametrize("said", [b"SSH-2.0-OpenSSH_9.6\r\n", b"HTTP/1.1 abc\r\n\r\n"])
+def test_another_server_is_no_answer(said: bytes, capsys: pytest.CaptureFixture[str]) -> None:
+    """A server that does not speak HTTP is one line and exit code 1."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            line, _ = server.accept()
+            with line:
+                line.recv(4096)
+                line.sendall(said)
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        assert health.main(COLLECTOR, ["--url", f"http://127.0.0.1:{server.getsockname()[1]}/"]) == 1
+        thread.join()
+    assert capsys.readouterr().err.startswith("duckwatch-collector: no answer: ")
 
 
 @pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://127.0.0.1/x", "127.0.0.1:9626"])
