@@ -222,6 +222,33 @@ test('The user and password of the URL are sent as Basic when no token is set, a
     assert.equal(mta.logs.filter(line => /s(%40|@)cret/.test(line)).length, 0);
 });
 
+test('A percent sign in the login of the URL that encodes nothing stands for itself', async t => {
+    const collector = await Collector.start(t);
+    const url = collector.url.replace('http://', 'http://any:100%@');
+    const mta = await Mta.start(t, { url, spool: temporaryFolder(t), token: null });
+    await mta.emit(['a']);
+    await until('the event', () => collector.has(['a']));
+    assert.equal(
+        collector.withEvents[0].headers.authorization,
+        `Basic ${Buffer.from('any:100%').toString('base64')}`
+    );
+});
+
+test('A token file that holds no token is named once, and the events wait', async t => {
+    const collector = await Collector.start(t);
+    const folder = temporaryFolder(t);
+    const tokenFile = path.join(folder, 'token');
+    fs.writeFileSync(tokenFile, '# the token of eu1\nsecret\n');
+    collector.usual = (request, response) =>
+        (request.headers.authorization === 'Bearer secret' ? accept : answer(401))(request, response);
+    const mta = await Mta.start(t, { url: collector.url, spool: path.join(folder, 'spool'), token: null, tokenFile });
+    await mta.emit(['a']);
+    await until('two refusals', () => collector.withEvents.length > 1);
+    assert.equal(mta.logs.filter(line => line.includes('The token file must hold one token')).length, 1);
+    fs.writeFileSync(tokenFile, '\ufeffsecret\r\n');
+    await until('the event', () => collector.has(['a']));
+});
+
 test('All requests use one kept connection, one at a time, and no proxy of the environment', async t => {
     const { collector, mta } = await stage(t, { batchEvents: 10 });
     let inFlight = 0;

@@ -9,6 +9,9 @@ const path = require('node:path');
 const test = require('node:test');
 const { Collector, Mta, temporaryFolder, until } = require('./harness');
 
+// The third form of an HTTP date has no zone: it must not be taken for one of this machine's.
+process.env.TZ = 'America/New_York';
+
 const PLUGIN = path.join(__dirname, '../../zonemta-plugin');
 const { readSettings } = require(path.join(PLUGIN, 'lib/settings'));
 const { readAnswer, readRetryAfter, waitAfter } = require(path.join(PLUGIN, 'lib/answer'));
@@ -44,6 +47,8 @@ const WRONG = [
     [{ url: 'ftp://x/' }, 'url', settings => settings.url === null],
     [{ url: 'http://user:secret@' }, 'url', settings => settings.url === null],
     [{ token: 5 }, 'token', settings => settings.token === null],
+    [{ token: 'sec ret\n' }, 'token', settings => settings.token === null],
+    [{ token: 'sécret' }, 'token', settings => settings.token === null],
     [{ tokn: 'secret' }, 'tokn', settings => settings.token === null]
 ];
 
@@ -55,6 +60,11 @@ for (const [config, name, holds] of WRONG) {
         assert.ok(holds(settings));
     });
 }
+
+test('Spaces and line ends around a token do not count', () => {
+    const { settings, faults } = readSettings({ token: ' secret\r\n' });
+    assert.deepEqual([settings.token, faults], ['secret', []]);
+});
 
 test('Numbers may be written as text', () => {
     assert.equal(readSettings({ batchEvents: '20' }).settings.batchEvents, 20);
@@ -100,6 +110,8 @@ const RETRY_AFTER = [
     ['0', 0],
     ['99999999', 300000],
     ['Tue, 24 Nov 2026 10:00:09 GMT', 9000],
+    ['Tuesday, 24-Nov-26 10:00:09 GMT', 9000],
+    ['Tue Nov 24 10:00:09 2026', 9000],
     ['Tue, 24 Nov 2026 09:00:00 GMT', 0],
     ['Tue, 24 Nov 2099 10:00:00 GMT', 300000],
     ['-5', null],

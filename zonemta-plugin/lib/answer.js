@@ -28,7 +28,7 @@ const LEAST_NAMED_WAIT_MS = 1000;
 
 /**
  * Returns a Retry-After header (RFC 9110, section 10.2.3: seconds or an HTTP date) in milliseconds, at most five
- * minutes; null without a valid one.
+ * minutes; null without a valid one. The date's third form (asctime) has no zone, and means GMT.
  * @param {string | string[] | undefined} value
  * @param {number} now epoch milliseconds
  */
@@ -37,7 +37,7 @@ function readRetryAfter(value, now) {
     const wait = /^\d{1,10}$/.test(text)
         ? Number(text) * 1000
         : /^[A-Z][a-z]{2}/.test(text)
-          ? Date.parse(text) - now
+          ? Date.parse(text.endsWith('GMT') ? text : `${text} GMT`) - now
           : NaN;
     return Number.isNaN(wait) ? null : Math.min(Math.max(wait, 0), MOST_NAMED_WAIT_MS);
 }

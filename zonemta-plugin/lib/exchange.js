@@ -34,6 +34,18 @@ const KEPT_BYTES = 64;
  * @typedef {(error: string | null) => void} Finish
  */
 
+/**
+ * Decodes the percent-encoded bytes of `text`. A `%` that encodes none stands for itself, as in a URL of curl.
+ * @param {string} text
+ */
+function decode(text) {
+    try {
+        return decodeURIComponent(text);
+    } catch (err) {
+        return text;
+    }
+}
+
 class Exchange {
     /**
      * @param {import('./settings').Settings} settings
@@ -98,7 +110,7 @@ class Exchange {
         if (token) {
             headers.authorization = `Bearer ${token}`;
         } else if (url.username || url.password) {
-            const login = `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`;
+            const login = `${decode(url.username)}:${decode(url.password)}`;
             headers.authorization = `Basic ${Buffer.from(login).toString('base64')}`;
         }
         return {

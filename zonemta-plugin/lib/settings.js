@@ -41,6 +41,8 @@ const NUMBERS = [
     ['deadAfter', 60000, 600, 3600000]
 ];
 const TEXTS = ['url', 'token', 'tokenFile', 'cluster', 'host', 'spool'];
+// What an HTTP header can hold, and the collector accepts as a token.
+const TOKEN = /^[!-~]+$/;
 // ZoneMTA's own keys in a plugin's section.
 const FOREIGN = ['enabled', 'ordering'];
 
@@ -77,6 +79,19 @@ function readText(config, name, faults) {
         return null;
     }
     return value;
+}
+
+/**
+ * @param {string | null} text
+ * @param {string[]} faults gets a sentence when the value is wrong
+ */
+function checkToken(text, faults) {
+    const token = text === null ? '' : text.trim();
+    if (text === null || TOKEN.test(token)) {
+        return token || null;
+    }
+    faults.push('Setting token must be printable ASCII without spaces; it is ignored');
+    return null;
 }
 
 /**
@@ -120,7 +135,12 @@ function readToken(settings, log) {
         return settings.token;
     }
     try {
-        return fs.readFileSync(settings.tokenFile, 'utf8').trim() || null;
+        const token = fs.readFileSync(settings.tokenFile, 'utf8').trim();
+        if (TOKEN.test(token)) {
+            return token;
+        }
+        log.once('token text', 'error', 'The token file must hold one token: printable ASCII without spaces');
+        return null;
     } catch (err) {
         log.once('token', 'error', 'The token file cannot be read (%s)', err.code);
         return null;
@@ -146,7 +166,7 @@ function readSettings(config) {
     const settings = {
         ...numbers,
         url: readUrl(texts.url, faults),
-        token: texts.token,
+        token: checkToken(texts.token, faults),
         tokenFile: texts.tokenFile,
         cluster: texts.cluster || 'default',
         host: texts.host || os.hostname(),
