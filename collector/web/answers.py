@@ -118,6 +118,8 @@ def refused(error: RequestError) -> web.Response:
     if error.status == 401:
         # RFC 9110, 11.6.1: a 401 must name a scheme; stock ZoneMTA and WildDuck can send Basic only.
         headers["WWW-Authenticate"] = 'Bearer realm="duckwatch", Basic realm="duckwatch"'
+    if error.status == 415:
+        headers["Accept-Encoding"] = "gzip"  # RFC 9110, 12.5.3
     response = answer(error.status, {"error": str(error)}, headers)
     if error.status == 408:
         response.force_close()

@@ -51,7 +51,7 @@ class BodyReader:
 
     def inflated(self, request: web.BaseRequest, body: bytes, lease: Lease) -> bytes:
         """Return a received body, inflated if it is gzip. Raise TooLargeError, OverloadedError, UnreadableError."""
-        return inflate(body, self._limit, lease) if _is_gzip(request.headers.get(hdrs.CONTENT_ENCODING)) else body
+        return inflate(body, self._limit, lease) if _is_gzip(request) else body
 
     async def receive(self, request: web.BaseRequest, lease: Lease) -> bytes:
         """Return the body as it came, not inflated.
@@ -59,7 +59,7 @@ class BodyReader:
         Raise TooLargeError, UnsupportedError, UnexpectedError, OverloadedError, TooSlowError;
         and ConnectionError or aiohttp's payload errors when the client disconnects.
         """
-        _is_gzip(request.headers.get(hdrs.CONTENT_ENCODING))  # raises for an unknown encoding, before the body is read
+        _is_gzip(request)  # raises for an unknown encoding, before the body is read
         if hdrs.EXPECT in request.headers:
             _check_expectation(request)
         length = request.content_length
@@ -126,9 +126,11 @@ def require_whole_body(request: web.BaseRequest, body: bytes) -> None:
         raise MangledError("the body is not as long as its sender wrote it")
 
 
-def _is_gzip(encoding: str | None) -> bool:
-    if encoding is None:
+def _is_gzip(request: web.BaseRequest) -> bool:
+    if hdrs.CONTENT_ENCODING not in request.headers:
         return False
+    # A proxy may add a line of its own: several lines are one list (RFC 9110, 5.3).
+    encoding = ",".join(request.headers.getall(hdrs.CONTENT_ENCODING))
     codings = [one for part in encoding.split(",") if (one := part.strip().lower()) not in {"", "identity"}]
     if not codings:
         return False

@@ -9,6 +9,7 @@ from aiohttp import hdrs, web
 from prometheus_client.exposition import choose_encoder
 
 from collector.web.answers import answer, respond
+from duckwatch.base.heads import prefers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -93,9 +94,8 @@ class Health:
 
 
 def _encoder(accept: str) -> tuple[Callable[[CollectorRegistry], bytes], str]:
-    """Return the encoder and the content type: OpenMetrics 1.0.0 if `Accept` names it, else Prometheus text.
+    """Return the encoder and the content type: OpenMetrics 1.0.0 if `Accept` prefers it, else Prometheus text.
 
     prometheus_client does not get the header itself: it fails on odd versions, and repeats them in the content type.
     """
-    media = {one.partition(";")[0].strip().lower() for one in accept.split(",")}
-    return choose_encoder(f"{OPENMETRICS}; version=1.0.0" if OPENMETRICS in media else "")
+    return choose_encoder(f"{OPENMETRICS}; version=1.0.0" if prefers(accept, OPENMETRICS) else "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from aiohttp import HttpVersion10, HttpVersion11, hdrs
@@ -82,6 +83,26 @@ def _is_coded(message: RawRequestMessage) -> bool:
     """Return True if a transfer coding is neither chunked nor the former `identity` (RFC 2616, 3.6)."""
     codings = ",".join(message.headers.getall(hdrs.TRANSFER_ENCODING, [])).lower().split(",")
     return any(coding.strip() not in ("", "chunked", "identity") for coding in codings)
+
+
+_WEIGHT: Final = re.compile(r"q=([01](\.[0-9]{0,3})?)", re.ASCII)
+
+
+def weight_of(header: str, *names: str) -> float:
+    """Return the weight of what a header `Accept` or `Accept-Encoding` names, by the first of these names that it has
+    (RFC 9110, 12.4.2). 0 means not acceptable, also if the header has none of them.
+    """
+    weights: dict[str, float] = {}
+    for one in header.lower().split(","):
+        name, *parameters = (part.strip() for part in one.split(";"))
+        given = next(filter(None, map(_WEIGHT.fullmatch, parameters)), None)
+        weights[name] = max(weights.get(name, 0.0), 1.0 if given is None else float(given[1]))
+    return next((weights[name] for name in names if name in weights), 0.0)
+
+
+def prefers(accept: str, media: str) -> bool:
+    """Return True if `Accept` takes this media type at least as gladly as plain text."""
+    return weight_of(accept, media) > 0 and weight_of(accept, media) >= weight_of(accept, "text/plain")
 
 
 def refusal_of(error: BaseException | None, head_bytes: int) -> HeadRefusal:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Final
 from prometheus_client.exposition import generate_latest
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 
+from duckwatch.base.heads import prefers
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -91,10 +93,9 @@ class PairLines:
 
     def render(self, registry: CollectorRegistry, accept: str = "") -> tuple[bytes, str]:
         """Return the whole page with its content type: the registry's families, then those of the pairs."""
-        media = {one.partition(";")[0].strip().lower() for one in accept.split(",")}
         pairs = [LISTED.head, *self._listed.values(), INFO.head, *self._info.values()]
         pairs += [LAPSED.head, *self._lapsed.values()]
-        if OPENMETRICS in media:
+        if prefers(accept, OPENMETRICS):
             page = generate_openmetrics(registry).removesuffix(_EOF)  # type: ignore[no-untyped-call]  # not typed
             return b"".join([page, *pairs, _EOF]), OPENMETRICS_TYPE
         page = generate_latest(registry)

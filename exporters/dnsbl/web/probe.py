@@ -123,7 +123,7 @@ class Prober:
         if target is None:
             raise Refusal(400, f"target {names.TARGET_FORM}")
         lists = list(self._plan().lists_for(PlannedTarget(target)))
-        wanted = set(query.get("list", []))
+        wanted = {_zone(one) for one in query.get("list", [])}
         if unknown := wanted - {one.zone for one in self._plan().lists}:
             raise Refusal(400, f"{len(unknown)} of the lists asked for are not configured here")
         return target, [one for one in lists if not wanted or one.zone in wanted]
@@ -135,6 +135,14 @@ class Prober:
         if not self._budget.has_room(now):
             raise Refusal(429, "too many probes in this minute (dnsbl.limits.probes_per_minute)")
         self._budget.take(now)
+
+
+def _zone(text: str) -> str:
+    """Return a zone as the plan has it. Names of DNS have no case, and may end in a dot."""
+    try:
+        return names.domain(text)
+    except ValueError:
+        return text
 
 
 def _seconds(header: str | None) -> float:

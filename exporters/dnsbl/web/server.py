@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from aiohttp import hdrs, web
 
+from duckwatch.base.heads import weight_of
 from duckwatch.base.listening import open_sockets
 from exporters.dnsbl.web.connections import Listener
 from exporters.dnsbl.web.page import page
@@ -103,7 +104,7 @@ class WebServer:
     async def _scrape(self, request: web.BaseRequest) -> web.Response:
         body, content_type = self._lines.render(self._metrics.registry, request.headers.get(hdrs.ACCEPT, ""))
         headers = {hdrs.CONTENT_TYPE: content_type, hdrs.VARY: "Accept, Accept-Encoding"}
-        if "gzip" in request.headers.get(hdrs.ACCEPT_ENCODING, ""):
+        if weight_of(request.headers.get(hdrs.ACCEPT_ENCODING, ""), "gzip", "x-gzip", "*") > 0:
             packer = zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, _GZIP_WINDOW)
             body = packer.compress(body) + packer.flush()
             headers[hdrs.CONTENT_ENCODING] = "gzip"

@@ -294,7 +294,7 @@ def test_a_probe_asks_configured_lists_now(nameserver: NameServer, exporter: Mak
     one = exporter(
         nameserver.address, lists=["bl.example", "slow.example"], timeout="9s", limits={"probes_per_minute": 4}
     )
-    status, text = one.get("/probe?target=192.0.2.1&list=bl.example")
+    status, text = one.get("/probe?target=192.0.2.1&list=BL.Example.")
     assert status == 200
     assert 'duckwatch_dnsbl_listed{list="bl.example",target="192.0.2.1"} 1.0' in text
     assert "duckwatch_dnsbl_probe_complete 1.0" in text

@@ -86,9 +86,17 @@ async def test_gzip_is_inflated(serve: ServerStarter, encoding: str) -> None:
 
 @pytest.mark.parametrize("encoding", ["deflate", "br", "zstd", "gzip, gzip", "nonsense"])
 async def test_other_encodings_are_415(serve: ServerStarter, encoding: str) -> None:
-    """Other encodings are 415."""
+    """Other encodings are 415, and the answer names the one that is taken (RFC 9110, 12.5.3)."""
     async with serve() as served:
-        assert (await ask(served.port, post(events(), BEARER, f"Content-Encoding: {encoding}"))).status == 415
+        reply = await ask(served.port, post(events(), BEARER, f"Content-Encoding: {encoding}"))
+        assert (reply.status, reply.headers["accept-encoding"]) == (415, "gzip")
+
+
+async def test_encodings_in_two_lines_are_one_list(serve: ServerStarter) -> None:
+    """A proxy that compresses may add a line of its own (RFC 9110, 5.3)."""
+    async with serve() as served:
+        data = post(gzip.compress(events()), BEARER, "Content-Encoding: identity", "Content-Encoding: gzip")
+        assert (await ask(served.port, data)).status == 202
 
 
 @pytest.mark.parametrize("encoding", ["identity", ""])
