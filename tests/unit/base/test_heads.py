@@ -41,6 +41,6 @@ def test_the_weight_of_a_coding(header: str, weight: float) -> None:
         ("*/*", False),
     ],
 )
-def test_openmetrics_is_preferred(accept: str, is_preferred: bool) -> None:  # noqa: FBT001 - a case
+def test_openmetrics_is_preferred(accept: str, is_preferred: bool) -> None:
     """OpenMetrics is what a scraper gets that takes it as gladly as the text format."""
     assert prefers(accept, OPENMETRICS) is is_preferred
