@@ -29,6 +29,8 @@ def _check_cluster(value: str) -> str:
 def _check_path(value: Path) -> Path:
     if not value.name or "\0" in str(value):
         raise ValueError("must be a path like /var/lib/duckwatch/journal")
+    if value.parts[0].startswith("~"):
+        raise ValueError("must be a path without ~, which only a shell replaces: write the folder")
     return value
 
 

@@ -568,3 +568,10 @@ def test_watched_domains_are_few_and_different(tmp_path: Path, domains: list[str
     """The watched domains differ in their one spelling, and there are at most fifty."""
     section = {"live": {"url": "http://grafana:3000", "token": "t", "watched_domains": domains}}
     assert faults(written(tmp_path, {"collector": section}), {}) == {"collector.live.watched_domains": problem}
+
+
+def test_a_path_is_not_one_of_a_shell(tmp_path: Path) -> None:
+    """`~` is a folder of that name, which the collector would make in its working directory."""
+    found = faults(written(tmp_path, {"collector": {"journal": {"path": "~/journal"}, "tls": {"key": "~dw/key"}}}))
+    problem = "must be a path without ~, which only a shell replaces: write the folder"
+    assert found == {"collector.journal.path": problem, "collector.tls.key": problem}

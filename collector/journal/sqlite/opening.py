@@ -19,6 +19,8 @@ def open_file(settings: SqliteJournalSettings) -> SqliteJournal:
         # `is_dir` raises PermissionError below a folder that this user may not enter.
         if path.is_dir():
             raise StartError(f"collector.journal.path: {path} is a folder: name a file in it, like {path}/journal")
+        if path.exists() and not path.is_file():
+            raise StartError(f"collector.journal.path: {path} is a pipe or a device: name a file on a disk")
         return SqliteJournal(path, settings.max_bytes)
     except PermissionError as error:
         raise StartError(
