@@ -5,7 +5,6 @@ the journal goes on.
 from __future__ import annotations
 
 import asyncio
-import os
 import resource
 import sqlite3
 import subprocess
@@ -16,33 +15,20 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from collector.config.model import SqliteJournalSettings
 from collector.errors import OverloadedError
 from collector.events.model.batch import JournalEntry, Position
 from collector.journal.codec import decode_entry, encode_submission
 from collector.journal.sqlite import journal as module
 from collector.journal.sqlite.journal import SqliteJournal
 from collector.journal.sqlite.ledger import JournalLedger
-from collector.journal.sqlite.opening import open_file
 from collector.journal.sqlite.rows import JournalRows
 from collector.journal.sqlite.statements import row_id
-from duckwatch.base.errors import StartError
 from tests.servers.process import wait_until
 from tests.unit.test_journal import LIMIT, emptied, request, taken_ids, trouble
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
-
-
-@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to(os.devnull)], ids=["pipe", "device"])
-def test_a_journal_that_is_no_file_is_named_at_the_start(tmp_path: Path, make: Callable[[Path], None]) -> None:
-    """SQLite opens a pipe or a device, and fails at the first write only."""
-    path = tmp_path / "journal"
-    make(path)
-    with pytest.raises(StartError, match="is a pipe or a device"):
-        open_file(SqliteJournalSettings(path=path))
-
 
 ERRORS = [
     sqlite3.SQLITE_BUSY,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from collector.config.model import SqliteJournalSettings
 from collector.errors import OverloadedError
 from collector.events.model.batch import JournalEntry, Position
 from collector.events.model.event import RejectReason
@@ -16,9 +17,12 @@ from collector.journal.codec import decode_entry
 from collector.journal.sqlite.journal import SqliteJournal
 from collector.journal.sqlite.ledger import JournalLedger
 from collector.journal.sqlite.log import REMOVED_AT_ONCE, RESERVED_FRAMES, frames_of_removal, log_path
+from collector.journal.sqlite.opening import open_file
+from duckwatch.base.errors import StartError
 from tests.unit.test_journal import LIMIT, emptied, request, taken_ids, trouble
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 
@@ -117,3 +121,12 @@ async def test_a_file_that_was_removed_takes_nothing_more(tmp_path: Path, monkey
     assert trouble(journal) == "failing"
     assert taken_ids(journal, until=1) == ["r0"]
     journal.close()
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to(os.devnull)], ids=["pipe", "device"])
+def test_a_journal_that_is_no_file_is_named_at_the_start(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    """SQLite opens a pipe or a device, and fails at the first write only."""
+    path = tmp_path / "journal"
+    make(path)
+    with pytest.raises(StartError, match="is a pipe or a device"):
+        open_file(SqliteJournalSettings(path=path))

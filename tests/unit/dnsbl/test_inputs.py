@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from duckwatch.base.config.addresses import Endpoint
+from duckwatch.base.errors import ConfigError
 from exporters.dnsbl.config.units import parse_resolver
+from exporters.dnsbl.lists.names import TARGET_FORM
 from exporters.dnsbl.planning.plan_loading import read_configuration
 from tests.unit.dnsbl.test_config import faults, planned, written
 
@@ -118,3 +120,19 @@ def test_what_is_no_resolver_is_a_fault(wrong: str) -> None:
     """A text that is no resolver, like a mistyped address, is a fault."""
     with pytest.raises(ValueError, match="must be the IP address or host name"):
         parse_resolver(wrong)
+
+
+def test_an_address_that_no_query_can_go_to_is_a_fault(tmp_path: Path) -> None:
+    """Port 0 is no resolver's, and an address with an interface (fe80::1%eth0) is no address of the world's."""
+    section = {
+        "resolvers": ["127.0.0.1:0"],
+        "public_ips": {"10.0.0.2": "fe80::1%eth0"},
+        "targets": ["fe80::1%eth0"],
+    }
+    with pytest.raises(ConfigError) as refusal:
+        read_configuration(written(tmp_path, {"dnsbl": section}), {})
+    found = {fault.key: fault.problem for fault in refusal.value.faults}
+    assert found.keys() == {"dnsbl.resolvers.0", "dnsbl.public_ips.10.0.0.2", "dnsbl.targets.0.target"}
+    assert found["dnsbl.resolvers.0"].endswith("with a port from 1 to 65535")
+    assert found["dnsbl.public_ips.10.0.0.2"].endswith("without the name of an interface")
+    assert found["dnsbl.targets.0.target"] == TARGET_FORM
