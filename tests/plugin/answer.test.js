@@ -228,10 +228,7 @@ test('A percent sign in the login of the URL that encodes nothing stands for its
     const mta = await Mta.start(t, { url, spool: temporaryFolder(t), token: null });
     await mta.emit(['a']);
     await until('the event', () => collector.has(['a']));
-    assert.equal(
-        collector.withEvents[0].headers.authorization,
-        `Basic ${Buffer.from('any:100%').toString('base64')}`
-    );
+    assert.equal(collector.withEvents[0].headers.authorization, `Basic ${Buffer.from('any:100%').toString('base64')}`);
 });
 
 test('A token file that holds no token is named once, and the events wait', async t => {
