@@ -11,15 +11,13 @@ from pydantic import AfterValidator, Field
 
 from duckwatch.base.config import loading
 from duckwatch.base.config.values import BearerToken, Section, SettingsDocument
+from duckwatch.base.selectors import checked_matchers
 from grafana.settings import BY_NAME, RUNBOOK, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-_MATCHERS: Final = re.compile(
-    r'\w+\s*(?:=~|!~|!=|=)\s*"(?:[^"\\]|\\.)*"(?:\s*,\s*\w+\s*(?:=~|!~|!=|=)\s*"(?:[^"\\]|\\.)*")*'
-)
 _UID: Final = re.compile(r"[A-Za-z0-9_-]{1,40}")
 _NAME: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _LABEL_NAME: Final = re.compile(
@@ -42,12 +40,6 @@ def _check_url(value: str) -> str:
     if not good or "@" in value or re.search(r"[\s()]", value):
         raise ValueError("must be a URL like https://grafana.example.com, without user and password")
     return value.rstrip("/")
-
-
-def _check_matchers(value: str) -> str:
-    if not _MATCHERS.fullmatch(value):
-        raise ValueError('must be label matchers of PromQL like job="duckwatch-collector"')
-    return value
 
 
 def _check_datasource(value: str) -> str:
@@ -103,7 +95,7 @@ def _check_labels(value: dict[str, str]) -> dict[str, str]:
 
 
 Url = Annotated[str, AfterValidator(_check_url)]
-Matchers = Annotated[str, AfterValidator(_check_matchers)]
+Matchers = Annotated[str, AfterValidator(checked_matchers)]
 DatasourceName = Annotated[str, AfterValidator(_check_datasource)]
 Labels = Annotated[dict[str, str], AfterValidator(_check_labels)]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,6 +18,18 @@ METRIC = re.compile(
 
 A recorded series (`level:metric:operation`) does not match: its recording rule has selected the job already.
 """
+
+
+_MATCHERS: Final = re.compile(
+    r'\w+\s*(?:=~|!~|!=|=)\s*"(?:[^"\\]|\\.)*"(?:\s*,\s*\w+\s*(?:=~|!~|!=|=)\s*"(?:[^"\\]|\\.)*")*'
+)
+
+
+def checked_matchers(text: str) -> str:
+    """Return label matchers, without the braces around them. Raise ValueError for what is none."""
+    if not _MATCHERS.fullmatch(text):
+        raise ValueError('must be label matchers of PromQL like job="duckwatch-collector"')
+    return text
 
 
 def selected(expr: str, jobs: Mapping[str, str]) -> str:

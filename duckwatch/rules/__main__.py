@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from importlib.metadata import version
 from pathlib import Path
@@ -12,7 +13,7 @@ import yaml
 
 from duckwatch.base import output
 from duckwatch.base.config.units import parse_duration
-from duckwatch.base.selectors import PREFIXES
+from duckwatch.base.selectors import PREFIXES, checked_matchers
 from duckwatch.rules.adapt import Adaptation, adapted, worded
 from duckwatch.rules.generate import check_names, rendered
 from duckwatch.rules.kubernetes import prometheus_rule
@@ -20,9 +21,10 @@ from duckwatch.rules.pack import RULES, dump, flat, other_files, rule_files
 from duckwatch.rules.placeholders import GRAFANA, RUNBOOK, left_in
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 PROGRAM = "duckwatch-rules"
+_LABEL = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 SEVERITIES = ("critical", "warning", "info")
 EPILOG = (
     "example:\n  duckwatch-rules build --output rules --runbook-url https://wiki.example.com/duckwatch "
@@ -120,8 +122,11 @@ def _parser() -> argparse.ArgumentParser:
     build.add_argument("--runbook-url", metavar="URL", default=RUNBOOK, help="where your team reads runbook.md")
     build.add_argument("--grafana-url", metavar="URL", default=GRAFANA, help="your Grafana")
     _add_pairs(build, "--severity", "another word for critical, warning or info, as critical=page", SEVERITIES)
-    _add_pairs(build, "--label", "a label added to each alert, as environment=production")
-    _add_pairs(build, "--job", 'matchers for a program\'s metrics, as collector=job="mail"', tuple(PREFIXES.values()))
+    _add_pairs(build, "--label", "a label added to each alert, as environment=production", check=_label_problem)
+    programs = tuple(PREFIXES.values())
+    _add_pairs(
+        build, "--job", 'matchers for a program\'s metrics, as collector=job="mail"', programs, _matchers_problem
+    )
     _add_pairs(build, "--resource-label", "a label of each PrometheusRule, as release=kube-prometheus-stack")
     build.add_argument("--namespace", metavar="NAME", help="namespace of each PrometheusRule")
     build.add_argument("--faster", type=_factor, default=1, metavar="N", help="divide each time by N, for a trial")
@@ -139,13 +144,38 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_pairs(parser: argparse.ArgumentParser, flag: str, text: str, names: Sequence[str] = ()) -> None:
+def _label_problem(name: str, value: str) -> str:
+    """Return what Prometheus would refuse of a label, or ""."""
+    if not _LABEL.fullmatch(name):
+        return "NAME must be the name of a label of Prometheus: letters, digits and _"
+    return "VALUE must be text in UTF-8" if any("\ud800" <= one <= "\udfff" for one in value) else ""
+
+
+def _matchers_problem(name: str, value: str) -> str:
+    """Return what is wrong with the matchers of a program, or ""."""
+    del name
+    try:
+        checked_matchers(value)
+    except ValueError as error:
+        return f"VALUE {error}"
+    return ""
+
+
+def _add_pairs(
+    parser: argparse.ArgumentParser,
+    flag: str,
+    text: str,
+    names: Sequence[str] = (),
+    check: Callable[[str, str], str] | None = None,
+) -> None:
     def pair(given: str) -> Sequence[str]:
         name, is_there, value = given.partition("=")
         if not is_there or not name or not value or (names and name not in names):
             raise argparse.ArgumentTypeError(
                 "must be NAME=VALUE" + (f" with NAME of {', '.join(names)}" if names else "")
             )
+        if check is not None and (problem := check(name, value)):
+            raise argparse.ArgumentTypeError(problem)
         return name, value
 
     parser.add_argument(flag, action="append", default=[], type=pair, metavar="NAME=VALUE", help=text)
