@@ -5,22 +5,28 @@ from __future__ import annotations
 import html
 import json
 import re
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
+from tests.alert_rules.alertmanager import adapted, written
+from tests.servers.alertmanager import Alertmanager
+from tests.servers.fixtures import need
 from tests.servers.process import wait_until
+from tests.servers.receivers import MailServer, Webhooks
+from tests.servers.sinks import make_certificate
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from email.message import EmailMessage
-
-    from tests.servers.alertmanager import Alertmanager
-    from tests.servers.receivers import MailServer, Webhooks
+    from pathlib import Path
 
 SLACK, DEADMAN = "/services/T0/B0/secret", "/deadman"
 RUNBOOK = "https://runbooks.duckwatch.example/runbook.md#duckwatchproviderrefuses"
 DASHBOARD = "https://grafana.duckwatch.example/d/duckwatch-delivery?var-cluster=eu&var-provider=yahoo"
+USER, PASSWORD = "alerts@mail.example", "a password, from a file"
 STARTED = datetime(2026, 3, 1, 2, 7, tzinfo=UTC)
 
 
@@ -54,6 +60,28 @@ class Desk:
 
         wait_until(lambda: len(found()) >= count, lambda: f"{wanted} by e-mail: {self.alertmanager.log_text()}")
         return found()[-1]
+
+
+@contextmanager
+def opened(server_logs: Path, folder: Path, rules: Path) -> Iterator[Desk]:
+    """Open a desk with the configuration and the templates of a folder of rules."""
+    key, certificate = make_certificate(folder)
+    web = Webhooks()
+    mail = MailServer(key, certificate, USER, PASSWORD)
+    secrets = {"slack_webhook_url": web.url + SLACK, "smtp_password": PASSWORD, "deadman_url": web.url + DEADMAN}
+    for name, content in secrets.items():
+        (folder / name).write_text(content, encoding="utf-8")
+    files = [*(rules / "templates").glob("*.tmpl"), certificate, *(folder / name for name in secrets)]
+    try:
+        server = need(lambda: Alertmanager(server_logs, adapted(written(rules), f"127.0.0.1:{mail.port}"), files))
+        try:
+            server.start()
+            yield Desk(server, web, mail)
+        finally:
+            server.stop()
+    finally:
+        mail.stop()
+        web.stop()
 
 
 def stamp(time: datetime) -> str:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import re
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
 
 from duckwatch.rules.__main__ import main
-from tests.alert_rules.alertmanager import adapted, written
 from tests.alert_rules.desk import (
     DASHBOARD,
     DEADMAN,
@@ -20,25 +18,20 @@ from tests.alert_rules.desk import (
     Links,
     links_of_slack,
     matchers,
+    opened,
     part,
     read,
     refusal,
     stamp,
 )
 from tests.alert_rules.rules import RULES
-from tests.servers.alertmanager import Alertmanager
-from tests.servers.fixtures import need
 from tests.servers.process import wait_until
-from tests.servers.receivers import MailServer, Webhooks
-from tests.servers.sinks import make_certificate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
 pytestmark = pytest.mark.servers
-
-USER, PASSWORD = "alerts@mail.example", "a password, from a file"
 
 HOSTILE = {
     "a channel": "<!channel> <@U123> <https://evil.example|click>",
@@ -60,28 +53,6 @@ def desk(server_logs: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     """Alertmanager with the example's routes, receivers and templates; its secrets are files, as in the example."""
     with opened(server_logs, tmp_path_factory.mktemp("desk"), RULES) as found:
         yield found
-
-
-@contextmanager
-def opened(server_logs: Path, folder: Path, rules: Path) -> Iterator[Desk]:
-    """Open a desk with the configuration and the templates of a folder of rules."""
-    key, certificate = make_certificate(folder)
-    web = Webhooks()
-    mail = MailServer(key, certificate, USER, PASSWORD)
-    secrets = {"slack_webhook_url": web.url + SLACK, "smtp_password": PASSWORD, "deadman_url": web.url + DEADMAN}
-    for name, content in secrets.items():
-        (folder / name).write_text(content, encoding="utf-8")
-    files = [*(rules / "templates").glob("*.tmpl"), certificate, *(folder / name for name in secrets)]
-    try:
-        server = need(lambda: Alertmanager(server_logs, adapted(written(rules), f"127.0.0.1:{mail.port}"), files))
-        try:
-            server.start()
-            yield Desk(server, web, mail)
-        finally:
-            server.stop()
-    finally:
-        mail.stop()
-        web.stop()
 
 
 def test_slack_says_what_where_and_since_when(desk: Desk) -> None:
