@@ -51,7 +51,13 @@ EXTENSION_SCHEMA: Final = (
 def obstacles(installation: Installation) -> Iterator[Finding]:
     """Check that no object of others on our tables makes the database refuse writes."""
     with installation.database() as connection:
-        found = [*_timescaledb(connection), *_foreign(connection), *_columns(connection), *_published(connection)]
+        found = [
+            *_timescaledb(connection),
+            *_silenced(connection),
+            *_foreign(connection),
+            *_columns(connection),
+            *_published(connection),
+        ]
     yield from found or [
         ok("no row security, foreign trigger, rule or constraint on our tables; none is published without identity")
     ]
@@ -74,6 +80,16 @@ def _timescaledb(connection: psycopg.Connection) -> Iterator[Finding]:
             "in this database, as a superuser: SELECT timescaledb_post_restore(); if it stays on: "
             "ALTER DATABASE … RESET timescaledb.restoring, "
             "and ALTER ROLE … RESET timescaledb.restoring",
+        )
+
+
+def _silenced(connection: psycopg.Connection) -> Iterator[Finding]:
+    """Report a setting by which no trigger runs. Only a superuser may set it, so the collector cannot undo it."""
+    if scalar(connection, "SHOW session_replication_role") == "replica":
+        yield fault(
+            "session_replication_role is replica: triggers do not run, so the outcomes of new events are not counted",
+            "as a superuser: ALTER ROLE … RESET session_replication_role, and ALTER DATABASE … RESET "
+            "session_replication_role; then restart the collector",
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from psycopg import errors as pg
 
@@ -21,6 +21,12 @@ if TYPE_CHECKING:
     from collector.operations.doctor.installation import Installation
     from collector.store.schema.completeness import SchemaPart
 
+READ_REMEDY: Final = (
+    "GRANT SELECT ON schema_migrations to this role; if another program made it: "
+    "CREATE SCHEMA duckwatch AUTHORIZATION this role, and add options=-csearch_path%3Dduckwatch to "
+    "collector.database.dsn"
+)
+
 
 def schema(installation: Installation) -> Iterator[Finding]:
     """Check that the tables are those of this version, with their indexes and triggers."""
@@ -34,12 +40,7 @@ def schema(installation: Installation) -> Iterator[Finding]:
             yield fault(error.what, error.remedy)
             return
         except pg.InsufficientPrivilege:
-            yield fault(
-                "no right to read schema_migrations, which may belong to another program",
-                "GRANT SELECT ON schema_migrations to this role; if another program made it: "
-                "CREATE SCHEMA duckwatch AUTHORIZATION this role, and add options=-csearch_path%3Dduckwatch to "
-                "collector.database.dsn",
-            )
+            yield fault("no right to read schema_migrations, which may belong to another program", READ_REMEDY)
             return
         may_create = scalar(connection, "SELECT has_schema_privilege(current_schema(), 'CREATE')")
         lacking = [] if missing else missing_parts(connection)  # a migration to come makes its own

@@ -1,7 +1,7 @@
 -- Return the limits of connections that hold for this session, and how many connections the server has now.
 -- A limit is null where there is none: -1 in the catalogue, and any limit but the server's for a superuser. The role is
--- the one that has logged in. reserved_connections is new in PostgreSQL 16. Only clients have a user and a database, and
--- who may not see a backend's type still sees these two.
+-- the one that has logged in. reserved_connections is new in PostgreSQL 16. Only clients have a user and a database: a
+-- role that may not see a backend's type still sees these two.
 WITH me AS (SELECT oid, rolname, rolsuper, rolconnlimit FROM pg_roles WHERE rolname = session_user),
      server AS (
          SELECT current_setting('max_connections')::int AS most,

@@ -71,6 +71,15 @@ def test_a_column_that_no_row_can_fill_is_a_fault(any_dsn: str, execute: Execute
     assert shown(any_dsn, "obstacles", "column") == []
 
 
+def test_triggers_that_do_not_run_are_a_fault(any_dsn: str, execute: Execute) -> None:
+    """The setting of a replica, left on the database, is a fault: no trigger of ours runs."""
+    execute("ALTER DATABASE {db} SET session_replication_role = replica")
+    [(status, _)] = shown(any_dsn, "obstacles", "session_replication_role")
+    assert status == "fault"
+    execute("ALTER DATABASE {db} RESET session_replication_role")
+    assert shown(any_dsn, "obstacles", "session_replication_role") == []
+
+
 def test_an_event_trigger_can_refuse_repeated_events(any_dsn: str, execute: Execute) -> None:
     """An event trigger is named as what can refuse the writer's temporary tables, too."""
     execute(
