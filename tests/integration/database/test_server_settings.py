@@ -60,6 +60,7 @@ def test_events_are_stored_and_added_up(odd_dsn: str) -> None:
     events.append(msgspec.structs.replace(events[0], event_id="nasty:queued", response=NASTY))
     store, metrics = PostgresStore(odd_dsn, odd_dsn), Metrics()
     store.prepare()
+    store.prepare()  # as at the next start
     store.write(Batch(events, tally=tally(events)))
     jobs = Jobs(odd_dsn, [], metrics=metrics, now=time.time)
     work: list[Job] = [RollUp(RetentionSettings()), RetentionJob(RetentionSettings()), Sizes(metrics)]
