@@ -39,7 +39,7 @@ def _add(requirement: Requirement, extras: set[str], seen: dict[str, set[str]]) 
         _add(Requirement(text), seen[name], seen)
 
 
-def _files_of(name: str) -> Iterator[tuple[Path, Path]]:
+def files_of(name: str) -> Iterator[tuple[Path, Path]]:
     """Yield the installed files of a distribution that are below site-packages: where they are, and their names."""
     for file in metadata.files(name) or []:
         if ".." not in file.parts and "__pycache__" not in file.parts:
@@ -55,7 +55,7 @@ class Environment:
         site = Path(run(self.bin / "python", "-c", "import site; print(site.getsitepackages()[0])").strip())
         self.packages = closure([f"duckwatch[{extra}]"]) - {"duckwatch"}
         for name in self.packages:
-            for source, target in _files_of(name):
+            for source, target in files_of(name):
                 (site / target).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(source, site / target)
         pip = (sys.executable, "-m", "pip", "--python", self.bin / "python", "--disable-pip-version-check")
