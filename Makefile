@@ -88,7 +88,7 @@ check: setup
 	@$(BIN)/lint-imports
 	@$(BIN)/vulture $(PROGRAMS)
 	@$(BIN)/vulture $(PROGRAMS) bench release tests
-	@$(BIN)/python -m pytest -q tests/contract/sources tests/contract/test_rooms.py
+	@$(BIN)/python -m pytest -q tests/contract/sources tests/contract/test_rooms.py tests/contract/test_generated.py
 	@$(BIN)/duckwatch-dashboards check
 	@$(BIN)/python -m duckwatch.rules check
 	@if $(HAS_NODE); then $(MAKE) --no-print-directory check-javascript; \

@@ -9,7 +9,7 @@ import yaml
 
 from collector.config.model import Settings as CollectorSettings
 from duckwatch.base.config.loading import load
-from examples.generate import EXAMPLE, ROOT, build, descriptions
+from examples.generate import EXAMPLE, ROOT, descriptions
 from exporters.dnsbl.config.model import Settings as DnsblSettings
 from grafana.config import DashboardDocument
 
@@ -30,11 +30,6 @@ def keys_of(value: Any, prefix: str) -> set[str]:
     if not isinstance(value, dict):
         return {prefix}
     return {prefix} | {found for key, one in value.items() for found in keys_of(one, f"{prefix}.{key}")}
-
-
-def test_it_is_up_to_date() -> None:
-    """The file is what `make generate` writes."""
-    assert EXAMPLE.read_text(encoding="utf-8") == build()
 
 
 def test_each_program_reads_it_and_finds_its_defaults() -> None:
