@@ -27,11 +27,14 @@ ALONE = pasted(f"{LINK}-dnsbl /usr/local/bin/")
 CONFIGURATION = pasted("  # A resolver of your own, such as unbound: many lists refuse public ones.", language="yaml")
 ASK = pasted("duckwatch-dnsbl --config duckwatch.yml probe 192.0.2.5")
 RUN = pasted("curl --fail --retry 9 --retry-delay 1 --retry-connrefused http://127.0.0.1:9627/metrics")
+ALONE_RULES = pasted("sudo install -D -m 0644 -t /etc/prometheus/duckwatch duckwatch-rules/thresholds.yml")
+ALONE_SCRAPED = pasted('    static_configs: [{targets: ["127.0.0.1:9627"]}]', language="yaml")
 COMMANDS = pasted("duckwatch-dnsbl health                                  "
                   "# for health checks: is the exporter on this machine alive?")  # fmt: skip
 ALERTMANAGER: Final = "--alertmanager.url=http://127.0.0.1:9093"
 SCRAPED = pasted("  - /etc/prometheus/duckwatch/thresholds.yml", language="yaml")
-RULES = pasted("/opt/duckwatch/bin/duckwatch-rules build --output duckwatch-rules \\")
+RULES = pasted("sudo cp -r duckwatch-rules/thresholds.yml duckwatch-rules/recording duckwatch-rules/alerts "
+               "/etc/prometheus/duckwatch")  # fmt: skip
 CHECK_PROMETHEUS = pasted("promtool check config /etc/prometheus/prometheus.yml")
 CHECK_ALERTMANAGER = pasted("amtool check-config /etc/prometheus/alertmanager.yml")
 WATCHDOG = pasted(f"amtool alert query {ALERTMANAGER} alertname=DuckwatchWatchdog")
@@ -46,6 +49,7 @@ ALERTS = pasted(f"amtool alert query --silenced --inhibited {ALERTMANAGER}")
 DOCTOR = pasted(
     "  doctor: {prometheus: 'http://127.0.0.1:9090', alertmanager: 'http://127.0.0.1:9093'}", language="yaml"
 )
+READY: Final = "curl --fail --retry 30 --retry-all-errors --retry-delay 1 http://127.0.0.1:{port}/-/ready"
 NO_VERDICT: Final = 3
 """The exit code of `probe` where no list answers: this machine has no resolver."""
 
@@ -86,7 +90,7 @@ def watched(machine: Machine) -> Machine:
     machine.paste(RULES)
     machine.shell("systemctl start prometheus prometheus-alertmanager")
     for port in (9090, 9093):
-        machine.shell(f"curl --fail --retry 30 --retry-all-errors --retry-delay 1 http://127.0.0.1:{port}/-/ready")
+        machine.shell(READY.format(port=port))
     return machine
 
 
@@ -116,7 +120,7 @@ def test_an_alert_goes_the_whole_way(watched: Machine) -> None:
 @pytest.fixture(scope="module")
 def alone(machine: Machine) -> Machine:
     """The exporter installed by its own quick start, and its configuration."""
-    machine.shell("rm /usr/local/bin/duckwatch-* /etc/duckwatch.yml")
+    machine.shell("rm -f /usr/local/bin/duckwatch-* /etc/duckwatch.yml")
     machine.install(ALONE)
     machine.systemd.write(f"{CLONE}/duckwatch.yml", CONFIGURATION.text)
     return machine
@@ -130,6 +134,32 @@ def test_the_exporter_alone_asks_once(alone: Machine) -> None:
 def test_the_exporter_alone_runs(alone: Machine) -> None:
     """Its unit serves the metrics."""
     assert "duckwatch_dnsbl_" in alone.paste(RUN)
+
+
+def asked(machine: Machine, expression: str) -> str:
+    """Return what Prometheus answers to a query: nothing, where there is no series."""
+    return machine.shell(f"promtool query instant http://127.0.0.1:9090 '{expression}'")
+
+
+def test_the_alerts_of_the_exporter_alone_have_their_numbers(alone: Machine) -> None:
+    """Prometheus has each limit with which an alert compares, finds no threshold missing, and no placeholder is left.
+
+    The limits are recorded every minute.
+    """
+    alone.shell("rm -rf /etc/prometheus /var/lib/prometheus")
+    alone.paste(ALONE_RULES)
+    alone.add_prometheus(f"global: {{scrape_interval: 1s, evaluation_interval: 1s}}\n{ALONE_SCRAPED.text}")
+    alone.shell("! grep -r 'duckwatch[.]example' /etc/prometheus/duckwatch")
+    alone.shell(f"systemctl start prometheus; {READY.format(port=9090)}")
+    rules = alone.shell("cat /etc/prometheus/duckwatch/alerts/reputation.yml")
+    limits = set(re.findall(r"\w+:duckwatch_\w+:limit", rules))
+    assert len(limits) > 4
+    recorded = '{__name__=~".+:limit"}'
+    wait_until(lambda: all(limit in asked(alone, recorded) for limit in limits), "the limits are recorded", 120, 1)
+    missing = 'ALERTS{alertname="DuckwatchThresholdsMissing"}'
+    wait_until(lambda: asked(alone, missing).strip() == "", lambda: asked(alone, missing), 120, 1)
+    assert "duckwatch-dnsbl" in asked(alone, "duckwatch_dnsbl_build_info")
+    alone.shell("systemctl stop prometheus")
 
 
 def test_each_command_of_the_exporter_works(alone: Machine) -> None:
