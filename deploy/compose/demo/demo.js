@@ -1,7 +1,7 @@
 'use strict';
 
 // The profile `demo` of docker-compose.yml: made-up mail through the real ZoneMTA, and mail servers that take it,
-// defer it and refuse it. Each hour has an incident: from minute 5 to 35 one provider refuses the sending address.
+// defer it and refuse it. Each hour has an incident: from minute 5 to 45 one provider refuses the sending address.
 // It runs in ZoneMTA's image, from /opt/zonemta, and uses the libraries that ZoneMTA brings.
 
 const { createRequire } = require('module');
@@ -15,7 +15,7 @@ const MESSAGES_A_SECOND = Number(process.env.DEMO_MESSAGES_A_SECOND || 1);
 const SENDERS = ['news@shop.example', 'orders@shop.example', 'hello@app.example', 'billing@app.example'];
 const DOMAINS = ['gmail.example', 'outlook.example', 'yahoo.example', 'icloud.example', 'corp.example'];
 const NAMES = ['ada', 'bob', 'cai', 'dee', 'eli', 'fay', 'gus', 'hal'];
-const INCIDENT = { domain: 'outlook.example', from: 5, until: 35 };
+const INCIDENT = { domain: 'outlook.example', from: 5, until: 45 };
 
 const REFUSED = [
     550,
