@@ -62,6 +62,10 @@ class Stack:
         self.caught = machine.folder / "caught.jsonl"
         self.caught.touch()
 
+    def secret(self, name: str) -> Path:
+        """Return the file of a secret."""
+        return Path(self._secrets[name])
+
     def prepare(self, name: str) -> Box:
         """Return the service's box, made as the service says."""
         service, image = self.services[name], self._images.get(name)
