@@ -1,4 +1,4 @@
-"""Write deploy/kubernetes/monitoring/rules.yaml: the rules of alert-rules as objects of the Prometheus operator."""
+"""Write deploy/kubernetes/rules/rules.yaml: the rules of alert-rules as objects of the Prometheus operator."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 from duckwatch.rules.kubernetes import prometheus_rule
 from duckwatch.rules.pack import rule_files
 
-RULES: Final = Path(__file__).parents[1] / "deploy" / "kubernetes" / "monitoring" / "rules.yaml"
+RULES: Final = Path(__file__).parents[1] / "deploy" / "kubernetes" / "rules" / "rules.yaml"
 HEAD: Final = "# The rules of alert-rules, for the Prometheus operator. Made by `make generate`: do not edit it.\n"
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import urllib.request
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
@@ -23,6 +25,7 @@ from grafana.kubernetes import SIDECAR_LABEL, config_map
 from release.commands import ROOT, run
 from tests import canaries
 from tests.alert_rules.rules import RULE_FILES
+from tests.docs import blocks
 from tests.servers.fixtures import need
 from tests.servers.installed import command, kubernetes, node
 from tests.servers.process import Process, free_port, listens
@@ -206,6 +209,37 @@ def test_the_services_lead_to_the_pods(objects: list[Object]) -> None:
         assert scraped == [name]
     for name, policy in of_kind(objects, "NetworkPolicy").items():
         assert policy["spec"]["podSelector"]["matchLabels"].items() <= pods[name].items()
+
+
+def test_the_page_names_each_service_that_the_configuration_expects(objects: list[Object]) -> None:
+    """The exporter's resolvers are services of the cluster that no manifest brings."""
+    resolvers = yaml.safe_load(configured(objects, "duckwatch-dnsbl"))["dnsbl"]["resolvers"]
+    page = (ROOT / "docs" / "kubernetes.md").read_text(encoding="utf-8")
+    hosts = {one.partition(":")[0] for one in resolvers} - of_kind(objects, "Service").keys()
+    assert hosts
+    assert [host for host in hosts if f"a Service `{host}`" not in page] == []
+
+
+def test_the_collector_may_connect_to_what_doctor_asks(objects: list[Object]) -> None:
+    """The network policy allows the ports of the page's example, in the namespace of the page's example."""
+    (settings,) = (block.text for block in blocks.of("yaml") if "alertmanager: http" in block.text)
+    asked = [urlsplit(url) for url in yaml.safe_load(settings)["collector"]["doctor"].values()]
+    allowed = {
+        (to["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"], port["port"])
+        for rule in of_kind(objects, "NetworkPolicy")["duckwatch-collector"]["spec"]["egress"]
+        for to in rule.get("to", [])
+        for port in rule["ports"]
+    }
+    assert {(str(one.hostname).partition(".")[2], one.port) for one in asked} == allowed
+
+
+def test_a_command_that_the_documents_run_in_the_pod_names_its_configuration() -> None:
+    """The file is elsewhere than on a host, so a command with the host's path would find nothing."""
+    pages = " ".join(path.read_text(encoding="utf-8") for path in (ROOT / "docs").glob("*.md"))
+    commands = re.findall(r"exec\s+statefulset/duckwatch-collector\s+--([^`]*)`", pages)
+    assert len(commands) > 1
+    wanted = re.compile(rf"[\s\\]*duckwatch-collector\s+--config\s+{CONFIG}\s")
+    assert [command for command in commands if not wanted.match(f"{command} ")] == []
 
 
 def test_the_jobs_are_those_of_the_example_and_promtool_reads_the_rules(objects: list[Object], tmp_path: Path) -> None:

@@ -9,11 +9,12 @@ from __future__ import annotations
 import os
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 import yaml
 
+from release.commands import run
 from tests.docs.blocks import pasted
 from tests.docs.clone import Clone
 from tests.servers.fixtures import need
@@ -37,6 +38,8 @@ TESTS = [
 LIFE = pasted("git diff docs/life-of-an-event.md")
 WHEEL = pasted(".venv/bin/hatchling build -t wheel -d dist")
 RULES = pasted(".venv/bin/duckwatch-rules build --output /tmp/alert-rules \\")
+OVERLAY = pasted("cp -r deploy/kubernetes/overlays/kube-prometheus-stack deploy/kubernetes/overlays/production")
+RULES_OF_THE_OVERLAY = pasted("(cd deploy/kubernetes/overlays/production/rules && kustomize create --autodetect)")
 ALERTMANAGER = pasted("amtool check-config alert-rules/alertmanager.yml")
 DASHBOARDS = pasted("duckwatch-dashboards build --config duckwatch.yml --output dashboards")
 OPTIONS = pasted("  --jobs 'collector=job=\"mail/collector\"' --datasources timescale=duckwatch-timescale \\")
@@ -94,6 +97,30 @@ def test_the_rules_get_addresses_of_ones_own(clone: Clone, tmp_path: Path) -> No
     clone.paste(RULES, tmp=tmp_path)
     (rules,) = (tmp_path / "alert-rules" / "alerts").glob("queue.yml")
     assert "https://wiki.example.com/duckwatch" in rules.read_text(encoding="utf-8")
+
+
+def test_an_overlay_of_kubernetes_gets_rules_with_addresses_of_ones_own(clone: Clone) -> None:
+    """It has the same rules as the overlay that was copied, with the label of the Helm release, and no placeholder."""
+    kustomize = need(lambda: command("kustomize"))
+    overlays = clone.folder / "deploy" / "kubernetes" / "overlays"
+    clone.paste(OVERLAY)
+    clone.paste(RULES_OF_THE_OVERLAY, variables={"PATH": f"{kustomize.parent}:{os.environ['PATH']}"})
+    settings = overlays / "production" / "kustomization.yaml"
+    text = settings.read_text(encoding="utf-8")
+    assert "  - ../../rules\n" in text
+    settings.write_text(text.replace("  - ../../rules\n", "  - rules\n"), encoding="utf-8")
+    shipped, ours = (rules_of(kustomize, overlays / name) for name in ("kube-prometheus-stack", "production"))
+    assert shipped.keys() == ours.keys()
+    assert all(one["metadata"] == shipped[name]["metadata"] for name, one in ours.items())
+    assert "duckwatch.example" in str(shipped)
+    assert "duckwatch.example" not in str(ours)
+    assert "https://wiki.example.com/duckwatch" in str(ours)
+
+
+def rules_of(kustomize: Path, overlay: Path) -> dict[str, dict[str, Any]]:
+    """Return the PrometheusRules of an overlay by their names."""
+    built = yaml.safe_load_all(run(kustomize, "build", overlay))
+    return {one["metadata"]["name"]: one for one in built if one["kind"] == "PrometheusRule"}
 
 
 def test_a_route_of_alertmanager_is_asked(clone: Clone) -> None:

@@ -21,7 +21,7 @@ WIDE = {
     "*.json": "written by programs: dashboards, package-lock.json",
     "*.jsonl": "recordings, a document a line",
     "*.tsv": "a table, a row a line",
-    "deploy/kubernetes/monitoring/rules.yaml": "a copy of the rules",
+    "deploy/kubernetes/rules/rules.yaml": "a copy of the rules",
     "tests/alert_rules/*": "tests of promtool: a series is a line",
     "tests/fixtures/*": "recordings, kept as they are",
 }
