@@ -40,7 +40,7 @@ STANDING = (
     State(1, "deferred", Colour.WATCH),
     State(2, "delivered", Colour.GOOD),
     State(3, "bounced", Colour.BAD),
-    State(4, "dropped, refused or deleted", Colour.FAINT),
+    State(4, "dropped, refused, deleted or released", Colour.FAINT),
     State(5, "nothing to show", Colour.FAINT),
 )
 """The numbers of queries/trace/timeline.sql."""

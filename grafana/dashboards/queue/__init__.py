@@ -86,8 +86,8 @@ def _in_and_out() -> Json:
             id=11,
             title="Arrived and left",
             description=(
-                "Recipients per bin. Left: delivered, bounced, dropped or deleted. While more arrive than leave, "
-                "the queue grows. From the events, so it works without MongoDB; bounce messages are in neither."
+                "Recipients per bin. Left: delivered, bounced, dropped, deleted or released. While more arrive than "
+                "leave, the queue grows. From the events, so it works without MongoDB; bounce messages are in neither."
             ),
             width=10,
             height=9,

@@ -6,6 +6,6 @@ SELECT
 FROM {{shared/mail_stats}}
 WHERE cluster IN ($cluster)
   AND direction = 'outbound'
-  AND action IN ('queued', 'delivered', 'bounced', 'dropped', 'deleted')
+  AND action IN ('queued', 'delivered', 'bounced', 'dropped', 'deleted', 'released')
 GROUP BY 1
 ORDER BY 1

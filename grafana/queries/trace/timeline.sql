@@ -4,7 +4,7 @@
 WITH events AS (
   SELECT time, cluster, queue_id, action, coalesce(recipient, 'recipient ' || seq) AS person
   FROM {{trace/events}}
-  WHERE action IN ('queued', 'deferred', 'delivered', 'bounced', 'dropped', 'refused', 'deleted')
+  WHERE action IN ('queued', 'deferred', 'delivered', 'bounced', 'dropped', 'refused', 'deleted', 'released')
   LIMIT 2000
 ),
 people AS (

@@ -148,7 +148,7 @@ def mail(start: datetime, hours: int) -> list[Mail]:
     """Return a row every 20 s: messages of one to three recipients, and their recipients' events."""
     rows = []
     for index in range(hours * 180):
-        action = ("queued", "delivered", "deferred", "bounced", "deleted", "refused")[index % 6]
+        action = ("queued", "delivered", "deferred", "bounced", "deleted", "released", "refused")[index % 7]
         rows.append(
             Mail(
                 time=start + timedelta(seconds=20 * index),

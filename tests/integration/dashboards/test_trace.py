@@ -38,12 +38,13 @@ def event(seconds: int, action: Action, seq: str | None = None, **columns: Any) 
     )  # fmt: skip
 
 
-ANN, BOB = {"recipient": "ann@a.example"}, {"recipient": "Bob@b.example"}
+ANN, BOB, CAT = {"recipient": "ann@a.example"}, {"recipient": "Bob@b.example"}, {"recipient": "cat@c.example"}
 LIFE = [
     event(0, Action.QUEUED),
     event(2, Action.DELIVERED, "001", **ANN),
     event(3, Action.DEFERRED, "002", **BOB, response="450 4.2.1 later"),
     event(600, Action.BOUNCED, "002", **BOB, response="550 5.1.1 no", raw=f'{{"bounceId":"{REPORT_ID}"}}'),
+    event(650, Action.RELEASED, "003", **CAT),
     MailEvent(
         QUEUED + 700_000, "eu1", None, "c:1:complained", Action.COMPLAINED, Source.ARF, Direction.OUTBOUND,
         message_id=MESSAGE_ID, received_at=QUEUED,
@@ -89,7 +90,7 @@ def test_the_life_of_a_message_is_whole(stored: House, typed: str) -> None:
     assert [(row["action"], row["recipient"], row["response"]) for row in rows] == [
         (one.action, one.recipient, one.response) for one in LIFE
     ]
-    assert [row["bounce_id"] for row in rows] == [None, None, None, REPORT_ID, None]
+    assert [row["bounce_id"] for row in rows] == [None, None, None, REPORT_ID, None, None]
 
 
 def test_one_recipient_of_a_message(stored: House) -> None:
@@ -105,7 +106,7 @@ def test_a_message_is_found(stored: House, typed: str) -> None:
     """A queue id, Message-ID or recipient finds the message once, with its outcomes and the range of its timeline."""
     (row,) = [row for row in ask(stored, "trace/found", typed) if row["message"] == QUEUE_ID]
     assert (row["sender"], row["recipients"], row["delivered"], row["deferred"], row["bounced"]) == (
-        "news@shop.example", 2, 1, 1, 1,
+        "news@shop.example", 3, 1, 1, 1,
     )  # fmt: skip
     assert int(row["from_ms"]) < QUEUED
     assert int(row["to_ms"]) > QUEUED + 600_000
@@ -121,19 +122,17 @@ def test_the_timeline_has_a_line_for_each_recipient(stored: House) -> None:
     """Each line begins when the message is queued, and has the recipient's last state at each event of any of them."""
     rows = ask(stored, "trace/timeline", QUEUE_ID, interval="1s")
     found = [(round(row["time"].timestamp() * 1000 - QUEUED) // 1000, row["metric"], row["state"]) for row in rows]
-    assert sorted(found) == [
-        (0, "Bob@b.example", 0),
-        (0, "ann@a.example", 0),
-        (2, "Bob@b.example", 0),
-        (2, "ann@a.example", 2),
-        (3, "Bob@b.example", 1),
-        (3, "ann@a.example", 2),
-        (600, "Bob@b.example", 3),
-        (600, "ann@a.example", 2),
-    ]
+    expected = {
+        0: {"Bob@b.example": 0, "ann@a.example": 0, "cat@c.example": 0},
+        2: {"Bob@b.example": 0, "ann@a.example": 2, "cat@c.example": 0},
+        3: {"Bob@b.example": 1, "ann@a.example": 2, "cat@c.example": 0},
+        600: {"Bob@b.example": 3, "ann@a.example": 2, "cat@c.example": 0},
+        650: {"Bob@b.example": 3, "ann@a.example": 2, "cat@c.example": 4},
+    }
+    assert sorted(found) == [(at, person, state) for at, line in expected.items() for person, state in line.items()]
     assert [row["time"] for row in rows] == sorted(row["time"] for row in rows)
     wide = [row["state"] for row in ask(stored, "trace/timeline", QUEUE_ID, interval="1h")]
-    assert sorted(wide) == [2, 3]
+    assert sorted(wide) == [2, 3, 4]
 
 
 @pytest.mark.parametrize("typed", [QUEUE_ID, MESSAGE_ID, "ann@a.example"])
