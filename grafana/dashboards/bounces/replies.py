@@ -31,8 +31,9 @@ def _patterns() -> Json:
             title="Replies",
             description=(
                 "The most frequent kinds of replies, ids and addresses replaced; counts are of whole hours. `new` is "
-                "new since yesterday: first seen in the last day of the range. A new reply with many bounces is the "
-                "first thing to read. The example opens the newest message that got it."
+                "new since yesterday: first seen in the last day of the range; `(no reply)` and `other`, the rest, are "
+                "never new. A new reply with many bounces is the first thing to read. The example opens the newest "
+                "message that got it."
             ),
             width=24,
             height=13,

@@ -1,6 +1,7 @@
 -- The kinds of replies that bounces and deferrals got: how often, since when, whether that is since yesterday, and the
 -- message that got it last. The 100 most frequent, and the 100 most frequent of the new ones.
--- Counts are of whole hours, since the roll-up is.
+-- Counts are of whole hours, since the roll-up is. No reply, and the roll-up's rest `other`, are no pattern: of these
+-- nobody knows since when, so they are never new.
 WITH counted AS (
   SELECT
     cluster,
@@ -21,9 +22,10 @@ WITH counted AS (
 judged AS (
   SELECT
     counted.*,
-    least(counted.first_seen, known.first_seen) AS known_since,
+    CASE WHEN known.first_seen IS NOT NULL THEN least(counted.first_seen, known.first_seen) END AS known_since,
     known.example_event_id,
-    least(counted.first_seen, known.first_seen) >= $__timeTo()::timestamptz - INTERVAL '1 day' AS is_new
+    known.first_seen IS NOT NULL
+      AND least(counted.first_seen, known.first_seen) >= $__timeTo()::timestamptz - INTERVAL '1 day' AS is_new
   FROM counted
   LEFT JOIN reply_patterns AS known
     ON known.cluster = counted.cluster
