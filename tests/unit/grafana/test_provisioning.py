@@ -1,4 +1,4 @@
-"""The provisioning files: they have the keys that Grafana 10.1 to 13 need, and no secret."""
+"""The provisioning files: they have the keys that Grafana 10.1 needs, and no secret."""
 
 from __future__ import annotations
 
