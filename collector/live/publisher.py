@@ -21,7 +21,7 @@ from collector.live.session import Session
 from collector.store.database.connection import translate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from collector.config.renewable import Connectable
     from collector.live.changes import Addition
@@ -138,17 +138,24 @@ class Publisher:
         """Return the windows; None while another collector pushes, which gets this one's commits instead."""
         leads = self._session.leads()
         changes, has_lost = self.inbox.take()
+        self._has_lost |= has_lost
         if not leads:
             self._windows = None
-            self._session.send(changes, has_lost=has_lost)
+            self._send(changes)
             return None
         others, have_lost = self._session.received()
-        self._has_lost |= has_lost or have_lost
+        self._has_lost |= have_lost
         now = int(self._now())
         windows = self._up_to_date(now)
         self._add(windows, [*changes, *others], now)
         self._sample_queue(windows, now)
         return windows.render(now)
+
+    def _send(self, changes: Sequence[Addition]) -> None:
+        """Send the changes to the collector that pushes. What cannot be sent is lost, which the next turn says."""
+        has_lost, self._has_lost = self._has_lost, True
+        self._session.send(changes, has_lost=has_lost)
+        self._has_lost = False
 
     def _up_to_date(self, now: int) -> Windows:
         """Return the windows; read them from the database when that is due."""
