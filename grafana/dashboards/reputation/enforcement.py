@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from grafana.columns import column, hidden
+from grafana.dashboards.reputation.lists import LOOKUP
 from grafana.fields import Card, Colour, Scale, Step, Unit
-from grafana.links import to_web
 from grafana.panels import Style, table, timeseries
 from grafana.targets import Sql
 
@@ -14,9 +14,6 @@ if TYPE_CHECKING:
     from grafana.fields import Json
 
 REFUSED = (Step(Colour.GOOD), Step(Colour.WATCH, 0.01), Step(Colour.BAD, 0.1))
-
-LOOKUP = to_web("The list's page on this address", '${__data.fields["lookup"]}')
-"""The whole URL comes from queries/reputation/lookup.sql, which puts nothing but addresses into known URLs."""
 
 
 def enforced() -> Json:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from grafana.columns import column
-from grafana.dashboards.reputation.lists import HEALTH_NUMBER
+from grafana.columns import column, hidden
+from grafana.dashboards.reputation.lists import HEALTH_NUMBER, LOOKUP
 from grafana.fields import Card, Colour, Scale, State, Step, Unit
 from grafana.panels import stat, state_timeline, table
 from grafana.targets import PromQL, Sql
@@ -118,6 +118,7 @@ def current() -> Json:
             title="What the lists say now",
             description=(
                 "The newest result of each target and list, listings first, whatever the range. "
+                "Listed: look the target up at the list, mend the cause, then ask the list to remove it. "
                 "A target that is no longer checked keeps its last row."
             ),
             width=24,
@@ -131,10 +132,12 @@ def current() -> Json:
             column("standing", "Standing", 105, words=STANDINGS),
             column("severity", "Severity", 100),
             column("since", "Since", 145, unit=Unit.AGO),
+            column("page", "Lookup", 100, links=[LOOKUP]),
             column("verdict", "Last verdict", 120),
             column("meaning", "Meaning", 145),
             column("reason", "The list's words", None),
             column("changed", "Changed", 145, unit=Unit.AGO),
+            hidden("lookup"),
         ],
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from grafana.fields import Card, Colour, Scale, State, Unit
+from grafana.links import to_web
 from grafana.panels import state_timeline, timeseries
 from grafana.targets import PromQL
 
@@ -24,6 +25,9 @@ HEALTH_NUMBER = (
     'duckwatch_dnsbl_list_state{state!~"healthy|unhealthy|refused"}))'
 )
 """The numbers of HEALTH. Of several exporters the one counts that the list answers best."""
+
+LOOKUP = to_web("The list's page on this target", '${__data.fields["lookup"]}')
+"""The whole URL comes from queries/reputation/lookup.sql, which puts nothing but addresses and names into known URLs."""
 
 
 def health() -> Json:

@@ -1,11 +1,10 @@
 -- The number of attempts that were refused for the sender's reputation, by sending address.
 SELECT
-  date_bin('$__interval', time, TIMESTAMPTZ 'epoch') AS time,
+  date_bin('$__interval', bucket, TIMESTAMPTZ 'epoch') AS time,
   coalesce(local_ip, 'unknown') AS metric,
-  count(*) AS recipients
-FROM mail_events
-WHERE $__timeFilter(time)
-  AND cluster IN ($cluster)
+  sum(events)::bigint AS recipients
+FROM {{shared/mail_stats}}
+WHERE cluster IN ($cluster)
   AND direction = 'outbound'
   AND action IN ('deferred', 'bounced')
   AND reason = 'reputation'

@@ -9,6 +9,7 @@ import pytest
 
 from collector.events.model.event import Action, Direction, MailEvent, Reason, Source
 from exporters.dnsbl.lists.catalogue import catalogue
+from exporters.dnsbl.lists.names import TargetKind
 from tests.integration.dashboards.shown import MINUTE, fill, now_ms, ranges, week
 
 if TYPE_CHECKING:
@@ -23,16 +24,18 @@ HOSTILE = "javascript:alert(1)//'&<b>"
 
 
 def listings() -> list[tuple[str, str, str, str]]:
-    """Return target, kind, list and standing: one busy address on each list of the catalogue, and others."""
+    """Return target, kind, list and standing: one busy address or domain on each list of the catalogue, and others."""
+    ours = {TargetKind.ADDRESS: "192.0.2.5", TargetKind.DOMAIN: "shop.example"}
+    lists = [entry.dns_list for entry in catalogue().values()]
     return [
-        *(("192.0.2.5", "address", zone, "listed") for zone in catalogue()),
+        *((ours[one.kind], str(one.kind), one.zone, "listed") for one in lists),
         ("2001:db8::5", "address", "zen.spamhaus.org", "listed"),
         ("2001:db8::5", "address", "own.example", "listed"),
         ("2001:db8::5", "address", "psbl.surriel.com", "clean"),
         ("192.0.2.7", "address", "zen.spamhaus.org", "listed"),
         ("192.0.2.8", "address", "zen.spamhaus.org", "listed"),
         (HOSTILE, "address", "zen.spamhaus.org", "listed"),
-        ("shop.example", "domain", "dbl.spamhaus.org", "listed"),
+        (HOSTILE, "domain", "dbl.spamhaus.org", "listed"),
     ]
 
 
@@ -52,21 +55,21 @@ def _event(at: int, address: str, action: Action, number: int) -> MailEvent:
     )  # fmt: skip
 
 
-@pytest.fixture
-def filled(house: House) -> tuple[House, list[MailEvent], int]:
+@pytest.fixture(scope="module")
+def filled(shared_house: House) -> tuple[House, list[MailEvent], int]:
     """A database with mail of nine days and listings that two clusters report, the mail, and the end of the ranges."""
     end = now_ms()
     events = [*week(end, seed=5), *more_mail(end)]
-    fill(house, events, seed=6)
+    fill(shared_house, events, seed=6)
     at = datetime.fromtimestamp(end / 1000, tz=UTC)
     for cluster in ("eu1", "us1"):
         for target, kind, zone, standing in listings():
-            house.connection.execute(
+            shared_house.connection.execute(
                 "INSERT INTO dnsbl_results (time, cluster, event_id, target, kind, list, verdict, codes, meanings,"
                 " standing, standing_since, received_at) VALUES (%s, %s, %s, %s, %s, %s, %s, '{}', '{}', %s, %s, %s)",
                 (at, cluster, f"{target} {zone}", target, kind, zone, standing, standing, at, at),
             )
-    return house, events, end
+    return shared_house, events, end
 
 
 def test_a_listing_stands_beside_the_mail_of_its_address(filled: tuple[House, list[MailEvent], int]) -> None:
@@ -95,17 +98,40 @@ def test_a_listing_stands_beside_the_mail_of_its_address(filled: tuple[House, li
         assert _of(rows, "complaints") == dict.fromkeys(shares, 0) | {"192.0.2.5": 7}
 
 
-def test_only_known_lists_are_looked_up(filled: tuple[House, list[MailEvent], int]) -> None:
+@pytest.mark.parametrize(("name", "kinds"), [("enforced", {"address"}), ("current", {"address", "domain"})])
+def test_only_known_lists_are_looked_up(filled: tuple[House, list[MailEvent], int], name: str, kinds: set[str]) -> None:
     """Every list of the catalogue leads to its operator's page. An unknown list and a hostile target lead nowhere."""
     house, _, end = filled
-    rows = ranges(end)[0].ask(house.connection, "reputation/enforced")
+    rows = ranges(end)[0].ask(house.connection, f"reputation/{name}")
+    target = "address" if name == "enforced" else "target"
+    shown = {(row[target], row["list"]) for row in rows}
+    assert shown >= {(of, zone) for of, kind, zone, state in listings() if kind in kinds and state == "listed"}
     for row in rows:
-        known = row["list"] in catalogue() and row["address"] != HOSTILE
+        known = row["list"] in catalogue() and row[target] != HOSTILE
         assert (row["lookup"] is not None, row["page"]) == (known, "look up" if known else None)
         assert row["lookup"] is None or row["lookup"].startswith("https://")
-    lookups = {(row["address"], row["list"]): row["lookup"] for row in rows}
-    assert lookups["2001:db8::5", "zen.spamhaus.org"] == "https://check.spamhaus.org/results/?query=2001:db8::5"
-    assert lookups["192.0.2.5", "psbl.surriel.com"] == "https://psbl.org/listing?ip=192.0.2.5"
+    expected = {
+        ("2001:db8::5", "zen.spamhaus.org", "https://check.spamhaus.org/results/?query=2001:db8::5"),
+        ("192.0.2.5", "psbl.surriel.com", "https://psbl.org/listing?ip=192.0.2.5"),
+        ("shop.example", "dbl.spamhaus.org", "https://check.spamhaus.org/results/?query=shop.example"),
+        ("shop.example", "multi.surbl.org", "https://surbl.org/surbl-analysis"),
+    }
+    found = {(row[target], row["list"], row["lookup"]) for row in rows}
+    assert found >= {one for one in expected if one[:2] in shown}
+
+
+def test_refusals_are_counted_by_address(filled: tuple[House, list[MailEvent], int]) -> None:
+    """Each bin has the attempts that were refused for reputation, by address, also when the events are deleted."""
+    house, events, end = filled
+    with house.connection.transaction(force_rollback=True):
+        house.connection.execute("TRUNCATE mail_events")
+        for asked in ranges(end):
+            refused = [event for event in asked.chosen(events, *FAILED) if event.reason is Reason.REPUTATION]
+            rows = asked.ask(house.connection, "reputation/failures")
+            assert {(row["time"], row["metric"]): row["recipients"] for row in rows} == {
+                key: len(group) for key, group in asked.in_bins(refused, lambda one: one.local_ip or "unknown").items()
+            }
+            assert {row["metric"] for row in rows} == {"192.0.2.5", "192.0.2.7", "2001:db8::5", "unknown"}
 
 
 def _of(rows: list[dict[str, Any]], column: str) -> dict[str, Any]:
