@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import statistics
 from collections import Counter, defaultdict
 from datetime import UTC, datetime, timedelta
@@ -191,3 +192,93 @@ def test_arrivals_and_departures_are_those_of_the_events(
     assert {one["time"]: (one["arrived"], one["left"]) for one in found} == {
         at: (arrived[at], left[at]) for at in arrived.keys() | left.keys()
     }
+
+
+class Deferral(NamedTuple):
+    """The columns of `mail_events` that the panel of retried destinations needs."""
+
+    time: datetime
+    cluster: str
+    event_id: str
+    action: str
+    direction: str
+    recipient_domain: str | None
+    attempt: int | None
+    next_attempt: datetime | None
+    reason: str | None
+    response_pattern: str | None
+    source: str
+    received_at: datetime
+
+
+def deferrals(end: datetime, chance: random.Random) -> list[Deferral]:
+    """Return rows of the two hours before `end`, among them other actions and mail without a sender."""
+    rows = []
+    for index in range(600):
+        time = end - timedelta(seconds=12 * index + 1)
+        rows.append(
+            Deferral(
+                time=time,
+                cluster=chance.choice([*CHOSEN, "elsewhere"]),
+                event_id=f"{index:x}:deferred",
+                action=chance.choice(["deferred", "deferred", "bounced"]),
+                direction=chance.choice(["outbound", "outbound", "dsn"]),
+                recipient_domain=chance.choice([None, "a.example", "b.example", "c.example"]),
+                attempt=chance.choice([None, 1, 2, 7]),
+                next_attempt=chance.choice([None, time + timedelta(minutes=chance.randrange(90))]),
+                reason=chance.choice([None, "greylisted", "rate_limited", "policy"]),
+                response_pattern=chance.choice([None, "450 later", "451 <busy>"]),
+                source="plugin",
+                received_at=time,
+            )
+        )
+    return [
+        *rows,
+        rows[0]._replace(
+            event_id="silent",
+            action="deferred",
+            cluster="default",
+            direction="outbound",
+            recipient_domain="silent.example",
+            attempt=None,
+            next_attempt=None,
+            reason=None,
+            response_pattern=None,
+        ),
+    ]
+
+
+def test_retried_destinations_are_those_of_the_events(house: House) -> None:
+    """Each destination has the counts, highest attempt, main reason and newest reply of the hour's deferrals."""
+    end = datetime.now(tz=UTC).replace(microsecond=0)
+    rows = deferrals(end, random.Random(7))
+    with house.connection.cursor() as cursor:
+        insert(cursor, "mail_events", rows)
+    groups: defaultdict[str, list[Deferral]] = defaultdict(list)
+    for row in rows:
+        mine = row.cluster in CHOSEN and (row.action, row.direction) == ("deferred", "outbound")
+        if mine and row.time > end - timedelta(hours=1):
+            groups[row.recipient_domain or "unknown"].append(row)
+    expected = []
+    for domain, group in groups.items():
+        reasons = Counter(row.reason for row in group if row.reason)
+        replies = [row for row in group if row.response_pattern]
+        expected.append(
+            {
+                "domain": domain,
+                "deferrals": len(group),
+                "attempts": max((row.attempt for row in group if row.attempt), default=None),
+                "next": max((row.next_attempt for row in group if row.next_attempt), default=None),
+                "reason": min(reasons, key=lambda reason: (-reasons[reason], reason), default=None),
+                "pattern": max(replies, key=lambda row: row.time).response_pattern if replies else None,
+            }
+        )
+    expected.sort(key=lambda row: (-(row["attempts"] or 0), -row["deferrals"], row["domain"]))
+    assert len(expected) == 5
+    span = (end - timedelta(hours=3), end)
+    assert ask(house.connection, "queue/retried", span, clusters=CHOSEN) == expected
+    short = (end - timedelta(minutes=10), end)
+    found = ask(house.connection, "queue/retried", short, clusters=CHOSEN)
+    assert sum(row["deferrals"] for row in found) == sum(
+        row.time > end - timedelta(minutes=10) for group in groups.values() for row in group
+    )
