@@ -109,8 +109,8 @@ def tenant_now(number: int) -> Json:
         id=number,
         title="The chosen domain, live",
         description=(
-            "Its mail in each five seconds of the last five minutes. Live shows watched domains only: choose one "
-            f"above that `live.watched_domains` names. {OFF}"
+            "Its mail in each five seconds of the last five minutes. Live shows one watched domain, not all: choose "
+            f"one above that `live.watched_domains` names. {OFF}"
         ),
         width=12,
         height=8,
