@@ -6,7 +6,7 @@ import random
 import statistics
 from collections import Counter, defaultdict
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
@@ -259,7 +259,7 @@ def test_retried_destinations_are_those_of_the_events(house: House) -> None:
         mine = row.cluster in CHOSEN and (row.action, row.direction) == ("deferred", "outbound")
         if mine and row.time > end - timedelta(hours=1):
             groups[row.recipient_domain or "unknown"].append(row)
-    expected = []
+    expected: list[dict[str, Any]] = []
     for domain, group in groups.items():
         reasons = Counter(row.reason for row in group if row.reason)
         replies = [row for row in group if row.response_pattern]

@@ -67,7 +67,7 @@ def test_commits_that_could_not_be_sent_are_read_again(any_dsn: str, monkeypatch
             patch.setattr(
                 session,
                 "leads",
-                lambda: leads() or not other.execute("SELECT pg_terminate_backend(%s, 9000)", [process]),
+                lambda: leads() or other.execute("SELECT pg_terminate_backend(%s, 9000)", [process]) is None,
             )
             assert follower._turn() > 0
         assert follower._turn() == 0
