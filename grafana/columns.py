@@ -118,6 +118,18 @@ def right_axis(name: str, unit: Unit) -> Override:
     return Override(name, (("unit", unit.value), ("custom.axisPlacement", "right")))
 
 
+def denominator(name: str, *, by: str = "byFrameRefID") -> Override:
+    """Return the override for what shares are of: thin dotted lines on their own axis, left out of the legend."""
+    look = (
+        *right_axis(name, Unit.COUNT).properties,
+        ("custom.lineStyle", {"fill": "dot", "dash": [2, 6]}),
+        ("custom.fillOpacity", 0),
+        ("custom.thresholdsStyle", {"mode": "off"}),
+        ("custom.hideFrom", {"legend": True, "tooltip": False, "viz": False}),
+    )
+    return Override(name, look, by=by)
+
+
 def matrix(row: str, col: str, number: str) -> Json:
     """Return the transformation of rows (row, column, number) into a matrix, such as providers by addresses.
 

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from grafana.alerts import alert_marks
 from grafana.annotations import LISTINGS
-from grafana.columns import coloured, column, hidden, right_axis, value
+from grafana.columns import coloured, column, denominator, hidden, value
 from grafana.dashboards._live import NOW, newest_events, traffic_now
 from grafana.dashboards._verdicts import alerts, verdicts, where_next
-from grafana.fields import Card, Colour, Override, Scale, Step, Unit
+from grafana.fields import Card, Colour, Scale, Step, Unit
 from grafana.layout import Row
 from grafana.links import DashboardUid, of_column, to_dashboard
 from grafana.pages import Page, dashboard
@@ -131,20 +131,8 @@ def _hard_bounces() -> Json:
             PromQL(finished, "{{mail_cluster}} / {{zone}}, finished in an hour", ref="B"),
         ],
         Scale(Unit.RATIO, BOUNCED),
-        overrides=[_finished()],
+        overrides=[denominator("B")],
     )
-
-
-def _finished() -> Override:
-    """Return the overrides for the denominators: thin dotted lines on their own axis, left out of the legend."""
-    look = (
-        *right_axis("B", Unit.COUNT).properties,
-        ("custom.lineStyle", {"fill": "dot", "dash": [2, 6]}),
-        ("custom.fillOpacity", 0),
-        ("custom.thresholdsStyle", {"mode": "off"}),
-        ("custom.hideFrom", {"legend": True, "tooltip": False, "viz": False}),
-    )
-    return Override("B", look, by="byFrameRefID")
 
 
 def _by_zone() -> Json:

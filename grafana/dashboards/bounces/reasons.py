@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from grafana.fields import TOO_LITTLE, Card, Scale, Unit
+from grafana.columns import denominator
+from grafana.fields import TOO_LITTLE, Card, Override, Scale, Unit
 from grafana.panels import Style, timeseries
 from grafana.targets import Sql
 
@@ -53,12 +54,14 @@ def _unexplained() -> Json:
             id=6,
             title="Replies without a reason",
             description=(
-                "Share of the replies of bounces and deferrals in the hour before whose words no rule knows. An hour "
-                "with fewer than 100 has no point. If it rises, a provider has new words: read the new replies below."
+                "Share of the replies of bounces and deferrals in the hour before whose words no rule knows; the "
+                "dotted line counts these replies. An hour with fewer than 100 has no point. If the share rises, a "
+                "provider has new words: read the new replies below."
             ),
             width=6,
             height=9,
         ),
         [Sql("bounces/unexplained")],
-        Scale(Unit.RATIO, empty=TOO_LITTLE, maximum=1),
+        Scale(Unit.RATIO, empty=TOO_LITTLE),
+        overrides=[Override("without a reason", (("max", 1),)), denominator("replies", by="byName")],
     )

@@ -105,9 +105,10 @@ def domains() -> Json:
             id=9,
             title="Recipient domains that refuse most",
             description=(
-                "Those that take nothing come first, however small. A domain that took nothing since its first "
-                "failure has blocked us, or is broken: the main reason tells which. Times are whole hours; the 5,000 "
-                "domains of an hour with the most failures are known. Without a colour: fewer than 100 attempts."
+                "At most 100; those that take nothing come first, however small. A domain that took nothing since "
+                "its first failure has blocked us, or is broken: the main reason tells which. Times are whole hours; "
+                "the 5,000 domains of an hour with the most failures are known. Without a colour: the domain takes "
+                "most, or there are fewer than 100 attempts."
             ),
             width=24,
             height=10,

@@ -52,7 +52,8 @@ def _connections() -> Json:
     return course(
         62,
         "Connections",
-        "Open HTTP connections and their limit. At the limit strangers are displaced before senders.",
+        "Open HTTP connections and their limit. At the limit strangers are displaced before senders: find out who "
+        "connects, or raise the limit of open files.",
         [
             PromQL("sum(duckwatch_http_connections)", "open"),
             PromQL("sum(duckwatch_http_connections_limit)", "limit", ref="B"),
@@ -65,7 +66,8 @@ def _shortages() -> Json:
     return course(
         63,
         "Shortages",
-        "Times that the collector's machine had too few descriptors, threads, or too little memory or disk.",
+        "Times that the collector's machine had too few descriptors, threads, or too little memory or disk. Give it "
+        "more of what is named: docs/operations.md.",
         [PromQL("sum by (resource) (increase(duckwatch_resource_shortages_total[$__rate_interval]))", "{{resource}}")],
         Scale(Unit.COUNT),
         style=Style.BARS,

@@ -183,7 +183,8 @@ def _refusals() -> Json:
     return course(
         33,
         "Errors by SQLSTATE",
-        "The database's own codes, per second: what `other` and `raised` were.",
+        "The database's own codes, per second: what `other` and `raised` were. PostgreSQL's documentation says what "
+        "a code means; `duckwatch-collector doctor` says what to do.",
         [PromQL("sum by (sqlstate) (rate(duckwatch_store_refusals_total[$__rate_interval]))", "{{sqlstate}}")],
         Scale(Unit.PER_SECOND),
         empty=NONE_YET,
@@ -195,7 +196,8 @@ def _size() -> Json:
     return course(
         34,
         "Size on disk",
-        "Bytes of each table and roll-up, indexes included. `collector.retention` says how long each is kept.",
+        "Bytes of each table and roll-up, indexes included. `collector.retention` says how long each is kept: if the "
+        "disk fills, shorten `raw` first.",
         [PromQL("max by (relation) (duckwatch_store_bytes)", "{{relation}}")],
         Scale(Unit.BYTES),
         style=Style.AREAS,

@@ -84,7 +84,8 @@ def _spools() -> Json:
     return course(
         41,
         "Spools",
-        "Bytes that plugins have still to send, per host.",
+        "Bytes that plugins have still to send, per host. One grows: look at that host's log and network. "
+        "All grow: look at the collector and its journal.",
         [PromQL(BY_HOST % "duckwatch_plugin_spool_bytes", "{{mail_cluster}} / {{host}}")],
         Scale(Unit.BYTES),
     )
@@ -94,7 +95,8 @@ def _silence() -> Json:
     return course(
         42,
         "Silence",
-        "Time since each host's last heartbeat; one comes every 30 s at the latest.",
+        "Time since each host's last heartbeat; one comes every 30 s at the latest. Silent: see whether ZoneMTA "
+        "runs on that host, and reaches the collector.",
         [
             PromQL(
                 f"time() - {BY_HOST % 'duckwatch_plugin_last_seen_timestamp_seconds'}",
@@ -211,7 +213,7 @@ def _telemetry() -> Json:
     return course(
         55,
         "Telemetry exports",
-        "OTLP exports per second. Failures cost spans, never events.",
+        "OTLP exports per second. Failures cost spans, never events: look at the receiver and the collector's log.",
         [
             PromQL(
                 "sum by (signal, result) (rate(duckwatch_telemetry_exports_total[$__rate_interval]))",

@@ -81,7 +81,8 @@ def _connections() -> Json:
     return course(
         24,
         "Connections",
-        "Open client connections by service.",
+        "Open client connections by service. Suddenly fewer: is WildDuck up? Suddenly more: see the logins on "
+        "Inbound & logins.",
         [PromQL(f"sum by (service) (wildduck_connections{{{DUCK}}})", "{{service}}")],
         Unit.COUNT,
     )
@@ -111,7 +112,8 @@ def _operations() -> Json:
     return course(
         31,
         "Message operations",
-        "Stored, copied, deleted and other operations per second.",
+        "Stored, copied, deleted and other operations per second. If failed ones rise, look at WildDuck's log and "
+        "at MongoDB.",
         rate("wildduck_message_operations_total", "operation, result", DUCK, "{{operation}}: {{result}}"),
         Unit.PER_SECOND,
     )

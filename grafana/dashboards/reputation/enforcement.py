@@ -56,7 +56,8 @@ def failures() -> Json:
             title="Refused for reputation, by sending address",
             description=(
                 "Recipients bounced and attempts deferred per bin because of the sender's reputation. "
-                "Set it beside the listings of the same address."
+                "Set it beside the listings of the same address: what begins with a listing ends with its removal. "
+                "Without one, read the replies on Bounces & deferrals."
             ),
             width=24,
             height=8,

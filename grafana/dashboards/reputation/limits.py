@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from grafana.columns import dashed, right_axis
+from grafana.columns import dashed, denominator, right_axis
 from grafana.fields import Card, Colour, Override, Scale, Unit
 from grafana.links import DashboardUid, to_dashboard
 from grafana.panels import timeseries
@@ -14,17 +14,21 @@ if TYPE_CHECKING:
     from grafana.fields import Json
 
 HERE = 'mail_cluster=~"$cluster"'
+LEAST_AN_HOUR = "max(all:duckwatch_reputation_enforced_least_per_hour:limit)"
 
 
 def refused_share() -> Json:
-    """Return the chart of each address's share of refusals for reputation, with its limit."""
+    """Return the chart of each address's share of refusals for reputation, with its limit and the attempts."""
+    attempts = "3600 * sum by (local_ip) (local_ip_provider:duckwatch_sending_ip_events:rate30m)"
     return timeseries(
         Card(
             id=22,
             title="Share refused for reputation, and the limit",
             description=(
                 "Of the attempts of each sending address, those deferred or bounced for reputation, a mean of 30 "
-                "minutes, of all clusters. DuckwatchDnsblListedAndEnforced fires for a listed address above the "
+                "minutes, of all clusters; the dotted lines say how many attempts it makes in an hour. No share where "
+                "they are fewer than the alert wants refusals. "
+                "DuckwatchDnsblListedAndEnforced fires for a listed address above the "
                 "limit, if the refusals beside this are above theirs too: then take the address out of its pool. "
                 "Above the limit without a listing: the provider has a list of its own."
             ),
@@ -33,11 +37,16 @@ def refused_share() -> Json:
             links=(to_dashboard(DashboardUid.DELIVERY, "By provider and address"),),
         ),
         [
-            PromQL("local_ip:duckwatch_sending_ip_refused_ratio:rate30m", "{{local_ip}}"),
+            PromQL(
+                "local_ip:duckwatch_sending_ip_refused_ratio:rate30m"
+                f" and on (local_ip) ({attempts} >= on () group_left () {LEAST_AN_HOUR})",
+                "{{local_ip}}",
+            ),
             PromQL("max(all:duckwatch_reputation_enforced_ratio_critical:limit)", "limit", "B"),
+            PromQL(attempts, "{{local_ip}}, attempts an hour", "C"),
         ],
         Scale(Unit.RATIO),
-        overrides=[dashed("limit", Colour.BAD)],
+        overrides=[dashed("limit", Colour.BAD), denominator("C")],
     )
 
 
@@ -56,7 +65,7 @@ def refusals_an_hour() -> Json:
         ),
         [
             PromQL("local_ip:duckwatch_sending_ip_refusals:rate30m * 3600", "{{local_ip}}"),
-            PromQL("max(all:duckwatch_reputation_enforced_least_per_hour:limit)", "limit", "B"),
+            PromQL(LEAST_AN_HOUR, "limit", "B"),
         ],
         Scale(Unit.COUNT),
         overrides=[dashed("limit", Colour.BAD)],

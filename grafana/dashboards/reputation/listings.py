@@ -34,7 +34,7 @@ def listed() -> Json:
             title="Listings",
             description=(
                 "Pairs of a target and a list at which it stands now; what a list refuses to tell, or fails to, "
-                "counts as it stood for three intervals."
+                "counts as it stood for three intervals. Any listing: see which, and whether it costs mail, below."
             ),
             width=4,
             height=8,
@@ -75,7 +75,10 @@ def oldest_check() -> Json:
         Card(
             id=3,
             title="Most silent list",
-            description="How long ago the list that has been silent for longest last gave a real verdict.",
+            description=(
+                "How long ago the list that has been silent for longest last gave a real verdict. "
+                "Red: see its health and the age of its last check below."
+            ),
             width=4,
             height=8,
             empty=NO_EXPORTER,
@@ -100,7 +103,8 @@ def states() -> Json:
             title="Listed and delisted",
             description=(
                 "Each target and list with a listing in the range, at most the newest 40. Unknown: "
-                "neither verdict is claimed any more."
+                "neither verdict is claimed any more. Listed: look the target up below. "
+                "Unknown: see the list's health."
             ),
             width=12,
             height=8,
@@ -148,7 +152,10 @@ def changes() -> Json:
         Card(
             id=6,
             title="Listings and delistings",
-            description="The newest 100 in the range. A failed or refused check between two verdicts is no change.",
+            description=(
+                "The newest 100 in the range. A failed or refused check between two verdicts is no change. "
+                "A target that is listed again and again: mend what the list's words say before the next request."
+            ),
             width=24,
             height=8,
         ),

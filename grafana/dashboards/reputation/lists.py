@@ -27,7 +27,7 @@ HEALTH_NUMBER = (
 """The numbers of HEALTH. Of several exporters the one counts that the list answers best."""
 
 LOOKUP = to_web("The list's page on this target", '${__data.fields["lookup"]}')
-"""The whole URL comes from queries/reputation/lookup.sql, which puts nothing but addresses and names into known URLs."""
+"""The whole URL comes from queries/reputation/lookup.sql, which puts only addresses and names into known URLs."""
 
 
 def health() -> Json:
@@ -58,7 +58,10 @@ def verdicts() -> Json:
         Card(
             id=11,
             title="Verdicts",
-            description="Checks ended per second, by what they came to. Refused and error say nothing of a target.",
+            description=(
+                "Checks ended per second, by what they came to. Refused and error say nothing of a target: "
+                "if they are many, see the lists' health, then the resolver."
+            ),
             width=12,
             height=8,
         ),
@@ -73,7 +76,10 @@ def latency() -> Json:
         Card(
             id=12,
             title="Time to answer, by list",
-            description="From a query to its answer: all but a twentieth are quicker (p95).",
+            description=(
+                "From a query to its answer: all but a twentieth are quicker (p95). "
+                "All lists slow: look at the resolver. One list slow: the list itself, so wait or leave it out."
+            ),
             width=12,
             height=8,
         ),

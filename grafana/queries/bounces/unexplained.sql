@@ -1,4 +1,4 @@
--- The share of the replies of bounces and deferrals that gave no reason, of the hour before each time.
+-- The replies of bounces and deferrals in the hour before each time, and the share of them that gave no reason.
 -- An hour with fewer than 100 replies has no value.
 WITH replies AS (
   SELECT
@@ -15,11 +15,12 @@ hourly AS (
   FROM replies
   WINDOW recent AS (ORDER BY bucket RANGE BETWEEN INTERVAL '59 minutes' PRECEDING AND CURRENT ROW)
 )
-SELECT time, share AS "without a reason"
+SELECT time, share AS "without a reason", replies
 FROM (
   SELECT DISTINCT ON (1)
     date_bin('$__interval', bucket, TIMESTAMPTZ 'epoch') AS time,
-    CASE WHEN events >= 100 THEN (unexplained / events)::float8 END AS share
+    CASE WHEN events >= 100 THEN (unexplained / events)::float8 END AS share,
+    events::bigint AS replies
   FROM hourly
   ORDER BY 1, bucket DESC
 ) AS shares

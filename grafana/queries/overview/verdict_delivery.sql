@@ -1,5 +1,5 @@
 -- The verdict on delivery over time, for each of the five providers with the most attempts in the range. The numbers
--- are those of dashboards/overview.py, VERDICTS. Each judges the half hour before it (an hour where the roll-up has
+-- are those of dashboards/_verdicts.py, VERDICTS. Each judges the half hour before it (an hour where the roll-up has
 -- hours).
 WITH stats AS (
   SELECT

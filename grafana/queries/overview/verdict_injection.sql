@@ -1,5 +1,5 @@
 -- The verdict on injection over time: are messages accepted from those who send? The numbers are those of
--- dashboards/overview.py, VERDICTS. Each judges the half hour before it (an hour where the roll-up has hours).
+-- dashboards/_verdicts.py, VERDICTS. Each judges the half hour before it (an hour where the roll-up has hours).
 -- `queued` and `refused` rows both describe a message.
 WITH counted AS (
   SELECT

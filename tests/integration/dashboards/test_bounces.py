@@ -51,7 +51,7 @@ RANGES = [
 def made(end: int) -> list[MailEvent]:
     """Return mail of eleven days, most of it of the last hours. One domain accepts nothing, one accepts everything."""
     chance = random.Random(15)
-    events = some(5000, end - 3 * HOUR, end - 1, seed=4) + some(1500, end - 11 * DAY, end - 1, seed=5)
+    events = some(5000, end - 90 * MINUTE, end - 1, seed=4) + some(1500, end - 11 * DAY, end - 1, seed=5)
     out = []
     for one in events:
         changes: dict[str, Any] = {}
@@ -143,12 +143,14 @@ def test_charts_and_totals_equal_the_events(told: tuple[House, list[MailEvent], 
             (ms(row["time"]), row["metric"]): row[unit] for row in ask(house, f"bounces/{action}_by_reason", end, of)
         }
         assert found == Counter((one.time // of.bin * of.bin, one.reason) for one in mine if one.action is action)
-    shares = {ms(row["time"]): row["without a reason"] for row in ask(house, "bounces/unexplained", end, of)}
+    rows = ask(house, "bounces/unexplained", end, of)
+    shares = {ms(row["time"]): (row["without a reason"], row["replies"]) for row in rows}
     assert shares == hourly_shares(failed(mine), of)
+    assert shares or of.width == HOUR
 
 
-def hourly_shares(replies: list[MailEvent], of: Range) -> dict[int, float]:
-    """Return for each bin the share without a reason, of the hour up to the bin's last bucket with a reply."""
+def hourly_shares(replies: list[MailEvent], of: Range) -> dict[int, tuple[float, int]]:
+    """Return for each bin the share without a reason, and of how many: the hour up to its last bucket with a reply."""
     last: dict[int, int] = {}
     for one in replies:
         bucket = one.time // of.width * of.width
@@ -157,7 +159,7 @@ def hourly_shares(replies: list[MailEvent], of: Range) -> dict[int, float]:
     for at, bucket in last.items():
         hour = [one for one in replies if bucket - 59 * MINUTE <= one.time // of.width * of.width <= bucket]
         if len(hour) >= FEW:
-            shares[at] = sum(one.reason is Reason.OTHER for one in hour) / len(hour)
+            shares[at] = sum(one.reason is Reason.OTHER for one in hour) / len(hour), len(hour)
     return shares
 
 
