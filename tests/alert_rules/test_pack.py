@@ -27,7 +27,6 @@ RETENTION = timedelta(days=15)
 
 WITHOUT_END = {
     "DuckwatchDeferralRatioHigh",
-    "DuckwatchDeliverySlow",
     "DuckwatchDeliverySloBurn",
     "DuckwatchFirstAttemptsFall",
     "DuckwatchIngestSloBurn",
