@@ -47,13 +47,29 @@ def database(timescale: PostgresCluster) -> Iterator[psycopg.Connection]:
     timescale.drop_database(dsn)
 
 
-@pytest.mark.parametrize("block", [one for one in named("sql") if one.id not in IN_PSQL])
+MAKES_DATABASE = "CREATE DATABASE"
+"""Such a statement cannot run in a transaction."""
+
+STATEMENTS = [one for one in named("sql") if one.id not in IN_PSQL]
+
+
+@pytest.mark.parametrize("block", [one for one in STATEMENTS if MAKES_DATABASE not in one.values[0].text])
 def test_the_database_runs_it(block: Block, database: psycopg.Connection) -> None:
     """The statements run as the administrator, on our tables, without an error. They are rolled back."""
     with database.transaction(force_rollback=True):
         if database.execute("SELECT FROM pg_roles WHERE rolname = 'duckwatch'").rowcount == 0:
             database.execute("CREATE ROLE duckwatch")
         database.execute(block.text.encode())
+
+
+@pytest.mark.parametrize("block", [one for one in STATEMENTS if MAKES_DATABASE in one.values[0].text])
+def test_the_server_makes_the_database(block: Block, timescale: PostgresCluster) -> None:
+    """The statement runs as the administrator, on a server that has the role and not yet the database."""
+    with psycopg.connect(timescale.dsn(), autocommit=True) as connection:
+        connection.execute("CREATE ROLE duckwatch")
+        connection.execute(block.text.encode())
+        connection.execute("DROP DATABASE duckwatch")
+        connection.execute("DROP ROLE duckwatch")
 
 
 def test_a_key_that_no_program_knows_is_a_fault(tmp_path: Path) -> None:
