@@ -66,6 +66,7 @@ async def test_a_failover_in_mid_stream_costs_nothing(house: House, pair: Pair) 
             sent += 1
 
     streaming = asyncio.create_task(stream())
+    await asyncio.to_thread(wait_until, lambda: house.total("duckwatch_mail_events_total"), "mail is stored", 60)
     await asyncio.sleep(1)  # the moment of the kill
     await asyncio.to_thread(pair.fail_over)
     enough = sent + 50
