@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 GOOD_EVERY = 20
 """Each request whose number is a multiple of this is good: its event must be in the table."""
 
-REFUSALS = frozenset({400, 401, 404, 405, 408, 411, 413, 414, 415, 417, 431})
+REFUSALS = frozenset({400, 401, 404, 405, 408, 411, 413, 414, 415, 417, 431, 501, 505})
 """The statuses that are right for a faulty input."""
 
 
