@@ -1,12 +1,11 @@
 """The series of a large installation, which the rules of the pack read: each as far back as the longest range on it.
 
-Five mail clusters have 20 zones, each zone mail for 12 providers, and together every provider of the closed set. 32
-sending addresses have every code of the closed table, and each is listed by each of 40 lists.
+One or more mail clusters have 20 zones, each zone mail for 12 providers, and together every provider of the closed set.
+32 sending addresses have every code of the closed table, and each is listed by each of 40 lists.
 """
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,20 +14,20 @@ from typing import TYPE_CHECKING, Final
 
 import yaml
 
-from collector.events.model.event import BounceKind, Provider, Reason
+from collector.events.model.event import Provider, Reason
+from collector.events.model.outcome import OutcomeClass
 from collector.events.replies.provider_codes import SIGNALS
 from duckwatch.base.config.units import parse_duration
-from duckwatch.rules.limits import LIMIT, THRESHOLD
+from duckwatch.rules.limits import LIMIT
 from exporters.dnsbl.checking.list_health import STATES
-from tests.alert_rules.rules import ROOT, RULE_FILES, all_rules
+from tests.alert_rules.rules import RULE_FILES, all_rules
 from tests.contract.promql import CATALOGUE, METRIC, OF_PROMETHEUS, RECORDED, labels_kept, series_of
 from tests.quiet_week.house import WITHIN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-REPLIES: Final = ROOT / "tests/fixtures/replies/labelled.jsonl"
-CLUSTERS, ZONES, PROVIDERS, ADDRESSES, LISTS = 5, 20, 12, 32, 40
+ZONES, PROVIDERS, ADDRESSES, LISTS = 20, 12, 32, 40
 SCRAPED = 15
 """Seconds between two samples of a metric, as in alert-rules/prometheus.yml."""
 
@@ -37,10 +36,12 @@ LEAST: Final = 900
 
 TARGET: Final = {"job": "duckwatch", "instance": "127.0.0.1:9626"}
 FEW: Final = {
+    "job": (TARGET["job"],),
+    "instance": (TARGET["instance"],),
     "attempt": ("first", "later", "unknown"),
     "outcome": ("delivered", "deferred", "bounced"),
     "reason": tuple(Reason),
-    "class": ("hard", "expired", "block", "other", "soft"),
+    "class": tuple(OutcomeClass),
     "le": tuple(WITHIN),
     "state": ("queued", "deferred"),
     "protocol": ("imap", "pop3", "smtp"),
@@ -52,24 +53,11 @@ FEW: Final = {
     "list": tuple(f"list{number}.example" for number in range(LISTS)),
     "target": tuple(f"192.0.2.{number}" for number in range(ADDRESSES)),
     "local_ip": tuple(f"192.0.2.{number}" for number in range(ADDRESSES)),
-    "mail_cluster": tuple(f"mail{number}" for number in range(CLUSTERS)),
     "severity": ("info",),
 }
 """The values of labels; any other label has one value."""
 
-FAILURES: Final = sorted(
-    {(reply["reason"], reply["kind"]) for reply in map(json.loads, REPLIES.read_text(encoding="utf-8").splitlines())}
-)
-"""The pairs of reason and kind that bounces have: those of the labelled real replies.
-
-Not every reason has every kind: `bounce_kind()` gives each one or two. A provider's replies have some of the pairs.
-"""
-
 OF_METRIC: Final[dict[str, dict[str, tuple[str, ...]]]] = {
-    # A temporary reply is a deferral, and `expired` as a bounce.
-    "duckwatch_mail_deferrals_total": {
-        "reason": tuple(reason for reason, kind in FAILURES if kind == BounceKind.EXPIRED),
-    },
     "duckwatch_sending_ip_events_total": {
         "outcome": ("delivered", "deferred", "bounced", "blocklisted", "rate_limited"),
     },
@@ -79,15 +67,20 @@ OF_METRIC: Final[dict[str, dict[str, tuple[str, ...]]]] = {
 """The values of labels that mean something else in another metric."""
 
 USUAL: Final = {
-    "outcome": ("delivered",), "result": ("success", "pushed"), "state": ("healthy", "queued"),
+    "outcome": ("delivered",), "class": ("delivered",), "result": ("success", "pushed"), "state": ("healthy", "queued"),
 }  # fmt: skip
 """What happens in an hour in which nothing is wrong: only the series with these values grow, or are 1."""
 
 WRONG: Final = re.compile(
-    "_late|bounce|deferr|refus|complaint|fail|error|burn|silence|block_ratio|dropped|shortage|left_out|broken|suspects"
+    "_late|bounce|deferr|refus|complaint|fail|error|burn|silence|_block|dropped|shortage|left_out|broken|suspects"
     "|journal_bytes|_connections$|oldest|lag_seconds"
 )
 """Series that are 0, or counters that stand still, while nothing is wrong. Other gauges are 1, and times are now."""
+
+CAME: Final = frozenset(
+    (address, signal.code) for address, signal in tuple(product(FEW["local_ip"], SIGNALS))[:: len(SIGNALS) // 7]
+)
+"""The providers' codes that have come, about seven to each address. The others are 0, as they were at the start."""
 
 Labels = dict[str, str]
 
@@ -122,7 +115,13 @@ class Series:
 
 
 class Installation:
-    """The metrics and recorded series that the rules read. Limits and thresholds are left to Prometheus."""
+    """The metrics and recorded series that the rules read. Limits and thresholds are left to Prometheus.
+
+    Its zones are spread over so many mail clusters.
+    """
+
+    def __init__(self, clusters: int) -> None:
+        self._clusters = clusters
 
     @cached_property
     def _expressions(self) -> str:
@@ -139,14 +138,17 @@ class Installation:
                 yield self._metric(name, {**chosen, **TARGET}, read, end)
         intervals = _intervals()
         for name in sorted(set(RECORDED.findall(self._expressions))):
-            if not LIMIT.fullmatch(name) and name != THRESHOLD:
+            if not LIMIT.fullmatch(name) and ":duckwatch_threshold:" not in name:
                 read = self._read(name)
                 for chosen in self._labels(name, labels_kept(name)):
-                    yield Series(name, chosen, float(not WRONG.search(name)), 0.0, intervals[name], read)
+                    value = float(_is_usual(chosen) and not WRONG.search(name))
+                    yield Series(name, chosen, value, 0.0, intervals[name], read)
 
     def _metric(self, name: str, labels: Labels, read: frozenset[tuple[int, int]], end: int) -> Series:
-        is_usual = all(label not in labels or labels[label] in values for label, values in USUAL.items())
+        is_usual = _is_usual(labels)
         grows = is_usual and not {"reason", "kind", "code"} & labels.keys() and not WRONG.search(name)
+        if {"local_ip", "code"} <= labels.keys() and (labels["local_ip"], labels["code"]) not in CAME:
+            return Series(name, labels, 0.0, 0.0, SCRAPED, read)
         if name.endswith(("_total", "_bucket", "_count")):
             return Series(name, labels, 1e6 if grows else 1.0, 0.5 if grows else 0.0, SCRAPED, read)
         if name.endswith("_timestamp_seconds"):
@@ -164,20 +166,36 @@ class Installation:
 
     def _labels(self, name: str, labels: Sequence[str]) -> Iterator[Labels]:
         """Yield the label values of each series of a name."""
-        if name == "duckwatch_mail_provider_signals_total":
+        if {"local_ip", "code"} <= {*labels}:
+            target = TARGET if "job" in labels else {}
             for address, signal in product(FEW["local_ip"], SIGNALS):
-                yield {"local_ip": address, "provider": signal.provider, "code": signal.code}
+                if ":" not in name or (address, signal.code) in CAME:
+                    yield {**target, "local_ip": address, "provider": signal.provider, "code": signal.code}
             return
-        places = [place for place in _places(labels) if place]
-        if name == "duckwatch_mail_bounces_total":
-            for place, (reason, kind) in product(places, FAILURES):
-                yield {**place, "reason": reason, "kind": kind}
-            return
+        places = [place for place in self._places(labels) if place]
         few = FEW | OF_METRIC.get(name, {})
         rest = [label for label in labels if not places or label not in places[0]]
         for place in places or [{}]:
             for values in product(*(few.get(label, ("any",)) for label in rest)):
                 yield {**place, **dict(zip(rest, values, strict=True))}
+
+    def _places(self, labels: Sequence[str]) -> list[Labels]:
+        """Return the values that go together of `mail_cluster`, `zone` and `provider`, or `local_ip` and `provider`."""
+        if {"local_ip", "provider"} <= {*labels}:
+            whole = [{"local_ip": f"192.0.2.{number}", "provider": one} for number, one in _mail_for(ADDRESSES)]
+        elif "local_ip" in labels:
+            return []
+        else:
+            whole = [
+                {"mail_cluster": f"mail{zone % self._clusters}", "zone": f"zone{zone}", "provider": one}
+                for zone, one in _mail_for(ZONES)
+            ]
+        chosen = [tuple((label, value) for label, value in place.items() if label in labels) for place in whole]
+        return [dict(place) for place in dict.fromkeys(chosen)]
+
+
+def _is_usual(labels: Labels) -> bool:
+    return all(label not in labels or labels[label] in values for label, values in USUAL.items())
 
 
 def _intervals() -> dict[str, int]:
@@ -189,21 +207,6 @@ def _intervals() -> dict[str, int]:
         for rule in group["rules"]
         if "record" in rule and "interval" in group
     }
-
-
-def _places(labels: Sequence[str]) -> list[Labels]:
-    """Return the values of `mail_cluster`, `zone` and `provider`, or of `local_ip` and `provider`, that go together."""
-    if {"local_ip", "provider"} <= {*labels}:
-        whole = [{"local_ip": f"192.0.2.{number}", "provider": one} for number, one in _mail_for(ADDRESSES)]
-    elif "local_ip" in labels:
-        return []
-    else:
-        whole = [
-            {"mail_cluster": f"mail{zone % CLUSTERS}", "zone": f"zone{zone}", "provider": one}
-            for zone, one in _mail_for(ZONES)
-        ]
-    chosen = [tuple((label, value) for label, value in place.items() if label in labels) for place in whole]
-    return [dict(place) for place in dict.fromkeys(chosen)]
 
 
 def _mail_for(places: int) -> Iterator[tuple[int, Provider]]:

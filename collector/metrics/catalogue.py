@@ -104,6 +104,14 @@ class Metrics:
             "attempt",
             "outcome",
         )
+        self.mail_outcomes = self._counter(
+            "mail_outcomes_total",
+            "Outbound delivery attempts by the class of their outcome",
+            "mail_cluster",
+            "zone",
+            "provider",
+            "class",
+        )
         self.mail_provider_signals = self._counter(
             "mail_provider_signals_total", "Replies that carry a provider's own code", "local_ip", "provider", "code"
         )

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import threading
+from itertools import product
 from typing import TYPE_CHECKING
 
 from collector.events.model.event import RejectReason
+from collector.events.model.outcome import OutcomeClass, bounce_class, deferral_class
+from collector.events.model.tally import ATTEMPTS, OUTCOMES, OUTCOMES_OF_ADDRESS
 from collector.events.replies.provider_codes import SIGNALS
 from collector.metrics.labels import MAX_ADDRESSES, MAX_CLUSTERS, MAX_ZONES, NONE, BoundedLabel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from prometheus_client import Counter
 
     from collector.events.model.batch import WriteResult
     from collector.events.model.event import Source
@@ -29,6 +34,7 @@ class MailMetrics:
         self._address = BoundedLabel(MAX_ADDRESSES, addresses)
         self._lock = threading.Lock()
         self._newest: dict[tuple[str, str], int] = {}
+        self._begun: set[tuple[Counter, tuple[str, ...]]] = set()
         # A counter whose first sample is 1 has no increase, and a provider may send a code only once.
         for address in addresses[:MAX_ADDRESSES]:
             for signal in SIGNALS:
@@ -79,19 +85,42 @@ class MailMetrics:
             m.mail_events.labels(*self._place(*place), action).inc(count)
         for (cluster,), count in sums.queued.items():
             m.mail_recipients_queued.labels(self._cluster(cluster)).inc(count)
-        for (*place, reason, kind), count in sums.bounces.items():
-            m.mail_bounces.labels(*self._place(*place), reason or NONE, kind or NONE).inc(count)
-        for (*place, reason), count in sums.deferrals.items():
-            m.mail_deferrals.labels(*self._place(*place), reason or NONE).inc(count)
-        for (*place, attempt, outcome), count in sums.attempts.items():
-            cluster, zone, provider = self._place(*place)
-            m.mail_attempts.labels(cluster, zone, provider, attempt, outcome).inc(count)
-            if outcome == "delivered":
-                m.mail_complaints.labels(cluster, provider)  # at 0, so that the first complaint is an increase
+        self._count_outcomes(sums)
         for (local_ip, provider, code), count in sums.signals.items():
             m.mail_provider_signals.labels(self._address(local_ip), provider or NONE, code).inc(count)
         for (local_ip, provider, outcome), count in sums.addresses.items():
-            m.sending_ip_events.labels(self._address(local_ip), provider or NONE, outcome).inc(count)
+            pair = self._address(local_ip), provider or NONE
+            self._begin(m.sending_ip_events, pair, OUTCOMES_OF_ADDRESS)
+            m.sending_ip_events.labels(*pair, outcome).inc(count)
+
+    def _count_outcomes(self, sums: Tally) -> None:
+        m = self._metrics
+        for (*place, attempt, outcome), count in sums.attempts.items():
+            where = cluster, _, provider = self._place(*place)
+            self._begin(m.mail_attempts, where, ATTEMPTS, OUTCOMES)
+            self._begin(m.mail_outcomes, where, OutcomeClass)
+            m.mail_attempts.labels(*where, attempt, outcome).inc(count)
+            if outcome == "delivered":
+                m.mail_outcomes.labels(*where, OutcomeClass.DELIVERED).inc(count)
+                m.mail_complaints.labels(cluster, provider)  # at 0, so that the first complaint is an increase
+        for (*place, reason, kind), count in sums.bounces.items():
+            where = self._place(*place)
+            m.mail_bounces.labels(*where, reason or NONE, kind or NONE).inc(count)
+            m.mail_outcomes.labels(*where, bounce_class(reason, kind)).inc(count)
+        for (*place, reason), count in sums.deferrals.items():
+            where = self._place(*place)
+            m.mail_deferrals.labels(*where, reason or NONE).inc(count)
+            m.mail_outcomes.labels(*where, deferral_class(reason)).inc(count)
+
+    def _begin(self, counter: Counter, where: tuple[str, ...], *rest: Iterable[str]) -> None:
+        """Show every series of a place at 0 from its first event: a mean needs those in which nothing happened, too.
+
+        `rest` are the values of each label that does not say where.
+        """
+        if (counter, where) not in self._begun:
+            self._begun.add((counter, where))
+            for labels in product(*rest):
+                counter.labels(*where, *labels)
 
     def _observe(self, sums: Tally, exemplar: dict[str, str] | None) -> None:
         m, now = self._metrics, int(self._now() * 1000)

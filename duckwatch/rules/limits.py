@@ -18,6 +18,9 @@ Rule = dict[str, Any]
 
 THRESHOLD: Final = "name:duckwatch_threshold:value"
 WITHOUT_LABELS: Final = "all"
+PLAIN_LINE: Final = "name:duckwatch_threshold:line"
+"""The lines of thresholds.yml without labels; others have their labels in the name."""
+
 LIMIT: Final = re.compile(r"(?<![\w:])(\w+):duckwatch_(\w+):limit\b")
 
 OVERRIDING: Final = ("provider", "zone", "mail_cluster")
@@ -41,7 +44,7 @@ POPULATION: Final = {
     ),
     "provider": (
         _MAIL,
-        "local_ip_provider:duckwatch_sending_ip:known",
+        "local_ip_provider:duckwatch_sending_ip_events:rate5m",
         "local_ip_provider_code:duckwatch_mail_provider_signals:increase1h",
     ),
 }
@@ -54,14 +57,18 @@ def limits_used(expressions: Iterable[str]) -> list[tuple[str, str]]:
 
 
 def limit_rules(used: Iterable[tuple[str, str]]) -> Iterator[Rule]:
-    """Yield the recording rules: for each level its known label values, then a limit for each name.
+    """Yield the recording rules: the lines of thresholds.yml by the labels that they carry, for each level its known
+    label values and those that a line names, then a limit for each name.
 
     Raise KeyError for a level that has no population.
     """
     pairs = list(used)
+    for chosen in sorted({chosen for level, _ in pairs for chosen in _choices(level)}, key=lambda one: (len(one), one)):
+        yield {"record": _lines(chosen), "expr": f"{THRESHOLD}{{{_carrying(chosen)}}}"}
     for level in sorted({level for level, _ in pairs} - {WITHOUT_LABELS}):
         known = "\n  or ".join(map(_lasting, POPULATION[level]))
         yield {"record": _known(level), "expr": f"group by ({', '.join(labels_of(level))}) (\n  {known}\n)"}
+        yield {"record": _overridden(level), "expr": _named(level)}
     for level, name in pairs:
         yield {"record": f"{level}:duckwatch_{name}:limit", "expr": _expression(level, name)}
 
@@ -82,16 +89,45 @@ def _known(level: str) -> str:
 
 def _expression(level: str, name: str) -> str:
     """Return the choice of the line: those with most labels first, each only where it has exactly these labels."""
+    line = f'{{name="{name}"}}'
     if level == WITHOUT_LABELS:
-        return f"max(\n  {_line(name, ())}\n)"
-    labels = [label for label in OVERRIDING if label in labels_of(level)]
-    choices = [chosen for size in range(len(labels), -1, -1) for chosen in combinations(labels, size)]
+        return f"max({_lines(())}{line})"
     return "\nor ".join(
-        f"{_known(level)}\n  * on ({', '.join(chosen)}) group_left ()\n  {_line(name, chosen)}" for chosen in choices
+        f"{_overridden(level) if chosen else _known(level)}"
+        f"\n  * on ({', '.join(chosen)}) group_left ()\n  {_lines(chosen)}{line}"
+        for chosen in _choices(level)
     )
 
 
-def _line(name: str, chosen: tuple[str, ...]) -> str:
-    """Return the selector of the line for `name` that carries exactly the chosen labels."""
-    matchers = [f'name="{name}"', *(f'{label}{"!=" if label in chosen else "="}""' for label in OVERRIDING)]
-    return f"{THRESHOLD}{{\n    {','.join(matchers)}\n  }}"
+def _choices(level: str) -> list[tuple[str, ...]]:
+    """Return the sets of labels that a line for the level may carry, the largest first."""
+    labels = _overriding(level)
+    return [chosen for size in range(len(labels), -1, -1) for chosen in combinations(labels, size)]
+
+
+def _overriding(level: str) -> list[str]:
+    return [label for label in OVERRIDING if label in labels_of(level)]
+
+
+def _overridden(level: str) -> str:
+    return f"{level}:duckwatch_limits:overridden"
+
+
+def _named(level: str) -> str:
+    """Return the label values of which some line names one. A house has few lines, so each limit asks these alone."""
+    return "\nor ".join(
+        f'{_known(level)}\n  and on ({label}) {THRESHOLD}{{{label}!=""}}' for label in _overriding(level)
+    )
+
+
+def _lines(chosen: tuple[str, ...]) -> str:
+    """Return the series of the lines that carry exactly the chosen labels.
+
+    They are apart, because Prometheus searches every series that it has for a label that is not there.
+    """
+    return "_".join(("name", *chosen)) + PLAIN_LINE.removeprefix("name")
+
+
+def _carrying(chosen: tuple[str, ...]) -> str:
+    """Return the matchers for the lines that carry exactly the chosen labels."""
+    return ",".join(f'{label}{"!=" if label in chosen else "="}""' for label in OVERRIDING)

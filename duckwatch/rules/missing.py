@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from duckwatch.rules.limits import OVERRIDING, THRESHOLD, WITHOUT_LABELS, labels_of
+from duckwatch.rules.limits import OVERRIDING, PLAIN_LINE, THRESHOLD, WITHOUT_LABELS, labels_of
 from duckwatch.rules.placeholders import GRAFANA, RUNBOOK
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ NAME: Final = "DuckwatchThresholdsMissing"
 
 _PLAIN: Final = ",".join(f'{label}=""' for label in OVERRIDING)
 _WHEN_UNUSED: Final = "{{ if or " + " ".join(f"$labels.{label}" for label in OVERRIDING) + " }}"
-_SELECTOR: Final = THRESHOLD + '{{\n    name="{name}",' + _PLAIN + "\n  }}"
 
 
 def missing_rule(used: Sequence[tuple[str, str]]) -> Rule:
@@ -30,16 +29,16 @@ def missing_rule(used: Sequence[tuple[str, str]]) -> Rule:
     is in the label `file`.
     """
     names = sorted({name for _, name in used})
-    absent = "\n  or ".join(f"absent({_SELECTOR.format(name=name)})" for name in names)
+    absent = "\n  or ".join(f'absent({PLAIN_LINE}{{name="{name}"}})' for name in names)
     # This limit is recorded wherever its threshold is.
     recorded = next(name for level, name in used if level == WITHOUT_LABELS)
     return {
         "alert": NAME,
         "expr": f"absent({THRESHOLD})\nor max by (name) (\n  {_lines_but(names)}\n)"
-        f"\nor (\n  {absent}\n) and on () group({THRESHOLD})"
+        f"\nor (\n  {absent}\n) and on () group({PLAIN_LINE})"
         f"\nor {_unused(used)}"
         f"\nor label_replace(\n  absent({WITHOUT_LABELS}:duckwatch_{recorded}:limit),"
-        f'\n  "file", "recording/limits.yml", "", ""\n)\n  and on () {_SELECTOR.format(name=recorded)}',
+        f'\n  "file", "recording/limits.yml", "", ""\n)\n  and on () {THRESHOLD}{{name="{recorded}",{_PLAIN}}}',
         "for": "5m",
         "labels": {"severity": "critical", "team": "platform", "component": "pipeline"},
         "annotations": {

@@ -9,6 +9,7 @@ Row = dict[str, Any]
 Labels = tuple[tuple[str, str], ...]
 
 OUTCOMES = {"delivered": "delivered", "deferred": "deferred", "bounced": "bounced"}
+REFUSING = {"reputation", "policy", "authentication", "content"}
 OUTCOME_OF_REASON = {"reputation": "blocklisted", "rate_limited": "rate_limited"}
 
 
@@ -41,6 +42,8 @@ def _count_outbound(found: dict[str, Counter[Labels]], row: Row, where: dict[str
         found["duckwatch_mail_bounces_total"][kind] += 1
     if row["action"] == "deferred":
         found["duckwatch_mail_deferrals_total"][labels(**where, reason=row["reason"])] += 1
+    if row["action"] in OUTCOMES:
+        found["duckwatch_mail_outcomes_total"][labels(**where, **{"class": _class(row)})] += 1
     if row["action"] == "delivered":
         found["duckwatch_mail_delivery_seconds_count"][labels(**where)] += 1
     if row["action"] in OUTCOMES and row["local_ip"] is not None:
@@ -49,11 +52,25 @@ def _count_outbound(found: dict[str, Counter[Labels]], row: Row, where: dict[str
         found["duckwatch_sending_ip_events_total"][address] += 1
 
 
+def _class(row: Row) -> str:
+    """Return the class of an outcome by the words of docs/events.md, section 3."""
+    if row["action"] == "delivered":
+        return "delivered"
+    if row["action"] == "deferred":
+        return "deferred_block" if row["reason"] in REFUSING else "deferred"
+    if row["bounce_kind"] in {"hard", "expired"}:
+        return str(row["bounce_kind"])
+    if row["reason"] in REFUSING | {"rate_limited", "greylisted"}:
+        return "block"
+    return "other" if row["reason"] == "other" else "soft"
+
+
 COUNTED = (
     "duckwatch_mail_events_total",
     "duckwatch_mail_recipients_queued_total",
     "duckwatch_mail_bounces_total",
     "duckwatch_mail_deferrals_total",
+    "duckwatch_mail_outcomes_total",
     "duckwatch_mail_delivery_seconds_count",
     "duckwatch_smtp_session_seconds_count",
     "duckwatch_sending_ip_events_total",

@@ -10,6 +10,7 @@ import pytest
 
 from collector.events.model.batch import Batch, WriteResult
 from collector.events.model.event import Action, BounceKind, Provider, Reason
+from collector.events.model.outcome import OutcomeClass
 from collector.events.replies.provider_codes import SIGNALS
 from collector.metrics import Metrics
 from collector.metrics.catalogue import CATALOGUE
@@ -54,6 +55,7 @@ def mail_series(size: Size) -> Mapping[str, int]:
         "mail_bounces_total": place * failures * (len(BounceKind) + 1),
         "mail_deferrals_total": place * failures,
         "mail_attempts_total": place * 3 * 3,
+        "mail_outcomes_total": place * len(OutcomeClass),
         "mail_provider_signals_total": size.addresses * len(SIGNALS),
         "mail_new_patterns": pair,
         "mail_complaints_total": pair,

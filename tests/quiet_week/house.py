@@ -136,17 +136,15 @@ class House:
             yield from part(
                 f'duckwatch_mail_attempts_total{{{labels}, attempt="{attempt}", outcome="{outcome}"}}', attempts
             )
-        for reason, deferred in (
-            ("greylisted", lambda fates: fates.deferred),
-            ("rate_limited", lambda fates: fates.deferred / 2),
+        for outcome_class, recipients in (
+            ("delivered", lambda fates: fates.delivered),
+            ("deferred", lambda fates: 1.5 * fates.deferred),
+            ("hard", lambda fates: fates.hard),
+            ("block", lambda fates: fates.blocked),
+            ("expired", lambda fates: fates.expired),
+            *((rest, lambda _: 0.0) for rest in ("deferred_block", "other", "soft")),
         ):
-            yield from part(f'duckwatch_mail_deferrals_total{{{labels}, reason="{reason}"}}', deferred)
-        for reason, kind, bounced in (
-            ("unknown_user", "hard", lambda fates: fates.hard),
-            ("policy", "soft", lambda fates: fates.blocked),
-            ("connection", "expired", lambda fates: fates.expired),
-        ):
-            yield from part(f'duckwatch_mail_bounces_total{{{labels}, reason="{reason}", kind="{kind}"}}', bounced)
+            yield from part(f'duckwatch_mail_outcomes_total{{{labels}, class="{outcome_class}"}}', recipients)
         for bound, within in WITHIN.items():
             yield from part(
                 f'duckwatch_mail_delivery_seconds_bucket{{{labels}, le="{bound}"}}',

@@ -14,7 +14,7 @@ from tests.quiet_week.series import Samples
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-MAIL: Final = r"duckwatch_(mail_(attempts|deferrals|bounces|delivery)|sending_ip)_\w*"
+MAIL: Final = r"duckwatch_(mail_(attempts|outcomes|delivery)|sending_ip)_\w*"
 
 EXPLAINED: Final = {
     "DuckwatchProviderRefuses": {"eu1"},

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from bench.head import varint
-from bench.large import FAILURES
-from collector.events.model.event import Reason
-from collector.events.replies.reason import bounce_kind
+from bench.large import ADDRESSES, LISTS, PROVIDERS, ZONES, Installation
+from collector.events.model.event import Provider
+from collector.events.model.outcome import OutcomeClass
+from collector.events.replies.provider_codes import SIGNALS
 
 
-def test_a_bounce_has_a_kind_that_its_reason_may_have() -> None:
-    """Each pair of reason and kind is one that the collector gives a reply."""
-    possible = {(reason, bounce_kind(code, reason)) for reason in Reason for code in (None, 450, 550)}
-    assert set(FAILURES) <= possible
+def test_the_installation_has_so_many_series() -> None:
+    """The sizes are those of docs/benchmarks.md: every class of each of 240 zones and providers, every code."""
+    one, five = (Counter(series.name for series in Installation(clusters).series(0)) for clusters in (1, 5))
+    for count in (one, five):
+        assert count["duckwatch_mail_outcomes_total"] == ZONES * PROVIDERS * len(OutcomeClass)
+        assert count["duckwatch_mail_provider_signals_total"] == ADDRESSES * len(SIGNALS)
+        assert count["duckwatch_dnsbl_listing_info"] == LISTS * ADDRESSES
+    assert one["mail_cluster_provider:duckwatch_mail_offers:rate30m"] == len(Provider)
+    assert five["mail_cluster:duckwatch_mail_deliveries:rate5m"] == 5
 
 
 def test_numbers_are_varints() -> None:

@@ -105,10 +105,15 @@ def test_a_bounce_counts_by_reason_and_kind_and_against_its_address() -> None:
     assert samples(metrics, "duckwatch_mail_bounces_total") == {("soft", "eu1", "microsoft", "reputation", "none"): 1}
     assert samples(metrics, "duckwatch_mail_deferrals_total") == {("eu1", "none", "rate_limited", "none"): 1}
     assert samples(metrics, "duckwatch_mail_provider_signals_total") == {("S3150", "192.0.2.1", "microsoft"): 1}
-    assert samples(metrics, "duckwatch_sending_ip_events_total") == {
+    counts = {
         ("192.0.2.1", "blocklisted", "microsoft"): 1,
         ("192.0.2.1", "rate_limited", "none"): 1,
         ("192.0.2.1", "delivered", "none"): 1,
+    }
+    assert samples(metrics, "duckwatch_sending_ip_events_total") == {
+        ("192.0.2.1", outcome, provider): counts.get(("192.0.2.1", outcome, provider), 0)
+        for outcome in ("delivered", "deferred", "bounced", "blocklisted", "rate_limited")
+        for provider in ("microsoft", "none")
     }
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from itertools import compress
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import msgspec
 
@@ -23,6 +23,11 @@ Key: TypeAlias = tuple[Any, ...]
 
 _OUTCOMES = {Action.DELIVERED: "delivered", Action.DEFERRED: "deferred", Action.BOUNCED: "bounced"}
 _OUTCOME_OF_REASON: dict[Reason | None, str] = {Reason.REPUTATION: "blocklisted", Reason.RATE_LIMITED: "rate_limited"}
+
+ATTEMPTS: Final = ("first", "later", "unknown")
+OUTCOMES: Final = tuple(_OUTCOMES.values())
+OUTCOMES_OF_ADDRESS: Final = (*OUTCOMES, *_OUTCOME_OF_REASON.values())
+"""The values of the labels `attempt` and `outcome`, and of an address's `outcome`."""
 
 # Names of their own: reading a member off its enum costs 0.1 µs on Python 3.11.
 _QUEUED, _DELIVERED, _BOUNCED = Action.QUEUED, Action.DELIVERED, Action.BOUNCED

@@ -1,4 +1,4 @@
-"""`duckwatch_mail_attempts_total` and the codes of providers equal the rows of the table."""
+"""Attempts, the classes of their outcomes and the codes of providers equal the rows of the table."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 from collector.events.model.batch import Batch
 from collector.metrics import Metrics
 from collector.metrics.mail import MailMetrics
+from grafana.queries import load_query
 from tests.oracle.made_up import DAY, NOW, NOW_MS, some
 
 if TYPE_CHECKING:
@@ -24,6 +25,18 @@ FROM mail_events
 WHERE direction = 'outbound' AND action IN ('delivered', 'deferred', 'bounced')
 GROUP BY 1, 2, 3, 4, 5
 """
+OUTCOMES = f"""
+SELECT cluster, coalesce(zone, 'none'), coalesce(provider, 'none'),
+       coalesce(
+         {load_query("shared/outcome_class")},
+         CASE WHEN reason IN ('reputation', 'policy', 'authentication', 'content') THEN 'deferred_block' END,
+         action
+       ),
+       count(*)
+FROM mail_events
+WHERE direction = 'outbound' AND action IN ('delivered', 'deferred', 'bounced')
+GROUP BY 1, 2, 3, 4
+"""
 SIGNALS = """
 SELECT coalesce(local_ip, 'none'), coalesce(provider, 'none'), provider_code, count(*)
 FROM mail_events
@@ -33,12 +46,12 @@ GROUP BY 1, 2, 3
 
 
 def counted(metrics: Metrics, name: str, *labels: str) -> dict[tuple[str, ...], float]:
-    """Return a counter's values by these labels."""
+    """Return a counter's values by these labels, without those at 0."""
     return {
         tuple(sample.labels[label] for label in labels): sample.value
         for metric in metrics.registry.collect()
         for sample in metric.samples
-        if sample.name == f"duckwatch_{name}_total"
+        if sample.name == f"duckwatch_{name}_total" and sample.value
     }
 
 
@@ -54,6 +67,7 @@ def test_attempts_and_codes_equal_the_rows(house: House) -> None:
         mail(house.store.write(Batch(part)))
     for statement, name, labels in (
         (ATTEMPTS, "mail_attempts", ("mail_cluster", "zone", "provider", "attempt", "outcome")),
+        (OUTCOMES, "mail_outcomes", ("mail_cluster", "zone", "provider", "class")),
         (SIGNALS, "mail_provider_signals", ("local_ip", "provider", "code")),
     ):
         rows = {tuple(row[:-1]): row[-1] for row in house.connection.execute(statement.encode())}
