@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from collector.events.model.event import Action, BounceKind, Direction, Provider, Reason, Source
-from collector.events.model.outcome import bounce_class
+from collector.events.model.outcome import OutcomeClass, bounce_class
 from collector.events.replies.provider_codes import SIGNALS
 from collector.store.migrations import migrate
 from collector.store.schema.reader_role import complete_reader_role
@@ -577,14 +577,13 @@ def test_the_dashboards_role_can_read_every_panel_and_nothing_else(filled: psyco
 
 
 def test_the_class_of_a_bounce_is_one_in_panels_and_rules() -> None:
-    """The expressions of the panel select the reasons that the rule and the SQL do."""
+    """Each line of the panel selects its class of the counter."""
     (panel,) = (panel for panel in PAGES["bounces"]["panels"] if panel["id"] == 2)
     found = {target["legendFormat"]: target["expr"] for target in panel["targets"]}
     assert set(found) == {"hard", "expired", "block", "other", "soft"}
-    (blocked,) = re.findall(r'reason=~"([a-z_|]+)"', found["block"])
-    assert set(blocked.split("|")) == BLOCKED
-    (rest,) = re.findall(r'reason!~"([a-z_|]+)"', found["soft"])
-    assert set(rest.split("|")) == {*BLOCKED, Reason.OTHER}
+    assert {name: re.findall(r'class="(\w+)"', expr) for name, expr in found.items()} == {
+        name: [name] for name in found
+    }
 
 
 def test_each_code_of_a_provider_has_its_meaning() -> None:
@@ -675,8 +674,10 @@ def _series(expr: str) -> list[str]:
         labels = dict.fromkeys(CATALOGUE[series_of(name)], "default")
         labels |= {label: value for label, value in re.findall(r'(\w+)=~?"([^"$|]+)', expr) if label in labels}
         for asked in ((), *(pairs for text in texts for pairs in _asked(name, text))):
-            for bound in ("0.5", "5", "60", "900", "+Inf") if name.endswith("_bucket") else (None,):
-                pairs = labels | dict(asked) | ({"le": bound} if bound else {})
+            label = "le" if name.endswith("_bucket") else "class"
+            values = {"le": ("0.5", "5", "60", "900", "+Inf"), "class": OutcomeClass if "class" in labels else (None,)}
+            for value in values[label]:
+                pairs = labels | dict(asked) | ({label: value} if value else {})
                 found.add(name + "{" + ", ".join(f"{key}={json.dumps(value)}" for key, value in pairs.items()) + "}")
     return sorted(found)
 

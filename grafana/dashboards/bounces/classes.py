@@ -14,16 +14,6 @@ from grafana.targets import PromQL, Sql
 if TYPE_CHECKING:
     from grafana.fields import Json
 
-BLOCK = "reputation|policy|authentication|content|rate_limited|greylisted"
-"""The reasons of the outcome class `block` (docs/events.md, section 3)."""
-
-CLASSES = {
-    "hard": 'kind="hard"',
-    "expired": 'kind="expired"',
-    "block": f'kind!~"hard|expired",reason=~"{BLOCK}"',
-    "other": 'kind!~"hard|expired",reason="other"',
-    "soft": f'kind!~"hard|expired",reason!~"other|{BLOCK}"',
-}
 CLASS_COLOURS = {
     "hard": Colour.BAD,
     "expired": Colour.WATCH,
@@ -31,6 +21,8 @@ CLASS_COLOURS = {
     "other": Colour.FAINT,
     "soft": Colour.OTHER,
 }
+"""The outcome classes of bounces (docs/events.md, section 3)."""
+
 CHOSEN = 'mail_cluster=~"$cluster",provider=~"$provider"'
 
 UNEXPLAINED = (Step(Colour.PLAIN), Step(Colour.WATCH, 0.1))
@@ -100,13 +92,11 @@ def _classes() -> Json:
         ),
         [
             PromQL(
-                # Without any mail there is no line: a 0 would say that all of it was delivered.
-                f"3600 * (sum(rate(duckwatch_mail_bounces_total{{{CHOSEN},{matcher}}}[$__rate_interval]))"
-                f" or 0 * sum(rate(duckwatch_mail_events_total{{{CHOSEN}}}[$__rate_interval])))",
+                f'3600 * sum(rate(duckwatch_mail_outcomes_total{{{CHOSEN},class="{name}"}}[$__rate_interval]))',
                 name,
                 ref=chr(ord("A") + index),
             )
-            for index, (name, matcher) in enumerate(CLASSES.items())
+            for index, name in enumerate(CLASS_COLOURS)
         ],
         Scale(Unit.COUNT),
         style=Style.AREAS,
