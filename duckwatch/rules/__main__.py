@@ -16,7 +16,7 @@ from duckwatch.base.config.units import parse_duration
 from duckwatch.base.selectors import PREFIXES, checked_matchers
 from duckwatch.rules.adapt import Adaptation, adapted, worded
 from duckwatch.rules.generate import check_names, rendered
-from duckwatch.rules.kubernetes import prometheus_rule
+from duckwatch.rules.kubernetes import checked_namespace, label_problem, prometheus_rule
 from duckwatch.rules.pack import RULES, dump, flat, other_files, rule_files
 from duckwatch.rules.placeholders import GRAFANA, RUNBOOK, left_in
 
@@ -127,8 +127,9 @@ def _parser() -> argparse.ArgumentParser:
     _add_pairs(
         build, "--job", 'matchers for a program\'s metrics, as collector=job="mail"', programs, _matchers_problem
     )
-    _add_pairs(build, "--resource-label", "a label of each PrometheusRule, as release=kube-prometheus-stack")
-    build.add_argument("--namespace", metavar="NAME", help="namespace of each PrometheusRule")
+    text = "a label of each PrometheusRule, as release=kube-prometheus-stack"
+    _add_pairs(build, "--resource-label", text, check=label_problem)
+    build.add_argument("--namespace", type=_namespace, metavar="NAME", help="namespace of each PrometheusRule")
     build.add_argument("--faster", type=_factor, default=1, metavar="N", help="divide each time by N, for a trial")
     build.add_argument(
         "--scrape-interval",
@@ -179,6 +180,13 @@ def _add_pairs(
         return name, value
 
     parser.add_argument(flag, action="append", default=[], type=pair, metavar="NAME=VALUE", help=text)
+
+
+def _namespace(text: str) -> str:
+    try:
+        return checked_namespace(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _factor(text: str) -> int:

@@ -54,6 +54,30 @@ def test_a_resource_of_the_operator_has_the_groups_of_its_file(tmp_path: Path) -
         assert resource["spec"] == yaml.safe_load(path.read_text())
 
 
+@pytest.mark.parametrize(
+    "option",
+    [
+        ("--namespace", "A B"),
+        ("--namespace", "monitoring-"),
+        ("--resource-label", "release=two words"),
+        ("--resource-label", "re lease=kps"),
+        ("--resource-label", "Example.com/release=kps"),
+        ("--resource-label", "a/b/release=kps"),
+        ("--resource-label", f"release={'k' * 64}"),
+    ],
+)
+def test_what_kubernetes_would_refuse_is_refused(
+    option: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A namespace or a label that no cluster takes ends the command, and nothing is written."""
+    with pytest.raises(SystemExit):
+        main(["build", "--output", str(tmp_path / "new"), "--as", "prometheusrule", *option])
+    assert "Kubernetes" in capsys.readouterr().err
+    assert not (tmp_path / "new").exists()
+    allowed = ("--namespace", "mail-1", "--resource-label", "example.com/release=kps_1.2")
+    assert main(["build", "--output", str(tmp_path / "new"), "--as", "prometheusrule", *allowed]) == 0
+
+
 def test_a_placeholder_that_was_left_in_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """`check` exits with 1 and names file and line of each host that only an example has, else with 0."""
     assert main(["build", "--output", str(tmp_path), *HOUSE]) == 0

@@ -64,7 +64,7 @@ def prometheus(installation: Installation) -> Iterator[Finding]:
     if not scraped_at:
         yield warning(
             "no Prometheus has asked the collector for metrics since it started",
-            f"scrape {installation.url}/metrics as job duckwatch-collector (docs/connect.md)",
+            f"scrape {installation.url}/metrics (docs/connect.md)",
         )
         return
     seconds = time.time() - scraped_at
