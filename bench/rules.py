@@ -63,6 +63,7 @@ def measure(folder: Path, seconds: int = SECONDS) -> Any:  # noqa: ANN401 - figu
 def _measured(folder: Path, installation: Installation, seconds: int) -> dict[str, Any]:
     folder.mkdir(parents=True, exist_ok=True)
     server = Prometheus(folder, folder, {}, [_in_a_row(folder)])
+    server.set("runtime", _example().get("runtime", {}))
     end = round(time.time()) + seconds
     made = _filled(folder, installation, end)
     if time.time() > end + LATE / 3:
@@ -87,6 +88,12 @@ def _in_a_row(folder: Path) -> Path:
         yaml.safe_dump({"groups": [{"name": "all", "interval": f"{INTERVAL}s", "rules": rules}]}, sort_keys=False)
     )
     return path
+
+
+def _example() -> dict[str, Any]:
+    """Return the example of Prometheus' configuration."""
+    found: dict[str, Any] = yaml.safe_load((RULES / "prometheus.yml").read_text())
+    return found
 
 
 def _groups() -> list[dict[str, Any]]:
@@ -152,7 +159,7 @@ def _evaluated(server: Prometheus) -> dict[str, Any]:
 
 def _times_a_minute() -> list[float]:
     """Return how often each rule is evaluated in a minute, by the intervals in the files."""
-    usual = yaml.safe_load((RULES / "prometheus.yml").read_text())["global"]["evaluation_interval"]
+    usual = _example()["global"]["evaluation_interval"]
     return [
         60 / parse_duration(group.get("interval", usual)).total_seconds() for group in _groups() for _ in group["rules"]
     ]

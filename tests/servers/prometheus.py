@@ -57,6 +57,10 @@ class Prometheus:
             ],
         }
 
+    def set(self, section: str, settings: dict[str, Any]) -> None:
+        """Add settings to a section of the configuration. Before `start`."""
+        self._settings.setdefault(section, {}).update(settings)
+
     def settle(self, interval: str, alertmanager: str) -> None:
         """Scrape and evaluate at another interval, and send alerts to the Alertmanager at this URL. Before `start`."""
         self._settings["global"] |= dict.fromkeys(
