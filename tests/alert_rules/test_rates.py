@@ -147,6 +147,7 @@ def checks(rows: list[Row]) -> Iterator[Row]:
         ("mail_cluster_zone:duckwatch_mail_deferral_ratio:rate30m", zone, lambda row: not finished(row), bool),
         ("mail_cluster_zone_provider:duckwatch_mail_block_ratio:rate30m", PAIR, refuses_us, bool),
         ("mail_cluster_provider:duckwatch_mail_accepted_ratio:rate30m", provider, delivered, offered),
+        ("mail_cluster_provider:duckwatch_mail_accepted_ratio:rate5m", provider, delivered, offered),
         ("mail_cluster_provider:duckwatch_mail_first_attempts_delivered_ratio:rate1h", provider, delivered, first),
     ):
         yield check(name, labels, share(rows, labels, some, of))
