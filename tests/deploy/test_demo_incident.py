@@ -22,12 +22,7 @@ A_MINUTE: Final = 12
 """The demo sends a message a second, to five providers alike."""
 
 HOURS: Final = 2
-ATTEMPTS: Final = (
-    'duckwatch_mail_attempts_total{{mail_cluster="eu1",zone="all",provider="{}",attempt="first",outcome="{}"}}'
-)
-REFUSALS: Final = (
-    'duckwatch_mail_bounces_total{mail_cluster="eu1",zone="all",provider="microsoft",reason="reputation",kind="soft"}'
-)
+OUTCOMES: Final = 'duckwatch_mail_outcomes_total{{mail_cluster="eu1",zone="all",provider="{}",class="{}"}}'
 FIRING: Final = 'count(ALERTS{alertname="DuckwatchProviderRefuses",alertstate="firing",provider="microsoft"})'
 
 
@@ -61,9 +56,9 @@ def test_the_alert_fires_in_each_hour_and_is_resolved_between(tmp_path: Path) ->
     def is_on(minute: int) -> bool:
         return first <= minute < end
 
-    series = [counter(ATTEMPTS.format(one, "delivered"), lambda _: True) for one in PROVIDERS if one != "microsoft"]
-    series.append(counter(ATTEMPTS.format("microsoft", "delivered"), lambda minute: not is_on(minute)))
-    series += [counter(name, is_on) for name in (ATTEMPTS.format("microsoft", "bounced"), REFUSALS)]
+    series = [counter(OUTCOMES.format(one, "delivered"), lambda _: True) for one in PROVIDERS if one != "microsoft"]
+    series.append(counter(OUTCOMES.format("microsoft", "delivered"), lambda minute: not is_on(minute)))
+    series.append(counter(OUTCOMES.format("microsoft", "block"), is_on))
     test: dict[str, Any] = {
         "interval": "1m",
         "input_series": series,

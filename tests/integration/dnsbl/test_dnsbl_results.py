@@ -265,8 +265,12 @@ def test_addresses_that_the_collector_saw_sending_are_checked(world: World) -> N
         for seq, ip in enumerate(("192.0.2.77", "10.0.0.5", "10.0.0.6"))
     ]
     assert world.collector.send(events) == 202
-    counted = "duckwatch_sending_ip_events_total"
-    wait_until(lambda: len(world.collector.metrics().get(counted, {})) == 3, "they are counted", seconds=60)
+
+    def counted() -> set[str]:
+        series = world.collector.metrics().get("duckwatch_sending_ip_events_total", {})
+        return {dict(labels)["local_ip"] for labels in series}
+
+    wait_until(lambda: len(counted()) == 3, "they are counted", seconds=60)
     world.exporter.start()
     wait_until(
         lambda: len(world.exporter.metrics().get("duckwatch_dnsbl_listed", {})) == 4, "they are checked", seconds=60
