@@ -34,8 +34,9 @@ class ConnectionPlaces:
     free.
 
     The first to make room are clients that have sent no request yet, then clients that were answered and are silent,
-    then clients that are slow to send a body or read an answer, and last clients whose events were accepted: a
-    stranger does not take a sender's place. A connection whose request is under way stays.
+    then clients that are slow to send a body or read an answer, and last clients whose events were accepted, while
+    these have more than half of the places: a stranger does not take a sender's place. A connection whose request is
+    under way stays.
     """
 
     def __init__(self, most: int, on_closed: Callable[[str], None]) -> None:
@@ -97,7 +98,9 @@ class ConnectionPlaces:
 
     def _displaceable(self) -> Iterator[OpenConnection]:
         before = self._clock() - GRACE_SECONDS
-        later = chain(self._idle.items(), self._slow.items(), self._senders.items())
+        # A flood of strangers who were all answered within the last second finds no place rather than a sender's.
+        senders = self._senders.items() if len(self._senders) > self._allowed // 2 else ()
+        later = chain(self._idle.items(), self._slow.items(), senders)
         return chain(self._new, (connection for connection, since in later if since <= before))
 
     def _displace(self, connection: OpenConnection) -> None:

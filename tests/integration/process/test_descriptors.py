@@ -11,6 +11,7 @@ import shutil
 import socket
 import ssl
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -115,8 +116,8 @@ class Sender:
 def test_who_sends_is_served_among_2000_strangers(
     postgres_dsn: str, tmp_path: Path, server_logs: Path, open_files: int, *, is_tls: bool
 ) -> None:
-    """With 2000 useless connections old and new senders are served, every event is stored, and
-    memory stays constant.
+    """With 2000 useless connections old senders keep theirs, new ones are served, every event is stored, and memory
+    stays constant.
     """
     for name in ("one.pem", "one.key"):
         shutil.copy(TLS / name, tmp_path / name)
@@ -135,8 +136,7 @@ def test_who_sends_is_served_among_2000_strangers(
                 with strangers(collector.port):
                     assert early.send(f"early-{flood}") == 202
                     for number in range(SENDERS):
-                        with contextlib.closing(Sender(collector, is_tls=is_tls)) as late:
-                            assert late.send(f"{flood}-{number}") == 202
+                        wait_until(partial(sends, collector, f"{flood}-{number}", is_tls=is_tls), "it is served")
                     assert early.troubles() == {}
                     sizes.append(resident_bytes(collector.pid))
         with psycopg.connect(postgres_dsn, autocommit=True) as database:
@@ -146,6 +146,19 @@ def test_who_sends_is_served_among_2000_strangers(
         assert sizes[1] - sizes[0] < GROWTH_BYTES
     finally:
         assert collector.stop() == 0
+
+
+def sends(collector: Collector, queue_id: str, *, is_tls: bool) -> bool:
+    """Send one event over a new connection. Return False where no place was free: every stranger was answered within
+    the last second. A plugin tries again, too.
+    """
+    with contextlib.closing(Sender(collector, is_tls=is_tls)) as late:
+        try:
+            status = late.send(queue_id)
+        except OSError:
+            return False
+    assert status == 202
+    return True
 
 
 def listens(port: int) -> bool:

@@ -31,18 +31,26 @@ def test_a_limit_is_found_once_whatever_is_around_it() -> None:
 
 
 def test_the_lines_with_more_labels_come_first() -> None:
-    """Each subset of a level's labels is a term, larger subsets first, and a term wants the other labels empty."""
-    rules = list(limit_rules([("mail_cluster_zone", "x")]))
-    assert [rule["record"] for rule in rules] == [
+    """Each subset of labels is a term, larger subsets first, and reads the lines with exactly these labels."""
+    rules = {rule["record"]: rule["expr"] for rule in limit_rules([("mail_cluster_zone", "x")])}
+    lines = {name: expr.partition("{")[2] for name, expr in rules.items() if name.endswith(":duckwatch_threshold:line")}
+    assert lines == {
+        "name:duckwatch_threshold:line": 'provider="",zone="",mail_cluster=""}',
+        "name_mail_cluster:duckwatch_threshold:line": 'provider="",zone="",mail_cluster!=""}',
+        "name_zone:duckwatch_threshold:line": 'provider="",zone!="",mail_cluster=""}',
+        "name_zone_mail_cluster:duckwatch_threshold:line": 'provider="",zone!="",mail_cluster!=""}',
+    }
+    assert list(rules)[len(lines) :] == [
         "mail_cluster_zone:duckwatch_limits:known",
+        "mail_cluster_zone:duckwatch_limits:overridden",
         "mail_cluster_zone:duckwatch_x:limit",
     ]
-    terms = rules[1]["expr"].split("\nor ")
-    assert ["".join(term.partition("{")[2].split()) for term in terms] == [
-        'name="x",provider="",zone!="",mail_cluster!=""}',
-        'name="x",provider="",zone!="",mail_cluster=""}',
-        'name="x",provider="",zone="",mail_cluster!=""}',
-        'name="x",provider="",zone="",mail_cluster=""}',
+    terms = [term.split() for term in rules["mail_cluster_zone:duckwatch_x:limit"].split("\nor ")]
+    assert [(term[0].rpartition(":")[2], term[-1]) for term in terms] == [
+        ("overridden", 'name_zone_mail_cluster:duckwatch_threshold:line{name="x"}'),
+        ("overridden", 'name_zone:duckwatch_threshold:line{name="x"}'),
+        ("overridden", 'name_mail_cluster:duckwatch_threshold:line{name="x"}'),
+        ("known", 'name:duckwatch_threshold:line{name="x"}'),
     ]
 
 
