@@ -63,7 +63,7 @@ def measure(folder: Path, seconds: int = SECONDS) -> Any:  # noqa: ANN401 - figu
 def _measured(folder: Path, installation: Installation, seconds: int) -> dict[str, Any]:
     folder.mkdir(parents=True, exist_ok=True)
     server = Prometheus(folder, folder, {}, [_in_a_row(folder)])
-    server.set("runtime", _example().get("runtime", {}))
+    server.configure("runtime", _example().get("runtime", {}))
     end = round(time.time()) + seconds
     made = _filled(folder, installation, end)
     if time.time() > end + LATE / 3:

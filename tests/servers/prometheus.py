@@ -57,7 +57,7 @@ class Prometheus:
             ],
         }
 
-    def set(self, section: str, settings: dict[str, Any]) -> None:
+    def configure(self, section: str, settings: dict[str, Any]) -> None:
         """Add settings to a section of the configuration. Before `start`."""
         self._settings.setdefault(section, {}).update(settings)
 

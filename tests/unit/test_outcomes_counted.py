@@ -35,4 +35,6 @@ def test_each_attempt_counts_in_one_class_and_the_others_of_its_place_stand_at_0
             "soft": (of_kind - blocking - 1) * uncertain,
         }.items()
     }
-    assert set(samples(counted(event(**place)), "duckwatch_mail_outcomes_total").values()) == {0, 1}
+    one = counted(event(**place))
+    assert sorted(samples(one, "duckwatch_mail_outcomes_total").values()) == [0] * 7 + [1]
+    assert sorted(samples(one, "duckwatch_mail_attempts_total").values()) == [0] * 8 + [1]
