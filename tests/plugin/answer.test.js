@@ -6,7 +6,7 @@ const assert = require('node:assert');
 const fs = require('node:fs');
 const path = require('node:path');
 const test = require('node:test');
-const { Collector, Mta, accept, answer, range, somebodys, temporaryFolder, until } = require('./harness');
+const { Collector, Mta, accept, answer, bytesIn, range, somebodys, temporaryFolder, until } = require('./harness');
 
 async function stage(t, settings = {}, usual = accept) {
     const collector = await Collector.start(t, usual);
@@ -15,12 +15,7 @@ async function stage(t, settings = {}, usual = accept) {
     return { collector, spool, mta };
 }
 
-const segments = spool =>
-    fs
-        .readdirSync(spool, { recursive: true })
-        .map(String)
-        .filter(name => /^\d+\.jsonl$/.test(path.basename(name)));
-const spooledBytes = spool => segments(spool).reduce((sum, name) => sum + fs.statSync(path.join(spool, name)).size, 0);
+const spooledBytes = spool => bytesIn(spool, /^\d+\.jsonl$/);
 const rejectedIn = spool =>
     fs
         .readFileSync(path.join(spool, 'duckwatch.rejected.jsonl'), 'utf8')

@@ -34,6 +34,19 @@ function temporaryFolder(t) {
     return folder;
 }
 
+/**
+ * Return the bytes of the files below `folder` whose names match. A file that the plugin removes after its name was
+ * listed counts 0.
+ */
+function bytesIn(folder, pattern = /./) {
+    const names = fs.readdirSync(folder, { recursive: true }).map(String);
+    const chosen = names.filter(name => pattern.test(path.basename(name)));
+    return chosen.reduce((sum, name) => {
+        const found = fs.statSync(path.join(folder, name), { throwIfNoEntry: false });
+        return sum + (found && found.isFile() ? found.size : 0);
+    }, 0);
+}
+
 /** Wait until `condition()` is true. Fail with `what` at the deadline. */
 async function until(what, condition) {
     const deadline = Date.now() + DEADLINE_MS;
@@ -210,4 +223,16 @@ class Mta {
 const range = (prefix, count, from = 0) =>
     Array.from({ length: count }, (_, i) => `${prefix}${String(from + i).padStart(5, '0')}`);
 
-module.exports = { Collector, Mta, accept, afterwards, answer, portOf, range, somebodys, temporaryFolder, until };
+module.exports = {
+    Collector,
+    Mta,
+    accept,
+    afterwards,
+    answer,
+    bytesIn,
+    portOf,
+    range,
+    somebodys,
+    temporaryFolder,
+    until
+};

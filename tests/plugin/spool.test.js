@@ -10,17 +10,9 @@ const path = require('node:path');
 const test = require('node:test');
 const { Aside } = require('../../zonemta-plugin/lib/aside');
 const { Backlog } = require('../../zonemta-plugin/lib/backlog');
-const { Collector, Mta, accept, afterwards, answer, range, temporaryFolder, until } = require('./harness');
+const { Collector, Mta, accept, afterwards, answer, bytesIn, range, temporaryFolder, until } = require('./harness');
 
 const LONG = { response: 'y'.repeat(400) };
-
-function bytesIn(folder) {
-    const files = fs.readdirSync(folder, { recursive: true }).map(name => path.join(folder, name));
-    return files.reduce((sum, file) => {
-        const found = fs.statSync(file, { throwIfNoEntry: false });
-        return sum + (found && found.isFile() ? found.size : 0);
-    }, 0);
-}
 
 test('Beyond the quota the oldest events are dropped and reported, and the newest arrive in order', async t => {
     const collector = await Collector.start(t, answer(503));
