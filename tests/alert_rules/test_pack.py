@@ -25,17 +25,6 @@ EXTERNAL = {"cluster", "region", "replica"}
 RETENTION = timedelta(days=15)
 """What Prometheus keeps by default."""
 
-WITHOUT_END = {
-    "DuckwatchDeferralRatioHigh",
-    "DuckwatchDeliverySloBurn",
-    "DuckwatchFirstAttemptsFall",
-    "DuckwatchIngestSloBurn",
-    "DuckwatchJournalFilling",
-    "DuckwatchNewPattern",
-    "DuckwatchProviderCode",
-}
-"""Alerts without a case of their end. The list only gets shorter."""
-
 NUMBER = re.compile(r"(?:==|!=|>=|<=|>|<)\s*(?:bool\s+)?(-?\d+(?:\.\d+)?)")
 TEMPLATE_LABEL = re.compile(r"\$labels\.(\w+)")
 GROUPING = re.compile(r"\b(?:sum|max|min|group)\s+by\s*\(([^)]*)\)")
@@ -114,19 +103,8 @@ def test_an_alert_has_cases(rule: Rule) -> None:
     assert rule.name == "DuckwatchWatchdog" or any(
         True in steps[steps.index(False) :] for steps in seen if False in steps
     )
-    assert rule.name in WITHOUT_END or has_its_end(rule)
-
-
-def test_no_exception_of_an_end_is_needless() -> None:
-    """Each name of WITHOUT_END has a step whose end no case shows."""
-    assert {rule.name for rule in alerts() if not has_its_end(rule)} == WITHOUT_END
-
-
-def has_its_end(rule: Rule) -> bool:
-    """Return True if a case shows how the alert ends, or if nothing prolongs it."""
-    seen = [firing(rule, test) for test in cases()]
     ends = any(False in steps[steps.index(True) :] for steps in seen if True in steps)
-    return ends or "keep_firing_for" not in rule.body
+    assert ends or "keep_firing_for" not in rule.body
 
 
 def firing(rule: Rule, test: dict[str, Any]) -> list[bool]:
