@@ -23,29 +23,33 @@ from collector.events.replies.rules.rule import (
 )
 
 _SENDER: Final = (
-    r"(?:\bsend(?:er|ing)s?(?:'s)?\b(?! list|,)|\bmail ?from\b|\breturn[- ]?path\b|\benvelope[- ](?:from|sender)\b"
-    r"|\bfrom:? <"
-    r"|\bfrom: |\boriginat(?:or|ing (?:address|domain))\b|\bfrom (?:address|header|domain)\b"
-    r"|\byour (?:own )?(?:ip (?:or|and) )?(?:\w+ )?(?:account|domain"
-    r"|address|host(?: ?name)?)\b|[eé]metteur\b|\bexp[eé]diteur\b|\babsender\w{0,8}\b|\bmittente\b|\bremitente\b"
-    r"|\bremetente\b"
-    r"|\bnadawc[ay]\b|\bafzender\w{0,5}\b|отправител|\bavs[aä]ndar\w{0,4}\b|\bafsender\w{0,3}\b|\bavsender\w{0,3}\b"
-    r"|\bl[aä]hett[aä]j|\bodes[ií]latel|\bfelad[oó]|\bg[oö]nderen|\bexpeditor|αποστολ|发件人|發件人|寄件人|送信者|送信元|差出人"
-    r"|발신자|보낸|\bclient host\b|\byou are\b(?! (?:trying|attempting)\b)"
-    r"|\bvotre (?:\w+ )?(?:compte|domaine|adresse|serveur|h[oô]te|ip)\b"
-    r"|\bihre?[rsnm]? (?:[\w-]+ )?(?:e-?mail-?)?(?:adresse"
+    r"(?:send(?:er|ing)s?(?:'s)?\b(?! list|,)|mail ?from\b|(?:return|reverse|bounce)[- ]?(?:path|address)\b"
+    r"|reply(?:-to| address)\b(?! header)|author\b|envelope[- ](?:from|sender)\b"
+    r"|from:? <"
+    r"|from: |originat(?:or|ing (?:address|domain))\b|from (?:address|header|domain)\b"
+    r"|your (?:own )?(?:ip (?:or|and) )?(?:\w+ )?(?:account|domain"
+    r"|address|mail ?box|host(?: ?name)?)\b|(?:connecting|remote) (?:client|host(?: ?name| has))\b|[eé]metteur\b"
+    r"|exp[eé]diteur\b|absender\w{0,8}\b|mittente\b|remitente\b"
+    r"|remetente\b"
+    r"|nadawc[ay]\b|afzender\w{0,5}\b|отправител|avs[aä]ndar\w{0,4}\b|afsender\w{0,3}\b|avsender\w{0,3}\b"
+    r"|l[aä]hett[aä]j|odes[ií]latel|felad[oó]|g[oö]nderen|expeditor|αποστολ|发件人|發件人|寄件人|送信者|送信元|差出人"
+    r"|발신자|보낸|client host\b|you are\b(?! (?:trying|attempting)\b)"
+    r"|votre (?:\w+ )?(?:compte|domaine|adresse|serveur|h[oô]te|ip)\b"
+    r"|ihre?[rsnm]? (?:[\w-]+ )?(?:e-?mail-?)?(?:adresse"
     r"|konto|domain|server|host ?name|ip)\b"
-    r"|\b(?:su|tu|vuestr[oa]) (?:\w+ )?(?:cuenta|dominio|direcci[oó]n|servidor|ip)\b|\b(?:sua|seu"
+    r"|(?:su|tu|vuestr[oa]) (?:\w+ )?(?:cuenta|dominio|direcci[oó]n|servidor|ip)\b|(?:sua|seu"
     r"|vossa?) (?:\w+ )?(?:conta"
     r"|dom[ií]nio|endere[cç]o|servidor|ip)\b"
-    r"|\b(?:vostr[oa]|tu[oa]|su[oa]) (?:\w+ )?(?:account|dominio|indirizzo|server|ip)\b"
-    r"|\buw (?:[\w-]+ )?(?:account|domein"
+    r"|(?:vostr[oa]|tu[oa]|su[oa]) (?:\w+ )?(?:account|dominio|indirizzo|server|ip)\b"
+    r"|uw (?:[\w-]+ )?(?:account|domein"
     r"|e-?mail-?adres|adres|server|ip)\b"
-    r"|\b(?:tw[oó]j[ae]?|pa[nń]stwa) (?:\w+ )?(?:konto|domena|adres|serwer|ip)\b"
-    r"|\bваш\w{0,3} (?:\w+ )?(?:аккаунт|домен|адрес"
+    r"|(?:tw[oó]j[ae]?|pa[nń]stwa) (?:\w+ )?(?:konto|domena|adres|serwer|ip)\b"
+    r"|ваш\w{0,3} (?:\w+ )?(?:аккаунт|домен|адрес"
     r"|сервер|ящик|почтов))"
 )
-"""Words for the sender of a message, in the languages of the rules."""
+"""Words for the sender of a message, in the languages of the rules, for a place behind no letter. Each begins with its
+letters, because a search passes those faster than a `\\b`.
+"""
 
 _IS_AT_FAULT: Final = (
     r"(?:reject|refus|not an? (?:valid|known|registered|authori[sz]ed|local)|den(?:ied|y)|invalid|unknown"
@@ -54,7 +58,8 @@ _IS_AT_FAULT: Final = (
     r"|not (?:exist|found|valid|allowed|verified|authori[sz]ed|permitted|accepted|local|listed|registered|known"
     r"|recogni[sz]ed|owned|pre-approved)"
     r"|does(?: not|n't)|resolv|verif|unrout|undeliver|null mx|no (?:valid )?(?:mx|a record|dns)|fully-qualified"
-    r"|must (?:exist|be valid)|non-?exist|no such|compromis|in prisi?on|has (?:no|neither) (?:valid )?(?:an? )?(?:a"
+    r"|must (?:exist|be valid|have)|no longer|not (?:one|any) of|closed|expired|non-?exist|no such|compromis"
+    r"|in prisi?on|has (?:no|neither) (?:valid )?(?:an? )?(?:a"
     r"|aaaa|mx)\b"
     r"|has sent|exceeded"
     r"|inconnu|n'existe|invalide|unbekannt|existiert nicht|ung[uü]ltig|abgelehnt|sconosciut|inesistente"
@@ -71,6 +76,17 @@ _IS_AT_FAULT: Final = (
     r"|nieznan|nie istnieje|onbekend|bestaat niet|geweigerd|не (?:найден|существует)|неизвест|отклон)"
 )
 
+_BLAMED: Final = (
+    r"(?:unrout|invalid|bad|unknown|unverified|unauthori[sz]ed|undeliver|unresolv|forged|fake|bogus|domain of"
+    r"|verify the|for your|required for|needed for|missing for|without a valid"
+    r"|inconnue?|unbekannte|ung[uü]ltige|nieznany|неизвестн|неверн|nezn[aá]m|ukendt|ukjent|ok[aä]nd"
+    r"|registered as|not a valid"
+    r"|permissions? to send as|tuntematon|ismeretlen|άγνωστος) ?\w{0,6} (?:\S++ )?"
+)
+"""Words before one for the sender, which blame it."""
+
+_NO_DOMAIN: Final = r"(?:no (?:valid )?mx|domain not found|domain does not exist|unresolvable|unknown host)"
+
 CALLED_BACK: Final = rule(
     Reason.POLICY,
     f"{EXIM}: the sender's address is called back",
@@ -85,13 +101,10 @@ SENDER: Final = rule(
     f"{SENDMAIL}; {POSTFIX}; {EXIM}: the sender's address or HELO, not the recipient's",
     "553 5.1.8 <a@b.example>... Domain of sender address a@b.example does not exist",
     # From the start of a word only, so that most positions cost one look-behind.
-    r"(?<![a-z])" + _SENDER + NEAR + _IS_AT_FAULT,
-    r"(?<![a-z])(?:unrout|invalid|bad|unknown|unverified|unauthori[sz]ed|undeliver|unresolv|forged|fake|bogus|domain of"
-    r"|verify the|for your|without a valid"
-    r"|inconnue?|unbekannte|ung[uü]ltige|nieznany|неизвестн|неверн|nezn[aá]m|ukendt|ukjent|ok[aä]nd"
-    r"|registered as|not a valid"
-    r"|permissions? to send as|tuntematon|ismeretlen|άγνωστος) ?\w{0,6} (?:\S++ )?" + _SENDER,
-    r"(?<!\()\b(?:helo|ehlo)\b|sendasdenied|\bin mail from\b|legitimate bounces|multi-recipient bounce|invalid dns mx"
+    rf"(?<![a-z])(?:{_SENDER}{NEAR}{_IS_AT_FAULT}|{_BLAMED}{_SENDER}"
+    rf"|{_NO_DOMAIN}[^.;]{{0,24}}\b(?:for|in|of|from) (?:the )?(?:{_SENDER}|greeting|origin))",
+    r"(?<!\()\b(?:helo|ehlo)\b|sendasdenied|\bin (?:the )?mail (?:from|command)\b|legitimate bounces"
+    r"|multi-recipient bounce|invalid dns mx|mx records? (?:for|of) \S{1,80} violat"
     r"|does not meet .{0,30}sender|email address is not verified"
     r"|invalid domain name\b",
     r"^(?:5\.1\.0 )?\S+ <host> does not exist (?:<id>|e#)|^<?<host>>? (?:does(?: not|n't) exist|is invalid or dns)"
@@ -123,6 +136,7 @@ RELAYING: Final = rule(
     r"transport\.rules|allowed-senders|please use the smtp server|not (?:a |local |hosted )?(?:gateway"
     r"|domain here)\b|don't handle mail for",
     r"(?:members?|subscribers?)[- ]only|non-?members?|(?:not|must be) (?:a )?(?:subscribed|member)"
+    r"|only (?:\w+ )?(?:members|subscribers)\b|non-subscriber|list is closed|group is closed"
     r"|private (?:mailing )?list|closed (?:mailing )?list"
     r"|not allowed to (?:post|send)",
 )
@@ -140,12 +154,18 @@ REPUTATION: Final = rule(
     r"originating from your (?:ip|netblock)(?=.{0,200}block)|blocked for (?:spam|abuse)|too much spam"
     r"|too many (?:unwanted"
     r"|spams?\b)|currently sending spam",
-    r"permanently deferred|too many (?:invalid|unknown|bad) (?:rcpt to )?(?:recipients|users|addresses)"
+    r"permanently deferred|too many (?:invalid|unknown|bad|non-?exist[ae]nt"
+    r"|unrecogni[sz]ed) (?:rcpt to )?(?:recipients|users|addresses)"
     r"|abus d[eé]tect|sent from a compromised"
     r"|directory harvest|dictionary attack",
     r"sperrliste|schwarze[rn]? liste|listes? noires?|listas? negras?|lista nera|zwarte lijst|czarn\w+ li[sś]\w+"
     r"|ч[её]рн\w+ списк|黑名单|黑名單|ブラックリスト|블랙리스트",
 )
+
+_IP_NOUN: Final = (
+    r"(?:\bip[- ](?:address|adresse|adres|адрес\w{0,3})|\b(?:adresse|direcci[oó]n|indirizzo|endere[cç]o|adres) ip)\b"
+)
+"""The sender's IP address, in the languages that have "address" among the nouns for a recipient."""
 
 BAD_ADDRESS: Final = rule(
     Reason.REPUTATION,
@@ -166,8 +186,8 @@ BAD_ADDRESS: Final = rule(
     r"|no access from mail server",
     r"\bip (?:address )?(?:<ip> )?(?:is |has been )?(?:block(?:ed)?|banned|banni)"
     r"|(?<!from )\bip ?(?:\(<ip>\) )?is (?:rejected|forbidden|filtered|hang-?up)\b"
-    r"|(?:ip-adresse|adresse ip|direcci[oó]n ip|indirizzo ip) (?:<ip> )?(?:\w+ ){0,2}(?:gesperrt|blockiert|bloqu"
-    r"|bann|blocc)|(?:you are|source of"
+    rf"|{_IP_NOUN} (?:\S++ ){{0,5}}(?:\w{{0,2}}(?:block|blokk|blok[eo]|bloqu|blocc)|gesperrt|bann|lock|suspend|заблок"
+    r"|запрещ)|\bip[^.;,，。]{0,12}(?:封|禁止|拒)|(?:you are|source of"
     r"|sources of) (?:sending |known )?spam",
 )
 
@@ -184,7 +204,8 @@ AUTHENTICATION: Final = rule(
     r"mismatch(?:es)? client ip|(?:domain|address) .{0,40}mismatches client|purported responsible"
     r"|no matches to nameserver query"
     r"|unresolvable relay host|client host rejected: may not be|\bip (?:address )?(?:must|does not|doesn't) resolve"
-    r"|<ip> is not allowed to send (?:e?-?mail )?from",
+    r"|<ip> is not allowed to send (?:e?-?mail )?from|possibly forged|forged (?:host|name|dns)"
+    r"|align(?:ed|ment)\b|\bip (?:address )?does(?: not|n't) match (?:its|the) name",
 )
 
 RATE_LIMITED: Final = rule(
@@ -205,6 +226,8 @@ RATE_LIMITED: Final = rule(
     r"|mails per|concurrent)|organization queue quota",
     r"excessive (?:volume|number of connections)|unexpected volume|(?:frequency|connections?) limited|(?:exceeded"
     r"|over|exceeds?) (?:the |their |its |your )?(?:rate|sending|messaging|max(?:imum)? emails)",
+    r"(?:incoming|outgoing|inbound|outbound|daily|hourly) (?:(?!size)\w+ ){0,2}(?:limit|cap)\b"
+    r"|limit of # (?:\w+ )?(?:e?-?mails|messages|recipients|connections)",
     r"limit for the number of messages|(?:messages|emails|mails|recipients) (?:\w+ )?(?:per|this|an"
     r"|in the last) (?:hour|day|minute|connection)",
     r"trop de connexions|zu viele (?:verbindungen|nachrichten|mails)|troppe connessioni|demasiad[oa]s (?:conexiones"
@@ -225,6 +248,8 @@ NAMED_POLICY: Final = rule(
     r"|recipient address rejected: blocked|one or more recipients \(<addr>:blocked|organi[sz]ational settings",
     r"(?:not|n't) accept(?:ing)? (?:any )?(?:e?-?mails?|messages) from\b|badmailfrom",
     r"you (?:cannot|can't|can not|may not|are not (?:allowed|permitted|authori[sz]ed) to) send|rule imposed"
+    r"|from (?:the )?outside\b|for (?:the )?outside\b"
+    r"|external (?:senders|e?-?mails?)\b|from strangers|send-only\b"
     r"|local users? only|no smtp mx only|outboundspamexception",
 )
 
@@ -234,7 +259,7 @@ RECIPIENTS_LIST: Final = rule(
     "550 5.7.1 Blacklisted by recipient",
     r"tenant allow|(?:user|recipient|mailbox|account|<addr>>?|<name>)(?: \w+)? (?:has|have) (?:disabled|blocked"
     r"|deactivated"
-    r"|restricted|turned off) (?:\w+ ){0,2}(?:e?-?mails?|messages?|you|your|senders?|receiving)\b",
+    r"|restricted|closed|turned off) (?:\w+ ){0,3}(?:e?-?mails?|messages?|you|your|senders?|receiving|outside)\b",
     r"blacklisted by recipient|(?:blocked|refused) by (?:the )?recipient|customer block list|personal block"
     r"|manually blocked senders?",
     r"envelope blocked|recipient(?:'s)? (?:block|deny) ?list|blocked senders? list|user entry|customized-block"
@@ -242,7 +267,7 @@ RECIPIENTS_LIST: Final = rule(
     r"not (?:found )?in (?:the )?(?:\w+ )?(?:allowed|allow|approved|white|safe|accepted)[- ]?(?:senders?|list)"
     r"|mail is rejected by recipients",
     r"(?:recipient|<addr>>*) (?:\w+ )?(?:refuses|does(?: not|n't) want)|recipient(?:'s)? preferences"
-    r"|user refuses to receive"
+    r"|user refuses to receive|does(?: not|n't) allow (?:e?-?mails?|messages) from"
     r"|by (?:the )?(?:user|recipient)'s (?:reject|block|deny|filter)|(?:on|in) the recipient's list|only accept(?:s"
     r"|ing)? (?:e?-?mails?|messages) from",
 )
