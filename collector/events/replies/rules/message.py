@@ -36,7 +36,8 @@ FORM: Final = rule(
     r"|with) (?:the )?(?:rfc|<id>)|missing a valid address in from",
     r"(?:invalid|bad|malformed|wrong|no valid) (?:[\w-]+ ){1,5}in (?:the )?(?:[\w-]+:? )?headers?\b"
     r"|invalid message[- ]id"
-    r"|invalid mime|no from: header|not rfc compliant|rfcmessagenoncompliant|mcspamsignature"
+    r"|invalid mime|no from: header|(?:multiple|two|several|more than one) from:? |(?:missing|has no|no"
+    r"|without an?) (?:date|message-id)\b|not rfc compliant|rfcmessagenoncompliant|mcspamsignature"
     r"|mime/reject|invalid structure"
     r"|(?:mime|header|message) (?:structure|syntax|format) (?:is )?(?:error|invalid|bad)|bare (?:lf|cr|newline"
     r"|line ?feed)|base64 encoding|mime complexity",
@@ -51,9 +52,13 @@ SIZE: Final = rule(
     r"exceeds? (?:\w+ ){0,4}size|exceeded mailsize|(?:message|line|header) (?:length|limit) (?:\w+ )?exceed"
     r"|line limit exceeded|message length",
     r"larger than|(?:max(?:imum)?|allowed) (?:message |mail |e-?mail )?size|too much mail data"
-    r"|nachricht (?:\w+ )?zu gro|message trop (?:gros|volumineux)"
     r"|слишком больш\w+ (?:размер|письмо|сообщ)|размер (?:\w+ )?превыша|(?:邮件|郵件|附件)(?:太大|过大|過大)"
-    r"|taille (?:limite )?du message|messaggio (?:\w+ )?troppo grande|mensaje (?:\w+ )?demasiado grande",
+    r"|taille (?:limite )?du message|zu gro[sß]|trop (?:gros|grand|volumineux|lourd)|troppo grande|demasiado grande"
+    r"|muito grande|za du[zż]|te groot|大きすぎ|attachment (?:is )?too long|mail (?:is )?too long",
+    r"ta(?:ma[nñ]o|manho)\b.{0,30}(?:exced|m[aá]xim|limit)|dimensione\b.{0,30}(?:supera|massim|limit)"
+    r"|gr[oö](?:ss|ß)e .{0,30}[uü]berschr|excede .{0,12}ta(?:ma[nñ]o|manho)|supera .{0,12}dimensione"
+    r"|exceeds? (?:\w+ ){0,3}(?:#|<id>) ?(?:[kmg]i?b|bytes)\b|at most (?:#|<id>) ?(?:[kmg]i?b|bytes)\b"
+    r"|maximum (?:of |is )?(?:#|<id>) ?(?:[kmg]i?b|bytes)\b",
 )
 
 CONTENT: Final = rule(

@@ -55,7 +55,12 @@ WEAK: Final[tuple[TextRule, ...]] = (
         "550 5.7.0 authentication failed",
         r"authenticat(?:ed|ion|e\b)",
     ),
-    rule(Reason.CONTENT, BOUNCES, "552 5.7.0 the attachment", r"\bcontent\b|attachment|\bheaders?\b|filtered\b"),
+    rule(
+        Reason.CONTENT,
+        BOUNCES,
+        "552 5.7.0 the attachment",
+        r"\bcontent\b|attachment|\bheaders?\b|filtered\b|\b(?:archives?|macros?|executables?|threats?)\b",
+    ),
     rule(
         Reason.POLICY,
         f"{BOUNCES}; RFC 5321 (550, 554)",
@@ -74,7 +79,8 @@ WEAK: Final[tuple[TextRule, ...]] = (
         Reason.OTHER,
         "a fault at the other end, in words that greylisting uses too",
         "451 4.7.1 Service unavailable - try again later",
-        r"service (?:\w+ )?unavailable|service not available|temporar(?:y|ily) (?:failure|unable|unavailable)",
+        r"service (?:\w+ )?unavailable|service not available|temporar(?:y|ily) (?:failure|unable|unavailable|problem"
+        r"|error|fault)",
     ),
 )
 """Rules on words with many meanings. They count only if neither a rule above nor a clear code decides."""

@@ -11,7 +11,8 @@ GREYLISTED: Final = rule(
     Reason.GREYLISTED,
     f"{BOUNCES}; {MIMECAST}",
     "451 4.7.1 Greylisting in action, please come back later",
-    r"gr[ea]y-? ?list|graulist|listes? grises?|listas? grises|lista grigia|сер\w\w списк|灰名单|グレイ?ー?リスト"
+    r"gr[ea]y-? ?list|graulist|listes? grises?|listas? grises|lista grigia|сер\w\w списк|triplet"
+    r"|灰名单|グレイ?ー?リスト"
     r"|internal resources? (?:is |are )?temporarily unavailable|(?:first|new) (?:time )?(?:contact"
     r"|sender|triplet)\b.{0,40}(?:later|again)",
 )
@@ -20,7 +21,8 @@ TLS_UNAVAILABLE: Final = rule(
     Reason.TLS,
     "RFC 3207 (4)",
     "454 4.7.0 TLS not available due to local problem",
-    r"\b(?:start)?tls (?:is |currently |temporarily ){0,2}(?:not |un)available",
+    r"\b(?:start)?tls (?:is |currently |temporarily ){0,2}(?:not |un)available"
+    r"|n[o']t (?:\w+ ){0,3}over (?:an? )?(?:tls|ssl|encrypted)\b",
 )
 
 TROUBLE: Final = rule(
@@ -31,7 +33,7 @@ TROUBLE: Final = rule(
     r"|lookup|dns server) (?:\w+ )?(?:problem|error|failure)",
     r"insufficient (?:system|disk)|(?<!user has )(?<!box has )not enough (?:system|disk)|(?:system|server|spool"
     r"|queue) (?:storage "
-    r"|disk )?(?:is )?full|no space left|disk (?:is )?full",
+    r"|disk )?(?:is )?full|(?<!(?:box|ser) has )no space left|disk (?:is )?full",
     r"(?:temporar(?:y|ily)|transient|internal|unexpected) (?:\w+ )?(?:system|server|service|lookup|backend|database"
     r"|dns|mta) (?:error|problem|failure|issue)s?|(?:server|service) (?:is )?not ready|resolver\.adr\.badprimary",
     r"resources? (?:is |are )?(?:temporarily )?(?:unavailable|exhausted)|failed to be replicated|(?:server|system"
@@ -45,7 +47,8 @@ TROUBLE: Final = rule(
     r"|session)",
     r"(?:under|for|due to|during|scheduled) (?:\w+ )?maintenance|load (?:average )?(?:is )?too high"
     r"|high (?:system )?load|unknown mailer error"
-    r"|mailing list expansion problem|temporary lookup|out of memory",
+    r"|ports (?:are )?busy|lines (?:are )?busy|workers (?:are )?busy|shutting down|mailing list expansion problem"
+    r"|temporary lookup|out of memory",
 )
 
 LOOP: Final = rule(
@@ -78,5 +81,6 @@ CONNECTION: Final = rule(
     "ZoneMTA: Network error; Nodemailer's connection errors",
     "451 4.4.2 Timeout - closing connection.",
     r"^network error|connection (?:\w+ )?(?:timed out|reset|refused|lost|dropped)|time ?-?out\b|socket close",
-    r"greeting never received|econn|etimedout|ehostunreach|failed to connect|host unreachable",
+    r"greeting never received|econn|etimedout|ehostunreach|failed to connect|tcp (?:\w+ ){0,5}(?:error|fail)"
+    r"|socket (?:\w+ )?(?:error|fail)|host unreachable",
 )
