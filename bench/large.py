@@ -73,7 +73,7 @@ USUAL: Final = {
 
 WRONG: Final = re.compile(
     "_late|bounce|deferr|refus|complaint|fail|error|burn|silence|_block|dropped|shortage|left_out|broken|suspects"
-    "|journal_bytes|_connections$|oldest|lag_seconds"
+    "|journal_bytes|_connections$|oldest|lag_seconds|provider_signals:increase"
 )
 """Series that are 0, or counters that stand still, while nothing is wrong. Other gauges are 1, and times are now."""
 
