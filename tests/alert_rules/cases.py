@@ -3,6 +3,7 @@
 promtool evaluates every rule of a case's files at every step of every test, and most tests are about one alert.
 A rule depends on other rules only by the series that it reads, so the test asserts the same without all others.
 A collector shows every class, attempt and outcome of a place from its first event on. A case names those with mail.
+Where the collector itself is not named, it is there all the time.
 """
 
 from __future__ import annotations
@@ -30,6 +31,9 @@ FROM_THE_START: Final[dict[str, list[dict[str, str]]]] = {
 }
 """The labels that a collector shows of each place, at 0 if nothing happened (collector/metrics/mail.py)."""
 
+COLLECTOR: Final = {"series": 'duckwatch_build_info{version="implied"}', "values": "1x15000"}
+"""The collector of a case that names none: it is there all the time, also in the longest case."""
+
 Group = dict[str, Any]
 Labels = tuple[Any, ...]
 Row = dict[str, Any]
@@ -51,7 +55,7 @@ def cut_down(case: Path, folder: Path) -> list[Path]:
     groups: list[Group] = [group for file in files for group in file]
     sets: list[tuple[list[Group], list[Test]]] = []
     for test in whole["tests"]:
-        test["input_series"] += _standing(test["input_series"])
+        test["input_series"] += _standing(test["input_series"]) + _collector(test["input_series"])
         kept = list(kept_rules(groups, test))
         tests = next((tests for rules, tests in sets if rules == kept), None)
         if tests is None:
@@ -74,6 +78,12 @@ def _standing(named: Sequence[Row]) -> list[Row]:
         for rest in FROM_THE_START[metric]
         if (labels := sorted((*place, *rest.items()))) and (metric, *labels) not in written
     ]
+
+
+def _collector(named: Sequence[Row]) -> list[Row]:
+    """Return the series by which the rules know that a collector is there, if the case has mail and does not name it."""
+    metrics = {_labels(row["series"])[0] for row in named}
+    return [] if metrics.isdisjoint(FROM_THE_START) or "duckwatch_build_info" in metrics else [dict(COLLECTOR)]
 
 
 def _labels(series: str) -> Labels:
