@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 PROGRAM = "duckwatch-rules"
-_LABEL = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+_LABEL = re.compile(r"(?!__)[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 SEVERITIES = ("critical", "warning", "info")
 EPILOG = (
     "example:\n  duckwatch-rules build --output rules --runbook-url https://wiki.example.com/duckwatch "
@@ -148,7 +148,7 @@ def _parser() -> argparse.ArgumentParser:
 def _label_problem(name: str, value: str) -> str:
     """Return what Prometheus would refuse of a label, or ""."""
     if not _LABEL.fullmatch(name):
-        return "NAME must be the name of a label of Prometheus: letters, digits and _"
+        return "NAME must be the name of a label of Prometheus: letters, digits and _, without __ at its begin"
     return "VALUE must be text in UTF-8" if any("\ud800" <= one <= "\udfff" for one in value) else ""
 
 

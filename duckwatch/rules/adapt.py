@@ -26,6 +26,11 @@ _RANGE: Final = re.compile(r"(?P<before>\[|:(?=[0-9]+[a-z]+\])|\boffset\s+)(?P<t
 _SEVERITY: Final = re.compile(r"(?P<before>\bseverity(?:\s*=~?\s*|\s+(?=\")))(?P<quote>\"?)(?P<words>[\w|]+)(?P=quote)")
 """A matcher (`severity =~ "warning|info"`), or a comparison of a template (`eq .CommonLabels.severity "critical"`)."""
 
+_SHOWN: Final = re.compile(r"\$labels\.(\w+)")
+"""A label of an alert's series, in its text."""
+
+_OF_PROMETHEUS: Final = frozenset({"alertname", "instance", "job"})
+
 
 @dataclass(frozen=True, slots=True)
 class Adaptation:
@@ -76,14 +81,17 @@ def _adapt(rule: Rule, adaptation: Adaptation) -> None:
         if key in rule:
             rule[key] = _divided(rule[key], adaptation)
     if "alert" in rule:
-        _label(rule["labels"], adaptation)
+        _label(rule, adaptation)
         annotations: dict[str, Any] = rule["annotations"]
         for name, text in annotations.items():
             annotations[name] = text.replace(RUNBOOK, adaptation.runbook_url).replace(GRAFANA, adaptation.grafana_url)
 
 
-def _label(labels: dict[str, str], adaptation: Adaptation) -> None:
-    taken = sorted(labels.keys() & adaptation.labels.keys())
+def _label(rule: Rule, adaptation: Adaptation) -> None:
+    """Add the labels of the house. One that tells alerts apart is refused: with it they would all be the same alert."""
+    labels: dict[str, str] = rule["labels"]
+    its_own = labels.keys() | _OF_PROMETHEUS | set(_SHOWN.findall("".join(rule["annotations"].values())))
+    taken = sorted(its_own & adaptation.labels.keys())
     if taken:
         raise ValueError(f"the label {taken[0]} is one of duckwatch's alerts: choose another name")
     labels["severity"] = adaptation.severities.get(labels["severity"], labels["severity"])

@@ -165,6 +165,7 @@ def test_the_shipped_rules_are_up_to_date() -> None:
         (("--job", 'collector=job="mail'), "must be label matchers of PromQL"),
         (("--label", "environment"), "NAME=VALUE"),
         (("--label", "my-team=mail"), "the name of a label of Prometheus"),
+        (("--label", "__name__=mail"), "the name of a label of Prometheus"),
         (("--label", "house=\udcff"), "text in UTF-8"),
         (("--faster", "0"), "a whole number from 1 to 1000"),
     ],

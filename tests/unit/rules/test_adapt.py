@@ -139,6 +139,13 @@ def test_each_alert_gets_the_labels_of_the_house() -> None:
         adapted(SHIPPED["alerts/queue.yml"], Adaptation(labels={"team": "ops"}))
 
 
+@pytest.mark.parametrize("name", ["alertname", "instance", "job", "mail_cluster", "zone"])
+def test_a_label_that_tells_alerts_apart_is_refused(name: str) -> None:
+    """Alerts of two clusters with the same `mail_cluster` are one to Prometheus, which then fires none of them."""
+    with pytest.raises(ValueError, match=f"the label {name} is one of duckwatch's alerts"):
+        adapted(SHIPPED["alerts/queue.yml"], Adaptation(labels={name: "eu1"}))
+
+
 def test_job_matchers_choose_the_programs_metrics() -> None:
     """The matchers of a program are added to its metrics only; recorded series stay as they are."""
     rule = {
