@@ -81,7 +81,7 @@ def _standing(named: Sequence[Row]) -> list[Row]:
 
 
 def _collector(named: Sequence[Row]) -> list[Row]:
-    """Return the series by which the rules know that a collector is there, if the case has mail and does not name it."""
+    """Return the series by which the rules know that a collector is there, if the case has mail and names none."""
     metrics = {_labels(row["series"])[0] for row in named}
     return [] if metrics.isdisjoint(FROM_THE_START) or "duckwatch_build_info" in metrics else [dict(COLLECTOR)]
 
