@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from duckwatch.rules.limits import limit_rules, limits_used
+from duckwatch.rules.limits import OVERRIDING, limit_rules, limits_used
 from duckwatch.rules.missing import missing_rule
 from duckwatch.rules.pack import RULES, THRESHOLDS, dump, rule_files
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from duckwatch.rules.limits import Rule
@@ -47,11 +47,24 @@ def rendered(rules: Path = RULES) -> dict[str, str]:
 def check_names(rules: Path) -> None:
     """Raise ValueError if the rules of a house compare with a name that its thresholds.yml lacks, or if neither they
     nor the shipped ones compare with a name that it has. A house may leave out alerts whose lines stay.
+
+    Also if a line has a label that no limit knows, or two lines have the same labels.
     """
     files = rule_files(rules)
     used = {name for _, name in limits_used(str(rule["expr"]) for rule in _written(files))}
     known, shipped = (set(threshold_names(found[THRESHOLDS])) for found in (files, rule_files()))
     _refuse(used - known, known - used - shipped)
+    _check_labels([rule["labels"] for group in files[THRESHOLDS]["groups"] for rule in group["rules"]])
+
+
+def _check_labels(lines: Iterable[Mapping[str, str]]) -> None:
+    seen: list[Mapping[str, str]] = []
+    for labels in ({name: value for name, value in line.items() if value} for line in lines):
+        if unknown := sorted(labels.keys() - {"name", *OVERRIDING}):
+            raise ValueError(f"thresholds.yml has a line with the label {unknown[0]}, which no limit knows: {labels}")
+        if labels in seen:
+            raise ValueError(f"thresholds.yml has two lines with the same labels: {labels}")
+        seen.append(labels)
 
 
 def _refuse(missing: Collection[str], unused: Collection[str]) -> None:

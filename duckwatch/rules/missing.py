@@ -19,14 +19,21 @@ if TYPE_CHECKING:
 NAME: Final = "DuckwatchThresholdsMissing"
 
 _PLAIN: Final = ",".join(f'{label}=""' for label in OVERRIDING)
-_WHEN_UNUSED: Final = "{{ if or " + " ".join(f"$labels.{label}" for label in OVERRIDING) + " }}"
+_LABELS: Final = ", ".join(("name", *OVERRIDING))
+_UNKNOWN: Final = (
+    f"label_replace(\n  max by ({_LABELS}) ({THRESHOLD} unless max by ({_LABELS}) ({THRESHOLD})),"
+    '\n  "line", "with an unknown label", "", ""\n)'
+)
+"""The lines with a label that no limit knows: what remains when all others are taken away."""
+
+_WHEN_UNUSED: Final = "{{ if or " + " ".join(f"$labels.{label}" for label in (*OVERRIDING, "line")) + " }}"
 
 
 def missing_rule(used: Sequence[tuple[str, str]]) -> Rule:
     """Return the alert for the pairs of level and name that the limits need.
 
-    The name at fault is in the label `name`, beside the labels of a line that is not used; a file that is not loaded
-    is in the label `file`.
+    The name at fault is in the label `name`, beside the labels of a line that is not used, and `line` where one of them
+    is unknown; a file that is not loaded is in the label `file`.
     """
     names = sorted({name for _, name in used})
     absent = "\n  or ".join(f'absent({PLAIN_LINE}{{name="{name}"}})' for name in names)
@@ -37,6 +44,7 @@ def missing_rule(used: Sequence[tuple[str, str]]) -> Rule:
         "expr": f"absent({THRESHOLD})\nor max by (name) (\n  {_lines_but(names)}\n)"
         f"\nor (\n  {absent}\n) and on () group({PLAIN_LINE})"
         f"\nor {_unused(used)}"
+        f"\nor {_UNKNOWN}"
         f"\nor label_replace(\n  absent({WITHOUT_LABELS}:duckwatch_{recorded}:limit),"
         f'\n  "file", "recording/limits.yml", "", ""\n)\n  and on () {THRESHOLD}{{name="{recorded}",{_PLAIN}}}',
         "for": "5m",

@@ -155,6 +155,19 @@ def test_a_line_that_no_alert_uses_is_named_with_its_labels(promtool: Path, tmp_
 
 
 @pytest.mark.servers
+def test_a_line_with_a_label_that_no_limit_knows_is_named(promtool: Path, tmp_path: Path) -> None:
+    """`cluster` is what settings call a mail cluster: such a line is not used, and the others hold as before."""
+    text = with_lines(
+        {"name": "queue_least_messages", "cluster": "eu1"},
+        {"name": "queue_growth_warning", "zone": "bulk", "cluster": "eu1"},
+        {"name": "queue_growth_warning", "zone": "bulk"},
+    )
+    told = {"line": "with an unknown label"}
+    expected = [unused("queue_least_messages", **told), unused("queue_growth_warning", zone="bulk", **told)]
+    judged(promtool, tmp_path, text, expected)
+
+
+@pytest.mark.servers
 def test_a_line_that_an_alert_uses_is_silent(promtool: Path, tmp_path: Path) -> None:
     """For each name and level, a line with all labels of the level is used, and one with a single label."""
     levels = {(name, tuple(labels_of(level))) for level, name in limits_used(str(rule.expr) for rule in alerts())}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 
-from duckwatch.rules.generate import rendered
+from duckwatch.rules.generate import check_names, rendered
 from duckwatch.rules.limits import limit_rules, limits_used
 from duckwatch.rules.pack import RULES
 
@@ -33,7 +33,11 @@ def test_a_limit_is_found_once_whatever_is_around_it() -> None:
 def test_the_lines_with_more_labels_come_first() -> None:
     """Each subset of labels is a term, larger subsets first, and reads the lines with exactly these labels."""
     rules = {rule["record"]: rule["expr"] for rule in limit_rules([("mail_cluster_zone", "x")])}
-    lines = {name: expr.partition("{")[2] for name, expr in rules.items() if name.endswith(":duckwatch_threshold:line")}
+    lines = {
+        name: expr.partition("{")[2].partition("\n")[0]
+        for name, expr in rules.items()
+        if name.endswith(":duckwatch_threshold:line")
+    }
     assert lines == {
         "name:duckwatch_threshold:line": 'provider="",zone="",mail_cluster=""}',
         "name_mail_cluster:duckwatch_threshold:line": 'provider="",zone="",mail_cluster!=""}',
@@ -52,6 +56,16 @@ def test_the_lines_with_more_labels_come_first() -> None:
         ("overridden", 'name_mail_cluster:duckwatch_threshold:line{name="x"}'),
         ("known", 'name:duckwatch_threshold:line{name="x"}'),
     ]
+
+
+def test_a_line_with_a_further_label_is_left_out() -> None:
+    """The lines keep those whose labels are exactly the chosen ones: what an aggregation by these labels gives."""
+    rules = {rule["record"]: rule["expr"] for rule in limit_rules([("mail_cluster_zone", "x")])}
+    selector = 'name:duckwatch_threshold:value{provider="",zone="",mail_cluster!=""}'
+    assert (
+        rules["name_mail_cluster:duckwatch_threshold:line"]
+        == f"{selector}\n  and max by (name, mail_cluster) ({selector})"
+    )
 
 
 def test_a_level_without_known_values_is_refused() -> None:
@@ -75,3 +89,26 @@ def test_names_and_alerts_agree(tmp_path: Path, remove: str | None, add: str | N
     path.write_text(yaml.safe_dump(document), encoding="utf-8")
     with pytest.raises(ValueError, match=remove or add):
         rendered(tmp_path / "rules")
+
+
+@pytest.mark.parametrize(
+    ("labels", "told"),
+    [
+        ({"zone": "bulk", "cluster": "eu1"}, "the label cluster, which no limit knows"),
+        ({"mail_cluster": ""}, "two lines with the same labels"),
+    ],
+)
+def test_a_line_that_no_limit_can_use_is_refused(tmp_path: Path, labels: dict[str, str], told: str) -> None:
+    """`cluster` is what settings call a mail cluster, and an empty label is none: `check` tells of both."""
+    shutil.copytree(RULES, tmp_path / "rules")
+    path = tmp_path / "rules" / "thresholds.yml"
+    document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    line = {
+        "record": "name:duckwatch_threshold:value",
+        "labels": {"name": "queue_least_messages", **labels},
+        "expr": "1",
+    }
+    document["groups"][0]["rules"].append(line)
+    path.write_text(yaml.safe_dump(document), encoding="utf-8")
+    with pytest.raises(ValueError, match=told):
+        check_names(tmp_path / "rules")
