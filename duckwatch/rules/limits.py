@@ -66,7 +66,8 @@ def limit_rules(used: Iterable[tuple[str, str]]) -> Iterator[Rule]:
     for chosen in sorted({chosen for level, _ in pairs for chosen in _choices(level)}, key=lambda one: (len(one), one)):
         lines = f"{THRESHOLD}{{{_carrying(chosen)}}}"
         # Without those that have a further label: two lines for one place would leave a limit without a number.
-        yield {"record": _lines(chosen), "expr": f"{lines}\n  and max by ({', '.join(('name', *chosen))}) ({lines})"}
+        labels = ", ".join(("name", *chosen))
+        yield {"record": _lines(chosen), "expr": f"{lines}\n  and max by ({labels}) (\n    {lines}\n  )"}
     for level in sorted({level for level, _ in pairs} - {WITHOUT_LABELS}):
         known = "\n  or ".join(map(_lasting, POPULATION[level]))
         yield {"record": _known(level), "expr": f"group by ({', '.join(labels_of(level))}) (\n  {known}\n)"}

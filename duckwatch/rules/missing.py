@@ -21,7 +21,7 @@ NAME: Final = "DuckwatchThresholdsMissing"
 _PLAIN: Final = ",".join(f'{label}=""' for label in OVERRIDING)
 _LABELS: Final = ", ".join(("name", *OVERRIDING))
 _UNKNOWN: Final = (
-    f"label_replace(\n  max by ({_LABELS}) ({THRESHOLD} unless max by ({_LABELS}) ({THRESHOLD})),"
+    f"label_replace(\n  max by ({_LABELS}) (\n    {THRESHOLD}\n    unless max by ({_LABELS}) ({THRESHOLD})\n  ),"
     '\n  "line", "with an unknown label", "", ""\n)'
 )
 """The lines with a label that no limit knows: what remains when all others are taken away."""

@@ -64,7 +64,7 @@ def test_a_line_with_a_further_label_is_left_out() -> None:
     selector = 'name:duckwatch_threshold:value{provider="",zone="",mail_cluster!=""}'
     assert (
         rules["name_mail_cluster:duckwatch_threshold:line"]
-        == f"{selector}\n  and max by (name, mail_cluster) ({selector})"
+        == f"{selector}\n  and max by (name, mail_cluster) (\n    {selector}\n  )"
     )
 
 
