@@ -64,10 +64,7 @@ def limit_rules(used: Iterable[tuple[str, str]]) -> Iterator[Rule]:
     """
     pairs = list(used)
     for chosen in sorted({chosen for level, _ in pairs for chosen in _choices(level)}, key=lambda one: (len(one), one)):
-        lines = f"{THRESHOLD}{{{_carrying(chosen)}}}"
-        # Without those that have a further label: two lines for one place would leave a limit without a number.
-        labels = ", ".join(("name", *chosen))
-        yield {"record": _lines(chosen), "expr": f"{lines}\n  and max by ({labels}) (\n    {lines}\n  )"}
+        yield {"record": _lines(chosen), "expr": _one_line(chosen)}
     for level in sorted({level for level, _ in pairs} - {WITHOUT_LABELS}):
         known = "\n  or ".join(map(_lasting, POPULATION[level]))
         yield {"record": _known(level), "expr": f"group by ({', '.join(labels_of(level))}) (\n  {known}\n)"}
@@ -129,6 +126,17 @@ def _lines(chosen: tuple[str, ...]) -> str:
     They are apart, because Prometheus searches every series that it has for a label that is not there.
     """
     return "_".join(("name", *chosen)) + PLAIN_LINE.removeprefix("name")
+
+
+def _one_line(chosen: tuple[str, ...]) -> str:
+    """Return the lines that carry exactly the chosen labels, one for each place, without further labels.
+
+    With two lines for one place Prometheus would give up the limit. The line without further labels counts; where every
+    line has some, as the external labels that Thanos adds, the largest number.
+    """
+    lines = f"{THRESHOLD}{{{_carrying(chosen)}}}"
+    largest = f"max by ({', '.join(('name', *chosen))}) (\n    {lines}\n  )"
+    return f"{lines}\n  and {largest}\nor {largest}"
 
 
 def _carrying(chosen: tuple[str, ...]) -> str:

@@ -7,15 +7,18 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from duckwatch.rules.limits import labels_of, limits_used
+from duckwatch.rules.limits import PLAIN_LINE, labels_of, limits_used
 from tests.alert_rules.rules import RULES, alerts, run
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 FILE = RULES / "thresholds.yml"
 LIMITS = "recording/limits.yml"
-NAMES = [rule["labels"]["name"] for group in yaml.safe_load(FILE.read_text())["groups"] for rule in group["rules"]]
+LINES = [rule for group in yaml.safe_load(FILE.read_text())["groups"] for rule in group["rules"]]
+NAMES = [rule["labels"]["name"] for rule in LINES]
+SHIPPED = {rule["labels"]["name"]: float(rule["expr"]) for rule in LINES}
 
 
 def alert(name: str) -> dict[str, Any]:
@@ -47,6 +50,19 @@ def unused(name: str, **labels: str) -> dict[str, Any]:
     }
 
 
+def twice(name: str, **labels: str) -> dict[str, Any]:
+    """Return the alert about lines with the same labels."""
+    return {
+        "exp_labels": alert(name)["exp_labels"] | labels | {"line": "twice"},
+        "exp_annotations": alert(name)["exp_annotations"]
+        | {
+            "summary": f"The threshold {name} has two lines for the same place",
+            "description": f"Several lines of thresholds.yml give {name} a number for one mail_cluster, zone and "
+            "provider, and one of them counts. Remove the others, or correct a label that is none of these three.",
+        },
+    }
+
+
 def with_lines(*lines: dict[str, str]) -> str:
     """Return the shipped thresholds.yml with a further group of lines."""
     document = yaml.safe_load(FILE.read_text())
@@ -69,14 +85,21 @@ def not_loaded() -> dict[str, Any]:
     }
 
 
+def sample(name: str, number: float) -> dict[str, Any]:
+    """Return the plain line of a threshold as promtool expects it."""
+    return {"labels": f'{PLAIN_LINE}{{name="{name}"}}', "value": number}
+
+
 def judged(
     promtool: Path,
     folder: Path,
     thresholds: str,
     expected: list[dict[str, Any]],
+    *,
     limits: tuple[str, ...] = (LIMITS,),
+    counts: Mapping[str, float] | None = None,
 ) -> None:
-    """Fail unless exactly these alerts fire after five minutes, and none before."""
+    """Fail unless exactly these alerts fire after five minutes, and none before, and the plain lines are `counts`."""
     (folder / "thresholds.yml").write_text(thresholds)
     groups = [group["name"] for group in yaml.safe_load(thresholds)["groups"]]
     groups += [group["name"] for path in limits for group in yaml.safe_load((RULES / path).read_text())["groups"]]
@@ -91,6 +114,10 @@ def judged(
                 "alert_rule_test": [
                     {"eval_time": f"{minute}m", "alertname": "DuckwatchThresholdsMissing", "exp_alerts": alerts}
                     for minute, alerts in at
+                ],
+                "promql_expr_test": [
+                    {"expr": f'{PLAIN_LINE}{{name="{name}"}}', "eval_time": "5m", "exp_samples": [sample(name, number)]}
+                    for name, number in (counts or {}).items()
                 ],
             }
         ],
@@ -155,16 +182,23 @@ def test_a_line_that_no_alert_uses_is_named_with_its_labels(promtool: Path, tmp_
 
 
 @pytest.mark.servers
-def test_a_line_with_a_label_that_no_limit_knows_is_named(promtool: Path, tmp_path: Path) -> None:
-    """`cluster` is what settings call a mail cluster: such a line is not used, and the others hold as before."""
+def test_two_lines_for_one_place_are_named_and_the_right_one_counts(promtool: Path, tmp_path: Path) -> None:
+    """`cluster` is what settings call a mail cluster: it makes no line for one cluster, but a second plain one."""
     text = with_lines(
-        {"name": "queue_least_messages", "cluster": "eu1"},
+        {"name": NAMES[0], "cluster": "eu1"},
+        {"name": NAMES[0], "cluster": "us1"},
         {"name": "queue_growth_warning", "zone": "bulk", "cluster": "eu1"},
         {"name": "queue_growth_warning", "zone": "bulk"},
     )
-    told = {"line": "with an unknown label"}
-    expected = [unused("queue_least_messages", **told), unused("queue_growth_warning", zone="bulk", **told)]
-    judged(promtool, tmp_path, text, expected)
+    expected = [twice(NAMES[0]), twice("queue_growth_warning", zone="bulk")]
+    judged(promtool, tmp_path, text, expected, counts=SHIPPED)
+
+
+@pytest.mark.servers
+def test_lines_that_all_have_a_further_label_count(promtool: Path, tmp_path: Path) -> None:
+    """Thanos' ruler reads each series with the external labels of its Prometheus."""
+    text = FILE.read_text().replace("labels: {name: ", "labels: {replica: a, name: ")
+    judged(promtool, tmp_path, text, [], counts=SHIPPED)
 
 
 @pytest.mark.servers

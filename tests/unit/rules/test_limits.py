@@ -58,16 +58,6 @@ def test_the_lines_with_more_labels_come_first() -> None:
     ]
 
 
-def test_a_line_with_a_further_label_is_left_out() -> None:
-    """The lines keep those whose labels are exactly the chosen ones: what an aggregation by these labels gives."""
-    rules = {rule["record"]: rule["expr"] for rule in limit_rules([("mail_cluster_zone", "x")])}
-    selector = 'name:duckwatch_threshold:value{provider="",zone="",mail_cluster!=""}'
-    assert (
-        rules["name_mail_cluster:duckwatch_threshold:line"]
-        == f"{selector}\n  and max by (name, mail_cluster) (\n    {selector}\n  )"
-    )
-
-
 def test_a_level_without_known_values_is_refused() -> None:
     """A limit by a label that has no list of values is an error, not an empty series."""
     with pytest.raises(KeyError):
