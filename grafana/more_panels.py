@@ -13,7 +13,11 @@ if TYPE_CHECKING:
     from grafana.targets import Target
 
 ALERT_STATES = ("firing", "pending", "noData", "normal", "error")
-BY_IMPORTANCE = 3
+OLDEST_FIRST = 4
+"""The order by importance does nothing for the alerts of a Prometheus (seen with Grafana 10.1).
+
+An alert that fires is older than most that are pending, so this order keeps those that fire in sight.
+"""
 
 
 def bar_gauge(
@@ -55,7 +59,7 @@ def alert_list(card: Card, *, states: Sequence[str] = ("firing", "pending"), nam
         "groupBy": [],
         "groupMode": "default",
         "maxItems": 20,
-        "sortOrder": BY_IMPORTANCE,
+        "sortOrder": OLDEST_FIRST,
         "stateFilter": {state: state in states for state in ALERT_STATES},
         "viewMode": "list",
     }

@@ -93,7 +93,7 @@ def verdicts() -> Json:
                 "Database: writes that fail. "
                 "Alerts: whether one fires for these clusters, or for none in particular; grey without alert rules."
             ),
-            width=14,
+            width=13,
             height=HEIGHT,
         ),
         [
@@ -116,10 +116,10 @@ def alerts() -> Json:
             id=8,
             title="Alerts",
             description=(
-                "Alerts of duckwatch that fire or are pending, of every cluster. An empty list is good news only "
-                "where the rules are loaded: DuckwatchWatchdog fires always, so it must be here."
+                "Alerts of duckwatch that fire or are pending, of every cluster, the oldest first. An empty list is "
+                "good news only where the rules are loaded: DuckwatchWatchdog fires always, so it must be here."
             ),
-            width=5,
+            width=6,
             height=HEIGHT,
         )
     )
