@@ -59,12 +59,16 @@ class Unit(StrEnum):
 
 
 class Colour(StrEnum):
-    """The dashboards' colours, named by their meaning: good, watch, bad, or no judgement."""
+    """The dashboards' colours, named by their meaning: good, watch, bad, or no judgement.
+
+    In a filled area `PLAIN` looks like `FAINT`.
+    """
 
     GOOD = "green"
     WATCH = "orange"
     BAD = "red"
     OTHER = "blue"
+    THIRD = "purple"
     FAINT = "#8e8e8e"
     PLAIN = "text"
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 CLASS_COLOURS = {
     "hard": Colour.BAD,
     "expired": Colour.WATCH,
-    "block": Colour.PLAIN,
+    "block": Colour.THIRD,
     "other": Colour.FAINT,
     "soft": Colour.OTHER,
 }
