@@ -41,7 +41,7 @@ def traffic_now(number: int) -> Json:
             "Outbound mail of all clusters in each second: recipients queued and dropped, attempts delivered, deferred "
             f"and bounced. The last second is not over yet. {OFF}"
         ),
-        width=12,
+        width=8,
         height=8,
     )
     return timeseries(
@@ -62,7 +62,7 @@ def newest_events(number: int) -> Json:
             "The 20 newest events of all clusters, without people: for one person's mail see Message trace. "
             f"The pattern is the reply without its changing parts. {OFF}"
         ),
-        width=12,
+        width=16,
         height=8,
     )
     fields = ("action", "sender_domain", "recipient_domain", "provider", "reason", "response_pattern")
@@ -112,7 +112,7 @@ def tenant_now(number: int) -> Json:
             "Its mail in each five seconds of the last five minutes. Live shows one watched domain, not all: choose "
             f"one above that `live.watched_domains` names. {OFF}"
         ),
-        width=12,
+        width=10,
         height=8,
     )
     return timeseries(
@@ -130,7 +130,7 @@ def top_domains(number: int) -> Json:
         id=number,
         title="Domains with the most mail, live",
         description=f"Sums of the last five minutes, also of domains that are not watched. {OFF}",
-        width=12,
+        width=14,
         height=8,
     )
     return table(

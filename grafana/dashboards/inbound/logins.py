@@ -149,7 +149,7 @@ def sources() -> Json:
                 "An address with failures and no success is an attacker: block it. One with both is an office, "
                 "or an attacker who found a password. With `privacy.pseudonymise` these are pseudonyms."
             ),
-            width=14,
+            width=15,
             height=10,
             empty=NOT_FOLLOWED,
         ),
@@ -157,11 +157,11 @@ def sources() -> Json:
         overrides=[
             column("source", "Source", None),
             column("failed", "Failed", 75, unit=Unit.COUNT),
-            column("unknown_user", "No such user", 135, unit=Unit.COUNT),
+            column("unknown_user", "No such user", 125, unit=Unit.COUNT),
             column("succeeded", "Good", 75, unit=Unit.COUNT),
-            column("protocols", "Protocols", 105),
-            column("first", "First", 110, unit=Unit.AGO),
-            column("last", "Last", 110, unit=Unit.AGO),
+            column("protocols", "Protocols", 103),
+            column("first", "First", 142, unit=Unit.AGO),
+            column("last", "Last", 142, unit=Unit.AGO),
         ],
     )
 
@@ -176,7 +176,7 @@ def logins() -> Json:
                 "Of the last day of the range. `suspended` and `disabled` are accounts that may not log in, "
                 "`scope_disabled` a protocol that is switched off for the account; these users may need help."
             ),
-            width=10,
+            width=9,
             height=10,
             empty=NOT_FOLLOWED,
         ),
@@ -185,7 +185,7 @@ def logins() -> Json:
             column("protocol", "Protocol", 90),
             column("result", "Result", None, words=RESULTS),
             column("logins", "Logins", 90, unit=Unit.COUNT),
-            column("newest", "Newest", 110, unit=Unit.AGO),
+            column("newest", "Newest", 142, unit=Unit.AGO),
         ],
     )
 

@@ -62,7 +62,7 @@ def _drain() -> Json:
                 "than 5 % of what waits. If a zone drains, wait. If it grows, look at the oldest age and at Bounces & "
                 "deferrals; more connections help only if few recipients are deferred."
             ),
-            width=14,
+            width=15,
             height=9,
             links=(TO_BOUNCES,),
             empty=NOT_FOLLOWED_YET,
@@ -89,7 +89,7 @@ def _in_and_out() -> Json:
                 "Recipients per bin. Left: delivered, bounced, dropped, deleted or released. While more arrive than "
                 "leave, the queue grows. From the events, so it works without MongoDB; bounce messages are in neither."
             ),
-            width=10,
+            width=9,
             height=9,
         ),
         [Sql("queue/in_and_out")],
@@ -134,7 +134,7 @@ def _retried() -> Json:
             column("domain", "Destination", 180),
             column("deferrals", "Deferrals", 110, unit=Unit.COUNT),
             column("attempts", "Attempt", 90, unit=Unit.NONE),
-            column("next", "Next attempt", 130, unit=Unit.AGO),
+            column("next", "Next attempt", 142, unit=Unit.AGO),
             column("reason", "Reason", 130),
             column("pattern", "Newest reply", None),
         ],
