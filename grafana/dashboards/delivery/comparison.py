@@ -24,6 +24,7 @@ def compared() -> Json:
             title="Delivered",
             description=(
                 "Recipients per bin, beside the same hours 24 hours and 7 days before (dashed). "
+                "The last bin is not over yet. "
                 "Less than both: less came in, or less gets out; Overview tells which."
             ),
             width=8,
@@ -44,6 +45,7 @@ def compared_failed() -> Json:
             title="Deferred and bounced",
             description=(
                 "Attempts per bin that failed, beside the same hours 24 hours and 7 days before (dashed). "
+                "The last bin is not over yet. "
                 "More than both, while the same is delivered: something is new; look at what they say."
             ),
             width=8,
