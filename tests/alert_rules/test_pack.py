@@ -15,7 +15,7 @@ import yaml
 from duckwatch.base.config.units import parse_duration
 from duckwatch.rules.limits import THRESHOLD
 from grafana.generate import build_all
-from tests.alert_rules.rules import TESTS, Rule, alerts, all_rules
+from tests.alert_rules.rules import RULE_FILES, TESTS, Rule, alerts, all_rules
 from tests.contract.promql import COUNTERS, labels_of_series
 
 RUNBOOK = "https://runbooks.duckwatch.example/runbook.md#"
@@ -30,6 +30,9 @@ TEMPLATE_LABEL = re.compile(r"\$labels\.(\w+)")
 GROUPING = re.compile(r"\b(?:sum|max|min|group)\s+by\s*\(([^)]*)\)")
 REPLACED = re.compile(r'"(\w+)",\s*"[^"]*",\s*"[^"]*",\s*"[^"]*"\s*\)')
 """The label that `label_replace` makes."""
+
+MEAN = re.compile(r"sum_over_time\((\S+)\[(\w+)\]\)\s+/ scalar\(count_over_time\((\S+)\[(\w+)\]\)\)")
+"""A sum over a range, divided by how often something was seen in one."""
 
 each_rule = pytest.mark.parametrize("rule", all_rules(), ids=str)
 each_alert = pytest.mark.parametrize("rule", alerts(), ids=str)
@@ -46,6 +49,15 @@ def cases() -> list[dict[str, Any]]:
     """Return the tests of all case files, read once for all alerts."""
     loaded = [yaml.load(path.read_text(), yaml.CSafeLoader) for path in sorted(TESTS.glob("*.test.yml"))]
     return [test for whole in loaded for test in whole["tests"]]
+
+
+@cache
+def intervals() -> dict[str, str]:
+    """Return the interval of the group of each recorded series."""
+    groups = [group for path in RULE_FILES for group in yaml.load(path.read_text(), yaml.CSafeLoader)["groups"]]
+    return {
+        rule["record"]: group.get("interval", "") for group in groups for rule in group["rules"] if "record" in rule
+    }
 
 
 @each_alert
@@ -161,6 +173,15 @@ def test_a_counter_is_never_compared_bare(rule: Rule) -> None:
     for match in re.finditer(r"(?<![:\w])(\w+)(?:\{[^}]*\})?(\[?)", bare):
         if match[1] in COUNTERS:
             assert match[2] == "[", match[0]
+
+
+@each_rule
+def test_a_mean_is_over_the_times_of_its_rates(rule: Rule) -> None:
+    """Where a sum of rates is divided by the times at which there could be rates, both have one interval and range."""
+    means = MEAN.findall(rule.expr)
+    assert len(means) == rule.expr.count("scalar(count_over_time(")
+    for summed, its_range, seen, its_time in means:
+        assert (intervals()[summed], its_range) == (intervals()[seen], its_time)
 
 
 @each_rule
