@@ -6,6 +6,7 @@ cannot continue.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 from datetime import UTC, datetime
@@ -80,6 +81,8 @@ class Jobs:
         self._connection: psycopg.Connection | None = None
         self._connected_by = ""
         self._is_leader = False
+        self._names = [job.name for job in jobs]
+        self._timed: set[str] = set()  # the jobs of which the metrics show a time
         self._troubles: dict[
             str, tuple[str, str | None]
         ] = {}  # what the log said of each job that fails: not once a turn
@@ -128,6 +131,9 @@ class Jobs:
         else:
             self._metrics.job_runs.labels(job.name, "succeeded").inc()
             self._metrics.job_last_success.labels(job.name).set(self._now())
+            self._timed.add(job.name)
+            with contextlib.suppress(KeyError):  # it has succeeded before
+                self._metrics.job_awaited_since.remove(job.name)
             if self._troubles.pop(job.name, None) is not None:
                 log.warning("a job succeeds again", extra={"fields": {"job": job.name}})
 
@@ -161,7 +167,16 @@ class Jobs:
             finally:
                 if not self._is_leader:
                     self._hide()
+            if self._is_leader:
+                self._await()
         return self._is_leader
+
+    def _await(self) -> None:
+        """Show from when the jobs without a time are to run: else a job that is stuck from then on is never late."""
+        for name in self._names:
+            if name not in self._timed:
+                self._metrics.job_awaited_since.labels(name).set(self._now())
+                self._timed.add(name)
 
     def _make_ready(self, connection: psycopg.Connection) -> None:
         connection.autocommit = True
@@ -193,6 +208,7 @@ class Jobs:
         m = self._metrics
         for gauge in (
             m.job_last_success,
+            m.job_awaited_since,
             m.store_bytes,
             m.store_broken_policies,
             m.queue_messages,
@@ -202,6 +218,7 @@ class Jobs:
         ):
             gauge.clear()
         m.store_oldest_transaction_age.clear()
+        self._timed.clear()
 
     def _run(self) -> None:
         while not self._stop.wait(TICK_SECONDS):

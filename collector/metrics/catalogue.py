@@ -240,6 +240,9 @@ class Metrics:
         self.job_last_success = self._time(
             "job_last_success_timestamp_seconds", "When a scheduled job last succeeded", "task"
         )
+        self.job_awaited_since = self._time(
+            "job_awaited_since_timestamp_seconds", "From when a job was to run that has not succeeded since", "task"
+        )
         self.job_runs = self._counter("job_runs_total", "Runs of a scheduled job", "task", "result")
         self.live_pushes = self._counter(
             "live_pushes_total", "Windows for Grafana Live, by what became of them", "result"

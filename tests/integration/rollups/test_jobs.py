@@ -80,7 +80,7 @@ def test_a_collector_that_gives_the_jobs_up_shows_none_of_their_gauges(postgres_
     """Its last values would stand beside those of the next: the page names each gauge that goes."""
     one = Collector(postgres_dsn)
     named = re.findall(r"^- `(duckwatch_\w+)(?:\{([\w,]+)\})?`$", STORAGE.read_text(encoding="utf-8"), re.MULTILINE)
-    assert len(named) == 8
+    assert len(named) == 9
     gauges = one.metrics.registry._names_to_collectors
     for name, labels in named:
         gauge: Any = gauges[name]
@@ -92,6 +92,28 @@ def test_a_collector_that_gives_the_jobs_up_shows_none_of_their_gauges(postgres_
     assert {name for name, _ in named} <= shown()
     one.jobs._resign()
     assert not {name for name, _ in named} & shown()
+
+
+def test_a_job_that_has_not_succeeded_yet_is_awaited(postgres_dsn: str) -> None:
+    """From the moment the collector runs the jobs, through failures, until the job succeeds: it may be late from then
+    on, although it has no last success.
+    """
+    clock = [1000.0]
+    one = Collector(postgres_dsn, lambda: clock[0])
+    awaited, last = "duckwatch_job_awaited_since_timestamp_seconds", "duckwatch_job_last_success_timestamp_seconds"
+    alter_database(postgres_dsn, "SET default_transaction_read_only = on")
+    for clock[0] in (1000.0, 1060.0):
+        one.jobs.run(Sizes(one.metrics))
+        one.jobs.run(one.note)
+    alter_database(postgres_dsn, "RESET default_transaction_read_only")
+    assert (one.value(awaited, task="note"), one.value(last, task="note")) == (1000, None)
+    clock[0] = 1120.0
+    for _ in range(2):
+        one.jobs.run(one.note)
+    assert (one.value(awaited, task="note"), one.value(last, task="note")) == (None, 1120)
+    assert one.value(awaited, task="sizes") == 1000 or one.value(last, task="sizes")
+    one.jobs._resign()
+    assert one.value(awaited, task="sizes") is None
 
 
 def test_a_connection_that_is_cut_is_made_anew(postgres_dsn: str) -> None:
