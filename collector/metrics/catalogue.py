@@ -45,6 +45,7 @@ class Metrics:
         self._logins()
         self._plugin()
         self._inside()
+        self._jobs()
 
     def _counter(self, name: str, about: str, *labels: str) -> Counter:
         return Counter(f"duckwatch_{name}", about, labels, registry=self.registry)
@@ -237,13 +238,6 @@ class Metrics:
             "store_broken_policies", "TimescaleDB's policies that are off, overdue or keep failing", "policy"
         )
         self.dead_letters = self._counter("dead_letters_total", "Events set aside in dead_letters", "reason")
-        self.job_last_success = self._time(
-            "job_last_success_timestamp_seconds", "When a scheduled job last succeeded", "task"
-        )
-        self.job_awaited_since = self._time(
-            "job_awaited_since_timestamp_seconds", "From when a job was to run that has not succeeded since", "task"
-        )
-        self.job_runs = self._counter("job_runs_total", "Runs of a scheduled job", "task", "result")
         self.live_pushes = self._counter(
             "live_pushes_total", "Windows for Grafana Live, by what became of them", "result"
         )
@@ -257,6 +251,15 @@ class Metrics:
             "telemetry_exports_total", "Exports of spans and metrics by OTLP", "signal", "result"
         )
         self.build_info = self._gauge("build_info", "The collector's version", "version")
+
+    def _jobs(self) -> None:
+        self.job_last_success = self._time(
+            "job_last_success_timestamp_seconds", "When a scheduled job last succeeded", "task"
+        )
+        self.job_awaited_since = self._time(
+            "job_awaited_since_timestamp_seconds", "From when a job was to run that has not succeeded since", "task"
+        )
+        self.job_runs = self._counter("job_runs_total", "Runs of a scheduled job", "task", "result")
 
     def count_refusal(self, sqlstate: str | None) -> None:
         """Count an error by its SQLSTATE, if it has one. A trigger may raise any SQLSTATE, so the label is bounded."""
