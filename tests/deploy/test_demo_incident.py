@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 import yaml
 
+from tests.alert_rules.cases import COLLECTOR
 from tests.alert_rules.rules import ROOT, RULES, run, tool
 from tests.servers.fixtures import need
 
@@ -61,7 +62,7 @@ def test_the_alert_fires_in_each_hour_and_is_resolved_between(tmp_path: Path) ->
     series.append(counter(OUTCOMES.format("microsoft", "block"), is_on))
     test: dict[str, Any] = {
         "interval": "1m",
-        "input_series": series,
+        "input_series": [*series, COLLECTOR],
         "promql_expr_test": [
             {"expr": FIRING, "eval_time": f"{60 + first + 15}m", "exp_samples": []},
             {
