@@ -61,7 +61,7 @@ class Unit(StrEnum):
 class Colour(StrEnum):
     """The dashboards' colours, named by their meaning: good, watch, bad, or no judgement.
 
-    In a filled area `PLAIN` looks like `FAINT`.
+    `OTHER` and `THIRD` tell lines apart. In a filled area `PLAIN` looks like `FAINT`: take `THIRD` there.
     """
 
     GOOD = "green"

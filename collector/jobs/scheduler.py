@@ -82,7 +82,7 @@ class Jobs:
         self._connected_by = ""
         self._is_leader = False
         self._names = [job.name for job in jobs]
-        self._timed: set[str] = set()  # the jobs of which the metrics show a time
+        self._shows_times = False  # the metrics show a time of each job
         self._troubles: dict[
             str, tuple[str, str | None]
         ] = {}  # what the log said of each job that fails: not once a turn
@@ -131,7 +131,6 @@ class Jobs:
         else:
             self._metrics.job_runs.labels(job.name, "succeeded").inc()
             self._metrics.job_last_success.labels(job.name).set(self._now())
-            self._timed.add(job.name)
             with contextlib.suppress(KeyError):  # it has succeeded before
                 self._metrics.job_awaited_since.remove(job.name)
             if self._troubles.pop(job.name, None) is not None:
@@ -172,11 +171,11 @@ class Jobs:
         return self._is_leader
 
     def _await(self) -> None:
-        """Show from when the jobs without a time are to run: else a job that is stuck from then on is never late."""
-        for name in self._names:
-            if name not in self._timed:
+        """Show from when each job is to run, unless times are shown: else a job that never succeeds is never late."""
+        if not self._shows_times:
+            for name in self._names:
                 self._metrics.job_awaited_since.labels(name).set(self._now())
-                self._timed.add(name)
+            self._shows_times = True
 
     def _make_ready(self, connection: psycopg.Connection) -> None:
         connection.autocommit = True
@@ -218,7 +217,7 @@ class Jobs:
         ):
             gauge.clear()
         m.store_oldest_transaction_age.clear()
-        self._timed.clear()
+        self._shows_times = False
 
     def _run(self) -> None:
         while not self._stop.wait(TICK_SECONDS):

@@ -148,7 +148,7 @@ def _parser() -> argparse.ArgumentParser:
 def _label_problem(name: str, value: str) -> str:
     """Return what Prometheus would refuse of a label, or ""."""
     if not _LABEL.fullmatch(name):
-        return "NAME must be the name of a label of Prometheus: letters, digits and _, without __ at its begin"
+        return "NAME must be the name of a label of Prometheus: letters, digits and _, and no __ in front"
     return "VALUE must be text in UTF-8" if any("\ud800" <= one <= "\udfff" for one in value) else ""
 
 

@@ -9,7 +9,7 @@ import sys
 from datetime import timedelta
 from enum import Enum
 from pathlib import Path
-from typing import Any, get_args, get_origin
+from typing import Any, Final, get_args, get_origin
 
 import pytest
 import yaml
@@ -108,37 +108,40 @@ def test_the_file_of_the_design_is_read(tmp_path: Path) -> None:
     assert SECRET not in repr(settings) + str(settings)
 
 
+FAULTY: Final = {
+    "listen": "0.0.0.0:99999",
+    "databse": {"dsn": SECRET},
+    "database": {"dsn": f"postgresql://u:{SECRET}@h:%%%/", "session_dsn_file": "/nowhere"},
+    "journal": {"path": "", "max_bytes": "8MB"},
+    "auth": {"tokens": [{"token": f"{SECRET} x"}, {"cluster": 5}, {"token": "t", "cluster": ""}]},
+    "limits": {"inflight_bytes": "1MiB", "events_per_second": 0, "read_timeout": 30, "connections": "many"},
+    "retention": {"raw": "1d", "dead_letters": "2 weeks", "stats": "1d"},
+    "privacy": {"subject": "hmac"},
+    "gelf": {"udp": "12201", "tcp": "0.0.0.0:12201", "cluster": "", "allow": ["10.0.0.1/8"], "alow": []},
+    "public_ips": {"host": "192.0.2.1", "10.0.0.1": "nat"},
+    "sending_ips": ["192.0.2.1", "host"],
+    "mongo": [
+        {
+            "uri": f"mongodb://u:{SECRET}@x@h/",
+            "zonemta_database": "a.b",
+            "queue_collection": "",
+            "wildduck_database": "",
+        },
+        {"uri": "postgresql://h/"},
+    ],
+    "live": {
+        "url": f"http://u:{SECRET}@grafana",
+        "stream": "a.b",
+        "watched_domains": ["a@b.example", "x..", "b.example"],
+        "top_domains": 0,
+    },
+}
+"""A section in which nearly every key has a fault."""
+
+
 def test_every_fault_is_named_at_once(tmp_path: Path) -> None:
     """Every fault is reported at once with its key and what would be right, and no secret is quoted."""
-    section = {
-        "listen": "0.0.0.0:99999",
-        "databse": {"dsn": SECRET},
-        "database": {"dsn": f"postgresql://u:{SECRET}@h:%%%/", "session_dsn_file": "/nowhere"},
-        "journal": {"path": "", "max_bytes": "8MB"},
-        "auth": {"tokens": [{"token": f"{SECRET} x"}, {"cluster": 5}, {"token": "t", "cluster": ""}]},
-        "limits": {"inflight_bytes": "1MiB", "events_per_second": 0, "read_timeout": 30, "connections": "many"},
-        "retention": {"raw": "1d", "dead_letters": "2 weeks", "stats": "1d"},
-        "privacy": {"subject": "hmac"},
-        "gelf": {"udp": "12201", "tcp": "0.0.0.0:12201", "cluster": "", "allow": ["10.0.0.1/8"], "alow": []},
-        "public_ips": {"host": "192.0.2.1", "10.0.0.1": "nat"},
-        "sending_ips": ["192.0.2.1", "host"],
-        "mongo": [
-            {
-                "uri": f"mongodb://u:{SECRET}@x@h/",
-                "zonemta_database": "a.b",
-                "queue_collection": "",
-                "wildduck_database": "",
-            },
-            {"uri": "postgresql://h/"},
-        ],
-        "live": {
-            "url": f"http://u:{SECRET}@grafana",
-            "stream": "a.b",
-            "watched_domains": ["a@b.example", "x..", "b.example"],
-            "top_domains": 0,
-        },
-    }
-    found = faults(written(tmp_path, {"collector": section, "colector": {}}), {"DUCKWATCH_COLECTOR__X": "1"})
+    found = faults(written(tmp_path, {"collector": FAULTY, "colector": {}}), {"DUCKWATCH_COLECTOR__X": "1"})
     assert found == {
         "collector.listen": "must be HOST:PORT like 127.0.0.1:9626 or [::1]:9626, with a port from 0 to 65535",
         "collector.databse": "is not a known key: did you mean database?",
